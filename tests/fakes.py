@@ -10,6 +10,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import structs
 
 from mcpguard.config.policies import compile_policy
@@ -72,8 +73,12 @@ class FixedClock:
                 alarm[1]()
 
 
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+
+
 class MemoryAudit:
-    """Records are durable at `commit`; `fail` makes that commit fail."""
+    """Records are durable at `commit`; `fail` makes that commit fail. Each has the types of its schema."""
 
     def __init__(self, trace: list[str]) -> None:
         self.records: list[Record] = []
@@ -101,6 +106,8 @@ class MemoryAudit:
                 wait.fail(AuditError("the disk is full"))
                 continue
             self.records += batch
+            for record in batch:
+                assert _decode(_encode(record)) == record
             self._trace += [_name_of(record) for record in batch]
             wait.set(None)
 
@@ -394,7 +401,7 @@ class World:
             judge=self.judge,
             credentials={(name, ""): ("env:CANARY",) for name in listed},
             nonce="n",
-            inspect_text=self.inspector.text,
+            inspector=self.inspector,
         )
         self.scope = ClientScope(
             judge=self.judge,

@@ -121,7 +121,8 @@ def test_what_the_client_approves_is_made_with_the_client_as_evidence(era: str) 
     assert pushes(world) == 0
     say(world, YES)
     assert last(world)["content"] == text("pushed")["content"]
-    (decided,) = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    waited, decided = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    assert (waited.effect, waited.ticket, decided.ticket) == ("ask", ticket(world).id, ticket(world).id)
     assert decided.approval == f"{ticket(world).id} by os-user:ada (client)"
     assert noted(world) == ["approval-asked", "approval-elicited", "approval-given"]
     assert ticket(world).state == "used"

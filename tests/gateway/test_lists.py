@@ -459,9 +459,10 @@ def inspections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     inspect = Redactor.inspect
 
-    def counting(self: Redactor, value: Any, *rest: Any) -> Redacted:
-        found.extend(key for key in value if key.endswith("s") and key != "ttlMs")
-        return inspect(self, value, *rest)
+    def counting(self: Redactor, value: Any, *rest: Any, **more: Any) -> Redacted:
+        if isinstance(value, dict):
+            found.extend(key for key in value if key.endswith("s") and key != "ttlMs")
+        return inspect(self, value, *rest, **more)
 
     monkeypatch.setattr(Redactor, "inspect", counting)
     return found

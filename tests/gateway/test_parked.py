@@ -383,10 +383,10 @@ def test_an_answer_that_asks_and_cannot_be_inspected_is_withheld(monkeypatch: py
     world = waiting()
     original = world.redactor.inspect
 
-    def inspect(value: Any, *rest: Any) -> Any:
+    def inspect(value: Any, *rest: Any, **more: Any) -> Any:
         if isinstance(value, dict) and "requestState" in value:
             raise InspectionError("it is too deep")
-        return original(value, *rest)
+        return original(value, *rest, **more)
 
     monkeypatch.setattr(world.redactor, "inspect", inspect)
     ask(world, ELICIT, FORM)

@@ -26,7 +26,7 @@ PAGES = (
         ours("23-26", "Understanding the Distinction", "credentials of third parties stay off the client", "attack/test_http_identity.py::test_the_clients_authorization_never_reaches_an_upstream", "attack/test_bridge_attacks.py::test_a_secret_in_a_question_is_taken_out_for_both_eras"),
         ours("27-28", "Error Handling", "common failures are standard errors", "gateway/test_questions.py::test_a_question_that_the_client_cannot_answer_is_refused_for_it", "gateway/test_questions.py::test_an_error_of_the_client_goes_back_as_it_is"),
         ours("29", "Security Considerations", "a question is bound to its client and user", "gateway/test_questions.py::test_an_answer_goes_to_the_server_that_asked_and_to_no_other", "attack/test_bridge_attacks.py::test_two_clients_that_are_asked_under_the_same_id_answer_their_own_upstreams_only"),
-        other("30", "Security Considerations", "the client shows who asks", "the client's user interface; the record names the upstream (test_the_record_of_a_question_names_method_server_and_rule_and_has_digests_only)"),
+        other("30", "Security Considerations", "the client shows who asks", "the client's user interface; the record names the upstream (test_the_record_of_a_question_names_method_server_and_rule_and_what_was_asked)"),
         ours("31", "Safe URL Handling", "no sensitive value in a URL", "gateway/test_questions.py::test_a_secret_in_a_question_is_gone_and_recorded"),
         other("32", "Safe URL Handling", "no URL that is authenticated already", "the upstream's, which makes the URL"),
         other("33-37", "Safe URL Handling", "how a client opens URLs", "the client's user interface; mcpguard opens no URL of a question"),

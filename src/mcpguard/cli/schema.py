@@ -97,7 +97,7 @@ def _record_schema() -> dict[str, Any]:
     from msgspec import json
     from pydantic.json_schema import GenerateJsonSchema
 
-    from mcpguard.core.evidence.records import Record
+    from mcpguard.core.evidence.records import FORMAT, Record
 
     made = json.schema(Record)
     for part in made["$defs"].values():
@@ -107,4 +107,5 @@ def _record_schema() -> dict[str, Any]:
             part["properties"]["kind"]["description"] = "Which record it is."
             part["properties"] |= _LINK
             part["required"] += _LINK
-    return {"$schema": GenerateJsonSchema.schema_dialect, "title": f"mcpguard {RECORD}", **made}
+    title = f"mcpguard {RECORD}, format {FORMAT}"
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": title, **made}

@@ -49,6 +49,7 @@ ALGORITHMS: frozenset[str] = frozenset(get_args(Algorithm))
 """Asymmetric signatures only: a shared key would let every holder make tokens."""
 
 Durability = Literal["flush", "fsync", "group"]
+ArgumentsOnRecord = Literal["redacted", "digest"]
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"
@@ -78,6 +79,11 @@ class AuditEntry(Written):
         description="What evidence survives: `flush` a killed process, `fsync` also a power "
         "failure. `group` is as `fsync`, and gathers records for 2 ms, so that more of them share one "
         "sync.",
+    )
+    arguments: ArgumentsOnRecord = Field(
+        "redacted",
+        description="What is recorded of the arguments of a call beside their sha256: `redacted` all of "
+        "them, redacted as results are, up to 16 KiB; `digest` nothing.",
     )
 
 

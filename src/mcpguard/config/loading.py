@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
-from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits
+from mcpguard.config.file import ApprovalsEntry, ArgumentsOnRecord, ConfigFile, Durability, HttpEntry, Limits
 from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import references, texts_in
@@ -100,6 +100,7 @@ class Audit(Struct, frozen=True):
 
     path: Path
     durability: Durability
+    arguments: ArgumentsOnRecord = "redacted"
 
 
 class Config(Struct, frozen=True):
@@ -228,7 +229,9 @@ def load_config(path: Path) -> Config:
         agent=written.agent,
         policies=with_own(policy_files(folder, written.policies), own),
         own_policy=own,
-        audit=None if audit is None else Audit(_absolute(folder, audit.path), audit.durability),
+        audit=None
+        if audit is None
+        else Audit(_absolute(folder, audit.path), audit.durability, audit.arguments),
         limits=written.limits,
         http=written.http,
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),

@@ -171,6 +171,11 @@ class Evidence:
             file.over = True
 
     def _add(self, call: SeenCall) -> None:
+        asked = self._by_id.get(call.decision.id)
+        if asked is not None and asked.decision.effect == "ask":
+            # It waited for a person, and this is how that ended.
+            self.calls.remove(asked)
+            call.version = asked.version + 1
         insort(self.calls, call, key=_when)
         self._by_id[call.decision.id] = call
         if len(self.calls) > MOST_CALLS:

@@ -25,13 +25,15 @@ class Principal(Struct, frozen=True):
 
     On stdio `source` is "os-user": the operating system vouches for the user id. `groups` and `claims` are
     those of a verified token that the configuration names, empty elsewhere. Two with other groups or claims
-    are not equal: what one of them began is not the other's.
+    are not equal: what one of them began is not the other's. `actor` is who acts for this subject, where the
+    token says so (RFC 8693, `act`), "" for nobody else.
     """
 
     id: str
     source: str
     groups: tuple[str, ...] = ()
     claims: dict[str, Json] = {}
+    actor: str = ""
 
     def __hash__(self) -> int:
         return hash((self.source, self.id))
@@ -39,7 +41,8 @@ class Principal(Struct, frozen=True):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Principal):
             return NotImplemented
-        if (self.source, self.id, self.groups) != (other.source, other.id, other.groups):
+        mine, others = (self.source, self.id, self.actor), (other.source, other.id, other.actor)
+        if mine != others or self.groups != other.groups:
             return False
         # As text, since in Python `1 == True == 1.0`.
         return _text(self.claims) == _text(other.claims)
@@ -90,6 +93,18 @@ class Caller(Struct, frozen=True):
     """`name` and `version` of its clientInfo."""
 
 
+class Origin(Struct, frozen=True):
+    """Where a request came from, for evidence: claims, inspected. `request` is its JSON-RPC id as text, ""
+    for what no request of the client began, and `trace` its W3C `traceparent`, "" for none."""
+
+    request: str = ""
+    trace: str = ""
+
+
+NOWHERE = Origin()
+"""Of what mcpguard does by itself."""
+
+
 class Invocation(Struct, frozen=True):
     """One request that is to be decided. `args` is None when a list is filtered (no call yet)."""
 
@@ -108,6 +123,7 @@ class Invocation(Struct, frozen=True):
     """Texts in `args` that `server` gave to be given back, and that the client itself does not know."""
     searched: bool = False
     """Whether `params` were searched already for credentials that are not for `server`."""
+    origin: Origin = NOWHERE
 
 
 class Cause(Enum):
@@ -167,6 +183,8 @@ class Permit(Struct, frozen=True):
     """Whether the texts of its result are marked as data of the server."""
     unredacted: tuple[str, ...] = ()
     """Exceptions from redaction for its result, as `core/redaction/sparing.py` writes them."""
+    label_causes: dict[str, str] = {}
+    """The calls that brought the labels in `session_labels`, by label, as far as known: for evidence."""
 
 
 class Deny(Struct, frozen=True):
@@ -182,6 +200,10 @@ class Deny(Struct, frozen=True):
     """The names of the held values for the sake of which it was refused: for evidence, not for the client."""
     session_labels: tuple[str, ...] = ()
     session_facts: tuple[str, ...] = ()
+    label_causes: dict[str, str] = {}
+    """As in a Permit."""
+    ticket: str = ""
+    """That by which a person is asked, "" where nobody is."""
 
 
 class Detection(Struct, frozen=True):

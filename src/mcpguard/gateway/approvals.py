@@ -88,11 +88,16 @@ class Approvals:
         why = "A person could not be asked."
         try:
             ticket = await self._asked(store, request, would, rules, deny.message)
-            why = _KEPT.format(ticket.id)
-            heard = await self._heard(store, request, call, ticket, said)
+            request.asked, why = ticket.id, _KEPT.format(ticket.id)
+            deny = structs.replace(deny, ticket=ticket.id)
+            waits = structs.replace(deny, invocation=would.invocation)
+            heard = await self._heard(store, request, call, ticket, said, waits)
             if heard is not None:
-                ticket = await self._waited(store, request, heard)
-                return await self._settled(store, request, invocation, deny, ticket)
+                ticket = await self._waited(store, request, heard, waits)
+                verdict = await self._settled(store, request, invocation, deny, ticket)
+                if isinstance(verdict, Deny):
+                    verdict = structs.replace(verdict, ticket=ticket.id)
+                return verdict
         except _Refused as refused:
             return _said(deny, str(refused))
         except (SessionError, InspectionError) as problem:
@@ -101,16 +106,17 @@ class Approvals:
         return None
 
     async def _heard(
-        self, store: Store, request: Request, call: Call, ticket: Ticket, said: Elicited | None
+        self, store: Store, request: Request, call: Call, ticket: Ticket, said: Elicited | None, waits: Deny
     ) -> Ticket | None:
         """The ticket after what a modern client `said` when it was asked about it; None where it is asked
-        now, and the request is answered by that."""
+        now, and the request is answered by that. `waits` is what to record of a call that waits."""
         if said is not None and said.ticket.id != ticket.id:  # That one has expired, or was used.
             _wanted(ticket, said.denies)
             said = None
         if said is None or said.missing:
             if not request.caller.modern or not self._channel.possible(request, ticket):
                 return ticket
+            await self._scope.audit.write(self._scope.recorder.asked(waits))
             await self._channel.ask_first(request, call, ticket)
             return None
         if ticket.state == "waiting":
@@ -243,7 +249,8 @@ class Approvals:
                 f"ticket {mine.id} for the call {call.id} of {mine.principal}: {mine.method} {mine.target}, "
                 f"sha256 of the arguments {sha256(encode(args)).hexdigest()}, of the question {mine.question}"
             )
-            await scope.audit.write(scope.recorder.noticed("approval-asked", call.server, what))
+            noted = scope.recorder.noticed("approval-asked", call.server, what, id=call.id, ticket=mine.id)
+            await scope.audit.write(noted)
             said = f"{mine.method} {mine.target} needs an approval: {_where(mine)}"
             scope.report(call.server, said)
             scope.alert(ticket)
@@ -294,22 +301,26 @@ class Approvals:
             raise SessionError(f"the ticket {ticket.id} is gone")
         return found if found.id == ticket.id else self._trusted(found, ticket)
 
-    async def _waited(self, store: Store, request: Request, ticket: Ticket) -> Ticket:
+    async def _waited(self, store: Store, request: Request, ticket: Ticket, waits: Deny) -> Ticket:
         """The ticket once a person has answered, or as it is when the time to wait is over. Raises
         SessionError."""
         if self._waiting >= MOST_WAITING:  # They may all make the same call, by one ticket.
             return ticket
-        dialog = Dialog()
+        dialog, began = Dialog(), self._scope.recorder.seconds()
         self._waiting += 1
         try:
             if not request.caller.modern and self._channel.possible(request, ticket):
                 dialog = await self._channel.ask_beside(store, request, ticket)
-            return _wanted(await self._watched(store, request, ticket, dialog), dialog.denied)
+            ticket = await self._watched(store, request, ticket, dialog, waits)
+            return _wanted(ticket, dialog.denied)
         finally:
             dialog.withdraw(request)
             self._waiting -= 1
+            request.times.waited += self._scope.recorder.seconds() - began
 
-    async def _watched(self, store: Store, request: Request, ticket: Ticket, dialog: Dialog) -> Ticket:
+    async def _watched(
+        self, store: Store, request: Request, ticket: Ticket, dialog: Dialog, waits: Deny
+    ) -> Ticket:
         scope, waited, told = self._scope, 0.0, 0
         left = ticket.expires - scope.recorder.now().timestamp()
         # Where only the client's user can answer, there is nothing to wait for once they were asked.
@@ -317,6 +328,8 @@ class Approvals:
         patience = min(left, 0.0 if alone else scope.approvals.wait_seconds)
         longest = max(patience, min(left, scope.think_seconds))
         while ticket.state == "waiting" and waited < (longest if dialog.open else patience):
+            if not waited:
+                await scope.audit.write(scope.recorder.asked(waits))
             if request.progress_token is not None and waited >= told * PROGRESS_SECONDS:
                 told += 1
                 self._keep_patient(request, ticket, told)

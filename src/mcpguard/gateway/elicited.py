@@ -210,12 +210,13 @@ class ClientChannel:
 
     async def _elicited(self, ticket: Ticket) -> None:
         scope, detail = self._scope, f"ticket {ticket.id} of {ticket.principal}"
-        await scope.audit.write(scope.recorder.noticed("approval-elicited", ticket.server, detail))
+        noted = scope.recorder.noticed("approval-elicited", ticket.server, detail, ticket=ticket.id)
+        await scope.audit.write(noted)
 
     async def _noted(self, what: str, ticket: Ticket, more: str = "") -> None:
         scope = self._scope
         detail = f"ticket {ticket.id} of {ticket.principal} by {ticket.principal} (client){more}"
-        await scope.audit.write(scope.recorder.noticed(what, ticket.server, detail))
+        await scope.audit.write(scope.recorder.noticed(what, ticket.server, detail, ticket=ticket.id))
 
 
 def read(response: Json) -> tuple[Said | None, str]:

@@ -232,8 +232,9 @@ class Fetching:
                 # As deep as it will stand in our own list, so that what passes here passes there.
                 clean, digest = await inspector.seal({kind.key: sent}, size, server=permit.invocation.server)
                 fetched = _Fetched(mark, turn, digest, clean.findings, clean.neutralised)
-        except McpGuardError:
-            await scope.audit.write(scope.recorder.outcome(permit.invocation, "unavailable", started))
+        except McpGuardError as problem:
+            noted = scope.recorder.outcome(permit.invocation, "unavailable", started, error=str(problem))
+            await scope.audit.write(noted)
             raise
         noted = scope.recorder.outcome(
             permit.invocation,
@@ -242,6 +243,7 @@ class Fetching:
             fetched.digest,
             fetched.findings,
             neutralised=fetched.neutralised,
+            received=size,
         )
         await scope.audit.write(noted)
         return sent, clean, fetched

@@ -22,6 +22,7 @@ from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.path import Path
 from mcpguard.gateway.ports import Question, RequestId
 from mcpguard.gateway.questions import Questions
+from mcpguard.gateway.recorder import Times
 from mcpguard.gateway.round_trips import RoundTrips
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.subscriptions import Subscriptions
@@ -139,8 +140,11 @@ class Gateway:
             problem.request_id = request_id
             self.refuse_message(problem)
             return
-        request = Request(request_id, method, params, caller, headers)
-        self._scope.requests[request_id] = request
+        scope = self._scope
+        origin, times = scope.origin_of(request_id, params, headers), Times(scope.clock.seconds())
+        request = scope.requests[request_id] = Request(
+            request_id, method, params, caller, headers, origin, times
+        )
         request.flight = Flight(self._handlers[method](request), partial(self._over, request))
 
     def _notification(self, method: str, params: dict[str, Json]) -> None:
@@ -273,7 +277,9 @@ class Gateway:
         if level not in eras.LEVELS:
             said = f"logging/setLevel needs `level`, one of {', '.join(eras.LEVELS)}"
             raise MessageError(jsonrpc.INVALID_PARAMS, said)
-        invocation = scope.recorder.invocation(request.method, params={"level": level}, caller=request.caller)
+        invocation = scope.recorder.invocation(
+            request.method, params={"level": level}, caller=request.caller, origin=request.origin
+        )
         permit = pdp.permit_protocol(invocation)
         await scope.audit.write(scope.recorder.decided(permit))
         started = scope.recorder.seconds()
@@ -320,20 +326,22 @@ class Welcome:
         scope, started = self._scope, self._scope.recorder.seconds()
         eager = scope.eager  # It may be another one after the records.
         invocations = [
-            scope.recorder.invocation(request.method, server, params={}, caller=request.caller)
+            scope.recorder.invocation(
+                request.method, server, params={}, caller=request.caller, origin=request.origin
+            )
             for server in eager
         ]
         for invocation in invocations:
             await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
         waits = [scope.upstreams[server].ready() for server in eager]
         for invocation, wait in zip(invocations, waits, strict=True):
-            status = "ok"
+            status, said = "ok", ""
             try:
                 await wait
             except McpGuardError as problem:
-                status = "unavailable"
-                scope.report(invocation.server, str(problem))
-            await scope.audit.write(scope.recorder.outcome(invocation, status, started))
+                status, said = "unavailable", str(problem)
+                scope.report(invocation.server, said)
+            await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
 
     def _instructions(self) -> dict[str, Json]:
         upstreams = {name: self._scope.upstreams[name] for name in self._scope.servers}

@@ -132,4 +132,9 @@ def _of(session: Session, verdict: Permit | Deny) -> Permit | Deny:
     kept = session.kept
     if not (kept.labels or kept.facts):
         return verdict
-    return structs.replace(verdict, session_labels=tuple(kept.labels), session_facts=tuple(kept.facts))
+    return structs.replace(
+        verdict,
+        session_labels=tuple(kept.labels),
+        session_facts=tuple(kept.facts),
+        label_causes={label: cause.call for label, cause in kept.causes.items() if label in kept.labels},
+    )

@@ -73,7 +73,9 @@ class Listing:
         scope, kind = self._scope, _BY_METHOD[request.method]
         if request.params.get("cursor") is not None:
             raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
-        invocation = scope.recorder.invocation(request.method, params={}, caller=request.caller)
+        invocation = scope.recorder.invocation(
+            request.method, params={}, caller=request.caller, origin=request.origin
+        )
         permit = pdp.permit_protocol(invocation)
         started = scope.recorder.seconds()
         await scope.audit.write(scope.recorder.decided(permit))
@@ -84,7 +86,7 @@ class Listing:
             raise
         if len(done.problems) == len(scope.servers):
             said = scope.inspector.text("; ".join(done.problems.values()))
-            await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started))
+            await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started, error=said))
             scope.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
         known = {server: self.catalogue.digests(server, [kind]) for server in done.late}
@@ -93,7 +95,7 @@ class Listing:
         answer, digest = await self._answer(kind, request.caller, freshness)
         if done.late:
             said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
-            scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said))
+            scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said, id=invocation.id))
         self._tell(done.problems, request)
         noted = scope.recorder.outcome(
             invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised

@@ -24,7 +24,7 @@ from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.approvals import Approvals
-from mcpguard.gateway.elicited import ClientChannel
+from mcpguard.gateway.elicited import ClientChannel, Elicited
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
@@ -38,6 +38,7 @@ from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.trace import TRACEPARENT, child_of
 
 MOST_ANNOTATED = 1000
 """Tools of which it is remembered which of their parameters are mirrored in headers."""
@@ -86,21 +87,20 @@ class Path:
         call, said = (call, None) if call.state is None else self._client.retried(call)
         params = calls.upstream_params(call, "" if target is None else target.name)
         invocation = scope.recorder.invocation(
-            request.method, server, target, call.args, params, request.caller
+            request.method, server, target, call.args, params, request.caller, request.origin
         )
+        if request.origin.trace or scope.tracing:
+            # Before anything is decided: what is decided is what is sent.
+            trace = child_of(request.origin.trace, invocation.id)
+            params["_meta"] = {**call.meta, TRACEPARENT: trace}
         if call.args is not read.args:
             invocation = structs.replace(invocation, returned=tuple(scope.handles.behind(read.args)))
-        astray = None
-        if server not in scope.judge.egress.free:
-            astray, invocation = await self._searched(invocation, params)
         request.policies = scope.judge.policies
-        verdict: Permit | Deny | None = astray
-        if astray is None and call.state is None and call.method != "resources/subscribe":
-            verdict = await scope.judge.decide(invocation)
-            if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
-                verdict = await self._approvals.answer(request, call, invocation, verdict, said)
-        elif astray is None:
-            verdict = await self._decided(request, call, invocation)
+        try:
+            verdict = await self._verdict(request, call, invocation, said)
+        except Cancelled:
+            await scope.audit.write(scope.recorder.cancelled(invocation, request.asked))
+            raise
         if not isinstance(verdict, Permit):
             self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
@@ -108,6 +108,23 @@ class Path:
             await self._perform(request, self._within(verdict, call), call)
         else:
             await self._retried(request, verdict, call, call.state)
+
+    async def _verdict(
+        self, request: Request, call: Call, invocation: Invocation, said: Elicited | None
+    ) -> Permit | Deny | None:
+        """The verdict on a request, None where its client is asked first. `said` is what it answered, where
+        this is its retry."""
+        judge = self._scope.judge
+        if invocation.server not in judge.egress.free:
+            astray, invocation = await self._searched(invocation, invocation.params or {})
+            if astray is not None:
+                return astray
+        if call.state is not None or call.method == "resources/subscribe":
+            return await self._decided(request, call, invocation)
+        verdict = await judge.decide(invocation)
+        if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
+            return await self._approvals.answer(request, call, invocation, verdict, said)
+        return verdict
 
     async def _searched(
         self, invocation: Invocation, params: dict[str, Json]
@@ -223,13 +240,21 @@ class Path:
         try:
             target = await self._locate(request, call)
         except (UpstreamError, CredentialError, InspectionError) as problem:
-            record = scope.recorder.unrouted(call, "unavailable")
+            record = scope.recorder.unrouted(
+                call, request.caller, request.origin, "unavailable", str(problem)
+            )
             await scope.audit.write(record)
             scope.refuse(request.id, refusals.unavailable(str(problem), record.id))
             return None
+        except Cancelled:
+            await scope.audit.write(
+                scope.recorder.unrouted(call, request.caller, request.origin, "cancelled")
+            )
+            raise
         server = self._server_of(call) if target is None else target.server
         if server is None or owner not in ("", server):
-            await self._unknown(request, call, scope.recorder.unrouted(call, "unknown"))
+            record = scope.recorder.unrouted(call, request.caller, request.origin, "unknown")
+            await self._unknown(request, call, record)
             return None
         return server, target
 
@@ -272,19 +297,20 @@ class Path:
     # --- call, inspect, reply --------------------------------------------------------------------
 
     async def _perform(self, request: Request, permit: Permit, call: Call, begun: str | None = None) -> None:
-        scope, invocation = self._scope, permit.invocation
-        started = scope.recorder.seconds()
+        scope, invocation, times = self._scope, permit.invocation, request.times
+        started = times.decided = scope.recorder.seconds()
         request.credential = permit.credential
         request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
             await scope.audit.write(scope.recorder.decided(permit))
+            times.recorded = scope.recorder.seconds()
             if permit.observed is not None:
                 scope.report_refusal(permit.observed, WOULD_REFUSE)
             raw = await self._answered(request, permit, call, started, begun)
             ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:
             self._let_go(request, invocation, str(why))
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started, times=times))
             return
         except InspectionError as problem:
             await self._failed(request, invocation, started, "withheld", refusals.withheld, problem)
@@ -295,7 +321,7 @@ class Path:
         finally:
             if request.questions or (request.wait is not None and not request.wait.done):
                 self._let_go(request, invocation, "refused")
-        await scope.audit.write(self._outcome(invocation, ready, started))
+        await scope.audit.write(self._outcome(request, invocation, ready, started))
         if ready.refused:
             scope.client.refuse(request.id, ready.answer)
             return
@@ -303,7 +329,8 @@ class Path:
             self._subscriptions.subscribed(invocation.server, call.name)
         scope.client.reply(request.id, ready.answer)
 
-    def _outcome(self, invocation: Invocation, ready: Ready, started: float) -> Outcome:
+    def _outcome(self, request: Request, invocation: Invocation, ready: Ready, started: float) -> Outcome:
+        failed = ready.status == "error"
         return self._scope.recorder.outcome(
             invocation,
             ready.status,
@@ -313,6 +340,8 @@ class Path:
             ready.review,
             ready.answer.neutralised,
             ready.answer.spared,
+            times=request.times,
+            error=ready.answer.value["message"] if failed else "",
         )
 
     def _let_go(self, request: Request, invocation: Invocation, reason: str) -> None:
@@ -339,6 +368,7 @@ class Path:
                 raw = await self._asked_first(request, permit, call, started, wait)
             finally:
                 request.listening = False
+            request.times.answered(raw, self._scope.recorder.seconds())
             if _is_plain(raw):
                 return raw
             if not asks(raw):
@@ -389,8 +419,11 @@ class Path:
         refusal: Callable[[str, str], dict[str, Json]],
         problem: McpGuardError,
     ) -> None:
-        await self._scope.audit.write(self._scope.recorder.outcome(invocation, status, started))
-        self._scope.refuse(request.id, refusal(str(problem), invocation.id))
+        recorder, said = self._scope.recorder, str(problem)
+        await self._scope.audit.write(
+            recorder.outcome(invocation, status, started, times=request.times, error=said)
+        )
+        self._scope.refuse(request.id, refusal(said, invocation.id))
 
 
 def _is_plain(raw: Raw) -> bool:

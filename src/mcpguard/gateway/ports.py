@@ -25,10 +25,13 @@ T = TypeVar("T")
 
 class Raw(Struct, frozen=True):
     """What an upstream answered, uninspected: `message` has `result` or `error` (JSON-RPC 2.0,
-    section 5). `size` is its length on the wire in bytes."""
+    section 5). `size` is its length on the wire in bytes, `sent` that of the request, 0 where nothing was;
+    `sent_at` is when that was sent, in seconds of `Clock.seconds`, 0 where that is not known."""
 
     message: dict[str, Json]
     size: int
+    sent: int = 0
+    sent_at: float = 0.0
 
     @property
     def body(self) -> Json:

@@ -127,8 +127,9 @@ class Questions:
         try:
             sealed, digest = await scope.inspector.seal(params, 0, also, then, server=invocation.server)
         except InspectionError as problem:
-            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
-            return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}
+            said = str(problem)
+            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
+            return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {said}")}
         self._remember(server, params)
         noted = scope.recorder.outcome(
             invocation, "asked", started, digest, sealed.findings, neutralised=sealed.neutralised

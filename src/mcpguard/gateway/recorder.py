@@ -1,19 +1,80 @@
 """Makes invocations and the records that they leave: who, what, when, which rules, and digests."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from hashlib import sha256
+from typing import Any
 
-from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome
-from mcpguard.core.model import Caller, Deny, Detection, Invocation, Json, Listed, Permit, Principal
+from msgspec import Struct, structs
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.evidence.records import (
+    MOST_ARGUMENTS,
+    MOST_MESSAGE,
+    Decided,
+    Noticed,
+    ObservedRefusal,
+    Outcome,
+    Steps,
+)
+from mcpguard.core.model import (
+    NOWHERE,
+    Caller,
+    Cause,
+    Deny,
+    Detection,
+    Invocation,
+    Json,
+    Listed,
+    Origin,
+    Permit,
+    Principal,
+)
 from mcpguard.core.policy.review import UNTOUCHED, Review
+from mcpguard.core.policy.session import name_of
+from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
+from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import Clock
+from mcpguard.gateway.ports import Clock, Raw
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
 
 LEGACY = Caller()
-MOST_MESSAGE = 1_000
-"""Characters of the message of a refusal that are recorded."""
+MOST_NAME = 256
+"""Characters of a name of the client's own that are recorded."""
+
+
+class Times(Struct):
+    """When the steps of one call were done, in seconds of the clock, 0 for not yet. `waited` are the seconds
+    that a person took; `sent` and `received` are bytes."""
+
+    begun: float = 0.0
+    waited: float = 0.0
+    decided: float = 0.0
+    recorded: float = 0.0
+    sent_at: float = 0.0
+    came: float = 0.0
+    sent: int = 0
+    received: int = 0
+
+    def answered(self, raw: Raw, now: float) -> None:
+        """The upstream has answered; where it asks more than once in a call, that is added up."""
+        self.sent_at = self.sent_at or raw.sent_at
+        self.came = now
+        self.sent += raw.sent
+        self.received += raw.size
+
+    def steps(self, now: float) -> Steps:
+        """How long each took; what is not over yet has taken until `now`."""
+        sent_at, came = self.sent_at or self.recorded, self.came or now
+        return Steps(
+            round((self.decided - self.begun - self.waited) * 1000, 3),
+            round(self.waited * 1000, 3),
+            round((self.recorded - self.decided) * 1000, 3),
+            round((sent_at - self.recorded) * 1000, 3),
+            round((came - sent_at) * 1000, 3),
+            round((now - came) * 1000, 3),
+        )
 
 
 class Recorder:
@@ -28,20 +89,35 @@ class Recorder:
         judge: Judge,
         credentials: Mapping[tuple[str, str], tuple[str, ...]],
         nonce: str,
-        inspect_text: Callable[[str], str],
+        inspector: Inspector,
+        kinds: Mapping[str, str] | None = None,
+        arguments: bool = True,
     ) -> None:
         """`credentials` names the references that a call may use, by server and by the credential that a rule
-        chose for it, "" for none; `nonce` makes invocation ids unique
-        across processes; `inspect_text` takes out of a client's own text what must not be seen."""
+        chose for it, "" for none; `kinds` are those of references to entries; `nonce` makes invocation ids
+        unique across processes; `inspector` takes out of what others said what must not be seen; `arguments`
+        says whether they are recorded, beside their digest."""
         self.now = clock.now
         self.seconds = clock.seconds
         self._principal = principal
         self._principal_text = f"{principal.source}:{principal.id}"
+        self._session = name_of(principal, agent)
+        self._decision: Callable[..., Decided] = partial(
+            Decided,
+            agent=agent,
+            session=self._session,
+            human=self._principal_text if principal.actor else "",
+            actor=principal.actor,
+        )
         self._agent = agent
         self._judge = judge
         self.credentials = credentials
+        self.kinds = kinds or {}
         self._nonce = nonce
-        self._inspect_text = inspect_text
+        self._inspector = inspector
+        self._inspect_text = inspector.text
+        self.arguments = arguments
+        self._client: tuple[str, str, int, str] = ("", "", 0, "")
         self._count = 0
 
     def invocation(
@@ -52,6 +128,7 @@ class Recorder:
         args: dict[str, Json] | None = None,
         params: dict[str, Json] | None = None,
         caller: Caller = LEGACY,
+        origin: Origin = NOWHERE,
     ) -> Invocation:
         """A new invocation, now."""
         self._count += 1
@@ -66,69 +143,153 @@ class Recorder:
             args,
             params,
             caller,
+            origin=origin,
         )
 
     def decided(self, verdict: Permit | Deny) -> Decided:
         """The record of a verdict."""
-        invocation = verdict.invocation
-        permit = verdict if isinstance(verdict, Permit) else None
         if isinstance(verdict, Deny):
-            credentials = verdict.credentials
-        else:
-            credentials = self.credentials.get((invocation.server, verdict.credential), ())
-            if verdict.placeholders:
-                credentials = _with_placeholders(credentials, verdict)
-        target = invocation.target
-        is_tool = target is not None and target.kind == "tool"
-        return Decided(
-            at=invocation.now,
-            id=invocation.id,
-            principal=self._principal_text,
-            method=invocation.method,
-            effect="deny" if permit is None else "allow",
-            server=invocation.server,
-            tool=target.name if target is not None and is_tool else "",
-            tool_digest=target.digest if target is not None and is_tool else "",
-            subject="" if target is None or is_tool else self._subject(target),
-            cause="" if isinstance(verdict, Permit) else verdict.cause.value,
+            return self._refused(verdict)
+        invocation, origin = verdict.invocation, verdict.invocation.origin
+        credentials = self.credentials.get((invocation.server, verdict.credential), ())
+        if verdict.placeholders:
+            credentials = _with_placeholders(credentials, verdict)
+        digest, arguments, omitted = self._shown(invocation.args, verdict.redact)
+        return self._decision(
+            *self._about(invocation, "allow"),
             rules=verdict.rules,
             policy_digest=self._judge.policies.digest,
-            args="" if invocation.args is None else sha256(encode(invocation.args)).hexdigest(),
+            args=digest,
             credentials=credentials,
-            agent=self._agent,
-            labels=() if permit is None else permit.labels,
-            facts=() if permit is None else permit.facts,
+            labels=verdict.labels,
+            facts=verdict.facts,
             session_labels=verdict.session_labels,
             session_facts=verdict.session_facts,
-            approval="" if permit is None else permit.approval,
-            credential="" if permit is None else permit.credential,
+            approval=verdict.approval,
+            credential=verdict.credential,
             shadow=verdict.shadow,
-            observed=None if permit is None or permit.observed is None else self._observed(permit.observed),
+            observed=None if verdict.observed is None else self._observed(verdict.observed),
+            client=self._client_of(invocation.caller),
+            request=origin.request,
+            trace=origin.trace,
+            arguments=arguments,
+            arguments_omitted=omitted,
+            redact=verdict.redact + verdict.unredacted,
+            limits={one.key: one.amount for one in verdict.charges} if verdict.charges else {},
+            ticket=verdict.approval.partition(" ")[0],
+            label_causes=verdict.label_causes,
+            credential_kinds=self._kinds_of(credentials) if self.kinds else {},
         )
 
+    def _refused(self, deny: Deny, effect: str = "deny") -> Decided:
+        invocation, origin = deny.invocation, deny.invocation.origin
+        digest, arguments, omitted = self._shown(invocation.args)
+        return self._decision(
+            *self._about(invocation, effect),
+            cause=deny.cause.value,
+            rules=deny.rules,
+            policy_digest=self._judge.policies.digest,
+            args=digest,
+            credentials=deny.credentials,
+            session_labels=deny.session_labels,
+            session_facts=deny.session_facts,
+            shadow=deny.shadow,
+            client=self._client_of(invocation.caller),
+            request=origin.request,
+            trace=origin.trace,
+            arguments=arguments,
+            arguments_omitted=omitted,
+            message=self._said(deny.message),
+            ticket=deny.ticket,
+            label_causes=deny.label_causes,
+            credential_kinds=self._kinds_of(deny.credentials) if self.kinds else {},
+        )
+
+    def _about(self, invocation: Invocation, effect: str) -> tuple[Any, ...]:
+        """The first fields of a decision."""
+        asker, target, method = self._principal_text, invocation.target, invocation.method
+        about = invocation.now, invocation.id, asker, method, effect, invocation.server
+        if target is None:
+            return about
+        if target.kind == "tool":
+            return *about, target.name, target.digest
+        return *about, "", "", self._subject(target)
+
+    def asked(self, deny: Deny) -> Decided:
+        """The record of a call that waits for a person; `deny` has the ticket."""
+        return self._refused(deny, "ask")
+
+    def cancelled(self, invocation: Invocation, ticket: str = "") -> Decided:
+        """The record of a request that its client took back before it was decided. `ticket` is that by which
+        a person was asked."""
+        deny = Deny(invocation, Cause.APPROVAL, ticket=ticket)
+        return structs.replace(self._refused(deny), cause="cancelled")
+
+    def _shown(
+        self, args: dict[str, Json] | None, also: tuple[str, ...] = ()
+    ) -> tuple[str, dict[str, Json] | None, str]:
+        """The digest of arguments, and these as they are recorded, or why they are not."""
+        if args is None:
+            return "", None, ""
+        text = encode(args)
+        digest = sha256(text).hexdigest()
+        if not self.arguments:
+            return digest, None, "setting"
+        if len(text) > MOST_ARGUMENTS:
+            return digest, None, "size"
+        try:
+            return digest, self._inspector.redactor.inspect(args, also, AT_ONCE).value, ""
+        except (InspectionError, TooMuchAtOnce):
+            return digest, None, "inspection"
+
+    def _client_of(self, caller: Caller) -> str:
+        """What the client calls itself; looked through once, and again where more is held by then."""
+        turns = self._inspector.redactor.turns
+        name, release, turn, known = self._client
+        if (name, release, turn) == (caller.name, caller.release, turns):
+            return known
+        whole = f"{caller.name}/{caller.release}" if caller.release else caller.name
+        known = self.name(whole)
+        self._client = caller.name, caller.release, turns, known
+        return known
+
+    def _kinds_of(self, credentials: tuple[str, ...]) -> dict[str, str]:
+        return {name: self.kinds[name] for name in credentials if name in self.kinds}
+
+    def _said(self, message: str) -> str:
+        """A sentence that the client gets, or an operator. Inspected before it is cut: half a secret is not
+        found."""
+        return self._inspect_text(message)[:MOST_MESSAGE] if message else ""
+
     def _observed(self, refusal: Deny) -> ObservedRefusal:
-        said = self._inspect_text(refusal.message)[:MOST_MESSAGE]
-        return ObservedRefusal(refusal.cause.value, refusal.rules, said)
+        return ObservedRefusal(refusal.cause.value, refusal.rules, self._said(refusal.message))
+
+    def name(self, text: str) -> str:
+        """A name that the client made up, as it is recorded."""
+        return self._inspect_text(text)[:MOST_NAME]
 
     def _subject(self, target: Listed) -> str:
-        return _cut(target.name if target.inspected else self._inspect_text(target.name))
+        return target.name[:MOST_NAME] if target.inspected else self.name(target.name)
 
-    def unrouted(self, call: Call, cause: str) -> Decided:
+    def unrouted(self, call: Call, caller: Caller, origin: Origin, cause: str, message: str = "") -> Decided:
         """The record of a call that led to nothing. Its name is the client's own text."""
         invocation = self.invocation(call.method)
-        name = _cut(self._inspect_text(call.name))
-        return Decided(
-            at=invocation.now,
-            id=invocation.id,
-            principal=self._principal_text,
-            method=invocation.method,
-            effect="deny",
+        name = self.name(call.name)
+        digest, arguments, omitted = self._shown(call.args)
+        about = invocation.now, invocation.id, self._principal_text, call.method, "deny"
+        return self._decision(
+            *about,
             tool=name if call.kind == "tool" else "",
             subject="" if call.kind == "tool" else name,
             cause=cause,
             policy_digest=self._judge.policies.digest,
-            args=sha256(encode(call.args)).hexdigest(),
-            agent=self._agent,
+            args=digest,
+            client=self._client_of(caller),
+            request=origin.request,
+            trace=origin.trace,
+            arguments=arguments,
+            arguments_omitted=omitted,
+            message=self._said(message),
         )
 
     def outcome(
@@ -141,14 +302,20 @@ class Recorder:
         review: Review = UNTOUCHED,
         neutralised: tuple[tuple[str, int], ...] = (),
         spared: tuple[Detection, ...] = (),
+        *,
+        times: Times | None = None,
+        received: int = 0,
+        error: str = "",
     ) -> Outcome:
         """The record of what came of an allowed call; `started` is from `seconds()`, `review` what the
-        rules on results said, the rest as in Redacted."""
+        rules on results said, `times` those of its steps, `error` what went wrong, the rest as in Redacted.
+        """
+        now = self.seconds()
         return Outcome(
             at=self.now(),
             id=invocation.id,
             status=status,
-            ms=round((self.seconds() - started) * 1000, 3),
+            ms=round((now - started) * 1000, 3),
             result=result,
             findings=finding_counts(findings) if findings else {},
             neutralised=dict(neutralised),
@@ -158,6 +325,11 @@ class Recorder:
             facts=review.facts,
             shadow=review.shadow,
             observed=None if review.observed is None else self._observed(review.observed),
+            steps=None if times is None else times.steps(now),
+            sent=0 if times is None else times.sent,
+            received=received if times is None else times.received,
+            error=self._said(error) if error else "",
+            message="" if review.denied is None else self._said(review.denied.message),
         )
 
     def noticed(
@@ -167,18 +339,29 @@ class Recorder:
         detail: str = "",
         findings: dict[str, int] | None = None,
         neutralised: dict[str, int] | None = None,
+        *,
+        id: str = "",
+        ticket: str = "",
     ) -> Noticed:
-        """The record of something outside a call. `detail` must be ours or inspected."""
-        return Noticed(self.now(), what, server, detail, findings or {}, neutralised or {})
+        """The record of something outside a call. `detail` must be ours or inspected; `id` is that of the
+        invocation that it is about."""
+        return Noticed(
+            self.now(),
+            what,
+            server,
+            detail,
+            findings or {},
+            neutralised or {},
+            id,
+            self._principal_text,
+            self._session,
+            ticket,
+        )
 
 
 def _with_placeholders(names: tuple[str, ...], permit: Permit) -> tuple[str, ...]:
     filled = {str(ref) for one in permit.placeholders for ref in one.template.refs}
     return tuple(sorted({*names, *filled}))
-
-
-def _cut(name: str) -> str:
-    return name[:256]
 
 
 def finding_counts(findings: Iterable[Detection]) -> dict[str, int]:

@@ -267,7 +267,9 @@ class RoundTrips:
         sealed, digest = await scope.inspector.seal(
             result, 0, request.redact, server=permit.invocation.server
         )
-        outcome = scope.recorder.outcome(permit.invocation, "input-required", started, digest)
+        outcome = scope.recorder.outcome(
+            permit.invocation, "input-required", started, digest, times=request.times
+        )
         await scope.audit.write(outcome)
         scope.client.reply(request.id, sealed)
 

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.evidence.records import Noticed
-from mcpguard.core.model import Caller, Deny, Json
+from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Flight, Wait
@@ -17,9 +16,10 @@ from mcpguard.gateway.handles import Handles
 from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Store, Upstream
-from mcpguard.gateway.recorder import Recorder
+from mcpguard.gateway.recorder import Recorder, Times
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.names import Prefix
+from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 
 WOULD_REFUSE = "would refuse"
 """Begins what the operator reads about a call that policies refuse and that goes on."""
@@ -55,6 +55,8 @@ class Request(Struct, eq=False):
     params: dict[str, Json]
     caller: Caller
     headers: Mapping[str, str] | None
+    origin: Origin = NOWHERE
+    times: Times = field(default_factory=Times)
     flight: Flight | None = None
     policies: PolicySet = NONE
     """Under which it was decided; what comes back is reviewed under them."""
@@ -69,6 +71,8 @@ class Request(Struct, eq=False):
     listening: bool = False
     """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
     progress_token: RequestId | None = None
+    asked: str = ""
+    """The id of the ticket by which a person is asked, "" for none."""
     ticket: Ticket | None = None
     """By which a person approved it."""
     redact: tuple[str, ...] = ()
@@ -88,6 +92,7 @@ class Request(Struct, eq=False):
         self.id = retry.id
         self.caller = retry.caller
         self.headers = retry.headers
+        self.origin = retry.origin
         self.policies = retry.policies
         self.progress_token = retry.progress_token
         self.redact = tuple(dict.fromkeys(self.redact + retry.redact))
@@ -127,8 +132,24 @@ class ClientScope(Struct, eq=False, kw_only=True):
     eager: tuple[str, ...] = ()
     handles: Handles = field(default_factory=Handles)
     """What its servers gave it to give back, and what stands for that."""
+    tracing: bool = False
+    """Whether an upstream hears of a trace also where its client did not begin one."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
+
+    def origin_of(
+        self, request_id: RequestId, params: dict[str, Json], headers: Mapping[str, str] | None
+    ) -> Origin:
+        """Where a request of the client comes from. A trace in which there is something that must not be seen
+        is none."""
+        shown = self.client.shown(request_id)
+        name = str(shown) if type(shown) is int else self.recorder.name(str(shown))
+        if "_meta" not in params and headers is None:
+            return Origin(name)
+        meta, given = params.get("_meta"), "" if headers is None else headers.get(TRACEPARENT, "")
+        said = meta.get(TRACEPARENT, given) if type(meta) is dict else given
+        trace = traceparent_of(said)
+        return Origin(name, trace if trace and self.inspector.text(trace) == trace else "")
 
     def redact_of(self, server: str, related: Wait[Raw] | None) -> tuple[str, ...]:
         """What is to be taken out of something that `server` says outside of an answer: as the request
@@ -165,9 +186,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
 
     def refuse_message(self, problem: MessageError) -> None:
         """Answer a message that is refused before a decision, and leave a note of it."""
-        self.audit.write(
-            Noticed(at=self.recorder.now(), what="message-refused", detail=f"{problem.code}: {problem}")
-        )
+        self.audit.write(self.recorder.noticed("message-refused", detail=f"{problem.code}: {problem}"))
         self.refuse(problem.request_id, refusals.error(problem.code, str(problem), problem.data))
 
     def result_for(self, caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:

@@ -79,7 +79,9 @@ class Subscriptions:
         """Serve `subscriptions/listen` until the client ends it or mcpguard ends."""
         scope = self._scope
         lists, uris = _read_filter(request.params, request.caller)
-        invocation = scope.recorder.invocation(request.method, params={}, caller=request.caller)
+        invocation = scope.recorder.invocation(
+            request.method, params={}, caller=request.caller, origin=request.origin
+        )
         started = scope.recorder.seconds()
         await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
         listen = Listen(request, lists, set())
@@ -154,7 +156,7 @@ class Subscriptions:
     async def _allowed(self, uri: str, entry: Listed, request: Request) -> bool:
         scope, params = self._scope, {"uri": uri}
         invocation = scope.recorder.invocation(
-            "resources/subscribe", entry.server, entry, params, params, request.caller
+            "resources/subscribe", entry.server, entry, params, params, request.caller, request.origin
         )
         verdict = await scope.judge.decide(invocation)
         started = scope.recorder.seconds()

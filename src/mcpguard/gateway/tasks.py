@@ -85,7 +85,9 @@ class Tasks:
         scope = self._scope
         if request.params.get("cursor") is not None:
             raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
-        invocation = scope.recorder.invocation(request.method, params={}, caller=request.caller)
+        invocation = scope.recorder.invocation(
+            request.method, params={}, caller=request.caller, origin=request.origin
+        )
         started = scope.recorder.seconds()
         await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
         found: list[Json] = []
@@ -99,8 +101,9 @@ class Tasks:
         try:
             answer, digest = await scope.inspector.seal({"tasks": found}, 0, tuple(redact))
         except InspectionError as problem:
-            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
-            scope.refuse(request.id, refusals.withheld(str(problem), invocation.id))
+            said = str(problem)
+            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
+            scope.refuse(request.id, refusals.withheld(said, invocation.id))
             return
         noted = scope.recorder.outcome(
             invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
@@ -109,8 +112,10 @@ class Tasks:
         scope.client.reply(request.id, answer)
 
     async def _of(self, server: str, credential: str, request: Request) -> list[Json]:
-        scope, status = self._scope, "ok"
-        invocation = scope.recorder.invocation("tasks/list", server, params={}, caller=request.caller)
+        scope, status, said = self._scope, "ok", ""
+        invocation = scope.recorder.invocation(
+            "tasks/list", server, params={}, caller=request.caller, origin=request.origin
+        )
         permit, started = pdp.permit_protocol(invocation, credential), scope.recorder.seconds()
         found: list[Json] = []
         # It may start a server that has ended, with its credentials, so there is a record first (law 5).
@@ -121,10 +126,10 @@ class Tasks:
             status = str(why)
             raise
         except (UpstreamError, CredentialError) as problem:
-            status = "unavailable"
-            scope.report(server, str(problem))
+            status, said = "unavailable", str(problem)
+            scope.report(server, said)
         finally:
-            scope.audit.write(scope.recorder.outcome(invocation, status, started))
+            scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
         return found
 
     async def _pages(self, server: str, permit: Permit) -> list[Json]:

@@ -71,6 +71,7 @@ def settings_from(config: Config) -> Settings:
         policy_look=look,
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
+        audit_arguments=config.audit.arguments if config.audit else "redacted",
         message_bytes=config.limits.message_bytes,
         think_seconds=config.limits.think_seconds,
         list_seconds=config.limits.list_seconds,

@@ -33,11 +33,13 @@ from mcpguard.config.file import (
     LIST_SECONDS,
     SESSION_IDLE_SECONDS,
     THINK_SECONDS,
+    ArgumentsOnRecord,
     HttpEntry,
     NotifyEntry,
 )
 from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.policies import PolicyFile
+from mcpguard.config.references import ENTRY
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
@@ -72,6 +74,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     policies: PolicySet
     audit_folder: Path
     durability: Durability
+    audit_arguments: ArgumentsOnRecord = "redacted"
+    tracing: bool = False
+    """Whether upstreams hear of a trace also where the client began none."""
     message_bytes: int
     think_seconds: float = THINK_SECONDS
     list_seconds: float = LIST_SECONDS
@@ -244,7 +249,9 @@ class World:
             judge=shared.judge,
             credentials=references_of(settings.servers, settings.credentials),
             nonce=os.urandom(4).hex(),
-            inspect_text=self._inspector.text,
+            inspector=self._inspector,
+            kinds=_kinds(settings),
+            arguments=settings.audit_arguments == "redacted",
         )
         extensions, extension_ids = _extensions(settings)
         return ClientScope(
@@ -268,6 +275,7 @@ class World:
             extensions=extensions,
             eager=tuple(server.name for server in settings.servers if server.eager),
             extension_ids=extension_ids,
+            tracing=settings.tracing,
         )
 
     def _upstream(self, server: Server) -> ServerUpstream:
@@ -299,6 +307,7 @@ class World:
         scope.list_seconds = settings.list_seconds
         scope.approvals = settings.approvals
         scope.recorder.credentials = references_of(settings.servers, settings.credentials)
+        scope.recorder.kinds = _kinds(settings)
         extensions = _extensions(settings)
         scope.extensions, scope.extension_ids = extensions
         scope.eager = tuple(server.name for server in settings.servers if server.eager)
@@ -383,6 +392,11 @@ class World:
         everyone = {*self.upstreams.values(), *self._leaving}
         await asyncio.gather(*(upstream.close(gently) for upstream in everyone))
         self._shared.store.leave(self._principal, self._shared.settings.agent)
+
+
+def _kinds(settings: Settings) -> dict[str, str]:
+    """The kind of each entry of `credentials`, by its reference."""
+    return {str(CredentialRef(ENTRY, name)): entry.kind for name, entry in settings.credentials.items()}
 
 
 def _extensions(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -133,6 +133,18 @@ async def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() 
     assert await verify(verifier, token(roles="ops", jti="x2")) == Principal("ada", ISSUER)
 
 
+async def test_who_acts_for_the_subject_is_part_of_the_principal() -> None:
+    act = {"sub": "bot-7", "act": {"sub": "another"}}
+    found = await verify(Issuer().verifier(), token(act=act))
+    assert found == Principal("ada", ISSUER, actor="bot-7")
+
+
+@pytest.mark.parametrize("act", ["bot", {}, {"sub": 7}, {"sub": ""}, {"sub": "a\nb"}])
+async def test_an_actor_that_is_no_name_is_refused(act: Any) -> None:
+    with pytest.raises(BearerError, match="the actor of the token"):
+        await verify(Issuer().verifier(), token(act=act))
+
+
 async def test_a_claim_that_is_no_text_is_refused_where_it_would_be_read() -> None:
     given = token(tenant="half \ud800")
     assert await verify(Issuer().verifier(), given) == Principal("ada", ISSUER)

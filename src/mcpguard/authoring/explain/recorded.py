@@ -57,8 +57,9 @@ _KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subs
 _UNROUTED = {
     "unknown": "no server lists anything of that name",
     "unavailable": "the server that it would be for could not be asked what it offers",
+    "cancelled": "the client took it back before it was decided",
 }
-"""Causes of what came to no server."""
+"""Causes of what was not decided."""
 
 MOST_SETTING = 8
 """So many rules are tried that may have set arguments."""
@@ -126,9 +127,9 @@ def _deciding(found: Recorded) -> tuple[str, ...]:
 
 
 def _unrouted(found: Recorded, kind: str) -> Explanation:
-    """The explanation of a request that came to no server."""
+    """The explanation of a request that was not decided."""
     name = found.tool or found.subject
-    message = "" if found.cause == "unavailable" else no_such(kind or "resource", name)
+    message = no_such(kind or "resource", name) if found.cause == "unknown" else ""
     return Explanation(
         effect="deny", cause=found.cause, why=_UNROUTED[found.cause], message=message, listed=False
     )
@@ -308,6 +309,8 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     for file in reversed(files):
         records = {record["kind"]: record for record in _records(lines(file), ids[0])}
         if "decision" in records:
+            if records["decision"].get("effect") == "ask":  # It waits still.
+                records["decision"]["effect"] = "deny"
             return records["decision"], records.get("outcome", {}), altered_at(file, files)
     altered = next(filter(None, (altered_at(file, files) for file in files)), "")
     lost = f", but it may have been removed: {altered}" if altered else ""

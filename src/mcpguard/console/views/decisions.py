@@ -111,7 +111,7 @@ def _choices(names: set[str]) -> list[tuple[str, str]]:
 def effect_of(call: SeenCall) -> str:
     """In one word what became of a call."""
     one = call.decision
-    if one.effect == "deny":
+    if one.effect != "allow":
         return "asked" if one.cause == "approval" else "denied"
     if call.outcome is not None and call.outcome.status == "withheld":
         return "withheld"

@@ -5,9 +5,16 @@ its default. How records become lines of a chain is `chain`.
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+
+FORMAT = 2
+"""Of the records. A higher one adds fields and kinds; it changes the meaning of none."""
+MOST_ARGUMENTS = 16 * 1024
+"""Bytes of arguments as compact JSON above which only their digest is recorded."""
+MOST_MESSAGE = 1_000
+"""Characters of a message that are recorded."""
 
 
 class Anchor(Struct, frozen=True):
@@ -47,6 +54,15 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
             "the writer)."
         ),
     ] = ()
+    format: Annotated[
+        int, Meta(description="Of the records that follow: 2. Format 1 has fewer fields and is not said.")
+    ] = 1
+    host: Annotated[str, Meta(description="The name of the machine.")] = ""
+    engine: Annotated[
+        dict[str, str],
+        Meta(description="`PACKAGE` -> the version of each engine that evaluates conditions."),
+    ] = {}
+    key: Annotated[str, Meta(description="The id of the key that signs checkpoints.")] = ""
 
 
 class ObservedRefusal(Struct, frozen=True, omit_defaults=True):
@@ -62,8 +78,12 @@ class ObservedRefusal(Struct, frozen=True, omit_defaults=True):
 class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True):
     """A verdict, durable before any effect. `args` and `tool_digest` are sha256 in hex.
 
-    `effect` is "allow" or "deny"; only an allow is followed by an `Outcome` with the same `id`.
-    `credentials` are the names of the references that the upstream holds, never values.
+    `effect` is `allow`, `deny` or `ask`. Only an `allow` is followed by an `outcome` with the same `id`. An
+    `ask` says that the call waits for a person; a second `decision` with the same `id` says how that ended,
+    except where the client was asked in the answer to its request. `credentials` are the names of the
+    references that the upstream holds, never values.
+
+    Verified are `principal`, `human` and `actor`; `agent`, `client`, `request` and `trace` are claims.
     """
 
     at: Annotated[datetime, Meta(description="When.")]
@@ -76,7 +96,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         ),
     ]
     method: Annotated[str, Meta(description="The MCP method.")]
-    effect: Annotated[str, Meta(description="`allow` or `deny`.")]
+    effect: Annotated[str, Meta(description="`allow`, `deny` or `ask`.")]
     server: Annotated[str, Meta(description="The upstream.")] = ""
     tool: Annotated[str, Meta(description="The upstream's own name of the tool.")] = ""
     tool_digest: Annotated[
@@ -93,7 +113,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         str,
         Meta(
             description="Why it was refused: rule, no-rule, arguments, error, approval, pin, limit, "
-            "credential, placeholder, unavailable or unknown."
+            "credential, placeholder, unavailable, unknown, or cancelled (by the client, before a decision)."
         ),
     ] = ""
     rules: Annotated[tuple[str, ...], Meta(description="The rules that decided, as `POLICY/ID`.")] = ()
@@ -133,6 +153,91 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
             "allowed since its server is only observed (`observe` in the configuration)."
         ),
     ] = None
+    client: Annotated[
+        str, Meta(description="`NAME/VERSION` as the client calls itself: a claim, inspected.")
+    ] = ""
+    request: Annotated[
+        str, Meta(description="The JSON-RPC id of the client's request, as text: a claim, inspected.")
+    ] = ""
+    trace: Annotated[
+        str,
+        Meta(
+            description="The W3C `traceparent` of the client's request. The upstream gets one of the same "
+            "trace, whose parent id is the first 8 bytes of the sha256 of `id`."
+        ),
+    ] = ""
+    session: Annotated[str, Meta(description="The name of the session: `mcpguard session show NAME`.")] = ""
+    human: Annotated[
+        str,
+        Meta(
+            description="`ISSUER:SUBJECT` of the person for whom an agent acts, where a verified token names "
+            "both (RFC 8693: `sub`, and `act`)."
+        ),
+    ] = ""
+    actor: Annotated[
+        str, Meta(description="The agent that acts for `human`: the `sub` in `act` of the verified token.")
+    ] = ""
+    arguments: Annotated[
+        dict[str, Any] | None,
+        Meta(description="The arguments, redacted as results are; `args` is their digest before that."),
+    ] = None
+    arguments_omitted: Annotated[
+        str,
+        Meta(
+            description="Why `arguments` is left out: `setting` (`audit.arguments` is `digest`), `size` "
+            "(more than 16 KiB of JSON) or `inspection` (they cannot be inspected, or not at once)."
+        ),
+    ] = ""
+    message: Annotated[
+        str,
+        Meta(
+            description="Why it was refused, in a sentence for the client, inspected (its first 1,000 "
+            "characters)."
+        ),
+    ] = ""
+    redact: Annotated[
+        tuple[str, ...],
+        Meta(description="Detectors that rules add for the result, and exceptions, as a policy writes them."),
+    ] = ()
+    limits: Annotated[
+        dict[str, int],
+        Meta(
+            description="The key of each limit that it counts against -> how much of it it uses up; bytes "
+            "are counted when the result is there."
+        ),
+    ] = {}
+    ticket: Annotated[str, Meta(description="The ticket by which a person is, or was, asked.")] = ""
+    label_causes: Annotated[
+        dict[str, str],
+        Meta(
+            description="A label of `session_labels` -> the id of the call that brought it, as far as known."
+        ),
+    ] = {}
+    credential_kinds: Annotated[
+        dict[str, str],
+        Meta(
+            description="The name of each of `credentials` that is an entry of the configuration -> its "
+            "kind. The others name their source."
+        ),
+    ] = {}
+
+
+class Steps(Struct, frozen=True, omit_defaults=True):
+    """How long the steps of a call took, in milliseconds; one that did not take place is left out."""
+
+    decide: Annotated[
+        float, Meta(description="From the request to the verdict, without waiting for a person.")
+    ] = 0.0
+    wait: Annotated[float, Meta(description="For a person who approves.")] = 0.0
+    record: Annotated[float, Meta(description="Until the decision was durable.")] = 0.0
+    inject: Annotated[
+        float, Meta(description="Until the request was sent: starting the upstream, fetching credentials.")
+    ] = 0.0
+    call: Annotated[
+        float,
+        Meta(description="Until the answer came; with `inject` where it is not known when it was sent."),
+    ] = 0.0
+    inspect: Annotated[float, Meta(description="Until the result was inspected and reviewed.")] = 0.0
 
 
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
@@ -172,6 +277,22 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
         ObservedRefusal | None,
         Meta(description="What the policies would have withheld the result with, as in `decision`."),
     ] = None
+    steps: Annotated[Steps | None, Meta(description="How long each step took.")] = None
+    sent: Annotated[
+        int, Meta(description="Bytes of the request to the upstream, with what was injected into its body.")
+    ] = 0
+    received: Annotated[int, Meta(description="Bytes of the upstream's answer.")] = 0
+    error: Annotated[
+        str,
+        Meta(
+            description="What went wrong: the message of the upstream's error, or mcpguard's own sentence, "
+            "inspected (its first 1,000 characters)."
+        ),
+    ] = ""
+    message: Annotated[
+        str,
+        Meta(description="Why the result was withheld, in a sentence for the client, as in `decision`."),
+    ] = ""
 
 
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
@@ -182,8 +303,12 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     what: Annotated[
         str,
         Meta(
-            description="message-refused, notification-redacted, notification-neutralised, "
-            "notification-withheld, policy-reloaded (`detail` has both digests), policy-refused, "
+            description="started (`detail` is where clients come in), stopping (`detail` is why), "
+            "upstream-started, upstream-ended (`detail` says why), pin-changed (`detail` has the tool, whose "
+            "definition is another one than before, and both digests), credential-rotated (`detail` is the "
+            "name of the credential that has another value), message-refused, notification-redacted, "
+            "notification-neutralised, notification-withheld, policy-reloaded (`detail` has both digests), "
+            "policy-refused, "
             "configuration-reloaded (`detail` has the keys that changed), "
             "configuration-refused (`detail` says why nothing of it is in force), "
             "evidence-gap (nothing could be written before; `detail` "
@@ -203,6 +328,10 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     detail: Annotated[str, Meta(description="A sentence; mcpguard's own, or inspected.")] = ""
     findings: Annotated[dict[str, int], Meta(description="As in `outcome`.")] = {}
     neutralised: Annotated[dict[str, int], Meta(description="As in `outcome`.")] = {}
+    id: Annotated[str, Meta(description="Of the invocation that it is about.")] = ""
+    principal: Annotated[str, Meta(description="As in `decision`, if it is about one client.")] = ""
+    session: Annotated[str, Meta(description="As in `decision`.")] = ""
+    ticket: Annotated[str, Meta(description="As in `decision`.")] = ""
 
 
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=True):

@@ -144,7 +144,7 @@ class TokenVerifier:
     def _principal(self, claims: dict[str, Json]) -> Principal:
         self._check_scopes(claims)
         subject = claims["sub"]
-        if not 1 <= len(subject) <= SUBJECT_CHARACTERS or not subject.isprintable():
+        if not _is_name(subject):
             raise BearerError("the subject of the token is not a printable name of up to 256 characters")
         kept = {name: claims[name] for name in self._entry.claims if name in claims}
         try:
@@ -152,7 +152,7 @@ class TokenVerifier:
         except (ValueError, RecursionError):
             # Half of a surrogate pair is no text that a condition could read, or that can be compared.
             raise BearerError("a claim of the token is not JSON") from None
-        return Principal(subject, self._entry.issuer, self._groups_of(claims), kept)
+        return Principal(subject, self._entry.issuer, self._groups_of(claims), kept, _actor_of(claims))
 
     def _header(self, token: str) -> tuple[str, str | None]:
         if len(token) > TOKEN_BYTES:
@@ -280,3 +280,18 @@ def _fits(key: dict[str, Json], algorithm: str, kid: str | None) -> bool:
 
 def _sentence(problem: jwt.PyJWTError) -> str:
     return next((said for kind, said in _WRONG if isinstance(problem, kind)), "the token is not valid")
+
+
+def _is_name(subject: str) -> bool:
+    return 1 <= len(subject) <= SUBJECT_CHARACTERS and subject.isprintable()
+
+
+def _actor_of(claims: dict[str, Json]) -> str:
+    """Who acts for the subject (RFC 8693, section 4.1): the last one, "" for nobody else."""
+    if "act" not in claims:
+        return ""
+    act = claims["act"]
+    actor = act.get("sub") if type(act) is dict else None
+    if type(actor) is not str or not _is_name(actor):
+        raise BearerError("the actor of the token is not a printable name of up to 256 characters")
+    return actor

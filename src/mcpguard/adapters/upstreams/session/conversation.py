@@ -7,6 +7,7 @@ inspects it.
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 
 from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL, legacy_params, modern_params
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, change_of
@@ -104,7 +105,8 @@ class Conversation:
         elif token is not None or "_meta" in params:
             params = legacy_params(params, token)
         message = {"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params}
-        self.wire.send(message, invocation.target, permit.credential)
+        call.sent_at = perf_counter()
+        call.sent = self.wire.send(message, invocation.target, permit.credential)
 
     async def ask(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
         if self.over:
@@ -231,7 +233,7 @@ class Conversation:
             if self.changed is not None:
                 self.stirred.set()
             elif (call := self._open.answered(message)) is not None:
-                call.set(Raw(message, size))
+                call.set(Raw(message, size, call.sent, call.sent_at))
         except Exception as defect:  # It would end the HTTP stream on which the other messages come.
             said = f"internal error ({type(defect).__name__}); a message of it was dropped"
             self._terms.report(self._terms.name, said)
@@ -261,7 +263,7 @@ class Conversation:
         if call is None:
             return
         if call.again and said is not None:
-            call.set(Raw(said, size))
+            call.set(Raw(said, size, call.sent, call.sent_at))
         elif call.permit is None or call.again:
             call.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
         else:

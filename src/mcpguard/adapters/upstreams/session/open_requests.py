@@ -42,13 +42,15 @@ class OpenRequest(Wait[Raw]):
     """One request, and the wait for its answer. `seconds` is its deadline, 0 for none. `permit` is None for a
     request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now; `number` is
     its id on the wire, and `session` the one that it was sent in; `again` says that it was sent once before,
-    in one that had expired. The rest is its clock, in seconds of the event loop."""
+    in one that had expired; `sent` and `sent_at` are as in `Raw`. The rest is its clock, in seconds of the
+    event loop."""
 
     values: Mapping[CredentialRef, Secret] = {}
     holder: Holder | None = None
     number = 0
     again = False
-    session = 0
+    session = sent = 0
+    sent_at = 0.0
     due = latest = inf
     pauses = 0
     paused_at = 0.0

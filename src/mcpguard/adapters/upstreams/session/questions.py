@@ -21,7 +21,7 @@ class OpenQuestions:
     """The open questions of one wire. While one is open, the request that it belongs to is not late."""
 
     def __init__(
-        self, listener: Listener, requests: OpenRequests, send: Callable[[dict[str, Json], None, str], None]
+        self, listener: Listener, requests: OpenRequests, send: Callable[[dict[str, Json], None, str], object]
     ) -> None:
         """`send(message, None, credential)` says something to the upstream, with the credential of the
         request that it is about."""

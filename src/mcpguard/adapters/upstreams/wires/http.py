@@ -80,12 +80,14 @@ class StreamableHttpWire:
         """Resolve the address; the first message connects. Raises CredentialError or UpstreamError."""
         await self._sender.open()
 
-    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> int:
         """Post one message after the turn. `initialize` begins a new session."""
         if message.get("method") == "initialize":
             self._version, self._session, self._modern = "", None, False
             self._stop_listening()
-        self._outbox.put(Letter(message, target, credential))
+        letter = Letter(message, target, credential)
+        self._outbox.put(letter)
+        return len(letter.body)
 
     def greeted(self, version: str, modern: bool) -> None:
         """Later requests carry `version`; in the legacy era the GET stream is opened."""

@@ -103,9 +103,11 @@ class SseWire:
             self._opened = False
             self._reader.ended()
 
-    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> int:
         """Post one message after the turn; its answer comes on the stream."""
-        self._outbox.put(Letter(message, target, credential))
+        letter = Letter(message, target, credential)
+        self._outbox.put(letter)
+        return len(letter.body)
 
     async def _post(self, letter: Letter) -> None:
         exchange = None

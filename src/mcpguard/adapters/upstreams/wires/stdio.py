@@ -80,9 +80,12 @@ class StdioWire:
         turn, ends = self._turn, (child.stdout, child.stdin)
         self._link = Link(turn, *ends, limit, self._received, self._listener.ended, turn.room)
 
-    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
-        if self._link is not None:
-            self._link.send(jsonrpc.encode(message) + b"\n")
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> int:
+        if self._link is None:
+            return 0
+        line = jsonrpc.encode(message) + b"\n"
+        self._link.send(line)
+        return len(line)
 
     def greeted(self, version: str, modern: bool) -> None:
         self._batches = version in jsonrpc.BATCHED

@@ -55,10 +55,11 @@ class Wire(Protocol):
         """Connect, or start the process. Raises UpstreamError or CredentialError with a sentence for the
         operator and the client, or OSError."""
 
-    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
-        """Send one whole JSON-RPC message; leaves at the end of the turn. `target` is what a request
-        is for, so that HTTP can mirror parameters in headers (2026-07-28, streamable-http); `credential` is
-        what a rule chose to send it with, "" for the server's own. A process has one all its life."""
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> int:
+        """Send one whole JSON-RPC message, which leaves at the end of the turn; gives its bytes. `target` is
+        what a request is for, so that HTTP can mirror parameters in headers (2026-07-28, streamable-http);
+        `credential` is what a rule chose to send it with, "" for the server's own. A process has one all its
+        life."""
 
     def greeted(self, version: str, modern: bool) -> None:
         """The protocol revision is known from now on. A legacy HTTP wire opens its GET stream."""
