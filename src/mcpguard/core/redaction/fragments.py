@@ -22,6 +22,7 @@ _TOKEN = re.compile(r"[\w+/.~:$-]{16,}={0,2}", re.ASCII)
 _BEGINNING = re.compile(
     r"(?:[a-z]{2,10}[-_]|[A-Z]{2,6}[-_.]){1,3}|AKIA|ASIA|AIza|SG\.|ya29\.|gh[a-z]_|glpat-|eyJ[\w-]+\.[\w-]{0,24}"
 )
+_COMPOSITE = re.compile(r"\s|://")
 _RUN = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z]{3,}[0-9]{0,4}|[A-Z]{4,}|[0-9]{4,}")
 _ARMOUR = "PRIVATE KEY-----"
@@ -33,14 +34,19 @@ class Core(NamedTuple):
 
     text: bytes
 
+    @property
+    def cost(self) -> int:
+        """Triggers of a budget."""
+        return 1
+
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for, and where it is in the core."""
         for at in range(0, len(self.text) - _BLOCK + 1, _STEP):
             yield self.text[at : at + _BLOCK], at
 
-    def run(self, bones: bytes, end: int, at: int) -> tuple[int, int] | None:
+    def runs(self, bones: bytes, end: int, at: int) -> list[tuple[int, int]]:
         """Around a block that ends at `end` of `bones` and begins at `at` of the core: how far both are the
-        same, None where that is too little."""
+        same, nothing where that is too little."""
         start = end - _BLOCK
         first, last = start, end
         while first and start - first < at and bones[first - 1] == self.text[at - (start - first) - 1]:
@@ -49,19 +55,20 @@ class Core(NamedTuple):
         while last - end < left and bones[last] == self.text[at + _BLOCK + last - end]:
             last += 1
         if last - first < LEAST:
-            return None
+            return []
         found = bones[first:last]
-        return None if found.isdigit() or found.isalpha() else (first, last)
+        return [] if found.isdigit() or found.isalpha() else [(first, last)]
 
 
 def cores(values: Sequence[str]) -> Iterator[Core]:
     """Those of a value and its members; of one that is made of several only those of the members."""
+    members = len(values) > 1
     for index, value in enumerate(values):
         if _ARMOUR in value:
             lines = [line for line in _LINE.split(value) if not {"-----", ":"} & {line[:5], *line}]
             # The first lines of two keys are alike.
             found = ["".join(lines[2:])]
-        elif _TOKEN.fullmatch(value) or (index and not re.search(r"\s", value)):
+        elif _TOKEN.fullmatch(value) or ((index or not members) and not _COMPOSITE.search(value)):
             found = list(_stretches(value)) if looks_random(value) else []
         else:
             found = []

@@ -21,6 +21,7 @@ from mcpguard.core.redaction.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.matching import Matcher, Span, compile_literals
 from mcpguard.core.redaction.parts import parts
 from mcpguard.core.redaction.reduced import Reduced, locate, skeleton
+from mcpguard.core.redaction.shards import Shards, shards
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6
@@ -41,7 +42,7 @@ class Held(Struct, frozen=True):
     kind: str
     mark: bytes
     needles: tuple[Needle, ...]
-    cores: tuple[Core, ...]
+    cores: tuple[Core | Shards, ...]
     anchors: tuple[bytes, ...]
     guess: str
 
@@ -63,11 +64,12 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     if fault := unguardable(value):
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
+    whole = tuple(cores((value, *members)))
     return Held(
         kind,
         mark,
         tuple(needles(value, members)),
-        tuple(cores((value, *members))),
+        (*whole, *shards(whole)),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value),
     )
@@ -101,7 +103,7 @@ class _Table:
     def __init__(
         self,
         forms: dict[bytes, tuple[Held, Needle]],
-        blocks: dict[bytes, list[tuple[Held, Core, int]]],
+        blocks: dict[bytes, list[tuple[Held, Core | Shards, int]]],
         anchors: Iterable[bytes],
         made: Callable[[Sequence[bytes]], Matcher],
     ) -> None:
@@ -127,13 +129,17 @@ class _Table:
         if block >= len(self._blocks):
             of.near = True
             return False
-        return any(core.run(text, end, at) for _, core, at in self._blocks[block])
+        for _, core, at in self._blocks[block]:
+            of.patience -= core.cost
+            if of.patience < 0 or core.runs(text, end, at):
+                return True
+        return False
 
     def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[_Hit]:
         """Where each form and each fragment is in `text`, which is one `of` a whole. Raises InspectionError
         where `budget` is used up."""
         hits: list[_Hit] = []
-        covered: dict[bytes, int] = {}
+        covered: dict[tuple[bytes, int], int] = {}
 
         def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
             if first + index < len(self._forms):
@@ -144,17 +150,20 @@ class _Table:
             if first + index >= len(self._forms) + len(self._blocks):
                 of.near = True
                 return
-            runs: dict[bytes, _Hit] = {}
+            longest: dict[tuple[bytes, int], list[_Hit]] = {}
             for value, core, at in self._blocks[first + index - len(self._forms)]:
-                if covered.get(value.mark, 0) < end:  # One run has many blocks.
-                    budget.trigger()
-                    run = core.run(text, end, at)
-                    if run and run[1] - run[0] > _length(runs.get(value.mark)):
-                        runs[value.mark] = (*run, value, Needle(core.text, True, b"", 0, 0))
-            for mark, hit in runs.items():
-                budget.hit()
-                covered[mark] = hit[1]
-                hits.append(hit)
+                key = value.mark, core.cost
+                if covered.get(key, 0) < end:  # One run has many blocks.
+                    needle = Needle(core.text, True, b"", 0, 0)
+                    runs = [(*run, value, needle) for run in core.runs(text, end, at)]
+                    budget.trigger(1 if runs else core.cost)
+                    longest[key] = max(longest.get(key, []), runs, key=_length)
+            for key, found in longest.items():
+                if found:
+                    covered[key] = found[-1][1]
+                if len(found) > 1 or key[1] == 1:  # Else it is the hit of a core too.
+                    budget.hit(len(found))
+                    hits.extend(found)
 
         for start, matcher in self._matchers:
             covered.clear()
@@ -162,8 +171,8 @@ class _Table:
         return hits
 
 
-def _length(hit: _Hit | None) -> int:
-    return 0 if hit is None else hit[1] - hit[0]
+def _length(hits: list[_Hit]) -> int:
+    return sum(end - start for start, end, _, _ in hits)
 
 
 class HeldSet:
@@ -188,7 +197,7 @@ class HeldSet:
         """Compile what is searched with, so that no search has to."""
         loose: dict[bytes, tuple[Held, Needle]] = {}
         exact: dict[bytes, tuple[Held, Needle]] = {}
-        blocks: dict[bytes, list[tuple[Held, Core, int]]] = {}
+        blocks: dict[bytes, list[tuple[Held, Core | Shards, int]]] = {}
         shared: dict[bytes, list[Held]] = {}
         anchors = {anchor for value in self._values for anchor in value.anchors}
         for value in self._values:
@@ -198,7 +207,10 @@ class HeldSet:
                     shared.setdefault(needle.pattern, []).append(value)
             for core in value.cores:
                 for block, at in core.blocks():
-                    blocks.setdefault(block, []).append((value, core, at))
+                    known = blocks.setdefault(block, [])
+                    # A value that several servers have is looked at once.
+                    if (value.mark, core, at) not in [(one.mark, *place) for one, *place in known]:
+                        known.append((value, core, at))
         self._shared = shared
         self._exact = _Table(exact, {}, (), self._made)
         self._loose = _Table(loose, blocks, anchors - {b""}, self._made)

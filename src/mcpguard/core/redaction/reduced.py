@@ -63,18 +63,21 @@ _ESCAPE = re.compile(
 _LINE_END = re.compile(rb"\\[nr]")
 _SLICE = 256 * 1024
 _LONGEST_ESCAPE = 64
+_PATIENCE = 16_000
 
 
 class Reduced:
     """A text that ends in PAD and its skeletons. `near`: something that encoders escape may be in it. Else
-    only the ends of lines matter, in which base64 is wrapped."""
+    only the ends of lines matter, in which base64 is wrapped. `patience`: so many triggers may lead to
+    nothing before it is taken for a text that holds something."""
 
-    __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded")
+    __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded", "patience")
 
     def __init__(self, padded: bytes, near: bool) -> None:
         self.padded = padded
         self.bones = skeleton(padded)
         self.near = near
+        self.patience = _PATIENCE + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None
         self._bare: bytes | None = None
         self._again: bytes | None = None

@@ -1,0 +1,102 @@
+"""A random value in pieces that are too short to count alone, with other text between: cells of a table,
+lines of a log, members, strings that a program joins.
+
+Law of this file: four characters prove nothing, so what is found is a chain. Its pieces follow one another
+in the value and in the text, and come to most of the value or to CHAIN characters of a long one. Words,
+lines and hashes make no such chain, and nobody learns whether a piece is right until nearly all are.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mcpguard.core.redaction.fragments import LEAST as ALONE
+from mcpguard.core.redaction.fragments import Core
+
+LEAST = 16
+"""Characters of a skeleton. What is random in a shorter value is met by chance."""
+PIECE = 4
+CHAIN = 40
+
+_PART = 7, 10
+_REACH = 400
+"""Characters of a skeleton that may stand between two pieces."""
+_LOST = 4
+"""Characters that may be missing between two pieces: what follows a piece may go on as the value does."""
+_STEPS = ((48, 3), (128, 7))
+_FAR = 16
+
+Piece = tuple[int, int]
+
+
+class Shards(NamedTuple):
+    """A core of a value, to be found in pieces."""
+
+    text: bytes
+
+    @property
+    def cost(self) -> int:
+        """Triggers of a budget where it leads to nothing: it is looked at what stands before and behind."""
+        return 8
+
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        """What is searched for, and where it is in the core. Letters alone are in words, digits in times."""
+        step = next((step for size, step in _STEPS if len(self.text) <= size), _FAR)
+        for begin in range(0, len(self.text) - PIECE + 1, step):
+            for at in range(begin, min(begin + step, len(self.text) - PIECE + 1)):
+                block = self.text[at : at + PIECE]
+                if not block.isalpha() and not block.isdigit():
+                    yield block, at
+                    break
+
+    def runs(self, bones: bytes, end: int, at: int) -> list[Piece]:
+        """Around a block that ends at `end` of `bones` and begins at `at` of the core: the pieces of the
+        chain that it is in, none where there is too little of one, and that alone which counts alone."""
+        least = min(CHAIN, len(self.text) * _PART[0] // _PART[1])
+        first, last, low, high = self._widened(bones, end - PIECE, at)
+        if last - first >= ALONE:
+            return [(first, last)]
+        pieces = [(first, last)]
+        size = high - low
+        while ahead := self._next(bones, last, high):
+            first, last, begin, high = ahead
+            size += high - begin
+            pieces.append((first, last))
+        while behind := self._before(bones, pieces[0][0], low):
+            first, last, low, stop = behind
+            size += stop - low
+            pieces.insert(0, (first, last))
+        return pieces if size >= least and len(pieces) > 1 else []
+
+    def _widened(self, bones: bytes, first: int, at: int, floor: int = 0) -> tuple[int, int, int, int]:
+        """How far `bones` and the core are the same around PIECE characters: in the one, and in the other."""
+        last, low, high = first + PIECE, at, at + PIECE
+        while low and first > floor and bones[first - 1] == self.text[low - 1]:
+            first, low = first - 1, low - 1
+        while high < len(self.text) and bones[last] == self.text[high]:
+            last, high = last + 1, high + 1
+        return first, last, low, high
+
+    def _next(self, bones: bytes, last: int, high: int) -> tuple[int, int, int, int] | None:
+        for at in range(high, min(high + _LOST, len(self.text) - PIECE + 1)):
+            place = bones.find(self.text[at : at + PIECE], last, last + _REACH)
+            if place >= 0:
+                first, last, _, high = self._widened(bones, place, at, place)
+                return first, last, at, high
+        return None
+
+    def _before(self, bones: bytes, first: int, low: int) -> tuple[int, int, int, int] | None:
+        for stop in range(low, max(low - _LOST, PIECE - 1), -1):
+            place = bones.rfind(self.text[stop - PIECE : stop], max(0, first - _REACH), first)
+            if place >= 0:
+                begin, at = place, stop - PIECE
+                while at and begin and bones[begin - 1] == self.text[at - 1]:
+                    begin, at = begin - 1, at - 1
+                return begin, place + PIECE, at, stop
+        return None
+
+
+def shards(cores: tuple[Core, ...]) -> Iterator[Shards]:
+    """Those of the cores of a value that are long enough."""
+    for core in cores:
+        if len(core.text) >= LEAST:
+            yield Shards(core.text)
