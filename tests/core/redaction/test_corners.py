@@ -34,13 +34,13 @@ def test_what_goes_to_a_server_is_searched_behind_escapes_too() -> None:
 
 def test_who_needs_what_is_compiled_waits_for_it() -> None:
     reading.prepare_soon()
-    compiled = reading.first()
+    compiled = reading.triggers()
     got: list[object] = []
-    reading._FIRST.clear()
+    reading._COMPILED.clear()
     with reading._COMPILING:
-        waits = Thread(target=lambda: got.append(reading._compiled_first()))
+        waits = Thread(target=lambda: got.append(reading._compiled()))
         waits.start()
-        reading._FIRST.append(compiled)
+        reading._COMPILED.append(compiled)
     waits.join(20)
     assert got == [compiled]
 

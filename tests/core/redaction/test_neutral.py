@@ -194,7 +194,7 @@ def test_a_sequence_that_is_cut_over_blocks_is_none() -> None:
 
 def test_without_the_engine_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_literals", lambda: PlainMatcher(literals()))
-    monkeypatch.setattr("mcpguard.core.redaction.redactor.first", lambda: (PlainMatcher([b"@@@"]), True))
+    monkeypatch.setattr("mcpguard.core.redaction.views.signs.marks", lambda: PlainMatcher(literals()))
     assert Redactor(b"key").inspect("a\u200bb").value == "a[U+200B]b"
     assert Redactor(b"key").inspect("ab é").neutralised == ()
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from sys import maxsize
 from typing import Any
 
 import pytest
 
+from mcpguard.core.redaction import neutral
+from mcpguard.core.redaction.detectors import DETECTORS, Detector
+from mcpguard.core.redaction.leaves import padded
+from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, triggers
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.views import View, escapes
 
 GITHUB = "ghp_" + "aB3kQ9xZ7mT2" * 3
 AWS = "AKIA" + "Q3X7" * 4
@@ -38,3 +45,30 @@ def test_what_is_cut_up_over_texts_is_removed_from_each(value: list[str]) -> Non
 )
 def test_what_is_no_format_put_together_stays(value: list[str]) -> None:
     assert Redactor(b"key").inspect(value).value is value
+
+
+OFTEN = [detector for detector in DETECTORS if detector.rare]
+
+
+@pytest.mark.parametrize("detector", OFTEN, ids=lambda one: one.kind)
+def test_a_format_whose_prefix_is_met_often_is_found_however_it_is_cut(detector: Detector) -> None:
+    for hit in detector.hits:
+        for pieces in ([hit], *([hit[:at], hit[at:]] for at in range(1, 40)), [*hit[:6], hit[6:]], [*hit]):
+            text = padded(["see", *pieces, "there"])
+            assert Glimpse(text, maxsize, maxsize).any(text.replace(b"\x1f", b"")) is bool(hits_in(text)), (
+                pieces
+            )
+
+
+def hits_in(text: bytes) -> list[Hit]:
+    """What there is, looked for in any case."""
+    perusal = Perusal(View(text))
+    perusal.all()
+    for matcher, visit in zip(triggers(), (perusal.literal, perusal.rare_literal), strict=True):
+        matcher.search(perusal.flat.text, visit)
+    return perusal.hits
+
+
+def test_each_mark_and_each_hidden_character_has_a_sign() -> None:
+    gate = re.compile(escapes.MAY_BE_MARKED.encode())
+    assert [one for one in {*escapes.marks(), *neutral.literals()} if not gate.search(one)] == [b"\x1f"]

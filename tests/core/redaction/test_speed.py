@@ -111,7 +111,6 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
 
     for module, name in (
         (matching, "HyperscanMatcher"),
-        (reading, "HyperscanMatcher"),
         (patterns, "HyperscanPatterns"),
     ):
         monkeypatch.setattr(module, name, absent)
@@ -127,7 +126,7 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
 
 def clear() -> None:
     """Forget what is compiled."""
-    reading._FIRST.clear()
+    reading._COMPILED.clear()
     for module in (reading, signs, dumps, escapes, lines):
         for one in vars(module).values():
             if isinstance(one, _lru_cache_wrapper) and one.__module__ == module.__name__:

@@ -221,6 +221,9 @@ class HeldSet:
         loose, exact = self._tables()
         if loose.found(text.bones, text) or exact.found(text.padded, text):
             return True
+        # As `again` asks, which is on the road of every answer.
+        if not (text.near or self._always or b"\\" in text.padded):
+            return False
         again = self._again(text)
         return again is not None and loose.found(again, text)
 

@@ -29,7 +29,7 @@ class Pattern(Struct, frozen=True):
     @property
     def expression(self) -> str:
         """All of it."""
-        return f"(?:{'|'.join(map(re.escape, self.words))}){self.rest}"
+        return f"(?:{'|'.join(map(re.escape, self.words))}){self.rest}" if self.words else self.rest
 
 
 def shape(expression: str, once: bool = True) -> Pattern:

@@ -6,18 +6,17 @@ costs a bounded number of steps, however long the text is; the budget counts the
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
-from functools import cache, cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from re import Match
 from sys import maxsize
 from threading import Lock, Thread
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, apart, compiled, pairs
-from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
-from mcpguard.core.redaction.neutral import literals
-from mcpguard.core.redaction.views import Flat, View, marks
-from mcpguard.core.redaction.views.signs import SIGNS, URL, expressions, shows
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
+from mcpguard.core.redaction.views import Flat, View
+from mcpguard.core.redaction.views.signs import RARE, SIGNS, URL, Signs, expressions, marks
 
 Hit = tuple[int, int, str]
 """Start, end and kind."""
@@ -62,6 +61,8 @@ class _Beginning:
     """A literal that a format begins with or has in it, or that stands before a pair."""
 
     kind = ""
+    begins = False
+    rare = False
     any_case = False
     joins = False
 
@@ -84,7 +85,8 @@ class _Format(_Beginning):
     def __init__(self, literal: str, start: str, detector: Detector) -> None:
         super().__init__(literal.encode(), partial(_without_its_surroundings, detector))
         self._start = start.encode()
-        self._begins = literal == start
+        self.begins = literal == start
+        self.rare = bool(detector.rare)
         self._reach = _FAR if literal.startswith(".") else _NEAR
         self._detector = detector
         self.kind = detector.kind
@@ -93,7 +95,7 @@ class _Format(_Beginning):
 
     def start(self, flat: bytes, end: int) -> int:
         at = end - self.size
-        if self._begins:
+        if self.begins:
             return at
         for before in self._detector.back:
             if at >= before and self.may(flat, at - before):
@@ -150,54 +152,49 @@ def _beginnings() -> list[_Format | _Pair | _Apart]:
 
 
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
-_BEGINNINGS = _beginnings()
-_ANY_CASE = frozenset(index for index, one in enumerate(_BEGINNINGS) if one.any_case)
+_BEGINNINGS = sorted(_beginnings(), key=lambda one: one.rare)
+_RARE = next(index for index, one in enumerate(_BEGINNINGS) if one.rare)
+"""Those from here on are looked for only where there is a sign of them."""
 
 
-@cache
-def triggers() -> Matcher:
-    """The compiled literals of all formats and pairs."""
-    return compile_literals([one.literal for one in _BEGINNINGS], _ANY_CASE)
-
-
-def first() -> tuple[Matcher, bool]:
-    """What each inspection begins with: the literals of all formats, the marks of all disguises and all
-    hidden characters in one search, which takes no longer than one for the first alone. Without Hyperscan
-    that would take as long as there are literals: then these are `triggers` alone, and the answer says that
-    marks are not in it. Compiled once, which takes a tenth of a second: who needs it meanwhile waits."""
-    return _FIRST[0] if _FIRST else _compiled_first()
+def triggers() -> tuple[Matcher, Matcher]:
+    """The literals of formats and pairs, and those of the formats with `rare`. Compiled
+    once, with all else that each text is searched with, which takes a tenth of a second: who needs it
+    meanwhile waits."""
+    return _COMPILED[0] if _COMPILED else _compiled()
 
 
 def prepare_soon() -> None:
-    """Compile `first` in a thread, while a program reads what it is to do."""
-    Thread(target=first, name="formats of secrets", daemon=True).start()
+    """Compile `triggers` in a thread, while a program reads what it is to do."""
+    Thread(target=triggers, name="formats of secrets", daemon=True).start()
 
 
-_FIRST: list[tuple[Matcher, bool]] = []
+_COMPILED: list[tuple[Matcher, Matcher]] = []
 _COMPILING = Lock()
 
 
-def _compiled_first() -> tuple[Matcher, bool]:
+def _compiled() -> tuple[Matcher, Matcher]:
     with _COMPILING:
-        if not _FIRST:
+        if not _COMPILED:
             expressions()
-            _FIRST.append(_first())
-        return _FIRST[0]
+            marks()
+            _COMPILED.append((_literals(_BEGINNINGS[:_RARE]), _literals(_BEGINNINGS[_RARE:])))
+        return _COMPILED[0]
 
 
-def _first() -> tuple[Matcher, bool]:
-    try:
-        parts = [*[one.literal for one in _BEGINNINGS], *{*marks(), *literals()}]
-        return HyperscanMatcher(parts, _ANY_CASE), False
-    except ImportError:
-        return triggers(), True
+def _literals(of: "Sequence[_Format | _Pair | _Apart]") -> Matcher:
+    any_case = {index for index, one in enumerate(of) if one.any_case}
+    return compile_literals([one.literal for one in of], any_case)
 
 
 class Perusal:
     """One reading of a view. More than `visits` places where something may begin are a flood, for which it
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
 
-    __slots__ = ("_beside", "_budget", "_covered", "_flat", "_once", "_pairs", "_view", "_visits", "hits")
+    __slots__ = (
+        *("_beside", "_budget", "_covered", "_flat", "_once", "_pairs", "_rare", "_view", "_visits"),
+        "hits",
+    )
 
     def __init__(
         self, view: View, budget: Budget | None = None, *, once: bool = False, visits: int = maxsize
@@ -211,6 +208,7 @@ class Perusal:
         judge = partial(_judged, self._budget)
         self._pairs, self._beside = pairs.Pairs(view.text, judge), apart.Apart(view.text, judge)
         self._flat: Flat | None = None
+        self._rare = False
         self.hits: list[Hit] = []
 
     @property
@@ -222,18 +220,24 @@ class Perusal:
 
     def all(self) -> list[Hit]:
         """What is to be removed from the text of the view; overlaps too."""
-        triggers().search(self.flat.text, self.literal)
-        expressions().search(self._view.text, self.expression)
+        self.any()
         return self.hits
 
     def any(self) -> bool:
         """Whether there is anything."""
-        return triggers().search(self.flat.text, self.literal) or expressions().search(
-            self._view.text, self.expression
+        some, rare = triggers()
+        return (
+            expressions().search(self._view.text, self.expression)
+            or some.search(self.flat.text, self.literal)
+            or (self._rare and rare.search(self.flat.text, self.rare_literal))
         )
 
+    def rare_literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+        """A Visit of the second of `triggers`."""
+        return self.literal(index + _RARE, begin, end, flags, flat)
+
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
-        """A Visit of `triggers`."""
+        """A Visit of the first of `triggers`."""
         one = _BEGINNINGS[index]
         if self._view.joined and not one.joins:
             return False
@@ -280,6 +284,7 @@ class Perusal:
     def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""
         if index > URL:
+            self._rare = self._rare or SIGNS[index] == RARE
             return False
         self._trigger(1)
         if index == URL:
@@ -312,39 +317,49 @@ def _judged(budget: Budget, strength: str, value: bytes, known_end: bool) -> boo
     return pairs.is_secret(strength, value, known_end)
 
 
-class Glimpse:
-    """Whether there is anything in a text, or what is worth a closer look. More than `visits` places where
-    something may begin are worth it too; more than `most` are a flood, for which it raises TooMuchAtOnce."""
+class Glimpse(Signs):
+    """Whether there is anything in a text, and the signs in it. More than `visits` places where something may
+    begin are looked at more closely; more than `most` are a flood, for which it raises TooMuchAtOnce."""
 
-    __slots__ = ("_most", "_perusal", "_text", "_visits", "signs")
+    __slots__ = ("_most", "_perusal", "_visits")
 
     def __init__(self, text: bytes, visits: int, most: int) -> None:
-        self.signs: set[int] = set()
-        """Those that `expressions` has for views."""
+        # As Signs does, on the road of every answer.
+        self.found = set()
+        self.rare = self.may_be_marked = False
         self._text = text
         self._visits = visits
         self._most = most
         self._perusal: Perusal | None = None
 
-    def literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-        """A Visit of `first`. Many texts have a few letters that a format begins with."""
+    def any(self, flat: bytes) -> bool:
+        """Whether there is anything in the text, which is `flat` without what stands between its leaves."""
+        some, rare = triggers()
+        return (
+            expressions().search(self._text, self.see)
+            or some.search(flat, self._literal)
+            or (self.rare and rare.search(flat, self._rare_literal))
+        ) and (self._visits >= 0 or (self._perusal or self._peruse()).any())
+
+    def _literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+        """A Visit of the first of `triggers`. Many texts have a few letters that a format begins with."""
         self._visits -= 1
-        if self._visits < 0 or index >= len(_BEGINNINGS):
+        if self._visits < 0:
             return True
         one = _BEGINNINGS[index]
-        start = one.start(flat, end)
+        start = end - one.size if one.begins else one.start(flat, end)
         if start < 0 or one.may(flat, start) is None:
             return False
         return (self._perusal or self._peruse()).literal(index, begin, end, flags, flat)
 
-    def expression(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
+    def _rare_literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+        return self._literal(index + _RARE, begin, end, flags, flat)
+
+    def see(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""
-        if index <= URL:
-            return (self._perusal or self._peruse()).expression(index, begin, end, flags, text)
-        sign = SIGNS[index]
-        if sign not in self.signs and shows(sign, text, end):
-            self.signs.add(sign)
-        return False
+        if index > URL:
+            return super().see(index, begin, end, flags, text)
+        return (self._perusal or self._peruse()).expression(index, begin, end, flags, text)
 
     def _peruse(self) -> Perusal:
         self._perusal = Perusal(View(self._text), once=True, visits=self._most)
@@ -369,6 +384,6 @@ def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budge
             begins, ends_at = found.span(found.re.groups)
             if len(_UNLIKE_WORDS.findall(piece, begins, ends_at)) < _SOME:
                 continue  # The names of tools in their order, such as secret_length, leak and slow.
-            hit = flat.at(begins + begin), flat.at(ends_at + begin - 1, 1), detector.kind
+            hit = (flat.at(begins + begin), flat.at(ends_at + begin - 1, 1), detector.kind)
             return hit, ends_at + begin
     return None

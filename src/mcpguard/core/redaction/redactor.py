@@ -22,23 +22,14 @@ from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_part
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import mark_of
 from mcpguard.core.redaction.holding import Holding
-from mcpguard.core.redaction.leaves import (
-    AS_THEY_ARE,
-    SEPARATOR,
-    Leaves,
-    Rebuild,
-    edges,
-    has_digit,
-    padded,
-)
+from mcpguard.core.redaction.leaves import AS_THEY_ARE, SEPARATOR, Leaves, Rebuild, edges, has_digit, padded
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
-from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, first
+from mcpguard.core.redaction.reading import Glimpse, Hit, TooMuchAtOnce, triggers
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
-from mcpguard.core.redaction.views import View, may_hide, views
-from mcpguard.core.redaction.views.signs import expressions
+from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -103,7 +94,7 @@ class Redactor:
             return
         with self._lock:
             self._kinds |= {kind for _, kind, _ in new}
-        first()  # Compiled here and not when the first message waits for it.
+        triggers()  # Compiled here and not when the first message waits for it.
         self._held.hold(new)
         with self._lock:
             self.turns += 1
@@ -261,23 +252,16 @@ class Redactor:
         if len(text) - len(flat) >= (leaves or 1):
             return True
         visits = _VISITS if len(text) > most else maxsize
-        matcher, alone = first()
-        seen = Glimpse(text, _VISITS + len(flat) // _RARE if len(flat) > AT_ONCE else maxsize, visits)
-        marked = matcher.search(flat, seen.literal) or alone
-        if marked or also:
-            if (
-                hides(text)
-                or Perusal(View(text), once=True, visits=visits).any()
-                or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
-            ):
-                return True
-        elif expressions().search(text, seen.expression):
+        some = _VISITS + len(flat) // _RARE if len(flat) > AT_ONCE else maxsize
+        seen = Glimpse(text, some, visits)
+        if (
+            seen.any(flat)
+            or (seen.may_be_marked and seen.marked() and hides(text))
+            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
+            or self._held.found(text)
+        ):
             return True
-        if self._held.found(text):
-            return True
-        if marked or also:
-            return self._found_behind(text, also, most, None)
-        return bool(seen.signs) and self._found_behind(text, also, most, seen.signs)
+        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found)
 
     def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None) -> bool:
         budget = Budget(len(text))
@@ -306,7 +290,7 @@ class Redactor:
                 edited = neutralised(parts, hidden)
             if edited is None:
                 counts = tuple(sorted((+hidden).items()))
-                found, spared = self._sealed(list(findings)), self._sealed(list(sparing.found))
+                found, spared = (self._sealed(list(findings)), self._sealed(list(sparing.found)))
                 return Redacted(value, _encode(value), found, counts, spared)
             rebuild = Rebuild(leaves, edited)
             value = rebuild.value(value)

@@ -75,7 +75,8 @@ class Reduced:
 
     def __init__(self, padded: bytes, near: bool) -> None:
         self.padded = padded
-        self.bones = skeleton(padded)
+        # As `skeleton` does, on the road of every answer.
+        self.bones = padded.translate(*SKELETON) if len(padded) <= _SLICE else skeleton(padded)
         self.near = near
         self.patience = _PATIENCE + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None

@@ -43,7 +43,7 @@ AI: tuple[Detector, ...] = (
     token("pinecone-key", "pcsk_", "[A-Za-z0-9]{5,6}_[A-Za-z0-9]{63}"),
     token("adafruit-key", "aio_", "[A-Za-z0-9]{28}$", alone=True),
     token("apify-token", "apify_api_", "[A-Za-z0-9]{36}"),
-    token("elevenlabs-key", "sk_", "[0-9a-f]{48}$", alone=True),
+    token("elevenlabs-key", "sk_", "[0-9a-f]{48}$", alone=True, often=True),
     Detector(
         "openai-like-key",
         pattern=rf"{ALONE}sk-(?![A-Za-z0-9]{{20}}T3BlbkFJ)[A-Za-z0-9]{{32,64}}{END}",
@@ -51,10 +51,10 @@ AI: tuple[Detector, ...] = (
         hits=("sk-" + MIX[:32], "sk-" + HEX[:48]),
         misses=("sk-" + MIX[:31], "sk-" + MIX[:65], "task-" + MIX[:32]),
     ),
-    token("firecrawl-key", "fc-", "[0-9a-f]{32}$", alone=True),
+    token("firecrawl-key", "fc-", "[0-9a-f]{32}$", alone=True, often=True),
     token("voyage-key", "pa-", "[A-Za-z0-9_-]{43}$", alone=True),
-    token("modal-token", "ak- as-", "[A-Za-z0-9]{22}$", alone=True),
-    token("runway-key", "key_", "[0-9a-f]{128}", alone=True),
+    token("modal-token", "ak- as-", "[A-Za-z0-9]{22}$", alone=True, often=True),
+    token("runway-key", "key_", "[0-9a-f]{128}", alone=True, often=True),
     token("bannerbear-key", "bb_pr_ bb_ma_", "[0-9a-f]{30}$", alone=True),
     token("photoroom-key", "sk_pr_", "[A-Za-z0-9]{1,64}_[0-9a-f]{40}$", alone=True),
 )

@@ -68,8 +68,8 @@ CODE: tuple[Detector, ...] = (
     ),
     token("settlemint-token", "sm_aat_ sm_pat_ sm_sat_", "[A-Za-z0-9]{16}$"),
     token("intra42-secret", "s-s4t2ud- s-s4t2af- u-s4t2ud- u-s4t2af-", "[0-9a-f]{64}"),
-    token("crates-io-token", "cio", "[A-Za-z0-9]{32}$", alone=True),
+    token("crates-io-token", "cio", "[A-Za-z0-9]{32}$", alone=True, often=True),
     token("launchdarkly-key", "sdk- api- mob-", UUID, "(?![A-Za-z0-9-])", alone=True),
-    token("ionic-token", "ion_", "[A-Za-z0-9]{42}$", alone=True),
-    token("sanity-token", "sk", "[A-Za-z0-9]{178,184}$", alone=True),
+    token("ionic-token", "ion_", "[A-Za-z0-9]{42}$", alone=True, often=True),
+    token("sanity-token", "sk", "[A-Za-z0-9]{178,184}$", alone=True, often=True),
 )

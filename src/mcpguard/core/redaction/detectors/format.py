@@ -22,6 +22,8 @@ class Detector(Struct, frozen=True):
     whose whole value is removed if `pattern` matches "name=value". Without `joins` it is not put
     together from several texts, since these would be one by chance. With `any_case`, `starts` are in lower
     case and found in any. With `back` there are no `starts`: a match begins so many bytes before `trigger`.
+    `rare`, where its `starts` are met in most texts, is an expression for Hyperscan of how each match begins:
+    only where that is, or where something is cut up, `starts` are looked for.
     `hits` and `misses` are made-up examples that the tests run.
     """
 
@@ -36,6 +38,7 @@ class Detector(Struct, frozen=True):
     joins: bool = True
     any_case: bool = False
     back: tuple[int, ...] = ()
+    rare: str = ""
 
     @property
     def stops(self) -> bool:
@@ -74,19 +77,29 @@ HEX = "0a1b2c3d" * 16
 MIX = "aZ3kQ9xB7mT2" * 22
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
+REACH = 24
+"""So many characters of a body are in `rare`."""
 _DIGIT = "(?=[A-Za-z_-]{0,64}[0-9])"
 _PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
 
 
 def token(
-    kind: str, starts: str, body: str, tail: str = "", *, alone: bool = False, digit: bool = False
+    kind: str,
+    starts: str,
+    body: str,
+    tail: str = "",
+    *,
+    alone: bool = False,
+    digit: bool = False,
+    often: bool = False,
 ) -> Detector:
     """A format that is a prefix and a run of characters.
 
     `starts` are its prefixes, with spaces between. `body` is a sequence of characters and classes, each with
     how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
     follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it.
-    `digit`: there must be one, since code has names that are such words. The examples are made of `body`: the
+    `digit`: there must be one, since code has names that are such words. `often`: words of any text begin
+    or end as a prefix does. The examples are made of `body`: the
     shortest that it allows, and without its last character.
     """
     prefixes = starts.split(" ")
@@ -98,6 +111,7 @@ def token(
         pattern=f"{ALONE if alone else ''}(?:{either}){_DIGIT if digit else ''}{body.removesuffix('$')}"
         f"{tail}{follows}",
         starts=tuple(prefixes),
+        rare=f"(?:{either}){_least(body)}" if often else "",
         hits=tuple(start + rest for start in prefixes),
         misses=(prefixes[0], prefixes[0] + rest[:-1], *(["x" + prefixes[0] + rest] if alone else [])),
     )
@@ -117,6 +131,18 @@ def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Det
         hits=(before + literal + rest,),
         misses=(before + literal[:-1] + rest, "xx" + before + literal + rest, before[1:] + literal + rest),
     )
+
+
+def _least(body: str) -> str:
+    """The first REACH characters, at most, of what `body` allows."""
+    made, left = "", REACH
+    for one, count, _ in _PART.findall(body.removesuffix("$")):
+        size = min(left, int(count or 1))
+        made += f"{one}{{{size}}}"
+        left -= size
+        if not left:
+            break
+    return made
 
 
 @cache

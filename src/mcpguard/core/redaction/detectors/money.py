@@ -28,8 +28,8 @@ MONEY: tuple[Detector, ...] = (
     token("paddle-key", "pdl_live_apikey_ pdl_sdbx_apikey_", "[a-z0-9]{26}_[A-Za-z0-9]{22}_[A-Za-z0-9]{3}"),
     token("flexport-token", "shltm_", "[A-Za-z0-9_-]{40}", alone=True),
     token("fleetbase-key", "flb_live_ flb_test_", "[A-Za-z0-9]{20}$"),
-    token("woocommerce-key", "ck_ cs_", "[0-9a-f]{40}$", alone=True),
-    token("gocardless-token", "live_", "[A-Za-z0-9_=-]{40,42}$", alone=True),
-    token("lob-key", "live_ test_", "[0-9a-f]{35}$", alone=True),
-    token("mollie-key", "live_ test_", "[A-Za-z0-9]{30}$", alone=True, digit=True),
+    token("woocommerce-key", "ck_ cs_", "[0-9a-f]{40}$", alone=True, often=True),
+    token("gocardless-token", "live_", "[A-Za-z0-9_=-]{40,42}$", alone=True, often=True),
+    token("lob-key", "live_ test_", "[0-9a-f]{35}$", alone=True, often=True),
+    token("mollie-key", "live_ test_", "[A-Za-z0-9]{30}$", alone=True, digit=True, often=True),
 )

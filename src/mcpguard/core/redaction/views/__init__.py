@@ -16,7 +16,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.dumps import dumped
-from mcpguard.core.redaction.views.escapes import Undisguised, marks, unquoted
+from mcpguard.core.redaction.views.escapes import Undisguised, unquoted
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.runs import FEW, LEAST, decoded
 from mcpguard.core.redaction.views.signs import (
@@ -32,7 +32,7 @@ from mcpguard.core.redaction.views.signs import (
 )
 from mcpguard.core.redaction.views.view import Flat, View
 
-__all__ = ["DEPTH", "PAD", "Flat", "View", "marks", "may_hide", "views"]
+__all__ = ["DEPTH", "PAD", "Flat", "View", "may_hide", "views"]
 
 DEPTH = 3
 """So many encodings within one another are undone."""

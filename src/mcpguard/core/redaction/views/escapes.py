@@ -3,11 +3,10 @@ are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other
 
 import re
 from collections.abc import Callable
-from functools import cache
 from unicodedata import normalize
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
+from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
 
 _KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"
@@ -88,14 +87,10 @@ ESCAPED = (
 """Where such a disguise may be, but for `marks`."""
 
 
-def is_marked(text: bytes) -> bool:
-    """Whether one of `marks` is in `text`."""
-    return _marks().search(text, stop)
-
-
-@cache
-def _marks() -> Matcher:
-    return compile_literals(marks())
+MAY_BE_MARKED = (
+    r"%[0-9A-Fa-f]{2}|&[#A-Za-z]|\\[/0UuXxEe]|\^\[\[|<!\[CDATA\[|[\x00-\x08\x0b\x0c\x0e-\x1e\x7f-\xfe]"
+)
+"""In each of `marks`, and in each hidden character."""
 
 
 def marks() -> list[bytes]:

@@ -31,9 +31,7 @@ _DIGITS = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
 _MARKS = b" \t:|>)]#*+-=/;,"
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
 """Of these is what has no digit and no capital: words, and names made of them."""
-_NO_DIGITS = bytes({*range(256)} - {*b"0123456789+="})
-_NO_CAPITALS = bytes({*range(256)} - {*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
-_NO_SMALL = bytes({*range(256)} - {*b"abcdefghijklmnopqrstuvwxyz"})
+LIKE_WORDS = bytes({*range(256)} - {*b"0123456789+=ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
 _LONGEST = 120
 _BEFORE = 512
 _WIDE = 1024
@@ -104,9 +102,12 @@ def is_random(text: bytes, end: int) -> bool:
     """Whether the run that ends at `end` may be a piece of a secret or of something encoded: it has a digit,
     or three capitals beside small letters, as hardly a name has."""
     last = text[max(0, end - _SHORT) : end]
-    if last.translate(None, _NO_DIGITS):
+    unlike_words = last.translate(None, LIKE_WORDS)
+    if not unlike_words:
+        return False
+    if not unlike_words.isalpha():
         return True
-    return len(last.translate(None, _NO_CAPITALS)) >= 3 and bool(last.translate(None, _NO_SMALL))
+    return len(unlike_words) >= 3 and not last.isupper()
 
 
 def _in_one(

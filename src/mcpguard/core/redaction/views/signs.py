@@ -7,8 +7,10 @@ are one set, since to begin a search costs as much as to search a kilobyte.
 
 from functools import cache
 
-from mcpguard.core.redaction.detectors import pairs
-from mcpguard.core.redaction.matching import Matcher
+from mcpguard.core.redaction.detectors import DETECTORS, pairs
+from mcpguard.core.redaction.detectors.format import REACH
+from mcpguard.core.redaction.matching import Matcher, compile_literals, stop
+from mcpguard.core.redaction.neutral import literals as hidden
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.views import escapes
 from mcpguard.core.redaction.views.cells import ROW_END
@@ -16,24 +18,47 @@ from mcpguard.core.redaction.views.dumps import BARE, OFFSET
 from mcpguard.core.redaction.views.lines import (
     KEY_END,
     LEAF_END,
+    LIKE_WORDS,
     LINE_BEGIN,
     LINE_END,
     end_of_run,
     is_random,
 )
 from mcpguard.core.redaction.views.runs import RUN, says
+from mcpguard.core.redaction.views.view import SEPARATOR
 
-PAIR, URL, QUOTED, ESCAPED, RUNS, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE = range(11)
+PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE = range(13)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
 
+_LAST = 15
+"""So much of a line is looked at, with its end."""
+
+
+def _rare() -> tuple[str, str, str]:
+    """How matches of the formats with `rare` begin; where such a beginning may go on in the next leaf; and
+    where its prefix is cut up itself."""
+    formats = [one for one in DETECTORS if one.rare]
+    starts = sorted({start for one in formats for start in one.starts})
+    cut = [
+        start[:at] + "\\x1f+" + "\\x1f*".join(start[at:]) for start in starts for at in range(1, len(start))
+    ]
+    return (
+        "|".join(one.rare for one in formats),
+        f"(?:{'|'.join(starts)})[A-Za-z0-9_=-]{{0,{REACH}}}\\x1f",
+        "|".join(cut),
+    )
+
+
 _ALL = (
     (PAIR, Pattern(pairs.WORDS, pairs.REST, any_case=True)),
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
+    *((RARE, shape(one)) for one in _rare()),
+    (MARKS, shape(escapes.MAY_BE_MARKED)),
+    (RUNS, shape(RUN)),
     (QUOTED, shape(escapes.QUOTED)),
     (ESCAPED, shape(escapes.ESCAPED)),
-    (RUNS, shape(RUN)),
     (ENDS, shape(LINE_END, once=False)),
     (KEYS, shape(KEY_END)),
     (BEGINS, shape(LINE_BEGIN, once=False)),
@@ -52,26 +77,53 @@ def expressions() -> Matcher:
     return compile_patterns(EXPRESSIONS)
 
 
-def shows(sign: int, text: bytes, end: int) -> bool:
-    """Whether what ends at `end` is a sign of a view: many lines, names and words end as what is cut up or
-    encoded does."""
-    if sign == RUNS:
-        return says(text)
-    if sign == ENDS:
-        return is_random(text, end_of_run(text, end))
-    if sign in (BEGINS, LEAVES):
-        return is_random(text, end - (sign == LEAVES))
-    return True
+@cache
+def marks() -> Matcher:
+    """The marks of disguises and all hidden characters but SEPARATOR: what a text with MARKS may have."""
+    return compile_literals(list({*escapes.marks(), *hidden()} - {SEPARATOR}))
+
+
+class Signs:
+    """The signs of one text, of which `see` is a Visit of `expressions`; to be asked when that has ended."""
+
+    __slots__ = ("_text", "found", "may_be_marked", "rare")
+
+    def __init__(self, text: bytes) -> None:
+        self.found: set[int] = set()
+        self.rare = False
+        """Whether one of the formats with `rare` may be there."""
+        self.may_be_marked = False
+        self._text = text
+
+    def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+        """Note the sign. Many lines, names and words end as what is cut up or encoded does."""
+        sign = SIGNS[index]
+        if sign in (ENDS, BEGINS):
+            # As `is_random` asks, for what most lines are.
+            if text[max(0, end - _LAST) : end].translate(None, LIKE_WORDS) and is_random(
+                text, end_of_run(text, end) if sign == ENDS else end
+            ):
+                self.found.add(sign)
+        elif sign == MARKS:
+            self.may_be_marked = True
+        elif sign == RARE:
+            self.rare = True
+        elif is_random(text, end - 1) if sign == LEAVES else says(text) if sign == RUNS else sign > URL:
+            self.found.add(sign)
+        return False
+
+    def marked(self) -> bool:
+        """Whether one of `marks` is in the text: a sign that there are escapes, and a reason to look for what
+        is hidden."""
+        if not (self.may_be_marked and marks().search(self._text, stop)):
+            return False
+        self.found.add(ESCAPED)
+        return True
 
 
 def signs_of(text: bytes) -> set[int]:
     """The signs of views in `text`."""
-    found: set[int] = {ESCAPED} if escapes.is_marked(text) else set()
-
-    def see(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
-        sign = SIGNS[index]
-        if sign > URL and sign not in found and shows(sign, text, end):
-            found.add(sign)
-
-    expressions().search(text, see)
-    return found
+    signs = Signs(text)
+    expressions().search(text, signs.see)
+    signs.marked()
+    return signs.found
