@@ -286,7 +286,11 @@ def test_the_folders_of_the_configured_policies_are_run(folder: Path, capsys: Ca
     assert main(["test", "--config", "none.yaml"]) == 2
     (folder / "mcpguard.yaml").write_text("version: 1\nservers: {s: {command: x}}\n")
     assert main(["test"]) == 2
-    assert "policies: no such file or folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "mcpguard.yaml: has no `policies`, and there is no folder policies here: name a file" in said
+    (folder / "mcpguard.yaml").unlink()
+    assert main(["test"]) == 2
+    assert "mcpguard.yaml: does not exist, and there is no folder policies here" in capsys.readouterr().err
 
 
 SAMPLES = """\
@@ -334,13 +338,13 @@ def test_sample_calls_that_reach_their_aims_pass(folder: Path, capsys: Capture) 
     write(folder, GOOD)
     assert main(["test", "--coverage", "--junit", str(folder / "r.xml")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("ok    policies/calls_test.yaml  2 postures\n      wrong ")
+    assert said.startswith("ok    policies/calls_test.yaml  2 postures\n      tolerated  ")
     assert said.endswith("1 case, 2 postures, all passed\n")
     suite = ElementTree.parse(folder / "r.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
     assert [case.get("name") for case in suite] == ["plain", "other"]
     assert (suite[0].findtext("system-out") or "").startswith(
-        "2 ordinary calls: 1 refused, 0 asked about\n1 harmful calls: 0 allowed, 0 asked about\nwrong "
+        "2 ordinary calls: 1 refused, 0 asked about\n1 harmful calls: 0 allowed, 0 asked about\ntolerated  "
     )
 
 

@@ -28,6 +28,10 @@ EXAMPLES = (
 
 PATTERN = "*_test.yaml"
 """What a file of tests is called."""
+_DEFAULT = Path("policies")
+_ADVICE = (
+    "name a file or folder of tests, or a configuration with --config (`mcpguard help guides/test-a-policy`)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +117,16 @@ def _files(args: argparse.Namespace) -> list[Path]:
 
 
 def _folders(option: str | None) -> list[Path]:
-    return list(dict.fromkeys(one.path.parent for one in _configured(option))) or [Path("policies")]
+    from mcpguard.config.loading import find_config
+
+    folders = list(dict.fromkeys(one.path.parent for one in _configured(option)))
+    if not folders and not _DEFAULT.exists():
+        config = find_config(option, os.environ)
+        said = "has no `policies`" if config.exists() else "does not exist"
+        raise PolicyError(
+            [Problem(str(config), 0, 0, f"{said}, and there is no folder {_DEFAULT} here: {_ADVICE}")]
+        )
+    return folders or [_DEFAULT]
 
 
 def _configured(option: str | None) -> tuple[PolicyFile, ...]:
@@ -129,7 +142,7 @@ def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> l
     PolicyError with the mistakes in them."""
     from mcpguard.config.policies import PolicyFile
 
-    folders = [Path(path) for path in args.paths] or [Path("policies")]
+    folders = [Path(path) for path in args.paths] or [_DEFAULT]
     files = () if args.paths else _configured(args.config)
     if not files:
         paths = [path for one in folders for path in sorted(one.rglob("*.y*ml")) if _is_policy(path)]

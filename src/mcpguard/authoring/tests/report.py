@@ -160,15 +160,16 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
 
 
 def _score_lines(score: PostureScore, paint: Callable[[str, str], str]) -> Iterator[str]:
-    """The aims that are missed, and the calls that are wrong; those that are asked about only where there are
-    too many."""
+    """The aims that are missed, and the calls that are wrong, or tolerated where no aim is missed; those that
+    are asked about only where there are too many."""
     name = plain(score.posture)
     for missed in score.missed:
         yield f"{paint('missed', 'red')}  {name}: {missed}"
     too_many = any("asked" in missed for missed in score.missed)
     for one in score.misjudged:
         if one.effect != "ask" or too_many:
-            yield f"{paint('wrong', 'yellow')}   {_short(one.where)}: {name} {_DOES[one.effect]} {_call(one)}"
+            level = paint("wrong", "yellow") + " " if score.missed else paint("tolerated", "dim")
+            yield f"{level}  {_short(one.where)}: {name} {_DOES[one.effect]} {_call(one)}"
 
 
 _DOES = {"deny": "refuses", "ask": "asks about", "allow": "allows"}
