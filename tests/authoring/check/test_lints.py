@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from mcpguard.authoring.check.lints import engines
+from mcpguard.authoring.check.lints.entry import SNAPSHOT
 from mcpguard.core.conditions.engines import engine
 from tests.authoring.check.linting import flaws, found, rules
 
@@ -410,3 +412,53 @@ def test_a_limit_is_idle_only_where_another_is_used_up_before_it(first: str, sec
 def test_a_limit_into_which_no_call_fits_is_told() -> None:
     text = rules("id: a, effect: allow, server: files, limit: {units: 3, cost: 4, per: 1h}")
     assert found("P105", text) == ["5:50 rule a: no call fits into it: one costs 4, and 3 are allowed"]
+
+
+def test_a_broad_exception_is_told_what_it_leaves_open() -> None:
+    kept = "id: r, effect: allow, unredacted: [jwt]"
+    for more, missing in (
+        ("", "name the server and the tools,"),
+        (", server: files", "name the tools,"),
+        (", tools: [read]", "name the server,"),
+        (", action: [prompts/get]", "name the server,"),
+    ):
+        (said,) = found("P509", rules(kept + more))
+        assert missing in said
+    for fine in (
+        ", server: files, tools: [read]",
+        ", server: files, action: [prompts/get]",
+        ", when: args.a == 1",
+    ):
+        assert found("P509", rules(kept + fine)) == []
+
+
+def test_an_exception_at_a_place_that_no_result_has_is_found() -> None:
+    snapshot = json.loads(SNAPSHOT)
+    for tool in snapshot["servers"]["files"]["tools"][:2]:
+        tool["outputSchema"] = {
+            "type": "object",
+            "properties": {"rows": {"type": "array", "items": {"properties": {"a/b": {"type": "string"}}}}},
+        }
+
+    def nowhere(path: str, tools: str = "read, write", more: str = "") -> list[str]:
+        kept = f"unredacted: [jwt, {{kind: jwt, path: {path}}}]"
+        one = rules(f"id: r, effect: allow, server: files, tools: [{tools}], {kept}{more}")
+        return found("P511", one, snapshot=json.dumps(snapshot))
+
+    for path in ("/structuredContent/row", "/structuredContent/rows/0/b", "/structuredContent/rows/*/a"):
+        assert "has anything here" in nowhere(path)[0]
+    for path in (
+        "/structuredContent",
+        "/structuredContent/rows/*/a~1b",
+        "/content/0/text",
+        "/*/x",
+        "/_meta/x",
+    ):
+        assert nowhere(path) == []
+    assert nowhere("/structuredContent/row", "compare") == nowhere("/structuredContent/row", "absent") == []
+    assert "begins with /content or /structuredContent or /_meta" in nowhere("/structured/row")[0]
+    assert nowhere("/structured/row", "read", ", action: [tools/call, completion/complete]") == []
+    away = rules("id: r, effect: allow, action: [prompts/get], unredacted: [{kind: jwt, path: /content/0}]")
+    assert "begins with /messages or /description" in found("P511", away)[0]
+    away = "id: r, effect: allow, tools: [read], unredacted: [{kind: jwt, path: /structuredContent/x}]"
+    assert found("P511", rules(away), snapshot=None) == []

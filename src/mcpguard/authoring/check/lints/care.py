@@ -3,14 +3,20 @@
 Law of this file: each of these may be intended, so none is an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, reads_only
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, reads_only
+from mcpguard.authoring.snapshot import Presence, presence
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import ANY_ACTION, ASKED, end_of
 from mcpguard.protocol.eras import MAY_ASK
 
 _MARKED = frozenset(["tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/result", ANY_ACTION])
+_RESULTS = {
+    "tools/call": ("content", "structuredContent", "_meta"),
+    "prompts/get": ("messages", "description", "_meta"),
+    "resources/read": ("contents", "_meta"),
+}
 _UNASKED = ASKED | {"resources/subscribe"}
 
 
@@ -79,10 +85,44 @@ def _standing(subject: LintSubject) -> Iterator[Problem]:
 def _broad(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         one = placed.written
-        everywhere = "*" in placed.servers or one.tools is None or "*" in one.tools
-        if one.unredacted and one.when is None and everywhere:
-            said = "it leaves secrets in the results of every tool that it matches: name the server and the"
-            yield placed.problem(("unredacted",), f"{said} tools, or say in `when` for which calls")
+        of_tools = bool({"tools/call", ANY_ACTION} & set(one.action))
+        missing = ["the server"] if "*" in placed.servers else []
+        missing += ["the tools"] if of_tools and (one.tools is None or "*" in one.tools) else []
+        if one.unredacted and one.when is None and missing:
+            said = f"it leaves secrets in more results than it needs to: name {' and '.join(missing)}"
+            yield placed.problem(("unredacted",), f"{said}, or say in `when` for which calls")
+
+
+def _nowhere(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        members = _members(placed.written.action)
+        for index, one in enumerate(placed.written.unredacted):
+            if isinstance(one, str) or not members:
+                continue
+            first, *steps = [step.replace("~1", "/").replace("~0", "~") for step in one.path.split("/")[1:]]
+            place = ("unredacted", index, "path")
+            if first not in members and first != "*":
+                begins = " or ".join(f"/{name}" for name in members)
+                said = f"no result has `{first}`: a path begins with {begins}"
+                yield placed.problem(place, said)
+            elif first == "structuredContent" and _is_nowhere(subject, placed, steps):
+                said = "by its `outputSchema`, the result of none of the tools has anything here"
+                yield placed.problem(place, said)
+
+
+def _members(actions: Iterable[str]) -> list[str]:
+    """What a result of these can have that an exception may be for; nothing where that is not known."""
+    known = [_RESULTS.get(action, ()) for action in actions]
+    return list(dict.fromkeys(name for names in known for name in names)) if all(known) else []
+
+
+def _is_nowhere(subject: LintSubject, placed: PlacedRule, steps: list[str]) -> bool:
+    """Whether the snapshot has all the tools, and none has a part there in what it says of its results."""
+    schemas = [tool.get("outputSchema") for _, _, tool in subject.tools_of(placed)]
+    if not subject.knows(placed) or not schemas or not all(type(one) is dict for one in schemas):
+        return False
+    at = tuple(None if step == "*" or step.isdigit() else step for step in steps)
+    return all(presence(one, at)[-1:] == [Presence.NEVER] for one in schemas)
 
 
 def _unmarked(subject: LintSubject) -> Iterator[Problem]:
@@ -208,4 +248,17 @@ UNMARKED = Lint(
     example("{id: t, effect: allow, server: files, action: [tools/call], spotlight: true}"),
 )
 
-CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING, FORMLESS, BROAD, UNMARKED)
+NOWHERE = Lint(
+    "P511",
+    "warning",
+    "An exception from redaction (`unredacted`) has a path that no result has, so it has no effect.",
+    _nowhere,
+    example(
+        "{id: t, effect: allow, server: files, tools: [read], unredacted: [{kind: jwt, path: /result/text}]}"
+    ),
+    example(
+        "{id: t, effect: allow, server: files, tools: [read], unredacted: [{kind: jwt, path: /content/0}]}"
+    ),
+)
+
+CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING, FORMLESS, BROAD, UNMARKED, NOWHERE)
