@@ -12,7 +12,7 @@ from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
-from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Record
+from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 
@@ -157,7 +157,18 @@ def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Captur
         "closed",
     ]
     assert said[3].split() == ["2026-08-01T07:00:00", "decision", "allow", "github/get", "n-1"]
-    assert "email /a" in said[5]
+    assert said[5].endswith("  removed email /a")
+
+
+def test_show_tells_what_was_done_to_a_result(folder: Path, capsys: Capture) -> None:
+    kept = Outcome(
+        NOW, "n-1", "ok", 1.0, findings={"jwt /a": 1}, unredacted={"jwt /b": 1}, neutralised={"tag": 2}
+    )
+    chain(folder, kept, Outcome(NOW, "n-2", "withheld", 1.0, error="too deep"))
+    assert main(["audit", "show", str(folder)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].endswith("  removed jwt /a; left jwt /b; neutralised tag")
+    assert said[2].endswith("n-2  too deep")
 
 
 def test_show_says_what_explains_the_last_refusal(folder: Path, capsys: Capture) -> None:

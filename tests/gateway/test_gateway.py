@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError, InspectionError, UpstreamError
+from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Caller
 from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
@@ -327,6 +328,10 @@ def test_a_result_that_cannot_be_inspected_is_withheld_whole() -> None:
     world.call("read")
     assert world.trace[-2:] == ["outcome withheld", "refuse 1"]
     assert world.client.sent[0]["error"]["data"]["cause"] == "withheld"
+    outcome = world.audit.records[-1]
+    assert isinstance(outcome, Outcome)
+    assert outcome.error
+    assert outcome.error in world.client.sent[0]["error"]["message"]
 
 
 def test_an_upstream_that_is_gone_is_one_clear_error_with_an_outcome() -> None:

@@ -186,9 +186,17 @@ def _row(line: bytes) -> tuple[str, ...]:
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
         first("id"),
-        _observed(record)
-        or first("rules", "cause", "findings", "unredacted", "neutralised", "detail", "policies"),
+        _observed(record) or first("rules", "cause") or _done(record) or first("error", "detail", "policies"),
     )
+
+
+_DONE = {"findings": "removed", "unredacted": "left", "neutralised": "neutralised"}
+
+
+def _done(record: dict[str, Any]) -> str:
+    """What was done to a result, or to a notification."""
+    done = {said: record[name] for name, said in _DONE.items() if record.get(name)}
+    return "; ".join(f"{said} {', '.join(map(str, found))}" for said, found in done.items())
 
 
 def _observed(record: dict[str, Any]) -> str:

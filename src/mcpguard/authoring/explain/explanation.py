@@ -172,6 +172,10 @@ class Recorded(Sparse):
         None, description="What would have refused it; it went on, since its server was only observed."
     )
     outcome: str = Field("", description="The status of its outcome, empty where there is none.")
+    error: str = Field("", description="What went wrong with it, as its outcome says.")
+    findings: dict[str, int] = Field({}, description="`KIND PATH` -> how often it was removed there.")
+    unredacted: dict[str, int] = Field({}, description="As `findings`, of what a rule let stay.")
+    neutralised: dict[str, int] = Field({}, description="Kind -> how many hidden characters became visible.")
     altered: str = Field(
         "",
         description="Where the file with its record was altered, as `mcpguard audit verify` says; empty "

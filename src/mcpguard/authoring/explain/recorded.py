@@ -82,6 +82,9 @@ NO_TARGET = (
 )
 
 
+_OF_OUTCOME = ("error", "findings", "unredacted", "neutralised")
+
+
 def explain_record(
     ids: list[str], options: Namespace, policies: PolicySet, config: Config | None, redactor: Redactor
 ) -> Recorded:
@@ -90,6 +93,7 @@ def explain_record(
     decision, outcome, altered = _find(ids, config)
     found = _recorded(
         {name: decision[name] for name in Recorded.model_fields if name in decision}
+        | {name: outcome[name] for name in _OF_OUTCOME if name in outcome}
         | {"outcome": outcome.get("status", ""), "altered": altered}
         | {"same_policies": decision.get("policy_digest") == policies.digest}
     )

@@ -135,7 +135,10 @@ def _recorded(found: Recorded) -> Iterator[str]:
     yield from _named("written in", map(_near, found.places))
     yield from _named("approval", (found.approval,))
     yield from _would("refused", found.observed)
-    yield from _named("outcome", (found.outcome,))
+    yield from _named("outcome", (": ".join(filter(None, (found.outcome, found.error))),))
+    yield from _named("removed from the result", found.findings)
+    yield from _named("left in the result", found.unredacted)
+    yield from _named("hidden characters neutralised", found.neutralised)
     yield f"  policies: {'the current ones' if found.same_policies else 'not the current ones'}"
     for note in found.notes:
         yield f"  note: {note}"
