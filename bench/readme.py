@@ -1,4 +1,4 @@
-"""The figures in docs/speed.md and README.md: a mode of both relay benchmarks, `--readme`.
+"""The figures in docs/speed.md and README.md: a mode of three benchmarks, `--readme`.
 
 In docs/speed.md they stand between `<!-- bench -->` and `<!-- /bench -->`, those over HTTP behind
 `<!-- bench http -->`. Each benchmark writes its own part and leaves the other. The short table between
@@ -13,6 +13,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 PARTS = {
     "stdio": ("<!-- bench -->", "<!-- bench http -->"),
     "http": ("<!-- bench http -->", "<!-- /bench -->"),
+    "inspection": ("<!-- bench inspection -->", "<!-- /bench inspection -->"),
     "short": ("<!-- speed -->", "<!-- /speed -->"),
 }
 SMALL, SDK = (f"With the {server} as upstream, modern era" for server in ("small server", "SDK's server"))

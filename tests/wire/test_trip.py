@@ -9,13 +9,13 @@ import pytest
 
 TRIP = Path(__file__).parents[2] / "bench" / "trip.py"
 BUDGET = {
-    "stdio legacy": {"calls": 264, "files": 41, "changes": 164, "deepest": 27},
-    "stdio modern": {"calls": 286, "files": 45, "changes": 177, "deepest": 27},
-    "http legacy": {"calls": 300, "files": 50, "changes": 183, "deepest": 28},
-    "http modern": {"calls": 316, "files": 53, "changes": 193, "deepest": 28},
+    "stdio legacy": {"calls": 206, "files": 40, "changes": 132, "deepest": 25},
+    "stdio modern": {"calls": 226, "files": 44, "changes": 144, "deepest": 25},
+    "http legacy": {"calls": 241, "files": 49, "changes": 151, "deepest": 26},
+    "http modern": {"calls": 256, "files": 52, "changes": 160, "deepest": 26},
 }
 """At most so much, by the front and the era of the client. What needs more takes it from something else. Some
-50 of the calls redact the arguments for the record."""
+30 of the calls redact the arguments for the record."""
 
 
 @pytest.mark.parametrize("front", BUDGET)

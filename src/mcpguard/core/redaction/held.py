@@ -18,7 +18,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.disguise import Needle, anchor, needles
 from mcpguard.core.redaction.fragments import Core, cores
 from mcpguard.core.redaction.guessing import FEWEST_DIGITS, guessed
-from mcpguard.core.redaction.matching import Matcher, Span, compile_literals
+from mcpguard.core.redaction.matching import Matcher, Span, compile_literals, stop
 from mcpguard.core.redaction.parts import parts
 from mcpguard.core.redaction.reduced import Reduced, locate, skeleton
 from mcpguard.core.redaction.shards import Shards, shards
@@ -98,7 +98,7 @@ class _Table:
     """The forms of some values that are searched for in one kind of text, the blocks of their cores, their
     anchors, and what searches for all of them."""
 
-    __slots__ = ("_blocks", "_forms", "_matchers")
+    __slots__ = ("_blocks", "_forms", "_matchers", "some")
 
     def __init__(
         self,
@@ -112,6 +112,15 @@ class _Table:
         literals = [*forms, *blocks, *anchors]
         starts = range(0, len(literals), _AT_ONCE)
         self._matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
+        self.some = bool(literals)
+        """Whether there is anything to search for."""
+
+    def touches(self, text: bytes) -> bool:
+        """Whether a form, a block or an anchor is in `text`."""
+        for _, matcher in self._matchers:  # noqa: SIM110 - a generator takes as long as the search
+            if matcher.search(text, stop):
+                return True
+        return False
 
     def found(self, text: bytes, of: Reduced) -> bool:
         """Whether a form or a fragment is in `text`, which is one `of` a whole."""
@@ -216,14 +225,21 @@ class HeldSet:
         self._loose = _Table(loose, blocks, anchors - {b""}, self._made)
         return self._loose, self._exact
 
+    def may_be_in(self, padded: bytes, bones: bytes) -> bool:
+        """Whether `padded`, with the skeleton `bones`, has anything that `found` looks for, or base64 that
+        may be wrapped: hardly any text has, so that to ask this first is faster."""
+        loose, exact = self._loose, self._exact
+        if loose is None or exact is None:
+            loose, exact = self.prepare()
+        # A search for one byte costs a tenth of one for two.
+        wrapped = b"\\" in padded and b"\\n" in padded
+        return self._always or wrapped or loose.touches(bones) or (exact.some and exact.touches(padded))
+
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
         loose, exact = self._tables()
         if loose.found(text.bones, text) or exact.found(text.padded, text):
             return True
-        # As `again` asks, which is on the road of every answer.
-        if not (text.near or self._always or b"\\" in text.padded):
-            return False
         again = self._again(text)
         return again is not None and loose.found(again, text)
 

@@ -15,7 +15,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held import Held, HeldSet, held
 from mcpguard.core.redaction.matching import PlainMatcher, Span
-from mcpguard.core.redaction.reduced import Reduced
+from mcpguard.core.redaction.reduced import Reduced, skeleton
 from mcpguard.core.secret import Secret
 
 RECENT = 16
@@ -95,10 +95,13 @@ class Holding:
         busy = self.busy
         if not busy:
             return False
-        text = Reduced(padded, False)
-        for one in busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
-            if one.found(text):
-                return True
+        bones = skeleton(padded)
+        text: Reduced | None = None
+        for one in busy:
+            if one.may_be_in(padded, bones):
+                text = text or Reduced(padded, False, bones)
+                if one.found(text):
+                    return True
         return False
 
     def strays(self, padded: bytes, names: frozenset[str], budget: Budget) -> set[str]:

@@ -152,9 +152,9 @@ def _beginnings() -> list[_Format | _Pair | _Apart]:
 
 
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
-_BEGINNINGS = sorted(_beginnings(), key=lambda one: one.rare)
-_RARE = next(index for index, one in enumerate(_BEGINNINGS) if one.rare)
-"""Those from here on are looked for only where there is a sign of them."""
+_BEGINNINGS: "list[_Format | _Pair | _Apart]" = []
+"""Those of the formats with `rare` are counted from the end. Made when they are compiled: there are a
+thousand."""
 
 
 def triggers() -> tuple[Matcher, Matcher]:
@@ -178,7 +178,11 @@ def _compiled() -> tuple[Matcher, Matcher]:
         if not _COMPILED:
             expressions()
             marks()
-            _COMPILED.append((_literals(_BEGINNINGS[:_RARE]), _literals(_BEGINNINGS[_RARE:])))
+            some = _beginnings()
+            rare = [one for one in some if one.rare]
+            some = [one for one in some if not one.rare]
+            _BEGINNINGS[:] = some + rare[::-1]
+            _COMPILED.append((_literals(some), _literals(rare)))
         return _COMPILED[0]
 
 
@@ -234,7 +238,7 @@ class Perusal:
 
     def rare_literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
         """A Visit of the second of `triggers`."""
-        return self.literal(index + _RARE, begin, end, flags, flat)
+        return self.literal(~index, begin, end, flags, flat)
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of the first of `triggers`."""
@@ -353,13 +357,10 @@ class Glimpse(Signs):
         return (self._perusal or self._peruse()).literal(index, begin, end, flags, flat)
 
     def _rare_literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-        return self._literal(index + _RARE, begin, end, flags, flat)
+        return self._literal(~index, begin, end, flags, flat)
 
-    def see(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
-        """A Visit of `expressions`."""
-        if index > URL:
-            return super().see(index, begin, end, flags, text)
-        return (self._perusal or self._peruse()).expression(index, begin, end, flags, text)
+    def read(self, index: int, end: int, text: bytes) -> bool:
+        return (self._perusal or self._peruse()).expression(index, 0, end, 0, text)
 
     def _peruse(self) -> Perusal:
         self._perusal = Perusal(View(self._text), once=True, visits=self._most)

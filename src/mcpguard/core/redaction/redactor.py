@@ -257,7 +257,7 @@ class Redactor:
         if (
             seen.any(flat)
             or (seen.may_be_marked and seen.marked() and hides(text))
-            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
+            or (also and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
             or self._held.found(text)
         ):
             return True

@@ -73,10 +73,10 @@ class Reduced:
 
     __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded", "patience")
 
-    def __init__(self, padded: bytes, near: bool) -> None:
+    def __init__(self, padded: bytes, near: bool, bones: bytes | None = None) -> None:
+        """`bones` is its skeleton, where that is known."""
         self.padded = padded
-        # As `skeleton` does, on the road of every answer.
-        self.bones = padded.translate(*SKELETON) if len(padded) <= _SLICE else skeleton(padded)
+        self.bones = skeleton(padded) if bones is None else bones
         self.near = near
         self.patience = _PATIENCE + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None

@@ -50,11 +50,11 @@ def _cells(part: bytes) -> bytes:
     )
 
 
-_Row = tuple[re.Pattern[bytes], tuple[_Decode, ...]]
+_Row = tuple[bytes, tuple[_Decode, ...]]
 
 
 def _row(shape: bytes, *decode: _Decode) -> _Row:
-    return re.compile(rb"(?m)^[ \t]*" + shape + rb"[ \t]*\r?$"), decode
+    return rb"(?m)^[ \t]*" + shape + rb"[ \t]*\r?$", decode
 
 
 _XXD = _row(rb"[0-9A-Fa-f]{4,16}: ((?:[0-9A-Fa-f]{2,32} ){1,32})(?: .*)?", _plain)
@@ -113,7 +113,7 @@ def dumped(view: View, budget: Budget) -> View | None:
         for block in _BYTES.finditer(view.text, at, end) if bare else ():
             _add(pieces, [*_LINE.finditer(view.text, *block.span())], _plain, budget)
         for row, ways in rows:
-            for lines in _blocks(row.finditer(view.text, at, end)):
+            for lines in _blocks(re.compile(row).finditer(view.text, at, end)):
                 for decode in ways:
                     _add(pieces, lines, decode, budget)
     return pieces.made()

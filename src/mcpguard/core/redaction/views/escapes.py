@@ -3,6 +3,7 @@ are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other
 
 import re
 from collections.abc import Callable
+from functools import cache
 from unicodedata import normalize
 
 from mcpguard.core.redaction.budget import Budget
@@ -30,7 +31,7 @@ _SHAPED = (
 )
 _INLINE = rb"span|wbr|br|b|i|em|mark|strong|a|u|s|font|code|ins|del|small|sub|sup|tt|kbd|var|samp|bdi|bdo"
 # The first byte stands alone, so that what cannot begin one is passed over a byte at a time.
-_DISGUISE = re.compile(
+_DISGUISE = (
     rb"[%\\&<\]^\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:"
     # Many of one kind in a row, as by whom each character is escaped, are one piece.
     rb"(?<=%)(?P<urlrun>[0-7][0-9A-Fa-f](?:%[0-7][0-9A-Fa-f]){3,}+)"
@@ -87,14 +88,12 @@ ESCAPED = (
 """Where such a disguise may be, but for `marks`."""
 
 
-MAY_BE_MARKED = (
-    r"%[0-9A-Fa-f]{2}|&[#A-Za-z]|\\[/0UuXxEe]|\^\[\[|<!\[CDATA\[|[\x00-\x08\x0b\x0c\x0e-\x1e\x7f-\xfe]"
-)
+MAY_BE_MARKED = r"%[0-9A-Fa-f]{2}|&[#A-Za-z]|\\[/0UuXxEe]|\^\[\[|<!\[|[\x00-\x08\x0b\x0c\x0e-\x1e\x7f-\xfe]"
 """In each of `marks`, and in each hidden character."""
 
 
 def marks() -> list[bytes]:
-    """What is met only where such a disguise is."""
+    """What is met, in any case of ASCII, only where such a disguise is."""
     letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~$|!"
     unseen = (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0x200B, 0x2010), 0x3164)
     unseen += (*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0)
@@ -107,18 +106,20 @@ def marks() -> list[bytes]:
     texts |= {"%e2%80", "%e2%81", "%ef%bb", "%c2%ad"}
     texts |= {f"\\u00{high}" for high in range(2, 8)} | {f"\\x{high}" for high in range(2, 8)}
     texts |= {"\\u00ad", "\\u001b", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x1b", "\\/", "\\033", "\\e["}
-    texts |= {f"\\u{high}{low}" for high in ("ff", "FF") for low in range(6)}
-    texts |= {"\\ud835", "\\uD835", "\\udb40", "\\uDB40"}
+    texts |= {f"\\uff{low}" for low in range(6)} | {"\\ud835", "\\udb40"}
     texts |= {"\\u{", "\\U000000", "<![CDATA[", "&#0", "&#x0", "&amp;#", "&amp;amp"}
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}
     texts |= {f"&{name.decode()};" for name, plain in _NAMED.items() if plain in b"+/=_@:.-~" and plain}
     texts |= {"&zerowidthspace;", "&shy;", "&zwnj;", "&zwj;"}
     # A space alone says little, but between digits, or in the first line of a key.
     texts |= {"BEGIN%20", "SSWS%20", *[f"{digit}%20" for digit in range(10)]}
-    both = {one for text in texts for one in (text, text.upper(), text.replace("&#x", "&#X"))}
-    mixed = {one[:-1] + one[-1:].upper() for one in both if one.startswith(("%", "&#x"))}
-    both |= {"&ZeroWidthSpace;", "&UnderBar;"}
-    return sorted(found | {one.encode() for one in both | mixed})
+    return sorted(found | {text.lower().encode() for text in texts})
+
+
+@cache
+def _disguise() -> re.Pattern[bytes]:
+    # It takes long to compile, and few texts have one.
+    return re.compile(_DISGUISE)
 
 
 class Undisguised(View):
@@ -130,7 +131,7 @@ class Undisguised(View):
         self._source = outer.text
         text = bytearray()
         for at, end in slices(self._source):
-            plain, count = _DISGUISE.subn(_plain, self._source[at:end], _FOR_ONE * budget.left + 1)
+            plain, count = _disguise().subn(_plain, self._source[at:end], _FOR_ONE * budget.left + 1)
             budget.trigger(count // _FOR_ONE)
             text += plain
         # In a form a space is a plus, which stands for itself in a value.
@@ -148,7 +149,7 @@ class Undisguised(View):
         size = 0
         for begin, stop_ in slices(self._source):
             at = begin
-            for match in _DISGUISE.finditer(self._source[begin:stop_]):
+            for match in _disguise().finditer(self._source[begin:stop_]):
                 start, end = match.start() + begin, match.end() + begin
                 if start > at:
                     self.add(size, at, start, WHOLE)

@@ -48,12 +48,12 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
     pieces = Pieces(view)
     for begin, chars in _runs(view.text, least):
         budget.trigger(_COST_OF_A_RUN)
-        if _is_base64(chars):
+        if not _is_of_one_case(chars):
             _base64(pieces, begin, chars, least, budget)
-        if _has_hex(chars):
+        if _OTHER in chars.translate(_IS_HEX):
             for found in _HEX.finditer(chars):
                 _hex(pieces, begin + found.start(), found[0], budget)
-        if _has_base32(chars):
+        if _OTHER in chars.translate(_IS_BASE32):
             for found in _BASE32.finditer(chars):
                 plain = _base32(found[0])
                 _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
@@ -62,19 +62,16 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
 
 def says(text: bytes) -> bool:
     """Whether `text` has a run that `decoded` looks into: words in small letters may be as long."""
-    return any(_is_base64(chars) or _has_hex(chars) or _has_base32(chars) for _, chars in _runs(text, LEAST))
+    for _, chars in _runs(text, LEAST):
+        if not _is_of_one_case(chars) or _OTHER in chars.translate(_IS_HEX):
+            return True
+        if _OTHER in chars.translate(_IS_BASE32):
+            return True
+    return False
 
 
-def _is_base64(chars: bytes) -> bool:
-    return not (chars.islower() or chars.isupper() or chars.isdigit())
-
-
-def _has_hex(chars: bytes) -> bool:
-    return _OTHER in chars.translate(_IS_HEX)
-
-
-def _has_base32(chars: bytes) -> bool:
-    return _OTHER in chars.translate(_IS_BASE32)
+def _is_of_one_case(chars: bytes) -> bool:
+    return chars.islower() or chars.isupper() or chars.isdigit()
 
 
 def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:

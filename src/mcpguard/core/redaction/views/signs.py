@@ -80,7 +80,8 @@ def expressions() -> Matcher:
 @cache
 def marks() -> Matcher:
     """The marks of disguises and all hidden characters but SEPARATOR: what a text with MARKS may have."""
-    return compile_literals(list({*escapes.marks(), *hidden()} - {SEPARATOR}))
+    both = sorted({*escapes.marks(), *hidden()} - {SEPARATOR})
+    return compile_literals(both, {index for index, one in enumerate(both) if one.isascii()})
 
 
 class Signs:
@@ -98,6 +99,8 @@ class Signs:
     def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """Note the sign. Many lines, names and words end as what is cut up or encoded does."""
         sign = SIGNS[index]
+        if sign <= URL:
+            return self.read(index, end, text)
         if sign in (ENDS, BEGINS):
             # As `is_random` asks, for what most lines are.
             if text[max(0, end - _LAST) : end].translate(None, LIKE_WORDS) and is_random(
@@ -108,8 +111,12 @@ class Signs:
             self.may_be_marked = True
         elif sign == RARE:
             self.rare = True
-        elif is_random(text, end - 1) if sign == LEAVES else says(text) if sign == RUNS else sign > URL:
+        elif is_random(text, end - 1) if sign == LEAVES else sign != RUNS or says(text):
             self.found.add(sign)
+        return False
+
+    def read(self, _index: int, _end: int, _text: bytes) -> bool:
+        """Whether there is a pair or a URL with a password, where one may end at `_end`: not asked here."""
         return False
 
     def marked(self) -> bool:
