@@ -14,6 +14,7 @@ from mcpguard.adapters.system import shipped as shipping
 from mcpguard.cli import main
 from mcpguard.cli.help import named, readable, topics
 from tests.docs.pages import PAGES, ROOT
+from tests.rows import each
 
 Capture = pytest.CaptureFixture[str]
 
@@ -95,7 +96,7 @@ def test_an_installation_without_pages_says_so(capsys: Capture, monkeypatch: pyt
     assert "has no pages" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("topic", topics())
+@each("topic", topics())
 def test_what_a_page_links_to_can_be_reached_from_where_it_is_printed(topic: str) -> None:
     pages = topics()
     text = readable(pages[topic], topic, pages)
@@ -116,7 +117,7 @@ def test_every_topic_that_is_named_has_its_page() -> None:
     assert [one for one in found if named(one, topics()) is None] == []
 
 
-@pytest.mark.parametrize("source", sources(), ids=lambda path: str(path.relative_to(ROOT / "src")))
+@each("source", sources(), ids=lambda path: str(path.relative_to(ROOT / "src")))
 def test_no_message_names_a_file_that_only_the_source_tree_has(source: Path) -> None:
     examples = "core/functions/" in str(source)  # Names of somebody's files, as arguments.
     said = [] if examples else [text for text in strings_of(source) if _MISSING.search(text)]

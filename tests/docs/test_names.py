@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.rows import each
 
 SRC = ROOT / "src" / "mcpguard"
 PLACES = (SRC, ROOT, ROOT / "tests", SRC / "adapters", SRC / "core", SRC / "adapters" / "upstreams")
@@ -86,7 +87,7 @@ def missing(path: Path, word: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+@each("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_text_names_is_there(path: Path) -> None:
     words = {word for text in prose(path) for word in re.findall(r"`([^`\s]+)`", text)}
     said_whole = {word.rpartition("/")[2] for word in words if "/" in word}

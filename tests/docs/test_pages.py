@@ -16,13 +16,14 @@ from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.scan.exceptions import ScanExceptions
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, prose
+from tests.rows import each
 
 
 def named(found: list[Block]) -> list[object]:
     return [pytest.param(block, id=block.name) for block in found]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@each("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_file_and_a_heading_of_this_project(page: Path) -> None:
     for text, target in links(page):
         if re.match(r"https?://", target):
@@ -34,7 +35,7 @@ def test_every_link_leads_to_a_file_and_a_heading_of_this_project(page: Path) ->
         assert not anchor or anchor in anchors(file), f"{text}: {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@each("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_test_that_is_named_exists(page: Path) -> None:
     for text, target in links(page):
         name = re.fullmatch(r"`(test_\w+)`", text)
@@ -96,7 +97,7 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(match[1].partition("    ")[0], comments=True) for match in found if match]
 
 
-def words_of_every_command() -> list[object]:
+def words_of_every_command() -> dict[str, list[str]]:
     found = [
         (b.name, words) for b in blocks() if b.language in ("console", "sh") for words in commands(b.text)
     ]
@@ -107,10 +108,13 @@ def words_of_every_command() -> list[object]:
         for server in json.loads(block.text)["mcpServers"].values():
             assert server["command"].endswith("/mcpguard")
             found.append((block.name, server["args"]))
-    return [pytest.param(words, id=f"{name}: {shlex.join(words)}") for name, words in found]
+    return {f"{name}: {shlex.join(words)}": words for name, words in found}
 
 
-@pytest.mark.parametrize("words", words_of_every_command())
+WORDS = words_of_every_command()
+
+
+@each("words", WORDS.values(), WORDS)
 def test_every_command_is_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if words[0].startswith("-") or words[0] == "VERB":
         return

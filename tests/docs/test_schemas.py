@@ -12,6 +12,7 @@ from mcpguard.cli.schema import KINDS, schema_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.yaml_tree import Node, parse_tree
 from tests.docs.pages import ROOT, blocks
+from tests.rows import each
 
 VALIDATORS = {kind: Draft202012Validator(schema_of(kind)) for kind in KINDS}
 
@@ -29,17 +30,23 @@ def loaded(text: str) -> Any:
     return plain(root)
 
 
-def written() -> list[object]:
+def written() -> list[tuple[str, str, str]]:
     found = [("config", path) for path in sorted((ROOT / "configs").rglob("*.yaml"))]
     for path in sorted((ROOT / "policies").rglob("*.yaml")):
         found.append(("test" if path.match("*_test.yaml") else "policy", path))
     texts = [(kind, str(path.relative_to(ROOT)), path.read_text("utf-8")) for kind, path in found]
     kinds = {"policy": "policy", "config": "config", "tests": "test"}
-    texts += [(kinds[b.role], b.name, b.text) for b in blocks("yaml") if b.role in kinds]
-    return [pytest.param(kind, text, id=f"{kind} {name}") for kind, name, text in texts]
+    return texts + [(kinds[b.role], b.name, b.text) for b in blocks("yaml") if b.role in kinds]
 
 
-@pytest.mark.parametrize(("kind", "text"), written())
+WRITTEN = written()
+
+
+@each(
+    ("kind", "text"),
+    [(kind, text) for kind, _, text in WRITTEN],
+    [f"{kind} {name}" for kind, name, _ in WRITTEN],
+)
 def test_every_file_and_every_example_fits_its_schema(kind: str, text: str) -> None:
     assert [error.message for error in VALIDATORS[kind].iter_errors(loaded(text))] == []
 

@@ -8,7 +8,6 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-import pytest
 import yaml
 
 from mcpguard.authoring.tests.cases import Case
@@ -19,6 +18,7 @@ from mcpguard.core.functions.shell.function import shell
 from mcpguard.core.functions.shell.table import known
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import FOLDER, POSTURES, ROOT, Pack, loaded, samples
+from tests.rows import each
 
 PROJECT = "/srv/project"
 REDACTOR = Redactor(b"the key of these tests, 32 bytes")
@@ -66,14 +66,14 @@ def test_the_day_is_long() -> None:
     assert len(HARMFUL) >= 400
 
 
-@pytest.mark.parametrize("line", [line for line in READING if line not in ASKED])
+@each("line", [line for line in READING if line not in ASKED])
 def test_what_reads_is_simple_and_inside(line: str) -> None:
     told = shell(line, PROJECT)
     assert told["simple"]
     assert (told["unknown"], told["outside"], told["indirect"], told["sends"]) == ([], [], False, [])
 
 
-@pytest.mark.parametrize("line", [line for line in WORKING if line not in ODD])
+@each("line", [line for line in WORKING if line not in ODD])
 def test_what_works_is_read_and_not_simple(line: str) -> None:
     told = shell(line, PROJECT)
     assert told["commands"]
@@ -81,7 +81,7 @@ def test_what_works_is_read_and_not_simple(line: str) -> None:
     assert set(told["changes"]) <= WRITERS
 
 
-@pytest.mark.parametrize("line", HARMFUL)
+@each("line", HARMFUL)
 def test_what_is_harmful_is_never_simple_inside_and_without_a_secret(line: str) -> None:
     try:
         told = shell(line, PROJECT)
@@ -100,7 +100,7 @@ SCRIPTS = {
 REPOSITORY = {"git fetch", "git pull", "git push", "git push origin main"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("posture", "meant"),
     [
         ("read-only", set()),
@@ -173,7 +173,7 @@ def choices(kind: str, inner: Any) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("posture", POSTURES)
+@each("posture", POSTURES)
 def test_every_program_that_a_pack_names_is_known(posture: str) -> None:
     named = {name for one in conditions(posture) for name in listed(one)}
     named |= {name for one in conditions(posture, "everyday") for name in formed(one)}

@@ -8,6 +8,7 @@ import pytest
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, ConditionError, EngineName, Verdict
 from mcpguard.core.functions import FUNCTIONS, Function
+from tests.rows import each
 
 HOLDING = [text for function in FUNCTIONS.values() for text in function.examples]
 FAILING = [text for function in FUNCTIONS.values() for text in function.errors]
@@ -18,13 +19,13 @@ def verdict(name: EngineName, text: str) -> Verdict:
 
 
 @pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize("text", HOLDING)
+@each("text", HOLDING)
 def test_an_example_holds(name: EngineName, text: str) -> None:
     assert verdict(name, text) is TRUE
 
 
 @pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize("text", FAILING)
+@each("text", FAILING)
 def test_an_example_of_an_error_is_one(name: EngineName, text: str) -> None:
     try:
         condition = engines.engine(name).compile(text)

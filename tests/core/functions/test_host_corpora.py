@@ -6,11 +6,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
 from mcpguard.core.functions.web.private_host import LOCAL, REBINDING
+from tests.rows import each
 
 FOLDER = Path(__file__).parent / "corpus"
 URLS: dict[str, Any] = yaml.safe_load((FOLDER / "url.yaml").read_text("utf-8"))
@@ -28,27 +28,27 @@ def says(name: str, *arguments: Any) -> bool | None:
     return answer
 
 
-@pytest.mark.parametrize("case", URLS["host"]["attacks"], ids=lambda case: ascii(case["url"]))
+@each("case", URLS["host"]["attacks"], ids=lambda case: ascii(case["url"]))
 def test_an_attack_on_hosts_is_refused(case: dict[str, str]) -> None:
     assert says("hostIn", case["url"], HOSTS) is not True, case["why"]
 
 
-@pytest.mark.parametrize("url", URLS["host"]["benign"], ids=ascii)
+@each("url", URLS["host"]["benign"], ids=ascii)
 def test_an_honest_host_is_in_the_list(url: str) -> None:
     assert says("hostIn", url, HOSTS) is True
 
 
-@pytest.mark.parametrize("case", URLS["private"]["attacks"], ids=lambda case: ascii(case["url"]))
+@each("case", URLS["private"]["attacks"], ids=lambda case: ascii(case["url"]))
 def test_an_attack_on_private_hosts_is_refused(case: dict[str, str]) -> None:
     assert says("isPrivateHost", case["url"]) is not False, case["why"]
 
 
-@pytest.mark.parametrize("url", URLS["private"]["benign"], ids=ascii)
+@each("url", URLS["private"]["benign"], ids=ascii)
 def test_an_honest_host_is_public(url: str) -> None:
     assert says("isPrivateHost", url) is False
 
 
-@pytest.mark.parametrize("case", URLS["private"]["ranges"], ids=lambda case: case["range"])
+@each("case", URLS["private"]["ranges"], ids=lambda case: case["range"])
 def test_a_special_range_is_private_from_its_first_address_to_its_last(case: dict[str, str]) -> None:
     network = ip_network(case["range"])
     for address in (network[0], network[-1]):
@@ -61,7 +61,7 @@ def test_a_special_range_is_private_from_its_first_address_to_its_last(case: dic
             assert says("isPrivateHost", str(address)) is private, str(address)
 
 
-@pytest.mark.parametrize("case", URLS["private"]["local"], ids=lambda case: case["name"])
+@each("case", URLS["private"]["local"], ids=lambda case: case["name"])
 def test_a_name_that_the_public_dns_does_not_have_is_private(case: dict[str, str]) -> None:
     for name in (case["name"], f"files.{case['name']}", f"a.b.{case['name']}"):
         assert says("isPrivateHost", f"http://{name}/") is True, case["why"]
@@ -69,7 +69,7 @@ def test_a_name_that_the_public_dns_does_not_have_is_private(case: dict[str, str
         assert says("isPrivateHost", f"http://{name}/") is False, name
 
 
-@pytest.mark.parametrize("case", URLS["private"]["leading_to_private"], ids=lambda case: case["name"])
+@each("case", URLS["private"]["leading_to_private"], ids=lambda case: case["name"])
 def test_a_public_name_that_leads_to_a_private_address_is_private(case: dict[str, str]) -> None:
     for name in (case["name"], f"files.{case['name']}", f"a.b.{case['name']}"):
         assert says("isPrivateHost", f"http://{name}/") is True, case["why"]
@@ -82,17 +82,17 @@ def test_each_name_that_is_listed_has_its_case() -> None:
     assert {case["name"] for case in URLS["private"]["leading_to_private"]} == REBINDING
 
 
-@pytest.mark.parametrize("case", PATHS["attacks"], ids=lambda case: ascii(case["path"]))
+@each("case", PATHS["attacks"], ids=lambda case: ascii(case["path"]))
 def test_an_attack_on_a_folder_is_refused(case: dict[str, str]) -> None:
     assert says("pathWithin", case["path"], "/srv/data") is not True, case["why"]
 
 
-@pytest.mark.parametrize("case", PATHS["relative"], ids=lambda case: ascii(case["path"]))
+@each("case", PATHS["relative"], ids=lambda case: ascii(case["path"]))
 def test_an_attack_on_a_relative_folder_is_refused(case: dict[str, str]) -> None:
     assert says("pathWithin", case["path"], "data") is not True, case["why"]
 
 
-@pytest.mark.parametrize("path", PATHS["benign"], ids=ascii)
+@each("path", PATHS["benign"], ids=ascii)
 def test_an_honest_path_is_in_its_folder(path: str) -> None:
     assert says("pathWithin", path, "/srv/data") is True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.paths.naming import GLOBS, FileKind, Naming
 from mcpguard.core.functions.paths.obeyed_files import OBEYED, OBEYED_KINDS
 from mcpguard.core.functions.paths.secret_names import PLAIN, SECRET_KINDS, SECRETS
+from tests.rows import each
 
 TABLES = ((SECRETS, SECRET_KINDS), (OBEYED, OBEYED_KINDS))
 HITS = [(table, path) for table, kinds in TABLES for kind in kinds for path in kind.hits]
@@ -28,19 +28,19 @@ def of(path: object) -> str:
     return path if isinstance(path, str) else ""
 
 
-@pytest.mark.parametrize(("table", "path"), HITS, ids=of)
+@each(("table", "path"), HITS, ids=of)
 def test_a_kind_is_found_in_each_of_its_examples(table: Naming, path: str) -> None:
     assert says(table, path) is True
     assert says(table, f"/srv/x/{path}/.") is True
     assert says(table, path.upper()) is True
 
 
-@pytest.mark.parametrize(("table", "path"), MISSES, ids=of)
+@each(("table", "path"), MISSES, ids=of)
 def test_what_only_looks_alike_is_not_found(table: Naming, path: str) -> None:
     assert says(table, path) is False
 
 
-@pytest.mark.parametrize("kind", [*SECRET_KINDS, *OBEYED_KINDS], ids=lambda kind: kind.what)
+@each("kind", [*SECRET_KINDS, *OBEYED_KINDS], ids=lambda kind: kind.what)
 def test_a_kind_says_why_and_has_names_that_can_be_found(kind: FileKind) -> None:
     assert kind.why
     assert len(kind.hits) >= 2
@@ -52,7 +52,7 @@ def test_a_kind_says_why_and_has_names_that_can_be_found(kind: FileKind) -> None
     assert all(says(alone, path) for path in kind.hits)
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         ".env",
@@ -92,7 +92,7 @@ def test_a_way_of_writing_hides_nothing(path: str) -> None:
     assert says(SECRETS, path) is True
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     ["*", ".e*", ".e?v", "[.]env", ".en[!x]", "{a,.env}", "{b,{d,.ssh}}/x", ".{d..f}nv", "*.pem", "@(.env)", "+(x)",
      "$X", "${X}/y", "`x`", "$(x)", "%X%", "s*.json", "**/x", "wp-config.[p]hp", "*.php"],
@@ -101,7 +101,7 @@ def test_a_pattern_that_could_be_such_a_name_has_no_answer(path: str) -> None:
     assert says(SECRETS, path) is not False
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     ["*.py", "src/**/*.ts", "src/[id]/page.tsx", "[...slug].tsx", "test_*.go", "{a,b}.md", "{{name}}/b.c", "$id.tsx",
      "100%.txt", "a$", "file[1].csv", "R&D (1)/notes.txt", "C#/a #1.md", "build-?.log", "[", "{a", "(a)/page.css",

@@ -14,6 +14,7 @@ from mcpguard.core.functions.shell.launch import INNER
 from mcpguard.core.functions.shell.reading import DEPTH, TEXTS, TEXTS_LIMIT
 from mcpguard.core.functions.shell.tree import NESTING, OPENERS
 from mcpguard.core.functions.shell.words import read_word
+from tests.rows import each
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
 LOOKING = ["ls", "cat", "git", "grep"]
@@ -43,18 +44,18 @@ def refusal(text: str) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("case", CORPUS["refused"], ids=lambda case: case["why"])
+@each("case", CORPUS["refused"], ids=lambda case: case["why"])
 def test_an_attack_passes_no_guard(case: dict) -> None:
     assert not first_guard(case["text"])
     assert not second_guard(case["text"])
 
 
-@pytest.mark.parametrize("case", CORPUS["not_simple"], ids=lambda case: case["why"])
+@each("case", CORPUS["not_simple"], ids=lambda case: case["why"])
 def test_what_is_not_literal_or_not_alone_is_not_simple(case: dict) -> None:
     assert not first_guard(case["text"])
 
 
-@pytest.mark.parametrize("case", CORPUS["allowed"], ids=lambda case: case["text"])
+@each("case", CORPUS["allowed"], ids=lambda case: case["text"])
 def test_ordinary_commands_pass(case: dict) -> None:
     assert second_guard(case["text"]) or case.get("simple")
     assert first_guard(case["text"]) == case.get("simple", False)
@@ -80,7 +81,7 @@ def args(text: str) -> list[str]:
     return command["args"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         (r"echo a\ b 'c d' " + '"e f"', ["a b", "c d", "e f"]),
@@ -103,7 +104,7 @@ def test_quotes_are_removed(text: str, expected: list[str]) -> None:
     assert args(text) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "programs"),
     [
         ("env -u A -C /x -- A=1 ls", ["env", "ls"]),
@@ -152,7 +153,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("name", "options"), OPTIONS.items())
+@each(("name", "options"), OPTIONS.items())
 def test_every_option_of_a_wrapper_leads_to_the_inner_command(name: str, options: str) -> None:
     operand = "5 " if name.endswith("timeout") else ""
     for option in options.split(", "):
@@ -161,22 +162,22 @@ def test_every_option_of_a_wrapper_leads_to_the_inner_command(name: str, options
             assert shell(text)["programs"] == sorted([name, "ls"]), text
 
 
-@pytest.mark.parametrize("name", ["nohup", "builtin", "noglob", "nocorrect", "busybox", "toybox", "eval"])
+@each("name", ["nohup", "builtin", "noglob", "nocorrect", "busybox", "toybox", "eval"])
 def test_a_wrapper_without_options_leads_to_the_inner_command(name: str) -> None:
     assert shell(f"{name} rm x")["programs"] == sorted([name, "rm"])
 
 
-@pytest.mark.parametrize("action", ["-exec", "-execdir", "-ok", "-okdir"])
+@each("action", ["-exec", "-execdir", "-ok", "-okdir"])
 def test_every_action_of_find_that_runs_a_program_is_looked_through(action: str) -> None:
     assert shell(f"find . {action} rm {{}} \\;")["programs"] == ["find", "rm"]
 
 
-@pytest.mark.parametrize("action", ["-fprint out", "-fprint0 out", "-fls out", "-fprintf out %p"])
+@each("action", ["-fprint out", "-fprint0 out", "-fls out", "-fprintf out %p"])
 def test_every_action_of_find_that_writes_a_file_names_it(action: str) -> None:
     assert shell(f"find . {action}")["writes"] == ["out"]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "env -x ls", "env -ix ls", "env --what ls", "env --ignore-environment=x ls", "env -u", "env -u $x ls",
@@ -188,7 +189,7 @@ def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:
     assert refusal(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "python x.py", "python3.12 x", "sh", "bash x.sh", "sh -- x", "A=1 ls", "export x=$y", "http_proxy=x ls",
@@ -204,7 +205,7 @@ def test_given_code_is_told(text: str) -> None:
     assert shell(text)["code"]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "python --version", "sh -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
@@ -246,7 +247,7 @@ def test_names_that_are_set_or_defined_are_told() -> None:
     assert shell("f() { ls; }; function g { ls; }; k() ( ls )")["functions"] == ["f", "g", "k"]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "a.b() { ls; }", "ls <&x", "cat <<EOF\na\\b\nEOF", "cat <<EOF\n`a`\nEOF", "cat <<EOF\nx", "cat $(cat <<E\nx\nE\n)",
@@ -259,7 +260,7 @@ def test_what_shells_could_read_differently_is_refused(text: str) -> None:
     assert refusal(text)
 
 
-@pytest.mark.parametrize("char", "\u00a0\u2028\u2029\x1f\u202e\ud800\ue000\u0378", ids=category)
+@each("char", "\u00a0\u2028\u2029\x1f\u202e\ud800\ue000\u0378", ids=category)
 def test_a_character_of_which_nobody_sees_what_it_is_is_refused_in_quotes_too(char: str) -> None:
     assert "no control characters, and no blanks but space, tab and line feed" in refusal(f"echo 'a{char}b'")
 
@@ -282,7 +283,7 @@ def test_size_and_depth_are_bounded() -> None:
     assert refusal("find . " + "-delete " * 300)
 
 
-@pytest.mark.parametrize("source", [b"'a", b'"a', b"a\\"])
+@each("source", [b"'a", b'"a', b"a\\"])
 def test_a_word_that_does_not_end_is_refused(source: bytes) -> None:
     with pytest.raises(FunctionError):
         read_word(source, 0, {})

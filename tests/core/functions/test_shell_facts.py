@@ -7,9 +7,10 @@ import pytest
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.folders import MOST
 from mcpguard.core.functions.shell.function import shell
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "reads"),
     [
         ("cat a b", ["a", "b"]),
@@ -66,7 +67,7 @@ def test_files_that_are_read_are_named(text: str, reads: list[str]) -> None:
     assert named == reads
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "writes"),
     [
         ("ls > a", ["a"]),
@@ -95,7 +96,7 @@ def test_files_that_are_written_are_named(text: str, writes: list[str]) -> None:
     assert shell(text)["writes"] == writes
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "ls | xargs cat", "xargs -a x echo", "file -f x", "date -f x", "wc --files0-from=x", "wc -l *", "du *",
@@ -111,7 +112,7 @@ def test_files_that_the_line_does_not_name_are_indirect(text: str) -> None:
     assert not shell(text)["simple"]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "strings @held.txt",
@@ -135,7 +136,7 @@ def test_many_folders_are_not_followed() -> None:
     assert 2**3 <= MOST < 2**4
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "folders"),
     [
         ("ls", []),
@@ -167,13 +168,13 @@ def test_files_are_absolute_with_a_folder() -> None:
     assert shell("cat a", "/")["reads"] == ["/a"]
 
 
-@pytest.mark.parametrize("folder", ["srv", "~", "."])
+@each("folder", ["srv", "~", "."])
 def test_the_folder_is_absolute(folder: str) -> None:
     with pytest.raises(FunctionError, match="absolute"):
         shell("ls", folder)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "obeys"),
     [
         ("git log", ["git"]),
@@ -191,7 +192,7 @@ def test_programs_that_obey_their_folder_are_named(text: str, obeys: list[str]) 
     assert shell(text)["obeys"] == obeys
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "cd a && git log", "cd a; git log", "git log; cd a; git log", "git -C a log", "git -C \"$x\" log", "env -C a git log",
@@ -203,7 +204,7 @@ def test_a_program_that_obeys_another_folder_counts_as_code(text: str) -> None:
     assert shell(text)["code"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "unknown"),
     [
         ("frob", ["frob"]),
@@ -226,7 +227,7 @@ def test_programs_that_are_not_known_are_named(text: str, unknown: list[str]) ->
     assert told["code"] or not unknown
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "ls 2>/dev/null", "ls 2>&1", "cat < a", "ls *.py", "cd src && ls", "sed -n '1,5p' a", "git --no-pager log",
@@ -244,7 +245,7 @@ def test_ordinary_lines_are_simple(text: str) -> None:
     assert shell(text, "/srv/project")["outside"] == []
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "git push", "git push --force", "git rm -r .", "git commit -m x", "git branch x", "git branch --sort --list x",
@@ -264,7 +265,7 @@ def test_what_does_more_than_read_is_not_simple(text: str) -> None:
 # --- names of files ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "secrets"),
     [
         ("cat .env a", [".env"]),
@@ -294,7 +295,7 @@ def test_words_that_name_secrets(text: str, secrets: list[str]) -> None:
     assert shell(text)["secrets"] == secrets
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "obeyed"),
     [
         ("echo x > .git/hooks/pre-push", [".git/hooks/pre-push"]),
@@ -313,7 +314,7 @@ def test_words_that_name_what_programs_obey(text: str, obeyed: list[str]) -> Non
     assert shell(text)["obeyed"] == obeyed
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "lines"),
     [
         ("git  commit -m 'a b'", ["git commit -m a\u00a0b"]),

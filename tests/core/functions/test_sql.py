@@ -17,6 +17,7 @@ from mcpguard.core.functions.sql.function import SQL, sql
 from mcpguard.core.functions.sql.rows import UNLIMITED
 from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
 from tests.core.functions.sql_statements import WRITTEN
+from tests.rows import each
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "sql.yaml").read_text())
 FIELDS = ("tables", "written", "columns", "functions", "kinds")
@@ -43,12 +44,12 @@ def refusal(text: str, dialect: str = "postgres") -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("case", CORPUS["attacks"], ids=name)
+@each("case", CORPUS["attacks"], ids=name)
 def test_an_attack_does_not_pass_its_guard(case):
     assert not passes(case), case["why"]
 
 
-@pytest.mark.parametrize("case", CORPUS["benign"], ids=name)
+@each("case", CORPUS["benign"], ids=name)
 def test_everyday_use_passes_its_guard(case):
     assert passes(case)
 
@@ -174,7 +175,7 @@ CATALOGUE = [
 ]
 
 
-@pytest.mark.parametrize("text", ORDINARY)
+@each("text", ORDINARY)
 def test_an_ordinary_question_is_harmless(text):
     found = sql(text, "postgres", [*WRITTEN, *CATALOGUE])
     assert not found["writes"]
@@ -219,7 +220,7 @@ CALLS_AFTER_A_DOT = [
 ]
 
 
-@pytest.mark.parametrize(("text", "name"), CALLS_AFTER_A_DOT)
+@each(("text", "name"), CALLS_AFTER_A_DOT)
 def test_a_name_after_a_dot_that_is_no_written_column_is_a_call_with_the_whole_row(text, name):
     found = sql(text, "postgres", ["users.id", "users.name", "notes.a"])
     assert name in found["functions"]
@@ -251,7 +252,7 @@ WRITTEN_COLUMNS = [
 ]
 
 
-@pytest.mark.parametrize("text", WRITTEN_COLUMNS)
+@each("text", WRITTEN_COLUMNS)
 def test_a_column_that_is_written_down_is_a_column(text):
     found = sql(text, "postgres", ["users.id", "users.name", "shop.orders.id", "orders.total", "notes.a"])
     assert not {"id", "name", "total", "n", "a", "key", "value", "gone"} & set(found["functions"])
@@ -292,7 +293,7 @@ UNKNOWN_CODE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "name"), UNKNOWN_CODE)
+@each(("text", "name"), UNKNOWN_CODE)
 def test_what_is_not_known_to_have_no_effect_is_called_and_writes(text, name):
     found = facts(text)
     assert name in found["functions"]
@@ -347,7 +348,7 @@ ALL_ROWS = [
 ]
 
 
-@pytest.mark.parametrize("condition", ALL_ROWS)
+@each("condition", ALL_ROWS)
 def test_a_condition_that_may_hold_for_every_row_is_no_filter(condition):
     assert not facts(f"UPDATE notes SET a = 1 WHERE {condition}", "sqlite")["filtered"]
 
@@ -379,7 +380,7 @@ NO_FILTERS = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "text"), NO_FILTERS)
+@each(("dialect", "text"), NO_FILTERS)
 def test_a_change_whose_rows_are_not_named_is_not_filtered(dialect, text):
     assert not facts(text, dialect)["filtered"]
 
@@ -403,7 +404,7 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "text"), FILTERS)
+@each(("dialect", "text"), FILTERS)
 def test_a_change_of_named_rows_is_filtered(dialect, text):
     assert sql(text, dialect, ["t.id"] if dialect == "postgres" else None)["filtered"]
 
@@ -425,7 +426,7 @@ HIDDEN_COLUMNS = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "text"), HIDDEN_COLUMNS)
+@each(("dialect", "text"), HIDDEN_COLUMNS)
 def test_a_column_is_seen_however_it_is_written(dialect, text):
     assert "password" in facts(text, dialect)["columns"]
 
@@ -441,7 +442,7 @@ WHOLE_ROWS = [
 ]
 
 
-@pytest.mark.parametrize("text", WHOLE_ROWS)
+@each("text", WHOLE_ROWS)
 def test_a_whole_row_is_seen_however_it_is_written(text):
     assert "*" in facts(text)["columns"]
 
@@ -469,12 +470,12 @@ LIMITS = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "text", "rows"), LIMITS)
+@each(("dialect", "text", "rows"), LIMITS)
 def test_the_limit_is_a_bound_that_holds_for_certain(dialect, text, rows):
     assert facts(text, dialect)["limit"] == rows
 
 
-@pytest.mark.parametrize(("dialect", "text", "field", "expected"), ANSWERS)
+@each(("dialect", "text", "field", "expected"), ANSWERS)
 def test_the_answer_is_exact(dialect, text, field, expected):
     assert facts(text, dialect)[field] == expected
 
@@ -522,7 +523,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "text", "reason"), REFUSED)
+@each(("dialect", "text", "reason"), REFUSED)
 def test_what_is_not_certain_is_refused(dialect, text, reason):
     assert reason in refusal(text, dialect)
 

@@ -17,6 +17,7 @@ from mcpguard.core.redaction import budget
 from mcpguard.core.redaction.detectors import KINDS, PERSONAL, TABLES, VENDORS
 from mcpguard.core.redaction.redactor import Redactor
 from tests.core.functions.test_urls import message, says
+from tests.rows import each
 
 ALL = [*(one for table in TABLES.values() for one in table), *VENDORS[::60], *PERSONAL]
 JSON = st.recursive(
@@ -54,7 +55,7 @@ def test_a_json_text_gives_its_value(value: Any, indent: int | None) -> None:
     assert says("json", json.dumps(value, indent=indent)) == value
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *(
@@ -110,7 +111,8 @@ CARRIERS = [
 ]
 
 
-@pytest.mark.parametrize("detector", ALL, ids=lambda one: one.kind)
+@pytest.mark.uncounted
+@each("detector", ALL, ids=lambda one: one.kind)
 def test_a_hit_is_told_wherever_it_stands(detector: Any) -> None:
     for text in detector.hits:
         for carrier in CARRIERS:
@@ -120,7 +122,8 @@ def test_a_hit_is_told_wherever_it_stands(detector: Any) -> None:
             assert says("detect", carrier(text), [detector.kind]) == [detector.kind]
 
 
-@pytest.mark.parametrize("detector", ALL, ids=lambda one: one.kind)
+@pytest.mark.uncounted
+@each("detector", ALL, ids=lambda one: one.kind)
 def test_it_tells_what_redaction_would_remove(detector: Any) -> None:
     for text in (*detector.hits, *detector.misses):
         also = tuple(one.kind for one in PERSONAL)

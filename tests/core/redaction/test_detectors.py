@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from mcpguard.core.redaction.detectors import (
 )
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 FORMATS = [*(one for table in TABLES.values() for one in table), *PERSONAL]
 CARRIERS = [
@@ -33,9 +35,9 @@ CARRIERS = [
 ]
 
 
-def each(examples: str) -> pytest.MarkDecorator:
-    pairs = [(detector, text) for detector in FORMATS for text in getattr(detector, examples)]
-    return pytest.mark.parametrize(("detector", "text"), pairs, ids=[d.kind for d, _ in pairs])
+def examples(which: str) -> Any:
+    pairs = [(detector, text) for detector in FORMATS for text in getattr(detector, which)]
+    return each(("detector", "text"), pairs, ids=[f"{detector.kind}: {text}" for detector, text in pairs])
 
 
 def kinds(value: object, detector: Detector) -> set[str]:
@@ -44,13 +46,14 @@ def kinds(value: object, detector: Detector) -> set[str]:
 
 
 @pytest.mark.uncounted
-@each("hits")
+@examples("hits")
 def test_a_hit_is_found_wherever_it_stands(detector: Detector, text: str) -> None:
     for carrier in CARRIERS:
         assert kinds(carrier.format(text), detector) == {detector.kind}, carrier
 
 
-@each("hits")
+@pytest.mark.uncounted
+@examples("hits")
 def test_what_is_secret_in_a_hit_is_gone(detector: Detector, text: str) -> None:
     also = (detector.kind,) if detector.kind in OPT_IN else ()
     first = Redactor(b"key").inspect(text, also).value
@@ -60,7 +63,8 @@ def test_what_is_secret_in_a_hit_is_gone(detector: Detector, text: str) -> None:
     assert len(text) - len(start) - len(rest) >= 5
 
 
-@each("misses")
+@pytest.mark.uncounted
+@examples("misses")
 def test_a_miss_is_left_alone(detector: Detector, text: str) -> None:
     assert detector.kind not in kinds(text, detector)
 
@@ -78,6 +82,7 @@ def test_a_detector_that_is_always_on_has_a_start_and_examples() -> None:
         assert detector.misses, detector.kind
 
 
+@pytest.mark.uncounted
 def test_a_key_is_known_by_the_name_of_its_vendor_beside_it() -> None:
     for vendor in VENDORS:
         for hit in vendor.hits:

@@ -20,6 +20,7 @@ from mcpguard.core.redaction.held import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.reduced import Reduced, locate, skeleton
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 TOKEN = "Zq3-_hV7/kP+9xW" + "b5nT2mR8cL4"
 PHRASE = "pä\"ss\\wö<r>d &1\t'~%\U0001f511"
@@ -114,8 +115,8 @@ def without(value: str, text: str) -> str:
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("value", [TOKEN, PHRASE, SHORT, DIGITS, "......", "пароль-секрет"])
+@each("encoding", ENCODINGS)
+@each("value", [TOKEN, PHRASE, SHORT, DIGITS, "......", "пароль-секрет"])
 def test_a_value_is_removed_in_every_form(value: str, encoding: str) -> None:
     form = ENCODINGS[encoding](value)
     clean = without(value, f"before {form} after")
@@ -157,8 +158,8 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("cut", range(1, len(TOKEN)))
-@pytest.mark.parametrize("between", ["\x1f", "\n", " - ", "\u200b", "</"])
+@each("cut", range(1, len(TOKEN)))
+@each("between", ["\x1f", "\n", " - ", "\u200b", "</"])
 def test_a_value_that_is_cut_is_found(cut: int, between: str) -> None:
     text = TOKEN[:cut] + between + TOKEN[cut:]
     assert without(TOKEN, "x: " + text + " !") == "x: █ !"
