@@ -675,6 +675,7 @@ async def test_a_value_is_inspected_elsewhere_where_much_may_be_to_remove() -> N
     assert len(elsewhere) == 1
 
 
+@pytest.mark.uncounted
 @pytest.mark.anyio
 async def test_a_value_of_unknown_size_counts_as_what_it_is() -> None:
     world = World(ALLOW_ALL)

@@ -388,6 +388,7 @@ def test_law_every_table_of_three_rules_is_closed() -> None:
         assert isinstance(verdict, Permit) is ((deny, ask, allow) == (F, F, T))
 
 
+@pytest.mark.uncounted
 def test_law_a_permit_is_constructed_in_the_decision_point_only() -> None:
     source = Path(pdp.__file__).parents[2]
     makers = {

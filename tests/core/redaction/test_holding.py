@@ -244,6 +244,7 @@ def test_of_values_that_are_held_together_none_is_held_if_one_cannot_be_guarded(
     assert guarded(made, 1)
 
 
+@pytest.mark.uncounted
 def test_rotations_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hyperscan 0.9.1 keeps each integer that it is given."""
     monkeypatch.setattr(holding, "FORMER", 30)
