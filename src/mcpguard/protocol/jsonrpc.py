@@ -101,6 +101,10 @@ def parse_strict(line: bytes) -> dict[str, Json]:
     return message
 
 
+class TooManyValues(MessageError):
+    """A message of more than MOST_VALUES."""
+
+
 def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
     """Read one message from either side; as `parse_strict`, but the last of two equal keys counts.
 
@@ -126,7 +130,7 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
 def _decode_large(line: bytes, asking: bool) -> Json:
     if _weight(line) > MOST_VALUES and _has_too_many(line):
         found = id_of_dropped(line[:HEAD], line[-HEAD:]) if asking else _id_of_answer(line)
-        raise MessageError(INVALID_REQUEST, "message has too many values", found)
+        raise TooManyValues(INVALID_REQUEST, "message has too many values", found)
     # It would look again and again at what is being made, none of which is garbage.
     collects = gc.isenabled()
     gc.disable()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
+from mcpguard.protocol import jsonrpc
 from tests.adapters.upstreams.http_script import Heard, Reply, answer_to, note, scripted
 from tests.adapters.upstreams.http_stage import (
     LIMIT,
@@ -206,6 +207,18 @@ async def test_what_is_no_json_rpc_is_told_and_fails_its_request(body: str) -> N
     _told, listener, _wire = await failure_of(script, 1 << 20)
     shown = body if len(body) < 65536 else f"{len(body)} bytes"
     assert listener.heard[0] == ("broken", None, "not a JSON-RPC message over HTTP", shown)
+
+
+async def test_an_answer_of_too_many_values_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonrpc, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(jsonrpc, "_LARGE", 1_000)
+
+    async def script(heard: Heard, reply: Reply) -> None:
+        await reply.json({**answer_to(heard), "result": {"a": [1] * 20_000}})
+
+    told, listener, _wire = await failure_of(script, 1 << 20)
+    assert told.startswith("answered with more than 10,000 values, which is too many to inspect")
+    assert listener.heard[0] == ("broken", None, "a message of more than 10,000 values was dropped", "")
 
 
 async def test_only_the_first_answer_counts_and_the_wire_goes_on() -> None:

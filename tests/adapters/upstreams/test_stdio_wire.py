@@ -28,6 +28,7 @@ from mcpguard.core.model import Caller
 from mcpguard.core.secret import Template
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.ports import Question
+from mcpguard.protocol import jsonrpc
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.adapters.upstreams.fake_wire import modern_caller, permit
 
@@ -353,3 +354,23 @@ async def test_who_is_not_read_is_held() -> None:
         assert not at.upstream.full
         at.upstream.hold(False)
         await as_future(wait)
+
+
+async def test_an_answer_of_too_many_values_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonrpc, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(jsonrpc, "_LARGE", 1_000)
+    async with real("puppet.py") as at:
+        for head in (
+            b'{"jsonrpc":"2.0","method":"x","params":{"a":',
+            b'{"jsonrpc":"2.0","id":%d,"result":{"a":',
+        ):
+            made = f"{head!r}" + (" % request_id" if b"%d" in head else "")
+            code = f"raw({made} + b'[' + b'1,' * 20_000 + b'1]}}}}\\n'); silent = {b'%d' in head}"
+            wait = at.upstream.request(permit(name="act", arguments={"code": code}))
+            if b"%d" in head:
+                said = await failure(wait)
+        assert said == (
+            "upstream 'x' answered with more than 10,000 values, which is too many to inspect; ask it for less at once"
+        )
+        assert at.reports == 2 * ["a message of more than 10,000 values was dropped"]
+        assert await at.text("echo", text="x") == "x"

@@ -27,15 +27,17 @@ class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = ("_hits", "_read", "_size", "_triggers", "_views")
+    __slots__ = ("_hits", "_patience", "_read", "_size", "_triggers", "_views")
 
-    def __init__(self, size: int, patience: int = 1) -> None:
-        """`patience`: so many times more may begin or be found, where nobody waits for it."""
+    def __init__(self, size: int, patience: float = 1) -> None:
+        """`patience`: so many times more may begin or be found, where nobody waits for it; below 1 where all
+        wait."""
         self._size = size
+        self._patience = patience
         self._read = _allowed(READ, size)
         self._views = _allowed(VIEWS, size)
-        self._triggers = _allowed(TRIGGERS, size) * patience
-        self._hits = _allowed(HITS, size) * patience
+        self._triggers = int(_allowed(TRIGGERS, size) * patience)
+        self._hits = int(_allowed(HITS, size) * patience)
 
     def read(self, size: int) -> None:
         """So many bytes are about to be read once more, or were unpacked."""
@@ -59,16 +61,17 @@ class Budget:
         """There are so many more places at which something may begin."""
         self._triggers -= count
         if self._triggers < 0:
-            self._over(TRIGGERS, "beginnings of secrets")
+            self._over(TRIGGERS, "beginnings of secrets", self._patience)
 
     def hit(self, count: int = 1) -> None:
         """So many more things were found."""
         self._hits -= count
         if self._hits < 0:
-            self._over(HITS, "hits")
+            self._over(HITS, "hits", self._patience)
 
-    def _over(self, allowance: Allowance, what: str) -> None:
-        raise InspectionError(f"more than {_allowed(allowance, self._size):,} {what} in {self._size:,} bytes")
+    def _over(self, allowance: Allowance, what: str, patience: float = 1) -> None:
+        allowed = int(_allowed(allowance, self._size) * patience)
+        raise InspectionError(f"more than {allowed:,} {what} in {self._size:,} bytes")
 
 
 def _allowed(allowance: Allowance, size: int) -> int:

@@ -13,13 +13,16 @@ from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL, pairs
 from mcpguard.core.redaction.leaves import Leaves, padded
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.reading import COST_OF_A_JUDGEMENT, COST_OF_A_PAIR, Hit, Perusal
-from mcpguard.core.redaction.views import View, may_hide, views
+from mcpguard.core.redaction.views import View, views
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
 """The detectors of personal data, by kind."""
 
 MEMBERS = {name: detector for detector in DETECTORS for name in detector.members}
 """By name of a member whose value a detector looks at."""
+
+IMPATIENT = 0.3
+"""A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
 
 _VALUES = frozenset(("value", "Value"))
 """Members whose text may be what the text before it names."""
@@ -121,13 +124,13 @@ def kinds_in(value: Json, wanted: frozenset[str], holds: Callable[[bytes], bool]
     leaves = Leaves(value)
     also = tuple(wanted & OPT_IN_DETECTORS.keys())
     parts = leaves.parts()
-    budget = Budget(sum(map(len, parts)))
+    budget = Budget(sum(map(len, parts)), IMPATIENT)
     kinds = {kind for _, _, kind in members(leaves, budget)}
     for order in leaves.orders(parts):
         text = padded(order.arranged(parts))
         if len(text) > most:
             raise ValueError
-        seen = list(views(text, bool(also), budget)) if also or may_hide(text) else [View(text)]
+        seen = list(views(text, bool(also), budget))
         kinds |= {kind for _, _, kind in hits(seen, also, budget)}
         if HELD in wanted and any(holds(view.text) for view in seen):
             kinds.add(HELD)

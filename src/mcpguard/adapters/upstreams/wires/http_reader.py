@@ -16,7 +16,7 @@ from mcpguard.adapters.relay.room import Standing
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
-from mcpguard.adapters.upstreams.wires.wire import WireListener
+from mcpguard.adapters.upstreams.wires.wire import WireListener, too_many_values
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
 from mcpguard.protocol import jsonrpc
@@ -99,8 +99,11 @@ class HttpReader:
             texts = problem.texts() if isinstance(problem, jsonrpc.Batch) and self.batches and alone else []
             if texts:
                 return any([self._message(text, asked, alone=False) for text in texts])
-            shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
-            self._listener.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
+            if isinstance(problem, jsonrpc.TooManyValues):
+                too_many_values(self._listener, problem)
+            else:
+                shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
+                self._listener.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
             return asked is not None and problem.request_id == asked
         answer = "method" not in message
         if answer and asked is not None and message["id"] != asked:

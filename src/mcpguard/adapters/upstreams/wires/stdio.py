@@ -20,7 +20,7 @@ from mcpguard.adapters.upstreams.process.own_folder import (
     relative_command,
 )
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES, StderrLines
-from mcpguard.adapters.upstreams.wires.wire import WireListener
+from mcpguard.adapters.upstreams.wires.wire import WireListener, too_many_values
 from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import jsonrpc
@@ -166,6 +166,9 @@ class StdioWire:
                 self._broken(problem, text)
 
     def _broken(self, problem: MessageError, line: bytes) -> None:
+        if isinstance(problem, jsonrpc.TooManyValues):
+            too_many_values(self._listener, problem)
+            return
         shown = line.decode("utf-8", "replace") if len(line) <= LINE_BYTES else f"{len(line)} bytes"
         said = "not a JSON-RPC message on its standard output, dropped"
         self._listener.broken(problem.request_id, said, shown)

@@ -7,6 +7,7 @@ brain above it (`session/instance.py`) is the same for all wires.
 from typing import Protocol
 
 from mcpguard.core.model import Json, Listed
+from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 
 
@@ -76,3 +77,12 @@ class Wire(Protocol):
 
     async def close(self, gently: bool) -> None:
         """End it: afterwards no process and no connection of it is alive."""
+
+
+def too_many_values(listener: WireListener, problem: jsonrpc.TooManyValues) -> None:
+    """Tell `listener` of a message that was dropped, and its request where there is one."""
+    most = f"{jsonrpc.MOST_VALUES:,}"
+    listener.broken(None, f"a message of more than {most} values was dropped", "")
+    if type(problem.request_id) is int:
+        said = f"answered with more than {most} values, which is too many to inspect; ask it for less at once"
+        listener.failed(problem.request_id, said)
