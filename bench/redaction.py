@@ -194,12 +194,14 @@ def one(options):
 
 
 def hostile(options):
-    print("| shape | CPU ms/MB at " + " | ".join(f"{size:,}" for size in SIZES) + " | memory | came of it |")
-    print("|---|" + "---|" * (len(SIZES) + 2))
+    sizes = options.sizes
+    print("| shape | CPU ms/MB at " + " | ".join(f"{size:,}" for size in sizes) + " | memory | came of it |")
+    print("|---|" + "---|" * (len(sizes) + 2))
     over = []
     for shape in options.shapes or SHAPES:
-        rows = [cost(shape, size) for size in SIZES]
-        worst, memory = max(row[0] for row in rows), max(row[1] for row in rows[2:])
+        rows = [cost(shape, size) for size in sizes]
+        worst = max(row[0] for row in rows)
+        memory = max((row[1] for size, row in zip(sizes, rows, strict=True) if size >= 1_000_000), default=0)
         if worst > AIM_MS_A_MB or memory > AIM_TIMES:
             over.append(shape)
         cells = " | ".join(f"{row[0]:.0f}" for row in rows)
@@ -299,6 +301,7 @@ def main():
         else:
             sub.add_argument("shapes", nargs="*")
             sub.add_argument("--size", type=int, default=10_000_000)
+            sub.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     options.run(options)
 

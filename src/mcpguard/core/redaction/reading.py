@@ -37,6 +37,7 @@ _DIGESTS = tuple(
 """What stands before a digest, which is random and not secret."""
 _NEAR = 48
 _USER = 80
+COST_OF_A_URL = 2
 COST_OF_A_PAIR = 4
 COST_OF_A_JUDGEMENT = 8
 
@@ -290,7 +291,7 @@ class Perusal:
         if index > URL:
             self._rare = self._rare or SIGNS[index] == RARE
             return False
-        self._trigger(1)
+        self._trigger(COST_OF_A_URL if index == URL else 1)
         if index == URL:
             span = _OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
             hit = (*span, _OF_URLS.kind) if span and not pairs.stands_in(text[slice(*span)]) else None

@@ -47,7 +47,6 @@ _RARE = 64
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
-_OPENED = b"[REDACTED:"
 _PLACEHOLDER = re.compile(PLACEHOLDER)
 _UNMARKED = b""
 _encode = msgspec.json.Encoder().encode
@@ -362,12 +361,9 @@ class Redactor:
 
     def _placeholders(self, text: bytes) -> Iterator[re.Match[bytes]]:
         """Those of ours that stand in the text."""
-        at = text.find(_OPENED)
-        while at >= 0:
-            found = _PLACEHOLDER.match(text, at)
-            if found and found[1].decode() in self._kinds and int(found[2]) <= NUMBERED:
+        for found in _PLACEHOLDER.finditer(text):
+            if found[1].decode() in self._kinds and int(found[2]) <= NUMBERED:
                 yield found
-            at = text.find(_OPENED, found.end() if found else at + 1)
 
     def _taken(self, text: bytes) -> int:
         """The highest number of a placeholder that is there already: other values get others."""
