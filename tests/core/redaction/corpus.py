@@ -83,7 +83,7 @@ class Maker:
         groups: dict[int, str] = {}
         whole = self._of(tree, groups)
         secret = groups.get(1, whole)
-        checked = _with_checksum(whole)
+        checked = with_checksum(whole)
         return checked, checked if secret == whole else secret
 
     def _of(self, tree: Any, groups: dict[int, str]) -> str:
@@ -125,7 +125,7 @@ def _chars(items: Any) -> list[int]:
     return sorted(plain - allowed if "NEGATE" in names else allowed)
 
 
-def _with_checksum(token: str) -> str:
+def with_checksum(token: str) -> str:
     """The last 6 characters of tokens of GitHub and npm are the CRC-32 of the rest in base 62."""
     if not re.fullmatch(r"(?:gh[opusr]_|npm_)[A-Za-z0-9]{36}", token):
         return token

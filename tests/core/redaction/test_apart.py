@@ -101,6 +101,7 @@ LEFT_ALONE = [
     "INSERT INTO t (id, password) VALUES (1, 'correcthorse', 2);",
     "INSERT INTO t (id, password) VALUES row",
     "INSERT INTO t SELECT 1",
+    "INSERT INTO t (id, password) VALUES ('a",
     '{"kty": "RSA", "n": "VFCWOqXr8nvZNyaaJLXdnNPXZKRaWCjkU5Q2egQQpTBMwhpr", "e": "AQAB"}',
     '{"value": "harboursunshine", "name": "LEVEL"}',
     '"value": "harboursunshine"',
@@ -117,3 +118,47 @@ LEFT_ALONE = [
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_what_only_looks_like_a_table_is_left_alone(text: str) -> None:
     assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        ["sshpass ", "-p SunshineHarbor"],
+        ["tool --password", " SunshineHarbor"],
+        ["login bob pass", "word river.Stone47"],
+        ["IDENTIFIED", " BY 'SunshineHarbor'"],
+        ["ENV ", "DB_PASSWORD SunshineHarbor"],
+        ["INSERT INTO t (a, password) VAL", "UES (1, 'SunshineHarbor')"],
+        ['"value"', ': "SunshineHarbor", "name": "DB_PASSWORD"'],
+        ["value: ", "SunshineHarbor\n  name: DB_PASSWORD"],
+        ['variable "', 'db_password" { default = "SunshineHarbor" }'],
+        ["a:5432:", "db:bob:SunshineHarbor"],
+    ],
+)
+def test_what_stands_in_several_texts_is_not_put_together(leaves: list[str]) -> None:
+    assert Redactor(b"key").inspect(leaves).value == leaves
+
+
+def test_a_table_is_read_up_to_a_number_of_rows_and_columns() -> None:
+    row = f"1,bob,{VALUES[0]}\n"
+    assert cleaned("id,name,password\n" + "1,bob,none\n" * 1998 + row * 2).count("REDACTED") == 2
+    assert cleaned("id,name,password\n" + "1,bob,none\n" * 2000 + row).count("REDACTED") == 0
+    values = ", ".join("(1, 'none')" for _ in range(2000))
+    assert "REDACTED" not in cleaned(f"INSERT INTO t (id, password) VALUES {values}, (1, '{VALUES[0]}')")
+    lines = "a | b\n" * 64
+    assert "REDACTED" not in cleaned(f"-[ RECORD 1 ]\n{lines}password | {VALUES[0]}\n")
+    names = ",".join(f"n{i}" for i in range(70))
+    assert "REDACTED" not in cleaned(f"{names},password\n{names},{VALUES[0]}\n")
+    many = ", ".join("1" for _ in range(70))
+    assert "REDACTED" not in cleaned(f"INSERT INTO t (id, password) VALUES ({many}, '{VALUES[0]}')")
+
+
+def test_a_word_under_a_column_that_says_nothing_stays() -> None:
+    for text in (
+        "| value | token |\n|---|---|\n| harboursunshine | 12 |",
+        "+---+---+\n| value | n |\n+---+---+\n| harboursunshine | 1 |",
+        "-+-",
+        "x\n-+-",
+        "| a |\n| -- |\n| b |",
+    ):
+        assert cleaned(text) == text

@@ -14,6 +14,7 @@ from threading import Lock, Thread
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, apart, compiled, pairs
+from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views import Flat, View
 from mcpguard.core.redaction.views.signs import RARE, SIGNS, URL, Signs, expressions, marks
@@ -40,6 +41,8 @@ _USER = 80
 COST_OF_A_URL = 2
 COST_OF_A_PAIR = 4
 COST_OF_A_JUDGEMENT = 8
+COST_OF_A_CELL = 2
+"""A table of short rows is ordinary, and each row of it is one judgement."""
 
 
 class TooMuchAtOnce(Exception):
@@ -210,8 +213,8 @@ class Perusal:
         self._once = once
         self._covered: defaultdict[str, int] = defaultdict(int)
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
-        judge = partial(_judged, self._budget)
-        self._pairs, self._beside = pairs.Pairs(view.text, judge), apart.Apart(view.text, judge)
+        self._pairs = pairs.Pairs(view.text, partial(_judged, self._budget, COST_OF_A_JUDGEMENT))
+        self._beside = apart.Apart(view.text, partial(_judged, self._budget, COST_OF_A_CELL))
         self._flat: Flat | None = None
         self._rare = False
         self.hits: list[Hit] = []
@@ -262,9 +265,11 @@ class Perusal:
         return not self._is_harmless(hit) and self._found(hit)
 
     def _is_harmless(self, hit: Hit) -> bool:
-        """Whether it is a digest, or an example of documentation."""
+        """Whether it is a digest, an example of documentation, or random."""
         start, end, kind = hit
         if self._view.text.endswith(_DIGESTS, 0, start):
+            return True
+        if is_by_chance(kind, self._view.text, start, end):
             return True
         return pairs.is_example(kind, self._view.text[start:end].replace(b"\x1f", b""))
 
@@ -314,11 +319,11 @@ class Perusal:
         return self._once
 
 
-def _judged(budget: Budget, strength: str, value: bytes, known_end: bool) -> bool:
+def _judged(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:
     """A Judge."""
     if not pairs.may_be(strength, value):
         return False
-    budget.trigger(COST_OF_A_JUDGEMENT + len(value) ** 2 // 1024)
+    budget.trigger(cost + len(value) ** 2 // 1024)
     return pairs.is_secret(strength, value, known_end)
 
 

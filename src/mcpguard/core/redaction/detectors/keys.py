@@ -3,7 +3,7 @@
 from base64 import b64encode
 from binascii import Error, a2b_base64
 
-from mcpguard.core.redaction.detectors.format import ALONE, END, MIX, Detector, token
+from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, MIX, Detector, token
 
 
 def is_pair(match: bytes) -> int:
@@ -90,15 +90,59 @@ KEYS: tuple[Detector, ...] = (
         pattern=rf"{ALONE}\$(?:2[abxy]\$[0-9]{{2}}\$[./A-Za-z0-9]{{53}}"
         r"|[156y]\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9$]{1,40}\$[./A-Za-z0-9]{22,86}"
         r"|apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
+        r"|(?:gy|7|8|9|sha1)\$[./A-Za-z0-9$]{1,80}\$[./A-Za-z0-9]{22,90}"
+        r"|(?:scrypt|pbkdf2(?:-sha[0-9]{1,3})?|bcrypt-sha256)\$[a-z0-9=,]{1,40}"
+        r"\$[./A-Za-z0-9+]{8,64}\$[./A-Za-z0-9+]{22,90}"
+        r"|krb5(?:asrep|tgs|pa)\$[0-9]{2}\$[^\s\x00-\x1f\xff]{1,256}?[0-9a-f]{32}\$[0-9a-f]{32,4096}"
         rf"|argon2i?d?\$v=[0-9]{{1,3}}\$[a-z0-9=,]{{5,60}}\$[A-Za-z0-9+/]{{11,90}}\$[A-Za-z0-9+/]{{16,90}}){END}",
-        starts=("$2a$", "$2b$", "$2x$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$apr1$", "$argon2"),
+        starts=(
+            *(
+                "$2a$",
+                "$2b$",
+                "$2x$",
+                "$2y$",
+                "$1$",
+                "$5$",
+                "$6$",
+                "$7$",
+                "$8$",
+                "$9$",
+                "$y$",
+                "$gy$",
+                "$apr1$",
+            ),
+            *("$argon2", "$sha1$", "$scrypt$", "$pbkdf2", "$bcrypt-", "$krb5"),
+        ),
         hits=(
             f"root:$6${MIX[:16]}${MIX[:86]}:19000:0",
             f"$2b$12${MIX[:53]}",
             f"admin:$apr1${MIX[:8]}${MIX[:22]}",
             f"$argon2id$v=19$m=65536,t=3,p=4${MIX[:22]}${MIX[:43]}",
+            f"$pbkdf2-sha512$25000${MIX[:22]}${MIX[:86]}",
+            f"$9${MIX[:14]}${MIX[:43]}",
+            f"$krb5asrep$23$bob@shop.example:{HEX[:32]}${HEX[:64]}",
         ),
         misses=("$2b$12$", f"$2b$12${MIX[:52]}", "costs $1$ or $5$", "$argon2id$"),
+    ),
+    Detector(
+        "ldap-password-hash",
+        pattern=r"\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)\}[A-Za-z0-9+/=$.]{20,128}",
+        starts=("{SSHA", "{SHA", "{SMD5}", "{MD5}", "{CRYPT}"),
+        hits=(f"bob:{{SHA}}{MIX[:27]}=", f"userPassword: {{SSHA512}}{MIX[:86]}=="),
+        misses=("{SHA}", "{SSHA}" + MIX[:12]),
+    ),
+    Detector(
+        "password-hash-by-name",
+        pattern=r"(?:pbkdf2_sha(?:1|256|512)\$[0-9]{1,9}\$[A-Za-z0-9./+]{6,64}\$[A-Za-z0-9+/]{27,90}={0,2}"
+        r"|SCRAM-SHA-(?:1|256)\$[0-9]{1,9}:[A-Za-z0-9+/=]{8,64}\$[A-Za-z0-9+/=]{28,90}:[A-Za-z0-9+/=]{28,90}"
+        r"|scrypt:[0-9]{1,9}:[0-9]{1,3}:[0-9]{1,3}\$[A-Za-z0-9]{8,64}\$[0-9a-f]{64,128})",
+        starts=("pbkdf2_sha", "SCRAM-SHA-", "scrypt:"),
+        hits=(
+            f"pbkdf2_sha256$600000${MIX[:22]}${MIX[:43]}=",
+            f"SCRAM-SHA-256$4096:{MIX[:22]}==${MIX[:43]}=:{MIX[:43]}=",
+            f"scrypt:32768:8:1${MIX[:16]}${HEX[:128]}",
+        ),
+        misses=("pbkdf2_sha256$", "SCRAM-SHA-256", "scrypt:32768:8:1$"),
     ),
     Detector(
         "docker-registry-auth",

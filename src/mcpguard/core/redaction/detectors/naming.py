@@ -38,7 +38,8 @@ _COLUMNS = frozenset([
     "sort", "primary", "partition", "foreign", "public", "publishable", "cache", "index", "unique",
     "object", "group", "routing", "translation", "json", "yaml", "map", "project", "space", "team", "issue",
     "hot", "shortcut", "file", "message", "event", "dedup", "idempotency", "feature", "column", "lookup",
-    "row", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata", "label",
+    "row", "s3", "template", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata",
+    "label",
 ])  # fmt: skip
 """Words before `key` that make it a name for something."""
 _PAIRS: dict[tuple[str, str], Signal] = {

@@ -71,7 +71,7 @@ REST = (
     rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|[:=])(?:[ \t]{{0,32}}|{_BLOCK})(?:[bru]{{0,2}}[\"'`\\]{{1,4}})?"
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
-    r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:)\s{0,12}[\"'`]"
+    r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}[\"'`]"
     r"|[ \t]{1,3}'"
     rf"|[ ](?:is|was|to)(?: set to| now)?:? {_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"
@@ -98,9 +98,9 @@ _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
 _BASIC = re.compile(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
 _BEARER = re.compile(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
 _CALLED = re.compile(
-    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str)\($"""
+    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|add|append|put)\($"""
 )
-_ALTERNATIVE = re.compile(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:)\s{0,12}$")
+_ALTERNATIVE = re.compile(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
 
 
 def _given_until(name: str, ahead: bytes) -> bytes:

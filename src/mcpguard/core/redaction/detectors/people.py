@@ -1,5 +1,7 @@
 """Chat, mail, telephony, social networks, office, support, and who somebody is."""
 
+from base64 import b64encode
+
 from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, UUID, Detector, inner, token
 
 PEOPLE: tuple[Detector, ...] = (
@@ -16,6 +18,19 @@ PEOPLE: tuple[Detector, ...] = (
         starts=("hooks.slack.com/",),
         hits=("https://hooks.slack.com/services/T0" + "A1B2C3D4/B0" + "A1B2C3D4/" + MIX[:24],),
         misses=("https://hooks.slack.com/services/", "https://slack.com/help"),
+    ),
+    Detector(
+        "discord-bot-token",
+        # The first part is the number of a user in base64, so of its letters each fourth is one of a few.
+        pattern=rf"{ALONE}(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){{5,6}}[A-Za-z0-9]{{0,4}}"
+        rf"\.[A-Za-z0-9_-]{{6}}\.[A-Za-z0-9_-]{{27,38}}{END}",
+        starts=tuple(b64encode(f"{digits}0".encode()).decode()[:3] for digits in range(10, 100)),
+        hits=(b64encode(b"112233445566778899").decode() + f".{MIX[:6]}.{MIX[:38]}",),
+        misses=(
+            b64encode(b"112233445566778899").decode() + f".{MIX[:6]}.{MIX[:20]}",
+            "MTA",
+            f"{MIX[:24]}.{MIX[:6]}.{MIX[:38]}",
+        ),
     ),
     Detector(
         "discord-webhook",

@@ -8,6 +8,7 @@ import re
 from binascii import Error, a2b_base64
 from itertools import pairwise
 
+from mcpguard.core.redaction.detectors.checks import CHECKS
 from mcpguard.core.redaction.detectors.naming import GIVEN
 from mcpguard.core.redaction.detectors.shapes import (
     has_reference,
@@ -122,6 +123,8 @@ def is_example(kind: str, match: bytes) -> bool:
     """Whether what is written as a format is one that documentation gives, or has nothing in it."""
     if kind == "private-key":
         return _BODY.search(match) is None or _BEGINNING_OF_RSA.search(match) is not None
+    if kind in CHECKS and _counts(match.decode()) and not CHECKS[kind][1](match):
+        return True  # Somebody typed it.
     return _PUBLISHED.search(match) is not None
 
 

@@ -50,7 +50,7 @@ _HANDLES = frozenset([
     "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
     "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
     "websocket", "socket",
-    "rspauth", "cnonce", "lifecycle", "task",
+    "rspauth", "cnonce", "lifecycle", "task", "lock",
 ])  # fmt: skip
 """Words of a name that make it that of a handle, a number or a piece of a language."""
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
