@@ -1,9 +1,9 @@
 """What bytes that were decoded hold: what of them can be read, and what is packed in them (gzip, zlib, raw
-deflate and the members of a zip archive). What a tar archive holds stands in it as it is."""
+deflate, bzip2, xz and the members of a zip archive). What a tar archive holds stands in it as it is."""
 
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
@@ -23,6 +23,11 @@ _RAW = -zlib.MAX_WBITS
 _STEP = 64 * 1024
 _LAYERS = 3
 _COST_OF_PACKED = 20
+_SLOW = 2
+"""A byte of bzip2 or xz takes so many times as long as one of deflate."""
+_MEMORY = 80 * 1024 * 1024
+_BZIP2, _XZ = b"1AY&SY", b"\xfd7zXZ\x00"
+_BEFORE_BLOCK = len(b"BZh9")
 
 
 class Content(NamedTuple):
@@ -79,6 +84,11 @@ def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
         if header[8:10] == b"\x08\x00":
             yield _inflated(view[begin:], budget)
         at = data.find(_ZIP, at + len(_ZIP))
+    for magic, before, unpacker in ((_BZIP2, _BEFORE_BLOCK, _bzip2), (_XZ, 0, _xz)):
+        at = data.find(magic)
+        while at >= before:
+            yield _unpacked(view[at - before :], unpacker, budget)
+            at = data.find(magic, at + len(magic))
 
 
 def is_raw(data: bytes) -> bool:
@@ -121,5 +131,49 @@ def _inflated(data: memoryview, budget: Budget) -> bytes:
                 raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
         said.append(unpack.flush())
     except zlib.error:
+        pass
+    return b"".join(said)
+
+
+class _Unpacker(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
+
+
+def _bzip2() -> _Unpacker:
+    from bz2 import BZ2Decompressor
+
+    return BZ2Decompressor()
+
+
+def _xz() -> _Unpacker:
+    from lzma import LZMADecompressor
+
+    return LZMADecompressor(memlimit=_MEMORY)
+
+
+def _unpacked(data: memoryview, unpacker: Callable[[], _Unpacker], budget: Budget) -> bytes:
+    """The same of what begins with its own header."""
+    from lzma import LZMAError
+
+    budget.trigger(_COST_OF_PACKED * _SLOW)
+    unpack = unpacker()
+    said: list[bytes] = []
+    size = at = 0
+    try:
+        while not unpack.eof and (at < len(data) or not unpack.needs_input):
+            some = data[at : at + _STEP] if unpack.needs_input else b""
+            at += len(some)
+            said.append(unpack.decompress(some, _STEP))
+            size += len(said[-1])
+            budget.read(_SLOW * len(said[-1]))
+            if size > MOST:
+                raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
+    except (OSError, LZMAError):
         pass
     return b"".join(said)

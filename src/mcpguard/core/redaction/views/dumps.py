@@ -21,21 +21,20 @@ def _plain(part: bytes) -> bytes:
     return a2b_hex(digits[: len(digits) & ~1])
 
 
-def _swapped(size: int) -> _Decode:
-    """Words of `size` bytes, the last byte first."""
+def _swapped(part: bytes) -> bytes:
+    """Words, each with its last byte first."""
+    words = re.sub(rb"0[xX]", b"", part).split()
+    return b"".join(a2b_hex(word)[::-1] for word in words if not len(word) % 2)
+
+
+def _numbers(base: int, size: int) -> _Decode:
+    """Numbers of `size` bytes, the last byte first."""
+    mask = (1 << 8 * size) - 1
 
     def decode(part: bytes) -> bytes:
-        return b"".join(a2b_hex(word)[::-1] for word in part.split() if len(word) == 2 * size)
+        return b"".join((int(word, base) & mask).to_bytes(size, "little") for word in part.split())
 
     return decode
-
-
-def _octal_words(part: bytes) -> bytes:
-    return b"".join((int(word, 8) & 0xFFFF).to_bytes(2, "little") for word in part.split())
-
-
-def _octal_bytes(part: bytes) -> bytes:
-    return bytes(int(word, 8) & 0xFF for word in part.split())
 
 
 _ESCAPES = {b"\\0": b"\0", b"\\a": b"\a", b"\\b": b"\b", b"\\t": b"\t", b"\\n": b"\n", b"\\f": b"\f"}
@@ -57,12 +56,30 @@ def _row(shape: bytes, *decode: _Decode) -> _Row:
     return rb"(?m)^[ \t]*" + shape + rb"[ \t]*\r?$", decode
 
 
-_XXD = _row(rb"[0-9A-Fa-f]{4,16}: ((?:[0-9A-Fa-f]{2,32} ){1,32})(?: .*)?", _plain)
-_HEXDUMP = _row(rb"[0-9A-Fa-f]{6,16}  ?((?:[0-9A-Fa-f]{2} {1,2}){0,31}[0-9A-Fa-f]{2})(?: +[|>].*)?", _plain)
-_WORDS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{4} +){0,15}[0-9A-Fa-f]{4})", _swapped(2), _plain)
-_LONGS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{8} +){0,7}[0-9A-Fa-f]{8})", _swapped(4), _plain)
-_OCTAL = _row(rb"[0-9A-Fa-f]{6,16}((?: [01][0-7]{5}){1,16})", _octal_words)
-_OCTETS = _row(rb"[0-9A-Fa-f]{6,16}((?: [0-3][0-7]{2}){1,32})", _octal_bytes)
+_PLACE = rb"(?:0[xX])?[0-9A-Fa-f]{4,16}"
+_XXD = _row(
+    _PLACE
+    + rb":? {1,9}((?:[0-9A-Fa-f]{2,64} {1,2}){0,32}(?: {1,16}[0-9A-Fa-f]{2,14}(?= {2}))?)(?: .*|\S{1,32})?",
+    _plain,
+    _swapped,
+)
+_HEXDUMP = _row(
+    rb"[0-9A-Fa-f]{4,16} {1,3}((?:[0-9A-Fa-f]{2} {1,2}){0,31}[0-9A-Fa-f]{2})(?: +[|>].*|  .*)?", _plain
+)
+_WORDS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{4} +){0,15}[0-9A-Fa-f]{4})", _swapped, _plain)
+_LONGS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{8} +){0,7}[0-9A-Fa-f]{8})", _swapped, _plain)
+_QUADS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{16} +){0,3}[0-9A-Fa-f]{16})", _swapped, _plain)
+_MEMORY = _row(
+    rb"0x[0-9a-f]{4,16}(?: <[^<>\n]{1,99}>)?:?((?:[ \t]{1,4}0x[0-9a-f]{2,16}){1,16})(?: .*)?",
+    _plain,
+    _swapped,
+)
+_BITS = _row(rb"[0-9A-Fa-f]{6,16}: ((?:[01]{8} ){1,16}) *(?: .*)?", _numbers(2, 1))
+_OCTAL = _row(rb"[0-9A-Fa-f]{6,16}((?: +[01][0-7]{5}){1,16})", _numbers(8, 2))
+_OCTETS = _row(rb"[0-9A-Fa-f]{6,16}((?: [0-3][0-7]{2}){1,32})", _numbers(8, 1))
+_DECIMALS = _row(rb"[0-9A-Fa-f]{6,16}((?: +-?[0-9]{1,3}){1,32})", _numbers(10, 1))
+_SHORTS = _row(rb"[0-9A-Fa-f]{6,16}((?: +-?[0-9]{1,5}){1,16})", _numbers(10, 2))
+_WIDE = _row(rb"[0-9A-Fa-f]{6,16}((?: +-?[0-9]{1,11}){1,8})", _numbers(10, 4))
 _LETTERS = _row(rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}){1,32})", _cells)
 _BYTES = re.compile(
     rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
@@ -71,16 +88,29 @@ _BYTES = re.compile(
 _LINE = re.compile(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("(?:[0-9A-Fa-f]{2} ){6}", (_XXD, _HEXDUMP)),
-    ("(?:[0-9A-Fa-f]{4} ){4}", (_XXD, _WORDS)),
+    ("(?:[0-9A-Fa-f]{4} {1,4}){4}", (_XXD, _WORDS)),
     ("(?:[0-9A-Fa-f]{8} ){2}", (_XXD, _LONGS)),
-    ("(?:[01][0-7]{5} ){3}", (_OCTAL,)),
+    ("[0-9A-Fa-f]{16} ", (_XXD, _QUADS)),
+    ("(?:[01]{8} ){4}", (_BITS,)),
+    ("(?:[01][0-7]{5} {1,2}){3}", (_OCTAL,)),
     ("(?:[01][0-7]{2} ){4}", (_OCTETS,)),
+    ("(?: {1,3}-?[0-9]{1,3}){6}", (_DECIMALS,)),
+    ("(?: {1,3}[0-9]{5}){4}", (_SHORTS,)),
+    ("[0-9]{8} {1,4}[0-9]{8}", (_WIDE,)),
     ("[!-~]   [!-~]   [!-~]   [!-~]   [!-~]", (_LETTERS,)),
+    ("\t0x[0-9a-f]{2,16}\t0x", (_MEMORY,)),
 )
 """The shape of what is dumped, and the rows in which that is."""
 OFFSET = "0000[0-9a-f][0-9a-f][: 0-9a-f]"
 """How rows of a dump begin, up to a megabyte."""
-BARE = ("(?:[0-9A-Fa-f]{2} ){6}", "(?:[0-9A-Fa-f]{2}[:,-]){6}", "0[xX][0-9A-Fa-f]{2},? ?0[xX]")
+BARE = (
+    "(?:[0-9A-Fa-f]{2} ){6}",
+    "(?:[0-9A-Fa-f]{2}[:,-]){6}",
+    "0[xX][0-9A-Fa-f]{2},? ?0[xX]",
+    "0x[0-9a-f]{4,8}:  [0-9a-f]{4} [0-9a-f]{4}",
+    "(?:[0-9a-f]{8} ){4}",
+    "\t0x[0-9a-f]{2,16}\t0x",
+)
 _LEAST = 12
 
 
@@ -103,7 +133,7 @@ def dumped(view: View, budget: Budget) -> View | None:
     """What the dumps of bytes in `view` say."""
     bare = _bare_shapes().search(view.text, stop)
     found: set[int] = set()
-    if _offset().search(view.text, stop):
+    if bare or _offset().search(view.text, stop):
         _shapes().search(view.text, lambda index, *_: found.add(index))
     if not found and not bare:
         return None

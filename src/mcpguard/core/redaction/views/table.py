@@ -116,7 +116,7 @@ DISGUISES: tuple[Disguise, ...] = (
         ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "aa:bb:cc:dd:ee:ff"),
     ),
     Disguise(
-        "what is packed with gzip, zlib, deflate or zip within these, and files in tar",
+        "what is packed with gzip, zlib, deflate, bzip2, xz or zip within these, and files in tar",
         (
             (
                 "H4sIAAAAAAACAytOrFSoKjT2KDPPDrCsCE8yzQsxyg2ySPYxAQDooKWoGgAAAA==",
@@ -124,15 +124,80 @@ DISGUISES: tuple[Disguise, ...] = (
             ),
             ("eJwrTqxUqCo09igzzw6wrAhPMs0LMcoNskj2MQEAekwIqQ==", _SAYS),
             ("K06sVKgqNPYoM88OsKwITzLNCzHKDbJI9jEBAA==", _SAYS),
+            (
+                "QlpoOTFBWSZTWfWX4TQAAAqfgEAAHuAARFSAOAspcCAAMUAAAZMgoBAxMnqfqPSGopjV79p+Mk6AQLklV2LuSKcKEh6y/CaA",
+                _SAYS,
+            ),
+            (
+                "/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQAZc2F5IHpxM0h2N2tQOXhXYjVuVDJtUjhjTDQAAADaEpVsLGyk/QABMhogGJQwH7bzfQEAAAAABFla",
+                _SAYS,
+            ),
         ),
     ),
     Disguise(
-        "dumps of `xxd`, `hexdump` and `od`",
+        "dumps of `xxd`, `hexdump`, `od`, `objdump`, `tcpdump` and debuggers, of bytes, words or bits",
         (
             ("00000000: 7361 7920 7a71 3348 7637 6b50  say zq3Hv7kP", "say zq3Hv7kP"),
             ("00000000  73 61 79 20 7a 71 33 48  76 37 6b 50  |say zq3Hv7kP|", "say zq3Hv7kP"),
             ("0000000 6173 2079 717a 4833 3776 506b", "say zq3Hv7kP"),
             ("0000000   s   a   y       z   q   3   H   v   7   k   P", "say zq3Hv7kP"),
+            (
+                "00000000: 20796173 4833717a 506b3776 62577839  say zq3Hv7kP9xWb\n"
+                "00000010: 32546e35 6338526d 5961344c     6436  5nT2mR8cL4aY6d",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "00000000: 736179207a713348 76376b5039785762  say zq3Hv7kP9xWb\n"
+                "00000010: 356e54326d523863 4c3461593664      5nT2mR8cL4aY6d",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "00000000: 01110011 01100001 01111001 00100000 01111010 01110001  say zq\n"
+                "00000006: 00110011 01001000 01110110 00110111 01101011 01010000  3Hv7kP\n"
+                "0000000c: 00111001 01111000 01010111 01100010 00110101 01101110  9xWb5n\n"
+                "00000012: 01010100 00110010 01101101 01010010 00111000 01100011  T2mR8c\n"
+                "00000018: 01001100 00110100 01100001 01011001 00110110 01100100  L4aY6d",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "0000000   24947   08313   29050   18483   14198   20587   30777   25175\n"
+                "0000010   28213   12884   21101   25400   13388   22881   25654        \n"
+                "000001e",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "0000000    6173    2079    717a    4833    3776    506b    7839    6257\n"
+                "0000010    6e35    3254    526d    6338    344c    5961    6436        \n"
+                "000001e",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "0000000  060563  020171  070572  044063  033566  050153  074071  061127\n"
+                "0000010  067065  031124  051155  061470  032114  054541  062066        \n"
+                "000001e",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "0000000 115  97 121  32 122 113  51  72 118  55 107  80  57 120  87  98\n"
+                "0000020  53 110  84  50 109  82  56  99  76  52  97  89  54 100\n"
+                "0000036",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "0000000   544825715  1211330938  1349203830  1649899577\n"
+                "0000020   844394037  1664635501  1499542604       25654\n"
+                "0000036",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            (
+                "0000000 4833717a20796173 62577839506b3776\n"
+                "0000020 6338526d32546e35 000064365961344c\n"
+                "0000036",
+                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            ("0x7ffd0010:\t0x20796173\t0x4833717a\t0x506b3776\t0x62577839", "say zq3Hv7kP9xWb"),
+            ("\t0x0000:  7361 7920 7a71 3348 7637 6b50 3978 5762  say.zq3Hv7kP9xWb", "say zq3Hv7kP9xWb"),
+            (" 400000 73617920 7a713348 76376b50 39785762  say zq3Hv7kP9xWb", "say zq3Hv7kP9xWb"),
         ),
         ("00000000: nothing of that", "0000012 files"),
     ),
