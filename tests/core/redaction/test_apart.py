@@ -95,6 +95,7 @@ LEFT_ALONE = [
     "| word | count |\n|------|-------|\n| harboursunshine | 2 |",
     "a -+- b password\nharboursunshine",
     "|---|---|\n| password | harboursunshine |",
+    "| program | how |\n| --- | --- |\n| 1Password | op |\n| Bitwarden | bw |",
     "-[ RECORD 1 ]\nname | harboursunshine\nend",
     "INSERT INTO t (id, name) VALUES (1, 'harboursunshine');",
     "INSERT INTO t (id, password) VALUES (1, :password);",

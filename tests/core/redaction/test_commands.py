@@ -68,6 +68,8 @@ LEFT_ALONE = [
     "ENV PATH /usr/bin",
     "ENV DB_PASSWORD $DB_PW",
     "use --password with care",
+    "the module identified by 'fullname' is",
+    "postgresql://{user}:{quote(password)}@db",
     'settings.get("monkey", "harbour1sunshine")',
     "<monkey>harbour1sunshine</monkey>",
     "name: monkey\nvalue: harbour1sunshine",

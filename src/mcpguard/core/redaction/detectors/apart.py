@@ -136,6 +136,8 @@ class Apart(Values):
             return [], at
         head_start, head_end = self._line(start - 1)
         if head_end < start - 1 or not _HEAD.search(self._text[head_start:head_end]):
+            if not self._text.startswith(b"+", start):
+                return [], at
             head_start, head_end = self._line(end + 1)
             end = head_end
         head = self._text[head_start:head_end]

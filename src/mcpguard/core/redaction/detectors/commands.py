@@ -232,7 +232,11 @@ class Commands(Values):
     def identified(self, at: int) -> Found | None:
         """Of SQL, behind `IDENTIFIED`: `BY '…'`."""
         found = _IDENTIFIED.match(self._text, at)
-        return self._judged(found.end(), GIVEN, found[1]) if found else None
+        if found is None:
+            return None
+        # Without a user it may be a sentence, in which a word is a word.
+        of_user = b"user" in self._text[max(0, at - BACK) : at].lower()
+        return self._judged(found.end(), GIVEN if of_user else "token", found[1])
 
     def login(self, at: int) -> Found | None:
         """Of a line of `.netrc`, behind `login`: `USER password …`."""

@@ -29,7 +29,7 @@ MONEY: tuple[Detector, ...] = (
     token("flexport-token", "shltm_", "[A-Za-z0-9_-]{40}", alone=True),
     token("fleetbase-key", "flb_live_ flb_test_", "[A-Za-z0-9]{20}$"),
     token("woocommerce-key", "ck_ cs_", "[0-9a-f]{40}$", alone=True, often=True),
-    token("gocardless-token", "live_", "[A-Za-z0-9_=-]{40,42}$", alone=True, often=True),
+    token("gocardless-token", "live_", "[A-Za-z0-9_=-]{40,42}$", alone=True, digit=True, often=True),
     token("lob-key", "live_ test_", "[0-9a-f]{35}$", alone=True, often=True),
     token("mollie-key", "live_ test_", "[A-Za-z0-9]{30}$", alone=True, digit=True, often=True),
 )

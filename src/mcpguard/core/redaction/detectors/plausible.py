@@ -21,7 +21,7 @@ from mcpguard.core.redaction.detectors.shapes import (
 )
 
 _TEMPLATE = re.compile(
-    r"\{[A-Za-z_.][\w.:\[\]!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
+    r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
 )
 _CODE = re.compile(
