@@ -13,7 +13,7 @@ from scripts import node
 
 REVISIONS = ("2025-11-25", "2026-07-28")
 SECONDS = 180
-SCENARIO_MS = 15_000
+SCENARIO_MS = 45_000
 FOLDER = re.compile(r"^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$")
 
 
