@@ -7,6 +7,7 @@ import html
 import json
 import sys
 from collections.abc import Callable
+from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -18,6 +19,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.disguise import needles
 from mcpguard.core.redaction.held import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.reduced import Reduced, locate, skeleton
 from mcpguard.core.secret import Secret
 from tests.rows import each
@@ -331,3 +333,10 @@ def test_places_in_a_skeleton_lead_back_to_the_text(text: bytes, data: st.DataOb
 def test_the_skeleton_of_a_long_text_is_that_of_its_slices() -> None:
     text = ("A-b.C\u00e9" * 100_000).encode()
     assert skeleton(text) == b"abc" * 100_000
+
+
+def test_a_value_is_found_with_its_accents_apart() -> None:
+    made = Redactor(b"key")
+    made.hold("x", Secret("Pässwörd-ñandú-7d"))
+    for form in ("NFD", "NFC"):
+        assert "ssw" not in made.inspect_text(f"it is {normalize(form, 'Pässwörd-ñandú-7d')} there")

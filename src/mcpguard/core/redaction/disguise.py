@@ -8,6 +8,7 @@ import re
 from base64 import b32encode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from unicodedata import normalize
 
 from mcpguard.core.redaction.parts import parts, words
 from mcpguard.core.redaction.reduced import skeleton
@@ -139,6 +140,8 @@ def _texts(value: str) -> Iterator[str]:
     """Readable forms: as it is, reversed, and escaped for JSON, URLs, HTML and others, wholly or partly."""
     yield value
     yield value[::-1]
+    if not value.isascii():
+        yield normalize("NFD", value)
     if len(skeleton(_utf8(value))) < _LOOSE:  # It is searched for as it stands.
         yield from _escaped(value)
 

@@ -19,8 +19,10 @@ _FOR_ONE = 2
 _UNSEEN = (
     rb"(?<=\xc2)(?:[\x80-\x9f]|\xad)|(?<=\xcd)\x8f|(?<=\xd8)\x9c"
     rb"|(?<=\xe1)(?:\xa0[\x8b-\x8f]|\x85[\x9f\xa0])"
-    rb"|(?<=\xe2)(?:\x80[\x8b-\x8f\xaa-\xae]|\x81[\xa0-\xaf])|(?<=\xe3)\x85\xa4"
-    rb"|(?<=\xef)(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0)"
+    rb"|(?<=\xe2)(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|(?<=\xe3)\x85\xa4"
+    rb"|(?<=\xef)(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0|\xbf[\xb9-\xbb])"
+    # Controls of hieroglyphs, shorthand and music.
+    rb"|(?<=\xf0)(?:\x93\x90[\xb0-\xbf]|\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])"
     rb"|(?<=\xf3)\xa0[\x84-\x87][\x80-\xbf]"
 )
 # Letters and digits that are plain ones in another shape (compatibility equivalents of UAX 15).
@@ -60,6 +62,8 @@ _DISGUISE = (
     # Letters of tags (U+E0020 to U+E007E) and full width (U+FF01 to U+FF5E).
     rb"|(?<=\xf3)\xa0(?P<tag>[\x80\x81][\x80-\xbf])|(?<=\xef)(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))"
 )
+_TAG = b"\xf3\xa0"
+_TAG_SPACE = _TAG + b"\x80\xa0"
 _NAMED = {
     name.encode(): plain.encode()
     for plain, names in {
@@ -96,7 +100,15 @@ def marks() -> list[bytes]:
     """What is met, in any case of ASCII, only where such a disguise is."""
     letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~$|!"
     unseen = (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0x200B, 0x2010), 0x3164)
-    unseen += (*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0)
+    unseen += (*range(0x13430, 0x13440), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B))
+    unseen += (
+        *range(0xFFF9, 0xFFFC),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE10),
+        0xFEFF,
+        0xFFA0,
+    )
     found = {bytes([code]) for code in {*range(32), 0x7F} - {*b"\t\n\r\x1f"}}
     found |= {chr(code).encode() for code in (*range(0x80, 0xA0), *unseen)} | {b"\xf3\xa0"}
     found |= {chr(code + 0xFEE0).encode() for code in letters}
@@ -168,7 +180,7 @@ class Undisguised(View):
 def _plain(match: re.Match[bytes]) -> bytes:
     """What a match of `_DISGUISE` stands for, "" for nothing."""
     kind = match.lastgroup
-    if kind is None:
+    if kind is None or _is_alone(match):
         return b"\x1b" if match[0] in (b"\\e", b"\\E") else b""
     said = match[kind]
     if kind in _LETTERS:
@@ -181,6 +193,12 @@ def _plain(match: re.Match[bytes]) -> bytes:
     if kind in ("url", "hex", "octal"):
         return bytes([number])
     return chr(number).encode("utf-8", "surrogatepass") if number <= 0x10FFFF else b""
+
+
+def _is_alone(match: re.Match[bytes]) -> bool:
+    """Whether it is a space of tags between letters that are none, where nobody sees it."""
+    before = max(0, match.start() - len(_TAG_SPACE))
+    return match[0] == _TAG_SPACE and not match.string.startswith(_TAG, before)
 
 
 def _low(said: bytes) -> int:

@@ -63,6 +63,7 @@ DISGUISES: tuple[Disguise, ...] = (
         "characters that are not seen, and letters in another shape (NFKC)",
         (
             ("zq3\u200bHv7\u2060k\u00adP", "zq3Hv7kP"),
+            ("zq3\U000e0020Hv7\u2028k\U00013430P\ufff9x", "zq3Hv7kPx"),
             ("".join(chr(ord(char) + 0xFEE0) for char in "zq3Hv7+"), "zq3Hv7+"),
             ("\U0001d433\U0001d42a3\U0001d407v7", "zq3Hv7"),
             ("".join(chr(0xE0000 + ord(char)) for char in "zq3Hv7"), "zq3Hv7"),
