@@ -63,7 +63,8 @@ def _rows(records: list[dict[str, Any]]) -> list[tuple[Mark, str, str]]:
     outcomes = {record["id"]: record for record in records if record["kind"] == "outcome"}
     rows: list[tuple[Mark, str, str]] = []
     for record in records:
-        if record["kind"] == "decision" and record["method"] == "tools/call":
+        decided = record["kind"] == "decision" and record["effect"] != "ask"
+        if decided and record["method"] == "tools/call":
             mark = Mark.ALLOWED if record["effect"] == "allow" else Mark.DENIED
             if outcomes.get(record["id"], {}).get("findings"):
                 mark = Mark.REDACTED

@@ -25,6 +25,10 @@ MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
 
 
+MOST_NOTED = 20
+"""Changed definitions of one list that are noted one by one."""
+
+
 class _Fetched(Struct, frozen=True):
     """A list of an upstream that is in the catalogue: the sha256 of it as it was sent, the redactor's `turns`
     before it was inspected, and what the record of the fetch says of it."""
@@ -194,11 +198,13 @@ class Fetching:
 
     def _take(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> None:
         self._order(server, kind)
+        before = {entry.exposed: entry for entry in self.catalogue.entries(server, kind)}
         listed = clean.value[kind.key]
         if clean.changed and kind.name == "resource":
             listed = self._scope.handles.aliased(server, sent, listed)
         for sentence in self.catalogue.replace(server, kind, sent, listed):
             self._scope.report(server, f"left out of the list: {sentence}")
+        self._note_changes(server, kind, before)
         if clean.findings:
             said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
             self._scope.report(server, said)
@@ -206,6 +212,18 @@ class Fetching:
             count = sum(number for _, number in clean.neutralised)
             said = f"{count} hidden character(s) made visible in its {kind.name} descriptions"
             self._scope.report(server, said)
+
+    def _note_changes(self, server: str, kind: Kind, before: dict[str, Listed]) -> None:
+        """Leave evidence of tools and prompts that have another definition than `before`."""
+        scope, changed = self._scope, []
+        for entry in self.catalogue.entries(server, kind) if kind.id_key == "name" else ():
+            known = before.get(entry.exposed)
+            if known is not None and known.digest != entry.digest:
+                changed.append(f"{kind.name} {entry.name}: sha256 {known.digest}, now {entry.digest}")
+        more = len(changed) - MOST_NOTED
+        said = changed[:MOST_NOTED] + ([f"{more} more {kind.name}s"] if more > 0 else [])
+        for one in said:
+            scope.audit.write(scope.recorder.noticed("pin-changed", server, one))
 
     def _order(self, server: str, kind: Kind) -> None:
         """Of servers that are listed for the first time together, which one is faster must not decide whose a

@@ -18,7 +18,7 @@ from mcpguard import __version__
 from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.identity import installed_versions, machine_name, operating_system_user
 from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
@@ -26,7 +26,7 @@ from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
 from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, load_config
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, CredentialError
-from mcpguard.core.evidence.records import Closed, Noticed, Opened
+from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
@@ -51,6 +51,9 @@ own default is ten times as long."""
 WAITING = 256
 """So many questions to keychains, programs and services may be open at once; threads are made as needed. The
 default of a small machine is six, and six that hang would hold up the credentials of every other server."""
+
+ENGINES = ("cel-expr-python", "cel-python")
+"""The packages that evaluate conditions."""
 
 WRAP_ADVICE = (
     "mcpguard wrap offers only tools that the server marked as read-only when it was first listed: restart "
@@ -190,12 +193,14 @@ class _Process:
         except OSError:
             self._close_audit("failed")
             raise
+        shared.note("started", front.where)
         status = self._show_status()
         self._reloading = Reloading(shared, front.worlds, front.where != "stdio", status.changed)
         recovery = Background("what a killed mcpguard left could not be taken back")
         recovery.start(self._recover())
         shared.turn.touch()
         reason = await self._stop
+        shared.note("stopping", reason)
         await self._drain()
         await front.end(not self._hurry)
         await asyncio.to_thread(shared.credentials.close)
@@ -271,6 +276,9 @@ class _Process:
             policies=shared.judge.policies.names,
             policy_digest=shared.judge.policies.digest,
             agent=shared.settings.agent,
+            format=FORMAT,
+            host=machine_name(),
+            engine=installed_versions(*ENGINES),
         )
 
     async def _open_audit(self) -> None:

@@ -131,11 +131,12 @@ def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
     from mcpguard.adapters.audit.reader import default_folder
     from mcpguard.adapters.audit.writer import note
-    from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.core.evidence.records import Noticed, Opened
+    from mcpguard.adapters.system.identity import machine_name, operating_system_user
+    from mcpguard.core.evidence.records import FORMAT, Noticed, Opened
 
     now, who = datetime.now(UTC), operating_system_user()
     folder = config.audit.path if config.audit else default_folder()
     durability = config.audit.durability if config.audit else "flush"
-    opened = Opened(now, __version__, os.getpid(), f"{who.source}:{who.id}", (), "")
+    who_text, host = f"{who.source}:{who.id}", machine_name()
+    opened = Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host)
     note(folder, durability, opened, Noticed(now, what, detail=detail))

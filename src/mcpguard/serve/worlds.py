@@ -8,6 +8,8 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -40,6 +42,7 @@ from mcpguard.config.file import (
 from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.policies import PolicyFile
 from mcpguard.config.references import ENTRY
+from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
@@ -132,7 +135,9 @@ class Shared:
         egress = Egress(self.redactor, bound)
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         report = self.diagnostics.report
-        self.credentials = Broker(settings.credentials, _named(settings), self.redactor, report=report)
+        self.credentials = Broker(
+            settings.credentials, _named(settings), self.redactor, report=report, rotated=self._rotated
+        )
         self._loop = loop
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
@@ -170,6 +175,15 @@ class Shared:
             said = f"no evidence can be written, so every request is refused until it can: {health.problem}"
         self.diagnostics.report("", said)
         self.upstream_changed()
+
+    def _rotated(self, name: str) -> None:
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            self._loop.call_soon_threadsafe(self.note, "credential-rotated", name)
+
+    def note(self, what: str, detail: str) -> None:
+        """Leave evidence of something that is about no client; `detail` is mcpguard's own, or inspected."""
+        self.audit.write(Noticed(at=self.clock.now(), what=what, detail=detail))
+        self.turn.touch()
 
     def lost_alerts(self) -> tuple[LostAlerts, ...]:
         """Those that cannot be sent."""
@@ -290,6 +304,7 @@ class World:
             call_seconds=server.call_timeout_seconds,
             message_bytes=shared.settings.message_bytes,
             changed=shared.upstream_changed,
+            noted=partial(self._noted, server.name),
         )
         return Wiring(
             server=server,
@@ -299,6 +314,9 @@ class World:
             terms=terms,
             nursery=shared.nursery,
         ).upstream()
+
+    def _noted(self, server: str, what: str, detail: str) -> None:
+        self._shared.audit.write(self._own.recorder.noticed(what, server, detail))
 
     def reconfigure(self) -> None:
         """The settings of the process are others."""

@@ -141,9 +141,11 @@ class FakeGuard:
     def __init__(self) -> None:
         self.held: list[str] = []
 
-    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
+    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> bool:
         """Guard them."""
-        self.held += [secret.reveal() for _name, secret in values]
+        new = [secret.reveal() for _name, secret in values]
+        self.held += new
+        return bool(new)
 
     def release(self, _name: str, _secret: Secret) -> None:
         """In use no more."""

@@ -68,9 +68,11 @@ class Stage:
         self.made.append(given)
         return self.mint
 
-    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
+    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> bool:
+        before = set(self.held)
         for name, secret in values:
             self.hold(name, secret)
+        return bool(set(self.held) - before)
 
     def hold(self, name: str, secret: Secret) -> None:
         if len(secret.reveal()) < 6:
@@ -101,6 +103,24 @@ def test_what_is_secret_in_a_value_by_itself_is_held_too() -> None:
     stage.mint.parts = (Secret("password-in-it"),)
     stage.get()
     assert stage.held == ["minted-value-1", "password-in-it"]
+
+
+def test_who_wants_to_know_hears_of_a_value_that_is_another_one_than_before() -> None:
+    stage, told = Stage(), list[str]()
+    stage.broker._rotated = told.append
+    stage.get()
+    stage.get(ref=PLAIN)
+    assert told == []
+    stage.broker.refused(REF, program())
+    stage.get()
+    assert told == [str(REF)]
+    stage.now.at += 1000
+    stage.get(ref=PLAIN)
+    assert told == [str(REF)]
+    stage.source.values["plain"] = "other-value"
+    stage.now.at += 1000
+    stage.get(ref=PLAIN)
+    assert told == [str(REF), str(PLAIN)]
 
 
 def test_a_value_of_which_a_part_cannot_be_guarded_is_ended_and_not_given() -> None:

@@ -68,9 +68,11 @@ class Broker:
         now: Callable[[], float] = elapsed,
         sources: Mapping[str, CredentialSource] | None = None,
         kinds: Mapping[str, MintKind] = MINTS,
+        rotated: Callable[[str], None] = lambda _name: None,
     ) -> None:
         """`named` are the references to a source that each server may have; `guard` is the redactor,
-        `report("", line)` tells the operator."""
+        `report("", line)` tells the operator. `rotated(name)` is called, in any thread, when a reference has
+        another value than before."""
         self._credentials = credentials
         self._named = named
         self._guard = guard
@@ -78,6 +80,7 @@ class Broker:
         self._now = now
         self._sources = sources or {name: kind.source() for name, kind in SOURCES.items()}
         self._kinds = kinds
+        self._rotated = rotated
         self._lock = Lock()
         self._kept: dict[tuple[CredentialRef, Principal | None], Kept] = {}
         self._closed = False
@@ -204,13 +207,17 @@ class Broker:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
             plain = ValueMint(str(ref), f"${{{ref}}}", source.get)
             written = SOURCES[ref.source]
-            return Kept(str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False)
+            kept = Kept(str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False)
+            kept.rotated = self._rotated
+            return kept
         entry = self._credentials[ref.name]
         kind = self._kinds[entry.kind]
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
         mint = kind.load()(ref.name, entry.made, self._plain, *more)
         keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
-        return Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look)
+        kept = Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look)
+        kept.rotated = self._rotated
+        return kept
 
     def _plain(self, ref: CredentialRef) -> Secret:
         """What an entry itself needs; a configuration is refused whose entries need one another."""

@@ -53,6 +53,8 @@ class Kept:
         says whether the source may give what has to be ended; it is asked again after `look` seconds,
         however long its value lasts."""
         self.issues = issues
+        self.rotated: Callable[[str], None] = lambda _name: None
+        """Called with its name when its source gives another value than before."""
         self._name = name
         self._mint = mint
         self._keep = keep
@@ -62,6 +64,7 @@ class Kept:
         self._guard = guard
         self._lock = Lock()
         self._questions = 0
+        self._gave = False
         self._given: Given | None = None
         self._former: list[Given] = []
         self._problem = ""
@@ -184,10 +187,13 @@ class Kept:
         # Before what is new: that may be the same value, and is in use then.
         self._release(given)
         try:
-            self._guard.hold_all([(self._name, secret) for secret in (lease.secret, *lease.parts)])
+            new = self._guard.hold_all([(self._name, secret) for secret in (lease.secret, *lease.parts)])
         except Exception:
             _ended(lease, self._name)
             raise
+        if new and self._gave:
+            self.rotated(self._name)
+        self._gave = True
         return lease
 
     def _release(self, given: Given | None) -> None:

@@ -1,6 +1,8 @@
 """Who is on the other side (PIP). On stdio the operating system says so: the user that started us."""
 
 import os
+import socket
+import sys
 from contextlib import suppress
 
 from mcpguard.core.model import Principal
@@ -28,3 +30,25 @@ def groups_of_user() -> tuple[str, ...]:
         with suppress(KeyError):
             names.add(grp.getgrgid(group).gr_name)
     return tuple(sorted(names))
+
+
+def machine_name() -> str:
+    """What this machine calls itself."""
+    return socket.gethostname()
+
+
+def installed_versions(*packages: str) -> dict[str, str]:
+    """The versions of those packages that are installed. Read from the names of folders alone, since
+    `importlib.metadata` takes as long to import as half of a start."""
+    found: dict[str, str] = {}
+    names = {package.replace("-", "_"): package for package in packages}
+    for folder in sys.path:
+        try:
+            entries = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for entry in entries:
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            if version and name in names and entry.endswith(".dist-info"):
+                found.setdefault(names[name], version)
+    return found

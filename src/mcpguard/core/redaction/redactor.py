@@ -85,12 +85,13 @@ class Redactor:
         """
         self.hold_all([(name, secret)])
 
-    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
-        """The same for the values of these names at once. Where one cannot be guarded, none is held."""
+    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> bool:
+        """The same for the values of these names at once; whether one of them is new. Where one cannot be
+        guarded, none is held."""
         keyed = [((name, mark_of(secret, self._key)), secret) for name, secret in values]
         new = [(key, kind_of(key[0], self.shown), secret) for key, secret in keyed if not self._held.has(key)]
         if not new:
-            return
+            return False
         with self._lock:
             self._kinds |= {kind for _, kind, _ in new}
         triggers()  # Compiled here and not when the first message waits for it.
@@ -101,6 +102,7 @@ class Redactor:
                 self._names.add(name)
                 for hear in self._hearing:
                     hear(name)
+        return True
 
     def settle(self) -> None:
         """Wait until the values that are held have been compiled: until then they are found more slowly."""

@@ -36,6 +36,13 @@ class Greeting(Struct, frozen=True):
     certain: bool = True
 
 
+def said_of(greeting: Greeting) -> str:
+    """What an upstream is, in a few words; uninspected."""
+    info = greeting.server_info
+    name = "/".join(str(info[key]) for key in ("name", "version") if type(info.get(key)) is str)
+    return f"{name or 'it gives no name'}, revision {greeting.version}"
+
+
 class WireEnded(UpstreamError):
     """The wire ended before the answer to `method`."""
 

@@ -15,7 +15,7 @@ from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
 from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
-from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting
+from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, said_of
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
 from mcpguard.adapters.upstreams.session.patience import FULL_OPEN, Patience, crowded, exhausted
@@ -25,6 +25,8 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Health, Question, State
 
 ENDING = "mcpguard is ending"
+MOST_SAID = 1_000
+"""Characters of evidence of one start or end."""
 
 
 class Instance:
@@ -218,6 +220,7 @@ class Instance:
         try:
             async with asyncio.timeout(seconds):
                 talk, greeting = await self._connector.connect(self._talk_over)
+            self._noted("upstream-started", said_of(greeting))
             self._greeted(talk, greeting)
             began = asyncio.get_running_loop().time()
             while await self._stirred(talk):
@@ -294,6 +297,7 @@ class Instance:
             wait.fail(UpstreamError(problem))
         if talk is not None:
             talk.stop(problem)
+        self._noted("upstream-ended", problem)
         self._now("closed" if self._closing else "failed" if lost else "waiting")
         self._terms.turn.touch()
         try:
@@ -316,6 +320,10 @@ class Instance:
         await asyncio.wait([self._life])
         if self._life is not None:  # It was cancelled before its first step.
             await self._bury(ENDING, False, 0.0)
+
+    def _noted(self, what: str, detail: str) -> None:
+        lane = f"with the credential '{self._terms.lane}': " if self._terms.lane else ""
+        self._terms.noted(what, lane + inspected(self._terms.clean, detail)[:MOST_SAID])
 
     def _now(self, state: State) -> None:
         self._state = state
