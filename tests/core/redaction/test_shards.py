@@ -10,7 +10,7 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.fragments import cores
+from mcpguard.core.redaction.fragments import Core, cores
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.reduced import skeleton
 from mcpguard.core.redaction.shards import Shards, shards
@@ -99,6 +99,10 @@ def test_pieces_are_found_from_each_of_them_on() -> None:
 def test_what_is_looked_for_has_letters_and_digits() -> None:
     assert [block for block, _ in Shards(b"abcdefgh1234").blocks()] == [b"fgh1", b"gh12", b"h123"][:2]
     assert list(Shards(b"abcdefghijklmnopqrst").blocks()) == []
+
+
+def test_what_is_short_is_not_looked_for_in_pieces() -> None:
+    assert list(shards((Core(b"a1b2c3d4e5f6"),))) == []
 
 
 def test_hashes_and_words_are_no_pieces() -> None:
