@@ -68,6 +68,7 @@ LEFT_ALONE = [
     "ENV PATH /usr/bin",
     "ENV DB_PASSWORD $DB_PW",
     "use --password with care",
+    "REDIS_PASSWORD=TODO\nPORT=7234",
     "the module identified by 'fullname' is",
     "postgresql://{user}:{quote(password)}@db",
     'settings.get("monkey", "harbour1sunshine")',

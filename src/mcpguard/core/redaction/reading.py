@@ -213,7 +213,8 @@ class Perusal:
         self._once = once
         self._covered: defaultdict[str, int] = defaultdict(int)
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
-        self._pairs = pairs.Pairs(view.text, partial(_judged, self._budget, COST_OF_A_JUDGEMENT))
+        judge = _judged_joined if view.joined else _judged
+        self._pairs = pairs.Pairs(view.text, partial(judge, self._budget, COST_OF_A_JUDGEMENT))
         self._beside = apart.Apart(view.text, partial(_judged, self._budget, COST_OF_A_CELL))
         self._flat: Flat | None = None
         self._rare = False
@@ -317,6 +318,11 @@ class Perusal:
         self._budget.hit()
         self.hits.append(hit)
         return self._once
+
+
+def _judged_joined(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:
+    """A Judge of lines that are put together: a word with the next line behind it is no word."""
+    return strength != pairs.GIVEN and _judged(budget, cost, strength, value, known_end)
 
 
 def _judged(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:

@@ -37,6 +37,7 @@ from mcpguard.core.redaction.detectors.values import (
 __all__ = [
     "BASIC",
     "COOKIE",
+    "GIVEN",
     "KINDS",
     "LITERALS",
     "REST",
