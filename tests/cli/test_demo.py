@@ -179,7 +179,7 @@ def test_while_it_plays_its_processes_are_there_to_be_found(start: Start, tmp_pa
     assert playing.result()[0] == 130
 
 
-def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Path) -> None:
+def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Path, capsys: Capture) -> None:
     code, out, _ = start("--keep").result()
     assert code == 0
     found = re.search(r"^kept in (.*)$", out, re.MULTILINE)
@@ -191,6 +191,36 @@ def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Pat
     assert not any(SECRET.search(text) for text in texts)
     settings = (kept / "repository" / "settings.ini").read_text()
     assert SECRET.search(settings)
+    assert_its_evidence_answers(kept / "audit", capsys)
+
+
+def assert_its_evidence_answers(audit: Path, capsys: Capture) -> None:
+    """Who asked for it, which policy decided it, what evidence is there: read in the commands' output alone."""
+    assert main(["audit", "show", str(audit), "-n", "99"]) == 0
+    calls = re.findall(r"decision +(allow|deny) +(git|shop)/(\w+) +(\S+-\d+)", capsys.readouterr().out)
+    assert {tool for _, _, tool, _ in calls} >= {"git_log", "git_reset", "git_show", "debug_settings"}
+    for effect, server, tool, call in calls:
+        assert main(["audit", "show", call, str(audit)]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert re.search(
+            r"who os-user:\w+ asked for it: .* calls the agent demo-client, .* of mcpguard ", said
+        )
+        assert f"what It called the tool {tool} of the server {server}." in said
+        verdict = {
+            "allow": r"The rule demo/[\w-]+ allowed it\.",
+            "deny": "(The rule .* denied|No rule allowed) it",
+        }
+        assert re.search(
+            rf"why {verdict[effect]}.* policies in force \(demo\) have the sha256 [0-9a-f]{{64}}", said
+        )
+        assert (server == "shop") == ("the credential env:DEMO_TOKEN" in said)
+        came = (
+            "The server answered, and the client got the result." if effect == "allow" else "Nothing was sent"
+        )
+        assert f"result {came}" in said
+        assert re.search(r"evidence The decision is line \d+ of (\S+)\. .*The chain \1 is intact", said)
+        removed = {"git_show": "kind github-token at", "debug_settings": "kind credential:env:DEMO_TOKEN at"}
+        assert removed.get(tool, "") in said
 
 
 def test_a_claim_that_does_not_hold_fails_the_demo(start: Start, tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def test_evidence(printed: Printed, folder: Path) -> None:
     path = chain(folder / "audit", DECIDED, OUTCOME)
     assert len(printed("audit-record", "audit", "show", "audit", "--json")) == 4
     assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["intact"]
+    assert printed("audit-show-output", "audit", "show", "n-1", "audit", "--json")[0]["outcome"]
     path.write_bytes(path.read_bytes().replace(b"github", b"gitlab"))
     assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["chains"][0]["flaws"]
 

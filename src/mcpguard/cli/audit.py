@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ EXAMPLES = (
     "mcpguard audit verify audit/ --expect 20260801T070000Z-311-5f0c9a1e.jsonl:3b9a...",
     "mcpguard audit show -n 50",
     "mcpguard audit show --observed",
+    "mcpguard audit show 4f1c09aa-17",
 )
 
 
@@ -37,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="chains up to this one were removed on purpose (retention)",
     )
-    show = actions.add_parser("show", help="print the last records in readable form, without verifying them")
+    show = actions.add_parser(
+        "show",
+        help="tell the whole story of the call ID; without one, print the last records, unverified",
+    )
+    show.add_argument("id", nargs="?", metavar="ID", help="the id of a call, as quoted in a refusal")
     show.add_argument("-n", type=_positive, default=20, metavar="N", help="how many records (default: 20)")
     show.add_argument(
         "--observed",
@@ -60,11 +66,22 @@ def _positive(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """1 where something was altered; AuditError where there is nothing to read."""
+    if args.action == "show" and args.id is not None and not _is_id(args.id):
+        args.id, args.path = None, args.path or Path(args.id)
     path = args.path or _configured(args.config)
+    if args.action == "show" and args.id is not None:
+        from mcpguard.cli.audit_story import tell
+
+        return tell(path, args.id, args.json)
     if args.action == "show":
         _show(path, args.n, args.json, b'"observed":' if args.observed else b"")
         return 0
     return _verify(path, args)
+
+
+def _is_id(text: str) -> bool:
+    """Whether it is the id of a call, and not a file or folder."""
+    return re.fullmatch(r"\w+-\d+", text) is not None and not Path(text).exists()
 
 
 def _configured(option: str | None) -> Path:

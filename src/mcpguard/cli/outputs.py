@@ -3,7 +3,7 @@
 Law of this file: programs rely on each key. None is renamed or removed without a line in CHANGELOG.md.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, RootModel
 
@@ -278,6 +278,34 @@ class AuditReport(Printed):
     missing: tuple[str, ...] = Field(
         description="Files whose heads another chain holds or `--expect` names, and that are not there."
     )
+
+
+class StoryParagraph(Printed):
+    """Sentences about one topic."""
+
+    topic: str = Field(
+        description="who, what, why, session, credentials, approval, time, result or evidence."
+    )
+    text: str = Field(description="The sentences, in plain words.")
+
+
+class StoryLine(Printed):
+    """A record and where it stands."""
+
+    file: str = Field(description="The name of the chain's file.")
+    line: int = Field(description="The line, from 1.")
+    record: dict[str, Any] = Field(description="The record, without what links it in its chain.")
+
+
+class CallStory(Printed):
+    """What `mcpguard audit show ID --json` prints."""
+
+    summary: str = Field(description="What became of it, and when.")
+    story: tuple[StoryParagraph, ...] = Field(description="The story.")
+    asked: StoryLine | None = Field(description="The decision that a person had to be asked.")
+    decision: StoryLine = Field(description="The last decision about it.")
+    outcome: StoryLine | None = Field(description="What came of it, if that is on record.")
+    intact: dict[str, bool] = Field(description="The chains it stands in -> whether they are unaltered.")
 
 
 class SecretNames(RootModel[tuple[str, ...]]):

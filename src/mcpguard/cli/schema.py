@@ -40,6 +40,7 @@ MODELS = {
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
     "audit-output": ("mcpguard.cli.outputs:AuditReport",),
+    "audit-show-output": ("mcpguard.cli.outputs:CallStory",),
 }
 """FILES, which people write, and what verbs print as JSON -> the models of which it is one."""
 

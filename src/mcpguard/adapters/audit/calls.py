@@ -1,0 +1,96 @@
+"""Calls as the chains have them: all records of one id, and where each of them stands.
+
+Law of this file: a line is read as it is. Whether it may be believed is what `verification` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
+
+_decode = msgspec.json.Decoder(Record).decode
+
+
+class ChainLine(Struct, frozen=True):
+    """A record and where it stands; `number` counts from 1."""
+
+    file: Path
+    number: int
+    record: Record
+
+
+class CallRecords(Struct):
+    """What is on record of one call. `asked` is the decision that it waits for a person; `decision` is the
+    last one, which is `asked` while it waits. `opened` is the first record of the chain of `decision`."""
+
+    opened: Opened | None = None
+    asked: ChainLine | None = None
+    decision: ChainLine | None = None
+    outcome: ChainLine | None = None
+    notices: list[ChainLine] = []
+
+
+def read_record(line: bytes) -> Record | None:
+    """What a line says; None for what this version does not write."""
+    try:
+        found: Record = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found
+
+
+def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
+    """Those of `ids` that the chains at `path` have. The newest chains are read first, and no more of them
+    than it takes. Raises AuditError."""
+    wanted = {one: CallRecords() for one in ids}
+    files = chain_files(path)
+    before = ""
+    for file in reversed(files):
+        if all(call.decision is not None for call in wanted.values()) and file.name != before:
+            continue
+        _read(file, wanted)
+        before = next((_continued(one) for one in wanted.values() if _lacks(one)), "")
+    return {one: call for one, call in wanted.items() if call.decision is not None}
+
+
+def _lacks(call: CallRecords) -> bool:
+    """Whether a person was asked in a chain before."""
+    decision = None if call.decision is None else call.decision.record
+    return isinstance(decision, Decided) and bool(decision.ticket) and call.asked is None
+
+
+def _continued(call: CallRecords) -> str:
+    return "" if call.opened is None else call.opened.continues
+
+
+def _read(file: Path, wanted: dict[str, CallRecords]) -> None:
+    needles = [b'"id":%b' % msgspec.json.encode(one) for one in wanted]
+    opened: Opened | None = None
+    for number, line in enumerate(lines(file), 1):
+        if number == 1:
+            first = read_record(line)
+            opened = first if isinstance(first, Opened) else None
+        elif any(needle in line for needle in needles):
+            record = read_record(line)
+            if isinstance(record, Decided | Outcome | Noticed) and record.id in wanted:
+                _take(wanted[record.id], ChainLine(file, number, record), opened)
+
+
+def _take(call: CallRecords, line: ChainLine, opened: Opened | None) -> None:
+    record = line.record
+    if isinstance(record, Noticed):
+        call.notices.append(line)
+    elif isinstance(record, Outcome):
+        call.outcome = call.outcome or line
+    elif isinstance(record, Decided):
+        if record.effect == "ask":
+            call.asked = line
+        # Files are read from the newest to the oldest, lines in their order.
+        if call.decision is None or call.decision.file == line.file:
+            call.decision, call.opened = line, opened

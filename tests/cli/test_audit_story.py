@@ -1,0 +1,302 @@
+"""`mcpguard audit show ID` tells one call's whole story, from its records alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.cli import main
+from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record, Steps
+from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
+
+Capture = pytest.CaptureFixture[str]
+
+CALL = Decided(
+    NOW,
+    "n-7",
+    "os-user:ada",
+    "tools/call",
+    "allow",
+    server="github",
+    tool="get",
+    tool_digest="a" * 64,
+    rules=("git/read",),
+    policy_digest="d" * 64,
+    args="b" * 64,
+    credentials=("github/read",),
+    credential_kinds={"github/read": "github-app"},
+    agent="claude",
+    client="ide/1.2",
+    request="9",
+    session="s1",
+    arguments={"q": "x"},
+)
+DONE = Outcome(
+    NOW,
+    "n-7",
+    "ok",
+    12.5,
+    result="c" * 64,
+    findings={"email /a": 1, "pan /b": 2},
+    steps=Steps(decide=1.25, call=11.0),
+    sent=120,
+    received=4000,
+)
+
+
+def folder_of(folder: Path, *records: Record) -> Path:
+    sink = AuditFile(folder)
+    for record in (structs.replace(OPENED, host="box"), *records):
+        sink.write(record)
+    sink.commit()
+    sink.close(CLOSED)
+    return sink.path
+
+
+def told(folder: Path, capsys: Capture, call: str = "n-7", code: int = 0) -> dict[str, str]:
+    """Topic -> what is printed about it."""
+    assert main(["audit", "show", call, str(folder)]) == code
+    found: dict[str, str] = {}
+    topic = "summary"
+    for line in capsys.readouterr().out.splitlines():
+        heading = re.match(r"(\w+) {2,}", line)
+        topic = heading[1] if heading else topic
+        found[topic] = f"{found.get(topic, '')} {line.removeprefix(topic).strip()}".strip()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+
+
+def test_an_allowed_call_says_who_what_why_and_what_came_back(tmp_path: Path, capsys: Capture) -> None:
+    path = folder_of(tmp_path, CALL, DONE)
+    said = told(tmp_path, capsys)
+    assert said["summary"] == "n-7: allowed, 1 August 2026, 07:00:00.000 UTC"
+    assert said["who"].startswith(
+        "os-user:ada asked for it: the operating system says that this is the user ada."
+    )
+    assert (
+        "calls the agent claude, and the client calls itself ide, version 1.2; neither was verified."
+        in said["who"]
+    )
+    assert "process 7 of mcpguard 0.1.0 on box, which was started by os-user:1000" in said["who"]
+    assert said["what"].startswith("It called the tool get of the server github.")
+    assert f"The tool's definition has the sha256 {'a' * 64}." in said["what"]
+    assert 'Its arguments, with secrets removed: {"q":"x"}.' in said["what"]
+    assert said["why"] == (
+        f"The rule git/read allowed it. The policies in force (github) have the sha256 {'d' * 64}."
+    )
+    assert said["credentials"] == (
+        "The server has the credential github/read (github-app); the client never saw a value."
+    )
+    assert said["approval"] == "No person had to approve it."
+    assert (
+        "It finished 12 ms after the decision. The steps took 1.25 ms to decide and 11 ms for" in said["time"]
+    )
+    assert "120 bytes were sent and 4,000 were received." in said["result"]
+    assert "One value of the kind email at /a was removed." in said["result"]
+    assert "2 values of the kind pan at /b were removed." in said["result"]
+    assert f"The decision is line 2 of {path.name}. The outcome is line 3 of {path.name}." in said["evidence"]
+    assert "is intact: 4 records follow each other unchanged, and it was closed in order." in said["evidence"]
+
+
+def test_a_refusal_names_its_rule_and_what_the_client_was_told(tmp_path: Path, capsys: Capture) -> None:
+    folder_of(
+        tmp_path,
+        structs.replace(CALL, effect="deny", cause="rule", message="Use a branch.", credentials=("k",)),
+    )
+    said = told(tmp_path, capsys)
+    assert said["summary"].startswith("n-7: denied, ")
+    assert "The rule git/read denied it. The client was told: “Use a branch.”" in said["why"]
+    assert said["credentials"] == "The server has the credential k, and nothing was sent to it."
+    assert said["result"] == "Nothing was sent to the server."
+
+
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    [
+        ("no-rule", "No rule allowed it, and what no rule allows is denied."),
+        ("pin", "The definition of the tool is not the one that was pinned."),
+        ("of-tomorrow", "The cause is: of-tomorrow."),
+    ],
+)
+def test_each_cause_has_a_sentence(tmp_path: Path, capsys: Capture, cause: str, sentence: str) -> None:
+    folder_of(tmp_path, structs.replace(CALL, effect="deny", cause=cause))
+    assert told(tmp_path, capsys)["why"].startswith(f"{sentence} It concerns the rule git/read.")
+
+
+def test_a_label_leads_to_the_call_that_brought_it(tmp_path: Path, capsys: Capture) -> None:
+    first = structs.replace(CALL, id="n-1", labels=("tainted",))
+    folder_of(tmp_path, first)
+    folder_of(
+        tmp_path,
+        structs.replace(
+            CALL, session_labels=("tainted", "old"), label_causes={"tainted": "n-1", "old": "m-1"}
+        ),
+        DONE,
+    )
+    said = told(tmp_path, capsys)["session"]
+    assert "The session s1 had the label tainted, since the call n-1 (github/get, 1 August 2026" in said
+    assert "had the label old, since the call m-1, which is not in these chains." in said
+    assert "The call added the label tainted to the session." in told(tmp_path, capsys, "n-1")["session"]
+
+
+def test_an_approval_says_who_was_asked_and_who_approved(tmp_path: Path, capsys: Capture) -> None:
+    asked = structs.replace(CALL, effect="ask", ticket="t-1", rules=("git/ask",))
+    folder_of(tmp_path, asked)
+    waiting = told(tmp_path, capsys)
+    assert waiting["summary"].startswith("n-7: waiting for a person")
+    assert "The rule git/ask asks for a person's approval." in waiting["why"]
+    assert "No answer is on record" in waiting["approval"]
+    other = tmp_path / "other"
+    folder_of(
+        other,
+        asked,
+        Noticed(NOW, "approval-asked", id="n-7", ticket="t-1"),
+        structs.replace(CALL, approval="t-1 by os-user:eve", ticket="t-1"),
+        DONE,
+    )
+    said = told(other, capsys)
+    assert "A person had to be asked by the rule git/ask: ticket t-1, 1 August 2026" in said["approval"]
+    assert said["approval"].endswith("It was approved by os-user:eve with the ticket t-1.")
+    assert "The question is line 2 of" in said["evidence"]
+
+
+def test_where_a_chain_goes_on_in_another_one_both_are_read(tmp_path: Path, capsys: Capture) -> None:
+    first = folder_of(tmp_path, structs.replace(CALL, effect="ask", ticket="t-1"))
+    first = first.rename(tmp_path / "1.jsonl")
+    sink = AuditFile(tmp_path)
+    for record in (structs.replace(OPENED, continues=first.name), structs.replace(CALL, ticket="t-1"), DONE):
+        sink.write(record)
+    sink.commit()
+    sink.close(CLOSED)
+    said = told(tmp_path, capsys)["evidence"]
+    assert "The question is line 2 of 1.jsonl." in said
+    assert said.count("is intact") == 2
+
+
+def test_an_altered_chain_is_said_and_is_one(tmp_path: Path, capsys: Capture) -> None:
+    path = folder_of(tmp_path, CALL, DONE)
+    path.write_bytes(path.read_bytes().replace(b"git/read", b"git/deed"))
+    said = told(tmp_path, capsys, code=1)
+    assert (
+        f"THE CHAIN {path.name} WAS ALTERED: line 2 was altered: its bytes do not match its hash."
+        in said["evidence"]
+    )
+
+
+def test_words_of_others_cannot_pass_for_ours(tmp_path: Path, capsys: Capture) -> None:
+    folder_of(
+        tmp_path,
+        structs.replace(
+            CALL, client="x. A person approved it/1", effect="deny", message="no” The rule x allowed it."
+        ),
+    )
+    said = told(tmp_path, capsys)
+    assert "the client calls itself “x. A person approved it”, version 1" in said["who"]
+    assert 'The client was told: “no" The rule x allowed it.”' in said["why"]
+
+
+def test_over_http_the_token_and_the_person_are_named(tmp_path: Path, capsys: Capture) -> None:
+    folder_of(
+        tmp_path,
+        structs.replace(
+            CALL, principal="https://id:bot", human="https://id:ada", actor="bot", agent=None, client=""
+        ),
+        structs.replace(
+            CALL, id="n-8", principal="http:anonymous", method="resources/read", tool="", subject="a://b"
+        ),
+    )
+    said = told(tmp_path, capsys)["who"]
+    assert "https://id:bot asked for it: a verified token says who that is." in said
+    assert (
+        "It was done by the agent bot for the person https://id:ada: the verified token names them." in said
+    )
+    other = told(tmp_path, capsys, "n-8")
+    assert other["who"].startswith("Somebody without a token asked for it over HTTP (http:anonymous).")
+    assert other["what"].startswith("It read the resource a://b of the server github.")
+    assert other["result"].startswith("No outcome is on record")
+
+
+def test_what_is_rare_is_told_too(tmp_path: Path, capsys: Capture) -> None:
+    would = ObservedRefusal("no-rule", message="Not you.")
+    folder_of(
+        tmp_path,
+        structs.replace(
+            CALL,
+            method="tools/list",
+            tool="",
+            rules=(),
+            observed=would,
+            shadow="deny a/b",
+            redact=("phone",),
+            limits={"day": 2},
+            arguments=None,
+            arguments_omitted="size",
+            trace="00-ab",
+            session_facts=("f",),
+            credential="w",
+            credentials=(),
+        ),
+        structs.replace(
+            DONE,
+            status="withheld",
+            ms=2500.0,
+            findings={},
+            unredacted={"email /x": 1},
+            neutralised={"tag": 3},
+            error="bad",
+            message="No.",
+            rules=("git/no",),
+            observed=structs.replace(would, rules=("git/o",)),
+            shadow="deny c",
+            facts=("g",),
+            steps=None,
+        ),
+    )
+    said = " ".join(told(tmp_path, capsys).values())
+    for sentence in (
+        "n-7: allowed (withheld)",
+        "It sent tools/list to the server github.",
+        "The arguments are too long to be recorded.",
+        "It belongs to the trace 00-ab, which is a claim.",
+        "It was allowed without a rule, since each entry of a list is decided by itself.",
+        "The policies would have refused it (no-rule), saying “Not you.”; it went on, since the server is",
+        "would have decided: deny a/b.",
+        "redaction of the result: phone.",
+        "It counts against limits: day by 2.",
+        "had the fact f.",
+        "A rule chose the credential w.",
+        "It finished 2.5 seconds after the decision.",
+        "The result was withheld from the client. What went wrong: “bad” The client was told: “No.”",
+        "The rule git/no decided about the result.",
+        "would have withheld it by the rule git/o",
+        "would have decided about the result: deny c.",
+        "One value of the kind email at /x stayed, as a rule says.",
+        "Hidden characters became visible, or were dropped: tag 3.",
+        "The result added the fact g to the session.",
+    ):
+        assert sentence in said, sentence
+
+
+def test_json_has_the_records_and_where_they_stand(tmp_path: Path, capsys: Capture) -> None:
+    path = folder_of(tmp_path, CALL, DONE)
+    assert main(["audit", "show", "n-7", str(path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["intact"] == {path.name: True}
+    assert (said["asked"], said["decision"]["line"], said["outcome"]["line"]) == (None, 2, 3)
+    assert said["decision"]["record"]["rules"] == ["git/read"]
+    assert [one["topic"] for one in said["story"]][:3] == ["who", "what", "why"]
+
+
+def test_an_unknown_id_is_an_error(tmp_path: Path, capsys: Capture) -> None:
+    folder_of(tmp_path, CALL)
+    assert main(["audit", "show", "n-9", str(tmp_path)]) == 2
+    assert "no call n-9 in" in capsys.readouterr().err
