@@ -341,6 +341,8 @@ def test_nothing_of_any_credential_comes_back_on_any_way(guard, hunt, stages, er
             call(client, server, way, "command", old="yes")
     for server in servers[:2]:
         assert "error" in call(client, server, "crash", "value")
+    for value in sorted(hunt.secrets(stages)):  # The client has come to know it, and it is in the record.
+        call(client, servers[0], "result", "value", said={value: [f"Bearer {value}"]})
     said = processes()
     config, last = ["--config", str(guard.config)], guard.records("decision")[-1]["id"]
     for words in (["explain", last], ["check"], ["secret", "check"], ["doctor", "--json"]):

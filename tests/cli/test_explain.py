@@ -281,6 +281,49 @@ def test_what_was_done_to_the_result_of_a_recorded_call_is_told(explain: Explain
     ) in explain("n-1")
 
 
+def test_a_call_is_explained_with_the_arguments_on_record(explain: Explain, folder: Path) -> None:
+    record(folder, decision({"remote": "hush"}, arguments={"remote": "hush"}))
+    assert "deny (no-rule): no allow rule holds" in explain("n-1")
+    assert '  arguments: {"remote":"hush"}\n' in explain("n-1")
+
+
+def test_of_redacted_arguments_somebody_has_to_bring_those_that_were(explain: Explain, folder: Path) -> None:
+    record(folder, decision({"remote": "hush"}, arguments={"remote": "[REDACTED:x#1]"}))
+    said = explain("n-1")
+    assert "note: its arguments were redacted in the record; pass them as they were with" in said
+    assert "deny (no-rule): no allow rule holds" in explain("n-1", "--args", '{"remote": "hush"}')
+
+
+def test_who_what_and_in_which_state_is_told_of_a_recorded_call(explain: Explain, folder: Path) -> None:
+    about = {
+        "human": "https://id:ada",
+        "actor": "bot",
+        "client": "Desk/2",
+        "message": "Never.",
+        "ticket": "f00d",
+    }
+    state = {"session_labels": ("a", "b"), "label_causes": {"b": "n-0"}, "credentials": ("env:X",)}
+    record(folder, decision({"t": "x" * 900}, arguments={"t": "x" * 900}, **about, **state))
+    said = explain("n-1")
+    assert (
+        "  message: Never.\n"
+        "  approval: f00d\n"
+        "  on behalf of: https://id:ada by bot\n"
+        "  client: Desk/2\n"
+        f'  arguments: {{"t":"{"x" * 494}...\n'
+        "  session labels: a, b (by n-0)\n"
+        "  credentials: env:X\n"
+    ) in said
+
+
+@pytest.mark.parametrize(("effect", "cause"), [("ask", "approval"), ("deny", "cancelled")])
+def test_a_call_that_waits_or_was_taken_back_is_told_as_such(
+    explain: Explain, folder: Path, effect: str, cause: str
+) -> None:
+    record(folder, decision({}, effect=effect, cause=cause))
+    assert explain("n-1").startswith(f"recorded: deny ({cause})  tools/call git/push\n")
+
+
 def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folder: Path) -> None:
     record(folder, decision({"remote": "hush"}), Outcome(NOW, "n-1", "ok", 1.0))
     said = explain("n-1", "--args", '{"remote": "hush"}')

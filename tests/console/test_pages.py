@@ -17,7 +17,7 @@ from msgspec import structs
 from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file
-from mcpguard.core.evidence.records import Noticed, ObservedRefusal, Outcome
+from mcpguard.core.evidence.records import Noticed, ObservedRefusal, Outcome, Steps
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of
@@ -492,6 +492,44 @@ def test_a_call_whose_arguments_are_known_is_explained_rule_by_rule(browser: Bro
     assert "args.force == true" in text_of(browser.see("/calls/c-2"))
     browser.records(structs.replace(DECIDED, id="c-3", args="11" * 32))
     assert "mcpguard explain c-3 --args-file FILE" in text_of(browser.see("/calls/c-3"))
+
+
+def test_a_story_shows_what_the_record_has_of_who_why_and_how_long(browser: Browser) -> None:
+    steps = Steps(decide=0.5, wait=1500.0, call=12.0)
+    browser.records(
+        structs.replace(
+            DECIDED, client="Desk/2", actor="bot-7", session_labels=("private",), label_causes={"private": "c-0"},
+            arguments={"path": "[REDACTED:x#1]"}, limits={"p/read calls 1h": 1},
+        ),
+        Outcome(NOW, "c-1", "error", 1513.0, steps=steps, sent=120, received=3400, error="no such file"),
+    )  # fmt: skip
+    page = browser.see("/calls/c-1")
+    said = text_of(page)
+    for part in (
+        "Desk/2",
+        "bot-7",
+        "p/read calls 1h",
+        "no such file",
+        "120 sent, 3,400 received",
+        "private by c-0",
+    ):
+        assert part in said
+    assert "wait 1,500.0 ms, decide 0.5 ms, call 12.0 ms" in said
+    assert "The arguments, as recorded" in said
+    assert f'href="{browser.root}/calls/c-0"' in page
+
+
+def test_a_call_that_waits_is_one_call_before_and_after(browser: Browser) -> None:
+    waits = structs.replace(DECIDED, effect="ask", cause="approval", message="Others see it.", ticket="ab12")
+    browser.records(waits)
+    said = text_of(browser.see("/calls/c-1"))
+    assert "Held for a person" in said
+    assert "Others see it." in said
+    assert len(browser.desk.evidence.calls) == 1
+    browser.records(structs.replace(DECIDED, at=NOW + timedelta(seconds=9)), Outcome(NOW, "c-1", "ok", 1.0))
+    assert "The server answered" in text_of(browser.see("/calls/c-1"))
+    (call,) = browser.desk.evidence.calls
+    assert (call.decision.effect, call.version) == ("allow", 2)
 
 
 def test_an_altered_chain_is_not_trusted(browser: Browser) -> None:

@@ -4,7 +4,7 @@ Law of this file: nothing in it is a value of an argument or of a result. Condit
 messages are the author's text, for the operator.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -168,6 +168,16 @@ class Recorded(Sparse):
     rules: tuple[str, ...] = Field((), description="The rules that decided then.")
     places: tuple[str, ...] = Field((), description="Where these stand now: FILE:LINE of each that is there.")
     approval: str = Field("", description="The ticket by which a person approved it, and who that was.")
+    ticket: str = Field("", description="The ticket by which a person was asked.")
+    client: str = Field("", description="What the client calls itself.")
+    human: str = Field("", description="The person for whom an agent acts, as a verified token says.")
+    actor: str = Field("", description="That agent.")
+    session: str = Field("", description="The session.")
+    session_labels: tuple[str, ...] = Field((), description="The labels that the session had before.")
+    label_causes: dict[str, str] = Field({}, description="Each of them -> the call that brought it.")
+    credentials: tuple[str, ...] = Field((), description="The names of the credentials.")
+    arguments: dict[str, Any] | None = Field(None, description="The arguments, redacted.")
+    message: str = Field("", description="Why it was refused, as the client was told.")
     observed: WouldRefuse | None = Field(
         None, description="What would have refused it; it went on, since its server was only observed."
     )

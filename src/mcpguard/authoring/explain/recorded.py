@@ -1,7 +1,7 @@
 """A recorded call, found in the evidence by its id and explained.
 
-Law of this file: arguments are on record by their digest only, so they are explained only where somebody
-brings those with that digest.
+Law of this file: a call is explained with the arguments that it had, which is what their digest says: those
+on record where nothing was redacted from them, else those that somebody brings.
 """
 
 from argparse import Namespace
@@ -67,6 +67,10 @@ MOST_SETTING = 8
 NOT_GIVEN = (
     "only the sha256 of its arguments was recorded; pass them with --args-file FILE for an explanation"
 )
+REDACTED = (
+    "its arguments were redacted in the record; pass them as they were with --args-file FILE for an "
+    "explanation"
+)
 NOT_THESE = (
     "these are not the arguments of that call: their sha256 differs from the recorded one (the order of "
     "keys matters)"
@@ -105,10 +109,12 @@ def explain_record(
     args = arguments_of(options)
     if args is None and decision.get("args") == _EMPTY:
         args = {}
+    if args is None and found.arguments is not None and _digest(found.arguments) == decision.get("args"):
+        args = found.arguments
     if not found.server or not (kind or found.method in ASKED):
         return found.model_copy(update={"notes": (NO_TARGET,)})
     if args is None:
-        return found.model_copy(update={"notes": (NOT_GIVEN,)})
+        return found.model_copy(update={"notes": (NOT_GIVEN if found.arguments is None else REDACTED,)})
     asked = _asked(found, decision, args, kind, options, config)
     return _explained(found, decision, asked, options, policies, config, redactor)
 

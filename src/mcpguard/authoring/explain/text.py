@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from mcpguard.authoring.explain.explanation import (
@@ -16,6 +17,10 @@ from mcpguard.authoring.explain.explanation import (
 )
 from mcpguard.authoring.explain.reach import IS_GLOB, Clause, Reach
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.protocol.jsonrpc import encode
+
+MOST_SHOWN = 500
+"""Characters of the arguments of a recorded call."""
 
 UNLESS = "`unless` includes conditions that cannot be evaluated; what rules on results withhold is not listed"
 PATTERNS = "rules match tools by pattern: add --snapshot FILE to list them"
@@ -124,6 +129,18 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _arguments(found: Recorded) -> str:
+    if not found.arguments:
+        return ""
+    text = encode(found.arguments).decode()
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def _caused(found: Recorded, label: str) -> str:
+    cause = found.label_causes.get(label)
+    return f"{label} (by {cause})" if cause else label
+
+
 def _recorded(found: Recorded) -> Iterator[str]:
     what = "/".join(part for part in (found.server, found.tool or found.subject) if part)
     cause = f" ({found.cause})" if found.cause else ""
@@ -133,7 +150,13 @@ def _recorded(found: Recorded) -> Iterator[str]:
     yield f"  at {found.at} by {found.principal}{f' with {found.agent}' if found.agent else ''}"
     yield from _named("rules", found.rules)
     yield from _named("written in", map(_near, found.places))
-    yield from _named("approval", (found.approval,))
+    yield from _named("message", (found.message,))
+    yield from _named("approval", (found.approval or found.ticket,))
+    yield from _named("on behalf of", (f"{found.human} by {found.actor}" if found.actor else "",))
+    yield from _named("client", (found.client,))
+    yield from _named("arguments", (_arguments(found),))
+    yield from _named("session labels", map(partial(_caused, found), found.session_labels))
+    yield from _named("credentials", found.credentials)
     yield from _would("refused", found.observed)
     yield from _named("outcome", (": ".join(filter(None, (found.outcome, found.error))),))
     yield from _named("removed from the result", found.findings)

@@ -23,6 +23,7 @@ from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError
 from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.protocol.jsonrpc import encode
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -73,6 +74,7 @@ def story(desk: Desk, request: Request) -> Response:
         steps=steps,
         ticket=ticket,
         shown_arguments=_arguments(ticket, call.decision),
+        recorded_arguments=_recorded_arguments(ticket, call.decision),
         rules=desk.rulebook.rules(call.decision.rules),
         result_rules=desk.rulebook.rules(call.outcome.rules) if call.outcome else [],
         same_policies=desk.rulebook.digest == call.decision.policy_digest,
@@ -104,6 +106,13 @@ def _arguments(ticket: Ticket | None, call: Decided) -> ShownArguments | None:
     if ticket is None or (ticket.server, ticket.target) != (call.server, call.tool or call.subject):
         return None
     return shown_arguments(ticket.shown, ticket.terms.show)
+
+
+def _recorded_arguments(ticket: Ticket | None, call: Decided) -> ShownArguments | None:
+    """Those on record, where nothing else shows them."""
+    if not call.arguments or _arguments(ticket, call) is not None:
+        return None
+    return shown_arguments(encode(call.arguments).decode(), ())
 
 
 def _why(desk: Desk, call: Decided, ticket: Ticket | None) -> list[str]:
