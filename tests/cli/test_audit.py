@@ -125,8 +125,11 @@ def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
                 "unfinished": [],
                 "flaws": [],
                 "continues": "",
+                "signed": 0,
             }
         ],
+        "removed": None,
+        "key": "",
     }
     path.write_text("noise\n")
     assert main(["audit", "verify", str(folder), "--json"]) == 1

@@ -148,11 +148,15 @@ def test_an_explanation_omits_exactly_what_has_its_default(printed: Printed) -> 
     assert list(found["candidates"][0]) == ["rule", "place", "effect", "outcome", "decided", "operands"]
 
 
-def test_evidence(printed: Printed, folder: Path) -> None:
+def test_evidence(printed: Printed, folder: Path, capsys: Capture) -> None:
     path = chain(folder / "audit", DECIDED, OUTCOME)
     assert len(printed("audit-record", "audit", "show", "audit", "--json")) == 4
     assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["intact"]
     assert printed("audit-show-output", "audit", "show", "n-1", "audit", "--json")[0]["outcome"]
+    assert printed("audit-heads-output", "audit", "heads", "audit", "--json")[0][0]["file"] == path.name
+    main(["audit", "key", "--new"])
+    capsys.readouterr()
+    assert printed("audit-key-output", "audit", "key", "--json")[0]["reference"] == "keyring:audit/key"
     path.write_bytes(path.read_bytes().replace(b"github", b"gitlab"))
     assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["chains"][0]["flaws"]
 

@@ -67,6 +67,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
     )
     assert config.audit == Audit(tmp_path / "audit", "fsync")
     assert config.limits == Limits(message_bytes=1048576, think_seconds=30)
+    assert config.audit.rotate_seconds is None
     github, time = config.servers.values()
     assert (github.name, github.command, github.disabled, github.start_timeout_seconds) == (
         "github",
@@ -140,6 +141,11 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (server("command: x") + "audit: {}\n", ["4:8 `path` is missing"]),
         (server("command: x") + "audit: {path: ''}\n", ["4:15 a path must not be empty"]),
         (server("command: x") + "audit: {path: a, durability: x}\n", ["4:30 expected one of flush, fsync"]),
+        (server("command: x") + "audit: {path: a, key: k}\n", ["4:23 expected one reference"]),
+        (
+            server("command: x") + "audit: {path: a, key: '${vault:k}'}\n",
+            ["4:23 the key is a reference to one of env, file, keyring"],
+        ),
         (
             server("command: x") + "limits: {message_bytes: 10}\n",
             ["4:25 must be from 1024 to 1073741824 bytes"],
@@ -270,3 +276,19 @@ def test_a_missing_default_configuration_says_what_to_do(
         ConfigError, match="does not exist: create it with `mcpguard import`, or name another file"
     ):
         load_config(find_config(None, {}))
+
+
+def test_evidence_is_signed_rotated_and_kept_as_it_is_written(tmp_path: Path) -> None:
+    more = "key: '${keyring:audit/key}', heads: {file: heads.txt}, keep_days: 30, compress: true"
+    audit = load(tmp_path, server("command: x") + f"audit: {{path: audit, {more}}}\n").audit
+    assert audit is not None
+    assert audit.key == CredentialRef("keyring", "audit/key")
+    assert audit.heads is not None
+    assert audit.heads.file == str(tmp_path / "heads.txt")
+    assert (audit.keep_days, audit.compress) == (30, True)
+    # Without rotation a process that runs for long would keep what is old.
+    assert (audit.rotate_seconds, audit.rotate_bytes) == (86_400, None)
+    more = "heads: {stdout: true}, keep_days: 30, rotate: {bytes: 4096}"
+    audit = load(tmp_path, server("command: x") + f"audit: {{path: audit, {more}}}\n").audit
+    assert audit is not None
+    assert (audit.rotate_seconds, audit.rotate_bytes) == (None, 4096)

@@ -3,19 +3,21 @@
 import argparse
 import os
 import re
-from collections import defaultdict, deque
+from collections import deque
 from pathlib import Path
 from typing import Any
 
-from mcpguard.adapters.audit.reader import chain_files, default_folder, lines, verified
+from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
 from mcpguard.adapters.system.terminal import plain, style, table
-from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.verification import ChainReport
+from mcpguard.cli.audit_proof import add_key, add_verify, print_heads, print_key, verify_chains
 
 EXAMPLES = (
     "mcpguard audit verify",
     "mcpguard audit verify audit/ --json",
     "mcpguard audit verify audit/ --expect 20260801T070000Z-311-5f0c9a1e.jsonl:3b9a...",
+    "mcpguard audit verify --public-key mcpguard-audit-public-1:3q2+7w...= --heads heads.txt",
+    "mcpguard audit heads",
+    "mcpguard audit key --new",
     "mcpguard audit show -n 50",
     "mcpguard audit show --observed",
     "mcpguard audit show 4f1c09aa-17",
@@ -23,22 +25,12 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`verify [PATH]`, `show [PATH]`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="verify|show")
+    """`verify [PATH]`, `show [PATH]`, `heads [PATH]`, `key`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="verify|show|heads|key")
     check = actions.add_parser("verify", help="verify that nothing was altered (exit code 1 if it was)")
-    check.add_argument(
-        "--expect",
-        metavar="FILE:HASH",
-        action="append",
-        default=[],
-        help="a head that was saved elsewhere: FILE must still contain it (may be repeated)",
-    )
-    check.add_argument(
-        "--removed-until",
-        metavar="FILE",
-        default="",
-        help="chains up to this one were removed on purpose (retention)",
-    )
+    add_verify(check)
+    heads = actions.add_parser("heads", help="print the head of each chain as FILE:HASH, not verified")
+    add_key(actions.add_parser("key", help="print the public key that proves signatures, or make a key"))
     show = actions.add_parser(
         "show",
         help="tell the whole story of the call ID; without one, print the last records, unverified",
@@ -50,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only what would have been refused or withheld, of servers whose policies are only observed",
     )
-    for action in (check, show):
+    for action in (check, show, heads):
         action.add_argument(
             "path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of chains"
         )
@@ -66,9 +58,13 @@ def _positive(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """1 where something was altered; AuditError where there is nothing to read."""
+    if args.action == "key":
+        return print_key(args)
     if args.action == "show" and args.id is not None and not _is_id(args.id):
         args.id, args.path = None, args.path or Path(args.id)
     path = args.path or _configured(args.config)
+    if args.action == "heads":
+        return print_heads(path, args.json)
     if args.action == "show" and args.id is not None:
         from mcpguard.cli.audit_story import tell
 
@@ -76,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "show":
         _show(path, args.n, args.json, b'"observed":' if args.observed else b"")
         return 0
-    return _verify(path, args)
+    return verify_chains(path, args)
 
 
 def _is_id(text: str) -> bool:
@@ -92,61 +88,6 @@ def _configured(option: str | None) -> Path:
         return default_folder()
     audit = load_config(path).audit
     return audit.path if audit else default_folder()
-
-
-def _verify(path: Path, args: argparse.Namespace) -> int:
-    kept: defaultdict[str, list[str]] = defaultdict(list)
-    for text in args.expect:
-        name, _, head = text.rpartition(":")
-        if not name:
-            raise AuditError("--expect takes FILE:HASH, as `mcpguard audit verify` prints it")
-        kept[Path(name).name].append(head)
-    reports, missing = verified(path, kept, args.removed_until)
-    intact = not missing and all(report.intact for report in reports.values())
-    if args.json:
-        _print_json(reports, missing, intact)
-    else:
-        _print_reports(reports, missing)
-    return 0 if intact else 1
-
-
-def _print_json(reports: dict[str, ChainReport], missing: list[str], intact: bool) -> None:
-    from msgspec.structs import asdict
-
-    from mcpguard.cli.outputs import AuditReport
-
-    chains = [{"file": name, "intact": one.intact, **asdict(one)} for name, one in reports.items()]
-    for chain in chains:
-        del chain["carried"]
-    found = AuditReport.model_validate({"intact": intact, "chains": chains, "missing": missing})
-    print(found.model_dump_json())
-
-
-def _print_reports(reports: dict[str, ChainReport], missing: list[str]) -> None:
-    for name, report in reports.items():
-        verdict = style("intact", "green") if report.intact else style("ALTERED", "red")
-        print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
-        for text in _notes(report):
-            print(f"        {text}")
-    for name in missing:
-        print(f"{style('MISSING', 'red')} {plain(name)}: another chain holds its head, or --expect names it")
-    altered = sum(not report.intact for report in reports.values()) + len(missing)
-    print(f"chains: {len(reports)}, altered or missing: {altered}")
-
-
-def _notes(report: ChainReport) -> list[str]:
-    notes = [f"line {flaw.line} {flaw.what}" for flaw in report.flaws]
-    if report.torn:
-        notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
-    if not report.closed:
-        notes.append(
-            "note: not closed: still being written, or ended by a crash; a missing end would go unnoticed"
-        )
-    if report.unfinished:
-        ids = ", ".join(plain(name) for name in report.unfinished[:10])
-        more = ", ..." if len(report.unfinished) > 10 else ""
-        notes.append(f"note: {len(report.unfinished)} allowed without an outcome: {ids}{more}")
-    return notes
 
 
 def _show(path: Path, count: int, as_json: bool, having: bytes) -> None:

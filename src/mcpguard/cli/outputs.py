@@ -268,6 +268,16 @@ class VerifiedChain(Printed):
     unfinished: tuple[str, ...] = Field(description="The ids of allowed calls without an outcome, in order.")
     flaws: tuple[ChainFlaw, ...] = Field(description="Its first flaws, at most 100.")
     continues: str = Field(description='The chain of the same process before it, "" for none.')
+    signed: int = Field(
+        description="Up to which line a signature vouches for it, 0 for none; also 0 without `--public-key`."
+    )
+
+
+class RemovedChains(Printed):
+    """What the evidence says was removed since it need not be kept."""
+
+    until: str = Field(description="The name of the last chain that was; none before it is kept either.")
+    count: int = Field(description="How many were.")
 
 
 class AuditReport(Printed):
@@ -278,6 +288,27 @@ class AuditReport(Printed):
     missing: tuple[str, ...] = Field(
         description="Files whose heads another chain holds or `--expect` names, and that are not there."
     )
+    removed: RemovedChains | None = Field(description="What was removed on purpose; null for nothing.")
+    key: str = Field(description='The id of the key of `--public-key`, "" without one.')
+
+
+class AuditHead(Printed):
+    """The head of one chain."""
+
+    file: str = Field(description="The name of its file.")
+    head: str = Field(description="The hash of its last complete record, not verified.")
+
+
+class AuditHeads(RootModel[tuple[AuditHead, ...]]):
+    """What `mcpguard audit heads --json` prints."""
+
+
+class AuditKey(Printed):
+    """What `mcpguard audit key --json` prints."""
+
+    reference: str = Field(description="Where the private key is: `SOURCE:NAME`.")
+    id: str = Field(description="The id of the key, as records have it.")
+    public: str = Field(description="The public key.")
 
 
 class StoryParagraph(Printed):

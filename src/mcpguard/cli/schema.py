@@ -41,6 +41,8 @@ MODELS = {
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
     "audit-output": ("mcpguard.cli.outputs:AuditReport",),
     "audit-show-output": ("mcpguard.cli.outputs:CallStory",),
+    "audit-heads-output": ("mcpguard.cli.outputs:AuditHeads",),
+    "audit-key-output": ("mcpguard.cli.outputs:AuditKey",),
 }
 """FILES, which people write, and what verbs print as JSON -> the models of which it is one."""
 

@@ -68,6 +68,45 @@ Base64Url = Annotated[
 ]
 
 
+def _wrong_key(text: str) -> str:
+    try:
+        ref = sole_reference(text)
+    except ValueError:
+        return "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
+    return "" if ref.source in SOURCES else f"the key is a reference to one of {', '.join(SOURCES)}"
+
+
+KeyRef = Annotated[str, Must(_wrong_key, pattern=rf"^\$\{{(?:{'|'.join(SOURCES)}):.+\}}$")]
+
+
+class RotateEntry(Written):
+    """`rotate` of `audit`: when a process goes on in a new chain."""
+
+    bytes: Annotated[int, between(4096, 1 << 40, "bytes")] | None = Field(
+        None, description="When the file is so long."
+    )
+    seconds: Annotated[float, between(1, 31_536_000, "seconds")] | None = Field(
+        None, description="When it is so old, and something was recorded."
+    )
+
+
+class HeadsEntry(Written):
+    """`heads` of `audit`: where the head of the chain goes at each checkpoint."""
+
+    file: FilePath | None = Field(
+        None,
+        description="A line `FILE:HASH` is appended to this file. A relative one is relative to this file.",
+    )
+    url: UrlName | None = Field(
+        None, description="A JSON object with `file` and `head` is posted to this URL."
+    )
+    stdout: bool = Field(
+        False,
+        description="A line `FILE:HASH` is printed; only where it serves over HTTP, since a client reads "
+        "the output otherwise.",
+    )
+
+
 class AuditEntry(Written):
     """`audit` as written."""
 
@@ -84,6 +123,27 @@ class AuditEntry(Written):
         "redacted",
         description="What is recorded of the arguments of a call beside their sha256: `redacted` all of "
         "them, redacted as results are, up to 16 KiB; `digest` nothing.",
+    )
+    key: KeyRef | None = Field(
+        None,
+        description="A reference to the private key that signs checkpoints, such as `${keyring:audit/key}`; "
+        "`mcpguard audit key --new` makes one.",
+    )
+    checkpoint_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
+        60.0,
+        description="How often there is a checkpoint, where something was recorded; after 1,000 records "
+        "there is one in any case.",
+    )
+    heads: HeadsEntry | None = Field(None, description="Where heads are kept beside the chains.")
+    rotate: RotateEntry | None = Field(
+        None,
+        description="When a process goes on in a new chain. Default: never; with `keep_days` once a day.",
+    )
+    compress: bool = Field(False, description="Whether chains that are over are compressed (`.jsonl.gz`).")
+    keep_days: Annotated[float, between(1, 36_500, "days")] | None = Field(
+        None,
+        description="Chains that were last written longer ago are removed, oldest first, and evidence says "
+        "up to which. Default: none is.",
     )
 
 

@@ -13,7 +13,16 @@ from msgspec import Struct, structs
 
 from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
-from mcpguard.config.file import ApprovalsEntry, ArgumentsOnRecord, ConfigFile, Durability, HttpEntry, Limits
+from mcpguard.config.file import (
+    ApprovalsEntry,
+    ArgumentsOnRecord,
+    AuditEntry,
+    ConfigFile,
+    Durability,
+    HeadsEntry,
+    HttpEntry,
+    Limits,
+)
 from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import references, texts_in
@@ -22,8 +31,10 @@ from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.policy.observation import Observation
-from mcpguard.core.secret import CredentialRef, Template, parse_template
+from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
 from mcpguard.protocol.names import Prefix
+
+DAY = 86_400.0
 
 CLIENT_FOLDER = "client"
 """As a `cwd`, the folder that the client started mcpguard in."""
@@ -101,6 +112,14 @@ class Audit(Struct, frozen=True):
     path: Path
     durability: Durability
     arguments: ArgumentsOnRecord = "redacted"
+    key: CredentialRef | None = None
+    checkpoint_seconds: float = 60.0
+    heads: HeadsEntry | None = None
+    """Its file, if it has one, is absolute."""
+    rotate_bytes: int | None = None
+    rotate_seconds: float | None = None
+    compress: bool = False
+    keep_days: float | None = None
 
 
 class Config(Struct, frozen=True):
@@ -229,9 +248,7 @@ def load_config(path: Path) -> Config:
         agent=written.agent,
         policies=with_own(policy_files(folder, written.policies), own),
         own_policy=own,
-        audit=None
-        if audit is None
-        else Audit(_absolute(folder, audit.path), audit.durability, audit.arguments),
+        audit=None if audit is None else _audit(audit, folder),
         limits=written.limits,
         http=written.http,
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
@@ -239,6 +256,25 @@ def load_config(path: Path) -> Config:
         approvals=written.approvals,
         clients=written.clients,
         observe=None if written.observe is None else written.observe.observation,
+    )
+
+
+def _audit(entry: AuditEntry, folder: Path) -> Audit:
+    heads, rotate = entry.heads, entry.rotate
+    if heads is not None and heads.file is not None:
+        heads = heads.model_copy(update={"file": str(_absolute(folder, heads.file))})
+    daily = DAY if entry.keep_days is not None and rotate is None else None
+    return Audit(
+        _absolute(folder, entry.path),
+        entry.durability,
+        entry.arguments,
+        key=None if entry.key is None else sole_reference(entry.key),
+        checkpoint_seconds=entry.checkpoint_seconds,
+        heads=heads,
+        rotate_bytes=None if rotate is None else rotate.bytes,
+        rotate_seconds=daily if rotate is None else rotate.seconds,
+        compress=entry.compress,
+        keep_days=entry.keep_days,
     )
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.serve.evidence import upkeep
 from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront
 from mcpguard.serve.interventions import passkeys_of
@@ -74,6 +76,7 @@ def settings_from(config: Config) -> Settings:
         policy_look=look,
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
+        audit=config.audit,
         audit_arguments=config.audit.arguments if config.audit else "redacted",
         message_bytes=config.limits.message_bytes,
         think_seconds=config.limits.think_seconds,
@@ -292,6 +295,16 @@ class _Process:
             shared.audit.discard()
             raise
         shared.audit.on_health = shared.evidence_changed
+        settings, say = shared.settings, partial(shared.diagnostics.report, "")
+        self._upkeep = upkeep(
+            shared.audit,
+            settings.audit_folder,
+            settings.audit,
+            say,
+            shared.credentials,
+            self._front.where != "stdio",
+        )
+        self._upkeep.start(asyncio.get_running_loop())
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).
@@ -312,6 +325,7 @@ class _Process:
             self._reloading.now()
 
     def _close_audit(self, reason: str) -> int:
+        self._upkeep.close()
         try:
             self._shared.audit.close(Closed(at=self._shared.clock.now(), reason=reason))
         except AuditError as problem:

@@ -129,8 +129,8 @@ def described(session: KnownSession) -> str:
 
 def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
+    from mcpguard.adapters.audit.note import note
     from mcpguard.adapters.audit.reader import default_folder
-    from mcpguard.adapters.audit.writer import note
     from mcpguard.adapters.system.identity import machine_name, operating_system_user
     from mcpguard.core.evidence.records import FORMAT, Noticed, Opened
 

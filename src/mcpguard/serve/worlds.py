@@ -39,7 +39,7 @@ from mcpguard.config.file import (
     HttpEntry,
     NotifyEntry,
 )
-from mcpguard.config.loading import Config, Credential, Server
+from mcpguard.config.loading import Audit, Config, Credential, Server
 from mcpguard.config.policies import PolicyFile
 from mcpguard.config.references import ENTRY
 from mcpguard.core.evidence.records import Noticed
@@ -58,6 +58,7 @@ from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.protocol.names import Prefix
 from mcpguard.serve.alerting import Alerting, alerts, notified_by
+from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
@@ -78,6 +79,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     audit_folder: Path
     durability: Durability
     audit_arguments: ArgumentsOnRecord = "redacted"
+    audit: Audit | None = None
+    """What the configuration says of evidence; None for nothing."""
     tracing: bool = False
     """Whether upstreams hear of a trace also where the client began none."""
     message_bytes: int
@@ -228,7 +231,8 @@ def variables_of(settings: Settings) -> tuple[set[str], set[str]]:
 
 
 def _named(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
-    return named_by(settings.servers, settings.credentials) | notified_by(settings.notify)
+    servers = named_by(settings.servers, settings.credentials)
+    return servers | notified_by(settings.notify) | signed_by(settings.audit)
 
 
 _Parts = tuple[Server, dict[str, Credential]]

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mcpguard.core.evidence.between import joined
 from mcpguard.core.evidence.chain import GENESIS, Chain
 from mcpguard.core.evidence.records import Anchor, Noticed, Record
-from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, joined, verify
+from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
 
@@ -176,7 +177,7 @@ def test_a_kind_that_a_later_version_adds_still_verifies_and_needs_no_outcome() 
     lines = sealed(day())[:8]
     head = json.loads(lines[-1])["hash"]
     before = verify(lines).unfinished
-    lines.append(resealed(lines[-1], kind="checkpoint", seq=9, prev=head, effect="allow", id="n-9"))
+    lines.append(resealed(lines[-1], kind="later", seq=9, prev=head, effect="allow", id="n-9"))
     report = verify(lines)
     assert report.intact
     assert report.unfinished == before

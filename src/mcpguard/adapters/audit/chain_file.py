@@ -9,9 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain
@@ -83,6 +86,23 @@ class ChainFile:
             os.close(file)
             if not self.size:
                 self.path.unlink(missing_ok=True)
+
+
+class Due(Struct):
+    """When a chain has grown so much that somebody is to be told: `tell` is called once, until `length` or
+    `size` is another one. `length` counts records, `size` bytes."""
+
+    tell: Callable[[], None]
+    length: int
+    size: int
+    told: bool = False
+
+    def at(self, file: ChainFile) -> bool:
+        """Whether to tell now."""
+        if self.told or (file.chain.seq < self.length and file.size < self.size):
+            return False
+        self.told = True
+        return True
 
 
 class LineGroup(Wait[None]):

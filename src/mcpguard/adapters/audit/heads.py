@@ -73,6 +73,10 @@ class Heads:
         self._held.update(loose)
         return loose
 
+    def settled(self) -> set[str]:
+        """The chains whose head, as of the last look, is on record elsewhere."""
+        return {name for name, seen in self._seen.items() if Anchor(name, seen.head) in self._held}
+
     def _look(self, entry: os.DirEntry[str]) -> None:
         seen = self._seen.setdefault(entry.name, _Seen())
         try:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from msgspec import Struct
 
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import MAX_LINE
+from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL
 
 if TYPE_CHECKING:
-    from mcpguard.core.evidence.verification import ChainReport
+    from mcpguard.core.evidence.verification import ChainReport, Removal, Signature
 
 
 def default_folder() -> Path:
@@ -21,19 +26,26 @@ def default_folder() -> Path:
 
 
 def chain_files(path: Path) -> list[Path]:
-    """The chains at `path`, oldest first: its `*.jsonl` if it is a folder, else the file itself.
+    """The chains at `path`, oldest first: its `*.jsonl` and `*.jsonl.gz` if it is a folder, else the file
+    itself.
 
     Raises AuditError where there is none or the folder cannot be read.
     """
     if path.is_file():
         return [path]
     try:
-        names = sorted(name for name in os.listdir(path) if name.endswith(".jsonl"))
+        names = sorted(name for name in os.listdir(path) if name.endswith((".jsonl", ".jsonl.gz")))
     except OSError as error:
         raise AuditError(f"no audit log at {path}: {error.strerror}") from None
     if not names:
         raise AuditError(f"no audit log in {path}: it has no .jsonl file")
-    return [path / name for name in names]
+    # One that is being compressed may be there twice for a moment.
+    return [path / name for name in names if not (name.endswith(".gz") and name[:-3] in names)]
+
+
+def chain_name(path: Path) -> str:
+    """The name by which other chains know it, compressed or not."""
+    return path.name.removesuffix(".gz")
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -41,34 +53,104 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Raises AuditError where the file cannot be read to its end."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if path.suffix == ".gz":
+                import gzip
+
+                with gzip.open(file) as unpacked:
+                    yield cast("BinaryIO", unpacked)
+            else:
+                yield file
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or "it is damaged"
+        raise AuditError(f"the audit file {path} cannot be read: {reason}") from None
+
+
 def lines(path: Path) -> Iterator[bytes]:
     """The lines of one chain with their LF, in pieces of at most `MAX_LINE` bytes.
 
     Raises AuditError where the file cannot be read.
     """
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            while line := file.readline(MAX_LINE):
-                yield line
-    except OSError as error:
-        raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
+    with _opened(path) as file:
+        yield from iter(partial(file.readline, MAX_LINE), b"")
+
+
+def head(path: Path) -> str:
+    """The hash of the last whole line of a chain, not verified; GENESIS where it has none."""
+    last = b""
+    for line in lines(path):
+        if line.endswith(b"\n"):
+            last = line
+    return last[-SEAL:][len(',"hash":"') : -3].decode(errors="replace") or GENESIS
+
+
+def _holding(path: Path) -> Iterator[bytes]:
+    """Those lines of a chain that may hold heads of others: its first one and its checkpoints."""
+    with _opened(path) as file:
+        yield file.readline(MAX_LINE)
+        rest = b"\n"
+        while block := file.read(1 << 20):
+            data = rest + block
+            at = 0
+            while (at := data.find(_CHECKPOINT, at)) >= 0:
+                end = data.find(b"\n", at + 1)
+                if end < 0:
+                    break
+                yield data[at + 1 : end + 1]
+                at = end
+            rest = data[max(at, len(data) - MAX_LINE) :] if at >= 0 else data[-len(_CHECKPOINT) :]
+
+
+_CHECKPOINT = b'\n{"kind":"checkpoint"'
+
+
+class Proof(Struct, frozen=True):
+    """What was found of the chains at a place. `reports` are by name, oldest first; `missing` are the names
+    of chains that are gone although another one holds a head of them, or one was kept elsewhere. `removed`
+    says what was removed on purpose; `vouched` up to which line a signature vouches for each."""
+
+    reports: dict[str, ChainReport]
+    missing: list[str]
+    removed: Removal | None
+    vouched: dict[str, int]
+
+
+def proof(
+    path: Path, kept: Mapping[str, Iterable[str]], removed_until: str = "", by: Signature | None = None
+) -> Proof:
+    """Verify the chains at `path` and how they hang together.
+
+    `kept` maps names of chains to hashes that were kept elsewhere and must still be there; chains with names
+    up to `removed_until` may be gone. With `by`, which checks signatures, what none vouches for is a flaw.
+    Raises AuditError.
+    """
+    from mcpguard.core.evidence.between import joined, removed, signed, vouched
+    from mcpguard.core.evidence.verification import anchors, verify
+
+    expected = {name: set(heads) for name, heads in kept.items()}
+    files = chain_files(path)
+    for file in files if path.is_dir() else ():
+        for line in _holding(file):
+            for claim in anchors(line):
+                expected.setdefault(claim.file, set()).add(claim.head)
+    reports = {}
+    for file in files:
+        name = chain_name(file)
+        reports[name] = verify(lines(file), expected.pop(name, ()), name, by)
+    gone = removed(reports, by is not None)
+    until = max(removed_until, "" if gone is None else gone.until)
+    missing = sorted(name for name in expected if name > until)
+    found = joined(reports)
+    return Proof(found if by is None else signed(found), missing, gone, vouched(reports))
 
 
 def verified(
     path: Path, kept: Mapping[str, Iterable[str]], removed_until: str = ""
 ) -> tuple[dict[str, ChainReport], list[str]]:
-    """Verify the chains at `path` and how they hang together.
-
-    `kept` maps names of chains to hashes that were kept elsewhere and must still be there. Gives a report
-    a chain, oldest first, and the names of chains that are gone although another one anchors them or
-    `kept` names them; names up to `removed_until` may be gone (retention). Raises AuditError.
-    """
-    from mcpguard.core.evidence.verification import anchors, joined, verify
-
-    expected = {name: set(heads) for name, heads in kept.items()}
-    files = chain_files(path)
-    for file in files if path.is_dir() else ():
-        for claim in anchors(next(lines(file), b"")):
-            expected.setdefault(claim.file, set()).add(claim.head)
-    reports = {file.name: verify(lines(file), expected.pop(file.name, ())) for file in files}
-    return joined(reports), sorted(name for name in expected if name > removed_until)
+    """The reports and the missing chains of a `proof`."""
+    found = proof(path, kept, removed_until)
+    return found.reports, found.missing

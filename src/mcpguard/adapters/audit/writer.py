@@ -22,13 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpguard.adapters.audit.chain_file import ChainFile, LineGroup
+from mcpguard.adapters.audit.chain_file import ChainFile, Due, LineGroup
 from mcpguard.adapters.audit.heads import Heads
+from mcpguard.adapters.audit.successor import Outage, settle, successor
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Record
+from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import AuditHealth
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from mcpguard.adapters.audit.disk_thread import DiskThread
+    from mcpguard.adapters.audit.signing import SigningKey
 
 Durability: TypeAlias = Literal["flush", "fsync", "group"]
 """What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure, too, and
@@ -74,7 +75,7 @@ class AuditFile:
         self.opening: Callable[[], Opened] | None = None
         """What a later chain of this process begins with; None for what the first one began with."""
         self._folder = folder
-        self._sync = durability != "flush"
+        self.syncs = durability != "flush"
         self._gather = GATHER_SECONDS if durability == "group" else 0.0
         self._on_pending = on_pending
         self._opened: Opened | None = None
@@ -87,14 +88,20 @@ class AuditFile:
         self._disk: DiskThread | None = None
         self._queue: deque[LineGroup] = deque()
         try:
-            self._file = ChainFile(folder, self._sync)
-            self._anchors = Heads(folder).loose(self._file.path.name)
+            self._file = ChainFile(folder, self.syncs)
+            self.others = Heads(folder)
+            """What is known of the other chains of the folder; not for two threads at once."""
+            self._anchors = self.others.loose(self._file.path.name)
         except OSError as error:
             raise AuditError(
                 f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "
                 "user can write to, or name another one in the configuration (`audit: {path: …}`)"
             ) from None
         self._batch = LineGroup(self._file)
+        self.due: Due | None = None
+        """When somebody is to be told that the chain has grown."""
+        self.signer: SigningKey | None = None
+        """What signs checkpoints."""
 
     @property
     def path(self) -> Path:
@@ -125,6 +132,39 @@ class AuditFile:
             self._on_pending()
         return batch
 
+    @property
+    def file(self) -> ChainFile:
+        """The chain that is being written, some of which is not durable yet."""
+        return self._file
+
+    def checkpoint(self, heads: tuple[Anchor, ...], removed: int = 0, until: str = "") -> Wait[None]:
+        """Append a checkpoint, signed if there is a key."""
+        record = Checkpoint(datetime.now(UTC), heads, removed, until)
+        if self.signer is not None:
+            record = self.signer.signed(record, self._file.path.name, self._file.chain.head)
+        return self.write(record)
+
+    def switch(self, new: ChainFile, others: tuple[Anchor, ...]) -> Wait[None]:
+        """Go on in `new`, which is empty and is to hold the heads `others`; the chain until now is closed."""
+        old = self._file
+        if self._lost is not None or not old.chain.seq:
+            new.close()
+            return self.settled()
+        if self.signer is not None:
+            self.checkpoint(())
+        last = self._batch
+        last.lines.append(old.chain.seal(Closed(datetime.now(UTC), "rotated")))
+        last.is_last = True
+        self._queue.append(last)
+        opened = replace(self._opening(old), anchors=(old.head, *others))
+        self._file = new
+        self._batch = LineGroup(new)
+        self._batch.lines.append(new.chain.seal(opened))
+        self.pending = self._flying is None
+        if self._on_pending is not None:
+            self._on_pending()
+        return self._batch
+
     def settled(self) -> Wait[None]:
         """Over when all that was written so far is durable; at once if it is."""
         if self._batch.lines:
@@ -143,7 +183,7 @@ class AuditFile:
         """
         if not self.pending:
             return
-        if not self._sync:
+        if not self.syncs:
             self._store_now()
         elif self._gather:
             self.pending = False
@@ -166,6 +206,8 @@ class AuditFile:
             self._drain()
             if self._lost is not None:
                 self._resume_to_end()
+            if self.due is not None:
+                self._last_checkpoint()
             last = self.write(record)
             self._drain()
         finally:
@@ -178,6 +220,12 @@ class AuditFile:
         self._closed = True
         self._ending.set()
         self._end()
+
+    def _last_checkpoint(self) -> None:
+        with suppress(OSError):
+            heads = self.others.loose(self._file.path.name)
+            if heads or self.signer is not None:
+                self.checkpoint(heads)
 
     def _end(self) -> None:
         self._lost = self._lost or AuditError("the audit log is closed")
@@ -207,7 +255,7 @@ class AuditFile:
 
     def _store(self, batch: LineGroup) -> None:
         """May be called in a thread."""
-        batch.file.append(b"".join(batch.lines), self._sync)
+        batch.file.append(b"".join(batch.lines), self.syncs)
         if batch.is_last:
             batch.file.close()
 
@@ -215,6 +263,8 @@ class AuditFile:
         if batch.ends_outage:
             self._outage = None
             self._is_now(AuditHealth(True, time.time()))
+        if self.due is not None and self.due.at(batch.file):
+            self.due.tell()
         batch.set(None)
 
     def _drain(self) -> None:
@@ -232,7 +282,7 @@ class AuditFile:
                     return
                 self._land(self._flying)
             elif self._queue or self._batch.lines:
-                if self._sync:
+                if self.syncs:
                     self._hand_over()
                 else:
                     self._store_now()
@@ -327,7 +377,7 @@ class AuditFile:
 
     def _try(self, loop: asyncio.AbstractEventLoop, old: ChainFile, hung: _Flying | None) -> None:
         if hung is not None:
-            _settle(hung)
+            settle(*hung)
         while not self._ending.wait(RETRY_SECONDS):
             try:
                 new = self._successor(old)
@@ -337,28 +387,20 @@ class AuditFile:
             return
 
     def _successor(self, old: ChainFile) -> ChainFile:
-        """A new chain that continues `old`, which is closed as far as that is possible. Raises OSError,
-        AuditError."""
         opened = self._opening(old)
-        old.finish(Closed(opened.at, "evidence-gap"), self._sync)
-        new = ChainFile(self._folder, self._sync)
-        try:
-            others = Heads(self._folder).loose(new.path.name)
-            mine = (old.head,) if old.chain.seq else ()
-            known = {one.file for one in mine}
-            held = (*mine, *(one for one in others if one.file not in known))
-            new.append(new.chain.seal(replace(opened, anchors=held)), self._sync)
-        except BaseException:
-            new.cut()
-            new.close()
-            raise
+        old.finish(Closed(opened.at, "evidence-gap"), self.syncs)
+        heads = Heads(self._folder)
+        new = successor(old, opened, self._folder, heads, self.syncs)
+        self.others = heads
         return new
 
     def _opening(self, old: ChainFile) -> Opened:
+        """What a chain begins with that continues `old`."""
         opened = self._opened if self.opening is None else self.opening()
         assert opened is not None  # noqa: S101 - only a chain that was begun is continued
         continued = old.path.name if old.chain.seq else ""
-        return replace(opened, at=datetime.now(UTC), continues=continued)
+        key = "" if self.signer is None else self.signer.public.id
+        return replace(opened, at=datetime.now(UTC), continues=continued, key=key)
 
     def _mended(self, old: ChainFile, new: ChainFile) -> None:
         if self._closed:
@@ -390,15 +432,6 @@ class AuditFile:
             self.on_health(health)
 
 
-def note(folder: Path, durability: Durability, opened: Opened, noticed: Noticed) -> None:
-    """Leave evidence of what a person does outside of a serving process, as a chain of its own. Raises
-    AuditError where it could not be stored."""
-    audit = AuditFile(folder, durability)
-    audit.write(opened)
-    audit.write(noticed)
-    audit.close(Closed(noticed.at, "done"))
-
-
 def _cannot(file: ChainFile, reason: str) -> str:
     return f"the audit file {file.path} cannot be written: {reason}"
 
@@ -408,32 +441,8 @@ def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(what)
 
 
-def _settle(hung: _Flying) -> None:
-    """Wait for a write that hangs, and see what is in its file."""
-    future, batch = hung
-    assert future is not None  # noqa: S101 - it was handed over
-    failed = future.exception() is not None
-    batch.file.chain.rewind(batch.start if failed else batch.end)
-    if failed:
-        batch.file.cut()
-
-
 _DURABLE: Wait[None] = Wait()
 _DURABLE.set(None)
-
-
-class Outage(Struct):
-    """A time in which evidence could not be written. `since` is in seconds since 1970, `why` a sentence;
-    `refused` counts requests."""
-
-    since: float
-    why: str
-    refused: int = 0
-
-    def said(self) -> str:
-        """What the record of it says."""
-        began = datetime.fromtimestamp(self.since, UTC)
-        return f"from {began:%Y-%m-%dT%H:%M:%SZ} to this record, {self.refused} requests refused: {self.why}"
 
 
 _Flying: TypeAlias = "tuple[Future[None] | None, LineGroup]"

@@ -5,9 +5,9 @@ Each line is one JSON object (RFC 8259, UTF-8, no spaces between tokens):
 
     {"kind":KIND, …fields of the record…,"seq":N,"prev":"P","hash":"H"}
 
-- `kind` is the first key: opened, decision, outcome, notice or closed. The fields of the record follow in
-  the order in `core/evidence/records.py`; a field that has its default is left out. Times are RFC 3339 in
-  UTC.
+- `kind` is the first key: opened, decision, outcome, notice, checkpoint or closed. The fields of the
+  record follow in the order in `core/evidence/records.py`; a field that has its default is left out. Times
+  are RFC 3339 in UTC.
 - `seq` counts from 1, so it is the line number. The first record is `opened`, a `closed` one is the last.
 - `prev` is the `hash` of the line before; in the first line it is 64 times "0".
 - `hash` is the SHA-256 (FIPS 180-4), in 64 lower-case hex digits, of the line's bytes from its `{` up to,
@@ -16,18 +16,26 @@ Each line is one JSON object (RFC 8259, UTF-8, no spaces between tokens):
 - A line has at most 1 MiB. Bytes after the last LF are a record that was never acknowledged: a crash.
 - `opened` may have `anchors`: of other chains in the same folder the name and, at that time, the head (the
   last hash). Such a chain must still hold a line with this hash. Earlier versions wrote one, as `previous`.
+  A `checkpoint` may have the same as `heads`.
+- A `checkpoint` may have a `signature`, as its last field before `seq`: Ed25519 (RFC 8032), in 128 hex
+  digits, of the text "mcpguard-checkpoint-1", the name of the file (without `.gz`), the `prev` of the line
+  and the line's bytes from its `{` up to, not including, `,"signature":"`, with one LF between two of them.
+  It covers all lines before, since `prev` is the hash of the last of them.
+- A file whose name ends in `.gz` is the same, compressed (RFC 1952).
 
-**What it proves.** An edit, a removal, a swap or an insertion inside a chain is detected. The chain has no
-key: whoever can write the whole file can write a different one, or cut off its end. A head that is kept
-elsewhere (another chain's `anchors`, a ticket, a log collector) reveals that too.
+**What it proves.** An edit, a removal, a swap or an insertion inside a chain is detected. Without signatures
+whoever can write the whole file can write a different one, or cut off its end. A head that is kept elsewhere
+(in another chain, a ticket, a log collector) reveals that too, and so does a signature for what is before it.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
 
 from msgspec.json import Encoder
+from msgspec.structs import replace
 
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Record
+from mcpguard.core.evidence.records import Checkpoint, Record
 
 GENESIS = "0" * 64
 """`prev` of the first record."""
@@ -35,11 +43,20 @@ GENESIS = "0" * 64
 MAX_LINE = 1 << 20
 """The longest line in bytes, its LF included."""
 
+SIGNED = b"mcpguard-checkpoint-1\n%b\n%b\n%b"
+"""What a signature is about: the name of the file, `prev`, and the line up to the signature."""
+
 SEAL = len(',"hash":""}\n') + 64
 """How many bytes of a line, at its end, its hash does not cover."""
 
 
 _encode = Encoder().encode
+
+
+def signed(record: Checkpoint, file: str, prev: str, sign: Callable[[bytes], bytes]) -> Checkpoint:
+    """`record` with the signature that it has as the line after `prev` in the chain `file`."""
+    stated = _encode(replace(record, signature=""))[:-1]
+    return replace(record, signature=sign(SIGNED % (file.encode(), prev.encode(), stated)).hex())
 
 
 class Chain:

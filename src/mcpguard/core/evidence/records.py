@@ -334,6 +334,26 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     ticket: Annotated[str, Meta(description="As in `decision`.")] = ""
 
 
+class Checkpoint(Struct, frozen=True, tag_field="kind", tag="checkpoint", omit_defaults=True):
+    """Where the chains stand, now and then: the heads of others, and a signature of all records before."""
+
+    at: Annotated[datetime, Meta(description="When.")]
+    heads: Annotated[
+        tuple[Anchor, ...],
+        Meta(description="The heads of other chains in its folder that this chain did not hold yet."),
+    ] = ()
+    removed: Annotated[
+        int, Meta(description="How many chains were removed since they were older than they have to be kept.")
+    ] = 0
+    removed_until: Annotated[str, Meta(description="The last of them: none before it is kept either.")] = ""
+    key: Annotated[
+        str, Meta(description="The id of the key that signs, as `mcpguard audit key` prints it.")
+    ] = ""
+    signature: Annotated[
+        str, Meta(description="Ed25519, in hex, of all records before; over what exactly is said above.")
+    ] = ""
+
+
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=True):
     """The last record of a chain whose process ended in order."""
 
@@ -347,4 +367,4 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=
     ]
 
 
-Record = Opened | Decided | Outcome | Noticed | Closed
+Record = Opened | Decided | Outcome | Noticed | Checkpoint | Closed

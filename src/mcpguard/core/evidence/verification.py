@@ -1,19 +1,22 @@
-"""The proof of a chain. Knows its format (`core/evidence/chain.py`) and nothing of how one is written."""
+"""The proof of a chain. Knows its format (`core/evidence/chain.py`) and nothing of how one is written.
 
-from collections.abc import Iterable, Mapping
+Law of this file: a line is taken as it is only where its bytes are exactly those that continue the line
+before; everything else is read, judged and described. How chains hold each other is `between`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
-from msgspec.structs import replace
 
-from mcpguard.core.evidence.chain import GENESIS, SEAL
+from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED
 from mcpguard.core.evidence.records import Anchor
-
-_NOT_DECIDED = "is an outcome without an allowed decision before it"
 
 MAX_FLAWS = 100
 """So many flaws are described in a report; a file that is noise must not fill the memory."""
+_NOT_DECIDED = "is an outcome without an allowed decision before it"
 
 
 class Flaw(Struct, frozen=True):
@@ -21,6 +24,14 @@ class Flaw(Struct, frozen=True):
 
     line: int
     what: str
+
+
+class Removal(Struct, frozen=True):
+    """What a line says of chains that were removed on purpose: all whose names are not after `until`."""
+
+    line: int
+    until: str
+    count: int
 
 
 class ChainReport(Struct, frozen=True):
@@ -33,7 +44,9 @@ class ChainReport(Struct, frozen=True):
     `MAX_FLAWS` flaws.
 
     `continues` is the chain of the same process before this one, "" for none; `carried` are the ids of
-    outcomes here whose decision has to be there.
+    outcomes here whose decision has to be there. `signed` is the last line that a valid signature covers, 0
+    for none. `held` are the heads of other chains, with the lines that hold them; `found` tells where those
+    heads of this chain are that were expected.
     """
 
     records: int
@@ -44,6 +57,10 @@ class ChainReport(Struct, frozen=True):
     flaws: tuple[Flaw, ...]
     continues: str = ""
     carried: tuple[str, ...] = ()
+    signed: int = 0
+    held: tuple[tuple[Anchor, int], ...] = ()
+    found: dict[str, int] = {}
+    removals: tuple[Removal, ...] = ()
 
     @property
     def intact(self) -> bool:
@@ -61,9 +78,23 @@ class _Line(Struct):
     continues: str = ""
     previous: Anchor | None = None
     anchors: tuple[Anchor, ...] = ()
+    heads: tuple[Anchor, ...] = ()
+    signature: str = ""
+    removed_until: str = ""
+    removed: int = 0
+
+    def holds(self) -> tuple[Anchor, ...]:
+        first = () if self.previous is None else (self.previous,)
+        return (*first, *self.anchors, *self.heads)
 
 
 _decode = Decoder(_Line).decode
+_CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
+_EFFECT, _ALLOW = b',"effect":"', b',"effect":"allow"'
+_PLAIN = b'{"kind":"notice"'
+
+Signature = Callable[[bytes, bytes], bool]
+"""Whether a signature (the second) of a message (the first) is by the key in question."""
 
 
 def _read(raw: bytes) -> _Line | None:
@@ -74,23 +105,48 @@ def _read(raw: bytes) -> _Line | None:
 
 
 class _Verifier:
-    def __init__(self) -> None:
+    def __init__(self, file: str, by: Signature | None, expected: Iterable[str]) -> None:
         self.number = 0
         self.records = 0
         self.seq = 0
-        self.head = GENESIS
+        self.head = GENESIS.encode()
         self.closed = False
         self.torn = False
-        self.open: dict[str, None] = {}
+        self.open: dict[bytes, None] = {}
         self.continues = ""
-        self.carried: dict[str, None] = {}
+        self.carried: dict[bytes, None] = {}
         self.flaws: list[Flaw] = []
+        self.signed = 0
+        self.held: list[tuple[Anchor, int]] = []
+        self.found: dict[str, int] = {}
+        self.removals: list[Removal] = []
+        self._file = file.encode()
+        self._by = by
+        self._expected = frozenset(head.encode(errors="replace") for head in expected)
 
     def flaw(self, what: str) -> None:
         if len(self.flaws) < MAX_FLAWS:
             self.flaws.append(Flaw(self.number, what))
 
-    def feed(self, raw: bytes) -> None:
+    def feed(self, lines: Iterable[bytes]) -> None:
+        """Check lines. Most are what must follow, byte for byte, which costs no reading."""
+        expected = self._expected
+        for raw in lines:
+            digest = sha256(raw[:-SEAL]).hexdigest().encode()
+            end = b',"seq":%d,"prev":"%b","hash":"%b"}\n' % (self.seq + 1, self.head, digest)
+            if raw.endswith(end) and not (self.torn or self.closed):
+                self.number += 1
+                self.records += 1
+                self._meaning(raw)
+                self.seq += 1
+                self.head = digest
+            else:
+                self._odd(raw, digest)
+            if self.head in expected:
+                self.found.setdefault(self.head.decode(), self.records)
+
+    def _odd(self, raw: bytes, digest: bytes) -> None:
+        """Describe a line that is not what must follow."""
         if self.torn:
             self.flaw("is not a whole line, although more follows")
         self.number += 1
@@ -102,14 +158,14 @@ class _Verifier:
         if line is None:
             self.flaw("is not a record: it was altered")
             self.seq += 1
-            self.head = raw[-67:-3].decode("ascii", "replace")
+            self.head = raw[-67:-3]
             return
-        if raw[-SEAL:] != b',"hash":"%b"}\n' % sha256(raw[:-SEAL]).hexdigest().encode():
+        if raw[-SEAL:] != b',"hash":"%b"}\n' % digest:
             self.flaw("was altered: its bytes do not match its hash")
         self._place(line)
-        self._meaning(line)
+        self._meaning(raw)
         self.seq = line.seq
-        self.head = line.hash
+        self.head = line.hash.encode(errors="replace")
 
     def _place(self, line: _Line) -> None:
         expected = self.seq + 1
@@ -117,80 +173,104 @@ class _Verifier:
             self.flaw(f"follows a gap: records {expected} to {line.seq - 1} are missing")
         elif line.seq < expected:
             self.flaw(f"has record {line.seq} where {expected} belongs: inserted, repeated or moved")
-        elif line.prev != self.head:
+        elif line.prev.encode(errors="replace") != self.head:
             self.flaw("does not continue the line before: one of the two was altered or replaced")
         if self.closed:
             self.flaw("follows the record that closed the chain")
-        if (line.kind == "opened") != (self.number == 1):
+
+    def _meaning(self, raw: bytes) -> None:
+        if (call := _CALL.match(raw)) is not None:
+            is_first = False
+            if raw.startswith(b'{"kind":"outcome"'):
+                self._finished(call[1])
+            elif raw.startswith(_ALLOW, raw.find(_EFFECT)):
+                self.open[call[1]] = None
+        elif raw.startswith(_PLAIN):
+            is_first = False
+        else:
+            is_first = self._rare(raw)
+        if is_first != (self.number == 1):
             self.flaw("breaks the rule that an opened record is the first, and the first only")
 
-    def _meaning(self, line: _Line) -> None:
+    def _rare(self, raw: bytes) -> bool:
+        """A record that is read whole; whether it is an opened one."""
+        line = _read(raw)
+        if line is None:
+            self.flaw("is not a record: it was altered")
+            return False
+        self.held += [(anchor, self.number) for anchor in line.holds()]
         if line.kind == "closed":
             self.closed = True
-        elif line.kind == "decision" and line.effect == "allow":
-            self.open[line.id] = None
-        elif line.kind == "outcome" and line.id in self.open:
-            del self.open[line.id]
-        elif line.kind == "outcome" and self.continues and line.id not in self.carried:
-            self.carried[line.id] = None
-        elif line.kind == "outcome":
-            self.flaw(_NOT_DECIDED)
         elif line.kind == "opened":
             self.continues = line.continues
+        elif line.kind == "checkpoint":
+            self._checkpoint(raw, line)
+        elif line.kind == "outcome":
+            self._finished(line.id.encode())
+        elif line.kind == "decision" and line.effect == "allow":
+            self.open[line.id.encode()] = None
+        return line.kind == "opened"
+
+    def _finished(self, call: bytes) -> None:
+        if call in self.open:
+            del self.open[call]
+        elif self.continues and call not in self.carried:
+            self.carried[call] = None
+        else:
+            self.flaw(_NOT_DECIDED)
+
+    def _checkpoint(self, raw: bytes, line: _Line) -> None:
+        if line.removed_until:
+            self.removals.append(Removal(self.number, line.removed_until, line.removed))
+        if self._by is None or not line.signature:
+            return
+        try:
+            signature = bytes.fromhex(line.signature)
+        except ValueError:
+            signature = b""
+        stated = raw[: raw.rfind(b',"signature":"')]
+        message = SIGNED % (self._file, line.prev.encode(errors="replace"), stated)
+        if self._by(message, signature):
+            self.signed = self.number
+        else:
+            self.flaw("has a signature that is not by this key for this place in this file")
 
 
-def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> ChainReport:
+def verify(
+    lines: Iterable[bytes], expected: Iterable[str] = (), file: str = "", by: Signature | None = None
+) -> ChainReport:
     """Check one chain. Lines come with their LF, as a file opened in binary mode gives them.
 
     `expected` are hashes that were saved elsewhere; one that the chain does not contain is a flaw (its end
-    was cut off, or it was rewritten). Memory: the open decisions, whatever the length of the chain.
+    was cut off, or it was rewritten). `by` checks signatures, which are about the name `file`. Memory: the
+    open decisions and the heads of other chains, whatever the length of the chain.
     """
-    verifier = _Verifier()
-    missing = set(expected)
-    for line in lines:
-        verifier.feed(line)
-        missing.discard(verifier.head)
-    for head in sorted(missing):
+    expected = set(expected)
+    verifier = _Verifier(file, by, expected)
+    verifier.feed(lines)
+    for head in sorted(expected - verifier.found.keys()):
         verifier.flaw(f"ends a chain that no longer holds {head}: its end was cut off or it was rewritten")
     return ChainReport(
         records=verifier.records,
-        head=verifier.head,
+        head=verifier.head.decode(errors="replace"),
         closed=verifier.closed and not verifier.torn,
         torn=verifier.torn,
-        unfinished=tuple(verifier.open),
+        unfinished=_texts(verifier.open),
         flaws=tuple(verifier.flaws),
         continues=verifier.continues,
-        carried=tuple(verifier.carried),
+        carried=_texts(verifier.carried),
+        signed=verifier.signed,
+        held=tuple(verifier.held),
+        found=verifier.found,
+        removals=tuple(verifier.removals),
     )
 
 
-def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
-    """The reports of chains, by their names, where each knows those that it continues: an outcome needs its
-    decision there, and what has its outcome later is not unfinished. Where such a chain is not among them
-    (it was removed on purpose, say), its decisions are not looked for."""
-    found = dict(reports)
-    for name in reports:
-        carried, at = reports[name].carried, reports[name].continues
-        left = set(carried)
-        passed = {name}
-        while left and at in found and at not in passed:
-            before = found[at]
-            done = left.intersection(before.unfinished)
-            found[at] = replace(before, unfinished=tuple(id_ for id_ in before.unfinished if id_ not in done))
-            left -= done
-            passed.add(at)
-            at = before.continues
-        if left and not at:
-            flaw = Flaw(
-                found[name].records, f"ends a chain with outcomes that have no allowed decision: {min(left)}"
-            )
-            found[name] = replace(found[name], flaws=(*found[name].flaws, flaw))
-    return found
+def _texts(names: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(name.decode(errors="replace") for name in names)
 
 
-def anchors(first_line: bytes) -> tuple[Anchor, ...]:
-    """The heads of other chains that `first_line` holds, unchecked."""
-    line = _read(first_line)
-    if line is None:
-        return ()
-    return line.anchors if line.previous is None else (line.previous, *line.anchors)
+def anchors(line: bytes) -> tuple[Anchor, ...]:
+    """The heads of other chains that a line holds, unchecked."""
+    read = _read(line)
+    return read.holds() if read is not None else ()

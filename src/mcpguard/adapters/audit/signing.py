@@ -1,0 +1,86 @@
+"""The key that signs checkpoints: Ed25519 (RFC 8032), kept in the keychain or by another source.
+
+A private key is written as `mcpguard-audit-key-1:` and its 32 bytes in base64, a public one as
+`mcpguard-audit-public-1:` and its 32 bytes. `cryptography` is imported where one is used.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import signed
+from mcpguard.core.evidence.records import Checkpoint
+from mcpguard.core.secret import Secret
+
+PRIVATE = "mcpguard-audit-key-1:"
+PUBLIC = "mcpguard-audit-public-1:"
+
+
+def new_key() -> str:
+    """A new private key, as it is kept."""
+    return PRIVATE + b64encode(os.urandom(32)).decode()
+
+
+class SigningKey:
+    """Signs. Raises AuditError where the value is no private key."""
+
+    def __init__(self, value: Secret) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        private = Ed25519PrivateKey.from_private_bytes(_bytes(value.reveal(), PRIVATE, "private"))
+        self._sign = private.sign
+        self.public = PublicKey(private.public_key().public_bytes_raw())
+
+    def signed(self, record: Checkpoint, file: str, prev: str) -> Checkpoint:
+        """The record with key and signature, as the line after `prev` in the chain `file`."""
+        return signed(replace(record, key=self.public.id), file, prev, self._sign)
+
+
+class PublicKey:
+    """Checks signatures."""
+
+    def __init__(self, raw: bytes) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        self._raw = raw
+        self._key = Ed25519PublicKey.from_public_bytes(raw)
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """The key in a text. Raises AuditError."""
+        return cls(_bytes(text.strip(), PUBLIC, "public"))
+
+    def __str__(self) -> str:
+        return PUBLIC + b64encode(self._raw).decode()
+
+    @property
+    def id(self) -> str:
+        """What records call it: the first 16 digits of its sha256."""
+        return sha256(self._raw).hexdigest()[:16]
+
+    def verifies(self, message: bytes, signature: bytes) -> bool:
+        """Whether the signature is by this key."""
+        from cryptography.exceptions import InvalidSignature
+
+        try:
+            self._key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+def _bytes(text: str, begin: str, what: str) -> bytes:
+    try:
+        raw = b64decode(text.removeprefix(begin), validate=True) if text.startswith(begin) else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise AuditError(
+            f"that is no {what} key: it begins with `{begin}`, as `mcpguard audit key` prints it"
+        )
+    return raw

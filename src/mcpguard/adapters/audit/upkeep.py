@@ -1,0 +1,241 @@
+"""What is done for evidence now and then, in a thread: checkpoints, new files, compression and removal.
+
+Law of this file: nothing here holds up a decision. The thread looks and prepares; what is written is written
+by the loop, in order with everything else.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mcpguard.adapters.audit.chain_file import ChainFile, Due
+from mcpguard.adapters.audit.retention import compress, expired, over
+from mcpguard.core.errors import AuditError, CredentialError
+from mcpguard.core.evidence.records import Anchor
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from mcpguard.adapters.audit.writer import AuditFile
+    from mcpguard.core.secret import Secret
+    from mcpguard.gateway.flight import Wait
+
+CHECKPOINT_RECORDS = 1_000
+"""After so many records there is a checkpoint, whatever the time."""
+TIDY_SECONDS = 3_600.0
+"""How often it is looked for chains to compress or remove."""
+STORE_SECONDS = 10.0
+"""How long is waited for a checkpoint to be durable."""
+
+
+class UpkeepTerms(Struct, frozen=True):
+    """What the configuration says; 0 for never."""
+
+    checkpoint_seconds: float = 60.0
+    rotate_bytes: int = 0
+    rotate_seconds: float = 0.0
+    compress: bool = False
+    keep_days: float = 0.0
+
+
+class Upkeep:
+    """One per process that serves."""
+
+    def __init__(
+        self,
+        audit: AuditFile,
+        folder: Path,
+        terms: UpkeepTerms,
+        report: Callable[[str], None],
+        key: Callable[[], Secret] | None = None,
+        export: Callable[[Anchor], None] | None = None,
+    ) -> None:
+        """`report` takes a line for the operator, in any thread. `key` reads the private key, and may block;
+        `export` is given the head of each checkpoint, in this thread, and may raise AuditError."""
+        self._audit = audit
+        self._folder = folder
+        self._terms = terms
+        self._report = report
+        self._key = key
+        self._export = export
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mcpguard-upkeep", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._done = ("", 0)
+        """The chain and its length at the last checkpoint."""
+        self._began = time.monotonic()
+        self._least = 1
+        """How long a chain is in which nothing happened: it is not rotated for its age."""
+        self._tidied = 0.0
+        self._said = ""
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin; `loop` is where evidence is written."""
+        self._loop = loop
+        self._audit.due = self._due()
+        self._thread.start()
+        if self._key is not None:
+            read = threading.Thread(target=self._read_key, args=(self._key,), daemon=True)
+            read.start()
+
+    def _read_key(self, key: Callable[[], Secret]) -> None:
+        """In a thread of its own: a keychain may wait for a person."""
+        from mcpguard.adapters.audit.signing import SigningKey
+
+        while not self._ended.is_set():
+            try:
+                self._audit.signer = SigningKey(key())
+            except (AuditError, CredentialError) as error:
+                self._complain(f"checkpoints are not signed, since the key is not available: {error}")
+            else:
+                self._done = ("", 0)
+                self._wake.set()
+                return
+            self._ended.wait(self._terms.checkpoint_seconds)
+
+    def close(self, seconds: float = 1.0) -> None:
+        """End, soon."""
+        self._ended.set()
+        self._wake.set()
+        self._thread.join(seconds)
+
+    # --- the thread ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._wake.clear()
+            try:
+                self._look()
+            except (OSError, AuditError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                self._complain(f"the upkeep of evidence failed, and is tried again: {reason}")
+            self._audit.due = self._due()
+            self._wake.wait(self._pause())
+
+    def _complain(self, said: str) -> None:
+        if said != self._said and not self._ended.is_set():
+            self._said = said
+            self._report(said)
+
+    def _pause(self) -> float:
+        if not self._terms.rotate_seconds:
+            return self._terms.checkpoint_seconds
+        left = self._began + self._terms.rotate_seconds - time.monotonic()
+        return min(self._terms.checkpoint_seconds, max(left, 0.01))
+
+    def _look(self) -> None:
+        audit = self._audit
+        if not audit.health.ok:
+            return
+        if self._rotates():
+            self._rotate()
+        at = (audit.file.path.name, audit.file.chain.seq)
+        if at != self._done and audit.file.chain.seq:
+            self._checkpoint(0, "")
+        if self._tidies():
+            self._tidy()
+
+    def _rotates(self) -> bool:
+        terms, file = self._terms, self._audit.file
+        if terms.rotate_bytes and file.size >= terms.rotate_bytes:
+            return True
+        aged = terms.rotate_seconds and time.monotonic() - self._began >= terms.rotate_seconds
+        return bool(aged) and file.chain.seq > self._least
+
+    def _rotate(self) -> None:
+        audit = self._audit
+        new = ChainFile(self._folder, audit.syncs)
+        try:
+            others = audit.others.loose(audit.file.path.name)
+        except OSError:
+            new.close()
+            raise
+        try:
+            self._stored(lambda: audit.switch(new, others))
+        except AuditError:
+            self._call(lambda: None if audit.file is new else new.close())
+            raise
+        self._least = audit.file.chain.seq
+        self._began = time.monotonic()
+        self._tidied = 0.0
+
+    def _checkpoint(self, removed: int, until: str) -> None:
+        audit = self._audit
+        heads = audit.others.loose(audit.file.path.name)
+        if heads or until or audit.signer is not None:
+            head = self._stored(lambda: audit.checkpoint(heads, removed, until))
+        else:
+            head = self._stored(audit.settled)
+        if self._export is not None:
+            self._export(head)
+
+    def _due(self) -> Due:
+        length = self._done[1] + CHECKPOINT_RECORDS
+        return Due(self._wake.set, length, self._terms.rotate_bytes or sys.maxsize)
+
+    def _tidies(self) -> bool:
+        wanted = self._terms.compress or self._terms.keep_days
+        return bool(wanted) and time.monotonic() >= self._tidied
+
+    def _tidy(self) -> None:
+        self._tidied = time.monotonic() + TIDY_SECONDS
+        settled = self._audit.others.settled()
+        if self._terms.keep_days:
+            old = expired(self._folder, settled, time.time() - self._terms.keep_days * 86_400)
+            if old:
+                self._checkpoint(len(old), old[-1].name.removesuffix(".gz"))
+                for path in old:
+                    path.unlink(missing_ok=True)
+        if self._terms.compress:
+            for path in sorted(self._folder / name for name in settled):
+                if self._ended.is_set():
+                    return
+                if path.exists() and over(path):
+                    compress(path)
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    def _stored(self, what: Callable[[], Wait[None]]) -> Anchor:
+        """Do it; gives the head after it, once that is durable. Raises AuditError."""
+        future: Future[Anchor] = Future()
+
+        def call() -> None:
+            wait = what()
+            file = self._audit.file
+            head, self._done = file.head, (file.path.name, file.chain.seq)
+
+            def done(_: Wait[None]) -> None:
+                try:
+                    next(wait.__await__(), None)
+                except AuditError as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(head)
+
+            wait.then(done)
+
+        self._call(call)
+        deadline = time.monotonic() + STORE_SECONDS
+        while time.monotonic() < deadline and not self._ended.is_set():
+            with suppress(NotInTime):
+                return future.result(0.05)
+        raise AuditError("a checkpoint was not stored in time")
+
+    def _call(self, what: Callable[[], None]) -> None:
+        assert self._loop is not None  # noqa: S101 - it was started
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            self._ended.set()
+            raise AuditError("the process ends") from None

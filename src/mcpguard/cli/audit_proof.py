@@ -1,0 +1,224 @@
+"""The proof of the evidence: `mcpguard audit verify`, `heads` and `key`.
+
+Law of this file: a private key is made and stored, and never printed.
+"""
+
+import argparse
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.audit.reader import Proof, chain_files, chain_name, head, proof
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.verification import ChainReport
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.audit.signing import PublicKey
+    from mcpguard.core.secret import CredentialRef
+
+KEY = "audit/key"
+"""The name in the keychain under which `key --new` stores one, if nobody says another."""
+_EXPECTED = "--expect takes FILE:HASH, as `mcpguard audit heads` prints it"
+
+
+def add_verify(check: argparse.ArgumentParser) -> None:
+    """What `verify` takes."""
+    check.add_argument(
+        "--expect",
+        metavar="FILE:HASH",
+        action="append",
+        default=[],
+        help="a head that was saved elsewhere: FILE must still contain it (may be repeated)",
+    )
+    check.add_argument(
+        "--heads",
+        metavar="FILE",
+        type=Path,
+        help="a file of such heads, one a line, as `mcpguard audit heads` prints them",
+    )
+    check.add_argument(
+        "--public-key",
+        metavar="KEY",
+        help="the key, or a file with it: what nothing signed by it vouches for is a flaw",
+    )
+    check.add_argument(
+        "--removed-until",
+        metavar="FILE",
+        default="",
+        help="chains up to this one were removed on purpose (retention)",
+    )
+
+
+def add_key(key: argparse.ArgumentParser) -> None:
+    """What `key` takes."""
+    key.add_argument("--new", action="store_true", help="make a key, and store it in the keychain")
+    key.add_argument(
+        "--name", metavar="NAME", default=KEY, help=f"its name in the keychain with --new (default: {KEY})"
+    )
+    key.add_argument("--config", metavar="FILE", help="the configuration whose `audit.key` is meant")
+    key.add_argument("--json", action="store_true", help="print JSON")
+
+
+# --- verify ----------------------------------------------------------------------------------------
+
+
+def verify_chains(path: Path, args: argparse.Namespace) -> int:
+    """1 where something was altered or is missing. Raises AuditError."""
+    kept: defaultdict[str, list[str]] = defaultdict(list)
+    for text in [*args.expect, *_kept_in(args.heads)]:
+        name, _, head = text.rpartition(":")
+        if not name:
+            raise AuditError(_EXPECTED)
+        kept[Path(name).name.removesuffix(".gz")].append(head)
+    key = None if args.public_key is None else _public(args.public_key)
+    found = proof(path, kept, args.removed_until, None if key is None else key.verifies)
+    intact = not found.missing and all(report.intact for report in found.reports.values())
+    if args.json:
+        _print_json(found, intact, key)
+    else:
+        _print_reports(found, key)
+    return 0 if intact else 1
+
+
+def _kept_in(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        return path.read_text("utf-8").split()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise AuditError(f"the heads in {path} cannot be read: {reason}") from None
+
+
+def _public(text: str) -> "PublicKey":
+    from mcpguard.adapters.audit.signing import PUBLIC, PublicKey
+
+    if text.startswith(PUBLIC):
+        return PublicKey.parse(text)
+    try:
+        return PublicKey.parse(Path(text).read_text("utf-8"))
+    except (OSError, UnicodeError):
+        raise AuditError(
+            f"--public-key takes a key, which begins with `{PUBLIC}`, or a file with one"
+        ) from None
+
+
+def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
+    from msgspec.structs import asdict
+
+    from mcpguard.cli.outputs import AuditReport
+
+    chains = [
+        {
+            "file": name,
+            "intact": one.intact,
+            "records": one.records,
+            "head": one.head,
+            "closed": one.closed,
+            "torn": one.torn,
+            "unfinished": one.unfinished,
+            "flaws": [asdict(flaw) for flaw in one.flaws],
+            "continues": one.continues,
+            "signed": found.vouched[name],
+        }
+        for name, one in found.reports.items()
+    ]
+    removed = None if found.removed is None else {"until": found.removed.until, "count": found.removed.count}
+    report = {"intact": intact, "chains": chains, "missing": found.missing, "removed": removed}
+    print(AuditReport.model_validate(report | {"key": "" if key is None else key.id}).model_dump_json())
+
+
+def _print_reports(found: Proof, key: "PublicKey | None") -> None:
+    for name, report in found.reports.items():
+        verdict = style("intact", "green") if report.intact else style("ALTERED", "red")
+        print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
+        for text in (*_notes(report), *(_signed(report, found.vouched[name]) if key is not None else ())):
+            print(f"        {text}")
+    for name in found.missing:
+        print(f"{style('MISSING', 'red')} {plain(name)}: another chain holds its head, or it is expected")
+    if found.removed is not None:
+        count, until = found.removed.count, plain(found.removed.until)
+        print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
+    altered = sum(not report.intact for report in found.reports.values()) + len(found.missing)
+    print(f"chains: {len(found.reports)}, altered or missing: {altered}")
+
+
+def _notes(report: ChainReport) -> list[str]:
+    notes = [f"line {flaw.line} {flaw.what}" for flaw in report.flaws]
+    if report.torn:
+        notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
+    if not report.closed:
+        notes.append(
+            "note: not closed: still being written, or ended by a crash; a missing end would go unnoticed"
+        )
+    if report.unfinished:
+        ids = ", ".join(plain(name) for name in report.unfinished[:10])
+        more = ", ..." if len(report.unfinished) > 10 else ""
+        notes.append(f"note: {len(report.unfinished)} allowed without an outcome: {ids}{more}")
+    return notes
+
+
+def _signed(report: ChainReport, line: int) -> list[str]:
+    after = report.records - line
+    return [f"note: {after} records came after the last signature"] if line and after > 1 else []
+
+
+# --- heads and key ---------------------------------------------------------------------------------
+
+
+def print_heads(path: Path, as_json: bool) -> int:
+    """The head of each chain, not verified."""
+    heads = {chain_name(file): head(file) for file in chain_files(path)}
+    if as_json:
+        from mcpguard.cli.outputs import AuditHead, AuditHeads
+
+        found = tuple(AuditHead(file=name, head=one) for name, one in heads.items())
+        print(AuditHeads(found).model_dump_json())
+    else:
+        for name, one in heads.items():
+            print(f"{plain(name)}:{one}")
+    return 0
+
+
+def print_key(args: argparse.Namespace) -> int:
+    """The public key; with `--new` a new one is made before. Raises CredentialError, AuditError."""
+    from mcpguard.adapters.audit.signing import SigningKey, new_key
+    from mcpguard.adapters.credentials import SOURCES
+    from mcpguard.adapters.credentials.keychain import Keychain
+    from mcpguard.core.secret import CredentialRef, Secret
+
+    ref = CredentialRef("keyring", args.name)
+    if args.new:
+        keychain = Keychain()
+        if keychain.find(args.name) is not None:
+            raise AuditError(
+                f"{ref} is in the keychain already: print its public key with `mcpguard audit key`, or give "
+                "the new one another --name"
+            )
+        value = new_key()
+        keychain.put(args.name, value)
+        key = SigningKey(Secret(value)).public
+    else:
+        ref = _configured(args) or ref
+        key = SigningKey(SOURCES[ref.source].source().get(ref)).public
+    if args.json:
+        from mcpguard.cli.outputs import AuditKey
+
+        print(AuditKey(reference=str(ref), id=key.id, public=str(key)).model_dump_json())
+        return 0
+    print(key)
+    if args.new:
+        print(f"stored: sign with it by `audit: {{key: ${{{ref}}}}}` in the configuration")
+    return 0
+
+
+def _configured(args: argparse.Namespace) -> "CredentialRef | None":
+    from mcpguard.config.loading import find_config, load_config
+
+    path = find_config(args.config, os.environ)
+    if not (args.config or os.environ.get("MCPGUARD_CONFIG") or path.exists()):
+        return None
+    audit = load_config(path).audit
+    return None if audit is None else audit.key

@@ -1,0 +1,78 @@
+"""How the chains of a folder hold each other: what ends in a later chain, what signatures vouch for, and what
+was removed on purpose. Judges the reports of `verification`, and reads nothing itself."""
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from mcpguard.core.evidence.verification import ChainReport, Flaw, Removal
+
+
+def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
+    """The reports of chains, by their names, where each knows those that it continues: an outcome needs its
+    decision there, and what has its outcome later is not unfinished. Where such a chain is not among them
+    (it was removed on purpose, say), its decisions are not looked for."""
+    found = dict(reports)
+    for name in reports:
+        carried, at = reports[name].carried, reports[name].continues
+        left = set(carried)
+        passed = {name}
+        while left and at in found and at not in passed:
+            before = found[at]
+            done = left.intersection(before.unfinished)
+            found[at] = replace(before, unfinished=tuple(id_ for id_ in before.unfinished if id_ not in done))
+            left -= done
+            passed.add(at)
+            at = before.continues
+        if left and not at:
+            found[name] = _flawed(
+                found[name], f"ends a chain with outcomes that have no allowed decision: {min(left)}"
+            )
+    return found
+
+
+def vouched(reports: Mapping[str, ChainReport]) -> dict[str, int]:
+    """Up to which line a signature vouches for each chain: its own last one, or one in another chain that
+    covers a head of it. 0 where nobody does."""
+    lines = {name: report.signed for name, report in reports.items()}
+    for report in reports.values():
+        for anchor, line in report.held:
+            if line <= report.signed and anchor.file in lines:
+                place = reports[anchor.file].found.get(anchor.head, 0)
+                lines[anchor.file] = max(lines[anchor.file], place)
+    return lines
+
+
+def signed(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
+    """The reports where what no signature vouches for is a flaw: a whole chain, or the end of one that was
+    closed. The end of one that is not closed may have come after the last signature."""
+    lines = vouched(reports)
+    found = {}
+    for name, report in reports.items():
+        if not report.records:
+            found[name] = report  # A process was killed before it wrote anything.
+        elif not lines[name]:
+            found[name] = _flawed(report, "ends a chain that nothing signed by this key vouches for")
+        elif report.closed and lines[name] < report.records - 1:
+            found[name] = _flawed(report, f"was closed, but no signature is about lines after {lines[name]}")
+        else:
+            found[name] = report
+    return found
+
+
+def removed(reports: Mapping[str, ChainReport], by_signature: bool) -> Removal | None:
+    """The last name up to which chains were removed on purpose, as the chains themselves say, and how many;
+    None where none were. With `by_signature` only what a signature covers counts."""
+    said = [
+        removal
+        for report in reports.values()
+        for removal in report.removals
+        if removal.line <= report.signed or not by_signature
+    ]
+    if not said:
+        return None
+    return Removal(0, max(one.until for one in said), sum(one.count for one in said))
+
+
+def _flawed(report: ChainReport, what: str) -> ChainReport:
+    return replace(report, flaws=(*report.flaws, Flaw(report.records, what)))

@@ -1,0 +1,341 @@
+"""Checkpoints, rotation, compression and removal in real files, with a real loop and a real thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mcpguard.adapters.audit import chain_file, retention, upkeep
+from mcpguard.adapters.audit.reader import chain_files, lines, proof
+from mcpguard.adapters.audit.signing import PublicKey, SigningKey, new_key
+from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.core.errors import AuditError, CredentialError
+from mcpguard.core.evidence.records import Anchor
+from mcpguard.core.secret import Secret
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, Owner, kinds
+
+pytestmark = pytest.mark.anyio
+
+Start = Callable[..., Upkeep]
+DEFAULT = UpkeepTerms()
+
+
+class Told:
+    """What the upkeep says and exports, which a test can wait for."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.lines: list[str] = []
+        self.heads: list[Anchor] = []
+        self._any = asyncio.Event()
+
+    def say(self, line: str) -> None:
+        self._tell(self.lines, line)
+
+    def export(self, head: Anchor) -> None:
+        self._tell(self.heads, head)
+
+    def _tell(self, where: list[object], what: object) -> None:
+        with suppress(RuntimeError):  # The test is over.
+            self.loop.call_soon_threadsafe(self._add, where, what)
+
+    def _add(self, where: list[object], what: object) -> None:
+        where.append(what)
+        self._any.set()
+
+    async def later(self, check: Callable[[], bool]) -> None:
+        """`check` comes true, which nobody tells."""
+        async with asyncio.timeout(10):
+            while not check():
+                await asyncio.sleep(0.005)
+
+    async def until(self, check: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not check():
+                self._any.clear()
+                await self._any.wait()
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    running: list[Upkeep] = []
+
+    def begin(sink: AuditFile, told: Told, terms: UpkeepTerms = DEFAULT, **more: object) -> Upkeep:
+        one = Upkeep(sink, folder, terms, told.say, export=told.export, **more)
+        one.start(asyncio.get_running_loop())
+        running.append(one)
+        return one
+
+    yield begin
+    for one in running:
+        one.close(5)
+
+
+KEY = Secret(new_key())
+PUBLIC = SigningKey(KEY).public
+
+
+def closed(folder: Path) -> Path:
+    """A chain that is over."""
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.close(CLOSED)
+    return sink.path
+
+
+async def test_a_checkpoint_holds_the_heads_of_the_other_chains_and_is_signed(
+    folder: Path, start: Start
+) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    other = closed(folder)
+    work = start(owner.sink, told, key=lambda: KEY)
+    await told.later(lambda: b'"signature"' in owner.sink.path.read_bytes())
+    work.close(5)
+    owner.sink.close(CLOSED)
+    checkpoints = [json.loads(line) for line in lines(owner.sink.path) if b'"checkpoint"' in line]
+    assert other.name in [head["file"] for one in checkpoints for head in one.get("heads", ())]
+    assert {one.get("key") for one in checkpoints} <= {None, PUBLIC.id}
+    assert kinds(owner.sink.path)[-2:] == ["checkpoint", "closed"]
+    found = proof(folder, {}, by=PUBLIC.verifies)
+    assert all(report.intact for report in found.reports.values())
+    assert found.vouched[owner.sink.path.name] == len(kinds(owner.sink.path)) - 1
+    # What the signed chain holds a head of is vouched for as well.
+    assert found.vouched[other.name] == 2
+
+
+async def test_a_signature_of_another_key_or_none_is_a_flaw(folder: Path, start: Start) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    owner.sink.signer = SigningKey(KEY)
+    start(owner.sink, told)
+    await told.until(lambda: len(told.heads) == 1)
+    owner.sink.close(CLOSED)
+    stranger = SigningKey(Secret(new_key())).public
+    (report,) = proof(folder, {}, by=stranger.verifies).reports.values()
+    assert any("not by this key" in flaw.what for flaw in report.flaws)
+    owner.sink.path.unlink()
+    closed(folder)
+    (report,) = proof(folder, {}, by=PUBLIC.verifies).reports.values()
+    assert [flaw.what for flaw in report.flaws] == [
+        "ends a chain that nothing signed by this key vouches for"
+    ]
+
+
+async def test_an_idle_chain_gets_no_further_checkpoint(folder: Path, start: Start) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    owner.sink.signer = SigningKey(KEY)
+    start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    await told.until(lambda: len(told.heads) == 1)
+    await owner.stored(DECIDED)
+    await told.until(lambda: len(told.heads) == 2)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    assert kinds(owner.sink.path) == ["opened", "checkpoint", "decision", "checkpoint"]
+    assert len(told.heads) == 2
+    assert proof(folder, {told.heads[0].file: [told.heads[0].head]}).missing == []
+
+
+async def test_many_records_make_a_checkpoint_before_its_time(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "CHECKPOINT_RECORDS", 10)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    start(owner.sink, told)
+    await told.until(lambda: len(told.heads) == 1)
+    for _ in range(6):
+        await owner.stored(DECIDED)
+        await owner.stored(OUTCOME)
+    await told.until(lambda: len(told.heads) == 2)
+
+
+async def test_a_key_that_is_not_available_is_said_once_and_asked_for_again(
+    folder: Path, start: Start
+) -> None:
+    asked = []
+
+    def key() -> Secret:
+        asked.append(1)
+        if len(asked) < 3:
+            raise CredentialError("the keychain is locked")
+        return KEY
+
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01), key=key)
+    await told.until(lambda: owner.sink.signer is not None and len(told.heads) > 1)
+    assert told.lines == [
+        "checkpoints are not signed, since the key is not available: the keychain is locked"
+    ]
+
+
+async def test_a_head_that_cannot_be_exported_is_said(folder: Path, start: Start) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+
+    def export(_: Anchor) -> None:
+        raise AuditError("the collector is down")
+
+    one = Upkeep(owner.sink, folder, UpkeepTerms(), told.say, export=export)
+    one.start(asyncio.get_running_loop())
+    await told.until(lambda: bool(told.lines))
+    one.close(5)
+    assert told.lines == ["the upkeep of evidence failed, and is tried again: the collector is down"]
+
+
+@pytest.mark.parametrize("durability", ["flush", "fsync", "group"])
+async def test_a_long_chain_goes_on_in_a_new_one_without_a_gap(
+    folder: Path, start: Start, durability: str
+) -> None:
+    owner, told = Owner(folder, durability), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(rotate_bytes=4096), key=lambda: KEY)
+    sink = owner.sink
+    for _ in range(60):
+        await owner.stored(DECIDED)
+        await asyncio.sleep(0.001)
+        await owner.stored(OUTCOME)
+    await asyncio.to_thread(work.close, 5)
+    await asyncio.sleep(0)
+    sink.close(CLOSED)
+    found = proof(folder, {})
+    after = {report.continues: name for name, report in found.reports.items()}
+    names = [after[""]]
+    while names[-1] in after:
+        names.append(after[names[-1]])
+    assert len(names) > 2
+    assert found.missing == []
+    assert [report.flaws for report in found.reports.values()] == [()] * len(names)
+    assert all(report.closed for report in found.reports.values())
+    assert all(report.unfinished == () for report in found.reports.values())
+    calls = [kind for name in names for kind in kinds(folder / name) if kind in ("decision", "outcome")]
+    assert calls == ["decision", "outcome"] * 60
+    # None of them can vanish or lose its end.
+    (folder / names[1]).unlink()
+    assert proof(folder, {}).missing == [names[1]]
+
+
+async def test_an_old_chain_goes_on_in_a_new_one_where_something_was_recorded(
+    folder: Path, start: Start
+) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    first = owner.sink.path
+    start(owner.sink, told, UpkeepTerms(rotate_seconds=0.05))
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    assert owner.sink.path == first
+    await owner.stored(DECIDED)
+    await told.later(lambda: owner.sink.path != first)
+    await owner.stored(OUTCOME)
+    assert kinds(first) == ["opened", "decision", "closed"]
+    assert proof(folder, {}).reports[first.name].unfinished == ()
+
+
+async def test_chains_that_are_over_are_compressed_and_verified_as_before(folder: Path, start: Start) -> None:
+    old = [closed(folder) for _ in range(3)]
+    whole = [path.read_bytes() for path in old]
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    start(owner.sink, told, UpkeepTerms(compress=True))
+    await told.later(lambda: not any(path.exists() for path in old))
+    packed = [path.with_name(f"{path.name}.gz") for path in old]
+    assert [b"".join(lines(path)) for path in packed] == whole
+    assert not any(path.exists() for path in old)
+    assert owner.sink.path.exists()
+    found = proof(folder, {})
+    assert [*found.reports] == sorted([*(path.name for path in old), owner.sink.path.name])
+    assert found.missing == []
+    assert all(report.intact for report in found.reports.values())
+    packed[1].unlink()
+    assert proof(folder, {}).missing == [old[1].name]
+    packed[0].write_bytes(packed[0].read_bytes()[:-20])
+    with pytest.raises(AuditError, match="cannot be read: it is damaged"):
+        proof(folder, {})
+
+
+def at(day: int) -> type[datetime]:
+    """A clock that stands at that day of August."""
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:
+            return datetime(2026, 8, day, tzinfo=UTC)
+
+    return Then
+
+
+async def test_chains_that_need_not_be_kept_are_removed_and_evidence_says_which(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    week = time.time() - 7 * 86_400
+    gone = []
+    for day in (1, 2, 3):
+        with monkeypatch.context() as patched:
+            patched.setattr(chain_file, "datetime", at(day))
+            gone.append(closed(folder))
+        os.utime(gone[-1], (week, week))
+    closed(folder)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    owner.sink.signer = SigningKey(KEY)
+    start(owner.sink, told, UpkeepTerms(keep_days=6))
+    await told.later(lambda: not any(path.exists() for path in gone))
+    owner.sink.close(CLOSED)
+    assert not any(path.exists() for path in gone)
+    assert len(chain_files(folder)) == 2
+    found = proof(folder, {}, by=PUBLIC.verifies)
+    assert found.missing == []
+    assert found.removed is not None
+    assert (found.removed.until, found.removed.count) == (gone[-1].name, 3)
+    # Only what a signature covers excuses.
+    stranger = SigningKey(Secret(new_key())).public
+    assert proof(folder, {}, by=stranger.verifies).missing == [gone[-1].name]
+
+
+async def test_what_is_still_written_is_neither_compressed_nor_removed(folder: Path, start: Start) -> None:
+    live = Owner(folder)
+    await live.stored(OPENED)
+    os.utime(live.sink.path, (1.0, 1.0))
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    done = closed(folder)
+    start(owner.sink, told, UpkeepTerms(compress=True, keep_days=1))
+    await told.later(lambda: not done.exists())
+    assert live.sink.path.exists()
+    assert not retention.over(live.sink.path)
+    assert not retention.over(folder / "gone")
+
+
+def test_a_compression_that_fails_leaves_the_chain(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = closed(folder)
+    whole = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        retention.compress(path)
+    assert [one.name for one in folder.iterdir()] == [path.name]
+    assert path.read_bytes() == whole
+
+
+def test_a_text_that_is_no_key_is_refused() -> None:
+    assert PublicKey.parse(f"{PUBLIC}\n").id == PUBLIC.id
+    for text in ("", "x", "mcpguard-audit-public-1:", "mcpguard-audit-public-1:AAAA", str(PUBLIC)[:-4] + "!"):
+        with pytest.raises(AuditError, match="that is no public key"):
+            PublicKey.parse(text)
+    with pytest.raises(AuditError, match="that is no private key"):
+        SigningKey(Secret(str(PUBLIC)))

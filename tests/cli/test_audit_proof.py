@@ -1,0 +1,179 @@
+"""`mcpguard audit verify`, `heads` and `key`: a proof with only the files and the public key."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mcpguard.adapters.audit.signing import SigningKey, new_key
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.cli import main
+from mcpguard.core.evidence.chain import Chain
+from mcpguard.core.evidence.records import Checkpoint
+from mcpguard.core.secret import Secret
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
+from tests.adapters.credentials.fake_keyring import FakeKeyring
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "audit"
+
+
+def signed_chain(folder: Path, key: SigningKey, last: bool = True) -> Path:
+    """A chain that is signed at its end, or after its second record."""
+    sink = AuditFile(folder)
+    sink.signer = key
+    sink.write(OPENED)
+    sink.write(DECIDED)
+    if not last:
+        sink.checkpoint(())
+    sink.write(OUTCOME)
+    if last:
+        sink.checkpoint(())
+    sink.close(CLOSED)
+    return sink.path
+
+
+def test_a_key_is_made_kept_and_never_printed(backend: FakeKeyring, capsys: Capture) -> None:
+    assert main(["audit", "key", "--new"]) == 0
+    said = capsys.readouterr().out
+    kept = backend.entries["mcpguard", "audit/key"]
+    assert kept.startswith("mcpguard-audit-key-1:")
+    assert kept not in said
+    public = SigningKey(Secret(kept)).public
+    assert said == (
+        f"{public}\nstored: sign with it by `audit: {{key: ${{keyring:audit/key}}}}` in the configuration\n"
+    )
+    assert main(["audit", "key"]) == 0
+    assert capsys.readouterr().out == f"{public}\n"
+    assert main(["audit", "key", "--json"]) == 0
+    found = {"reference": "keyring:audit/key", "id": public.id, "public": str(public)}
+    assert json.loads(capsys.readouterr().out) == found
+    assert main(["audit", "key", "--new"]) == 2
+    assert "is in the keychain already" in capsys.readouterr().err
+    assert backend.entries["mcpguard", "audit/key"] == kept
+
+
+def test_the_key_is_that_of_the_configuration(tmp_path: Path, backend: FakeKeyring, capsys: Capture) -> None:
+    value = new_key()
+    (tmp_path / "key").write_text(value)
+    (tmp_path / "key").chmod(0o600)
+    config = tmp_path / "mcpguard.yaml"
+    servers = "version: 1\nservers: {one: {command: x}}\n"
+    config.write_text(f"{servers}audit: {{path: audit, key: '${{file:{tmp_path / 'key'}}}'}}\n")
+    assert main(["audit", "key", "--config", str(config)]) == 0
+    assert capsys.readouterr().out == f"{SigningKey(Secret(value)).public}\n"
+    config.write_text(servers)
+    assert main(["audit", "key", "--config", str(config)]) == 2
+    assert "is not in the keychain" in capsys.readouterr().err
+
+
+def test_with_the_public_key_what_nobody_signed_is_a_flaw(folder: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    path = signed_chain(folder, key)
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 0
+    capsys.readouterr()
+    text = folder / "public"
+    text.write_text(f"{key.public}\n")
+    assert main(["audit", "verify", str(folder), "--public-key", str(text), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["key"], found["chains"][0]["signed"]) == (key.public.id, 4)
+    stranger = SigningKey(Secret(new_key())).public
+    assert main(["audit", "verify", str(folder), "--public-key", str(stranger)]) == 1
+    assert "line 4 has a signature that is not by this key" in capsys.readouterr().out
+    path.unlink()
+    signed_chain(folder, key, last=False)
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 1
+    assert "was closed, but no signature is about lines after 3" in capsys.readouterr().out
+
+
+def test_a_chain_that_somebody_wrote_again_without_the_key_is_found(folder: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    path = signed_chain(folder, key)
+    chain = Chain()
+    forged = [chain.seal(record) for record in (OPENED, DECIDED, OUTCOME)]
+    stolen = next(line for line in path.read_bytes().splitlines() if b'"signature"' in line)
+    signature = json.loads(stolen)["signature"]
+    at = datetime(2026, 8, 1, tzinfo=UTC)
+    forged.append(chain.seal(Checkpoint(at, key=key.public.id, signature=signature)))
+    forged.append(chain.seal(CLOSED))
+    path.write_bytes(b"".join(forged))
+    assert main(["audit", "verify", str(folder)]) == 0
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 1
+    assert "not by this key for this place in this file" in capsys.readouterr().out
+
+
+def test_records_after_the_last_signature_are_counted(folder: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    path = signed_chain(folder, key, last=False)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:4]))
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.write(DECIDED)
+    sink.commit()
+    sink.signer = key
+    sink.checkpoint(())
+    sink.write(OUTCOME)
+    sink.write(DECIDED)
+    sink.commit()
+    assert main(["audit", "verify", str(sink.path), "--public-key", str(key.public)]) == 0
+    assert "note: 2 records came after the last signature" in capsys.readouterr().out
+
+
+def test_heads_are_printed_as_verify_takes_them(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    paths = sorted([signed_chain(folder, key), signed_chain(folder, key)])
+    assert main(["audit", "heads", str(folder)]) == 0
+    heads = capsys.readouterr().out
+    assert [line.rpartition(":")[0] for line in heads.splitlines()] == [path.name for path in paths]
+    (tmp_path / "heads").write_text(heads)
+    assert main(["audit", "verify", str(folder), "--heads", str(tmp_path / "heads")]) == 0
+    assert main(["audit", "heads", str(folder), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [f"{one['file']}:{one['head']}" for one in shown] == heads.splitlines()
+    for path in paths:
+        whole = path.read_bytes()
+        path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+        assert main(["audit", "verify", str(folder), "--heads", str(tmp_path / "heads")]) == 1
+        path.write_bytes(whole)
+    torn = folder / "torn.jsonl"
+    torn.write_bytes(b'{"kind":"op')
+    capsys.readouterr()
+    assert main(["audit", "heads", str(torn)]) == 0
+    assert capsys.readouterr().out == f"torn.jsonl:{'0' * 64}\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--heads", "gone", "the heads in gone cannot be read: No such file"),
+        ("--public-key", "gone", "--public-key takes a key, which begins with `mcpguard-audit-public-1:`"),
+        ("--public-key", "mcpguard-audit-public-1:xx", "that is no public key"),
+        ("--expect", "f" * 64, "--expect takes FILE:HASH"),
+    ],
+)
+def test_what_cannot_be_compared_with_is_wrong_usage(
+    folder: Path, capsys: Capture, option: str, value: str, said: str
+) -> None:
+    signed_chain(folder, SigningKey(Secret(new_key())))
+    assert main(["audit", "verify", str(folder), option, value]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_was_removed_on_purpose_is_said(folder: Path, capsys: Capture) -> None:
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.checkpoint((), 3, "20260801T070000Z-1-a.jsonl")
+    sink.close(CLOSED)
+    assert main(["audit", "verify", str(folder)]) == 0
+    said = "removed on purpose, as the evidence says: 3 chains, up to 20260801T070000Z-1-a.jsonl\n"
+    assert said in capsys.readouterr().out
+    assert main(["audit", "verify", str(folder), "--json"]) == 0
+    removed = json.loads(capsys.readouterr().out)["removed"]
+    assert removed == {"until": "20260801T070000Z-1-a.jsonl", "count": 3}

@@ -1,0 +1,134 @@
+"""How chains hold each other: what signatures vouch for, and what was removed on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+import pytest
+from msgspec.structs import replace
+
+from mcpguard.core.evidence.between import removed, signed, vouched
+from mcpguard.core.evidence.chain import Chain
+from mcpguard.core.evidence.chain import signed as sign
+from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Record
+from mcpguard.core.evidence.verification import ChainReport, Removal, verify
+from tests.core.evidence.chain_records import NOW, decided, opened, outcome, sealed
+
+CLOSED = Closed(NOW, "eof")
+SEAL = b"signed"
+
+
+def by(message: bytes, signature: bytes) -> bool:
+    """A signature of these tests names what it is about."""
+    return signature == SEAL + message[-20:]
+
+
+def chain(name: str, *records: Record, true: bool = True) -> list[bytes]:
+    """A chain whose checkpoints are signed for the file `name`."""
+    made, lines = Chain(), []
+    for record in records:
+        one = record
+        if isinstance(one, Checkpoint):
+            one = sign(one, name, made.head, lambda text: SEAL + text[-20:] if true else b"x")
+        lines.append(made.seal(one))
+    return lines
+
+
+def report(name: str, lines: list[bytes], *expected: str) -> ChainReport:
+    return verify(lines, expected, name, by)
+
+
+def whats(found: ChainReport) -> list[str]:
+    return [flaw.what for flaw in found.flaws]
+
+
+def after(lines: list[bytes], record: Record) -> list[bytes]:
+    """One more line, as it is."""
+    made = Chain()
+    made.rewind((len(lines), verify(lines).head.encode()))
+    return [made.seal(record)]
+
+
+CHECK = Checkpoint(NOW)
+
+
+def test_a_signature_vouches_for_all_lines_before_it() -> None:
+    found = report("a", chain("a", opened(), decided(1), outcome(1), CHECK, CLOSED))
+    assert found.signed == 4
+    assert signed({"a": found}) == {"a": found}
+    found = report("a", chain("a", opened(), CHECK, decided(1), outcome(1), CLOSED))
+    assert whats(signed({"a": found})["a"]) == ["was closed, but no signature is about lines after 2"]
+    # The end of one that is still written may come after the last signature.
+    found = report("a", chain("a", opened(), CHECK, decided(1), outcome(1)))
+    assert signed({"a": found})["a"].intact
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda lines: lines.replace(b'"signature":"', b'"signature":"00'),
+        lambda lines: lines.replace(b'"signature":"', b'"signature":"zz'),
+    ],
+)
+def test_a_signature_that_was_changed_is_a_flaw(spoil: Callable[[bytes], bytes]) -> None:
+    lines = chain("a", opened(), CHECK)
+    found = report("a", [lines[0], spoil(lines[1])])
+    assert "has a signature that is not by this key for this place in this file" in whats(found)
+
+
+def test_a_signature_is_for_one_place_in_one_file_and_by_one_key() -> None:
+    lines = chain("a", opened(), CHECK)
+    assert report("a", lines).intact
+    assert verify(lines, (), "b", lambda message, _: message.split(b"\n")[1] == b"a").flaws
+    assert report("a", chain("a", opened(), CHECK, true=False)).signed == 0
+    # Without a key no signature is looked at.
+    assert verify(chain("a", opened(), CHECK, true=False)).intact
+
+
+def test_a_signed_chain_vouches_for_the_heads_that_it_holds() -> None:
+    plain = sealed([opened(), decided(1), outcome(1), CLOSED])
+    head = verify(plain).head
+    holding = report("b", chain("b", opened(Anchor("a", head)), CHECK, CLOSED))
+    reports = {"a": report("a", plain, head), "b": holding}
+    assert vouched(reports) == {"a": 4, "b": 2}
+    assert all(one.intact for one in signed(reports).values())
+    # What it holds after its last signature vouches for nothing, and neither does a head that is not there.
+    unsigned = Checkpoint(NOW, (Anchor("a", head),))
+    late = report("b", [*(lines := chain("b", opened(), CHECK)), *after(lines, unsigned)])
+    assert vouched({"a": report("a", plain, head), "b": late})["a"] == 0
+    assert whats(signed({"a": report("a", plain, head)})["a"]) == [
+        "ends a chain that nothing signed by this key vouches for"
+    ]
+    elsewhere = report("b", chain("b", opened(Anchor("c", head)), CHECK, CLOSED))
+    assert vouched({"b": elsewhere}) == {"b": 2}
+
+
+def test_a_chain_without_a_record_needs_nobody_to_vouch_for_it() -> None:
+    assert signed({"a": report("a", [])})["a"].intact
+
+
+def test_what_was_removed_on_purpose_is_what_the_last_record_says() -> None:
+    gone = [Checkpoint(NOW, removed=2, removed_until="b"), Checkpoint(NOW, removed=1, removed_until="c")]
+    reports = {"x": report("x", chain("x", opened(), *gone)), "y": report("y", chain("y", opened(), CHECK))}
+    assert removed(reports, by_signature=True) == Removal(0, "c", 3)
+    forged = {"x": report("x", chain("x", opened(), *gone, true=False))}
+    assert removed(forged, by_signature=True) is None
+    assert removed(forged, by_signature=False) == Removal(0, "c", 3)
+    assert removed({}, by_signature=False) is None
+
+
+def test_ids_with_escapes_are_matched_as_they_are_read() -> None:
+    odd = [replace(decided(1), id='n"1'), replace(outcome(1), id='n"1'), replace(decided(2), id='n"2')]
+    found = verify(sealed([opened(), *odd]))
+    assert found.intact
+    assert found.unfinished == ('n"2',)
+
+
+def test_a_line_that_continues_the_chain_and_is_no_record_is_found() -> None:
+    lines = sealed([opened()])
+    body = b'{"kind":"other",,"seq":2,"prev":"%b"' % verify(lines).head.encode()
+    lines.append(b'%b,"hash":"%b"}\n' % (body, sha256(body).hexdigest().encode()))
+    assert whats(verify(lines)) == [
+        "is not a record: it was altered",
+    ]
