@@ -239,9 +239,11 @@ LISTED = {
 }
 
 
+@pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize("place", LISTED)
-def test_a_tool_list_cannot_give_the_secret_away(session, tmp_path, place):
-    code = f"state['tools'] = TOOLS + [{LISTED[place]} for n, f in enumerate(forms(token))]"
+def test_a_tool_list_cannot_give_the_secret_away(session, tmp_path, place, part):
+    # A list that has all of them would be withheld for its many hits.
+    code = f"state['tools'] = TOOLS + [{LISTED[place]} for n, f in enumerate(forms(token)[{part}::3])]"
     guard = session({"h": hostile(tmp_path, "--start", code)})
     assert {"act", "echo"} <= set(guard.tools())
     guard.call("echo", text="x")

@@ -1,7 +1,7 @@
 """Threat: a disguise is seen through on one way through mcpguard and not on another (laws 2, 3 and 6).
 
 The matrix is seats of the client (front and era) x servers (transport and era) x ways of telling x disguises, of which
-a fifth is told at once, x secrets. Every pair of two of these is run, and with `MCPGUARD_MATRIX=1` the whole product.
+a few are told at once, x secrets. Every pair of two of these is run, and with `MCPGUARD_MATRIX=1` the whole product.
 """
 
 import os
@@ -16,7 +16,7 @@ import pytest
 from tests.attack.test_bridge_attacks import CAN
 from tests.attack.test_leaks import PLAIN, WINDOW, texts_in
 from tests.servers.disguises import read
-from tests.servers.telltale import CAPABILITIES, SHARES, WAYS, answers, in_disguise
+from tests.servers.telltale import CAPABILITIES, FEW, WAYS, answers, in_disguise
 from tests.servers.web import DEADLINE, web
 from tests.wire.http_session import META, MODERN, HttpGuard
 from tests.wire.session import ALLOW_ALL, SERVERS, Guard
@@ -42,7 +42,7 @@ LISTS = (
 
 def cells():
     """Each way with each share of the disguises, so that every pair of two dimensions is there; else all."""
-    ways, shares = list(enumerate(SAID)), range(SHARES)
+    ways, shares = list(enumerate(SAID)), range(FEW)
     if os.environ.get("MCPGUARD_MATRIX"):
         return list(product(SEATS, PLACES, SAID, shares, SECRETS))
     names = list(SECRETS)
@@ -222,11 +222,11 @@ def _named_cell(one):
 @pytest.mark.parametrize(("seat", "place", "way", "share", "of"), cells(), ids=_named_cell)
 def test_no_disguise_of_a_secret_can_be_read_on_any_way(matrix, seat, place, way, share, of):
     told = matrix.tell(seat, "-".join(place), way, share, of)
-    assert "[REDACTED:credential:" in str(told)
+    assert re.search(r"\[REDACTED:credential:|withheld by mcpguard", str(told))
     assert matrix.leaks() == []
 
 
 def test_every_pair_of_two_dimensions_is_in_the_cells():
-    sizes = [len(SEATS), len(PLACES), len(SAID), SHARES, len(SECRETS)]
+    sizes = [len(SEATS), len(PLACES), len(SAID), FEW, len(SECRETS)]
     for one, two in combinations(range(len(sizes)), 2):
         assert len({(cell[one], cell[two]) for cell in cells()}) == sizes[one] * sizes[two]

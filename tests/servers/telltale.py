@@ -20,6 +20,8 @@ NAMES = ("act", "list", "state")
 WAYS = ("result", "error", "progress", "log", "question", "state", "task", "notices")
 SHARES = 5
 """In so many answers that follow one another each form is told once."""
+FEW = 13
+"""The same for disguises: of more at once the answer would be withheld."""
 CAPABILITIES = {
     "tools": {"listChanged": True},
     "resources": {"subscribe": True},
@@ -128,7 +130,7 @@ def a_share(given, turn):
 
 def in_disguise(given, turn):
     """Some of the disguises of one of what was given."""
-    return disguised(given[turn % len(given)])[turn % SHARES :: SHARES] if given else []
+    return disguised(given[turn % len(given)])[turn % FEW :: FEW] if given else []
 
 
 def answers(message, given, modern, tell=a_share):
@@ -137,6 +139,8 @@ def answers(message, given, modern, tell=a_share):
     if "id" not in message or method is None:
         return []
     found = tell(given, params.get("arguments", {}).get("share", message["id"])) or ["nothing"]
+    if tell is in_disguise and method != "tools/call":
+        found = found[:1]  # A list says it many times.
     hello = method == ("server/discover" if modern else "initialize")
     result = greeting(method, params, found) if hello else listed(method, found)
     if method == "tools/call":
