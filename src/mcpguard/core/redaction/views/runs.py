@@ -20,7 +20,7 @@ _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ALNUM = bytes(97 if byte in _LETTERS else 32 for byte in range(256))
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _FIVE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghijklmnopqrstuv")
-_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
+_ALL = bytes(97 if byte in _LETTERS + b"+/_-" else 32 for byte in range(256))
 _DEFLATE = 32
 _LONG = 128
 _BIG = 4096
@@ -79,6 +79,7 @@ def _is_of_one_case(chars: bytes) -> bool:
 def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
     """Where each run of letters of base64 begins, and the run."""
     marked = text.translate(_ALNUM)
+    wide = b""
     long = b"a" * least
     done = 0
     at = marked.find(long)
@@ -86,8 +87,9 @@ def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
         begin = at
         while begin > done and text[begin - 1] in b"+/_-":
             begin = max(done, marked.rfind(b" ", done, begin - 1) + 1)
-        found = _RUN.match(text, begin)
-        done = found.end() if found else at + least
+        # No expression: while it runs no other thread does, and a run may be as long as the message.
+        wide = wide or text.translate(_ALL)
+        done = wide.find(b" ", begin)
         yield begin, text[begin:done]
         at = marked.find(long, done)
 
@@ -103,9 +105,9 @@ def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget
         if at >= 0:
             _add(pieces, begin + at, begin + len(chars), (3, 4), _decode64(chars[at:]), budget)
     if chars.startswith(b"e") or len(chars) >= _DEFLATE:
-        plain = _decode64(chars)
-        if plain.startswith(ZLIB) or is_raw(plain):
-            _add(pieces, begin, begin + len(chars), (3, 4), plain, budget)
+        head = _decode64(chars[:_BIG])
+        if head.startswith(ZLIB) or is_raw(head):
+            _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)
 
 
 def _may_be_text(chars: bytes) -> bool:
