@@ -53,7 +53,7 @@ def test_what_stands_side_by_side_in_a_value_is_read_together(value: Json) -> No
 
 
 def test_what_does_not_stand_side_by_side_is_left_alone() -> None:
-    value = [{"a": HALF}, {"b": "and"}, {"a": "x", "b": REST}]
+    value = [{"a": HALF}, {"b": "and"}, {"a": "x", "b": REST[:3]}]
     assert redactor().inspect(value).value is value
 
 

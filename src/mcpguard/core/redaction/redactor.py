@@ -17,7 +17,7 @@ import msgspec
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
-from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.budget import MASKING, Budget
 from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import mark_of
@@ -281,7 +281,8 @@ class Redactor:
         hidden: Counter[str] = Counter()
         parts = leaves.parts()
         text = padded(parts)
-        numbers, budget = Numbers(self._taken(text)), Budget(len(text))
+        numbers = Numbers(self._taken(text))
+        budget = Budget(len(text), MASKING if any(kind in OPT_IN for kind in wanted) else 1)
         for turn in range(_ROUNDS):
             parts = leaves.parts() if turn else parts
             cuts = self._cuts(leaves, parts, sparing, budget, again=turn > 0)
