@@ -16,7 +16,7 @@ import pytest
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import NotInForce, Status, StatusFile, birth_of, running
 from mcpguard.cli import main
-from mcpguard.gateway.ports import Health, LostAlerts
+from mcpguard.gateway.ports import Health, LostAlerts, Need
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -107,6 +107,23 @@ def test_an_upstream_in_trouble_is_one(folder: Path, capsys: Capture, state: str
     said = json.loads(capsys.readouterr().out)["running"][0]
     assert said["pid"] == os.getpid()
     assert [upstream["state"] for upstream in said["upstreams"]] == ["running", state]
+
+
+def test_what_serving_needs_and_lacks_is_in_the_table_and_trouble(folder: Path, capsys: Capture) -> None:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    needs = Need("evidence", True, 1.0), Need("keychain", False, 1_790_000_000.0, "the keychain is locked")
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs)
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 1
+    _, _, lacking, _git = capsys.readouterr().out.splitlines()
+    assert lacking.split()[1:3] == ["keychain", "failing"]
+    assert lacking.endswith("the keychain is locked")
+    assert main(["status", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)["running"][0]["needs"]
+    assert [(one["name"], one["ok"]) for one in said] == [("evidence", True), ("keychain", False)]
 
 
 def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) -> None:
@@ -228,6 +245,29 @@ async def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(
     file.close()
     assert reports == [f"the status file cannot be written: {folder}: File exists"]
     assert running() == []
+
+
+async def test_after_a_write_that_failed_it_is_written_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_file, "REFRESH_SECONDS", 0.001)
+    folder.write_text("a file where the folder should be")
+    reports: list[str] = []
+    file = file_of((GOOD,), reports)
+    file.start()
+    async with asyncio.timeout(10):
+        while not reports:
+            await asyncio.sleep(0.001)
+        folder.unlink()
+        while not running():
+            await asyncio.sleep(0.001)
+        # Also where nothing has changed but that the file is gone.
+        (folder / f"{os.getpid()}.json").unlink()
+        folder.rmdir()
+        while not running():
+            await asyncio.sleep(0.001)
+    file.close()
+    assert len(reports) == 1
 
 
 def test_a_process_without_a_file_has_nothing_to_remove(folder: Path) -> None:

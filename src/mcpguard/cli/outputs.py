@@ -105,6 +105,15 @@ class ScanReport(Printed):
     bytes: int = Field(description="How many bytes were read, as UTF-8.")
 
 
+class NeedShown(Printed):
+    """Something that serving needs."""
+
+    name: str = Field(description="`serving`, `evidence`, `policies`, `store` or `keychain`.")
+    ok: bool = Field(description="Whether it is there.")
+    since: float = Field(description="Since when that is so, in seconds since 1970.")
+    problem: str = Field(description="What is wrong; empty where nothing is.")
+
+
 class UpstreamStatus(Printed):
     """How an upstream is."""
 
@@ -158,6 +167,7 @@ class ProcessStatus(Printed):
         description="The servers for which policies are recorded and not enforced, and until when; empty for "
         "none."
     )
+    needs: tuple[NeedShown, ...] = Field(description="What serving needs, and whether it is there.")
 
 
 class StatusReport(Printed):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import NotInForce, Status
-    from mcpguard.gateway.ports import Health, LostAlerts
+    from mcpguard.gateway.ports import Health, LostAlerts, Need
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """1 where a tool server fails, waits after a failure or is refused, and where changed files are not in
-    force, else 0."""
+    """1 where something that serving needs is missing, a tool server fails, waits after a failure or is
+    refused, and where changed files are not in force, else 0."""
     from mcpguard.adapters.system.terminal import table
     from mcpguard.adapters.telemetry.status_file import running
 
@@ -40,7 +40,9 @@ def execute(args: argparse.Namespace) -> int:
     for said in [] if args.json else locked():
         print(f"locked: {said}; `mcpguard doctor` checks it")
     troubled = any(
-        status.not_in_force is not None or any(one.state in TROUBLE for one in status.upstreams)
+        status.not_in_force is not None
+        or any(one.state in TROUBLE for one in status.upstreams)
+        or any(not need.ok for need in status.needs)
         for status in found
     )
     return 1 if troubled else 0
@@ -75,9 +77,15 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     since, config = _when(status.started), status.config + whose
     own = (str(status.pid), "mcpguard", status.transport, since, "", "", "", config)
     lost = [_lost(status, one) for one in status.alerts]
+    own_rows = "serving", "policies"
+    missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name in own_rows)]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
     observed = [_observed(status)] if status.observing else []
-    return [own, *late, *observed, *(_row(status, health) for health in status.upstreams), *lost]
+    return [own, *missing, *late, *observed, *(_row(status, health) for health in status.upstreams), *lost]
+
+
+def _missing(status: Status, need: Need) -> tuple[str, ...]:
+    return str(status.pid), need.name, "failing", _when(need.since), "", "", "", need.problem
 
 
 def _late(status: Status, one: NotInForce) -> tuple[str, ...]:

@@ -5,7 +5,8 @@
     │   ├── ConfigError
     │   └── PolicyError
     ├── CredentialError    a reference that cannot be resolved; its upstream is unavailable
-    │   └── WithdrawnError what was given before must not be used any more
+    │   ├── WithdrawnError what was given before must not be used any more
+    │   └── SourceError    its source cannot be asked at all, such as a keychain that is locked
     ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
     ├── SessionError       what a session did before cannot be read or kept; what depends on it is refused
     ├── AuditError         evidence that cannot be written; everything is refused
@@ -68,6 +69,10 @@ class CredentialError(McpGuardError):
 
 class WithdrawnError(CredentialError):
     """A credential was taken back: what was given before must not be used any more, however long it lasts."""
+
+
+class SourceError(CredentialError):
+    """The source of credentials cannot be asked at all: it is locked, absent or failing."""
 
 
 class UpstreamError(McpGuardError):

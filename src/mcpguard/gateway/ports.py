@@ -317,6 +317,29 @@ class Health(Struct, frozen=True):
     problem: str = ""
 
 
+class Need(Struct, frozen=True):
+    """Something that serving needs: `serving` (it has not begun to stop), `evidence`, `policies`, `store`,
+    `keychain`. `since` is when `ok` became what it is, in seconds since 1970; `problem` is "" where it is."""
+
+    name: str
+    ok: bool
+    since: float
+    problem: str = ""
+
+
+class Readiness(Struct, frozen=True):
+    """Whether requests can be served, and how the upstreams are, which does not
+    count: where one fails, the others go on."""
+
+    needs: tuple[Need, ...]
+    upstreams: tuple[Health, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that is needed is there."""
+        return all(need.ok for need in self.needs)
+
+
 class LostAlerts(Struct, frozen=True):
     """Alerts that cannot be sent. `to` is what the configuration writes, `since` when the first was lost, in
     seconds since 1970, `lost` how many were; `problem` is that of the first."""

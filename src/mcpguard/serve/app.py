@@ -35,7 +35,7 @@ from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.evidence import upkeep
 from mcpguard.serve.file_watch import look_at
-from mcpguard.serve.fronts import Front, HttpFront, StdioFront
+from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
 from mcpguard.serve.interventions import passkeys_of
 from mcpguard.serve.observing import said_of
 from mcpguard.serve.reloading import Reloading
@@ -199,10 +199,12 @@ class _Process:
         shared.note("started", front.where)
         status = self._show_status()
         self._reloading = Reloading(shared, front.worlds, front.where != "stdio", status.changed)
+        shared.needs.not_in_force = lambda: self._reloading.not_in_force
         recovery = Background("what a killed mcpguard left could not be taken back")
         recovery.start(self._recover())
         shared.turn.touch()
         reason = await self._stop
+        shared.needs.stopping = f"it is stopping ({reason})"
         shared.note("stopping", reason)
         await self._drain()
         await front.end(not self._hurry)
@@ -232,15 +234,14 @@ class _Process:
         status = StatusFile(
             "" if source is None else str(source.path),
             front.where,
-            lambda: tuple(
-                health for world in front.worlds() for one in world.serving for health in one.healths
-            ),
+            lambda: healths_of(front.worlds()),
             shared.diagnostics.report,
             alerts=shared.lost_alerts,
             agent=shared.settings.agent or "",
             project=shared.settings.project or "",
             reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
             observing=lambda: said_of(shared.judge.policies.observation),
+            needs=shared.needs.look,
         )
         shared.watcher = status.changed
         status.start()

@@ -6,7 +6,7 @@ Each says when it is over, waits for what is in flight, and closes. `serve/app.p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.transports.stdio import StdioClient
 from mcpguard.config.file import TokenEntry
 from mcpguard.core.model import Json, Principal
-from mcpguard.gateway.ports import Receiver
+from mcpguard.gateway.ports import Health, Readiness, Receiver
 from mcpguard.serve.worlds import Shared, World
 
 if TYPE_CHECKING:
@@ -116,9 +116,11 @@ class HttpFront:
                 shared.clock.seconds,
                 shared.diagnostics.report,
             )
+        shared.needs.always = True
         endpoint = Endpoint(
             self, shared.turn, shared.clock, settings.http, host, settings.message_bytes, verifier
         )
+        endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
     async def open(self, ended: Callable[[], None]) -> None:
@@ -178,6 +180,11 @@ class HttpFront:
 
     def close(self) -> None:
         """See `Front.close`."""
+
+
+def healths_of(worlds: Iterable[World]) -> tuple[Health, ...]:
+    """How all their upstreams are."""
+    return tuple(health for world in worlds for one in world.serving for health in one.healths)
 
 
 def _fetch(token: TokenEntry) -> Callable[[str], Awaitable[Json]]:

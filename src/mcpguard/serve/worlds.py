@@ -60,6 +60,7 @@ from mcpguard.protocol.names import Prefix
 from mcpguard.serve.alerting import Alerting, alerts, notified_by
 from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.file_watch import Look
+from mcpguard.serve.readiness import Needs
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
 RETIRE_SECONDS = 5.0
@@ -142,6 +143,7 @@ class Shared:
             settings.credentials, _named(settings), self.redactor, report=report, rotated=self._rotated
         )
         self._loop = loop
+        self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again)
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
@@ -200,6 +202,10 @@ class Shared:
         """An upstream has another state, or is gone."""
         if self.watcher is not None:
             self.watcher()
+
+    def _look_again(self) -> None:
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            self._loop.call_soon_threadsafe(self.upstream_changed)
 
     def calm(self) -> None:
         """Large messages were handled, and their memory is free."""

@@ -6,6 +6,7 @@ holds a value.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from threading import Lock, Thread
 from typing import Any
 
@@ -13,7 +14,7 @@ from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Kept
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, SourceError
 from mcpguard.core.model import Principal
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Lease, Secret, filled, parse_template
@@ -81,6 +82,8 @@ class Broker:
         self._sources = sources or {name: kind.source() for name, kind in SOURCES.items()}
         self._kinds = kinds
         self._rotated = rotated
+        self.unavailable: dict[str, tuple[str, float]] = {}
+        """The sources that could not be asked when they were last needed: why, and when by `now`."""
         self._lock = Lock()
         self._kept: dict[tuple[CredentialRef, Principal | None], Kept] = {}
         self._closed = False
@@ -205,7 +208,7 @@ class Broker:
             source = self._sources.get(ref.source)
             if source is None:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
-            plain = ValueMint(str(ref), f"${{{ref}}}", source.get)
+            plain = ValueMint(str(ref), f"${{{ref}}}", partial(self._asked, source))
             written = SOURCES[ref.source]
             kept = Kept(str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False)
             kept.rotated = self._rotated
@@ -218,6 +221,15 @@ class Broker:
         kept = Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look)
         kept.rotated = self._rotated
         return kept
+
+    def _asked(self, source: CredentialSource, ref: CredentialRef) -> Secret:
+        try:
+            secret = source.get(ref)
+        except SourceError as problem:
+            self.unavailable[ref.source] = str(problem), self._now()
+            raise
+        self.unavailable.pop(ref.source, None)
+        return secret
 
     def _plain(self, ref: CredentialRef) -> Secret:
         """What an entry itself needs; a configuration is refused whose entries need one another."""

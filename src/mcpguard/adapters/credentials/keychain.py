@@ -6,9 +6,10 @@ macOS Keychain, Secret Service (GNOME Keyring, KWallet), or what the user's keyr
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from typing import TypeVar
 
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret
 
 SERVICE = "mcpguard"
@@ -100,6 +101,19 @@ class Keychain:
         return value if isinstance(value, str) else None
 
 
+def is_unlocked() -> bool:
+    """Whether the Secret Service says that it is unlocked; false where that is unknown. Nobody is asked to
+    unlock it, as for a read. May block."""
+    _find_session_bus()
+    try:
+        import secretstorage
+
+        with closing(secretstorage.dbus_init()) as bus:
+            return not secretstorage.get_collection_by_alias(bus, "default").is_locked()
+    except Exception:
+        return False
+
+
 def _find_session_bus() -> None:
     """Clients start a server with PATH, HOME and little more, so the session's bus, by which a Secret Service
     is asked, is not named. systemd has it at a known place (pam_systemd(8), sd_bus_open_user(3))."""
@@ -135,17 +149,17 @@ def _ask(what: str, question: Callable[[], T]) -> T:
             raise NoKeyringError
         return question()
     except NoKeyringError:
-        raise CredentialError(
+        raise SourceError(
             f"{about}this machine has no keychain that mcpguard can use: start one (on Linux a Secret "
             "Service such as gnome-keyring), or refer to ${env:…} or ${file:…} instead"
         ) from None
     except (KeyringLocked, InitError):
-        raise CredentialError(
+        raise SourceError(
             f"{about}the keychain is locked or cannot be reached: unlock it (log in to the desktop session, "
             "or `gnome-keyring-daemon --unlock`) and try again"
         ) from None
     except Exception as error:
-        raise CredentialError(
+        raise SourceError(
             f"{about}the keychain ({_backend()}) failed with {type(error).__name__}: check it with the "
             "system's own program"
         ) from None

@@ -21,6 +21,7 @@ from msgspec import Struct
 from mcpguard.adapters.store import tickets
 from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
 from mcpguard.adapters.store.rows import SessionRow, decode, decode_earlier, encode
+from mcpguard.adapters.store.upkeep import checkpoint, is_busy, problem_of
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import SessionError
@@ -103,6 +104,8 @@ class SqliteStore:
         """Whose rows are as in the file, while its `data_version` is `_seen`: nobody else changed it."""
         self._seen = -1
         self._changes = 0
+        self.failing = ""
+        """Why the last change could not be stored, "" where it could."""
         self._open_sessions = OpenSessions(folder)
 
     def enter(self, principal: Principal, agent: str | None) -> None:
@@ -133,6 +136,18 @@ class SqliteStore:
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         """See `ports.Store.use`."""
         return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
+
+    def problem(self) -> str:
+        """Why it cannot be used, "" where it can. May block, and is called in a thread."""
+        problem = problem_of(self._path, FORM, bool(self.failing))
+        if not problem:
+            self.failing = ""
+        return problem
+
+    @property
+    def in_use(self) -> bool:
+        """Whether anything has needed it."""
+        return self._database is not None or bool(self.failing)
 
     # --- for a person ----------------------------------------------------------------------------
 
@@ -180,7 +195,7 @@ class SqliteStore:
             try:
                 return look()
             except sqlite3.Error as problem:
-                if not _is_busy(problem) or time.monotonic() > ends:
+                if not is_busy(problem) or time.monotonic() > ends:
                     raise SessionError(f"{self._path} cannot be used: {problem}") from None
             except OSError as problem:
                 raise SessionError(f"{self._path} cannot be used: {problem.strerror}") from None
@@ -249,13 +264,16 @@ class SqliteStore:
             for _ in range(TRIES):
                 done, value = work()
                 if done:
+                    self.failing = ""
                     return True, value
         except sqlite3.Error as problem:
-            if not _is_busy(problem):
+            if not is_busy(problem):
                 self.close()
-                raise SessionError(f"{self._path} cannot be used: {problem}") from None
+                self.failing = f"{self._path} cannot be used: {problem}"
+                raise SessionError(self.failing) from None
         except OSError as problem:
-            raise SessionError(f"the session's state is unavailable: {problem.strerror}") from None
+            self.failing = f"the session's state is unavailable: {problem.strerror}"
+            raise SessionError(self.failing) from None
         return False, None
 
     def _once(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T]:
@@ -370,7 +388,7 @@ class SqliteStore:
     def _note_change(self) -> None:
         self._changes += 1
         if self._changes % CHECKPOINT == 0:
-            Thread(target=_checkpoint, args=(self._path,), daemon=True).start()
+            Thread(target=checkpoint, args=(self._path,), daemon=True).start()
 
     def _sweep(self, database: "sqlite3.Connection") -> None:
         oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
@@ -430,19 +448,3 @@ class SqliteStore:
 def _passed(row: SessionRow, now: Uptime, wall: float) -> float:
     """Seconds since the session was used; by the clock that is set only where the machine started since."""
     return now.seconds - row.up.seconds if now.boot == row.up.boot else wall - row.used
-
-
-def _is_busy(problem: "sqlite3.Error") -> bool:
-    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-    return code in (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED, however extended.
-
-
-def _checkpoint(path: Path) -> None:
-    import sqlite3
-
-    with suppress(sqlite3.Error):
-        database = sqlite3.connect(path, timeout=0, isolation_level=None)
-        try:
-            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
-            database.close()

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import state_folder
-from mcpguard.gateway.ports import Health, LostAlerts
+from mcpguard.gateway.ports import Health, LostAlerts, Need
 
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
@@ -55,6 +55,8 @@ class Status(Struct, frozen=True):
     """The folder of the project whose servers it serves, "" for none."""
     observing: str = ""
     """The servers for which policies are only observed, and until when; "" for none."""
+    needs: tuple[Need, ...] = ()
+    """What serving needs, and whether it is there."""
 
 
 def default_folder() -> Path:
@@ -77,11 +79,12 @@ class StatusFile:
         project: str = "",
         reading: Callable[[], tuple[float, NotInForce | None]] = lambda: (0.0, None),
         observing: Callable[[], str] = lambda: "",
+        needs: Callable[[], tuple[Need, ...]] = tuple,
     ) -> None:
         """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
         configuration in force was read and what of the files is not, `observing()` the servers for which
-        policies are only observed; `report("", line)`
-        takes a line for the operator; `folder` is `default_folder()` if it is None."""
+        policies are only observed, `needs()` what serving needs; `report("", line)` takes a line for the
+        operator; `folder` is `default_folder()` if it is None."""
         birth = birth_of(os.getpid())
         self._status = Status(
             os.getpid(), time.time(), birth, config, transport, (), agent=agent, project=project
@@ -90,6 +93,8 @@ class StatusFile:
         self._alerts = alerts
         self._reading = reading
         self._observing = observing
+        self._needs = needs
+        self._unwritable = False
         self._report = report
         self._folder = folder
         self._path: Path | None = None
@@ -120,10 +125,13 @@ class StatusFile:
         try:
             self._write()
         except OSError as error:
-            self._timer = None
-            where = self._path or self._folder or default_folder()
-            self._report("", f"the status file cannot be written: {where}: {error.strerror}")
-            return
+            if not self._unwritable:
+                where = self._path or self._folder or default_folder()
+                said = f"the status file cannot be written: {where}: {error.strerror}"
+                self._report("", said)
+            self._unwritable = True
+        else:
+            self._unwritable = False
         self._timer = asyncio.get_running_loop().call_later(REFRESH_SECONDS, self._refresh)
 
     def _write(self) -> None:
@@ -141,13 +149,13 @@ class StatusFile:
             loaded=loaded,
             not_in_force=not_in_force,
             observing=self._observing(),
+            needs=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._needs()),
         )
-        if status == self._written:
+        if status == self._written and self._path is not None and self._path.exists():
             return
-        if self._path is None:
-            folder = self._folder or default_folder()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path = folder / f"{status.pid}.json"
+        folder = self._folder or default_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = folder / f"{status.pid}.json"
         new = self._path.with_suffix(".new")
         new.unlink(missing_ok=True)
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

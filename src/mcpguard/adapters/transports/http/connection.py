@@ -101,6 +101,7 @@ class HttpConnection(asyncio.Protocol):
         self._late: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
+        self.peer = ""
         self.takes = True
         self.resumes: Callable[[], None] | None = None
 
@@ -112,6 +113,8 @@ class HttpConnection(asyncio.Protocol):
         self.transport = transport
         self.put = transport.write
         """See `request.Connection.put`."""
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if peer else ""
         connections = self.shared.open
         connections.add(self)
         self._late = self._loop.call_later(self.shared.head_seconds, self._head_is_late)

@@ -16,6 +16,7 @@ from mcpguard.adapters.transports.http.events import MESSAGES, Events
 from mcpguard.adapters.transports.http.request import (
     TEXT,
     ClientGone,
+    Headers,
     HttpRefusal,
     HttpRequest,
     Intake,
@@ -24,14 +25,17 @@ from mcpguard.adapters.transports.http.sessions import Door, Worlds
 from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
-from mcpguard.gateway.ports import Clock
+from mcpguard.gateway.ports import Clock, Readiness
 from mcpguard.protocol.jsonrpc import encode
 
 MCP = "/mcp"
 SSE = "/sse"
-HEALTH = "/healthz"
+LIVE = frozenset({"/livez", "/healthz"})
+READY = "/readyz"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _READING = ("GET", "HEAD")
+_NOT_KEPT: Headers = ((b"cache-control", b"no-store"),)
+_PROXIED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 BODY_SECONDS = 30.0
 """How long the body of a request may take."""
 
@@ -79,6 +83,8 @@ class Endpoint:
             ("POST", MESSAGES): events.post,
         }
         self._open_routes: dict[str, bytes] = {}
+        self.readiness: Callable[[], Readiness] = lambda: Readiness((), ())
+        """Whether requests can be served now."""
         self._challenge = "Bearer"
         self._scope = ""
         if http.token is not None:
@@ -107,8 +113,11 @@ class Endpoint:
     async def __call__(self, request: HttpRequest) -> None:
         """Serve one request; its answer may come later."""
         try:
-            if request.path == HEALTH:
+            if request.path in LIVE:
                 self._health(request)
+                return
+            if request.path == READY:
+                await self._ready(request)
                 return
             headers = request.headers
             request.cors = self._guard.admit(headers.get("host", ""), headers.get("origin"))
@@ -156,6 +165,29 @@ class Endpoint:
         if request.method not in _READING:
             raise _wrong_method("GET, HEAD")
         request.respond(200, b"ok", TEXT)
+
+    async def _ready(self, request: HttpRequest) -> None:
+        """Whether requests can be served; what is wrong, and how the upstreams are, only to who may know."""
+        if request.method not in _READING:
+            raise _wrong_method("GET, HEAD")
+        found = self.readiness()
+        about: dict[str, object] = {"ready": found.ok, "needs": {one.name: one.ok for one in found.needs}}
+        if await self._may_know(request):
+            about["needs"] = {one.name: one for one in found.needs}
+            about["upstreams"] = found.upstreams
+        request.respond(200 if found.ok else 503, encode(about), headers=_NOT_KEPT)
+
+    async def _may_know(self, request: HttpRequest) -> bool:
+        headers = request.headers
+        try:
+            self._guard.admit(headers.get("host", ""), headers.get("origin"))
+            if self._verifier is not None and request.authorization is not None:
+                await self._verifier.verify(bearer_of(request.authorization))
+                return True
+        except (HttpRefusal, BearerError):
+            return False
+        # What a proxy on this machine passes on comes from anywhere.
+        return guard.is_loopback(request.connection.peer) and _PROXIED.isdisjoint(headers)
 
     def _well_known(self, request: HttpRequest) -> None:
         about = self._open_routes.get(request.path)

@@ -47,6 +47,8 @@ _BODYLESS = (204, 304)
 class Connection(Protocol):
     """What a request came on and its answer goes out on."""
 
+    peer: str
+    """The address that it comes from."""
     takes: bool
     """Whether the client takes what it is sent."""
     resumes: Callable[[], None] | None

@@ -1,0 +1,53 @@
+"""What is done with the file beside the loop: in a thread, with a connection of its own, since it may wait
+for a disk."""
+
+import os
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+PATIENCE = 1.0
+"""How long a look waits for a file that is busy, in seconds."""
+
+
+def checkpoint(path: Path) -> None:
+    """Move what changes wrote from the log to the file."""
+    import sqlite3
+
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def problem_of(path: Path, form: int, write: bool) -> str:
+    """Why the file cannot be used, "" where it can. `form` is the latest version of it that we know; with
+    `write` something is written, which changes nothing."""
+    import sqlite3
+
+    if not path.exists():
+        return _cannot_be_made(path)
+    try:
+        with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as database:
+            ((found,),) = database.execute("PRAGMA user_version").fetchall()
+            if found > form:
+                return f"{path} was made by a later version of mcpguard, which has to be used"
+            if write:
+                database.execute(f"PRAGMA user_version = {found}")
+    except sqlite3.Error as problem:
+        return "" if is_busy(problem) else f"{path} cannot be used: {problem}"
+    return "" if os.access(path, os.W_OK) else f"{path} cannot be written by this user"
+
+
+def _cannot_be_made(path: Path) -> str:
+    # It is made, with its folder, when it is first needed.
+    folder = next(one for one in path.absolute().parents if one.exists())
+    able = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return "" if able else f"{path} cannot be made: {folder} is not a folder that this user can write to"
+
+
+def is_busy(problem: "sqlite3.Error") -> bool:
+    """Whether another process uses the file, and a later try may succeed."""
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+    return code in (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED, however extended.

@@ -1,0 +1,139 @@
+"""Whether requests can be served: what that needs, and what of it is missing.
+
+Law of this file: a look never waits. What may wait for a disk or a service is asked in a thread, and nobody
+is asked to unlock anything.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.credentials.broker import Broker, elapsed
+from mcpguard.adapters.credentials.keychain import is_unlocked
+from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.telemetry.status_file import NotInForce
+from mcpguard.gateway.ports import Need
+
+LOOK_SECONDS = 4.0
+"""So long what a thread found counts; a look after that asks again."""
+LATE_SECONDS = 5.0
+"""What has not answered for so long is a problem."""
+FORGET_SECONDS = 60.0
+"""A keychain that was locked, and that cannot be asked, is taken to be usable again after so long: the next
+request tries it."""
+
+_STATES = {"refused": "refused and not in force", "restart": "not in force until a restart"}
+_SAID_HERE = ("store", "keychain")
+"""The others say it themselves."""
+
+
+class Aside:
+    """A question that may block, asked in a thread, once at a time."""
+
+    def __init__(self, ask: Callable[[], str], told: Callable[[], None], first: str = "") -> None:
+        """`ask()` gives what is wrong, "" for nothing; `told()` is called in the thread where that is
+        another answer than before, which is `first` at the beginning."""
+        self._ask = ask
+        self._told = told
+        self._answer = first
+        self._asked_at = float("-inf")
+        self._open = False
+
+    def look(self) -> str:
+        """The last answer, and ask again if that is old."""
+        now = time.monotonic()
+        if self._open:
+            late = now - self._asked_at
+            return f"it has not answered for {late:.0f} seconds" if late > LATE_SECONDS else self._answer
+        if now - self._asked_at >= LOOK_SECONDS:
+            self._open, self._asked_at = True, now
+            threading.Thread(target=self._run, name="mcpguard-look", daemon=True).start()
+        return self._answer
+
+    def _run(self) -> None:
+        before = self._answer
+        answer = "it could not be asked, because of a defect"
+        try:
+            answer = self._ask()
+        finally:
+            self._answer, self._open = answer, False
+            if answer != before:
+                self._told()
+
+
+class Needs:
+    """What serving needs, as it is now. `not_in_force` gives what of the files is not in force, `stopping`
+    says why no new work is taken."""
+
+    def __init__(
+        self,
+        audit: AuditFile,
+        store: SqliteStore,
+        credentials: Broker,
+        report: Callable[[str, str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """`report("", line)` tells the operator when one is missing or there again; `changed()` is called, in
+        any thread, when another look is due."""
+        self.not_in_force: Callable[[], NotInForce | None] = _nothing
+        self.stopping = ""
+        self.always = False
+        """Whether the store is looked at though nothing has needed it yet."""
+        self._audit = audit
+        self._store = store
+        self._credentials = credentials
+        self._report = report
+        self._ask_store = Aside(store.problem, changed)
+        self._changed = changed
+        self._ask_keychain: Aside | None = None
+        looks = "serving", "evidence", "policies", "store", "keychain"
+        self._found = {name: Need(name, True, time.time()) for name in looks}
+
+    def look(self) -> tuple[Need, ...]:
+        """How each is now."""
+        problems = {
+            "serving": self.stopping,
+            "evidence": self._audit.health.problem,
+            "policies": self._policies(),
+            "store": self._state(),
+            "keychain": self._keychain(),
+        }
+        for name, problem in problems.items():
+            before = self._found[name]
+            if problem == before.problem:
+                continue
+            same = before.ok == (not problem)
+            self._found[name] = Need(name, not problem, before.since if same else time.time(), problem)
+            if not same and name in _SAID_HERE:
+                said = f"not ready, {name}: {problem}" if problem else f"the {name} can be used again"
+                self._report("", said)
+        return tuple(self._found.values())
+
+    def _policies(self) -> str:
+        late = self.not_in_force()
+        return "" if late is None else f"a change of the {late.what} is {_STATES[late.state]}: {late.problem}"
+
+    def _state(self) -> str:
+        store = self._store
+        if not (store.in_use or self.always):
+            return ""
+        found = self._ask_store.look()
+        return store.failing or found
+
+    def _keychain(self) -> str:
+        locked = self._credentials.unavailable.get("keyring")
+        if locked is None:
+            self._ask_keychain = None
+            return ""
+        problem, at = locked
+        if self._ask_keychain is None:
+            self._ask_keychain = Aside(lambda: "" if is_unlocked() else "locked", self._changed, "locked")
+        if self._ask_keychain.look() and elapsed() - at < FORGET_SECONDS:
+            return problem
+        self._credentials.unavailable.pop("keyring", None)
+        return ""
+
+
+def _nothing() -> None:
+    """All is in force."""

@@ -1,0 +1,221 @@
+"""What serving needs, and that a look at it never waits."""
+
+import asyncio
+import os
+import threading
+import time
+
+import pytest
+
+from mcpguard.core.errors import SourceError
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.gateway.ports import AuditHealth
+from mcpguard.serve import readiness
+from mcpguard.serve.readiness import Aside
+from mcpguard.serve.worlds import Settings, Shared
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
+
+
+def shared_in(folder):
+    settings = Settings(
+        servers=(),
+        policies=PolicySet(),
+        audit_folder=folder / "audit",
+        durability="flush",
+        message_bytes=1 << 20,
+        session_folder=folder / "state",
+    )
+    shared = Shared(settings, asyncio.get_running_loop())
+    shared.said = []
+    shared.needs._report = lambda _, line: shared.said.append(line)
+    return shared
+
+
+def missing(shared):
+    return {one.name: one.problem for one in shared.needs.look() if not one.ok}
+
+
+async def changed(shared, seen):
+    """Look until something else is missing than `seen`."""
+    async with asyncio.timeout(10):
+        while (found := missing(shared)) == seen:
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def test_a_new_process_is_ready_and_asks_nothing_of_a_store_that_nobody_needed(tmp_path):
+    shared = shared_in(tmp_path)
+    assert missing(shared) == {}
+    assert [one.name for one in shared.needs.look()] == [
+        "serving",
+        "evidence",
+        "policies",
+        "store",
+        "keychain",
+    ]
+    assert shared.needs._ask_store._asked_at == float("-inf")
+
+
+async def test_evidence_that_cannot_be_written_is_missing_until_it_can(tmp_path):
+    shared = shared_in(tmp_path)
+    since = shared.needs.look()[1].since
+    shared.audit.health = AuditHealth(False, time.time(), "the disk is full")
+    assert missing(shared) == {"evidence": "the disk is full"}
+    assert shared.needs.look()[1].since > since
+    shared.audit.health = AuditHealth(True, time.time())
+    assert missing(shared) == {}
+    assert shared.said == []  # The writer says it.
+
+
+async def test_a_store_in_a_folder_that_cannot_be_made_is_missing(tmp_path):
+    (tmp_path / "state").write_text("a file where the folder should be")
+    shared = shared_in(tmp_path)
+    shared.needs.always = True
+    found = await changed(shared, {})
+    assert "state.sqlite cannot be made" in found["store"]
+    assert shared.said == [f"not ready, store: {found['store']}"]
+
+
+async def test_a_damaged_store_is_missing_until_it_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.0)
+    shared = shared_in(tmp_path)
+    shared.needs.always = True
+    (tmp_path / "state").mkdir()
+    path = tmp_path / "state" / "state.sqlite"
+    path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
+    found = await changed(shared, {})
+    assert "not a database" in found["store"]
+    path.unlink()
+    assert await changed(shared, found) == {}
+    assert shared.said[-1] == "the store can be used again"
+
+
+async def test_a_store_of_a_later_version_is_missing(tmp_path):
+    import sqlite3
+
+    shared = shared_in(tmp_path)
+    shared.needs.always = True
+    (tmp_path / "state").mkdir()
+    database = sqlite3.connect(tmp_path / "state" / "state.sqlite")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    assert "later version" in (await changed(shared, {}))["store"]
+
+
+async def test_a_change_that_failed_counts_until_something_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.0)
+    shared = shared_in(tmp_path)
+    shared.store._open()
+    shared.store.failing = "state.sqlite cannot be used: database or disk is full"
+    assert "full" in missing(shared)["store"]
+    assert await changed(shared, missing(shared)) == {}
+
+
+async def test_a_store_that_is_busy_is_not_missing(tmp_path):
+    shared = shared_in(tmp_path)
+    database = shared.store._open()
+    shared.store.failing = "x"
+    database.execute("BEGIN EXCLUSIVE")
+    assert await asyncio.to_thread(shared.store.problem) == ""
+    database.execute("ROLLBACK")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+async def test_a_store_that_this_user_cannot_write_is_missing(tmp_path):
+    shared = shared_in(tmp_path)
+    shared.store._open()
+    (tmp_path / "state" / "state.sqlite").chmod(0o400)
+    assert "cannot be written" in shared.store.problem()
+
+
+async def test_what_is_not_in_force_and_a_stop_are_missing(tmp_path):
+    from mcpguard.adapters.telemetry.status_file import NotInForce
+
+    shared = shared_in(tmp_path)
+    shared.needs.not_in_force = lambda: NotInForce("policies", "refused", 1.0, "p.yaml:1: no")
+    shared.needs.stopping = "it is stopping (SIGTERM)"
+    assert missing(shared) == {
+        "serving": "it is stopping (SIGTERM)",
+        "policies": "a change of the policies is refused and not in force: p.yaml:1: no",
+    }
+
+
+class Locked:
+    """A keychain that is locked until it is not."""
+
+    locked = True
+
+    def get(self, ref):
+        from mcpguard.core.secret import Secret
+
+        if self.locked:
+            raise SourceError(f"{ref}: the keychain is locked")
+        return Secret("a value of some length")
+
+
+def asked(shared, keychain):
+    from mcpguard.core.secret import CredentialRef
+
+    return shared.credentials._asked(keychain, CredentialRef("keyring", "a"))
+
+
+async def test_a_locked_keychain_is_missing_until_a_value_was_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(readiness, "is_unlocked", lambda: False)
+    shared, keychain = shared_in(tmp_path), Locked()
+    with pytest.raises(SourceError):
+        asked(shared, keychain)
+    assert missing(shared) == {"keychain": "keyring:a: the keychain is locked"}
+    keychain.locked = False
+    asked(shared, keychain)
+    assert missing(shared) == {}
+    assert shared.said[-1] == "the keychain can be used again"
+
+
+async def test_a_keychain_that_says_that_it_is_unlocked_is_there_again(tmp_path, monkeypatch):
+    may = threading.Event()
+    monkeypatch.setattr(readiness, "is_unlocked", lambda: may.wait(10))
+    shared = shared_in(tmp_path)
+    with pytest.raises(SourceError):
+        asked(shared, Locked())
+    assert missing(shared)
+    may.set()
+    assert await changed(shared, missing(shared)) == {}
+
+
+async def test_a_keychain_that_cannot_be_asked_is_tried_again_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(readiness, "is_unlocked", lambda: False)
+    monkeypatch.setattr(readiness, "FORGET_SECONDS", 0.0)
+    shared = shared_in(tmp_path)
+    with pytest.raises(SourceError):
+        asked(shared, Locked())
+    assert missing(shared) == {}
+
+
+async def test_a_question_that_hangs_is_asked_once_and_said_to_hang(monkeypatch):
+    may, asks = threading.Event(), []
+
+    def ask():
+        asks.append(1)
+        may.wait(10)
+        return ""
+
+    aside = Aside(ask, lambda: None)
+    assert aside.look() == ""
+    monkeypatch.setattr(readiness, "LATE_SECONDS", -1.0)
+    assert "has not answered for 0 seconds" in aside.look()
+    may.set()
+    assert len(asks) == 1
+
+
+async def test_a_question_that_breaks_says_only_that(monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    told = threading.Event()
+
+    def ask():
+        raise OSError("the secret")
+
+    aside = Aside(ask, told.set)
+    aside.look()
+    assert await asyncio.to_thread(told.wait, 10)
+    assert aside.look() == "it could not be asked, because of a defect"
