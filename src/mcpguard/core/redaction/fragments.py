@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.shapes import looks_random
 from mcpguard.core.redaction.reduced import skeleton
 
@@ -18,15 +19,15 @@ _BLOCK = 8
 _STEP = LEAST - _BLOCK + 1
 """A block begins at each so many characters, so that LEAST in a row have a whole one in them."""
 
-_TOKEN = re.compile(r"[\w+/.~:$-]{16,}={0,2}", re.ASCII)
-_BEGINNING = re.compile(
+_TOKEN = expression(r"[\w+/.~:$-]{16,}={0,2}", re.ASCII)
+_BEGINNING = expression(
     r"(?:[a-z]{2,10}[-_]|[A-Z]{2,6}[-_.]){1,3}|AKIA|ASIA|AIza|SG\.|ya29\.|gh[a-z]_|glpat-|eyJ[\w-]+\.[\w-]{0,24}"
 )
-_COMPOSITE = re.compile(r"\s|://")
-_RUN = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9]+")
-_WORD = re.compile(r"[A-Z]?[a-z]{3,}[0-9]{0,4}|[A-Z]{4,}|[0-9]{4,}")
+_COMPOSITE = expression(r"\s|://")
+_RUN = expression(r"[A-Za-z0-9]+|[^A-Za-z0-9]+")
+_WORD = expression(r"[A-Z]?[a-z]{3,}[0-9]{0,4}|[A-Z]{4,}|[0-9]{4,}")
 _ARMOUR = "PRIVATE KEY-----"
-_LINE = re.compile(r"\\[nr]|[\n\r]")
+_LINE = expression(r"\\[nr]|[\n\r]")
 
 
 class Core(NamedTuple):

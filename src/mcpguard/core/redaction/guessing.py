@@ -8,6 +8,7 @@ what the value is.
 import re
 from collections.abc import Callable
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.shapes import is_address, is_known_to_all, is_path, looks_random
 from mcpguard.core.redaction.parts import parts
 
@@ -17,7 +18,7 @@ _SHORT = 10
 _LONG = 20
 _WORDS = 4
 
-_REGION = re.compile(
+_REGION = expression(
     r"(?:[a-z]{2,12}-)?(?:gov-|iso[a-z]?-)?(?:north|south|east|west|central|northeast|southeast|northwest|southwest)"
     r"(?:us|eu|europe|asia|uk)?-?[0-9]{0,2}[a-z]?|(?:east|west|north|south|central)(?:us|europe|asia)[0-9]?"
 )
@@ -25,16 +26,16 @@ _NAME = (
     r"(?:(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)+(?:[a-z]{2,4}|internal|local(?:domain|host)?|example|invalid|cloud|tech"
     r"|online|systems|network|services)|localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"
 )
-_HOST = re.compile(
+_HOST = expression(
     rf"(?i){_NAME}(?::[0-9]{{1,5}})?(?:/[0-9]{{1,3}})?|\[?(?=.*::|(?:[^:]*:){{7}})[0-9a-f]{{0,4}}(?::[0-9a-f]{{0,4}}){{2,7}}\]?"
 )
-_ADDRESS = re.compile(
+_ADDRESS = expression(
     rf"(?i)(?:mailto:|[^<>]{{0,80}}<)?[\w.+-]{{1,64}}@(?:[\w-]{{1,63}}\.){{1,9}}[a-z]{{2,24}}(?::[\w./~-]{{1,190}})?>?|{_NAME}(?::[0-9]{{1,5}})?/\S*"
 )
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{4,12}(?:Z|[+-][0-9:]{4,5})?)?")
-_WORD = re.compile(r"[^\W\d_]+")
-_BETWEEN = re.compile(r"[-_ ./:]")
-_AFTER = re.compile(r"[-_:. ]?[0-9]{0,6}[!@#$%*?.]{0,2}$")
+_DATE = expression(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{4,12}(?:Z|[+-][0-9:]{4,5})?)?")
+_WORD = expression(r"[^\W\d_]+")
+_BETWEEN = expression(r"[-_ ./:]")
+_AFTER = expression(r"[-_:. ]?[0-9]{0,6}[!@#$%*?.]{0,2}$")
 _LEET = str.maketrans("013457$@!", "oleastsai")
 _ROWS = "abcdefghijklmnopqrstuvwxyz 0123456789abcdef 1234567890abcdef qwertyuiopasdfghjklzxcvbnm"
 _NAMES: dict[str, Callable[[str], object]] = {

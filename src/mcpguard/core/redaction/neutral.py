@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.legible import GROUPS, HIDDEN, charset
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.leaves import SEPARATOR, EditedLeaf
@@ -126,8 +127,8 @@ _SEQUENCE = (
 )
 _BLANK = "\u2800"
 # What takes long to compile is compiled when it is first needed.
-_BEGINS = re.compile("[\x08\x1b\x90\x98\x9b\x9d-\x9f]")
-_OVERSTRUCK = re.compile(r"([^\x08\n])(?:\x08\1)++|_\x08(?=[^\x08\n_])")
+_BEGINS = expression("[\x08\x1b\x90\x98\x9b\x9d-\x9f]")
+_OVERSTRUCK = expression(r"([^\x08\n])(?:\x08\1)++|_\x08(?=[^\x08\n_])")
 """Bold and underlined text as a printer makes it, which is how `man` writes to a file."""
 _FLAG = "\U0001f3f4"
 _NAMES = ("gbeng", "gbsct", "gbwls")

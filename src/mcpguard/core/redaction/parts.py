@@ -14,6 +14,7 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors.naming import Signal, signal, words_of
 from mcpguard.core.redaction.detectors.shapes import is_literal, is_secret, is_token, is_uuid, looks_random
@@ -33,33 +34,33 @@ _DIGITS = 12
 Member = tuple[Signal, str]
 """What its place or its name says of a member, and the member."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://([^\s\"'<>/?#]*)([^\s\"'<>]*)")
-_QUOTED = re.compile(
+_URL = expression(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://([^\s\"'<>/?#]*)([^\s\"'<>]*)")
+_QUOTED = expression(
     r"""(?<![\w./:-])([A-Za-z_][\w./:-]{0,127})["']?\s{0,8}(?:=>|:=|=|:)\s{0,8}
     (?:"((?:[^"\\]|\\.){1,8192})"|'((?:[^'\\]|\\.){1,8192})'|\{([^{}\n]{1,1024})\})""",
     re.VERBOSE,
 )
-_PAIR = re.compile(
+_PAIR = expression(
     r"(?:export |set |env |- )?\W{0,3}([\w./:@ -]{1,128}?)[\"']?\s*(?:=>|:=|=|:(?=\s))\s*(\S.*?)\W?"
 )
 _BREAKS = ("\n", ";", "&", ",", None)
-_COMMENT = re.compile(r"\s#\s.*")
-_ENTRY = re.compile(
+_COMMENT = expression(r"\s#\s.*")
+_ENTRY = expression(
     r"""key\s*=\s*["']([^"']{1,128})["']\s+value\s*=\s*["']([^"']{1,4096})["']""", re.IGNORECASE
 )
-_ELEMENT = re.compile(r"<([A-Za-z_][\w.:-]{0,127})(?:\s[^<>]{0,256})?>([^<>]{1,4096})</")
-_SCHEME = re.compile(
+_ELEMENT = expression(r"<([A-Za-z_][\w.:-]{0,127})(?:\s[^<>]{0,256})?>([^<>]{1,4096})</")
+_SCHEME = expression(
     r"\b(?:bearer|basic|token|api-?key|bot|jwt|ssws|geniekey|splunk|oauth|dpop|negotiate|key|sharedaccesssignature"
     r"|[a-z]+-api-key)[ \t]+([^\s,;\"']{6,8192})",
     re.IGNORECASE,
 )
-_KEY = re.compile(
+_KEY = expression(
     r"-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----(?:[^-]|-(?!----)){16,16384}-----END \1-----"
 )
-_JWT = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+\.([\w-]{16,})")
-_ORACLE = re.compile(r"(?<![\w$#])[\w$#]{1,64}/([^\s@/]{6,256})@")
-_USER = re.compile(r"[^\s:/@={}\"'<>]{1,256}:(\S[^\n]*)")
-_PGPASS = re.compile(r"(?:(?:[^:\\\n]|\\.)*:){4}((?:[^\\\n]|\\.)+)")
+_JWT = expression(r"(?<![\w-])eyJ[\w-]+\.[\w-]+\.([\w-]{16,})")
+_ORACLE = expression(r"(?<![\w$#])[\w$#]{1,64}/([^\s@/]{6,256})@")
+_USER = expression(r"[^\s:/@={}\"'<>]{1,256}:(\S[^\n]*)")
+_PGPASS = expression(r"(?:(?:[^:\\\n]|\\.)*:){4}((?:[^\\\n]|\\.)+)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _STANDARD = str.maketrans("-_", "+/")
 _CONSTANT = frozenset(("x-oauth-basic", "x-token-auth", "x-access-token", "oauth2accesstoken"))
@@ -70,10 +71,10 @@ _PLACE = frozenset([
     "account", "zone", "cluster", "context", "type", "audience", "scope", "scopes", "address",
 ])  # fmt: skip
 """The last word of the name of what is no secret, whatever it looks like."""
-_TIME = re.compile(r"[0-9:.,+TZ-]*")
-_LONE = re.compile("-{0,2}[A-Za-z]+(?:[_-][A-Za-z]+)*")
-_WORD = re.compile(r"[A-Z]?[a-z]+[0-9]{0,4}|[0-9]+|[A-Z]+|.{1,2}")
-_SPLIT = re.compile(r"(?:\\[nrt]|[^A-Za-z0-9+/=_.\\-])+")
+_TIME = expression(r"[0-9:.,+TZ-]*")
+_LONE = expression("-{0,2}[A-Za-z]+(?:[_-][A-Za-z]+)*")
+_WORD = expression(r"[A-Z]?[a-z]+[0-9]{0,4}|[0-9]+|[A-Z]+|.{1,2}")
+_SPLIT = expression(r"(?:\\[nrt]|[^A-Za-z0-9+/=_.\\-])+")
 
 
 def parts(value: str) -> list[str]:

@@ -9,6 +9,7 @@ from binascii import Error, a2b_base64
 from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.naming import GIVEN
 from mcpguard.core.redaction.detectors.values import Found, Values, given, said
 
@@ -19,53 +20,53 @@ _NAMES = ("password", "passwd", "secret", "token", "api_key", "apikey", "passphr
 _AROUND = 4096
 _ROWS = 2000
 _CELLS = 64
-_HEAD = re.compile(rb"(?i)pass|pwd|secret|token|key|value")
-_CELL_OF_HEAD = re.compile(rb"[A-Za-z_][\w .()-]{0,48}")
+_HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
+_CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
 _MARKS = b" \t\r\"'`*"
 _QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
 _CELLS_OF = {
     char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
     for char in (b",", b"\t", b";")
 }
-_BARS = re.compile(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
-_RULE = re.compile(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
-_RUN = re.compile(rb"-{2,}")
-_TUPLE = re.compile(rb"\s{0,64},?\s{0,64}\(")
-_LITERAL = re.compile(
+_BARS = expression(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
+_RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
+_RUN = expression(rb"-{2,}")
+_TUPLE = expression(rb"\s{0,64},?\s{0,64}\(")
+_LITERAL = expression(
     rb"\s{0,16}(?:[NnEe]?'((?:[^'\\\x00]|''|\\.){0,2048}+)'|\"((?:[^\"\\\x00]|\\.){0,2048}+)\""
     rb"|([^,()'\"\x00-\x08]{0,256}(?:\([^()]{0,256}\))?))\s{0,16}([,)])"
 )
-_COLUMNS = re.compile(
+_COLUMNS = expression(
     rb"[^\s(]{1,128}\s{0,4}\(([^()\x00-\x08]{3,2048})\)\s{0,8}(?:(?i:values?)|(?i:from )[a-z]+;?\r?\n)"
 )
-_MEMBER_OF_JWK = re.compile(
+_MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
 )
-_VALUE = re.compile(rb"""\\?["']\s{0,4}:\s{0,4}(\\?["'])([^"'\\\x00-\x1f\xff]{4,1024})\\?["']""")
-_NAME = re.compile(
+_VALUE = expression(rb"""\\?["']\s{0,4}:\s{0,4}(\\?["'])([^"'\\\x00-\x1f\xff]{4,1024})\\?["']""")
+_NAME = expression(
     rb"""(?:["'\s{,](?:name|key|Name|Key|variable|variable_name|id|label|field|setting))\\?["']?\s{0,4}:\s{0,4}\\?["']?"""
     rb"([A-Za-z][A-Za-z0-9_.-]{2,63})"
 )
-_OWNER = re.compile(rb"""["']([A-Za-z][A-Za-z0-9_.-]{2,63})\\?["']\s{0,4}:\s{0,4}\{$""")
-_VALUE_IN_YAML = re.compile(
+_OWNER = expression(rb"""["']([A-Za-z][A-Za-z0-9_.-]{2,63})\\?["']\s{0,4}:\s{0,4}\{$""")
+_VALUE_IN_YAML = expression(
     rb"""["']?([^\s"'\x00-\x1f\xff]{4,1024})["']?[ \t]{0,8}\r?\n"""
     rb"""[ \t]{1,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})"""
 )
-_BLOCK = re.compile(
+_BLOCK = expression(
     rb"""(?:^|\n)([ \t]{0,32})(data|stringData):[ \t]*\r?\n((?:\1[ \t]+[^\n]{1,4096}(?:\n|$)){1,64})"""
 )
-_LINE_OF_BLOCK = re.compile(
+_LINE_OF_BLOCK = expression(
     rb"""(?m)^[ \t]+["']?([A-Za-z0-9_.-]{1,64})["']?:[ \t]*["']?([^\s"'|>]{4,4096})["']?[ \t]*\r?$"""
 )
-_OBJECT = re.compile(rb"""\\?"(data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
-_MEMBER = re.compile(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\\\x00-\x1f]{4,4096})\\?\"""")
+_OBJECT = expression(rb"""\\?"(data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
+_MEMBER = expression(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\\\x00-\x1f]{4,4096})\\?\"""")
 _OPEN = frozenset(
     ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
 )
-_DEFAULT = re.compile(
+_DEFAULT = expression(
     rb"""([A-Za-z][\w-]{1,63})"\s{0,4}\{[^}\x00-\x08]{0,400}?\bdefault\s{0,16}=\s{0,4}"([^"\n\x00-\x1f]{4,512})\""""
 )
-_PGPASS = re.compile(
+_PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
 )
 _VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])

@@ -9,9 +9,11 @@ from binascii import Error, a2b_base64
 from collections.abc import Callable
 from zlib import crc32
 
+from mcpguard.core.expressions import expression
+
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM = 30
-_CLASSIC = re.compile(rb"(?:gh[opsur]|npm)_([A-Za-z0-9]{30})([A-Za-z0-9]{6})")
+_CLASSIC = expression(rb"(?:gh[opsur]|npm)_([A-Za-z0-9]{30})([A-Za-z0-9]{6})")
 
 
 def has_crc(token: bytes) -> bool:

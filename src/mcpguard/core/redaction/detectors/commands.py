@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.naming import GIVEN, signal
 from mcpguard.core.redaction.detectors.values import (
     BACK,
@@ -161,7 +162,7 @@ OPTIONS = (
 )  # fmt: skip
 """How an option ends that is followed by its value."""
 PEEK_SETTER = r"""["']?[A-Za-z][A-Za-z0-9_.-]{2,64}["']?[ \t]{1,8}["']?[^\s=]"""
-_SETTER = re.compile(rb"""["']?([A-Za-z][A-Za-z0-9_.-]{2,64})["']?[ \t]{1,8}(?:"|'|\\")?(?=[^\s"'=\\])""")
+_SETTER = expression(rb"""["']?([A-Za-z][A-Za-z0-9_.-]{2,64})["']?[ \t]{1,8}(?:"|'|\\")?(?=[^\s"'=\\])""")
 
 
 def set_by(text: bytes, at: int) -> tuple[int, str] | None:
@@ -171,15 +172,15 @@ def set_by(text: bytes, at: int) -> tuple[int, str] | None:
     return (found.end(), said) if found and said else None
 
 
-_OPTION = re.compile(
+_OPTION = expression(
     rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{0,3})"""
     rb"""(?=[^\s"'\\-])"""
 )
-_BEHIND_OPTION = re.compile(rb"[\"'`\\]{0,2}[ \t]*(?:[\r\n|;&)\xff\x1f]|\\n|-|$|[\"'`]|\\\r?\n)")
-_SHELL = re.compile(rb"""[^\s"'`\\|;&<>()\x00-\x1f\xff]{1,512}""")
-_USER = re.compile(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
-_IDENTIFIED = re.compile(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
-_LOGIN = re.compile(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
+_BEHIND_OPTION = expression(rb"[\"'`\\]{0,2}[ \t]*(?:[\r\n|;&)\xff\x1f]|\\n|-|$|[\"'`]|\\\r?\n)")
+_SHELL = expression(rb"""[^\s"'`\\|;&<>()\x00-\x1f\xff]{1,512}""")
+_USER = expression(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
+_IDENTIFIED = expression(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
+_LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 
 class Commands(Values):

@@ -4,8 +4,9 @@ Law of this file: a name that ends with the word for a secret says that its valu
 stands behind, as in `AUTH_MODE`, it says little, and the value has to look like one.
 """
 
-import re
 from typing import Literal
+
+from mcpguard.core.expressions import expression
 
 Signal = Literal["", "weak", "token", "password"]
 """When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in
@@ -13,12 +14,12 @@ addition, a word or a path; "weak": only if it looks random. "": never, by the n
 
 GIVEN = "given"
 """What is said of a value that can be nothing but a password, since a program reads it as one."""
-_WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_PASSWORD = re.compile(
+_WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_PASSWORD = expression(
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass"
     r"|passcode|pwd|pw|mnemonic"
 )
-_TOKEN = re.compile(
+_TOKEN = expression(
     r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key"
     r"|authorization|bearer|pat|sas|jwt|cookies?|creds|userpass"
 )

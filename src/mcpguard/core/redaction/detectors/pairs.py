@@ -5,9 +5,9 @@ stand, forwards and backwards from one place, over a bounded number of bytes. Wh
 as a template, a call or a word of a language, is left alone.
 """
 
-import re
 from collections.abc import Callable
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors import commands
 from mcpguard.core.redaction.detectors.commands import Commands
 from mcpguard.core.redaction.detectors.naming import GIVEN, Signal
@@ -84,24 +84,24 @@ COOKIE = "cookie"
 
 # --- what stands around a value ---------------------------------------------------------------------------
 
-_OF_PASSWORDS = re.compile(rb"(?i)passw|passphrase|pass\b|pwd|_pass|pass_")
-_SAYS_PASSWORD = re.compile(r"(?i)passw|passphrase|pwd")
-_TYPED = re.compile(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
-_IS = re.compile(rb"(?i) (?:is|was|to)(?: set to| now)?$")
-_SETS = re.compile(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
-_ALONE = re.compile(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
+_OF_PASSWORDS = expression(rb"(?i)passw|passphrase|pass\b|pwd|_pass|pass_")
+_SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
+_TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
+_IS = expression(rb"(?i) (?:is|was|to)(?: set to| now)?$")
+_SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
+_ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
 _ENDS = b"\n\r\x1f\xff\\"
 _OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
-_COOKIES = re.compile(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
-_CRUMB = re.compile(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
-_OF_SESSIONS = re.compile(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
+_COOKIES = expression(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
+_CRUMB = expression(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
+_OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
 _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
-_BASIC = re.compile(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
-_BEARER = re.compile(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
-_CALLED = re.compile(
+_BASIC = expression(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
+_BEARER = expression(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
+_CALLED = expression(
     rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|add|append|put)\($"""
 )
-_ALTERNATIVE = re.compile(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
+_ALTERNATIVE = expression(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
 
 
 def _given_until(name: str, ahead: bytes) -> bytes:

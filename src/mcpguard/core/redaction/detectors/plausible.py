@@ -4,10 +4,10 @@ Law of this file: what somebody wrote to be replaced, to be looked up elsewhere 
 secret. A value has to look the more like one, the less its name says.
 """
 
-import re
 from binascii import Error, a2b_base64
 from itertools import pairwise
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
 from mcpguard.core.redaction.detectors.naming import GIVEN
 from mcpguard.core.redaction.detectors.shapes import (
@@ -20,16 +20,16 @@ from mcpguard.core.redaction.detectors.shapes import (
     looks_random,
 )
 
-_TEMPLATE = re.compile(
+_TEMPLATE = expression(
     r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
 )
-_CODE = re.compile(
+_CODE = expression(
     r"(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
 )
-_FILE = re.compile(r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
+_FILE = expression(r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
+_IDENTIFIER = expression(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
 _OF_TEMPLATES = frozenset("{$<%@#[")
 _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
@@ -48,20 +48,20 @@ _SAMPLES = frozenset(
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
-_SAMPLE = re.compile(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
-_PORTS = re.compile(r"[0-9]{1,5}(?:,|$)")
-_WORDS = re.compile(r"(?:[A-Za-z:_-]|%20)+")
-_STEMS = re.compile(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
-_ESCAPES = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
-_SAYS_SO = re.compile("password|passwd|secret|changeme")
-_TOKEN = re.compile(r"[A-Za-z0-9+/_.=~%-]+")
-_DOTTED = re.compile(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
-_NAMES = re.compile(
+_SAMPLE = expression(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
+_PORTS = expression(r"[0-9]{1,5}(?:,|$)")
+_WORDS = expression(r"(?:[A-Za-z:_-]|%20)+")
+_STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
+_ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
+_SAYS_SO = expression("password|passwd|secret|changeme")
+_TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
+_DOTTED = expression(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
+_NAMES = expression(
     r"_{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*(?:\._{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*)+"
 )
-_TYPE = re.compile(r"(?:[A-Z][a-z]{2,}(?:[A-Z]?[0-9]{1,2})?){2,}")
+_TYPE = expression(r"(?:[A-Z][a-z]{2,}(?:[A-Z]?[0-9]{1,2})?){2,}")
 """Names of modules and members, and of types, as code has them."""
-_LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_LETTERS = expression(r"[A-Z]?[a-z]+|[A-Z]+")
 _SEQUENCES = " ".join(
     row * 4
     for row in (
@@ -76,10 +76,10 @@ _SEQUENCES = " ".join(
 _LEET = str.maketrans("013457$@!", "oleastsai")
 
 
-_DIGIT = re.compile("[0-9]")
-_DIGITS = re.compile(r"[0-9].*[0-9]")
-_METAVARIABLE = re.compile(r"[A-Z]+(?:[_-][A-Z]+)*|[A-Za-z_][\w.]*\(.*")
-_OF_FORMS = re.compile(
+_DIGIT = expression("[0-9]")
+_DIGITS = expression(r"[0-9].*[0-9]")
+_METAVARIABLE = expression(r"[A-Z]+(?:[_-][A-Z]+)*|[A-Za-z_][\w.]*\(.*")
+_OF_FORMS = expression(
     r"(?i)password|string|field|input|type|text|value|error|exception|provider|handler|secret|token|manager|service|"
     r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test"
 )
@@ -98,7 +98,7 @@ _SAYINGS = frozenset(
     """.split()  # noqa: SIM905 - as above
 )
 """What stands behind an option in a sentence about it."""
-_PUBLISHED = re.compile(
+_PUBLISHED = expression(
     rb"EXAMPLE|[xX]{8}|\*{4}|0{8}|0123456789"
     # RFC 5849, RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
     rb"|wOJIO9A2W5mFwDgiDvZbTSMK|0685bd9184jfhq22|ad180jjd733klru7|dpf43f3p2l4k3l03|nnch734d00sl2jdk"
@@ -111,12 +111,12 @@ _PUBLISHED = re.compile(
     rb"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsu|Q3AM3UQ867SPQQA43P2F|zuf\+tfteSlswRu7BJ86wekitnifILbZam1KYY3TG"
     rb"|JBSWY3DPEHPK3PXP"
 )
-_BODY = re.compile(rb"[A-Za-z0-9+/]{24}")
-_BEGINNING_OF_RSA = re.compile(
+_BODY = expression(rb"[A-Za-z0-9+/]{24}")
+_BEGINNING_OF_RSA = expression(
     rb"PRIVATE KEY-----(?:\\n|\s){0,4}MII[A-Za-z0-9+/]{1,56}(?:\.\.\.(?![A-Za-z0-9+/])|\s*$)"
 )
 """What documentation shows of a key: so much of it is the modulus, which is public."""
-_RATE = re.compile(r"[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/\S*")
+_RATE = expression(r"[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/\S*")
 
 
 def is_example(kind: str, match: bytes) -> bool:

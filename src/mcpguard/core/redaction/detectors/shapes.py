@@ -5,15 +5,16 @@ Law of this file: no name is known here, so that the same value is read alike wh
 
 import re
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.naming import Signal
 
-_REFERENCE = re.compile(
+_REFERENCE = expression(
     r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"
     r"|\{(?:env|file):[^}]{0,200}\}"
 )
-_FILLED = re.compile(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%|\{(?:env|file):")
+_FILLED = expression(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%|\{(?:env|file):")
 _ELSEWHERE = ("op://", "pass:", "vault:", "keyring:", "ref+", "file:", "env:", "arn:", "`")
-_SAMPLE = re.compile(
+_SAMPLE = expression(
     r"""(?ix)
     ^<[A-Za-z] | <[^<>]{1,100}> | ^\[.*\]$ | \*{3,} | \.{3} | \u2026
     | (?:^|[-_.])x{3}(?:$|[-_.])
@@ -23,8 +24,8 @@ _SAMPLE = re.compile(
     | ^(?:none|null|nil|undefined|n/?a|fake|not?[-_\s]?(?:needed|set|used|required|key|auth|token|password))$
     """
 )
-_CROSSES = re.compile(r"(?i)x{4,}")
-_BEGINNING = re.compile(r"^(?:[A-Za-z0-9]{1,10}[-_]){1,3}")
+_CROSSES = expression(r"(?i)x{4,}")
+_BEGINNING = expression(r"^(?:[A-Za-z0-9]{1,10}[-_]){1,3}")
 _KNOWN_TO_ALL = frozenset([
     "password", "passwd", "pass", "pw", "secret", "admin", "administrator", "root", "postgres",
     "postgresql", "mysql", "mariadb", "mongo", "mongodb", "redis", "guest", "guests", "user", "username",
@@ -42,21 +43,21 @@ _MODES = frozenset([
     "pkce", "device", "saml", "oidc", "sso", "iam", "adc", "default", "any", "all", "true", "false", "yes",
     "no", "on", "off", "classic", "fine-grained",
 ])  # fmt: skip
-_PATH = re.compile(r"(?:~|\.{1,2})?/\S*|[A-Za-z]:\\.*|\.{1,2}", re.DOTALL)
-_NUMBER = re.compile(r"[0-9]{1,9}|[0-9.,]{1,12}[a-zA-Z%]{0,3}")
-_VARIABLE = re.compile(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
-_UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_ACCOUNT_OF_A_CHAIN = re.compile(r"0x[0-9a-fA-F]{40}")
-_DATED = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:T[0-9:.]+Z?)?")
-_SAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-_CONSONANTS = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{6,}")
+_PATH = expression(r"(?:~|\.{1,2})?/\S*|[A-Za-z]:\\.*|\.{1,2}", re.DOTALL)
+_NUMBER = expression(r"[0-9]{1,9}|[0-9.,]{1,12}[a-zA-Z%]{0,3}")
+_VARIABLE = expression(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
+_UUID = expression(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ACCOUNT_OF_A_CHAIN = expression(r"0x[0-9a-fA-F]{40}")
+_DATED = expression(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:T[0-9:.]+Z?)?")
+_SAME = expression(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_CONSONANTS = expression(r"(?i)[bcdfghjklmnpqrstvwxz]{6,}")
 
 _LEAST = 5
 """Characters of a token. A password can be shorter, since a person thought of it."""
-_BOT = re.compile(r"[0-9]{8,12}:AA[A-Za-z0-9_-]{30,40}")
-_KEY_OF_A_PERSON = re.compile(r"nsec1[a-z0-9]{58}|AGE-SECRET-KEY-1[A-Z0-9]{58}")
-_PREFIXED = re.compile(r"((?:[A-Za-z0-9]{1,10}[-_]){1,3})([A-Za-z0-9_-]{16,200})")
-_NAMES_A_THING = re.compile(
+_BOT = expression(r"[0-9]{8,12}:AA[A-Za-z0-9_-]{30,40}")
+_KEY_OF_A_PERSON = expression(r"nsec1[a-z0-9]{58}|AGE-SECRET-KEY-1[A-Z0-9]{58}")
+_PREFIXED = expression(r"((?:[A-Za-z0-9]{1,10}[-_]){1,3})([A-Za-z0-9_-]{16,200})")
+_NAMES_A_THING = expression(
     r"(?:org|proj|prj|srv|pub|public|acct|cus|price|prod|usr|user|team|ws|wksp|app|req|msg|thread|asst|run|file|pk|evt|sub|in|txn|conv|"
     r"chat|ds|db|env|ses|snap|vol|subnet|vpc|sg|ami|i|eni|key|tbl|rec|fld|sha1|sha256|sha512|md5|v\d+)[-_].*"
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.naming import GIVEN, Signal, is_of_secrets, signal, words_of
 
 KINDS = "password", "secret-value", "authorization"
@@ -29,16 +30,16 @@ NEAR = 48
 BACK = 112
 """Bytes before a value that are read."""
 QUOTES = b"\"'`\\"
-DIGIT = re.compile(rb"[0-9]")
+DIGIT = expression(rb"[0-9]")
 _SHORTEST = {"password": 6, "token": 10, "weak": 16, BASIC: 8, GIVEN: 4}
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 _LONGEST_NAME = 64
-BARE = re.compile(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,512}""")
-LINE = re.compile(rb"""[^\s\\\x00-\x1f\xff]{1,512}""")
-_DOUBLE = re.compile(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=")""")
-_SINGLE = re.compile(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
-_ESCAPED = re.compile(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
-_TICKED = re.compile(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
+BARE = expression(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,512}""")
+LINE = expression(rb"""[^\s\\\x00-\x1f\xff]{1,512}""")
+_DOUBLE = expression(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=")""")
+_SINGLE = expression(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
+_ESCAPED = expression(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
+_TICKED = expression(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
 _PREFIXES = (b"b", b"r", b"u", b"B", b"R", b"U")
 
 # --- names ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ vendor's keys have. What may be a digest or an identifier counts only where a wo
 
 import re
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.format import UUID, Detector, filled
 
 _ALPHABETS = {
@@ -289,9 +290,9 @@ _REST = r"[A-Za-z0-9]{0,24}+(?:[_.-][A-Za-z0-9]{1,24}+){0,4}?"
 _GAP = rf"{_REST}{_SEPARATORS}(?:{_WORDS}{_SEPARATORS}){{0,5}}"
 _MIXED = r"(?=[A-Za-z_+/=.:%-]{0,40}[0-9])(?=[0-9_+/=.:%-]{0,24}[A-Za-z])"
 _ENDS = r"(?![\w/+-]|\.\w)"
-_DIGEST = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f-]{36})$")
-_SAYS = re.compile(rb"(?i)key|token|secret|auth|password|credential|private|access|pat")
-_SAME = re.compile(rb"(.)\1{7}")
+_DIGEST = expression(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f-]{36})$")
+_SAYS = expression(rb"(?i)key|token|secret|auth|password|credential|private|access|pat")
+_SAME = expression(rb"(.)\1{7}")
 
 
 def likely(match: bytes) -> int:
