@@ -9,6 +9,7 @@ from typing import Any
 
 from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
 from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.cli.audit_export import add_export, export
 from mcpguard.cli.audit_proof import add_key, add_verify, print_heads, print_key, verify_chains
 
 EXAMPLES = (
@@ -21,12 +22,14 @@ EXAMPLES = (
     "mcpguard audit show -n 50",
     "mcpguard audit show --observed",
     "mcpguard audit show 4f1c09aa-17",
+    "mcpguard audit export --format csv --since 7d --to calls.csv",
+    "mcpguard audit export --format cef --to syslog+tcp://siem.example:601 --follow --cursor siem.cursor",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`verify [PATH]`, `show [PATH]`, `heads [PATH]`, `key`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="verify|show|heads|key")
+    """`verify [PATH]`, `show [PATH]`, `export [PATH]`, `heads [PATH]`, `key`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="verify|show|export|heads|key")
     check = actions.add_parser("verify", help="verify that nothing was altered (exit code 1 if it was)")
     add_verify(check)
     heads = actions.add_parser("heads", help="print the head of each chain as FILE:HASH, not verified")
@@ -42,11 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only what would have been refused or withheld, of servers whose policies are only observed",
     )
-    for action in (check, show, heads):
+    exported = actions.add_parser("export", help="put the evidence into another format, or send it somewhere")
+    add_export(exported)
+    for action in (check, show, heads, exported):
         action.add_argument(
             "path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of chains"
         )
         action.add_argument("--config", metavar="FILE", help="use the audit folder of this configuration")
+    for action in (check, show, heads):
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -63,6 +69,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "show" and args.id is not None and not _is_id(args.id):
         args.id, args.path = None, args.path or Path(args.id)
     path = args.path or _configured(args.config)
+    if args.action == "export":
+        return export(path, args)
     if args.action == "heads":
         return print_heads(path, args.json)
     if args.action == "show" and args.id is not None:

@@ -10,6 +10,7 @@
     ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
     ├── SessionError       what a session did before cannot be read or kept; what depends on it is refused
     ├── AuditError         evidence that cannot be written; everything is refused
+    ├── TelemetryError     a sink of telemetry that takes nothing now; what it did not take is sent again
     ├── InspectionError    something that cannot be inspected; the whole value is withheld
     ├── MessageError       a JSON-RPC message that is refused before a decision
     ├── BearerError        a token that is not good enough (`adapters/transports/http/bearer.py`)
@@ -85,6 +86,14 @@ class SessionError(McpGuardError):
 
 class AuditError(McpGuardError):
     """A record could not be made durable."""
+
+
+class TelemetryError(McpGuardError):
+    """A sink did not take what was to be exported. `final` says that it never will take it as it is."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class InspectionError(McpGuardError):

@@ -54,15 +54,15 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Raises AuditError where the file cannot be read to its end."""
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """A chain to read from, compressed or not. Raises AuditError where it cannot be read to its end."""
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if path.suffix == ".gz":
                 import gzip
 
-                with gzip.open(file) as unpacked:
-                    yield cast("BinaryIO", unpacked)
+                with gzip.open(file) as inside:
+                    yield cast("BinaryIO", inside)
             else:
                 yield file
     except (OSError, EOFError, zlib.error) as error:
@@ -75,7 +75,7 @@ def lines(path: Path) -> Iterator[bytes]:
 
     Raises AuditError where the file cannot be read.
     """
-    with _opened(path) as file:
+    with unpacked(path) as file:
         yield from iter(partial(file.readline, MAX_LINE), b"")
 
 
@@ -90,7 +90,7 @@ def head(path: Path) -> str:
 
 def _holding(path: Path) -> Iterator[bytes]:
     """Those lines of a chain that may hold heads of others: its first one and its checkpoints."""
-    with _opened(path) as file:
+    with unpacked(path) as file:
         yield file.readline(MAX_LINE)
         rest = b"\n"
         while block := file.read(1 << 20):

@@ -1,0 +1,194 @@
+"""Following the chains of a folder: whoever exports evidence goes on where it stopped, and misses nothing.
+
+Law of this file: a place is kept only after what was read up to there has arrived, so what a sink did not
+take is read again, by this process or a later one. One process at a time follows for one cursor.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from msgspec import DecodeError, Struct, json
+
+from mcpguard.adapters.audit.reader import unpacked
+from mcpguard.adapters.system.files import take_lock, write_whole
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import MAX_LINE
+
+SUFFIXES = (".jsonl", ".jsonl.gz")
+_CLOSED = b'{"kind":"closed"'
+
+
+class FollowedLine(Struct, frozen=True):
+    """A whole line of a chain, its LF included. `file` is the name of the chain, compressed or not; `end` is
+    the byte after the line."""
+
+    file: str
+    end: int
+    data: bytes
+
+    @property
+    def start(self) -> int:
+        """Where it begins."""
+        return self.end - len(self.data)
+
+
+class ReadSoFar(Struct):
+    """How far each chain was read: bytes, -1 for a chain that is over. `open` are lines that are read again
+    by whoever goes on, since what belongs to them was not there yet: the id of a call -> its chain, and where
+    its line begins."""
+
+    read: dict[str, int] = {}
+    open: dict[str, tuple[str, int]] = {}
+
+
+_places = json.Decoder(ReadSoFar).decode
+
+
+class Following:
+    """Reads the chains of `folder` (or the one chain that it is) on from `cursor`, a file that is made when
+    something is kept; None for a
+    cursor that ends with the process.
+
+    What was in the folder before a cursor was made is not read, unless `from_start`. Not thread-safe.
+    """
+
+    def __init__(self, folder: Path, cursor: Path | None = None, *, from_start: bool = False) -> None:
+        self._folder = folder
+        self._cursor = cursor
+        self._from_start = from_start
+        self._lock = -1
+        self._places: ReadSoFar | None = None
+
+    def begin(self) -> list[FollowedLine] | None:
+        """Take the cursor; None where another process has it. Gives the lines that are still open.
+
+        Raises OSError where the state folder cannot be used, AuditError where the cursor cannot be read.
+        """
+        if self._places is None:
+            if self._cursor is not None:
+                self._cursor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                try:
+                    self._lock = take_lock(self._cursor.with_suffix(".lock"), 0.0, 0.0)
+                except BlockingIOError:
+                    return None
+            self._places = self._kept() or self._new()
+        return list(self._reopened(self._places))
+
+    def read(self, most: int) -> list[FollowedLine]:
+        """The next lines of all chains, at most `most`, in the order of each chain; none where nothing is
+        new. Read again they are the same until `keep`.
+
+        Raises AuditError; of a chain that cannot be read only where nothing else is new.
+        """
+        places = self._begun()
+        found: list[FollowedLine] = []
+        damaged: AuditError | None = None
+        now = self._present()
+        for name in sorted(now):
+            at = places.read.get(name, 0)
+            path, size = now[name]
+            if at >= 0 and len(found) < most and not self._unchanged(path, at, size):
+                try:
+                    found += islice(self._lines(name, path, at), most - len(found))
+                except AuditError as problem:
+                    damaged = problem
+        self._forget(now)
+        if damaged is not None and not found:
+            raise damaged
+        return found
+
+    def lag(self) -> int:
+        """How many bytes are unread, as far as that is known of compressed chains. Raises AuditError."""
+        places = self._begun()
+        sizes = ((name, size) for name, (_path, size) in self._present().items())
+        return sum(max(0, size - at) for name, size in sizes if (at := places.read.get(name, 0)) >= 0)
+
+    def keep(self, lines: list[FollowedLine], opened: Mapping[str, FollowedLine]) -> None:
+        """`lines` have arrived, and `opened` are still to be joined with what follows. Raises OSError."""
+        places = self._begun()
+        for line in lines:
+            over = line.data.startswith(_CLOSED)
+            places.read[line.file] = -1 if over else line.end
+        places.open = {name: (line.file, line.start) for name, line in opened.items()}
+        if self._cursor is not None:
+            write_whole(self._cursor, json.encode(places))
+
+    def close(self) -> None:
+        """Let another process go on."""
+        self._places = None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def _begun(self) -> ReadSoFar:
+        if self._places is None:
+            raise AuditError("the cursor is not taken")
+        return self._places
+
+    def _kept(self) -> ReadSoFar | None:
+        if self._cursor is None or not self._cursor.exists():
+            return None
+        try:
+            return _places(self._cursor.read_bytes())
+        except (DecodeError, UnicodeDecodeError, OSError):
+            raise AuditError(
+                f"the cursor {self._cursor} cannot be read: remove it to export from now on"
+            ) from None
+
+    def _new(self) -> ReadSoFar:
+        # A chain of a few lines may have begun with this process: it is read from its start.
+        known = {} if self._from_start else self._present()
+        ours = f"-{os.getpid()}-"
+        sizes = {name: size for name, (path, size) in known.items() if ours not in name}
+        return ReadSoFar(
+            {name: -1 if known[name][0].suffix == ".gz" else size for name, size in sizes.items()}
+        )
+
+    def _forget(self, now: Mapping[str, object]) -> None:
+        places = self._begun()
+        for name in places.read.keys() - now.keys():
+            del places.read[name]
+
+    # --- files -----------------------------------------------------------------------------------
+
+    def _present(self) -> dict[str, tuple[Path, int]]:
+        """Name of a chain -> its file and size; the plain one where a chain is being compressed."""
+        found: dict[str, tuple[Path, int]] = {}
+        try:
+            if self._folder.is_file():
+                return {self._folder.name.removesuffix(".gz"): (self._folder, self._folder.stat().st_size)}
+            with os.scandir(self._folder) as entries:
+                for entry in entries:
+                    name = entry.name.removesuffix(".gz")
+                    plain = name == entry.name
+                    if entry.name.endswith(SUFFIXES) and (plain or name not in found):
+                        found[name] = (Path(entry.path), entry.stat().st_size)
+        except OSError as error:
+            raise AuditError(f"no audit log at {self._folder}: {error.strerror}") from None
+        return found
+
+    def _unchanged(self, path: Path, at: int, size: int) -> bool:
+        """Whether there is nothing after `at`."""
+        return path.suffix != ".gz" and size <= at
+
+    def _lines(self, name: str, path: Path, at: int) -> Iterator[FollowedLine]:
+        with unpacked(path) as file:
+            file.seek(at)
+            for data in iter(partial(file.readline, MAX_LINE), b""):
+                if not data.endswith(b"\n") and len(data) < MAX_LINE:
+                    return  # It is being written, or a crash left it.
+                at += len(data)
+                yield FollowedLine(name, at, data)
+
+    def _reopened(self, places: ReadSoFar) -> Iterator[FollowedLine]:
+        now = self._present() if places.open else {}
+        for name, start in places.open.values():
+            if name in now:
+                yield from islice(self._lines(name, now[name][0], start), 1)

@@ -1,0 +1,246 @@
+"""One sink: evidence is read on from where the sink stopped, put into its format, and delivered.
+
+Law of this file: what was not delivered stays to be read, however long that takes. A sink that is down costs
+it alone, and is said once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct, structs
+
+from mcpguard.adapters.telemetry.destinations import Destination, Headers, Rendered, destination
+from mcpguard.adapters.telemetry.formats import cef, ocsf, table
+from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
+from mcpguard.core.errors import AuditError, TelemetryError
+
+MOST = 2_000
+"""Lines that are read at once."""
+LOOK_SECONDS = 1.0
+"""How often it is looked for new evidence."""
+LEAST_PAUSE, MOST_PAUSE = 1.0, 60.0
+"""Between two attempts at a sink that is down, in seconds."""
+GIVEN_UP = timedelta(hours=1)
+"""A call without an outcome for so long is exported as it is: its process was killed."""
+
+FORMATS = ("jsonl", "csv", "cef", "ocsf", "otlp")
+
+
+class EvidenceLine(Protocol):
+    """A line of a chain."""
+
+    @property
+    def file(self) -> str:
+        """The name of the chain."""
+
+    @property
+    def data(self) -> bytes:
+        """The line, its LF included."""
+
+
+LineT = TypeVar("LineT", bound=EvidenceLine)
+
+
+class EvidenceSource(Protocol[LineT]):
+    """Evidence that is read on from where it was kept; `Following` of `adapters/audit` is one."""
+
+    def begin(self) -> list[LineT] | None:
+        """Take it; None where another process has it. Gives the lines that are still open."""
+
+    def read(self, most: int) -> list[LineT]:
+        """The next lines, the same ones until `keep`."""
+
+    def lag(self) -> int:
+        """How many bytes are unread."""
+
+    def keep(self, lines: list[LineT], opened: Mapping[str, LineT]) -> None:
+        """`lines` have arrived; `opened` are still open."""
+
+    def close(self) -> None:
+        """Let another process go on."""
+
+
+class SinkState(Struct, frozen=True):
+    """How a sink is. `to` is what the configuration writes; `since` is when it began to fail, in seconds
+    since 1970, 0 where it works; `lag` counts bytes of evidence that it has not got; `refused` counts
+    happenings that it does not take as they are; `standby` is set where another process serves the sink."""
+
+    to: str
+    format: str
+    lag: int = 0
+    since: float = 0.0
+    problem: str = ""
+    refused: int = 0
+    standby: bool = False
+
+
+class Exporter(Generic[LineT]):
+    """Exports to one sink. `report` takes a line for the operator, `changed` hears that `state` is another
+    one; both in the thread that calls `step`."""
+
+    def __init__(
+        self,
+        to: str,
+        form: str,
+        source: EvidenceSource[LineT],
+        sink: Destination,
+        host: str,
+        report: Callable[[str], None] = lambda _line: None,
+        changed: Callable[[SinkState], None] = lambda _state: None,
+        since: datetime | None = None,
+    ) -> None:
+        """What was over before `since` is left out."""
+        self.state = SinkState(to, form)
+        self._source = source
+        self._sink = sink
+        self._host = host
+        self._report = report
+        self._changed = changed
+        self._since = since
+        self._joining: Joining[LineT] | None = None
+        self._most = MOST
+        self._pause = LEAST_PAUSE
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Export until `end` is called."""
+        while not self._ended.is_set():
+            self._ended.wait(0.0 if self.step() else self._pause if self.state.since else LOOK_SECONDS)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the source and of the sink."""
+        self._source.close()
+        self._sink.close()
+
+    def end(self) -> None:
+        """Have `run` return soon."""
+        self._ended.set()
+
+    def flush(self) -> None:
+        """Deliver calls that have no outcome so far, as they are. Raises TelemetryError."""
+        if self._joining is not None:
+            found = list(self._joining.overdue(datetime.max.replace(tzinfo=UTC)))
+            wanted = [one for one in found if self._since is None or one.at >= self._since]
+            if wanted and self.state.format != "jsonl":
+                texts = rendered(self.state.format, wanted, self._host)
+                self._sink.deliver(list(zip(wanted, texts, strict=True)))
+
+    def step(self) -> bool:
+        """Export what is there, at most `MOST` lines; whether to go on at once."""
+        try:
+            if not self._begun():
+                return False
+            lines = self._source.read(self._most)
+            return self._export(lines)
+        except (TelemetryError, AuditError) as problem:
+            self._failed(str(problem))
+        except OSError as problem:
+            self._failed(f"what was exported cannot be kept in mind: {problem.strerror}")
+        return False
+
+    def _begun(self) -> bool:
+        if self._joining is None:
+            lines = self._source.begin()
+            self._is(standby=lines is None)
+            if lines is None:
+                return False
+            self._joining = Joining()
+            for line in lines:
+                list(self._joining.add(line.file, line.data, line))
+        return True
+
+    def _export(self, lines: list[LineT]) -> bool:
+        assert self._joining is not None  # noqa: S101 - it has begun
+        joining = self._joining.copy()
+        happened = self._happened(joining, lines)
+        wanted = [one for one in happened if self._since is None or one[0].at >= self._since]
+        try:
+            if wanted:
+                self._sink.deliver(wanted)
+        except TelemetryError as problem:
+            if not problem.final:
+                raise
+            if len(lines) > 1:
+                self._most = max(1, len(lines) // 2)  # One of them is at fault: find it.
+                return True
+            self._refused(len(wanted), str(problem))
+        if lines:
+            self._source.keep(lines, joining.marks)
+        self._joining = joining
+        self._works(len(lines) == self._most)
+        return bool(lines)
+
+    def _happened(self, joining: Joining[LineT], lines: list[LineT]) -> list[Rendered]:
+        if self.state.format == "jsonl":
+            return [one for line in lines for one in _raw(line)]
+        found = [one for line in lines for one in joining.add(line.file, line.data, line)]
+        if len(lines) < self._most:  # Else its outcome may be among what is still to be read.
+            found += joining.overdue(datetime.now(UTC) - GIVEN_UP)
+        return list(zip(found, rendered(self.state.format, found, self._host), strict=True))
+
+    def _works(self, more: bool) -> None:
+        if self.state.since:
+            self._report(f"telemetry to {self.state.to} arrives again")
+        self._pause, self._most = LEAST_PAUSE, MOST
+        self._is(since=0.0, problem="", lag=self._source.lag() if more else 0)
+
+    def _refused(self, count: int, problem: str) -> None:
+        if not self.state.refused:
+            said = "it does not take some of it, which is left out, and this is said once"
+            self._report(f"telemetry to {self.state.to}: {said}: {problem}")
+        self._is(refused=self.state.refused + count)
+
+    def _failed(self, problem: str) -> None:
+        if self.state.since:
+            self._pause = min(self._pause * 2, MOST_PAUSE)
+        else:
+            self._report(f"telemetry to {self.state.to} fails, and this is said once: {problem}")
+        try:
+            lag = self._source.lag()
+        except AuditError:
+            lag = self.state.lag
+        self._is(since=self.state.since or time.time(), problem=problem, lag=lag)
+
+    def _is(self, **changes: Any) -> None:
+        now = structs.replace(self.state, **changes)
+        if now != self.state:
+            self.state = now
+            self._changed(now)
+
+
+def rendered(form: str, happened: Sequence[Happening], host: str) -> list[str]:
+    """A line for each, in a format but `jsonl`; "" for `otlp`, which has none."""
+    if form == "csv":
+        return table.lines(happened)
+    if form == "cef":
+        return cef.lines(happened)
+    if form == "ocsf":
+        return ocsf.lines(happened, host)
+    return [""] * len(happened)
+
+
+MEDIA_TYPES = {
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv",
+    "cef": "text/plain",
+    "ocsf": "application/x-ndjson",
+}
+"""The `Content-Type` of each format."""
+
+
+def line_sink(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination:
+    """Where lines of a format go. Raises TelemetryError."""
+    header = table.header() if form == "csv" else ""
+    return destination(to, host, MEDIA_TYPES[form], header, headers)
+
+
+def _raw(line: EvidenceLine) -> list[Rendered]:
+    """The record as it is in the chain."""
+    one = single(line.file, line.data)
+    return [] if one is None else [(one, line.data.decode().rstrip("\n"))]

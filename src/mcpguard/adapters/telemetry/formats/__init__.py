@@ -1,0 +1,1 @@
+"""What sinks read: one module a format. None of them exports the arguments of a call, except `jsonl`."""

@@ -1,0 +1,90 @@
+"""ArcSight's Common Event Format (CEF:0), one line a happening.
+
+Source: Micro Focus, Implementing ArcSight Common Event Format (CEF), version 26: a header of seven fields in
+which `\\` and `|` are escaped, and an extension of KEY=VALUE in which `\\`, `=` and line breaks are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mcpguard import __version__
+from mcpguard.adapters.telemetry.formats.row import kind_of, row, why
+from mcpguard.adapters.telemetry.happenings import Happening, title
+from mcpguard.core.evidence.records import Decided, Noticed
+
+GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused", "credential-taken-back")
+"""Notices that an operator wants to hear of."""
+
+_TEXTS = (
+    ("externalId", "id", 40), ("act", "effect", 1023), ("outcome", "status", 63),
+    ("suser", "principal", 1023),
+    ("destinationServiceName", "server", 1023), ("requestMethod", "method", 1023), ("dvchost", "host", 100),
+    ("requestClientApplication", "client", 1023), ("out", "sent", 40), ("in", "received", 40),
+    ("sourceServiceName", "agent", 1023), ("cat", "what", 1023),
+)  # fmt: skip
+_CUSTOM = (
+    ("tool", "tool"), ("rules", "rules"), ("session", "session"), ("trace", "trace"),
+    ("findings", "findings"), ("chain", "chain"),
+)  # fmt: skip
+"""Label -> column, for the six custom texts."""
+_MOST_CUSTOM = 4_000
+_MOST_MESSAGE = 1_023
+
+
+def lines(happenings: Iterable[Happening]) -> list[str]:
+    """A line for each, without a line break."""
+    return [line(one) for one in happenings]
+
+
+def line(one: Happening) -> str:
+    """`CEF:0|...`."""
+    kind = kind_of(one)
+    event = f"{kind}:{_event(one)}"
+    head = ("CEF:0", "mcpguard", "mcpguard", __version__, event, title(one), str(severity(one)))
+    return "|".join([head[0], *map(_header, head[1:])]) + "|" + " ".join(_extension(one))
+
+
+def severity(one: Happening) -> int:
+    """From 0 to 10, as CEF has it."""
+    record = one.record
+    if isinstance(record, Noticed):
+        return 7 if record.what in GRAVE else 3
+    if not isinstance(record, Decided):
+        return 1
+    found = one.outcome is not None and (one.outcome.findings or one.status == "withheld")
+    if one.status == "denied" or found:
+        return 6
+    return 4 if one.failed else 1
+
+
+def _event(one: Happening) -> str:
+    record = one.record
+    return record.what if isinstance(record, Noticed) else one.status or "life"
+
+
+def _extension(one: Happening) -> Iterable[str]:
+    cells = row(one)
+    yield f"rt={int(one.at.timestamp() * 1000)}"
+    for key, column, most in _TEXTS:
+        if cells[column]:
+            yield f"{key}={_value(cells[column][:most])}"
+    if reason := cells["cause"]:
+        yield f"reason={_value(reason)}"
+    for index, (label, column) in enumerate(_CUSTOM, 1):
+        if cells[column]:
+            yield f"cs{index}={_value(cells[column][:_MOST_CUSTOM])} cs{index}Label={label}"
+    if cells["ms"]:
+        yield f"cfp1={cells['ms']} cfp1Label=ms"
+    if said := why(one) or cells["detail"]:
+        yield f"msg={_value(said[:_MOST_MESSAGE])}"
+
+
+def _header(text: str) -> str:
+    shown = "".join(one if one.isprintable() else " " for one in text)
+    return " ".join(shown.split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _value(text: str) -> str:
+    text = text.replace("\\", "\\\\").replace("=", "\\=").replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(one if one.isprintable() or one == "\n" else " " for one in text).replace("\n", "\\n")

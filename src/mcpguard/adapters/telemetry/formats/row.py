@@ -1,0 +1,70 @@
+"""A happening as one row of texts, for formats that are tables."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.core.evidence.records import Decided, Outcome
+
+COLUMNS = (
+    "at", "kind", "id", "effect", "status", "cause", "rules", "server", "tool", "subject", "method",
+    "principal", "human", "actor", "agent", "client", "session", "request", "trace", "credentials",
+    "approval", "labels", "findings", "unredacted", "ms", "sent", "received", "message", "error", "what",
+    "detail", "args", "result", "policy_digest", "version", "host", "chain", "hash",
+)  # fmt: skip
+"""As fields of records; `kind` is `call` for a decision, `status` that of `Happening`."""
+
+_COUNTS = ("findings", "unredacted")
+
+
+def kind_of(one: Happening) -> str:
+    """`call`, or the kind of its record."""
+    if isinstance(one.record, Decided):
+        return "call"
+    return str(one.record.__struct_config__.tag)
+
+
+def row(one: Happening) -> dict[str, str]:
+    """A text for each of COLUMNS, "" for what is not there."""
+    found = {name: _text(one, name) for name in COLUMNS}
+    found["at"] = stamp(one)
+    found["kind"] = kind_of(one)
+    found["status"] = one.status or _text(one, "reason")
+    found["host"] = one.host or found["host"]
+    found["chain"] = one.place.file
+    found["hash"] = one.place.hash
+    return found
+
+
+def stamp(one: Happening) -> str:
+    """When it was over: RFC 3339 in UTC with milliseconds."""
+    return one.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(one: Happening, name: str) -> str:
+    """The field of the outcome, else of the record."""
+    for part in (one.outcome, one.record):
+        value = getattr(part, name, UNSET)
+        if value is not UNSET and value not in (None, "", (), {}, 0):
+            return _said(name, value)
+    return ""
+
+
+def _said(name: str, value: object) -> str:
+    if name in _COUNTS and isinstance(value, dict):
+        return "; ".join(f"{what} x{count}" if count > 1 else str(what) for what, count in value.items())
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def why(one: Happening) -> str:
+    """Why it did not do what it was for, in a sentence, "" where nothing says so."""
+    record, outcome = one.record, one.outcome
+    said = "" if outcome is None else outcome.error or outcome.message
+    if isinstance(record, Decided) and not said:
+        said = record.message
+    if isinstance(record, Outcome):
+        said = record.error or record.message
+    return said

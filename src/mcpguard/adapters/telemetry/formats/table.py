@@ -1,0 +1,35 @@
+"""CSV (RFC 4180), one row a happening, that a spreadsheet can open without doing what a cell says."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from io import StringIO
+
+from mcpguard.adapters.telemetry.formats.row import COLUMNS, row
+from mcpguard.adapters.telemetry.happenings import Happening
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a formula of a cell, also in full width (OWASP, CSV injection)."""
+
+
+def header() -> str:
+    """The first line, which names the columns."""
+    return ",".join(COLUMNS) + "\r\n"
+
+
+def lines(happenings: Iterable[Happening]) -> list[str]:
+    """A line for each, its CRLF included; a cell may have line breaks."""
+    return [_line(row(one).values()) for one in happenings]
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow([_safe(cell) for cell in cells])
+    return text.getvalue()
+
+
+def _safe(cell: str) -> str:
+    # Some programs trim a cell before they look at it; NUL ends it for others.
+    cell = cell.replace("\0", " ")
+    return f"'{cell}" if cell.lstrip(" \u00a0").startswith(_FORMULA) else cell

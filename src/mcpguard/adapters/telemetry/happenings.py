@@ -1,0 +1,157 @@
+"""What happened, as sinks want it: a call with its outcome, or one record that belongs to no call.
+
+Law of this file: nothing is made up. A call whose outcome never came says so, and a line that cannot be read
+is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
+
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
+
+T = TypeVar("T")
+
+_decode: Callable[[bytes], Record] = Decoder(Record).decode
+
+HANDED_ON = ("rotated", "evidence-gap")
+"""Reasons for which a chain ends and its calls go on in another one."""
+MOST_OPEN = 10_000
+"""Calls that may wait for their outcome; of more the oldest are given up."""
+NO_OUTCOME = "no-outcome"
+"""As a status: the process ended between the decision and the outcome, so the call may have been made."""
+
+
+class LinePlace(Struct, frozen=True):
+    """A line of evidence: the name of its chain, and its hash."""
+
+    file: str
+    hash: str
+
+
+class Happening(Struct, frozen=True):
+    """A decision with its outcome, if it is followed by one; or one other record, and no outcome.
+
+    `host` is that of the machine, "" where it is not known. `place` is that of the line that completes it.
+    """
+
+    record: Record
+    place: LinePlace
+    outcome: Outcome | None = None
+    unfinished: bool = False
+    host: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When it was over."""
+        return self.record.at if self.outcome is None else self.outcome.at
+
+    @property
+    def status(self) -> str:
+        """How it ended: `denied`, `pending` (a person is asked), or as in `outcome`; "" for other records."""
+        if self.outcome is not None:
+            return self.outcome.status
+        if not isinstance(self.record, Decided):
+            return ""
+        if self.unfinished:
+            return NO_OUTCOME
+        return {"deny": "denied", "ask": "pending"}.get(self.record.effect, self.record.effect)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was a call that did not do what it was for."""
+        return self.status not in ("", "ok", "pending", "resumed", "asked", "input-required")
+
+
+class _Open(Struct, Generic[T], frozen=True):
+    record: Decided
+    place: LinePlace
+    mark: T
+
+
+class Joining(Generic[T]):
+    """Joins decisions with their outcomes, over all chains. `unread` counts lines that are not records."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Open[T]] = {}
+        self._hosts: dict[str, str] = {}
+        self.unread = 0
+
+    def copy(self) -> Joining[T]:
+        """As it is now, for who may have to go back."""
+        other: Joining[T] = Joining()
+        other._open, other._hosts, other.unread = dict(self._open), dict(self._hosts), self.unread
+        return other
+
+    @property
+    def marks(self) -> dict[str, T]:
+        """The marks of calls without an outcome, by their ids."""
+        return {name: one.mark for name, one in self._open.items()}
+
+    def add(self, file: str, line: bytes, mark: T) -> Iterator[Happening]:
+        """What is complete with `line` of the chain `file`; `mark` is what `marks` gives for it."""
+        found = single(file, line)
+        if found is None:
+            self.unread += 1
+            return
+        record, place = found.record, found.place
+        if isinstance(record, Decided) and record.effect == "allow":
+            if len(self._open) >= MOST_OPEN:
+                yield self._given_up(next(iter(self._open)))
+            self._open[record.id] = _Open(record, place, mark)
+        elif isinstance(record, Outcome):
+            yield self._ended(record, place)
+        else:
+            if isinstance(record, Opened):
+                self._hosts[file] = record.host
+            if isinstance(record, Closed):
+                yield from self._left_by(file, record)
+            yield Happening(record, place, host=self._hosts.get(file, ""))
+
+    def overdue(self, before: datetime) -> Iterator[Happening]:
+        """Give up calls that were decided before, and have no outcome: their process was killed."""
+        for name in [name for name, one in self._open.items() if one.record.at < before]:
+            yield self._given_up(name)
+
+    def _ended(self, outcome: Outcome, place: LinePlace) -> Happening:
+        begun = self._open.pop(outcome.id, None)
+        host = self._hosts.get(place.file, "")
+        if begun is None:
+            return Happening(outcome, place, host=host)
+        return Happening(begun.record, place, outcome, host=host)
+
+    def _left_by(self, file: str, closed: Closed) -> Iterator[Happening]:
+        if closed.reason not in HANDED_ON:
+            for name in [name for name, one in self._open.items() if one.place.file == file]:
+                yield self._given_up(name)
+
+    def _given_up(self, name: str) -> Happening:
+        begun = self._open.pop(name)
+        return Happening(
+            begun.record, begun.place, unfinished=True, host=self._hosts.get(begun.place.file, "")
+        )
+
+
+def single(file: str, line: bytes) -> Happening | None:
+    """The record of `line` alone; None where it is none that is known."""
+    try:
+        record = _decode(line)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return Happening(record, LinePlace(file, line[-67:-3].decode("ascii", "replace")))
+
+
+def title(one: Happening) -> str:
+    """What it is in a few words, for people."""
+    record = one.record
+    if isinstance(record, Decided):
+        what = "/".join(filter(None, (record.server, record.tool or record.subject))) or record.method
+        return f"{what}: {one.status}"
+    if isinstance(record, Noticed):
+        return record.what
+    return type(record).__name__.lower()

@@ -1,0 +1,98 @@
+"""`mcpguard audit export`: evidence in the format of another tool, once or for as long as it grows."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.core.errors import TelemetryError
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.audit.following import FollowedLine
+    from mcpguard.adapters.telemetry.exporting import Exporter
+
+FORMATS = ("jsonl", "csv", "cef", "ocsf")
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGE = re.compile(r"([0-9]{1,6})([mhdw])")
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """The options of `audit export`."""
+    parser.add_argument(
+        "--format", choices=FORMATS, default="jsonl", help="the format (default: jsonl, records as they are)"
+    )
+    parser.add_argument(
+        "--to",
+        metavar="FILE|URL",
+        default="-",
+        help="a file, to which is appended, or a URL: https://, http://, syslog+tcp://HOST:PORT, "
+        "syslog+udp://HOST:PORT or syslog+unix:///dev/log (default: standard output)",
+    )
+    parser.add_argument(
+        "--since",
+        type=_moment,
+        metavar="WHEN",
+        help="leave out what was over before: 2026-08-01, 2026-08-01T09:00Z, or 30m, 12h, 7d, 2w ago",
+    )
+    parser.add_argument("--follow", action="store_true", help="go on with what is recorded from now on")
+    parser.add_argument(
+        "--cursor",
+        type=Path,
+        metavar="FILE",
+        help="keep in FILE how far it came, and go on there the next time",
+    )
+
+
+def _moment(text: str) -> datetime:
+    age = _AGE.fullmatch(text)
+    try:
+        if age is not None:
+            return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            "expected a date, a date with a time, or an age such as 30m, 12h, 7d or 2w"
+        ) from None
+
+
+def export(path: Path, args: argparse.Namespace) -> int:
+    """0. Raises TelemetryError where the destination takes nothing, unless it follows."""
+    from mcpguard.adapters.audit.following import Following
+    from mcpguard.adapters.system.identity import machine_name
+    from mcpguard.adapters.telemetry.exporting import Exporter, line_sink
+
+    host = machine_name()
+    source = Following(path, args.cursor, from_start=True)
+    sink = line_sink(args.to, args.format, host)
+    exporter = Exporter(args.to, args.format, source, sink, host, _say, since=args.since)
+    if args.follow:
+        exporter.run()
+    else:
+        _once(exporter, flush=args.cursor is None)
+    return 0
+
+
+def _once(exporter: Exporter[FollowedLine], *, flush: bool) -> None:
+    try:
+        while exporter.step():
+            pass
+        if exporter.state.standby:
+            raise TelemetryError("another process exports with this cursor")
+        if exporter.state.since:
+            raise TelemetryError(exporter.state.problem)
+        if flush:
+            exporter.flush()
+    finally:
+        exporter.close()
+
+
+def _say(line: str) -> None:
+    from mcpguard.adapters.system.terminal import plain
+
+    print(f"mcpguard: {plain(line)}", file=sys.stderr)

@@ -1,0 +1,315 @@
+"""A sink that is down loses nothing; each destination gets whole lines, and says when it takes none."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit.following import FollowedLine, Following
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.telemetry.destinations import Rendered, destination
+from mcpguard.adapters.telemetry.exporting import Exporter, line_sink
+from mcpguard.core.errors import CredentialError, TelemetryError
+from tests.adapters.telemetry.happened import CLOSED, DECIDED, NOW, OPENED, OUTCOME, STORY, chain, happened
+
+
+class Sink:
+    """Takes lines unless it is `down`; never those that are `bad`."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.bad = ""
+        self.got: list[str] = []
+        self.closed = False
+
+    def deliver(self, lines: Sequence[Rendered]) -> None:
+        if self.down:
+            raise TelemetryError("it is down")
+        if self.bad and any(self.bad in line for _one, line in lines):
+            raise TelemetryError("it is bad", final=True)
+        self.got += [line for _one, line in lines]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Setting:
+    """A sink and who exports to it; `again` is the next process."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "audit"
+        self.cursor = tmp_path / "cursor"
+        self.sink = Sink()
+        self.said: list[str] = []
+
+    def exporter(self, form: str = "cef", **options: Any) -> Exporter[FollowedLine]:
+        source = Following(self.folder, self.cursor, from_start=True)
+        return Exporter("there", form, source, self.sink, "host", self.said.append, **options)
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(tmp_path)
+
+
+def all_of(exporter: Exporter[FollowedLine]) -> None:
+    while exporter.step():
+        pass
+
+
+def test_what_a_sink_did_not_take_is_sent_when_it_is_there_again(setting: Setting) -> None:
+    chain(setting.folder, *STORY)
+    exporter = setting.exporter()
+    setting.sink.down = True
+    for _ in range(3):
+        all_of(exporter)
+    assert (exporter.state.problem, exporter.state.lag > 0) == ("it is down", True)
+    assert len(setting.said) == 1
+    chain(setting.folder, DECIDED, OUTCOME)
+    setting.sink.down = False
+    all_of(exporter)
+    assert len(setting.sink.got) == 10 + 3
+    assert len(set(setting.sink.got)) == len(setting.sink.got)
+    assert setting.said[1:] == ["telemetry to there arrives again"]
+    assert (exporter.state.lag, exporter.state.since) == (0, 0.0)
+
+
+def test_a_call_is_joined_by_the_next_process_too(setting: Setting) -> None:
+    sink = AuditFile(setting.folder)
+    for record in (OPENED, structs.replace(DECIDED, at=datetime.now(UTC))):
+        sink.write(record)
+    sink.commit()
+    first = setting.exporter()
+    all_of(first)
+    assert len(setting.sink.got) == 1
+    first.close()
+    sink.write(OUTCOME)
+    sink.close(CLOSED)
+    second = setting.exporter()
+    all_of(second)
+    assert "call:ok" in setting.sink.got[1]
+    assert len(setting.sink.got) == 3
+
+
+def test_a_process_that_was_killed_hands_its_backlog_to_the_next(setting: Setting) -> None:
+    chain(setting.folder, DECIDED, OUTCOME, close=False)
+    one, two = setting.exporter(), setting.exporter()
+    setting.sink.down = True
+    all_of(one)
+    all_of(two)
+    assert two.state.standby
+    one.close()  # As the system does it for a process that ends.
+    setting.sink.down = False
+    all_of(two)
+    assert not two.state.standby
+    assert len(setting.sink.got) == 2
+
+
+def test_a_call_without_an_outcome_for_an_hour_is_exported_as_it_is(setting: Setting) -> None:
+    chain(setting.folder, DECIDED, close=False)  # Of 2026-08-01.
+    exporter = setting.exporter()
+    all_of(exporter)
+    assert "no-outcome" in setting.sink.got[1]
+
+
+def test_what_a_sink_never_takes_is_left_out_alone(setting: Setting) -> None:
+    chain(setting.folder, *STORY)
+    setting.sink.bad = "externalId=n-3 "
+    exporter = setting.exporter()
+    all_of(exporter)
+    assert len(setting.sink.got) == 10 - 1
+    assert exporter.state.refused == 1
+    assert "some of it" in setting.said[0]
+
+
+def test_records_are_as_they_were_as_jsonl(setting: Setting) -> None:
+    path = chain(setting.folder, *STORY)
+    exporter = setting.exporter("jsonl")
+    all_of(exporter)
+    assert "".join(line + "\n" for line in setting.sink.got).encode() == path.read_bytes()
+    exporter.flush()
+
+
+def test_what_was_over_before_is_left_out(setting: Setting) -> None:
+    late = structs.replace(DECIDED, at=NOW + timedelta(days=1), effect="deny", id="n-9")
+    chain(setting.folder, DECIDED, OUTCOME, late)
+    all_of(setting.exporter(since=NOW + timedelta(hours=1)))
+    assert ["n-9" in line for line in setting.sink.got] == [True]
+
+
+def test_it_runs_until_it_is_ended(setting: Setting) -> None:
+    chain(setting.folder, DECIDED, OUTCOME)
+    exporter = setting.exporter()
+    thread = threading.Thread(target=exporter.run)
+    told = threading.Event()
+    real = setting.sink.deliver
+
+    def deliver(lines: Sequence[Rendered]) -> None:
+        real(lines)
+        told.set()
+
+    setting.sink.deliver = deliver  # type: ignore[method-assign]
+    thread.start()
+    assert told.wait(10)
+    exporter.end()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert setting.sink.closed
+
+
+def test_a_cursor_that_cannot_be_kept_is_said(setting: Setting, tmp_path: Path) -> None:
+    chain(setting.folder)
+    (tmp_path / "file").write_text("")
+    setting.cursor = tmp_path / "file" / "cursor"
+    exporter = setting.exporter()
+    all_of(exporter)
+    assert "cannot be kept in mind" in exporter.state.problem
+    assert setting.sink.got == []
+
+
+# --- destinations ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> list[Rendered]:
+    return [(one, f"line {index}") for index, one in enumerate(happened(tmp_path / "evidence"))]
+
+
+def test_a_file_gets_its_header_once(tmp_path: Path, lines: list[Rendered]) -> None:
+    path = tmp_path / "out.csv"
+    for _ in range(2):
+        sink = line_sink(str(path), "csv", "h")
+        sink.deliver(lines[:2])
+        sink.deliver(lines[2:3])
+        sink.close()
+    text = path.read_text()
+    assert text.count("at,kind") == 1
+    assert text.splitlines()[1:] == ["line 0", "line 1", "line 2"] * 2
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(TelemetryError, match="cannot be written: Is a directory"):
+        line_sink(str(tmp_path), "cef", "h").deliver(lines)
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "http://", "syslog+tcp://a:99999", "https://[::1"])
+def test_an_unknown_url_is_refused(url: str) -> None:
+    with pytest.raises(TelemetryError, match="not a destination"):
+        destination(url, "h", "text/plain")
+
+
+@contextmanager
+def web(answers: list[int]) -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
+    """A server on loopback that answers with these statuses; what it got."""
+    got: list[tuple[Any, bytes]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(answers.pop(0))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/in", got
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_endpoint_gets_lines_and_its_headers(lines: list[Rendered]) -> None:
+    with web([200, 503, 400]) as (url, got):
+        sink = line_sink(url, "ocsf", "h", lambda: {"Authorization": "Bearer t"})
+        sink.deliver(lines[:2])
+        with pytest.raises(TelemetryError, match="answered HTTP 503") as late:
+            sink.deliver(lines[:1])
+        with pytest.raises(TelemetryError, match="answered HTTP 400") as never:
+            sink.deliver(lines[:1])
+        sink.close()
+    assert (late.value.final, never.value.final) == (False, True)
+    assert got[0][1] == b"line 0\nline 1\n"
+    assert (got[0][0]["Content-Type"], got[0][0]["Authorization"]) == ("application/x-ndjson", "Bearer t")
+    with pytest.raises(TelemetryError, match="http"):
+        sink.deliver(lines)
+    sink.close()
+
+
+def test_a_header_that_is_not_available_is_said(lines: list[Rendered]) -> None:
+    def headers() -> dict[str, str]:
+        raise CredentialError("keyring:x is locked")
+
+    sink = line_sink("http://127.0.0.1:9/", "cef", "h", headers)
+    with pytest.raises(TelemetryError, match="keyring:x is locked"):
+        sink.deliver(lines)
+    sink.close()
+
+
+def test_syslog_over_tcp_gets_counted_octets(lines: list[Rendered]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        got: list[bytes] = []
+
+        def serve() -> None:
+            made, _ = server.accept()
+            with made:
+                while data := made.recv(65536):
+                    got.append(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        to = f"syslog+tcp://127.0.0.1:{server.getsockname()[1]}"
+        sink = destination(to, "h", "text/plain")
+        sink.deliver(lines[:2])
+        thread.join()
+        sink.close()
+    data = b"".join(got)
+    for index in range(2):
+        count, _, data = data.partition(b" ")
+        message, data = data[: int(count)], data[int(count) :]
+        assert message.endswith(b"line %d" % index)
+    assert data == b""
+    with pytest.raises(TelemetryError, match="takes nothing"):
+        sink.deliver(lines)
+
+
+def datagrams(server: socket.socket, to: str, lines: list[Rendered], end: Callable[[], None]) -> None:
+    server.settimeout(10)
+    sink = destination(to, "h", "text/plain")
+    sink.deliver(lines[:2])
+    assert [server.recv(65536).split(b" - ")[-1] for _ in range(2)] == [b"line 0", b"line 1"]
+    server.close()
+    end()
+    with pytest.raises(TelemetryError, match="takes nothing"):
+        sink.deliver(lines)  # That nobody listens is heard of with the second one.
+    sink.close()
+
+
+def test_syslog_over_udp_gets_a_datagram_each(lines: list[Rendered]) -> None:
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    datagrams(server, f"syslog+udp://127.0.0.1:{server.getsockname()[1]}", lines, lambda: None)
+
+
+def test_syslog_over_a_socket_of_the_system_gets_a_datagram_each(
+    lines: list[Rendered], tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    server.bind(str(path))
+    datagrams(server, f"syslog+unix://{path}", lines, path.unlink)
+    with pytest.raises(TelemetryError, match="takes nothing"):
+        destination(f"syslog+unix://{path}", "h", "text/plain").deliver(lines)
