@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mcpguard.adapters.audit.following import FollowedLine
     from mcpguard.adapters.telemetry.exporting import Exporter
 
-FORMATS = ("jsonl", "csv", "cef", "ocsf")
+FORMATS = ("jsonl", "csv", "cef", "ocsf", "otlp")
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])")
@@ -65,11 +65,11 @@ def export(path: Path, args: argparse.Namespace) -> int:
     """0. Raises TelemetryError where the destination takes nothing, unless it follows."""
     from mcpguard.adapters.audit.following import Following
     from mcpguard.adapters.system.identity import machine_name
-    from mcpguard.adapters.telemetry.exporting import Exporter, line_sink
+    from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 
     host = machine_name()
     source = Following(path, args.cursor, from_start=True)
-    sink = line_sink(args.to, args.format, host)
+    sink = sink_of(args.to, args.format, host)
     exporter = Exporter(args.to, args.format, source, sink, host, _say, since=args.since)
     if args.follow:
         exporter.run()

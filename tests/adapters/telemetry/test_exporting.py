@@ -17,7 +17,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.following import FollowedLine, Following
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
-from mcpguard.adapters.telemetry.exporting import Exporter, line_sink
+from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.core.errors import CredentialError, TelemetryError
 from tests.adapters.telemetry.happened import CLOSED, DECIDED, NOW, OPENED, OUTCOME, STORY, chain, happened
 
@@ -31,12 +31,13 @@ class Sink:
         self.got: list[str] = []
         self.closed = False
 
-    def deliver(self, lines: Sequence[Rendered]) -> None:
+    def deliver(self, lines: Sequence[Rendered]) -> int:
         if self.down:
             raise TelemetryError("it is down")
         if self.bad and any(self.bad in line for _one, line in lines):
             raise TelemetryError("it is bad", final=True)
         self.got += [line for _one, line in lines]
+        return 0
 
     def close(self) -> None:
         self.closed = True
@@ -153,9 +154,10 @@ def test_it_runs_until_it_is_ended(setting: Setting) -> None:
     told = threading.Event()
     real = setting.sink.deliver
 
-    def deliver(lines: Sequence[Rendered]) -> None:
+    def deliver(lines: Sequence[Rendered]) -> int:
         real(lines)
         told.set()
+        return 0
 
     setting.sink.deliver = deliver  # type: ignore[method-assign]
     thread.start()
@@ -187,7 +189,7 @@ def lines(tmp_path: Path) -> list[Rendered]:
 def test_a_file_gets_its_header_once(tmp_path: Path, lines: list[Rendered]) -> None:
     path = tmp_path / "out.csv"
     for _ in range(2):
-        sink = line_sink(str(path), "csv", "h")
+        sink = sink_of(str(path), "csv", "h")
         sink.deliver(lines[:2])
         sink.deliver(lines[2:3])
         sink.close()
@@ -196,7 +198,7 @@ def test_a_file_gets_its_header_once(tmp_path: Path, lines: list[Rendered]) -> N
     assert text.splitlines()[1:] == ["line 0", "line 1", "line 2"] * 2
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(TelemetryError, match="cannot be written: Is a directory"):
-        line_sink(str(tmp_path), "cef", "h").deliver(lines)
+        sink_of(str(tmp_path), "cef", "h").deliver(lines)
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "syslog+tcp://a:99999", "https://[::1"])
@@ -206,7 +208,7 @@ def test_an_unknown_url_is_refused(url: str) -> None:
 
 
 @contextmanager
-def web(answers: list[int]) -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
+def web(answers: list[int], body: bytes = b"") -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
     """A server on loopback that answers with these statuses; what it got."""
     got: list[tuple[Any, bytes]] = []
 
@@ -214,8 +216,9 @@ def web(answers: list[int]) -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
         def do_POST(self) -> None:
             got.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(answers.pop(0))
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_args: object) -> None:
             pass
@@ -233,7 +236,7 @@ def web(answers: list[int]) -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
 
 def test_an_endpoint_gets_lines_and_its_headers(lines: list[Rendered]) -> None:
     with web([200, 503, 400]) as (url, got):
-        sink = line_sink(url, "ocsf", "h", lambda: {"Authorization": "Bearer t"})
+        sink = sink_of(url, "ocsf", "h", lambda: {"Authorization": "Bearer t"})
         sink.deliver(lines[:2])
         with pytest.raises(TelemetryError, match="answered HTTP 503") as late:
             sink.deliver(lines[:1])
@@ -252,7 +255,7 @@ def test_a_header_that_is_not_available_is_said(lines: list[Rendered]) -> None:
     def headers() -> dict[str, str]:
         raise CredentialError("keyring:x is locked")
 
-    sink = line_sink("http://127.0.0.1:9/", "cef", "h", headers)
+    sink = sink_of("http://127.0.0.1:9/", "cef", "h", headers)
     with pytest.raises(TelemetryError, match="keyring:x is locked"):
         sink.deliver(lines)
     sink.close()

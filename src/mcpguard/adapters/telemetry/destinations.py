@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from mcpguard.adapters.telemetry.formats import syslog
+from mcpguard.adapters.telemetry.formats import otlp, syslog
+from mcpguard.adapters.telemetry.formats.protobuf import read_number
 from mcpguard.adapters.telemetry.happenings import Happening
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
 
@@ -39,8 +40,8 @@ Headers = Callable[[], Mapping[str, str]]
 class Destination(Protocol):
     """Where lines go."""
 
-    def deliver(self, lines: Sequence[Rendered]) -> None:
-        """Send them all. Raises TelemetryError."""
+    def deliver(self, lines: Sequence[Rendered]) -> int:
+        """Send them all; gives how many it does not take as they are. Raises TelemetryError."""
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -87,7 +88,7 @@ class _FileSink:
         self._file = 1 if name == "-" else -1
         self._begun = False
 
-    def deliver(self, lines: Sequence[Rendered]) -> None:
+    def deliver(self, lines: Sequence[Rendered]) -> int:
         text = "".join(line if line.endswith("\n") else line + "\n" for _one, line in lines)
         try:
             if self._file < 0:
@@ -102,6 +103,7 @@ class _FileSink:
         except OSError as error:
             raise TelemetryError(f"{self._name} cannot be written: {error.strerror}") from None
         self._begun = True
+        return 0
 
     def close(self) -> None:
         if self._file > 1:
@@ -115,9 +117,10 @@ class _Web:
         self._url = url
         self._media_type = media_type
 
-    def deliver(self, lines: Sequence[Rendered]) -> None:
+    def deliver(self, lines: Sequence[Rendered]) -> int:
         body = "".join(line if line.endswith("\n") else line + "\n" for _one, line in lines)
         self._web.post(self._url, self._media_type, body.encode())
+        return 0
 
     def close(self) -> None:
         self._web.close()
@@ -131,8 +134,8 @@ class WebPoints:
         self._headers = headers
         self._poster: Poster | None = None
 
-    def post(self, url: str, media_type: str, body: bytes) -> None:
-        """Raises TelemetryError, unless the answer says that all was taken."""
+    def post(self, url: str, media_type: str, body: bytes) -> bytes:
+        """The body of the answer. Raises TelemetryError, unless its status says that all is well."""
         if self._poster is None:
             # Imported where it is needed: most serve over stdio, and export nothing.
             from mcpguard.adapters.network.posting import Poster
@@ -140,19 +143,41 @@ class WebPoints:
             self._poster = Poster(self._origin)
         try:
             headers = {**self._headers(), "Content-Type": media_type}
-            status, _answer = self._poster.post(url, headers, body, SECONDS)
+            status, answer = self._poster.post(url, headers, body, SECONDS)
         except CredentialError as problem:
             raise TelemetryError(f"a header of {url} is not available: {problem}") from None
         except UpstreamError as problem:
             raise TelemetryError(f"{url} {problem}") from None
         if not 200 <= status < 300:
             raise TelemetryError(f"{url} answered HTTP {status}", final=status in _REFUSED)
+        return answer
 
     def close(self) -> None:
         """Close the connection."""
         if self._poster is not None:
             self._poster.close()
             self._poster = None
+
+
+class OtlpPoints:
+    """An OTLP receiver over HTTP (protobuf): its three endpoints are under `url`."""
+
+    def __init__(self, url: str, host: str, headers: Headers = lambda: {}) -> None:
+        self._web = WebPoints(url, headers)
+        self._url = url.rstrip("/")
+        self._host = host
+
+    def deliver(self, lines: Sequence[Rendered]) -> int:
+        happened = [one for one, _line in lines]
+        refused = 0
+        for signal, made in (("traces", otlp.traces), ("logs", otlp.logs), ("metrics", otlp.metrics)):
+            if body := made(happened, self._host):
+                answer = self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
+                refused += read_number(answer, 1, 1)  # partial_success.rejected_...
+        return refused
+
+    def close(self) -> None:
+        self._web.close()
 
 
 class _Datagrams:
@@ -164,7 +189,7 @@ class _Datagrams:
         self._host = host
         self._socket: socket.socket | None = None
 
-    def deliver(self, lines: Sequence[Rendered]) -> None:
+    def deliver(self, lines: Sequence[Rendered]) -> int:
         try:
             if self._socket is None:
                 self._socket = self._connected()
@@ -173,6 +198,7 @@ class _Datagrams:
         except OSError as error:
             self.close()
             raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
+        return 0
 
     def close(self) -> None:
         if self._socket is not None:
@@ -208,7 +234,7 @@ class _Octets:
         self._to = to
         self._host = host
 
-    def deliver(self, lines: Sequence[Rendered]) -> None:
+    def deliver(self, lines: Sequence[Rendered]) -> int:
         data = syslog.framed([syslog.message(one, line, self._host) for one, line in lines])
         try:
             with socket.create_connection(self._address, SECONDS) as made:
@@ -218,6 +244,7 @@ class _Octets:
                     pass
         except OSError as error:
             raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
+        return 0
 
     def close(self) -> None:
         """Nothing is open between batches."""

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.telemetry.destinations import Destination, Headers, Rendered, destination
+from mcpguard.adapters.telemetry.destinations import Destination, Headers, OtlpPoints, Rendered, destination
 from mcpguard.adapters.telemetry.formats import cef, ocsf, table
 from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
 from mcpguard.core.errors import AuditError, TelemetryError
@@ -161,8 +162,8 @@ class Exporter(Generic[LineT]):
         happened = self._happened(joining, lines)
         wanted = [one for one in happened if self._since is None or one[0].at >= self._since]
         try:
-            if wanted:
-                self._sink.deliver(wanted)
+            if refused := self._sink.deliver(wanted) if wanted else 0:
+                self._refused(refused, "it says so in its answer")
         except TelemetryError as problem:
             if not problem.final:
                 raise
@@ -234,8 +235,12 @@ MEDIA_TYPES = {
 """The `Content-Type` of each format."""
 
 
-def line_sink(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination:
-    """Where lines of a format go. Raises TelemetryError."""
+def sink_of(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination:
+    """Where a format goes. Raises TelemetryError."""
+    if form == "otlp":
+        if urlsplit(to).scheme not in ("http", "https"):
+            raise TelemetryError("OTLP goes to an http:// or https:// URL, such as http://127.0.0.1:4318")
+        return OtlpPoints(to, host, headers)
     header = table.header() if form == "csv" else ""
     return destination(to, host, MEDIA_TYPES[form], header, headers)
 

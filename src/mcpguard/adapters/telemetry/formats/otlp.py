@@ -1,0 +1,262 @@
+"""OTLP: a span for each call and each of its steps, logs of what is out of the ordinary, and metrics.
+
+Law of this file: the span of a call has the id that went upstream in `traceparent`, under the caller's span.
+Arguments and results are not exported, and what was removed is named by its kind and place.
+
+Source: opentelemetry-proto 1.x; names of attributes by the semantic conventions for GenAI and MCP, with
+`mcpguard.` before what these do not know. `mcp.session.id` is not set: it is the id of a connection, and
+evidence has the name of a session, which outlives those (`mcpguard.session`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from mcpguard import __version__
+from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts
+from mcpguard.adapters.telemetry.formats.cef import severity
+from mcpguard.adapters.telemetry.formats.protobuf import (
+    double,
+    fixed,
+    number,
+    packed_doubles,
+    packed_fixed,
+    sized,
+    text,
+)
+from mcpguard.adapters.telemetry.formats.row import COLUMNS, kind_of, row, why
+from mcpguard.adapters.telemetry.happenings import Happening, title
+from mcpguard.core.evidence.records import Decided
+from mcpguard.protocol.trace import span_id_of, trace_id_of
+
+STEPS = ("decide", "wait", "record", "inject", "call", "inspect")
+"""In the order in which they take place."""
+_INTERNAL, _SERVER, _CLIENT = 1, 2, 3
+_ERROR = 2
+_DELTA = 1
+_INFO, _WARN, _LOUD = (9, "INFO"), (13, "WARN"), (17, "ERROR")
+
+_TEXTS = (
+    ("server", "mcpguard.server"), ("effect", "mcpguard.effect"), ("cause", "mcpguard.cause"),
+    ("principal", "user.id"), ("human", "mcpguard.human"), ("actor", "mcpguard.actor"),
+    ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"), ("session", "mcpguard.session"),
+    ("request", "jsonrpc.request.id"), ("policy_digest", "mcpguard.policy.digest"),
+    ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
+)  # fmt: skip
+_LISTS = (
+    ("rules", "mcpguard.rules"), ("credentials", "mcpguard.credentials"), ("labels", "mcpguard.labels"),
+)  # fmt: skip
+_CALL_LABELS = (
+    "mcpguard.server", "gen_ai.tool.name", "mcp.method.name", "mcpguard.effect", "mcpguard.cause",
+    "mcpguard.status",
+)  # fmt: skip
+
+
+def _attribute(name: str, value: str) -> bytes:
+    return text(1, name) + sized(2, text(1, value))
+
+
+def _integer(name: str, value: int) -> bytes:
+    return text(1, name) + sized(2, number(3, value))
+
+
+def _listed(name: str, values: Iterable[str]) -> bytes:
+    return text(1, name) + sized(2, sized(5, b"".join(sized(1, text(1, value)) for value in values)))
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1_000_000) * 1000
+
+
+def request(host: str, inner: bytes) -> bytes:
+    """One of the three requests: all of them have a resource, a scope and what belongs to it."""
+    resource = b"".join(
+        sized(1, one)
+        for one in (
+            _attribute("service.name", "mcpguard"),
+            _attribute("service.version", __version__),
+            _attribute("host.name", host),
+        )
+    )
+    scope = text(1, "mcpguard") + text(2, __version__)
+    return sized(1, sized(1, resource) + sized(2, sized(1, scope) + inner))
+
+
+# --- traces ---------------------------------------------------------------------------------------
+
+
+def traces(happened: Iterable[Happening], host: str) -> bytes:
+    """An ExportTraceServiceRequest, b"" where there is no span in it."""
+    spans = b"".join(sized(2, one) for call in happened for one in _spans(call))
+    return request(host, spans) if spans else b""
+
+
+def _spans(one: Happening) -> Iterable[bytes]:
+    record = one.record
+    if not isinstance(record, Decided) or one.status == "pending":
+        return  # Of a call that waits, the decision that ends the waiting is the span.
+    trace = bytes.fromhex(trace_id_of(record.id, record.trace))
+    own = bytes.fromhex(span_id_of(record.id))
+    steps = None if one.outcome is None else one.outcome.steps
+    start = record.at.timestamp() - (0.0 if steps is None else (steps.decide + steps.wait) / 1000)
+    end = max(one.at.timestamp(), start)
+    parent = sized(4, bytes.fromhex(record.trace[36:52])) if record.trace else b""
+    yield (
+        sized(1, trace) + sized(2, own) + parent + _shape(_name(record), _SERVER, start, end)
+        + b"".join(sized(9, each) for each in attributes(one, record)) + _status(one)
+    )  # fmt: skip
+    if steps is None:
+        return
+    for step in STEPS:
+        lasted: float = getattr(steps, step) / 1000
+        if lasted:
+            yield (
+                sized(1, trace) + sized(2, _step_id(record.id, step)) + sized(4, own)
+                + _step(step, record, start, start + lasted) + (_status(one) if step == "call" else b"")
+            )  # fmt: skip
+            start += lasted
+
+
+def _step(step: str, record: Decided, start: float, end: float) -> bytes:
+    if step != "call":
+        return _shape(f"mcpguard {step}", _INTERNAL, start, end)
+    named = b"".join(sized(9, one) for one in _conventional(record))
+    return _shape(_name(record), _CLIENT, start, end) + named
+
+
+def _shape(name: str, kind: int, start: float, end: float) -> bytes:
+    return text(5, name) + number(6, kind) + fixed(7, _nanoseconds(start)) + fixed(8, _nanoseconds(end))
+
+
+def _step_id(invocation: str, step: str) -> bytes:
+    return sha256(f"{invocation}/{step}".encode()).digest()[:8]
+
+
+def _name(record: Decided) -> str:
+    """`METHOD TARGET`; a URI is left out, since there are too many."""
+    prompt = record.subject if record.method == "prompts/get" else ""
+    known = "" if record.cause == "unknown" else record.tool or prompt
+    return f"{record.method} {known}".rstrip()
+
+
+def _status(one: Happening) -> bytes:
+    return sized(15, number(3, _ERROR) + text(2, why(one)[:200])) if one.failed else b""
+
+
+def _conventional(record: Decided) -> Iterable[bytes]:
+    yield _attribute("mcp.method.name", record.method)
+    if record.tool:
+        yield _attribute("gen_ai.tool.name", record.tool)
+    if record.method == "tools/call":
+        yield _attribute("gen_ai.operation.name", "execute_tool")
+    elif record.method == "prompts/get":
+        yield _attribute("gen_ai.prompt.name", record.subject)
+    elif record.subject and record.method.startswith("resources/"):
+        yield _attribute("mcp.resource.uri", record.subject)
+
+
+def error_type(one: Happening) -> str:
+    """What `error.type` is, "" for none."""
+    return {"tool-error": "tool_error"}.get(one.status, one.status) if one.failed else ""
+
+
+def attributes(one: Happening, record: Decided) -> Iterable[bytes]:
+    """All that is said of a call."""
+    yield from _conventional(record)
+    yield _attribute("mcpguard.invocation.id", record.id)
+    yield _attribute("mcpguard.status", one.status)
+    if kind := error_type(one):
+        yield _attribute("error.type", kind)
+    for field, name in _TEXTS:
+        if value := getattr(record, field):
+            yield _attribute(name, value)
+    for field, name in _LISTS:
+        if values := getattr(record, field):
+            yield _listed(name, values)
+    if outcome := one.outcome:
+        if outcome.findings:
+            yield _listed("mcpguard.findings", outcome.findings)
+        yield _integer("mcpguard.sent.bytes", outcome.sent)
+        yield _integer("mcpguard.received.bytes", outcome.received)
+    yield _attribute("mcpguard.evidence.chain", one.place.file)
+    yield _attribute("mcpguard.evidence.hash", one.place.hash)
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+def logs(happened: Iterable[Happening], host: str) -> bytes:
+    """An ExportLogsServiceRequest of all but calls that went well and had nothing removed; b"" for none."""
+    found = b"".join(sized(2, _log(one)) for one in happened if _is_logged(one))
+    return request(host, found) if found else b""
+
+
+def _is_logged(one: Happening) -> bool:
+    plain = isinstance(one.record, Decided) and not one.failed and one.status != "pending"
+    return not plain or bool(one.outcome is not None and one.outcome.findings)
+
+
+def _log(one: Happening) -> bytes:
+    grade = severity(one)
+    level, name = _LOUD if grade >= 7 else _WARN if grade >= 4 else _INFO
+    record = one.record
+    head = fixed(1, _nanoseconds(one.at.timestamp())) + number(2, level) + text(3, name)
+    body = sized(5, text(1, title(one))) + text(12, f"mcpguard.{kind_of(one)}")
+    if isinstance(record, Decided):
+        ids = sized(9, bytes.fromhex(trace_id_of(record.id, record.trace)))
+        ids += sized(10, bytes.fromhex(span_id_of(record.id)))
+        said = [*attributes(one, record), _attribute("mcpguard.message", why(one))]
+        return head + body + b"".join(sized(6, each) for each in said) + ids
+    cells = row(one)
+    said = [_attribute(f"mcpguard.{name}", cells[name]) for name in COLUMNS if cells[name]]
+    return head + body + b"".join(sized(6, each) for each in said)
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+def metrics(happened: Sequence[Happening], host: str) -> bytes:
+    """An ExportMetricsServiceRequest of what these add (delta temporality), b"" for nothing."""
+    counts = Counts()
+    counts.add(happened)
+    if not happened:
+        return b""
+    times = [one.at.timestamp() for one in happened]
+    span = fixed(2, _nanoseconds(min(times))) + fixed(3, _nanoseconds(max(times)))
+    calls = ((_labels(key), count) for key, count in counts.calls.items())
+    found = [_durations(counts, span), _sum("mcpguard.calls", "{call}", calls, span)]
+    for name, label, values in (
+        ("detection", "mcpguard.kind", counts.detections),
+        ("notice", "mcpguard.what", counts.notices),
+    ):
+        points = ((sized(7, _attribute(label, key)), count) for key, count in values.items())
+        found.append(_sum(f"mcpguard.{name}s", f"{{{name}}}", points, span))
+    inner = b"".join(sized(2, one) for one in found if one)
+    return request(host, inner) if inner else b""
+
+
+def _labels(key: Call, field: int = 7) -> bytes:
+    named = zip(_CALL_LABELS, key, strict=True)
+    return b"".join(sized(field, _attribute(name, value)) for name, value in named if value)
+
+
+def _sum(name: str, unit: str, points: Iterable[tuple[bytes, int]], span: bytes) -> bytes:
+    found = b"".join(sized(1, span + fixed(6, count) + labels) for labels, count in points)
+    if not found:
+        return b""
+    return text(1, name) + text(3, unit) + sized(7, found + number(2, _DELTA) + number(3, 1))
+
+
+def _durations(counts: Counts, span: bytes) -> bytes:
+    points = b"".join(
+        sized(
+            1,
+            span + fixed(4, one.count) + double(5, one.total) + packed_fixed(6, one.counts)
+            + packed_doubles(7, BOUNDS) + _labels(key, 9),
+        )
+        for key, one in counts.durations.items()
+    )  # fmt: skip
+    if not points:
+        return b""
+    return text(1, "mcp.server.operation.duration") + text(3, "s") + sized(9, points + number(2, _DELTA))
