@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from mcpguard.gateway.gateway import STOPPED
 from tests.attack.processes import family, needs_proc, orphanage
 from tests.attack.test_orphans import alone, launcher
 from tests.wire.session import eventually, puppet
@@ -68,7 +69,7 @@ def test_an_orderly_end_answers_the_open_calls_and_leaves_an_outcome_for_each(se
     ]
     eventually(lambda: guard.stderr.count(b"[only] in") == 2, "both calls")
     guard.signal(signal.SIGTERM)
-    assert [exchange.answer()["error"]["message"] for exchange in open_ones] == ["the session was closed"] * 2
+    assert [exchange.answer()["error"]["message"] for exchange in open_ones] == [STOPPED] * 2
     assert guard.wait() == 0
     assert guard.unanswered() == set()
     assert guard.statuses() == ["abandoned", "abandoned"]

@@ -12,6 +12,7 @@ from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Caller
 from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.gateway import STOPPED, STOPPING
 from mcpguard.gateway.inspection import CROWDED, FULL, INLINE_BYTES, TEXT, Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import Request
@@ -718,3 +719,27 @@ def test_a_big_answer_is_inspected_elsewhere_and_a_small_one_at_once(size: int) 
     assert "REDACTED" in str(world.client.sent)
     assert elsewhere == ([] if size == INLINE_BYTES else [size])
     assert world.inspector.waiting == 0
+
+
+def test_while_it_drains_nothing_begins_and_what_is_open_goes_on() -> None:
+    world = World(ALLOW_READ).listed()
+    world.call("read", 5)
+    world.gateway.drain()
+    world.call("read", 6)
+    assert world.client.sent[-1]["error"]["message"] == STOPPING
+    world.answer(text("fine"))
+    assert world.client.sent[-1]["id"] == 5
+    assert world.gateway.idle
+
+
+def test_what_is_given_up_while_it_drains_is_answered_after_its_record() -> None:
+    world = World(ALLOW_READ).listed()
+    world.call("read", 5)
+    world.call("read", 6)
+    world.gateway.drain()
+    world.send("notifications/cancelled", {"requestId": 6})
+    world.gateway.abandon("abandoned")
+    world.turn()
+    [answer] = world.client.sent
+    assert (answer["id"], answer["error"]["message"]) == (5, STOPPED)
+    assert world.trace.index("outcome abandoned") < len(world.trace) - 1

@@ -52,7 +52,8 @@ def write_config(folder, servers, rules=None, **more):
         "approvals": {"wait_seconds": 0},
         **more,
         # A busy machine may take longer to start a server than a client should wait.
-        "limits": {"list_seconds": DEADLINE, **more.get("limits", {})},
+        # What hangs on purpose hangs to the end.
+        "limits": {"list_seconds": DEADLINE, "drain_seconds": 0.3, **more.get("limits", {})},
     }
     path = folder / "mcpguard.yaml"
     replace(path, yaml.safe_dump(config, sort_keys=False))

@@ -32,6 +32,8 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 
 THINK_SECONDS = 600.0
 """The default of `limits.think_seconds`."""
+DRAIN_SECONDS = 5.0
+"""The default of `limits.drain_seconds`: containers have ten to end, and servers take a moment."""
 LIST_SECONDS = 2.5
 """The default of `limits.list_seconds`, so that a list is there within three."""
 SESSION_IDLE_SECONDS = 3600.0
@@ -320,7 +322,8 @@ class HttpEntry(Written):
 
 
 class Limits(Written):
-    """`limits`: how large a message may be, and how long a question may stay open and a list wait."""
+    """`limits`: how large a message may be, and how long a question may stay open, a list wait and a stop
+    take."""
 
     message_bytes: Annotated[int, between(1024, 1 << 30, "bytes")] = Field(
         MESSAGE_BYTES,
@@ -336,6 +339,12 @@ class Limits(Written):
         description="How long the answer to a list (`tools/list` and the others) waits for a server that is "
         "slow to start or to list. Its part follows by `list_changed`; raise this for a client that ignores "
         "that.",
+    )
+    drain_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
+        DRAIN_SECONDS,
+        description="How long calls in flight may take after SIGTERM or SIGINT, while new ones are refused. "
+        "What is not finished by then is recorded as `abandoned` and answered with an error. A second signal "
+        "ends it at once.",
     )
 
 

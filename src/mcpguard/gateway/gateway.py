@@ -33,11 +33,19 @@ from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
 
+STOPPING = "mcpguard is stopping and begins nothing new"
+STOPPED = (
+    "mcpguard stopped before this request was finished. It may have had its effect: look before you send it"
+    " again"
+)
+
+
 class Gateway:
     """Serves one client over any number of upstreams; implements `ports.Receiver` and `ports.Listener`."""
 
     def __init__(self, scope: ClientScope) -> None:
         self._scope = scope
+        self._draining = False
         self._looked = False
         self._level: Permit | None = None
         """By which a legacy client has set the level of log messages."""
@@ -135,6 +143,8 @@ class Gateway:
             self._notification(method, params)
             return
         try:
+            if self._draining:
+                raise MessageError(jsonrpc.REFUSED, STOPPING)
             caller = self._caller_of(request_id, message, headers)
         except MessageError as problem:
             problem.request_id = request_id
@@ -164,6 +174,10 @@ class Gateway:
         request = self._scope.requests.get(request_id)
         if request is not None:
             request.cancel(reason)
+
+    def drain(self) -> None:
+        """Begin nothing any more. What is open goes on; what is abandoned is answered from now on."""
+        self._draining = True
 
     def abandon(self, reason: str) -> None:
         self._questions.abandon(reason)
@@ -242,7 +256,10 @@ class Gateway:
     def _over(self, request: Request, error: BaseException | None) -> None:
         """The flight of a request has ended: whatever left it is a refusal."""
         scope = self._scope
-        if error is not None:
+        unanswered = error is None or isinstance(error, Cancelled)
+        if self._draining and request.cancelled == "abandoned" and unanswered:
+            scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, STOPPED))
+        elif error is not None:
             self._refuse(request, error)
         if scope.requests.get(request.id) is request:
             del scope.requests[request.id]

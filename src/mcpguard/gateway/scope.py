@@ -58,6 +58,8 @@ class Request(Struct, eq=False):
     origin: Origin = NOWHERE
     times: Times = field(default_factory=Times)
     flight: Flight | None = None
+    cancelled: str = ""
+    """Why its flight was cancelled, "" where it was not; what waits for a stream is answered by that."""
     policies: PolicySet = NONE
     """Under which it was decided; what comes back is reviewed under them."""
     credential: str = ""
@@ -85,6 +87,7 @@ class Request(Struct, eq=False):
     def cancel(self, reason: str) -> None:
         """End its flight with `Cancelled(reason)`; nothing happens while that is being started."""
         if self.flight is not None:
+            self.cancelled = reason
             self.flight.cancel(reason)
 
     def adopt(self, retry: Request) -> None:

@@ -43,8 +43,10 @@ from mcpguard.serve.worlds import Settings, Shared, claim_variables
 
 ROOM = 4
 """So many messages of the largest size may be read from servers, inspected and unsent at once."""
-DRAIN_SECONDS = 5.0
+LEFT_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
+LAST_SECONDS = 1.0
+"""How long the records and answers of what was given up may take."""
 
 SWITCH_SECONDS = 0.0005
 """After so long a thread that inspects lets the loop go on, which needs that several times a call. Python's
@@ -81,6 +83,7 @@ def settings_from(config: Config) -> Settings:
         message_bytes=config.limits.message_bytes,
         think_seconds=config.limits.think_seconds,
         list_seconds=config.limits.list_seconds,
+        drain_seconds=config.limits.drain_seconds,
         http=config.http,
         session_folder=config.session_folder,
         session_idle_seconds=config.session_idle_seconds,
@@ -175,7 +178,7 @@ class _Process:
         self._shared = shared
         self._front = front
         self._stop: asyncio.Future[str] = asyncio.get_event_loop().create_future()
-        self._hurry = False
+        self._signalled = self._hurry = False
 
     async def run(self) -> int:
         """Serve to the end."""
@@ -205,9 +208,11 @@ class _Process:
         shared.turn.touch()
         reason = await self._stop
         shared.needs.stopping = f"it is stopping ({reason})"
+        front.drain()
         shared.note("stopping", reason)
+        status.changed()
         await self._drain()
-        await front.end(not self._hurry)
+        await front.end(not self._signalled)
         await asyncio.to_thread(shared.credentials.close)
         await recovery.close()
         status.close()
@@ -312,9 +317,10 @@ class _Process:
         kind = type(context.get("exception")).__name__
         self._shared.diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}")
 
-    def _end(self, reason: str, hurry: bool) -> None:
+    def _end(self, reason: str, signalled: bool) -> None:
         # A client closes our input first, and sends a signal when that takes too long for it.
-        self._hurry = self._hurry or hurry
+        self._hurry = self._hurry or (signalled and self._stop.done())
+        self._signalled = self._signalled or signalled
         if not self._stop.done():
             self._stop.set_result(reason)
 
@@ -335,9 +341,20 @@ class _Process:
         return 0
 
     async def _drain(self) -> None:
+        """Let what is in flight finish; what is late is given up, with a record and an answer."""
+        seconds = self._shared.settings.drain_seconds if self._signalled else LEFT_SECONDS
+        if await self._drained(seconds) or not self._signalled:
+            return
+        for world in self._front.worlds():
+            world.gateway.abandon("abandoned")
+        self._shared.turn.end()
+        self._hurry = False
+        await self._drained(LAST_SECONDS)
+
+    async def _drained(self, seconds: float) -> bool:
+        """Whether all was finished, within so many seconds and before somebody is in a hurry."""
         clock = self._shared.clock
-        deadline = clock.seconds() + DRAIN_SECONDS
-        while not (self._hurry or self._front.drained):
-            if clock.seconds() > deadline:
-                return
+        deadline = clock.seconds() + seconds
+        while not (done := self._front.drained) and not self._hurry and clock.seconds() < deadline:
             await asyncio.sleep(0.005)
+        return done

@@ -40,6 +40,9 @@ class Front(Protocol):
     def drained(self) -> bool:
         """Whether no answer is in flight and all of them were handed to the system."""
 
+    def drain(self) -> None:
+        """Begin nothing any more; what is in flight goes on."""
+
     def worlds(self) -> list[World]:
         """Those that are open."""
 
@@ -72,6 +75,9 @@ class StdioFront:
     @property
     def drained(self) -> bool:
         return self._world.gateway.idle and self._client.drained
+
+    def drain(self) -> None:
+        self._world.gateway.drain()
 
     def worlds(self) -> list[World]:
         return [self._world]
@@ -143,6 +149,11 @@ class HttpFront:
     @property
     def drained(self) -> bool:
         return all(world.gateway.idle for world in self.worlds())
+
+    def drain(self) -> None:
+        self._server.drain()
+        for world in self.worlds():
+            world.gateway.drain()
 
     def worlds(self) -> list[World]:
         return [world for world, _client in self._worlds.values()]

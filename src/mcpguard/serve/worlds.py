@@ -32,6 +32,7 @@ from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
+    DRAIN_SECONDS,
     LIST_SECONDS,
     SESSION_IDLE_SECONDS,
     THINK_SECONDS,
@@ -87,6 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     message_bytes: int
     think_seconds: float = THINK_SECONDS
     list_seconds: float = LIST_SECONDS
+    drain_seconds: float = DRAIN_SECONDS
     policy_files: tuple[PolicyFile, ...] = ()
     """Where the policies came from; they are reloaded when one changes."""
     observe: Observation | None = None

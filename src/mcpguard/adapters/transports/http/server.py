@@ -69,6 +69,11 @@ class HttpServer:
         """Bytes that clients have not taken yet."""
         return self._connections.unsent
 
+    def drain(self) -> None:
+        """Refuse requests that would begin something, so that they are sent elsewhere; `/livez` and `/readyz`
+        are answered still."""
+        self._endpoint.worlds.drain()
+
     async def close(self, gently: bool) -> None:
         """Accept nobody more, end every world, let the answers go out for a moment, and cut the rest."""
         if self._listener is not None:

@@ -12,12 +12,13 @@ from typing import Protocol
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient
-from mcpguard.adapters.transports.http.request import HttpRefusal
+from mcpguard.adapters.transports.http.request import CLOSE, HttpRefusal
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock, Receiver
 from mcpguard.protocol import jsonrpc
 
 SESSION_BYTES = 32
+STOPPING = "mcpguard is stopping; send this again, to another one or later"
 SPARED_SECONDS = 60.0
 """A session that was used within this time does not make room for another."""
 
@@ -86,14 +87,25 @@ class Worlds:
         self._sessions: dict[str, HttpWorld] = {}
         self._background = Background("a session could not be ended")
         self._ending: dict[asyncio.Task[None], HttpWorld] = {}
-        self._closed = False
+        self.draining = False
+        """Whether nothing is begun any more."""
+
+    def drain(self) -> None:
+        """Begin nothing any more: neither a world, nor a request in one."""
+        self.draining = True
+
+    def check_begin(self) -> None:
+        """Raises HttpRefusal with 503 where nothing is begun any more."""
+        if self.draining:
+            raise HttpRefusal(503, STOPPING, jsonrpc.REFUSED, ((b"retry-after", b"5"), *CLOSE))
 
     def shared(self, principal: Principal) -> HttpWorld:
         """The modern world of `principal`, opened if there is none. Raises HttpRefusal with 503."""
         world = self._shared.get(principal)
         if world is None:
             ending = sum(not other.key for other in self._ending.values())
-            if self._closed or len(self._shared) + ending >= self._most:
+            self.check_begin()
+            if len(self._shared) + ending >= self._most:
                 raise self._full()
             world = self._shared[principal] = self._enter(principal, "", False)
         return world
@@ -101,6 +113,7 @@ class Worlds:
     async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:
         """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
         ended for it. Raises HttpRefusal with 503 where there is none to be spared."""
+        self.check_begin()
         while not self._room(principal):
             spare = self._spare(principal)
             if spare is None:
@@ -128,7 +141,7 @@ class Worlds:
     def _room(self, principal: Principal) -> bool:
         worlds = [*self._sessions.values(), *(world for world in self._ending.values() if world.key)]
         own = sum(world.principal == principal for world in worlds)
-        return not self._closed and len(worlds) < self._most and own < self._quota
+        return len(worlds) < self._most and own < self._quota
 
     def _spare(self, principal: Principal) -> HttpWorld | None:
         since = self._clock.seconds() - SPARED_SECONDS
@@ -192,7 +205,7 @@ class Worlds:
 
     async def close(self, gently: bool) -> None:
         """End every world, and wait until each has ended. None is opened any more."""
-        self._closed = True
+        self.draining = True
         for world in [*self._shared.values(), *self._sessions.values()]:
             self.end(world, gently)
         while self._ending:

@@ -82,6 +82,8 @@ class Streamable:
             else:
                 await self._malformed(request, modern, problem)
             return
+        if self._worlds.draining and "id" in message and "method" in message:
+            self._worlds.check_begin()
         params = message.get("params", {})
         if modern or ("_meta" in params and eras.is_enveloped(params)):
             if "method" not in message:
@@ -222,6 +224,7 @@ class Streamable:
     async def get(self, request: HttpRequest) -> None:
         """Open the standing stream of a session, of which there is one at most; with `Last-Event-ID`, go on
         with the stream of that event, also where its earlier connection is not known to be gone."""
+        self._worlds.check_begin()
         world = self._standing_world(request)
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         client = world.client
