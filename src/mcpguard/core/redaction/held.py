@@ -165,7 +165,7 @@ class _Table:
                 if covered.get(key, 0) < end:  # One run has many blocks.
                     needle = Needle(core.text, True, b"", 0, 0)
                     runs = [(*run, value, needle) for run in core.runs(text, end, at)]
-                    budget.trigger(1 if runs else core.cost)
+                    _count(budget, core, len(runs))
                     longest[key] = max(longest.get(key, []), runs, key=_length)
             for key, found in longest.items():
                 if found:
@@ -178,6 +178,12 @@ class _Table:
             covered.clear()
             matcher.search(text, partial(visit, start))
         return hits
+
+
+def _count(budget: Budget, core: Core | Shards, runs: int) -> None:
+    """Count a place at which so many `runs` were found; one that counts alone is a place of a core too."""
+    if runs != 1 or type(core) is Core:
+        budget.trigger(1 if runs else core.cost)
 
 
 def _length(hits: list[_Hit]) -> int:
