@@ -15,7 +15,6 @@ from mcpguard.core.conditions.cel_python import PythonEngine
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
-from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
 from mcpguard.core.redaction.detectors import GROUPS
 
@@ -99,7 +98,7 @@ def both(text: str, **args: Any) -> Verdict:
     ],
 )
 def test_a_call_of_paths_and_constants_is_hoisted(text: str, calls: list[str]) -> None:
-    hoisted = hoist(text, NAMES)
+    hoisted = hoist(text)
     assert ([call.key for call in hoisted.calls], hoisted.left, hoisted.mistakes) == (calls, False, ())
     assert len(hoisted.text) >= len(text)
     assert hoisted.text.count("\n") == text.count("\n")
@@ -134,12 +133,12 @@ def test_a_call_of_paths_and_constants_is_hoisted(text: str, calls: list[str]) -
     ],
 )
 def test_a_call_that_cannot_be_taken_out_leaves_the_text_as_it_is(text: str) -> None:
-    hoisted = hoist(text, NAMES)
+    hoisted = hoist(text)
     assert (hoisted.text, hoisted.calls, hoisted.left) == (text, (), True)
 
 
 def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
-    (call,) = hoist('count(count(args.a["b"]).rest[0], ["x"])', NAMES).calls
+    (call,) = hoist('count(count(args.a["b"]).rest[0], ["x"])').calls
     inner = HoistedCall(
         "count", (ValuePath("args", ("a", "b"), "args['a']['b']"),), ("rest", 0), call.arguments[0].key
     )
@@ -173,7 +172,7 @@ def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
 )
 @pytest.mark.parametrize("name", ["cpp", "python"])
 def test_a_mistake_in_a_call_has_its_place(name: str, text: str, at: int, sentence: str) -> None:
-    assert (at, sentence) in hoist(text, NAMES).mistakes
+    assert (at, sentence) in hoist(text).mistakes
     with pytest.raises(ConditionError) as caught:
         (engine("cpp") if name == "cpp" else PythonEngine()).compile(text)
     assert (at, sentence) in caught.value.mistakes
@@ -269,7 +268,7 @@ PARTS = st.lists(
 @given(PARTS)
 def test_any_text_is_read_without_a_crash_and_keeps_its_lines(parts: list[str]) -> None:
     text = "".join(parts)
-    hoisted = hoist(text, NAMES)
+    hoisted = hoist(text)
     assert hoisted.text.count("\n") == text.count("\n")
     for name in ("cpp", "python"):
         try:

@@ -41,7 +41,7 @@ def reason_of(text: str, verdict: Verdict, view: Mapping[str, Json]) -> str:
     is nothing to tell."""
     readings = list(members_read(text))
     absent = [said for one in readings if (said := _absent(one, view))]
-    found = [said for call in hoist(text, NAMES).calls for said in _of_call(call, view, bool(absent))]
+    found = [said for call in hoist(text).calls for said in _of_call(call, view, bool(absent))]
     if not absent and verdict is not TRUE:
         found += [f"`{one.text}` is {_type_at(one, view)}" for one in readings]
     return "; ".join(dict.fromkeys(absent + found))

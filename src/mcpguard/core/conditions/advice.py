@@ -1,6 +1,7 @@
 """What the author of a condition probably meant: engines say what they do not know, not what to write."""
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 from mcpguard.core.conditions.cel_text import tokens_of
@@ -62,14 +63,17 @@ _WRONG = (
 """What is no CEL, as a pattern on the condition without its texts, and what to write."""
 
 
-def advised(text: str, mistakes: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """`mistakes` in the condition `text`, (offset, sentence), with what to write where that is plain."""
+def advised(
+    text: str, mistakes: list[tuple[int, str]], names: Mapping[str, str] = NAMES
+) -> list[tuple[int, str]]:
+    """`mistakes` in the condition `text`, (offset, sentence), with what to write where that is plain; it may
+    read `names`."""
     found = []
     for offset, sentence in mistakes:
         unknown = _UNKNOWN.search(sentence)
         hint = ""
         if unknown:
-            hint = _hyphen(text, unknown[1]) or _near(unknown[1])
+            hint = _hyphen(text, unknown[1], names) or _near(unknown[1], names)
         elif sentence.startswith(("Syntax error", "reserved identifier")):
             hint = _syntax(text)
         elif sentence.startswith("has() argument"):
@@ -78,10 +82,10 @@ def advised(text: str, mistakes: list[tuple[int, str]]) -> list[tuple[int, str]]
     return found
 
 
-def _near(name: str) -> str:
-    known = [*_OF_CEL, *NAMES, *PLACES]
+def _near(name: str, names: Mapping[str, str]) -> str:
+    known = [*_OF_CEL, *names, *PLACES]
     if name in known:
-        return _form(name)
+        return _form(name, names)
     if name in _ABSENT:
         return _ABSENT[name]
     same = [one for one in known if one.lower() == name.lower()]
@@ -92,9 +96,9 @@ def _near(name: str) -> str:
     return f"did you mean `{near[0]}`?" if near else ""
 
 
-def _form(name: str) -> str:
+def _form(name: str, names: Mapping[str, str]) -> str:
     """How a name is used that is known, and was used in another way."""
-    if name in NAMES:
+    if name in names:
         return f"`{name}` is a value and no function"
     form = f"{name}(args.x)"
     if name in _MACROS:
@@ -104,9 +108,9 @@ def _form(name: str) -> str:
     return f"write `{form}`"
 
 
-def _hyphen(text: str, name: str) -> str:
+def _hyphen(text: str, name: str, names: Mapping[str, str]) -> str:
     """What to write where `name` is the end of a member with a hyphen in it."""
-    member = re.search(rf"\b((?:{'|'.join(NAMES)})(?:\.\w+)*)\.((?:\w+-)+{name}(?:-\w+)*)\b", text)
+    member = re.search(rf"\b((?:{'|'.join(names)})(?:\.\w+)*)\.((?:\w+-)+{name}(?:-\w+)*)\b", text)
     return f'write `{member[1]}["{member[2]}"]`' if member else ""
 
 

@@ -9,7 +9,7 @@ cannot hold is an error in its place, never another value.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, reduce
 from itertools import pairwise
@@ -36,7 +36,7 @@ from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, ST
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, hoist
-from mcpguard.core.conditions.names import LATER, NAMES
+from mcpguard.core.conditions.names import LATER, POLICY, Vocabulary
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
 
@@ -122,7 +122,8 @@ class PythonEngine:
 
     name: EngineName = "python"
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: Vocabulary = POLICY) -> None:
+        self._vocabulary = vocabulary
         # The library raises the recursion limit of the whole process, and logs argument values.
         limit = sys.getrecursionlimit()
         self._environment = celpy.Environment()
@@ -131,21 +132,22 @@ class PythonEngine:
 
     def compile(self, text: str) -> PythonCondition:
         check_length(text)
-        hoisted = hoist(text, NAMES)
+        hoisted = hoist(text, self._vocabulary)
         mistakes = [*hoisted.mistakes, *_literals_to_refuse(text)]
         if mistakes:
             raise ConditionError(mistakes)
         try:
             tree = self.parsed(text)
-            reader = _SyntaxWalker(text)
+            reader = _SyntaxWalker(text, self._vocabulary.names)
             reader.read(tree, frozenset())
         except celpy.CELParseError as error:
             at = offset_of(text, error.line, error.column) if (error.line or 0) > 0 else len(text)
-            raise ConditionError(advised(text, [(at, "Syntax error")])) from None
+            mistakes = [(at, "Syntax error")]
+            raise ConditionError(advised(text, mistakes, self._vocabulary.names)) from None
         except RecursionError:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
-            raise ConditionError(advised(text, reader.mistakes))
+            raise ConditionError(advised(text, reader.mistakes, self._vocabulary.names))
         return PythonCondition(self, text, tree, hoisted.reads)
 
     def either(self, conditions: Sequence[Condition]) -> None:
@@ -295,8 +297,9 @@ def _selection(tree: Any) -> Any:
 class _SyntaxWalker:
     """Walks a syntax tree for what the library does not check at load."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: Mapping[str, str]) -> None:
         self.mistakes: list[tuple[int, str]] = []
+        self._names = names
         self._text = text
 
     def read(self, tree: Any, loop_names: frozenset[str]) -> None:
@@ -320,7 +323,7 @@ class _SyntaxWalker:
     def _name(self, token: Any, loop_names: frozenset[str]) -> None:
         if token.value in loop_names:
             return
-        if token.value not in NAMES and token.value not in _TYPES:
+        if token.value not in self._names and token.value not in _TYPES:
             self._mistake(token, f"undeclared reference to '{token.value}'")
 
     def _call(self, token: Any, rest: list[Any], plain: bool) -> None:

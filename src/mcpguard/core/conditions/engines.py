@@ -29,7 +29,7 @@ from mcpguard.core.conditions.cel import (
     offset_of,
 )
 from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
-from mcpguard.core.conditions.names import NAMES
+from mcpguard.core.conditions.names import POLICY, Vocabulary
 
 _MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _NOISE = re.compile(r" \(in container ''\)| expecting \{.*")
@@ -37,19 +37,25 @@ _NOISE = re.compile(r" \(in container ''\)| expecting \{.*")
 
 @cache
 def engine(name: EngineName | None = None) -> Engine:
-    """The engine `name`, or the fastest that is installed. Raises ImportError for one that is not."""
+    """The engine `name` for conditions of policies, or the fastest that is installed. Raises ImportError for
+    one that is not."""
+    return engine_for(POLICY, name)
+
+
+def engine_for(vocabulary: Vocabulary, name: EngineName | None = None) -> Engine:
+    """A new engine for conditions that name other things. Raises ImportError as `engine`."""
     # Either engine costs a start 17 to 70 ms, so it is imported where a condition needs it.
     if name != "python":
         try:
             from cel_expr_python import cel
 
-            return _CppEngine(cel)
+            return _CppEngine(cel, vocabulary)
         except ImportError:
             if name:
                 raise
     from mcpguard.core.conditions.cel_python import PythonEngine
 
-    return PythonEngine()
+    return PythonEngine(vocabulary)
 
 
 class _CppCondition:
@@ -83,33 +89,39 @@ class _CppCondition:
 class _CppEngine:
     name: EngineName = "cpp"
 
-    def __init__(self, cel: Any) -> None:
+    def __init__(self, cel: Any, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
         text, anything = cel.Type.STRING, cel.Type.DYN
         types = {
             "string": text,
             "map": cel.Type.Map(text, anything),
             "list": cel.Type.List(anything),
             "timestamp": cel.Type.TIMESTAMP,
+            "number": anything,
         }
-        variables = {name: types[kind] for name, kind in NAMES.items()}
+        variables = {name: types[kind] for name, kind in vocabulary.names.items()}
         self._env = cel.NewEnv(variables={**variables, CALLED: types["map"]})
         self.activation = self._env.Activation
         self._boolean = (cel.Type.BOOL, anything)
 
     def compile(self, text: str) -> Condition:
         check_length(text)
-        hoisted = hoist(text, NAMES)
+        hoisted = hoist(text, self._vocabulary)
         if hoisted.mistakes:
             raise ConditionError(list(hoisted.mistakes))
         if hoisted.left:
-            return engine("python").compile(text)
+            return self._slow().compile(text)
         try:
             expression = self._env.compile(hoisted.text)
         except RuntimeError as error:
-            raise ConditionError(advised(text, _mistakes(text, str(error)))) from None
+            mistakes = _mistakes(text, str(error))
+            raise ConditionError(advised(text, mistakes, self._vocabulary.names)) from None
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
         return _CppCondition(self, expression, hoisted)
+
+    def _slow(self) -> Engine:
+        return engine("python") if self._vocabulary is POLICY else engine_for(self._vocabulary, "python")
 
     def either(self, conditions: Sequence[Condition]) -> Condition | None:
         """See `Engine.either`."""

@@ -28,7 +28,7 @@ from mcpguard.core.conditions.hoisted import (
     compiled,
     key_of,
 )
-from mcpguard.core.conditions.names import MEMBERS, unknown_member
+from mcpguard.core.conditions.names import POLICY, Vocabulary, unknown_member
 from mcpguard.core.functions import FUNCTIONS, Function
 from mcpguard.core.functions.function import unfit
 from mcpguard.core.model import Json
@@ -72,16 +72,17 @@ def joined(several: Iterable[Members]) -> Members:
     return found
 
 
-def hoist(text: str, names: Mapping[str, str]) -> Hoisted:
-    """Take the calls out of `text`, which may read `names`. Never raises: what is no CEL is left to the
-    engine, which says so."""
-    return _Hoister(text, names).run()
+def hoist(text: str, vocabulary: Vocabulary = POLICY) -> Hoisted:
+    """Take the calls out of `text`, which may read names of `vocabulary`. Never raises: what is no CEL is
+    left to the engine, which says so."""
+    return _Hoister(text, vocabulary).run()
 
 
 class _Hoister:
-    def __init__(self, text: str, names: Mapping[str, str]) -> None:
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self._text = text
-        self._names = names
+        self._vocabulary = vocabulary
+        self._names = vocabulary.names
         self._tokens = tokens_of(text)
         self._mistakes: list[tuple[int, str]] = []
 
@@ -170,14 +171,20 @@ class _Hoister:
         if len(path) <= len(steps):
             return  # An index is no member; what it leads to may have any.
         place = tokens[at]
-        if path in MEMBERS and tokens[after].text == "[":
+        if path in self._vocabulary.members and tokens[after].text == "[":
             said = f"select a member of `{'.'.join(path)}` by its name"
             self._mistakes.append((tokens[after].start, said))
-        elif path in MEMBERS and at > 1 and tokens[at - 1].text == "in" and tokens[at - 2].kind == "string":
+        elif self._is_looked_for(path, at):
             path, place = (*path, string_value(tokens[at - 2].text)), tokens[at - 2]
-        problem = unknown_member(path)
+        problem = unknown_member(path, self._vocabulary)
         if problem is not None:
             self._mistakes.append((place.start, problem))
+
+    def _is_looked_for(self, path: tuple[str, ...], at: int) -> bool:
+        """Whether a constant is looked for among the members of what begins at `at`."""
+        words = self._tokens[max(0, at - 2) : at]
+        found = [one.kind for one in words[:1]] == ["string"] and words[-1].text == "in"
+        return found and path in self._vocabulary.members
 
     def _is_global(self, at: int) -> bool:
         """Whether a dot stands before the name that selects from nothing."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from msgspec import Struct
+
 NAMES: dict[str, str] = {
     "action": "string",
     "server": "string",
@@ -45,10 +47,21 @@ MEMBERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
 gives it."""
 
 
-def unknown_member(path: tuple[str, ...]) -> str | None:
+class Vocabulary(Struct, frozen=True):
+    """What conditions of one kind may name, as `NAMES` has it for policies, and `MEMBERS`."""
+
+    names: Mapping[str, str]
+    members: Mapping[tuple[str, ...], tuple[str, ...]]
+
+
+POLICY = Vocabulary(NAMES, MEMBERS)
+"""Of policies."""
+
+
+def unknown_member(path: tuple[str, ...], vocabulary: Vocabulary = POLICY) -> str | None:
     """Why no value can be at `path`, a name and the members that are selected from it, or None."""
     for end in range(1, len(path)):
-        members = MEMBERS.get(path[:end])
+        members = vocabulary.members.get(path[:end])
         if members is not None and path[end] not in members:
             near = get_close_matches(path[end], members, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(members)}"

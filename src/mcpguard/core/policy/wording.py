@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.hoisted import why_unread
 from mcpguard.core.conditions.hoisting import hoist
-from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.policy.compiled import CompiledRule
 
 PLACEHOLDER = (
@@ -38,7 +37,7 @@ def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
         call
         for rule in rules
         if rule.condition is not None
-        for call in rule.condition.calls or hoist(rule.condition.text, NAMES).calls
+        for call in rule.condition.calls or hoist(rule.condition.text).calls
     ]
     reason = why_unread(calls, bound.view, bound.holds)
     messages = {rule.message for rule in rules if rule.message}

@@ -13,7 +13,6 @@ from mcpguard.authoring.check.lints.conditions import Comparison
 from mcpguard.authoring.check.lints.entry import LintSubject, PlacedRule
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, Term, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
-from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.model import Json
 
 
@@ -117,7 +116,7 @@ def deciding(subject: LintSubject) -> Iterator[PlacedRule]:
 
 def calls_of(placed: PlacedRule) -> Iterator[HoistedCall]:
     """The calls of functions in its condition, those in arguments of others too."""
-    waiting: list[Term] = [*hoist(placed.written.when or "", NAMES).calls]
+    waiting: list[Term] = [*hoist(placed.written.when or "").calls]
     while waiting:
         one = waiting.pop()
         if isinstance(one, HoistedCall):
