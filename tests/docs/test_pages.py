@@ -92,9 +92,13 @@ def test_every_file_of_policy_tests_passes(
 
 def commands(text: str) -> list[list[str]]:
     """The `mcpguard` commands in lines of a shell; what follows a pipe or `&&` counts too."""
-    parts = [part.strip() for line in text.splitlines() for part in re.split(r"&&|\|(?!\w)", line)]
+    parts = [part.strip() for line in text.splitlines() for part in _PART.findall(line)]
     found = [re.match(r"(?:\$ )?(?:[\w./-]*/)?mcpguard (.*)", part) for part in parts]
     return [shlex.split(match[1].partition("    ")[0], comments=True) for match in found if match]
+
+
+_PART = re.compile(r"""(?:'[^']*'|"[^"]*"|[^&|]|&(?!&)|\|(?=\w))+""")
+"""A command of a line: what is quoted may have `&&` and `|` in it."""
 
 
 def words_of_every_command() -> dict[str, list[str]]:

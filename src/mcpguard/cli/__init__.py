@@ -35,7 +35,7 @@ VERBS = {
     "suggest": "suggest rules from what was refused, or approved by a person",
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
-    "audit": "the evidence: verify it, show it, export it; heads, key",
+    "audit": "the evidence: verify, show, query, tail, stats, export it; heads, key",
     "help": "print a page of the documentation, or list them",
 }
 """Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""

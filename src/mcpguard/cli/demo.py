@@ -13,6 +13,7 @@ from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.signs import LOOKS, shown
 
 if TYPE_CHECKING:
     from mcpguard.demo.evidence import Tally
@@ -26,18 +27,8 @@ EXAMPLES = (
 
 _INTRODUCTION = "A real client, mcpguard and two real tool servers. Nothing you see is made up."
 _NARROWEST, _WIDEST = 40, 120
+_SIGNS = ("allowed", "denied", "redacted", "verified", "altered")
 _LINES = 12
-_LOOKS = {
-    "allowed": ("✓", "+", "green"),
-    "denied": ("✗", "x", "red"),
-    "redacted": ("■", "#", "yellow"),
-    "verified": ("◆", "*", "cyan"),
-    "altered": ("≠", "!", "magenta"),
-}
-"""Value of a Mark -> its sign, the sign where the encoding lacks it, its colour."""
-_ASCII = str.maketrans(
-    {"→": ">", "│": "|", "·": "-", "…": "..."} | {sign: other for sign, other, _ in _LOOKS.values()}
-)
 _TELLING = re.compile(
     r"(?P<redacted>\[REDACTED:[^\]]*\])|(?P<denied>Refused by mcpguard\s\([^)]*\)|Unknown tool)"
     r"|(?P<altered>ALTERED|was altered)|(?P<verified>^intact)"
@@ -147,7 +138,7 @@ class Teller:
     def introduce(self) -> None:
         """The first lines: what it is, and the signs."""
         self._print(self._wrapped(_INTRODUCTION), "bold")
-        self._print_signs({name: name for name in _LOOKS}, "   ")
+        self._print_signs({name: name for name in _SIGNS}, "   ")
 
     def title(self, text: str) -> None:
         """A new step."""
@@ -162,7 +153,7 @@ class Teller:
     def call(self, text: str) -> None:
         """What the client asks for."""
         first, *rest = self._wrapped(text, 5)
-        print(f"   {style(_shown('→'), 'bold')} {style(first.lstrip(), 'bold')}")
+        print(f"   {style(shown('→'), 'bold')} {style(first.lstrip(), 'bold')}")
         self._print(rest, "bold")
 
     def back(self, text: str) -> None:
@@ -171,7 +162,7 @@ class Teller:
         for line in lines[:_LINES]:
             self._quote("\n".join(self._wrapped(line, room=5)))
         if len(lines) > _LINES:
-            self._quote(_shown(f"… and {len(lines) - _LINES} more lines"))
+            self._quote(shown(f"… and {len(lines) - _LINES} more lines"))
 
     def decisions(self, rows: Sequence[tuple[Mark, str, str]]) -> None:
         """Recorded decisions: how each call ended, its tool, its rules."""
@@ -208,35 +199,35 @@ class Teller:
                 "redacted": f"{tally.redacted} values redacted",
                 "verified": f"{tally.records} records verified",
             }
-            self._print_signs(counts, _shown(" · "))
+            self._print_signs(counts, shown(" · "))
         return 0
 
     def _marked(self, name: str, text: str) -> None:
-        sign, _, colour = _LOOKS[name]
+        sign, _, colour = LOOKS[name]
         first, *rest = self._wrapped(text, 15, hanging=0 if self._width >= 60 else -10)
-        print(f"   {style(f'{_shown(sign)} {name:8}', colour)}  {first.lstrip()}")
+        print(f"   {style(f'{shown(sign)} {name:8}', colour)}  {first.lstrip()}")
         self._print(rest)
         sys.stdout.flush()
 
     def _quote(self, text: str) -> None:
         def tinted(found: re.Match[str]) -> str:
-            colour = _LOOKS[found.lastgroup or ""][2]
+            colour = LOOKS[found.lastgroup or ""][2]
             return "\n".join(style(part, colour) for part in found[0].split("\n"))
 
         for line in _TELLING.sub(tinted, text).split("\n"):
-            print(f"   {style(_shown('│'), 'dim')} {line}".rstrip())
+            print(f"   {style(shown('│'), 'dim')} {line}".rstrip())
 
     def _print_signs(self, words: dict[str, str], between: str) -> None:
         """On one line if they fit, else on several."""
         line, used = "", 0
         for name, text in words.items():
-            sign, _, colour = _LOOKS[name]
-            shown = f"{_shown(sign)} {text}"
-            if used and used + len(between) + len(shown) > self._width:
+            sign, _, colour = LOOKS[name]
+            piece = f"{shown(sign)} {text}"
+            if used and used + len(between) + len(piece) > self._width:
                 print(line)
                 line, used = "", 0
-            line += (between if used else "") + style(shown, colour)
-            used += (len(between) if used else 0) + len(shown)
+            line += (between if used else "") + style(piece, colour)
+            used += (len(between) if used else 0) + len(piece)
         print(line, flush=True)
 
     def _print(self, lines: Sequence[str], look: str = "") -> None:
@@ -249,19 +240,9 @@ class Teller:
 
         blanks = " " * indent, " " * (indent + hanging)
         return wrap(
-            _shown(plain(text)),
+            shown(plain(text)),
             self._width - room,
             initial_indent=blanks[0],
             subsequent_indent=blanks[1],
             break_on_hyphens=False,
         )
-
-
-def _shown(text: str) -> str:
-    """`text` in characters that the encoding of standard output has."""
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(_ASCII)
-    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -40,6 +40,7 @@ MODELS = {
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
     "audit-output": ("mcpguard.cli.outputs:AuditReport",),
+    "audit-query-output": ("mcpguard.cli.outputs:QueriedCalls",),
     "audit-show-output": ("mcpguard.cli.outputs:CallStory",),
     "audit-heads-output": ("mcpguard.cli.outputs:AuditHeads",),
     "audit-key-output": ("mcpguard.cli.outputs:AuditKey",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -70,12 +70,15 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
         raise AuditError(f"the audit file {path} cannot be read: {reason}") from None
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """The lines of one chain with their LF, in pieces of at most `MAX_LINE` bytes.
+def lines(path: Path, start: int = 0) -> Generator[bytes, None, None]:
+    """The lines of one chain with their LF, in pieces of at most `MAX_LINE` bytes, from `start` on, in bytes
+    of what is not compressed.
 
     Raises AuditError where the file cannot be read.
     """
     with unpacked(path) as file:
+        if start:
+            file.seek(start)
         yield from iter(partial(file.readline, MAX_LINE), b"")
 
 
@@ -146,6 +149,15 @@ def proof(
     missing = sorted(name for name in expected if name > until)
     found = joined(reports)
     return Proof(found if by is None else signed(found), missing, gone, vouched(reports))
+
+
+def line_at(path: Path, start: int) -> bytes:
+    """The line that begins at `start`, or what is left of it; b"" at the end. Raises AuditError."""
+    found = lines(path, start)
+    try:
+        return next(found, b"")
+    finally:
+        found.close()
 
 
 def verified(

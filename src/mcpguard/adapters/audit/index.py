@@ -1,0 +1,284 @@
+"""An index of the calls on record, so that a question about millions of them reads few lines of the chains.
+
+Law of this file: it proves nothing and holds nothing that the chains do not. It is made from them, goes on
+where it ended, and is made again where it does not fit them; what is printed is read from the chains.
+
+A call is one row, however many records it has. Calls that differ only in their time, their duration, their
+arguments and the like share one row of facts: there are few of these, so a condition is decided once for
+each, and calls are kept in the order of their facts and their time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from msgspec import Struct, json
+
+from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, OpenCall, Row
+from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at
+from mcpguard.adapters.system.files import state_folder
+from mcpguard.core.errors import AuditError
+
+FORM = 1
+"""Of the tables; an index of another one is made again."""
+_OFFSET = (1 << FILE_BITS) - 1
+_FIRST_PAGE, _LARGEST_PAGE = 16, 1024
+_SEAL = 76
+_TABLES = """
+CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
+  head BLOB NOT NULL, over INTEGER NOT NULL);
+CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
+CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
+  bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
+CREATE TABLE open(id TEXT PRIMARY KEY, facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL)
+  WITHOUT ROWID;
+"""
+
+
+class CallAt(Struct, frozen=True):
+    """A call: its time in microseconds since 1970, the number of its facts, and where its records are, as
+    (file, offset). `took` is in microseconds, None without an outcome."""
+
+    at: int
+    facts: int
+    decision: tuple[Path, int]
+    outcome: tuple[Path, int] | None
+    took: int | None
+    bytes: int
+
+
+_Stream = tuple[int, int, int, CallAt, Iterator[CallAt]]
+"""What is first in it comes next: the latest, and of those with the same time what stands last in a chain."""
+
+_facts = json.Decoder(CallFacts).decode
+
+
+def index_path(chains: Path) -> Path:
+    """Where the index of the chains at `chains` is."""
+    name = sha256(str(chains.resolve()).encode()).hexdigest()[:16]
+    return state_folder("audit-index") / f"{name}.sqlite"
+
+
+class AuditIndex:
+    """The index of the chains at a path, which is brought up to date when it is opened.
+
+    Where its file cannot be written, it is in memory. Raises AuditError where there are no chains.
+    """
+
+    def __init__(self, chains: Path, rebuild: bool = False) -> None:
+        self._chains = chains
+        self._files = {chain_name(file): file for file in chain_files(chains)}
+        self._names: dict[int, Path] = {}
+        self._numbers: dict[CallFacts, int] = {}
+        self._last: dict[int, int] = {}
+        path = index_path(chains)
+        if rebuild:
+            _remove(path)
+        try:
+            self._database = _opened(path)
+            self._catch_up()
+        except sqlite3.DatabaseError as problem:
+            if isinstance(problem, sqlite3.OperationalError) and "lock" in str(problem):
+                raise AuditError(f"another command is reading evidence into {path}: try again") from None
+            # It is damaged, or cannot be written.
+            _remove(path)
+            try:
+                self._database = _opened(path)
+            except sqlite3.DatabaseError:
+                self._database = _opened(None)
+            self._catch_up()
+        except OSError:
+            self._database = _opened(None)
+            self._catch_up()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ((pages,),) = self._database.execute("PRAGMA page_count")
+        ((page,),) = self._database.execute("PRAGMA page_size")
+        return int(pages * page)
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def facts(self) -> dict[int, CallFacts]:
+        """All facts that calls have, by their numbers."""
+        rows = self._database.execute("SELECT number, json FROM facts")
+        return {number: _facts(text) for number, text in rows}
+
+    def newest(
+        self, facts: Collection[int], since: int = 0, until: int = 1 << 62, took: str = ""
+    ) -> Iterator[CallAt]:
+        """The calls with one of these facts from `since` on and before `until`, the newest first. `took` is a
+        condition on the column of that name."""
+        ends = sorted(((min(self._last[one], until), one) for one in facts), reverse=True)
+        streams: list[_Stream] = []
+        number = 0
+        while streams or number < len(ends):
+            # Facts are looked up when it is their turn: most questions are answered by the latest few.
+            while number < len(ends) and (not streams or -streams[0][0] <= ends[number][0]):
+                _push(streams, self._page(ends[number][1], since, until, took))
+                number += 1
+            if streams:
+                *_, call, stream = heapq.heappop(streams)
+                yield call
+                _push(streams, stream)
+
+    def _page(self, facts: int, since: int, until: int, took: str) -> Iterator[CallAt]:
+        also = f"AND took {took}" if took else ""
+        query = (
+            "SELECT at, place, took, bytes, outcome FROM calls WHERE facts = ? AND at >= ? "  # noqa: S608
+            f"AND (at, place) < (?, ?) {also} ORDER BY at DESC, place DESC LIMIT ?"
+        )
+        at, place, most = until, 0, _FIRST_PAGE
+        while rows := self._database.execute(query, (facts, since, at, place, most)).fetchall():
+            for at, place, duration, size, outcome in rows:
+                end = None if outcome is None else self._where(outcome)
+                yield CallAt(at, facts, self._where(place), end, duration, size)
+            if len(rows) < most:
+                return
+            most = min(4 * most, _LARGEST_PAGE)
+
+    def durations(self, facts: int, since: int, until: int) -> Iterable[tuple[int, int | None, int]]:
+        """(time, duration, bytes) of the calls with these facts, as in `CallAt`, the oldest first."""
+        query = "SELECT at, took, bytes FROM calls WHERE facts = ? AND at >= ? AND at < ? ORDER BY at"
+        return self._database.execute(query, (facts, since, until))
+
+    def _where(self, place: int) -> tuple[Path, int]:
+        return self._names[place >> FILE_BITS], place & _OFFSET
+
+    # --- catching up ----------------------------------------------------------------------------
+
+    def _catch_up(self) -> None:
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            self._numbers = {facts: number for number, facts in self.facts().items()}
+            self._last = dict(database.execute("SELECT number, last FROM facts").fetchall())
+            known = {row[1]: row for row in database.execute("SELECT * FROM chains").fetchall()}
+            for name in [name for name in known if name not in self._files]:
+                self._forget(known.pop(name)[0])
+            reading = ChainReading(self)
+            self._names = {}
+            for name, file in self._files.items():
+                number = self._read(name, file, known.get(name), reading)
+                self._names[number] = file
+            reading.store()
+            database.execute("COMMIT")
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+
+    def _read(
+        self, name: str, file: Path, row: tuple[int, str, int, bytes, int] | None, reading: ChainReading
+    ) -> int:
+        number, read, head, over = (0, 0, b"", 0) if row is None else (row[0], row[2], row[3], row[4])
+        packed = file.suffix == ".gz"
+        if row is not None and (over if packed else file.stat().st_size == read):
+            return number
+        if row is not None and not _fits(file, read, head):
+            reading.store()
+            self._forget(number)
+            reading.drop(number)
+            row, read = None, 0
+        if row is None:
+            cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0)", (name,))
+            number = int(cursor.lastrowid or 0)
+        read, head, over = reading.read(number, file, read, head)
+        self._database.execute(
+            "UPDATE chains SET read = ?, head = ?, over = ? WHERE number = ?", (read, head, over, number)
+        )
+        return number
+
+    def _forget(self, number: int) -> None:
+        first = number << FILE_BITS
+        for table in ("calls", "open"):
+            self._database.execute(
+                f"DELETE FROM {table} WHERE place BETWEEN ? AND ?",  # noqa: S608
+                (first, first | _OFFSET),
+            )
+        self._database.execute("DELETE FROM chains WHERE number = ?", (number,))
+
+    def number_of(self, facts: CallFacts) -> int:
+        """The number of these facts, which are stored if they are new."""
+        number = self._numbers.get(facts)
+        if number is None:
+            cursor = self._database.execute("INSERT INTO facts VALUES(NULL, ?, 0)", (json.encode(facts),))
+            number = self._numbers[facts] = int(cursor.lastrowid or 0)
+            self._last[number] = 0
+        return number
+
+    def stored_facts(self, number: int) -> CallFacts:
+        """The facts of that number."""
+        ((text,),) = self._database.execute("SELECT json FROM facts WHERE number = ?", (number,))
+        return _facts(text)
+
+    def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
+        """Remove the rows with these keys, and add `calls`."""
+        self._database.executemany("DELETE FROM calls WHERE facts = ? AND at = ? AND place = ?", gone)
+        self._database.executemany("INSERT OR REPLACE INTO calls VALUES(?, ?, ?, ?, ?, ?)", calls)
+        latest: dict[int, int] = {}
+        for facts, at, *_ in calls:
+            if at >= self._last[facts]:
+                latest[facts] = self._last[facts] = at
+        updates = [(at, facts) for facts, at in latest.items()]
+        self._database.executemany("UPDATE facts SET last = ? WHERE number = ?", updates)
+
+    def open_calls(self) -> dict[str, OpenCall]:
+        """What was decided and may go on."""
+        rows = self._database.execute("SELECT * FROM open")
+        return {id_: OpenCall(facts, at, place, stored=True) for id_, facts, at, place in rows}
+
+    def store_open(self, calls: dict[str, OpenCall]) -> None:
+        """These may go on, and no others."""
+        self._database.execute("DELETE FROM open")
+        rows = ((id_, one.facts, one.at, one.place) for id_, one in calls.items())
+        self._database.executemany("INSERT INTO open VALUES(?, ?, ?, ?)", rows)
+
+
+def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:
+    call = next(stream, None)
+    if call is not None:
+        heapq.heappush(streams, (-call.at, -call.decision[1], call.facts, call, stream))
+
+
+def _fits(file: Path, read: int, head: bytes) -> bool:
+    """Whether the file still has the line that was read last."""
+    if not read:
+        return True
+    return line_at(file, read - _SEAL) == b',"hash":"%b"}\n' % head
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    """The tables, made where they are missing or of another form. Raises sqlite3.DatabaseError, OSError."""
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its further files the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with ExitStack() as undo:
+        database = sqlite3.connect(":memory:" if path is None else path, timeout=30, isolation_level=None)
+        undo.callback(database.close)
+        ((form,),) = database.execute("PRAGMA user_version")
+        if form not in (0, FORM):
+            raise sqlite3.DatabaseError
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        if form != FORM:
+            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORM}; COMMIT;")
+        undo.pop_all()
+    return database
+
+
+def _remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + end).unlink(missing_ok=True)

@@ -1,0 +1,226 @@
+"""Taking lines of chains into the index of calls: a decision and what comes of it are one row.
+
+Law of this file: a line that is not understood is left out, and a call whose end may come in another chain
+stays open over all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import DecodeError, Struct, json
+
+from mcpguard.adapters.audit.reader import lines
+
+FILE_BITS = 40
+"""A place is the number of a file, then the offset of the line in so many bits."""
+_BATCH = 20_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Row = tuple[int, int, int, int | None, int, int | None]
+"""Number of the facts, time, place, duration, bytes, place of the outcome."""
+
+
+class CallFacts(Struct, frozen=True, array_like=True):
+    """What many calls have in common. `kinds` are those of the detections, `status` is "" without an
+    outcome; the rest is as in the records."""
+
+    principal: str
+    human: str
+    agent: str
+    client: str
+    method: str
+    server: str
+    tool: str
+    tool_digest: str
+    effect: str
+    cause: str
+    rules: tuple[str, ...]
+    session: str
+    labels: tuple[str, ...]
+    facts: tuple[str, ...]
+    policy_digest: str
+    status: str = ""
+    kinds: tuple[str, ...] = ()
+
+
+class _Read(Struct):
+    """A line, as far as it is indexed."""
+
+    kind: str
+    at: datetime
+    id: str = ""
+    principal: str = ""
+    human: str = ""
+    agent: str | None = None
+    client: str = ""
+    method: str = ""
+    server: str = ""
+    tool: str = ""
+    tool_digest: str = ""
+    effect: str = ""
+    cause: str = ""
+    rules: tuple[str, ...] = ()
+    session: str = ""
+    session_labels: tuple[str, ...] = ()
+    session_facts: tuple[str, ...] = ()
+    policy_digest: str = ""
+    status: str = ""
+    ms: float = 0.0
+    findings: dict[str, int] = {}
+    sent: int = 0
+    received: int = 0
+
+
+class OpenCall(Struct):
+    """A decision whose call may go on. `stored` says whether it has a row."""
+
+    facts: CallFacts | int
+    at: int
+    place: int
+    stored: bool = False
+
+
+class IndexRows(Protocol):
+    """Where rows go."""
+
+    def number_of(self, facts: CallFacts) -> int:
+        """The number of these facts, which are stored if they are new."""
+
+    def stored_facts(self, number: int) -> CallFacts:
+        """The facts of that number."""
+
+    def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
+        """Remove the rows with these keys (facts, time, place), and add `calls`."""
+
+    def open_calls(self) -> dict[str, OpenCall]:
+        """What was decided and may go on."""
+
+    def store_open(self, calls: dict[str, OpenCall]) -> None:
+        """These may go on, and no others."""
+
+
+_read = json.Decoder(_Read).decode
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+class ChainReading:
+    """Takes lines in. A call whose end may come in another chain stays open over all of them."""
+
+    def __init__(self, index: IndexRows) -> None:
+        self._index = index
+        self._open = index.open_calls()
+        self._calls: list[Row] = []
+        self._gone: list[tuple[int, int, int]] = []
+
+    def read(self, number: int, file: Path, start: int, head: bytes) -> tuple[int, bytes, int]:
+        """Take in a chain from `start` on; gives where it ended, the hash there, and whether it is over."""
+        at, over, place = start, 0, number << FILE_BITS
+        for line in lines(file, start):
+            if not line.endswith(b"\n"):
+                break
+            if line.startswith((b'{"kind":"decision"', b'{"kind":"outcome"')):
+                self._take(line, place | at)
+            elif line.startswith(b'{"kind":"closed"'):
+                over = 1
+            at += len(line)
+            head = line[-67:-3]
+        return at, head, over
+
+    def _take(self, line: bytes, place: int) -> None:
+        try:
+            found = _read(line)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        if found.kind == "decision":
+            self._decided(found, place)
+        else:
+            self._ended(found, place)
+        if len(self._calls) >= _BATCH:
+            self._flush()
+
+    def _decided(self, found: _Read, place: int) -> None:
+        before = self._open.pop(found.id, None)
+        if before is not None:
+            self._drop(before)
+        facts = CallFacts(
+            found.principal,
+            found.human,
+            found.agent or "",
+            found.client,
+            found.method,
+            found.server,
+            found.tool,
+            found.tool_digest,
+            found.effect,
+            found.cause,
+            found.rules,
+            found.session,
+            found.session_labels,
+            found.session_facts,
+            found.policy_digest,
+        )
+        at = microseconds(found.at)
+        if found.effect == "deny":
+            self._calls.append((self._index.number_of(facts), at, place, None, 0, None))
+        else:
+            self._open[found.id] = OpenCall(facts, at, place)
+
+    def _ended(self, found: _Read, place: int) -> None:
+        call = self._open.pop(found.id, None)
+        if call is None:
+            return
+        facts = call.facts if isinstance(call.facts, CallFacts) else self._index.stored_facts(call.facts)
+        self._drop(call)
+        kinds = tuple(sorted({what.partition(" ")[0] for what in found.findings})) if found.findings else ()
+        ended = CallFacts(
+            facts.principal,
+            facts.human,
+            facts.agent,
+            facts.client,
+            facts.method,
+            facts.server,
+            facts.tool,
+            facts.tool_digest,
+            facts.effect,
+            facts.cause,
+            facts.rules,
+            facts.session,
+            facts.labels,
+            facts.facts,
+            facts.policy_digest,
+            found.status,
+            kinds,
+        )
+        size = found.sent + found.received
+        number = self._index.number_of(ended)
+        self._calls.append((number, call.at, call.place, round(found.ms * 1000), size, place))
+
+    def _drop(self, call: OpenCall) -> None:
+        """The row that it had while it was open is not true any more."""
+        if call.stored and isinstance(call.facts, int):
+            self._gone.append((call.facts, call.at, call.place))
+
+    def drop(self, number: int) -> None:
+        """Nothing of the chain of that number is open."""
+        self._open = {id_: one for id_, one in self._open.items() if one.place >> FILE_BITS != number}
+
+    def _flush(self) -> None:
+        self._calls.sort()
+        self._index.store(self._calls, self._gone)
+        self._calls, self._gone = [], []
+
+    def store(self) -> None:
+        """Store what is not stored yet."""
+        for one in self._open.values():
+            if isinstance(one.facts, CallFacts):
+                one.facts, one.stored = self._index.number_of(one.facts), True
+                self._calls.append((one.facts, one.at, one.place, None, 0, None))
+        self._flush()
+        self._index.store_open(self._open)

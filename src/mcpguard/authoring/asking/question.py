@@ -1,0 +1,268 @@
+"""A question about the calls on record: a CEL condition, and the filters of the command line.
+
+Law of this file: what is joined by `&&` narrows by itself. A part that reads only what calls have in common
+is decided once for each of these; one that compares a time or a duration is left to the index; only the rest
+is asked about every call. A call for which a part is an error does not match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from itertools import pairwise
+
+from msgspec import Struct, json
+
+from mcpguard.adapters.audit.indexing import CallFacts, microseconds
+from mcpguard.core.conditions.cel import TRUE, Bound, Condition, ConditionError
+from mcpguard.core.conditions.cel_text import string_value, tokens_of
+from mcpguard.core.conditions.engines import engine_for
+from mcpguard.core.conditions.names import Vocabulary
+from mcpguard.core.errors import AuditError
+from mcpguard.core.model import Json
+
+VOCABULARY = Vocabulary(
+    names={
+        "id": "string",
+        "at": "timestamp",
+        "action": "string",
+        "method": "string",
+        "server": "string",
+        "tool": "map",
+        "subject": "string",
+        "args": "map",
+        "principal": "map",
+        "client": "map",
+        "session": "map",
+        "effect": "string",
+        "cause": "string",
+        "rules": "list",
+        "status": "string",
+        "findings": "list",
+        "ms": "number",
+        "credentials": "list",
+        "approval": "string",
+        "ticket": "string",
+        "message": "string",
+        "error": "string",
+        "policy": "string",
+        "trace": "string",
+        "sent": "number",
+        "received": "number",
+    },
+    members={
+        ("tool",): ("name", "digest"),
+        ("principal",): ("id", "source", "name", "human"),
+        ("client",): ("agent", "claims"),
+        ("client", "claims"): ("name", "version"),
+        ("session",): ("name", "labels", "facts"),
+    },
+)
+"""The names of policies where a policy has them, and those of records. `findings` are the kinds of what was
+removed, as in a policy; `policy` is the digest."""
+
+_SHARED = frozenset(VOCABULARY.names) - {
+    *("id", "at", "subject", "args", "ms", "credentials", "approval", "ticket", "message", "error"),
+    *("trace", "sent", "received"),
+}
+"""What is known of a call from its facts alone."""
+_DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
+_TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
+_FIRST, _LAST = 0, 1 << 62
+
+
+class Filters(Struct, frozen=True):
+    """The filters of the command line; "" for none. Times are in microseconds since 1970, `until` is not
+    included."""
+
+    since: int = _FIRST
+    until: int = _LAST
+    denied: bool = False
+    tool: str = ""
+    server: str = ""
+    principal: str = ""
+    session: str = ""
+    rule: str = ""
+
+    def pass_on(self, facts: CallFacts) -> bool:
+        """Whether calls with these facts may match."""
+        return (
+            (not self.denied or facts.effect == "deny")
+            and self.tool in ("", facts.tool)
+            and self.server in ("", facts.server)
+            and self.session in ("", facts.session)
+            and (not self.principal or self.principal in principals_of(facts))
+            and (not self.rule or any(self.rule in _rule_names(one) for one in facts.rules))
+        )
+
+    def unknown(self, all_facts: list[CallFacts]) -> Iterator[str]:
+        """A sentence for each filter that no call on record fits, whatever the others say."""
+        for what, named in _NAMED.items():
+            wanted = getattr(self, what)
+            names = {name for facts in all_facts for name in named(facts)}
+            if wanted and wanted not in names:
+                near = get_close_matches(wanted, names, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield f"no call on record has the {what} {wanted}{hint}"
+
+
+def principals_of(facts: CallFacts) -> tuple[str, ...]:
+    """What one may call the principal of a call."""
+    name = facts.principal.rpartition(":")[2]
+    return tuple(filter(None, (facts.principal, name, facts.human)))
+
+
+def _rule_names(rule: str) -> tuple[str, ...]:
+    policy, _, name = rule.partition("/")
+    return (rule, policy, name)
+
+
+NO_FILTERS = Filters()
+
+_NAMED: dict[str, Callable[[CallFacts], Iterable[str]]] = {
+    "tool": lambda facts: (facts.tool,),
+    "server": lambda facts: (facts.server,),
+    "session": lambda facts: (facts.session,),
+    "principal": principals_of,
+    "rule": lambda facts: [name for rule in facts.rules for name in _rule_names(rule)],
+}
+
+
+class CallQuestion:
+    """A condition with filters. Raises AuditError for a text that is no condition, with the place and what
+    was probably meant."""
+
+    def __init__(self, text: str = "", filters: Filters = NO_FILTERS) -> None:
+        self.filters = filters
+        self.since, self.until = filters.since, filters.until
+        self.took = ""
+        """A condition on the duration, as the index takes it."""
+        self._shared: list[tuple[Condition, dict[bytes, bool]]] = []
+        self._rest: list[Condition] = []
+        if text:
+            engine = engine_for(VOCABULARY)
+            try:
+                engine.compile(text)
+                for part in _joined(text):
+                    if not self._narrowed(part):
+                        self._add(engine.compile(part))
+            except ConditionError as error:
+                raise AuditError(_mistaken(text, error)) from None
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether the records themselves have to be read to answer it."""
+        return bool(self._rest)
+
+    def may_match(self, facts: CallFacts) -> bool:
+        """Whether calls with these facts may match."""
+        if not self.filters.pass_on(facts):
+            return False
+        view = view_of_facts(facts) if self._shared else {}
+        return all(_holds(condition, known, view) for condition, known in self._shared)
+
+    def matches(self, view: Mapping[str, Json]) -> bool:
+        """Whether a call matches whose facts may."""
+        bound = Bound(view)
+        return all(condition.verdict(bound) is TRUE for condition in self._rest)
+
+    def _add(self, condition: Condition) -> None:
+        if condition.reads <= _SHARED:
+            self._shared.append((condition, {}))
+        else:
+            self._rest.append(condition)
+
+    def _narrowed(self, part: str) -> bool:
+        """Whether the index can decide this part."""
+        if (found := _DURATION.fullmatch(part)) and not self.took:
+            self.took = f"{found[1]} {float(found[2]) * 1000:.3f}"
+            return True
+        if found := _TIME.fullmatch(part):
+            at = _instant(string_value(found[2]))
+            if at is None:
+                return False
+            if found[1] in ("<", "<="):
+                self.until = min(self.until, at + (found[1] == "<="))
+            else:
+                self.since = max(self.since, at + (found[1] == ">"))
+            return True
+        return False
+
+
+def _holds(condition: Condition, known: dict[bytes, bool], view: dict[str, Json]) -> bool:
+    """Decided once for each value of what it reads."""
+    values = json.encode([view[name] for name in sorted(condition.reads)])
+    found = known.get(values)
+    if found is None:
+        found = known[values] = condition.verdict(Bound(view)) is TRUE
+    return found
+
+
+def _instant(text: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return microseconds(at) if at.tzinfo else None
+
+
+def view_of_facts(facts: CallFacts) -> dict[str, Json]:
+    """What conditions may read of all calls with these facts."""
+    source, _, name = facts.principal.rpartition(":")
+    client, _, version = facts.client.rpartition("/")
+    return {
+        "action": facts.method,
+        "method": facts.method,
+        "server": facts.server,
+        "tool": {"name": facts.tool, "digest": facts.tool_digest},
+        "principal": {"id": name, "source": source, "name": facts.principal, "human": facts.human},
+        "client": {"agent": facts.agent, "claims": {"name": client, "version": version}},
+        "session": {"name": facts.session, "labels": list(facts.labels), "facts": list(facts.facts)},
+        "effect": facts.effect,
+        "cause": facts.cause,
+        "rules": list(facts.rules),
+        "status": facts.status,
+        "findings": list(facts.kinds),
+        "policy": facts.policy_digest,
+    }
+
+
+def _joined(text: str) -> list[str]:
+    """The parts that `&&` joins; the whole where something else does."""
+    ends, depth = [0], 0
+    tokens = tokens_of(text)
+    for token, after in pairwise(tokens):
+        if token.kind != "other":
+            continue
+        depth += (token.text in "([{") - (token.text in ")]}")
+        if depth == 0 and (token.text == "?" or (token.text, after.text) == ("|", "|")):
+            return [text]
+        if depth == 0 and (token.text, after.text) == ("&", "&") and after.start == token.start + 1:
+            ends.append(token.start)
+    starts = [0, *(end + 2 for end in ends[1:])]
+    return [text[start:end] for start, end in zip(starts, [*ends[1:], len(text)], strict=True)]
+
+
+def _mistaken(text: str, error: ConditionError) -> str:
+    """Each mistake with its place, as for policies, under the line that it is in."""
+    said = []
+    for offset, sentence in error.mistakes:
+        before = text[:offset]
+        line = before.count("\n") + 1
+        column = offset - (before.rfind("\n") + 1) + 1
+        said.append(f"condition:{line}:{column}: {sentence}")
+        if "\n" not in text and len(text) <= 200:
+            said += [f"  {text}", f"  {' ' * (column - 1)}^"]
+    return "\n".join(said)
+
+
+def time_of(text: str, now: datetime) -> int:
+    """What `--since` and `--until` mean: a time in ISO 8601 (UTC if it does not say), or so long ago, as in
+    90s, 5m, 2h, 3d, 1w. In microseconds since 1970. Raises ValueError."""
+    if found := re.fullmatch(r"(\d{1,9})([smhdw])", text):
+        seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[found[2]]
+        return max(_FIRST, microseconds(now) - seconds * 1_000_000)
+    at = datetime.fromisoformat(text)
+    return microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))

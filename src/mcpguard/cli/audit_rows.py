@@ -1,0 +1,120 @@
+"""One call on record as one line of a terminal, with the signs and colours of the demo.
+
+Law of this file: every character of others is made plain, and a line never is longer than the terminal; the
+id is always whole, since it is what one asks about next.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.signs import LOOKS, shown
+from mcpguard.core.evidence.records import Decided, Noticed, Outcome
+
+_NARROWEST, _WIDEST = 40, 200
+_NOT_DONE = frozenset(("error", "withheld", "unavailable", "expired", "denied", "abandoned", "disconnected"))
+
+
+def width() -> int:
+    """How many columns there are."""
+    return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+
+
+def look_of(decision: Decided, outcome: Outcome | None, running: bool = False) -> str:
+    """One of `LOOKS`: what became of it."""
+    if decision.effect != "allow":
+        return "denied" if decision.effect == "deny" else "waiting"
+    if outcome is None:
+        return "running" if running else "allowed"
+    if outcome.status in _NOT_DONE:
+        return "failed"
+    return "redacted" if outcome.findings else "allowed"
+
+
+def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: bool = False) -> str:
+    """Time, sign, what was called, why or what came of it, how long it took, and the id."""
+    look = look_of(decision, outcome, running=True)
+    sign, _, colour = LOOKS[look]
+    clock = clock_of(decision.at, dated)
+    took = "" if outcome is None else duration(outcome.ms)
+    room = columns - len(clock) - len(decision.id) - 13
+    wide = max(12, room * 11 // 20)
+    target = cut(target_of(decision), wide).ljust(wide)
+    detail = cut(detail_of(decision, outcome), max(8, room - wide - 1)).ljust(max(8, room - wide - 1))
+    return " ".join(
+        (
+            style(clock, "dim"),
+            style(shown(sign), colour),
+            target,
+            style(detail, colour if look in ("denied", "failed", "waiting") else "dim"),
+            took.rjust(7),
+            style(plain(decision.id), "dim"),
+        )
+    )
+
+
+def notice_line(notice: Noticed, columns: int, dated: bool = False) -> str:
+    """The same of something outside a call."""
+    sign, _, colour = LOOKS["noted"]
+    clock = clock_of(notice.at, dated)
+    about = " ".join(filter(None, (notice.what, notice.server, notice.detail)))
+    return f"{style(clock, 'dim')} {style(f'{shown(sign)} {cut(about, columns - len(clock) - 3)}', colour)}"
+
+
+def clock_of(at: datetime, dated: bool) -> str:
+    """The time in UTC, with the date if it is wanted."""
+    return f"{at:%m-%d %H:%M:%S}" if dated else f"{at:%H:%M:%S}"
+
+
+def target_of(decision: Decided) -> str:
+    """What was called, and by whom where several come to one process."""
+    what = decision.tool or decision.subject or decision.method
+    named = f"{decision.server}/{what}" if decision.server else what
+    by = "" if decision.principal.startswith("os-user:") else f" by {decision.principal.rpartition(':')[2]}"
+    return f"{named}{by}"
+
+
+def detail_of(decision: Decided, outcome: Outcome | None) -> str:
+    """The rule or cause, and what was out of the ordinary."""
+    why = ", ".join(decision.rules) or decision.cause
+    if outcome is None:
+        return why
+    status = "" if outcome.status == "ok" else outcome.status
+    kinds = sorted({one.partition(" ")[0] for one in outcome.findings})
+    removed = f"removed {', '.join(kinds)}" if kinds else ""
+    return "; ".join(filter(None, (status, removed, why)))
+
+
+def duration(ms: float) -> str:
+    """In at most seven columns."""
+    if ms < 10:
+        return f"{ms:.1f} ms"
+    return f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.0f} s"
+
+
+def amount(number: float) -> str:
+    """A count, or bytes, in at most five columns."""
+    for unit in ("", "k", "M", "G", "T"):
+        if number < 1000 or unit == "T":
+            return f"{number:.1f}{unit}" if unit and number < 10 else f"{number:.0f}{unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def cut(text: str, room: int) -> str:
+    """`text` made plain, in at most `room` columns."""
+    text = plain(text)
+    return text if len(text) <= room else f"{text[: max(0, room - 1)]}{shown('…')[:1]}"
+
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def sparkline(counts: Mapping[int, int], columns: int) -> str:
+    """A bar for each of `columns` parts of the time; a part with anything in it has a bar."""
+    most = max(counts.values(), default=0)
+    levels = [0 if not counts.get(part) else 1 + (counts[part] * 7) // most for part in range(columns)]
+    return shown("".join(_BARS[level] for level in levels))

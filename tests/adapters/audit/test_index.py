@@ -1,0 +1,206 @@
+"""The index has a row a call, goes on where it ended, and is made again where it does not fit the chains."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit.index import AuditIndex, CallAt, index_path
+from mcpguard.adapters.audit.indexing import microseconds
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.core.evidence.records import Decided, Outcome, Record
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+
+
+def begun(folder: Path, *records: Record) -> AuditFile:
+    sink = AuditFile(folder)
+    add(sink, OPENED, *records)
+    return sink
+
+
+def add(sink: AuditFile, *records: Record) -> None:
+    for record in records:
+        sink.write(record)
+    sink.commit()
+
+
+def call(number: int, effect: str = "allow") -> Decided:
+    return structs.replace(DECIDED, id=f"n-{number}", effect=effect, at=NOW + timedelta(seconds=number))
+
+
+def end(number: int, ms: float = 1.5) -> Outcome:
+    return structs.replace(OUTCOME, id=f"n-{number}", ms=ms, sent=3, received=4)
+
+
+@contextmanager
+def index_of(folder: Path, rebuild: bool = False) -> Iterator[AuditIndex]:
+    index = AuditIndex(folder, rebuild)
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+def rows(folder: Path, rebuild: bool = False) -> list[tuple[int, str, str, float | None]]:
+    """(seconds, effect, status, ms) of each call, the newest first."""
+    with index_of(folder, rebuild) as index:
+        facts = index.facts()
+        return [
+            (
+                (one.at - microseconds(NOW)) // 1_000_000,
+                facts[one.facts].effect,
+                facts[one.facts].status,
+                None if one.took is None else one.took / 1000,
+            )
+            for one in index.newest(facts)
+        ]
+
+
+def test_a_decision_and_its_outcome_are_one_row(folder: Path) -> None:
+    sink = begun(folder, call(1), call(2, "deny"), end(1))
+    assert rows(folder) == [(2, "deny", "", None), (1, "allow", "ok", 1.5)]
+    sink.close(CLOSED)
+    with index_of(folder) as index:
+        newest, oldest = index.newest(index.facts())
+        assert (oldest.decision[0].name, oldest.bytes) == (sink.path.name, 7)
+        assert newest.outcome is None
+        assert index.size > 0
+
+
+def test_it_goes_on_where_it_ended_and_open_calls_get_their_end(folder: Path) -> None:
+    sink = begun(folder, call(1))
+    assert rows(folder) == [(1, "allow", "", None)]
+    add(sink, end(1), call(2))
+    assert rows(folder) == [(2, "allow", "", None), (1, "allow", "ok", 1.5)]
+    other = begun(folder, end(2), call(3))
+    assert rows(folder)[:2] == [(3, "allow", "", None), (2, "allow", "ok", 1.5)]
+    sink.close(CLOSED)
+    other.close(CLOSED)
+    assert len(rows(folder)) == 3
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_call_that_waited_for_a_person_is_one_row(folder: Path, between: bool) -> None:
+    sink = begun(folder, call(1, "ask"))
+    if between:
+        assert rows(folder) == [(1, "ask", "", None)]
+    add(sink, structs.replace(call(1), at=NOW + timedelta(seconds=9)), end(1))
+    assert rows(folder) == [(9, "allow", "ok", 1.5)]
+    sink.close(CLOSED)
+
+
+def test_an_incomplete_line_is_taken_when_it_is_whole(folder: Path) -> None:
+    sink = begun(folder, call(1))
+    sink.close(CLOSED)
+    text = sink.path.read_bytes()
+    at = text.index(b'{"kind":"decision"') + 30
+    sink.path.write_bytes(text[:at])
+    assert rows(folder) == []
+    sink.path.write_bytes(text)
+    assert rows(folder) == [(1, "allow", "", None)]
+
+
+def test_a_chain_that_was_replaced_is_read_again(folder: Path) -> None:
+    first = begun(folder, call(1), end(1))
+    first.close(CLOSED)
+    other = begun(folder, call(2, "deny"))
+    other.close(CLOSED)
+    assert len(rows(folder)) == 2
+    os.replace(other.path, first.path)
+    assert rows(folder) == [(2, "deny", "", None)]
+
+
+def test_a_chain_that_is_gone_is_forgotten(folder: Path) -> None:
+    first = begun(folder, call(1))
+    first.close(CLOSED)
+    second = begun(folder, call(2))
+    second.close(CLOSED)
+    assert len(rows(folder)) == 2
+    first.path.unlink()
+    assert rows(folder) == [(2, "allow", "", None)]
+
+
+def test_a_chain_that_is_compressed_later_keeps_its_rows(folder: Path) -> None:
+    sink = begun(folder, call(1), end(1), call(2, "deny"))
+    sink.close(CLOSED)
+    before = rows(folder)
+    packed = folder / f"{sink.path.name}.gz"
+    packed.write_bytes(gzip.compress(sink.path.read_bytes()))
+    sink.path.unlink()
+    assert rows(folder) == before == rows(folder, rebuild=True)
+    with index_of(folder) as index:
+        assert next(index.newest(index.facts())).decision[0] == packed
+
+
+def test_lines_that_nobody_understands_are_left_out(folder: Path) -> None:
+    sink = begun(folder, call(1))
+    sink.close(CLOSED)
+    lines = sink.path.read_bytes().splitlines(keepends=True)
+    lines[1:1] = [b'{"kind":"decision","at":7}\n', b'{"kind":"outcome"\xff\n', b"noise\n"]
+    lines.append(b'{"kind":"outcome","at":"2026-08-01T07:00:00Z","id":"nobody","status":"ok","ms":1}\n')
+    sink.path.write_bytes(b"".join(lines))
+    assert rows(folder) == [(1, "allow", "", None)]
+
+
+def test_its_file_is_for_its_owner_alone(folder: Path) -> None:
+    begun(folder, call(1)).close(CLOSED)
+    assert len(rows(folder)) == 1
+    path = index_path(folder)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("damage", [b"noise" * 1000, b""])
+def test_a_damaged_file_is_made_again(folder: Path, damage: bytes) -> None:
+    begun(folder, call(1)).close(CLOSED)
+    assert len(rows(folder)) == 1
+    index_path(folder).write_bytes(damage)
+    assert len(rows(folder)) == 1
+
+
+def test_one_of_another_form_is_made_again(folder: Path) -> None:
+    import sqlite3
+
+    begun(folder, call(1)).close(CLOSED)
+    assert len(rows(folder)) == 1
+    with sqlite3.connect(index_path(folder)) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    assert len(rows(folder)) == 1
+
+
+def test_where_it_cannot_be_written_it_is_in_memory(folder: Path, tmp_path: Path) -> None:
+    begun(folder, call(1)).close(CLOSED)
+    (tmp_path / "home").write_text("a file where a folder belongs")
+    assert len(rows(folder)) == 1
+
+
+def test_many_calls_come_newest_first_over_all_their_facts(folder: Path) -> None:
+    records: list[Record] = []
+    for number in range(200):
+        records += [structs.replace(call(number), tool=f"t{number % 3}"), end(number, ms=float(number))]
+    begun(folder, *records).close(CLOSED)
+    assert [row[0] for row in rows(folder)] == list(range(199, -1, -1))
+    with index_of(folder) as index:
+        facts = index.facts()
+        since = microseconds(NOW + timedelta(seconds=50))
+        until = microseconds(NOW + timedelta(seconds=60))
+        found: list[CallAt] = list(index.newest(facts, since, until))
+        assert [(one.at - since) // 1_000_000 for one in found] == list(range(9, -1, -1))
+        slow = index.newest(facts, took="> 197000")
+        assert [one.took for one in slow] == [199_000, 198_000]
+        one = next(iter(facts))
+        assert len(list(index.durations(one, since, until))) in (3, 4)

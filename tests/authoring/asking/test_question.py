@@ -1,0 +1,150 @@
+"""A question narrows by what `&&` joins, has the names of policies, and says where a mistake is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit.indexing import CallFacts, microseconds
+from mcpguard.authoring.asking.matching import FoundCall, facts_of, view_of
+from mcpguard.authoring.asking.question import VOCABULARY, CallQuestion, Filters, time_of
+from mcpguard.core.conditions.engines import engine_for
+from mcpguard.core.errors import AuditError
+from tests.adapters.audit.audit_records import NOW
+from tests.cli.test_audit_story import CALL, DONE
+
+FACTS = facts_of(CALL, DONE)
+
+
+def view(**changes: Any) -> dict[str, Any]:
+    decision = structs.replace(CALL, **changes)
+    return view_of(FoundCall(Path("x"), 2, decision, DONE, ()), facts_of(decision, DONE))
+
+
+def answer(text: str, facts: CallFacts = FACTS, **changes: Any) -> bool:
+    question = CallQuestion(text)
+    return question.may_match(facts) and question.matches(view(**changes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'server == "github" && tool.name == "get"',
+        'principal.id == "ada" && principal.source == "os-user" && principal.name == "os-user:ada"',
+        'client.agent == "claude" && client.claims.name == "ide" && client.claims.version == "1.2"',
+        'session.name == "s1" && size(session.labels) == 0',
+        'effect == "allow" && cause == "" && "git/read" in rules && status == "ok"',
+        '"email" in findings && !("iban" in findings)',
+        'args.q == "x" && "github/read" in credentials',
+        'method == action && method.startsWith("tools/")',
+        'id == "n-7" && sent + received > 4000',
+        'server == "none" || args.q.matches("^x$")',
+        "(ms > 1.0 ? true : false) && received > sent",
+        'at == timestamp("2026-08-01T07:00:00Z")',
+        'server in ["github", "gitlab"] // a comment, with && in it',
+        '"a && b" != server && tool.digest.size() == 64',
+    ],
+)
+@pytest.mark.parametrize("name", ["cpp", "python"])
+def test_the_names_of_policies_and_records_can_be_asked(
+    text: str, name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "mcpguard.authoring.asking.question.engine_for", lambda words: engine_for(words, name)
+    )
+    assert answer(text)
+
+
+def test_what_is_not_there_does_not_match() -> None:
+    assert not answer('args.nothing == "x"')
+    assert not answer("ms > 1.0 && args.q == 1")
+    assert not answer('server == "gitlab"')
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('server == "x" && ms > 10', False),
+        ('server == "x" && at > timestamp("2026-08-01T00:00:00Z")', False),
+        ('(server == "x" || cause == "rule") && "a" in rules', False),
+        ('server == "x" && args.a == 1', True),
+        ('server == "x" || args.a == 1', True),
+        ("ms > 10 && ms < 20", True),
+        ('at > timestamp("tomorrow")', True),
+        ("effect == 'deny' ? true : ms > 1.0", True),
+    ],
+)
+def test_lines_are_read_only_for_what_the_index_does_not_know(text: str, lines: bool) -> None:
+    assert CallQuestion(text).reads_lines is lines
+
+
+def test_times_and_durations_are_left_to_the_index() -> None:
+    question = CallQuestion(
+        'at >= timestamp("2026-08-01T07:00:00Z") && at < timestamp("2026-08-01T09:00:00+01:00") && ms >= 2.5',
+        Filters(since=5),
+    )
+    assert question.since == microseconds(NOW)
+    assert question.until == microseconds(NOW + timedelta(hours=1))
+    assert question.took == ">= 2500.000"
+    later = CallQuestion(
+        "at > timestamp(\"2026-08-01T07:00:00Z\") && at <= timestamp('2026-08-01T07:00:01Z')"
+    )
+    assert later.until - later.since == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('sever == "x"', "condition:1:1: undeclared reference to 'sever'; did you mean `server`?"),
+        ('server == "a" && tool.nam == "b"', "condition:1:18: `tool` has no `nam`; did you mean `name`?"),
+        ("server", "condition:1:1: a condition must be true or false"),
+        ('server = "x"', "write `==` to compare"),
+        ('server == "a" &&\n  args.x === 1', "condition:2:"),
+        ("result == 1", "undeclared reference to 'result'"),
+    ],
+)
+def test_a_mistake_has_its_place_and_what_was_meant(text: str, said: str) -> None:
+    with pytest.raises(AuditError) as caught:
+        CallQuestion(text)
+    assert said in str(caught.value)
+
+
+def test_filters_narrow_and_say_what_is_nowhere_on_record() -> None:
+    for passing in (
+        Filters(tool="get", server="github", principal="ada", session="s1", rule="git/read"),
+        Filters(principal="os-user:ada", rule="git"),
+        Filters(rule="read"),
+    ):
+        assert passing.pass_on(FACTS)
+        assert list(passing.unknown([FACTS])) == []
+    for failing in (
+        Filters(denied=True),
+        Filters(tool="put"),
+        Filters(server="x"),
+        Filters(principal="eve"),
+        Filters(session="s2"),
+        Filters(rule="git/rea"),
+    ):
+        assert not failing.pass_on(FACTS)
+        assert not CallQuestion("", failing).may_match(FACTS)
+    assert list(Filters(tool="gett", rule="zzz").unknown([FACTS])) == [
+        "no call on record has the tool gett; did you mean get?",
+        "no call on record has the rule zzz",
+    ]
+
+
+def test_an_age_or_a_time_says_since_when() -> None:
+    assert time_of("2026-08-01T07:00:00Z", NOW) == time_of("2026-08-01T07:00", NOW) == microseconds(NOW)
+    for age, delta in (("90s", 90), ("5m", 300), ("2h", 7200), ("3d", 259_200), ("1w", 604_800)):
+        assert time_of(age, NOW) == microseconds(NOW) - delta * 1_000_000
+    assert time_of("999999999w", datetime(2026, 1, 1, tzinfo=UTC)) == 0
+    with pytest.raises(ValueError, match="yesterday"):
+        time_of("yesterday", NOW)
+
+
+def test_every_name_has_a_value_in_a_call_that_has_an_outcome() -> None:
+    assert view().keys() == VOCABULARY.names.keys()
