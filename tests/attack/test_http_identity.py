@@ -60,6 +60,17 @@ def test_a_good_token_gives_the_principal_on_record(guarded, issuer):
     }
 
 
+def test_who_acts_for_whom_is_on_record_as_the_token_says_and_claims_stand_apart(guarded, issuer):
+    guard = guarded()
+    token = f"Bearer {issuer.token(sub='ada', act={'sub': 'bot-7'})}"
+    meta = {META + "clientInfo": {"name": "admin", "version": "1"}, "act": {"sub": "root"}, "human": "root"}
+    client = guard.modern(authorization=token)
+    client.open("tools/call", _meta=meta, name="a__echo", arguments={"text": "x"}).answer()
+    (one,) = [one for one in guard.records("decision") if one.get("tool") == "echo"]
+    assert (one["human"], one["actor"], one["client"]) == (f"{issuer.url}:ada", "bot-7", "admin/1")
+    assert "root" not in {one.get(key) for one in guard.records("decision") for key in ("human", "actor")}
+
+
 def test_rules_decide_by_the_subject_of_the_token_alone(guarded, issuer):
     rules = [{"id": "ada", "effect": "allow", "tools": ["*"], "when": 'principal.id == "ada"'}]
     guard = guarded(rules)

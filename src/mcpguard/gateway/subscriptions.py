@@ -168,19 +168,19 @@ class Subscriptions:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
         # What one credential may hear of is not told to whom another one is for.
         known = self._chosen.get((entry.server, uri), verdict.credential)
-        status = "ok" if known == verdict.credential else "unavailable"
+        status, said = "ok" if known == verdict.credential else "unavailable", ""
         if status == "ok" and not self._count.get((entry.server, uri)):
             upstream = scope.upstreams[entry.server]
             wait = upstream.request(verdict)
             try:
                 status = (await wait).status
-            except McpGuardError:
-                status = "unavailable"
+            except McpGuardError as problem:
+                status, said = "unavailable", str(problem)
             except Cancelled as why:
                 upstream.cancel(wait, str(why))
                 await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
                 raise
-        await scope.audit.write(scope.recorder.outcome(invocation, status, started))
+        await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
         if status == "ok":
             self._chosen[entry.server, uri] = verdict.credential
         return status == "ok"
@@ -202,12 +202,13 @@ class Subscriptions:
         try:
             # It may start a server that has ended, with its credentials, so there is a record first (law 5).
             await scope.audit.write(scope.recorder.decided(permit))
+            said = ""
             try:
                 # What still comes is dropped by `interested`.
                 status = (await scope.upstreams[server].request(permit)).status
-            except UpstreamError:
-                status = "unavailable"
-            await scope.audit.write(scope.recorder.outcome(invocation, status, started))
+            except UpstreamError as problem:
+                status, said = "unavailable", str(problem)
+            await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
         except McpGuardError as problem:
             scope.report(server, str(problem))
 

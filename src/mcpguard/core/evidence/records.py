@@ -304,9 +304,9 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
         str,
         Meta(
             description="started (`detail` is where clients come in), stopping (`detail` is why), "
-            "upstream-started, upstream-ended (`detail` says why), pin-changed (`detail` has the tool, whose "
-            "definition is another one than before, and both digests), credential-rotated (`detail` is the "
-            "name of the credential that has another value), message-refused, notification-redacted, "
+            "upstream-started, upstream-ended (`detail` says why), pin-changed (a tool or a prompt has "
+            "another definition than before; `detail` has both digests), credential-rotated (`detail` is its "
+            "name), message-refused, notification-redacted, "
             "notification-neutralised, notification-withheld, policy-reloaded (`detail` has both digests), "
             "policy-refused, "
             "configuration-reloaded (`detail` has the keys that changed), "
@@ -316,6 +316,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "credential-taken-back (`detail` is the credential that a killed process left behind), "
             "label-cleared or session-ended (by a person), approval-asked, approval-given or "
             "approval-refused (`detail` has the ticket and who), "
+            "approval-elicited (the client was asked), "
             "approval-void (the answer could not be stored: somebody else was quicker, say), "
             "approval-ended (by a person), policy-observed (`detail` names the servers for which policies "
             "are only observed, and until when), policy-enforced (that is over), approval-standing or "
