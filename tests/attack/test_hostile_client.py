@@ -119,7 +119,8 @@ def test_a_line_that_is_no_json_in_utf8_is_refused(standing, line):
     assert answer["error"]["code"] in (PARSE_ERROR, INVALID_REQUEST)
     assert guard.text("echo", text="still here") == "still here"
     assert len(guard.messages) == before + 2
-    assert [record["what"] for record in guard.records("notice")[noticed:]] == ["message-refused"]
+    noted = [record["what"] for record in guard.records("notice")[noticed:]]
+    assert [what for what in noted if what != "upstream-started"] == ["message-refused"]
 
 
 @pytest.mark.parametrize("value", [b'"\\ud83d"', b"NaN", b"1e999", b'"\xff"'])
@@ -459,6 +460,9 @@ def test_what_a_client_says_of_itself_decides_nothing_and_is_not_recorded_as_its
         assert guard.ask("tools/call", params)["error"]["code"] == INVALID_PARAMS
     decisions = guard.records("decision")
     assert {record["principal"] for record in decisions} == {guard.records("opened")[0]["principal"]}
+    # What was said is on record, as a claim and in no other place.
+    said = [{key: record.pop(key, None) for key in ("client", "arguments")} for record in decisions]
+    assert {one["client"] for one in said} == {"admin/admin"}
     assert not any("admin" in json.dumps(record) for record in decisions)
 
 

@@ -69,7 +69,8 @@ def test_what_policy_refuses_goes_on_there_and_nowhere_else_until_the_day_is_ove
     told = "no rule allows this call as it is. Say fine."
     assert [one.get("observed") for one in calls] == [{"cause": "no-rule", "message": told}, None, None, None]
     assert [one["effect"] for one in calls] == ["allow", "deny", "deny", "allow"]
-    notices = [(one["what"], one["detail"]) for one in records if one["kind"] == "notice"]
+    noted = [one for one in records if one["kind"] == "notice" and one["what"].startswith("policy-")]
+    notices = [(one["what"], one["detail"]) for one in noted]
     detail = f"one until the end of {until} (UTC)"
     assert notices == [("policy-observed", detail), ("policy-enforced", detail)]
     errors = (tmp_path / "client.err").read_text()
