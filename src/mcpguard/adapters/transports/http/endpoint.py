@@ -113,6 +113,8 @@ class Endpoint:
     async def __call__(self, request: HttpRequest) -> None:
         """Serve one request; its answer may come later."""
         try:
+            if self._verifier is None and request.connection.stranger:
+                request.connection.welcome()
             if request.path in LIVE:
                 self._health(request)
                 return
@@ -127,6 +129,8 @@ class Endpoint:
                 return
             if self._verifier is not None:
                 request.principal = await self._identify(self._verifier, request.authorization)
+                if request.connection.stranger:
+                    request.connection.welcome()
             await handler(request)
         except HttpRefusal as refusal:
             kind, body = refusal.body

@@ -49,6 +49,8 @@ class Connection(Protocol):
 
     peer: str
     """The address that it comes from."""
+    stranger: bool
+    """Whether its client has not shown yet who it is."""
     takes: bool
     """Whether the client takes what it is sent."""
     resumes: Callable[[], None] | None
@@ -65,6 +67,10 @@ class Connection(Protocol):
 
     def cut(self) -> None:
         """End it now; its request is then over as if the client had gone."""
+        ...
+
+    def welcome(self) -> None:
+        """Its client is no stranger any more."""
         ...
 
     def read_on(self) -> None:

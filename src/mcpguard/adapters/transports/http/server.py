@@ -7,6 +7,7 @@ told once, in a sentence that says what to do.
 
 import asyncio
 import errno
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +23,8 @@ GRACE_SECONDS = 2.0
 """How long answers may take to go out once every world has ended."""
 
 MOST_CONNECTIONS = 1000
-"""So many connections are served at once."""
+"""So many connections are served at once, and no more than half of the files that may be open: the servers of
+clients need some, and so does evidence."""
 
 QUIET_SECONDS = 60.0
 """So long nothing more is said of it."""
@@ -42,10 +44,11 @@ class HttpServer:
         endpoint: Endpoint,
         report: Callable[[str, str], None],
         head_seconds: float = HEAD_SECONDS,
-        most: int = MOST_CONNECTIONS,
+        most: int | None = None,
     ) -> None:
         """`report("", sentence)` tells the operator of a defect, without any text of its exception. `most`
-        connections are served at once."""
+        connections are served at once, None for as many as there is room for."""
+        most = room_for_connections() if most is None else most
         self._endpoint = endpoint
         # As much as is kept of bodies that come in, half of it for clients that read nothing.
         unread = endpoint.intake.most // 2
@@ -123,6 +126,12 @@ class Shortage:
             self._before(loop, context)
         else:
             loop.default_exception_handler(context)
+
+
+def room_for_connections() -> int:
+    """How many connections can be served at once."""
+    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -1,0 +1,136 @@
+"""Whoever has not shown a good token keeps nobody out who has (law 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+
+import pytest
+
+from mcpguard.adapters.transports.http import server, strangers
+from mcpguard.adapters.transports.http.bearer import BearerError
+from mcpguard.adapters.transports.http.server import MOST_CONNECTIONS, room_for_connections
+from mcpguard.adapters.transports.http.strangers import SAID, Strangers, network_of
+from mcpguard.config.file import HttpEntry, TokenEntry
+from mcpguard.core.model import Principal
+from tests.adapters.transports.front import Front, Wire, serving
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
+
+TOKEN = HttpEntry(token=TokenEntry(issuer="https://a.example", audience="https://b.example/mcp"))
+
+
+class Verifier:
+    async def verify(self, token: str) -> Principal:
+        if token != "good":
+            raise BearerError("no")
+        return Principal("ada", "https://a.example")
+
+
+async def silent(front: Front, count: int) -> list[Wire]:
+    return [await front.connect() for _ in range(count)]
+
+
+def body(front: Front, token: str) -> tuple[list[tuple[str, str]], bytes]:
+    data = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
+    return front.headers(authorization=f"Bearer {token}", content_length=str(len(data))), data
+
+
+async def test_a_good_token_on_a_new_connection_is_served_through_any_number_of_silent_ones() -> None:
+    async with serving(TOKEN, Verifier(), most_connections=20) as front:
+        served = 0
+        for _ in range(20):
+            await silent(front, 20)
+            wire = await front.connect()
+            headers, data = body(front, "good")
+            wire.send("POST", "/mcp", headers, data)
+            served += (await wire.answer()).status == 200
+            wire.close()
+        assert served == 20
+        assert len(front.server._connections.open) <= 20
+        assert front.reports == [SAID]
+
+
+async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_strangers() -> None:
+    async with serving(TOKEN, Verifier(), most_connections=8) as front:
+        known = await front.connect()
+        for _ in range(3):
+            headers, data = body(front, "good")
+            known.send("POST", "/mcp", headers, data)
+            assert (await known.answer()).status == 200
+            await silent(front, 30)
+
+
+async def test_a_bad_token_and_a_health_check_leave_one_a_stranger() -> None:
+    async with serving(TOKEN, Verifier(), most_connections=8) as front:
+        bad, checks = await front.connect(), await front.connect()
+        headers, data = body(front, "bad")
+        bad.send("POST", "/mcp", headers, data)
+        assert (await bad.answer()).status == 401
+        checks.send("GET", "/livez", front.headers())
+        assert (await checks.answer()).status == 200
+        await silent(front, 4)
+        assert await bad.reader.read() == b""
+        assert await checks.reader.read() == b""
+
+
+async def test_on_loopback_without_tokens_whoever_asks_is_no_stranger() -> None:
+    async with serving(most_connections=8) as front:
+        wire = await front.connect()
+        for _ in range(2):
+            wire.send("GET", "/livez", front.headers())
+            assert (await wire.answer()).status == 200
+            await silent(front, 20)
+
+
+async def test_what_closes_itself_leaves_its_place() -> None:
+    async with serving(TOKEN, Verifier(), most_connections=8) as front:
+        for wire in await silent(front, 3):
+            wire.close()
+        async with asyncio.timeout(10):
+            while front.server._connections.open:
+                await asyncio.sleep(0)
+        assert front.server._connections.strangers._of == {}
+        assert front.server._connections.strangers._count == 0
+
+
+class Line:
+    """A connection from an address."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.gave_way = False
+
+    def give_way(self) -> None:
+        self.gave_way = True
+
+
+def test_the_address_that_has_most_loses_its_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    room = Strangers(4, said.append)
+    other, many = Line("203.0.113.1"), [Line("203.0.113.9") for _ in range(6)]
+    room.add(other)
+    for one in many:
+        room.add(one)
+    assert [one.gave_way for one in (other, *many)] == [False, True, True, True, False, False, False]
+    assert said == [SAID]
+    monkeypatch.setattr(strangers, "QUIET_SECONDS", 0.0)
+    room._quiet_until = 0.0
+    room.add(Line("203.0.113.9"))
+    assert said == [SAID, SAID]
+    assert not Strangers(4, said.append).spare()
+
+
+def test_half_an_address_of_ipv6_is_one_party() -> None:
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff")
+    assert network_of("2001:db8::1") != network_of("2001:db8:1::1")
+    assert network_of("fe80::1%eth0") == network_of("fe80::2")
+    assert network_of("::ffff:203.0.113.9") == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("files", "room"), [(1024, 512), (256, 128), (65536, MOST_CONNECTIONS), (-1, MOST_CONNECTIONS)]
+)
+def test_connections_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch, files: int, room: int) -> None:
+    monkeypatch.setattr(server.resource, "getrlimit", lambda _: (files, resource.RLIM_INFINITY))
+    assert room_for_connections() == room
