@@ -20,6 +20,7 @@ from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.identity import installed_versions, machine_name, operating_system_user
+from mcpguard.adapters.system.standby import Standby
 from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
@@ -199,6 +200,8 @@ class _Process:
         except OSError:
             self._close_audit("failed")
             raise
+        standby = Standby(loop, partial(shared.diagnostics.report, ""))
+        standby.start(front.listening)
         shared.note("started", front.where)
         status = self._show_status()
         self._reloading = Reloading(shared, front.worlds, front.where != "stdio", status.changed)
@@ -220,7 +223,9 @@ class _Process:
         shared.nursery.close()
         shared.turn.end()
         front.close()
-        return self._close_audit(reason)
+        code = self._close_audit(reason)
+        standby.close()
+        return code
 
     def _report_proxies(self) -> None:
         """Say which servers do not get a proxy that the machine has: its address holds a credential."""

@@ -43,6 +43,10 @@ class Front(Protocol):
     def drain(self) -> None:
         """Begin nothing any more; what is in flight goes on."""
 
+    @property
+    def listening(self) -> int | None:
+        """The descriptor that clients connect to; None where there is only one client."""
+
     def worlds(self) -> list[World]:
         """Those that are open."""
 
@@ -63,6 +67,7 @@ class StdioFront:
     """One client, whose process started ours; implements `Front`."""
 
     where = "stdio"
+    listening = None
 
     def __init__(self, shared: Shared) -> None:
         self._client = StdioClient(shared.turn, shared.settings.message_bytes)
@@ -134,6 +139,11 @@ class HttpFront:
         host, port = await self._server.start(*self._address)
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._listening(f"http://{self.where}/mcp")
+
+    @property
+    def listening(self) -> int | None:
+        """See `Front.listening`."""
+        return self._server.listening
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
         world = World(self._shared, client, principal)

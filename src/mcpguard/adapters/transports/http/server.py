@@ -68,6 +68,12 @@ class HttpServer:
         return str(bound[0]), int(bound[1])
 
     @property
+    def listening(self) -> int | None:
+        """The descriptor that clients connect to; None before `start`."""
+        sockets = () if self._listener is None else self._listener.sockets
+        return sockets[0].fileno() if sockets else None
+
+    @property
     def unsent(self) -> int:
         """Bytes that clients have not taken yet."""
         return self._connections.unsent

@@ -1,0 +1,116 @@
+"""Threat: a disk that does not answer. Whoever watches mcpguard is answered, and it can be ended."""
+
+import signal
+import time
+
+import pytest
+
+from tests.attack.processes import needs_proc, running
+from tests.wire.http_session import HttpGuard
+from tests.wire.session import Guard, eventually, puppet
+
+HANGING = """
+import os, stat, time
+write, flag = os.write, os.environ["HANGS"]
+
+def hanging(file, data):
+    if stat.S_ISREG(os.fstat(file).st_mode) and b'"seq":' in bytes(data):
+        while os.path.exists(flag):
+            open(flag + ".on", "w").close()
+            time.sleep(0.01)
+    return write(file, data)
+
+os.write = hanging
+"""
+"""What makes each write of evidence hang, as long as there is a file."""
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """`disk.touch()` makes it hang, `disk.unlink()` lets it go on."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(HANGING)
+    return tmp_path / "hangs"
+
+
+def guard_on(kind, disk, **more):
+    env = {"PYTHONPATH": str(disk.parent / "site"), "HANGS": str(disk)}
+    return kind(disk.parent, {"p": puppet("--log", str(disk.parent / "calls"))}, env=env, cold=True, **more)
+
+
+def hangs(disk):
+    """Wait until a write does."""
+    eventually(disk.with_name("hangs.on").exists, "a write that hangs")
+
+
+@pytest.fixture
+def ended():
+    guards = []
+    yield guards.append
+    for guard in guards:
+        guard.dispose()
+
+
+def test_probes_are_answered_while_the_disk_hangs_and_calls_go_on_afterwards(disk, ended):
+    guard = guard_on(HttpGuard, disk)
+    ended(guard)
+    client = guard.modern()
+    assert client.text("echo", text="before") == "before"
+    disk.touch()
+    call = client.open_call("echo", text="during")
+    hangs(disk)
+    for path in ("/livez", "/healthz"):
+        probe = guard.open("GET", path)
+        probe.deadline(5)
+        assert (probe.status, probe.body()) == (200, b"ok")
+    guard.wait_stderr("the event loop is held up")
+    other = guard.open("GET", "/mcp")
+    other.deadline(5)
+    assert other.status == 503
+    assert other.header("retry-after") == "1"
+    disk.unlink()
+    assert call.answer()["result"]["content"][0]["text"] == "during"
+    guard.wait_stderr("the event loop turns again")
+    assert guard.open("GET", "/healthz").status == 200
+
+
+@needs_proc
+@pytest.mark.parametrize("kind", [Guard, HttpGuard])
+def test_a_signal_ends_it_while_the_disk_hangs_and_no_upstream_is_left(disk, ended, kind):
+    guard = guard_on(kind, disk)
+    ended(guard)
+    log = str(disk.parent / "calls")
+    if kind is Guard:
+        guard.hello()
+        assert guard.text("echo", text="before") == "before"
+        disk.touch()
+        guard.request("tools/call", {"name": "echo", "arguments": {"text": "during"}})
+    else:
+        client = guard.modern()
+        assert client.text("echo", text="before") == "before"
+        disk.touch()
+        client.open_call("echo", text="during")
+    hangs(disk)
+    assert running(log)
+    began = time.monotonic()
+    guard.signal(signal.SIGTERM)
+    assert guard.process.wait(10) == 1
+    assert time.monotonic() - began < 10
+    assert b"ending without the last records" in guard.stderr
+    eventually(lambda: not running(log), "the end of the upstream")
+
+
+@needs_proc
+def test_what_is_stored_in_a_thread_holds_up_neither_probes_nor_the_end(disk, ended):
+    guard = guard_on(HttpGuard, disk, audit={"path": "audit", "durability": "group"})
+    ended(guard)
+    client = guard.modern()
+    assert client.text("echo", text="before") == "before"
+    disk.touch()
+    client.open_call("echo", text="during")
+    assert guard.open("GET", "/healthz").status == 200
+    guard.wait_stderr("no evidence can be written, so every request is refused until it can")
+    assert "audit" in client.call("echo", text="refused")["error"]["message"]
+    guard.signal(signal.SIGTERM)
+    assert guard.process.wait(15) == 1
+    eventually(lambda: not running(str(disk.parent / "calls")), "the end of the upstream")
