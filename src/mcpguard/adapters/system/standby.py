@@ -35,8 +35,8 @@ class Standby:
         self._loop = loop
         self._report = report
         self._listener: socket.socket | None = None
-        # Where asyncio's handlers of signals write their numbers; it reads them when the loop turns. The
-        # same end cannot be had by its public interface.
+        # Where asyncio's handlers of signals write their numbers, which it reads when the loop turns. Its
+        # public interface does not give this end.
         self._woken: socket.socket | None = getattr(loop, "_ssock", None)
         self._ended = threading.Event()
         self._told_at = 0.0
