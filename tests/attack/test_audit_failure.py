@@ -5,7 +5,9 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -69,6 +71,54 @@ def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp
     assert calls_in(log) == [str(n) for n in range(len(calls_in(log)))]
     code, text = verify(guard.audit_folder)
     assert code == 0, text
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB; needs the right to mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("durability", ["flush", "group"])
+def test_a_disk_that_is_full_for_a_while_costs_no_record_and_is_in_the_chain(
+    session, tmp_path, small_disk, durability
+):
+    log = tmp_path / "calls"
+    guard = session(
+        {"p": puppet("--log", str(log))}, audit={"path": str(small_disk), "durability": durability}
+    )
+    guard.audit_folder = small_disk
+    assert guard.text("echo", text="before") == "before"
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    answers = [guard.call("echo", text=f"{n}") for n in range(40)]
+    done = [answer for answer in answers if "result" in answer]
+    refused = [answer for answer in answers if "error" in answer]
+    assert refused
+    assert all("audit" in answer["error"]["message"] for answer in refused)
+    guard.wait_stderr("no evidence can be written")
+    filler.unlink()
+    _mended(guard)
+    assert guard.text("echo", text="again") == "again"
+    assert guard.end() == 0
+    code, text = verify(small_disk)
+    assert code == 0, text
+    assert len(calls_in(log)) <= len(done) + 3
+    chains = [file.read_text().splitlines() for file in small_disk.glob("*.jsonl")]
+    notices = [json.loads(line) for lines in chains for line in lines if '"evidence-gap"' in line]
+    gaps = [one["detail"] for one in notices if one["kind"] == "notice"]
+    assert len(gaps) == 1
+    assert "No space left on device" in gaps[0]
 
 
 def _tiny_files():

@@ -200,8 +200,7 @@ class _Process:
         except OSError:
             self._close_audit("failed")
             raise
-        standby = Standby(loop, partial(shared.diagnostics.report, ""))
-        standby.start(front.listening)
+        self._standby.start(front.listening)
         shared.note("started", front.where)
         status = self._show_status()
         self._reloading = Reloading(shared, front.worlds, front.where != "stdio", status.changed)
@@ -223,9 +222,7 @@ class _Process:
         shared.nursery.close()
         shared.turn.end()
         front.close()
-        code = self._close_audit(reason)
-        standby.close()
-        return code
+        return self._close_audit(reason)
 
     def _report_proxies(self) -> None:
         """Say which servers do not get a proxy that the machine has: its address holds a credential."""
@@ -316,6 +313,7 @@ class _Process:
             self._front.where != "stdio",
         )
         self._upkeep.start(asyncio.get_running_loop())
+        self._standby = Standby(asyncio.get_running_loop(), say)
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).
@@ -338,6 +336,7 @@ class _Process:
 
     def _close_audit(self, reason: str) -> int:
         self._upkeep.close()
+        self._standby.close()
         try:
             self._shared.audit.close(Closed(at=self._shared.clock.now(), reason=reason))
         except AuditError as problem:

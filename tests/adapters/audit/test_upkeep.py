@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.audit import chain_file, retention, upkeep
+from mcpguard.adapters.audit import chain_file, retention, upkeep, writer
 from mcpguard.adapters.audit.reader import chain_files, lines, proof
 from mcpguard.adapters.audit.signing import PublicKey, SigningKey, new_key
 from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
@@ -21,7 +21,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.secret import Secret
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, Owner, kinds
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, Owner, failure, fault, kinds
 
 pytestmark = pytest.mark.anyio
 
@@ -224,6 +224,40 @@ async def test_a_long_chain_goes_on_in_a_new_one_without_a_gap(
     # None of them can vanish or lose its end.
     (folder / names[1]).unlink()
     assert proof(folder, {}).missing == [names[1]]
+
+
+async def test_a_new_chain_that_cannot_be_begun_leaves_the_one_before_to_be_continued(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    owner = Owner(folder)
+    sink = owner.sink
+    await owner.stored(OPENED)
+    await owner.stored(DECIDED)
+    first = sink.path
+    new = chain_file.ChainFile(folder, sync=False)
+    real = os.write
+
+    def not_the_new_one(file: int, data: bytes) -> int:
+        if os.fstat(file).st_ino == new.path.stat().st_ino:
+            raise OSError(28, "No space left on device")
+        return real(file, data)
+
+    with monkeypatch.context() as patched:
+        fault(patched, not_the_new_one)
+        begun = sink.switch(new, ())
+        await owner.over(begun)
+        assert "No space left" in failure(begun)
+    await owner.healthy()
+    await owner.stored(OUTCOME)
+    sink.close(CLOSED)
+    assert kinds(first) == ["opened", "decision", "closed"]
+    assert not new.path.exists()
+    found = proof(folder, {})
+    assert found.missing == []
+    assert [report.flaws for report in found.reports.values()] == [(), ()]
+    assert found.reports[first.name].unfinished == ()
+    assert sink.path.name in found.reports
 
 
 async def test_an_old_chain_goes_on_in_a_new_one_where_something_was_recorded(

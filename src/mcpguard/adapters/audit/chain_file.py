@@ -36,6 +36,8 @@ class ChainFile:
         self.size = 0
         self.sound = True
         """Whether it ends where this process thinks, and more may be appended."""
+        self.continues = ""
+        """The chain of this process before it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = _create(self.path, sync)
 

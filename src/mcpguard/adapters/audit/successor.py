@@ -46,6 +46,7 @@ def successor(old: ChainFile, opened: Opened, folder: Path, heads: Heads, sync: 
     """A new chain that begins with `opened` and holds the head of `old` as this process knows it. Raises
     OSError, AuditError."""
     new = ChainFile(folder, sync)
+    new.continues = opened.continues
     try:
         mine = (old.head,) if old.chain.seq else ()
         others = (one for one in heads.loose(new.path.name) if one.file != old.path.name)

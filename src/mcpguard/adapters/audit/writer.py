@@ -157,6 +157,7 @@ class AuditFile:
         last.is_last = True
         self._queue.append(last)
         opened = replace(self._opening(old), anchors=(old.head, *others))
+        new.continues = opened.continues
         self._file = new
         self._batch = LineGroup(new)
         self._batch.lines.append(new.chain.seal(opened))
@@ -222,7 +223,7 @@ class AuditFile:
         self._end()
 
     def _last_checkpoint(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # The thread that looks at them may not have ended.
             heads = self.others.loose(self._file.path.name)
             if heads or self.signer is not None:
                 self.checkpoint(heads)
@@ -398,7 +399,7 @@ class AuditFile:
         """What a chain begins with that continues `old`."""
         opened = self._opened if self.opening is None else self.opening()
         assert opened is not None  # noqa: S101 - only a chain that was begun is continued
-        continued = old.path.name if old.chain.seq else ""
+        continued = old.path.name if old.chain.seq else old.continues
         key = "" if self.signer is None else self.signer.public.id
         return replace(opened, at=datetime.now(UTC), continues=continued, key=key)
 
