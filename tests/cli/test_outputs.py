@@ -210,6 +210,12 @@ def test_suggestions(printed: Printed, tmp_path: Path, monkeypatch: pytest.Monke
     assert [one["tool"] for one in found["suggestions"]] == ["read"]
 
 
+def test_a_replay(printed: Printed, folder: Path) -> None:
+    chain(folder / "audit", DECIDED, OUTCOME)
+    (found,) = printed("replay-output", "replay", "--json")
+    assert found["decisions"] == 1
+
+
 def test_a_snapshot(printed: Printed) -> None:
     assert printed("snapshot", "snapshot", "one")[0]["servers"]["one"]["tools"]
 

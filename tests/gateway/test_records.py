@@ -129,6 +129,15 @@ def test_arguments_are_recorded_redacted_beside_the_digest_of_what_they_were() -
     assert (one.arguments_omitted, one.args) == ("", sha256(encode(args)).hexdigest())
 
 
+def test_what_became_visible_in_arguments_or_was_dropped_is_counted() -> None:
+    world = World(ALL).listed()
+    world.call("read", 1, path="\x1b[31ma", text="b\u200bc")
+    world.call("read", 2, path="a")
+    one, two = decisions(world)
+    assert one.arguments == {"path": "a", "text": "b[U+200B]c"}
+    assert (set(one.arguments_neutralised), two.arguments_neutralised) == ({"terminal", "invisible"}, {})
+
+
 def test_what_a_rule_redacts_from_results_is_redacted_from_arguments() -> None:
     rules = '  - {id: all, effect: allow, tools: ["*"], redact: [email]}\n'
     world = World(rules).listed()

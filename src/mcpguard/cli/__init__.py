@@ -24,6 +24,7 @@ VERBS = {
     "scan": "find secrets in files, folders, input and the history of git",
     "test": "run the tests of policies, on both engines, with coverage",
     "explain": "explain a decision, or list what a principal can reach",
+    "replay": "decide what is on record again, under other policies",
     "snapshot": "save what the configured servers offer, for `check`",
     "schema": "print the JSON Schema of a file that you write, or of an output",
     "demo": "watch calls allowed and denied and a secret redacted, in a minute",
@@ -35,7 +36,7 @@ VERBS = {
     "suggest": "suggest rules from what was refused, or approved by a person",
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
-    "audit": "the evidence: verify, show, query, tail, stats, export it; heads, key",
+    "audit": "the evidence: verify, show, query, tail, stats, export, heads, key",
     "help": "print a page of the documentation, or list them",
 }
 """Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""

@@ -36,6 +36,7 @@ MODELS = {
     "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),
     "approvals-output": ("mcpguard.cli.outputs:WaitingTickets",),
     "suggest-output": ("mcpguard.authoring.suggest.records:Suggestions",),
+    "replay-output": ("mcpguard.authoring.replay.report:ReplayReport",),
     "session-list-output": ("mcpguard.cli.outputs:SessionList",),
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),

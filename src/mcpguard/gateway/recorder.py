@@ -155,7 +155,7 @@ class Recorder:
         credentials = self.credentials.get((invocation.server, verdict.credential), ())
         if verdict.placeholders:
             credentials = _with_placeholders(credentials, verdict)
-        digest, arguments, omitted = self._shown(invocation.args, verdict.redact)
+        digest, arguments, omitted, neutralised = self._shown(invocation.args, verdict.redact)
         return self._decision(
             *self._about(invocation, "allow"),
             rules=verdict.rules,
@@ -175,6 +175,7 @@ class Recorder:
             trace=origin.trace,
             arguments=arguments,
             arguments_omitted=omitted,
+            arguments_neutralised=neutralised,
             redact=verdict.redact + verdict.unredacted,
             limits={one.key: one.amount for one in verdict.charges} if verdict.charges else {},
             ticket=verdict.approval.partition(" ")[0],
@@ -184,7 +185,7 @@ class Recorder:
 
     def _refused(self, deny: Deny, effect: str = "deny") -> Decided:
         invocation, origin = deny.invocation, deny.invocation.origin
-        digest, arguments, omitted = self._shown(invocation.args)
+        digest, arguments, omitted, neutralised = self._shown(invocation.args)
         return self._decision(
             *self._about(invocation, effect),
             cause=deny.cause.value,
@@ -200,6 +201,7 @@ class Recorder:
             trace=origin.trace,
             arguments=arguments,
             arguments_omitted=omitted,
+            arguments_neutralised=neutralised,
             message=self._said(deny.message),
             ticket=deny.ticket,
             label_causes=deny.label_causes,
@@ -228,20 +230,22 @@ class Recorder:
 
     def _shown(
         self, args: dict[str, Json] | None, also: tuple[str, ...] = ()
-    ) -> tuple[str, dict[str, Json] | None, str]:
-        """The digest of arguments, and these as they are recorded, or why they are not."""
+    ) -> tuple[str, dict[str, Json] | None, str, dict[str, int]]:
+        """The digest of arguments, and these as they are recorded, or why they are not; and what became
+        visible in them or was dropped."""
         if args is None:
-            return "", None, ""
+            return "", None, "", {}
         text = encode(args)
         digest = sha256(text).hexdigest()
         if not self.arguments:
-            return digest, None, "setting"
+            return digest, None, "setting", {}
         if len(text) > MOST_ARGUMENTS:
-            return digest, None, "size"
+            return digest, None, "size", {}
         try:
-            return digest, self._inspector.redactor.inspect(args, also, AT_ONCE).value, ""
+            clean = self._inspector.redactor.inspect(args, also, AT_ONCE)
         except (InspectionError, TooMuchAtOnce):
-            return digest, None, "inspection"
+            return digest, None, "inspection", {}
+        return digest, clean.value, "", dict(clean.neutralised) if clean.neutralised else {}
 
     def _client_of(self, caller: Caller) -> str:
         """What the client calls itself; looked through once, and again where more is held by then."""
@@ -276,7 +280,7 @@ class Recorder:
         """The record of a call that led to nothing. Its name is the client's own text."""
         invocation = self.invocation(call.method)
         name = self.name(call.name)
-        digest, arguments, omitted = self._shown(call.args)
+        digest, arguments, omitted, neutralised = self._shown(call.args)
         about = invocation.now, invocation.id, self._principal_text, call.method, "deny"
         return self._decision(
             *about,
@@ -290,6 +294,7 @@ class Recorder:
             trace=origin.trace,
             arguments=arguments,
             arguments_omitted=omitted,
+            arguments_neutralised=neutralised,
             message=self._said(message),
         )
 

@@ -4,11 +4,12 @@ Law of this file: a rule that reads what is not known holds or does not hold onl
 unknown value is, so that nothing is reported that is the opposite of what the gateway does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
-from mcpguard.authoring.explain.reasons import members_read
+from mcpguard.authoring.explain.reasons import MemberRead, members_read
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, Verdict
 from mcpguard.core.conditions.names import LATER
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
@@ -27,10 +28,11 @@ SUPPLY = {
 
 
 class Unknown(Struct, frozen=True):
-    """`known` has the members that are known of each name that is not wholly known. `limits` says that what
+    """`known` has the members that are known of each name that is not wholly known; None, which stands for
+    all of it, is not among them. `limits` says that what
     limits have used up is not known; `assumed` are sentences: what the verdict takes for granted."""
 
-    known: Mapping[str, frozenset[str]] = {}
+    known: Mapping[str, Container[object]] = {}
     limits: bool = False
     assumed: tuple[str, ...] = ()
 
@@ -39,7 +41,7 @@ class Unknown(Struct, frozen=True):
         return frozenset(name for name, member in self._read(text) if member not in self.known[name])
 
     def _read(self, text: str | None) -> Iterator[tuple[str, str | int | None]]:
-        for one in () if text is None else members_read(text):
+        for one in () if text is None else _members_read(text):
             if one.root in self.known:
                 yield one.root, one.steps[0] if one.steps else None
 
@@ -68,6 +70,11 @@ class Unknown(Struct, frozen=True):
         seen = self.seen_by(rule.when, bound)
         found = rule.condition.verdict(seen)
         return None if found is ERROR and seen is not bound else found
+
+
+@lru_cache(maxsize=4096)
+def _members_read(text: str) -> tuple[MemberRead, ...]:
+    return tuple(members_read(text))
 
 
 WHOLE = Unknown()

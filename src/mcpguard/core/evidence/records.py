@@ -188,6 +188,9 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
             "(more than 16 KiB of JSON) or `inspection` (they cannot be inspected, or not at once)."
         ),
     ] = ""
+    arguments_neutralised: Annotated[
+        dict[str, int], Meta(description="As `neutralised` of an outcome, of what stands in `arguments`.")
+    ] = {}
     message: Annotated[
         str,
         Meta(

@@ -1,0 +1,1 @@
+"""Recorded decisions once more, under other policies: what would change."""

@@ -1,0 +1,70 @@
+"""Limits in a replay: what the calls in it use up, as the policies would have it.
+
+Law of this file: under the policies of then, what a limit did is on record and is not counted again; under
+others it is counted from the first record of the replay on.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, structs
+
+from mcpguard.authoring.replay.judging import Again
+from mcpguard.authoring.replay.past import PastDecision, Received, SessionEnded
+from mcpguard.core.model import Cause, Charge
+from mcpguard.core.policy.session import Session
+
+
+class _Uncounted(Struct, frozen=True):
+    session: Session
+    charges: tuple[Charge, ...]
+    past: PastDecision
+
+
+class Counting:
+    """What limits have used up, by session. `digest` is that of the policies."""
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+        self._sessions: dict[object, Session] = {}
+        self._waiting: dict[str, _Uncounted] = {}
+        self.counted = False
+        """Whether a limit was counted at all."""
+
+    def limited(self, past: PastDecision, again: Again) -> Again:
+        """The verdict with what limits refuse."""
+        if not again.charges:
+            return again
+        record = past.record
+        if record.policy_digest == self._digest:
+            reached = past.cause == Cause.LIMIT.value
+            return _reached(past.rules) if reached else again
+        self.counted = True
+        # Earlier versions did not record what the session is called.
+        name = record.session or (record.principal, record.agent)
+        session = self._sessions.setdefault(name, Session())
+        full = [charge for charge in again.charges if not session.room(charge, record.at)]
+        if full:
+            return _reached(tuple(charge.key.split(" ")[0] for charge in full))
+        for charge in again.charges:
+            session.charge(charge, record.at)
+        bytes_of = tuple(charge for charge in again.charges if charge.unit == "bytes")
+        if bytes_of:
+            self._waiting[record.id] = _Uncounted(session, bytes_of, past)
+        return again
+
+    def received(self, came: Received) -> None:
+        """Count what came back."""
+        waiting = self._waiting.pop(came.id, None)
+        for charge in () if waiting is None else waiting.charges:
+            assert waiting is not None  # noqa: S101 - it has charges
+            waiting.session.charge(structs.replace(charge, amount=came.size), waiting.past.record.at)
+
+    def ended(self, end: SessionEnded) -> None:
+        """A session began anew: what windows hold lasts."""
+        session = self._sessions.get(end.session)
+        if session is not None:
+            session.kept = session.kept.ended(end.at.timestamp())
+
+
+def _reached(rules: tuple[str, ...]) -> Again:
+    return Again(frozenset({"deny"}), Cause.LIMIT.value, rules)

@@ -1,0 +1,268 @@
+"""What policies say of a recorded request: the verdict, or what it may be where the record does not say all.
+
+    PastDecision -> Then -> Again
+
+Law of this file: where a rule reads what is unknown, each verdict that is possible is counted as possible.
+A condition that the policies of then had too, and whose value follows from what was decided, has that value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from mcpguard.authoring.explain.unknown import Unknown
+from mcpguard.authoring.replay.past import PastDecision
+from mcpguard.authoring.replay.request import Requests, Then
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
+from mcpguard.core.model import Cause, Charge, Deny, Permit
+from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.pdp import bind, candidates_of, decide, over
+from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.written import Effect
+
+MOST_KEPT = 65_536
+"""So many verdicts are kept for requests that are the same."""
+
+_REASONS = {
+    "args": "its arguments were redacted, or are not on record",
+    "tool": "what the server says about the tool is not on record (--snapshot FILE)",
+    "prompt": "what the server says about the prompt is not on record (--snapshot FILE)",
+    "resource": "what the server says about the resource is not on record (--snapshot FILE)",
+    "session": "what the session had counted is not on record",
+    "principal": "groups and claims of the principal are not on record",
+    "client": "what the client said about itself is not on record",
+}
+"""Why it cannot be said what becomes of a call, by the name that a rule reads."""
+NO_STATE = "the state of its session could not be read then"
+SETS = "a rule sets arguments, and others are not on record"
+
+Proven = Mapping[tuple[str, str], Verdict]
+
+
+class Does(NamedTuple):
+    """What an allowed call has besides: more is redacted, labels, the credential."""
+
+    redact: frozenset[str]
+    labels: frozenset[str]
+    credential: str
+
+
+class Again(Struct, frozen=True):
+    """What the policies say. `effects` are those that are possible, `rules` those that decide where it is
+    one; `missing` says what is not known where it may be several. `charges` are for limits that are yet to
+    be counted; `does` is None where it is not known."""
+
+    effects: frozenset[Effect]
+    cause: str = ""
+    rules: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    does: Does | None = None
+    missing: tuple[str, ...] = ()
+
+
+class Judging:
+    """Decides recorded requests under `policies`. `before` are policies that may have been in force, by whose
+    digest a record says that they were."""
+
+    def __init__(self, policies: PolicySet, before: Iterable[PolicySet], requests: Requests) -> None:
+        self.policies = policies.observing(None)
+        self._before = {one.digest: one for one in before}
+        self._requests = requests
+        self._kept: dict[tuple[object, ...], Again] = {}
+        self._reads: dict[tuple[object, CompiledRule], frozenset[str]] = {}
+
+    def again(self, past: PastDecision) -> Again:
+        """The verdict on it, limits apart."""
+        record = past.record
+        if past.cause == Cause.ERROR.value and not past.rules:
+            return _any(NO_STATE)
+        then = self._requests.of(record)
+        candidates = candidates_of(self.policies, then.invocation)
+        if not candidates.lasting:
+            return self._decided(past, then, candidates)
+        before = past.record.policy_digest if past.record.policy_digest in self._before else ""
+        key = (
+            record.method,
+            record.server,
+            record.tool,
+            record.subject,
+            record.tool_digest,
+            record.principal,
+            record.agent,
+            record.client,
+            record.args,
+            record.session_labels,
+            record.session_facts,
+            then.key,
+            before and (before, past.effect, past.cause, past.rules),
+            past.cause == Cause.PLACEHOLDER.value,
+        )
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            found = self._kept[key] = self._decided(past, then, candidates)
+        return found
+
+    def _decided(self, past: PastDecision, then: Then, candidates: Candidates) -> Again:
+        if past.cause == Cause.PLACEHOLDER.value and not then.intact:
+            # Ours stand for what was taken out, and for what was sent.
+            wanted = any(rule.written.placeholders for rule in candidates.all)
+            return _any(_REASONS["args"]) if wanted else _deny(Cause.PLACEHOLDER.value)
+        reading = self._reading(then)
+        if not any(map(reading.names, candidates.all)):
+            return _of_verdict(decide(self.policies, then.invocation, Session(then.session)), then)
+        known = self._values(past, then, candidates)
+        return _possible(known, then, candidates, reading)
+
+    def _reading(self, then: Then) -> _ReadNames:
+        return _ReadNames(self._reads, then.unknown, then.key)
+
+    def _values(
+        self, past: PastDecision, then: Then, candidates: Candidates
+    ) -> dict[CompiledRule, Verdict | None]:
+        """What each rule's condition comes to; None where that is not known."""
+        bound = bind(candidates, then.invocation, Session(then.session))
+        proven: Proven = {}
+        before = self._before.get(past.record.policy_digest)
+        if before is not None:
+            proven = proven_by(past, candidates_of(before, then.invocation), then)
+        reading = self._reading(then)
+        found: dict[CompiledRule, Verdict | None] = {}
+        for rule in candidates.all:
+            if not reading.names(rule):
+                found[rule] = TRUE if rule.condition is None else rule.condition.verdict(bound)
+                continue
+            found[rule] = then.unknown.verdict(rule, bound)
+            if found[rule] is None:
+                found[rule] = proven.get((rule.effect, rule.when or ""))
+        return found
+
+
+class _ReadNames(NamedTuple):
+    """Which names a rule reads of which something is unknown."""
+
+    kept: dict[tuple[object, CompiledRule], frozenset[str]]
+    unknown: Unknown
+    key: object
+
+    def names(self, rule: CompiledRule) -> frozenset[str]:
+        found = self.kept.get((self.key, rule))
+        if found is None:
+            limit = rule.written.limit
+            cost = limit.cost if limit is not None and isinstance(limit.cost, str) else ""
+            found = self.unknown.read_by(rule.when) | self.unknown.read_by(cost)
+            self.kept[self.key, rule] = found
+        return found
+
+
+def proven_by(past: PastDecision, then: Candidates, request: Then) -> dict[tuple[str, str], Verdict]:
+    """What conditions of the policies of then came to, by effect and text, as far as the decision says it."""
+    named, cause = frozenset(past.rules), past.cause
+    by_rule = past.effect == "deny" and cause in (Cause.RULE.value, Cause.ERROR.value)
+    no_rule = cause == Cause.NO_RULE.value
+    values: dict[CompiledRule, Verdict] = {}
+    for rule in then.deny:
+        if by_rule and rule.name in named:
+            values[rule] = TRUE if cause == Cause.RULE.value else ERROR
+        elif past.effect != "deny" or no_rule or cause == Cause.LIMIT.value:
+            values[rule] = FALSE
+    for rule in then.ask if past.effect != "deny" or no_rule else ():
+        if rule.name in named:
+            # Or it failed, which asks as well.
+            values[rule] = TRUE
+        elif past.effect == "allow" or no_rule or not then.approving:
+            values[rule] = FALSE
+    for rule in then.allow if past.effect == "allow" or no_rule else ():
+        if rule.name in named:
+            values[rule] = TRUE
+        elif not over(rule, request.invocation) and not rule.adds:
+            # Or it failed, which allows nothing either.
+            values[rule] = FALSE
+    return {(rule.effect, rule.when or ""): value for rule, value in values.items()}
+
+
+def _possible(
+    known: dict[CompiledRule, Verdict | None], then: Then, candidates: Candidates, reading: _ReadNames
+) -> Again:
+    """The effects that are possible."""
+    call = then.invocation
+    denying = [rule for rule in candidates.deny if known[rule] in (TRUE, ERROR)]
+    allow = [rule for rule in candidates.allow if known[rule] is TRUE and not over(rule, call)]
+    may_allow = [rule for rule in candidates.allow if known[rule] is None and not over(rule, call)]
+    asking = [rule for rule in candidates.ask if known[rule] in (TRUE, ERROR)]
+    may_ask = [rule for rule in candidates.ask if known[rule] is None]
+    ahead = frozenset[str]().union(*[rule.approves for rule in allow])
+    may_ahead = ahead.union(*[rule.approves for rule in may_allow])
+    if denying:
+        true = tuple(rule.name for rule in denying if known[rule] is TRUE)
+        error = tuple(rule.name for rule in denying)
+        return _deny(Cause.RULE.value if true else Cause.ERROR.value, true or error)
+    effects: set[Effect] = set()
+    if any(known[rule] is None for rule in candidates.deny):
+        effects.add("deny")
+    if any(rule.name not in ahead for rule in asking + may_ask):
+        effects.add("ask")
+    if all(rule.name in may_ahead for rule in asking):
+        if asking or allow or may_allow or any(rule.name in may_ahead for rule in may_ask):
+            effects.add("allow")
+        if not (asking or allow):
+            effects.add("deny")
+    unsure = [rule for rule in candidates.all if known[rule] is None]
+    if len(effects) > 1 or any(rule.written.argument for rule in allow + may_allow):
+        return _several(effects, unsure, reading)
+    if effects == {"deny"}:
+        return _deny(Cause.NO_RULE.value)
+    if effects == {"ask"}:
+        return Again(frozenset(effects), Cause.APPROVAL.value, _names(asking))
+    return _allowed(asking + allow, may_allow, known, then, candidates)
+
+
+def _allowed(
+    allowing: list[CompiledRule],
+    may_allow: list[CompiledRule],
+    known: dict[CompiledRule, Verdict | None],
+    then: Then,
+    candidates: Candidates,
+) -> Again:
+    """That it is allowed; limits and what it has besides are known only where each rule is that wants it."""
+    if any(rule.written.limit or rule.written.credential for rule in (*allowing, *may_allow)):
+        return _any("a rule that limits it, or chooses its credential, reads what is not on record")
+    adding = [*allowing, *[rule for rule in candidates.allow if known[rule] is ERROR]]
+    whole = not any(rule.adds for rule in may_allow) and not any(rule.adds for rule in adding)
+    does = Does(frozenset(), frozenset(), "") if whole else None
+    return Again(frozenset({"allow"}), rules=_names(allowing), does=does)
+
+
+def _several(effects: Iterable[Effect], unsure: list[CompiledRule], reading: _ReadNames) -> Again:
+    names = sorted({name for rule in unsure for name in reading.names(rule)})
+    possible = frozenset(effects)
+    missing = tuple(_REASONS[name] for name in names) or (SETS,)
+    return Again(possible if len(possible) > 1 else frozenset({"allow", "deny"}), missing=missing)
+
+
+def _of_verdict(verdict: Permit | Deny, then: Then) -> Again:
+    if isinstance(verdict, Permit):
+        does = Does(
+            frozenset(verdict.redact + verdict.unredacted), frozenset(verdict.labels), verdict.credential
+        )
+        return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, does)
+    if verdict.cause is Cause.ARGUMENTS and not then.intact:
+        return _any(_REASONS["args"])
+    effect: Effect = "ask" if verdict.cause is Cause.APPROVAL else "deny"
+    return Again(frozenset({effect}), verdict.cause.value, verdict.rules)
+
+
+def _names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
+    return tuple(rule.name for rule in rules)
+
+
+def _deny(cause: str, rules: tuple[str, ...] = ()) -> Again:
+    return Again(frozenset({"deny"}), cause, rules)
+
+
+def _any(missing: str) -> Again:
+    return Again(frozenset({"allow", "ask", "deny"}), missing=(missing,))

@@ -1,0 +1,144 @@
+"""Decisions on record, as far as rules made them.
+
+    chain files -> lines -> PastDecision
+
+Law of this file: of a file that was altered nothing is replayed, and it is counted how much that is. Where a
+person was asked, the decision is the one that asked; what came of it is not another decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.adapters.audit.calls import read_record
+from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome
+from mcpguard.core.evidence.verification import verify
+from mcpguard.core.model import Cause
+from mcpguard.core.policy.written import Effect
+
+_decode = msgspec.json.Decoder(Decided).decode
+_DECISION = b'{"kind":"decision"'
+_OUTCOME = b'{"kind":"outcome"'
+_ENDED = b'"what":"session-ended"'
+
+NO_RULE_ASKED = frozenset(
+    {Cause.ARGUMENTS.value, Cause.CREDENTIAL.value, Cause.PIN.value, "unavailable", "unknown", "cancelled"}
+)
+"""Causes of refusals that come before the rules, whatever these say."""
+
+Standing = Literal["rules", "no-rule-asked", "altered"]
+
+
+class PastDecision(Struct, frozen=True):
+    """A decision on record: its `effect`, the rules that made it and its `cause`, as the policies of then
+    have it. For a server that was only observed that is what they would have refused. `format` is that of the
+    record; `standing` says whether rules decided."""
+
+    record: Decided
+    effect: Effect
+    cause: str
+    rules: tuple[str, ...]
+    format: int
+    standing: Standing = "rules"
+
+
+class Received(Struct, frozen=True):
+    """So many bytes came back for the call `id`."""
+
+    id: str
+    size: int
+
+
+class SessionEnded(Struct, frozen=True):
+    """The session of this name was ended by a person."""
+
+    session: str
+    at: datetime
+
+
+def past(
+    path: Path, since: datetime | None = None, server: str | None = None
+) -> Iterator[PastDecision | Received | SessionEnded]:
+    """What the chains at `path` say since then, the oldest chain first. Raises AuditError where there is no
+    evidence."""
+    asked: set[str] = set()
+    for file in chain_files(path):
+        if since is None or file.stat().st_mtime >= since.timestamp():
+            yield from _of_file(file, since, server, asked)
+
+
+def last(path: Path, most: int) -> list[PastDecision]:
+    """The last decisions, at most so many, the oldest first. Raises AuditError where there is no evidence."""
+    found: list[PastDecision] = []
+    for file in reversed(chain_files(path)):
+        if len(found) >= most:
+            break
+        mine = [one for one in _of_file(file, None, None, set()) if isinstance(one, PastDecision)]
+        found = [*mine[-(most - len(found)) :], *found]
+    return found
+
+
+def _of_file(
+    file: Path, since: datetime | None, server: str | None, asked: set[str]
+) -> Iterator[PastDecision | Received | SessionEnded]:
+    altered = bool(verify(lines(file), ()).flaws)
+    version = 1
+    for number, line in enumerate(lines(file)):
+        if number == 0:
+            opened = read_record(line)
+            version = opened.format if isinstance(opened, Opened) else 1
+        elif line.startswith(_DECISION):
+            record = _read(line)
+            if record is None or (since is not None and record.at < since):
+                continue
+            if server in (None, record.server) and not _goes_on(record, asked):
+                yield past_of(record, version, altered)
+        elif line.startswith(_OUTCOME) or _ENDED in line:
+            yield from _besides(line)
+
+
+def _read(line: bytes) -> Decided | None:
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _goes_on(record: Decided, asked: set[str]) -> bool:
+    """Whether it says how that ended about which a person was asked."""
+    if record.id in asked:
+        return True
+    if record.effect == "ask":
+        asked.add(record.id)
+    return False
+
+
+def _besides(line: bytes) -> Iterable[Received | SessionEnded]:
+    record = read_record(line)
+    if isinstance(record, Outcome) and record.received:
+        yield Received(record.id, record.received)
+    elif isinstance(record, Noticed) and record.what == "session-ended":
+        yield SessionEnded(record.session, record.at)
+
+
+def past_of(record: Decided, version: int, altered: bool = False) -> PastDecision:
+    """What a record says of the policies of then."""
+    cause, rules = record.cause, record.rules
+    if record.observed is not None:
+        cause, rules = record.observed.cause, record.observed.rules
+    effect: Effect = "allow" if record.effect == "allow" and record.observed is None else "deny"
+    if record.effect == "ask" or record.approval or cause == Cause.APPROVAL.value:
+        effect = "ask"
+    standing: Standing = "altered" if altered else "rules"
+    # What no rule allows and goes on all the same is a list, a ping, or belongs to a call that was decided.
+    protocol = effect == "allow" and not rules
+    if not altered and (protocol or cause in NO_RULE_ASKED):
+        standing = "no-rule-asked"
+    return PastDecision(record, effect, cause, rules, version, standing)

@@ -1,0 +1,135 @@
+"""What a replay found: the model of `mcpguard replay --json`, and the same as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from mcpguard.core.document.printed import Printed
+
+MOST_EXAMPLES = 3
+
+Direction = Literal["loosened", "tightened", "otherwise"]
+
+
+class ReplayedVerdict(Printed):
+    """What policies say of a call."""
+
+    effect: str = Field(
+        description="`allow`, `ask` or `deny`; several with ` or ` between, where it cannot be said which."
+    )
+    cause: str = Field(description="Why it is refused, as in the evidence; empty for `allow`.")
+    rules: tuple[str, ...] = Field(description="The rules that decide.")
+
+    def text(self) -> str:
+        """In one line."""
+        by = ", ".join(self.rules) or (self.cause if self.effect == "deny" else "")
+        cause = f" ({self.cause})" if self.rules and self.cause not in ("", "rule", "approval") else ""
+        return f"{self.effect} {by}{cause}".rstrip()
+
+
+class ReplayChange(Printed):
+    """Decisions of one kind that would be different."""
+
+    direction: Direction = Field(
+        description="`loosened`: more would be let through, or asked instead of refused; `tightened`: less; "
+        "`otherwise`: the same effect for another reason."
+    )
+    server: str = Field(description="The upstream.")
+    what: str = Field(description="The tool, by its own name, or the method for what is no tool.")
+    before: ReplayedVerdict = Field(description="The decision on record.")
+    after: ReplayedVerdict = Field(description="The decision under the other policies.")
+    note: str = Field(description="What else changes for calls that stay allowed; empty for nothing.")
+    count: int = Field(description="How many decisions.")
+    examples: tuple[str, ...] = Field(description="The invocation ids of the last of them, at most three.")
+
+
+class ReplayUnsaid(Printed):
+    """Decisions of which it cannot be said whether they would be different."""
+
+    server: str = Field(description="The upstream.")
+    what: str = Field(description="The tool, by its own name, or the method for what is no tool.")
+    why: str = Field(description="What is missing, in a phrase.")
+    count: int = Field(description="How many decisions.")
+    examples: tuple[str, ...] = Field(description="The invocation ids of the last of them, at most three.")
+
+
+class ReplayReport(Printed):
+    """What `mcpguard replay --json` prints."""
+
+    policies: tuple[str, ...] = Field(description="The names of the policies.")
+    policy_digest: str = Field(description="sha256 (hex) of their content.")
+    since: datetime | None = Field(description="From when on decisions count; null for all.")
+    decisions: int = Field(description="How many decisions were looked at.")
+    no_rule_asked: int = Field(
+        description="How many of them no rule decides: lists, and what is refused before rules are asked."
+    )
+    same: int = Field(description="How many would be the same, by the same rules.")
+    loosened: int = Field(description="How many would let more through.")
+    tightened: int = Field(description="How many would let less through.")
+    otherwise: int = Field(description="How many would have the same effect for another reason.")
+    unsaid: int = Field(description="Of how many that cannot be said.")
+    changes: tuple[ReplayChange, ...] = Field(description="What would change: loosened first, most first.")
+    missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be said, most first.")
+    notes: tuple[str, ...] = Field(description="What the replay takes for granted.")
+
+
+HEAD = ("CALLS", "WHAT", "ON RECORD", "WOULD BE", "LAST CALLS")
+_TITLES: dict[Direction, str] = {
+    "loosened": "LOOSENED: more would be let through",
+    "tightened": "TIGHTENED: less would be let through",
+    "otherwise": "the same effect for another reason",
+}
+
+
+def tables(report: ReplayReport) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """The title and the rows of each table, those that loosen first."""
+    for direction, title in _TITLES.items():
+        rows = [_row(one) for one in report.changes if one.direction == direction]
+        if rows:
+            yield title, [HEAD, *rows]
+    if report.missing:
+        head = ("CALLS", "WHAT", "WHY", "LAST CALLS")
+        yield (
+            "CANNOT BE SAID",
+            [
+                head,
+                *(
+                    (str(one.count), place_of(one.server, one.what), one.why, ", ".join(one.examples))
+                    for one in report.missing
+                ),
+            ],
+        )
+
+
+def _row(one: ReplayChange) -> tuple[str, ...]:
+    after = f"{one.after.text()}; {one.note}" if one.note else one.after.text()
+    place = place_of(one.server, one.what)
+    return str(one.count), place, one.before.text(), after, ", ".join(one.examples)
+
+
+def place_of(server: str, what: str) -> str:
+    """What a decision is about, for a person."""
+    return f"{server}/{what}" if server else what
+
+
+def summary(report: ReplayReport) -> str:
+    """All counts in one sentence."""
+    changed = report.loosened + report.tightened
+    said = f"{changed} of {_decisions(report.decisions)} would change: "
+    said += f"{report.loosened} loosened, {report.tightened} tightened"
+    more = [f"{report.same} stay the same"]
+    if report.otherwise:
+        more.append(f"{report.otherwise} have the same effect for another reason")
+    if report.no_rule_asked:
+        more.append(f"{report.no_rule_asked} are not for rules to decide")
+    if report.unsaid:
+        more.append(f"of {report.unsaid} it cannot be said")
+    return f"{said}; {', '.join(more)}"
+
+
+def _decisions(count: int) -> str:
+    return f"{count:,} decision{'s' if count != 1 else ''} on record"

@@ -1,0 +1,163 @@
+"""A record as the request that it is of, and what it does not say about it.
+
+Law of this file: what a record does not have is unknown, never empty. Arguments are those of then where their
+digest says so; where something was taken out of them, the members it was in are unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from functools import lru_cache
+from hashlib import sha256
+
+from msgspec import Struct
+
+from mcpguard.authoring.explain.hypothesis import OS_USER, in_snapshot, listed
+from mcpguard.authoring.explain.unknown import Unknown
+from mcpguard.authoring.snapshot import Snapshot
+from mcpguard.core.evidence.records import Decided
+from mcpguard.core.model import Caller, Invocation, Json, Listed, Principal
+from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.redaction.neutral import TERMINAL
+from mcpguard.core.redaction.placeholder import carries_placeholder
+from mcpguard.gateway.recorder import MOST_NAME
+from mcpguard.protocol.catalogue import KINDS
+from mcpguard.protocol.jsonrpc import encode
+
+_EMPTY = sha256(b"{}").hexdigest()
+_KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
+_SESSION = frozenset({"labels", "facts"})
+_AGENT = frozenset({"agent"})
+_WHO = frozenset({"id", "source"})
+_NOTHING = frozenset[str]()
+
+
+class AllBut(Struct, frozen=True):
+    """All members but these."""
+
+    names: frozenset[str]
+
+    def __contains__(self, name: object) -> bool:
+        return name is not None and name not in self.names
+
+
+class Then(Struct, frozen=True):
+    """A request as it was, as far as the record says. `key` is the same for what is unknown alike; `intact`
+    says whether the arguments are those of then."""
+
+    invocation: Invocation
+    session: StoredSession
+    unknown: Unknown
+    key: tuple[object, ...]
+    intact: bool
+
+
+class Requests:
+    """Makes requests of records; `snapshot` has what servers list."""
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self._snapshot = snapshot
+        self._targets: dict[tuple[str, str, str], tuple[Listed | None, Listed | None]] = {}
+
+    def of(self, record: Decided) -> Then:
+        """The request of a record."""
+        who, known_who = _principal(record.principal)
+        caller, known_client = _client(record)
+        target, known_target = self._target(record)
+        args, lost = _arguments(record)
+        key = (known_who, known_client, known_target, None if target is None else target.kind, lost)
+        invocation = Invocation(
+            id=record.id,
+            method=record.method,
+            principal=who,
+            now=record.at,
+            agent=record.agent,
+            server=record.server,
+            target=target,
+            args=args,
+            # A placeholder of ours that stands for what was taken out was not sent.
+            params=None if args is None or lost != _NOTHING else {"arguments": args},
+            caller=caller,
+        )
+        session = StoredSession(labels=list(record.session_labels), facts=list(record.session_facts))
+        return Then(invocation, session, _unknown(*key), key, lost == _NOTHING)
+
+    def _target(self, record: Decided) -> tuple[Listed | None, frozenset[str] | None]:
+        """What it is for, and which members of that are known, None for all."""
+        kind = "tool" if record.tool else _KINDS.get(record.method, "")
+        name = record.tool or record.subject
+        if not kind or not name:
+            return None, None
+        made, offered = self._listed(record.server, kind, name)
+        if offered is not None and record.tool_digest and offered.digest == record.tool_digest:
+            return offered, None
+        if made is None or (kind != "tool" and _altered(name)):
+            return made, _NOTHING
+        return made, frozenset({KINDS[kind].id_key})
+
+    def _listed(self, server: str, kind: str, name: str) -> tuple[Listed | None, Listed | None]:
+        """The thing of this name, and the same as the snapshot has it."""
+        found = self._targets.get((server, kind, name))
+        if found is None:
+            made = next(iter(listed(server, kind, [{KINDS[kind].id_key: name}])), None)
+            all_of = [] if self._snapshot is None else in_snapshot(self._snapshot, server, kind)
+            offered = next((one for one in all_of if one.name == name), None)
+            found = self._targets[server, kind, name] = made, offered
+        return found
+
+
+@lru_cache(maxsize=1024)
+def _unknown(
+    who: frozenset[str] | None,
+    client: frozenset[str] | None,
+    target: frozenset[str] | None,
+    kind: str | None,
+    lost: frozenset[str] | None,
+) -> Unknown:
+    known: dict[str, Container[object]] = {"session": _SESSION}
+    given = (("principal", who), ("client", client), (kind or "", target))
+    known |= {name: members for name, members in given if members is not None}
+    if lost != _NOTHING:
+        known["args"] = _NOTHING if lost is None else AllBut(lost)
+    return Unknown(known)
+
+
+@lru_cache(maxsize=1024)
+def _principal(text: str) -> tuple[Principal, frozenset[str] | None]:
+    """Who asked, and what is known of it, None for everything."""
+    source, _, who = text.partition(":")
+    if source == OS_USER:
+        return Principal(who, source), None
+    if source not in ("http", "https") or who == "anonymous":
+        return Principal(who, source), _WHO
+    source, _, who = text.rpartition(":")
+    # Where both an issuer and a subject may hold a colon, it is not known which is which.
+    certain = text.count(":") == 2
+    return Principal(who, source), _WHO if certain else _NOTHING
+
+
+def _client(record: Decided) -> tuple[Caller, frozenset[str] | None]:
+    """What the client said about itself, and what is known of it, None for everything."""
+    name, _, release = record.client.partition("/")
+    whole = bool(record.client) and "/" not in release and not _altered(record.client)
+    return Caller(name=name, release=release), None if whole else _AGENT
+
+
+def _altered(text: str) -> bool:
+    """Whether inspection may have changed it, or it was cut."""
+    return len(text) >= MOST_NAME or carries_placeholder(text)
+
+
+def _arguments(record: Decided) -> tuple[dict[str, Json] | None, frozenset[str] | None]:
+    """The arguments, and the names of the members that are not as they were, None for all of them."""
+    if not record.args:
+        return None, _NOTHING
+    if record.arguments is None:
+        return {}, _NOTHING if record.args == _EMPTY else None
+    if sha256(encode(record.arguments)).hexdigest() == record.args:
+        return record.arguments, _NOTHING
+    if TERMINAL in record.arguments_neutralised or any(map(carries_placeholder, record.arguments)):
+        # What is dropped leaves no trace of its place, and a member of another name is another one.
+        return record.arguments, None
+    lost = frozenset(name for name, value in record.arguments.items() if carries_placeholder(value))
+    return record.arguments, lost or None

@@ -1,0 +1,115 @@
+"""`mcpguard replay`: decide what is on record again, under other policies, and show what would change."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.cli.parser import add_config, configured
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.replay.report import ReplayReport
+    from mcpguard.config.loading import Config
+    from mcpguard.core.policy.compiled import PolicySet
+
+EXAMPLES = (
+    "mcpguard replay --policy policies/git.yaml --since 7d",
+    "mcpguard replay --config new/mcpguard.yaml --audit ~/audit --strict",
+    "mcpguard replay                                     (the policies as they are now)",
+)
+
+_SINCE = re.compile(r"([1-9][0-9]{0,3})([hd])")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="the policies, all of them (default: those of the configuration)",
+    )
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        type=_since,
+        help="from when on: a date, a time, or how long ago, such as 24h or 3d (default: all)",
+    )
+    parser.add_argument("--server", metavar="NAME", help="decisions about this server only")
+    parser.add_argument(
+        "--snapshot", metavar="FILE", type=Path, help="what the servers offer, from `mcpguard snapshot`"
+    )
+    parser.add_argument(
+        "--audit", metavar="PATH", type=Path, help="the evidence (default: that of the configuration)"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1 also where something cannot be said"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_config(parser)
+
+
+def _since(text: str) -> datetime:
+    found = _SINCE.fullmatch(text)
+    if found is not None:
+        return datetime.now(UTC) - timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a date such as 2026-01-31, or how long ago, such as 3d") from None
+    return at if at.tzinfo else at.astimezone()
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0; 1 where something is loosened, and with `--strict` where something cannot be said."""
+    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.authoring.explain.hypothesis import snapshot_of
+    from mcpguard.authoring.replay.past import past
+    from mcpguard.authoring.replay.replaying import Replay
+
+    config = None if args.policy and args.audit and not args.config else configured(args.config)
+    policies, before = _policies(args.policy, config)
+    folder: Path = args.audit or (config.audit.path if config and config.audit else default_folder())
+    replay = Replay(policies, before, snapshot_of(args), args.since)
+    report = replay.take(past(folder, args.since, args.server))
+    if args.json:
+        print(report.model_dump_json())
+    else:
+        _print(report)
+    return 1 if report.loosened or (args.strict and report.unsaid) else 0
+
+
+def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
+    """Those to replay under, and others that may have been in force. Raises PolicyError."""
+    from mcpguard.config.policies import PolicyFile, load_policies
+    from mcpguard.core.errors import PolicyError
+    from mcpguard.core.redaction.redactor import OPT_IN
+
+    if not files:
+        assert config is not None  # noqa: S101 - without files it was read
+        return load_policies(config.policies, OPT_IN), []
+    policies = load_policies([PolicyFile(file) for file in files], OPT_IN)
+    try:
+        return policies, [] if config is None else [load_policies(config.policies, OPT_IN)]
+    except PolicyError:
+        # They only help to say more.
+        return policies, []
+
+
+def _print(report: ReplayReport) -> None:
+    from mcpguard.authoring.replay.report import summary, tables
+
+    colours = {"L": "red", "C": "yellow"}
+    for title, rows in tables(report):
+        print(style(title, colours.get(title[0], "bold")))
+        print(table(rows))
+        print()
+    for note in report.notes:
+        print(f"note: {plain(note)}")
+    print(style(summary(report), "red" if report.loosened else "bold"))

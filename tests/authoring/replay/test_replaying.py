@@ -1,0 +1,503 @@
+"""What recorded decisions would be under other policies, and what cannot be said."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.authoring.replay.past import last, past, past_of
+from mcpguard.authoring.replay.replaying import ALTERED, Replay
+from mcpguard.authoring.replay.report import ReplayReport, summary, tables
+from mcpguard.authoring.snapshot import Offer, Snapshot
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, ObservedRefusal, Opened, Outcome, Record
+from mcpguard.core.model import Json
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.redaction.redactor import OPT_IN
+from mcpguard.protocol.jsonrpc import encode
+
+NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
+ALL = "{id: all, effect: allow}"
+
+
+def rules(*written: str, name: str = "p") -> PolicySet:
+    listed = "\n".join(f"  - {one}" for one in written)
+    return PolicySet(
+        [compile_policy(f"version: 1\npolicy: {name}\nrules:\n{listed}\n", f"{name}.yaml", OPT_IN)]
+    )
+
+
+def call(number: int = 1, given: Json = None, **more: Any) -> Decided:
+    """A recorded call of `echo` with the arguments `given`, which `p/all` allowed."""
+    given = {} if given is None else given
+    fields = {
+        "at": NOW + timedelta(seconds=number),
+        "id": f"c-{number}",
+        "principal": "os-user:ada",
+        "method": "tools/call",
+        "effect": "allow",
+        "server": "git",
+        "tool": "echo",
+        "rules": ("p/all",),
+        "args": sha256(encode(given)).hexdigest(),
+        "arguments": given,
+        "session": "s",
+    }
+    return Decided(**{**fields, **more})
+
+
+def refused(number: int = 1, given: Json = None, **more: Any) -> Decided:
+    return call(number, given, **{"effect": "deny", "cause": "no-rule", "rules": (), **more})
+
+
+def replay(policies: PolicySet, *records: Record, **more: Any) -> ReplayReport:
+    """A replay of records that need not be in a file."""
+    found = [past_of(one, 2) for one in records if isinstance(one, Decided)]
+    return Replay(policies, **more).take(found)
+
+
+def counts(report: ReplayReport) -> tuple[int, int, int, int, int]:
+    return report.same, report.loosened, report.tightened, report.otherwise, report.unsaid
+
+
+def chain(folder: Path, *records: Record, version: int = 2) -> Path:
+    """A chain with these records."""
+    audit = AuditFile(folder)
+    audit.write(Opened(NOW, "0", 1, "os-user:ada", ("p",), "d", format=version))
+    for one in records:
+        audit.write(one)
+    audit.close(Closed(NOW, "done"))
+    return sorted(folder.glob("*.jsonl"))[-1]
+
+
+def test_a_policy_that_loosens_one_of_many_records_is_found(tmp_path: Path) -> None:
+    calls = [call(number, {"path": f"/srv/{number}"}) for number in range(500)]
+    calls[321] = call(321, {"path": "/etc/321"}, effect="deny", cause="rule", rules=("p/etc",))
+    chain(tmp_path, *calls)
+    report = Replay(
+        rules(
+            ALL, '{id: etc, effect: deny, when: \'args.path.startsWith("/etc/") && args.path != "/etc/321"\'}'
+        )
+    ).take(past(tmp_path))
+    assert counts(report) == (499, 1, 0, 0, 0)
+    (change,) = report.changes
+    assert (change.direction, change.server, change.what, change.examples) == (
+        "loosened",
+        "git",
+        "echo",
+        ("c-321",),
+    )
+    assert (change.before.text(), change.after.text()) == ("deny p/etc", "allow p/all")
+    assert summary(report).startswith("1 of 500 decisions on record would change: 1 loosened, 0 tightened")
+
+
+def test_under_the_same_policies_nothing_changes() -> None:
+    policies = rules(
+        ALL, "{id: no, effect: deny, when: 'has(args.no)'}", "{id: ask, effect: ask, tools: [push]}"
+    )
+    report = replay(
+        policies,
+        call(1),
+        call(2, {"no": 1}, effect="deny", cause="rule", rules=("p/no",)),
+        call(3, tool="push", effect="ask", cause="approval", rules=("p/ask",)),
+        call(4, tool="push", approval="t by os-user:ada", rules=("p/all", "p/ask")),
+        call(5, tool="push", effect="deny", cause="approval", rules=()),
+    )
+    assert counts(report) == (5, 0, 0, 0, 0)
+    assert list(tables(report)) == []
+
+
+def test_loosening_and_tightening_stand_apart_and_are_grouped() -> None:
+    policies = rules("{id: all, effect: allow, tools: [echo]}", "{id: ask, effect: ask, tools: [push]}")
+    report = replay(
+        policies,
+        *(refused(number) for number in range(5)),
+        call(6, tool="push"),
+        refused(7, tool="push"),
+        call(8, tool="rm"),
+        call(9, rules=("q/other",)),
+    )
+    assert counts(report) == (0, 6, 2, 1, 0)
+    first = report.changes[0]
+    assert (first.direction, first.count, first.examples) == ("loosened", 5, ("c-2", "c-3", "c-4"))
+    rows = {title.partition(":")[0]: [row[1:4] for row in table[1:]] for title, table in tables(report)}
+    assert rows == {
+        "LOOSENED": [
+            ("git/echo", "deny no-rule", "allow p/all"),
+            ("git/push", "deny no-rule", "ask p/ask"),
+        ],
+        "TIGHTENED": [
+            ("git/push", "allow p/all", "ask p/ask"),
+            ("git/rm", "allow p/all", "deny no-rule"),
+        ],
+        "the same effect for another reason": [("git/echo", "allow q/other", "allow p/all")],
+    }
+    assert "1 have the same effect for another reason" in summary(report)
+
+
+def test_what_asked_a_person_is_one_decision_however_it_ended(tmp_path: Path) -> None:
+    waits = call(1, effect="ask", cause="approval", rules=("p/ask",), ticket="t")
+    chain(
+        tmp_path,
+        waits,
+        call(1, approval="t by os-user:ada", rules=("p/all", "p/ask"), ticket="t"),
+        Outcome(NOW, "c-1", "ok", 1.0),
+    )
+    assert counts(Replay(rules(ALL)).take(past(tmp_path))) == (0, 1, 0, 0, 0)
+
+
+def test_what_no_rule_decides_is_not_replayed() -> None:
+    report = replay(
+        rules(ALL),
+        call(1, method="tools/list", tool="", rules=()),
+        *(
+            refused(number, cause=cause)
+            for number, cause in enumerate(("arguments", "pin", "credential", "unknown"), 2)
+        ),
+    )
+    assert (report.no_rule_asked, *counts(report)) == (5, 0, 0, 0, 0, 0)
+    assert "5 are not for rules to decide" in summary(report)
+
+
+REDACTED = {"path": "/srv/x", "token": "[REDACTED:github-token#1]", "n": 1}
+
+
+def redacted(number: int = 1, **more: Any) -> Decided:
+    return call(number, REDACTED, **{"args": "a" * 64, **more})
+
+
+READS_TOKEN = "{id: no, effect: deny, when: 'args.token.startsWith(\"x\")'}"
+
+
+def test_where_a_rule_reads_what_was_redacted_it_cannot_be_said() -> None:
+    report = replay(rules(ALL, READS_TOKEN), redacted())
+    assert counts(report) == (0, 0, 0, 0, 1)
+    assert report.missing[0].why == "its arguments were redacted, or are not on record"
+    assert [title for title, _ in tables(report)] == ["CANNOT BE SAID"]
+    assert "of 1 it cannot be said" in summary(report)
+
+
+@pytest.mark.parametrize(
+    ("when", "unsaid"),
+    [
+        ('args.path == "/etc"', 0),
+        ("args.n == 2", 0),
+        ('args.n == 2 && args.token == "x"', 0),
+        # Cautious: what is left out would be taken for what is not there.
+        ('has(args.token) && args.path == "/etc"', 1),
+        ("!has(args.token)", 1),
+        ("args.size() > 7", 1),
+        ('"other" in args', 1),
+        ('args["token"] == ""', 1),
+        ("texts(args, ['x']).exists(one, one == 'x')", 1),
+    ],
+)
+def test_only_the_member_that_was_redacted_is_unknown(when: str, unsaid: int) -> None:
+    report = replay(
+        rules(ALL, f"{{id: no, effect: deny, when: '{when.replace(chr(39), chr(39) * 2)}'}}"), redacted()
+    )
+    assert counts(report) == (1 - unsaid, 0, 0, 0, unsaid)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"arguments": None, "arguments_omitted": "setting"},
+        {"arguments": {"path": "/srv"}, "arguments_neutralised": {"terminal": 1}},
+        {"arguments": {"path": "/srv", "[REDACTED:github-token#1]": 1}},
+        {"arguments": {"path": "/srv"}},
+    ],
+    ids=["not recorded", "something was dropped", "a name was redacted", "other arguments"],
+)
+def test_arguments_that_are_not_those_of_then_are_unknown(more: dict[str, Any]) -> None:
+    report = replay(rules(ALL, "{id: no, effect: deny, when: 'args.path == \"/etc\"'}"), redacted(**more))
+    assert counts(report) == (0, 0, 0, 0, 1)
+    assert counts(replay(rules(ALL), redacted(**more))) == (1, 0, 0, 0, 0)
+
+
+def test_a_call_without_arguments_is_known_without_them() -> None:
+    report = replay(rules(ALL, "{id: no, effect: deny, when: 'has(args.x)'}"), call(arguments=None))
+    assert counts(report) == (1, 0, 0, 0, 0)
+
+
+def test_a_rule_that_was_there_then_has_the_value_that_the_record_proves() -> None:
+    then = rules(ALL, READS_TOKEN)
+    now = rules(ALL, READS_TOKEN, "{id: also, effect: deny, tools: [rm]}")
+    record = redacted(policy_digest=then.digest)
+    assert counts(replay(now, record)) == (0, 0, 0, 0, 1)
+    assert counts(replay(now, record, before=[then])) == (1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "cause", "by"),
+    [
+        ("allow", "", ("p/some",)),
+        ("deny", "no-rule", ()),
+        ("deny", "rule", ("p/no",)),
+        ("deny", "error", ("p/no",)),
+        ("ask", "approval", ("p/ask",)),
+    ],
+)
+def test_every_verdict_proves_itself(effect: str, cause: str, by: tuple[str, ...]) -> None:
+    same = rules(
+        "{id: some, effect: allow, when: 'args.token == \"a\"'}",
+        "{id: other, effect: allow, when: 'args.token == \"b\"'}",
+        "{id: ask, effect: ask, when: 'args.token == \"c\"'}",
+        "{id: no, effect: deny, when: 'args.token == \"d\"'}",
+    )
+    record = redacted(policy_digest=same.digest, effect=effect, cause=cause, rules=by)
+    assert counts(replay(same, record)) == (1, 0, 0, 0, 0)
+    assert counts(replay(same, of_others(record))) == (0, 0, 0, 0, 1)
+
+
+def of_others(record: Decided) -> Decided:
+    """The same record under policies that nobody has any more."""
+    return structs.replace(record, policy_digest="f" * 64)
+
+
+def test_what_is_certain_in_any_case_is_said() -> None:
+    unknown = "{id: maybe, effect: allow, when: 'args.token == \"a\"'}"
+    assert counts(replay(rules(unknown, "{id: ask, effect: ask}"), redacted())) == (0, 0, 1, 0, 0)
+    # Whichever of the two it is, it was refused before.
+    either = rules("{id: ask, effect: ask, when: 'args.token == \"a\"'}", ALL)
+    report = replay(either, redacted(effect="deny", cause="no-rule", rules=()))
+    assert counts(report) == (0, 1, 0, 0, 0)
+    assert report.changes[0].after.effect == "allow or ask"
+    denied = rules(READS_TOKEN, "{id: never, effect: deny, when: args.n == 1}", ALL)
+    assert replay(denied, redacted()).changes[0].after.text() == "deny p/never"
+
+
+def test_who_approves_in_advance_is_among_what_is_possible() -> None:
+    policies = rules(
+        "{id: ask, effect: ask}", "{id: ahead, effect: allow, approves: [p/ask], when: 'args.token == \"a\"'}"
+    )
+    assert counts(replay(policies, redacted())) == (0, 0, 0, 0, 1)
+    asked = redacted(effect="ask", cause="approval", rules=("p/ask",))
+    assert counts(replay(policies, asked)) == (0, 0, 0, 0, 1)
+
+
+TOOL = {"name": "echo", "annotations": {"readOnlyHint": True}, "inputSchema": {"type": "object"}}
+READ_ONLY = "{id: all, effect: allow, when: 'tool.annotations.readOnlyHint == true'}"
+
+
+def test_what_the_tool_says_is_known_by_a_snapshot_of_the_same_definition() -> None:
+    snapshot = Snapshot(version=1, servers={"git": Offer(tools=(TOOL,))})
+    same = sha256(encode(TOOL)).hexdigest()
+    assert counts(replay(rules(READ_ONLY), call(tool_digest=same), snapshot=snapshot)) == (1, 0, 0, 0, 0)
+    report = replay(rules(READ_ONLY), call(tool_digest="e" * 64), snapshot=snapshot)
+    assert counts(report) == (0, 0, 0, 0, 1)
+    assert report.missing[0].why == "what the server says about the tool is not on record (--snapshot FILE)"
+    assert counts(replay(rules(READ_ONLY), call(tool_digest=same))) == (0, 0, 0, 0, 1)
+    assert counts(replay(rules("{id: all, effect: allow, when: 'tool.name == \"echo\"'}"), call())) == (
+        1,
+        0,
+        0,
+        0,
+        0,
+    )
+
+
+def test_the_session_is_the_one_on_record() -> None:
+    policies = rules(ALL, "{id: no, effect: deny, when: '\"seen\" in session.labels'}")
+    before = {"session_labels": ("seen",), "label_causes": {"seen": "c-0"}}
+    denied = {"effect": "deny", "cause": "rule", "rules": ("p/no",)}
+    assert counts(replay(policies, call(1), call(2, **before, **denied))) == (2, 0, 0, 0, 0)
+    assert counts(replay(policies, call(2, **before))) == (0, 0, 1, 0, 0)
+    counting = rules(ALL, "{id: no, effect: deny, when: session.calls > 3}")
+    assert replay(counting, call()).missing[0].why == "what the session had counted is not on record"
+
+
+def test_labels_that_only_the_new_policies_set_are_said_to_be_missing() -> None:
+    reads = "{id: no, effect: deny, when: '\"seen\" in session.labels'}"
+    report = replay(rules("{id: all, effect: allow, label: [seen]}", reads), call())
+    assert counts(report) == (0, 0, 1, 0, 0)
+    assert [note for note in report.notes if note.endswith("are not in it: seen")]
+    assert report.changes[0].note == "with the label seen"
+
+
+def test_less_redaction_loosens_a_call_that_stays_allowed() -> None:
+    before = call(redact=("email",), labels=("seen",), credential="one")
+    assert counts(replay(rules(ALL), before)) == (0, 1, 0, 0, 0)
+    assert replay(rules(ALL), before).changes[0].note == (
+        "redacts less (email), without the label seen, with the credential of the server"
+    )
+    more = rules("{id: all, effect: allow, redact: [email], unredacted: [jwt]}")
+    assert replay(more, call()).changes[0].note == "redacts less (-jwt), redacts more (email)"
+    assert counts(replay(more, call(redact=("email", "-jwt")))) == (1, 0, 0, 0, 0)
+    assert counts(replay(rules("{id: all, effect: allow, redact: [email]}"), call())) == (0, 0, 1, 0, 0)
+    other = replay(rules("{id: all, effect: allow, credential: two}"), call())
+    assert (counts(other), other.changes[0].note) == ((0, 0, 0, 1, 0), "with the credential two")
+    # Records of earlier versions do not say what was redacted.
+    assert counts(Replay(rules(ALL)).take([past_of(before, 1)])) == (1, 0, 0, 0, 0)
+
+
+def test_what_is_only_observed_counts_as_the_policies_have_it() -> None:
+    observed = call(observed=ObservedRefusal("rule", ("p/no",)), rules=("p/all",))
+    assert counts(replay(rules(ALL), observed)) == (0, 1, 0, 0, 0)
+    assert counts(replay(rules(ALL, "{id: no, effect: deny}"), observed)) == (1, 0, 0, 0, 0)
+
+
+def test_time_and_caller_are_those_of_then() -> None:
+    early = rules("{id: all, effect: allow, when: 'now < timestamp(\"2026-08-01T07:00:02Z\")'}")
+    assert counts(replay(early, call(1), call(2), call(1))) == (2, 0, 1, 0, 0)
+    agent = rules('{id: all, effect: allow, when: \'client.agent == "desk" && principal.id == "ada"\'}')
+    assert counts(replay(agent, call(agent="desk"), call(2, agent="other"))) == (1, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("principal", "when", "unsaid"),
+    [
+        ("http:anonymous", 'principal.source == "http"', 0),
+        ("https://idp:ada", 'principal.id == "ada"', 0),
+        ("https://idp:8443:ada", 'principal.id == "ada"', 1),
+        ("https://idp:ada", '"ops" in principal.groups', 1),
+        ("os-user:ada", '!("ops" in principal.groups)', 0),
+    ],
+)
+def test_of_a_principal_is_known_what_the_record_says(principal: str, when: str, unsaid: int) -> None:
+    policies = rules(f"{{id: all, effect: allow, when: '{when}'}}")
+    assert counts(replay(policies, call(principal=principal))) == (1 - unsaid, 0, 0, 0, unsaid)
+
+
+@pytest.mark.parametrize(
+    ("client", "unsaid"), [("code/1.2", 0), ("", 1), ("a/b/c", 1), ("code/" + "1" * 256, 1)]
+)
+def test_of_a_client_is_known_what_the_record_says(client: str, unsaid: int) -> None:
+    policies = rules(ALL, '{id: no, effect: deny, when: client.claims.name == "other"}')
+    assert counts(replay(policies, call(client=client))) == (1 - unsaid, 0, 0, 0, unsaid)
+
+
+def test_resources_and_prompts_are_known_by_their_names() -> None:
+    read = {"method": "resources/read", "tool": "", "args": "", "arguments": None}
+    policies = rules(
+        "{id: all, effect: allow, action: [resources/read, prompts/get], when: 'resource.uri == \"file:///x\"'}"
+    )
+    assert counts(replay(policies, call(subject="file:///x", **read))) == (1, 0, 0, 0, 0)
+    assert counts(replay(policies, call(subject="file:///" + "x" * 250, **read))) == (0, 0, 0, 0, 1)
+    prompt = {**read, "method": "prompts/get", "subject": "greet"}
+    named = rules("{id: all, effect: allow, action: [prompts/get], when: 'prompt.name == \"greet\"'}")
+    assert counts(replay(named, call(**prompt))) == (1, 0, 0, 0, 0)
+    ask = rules("{id: all, effect: allow, action: [sampling/createMessage], when: 'args.n == 1'}")
+    sampling = call(1, {"n": 1}, method="sampling/createMessage", tool="")
+    assert counts(replay(ask, sampling)) == (1, 0, 0, 0, 0)
+
+
+PLACED = {"text": "[REDACTED:github-token#1]"}
+
+
+def test_a_placeholder_that_was_sent_is_refused_again_unless_rules_want_it() -> None:
+    sent = call(1, PLACED, effect="deny", cause="placeholder", rules=())
+    wanted = rules("{id: all, effect: allow, placeholders: true}")
+    assert counts(replay(rules(ALL), sent)) == (1, 0, 0, 0, 0)
+    assert counts(replay(wanted, sent)) == (0, 1, 0, 0, 0)
+    unclear = redacted(effect="deny", cause="placeholder", rules=())
+    assert counts(replay(rules(ALL), unclear)) == (1, 0, 0, 0, 0)
+    assert counts(replay(wanted, unclear)) == (0, 0, 0, 0, 1)
+
+
+def test_a_session_that_could_not_be_read_then_decides_nothing_now() -> None:
+    report = replay(rules(ALL), refused(cause="error"))
+    assert (counts(report), report.missing[0].why) == (
+        (0, 0, 0, 0, 1),
+        "the state of its session could not be read then",
+    )
+
+
+def test_arguments_that_rules_set_are_decided_too() -> None:
+    schema = {**TOOL, "inputSchema": {"type": "object", "properties": {"mode": {"type": "integer"}}}}
+    snapshot = Snapshot(version=1, servers={"git": Offer(tools=(schema,))})
+    sets = rules("{id: all, effect: allow, argument: {mode: safe}}")
+    record = call(1, {"mode": 1}, tool_digest=sha256(encode(schema)).hexdigest())
+    assert replay(sets, record, snapshot=snapshot).changes[0].after.text() == "deny arguments"
+    lost = call(1, REDACTED, args="a" * 64, tool_digest=sha256(encode(schema)).hexdigest())
+    assert counts(replay(sets, lost, snapshot=snapshot)) == (0, 0, 0, 0, 1)
+    maybe = rules(
+        "{id: all, effect: allow, argument: {mode: safe}, when: 'args.token != \"x\"'}",
+        "{id: any, effect: allow}",
+    )
+    assert counts(replay(maybe, redacted())) == (0, 0, 0, 0, 1)
+    assert counts(replay(sets, redacted())) == (1, 0, 0, 0, 0)
+
+
+# --- limits ----------------------------------------------------------------------------------------
+
+
+FEW = "{id: all, effect: allow, limit: {calls: 2, per: 1h}}"
+
+
+def test_limits_are_counted_within_the_replay() -> None:
+    report = replay(rules(FEW), *(call(number) for number in range(5)))
+    assert counts(report) == (2, 0, 3, 0, 0)
+    assert report.changes[0].after.text() == "deny p/all (limit)"
+    assert "limits were counted from the first of these records on" in report.notes
+    other = replay(rules(FEW), *(call(number, session="", agent=str(number)) for number in range(5)))
+    assert counts(other) == (5, 0, 0, 0, 0)
+
+
+def test_under_the_policies_of_then_limits_did_what_is_on_record() -> None:
+    policies = rules(FEW)
+    denied = {"effect": "deny", "cause": "limit", "rules": ("p/all",)}
+    records = [call(1), call(2, **denied), call(3), call(4), call(5)]
+    marked = [structs.replace(one, policy_digest=policies.digest) for one in records]
+    assert counts(replay(policies, *marked)) == (5, 0, 0, 0, 0)
+    assert counts(replay(rules(ALL), call(2, **denied))) == (0, 1, 0, 0, 0)
+
+
+def test_bytes_and_ended_sessions_are_counted_as_they_came(tmp_path: Path) -> None:
+    def done(number: int) -> tuple[Record, ...]:
+        return call(number), Outcome(NOW, f"c-{number}", "ok", 1.0, received=60)
+
+    ended = Noticed(NOW, "session-ended", session="s"), Noticed(NOW, "session-ended", session="t")
+    chain(tmp_path, *done(1), *done(2), *done(3), *ended, *done(4))
+    policies = rules("{id: all, effect: allow, limit: {bytes: 100, per: session}}")
+    report = Replay(policies).take(past(tmp_path))
+    assert (counts(report), report.changes[0].examples) == ((3, 0, 1, 0, 0), ("c-3",))
+
+
+def test_a_limit_whose_cost_was_redacted_cannot_be_counted() -> None:
+    costs = "{id: all, effect: allow, limit: {units: 5, cost: args.token, per: session}}"
+    assert counts(replay(rules(costs), redacted())) == (0, 0, 0, 0, 1)
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+def test_an_altered_file_is_counted_and_never_replayed(tmp_path: Path) -> None:
+    file = chain(tmp_path, refused(1))
+    file.write_bytes(file.read_bytes().replace(b'"effect":"deny"', b'"effect":"allow"'))
+    report = Replay(rules(ALL)).take(past(tmp_path))
+    assert (counts(report), report.missing[0].why) == ((0, 0, 0, 0, 1), ALTERED)
+
+
+def test_since_and_server_leave_out_the_others(tmp_path: Path) -> None:
+    chain(tmp_path, call(1), call(100), call(101, server="other"))
+    assert Replay(rules(ALL)).take(past(tmp_path, NOW + timedelta(seconds=50), "git")).decisions == 1
+    assert Replay(rules(ALL)).take(past(tmp_path, datetime.now(UTC) + timedelta(days=1))).decisions == 0
+
+
+def test_packed_chains_and_lines_of_others_are_read(tmp_path: Path) -> None:
+    file = chain(tmp_path, call(1), version=1)
+    text = file.read_bytes() + b'{"kind":"decision","at":"'
+    file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(text))
+    file.unlink()
+    assert Replay(rules(ALL)).take(past(tmp_path)).decisions == 1
+
+
+def test_the_last_decisions_are_those_of_the_newest_chains(tmp_path: Path) -> None:
+    chain(tmp_path, call(1), call(2)).rename(tmp_path / "0.jsonl")
+    chain(tmp_path, call(3), call(4))
+    assert [one.record.id for one in last(tmp_path, 3)] == ["c-2", "c-3", "c-4"]
+    assert [one.record.id for one in last(tmp_path, 1)] == ["c-4"]
+
+
+def test_results_are_said_not_to_be_replayed() -> None:
+    late = "{id: late, effect: deny, on: result, when: '\"email\" in findings'}"
+    assert replay(rules(ALL, late), call()).notes == (
+        "rules with `on: result` were not replayed: results are not on record",
+    )

@@ -1,0 +1,75 @@
+"""`mcpguard replay`: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import main
+from tests.authoring.replay.test_replaying import call, chain, redacted, refused
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: all, effect: allow, tools: [echo]}]\n"
+    )
+    (tmp_path / "mcpguard.yaml").write_text(
+        "version: 1\nservers: {git: {command: x}}\npolicies: [p.yaml]\naudit: {path: audit}\n"
+    )
+    return tmp_path
+
+
+def test_a_loosened_decision_is_shown_and_is_exit_code_1(home: Path, capsys: Capture) -> None:
+    chain(home / "audit", call(1), refused(2, tool="rm"), call(3, tool="push"))
+    assert main(["replay", "--config", "mcpguard.yaml"]) == 0
+    assert "TIGHTENED: less would be let through\n" in capsys.readouterr().out
+    (home / "new.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow, label: [x]}]\n")
+    assert main(["replay", "--policy", "new.yaml"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "LOOSENED: more would be let through\nCALLS  WHAT    ON RECORD     WOULD BE     LAST CALLS\n"
+    )
+    assert "1      git/rm  deny no-rule  allow p/all  c-2\n" in said
+    assert said.endswith("1 loosened, 2 tightened; 0 stay the same\n")
+
+
+def test_what_cannot_be_said_is_exit_code_1_only_where_that_is_wanted(home: Path, capsys: Capture) -> None:
+    audit = home / "audit"
+    chain(audit, redacted(1))
+    (home / "new.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: all, effect: allow, when: 'args.token != \"x\"'}]\n"
+    )
+    assert main(["replay", "--policy", "new.yaml", "--audit", str(audit)]) == 0
+    assert "CANNOT BE SAID\n" in capsys.readouterr().out
+    assert main(["replay", "--policy", "new.yaml", "--strict"]) == 1
+
+
+def test_policies_of_now_that_do_not_load_are_not_needed(home: Path) -> None:
+    chain(home / "audit", call(1))
+    (home / "new.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow}]\n")
+    (home / "p.yaml").write_text("version: 1\n")
+    assert main(["replay", "--policy", "new.yaml"]) == 0
+    assert main(["replay"]) == 2
+
+
+def test_since_is_a_date_or_how_long_ago(home: Path, capsys: Capture) -> None:
+    now = datetime.now(UTC)
+    chain(home / "audit", call(1, at=now - timedelta(days=2)), call(2, at=now - timedelta(hours=1)))
+    for since, found in (("3d", 2), ("1d", 1), ("2000-01-01", 2), (now.isoformat(), 0)):
+        capsys.readouterr()
+        assert main(["replay", "--since", since, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["decisions"] == found
+    assert main(["replay", "--since", "yesterday"]) == 2
+
+
+def test_without_evidence_it_says_where_it_looked(home: Path, capsys: Capture) -> None:
+    assert main(["replay"]) == 2
+    assert f"no audit log at {home / 'audit'}" in capsys.readouterr().err
