@@ -292,3 +292,46 @@ def test_evidence_is_signed_rotated_and_kept_as_it_is_written(tmp_path: Path) ->
     audit = load(tmp_path, server("command: x") + f"audit: {{path: audit, {more}}}\n").audit
     assert audit is not None
     assert (audit.rotate_seconds, audit.rotate_bytes) == (None, 4096)
+
+
+# --- telemetry ------------------------------------------------------------------------------------
+
+SINKS = """\
+version: 1
+servers: {s: {command: x}}
+telemetry:
+  on_sink_failure: block
+  sinks:
+    - {to: "https://otel.example:4318", format: otlp, headers: {Authorization: "Bearer ${keyring:otel}"}}
+    - {to: calls.csv, format: csv}
+    - {to: "syslog+unix:///dev/log", format: cef}
+"""
+
+
+def test_sinks_come_back_with_absolute_paths_and_parsed_references(tmp_path: Path) -> None:
+    telemetry = load(tmp_path, SINKS).telemetry
+    assert telemetry is not None
+    assert telemetry.blocks
+    web, file, syslog = telemetry.sinks
+    assert web.headers["Authorization"] == Template(("Bearer ", ""), (CredentialRef("keyring", "otel"),))
+    assert (file.to, file.format) == (str(tmp_path / "calls.csv"), "csv")
+    assert syslog.to == "syslog+unix:///dev/log"
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        ('to: "-", format: csv', "a client reads the standard output"),
+        ("to: 'ftp://a', format: csv", "expected a file, or a URL"),
+        ("to: 'syslog+tcp://a:0x', format: csv", "expected a file, or a URL"),
+        ("to: 'https://u:p@a', format: csv", "use `headers`"),
+        ("to: file, format: otlp", "OTLP goes to an http"),
+        ("to: file, format: csv, headers: {A: b}", "only an http"),
+        ("to: 'http://a', format: csv, headers: {A: '${env:B}'}", "use https"),
+        ("to: 'https://a', format: csv, headers: {A: '${credential:b}'}", "is for servers"),
+        ("to: 'https://a', format: csv, headers: {A: b, a: c}", "twice"),
+    ],
+)
+def test_a_sink_that_cannot_be_is_a_mistake(tmp_path: Path, sink: str, said: str) -> None:
+    text = f"version: 1\nservers: {{s: {{command: x}}}}\ntelemetry: {{sinks: [{{{sink}}}]}}\n"
+    assert said in "".join(mistakes(tmp_path, text))

@@ -114,6 +114,18 @@ class NeedShown(Printed):
     problem: str = Field(description="What is wrong; empty where nothing is.")
 
 
+class SinkShown(Printed):
+    """Where evidence is exported to."""
+
+    to: str = Field(description="As in `telemetry.sinks`.")
+    format: str = Field(description="As in `telemetry.sinks`.")
+    lag: int = Field(description="How many bytes of evidence it has not got.")
+    since: float = Field(description="When it began to fail, in seconds since 1970; 0 where it works.")
+    problem: str = Field(description="Why it fails; empty where it works.")
+    refused: int = Field(description="How many events it did not take as they are.")
+    standby: bool = Field(description="Whether another process exports to it.")
+
+
 class UpstreamStatus(Printed):
     """How an upstream is."""
 
@@ -168,6 +180,7 @@ class ProcessStatus(Printed):
         "none."
     )
     needs: tuple[NeedShown, ...] = Field(description="What serving needs, and whether it is there.")
+    sinks: tuple[SinkShown, ...] = Field(description="Where evidence is exported to.")
 
 
 class StatusReport(Printed):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import NotInForce, Status
-    from mcpguard.gateway.ports import Health, LostAlerts, Need
+    from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
@@ -43,6 +43,7 @@ def execute(args: argparse.Namespace) -> int:
         status.not_in_force is not None
         or any(one.state in TROUBLE for one in status.upstreams)
         or any(not need.ok for need in status.needs)
+        or any(one.since for one in status.sinks)
         for status in found
     )
     return 1 if troubled else 0
@@ -81,7 +82,9 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name in own_rows)]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
     observed = [_observed(status)] if status.observing else []
-    return [own, *missing, *late, *observed, *(_row(status, health) for health in status.upstreams), *lost]
+    sinks = [_sink(status, one) for one in status.sinks]
+    upstreams = [_row(status, health) for health in status.upstreams]
+    return [own, *missing, *late, *observed, *upstreams, *sinks, *lost]
 
 
 def _missing(status: Status, need: Need) -> tuple[str, ...]:
@@ -100,6 +103,16 @@ def _observed(status: Status) -> tuple[str, ...]:
 def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:
     said = f"{one.problem} ({one.lost} lost)"
     return str(status.pid), f"alerts to {one.to}", "failing", _when(one.since), "", "", "", said
+
+
+def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
+    state = "standby" if one.standby else "failing" if one.since else "working"
+    said = [one.problem] if one.problem else []
+    said += [f"{one.lag} bytes of evidence behind"] if one.lag else []
+    said += [f"{one.refused} refused"] if one.refused else []
+    said += ["another process exports"] if one.standby else []
+    since = _when(one.since) if one.since else ""
+    return str(status.pid), f"{one.format} to {one.to}", state, since, "", "", "", "; ".join(said)
 
 
 def _row(status: Status, health: Health) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from mcpguard.config.observe import ObserveEntry
 from mcpguard.config.policies import FilePath, PolicyRef
 from mcpguard.config.references import SOURCES
 from mcpguard.config.servers import ServerEntry, ServerName
+from mcpguard.config.telemetry import TelemetryEntry
 from mcpguard.config.urls import UrlName
 from mcpguard.core.document.written import (
     Items,
@@ -392,6 +393,9 @@ class ConfigFile(Written):
     observe: ObserveEntry | None = Field(
         None,
         description="Servers for which the policies are recorded and not enforced, until a day.",
+    )
+    telemetry: TelemetryEntry | None = Field(
+        None, description="Evidence in other tools: OpenTelemetry, a SIEM, a file. Default: nowhere."
     )
     http: HttpEntry = Field(
         default_factory=HttpEntry.model_construct, description="For `mcpguard run --http HOST:PORT`."

@@ -27,6 +27,7 @@ from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import references, texts_in
 from mcpguard.config.servers import MAX_LANES, ServerEntry
+from mcpguard.config.telemetry import TelemetryEntry
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
@@ -122,6 +123,21 @@ class Audit(Struct, frozen=True):
     keep_days: float | None = None
 
 
+class SinkTerms(Struct, frozen=True):
+    """Where evidence is exported to: a URL, or the absolute path of a file."""
+
+    to: str
+    format: str
+    headers: dict[str, Template] = {}
+
+
+class Telemetry(Struct, frozen=True):
+    """What is exported. `blocks` says that nothing is served while a sink takes nothing."""
+
+    sinks: tuple[SinkTerms, ...] = ()
+    blocks: bool = False
+
+
 class Config(Struct, frozen=True):
     """A configuration that is in force; all paths are absolute. `servers` has at least one entry.
 
@@ -139,6 +155,7 @@ class Config(Struct, frozen=True):
     session_folder: Path | None
     session_idle_seconds: float
     approvals: ApprovalsEntry
+    telemetry: Telemetry | None = None
     observe: Observation | None = None
     own_policy: Path | None = None
     """Where what a person approves for good is written; it is one of `policies`, and may be missing."""
@@ -255,8 +272,21 @@ def load_config(path: Path) -> Config:
         session_idle_seconds=written.session.idle_seconds,
         approvals=written.approvals,
         clients=written.clients,
+        telemetry=None if written.telemetry is None else _telemetry(written.telemetry, folder),
         observe=None if written.observe is None else written.observe.observation,
     )
+
+
+def _telemetry(entry: TelemetryEntry, folder: Path) -> Telemetry:
+    sinks = (
+        SinkTerms(
+            one.to if "://" in one.to else str(_absolute(folder, one.to)),
+            one.format,
+            {key: parse_template(value) for key, value in one.headers.items()},
+        )
+        for one in entry.sinks
+    )
+    return Telemetry(tuple(sinks), entry.on_sink_failure == "block")
 
 
 def _audit(entry: AuditEntry, folder: Path) -> Audit:

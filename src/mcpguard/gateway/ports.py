@@ -350,6 +350,20 @@ class LostAlerts(Struct, frozen=True):
     problem: str
 
 
+class SinkState(Struct, frozen=True):
+    """How a sink is. `to` is what the configuration writes; `since` is when it began to fail, in seconds
+    since 1970, 0 where it works; `lag` counts bytes of evidence that it has not got; `refused` counts
+    happenings that it does not take as they are; `standby` is set where another process serves the sink."""
+
+    to: str
+    format: str
+    lag: int = 0
+    since: float = 0.0
+    problem: str = ""
+    refused: int = 0
+    standby: bool = False
+
+
 class Recipient(Struct, frozen=True):
     """Whom a credential is for: an upstream by its name, the host that it is at (None for a program), and
     who is responsible for the call."""

@@ -40,6 +40,7 @@ from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
 from mcpguard.serve.interventions import passkeys_of
 from mcpguard.serve.observing import said_of
 from mcpguard.serve.reloading import Reloading
+from mcpguard.serve.sinks import Exporting
 from mcpguard.serve.worlds import Settings, Shared, claim_variables
 
 ROOM = 4
@@ -75,6 +76,8 @@ def settings_from(config: Config) -> Settings:
         credentials=config.credentials,
         policies=load_policies(config.policies, OPT_IN),
         policy_files=config.policies,
+        telemetry=config.telemetry,
+        tracing=config.telemetry is not None and any(one.format == "otlp" for one in config.telemetry.sinks),
         observe=config.observe,
         policy_look=look,
         audit_folder=config.audit.path if config.audit else default_folder(),
@@ -249,6 +252,7 @@ class _Process:
             reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
             observing=lambda: said_of(shared.judge.policies.observation),
             needs=shared.needs.look,
+            sinks=lambda: self._exporting.states,
         )
         shared.watcher = status.changed
         status.start()
@@ -314,6 +318,10 @@ class _Process:
         )
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
+        self._exporting = Exporting(
+            settings.telemetry, shared.gate, shared.credentials, say, shared.note, shared.upstream_changed
+        )
+        self._exporting.start(settings.audit_folder, machine_name())
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).
@@ -342,6 +350,8 @@ class _Process:
         except AuditError as problem:
             self._shared.diagnostics.report("", str(problem))
             return 1
+        finally:
+            self._exporting.close()
         return 0
 
     async def _drain(self) -> None:

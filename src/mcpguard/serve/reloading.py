@@ -29,6 +29,7 @@ _KEPT = {
     "audit": "audit",
     "session_folder": "session.path",
     "prefix": "clients.prefix",
+    "telemetry": "telemetry",
 }
 """The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
 _APPLIED = {

@@ -40,7 +40,7 @@ from mcpguard.config.file import (
     HttpEntry,
     NotifyEntry,
 )
-from mcpguard.config.loading import Audit, Config, Credential, Server
+from mcpguard.config.loading import Audit, Config, Credential, Server, Telemetry
 from mcpguard.config.policies import PolicyFile
 from mcpguard.config.references import ENTRY
 from mcpguard.core.evidence.records import Noticed
@@ -62,6 +62,7 @@ from mcpguard.serve.alerting import Alerting, alerts, notified_by
 from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.readiness import Needs
+from mcpguard.serve.sinks import Gate, exported_by
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
 RETIRE_SECONDS = 5.0
@@ -83,6 +84,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     audit_arguments: ArgumentsOnRecord = "redacted"
     audit: Audit | None = None
     """What the configuration says of evidence; None for nothing."""
+    telemetry: Telemetry | None = None
+    """Where evidence is exported to."""
     tracing: bool = False
     """Whether upstreams hear of a trace also where the client began none."""
     message_bytes: int
@@ -135,6 +138,9 @@ class Shared:
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
+        telemetry = settings.telemetry
+        self.gate = Gate(self.audit) if telemetry is not None and telemetry.blocks else None
+        """What decisions are recorded through, where a sink that fails stops serving."""
         folder = settings.session_folder or default_folder()
         self.store = SqliteStore(folder, settings.session_idle_seconds, self.clock)
         bound = bound_of(settings.servers, settings.credentials)
@@ -240,7 +246,8 @@ def variables_of(settings: Settings) -> tuple[set[str], set[str]]:
 
 def _named(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
     servers = named_by(settings.servers, settings.credentials)
-    return servers | notified_by(settings.notify) | signed_by(settings.audit)
+    others = notified_by(settings.notify) | signed_by(settings.audit) | exported_by(settings.telemetry)
+    return servers | others
 
 
 _Parts = tuple[Server, dict[str, Credential]]
@@ -283,7 +290,7 @@ class World:
         return ClientScope(
             judge=shared.judge,
             inspector=self._inspector,
-            audit=shared.audit,
+            audit=shared.gate or shared.audit,
             recorder=recorder,
             servers=tuple(server.name for server in settings.servers),
             upstreams=self.upstreams,

@@ -91,6 +91,19 @@ def test_what_was_there_before_a_new_cursor_is_left_unless_it_is_asked_for(
     assert ids(following.read(10)) == ["opened", "n-1", "closed"]
 
 
+def test_what_was_recorded_after_a_cursor_was_made_is_read_though_nothing_arrived_meanwhile(
+    folder: Path, cursor: Path
+) -> None:
+    folder.mkdir()
+    first = Following(folder, cursor)
+    first.begin()
+    chain(folder, DECIDED).rename(folder / "20990101T000000Z-1-00000000.jsonl")
+    first.close()
+    second = Following(folder, cursor)
+    second.begin()
+    assert ids(second.read(10)) == ["opened", "n-1", "closed"]
+
+
 def test_a_chain_that_is_compressed_meanwhile_is_read_on(folder: Path, cursor: Path) -> None:
     path = chain(folder, DECIDED, OUTCOME)
     following = Following(folder, cursor, from_start=True)

@@ -19,6 +19,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
 from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.core.errors import CredentialError, TelemetryError
+from mcpguard.core.secret import Secret
 from tests.adapters.telemetry.happened import CLOSED, DECIDED, NOW, OPENED, OUTCOME, STORY, chain, happened
 
 
@@ -236,7 +237,7 @@ def web(answers: list[int], body: bytes = b"") -> Iterator[tuple[str, list[tuple
 
 def test_an_endpoint_gets_lines_and_its_headers(lines: list[Rendered]) -> None:
     with web([200, 503, 400]) as (url, got):
-        sink = sink_of(url, "ocsf", "h", lambda: {"Authorization": "Bearer t"})
+        sink = sink_of(url, "ocsf", "h", lambda: {"Authorization": Secret("Bearer t")})
         sink.deliver(lines[:2])
         with pytest.raises(TelemetryError, match="answered HTTP 503") as late:
             sink.deliver(lines[:1])
@@ -252,7 +253,7 @@ def test_an_endpoint_gets_lines_and_its_headers(lines: list[Rendered]) -> None:
 
 
 def test_a_header_that_is_not_available_is_said(lines: list[Rendered]) -> None:
-    def headers() -> dict[str, str]:
+    def headers() -> dict[str, Secret]:
         raise CredentialError("keyring:x is locked")
 
     sink = sink_of("http://127.0.0.1:9/", "cef", "h", headers)

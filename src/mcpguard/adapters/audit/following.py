@@ -76,7 +76,10 @@ class Following:
                     self._lock = take_lock(self._cursor.with_suffix(".lock"), 0.0, 0.0)
                 except BlockingIOError:
                     return None
-            self._places = self._kept() or self._new()
+            self._places = self._kept()
+            if self._places is None:
+                self._places = self._new()
+                self.keep([], {})  # What is recorded from now on is not before it, whoever reads it.
         return list(self._reopened(self._places))
 
     def read(self, most: int) -> list[FollowedLine]:

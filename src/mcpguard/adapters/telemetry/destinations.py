@@ -19,6 +19,7 @@ from mcpguard.adapters.telemetry.formats import otlp, syslog
 from mcpguard.adapters.telemetry.formats.protobuf import read_number
 from mcpguard.adapters.telemetry.happenings import Happening
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
+from mcpguard.core.secret import Secret
 
 if TYPE_CHECKING:
     from mcpguard.adapters.network.posting import Poster
@@ -33,7 +34,7 @@ _REFUSED = frozenset({400, 413, 422})
 
 Rendered = tuple[Happening, str]
 """A happening and its line in some format."""
-Headers = Callable[[], Mapping[str, str]]
+Headers = Callable[[], Mapping[str, Secret]]
 """Gives the headers of a request now; may block, and raise CredentialError."""
 
 
@@ -142,7 +143,8 @@ class WebPoints:
 
             self._poster = Poster(self._origin)
         try:
-            headers = {**self._headers(), "Content-Type": media_type}
+            given = {name: value.reveal() for name, value in self._headers().items()}
+            headers = given | {"Content-Type": media_type}
             status, answer = self._poster.post(url, headers, body, SECONDS)
         except CredentialError as problem:
             raise TelemetryError(f"a header of {url} is not available: {problem}") from None

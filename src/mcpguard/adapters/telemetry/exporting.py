@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from mcpguard.adapters.telemetry.destinations import Destination, Headers, OtlpPoints, Rendered, destination
 from mcpguard.adapters.telemetry.formats import cef, ocsf, table
 from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
 from mcpguard.core.errors import AuditError, TelemetryError
+from mcpguard.gateway.ports import SinkState
 
 MOST = 2_000
 """Lines that are read at once."""
@@ -66,20 +67,6 @@ class EvidenceSource(Protocol[LineT]):
         """Let another process go on."""
 
 
-class SinkState(Struct, frozen=True):
-    """How a sink is. `to` is what the configuration writes; `since` is when it began to fail, in seconds
-    since 1970, 0 where it works; `lag` counts bytes of evidence that it has not got; `refused` counts
-    happenings that it does not take as they are; `standby` is set where another process serves the sink."""
-
-    to: str
-    format: str
-    lag: int = 0
-    since: float = 0.0
-    problem: str = ""
-    refused: int = 0
-    standby: bool = False
-
-
 class Exporter(Generic[LineT]):
     """Exports to one sink. `report` takes a line for the operator, `changed` hears that `state` is another
     one; both in the thread that calls `step`."""
@@ -109,9 +96,11 @@ class Exporter(Generic[LineT]):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Export until `end` is called."""
+        """Export until `end` is called, and then what is still there."""
         while not self._ended.is_set():
             self._ended.wait(0.0 if self.step() else self._pause if self.state.since else LOOK_SECONDS)
+        while not self.state.since and self.step():
+            pass
         self.close()
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import state_folder
-from mcpguard.gateway.ports import Health, LostAlerts, Need
+from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
@@ -57,6 +57,8 @@ class Status(Struct, frozen=True):
     """The servers for which policies are only observed, and until when; "" for none."""
     needs: tuple[Need, ...] = ()
     """What serving needs, and whether it is there."""
+    sinks: tuple[SinkState, ...] = ()
+    """Where evidence is exported to."""
 
 
 def default_folder() -> Path:
@@ -80,11 +82,12 @@ class StatusFile:
         reading: Callable[[], tuple[float, NotInForce | None]] = lambda: (0.0, None),
         observing: Callable[[], str] = lambda: "",
         needs: Callable[[], tuple[Need, ...]] = tuple,
+        sinks: Callable[[], tuple[SinkState, ...]] = tuple,
     ) -> None:
         """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
         configuration in force was read and what of the files is not, `observing()` the servers for which
-        policies are only observed, `needs()` what serving needs; `report("", line)` takes a line for the
-        operator; `folder` is `default_folder()` if it is None."""
+        policies are only observed, `needs()` what serving needs, `sinks()` how exporting is; `report("",
+        line)` takes a line for the operator; `folder` is `default_folder()` if it is None."""
         birth = birth_of(os.getpid())
         self._status = Status(
             os.getpid(), time.time(), birth, config, transport, (), agent=agent, project=project
@@ -94,6 +97,7 @@ class StatusFile:
         self._reading = reading
         self._observing = observing
         self._needs = needs
+        self._sinks = sinks
         self._unwritable = False
         self._report = report
         self._folder = folder
@@ -150,6 +154,7 @@ class StatusFile:
             not_in_force=not_in_force,
             observing=self._observing(),
             needs=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._needs()),
+            sinks=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._sinks()),
         )
         if status == self._written and self._path is not None and self._path.exists():
             return

@@ -1,0 +1,168 @@
+"""Exporting evidence while serving, as `telemetry` of the configuration says: a thread for each sink.
+
+Law of this file: nothing of it is on the path of a call, unless a sink that fails has to block everything. A
+header goes to its sink and to no server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import Decided, Record
+from mcpguard.core.model import Principal
+from mcpguard.core.secret import CredentialRef, Secret, filled
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import AuditSink, Credentials, Recipient, SinkState
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.audit.following import FollowedLine
+    from mcpguard.adapters.telemetry.exporting import Exporter
+    from mcpguard.config.loading import SinkTerms, Telemetry
+
+WHOM = "telemetry"
+"""With a URL after it, for whom the headers are: no server is called so."""
+END_SECONDS = 3.0
+"""How long the end of the process waits for what is still to be exported; the next process does the rest."""
+
+
+def exported_by(telemetry: Telemetry | None) -> dict[str, frozenset[CredentialRef]]:
+    """The references that sinks may have, as `broker.named_by` gives those of servers."""
+    sinks = () if telemetry is None else telemetry.sinks
+    return {f"{WHOM} {one.to}": frozenset(_refs(one)) for one in sinks if one.headers}
+
+
+def _refs(sink: SinkTerms) -> list[CredentialRef]:
+    return [ref for template in sink.headers.values() for ref in template.refs]
+
+
+class Gate:
+    """Evidence that takes no decision while a sink takes nothing; implements `ports.AuditSink`."""
+
+    def __init__(self, audit: AuditSink) -> None:
+        self.problem = ""
+        """Why not, "" where it takes them."""
+        self.refused = 0
+        self._audit = audit
+
+    def write(self, record: Record) -> Wait[None]:
+        """See `AuditSink.write`."""
+        if self.problem and isinstance(record, Decided):
+            self.refused += 1
+            refused: Wait[None] = Wait()
+            refused.fail(
+                AuditError(f"evidence cannot be exported, so every request is refused: {self.problem}")
+            )
+            return refused
+        return self._audit.write(record)
+
+    def settled(self) -> Wait[None]:
+        """See `AuditSink.settled`."""
+        return self._audit.settled()
+
+
+class Exporting:
+    """All sinks of a process."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry | None,
+        gate: Gate | None,
+        credentials: Credentials,
+        report: Callable[[str], None],
+        note: Callable[[str, str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """`report` takes a line for the operator, `note(what, detail)` leaves evidence, `changed()` hears of
+        another state; all in the loop."""
+        self._telemetry = telemetry
+        self._gate = gate
+        self._credentials = credentials
+        self._report = report
+        self._note = note
+        self._changed = changed
+        self._states: dict[int, SinkState] = {}
+        self._exporters: list[Exporter[FollowedLine]] = []
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def states(self) -> tuple[SinkState, ...]:
+        """How each sink is."""
+        return tuple(self._states.values())
+
+    def start(self, folder: Path, host: str) -> None:
+        """Export what is in `folder` from now on; `host` is the name of this machine."""
+        if self._telemetry is None:
+            return
+        loop = asyncio.get_running_loop()
+        for index, sink in enumerate(self._telemetry.sinks):
+            exporter = self._exporter(index, sink, folder, host, loop)
+            self._states[index] = exporter.state
+            self._exporters.append(exporter)
+            thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _exporter(
+        self, index: int, sink: SinkTerms, folder: Path, host: str, loop: asyncio.AbstractEventLoop
+    ) -> Exporter[FollowedLine]:
+        # Imported where it is needed: most processes export nothing.
+        from mcpguard.adapters.audit.following import Following
+        from mcpguard.adapters.system.files import state_folder
+        from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
+
+        def later(call: Callable[[], None]) -> None:
+            with suppress(RuntimeError):  # The loop has ended meanwhile.
+                loop.call_soon_threadsafe(call)
+
+        named = sha256(f"{folder} {sink.format} {sink.to}".encode()).hexdigest()[:16]
+        source = Following(folder, state_folder("telemetry") / f"{named}.cursor")
+        return Exporter(
+            sink.to,
+            sink.format,
+            source,
+            sink_of(sink.to, sink.format, host, partial(self._headers, sink)),
+            host,
+            lambda line: later(partial(self._report, line)),
+            lambda state: later(partial(self._is, index, state)),
+        )
+
+    def _headers(self, sink: SinkTerms) -> Mapping[str, Secret]:
+        """Asked in a thread, each time: a value may be another one than before."""
+        to = Recipient(f"{WHOM} {sink.to}", urlsplit(sink.to).hostname, Principal("", ""))
+        return {
+            name: filled(template, [self._credentials.get(ref, to) for ref in template.refs])
+            for name, template in sink.headers.items()
+        }
+
+    def _is(self, index: int, state: SinkState) -> None:
+        self._states[index] = state
+        if self._gate is not None:
+            self._hold(self._gate)
+        self._changed()
+
+    def _hold(self, gate: Gate) -> None:
+        problem = next((f"{one.to}: {one.problem}" for one in self.states if one.since), "")
+        before, gate.problem = gate.problem, problem
+        if problem and not before:
+            self._note("telemetry-blocked", problem)
+        elif before and not problem:
+            self._note("telemetry-resumed", f"{gate.refused} requests were refused meanwhile")
+            gate.refused = 0
+
+    def close(self) -> None:
+        """Export what is still there, if that does not take long."""
+        ends = time.monotonic() + END_SECONDS
+        for exporter in self._exporters:
+            exporter.end()
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))

@@ -1,0 +1,150 @@
+"""Evidence is exported while mcpguard serves: no call waits for a sink, and a sink that is down loses nothing."""
+
+import http.server
+import json
+import threading
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from mcpguard.protocol.trace import span_id_of
+from tests.wire.session import eventually, puppet
+from tests.wire.warm import command
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+SECRET = "canary-9f2b71c0de"
+
+
+class Receiver:
+    """An HTTP endpoint on loopback; while it is `down` it answers 503. `got` is what it took."""
+
+    def __init__(self):
+        self.down = False
+        self.got = []
+        self.headers = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not receiver.down:
+                    receiver.headers.append(dict(self.headers))
+                    receiver.got.append((self.path, body))
+                self.send_response(503 if receiver.down else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def read(self, signal, message):
+        return [message.FromString(body) for path, body in self.got if path == f"/v1/{signal}"]
+
+    def spans(self):
+        read = self.read("traces", ExportTraceServiceRequest)
+        return [one for each in read for one in each.resource_spans[0].scope_spans[0].spans]
+
+    def events(self):
+        return [json.loads(line) for _path, body in self.got for line in body.splitlines()]
+
+    def close(self):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def evidence(folder):
+    """The records of all processes."""
+    return [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_bytes().splitlines()]
+
+
+def sinks(*entries, audit=None, **more):
+    own = {} if audit is None else {"audit": audit}
+    return {"telemetry": {"sinks": list(entries), **more}, **own}
+
+
+def test_a_call_is_a_span_under_the_callers_whose_id_went_upstream(session, receiver):
+    headers = {"Authorization": "Bearer ${env:OTEL}"}
+    more = sinks({"to": receiver.url, "format": "otlp", "headers": headers})
+    guard = session({"p": puppet()}, env={"OTEL": SECRET}, **more)
+    guard.call("echo", text="no trace")
+    params = {"name": "echo", "arguments": {"text": "hello"}, "_meta": {"traceparent": PARENT}}
+    guard.answer(guard.request("tools/call", params))
+    identity = next(one["id"] for one in guard.records("decision") if one.get("trace") == PARENT)
+    own = bytes.fromhex(span_id_of(identity))
+    eventually(lambda: any(one.span_id == own for one in receiver.spans()), "the span")
+    found = receiver.spans()
+    (span,) = [one for one in found if one.span_id == own]
+    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (PARENT[3:35], PARENT[36:52])
+    assert {"mcpguard decide", "mcpguard inspect"} <= {one.name for one in found if one.parent_span_id == own}
+    assert receiver.headers[0]["Authorization"] == f"Bearer {SECRET}"
+    assert SECRET.encode() not in guard.stderr
+    assert guard.end() == 0
+    counted = receiver.read("metrics", ExportMetricsServiceRequest)
+    names = {one.name for each in counted for one in each.resource_metrics[0].scope_metrics[0].metrics}
+    assert {"mcp.server.operation.duration", "mcpguard.calls"} <= names
+
+
+def test_what_a_sink_missed_it_gets_from_the_next_process(session, receiver, tmp_path):
+    receiver.down = True
+    more = sinks({"to": f"{receiver.url}/in", "format": "jsonl"}, audit={"path": str(tmp_path / "all")})
+    first = session({"p": puppet()}, **more)
+    first.call("echo", text="while it is down")
+    first.wait_stderr("fails, and this is said once")
+    status = json.loads(command("status", "--json").stdout)
+    (sink,) = [one for each in status["running"] if each["pid"] == first.pid for one in each["sinks"]]
+    assert (sink["format"], sink["problem"].endswith("answered HTTP 503")) == ("jsonl", True)
+    assert sink["lag"] > 0
+    assert first.end() == 0
+    receiver.down = False
+    second = session({"p": puppet()}, **more)
+    second.call("echo", text="now")
+    assert second.end() == 0
+    seen = [(one["kind"], one.get("id")) for one in receiver.events()]
+    recorded = [(one["kind"], one.get("id")) for one in evidence(tmp_path / "all")]
+    assert sorted(map(str, seen)) == sorted(map(str, recorded))
+    assert sum(kind == "outcome" for kind, _ in seen) >= 2
+
+
+def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_again(session, receiver):
+    receiver.down = True
+    sink = {"to": f"{receiver.url}/in", "format": "ocsf"}
+    guard = session({"p": puppet()}, **sinks(sink, on_sink_failure="block"))
+    guard.wait_stderr("fails, and this is said once")
+    eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-blocked", "the notice")
+    answer = json.dumps(guard.call("echo", text="x"))
+    assert "evidence cannot be exported" in answer or "error" in answer
+    assert not guard.records("decision")
+    receiver.down = False
+    guard.wait_stderr("arrives again")
+    eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-resumed", "the end of it")
+    assert "refused meanwhile" in guard.records("notice")[-1]["detail"]
+    assert guard.text("echo", text="y") == "y"
+    eventually(lambda: any(one["class_uid"] == 6003 for one in receiver.events()), "the call")
+
+
+def test_two_processes_export_each_record_once(session, receiver, tmp_path):
+    more = sinks({"to": f"{receiver.url}/in", "format": "jsonl"}, audit={"path": str(tmp_path / "all")})
+    one, two = (session({"p": puppet()}, **more) for _ in range(2))
+    for guard in (one, two):
+        guard.call("echo", text="x")
+    for guard in (one, two):
+        assert guard.end() == 0
+    third = session({"p": puppet()}, **more)
+    assert third.end() == 0
+    hashes = [event["hash"] for event in receiver.events()]
+    assert len(hashes) == len(set(hashes))
+    assert len(hashes) == len(evidence(tmp_path / "all"))
