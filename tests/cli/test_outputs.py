@@ -153,6 +153,7 @@ def test_evidence(printed: Printed, folder: Path, capsys: Capture) -> None:
     assert len(printed("audit-record", "audit", "show", "audit", "--json")) == 4
     assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["intact"]
     assert printed("audit-query-output", "audit", "query", "audit", "--json")[0]["calls"]
+    assert printed("audit-stats-output", "audit", "stats", "audit", "--json")[0]["rows"]
     assert printed("audit-show-output", "audit", "show", "n-1", "audit", "--json")[0]["outcome"]
     assert printed("audit-heads-output", "audit", "heads", "audit", "--json")[0][0]["file"] == path.name
     main(["audit", "key", "--new"])

@@ -36,6 +36,7 @@ VERBS = {
     "suggest": "suggest rules from what was refused, or approved by a person",
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
+    "top": "see live what runs: servers, calls, denials, tickets",
     "audit": "the evidence: verify, show, query, tail, stats, export, heads, key",
     "help": "print a page of the documentation, or list them",
 }

@@ -10,6 +10,8 @@ from mcpguard.cli.audit_export import add_export, export
 from mcpguard.cli.audit_proof import add_key, add_verify, print_heads, print_key, verify_chains
 from mcpguard.cli.audit_query import add_filters, add_query, positive, query
 from mcpguard.cli.audit_show import show
+from mcpguard.cli.audit_stats import add_stats, stats
+from mcpguard.cli.audit_tail import add_tail, tail
 
 EXAMPLES = (
     "mcpguard audit verify",
@@ -22,6 +24,8 @@ EXAMPLES = (
     "mcpguard audit show --observed",
     "mcpguard audit show 4f1c09aa-17",
     "mcpguard audit show --denied --since 2h",
+    "mcpguard audit tail -f",
+    "mcpguard audit stats --by tool --since 7d",
     'mcpguard audit query \'tool.name == "git_push" && args.remote != "origin"\' --since 3d',
     "mcpguard audit export --format csv --since 7d --to calls.csv",
     "mcpguard audit export --format cef --to syslog+tcp://siem.example:601 --follow --cursor siem.cursor",
@@ -40,16 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_show(shown)
     asked = actions.add_parser("query", help="print the calls that match a condition")
     add_query(asked)
+    tailed = actions.add_parser("tail", help="print the last calls, and each further one with -f, live")
+    add_tail(tailed)
+    counted = actions.add_parser(
+        "stats", help="count calls by server, tool, principal, rule, cause or client"
+    )
+    add_stats(counted)
     heads = actions.add_parser("heads", help="print the head of each chain as FILE:HASH, not verified")
     add_key(actions.add_parser("key", help="print the public key that proves signatures, or make a key"))
     exported = actions.add_parser("export", help="put the evidence into another format, or send it somewhere")
     add_export(exported)
-    for action in (check, shown, asked, heads, exported):
+    for action in (check, shown, asked, tailed, counted, heads, exported):
         action.add_argument(
             "path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of chains"
         )
         action.add_argument("--config", metavar="FILE", help="use the audit folder of this configuration")
-    for action in (check, shown, asked, heads):
+    for action in (check, shown, asked, tailed, counted, heads):
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -72,14 +82,15 @@ def execute(args: argparse.Namespace) -> int:
         args.id, args.path = None, args.path or Path(args.id)
     if args.action == "query" and args.path is None and args.condition and Path(args.condition).exists():
         args.condition, args.path = "", Path(args.condition)
-    path = args.path or _configured(args.config)
+    path = args.path or audit_folder(args.config)
     if args.action == "export":
         return export(path, args)
     if args.action == "heads":
         return print_heads(path, args.json)
     if args.action == "verify":
         return verify_chains(path, args)
-    return {"show": show, "query": query}[args.action](path, args)
+    asked = {"show": show, "query": query, "tail": tail, "stats": stats}
+    return asked[args.action](path, args)
 
 
 def _is_id(text: str) -> bool:
@@ -87,7 +98,8 @@ def _is_id(text: str) -> bool:
     return re.fullmatch(r"\w+-\d+", text) is not None and not Path(text).exists()
 
 
-def _configured(option: str | None) -> Path:
+def audit_folder(option: str | None) -> Path:
+    """Where the evidence of the configuration `option`, or of the one that is found, is."""
     from mcpguard.config.loading import find_config, load_config
 
     path = find_config(option, os.environ)

@@ -145,7 +145,7 @@ def _print_rows(calls: list[FoundCall]) -> None:
 
 def _print_json(calls: list[FoundCall]) -> None:
     from mcpguard.authoring.asking.matching import printable
-    from mcpguard.cli.outputs import QueriedCalls
+    from mcpguard.cli.outputs_calls import QueriedCalls
 
     made = QueriedCalls.model_validate({"calls": [printable(call) for call in calls]})
     print(made.model_dump_json())

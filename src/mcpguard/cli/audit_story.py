@@ -50,7 +50,7 @@ def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict
 
 
 def _print_json(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:
-    from mcpguard.cli.outputs import CallStory
+    from mcpguard.cli.outputs_calls import CallStory
 
     made = CallStory.model_validate(
         {

@@ -102,14 +102,14 @@ def _verb(topic: str, pages: dict[str, Path]) -> int:
 
 
 def _nearest(topic: str, pages: dict[str, Path]) -> list[str]:
-    """By their names, else those that use the word most."""
+    """By their names, else those that use the word most, guides first."""
     close = get_close_matches(topic, pages, 3)
     if close:
         return close
     word = re.compile(rf"\b{re.escape(topic)}", re.IGNORECASE)
     counts = {one: len(word.findall(page.read_text("utf-8"))) for one, page in pages.items()}
-    most = sorted(counts, key=lambda one: -counts[one])[:3]
-    return [one for one in most if counts[one]]
+    using = [one for one in counts if counts[one]]
+    return sorted(using, key=lambda one: ("/" in one, -counts[one]))[:3]
 
 
 def _listed(pages: dict[str, Path]) -> str:

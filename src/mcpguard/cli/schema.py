@@ -41,8 +41,9 @@ MODELS = {
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
     "audit-output": ("mcpguard.cli.outputs:AuditReport",),
-    "audit-query-output": ("mcpguard.cli.outputs:QueriedCalls",),
-    "audit-show-output": ("mcpguard.cli.outputs:CallStory",),
+    "audit-query-output": ("mcpguard.cli.outputs_calls:QueriedCalls",),
+    "audit-stats-output": ("mcpguard.cli.outputs_calls:AuditStatistics",),
+    "audit-show-output": ("mcpguard.cli.outputs_calls:CallStory",),
     "audit-heads-output": ("mcpguard.cli.outputs:AuditHeads",),
     "audit-key-output": ("mcpguard.cli.outputs:AuditKey",),
 }

@@ -12,7 +12,7 @@ LOOKS = {
     "altered": ("≠", "!", "magenta"),
     "waiting": ("?", "?", "yellow"),
     "failed": ("!", "!", "magenta"),
-    "running": ("…", ".", "dim"),
+    "running": ("○", "o", "dim"),
     "noted": ("·", "-", "dim"),
 }
 """Name -> its sign, the sign where the encoding lacks it, its colour."""

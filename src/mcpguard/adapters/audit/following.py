@@ -54,11 +54,15 @@ class Following:
     something is kept; None for a
     cursor that ends with the process.
 
-    What was in the folder before a cursor was made is not read, unless `from_start`. Not thread-safe.
+    What was in the folder before a cursor was made is not read, unless `from_start`, or it is a chain of this
+    process and `own`. Not thread-safe.
     """
 
-    def __init__(self, folder: Path, cursor: Path | None = None, *, from_start: bool = False) -> None:
+    def __init__(
+        self, folder: Path, cursor: Path | None = None, *, from_start: bool = False, own: bool = True
+    ) -> None:
         self._folder = folder
+        self._own = own
         self._cursor = cursor
         self._from_start = from_start
         self._lock = -1
@@ -149,7 +153,7 @@ class Following:
         # A chain of a few lines may have begun with this process: it is read from its start.
         known = {} if self._from_start else self._present()
         ours = f"-{os.getpid()}-"
-        sizes = {name: size for name, (path, size) in known.items() if ours not in name}
+        sizes = {name: size for name, (path, size) in known.items() if not (self._own and ours in name)}
         return ReadSoFar(
             {name: -1 if known[name][0].suffix == ".gz" else size for name, size in sizes.items()}
         )

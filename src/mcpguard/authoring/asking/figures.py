@@ -1,0 +1,102 @@
+"""Figures of the calls on record, by one of their properties.
+
+Law of this file: durations are exact, of calls with an outcome, and a call that several rules decided counts
+for each of them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from mcpguard.adapters.audit.index import AuditIndex
+from mcpguard.adapters.audit.indexing import CallFacts
+from mcpguard.authoring.asking.question import CallQuestion
+
+PARTS = 24
+"""Into so many equal parts the time is divided."""
+NONE = "(none)"
+
+
+class Figures(Struct, frozen=True):
+    """Of calls with one `name`. `p50` and `p95` are in milliseconds, None where no call has an outcome;
+    `over_time` is how many calls there were in each of PARTS parts of the time, the oldest first."""
+
+    name: str
+    calls: int
+    denied: int
+    withheld: int
+    p50: float | None
+    p95: float | None
+    bytes: int
+    over_time: tuple[int, ...]
+
+
+class _Sum(Struct):
+    calls: int = 0
+    denied: int = 0
+    withheld: int = 0
+    bytes: int = 0
+    times: array[int] = array("q")
+    durations: array[int] = array("q")
+
+
+_BY: dict[str, Callable[[CallFacts], Iterable[str]]] = {
+    "server": lambda facts: (facts.server,),
+    "tool": lambda facts: (f"{facts.server}/{facts.tool}" if facts.tool else facts.method,),
+    "principal": lambda facts: (facts.principal,),
+    "rule": lambda facts: facts.rules or ("",),
+    "cause": lambda facts: (facts.cause or facts.effect,),
+    "client": lambda facts: (facts.client,),
+}
+
+
+def figures_by(index: AuditIndex, question: CallQuestion, by: str) -> list[Figures]:
+    """Those of the calls that match, most calls first; `by` is server, tool, principal, rule, cause or
+    client. The question is one of filters alone."""
+    sums: dict[str, _Sum] = {}
+    for number, facts in index.facts().items():
+        if question.may_match(facts):
+            rows = list(index.durations(number, question.since, question.until))
+            for name in dict.fromkeys(_BY[by](facts)) if rows else ():
+                _add(sums.setdefault(name or NONE, _Sum(times=array("q"), durations=array("q"))), facts, rows)
+    first = min((min(one.times) for one in sums.values()), default=0)
+    last = max((max(one.times) for one in sums.values()), default=0)
+    step = (last - first) // PARTS + 1
+    found = [_figures(name, one, first, step) for name, one in sums.items()]
+    return sorted(found, key=lambda one: (-one.calls, one.name))
+
+
+def _add(to: _Sum, facts: CallFacts, rows: list[tuple[int, int | None, int]]) -> None:
+    to.calls += len(rows)
+    to.denied += len(rows) if facts.effect == "deny" else 0
+    to.withheld += len(rows) if facts.status == "withheld" else 0
+    to.bytes += sum(size for _, _, size in rows)
+    to.times.extend(at for at, _, _ in rows)
+    to.durations.extend(took for _, took, _ in rows if took is not None)
+
+
+def _figures(name: str, one: _Sum, first: int, step: int) -> Figures:
+    durations = sorted(one.durations)
+    parts = [0] * PARTS
+    for at in one.times:
+        parts[(at - first) // step] += 1
+    return Figures(
+        name,
+        one.calls,
+        one.denied,
+        one.withheld,
+        _percentile(durations, 50),
+        _percentile(durations, 95),
+        one.bytes,
+        tuple(parts),
+    )
+
+
+def _percentile(values: list[int], percent: int) -> float | None:
+    """The smallest value that so many percent do not exceed, in milliseconds."""
+    if not values:
+        return None
+    return values[max(0, -(-len(values) * percent // 100) - 1)] / 1000
