@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import TicketAnswer, arguments_digest
-from tests.console.desk import Browser
+from mcpguard.protocol.jsonrpc import encode
+from tests.console.desk import DECIDED, Browser
 from tests.console.test_pages import ME, used
 
 
@@ -112,6 +115,28 @@ def test_what_is_approved_for_good_is_shown_first_and_written_as_shown(tmp_path:
     assert "The rule is written" in browser.see("/?said=standing")
     assert sorted(browser.notices()) == ["approval-given", "approval-standing"]
     browser.desk.store.close()
+
+
+def test_what_a_rule_would_change_of_the_calls_on_record_is_shown_before_it_is_written(
+    tmp_path: Path,
+) -> None:
+    browser = for_good(tmp_path)
+    assert "It is not known what it would change: no audit log" in shown_for_good(browser)
+    args = {"force": True, "branch": "x"}
+    asked = structs.replace(DECIDED, tool="push", effect="ask", cause="approval", rules=("p/push",))
+    digest = sha256(encode(args)).hexdigest()
+    browser.records(
+        DECIDED, *(structs.replace(asked, id=f"c-{n}", args=digest, arguments=args) for n in (2, 3))
+    )
+    page = shown_for_good(browser)
+    assert "It would change 2 of the last 3 decisions on record: 2 loosened, 0 tightened." in page
+    assert "<code>ask p/push</code> would be <code>allow mine/" in page
+    assert f'href="{browser.root}/calls/c-3"' in page
+    browser.desk.store.close()
+
+
+def shown_for_good(browser: Browser) -> str:
+    return browser.post(f"{browser.root}/tickets/t1/approve", lasts="always").text
 
 
 def test_without_a_file_of_ones_own_nothing_is_approved_for_good(browser: Browser) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
 from mcpguard.console.diffs import patch_lines
+from mcpguard.console.foresight import foresee
 from mcpguard.console.pages import message, page
 from mcpguard.core.errors import McpGuardError, SessionError
 from mcpguard.core.policy.tickets import TicketAnswer, latest_end
@@ -114,7 +115,8 @@ def always(desk: Desk, request: Request, form: Form) -> Response:
 def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) -> Response:
     """The page with the rule and its tests, as a diff."""
     must_count(desk.config, ticket, TicketAnswer("approved", desk.person, "console", desk.groups))
-    made = proposal(own_policy(desk.config), ticket, free)
+    own = own_policy(desk.config)
+    made = proposal(own, ticket, free)
     return page(
         desk,
         request,
@@ -124,6 +126,7 @@ def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) 
         free=free,
         lines=patch_lines(made.diff.removesuffix("\n")),
         seen=digest_of(made),
+        foresight=foresee(desk, own, made),
         path=desk.config.own_policy,
     )
 

@@ -8,6 +8,7 @@ person was asked, the decision is the one that asked; what came of it is not ano
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ _DECISION = b'{"kind":"decision"'
 _OUTCOME = b'{"kind":"outcome"'
 _ENDED = b'"what":"session-ended"'
 
+MOST_BYTES = 64 << 20
+"""So much evidence is read for the last decisions."""
 NO_RULE_ASKED = frozenset(
     {Cause.ARGUMENTS.value, Cause.CREDENTIAL.value, Cause.PIN.value, "unavailable", "unknown", "cancelled"}
 )
@@ -74,15 +77,19 @@ def past(
             yield from _of_file(file, since, server, asked)
 
 
-def last(path: Path, most: int) -> list[PastDecision]:
-    """The last decisions, at most so many, the oldest first. Raises AuditError where there is no evidence."""
+def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
+    """The last decisions, at most so many, the oldest first; of the newest chains that have together at most
+    `size` bytes. Raises AuditError where there is no evidence."""
     found: list[PastDecision] = []
     for file in reversed(chain_files(path)):
-        if len(found) >= most:
+        size -= file.stat().st_size
+        if len(found) >= most or size < 0:
             break
-        mine = [one for one in _of_file(file, None, None, set()) if isinstance(one, PastDecision)]
-        found = [*mine[-(most - len(found)) :], *found]
-    return found
+        mine = deque(
+            (one for one in _of_file(file, None, None, set()) if isinstance(one, PastDecision)), most
+        )
+        found += mine
+    return sorted(found, key=lambda one: one.record.at)[-most:]
 
 
 def _of_file(
