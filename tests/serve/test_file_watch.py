@@ -74,6 +74,19 @@ def test_a_change_is_taken_once_it_looks_the_same_twice(watched: Watched) -> Non
     assert watched.look(3) == []
 
 
+def test_a_change_of_equal_size_time_and_inode_is_taken(watched: Watched) -> None:
+    """A copy that keeps times (`rsync -t --inplace`, `touch -r`) looks as the file did before."""
+    was = watched.path.stat()
+    same = ALLOW.replace("allow", "deny ")
+    assert len(same) == len(ALLOW)
+    with watched.path.open("r+") as file:
+        file.write(same)
+    os.utime(watched.path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    now = watched.path.stat()
+    assert (now.st_size, now.st_mtime_ns, now.st_ino) == (was.st_size, was.st_mtime_ns, was.st_ino)
+    assert watched.look(3) == ["deny"]
+
+
 def test_a_bad_file_is_told_once_and_never_taken_and_a_good_one_is_taken_later(watched: Watched) -> None:
     watched.write("version: 1\n")
     assert watched.look(4) == ["`policy` is missing"]

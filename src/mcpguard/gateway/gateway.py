@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from mcpguard.core.errors import AuditError, InspectionError, McpGuardError, MessageError
-from mcpguard.core.model import Caller, Json, Permit
+from mcpguard.core.model import Caller, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import authored
 from mcpguard.gateway.flight import Cancelled, Flight
@@ -298,8 +298,8 @@ class Gateway:
             request.method, params={"level": level}, caller=request.caller, origin=request.origin
         )
         permit = pdp.permit_protocol(invocation)
-        await scope.audit.write(scope.recorder.decided(permit))
         started = scope.recorder.seconds()
+        await scope.admit(permit, started)
         self._level, self._notices.level = permit, level
         for server in scope.servers:
             scope.upstreams[server].prepare(permit)
@@ -348,17 +348,25 @@ class Welcome:
             )
             for server in eager
         ]
-        for invocation in invocations:
-            await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
-        waits = [scope.upstreams[server].ready() for server in eager]
-        for invocation, wait in zip(invocations, waits, strict=True):
-            status, said = "ok", ""
-            try:
-                await wait
-            except McpGuardError as problem:
-                status, said = "unavailable", str(problem)
-                scope.report(invocation.server, said)
-            await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
+        undone: list[Invocation] = []
+        try:
+            for invocation in invocations:
+                await scope.admit(pdp.permit_protocol(invocation), started)
+                undone.append(invocation)
+            waits = [scope.upstreams[server].ready() for server in eager]
+            for invocation, wait in zip(invocations, waits, strict=True):
+                status, said = "ok", ""
+                try:
+                    await wait
+                except McpGuardError as problem:
+                    status, said = "unavailable", str(problem)
+                    scope.report(invocation.server, said)
+                undone.remove(invocation)
+                await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
+        except Cancelled as why:
+            for invocation in undone:
+                scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
+            raise
 
     def _instructions(self) -> dict[str, Json]:
         upstreams = {name: self._scope.upstreams[name] for name in self._scope.servers}

@@ -78,7 +78,7 @@ class Listing:
         )
         permit = pdp.permit_protocol(invocation)
         started = scope.recorder.seconds()
-        await scope.audit.write(scope.recorder.decided(permit))
+        await scope.admit(permit, started)
         try:
             done = await self.fetching.refresh_all(kind, request.caller)
         except Cancelled as why:
@@ -92,7 +92,11 @@ class Listing:
         known = {server: self.catalogue.digests(server, [kind]) for server in done.late}
         # A list with something missing is never kept (server/utilities/caching).
         freshness = 0 if done.problems or done.late else self.fetching.freshness(kind)
-        answer, digest = await self._answer(kind, request.caller, freshness)
+        try:
+            answer, digest = await self._answer(kind, request.caller, freshness)
+        except Cancelled as why:
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
+            raise
         if done.late:
             said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
             scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said, id=invocation.id))

@@ -116,13 +116,15 @@ class Questions:
             return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, said)}
         invocation = scope.recorder.invocation(method, server, args=params, caller=caller)
         verdict = await scope.judge.decide(invocation)
-        await scope.audit.write(scope.recorder.decided(verdict))
+        started = scope.recorder.seconds()
         if isinstance(verdict, Deny):
+            await scope.audit.write(scope.recorder.decided(verdict))
             scope.report_refusal(verdict)
             return {"error": refusals.denied_error(verdict)}
+        await scope.admit(verdict, started)
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
-        started, also = scope.recorder.seconds(), verdict.redact + redact
+        also = verdict.redact + redact
         then = partial(usable, scope.handles, server, scope.inspector.redactor, params, also)
         try:
             sealed, digest = await scope.inspector.seal(params, 0, also, then, server=invocation.server)
@@ -130,6 +132,9 @@ class Questions:
             said = str(problem)
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {said}")}
+        except Cancelled as why:
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
+            raise
         self._remember(server, params)
         noted = scope.recorder.outcome(
             invocation, "asked", started, digest, sealed.findings, neutralised=sealed.neutralised

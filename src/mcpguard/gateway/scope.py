@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin
+from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
-from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.handles import Handles
 from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
@@ -182,6 +182,15 @@ class ClientScope(Struct, eq=False, kw_only=True):
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
         self.report(call.server, f"{what} {call.method}{name} {by}: `mcpguard explain {call.id}`")
+
+    async def admit(self, permit: Permit, started: float) -> None:
+        """Record that what was allowed goes on. If it is cancelled before that is durable, its outcome is on
+        record too."""
+        try:
+            await self.audit.write(self.recorder.decided(permit))
+        except Cancelled as why:
+            await self.audit.write(self.recorder.outcome(permit.invocation, str(why), started))
+            raise
 
     def refuse(self, request_id: RequestId | None, error: dict[str, Json]) -> None:
         """Answer with an error object of ours."""

@@ -83,7 +83,7 @@ class Subscriptions:
             request.method, params={}, caller=request.caller, origin=request.origin
         )
         started = scope.recorder.seconds()
-        await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
+        await scope.admit(pdp.permit_protocol(invocation), started)
         listen = Listen(request, lists, set())
         reason = "error"
         try:
@@ -160,10 +160,11 @@ class Subscriptions:
         )
         verdict = await scope.judge.decide(invocation)
         started = scope.recorder.seconds()
-        await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):
+            await scope.audit.write(scope.recorder.decided(verdict))
             scope.report_refusal(verdict)
             return False
+        await scope.admit(verdict, started)
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
         # What one credential may hear of is not told to whom another one is for.

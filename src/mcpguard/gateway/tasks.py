@@ -89,7 +89,7 @@ class Tasks:
             request.method, params={}, caller=request.caller, origin=request.origin
         )
         started = scope.recorder.seconds()
-        await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
+        await scope.admit(pdp.permit_protocol(invocation), started)
         found: list[Json] = []
         try:
             for server, credential in sorted({task.key for task in self._known.values()}):
@@ -105,6 +105,9 @@ class Tasks:
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
             scope.refuse(request.id, refusals.withheld(said, invocation.id))
             return
+        except Cancelled as why:
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
+            raise
         noted = scope.recorder.outcome(
             invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
         )
@@ -119,7 +122,7 @@ class Tasks:
         permit, started = pdp.permit_protocol(invocation, credential), scope.recorder.seconds()
         found: list[Json] = []
         # It may start a server that has ended, with its credentials, so there is a record first (law 5).
-        await scope.audit.write(scope.recorder.decided(permit))
+        await scope.admit(permit, started)
         try:
             found = await self._pages(server, permit)
         except Cancelled as why:

@@ -34,6 +34,9 @@ def _sentence(deny: Deny) -> str:
         reason = f": {deny.message or _NO_RULE.format(_more(deny))}"
     elif deny.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL, Cause.PLACEHOLDER):
         reason = f": {deny.message}"
+    elif deny.cause is Cause.ERROR and not rules:
+        # No rule is to blame: the state of the session cannot be read, say.
+        reason = f": {deny.message or _more(deny)}"
     elif deny.cause is Cause.ERROR:
         said = deny.message or _more(deny)
         reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {said}"

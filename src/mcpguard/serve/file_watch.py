@@ -15,19 +15,20 @@ from mcpguard.gateway.ports import Clock
 LOOK_SECONDS = 0.5
 """How often the files are looked at; a change is in force after two looks."""
 
-Look = tuple[tuple[int, int, int] | None, ...]
-"""What tells a file from what it was, for each file; None for one that is not there."""
+Look = tuple[tuple[int, int, int, int] | None, ...]
+"""What tells a file from what it was, for each file; None for one that is not there. Who copies may
+keep size, time and inode, but nobody sets `ctime`."""
 
 T = TypeVar("T")
 
 
 def look_at(paths: Sequence[Path]) -> Look:
     """How the files look now. Taken before they are loaded, it lets no change slip by."""
-    found: list[tuple[int, int, int] | None] = []
+    found: list[tuple[int, int, int, int] | None] = []
     for path in paths:
         try:
             about = os.stat(path)
-            found.append((about.st_mtime_ns, about.st_size, about.st_ino))
+            found.append((about.st_mtime_ns, about.st_size, about.st_ino, about.st_ctime_ns))
         except OSError:
             found.append(None)
     return tuple(found)

@@ -314,3 +314,27 @@ async def test_a_connection_is_kept_for_another_request_unless_its_client_is_old
             assert (await wire.answer()).body == b"ok"
         else:
             assert await wire.reader.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://evil.example/mcp", None, 403),
+        ("http://evil.example:{port}/mcp", None, 403),
+        ("http://user@127.0.0.1/mcp", None, 400),
+        ("ftp://127.0.0.1/mcp", None, 400),
+        ("http://127.0.0.1:{port}/mcp", None, 200),
+        ("/mcp", "evil.example", 403),
+    ],
+)
+async def test_a_whole_url_as_the_target_is_checked_as_what_was_asked_for(
+    target: str, host: str | None, status: int
+) -> None:
+    async with serving() as front:
+        wire = await front.connect()
+        body = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
+        named = {"host": host} if host else {}
+        headers = front.headers(content_length=str(len(body)), **named)
+        wire.send("POST", target.format(port=front.port), headers, body)
+        assert (await wire.answer()).status == status
+        assert (front.door.worlds == []) == (status != 200)
