@@ -19,6 +19,8 @@ from tests.wire.session import Guard, eventually, puppet
 KILLS = int(os.environ.get("MCPGUARD_EVIDENCE_KILLS", "5"))
 SEED = int(os.environ.get("MCPGUARD_KILL_SEED", "11"))
 CALLS = 120
+TOGETHER = 20
+"""So many processes use one folder, one after another."""
 
 
 @pytest.fixture
@@ -56,32 +58,41 @@ def burst(guard):
 @pytest.mark.timeout(60 + KILLS * 10)
 def test_no_effect_lacks_an_earlier_record_and_the_chains_verify(tmp_path, key):
     chance = random.Random(SEED)
-    public = SigningKey(Secret(key.read_text())).public
-    effects = decided = 0
-    for number in range(KILLS):
-        log = tmp_path / f"calls{number}"
-        audit = audit_of(key, chance.choice(["flush", "fsync", "group"]))
-        guard = Guard(tmp_path, {"p": puppet("--log", str(log))}, audit=audit)
-        try:
-            guard.hello()
-            guard.tools()
-            end = time.monotonic() + chance.uniform(0.0, 0.25)
-            guard.try_write(burst(guard), 0.2)
-            while time.monotonic() < end:
-                guard.try_write(b"", 0.001)
-            guard.signal(signal.SIGKILL)
-            guard.process.wait(10)
-            eventually(lambda log=log: not running(str(log)), "the end of the upstream")
-        finally:
-            guard.dispose()
-        effects += len(calls_in(log))
-        found = proof(tmp_path / "audit", {})
+    for first in range(0, KILLS, TOGETHER):
+        folder = tmp_path / f"from{first}"
+        folder.mkdir()
+        effects = sum(killed(folder, key, chance) for _ in range(min(TOGETHER, KILLS - first)))
+        found = proof(folder / "audit", {})
         assert found.missing == []
         assert [report.flaws for report in found.reports.values() if report.flaws] == []
-        records = records_of(tmp_path / "audit")
-        decided = sum(one["kind"] == "decision" and one.get("tool") == "echo" for one in records)
-        assert effects <= decided
-    guard = Guard(tmp_path, {"p": puppet()}, audit=audit_of(key, "flush"))
+        records = records_of(folder / "audit")
+        assert effects <= sum(one["kind"] == "decision" and one.get("tool") == "echo" for one in records)
+        proven_by_the_last_one(folder, key)
+
+
+def killed(folder, key, chance):
+    """How many effects a process had that was killed; each has a record."""
+    log = folder / f"calls{len(list(folder.iterdir()))}"
+    audit = audit_of(key, chance.choice(["flush", "fsync", "group"]))
+    guard = Guard(folder, {"p": puppet("--log", str(log))}, audit=audit)
+    try:
+        guard.hello()
+        guard.tools()
+        end = time.monotonic() + chance.uniform(0.0, 0.25)
+        guard.try_write(burst(guard), 0.2)
+        while time.monotonic() < end:
+            guard.try_write(b"", 0.001)
+        guard.signal(signal.SIGKILL)
+        guard.process.wait(10)
+        eventually(lambda: not running(str(log)), "the end of the upstream")
+    finally:
+        guard.dispose()
+    return len(calls_in(log))
+
+
+def proven_by_the_last_one(folder, key):
+    """What those that were killed had not signed, one that ends in order vouches for."""
+    guard = Guard(folder, {"p": puppet()}, audit=audit_of(key, "flush"))
     try:
         guard.hello()
         guard.tools()
@@ -89,8 +100,8 @@ def test_no_effect_lacks_an_earlier_record_and_the_chains_verify(tmp_path, key):
         assert guard.end() == 0
     finally:
         guard.dispose()
-    # What those that died had not signed, the last one holds.
-    found = proof(tmp_path / "audit", {}, by=public.verifies)
+    public = SigningKey(Secret(key.read_text())).public
+    found = proof(folder / "audit", {}, by=public.verifies)
     assert found.missing == []
     assert [report.flaws for report in found.reports.values() if report.flaws] == []
 

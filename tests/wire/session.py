@@ -266,10 +266,10 @@ class Guard:
                 pipe.close()
 
 
-def verify(folder):
+def verify(folder, *words):
     """`mcpguard audit verify` on a folder: exit code and both outputs."""
     done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "audit", "verify", str(folder)],
+        [sys.executable, "-m", "mcpguard", "audit", "verify", str(folder), *words],
         capture_output=True,
         text=True,
         timeout=DEADLINE,

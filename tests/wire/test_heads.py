@@ -1,0 +1,101 @@
+"""Where the head of a chain goes at each checkpoint: to a file, to a URL, to standard output."""
+
+import json
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from mcpguard.adapters.audit.signing import SigningKey, new_key
+from mcpguard.core.secret import Secret
+from tests.wire.http_session import HttpGuard
+from tests.wire.session import Guard, eventually, puppet, verify
+
+
+@pytest.fixture
+def collector():
+    """`(url, posted)`: what was posted there."""
+    posted = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            posted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204 if self.path == "/heads" else 500)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", posted
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(new_key())
+    path.chmod(0o600)
+    return f"${{file:{path}}}"
+
+
+def audit_of(key, **heads):
+    return {"path": "audit", "key": key, "heads": heads}
+
+
+def test_heads_go_to_a_file_a_url_and_a_log_and_find_what_is_cut_off(tmp_path, key, collector):
+    url, posted = collector
+    audit = audit_of(key, file="heads.txt", url=f"{url}/heads", stdout=True)
+    guard = HttpGuard(tmp_path, {"p": puppet()}, audit=audit)
+    try:
+        assert guard.modern().text("echo", text="x") == "x"
+        kept = tmp_path / "heads.txt"
+        eventually(lambda: posted and kept.exists() and kept.read_text().endswith("\n"), "a head")
+        guard.process.send_signal(15)
+        guard.process.wait(20)
+        printed = os.read(guard.process.stdout.fileno(), 1 << 16)
+    finally:
+        guard.dispose()
+    lines = kept.read_text().split()
+    assert lines == [f"{one['file']}:{one['head']}" for one in posted]
+    assert printed.decode().split() == lines
+    command = [str(guard.audit_folder), "--heads", str(kept)]
+    assert verify(*command)[0] == 0
+    (file,) = guard.audit_folder.iterdir()
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:1]))
+    assert verify(*command)[0] == 1
+
+
+def test_a_collector_that_refuses_is_said_and_holds_nothing_up(tmp_path, key, collector):
+    url, _posted = collector
+    guard = Guard(tmp_path, {"p": puppet()}, audit=audit_of(key, url=f"{url}/elsewhere", stdout=True))
+    try:
+        guard.hello()
+        guard.wait_stderr(f"the head of the chain could not be exported: {url}/elsewhere answered HTTP 500")
+        guard.wait_stderr("`audit.heads.stdout` has no effect here: a client reads this output")
+        assert guard.text("echo", text="x") == "x"
+        assert guard.end() == 0
+    finally:
+        guard.dispose()
+    assert verify(guard.audit_folder)[0] == 0
+
+
+def test_the_private_key_appears_nowhere(tmp_path, key):
+    value = (tmp_path / "key").read_text()
+    guard = Guard(tmp_path, {"p": puppet()}, audit=audit_of(key, file="heads.txt"))
+    try:
+        guard.hello()
+        eventually(lambda: b'"signature"' in guard.audit_bytes, "a signed checkpoint")
+        # It is held: a server that had it could not show it.
+        assert value not in guard.text("echo", text=f"it is {value}")
+        assert guard.end() == 0
+    finally:
+        guard.dispose()
+    everything = guard.audit_bytes + bytes(guard.received) + guard.stderr
+    assert value.encode() not in everything
+    assert value.partition(":")[2].encode() not in everything
+    public = SigningKey(Secret(value)).public
+    assert verify(str(guard.audit_folder), "--public-key", str(public))[0] == 0
