@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.cli import main
-from mcpguard.cli.audit_rows import amount, duration, sparkline
+from mcpguard.cli.audit_rows import amount, cut, duration, padded, sparkline
 from mcpguard.core.evidence.records import Record
 from tests.adapters.audit.audit_records import NOW
 from tests.cli.test_audit_story import CALL, DONE, folder_of
@@ -103,3 +103,12 @@ def test_amounts_durations_and_bars_are_short() -> None:
     ]
     assert sparkline({0: 1, 2: 100}, 4) == "▁ █ "
     assert sparkline({}, 2) == "  "
+
+
+def test_a_text_fits_its_columns_also_where_characters_are_wide() -> None:
+    assert cut("a\nb", 9) == "a\\nb"
+    assert [cut(one, 4) for one in ("abcd", "abcde", "名前", "名前x", "é" * 5)] == [
+        *("abcd", "abc…", "名前", "名…", "ééé…"),
+    ]
+    assert padded("名", 4) == "名  "
+    assert padded("名前x", 4) == "名… "

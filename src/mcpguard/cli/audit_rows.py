@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
+from unicodedata import east_asian_width
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.signs import LOOKS, shown
@@ -42,8 +43,8 @@ def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: b
     took = "" if outcome is None else duration(outcome.ms)
     room = columns - len(clock) - len(decision.id) - 13
     wide = max(12, room * 11 // 20)
-    target = cut(target_of(decision), wide).ljust(wide)
-    detail = cut(detail_of(decision, outcome), max(8, room - wide - 1)).ljust(max(8, room - wide - 1))
+    target = padded(target_of(decision), wide)
+    detail = padded(detail_of(decision, outcome), max(8, room - wide - 1))
     return " ".join(
         (
             style(clock, "dim"),
@@ -107,7 +108,22 @@ def amount(number: float) -> str:
 def cut(text: str, room: int) -> str:
     """`text` made plain, in at most `room` columns."""
     text = plain(text)
-    return text if len(text) <= room else f"{text[: max(0, room - 1)]}{shown('…')[:1]}"
+    if _cells(text) <= room:
+        return text
+    while _cells(text) >= room and text:
+        text = text[:-1] if not text.isascii() else text[: room - 1]
+    return f"{text}{shown('…')[:1]}"
+
+
+def padded(text: str, room: int) -> str:
+    """The same in exactly `room` columns."""
+    text = cut(text, room)
+    return text + " " * (room - _cells(text))
+
+
+def _cells(text: str) -> int:
+    """How many columns a terminal takes for it."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(one) in "WF") for one in text)
 
 
 _BARS = " ▁▂▃▄▅▆▇█"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import style
 from mcpguard.cli.audit_query import add_filters, filters_of, opened, positive, warn_unknown
-from mcpguard.cli.audit_rows import amount, cut, duration, sparkline, width
+from mcpguard.cli.audit_rows import amount, duration, padded, sparkline, width
 
 if TYPE_CHECKING:
     from mcpguard.authoring.asking.figures import Figures
@@ -69,8 +69,8 @@ def _line(one: Figures, wide: int, bars: int, parts: int) -> str:
         "" if one.p95 is None else duration(one.p95),
         amount(one.bytes),
     )
-    padded = [cell.rjust(size) for cell, (_, size) in zip(cells, _FIXED, strict=True)]
+    right = [cell.rjust(size) for cell, (_, size) in zip(cells, _FIXED, strict=True)]
     counts: dict[int, int] = {}
     for part, count in enumerate(one.over_time):
         counts[part * bars // parts] = counts.get(part * bars // parts, 0) + count
-    return " ".join([cut(one.name, wide).ljust(wide), *padded, style(sparkline(counts, bars), "cyan")])
+    return " ".join([padded(one.name, wide), *right, style(sparkline(counts, bars), "cyan")])

@@ -59,6 +59,14 @@ def test_the_names_of_policies_and_records_can_be_asked(
     assert answer(text)
 
 
+def test_prompts_and_resources_are_named_as_in_policies() -> None:
+    read = {"method": "resources/read", "tool": "", "subject": "file:///a"}
+    assert answer('resource.uri.startsWith("file:")', **read)
+    assert not answer('prompt.name == "x"', **read)
+    assert answer('prompt.name == "x"', method="prompts/get", tool="", subject="x")
+    assert not answer('resource.uri == "x"')
+
+
 def test_what_is_not_there_does_not_match() -> None:
     assert not answer('args.nothing == "x"')
     assert not answer("ms > 1.0 && args.q == 1")

@@ -55,10 +55,13 @@ def last(index: AuditIndex, question: CallQuestion, most: int) -> list[FoundCall
 def view_of(call: FoundCall, facts: CallFacts) -> dict[str, Json]:
     """What a condition reads of a call. Of one without an outcome, `ms` is not there."""
     decision, outcome = call.decision, call.outcome
+    subject = decision.subject
     view = view_of_facts(facts) | {
         "id": decision.id,
         "at": decision.at,
-        "subject": decision.subject,
+        "subject": subject,
+        "prompt": {"name": subject} if facts.method.startswith("prompts/") else {},
+        "resource": {"uri": subject} if facts.method.startswith("resources/") else {},
         "args": decision.arguments or {},
         "credentials": list(decision.credentials),
         "approval": decision.approval,
@@ -102,6 +105,8 @@ def printable(call: FoundCall) -> dict[str, object]:
     """A call with the names that conditions use, and where its decision stands."""
     view = view_of(call, facts_of(call.decision, call.outcome))
     view.setdefault("ms", None)
+    # Both are `subject` once more.
+    del view["prompt"], view["resource"]
     made = to_builtins(view)
     return {**made, "file": call.file.name, "line": call.number}
 

@@ -32,6 +32,8 @@ VOCABULARY = Vocabulary(
         "server": "string",
         "tool": "map",
         "subject": "string",
+        "prompt": "map",
+        "resource": "map",
         "args": "map",
         "principal": "map",
         "client": "map",
@@ -54,6 +56,8 @@ VOCABULARY = Vocabulary(
     },
     members={
         ("tool",): ("name", "digest"),
+        ("prompt",): ("name",),
+        ("resource",): ("uri",),
         ("principal",): ("id", "source", "name", "human"),
         ("client",): ("agent", "claims"),
         ("client", "claims"): ("name", "version"),
@@ -64,8 +68,8 @@ VOCABULARY = Vocabulary(
 removed, as in a policy; `policy` is the digest."""
 
 _SHARED = frozenset(VOCABULARY.names) - {
-    *("id", "at", "subject", "args", "ms", "credentials", "approval", "ticket", "message", "error"),
-    *("trace", "sent", "received"),
+    *("id", "at", "subject", "prompt", "resource", "args", "ms", "credentials", "approval", "ticket"),
+    *("message", "error", "trace", "sent", "received"),
 }
 """What is known of a call from its facts alone."""
 _DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
