@@ -355,10 +355,15 @@ def shots(config: Path) -> None:
 
 
 def taken(page: Page, name: str) -> None:
-    """Take a picture, with as many colours as it needs where `pngquant` is there."""
+    """Take a picture."""
     path = PICTURES / f"{name}.png"
     page.locator("[data-held]").first.wait_for(state="detached")
     page.screenshot(path=str(path), animations="disabled")
+    reduced(path)
+
+
+def reduced(path: Path) -> None:
+    """Make a picture small where `pngquant` is there."""
     if shutil.which("pngquant"):
         subprocess.run(
             ["pngquant", "--force", "--strip", "--ext", ".png", str(COLOURS), str(path)], check=True

@@ -29,6 +29,7 @@ from mcpguard.gateway.ports import Health
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import DECIDED, OUTCOME
 from tests.adapters.store.test_store import TICKET
+from tests.authoring.report import month
 from tests.authoring.suggest.test_records import decided, record
 from tests.cli.test_audit import chain
 from tests.wire.session import SERVERS
@@ -215,6 +216,12 @@ def test_a_replay(printed: Printed, folder: Path) -> None:
     chain(folder / "audit", DECIDED, OUTCOME)
     (found,) = printed("replay-output", "replay", "--json")
     assert found["decisions"] == 1
+
+
+def test_a_review(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(month.write(tmp_path)))
+    (found,) = printed("report-output", "report", "--since", "9999d", "--json")
+    assert [one["name"] for one in found["principals"]] == [month.ADA, month.BOT]
 
 
 def test_a_snapshot(printed: Printed) -> None:

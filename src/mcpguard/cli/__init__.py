@@ -38,6 +38,7 @@ VERBS = {
     "status": "show what is running and the state of its tool servers",
     "top": "see live what runs: servers, calls, denials, tickets",
     "audit": "the evidence: verify, show, query, tail, stats, export, heads, key",
+    "report": "review access: who reached what, unused grants, zero trust",
     "help": "print a page of the documentation, or list them",
 }
 """Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""

@@ -40,6 +40,7 @@ MODELS = {
     "session-list-output": ("mcpguard.cli.outputs:SessionList",),
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
+    "report-output": ("mcpguard.authoring.report.review:AccessReview",),
     "audit-output": ("mcpguard.cli.outputs:AuditReport",),
     "audit-query-output": ("mcpguard.cli.outputs_calls:QueriedCalls",),
     "audit-stats-output": ("mcpguard.cli.outputs_calls:AuditStatistics",),

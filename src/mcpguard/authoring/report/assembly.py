@@ -1,0 +1,374 @@
+"""The access review of a configuration: what stands in it, what records say, and what doctor found.
+
+Law of this file: nothing is started or contacted, and no credential is asked for its value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from statistics import median
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mcpguard import __version__
+from mcpguard.adapters.audit.reader import chain_files, chain_name, default_folder, proof
+from mcpguard.authoring.explain.reach import offered, reach
+from mcpguard.authoring.report import review as shown
+from mcpguard.authoring.report.enforcement import cells
+from mcpguard.authoring.report.posture.entry import Present
+from mcpguard.authoring.report.posture.judging import judged
+from mcpguard.authoring.report.tally import RecordTally, Who
+from mcpguard.core.errors import AuditError, ConfigError
+from mcpguard.core.model import Invocation, Principal
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.findings import Report
+    from mcpguard.authoring.snapshot import Snapshot
+    from mcpguard.config.loading import Config
+    from mcpguard.core.policy.compiled import PolicySet
+
+MOST_DENIED = 50
+MOST_ANSWERS = 200
+MOST_EXPOSURES = 200
+_ANONYMOUS = ("os-user", "http")
+"""Sources of principals that have neither groups nor claims."""
+_BYPASS = ("mediation",)
+
+
+class Period(Struct, frozen=True):
+    """From when to when the review is."""
+
+    since: datetime
+    now: datetime
+
+
+def reviewed(
+    config: Config, policies: PolicySet, snapshot: Snapshot | None, machine: Report, period: Period
+) -> shown.AccessReview:
+    """The review; `machine` is what doctor found. Raises AuditError where evidence cannot be read."""
+    evidence, tally = _evidence(config, period.since)
+    reaching = _Reaching(config, policies, snapshot, period.now)
+    principals = tuple(_principals(tally, reaching))
+    exposures = sorted(_exposures(tally, period.now), key=lambda one: -one.seconds)
+    ended = [one.seconds for one in exposures if one.ended is not None]
+    present = Present(config, policies, machine, tally, evidence)
+    return shown.AccessReview(
+        made=period.now,
+        since=period.since,
+        version=__version__,
+        config=str(config.path),
+        policies=policies.names,
+        listed_from="rules and records" if snapshot is None else "snapshot",
+        evidence=evidence,
+        days=tuple(_days(tally)),
+        servers=tuple(_servers(config, tally, period.now)),
+        principals=principals,
+        unused=(*_unused_rules(policies, tally), *_unused_tools(principals)),
+        denied=tuple(_denied(tally)),
+        detections=tuple(_detections(tally)),
+        credentials=tuple(sorted(_credentials(config, tally, period.now), key=_oldest)),
+        approvals=tuple(_answers(tally)),
+        approvers=tuple(
+            shown.Tallied(name=name, count=count)
+            for name, count in Counter(one.by for one in tally.answers).most_common()
+        ),
+        exposures=tuple(exposures[:MOST_EXPOSURES]),
+        median_dwell_seconds=median(ended) if ended else None,
+        coverage=tuple(_coverage(config, tally, machine)),
+        bypasses=tuple(
+            shown.BypassFinding(code=one.code, severity=one.severity, message=one.message, fix=one.fix)
+            for one in machine.findings
+            if one.standing != "accepted"
+        ),
+        unchecked=tuple(f"{one.what}: {one.why}" for one in machine.unchecked),
+        posture=judged(present),
+        enforcement=cells(),
+    )
+
+
+# --- evidence ------------------------------------------------------------------------------------
+
+
+def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, RecordTally]:
+    folder = config.audit.path if config.audit else default_folder()
+    tally = RecordTally(since)
+    try:
+        files = chain_files(folder)
+    except AuditError:
+        # Nobody has connected yet.
+        files = []
+    proven = proof(folder, {}) if files else None
+    reports = proven.reports if proven else {}
+    missing = proven.missing if proven else []
+    altered = tuple(name for name, one in reports.items() if not one.intact)
+    tally.read(file for file in files if chain_name(file) not in altered)
+    found = shown.VerifiedEvidence(
+        intact=not altered and not missing,
+        chains=len(reports),
+        records=sum(one.records for one in reports.values()),
+        altered=altered,
+        missing=tuple(missing),
+        unclosed=sum(not one.closed for one in reports.values()),
+        unfinished=sum(len(one.unfinished) for one in reports.values()),
+        begins=tally.begins,
+        gaps=tuple(tally.gaps),
+    )
+    return found, tally
+
+
+def _days(tally: RecordTally) -> Iterator[shown.DayOfCalls]:
+    for day, (allowed, refused, asked) in sorted(tally.days.items()):
+        yield shown.DayOfCalls(day=day, allowed=allowed, refused=refused, asked=asked)
+
+
+# --- what is connected ---------------------------------------------------------------------------
+
+
+def _servers(config: Config, tally: RecordTally, now: datetime) -> Iterator[shown.ConnectedServer]:
+    calls: Counter[str] = Counter()
+    for (_, where, kind, _name), use in tally.uses.items():
+        calls[where] += use.allowed if kind == "tool" else 0
+    for name, server in config.servers.items():
+        yield shown.ConnectedServer(
+            name=name,
+            kind="command" if server.url is None else "url",
+            disabled=server.disabled,
+            observed=config.observe is not None and config.observe.covers(name, now),
+            credentials=tuple(_held_by(config, name)),
+            calls=calls[name],
+            definitions=len(tally.definitions.get(name, ())),
+            changed=tally.changed[name],
+            starts=tally.starts[name],
+        )
+
+
+def _held_by(config: Config, server: str) -> Iterator[str]:
+    """The names, as records have them, of what a server may get."""
+    named = [str(ref) for ref in config.servers[server].credentials]
+    chosen = (f"credential:{one.name}" for one in config.credentials.values() if server in one.servers)
+    yield from dict.fromkeys([*named, *chosen])
+
+
+def _credentials(config: Config, tally: RecordTally, now: datetime) -> Iterator[shown.ReviewedCredential]:
+    holders: dict[str, list[str]] = {}
+    for server in config.servers:
+        for name in _held_by(config, server):
+            holders.setdefault(name, []).append(server)
+    for full, servers in holders.items():
+        source, _, name = full.partition(":")
+        entry = config.credentials.get(name) if source == "credential" else None
+        renewed = entry is not None and entry.kind != "value"
+        spelled = [one for one in (full, name) if one in tally.seen] or [full]
+        rotated = max((tally.rotated[one] for one in (full, name) if one in tally.rotated), default=None)
+        since = rotated or tally.seen.get(spelled[0])
+        yield shown.ReviewedCredential(
+            name=name if entry else full,
+            kind=entry.kind if entry else source,
+            short_lived=renewed,
+            servers=tuple(servers),
+            rotated=rotated,
+            seen=tally.seen.get(spelled[0]),
+            age_days=None if since is None or renewed else (now - since).days,
+            calls=sum(tally.credential_calls[one] for one in spelled),
+        )
+
+
+def _oldest(one: shown.ReviewedCredential) -> tuple[bool, int, str]:
+    return one.age_days is None, -(one.age_days or 0), one.name
+
+
+# --- who reaches what ----------------------------------------------------------------------------
+
+
+class _Reaching:
+    """What a principal can reach under the policies in force."""
+
+    def __init__(self, config: Config, policies: PolicySet, snapshot: Snapshot | None, now: datetime) -> None:
+        self._config = config
+        self._policies = policies
+        self._snapshot = snapshot
+        self._now = now
+
+    def of(self, name: str, agent: str | None) -> Iterator[tuple[str, str, str, str]]:
+        """(server, kind, name, answer) of everything that the servers of `agent` offer."""
+        source, _, who = name.rpartition(":")
+        asking = Invocation("report", "", Principal(who, source), self._now, agent)
+        try:
+            servers = self._config.view(agent).servers
+        except ConfigError:
+            return
+        served = tuple(one for one, server in servers.items() if not server.disabled)
+        for target in offered(self._policies, served, self._snapshot):
+            yield target.server, target.kind, target.name, reach(self._policies, asking, target).answer
+
+
+def _principals(tally: RecordTally, reaching: _Reaching) -> Iterator[shown.ReviewedPrincipal]:
+    for name, who in sorted(tally.who.items(), key=lambda one: -one[1].use.allowed - one[1].use.refused):
+        yield shown.ReviewedPrincipal(
+            name=name,
+            agents=tuple(sorted(who.agents)),
+            clients=tuple(sorted(who.clients)),
+            humans=tuple(sorted(who.humans)),
+            allowed=who.use.allowed,
+            refused=who.use.refused,
+            asked=who.asked,
+            first=who.first,
+            last=who.use.last,
+            groups_unknown=not name.startswith(tuple(f"{one}:" for one in _ANONYMOUS)),
+            reach=tuple(_reached(name, who, tally, reaching)),
+        )
+
+
+_BEST = ("yes", "if", "no")
+
+
+def _reached(name: str, who: Who, tally: RecordTally, reaching: _Reaching) -> Iterator[shown.ReachedThing]:
+    answers: dict[tuple[str, str, str], str] = {}
+    agents: list[str | None] = [*sorted(who.agents)] or [None]
+    for agent in agents:
+        for server, kind, thing, answer in reaching.of(name, agent):
+            before = answers.get((server, kind, thing), "no")
+            answers[server, kind, thing] = min(before, answer, key=_BEST.index)
+    for principal, server, kind, thing in tally.uses:
+        if principal == name:
+            answers.setdefault((server, kind, thing), "no")
+    for (server, kind, thing), answer in sorted(answers.items()):
+        use = tally.uses.get((name, server, kind, thing))
+        yield shown.ReachedThing.model_validate(
+            {
+                "server": server,
+                "kind": kind,
+                "name": thing,
+                "answer": answer,
+                "allowed": use.allowed if use else 0,
+                "refused": use.refused if use else 0,
+                "last": use.last if use else None,
+            }
+        )
+
+
+# --- grants, refusals, detections ----------------------------------------------------------------
+
+
+def _unused_rules(policies: PolicySet, tally: RecordTally) -> Iterator[shown.UnusedGrant]:
+    for rule in policies.rules:
+        if rule.effect != "deny" and rule.written.on == "call" and rule.name not in tally.rules:
+            yield shown.UnusedGrant(kind="rule", name=rule.name, place=rule.place)
+
+
+def _unused_tools(principals: Iterable[shown.ReviewedPrincipal]) -> Iterator[shown.UnusedGrant]:
+    reached: dict[str, list[str]] = {}
+    used = set()
+    for principal in principals:
+        for thing in principal.reach:
+            name = f"{thing.server}/{thing.name}"
+            if thing.allowed:
+                used.add(name)
+            elif thing.answer != "no" and thing.kind == "tool":
+                reached.setdefault(name, []).append(principal.name)
+    for name, who in sorted(reached.items()):
+        if name not in used:
+            yield shown.UnusedGrant(kind="tool", name=name, place=", ".join(who))
+
+
+def _denied(tally: RecordTally) -> Iterator[shown.DeniedCalls]:
+    most = sorted(tally.refusals.items(), key=lambda one: -one[1].count)
+    for key, group in most[:MOST_DENIED]:
+        yield shown.DeniedCalls(
+            principal=key.principal,
+            what=key.what,
+            cause=key.cause,
+            rules=key.rules,
+            count=group.count,
+            last=group.last,
+            example=group.example,
+        )
+
+
+def _detections(tally: RecordTally) -> Iterator[shown.DetectedKind]:
+    counts: Counter[str] = Counter()
+    servers: dict[str, set[str]] = {}
+    for (kind, server), count in tally.found.items():
+        counts[kind] += count
+        servers.setdefault(kind, set()).add(server)
+    for kind, count in counts.most_common():
+        yield shown.DetectedKind(kind=kind, count=count, servers=tuple(sorted(filter(None, servers[kind]))))
+
+
+# --- persons -------------------------------------------------------------------------------------
+
+
+def _answers(tally: RecordTally) -> Iterator[shown.ReviewedApproval]:
+    for one in sorted(tally.answers, key=lambda one: one.at, reverse=True)[:MOST_ANSWERS]:
+        yield shown.ReviewedApproval.model_validate(
+            {
+                "at": one.at,
+                "verdict": one.verdict,
+                "ticket": one.ticket,
+                "by": one.by,
+                "principal": one.principal,
+                "uses": tally.ticket_uses[one.ticket],
+            }
+        )
+
+
+def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.Exposure]:
+    for one in tally.dwell.found():
+        yield shown.Exposure.model_validate(
+            {
+                "session": one.session,
+                "principal": one.principal,
+                "began": one.began,
+                "because": one.because,
+                "ended": one.ended,
+                "by": one.by,
+                "seconds": ((one.ended or now) - one.began).total_seconds(),
+            }
+        )
+
+
+# --- coverage ------------------------------------------------------------------------------------
+
+
+def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[shown.CoverageShare]:
+    counts = tally.counts
+    served = [name for name, one in config.servers.items() if not one.disabled]
+    around = [one for one in machine.findings if one.control in _BYPASS]
+    pinned = sum(len(one) for one in tally.definitions.values())
+    parts = (
+        (
+            "Requests decided by an enforced policy",
+            counts["enforced"],
+            counts["decided"],
+            "Every request that reaches mcpguard is decided; the rest was only observed (`observe`).",
+        ),
+        (
+            "Results inspected",
+            counts["inspected"],
+            counts["brought"],
+            "Outcomes with an answer that was inspected or withheld, of all that brought one.",
+        ),
+        (
+            "Allowed calls with an outcome on record",
+            counts["ended"],
+            max(counts["allowed"], counts["ended"]),
+            "The rest is still running, or its process was killed.",
+        ),
+        (
+            "Servers reached through mcpguard only",
+            len(served),
+            len(served) + len(around),
+            "Enabled servers, and what doctor found in the clients of this machine that bypasses mcpguard.",
+        ),
+        (
+            "Tool definitions that did not change",
+            max(pinned - sum(tally.changed.values()), 0),
+            pinned,
+            "Tools whose definition is on record, less the changes that were noticed.",
+        ),
+    )
+    for name, part, whole, note in parts:
+        yield shown.CoverageShare(name=name, part=part, whole=whole, note=note)

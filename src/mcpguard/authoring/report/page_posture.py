@@ -1,0 +1,106 @@
+"""The two sections of the page that are about controls: posture, and the enforcement matrix."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+
+from mcpguard.authoring.report import plots
+from mcpguard.authoring.report.html import Content, Markup, element, name_of, prose
+from mcpguard.authoring.report.page_table import Column, mark, note, table
+from mcpguard.authoring.report.review import AccessReview, EnforcedCell, ReviewedTier, State
+
+STATES: dict[State, str] = {
+    "met": "good",
+    "partly": "look",
+    "not met": "bad",
+    "not applicable": "none",
+    "a proxy cannot": "none",
+}
+"""How a control stands -> its colour."""
+_SAID = (
+    "Anthropic's zero-trust framework for agents, in our words, judged by this configuration, these records "
+    "and this machine. `a proxy cannot` says what has to be done elsewhere. Tests are those of mcpguard's "
+    "own suite."
+)
+_MATRIX = (
+    "Every method of MCP that mcpguard knows, by who sends it, in each era over each transport. Anything "
+    "else is refused. Made from the tables that the gateway works by."
+)
+
+
+def posture(review: AccessReview) -> Content:
+    """The controls with their tiers."""
+    return [
+        note(_SAID),
+        element("ul", [_share(review, index) for index in range(3)], class_="tiers"),
+        [
+            element("div", element("h3", one.name), element("div", map(_tier, one.tiers)), class_="control")
+            for one in review.posture
+        ],
+    ]
+
+
+def _share(review: AccessReview, index: int) -> Markup:
+    tiers = [one.tiers[index] for one in review.posture]
+    counts = Counter(one.state for one in tiers)
+    parts = [(counts[state], "dim" if state == "a proxy cannot" else name) for state, name in STATES.items()]
+    said = [mark(f"{counts[state]} {state}", name) for state, name in STATES.items() if counts[state]]
+    return element(
+        "li",
+        element("b", tiers[0].tier),
+        plots.stacked(parts, f"{tiers[0].tier}: how many controls are met"),
+        element("span", said, class_="legend"),
+    )
+
+
+def _tier(tier: ReviewedTier) -> Markup:
+    proof = [element("li", name_of(name.partition("::")[2])) for name in tier.tests]
+    for what, names in (("settings", tier.settings), ("records", tier.records)):
+        if names:
+            proof.append(element("li", f"{what}: ", element("code", ", ".join(names))))
+    return element(
+        "div",
+        element("span", tier.tier, class_="name"),
+        element("span", tier.asks),
+        mark(tier.state, STATES[tier.state]),
+        element("span", prose(tier.why), class_="soft small"),
+        element("ul", proof, class_="proof") if proof else (),
+        class_="tier",
+    )
+
+
+def enforcement(review: AccessReview) -> Content:
+    """The matrix: a table for each direction, a row for each method."""
+    shown: list[Content] = [note(_MATRIX)]
+    for direction, cells in groupby(review.enforcement, lambda one: one.direction):
+        columns = [
+            Column("method"),
+            Column("eras and transports"),
+            Column("decided"),
+            Column("inspected"),
+            Column("recorded"),
+            Column("tests"),
+        ]
+        rows = [_method(list(group)) for _, group in groupby(cells, lambda one: one.method)]
+        shown += [element("h3", direction[0].upper() + direction[1:]), table(columns, rows)]
+    return shown
+
+
+def _method(cells: list[EnforcedCell]) -> list[Content]:
+    first = cells[0]
+    eras = dict.fromkeys(one.era for one in cells)
+    transports = dict.fromkeys(one.transport for one in cells)
+    tests = dict.fromkeys(name for one in cells for name in one.tests)
+    return [
+        name_of(first.method),
+        f"{' and '.join(eras)}, over {' and '.join(transports)}",
+        first.decided,
+        first.inspected,
+        first.recorded,
+        element(
+            "ul",
+            [element("li", name_of(name.partition("::")[2])) for name in tests],
+            class_="proof",
+        ),
+    ]

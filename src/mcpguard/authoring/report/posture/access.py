@@ -1,0 +1,258 @@
+"""Who may do what: identity, authentication of services, permissions, privileges, boundaries."""
+
+from __future__ import annotations
+
+from mcpguard.authoring.report.attention import counted
+from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry, Verdict, always
+from mcpguard.authoring.report.review import State
+from mcpguard.core.policy.written import as_tuple
+
+
+def _identity(present: Present) -> Verdict:
+    if present.config.http.token is not None:
+        return "met", "over HTTP every principal comes from a verified token"
+    return (
+        "partly",
+        "on stdio the principal is the operating system's user; agents of one user differ by a claim only",
+    )
+
+
+def _service_tokens(present: Present) -> Verdict:
+    if plain := present.found("D101", "D102", "D103", "D104"):
+        return "not met", f"credentials stand in plain text ({plain}; `mcpguard doctor`)"
+    if not present.static and not present.renewed:
+        return "not applicable", "no server needs a credential"
+    if not present.static:
+        return "met", f"all are issued for minutes and renewed: {', '.join(present.renewed)}"
+    state: State = "partly" if present.renewed else "not met"
+    return state, f"static until a person replaces them: {', '.join(present.static)}"
+
+
+def _pinned_peers(present: Present) -> Verdict:
+    if all(server.url is None for server in present.config.servers.values()):
+        return "not applicable", "every server is a process that mcpguard starts"
+    return (
+        "not met",
+        "servers are verified by their certificates; mcpguard has none of its own",
+    )
+
+
+def _denied_by_default(present: Present) -> Verdict:
+    if not present.policies.rules:
+        return "not met", "there is no policy: every call is refused, and nobody decided that"
+    if observed := present.found("D210"):
+        return "not met", f"policies are observed and not enforced for some servers ({observed})"
+    return "met", f"{counted(len(present.policies.rules), 'rule')}; what none allows is refused"
+
+
+def _conditions(present: Present) -> Verdict:
+    conditional = [rule for rule in present.policies.rules if rule.condition is not None]
+    if not conditional:
+        return "not met", "no rule has a condition (`when`)"
+    return "met", f"{len(conditional)} of {len(present.policies.rules)} rules have a condition on the request"
+
+
+def _each_action(present: Present) -> Verdict:
+    reading = [rule.name for rule in present.policies.rules if "session" in (rule.written.when or "")]
+    if not reading:
+        return "partly", "each request is decided anew, but no rule reads what the session did before"
+    return "met", f"each request is decided anew; what the session did before is read by {', '.join(reading)}"
+
+
+def _least_privilege(present: Present) -> Verdict:
+    wide = [
+        rule.name
+        for rule in present.rules("allow")
+        if rule.condition is None
+        and "*" in as_tuple(rule.written.server)
+        and (rule.written.tools is None or "*" in rule.written.tools)
+    ]
+    if wide:
+        return "not met", f"allows every tool of every server: {', '.join(wide)}"
+    idle = [rule.name for rule in present.rules("allow") if rule.name not in present.tally.rules]
+    if idle:
+        return "partly", f"not used in this period: {', '.join(idle)}; drop what nobody needs"
+    return "met", "no rule allows everything, and every allow rule was used in this period"
+
+
+def _elevation(present: Present) -> Verdict:
+    asking = ", ".join(rule.name for rule in present.rules("ask"))
+    if not asking:
+        return "not met", "no rule has a person approve anything (`effect: ask`)"
+    return "met", f"a person approves a call, a session or a time: {asking}"
+
+
+def _just_in_time(present: Present) -> Verdict:
+    ending = [rule.name for rule in present.rules("allow") if rule.until is not None]
+    if present.static:
+        return "partly" if present.renewed or ending else "not met", (
+            f"authority without an end: {', '.join(present.static)}"
+        )
+    if present.renewed or ending:
+        return "met", "credentials and grants end by themselves"
+    return "partly", "no credential is needed, and no policy has an end (`expires`)"
+
+
+def _callers(present: Present) -> Verdict:
+    if around := present.found("D201", "D202", "D203", "D204", "D205"):
+        return "partly", f"this machine has ways around mcpguard ({around}; `mcpguard doctor`)"
+    return (
+        "partly",
+        "credentials are bound to servers and principals; the host closes other paths",
+    )
+
+
+def _sandboxes(present: Present) -> Verdict:
+    if shared := present.found("D401", "D402", "D403"):
+        return "partly", f"servers have a minimal environment, but share the agent's user ({shared})"
+    return "partly", "servers have a minimal environment and a folder of their own; a sandbox is the host's"
+
+
+CONTROLS = (
+    ControlEntry(
+        "Agent identity",
+        TierEntry(
+            "A unique identity for each agent, backed by cryptography, in every record",
+            _identity,
+            (
+                "attack/test_http_identity.py::test_a_good_token_gives_the_principal_on_record",
+                "adapters/transports/test_bearer.py::test_a_forged_token_is_refused",
+                "gateway/test_gateway.py::test_claims_of_the_client_never_change_a_verdict_or_the_recorded_principal",
+            ),
+            ("http.token",),
+            ("decision.principal", "decision.human", "decision.actor"),
+        ),
+        TierEntry(
+            "X.509 certificates with a lifecycle, presented on every connection",
+            always("not met", "over HTTP mcpguard verifies tokens; it does not ask for client certificates"),
+        ),
+        TierEntry(
+            "Keys in hardware, attested",
+            beyond="it sees a token or a user, and cannot attest the machine or the model behind it",
+        ),
+    ),
+    ControlEntry(
+        "Service authentication",
+        TierEntry(
+            "Tokens of an identity provider that live for minutes, none in code or configuration",
+            _service_tokens,
+            (
+                "adapters/credentials/test_broker.py::test_a_lease_is_made_anew_a_margin_before_its_end",
+                "adapters/credentials/test_oauth_login.py::test_nothing_of_a_login_is_on_the_disk",
+                "onboarding/test_import.py::test_no_secret_is_left_in_any_file_and_undo_is_byte_exact",
+            ),
+            ("credentials.oauth", "credentials.vault", "credentials.github_app", "credentials.postgres"),
+            ("decision.credential_kinds",),
+        ),
+        TierEntry(
+            "Mutual TLS, with pinned peers",
+            _pinned_peers,
+            (
+                "adapters/network/test_outbound.py::test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named_host",
+            ),
+            ("servers.url",),
+        ),
+        TierEntry(
+            "Credentials bound to hardware",
+            always(
+                "not met",
+                "DPoP and keys in hardware are not supported",
+            ),
+        ),
+    ),
+    ControlEntry(
+        "Permission model",
+        TierEntry(
+            "Roles, and nothing that is not granted",
+            _denied_by_default,
+            (
+                "core/policy/test_pdp.py::test_law_every_table_of_three_rules_is_closed",
+                "gateway/test_eras.py::test_without_a_rule_no_decided_method_reaches_an_upstream",
+            ),
+            ("policies", "observe", "rule.effect"),
+            ("decision.cause",),
+        ),
+        TierEntry(
+            "Attributes: who, when, where, how sensitive; a missing one refuses",
+            _conditions,
+            (
+                "core/policy/test_pdp.py::test_a_condition_sees_the_request",
+                "core/policy/test_pdp.py::test_law_an_error_in_a_rule_only_tightens",
+            ),
+            ("rule.when",),
+            ("decision.rules",),
+        ),
+        TierEntry(
+            "Decided at each action, with signals of behaviour; revoked at once",
+            _each_action,
+            (
+                "wire/test_policies.py::test_a_changed_policy_decides_the_next_call_on_the_open_connection",
+                "wire/test_policies.py::test_what_one_server_gave_closes_the_way_out_through_another",
+                "wire/test_lanes.py::test_a_rotated_secret_is_in_force_at_the_next_call_and_a_removed_one_refuses_it",
+            ),
+            ("rule.when", "rule.label", "rule.limit"),
+            ("decision.session_labels", "decision.label_causes"),
+        ),
+    ),
+    ControlEntry(
+        "Privilege scope",
+        TierEntry(
+            "Static roles with the least privilege, reviewed; what is unused is dropped",
+            _least_privilege,
+            (
+                "authoring/report/test_review.py::test_a_rule_and_a_tool_that_nobody_used_are_unused_grants",
+                "authoring/explain/test_reach.py::test_no_is_what_lists_hide_and_yes_is_what_every_call_may",
+            ),
+            ("rule.tools", "rule.server"),
+            ("decision.rules",),
+        ),
+        TierEntry(
+            "Elevated for a task, given back, logged",
+            _elevation,
+            (
+                "gateway/test_approvals.py::test_an_approval_counts_for_one_call",
+                "gateway/test_lasting_approvals.py::test_it_ends_exactly_when_it_says",
+            ),
+            ("rule.ask", "approvals.wait_seconds"),
+            ("decision.approval", "notice.detail"),
+        ),
+        TierEntry(
+            "Just in time and just enough, ending by itself",
+            _just_in_time,
+            (
+                "core/policy/test_pdp.py::test_what_an_allow_that_has_ended_redacts_and_labels_goes_on_where_another_allows",
+                "adapters/credentials/test_broker.py::test_at_the_end_every_lease_is_ended_and_nothing_is_given_any_more",
+            ),
+            ("policy.expires", "credentials.cache_seconds", "rule.limit"),
+            ("decision.limits",),
+        ),
+    ),
+    ControlEntry(
+        "Resource boundary",
+        TierEntry(
+            "Services accept named callers only; segments behind that",
+            _callers,
+            (
+                "adapters/credentials/test_broker.py::test_another_server_gets_nothing_and_the_source_is_not_asked",
+                "attack/test_egress.py::test_the_credential_of_one_server_does_not_reach_another_in_a_call",
+                "onboarding/test_lock.py::test_a_locked_client_starts_mcpguard_and_nothing_else",
+            ),
+            ("credentials.servers", "credentials.hosts", "credentials.principals", "clients"),
+            ("decision.server",),
+        ),
+        TierEntry(
+            "A sandbox for each agent",
+            _sandboxes,
+            (
+                "attack/test_leaks.py::test_the_environment_of_an_upstream_has_the_allowed_names_and_its_own_and_nothing_else",
+                "adapters/upstreams/test_own_folder.py::test_each_start_has_a_new_empty_folder_that_only_its_user_can_enter",
+            ),
+            ("servers.cwd", "servers.env"),
+            ("notice.what",),
+        ),
+        TierEntry(
+            "Enclaves and microVMs",
+            beyond="where a process runs is for the host to arrange",
+        ),
+    ),
+)

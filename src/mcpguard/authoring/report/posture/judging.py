@@ -1,0 +1,45 @@
+"""All controls, judged. To add one: an entry in a table of this package; the tables are named here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcpguard.authoring.report.posture import access, content, evidence, operation
+from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry
+from mcpguard.authoring.report.review import ReviewedControl
+
+CONTROLS: tuple[ControlEntry, ...] = (
+    *access.CONTROLS,
+    *evidence.CONTROLS,
+    *content.CONTROLS,
+    *operation.CONTROLS,
+)
+"""In the order of the framework: who may do what, what is on record, what passes, how it is run."""
+
+TIERS = ("foundation", "enterprise", "advanced")
+
+
+def judged(present: Present) -> tuple[ReviewedControl, ...]:
+    """Each control in its three tiers."""
+    return tuple(
+        ReviewedControl.model_validate(
+            {
+                "name": control.name,
+                "tiers": [_tier(name, getattr(control, name), present) for name in TIERS],
+            }
+        )
+        for control in CONTROLS
+    )
+
+
+def _tier(name: str, entry: TierEntry, present: Present) -> dict[str, Any]:
+    state, why = ("a proxy cannot", entry.beyond) if entry.judge is None else entry.judge(present)
+    return {
+        "tier": name.capitalize(),
+        "asks": entry.asks,
+        "state": state,
+        "why": why,
+        "tests": entry.tests,
+        "settings": entry.settings,
+        "records": entry.records,
+    }

@@ -1,0 +1,248 @@
+"""What `mcpguard report --json` prints, and what the page shows: the access review as a model.
+
+Law of this file: it has names, counts and times, and no argument, no result and no value of a credential.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from mcpguard.core.document.printed import Printed
+
+State = Literal["met", "partly", "not met", "not applicable", "a proxy cannot"]
+"""How a control stands in the present configuration."""
+
+
+class Tallied(Printed):
+    """Something with how often it occurred."""
+
+    name: str = Field(description="What was counted.")
+    count: int = Field(description="How often.")
+
+
+class ConnectedServer(Printed):
+    """An upstream of the configuration, and what the evidence says about it."""
+
+    name: str = Field(description="Its name in the configuration.")
+    kind: Literal["command", "url"] = Field(description="Whether mcpguard starts it or connects to it.")
+    disabled: bool = Field(description="Whether it is disabled.")
+    observed: bool = Field(description="Whether its policies are recorded and not enforced.")
+    credentials: tuple[str, ...] = Field(description="Names of the credentials that it may get.")
+    calls: int = Field(description="Tool calls to it that were allowed.")
+    definitions: int = Field(description="Its tools whose definition is on record with a digest.")
+    changed: int = Field(description="How often the definition of one of its tools changed.")
+    starts: int = Field(description="How often it was started or connected to.")
+
+
+class ReachedThing(Printed):
+    """Something that a principal can reach, or has used."""
+
+    server: str = Field(description="The upstream.")
+    kind: str = Field(description="tool, prompt, resource or template.")
+    name: str = Field(description="The upstream's own name for it.")
+    answer: Literal["yes", "if", "no"] = Field(
+        description="`yes`: every call is allowed. `if`: depending on arguments, session or a person. `no`: "
+        "none is."
+    )
+    allowed: int = Field(description="How many uses were allowed.")
+    refused: int = Field(description="How many were refused.")
+    last: datetime | None = Field(description="When it was last used.")
+
+
+class ReviewedPrincipal(Printed):
+    """Somebody who used mcpguard, and what they can reach and used."""
+
+    name: str = Field(description="`SOURCE:ID`, verified.")
+    agents: tuple[str, ...] = Field(description="The agents by the labels of their launchers: claims.")
+    clients: tuple[str, ...] = Field(description="What their clients call themselves: claims.")
+    humans: tuple[str, ...] = Field(description="For whom they acted, where a verified token says so.")
+    allowed: int = Field(description="Requests that were allowed.")
+    refused: int = Field(description="Requests that were refused.")
+    asked: int = Field(description="Requests that a person was asked about.")
+    first: datetime | None = Field(description="Their first request in the period.")
+    last: datetime | None = Field(description="Their last one.")
+    groups_unknown: bool = Field(
+        description="Whether `answer` leaves out what rules grant to groups or claims of a token, which no "
+        "record has."
+    )
+    reach: tuple[ReachedThing, ...] = Field(description="What they can reach or have used.")
+
+
+class UnusedGrant(Printed):
+    """Something that is granted and was not used in the period."""
+
+    kind: Literal["rule", "tool"] = Field(description="A rule of a policy, or a tool of a server.")
+    name: str = Field(description="`POLICY/ID`, or `SERVER/TOOL`.")
+    place: str = Field(description="Where the rule stands, as FILE:LINE; for a tool who can reach it.")
+
+
+class DeniedCalls(Printed):
+    """Requests that were refused for the same reason."""
+
+    principal: str = Field(description="Who made them.")
+    what: str = Field(description="`SERVER/TOOL`, or the method.")
+    cause: str = Field(description="As in a record.")
+    rules: tuple[str, ...] = Field(description="The rules that refused.")
+    count: int = Field(description="How many.")
+    last: datetime = Field(description="The last one.")
+    example: str = Field(description="Its id: `mcpguard audit show ID`.")
+
+
+class DetectedKind(Printed):
+    """What was removed from results and notifications, of one kind."""
+
+    kind: str = Field(description="The kind of secret or personal data.")
+    count: int = Field(description="How often.")
+    servers: tuple[str, ...] = Field(description="The servers from which it came.")
+
+
+class ReviewedCredential(Printed):
+    """A credential by its name."""
+
+    name: str = Field(description="Its name: of an entry of `credentials`, else `SOURCE:NAME`.")
+    kind: str = Field(description="The kind of the entry, else the source.")
+    short_lived: bool = Field(description="Whether it expires by itself and is renewed.")
+    servers: tuple[str, ...] = Field(description="The servers that may get it.")
+    rotated: datetime | None = Field(description="When evidence last says that it has another value.")
+    seen: datetime | None = Field(
+        description="The first record, as far back as evidence goes, that names it."
+    )
+    age_days: int | None = Field(
+        description="At least so many days old: since it was rotated, else since it was first seen. Null for "
+        "one that is renewed by itself, and where no record names it."
+    )
+    calls: int = Field(description="How many allowed calls went to a server that holds it.")
+
+
+class ReviewedApproval(Printed):
+    """An answer of a person to a call that waited."""
+
+    at: datetime = Field(description="When.")
+    verdict: Literal["approved", "denied", "void", "ended"] = Field(description="What it was.")
+    ticket: str = Field(description="The ticket.")
+    by: str = Field(description="Who answered, with the channel.")
+    principal: str = Field(description="Whose call it was.")
+    uses: int = Field(description="How many calls used it.")
+
+
+class Exposure(Printed):
+    """Dwell time: how long something that deserves a person's attention went on."""
+
+    session: str = Field(description="The session; `PRINCIPAL AGENT` where a record has no name of one.")
+    principal: str = Field(description="Whose session it is.")
+    began: datetime = Field(description="The first refusal, or the first label.")
+    because: str = Field(description="What that was.")
+    ended: datetime | None = Field(description="When it ended; null where it goes on.")
+    by: Literal["person", "process end", "open"] = Field(
+        description="`person`: somebody answered a ticket of it, cleared a label or ended the session. "
+        "`process end`: the process that served it ended. `open`: none of these yet."
+    )
+    seconds: float = Field(description="How long it was, or has been so far.")
+
+
+class CoverageShare(Printed):
+    """A share of what mcpguard should see, decide, inspect or record."""
+
+    name: str = Field(description="What is measured.")
+    part: int = Field(description="How many have it.")
+    whole: int = Field(description="Of how many.")
+    note: str = Field(description="How it is counted, in one sentence.")
+
+
+class DayOfCalls(Printed):
+    """The requests of one day (UTC)."""
+
+    day: str = Field(description="YYYY-MM-DD.")
+    allowed: int = Field(description="Allowed.")
+    refused: int = Field(description="Refused.")
+    asked: int = Field(description="Left to a person.")
+
+
+class VerifiedEvidence(Printed):
+    """Whether the chains are unaltered, and what they lack."""
+
+    intact: bool = Field(description="Whether no chain was altered and none is missing.")
+    chains: int = Field(description="How many chains there are.")
+    records: int = Field(description="How many records they have.")
+    altered: tuple[str, ...] = Field(description="Files that were altered; their records do not count here.")
+    missing: tuple[str, ...] = Field(description="Files that another chain names and that are gone.")
+    unclosed: int = Field(description="Chains that are still written, or ended by a crash.")
+    unfinished: int = Field(description="Allowed calls without an outcome.")
+    begins: datetime | None = Field(description="The oldest record.")
+    gaps: tuple[str, ...] = Field(description="When nothing could be written, as it was recorded after.")
+
+
+class BypassFinding(Printed):
+    """Something that bypasses mcpguard, or weakens it, as `mcpguard doctor` reports it."""
+
+    code: str = Field(description="Its code.")
+    severity: str = Field(description="error, warning or note.")
+    message: str = Field(description="What was found.")
+    fix: str = Field(description="What to do about it.")
+
+
+class ReviewedTier(Printed):
+    """One tier of a control, and how it stands."""
+
+    tier: Literal["Foundation", "Enterprise", "Advanced"] = Field(description="The tier.")
+    asks: str = Field(description="What the framework asks, in our words.")
+    state: State = Field(description="How it stands in the present configuration.")
+    why: str = Field(description="Why.")
+    tests: tuple[str, ...] = Field(description="Tests that prove it, as PATH::NAME below `tests/`.")
+    settings: tuple[str, ...] = Field(description="The keys that it depends on, as FILE.KEY.")
+    records: tuple[str, ...] = Field(description="Where it is seen in the evidence, as KIND.FIELD.")
+
+
+class ReviewedControl(Printed):
+    """A control of the framework in its three tiers."""
+
+    name: str = Field(description="The control.")
+    tiers: tuple[ReviewedTier, ...] = Field(description="Foundation, Enterprise, Advanced.")
+
+
+class EnforcedCell(Printed):
+    """How one method is enforced in one era over one transport."""
+
+    direction: Literal["from the client", "from an upstream"] = Field(description="Who sends it.")
+    method: str = Field(description="The method.")
+    era: Literal["legacy", "modern"] = Field(description="The era of the side that sends it.")
+    transport: Literal["stdio", "http"] = Field(description="The transport of that side.")
+    decided: str = Field(description="How it is decided.")
+    inspected: str = Field(description="What of it is inspected.")
+    recorded: str = Field(description="What is recorded.")
+    tests: tuple[str, ...] = Field(description="Tests that prove it, as PATH::NAME below `tests/`.")
+
+
+class AccessReview(Printed):
+    """What `mcpguard report --json` prints."""
+
+    made: datetime = Field(description="When it was made.")
+    since: datetime = Field(description="From when on records count.")
+    version: str = Field(description="The version of mcpguard that made it.")
+    config: str = Field(description="The configuration that it is about.")
+    policies: tuple[str, ...] = Field(description="The policies in force.")
+    listed_from: Literal["snapshot", "rules and records"] = Field(
+        description="Where the names of tools come from: what servers offer, or what rules and records name."
+    )
+    evidence: VerifiedEvidence = Field(description="How the evidence stands.")
+    days: tuple[DayOfCalls, ...] = Field(description="The requests of each day of the period.")
+    servers: tuple[ConnectedServer, ...] = Field(description="What is connected.")
+    principals: tuple[ReviewedPrincipal, ...] = Field(description="Who can reach what, the busiest first.")
+    unused: tuple[UnusedGrant, ...] = Field(description="Grants that were not used.")
+    denied: tuple[DeniedCalls, ...] = Field(description="What was refused most, at most 50 groups.")
+    detections: tuple[DetectedKind, ...] = Field(description="What was removed, the most frequent first.")
+    credentials: tuple[ReviewedCredential, ...] = Field(description="Credentials, the oldest first.")
+    approvals: tuple[ReviewedApproval, ...] = Field(description="Answers of persons, the last 200.")
+    approvers: tuple[Tallied, ...] = Field(description="Who answered, and how often.")
+    exposures: tuple[Exposure, ...] = Field(description="Dwell time, the longest first, at most 200.")
+    median_dwell_seconds: float | None = Field(
+        description="The median of those that ended; null where none did."
+    )
+    coverage: tuple[CoverageShare, ...] = Field(description="What part is decided, inspected and recorded.")
+    bypasses: tuple[BypassFinding, ...] = Field(
+        description="What bypasses or weakens mcpguard on this machine, by `mcpguard doctor`."
+    )
+    unchecked: tuple[str, ...] = Field(description="What `mcpguard doctor` could not check.")
+    posture: tuple[ReviewedControl, ...] = Field(description="The controls of the zero-trust framework.")
+    enforcement: tuple[EnforcedCell, ...] = Field(description="The enforcement matrix.")

@@ -1,0 +1,135 @@
+"""`mcpguard report`: the access review, as a page, as JSON, or in short.
+
+Law of this file: whatever it prints or writes went through the inspection of everything that leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from mcpguard.cli.parser import add_config, configured
+from mcpguard.core.errors import McpGuardError
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.report.review import AccessReview
+    from mcpguard.authoring.snapshot import Snapshot
+
+EXAMPLES = (
+    "mcpguard report",
+    "mcpguard report --since 90d --html review.html",
+    "mcpguard report --snapshot snapshot.json --html review.html",
+    "mcpguard report --json",
+)
+
+_SINCE = re.compile(r"([1-9][0-9]{0,3})([hd])")
+
+
+class ReportError(McpGuardError):
+    """The page cannot be written."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        type=_since,
+        default=timedelta(days=30),
+        help="how far back: a number with h or d (default: 30d)",
+    )
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write the page to FILE")
+    parser.add_argument(
+        "--snapshot", metavar="FILE", type=Path, help="what the servers offer, from `mcpguard snapshot`"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_config(parser)
+
+
+def _since(text: str) -> timedelta:
+    found = _SINCE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError("a number with h or d, such as 30d")
+    return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0; 1 where evidence was altered or is missing. Raises ConfigError, PolicyError, AuditError and
+    ReportError."""
+    review = _reviewed(args)
+    if args.html is not None:
+        _write(args.html, review)
+    if args.json:
+        print(review.model_dump_json())
+    elif args.html is None:
+        _print(review)
+    return 0 if review.evidence.intact else 1
+
+
+def _reviewed(args: argparse.Namespace) -> AccessReview:
+    import msgspec
+
+    from mcpguard.authoring.report.assembly import Period, reviewed
+    from mcpguard.authoring.report.review import AccessReview
+    from mcpguard.config.policies import load_policies
+    from mcpguard.core.redaction.redactor import OPT_IN, Redactor
+    from mcpguard.doctor.diagnosis import diagnose
+    from mcpguard.doctor.surroundings import here
+
+    config = configured(args.config)
+    policies = load_policies(config.policies, OPT_IN).observing(config.observe)
+    now = datetime.now(UTC)
+    machine = diagnose(here(Path.cwd()), str(config.path))
+    period = Period(now - args.since, now)
+    found = reviewed(config, policies, _snapshot(args.snapshot), machine, period)
+    # Names come from everywhere: a client calls itself what it likes.
+    said = Redactor(os.urandom(32)).inspect(found.model_dump(mode="json")).payload
+    return AccessReview.model_validate(msgspec.json.decode(said))
+
+
+def _snapshot(path: Path | None) -> Snapshot | None:
+    if path is None:
+        return None
+    from mcpguard.authoring.snapshot import read_snapshot
+    from mcpguard.config.policies import read_document
+    from mcpguard.core.errors import ConfigError
+
+    return read_snapshot(read_document(path, ConfigError), str(path))
+
+
+def _write(path: Path, review: AccessReview) -> None:
+    from mcpguard.adapters.system.files import write_whole
+    from mcpguard.authoring.report.page import page
+
+    try:
+        write_whole(path, page(review).encode())
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _print(review: AccessReview) -> None:
+    from mcpguard.adapters.system.terminal import plain, style, table
+    from mcpguard.authoring.report.attention import looks
+    from mcpguard.authoring.report.review import State
+
+    colours = {"bad": "red", "look": "yellow", "good": "green"}
+    print(style(f"Access review, {review.since:%Y-%m-%d} to {review.made:%Y-%m-%d}", "bold"))
+    print(f"{plain(review.config)}: {len(review.servers)} servers, {len(review.principals)} principals")
+    print()
+    for one in looks(review):
+        said = {"bad": "act ", "look": "look", "good": "good"}[one.level]
+        print(f"  {style(said, colours[one.level])}  {plain(one.text)}")
+    print()
+    rows: list[tuple[str, ...]] = [
+        ("CONTROLS", "MET", "PARTLY", "NOT MET", "NOT APPLICABLE", "A PROXY CANNOT")
+    ]
+    for index, tier in enumerate(("Foundation", "Enterprise", "Advanced")):
+        states = [one.tiers[index].state for one in review.posture]
+        rows.append((tier, *(str(states.count(state)) for state in get_args(State))))
+    print(table(rows))
+    print()
+    print("the whole review: `mcpguard report --html FILE`, or --json")
