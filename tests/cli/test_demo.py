@@ -192,6 +192,8 @@ def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Pat
     settings = (kept / "repository" / "settings.ini").read_text()
     assert SECRET.search(settings)
     assert_its_evidence_answers(kept / "audit", capsys)
+    assert main(["replay", "--config", str(kept / "mcpguard.yaml"), "--strict"]) == 0
+    assert "would change: 0 loosened, 0 tightened; 7 stay the same" in capsys.readouterr().out
 
 
 def assert_its_evidence_answers(audit: Path, capsys: Capture) -> None:

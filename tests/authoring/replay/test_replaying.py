@@ -333,6 +333,8 @@ def test_less_redaction_loosens_a_call_that_stays_allowed() -> None:
     assert counts(replay(rules("{id: all, effect: allow, redact: [email]}"), call())) == (0, 0, 1, 0, 0)
     other = replay(rules("{id: all, effect: allow, credential: two}"), call())
     assert (counts(other), other.changes[0].note) == ((0, 0, 0, 1, 0), "with the credential two")
+    about = rules("{id: all, effect: allow, action: [tasks/get]}")
+    assert counts(replay(about, call(method="tasks/get", credential="one"))) == (1, 0, 0, 0, 0)
     # Records of earlier versions do not say what was redacted.
     assert counts(Replay(rules(ALL)).take([past_of(before, 1)])) == (1, 0, 0, 0, 0)
 

@@ -190,7 +190,8 @@ def _besides(past: PastDecision, again: Again) -> tuple[Direction, str]:
         said.append(f"without the label {', '.join(sorted(labels - does.labels))}")
     if does.labels - labels:
         said.append(f"with the label {', '.join(sorted(does.labels - labels))}")
-    if does.credential != record.credential:
+    # A request about a task is made with the credential of the call that began it.
+    if does.credential != record.credential and not record.method.startswith("tasks/"):
         said.append(f"with the credential {does.credential or 'of the server'}")
     loosens = bool(less or labels - does.labels)
     tightens = bool(more or does.labels - labels)
