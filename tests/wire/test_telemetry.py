@@ -7,8 +7,10 @@ import threading
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client.parser import text_string_to_metric_families
 
 from mcpguard.protocol.trace import span_id_of
+from tests.wire.http_session import HttpGuard
 from tests.wire.session import eventually, puppet
 from tests.wire.warm import command
 
@@ -148,3 +150,47 @@ def test_two_processes_export_each_record_once(session, receiver, tmp_path):
     hashes = [event["hash"] for event in receiver.events()]
     assert len(hashes) == len(set(hashes))
     assert len(hashes) == len(evidence(tmp_path / "all"))
+
+
+# --- Prometheus -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """`serve(**more)` starts `mcpguard run --http`; at the end it is ended."""
+    guards = []
+
+    def begin(**more):
+        guards.append(HttpGuard(tmp_path, {"p": puppet()}, **more))
+        return guards[-1]
+
+    yield begin
+    for guard in guards:
+        guard.dispose()
+
+
+def samples(guard):
+    answer = guard.open("GET", "/metrics")
+    assert answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+    families = text_string_to_metric_families(answer.body().decode())
+    return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+
+
+def test_prometheus_reads_what_the_process_counted(serve):
+    guard = serve(telemetry={"metrics": True})
+    for text in "ab":
+        guard.modern().call("echo", text=text)
+    guard.modern().call("none-of-this-name")
+    found = samples(guard)
+    call = ("p", "echo", "tools/call", "allow", "", "ok")
+    assert found["mcpguard_calls_total", *call] == 2
+    assert found["mcpguard_call_duration_seconds_bucket", *call, "+Inf"] == 2
+    assert found["mcpguard_ready", "evidence"] == 1
+    assert "none-of-this-name" not in str(found)
+    guard.modern().call("echo", text="c")
+    assert samples(guard)["mcpguard_calls_total", *call] == 3
+    assert guard.open("GET", "/metrics", host="evil.example").status in (403, 421)
+
+
+def test_without_the_setting_there_are_no_metrics(serve):
+    assert serve().open("GET", "/metrics").status == 404

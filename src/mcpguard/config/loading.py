@@ -132,10 +132,12 @@ class SinkTerms(Struct, frozen=True):
 
 
 class Telemetry(Struct, frozen=True):
-    """What is exported. `blocks` says that nothing is served while a sink takes nothing."""
+    """What is exported. `blocks` says that nothing is served while a sink takes nothing, `metrics` that
+    Prometheus is served."""
 
     sinks: tuple[SinkTerms, ...] = ()
     blocks: bool = False
+    metrics: bool = False
 
 
 class Config(Struct, frozen=True):
@@ -286,7 +288,7 @@ def _telemetry(entry: TelemetryEntry, folder: Path) -> Telemetry:
         )
         for one in entry.sinks
     )
-    return Telemetry(tuple(sinks), entry.on_sink_failure == "block")
+    return Telemetry(tuple(sinks), entry.on_sink_failure == "block", entry.metrics)
 
 
 def _audit(entry: AuditEntry, folder: Path) -> Audit:

@@ -63,6 +63,11 @@ class TelemetryEntry(Written):
         (),
         description="Where evidence goes; each sink has its own place in it, and gets what it missed later.",
     )
+    metrics: bool = Field(
+        False,
+        description="Whether `mcpguard run --http HOST:PORT` serves `/metrics` for Prometheus, to whoever "
+        "may use the MCP endpoint: on loopback, or with a token.",
+    )
     on_sink_failure: Literal["continue", "block"] = Field(
         "continue",
         description="While a sink takes nothing: `continue` serves on, since the evidence is kept and sent "

@@ -252,7 +252,7 @@ class _Process:
             reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
             observing=lambda: said_of(shared.judge.policies.observation),
             needs=shared.needs.look,
-            sinks=lambda: self._exporting.states,
+            sinks=shared.sinks,
         )
         shared.watcher = status.changed
         status.start()
@@ -322,6 +322,7 @@ class _Process:
             settings.telemetry, shared.gate, shared.credentials, say, shared.note, shared.upstream_changed
         )
         self._exporting.start(settings.audit_folder, machine_name())
+        shared.sinks = lambda: self._exporting.states
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).

@@ -132,6 +132,11 @@ class HttpFront:
             self, shared.turn, shared.clock, settings.http, host, settings.message_bytes, verifier
         )
         endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
+        if settings.telemetry is not None and settings.telemetry.metrics:
+            from mcpguard.serve.measuring import Measuring
+
+            measuring = Measuring(settings.audit_folder, shared, lambda: len(self._worlds))
+            endpoint.serve_metrics(measuring.text)
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
     async def open(self, ended: Callable[[], None]) -> None:

@@ -54,7 +54,7 @@ from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditHealth, Client, LostAlerts, Recipient
+from mcpguard.gateway.ports import AuditHealth, Client, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.protocol.names import Prefix
@@ -151,6 +151,8 @@ class Shared:
             settings.credentials, _named(settings), self.redactor, report=report, rotated=self._rotated
         )
         self._loop = loop
+        self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
+        """How exporting is."""
         self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again)
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None

@@ -51,16 +51,23 @@ _places = json.Decoder(ReadSoFar).decode
 
 class Following:
     """Reads the chains of `folder` (or the one chain that it is) on from `cursor`, a file that is made when
-    something is kept; None for a
-    cursor that ends with the process.
+    something is kept; None for a cursor that ends with the process.
 
     What was in the folder before a cursor was made is not read, unless `from_start`, or it is a chain of this
     process and `own`. Not thread-safe.
     """
 
     def __init__(
-        self, folder: Path, cursor: Path | None = None, *, from_start: bool = False, own: bool = True
+        self,
+        folder: Path,
+        cursor: Path | None = None,
+        *,
+        from_start: bool = False,
+        own: bool = True,
+        only_own: bool = False,
     ) -> None:
+        """With `only_own` no other process's chains are read."""
+        self._only = f"-{os.getpid()}-" if only_own else ""
         self._folder = folder
         self._own = own
         self._cursor = cursor
@@ -175,7 +182,8 @@ class Following:
                 for entry in entries:
                     name = entry.name.removesuffix(".gz")
                     plain = name == entry.name
-                    if entry.name.endswith(SUFFIXES) and (plain or name not in found):
+                    wanted = entry.name.endswith(SUFFIXES) and self._only in name
+                    if wanted and (plain or name not in found):
                         found[name] = (Path(entry.path), entry.stat().st_size)
         except OSError as error:
             raise AuditError(f"no audit log at {self._folder}: {error.strerror}") from None

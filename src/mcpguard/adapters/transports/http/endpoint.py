@@ -32,6 +32,7 @@ MCP = "/mcp"
 SSE = "/sse"
 LIVE = frozenset({"/livez", "/healthz"})
 READY = "/readyz"
+METRICS = "/metrics"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _READING = ("GET", "HEAD")
 _NOT_KEPT: Headers = ((b"cache-control", b"no-store"),)
@@ -105,6 +106,14 @@ class Endpoint:
         self._open_routes = {WELL_KNOWN + tail: encode(about) for tail in ("", MCP, path)}
         place = f"{resource.scheme}://{resource.netloc}{WELL_KNOWN}{path}"
         self._challenge = f'Bearer resource_metadata="{place}"'
+
+    def serve_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
+        """Serve `text()` under `/metrics`, to whoever may use the MCP endpoint."""
+
+        async def answer(request: HttpRequest) -> None:
+            request.respond(200, await text(), b"text/plain; version=0.0.4; charset=utf-8", _NOT_KEPT)
+
+        self._routes["GET", METRICS] = answer
 
     async def close(self, gently: bool) -> None:
         """End every world: requests in flight leave an outcome, streams end, upstreams end."""
