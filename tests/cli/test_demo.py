@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -13,9 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from mcpguard.cli import main
 from mcpguard.cli.demo import Teller
+from mcpguard.cli.schema import schema_of
 from mcpguard.demo.evidence import Tally
 from mcpguard.demo.play import Mark
 from scripts import recording
@@ -198,6 +201,10 @@ def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Pat
 
 def assert_its_evidence_answers(audit: Path, capsys: Capture) -> None:
     """Who asked for it, which policy decided it, what evidence is there: read in the commands' output alone."""
+    assert main(["audit", "show", str(audit), "-n", "99", "--json"]) == 0
+    form = Draft202012Validator(schema_of("audit-record"))
+    for line in capsys.readouterr().out.splitlines():
+        form.validate(json.loads(line))
     assert main(["audit", "show", str(audit), "-n", "99"]) == 0
     calls = re.findall(r"decision +(allow|deny) +(git|shop)/(\w+) +(\S+-\d+)", capsys.readouterr().out)
     assert {tool for _, _, tool, _ in calls} >= {"git_log", "git_reset", "git_show", "debug_settings"}
