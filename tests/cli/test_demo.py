@@ -281,7 +281,7 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "mcp_server_git", None)
     assert main(["demo"]) == 2
     assert capsys.readouterr().err == (
-        "mcpguard: the demo needs the Git MCP server: pip install 'mcpguard-gateway[demo]'\n"
+        "mcpguard: the demo needs the Git MCP server: pip install mcp-server-git\n"
     )
 
 

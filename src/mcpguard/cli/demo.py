@@ -100,7 +100,7 @@ def _prepare() -> None:
 def _lacking() -> str:
     """What the demo needs and this machine lacks, as a sentence."""
     if find_spec("mcp_server_git") is None:
-        return "the demo needs the Git MCP server: pip install 'mcpguard-gateway[demo]'"
+        return "the demo needs the Git MCP server: pip install mcp-server-git"
     if shutil.which("git") is None:
         return "the demo needs git, which is not in PATH: install it and try again"
     return ""
