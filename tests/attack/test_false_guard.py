@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.ourselves import fetched
 
 OURS = Path(sys.executable).with_name("mcpguard")
 
@@ -137,3 +138,28 @@ def test_a_server_that_is_given_a_folder_of_that_name_is_a_server() -> None:
 
 def test_the_real_layout_of_this_environment_is_the_one_that_is_looked_for() -> None:
     assert os.path.commonpath([sysconfig.get_path("purelib"), OURS]) == str(OURS.parent.parent)
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        (("uvx", "mcpguard"), "mcpguard of PyPI"),
+        (("uvx", "mcpguard@0.1.0", "run"), "mcpguard of PyPI"),
+        (("uv", "tool", "run", "--python", "3.12", "mcpguard"), "mcpguard of PyPI"),
+        (("pipx", "run", "--spec=mcpguard==0.1.0", "mcpguard"), "mcpguard of PyPI"),
+        (("npx", "-y", "mcpguard"), "mcpguard of npm"),
+        (("bunx", "mcpguard-gateway"), "mcpguard-gateway of npm"),
+        (("uvx", "--from", "mcpguard-gateway[console]", "mcpguard"), "mcpguard-gateway of PyPI"),
+        (("pipx", "run", "--spec", "mcpguard-gateway", "mcpguard", "run"), "mcpguard-gateway of PyPI"),
+        (("uvx", "mcp-server-git", "--repository", "/src/mcpguard"), ""),
+        (("git", "mcpguard"), ""),
+    ],
+    ids=str,
+)
+def test_the_package_that_a_launcher_would_fetch_is_told_from_ours(
+    words: tuple[str, ...], package: str
+) -> None:
+    made = entry(*words)
+    assert fetched(made.command, made.args) == package
+    assert made.claims or not package
+    assert not made.guarded

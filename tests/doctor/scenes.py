@@ -67,6 +67,17 @@ def open_to(name: str, mode: int) -> Scene:
     return make
 
 
+def in_path(ours: bool) -> Scene:
+    """A program called mcpguard that is found first."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        other = machine.write("bin/mcpguard", "#!/bin/sh\n", 0o755)
+        folders = [str(other.parent), os.path.dirname(OURS)]
+        machine.replaced(environ={"PATH": os.pathsep.join(reversed(folders) if ours else folders)})
+
+    return make
+
+
 def both(*scenes: Scene) -> Scene:
     def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         for scene in scenes:
@@ -283,6 +294,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D702": (running(3600), running(-3600)),
     "D703": (text("home/.config/mcpguard/mcpguard.yaml", "version: 2\n"), config()),
     "D704": (accepting(until="2026-02-01"), accepting()),
+    "D705": (in_path(ours=False), in_path(ours=True)),
 }
 """Code -> the scene that makes it, and the one that does not."""
 

@@ -88,6 +88,7 @@ SENTENCES = {
     "D603": "where room is, or another folder, is a decision",
     "D604": "what may be deleted is a decision",
     "D702": "only the client that started mcpguard can restart it",
+    "D705": "which of two programs is to go is a decision",
     "D703": "the mistake is a person's, and `mcpguard check` shows where",
 }
 """Code -> why its fix is a sentence."""

@@ -24,6 +24,7 @@ from mcpguard.onboarding.conversion import convert
 from mcpguard.onboarding.discovery import reading
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.ourselves import PROJECT, fetched
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.locks.allowed import served
 
@@ -189,6 +190,7 @@ def _bypass(subject: Subject, seen: reading.ClientFile, entry: Entry) -> Finding
     client, path = seen.client, seen.path
     if entry.claims:
         said = f"{client.title} starts something as {entry.name} that is not an installed mcpguard"
+        said += _project(entry)
         fix = f"delete this entry, and run `mcpguard install {client.name}`"
         return found("D203", path, said, entry.line, fix, subject=entry.name)
     remedy = _remedy(subject, seen, entry)
@@ -199,6 +201,16 @@ def _bypass(subject: Subject, seen: reading.ClientFile, entry: Entry) -> Finding
             return found("D202", path, said, entry.line, **remedy, subject=entry.name)
     said = f"{client.title} connects to {entry.name} directly"
     return found("D201", path, said, entry.line, **remedy, subject=entry.name)
+
+
+def _project(entry: Entry) -> str:
+    """What is to be said of the package that a launcher fetches for `entry`."""
+    package = fetched(entry.command, entry.args)
+    if not package:
+        return ""
+    if package == f"{PROJECT} of PyPI":
+        return f": a launcher fetches {package} at each start, in whatever version there is"
+    return f": a launcher fetches {package}, which is another project; this one is {PROJECT} of PyPI"
 
 
 def _is_same(server: Server, entry: Entry) -> bool:

@@ -285,6 +285,14 @@ DOCTOR_CODES: dict[str, Code] = {
         "withdraw it",
         "configuration integrity",
     ),
+    "D705": Code(
+        "warning",
+        "The program `mcpguard` in PATH belongs to another project: on PyPI this one is called "
+        "`mcpguard-gateway`, and `mcpguard` there is somebody else's.",
+        "uninstall the other one, or put the folder of this one first in PATH; "
+        "`pipx install mcpguard-gateway` installs this one",
+        "configuration integrity",
+    ),
 }
 """Code -> what is wrong. Findings of the same severity are reported in this order."""
 

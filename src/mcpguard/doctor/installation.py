@@ -1,6 +1,7 @@
 """mcpguard itself: who can change its program, whether its configuration is right, and what runs still."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer
 from mcpguard.doctor.surroundings import Subject
+from mcpguard.onboarding.discovery.ourselves import PROJECT, starts_mcpguard
 
 _TOLD = 5
 _NOTICED_SECONDS = 3.0
@@ -16,13 +18,23 @@ _NOTICED_SECONDS = 3.0
 
 
 def check(subject: Subject) -> Iterator[Checked]:
-    """D701, D702 and D703."""
+    """D701, D702, D703 and D705."""
     if subject.problem is not None:
         for one in subject.problem.problems:
             yield found("D703", one.source, one.message, one.line)
     parts = [one for program in subject.at.programs for one in _suspect(program, trusted_in(subject.at))]
     yield from islice(open_to_writers("D701", [*subject.at.programs, *parts], subject.at), _TOLD)
     yield from _running(subject)
+    yield from _other_project(subject)
+
+
+def _other_project(subject: Subject) -> Iterator[Checked]:
+    """A program of our name that is not ours: what a person types, or a hint names, would start that."""
+    path = subject.at.environ.get("PATH")
+    program = path and shutil.which("mcpguard", path=path)
+    if program and not starts_mcpguard(program, [], {}):
+        said = f"this is not {PROJECT}, and `mcpguard` starts it"
+        yield found("D705", program, said)
 
 
 def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:

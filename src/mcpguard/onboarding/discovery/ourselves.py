@@ -15,6 +15,9 @@ from pathlib import Path
 
 NAMES = ("mcpguard", "mcpguard-gateway")
 
+PROJECT = "mcpguard-gateway"
+"""What this project is called on PyPI. `mcpguard` there is another one, and npm has none of ours."""
+
 _DISTRIBUTION = "mcpguard_gateway-*.dist-info/RECORD"
 _AS_ANOTHER = ("sudo", "doas")
 _STEERING = re.compile(r"(?i)(?:PYTHON|LD_|DYLD_|__PYVENV_|GCONV_PATH$)")
@@ -31,6 +34,12 @@ _STARTERS = re.compile(
     r"(?:python|pypy)[0-9.]*|sh|bash|dash|zsh|ksh|fish|env|sudo|doas|nice|nohup|node|deno|bun|npx|bunx|pnpx|npm|"
     r"pnpm|yarn|uvx|uv|pipx|docker|podman|cmd|cmd\.exe"
 )
+
+_FETCHERS = frozenset(("uvx", "uv", "pipx"))
+_NODE_FETCHERS = frozenset(("npx", "bunx", "pnpx", "npm", "pnpm", "yarn", "bun"))
+_OPTION = re.compile(r"--?[a-z-]+=")
+_PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
+_LEADING = 6
 
 
 def starts_mcpguard(command: str, args: Sequence[str], env: Mapping[str, str]) -> bool:
@@ -59,8 +68,22 @@ def claims_mcpguard(command: str, args: Sequence[str]) -> bool:
     """Whether these words look as if they started mcpguard."""
     if os.path.basename(command) in NAMES:
         return True
+    if fetched(command, args):
+        return True
     starts = _STARTERS.fullmatch(os.path.basename(command))
     return bool(starts) and any(os.path.basename(re.sub(r"[=@].*$", "", word)) in NAMES for word in args[:3])
+
+
+def fetched(command: str, args: Sequence[str]) -> str:
+    """What a launcher of packages would fetch under a name of mcpguard, such as "mcpguard of PyPI"; "" for
+    nothing. Only PROJECT of PyPI is ours."""
+    launcher = os.path.basename(command)
+    if launcher not in _FETCHERS | _NODE_FETCHERS:
+        return ""
+    words = [_OPTION.sub("", word) for word in args[:_LEADING]]
+    names = {found[0].lower() for word in words if "/" not in word and (found := _PACKAGE.match(word))}
+    name = next((one for one in reversed(NAMES) if one in names), "")
+    return name and f"{name} of {'PyPI' if launcher in _FETCHERS else 'npm'}"
 
 
 def _without_user(words: list[str]) -> list[str]:
