@@ -172,20 +172,36 @@ def test_what_doctor_found_counts(tmp_path: Path, code: str, control: str, name:
 
 
 @pytest.mark.parametrize(
-    ("audit", "integrity", "stream", "replay"),
+    ("audit", "integrity"),
     [
-        ("", "partly", "not met", "partly"),
-        (", key: '${keyring:audit/key}'", "partly", "not met", "partly"),
-        (", key: '${keyring:audit/key}', heads: {url: https://x.example/h}", "met", "partly", "partly"),
-        (", arguments: digest", "partly", "not met", "partly"),
+        ("", "partly"),
+        (", key: '${keyring:audit/key}'", "partly"),
+        (", key: '${keyring:audit/key}', heads: {url: https://x.example/h}", "met"),
+        (", arguments: digest", "partly"),
     ],
 )
-def test_how_evidence_is_kept_counts(
-    tmp_path: Path, audit: str, integrity: str, stream: str, replay: str
-) -> None:
+def test_how_evidence_is_kept_counts(tmp_path: Path, audit: str, integrity: str) -> None:
     review = found(tmp_path, CONFIG.replace("{path: audit}", f"{{path: audit{audit}}}"))
-    wanted = (("Action log", "enterprise"), ("Action log", "advanced"), ("Traceability", "advanced"))
-    assert states(review, *wanted) == [integrity, stream, replay]
+    assert states(review, ("Action log", "enterprise")) == [integrity]
+    assert ("audit.arguments" in tier(review, "Traceability", "advanced").why) is ("digest" in audit)
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "stream", "spans"),
+    [
+        ("", "not met", "partly"),
+        ("telemetry: {sinks: [{to: a.jsonl, format: jsonl}]}\n", "partly", "partly"),
+        ("telemetry: {sinks: [{to: 'http://127.0.0.1:4318', format: otlp}]}\n", "partly", "met"),
+        (
+            "telemetry: {sinks: [{to: a.jsonl, format: jsonl}], on_sink_failure: block}\n",
+            "met",
+            "partly",
+        ),
+    ],
+)
+def test_where_evidence_is_exported_counts(tmp_path: Path, telemetry: str, stream: str, spans: str) -> None:
+    review = found(tmp_path, CONFIG + telemetry)
+    assert states(review, ("Action log", "advanced"), ("Traceability", "enterprise")) == [stream, spans]
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,19 @@ def _tamper_evident(present: Present) -> Verdict:
 
 
 def _streamed(present: Present) -> Verdict:
-    audit = present.config.audit
-    if audit is not None and audit.heads is not None and audit.heads.url is not None:
-        return "partly", "heads are sent as they are made; correlation is the work of a SIEM"
-    return "not met", "nothing is sent to another machine"
+    telemetry = present.config.telemetry
+    if telemetry is None or not telemetry.sinks:
+        return "not met", "evidence is exported nowhere (`telemetry.sinks`)"
+    if not telemetry.blocks:
+        return "partly", "evidence is exported as it is recorded; calls go on while a sink takes nothing"
+    return "met", "evidence is exported as it is recorded, or nothing goes on; a SIEM correlates it"
+
+
+def _spans(present: Present) -> Verdict:
+    telemetry = present.config.telemetry
+    if telemetry is not None and any(sink.format == "otlp" for sink in telemetry.sinks):
+        return "met", "the caller's trace goes on to the server, and spans are exported"
+    return "partly", "the caller's trace goes on to the server and is on record; no span is exported"
 
 
 def _traced(present: Present) -> Verdict:
@@ -46,7 +55,7 @@ def _replayable(present: Present) -> Verdict:
         )
     return (
         "partly",
-        "records have policy, session and redacted arguments; why a model did something is not seen",
+        "decisions can be decided again (`mcpguard replay`); why a model did something is not seen",
     )
 
 
@@ -82,8 +91,11 @@ CONTROLS = (
         TierEntry(
             "Sent to a SIEM as it happens, and correlated",
             _streamed,
-            ("adapters/audit/test_upkeep.py::test_a_head_that_cannot_be_exported_is_said",),
-            ("audit.heads",),
+            (
+                "wire/test_telemetry.py::test_what_a_sink_missed_it_gets_from_the_next_process",
+                "wire/test_telemetry.py::test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_again",
+            ),
+            ("telemetry.sinks", "telemetry.on_sink_failure"),
         ),
     ),
     ControlEntry(
@@ -100,17 +112,19 @@ CONTROLS = (
         ),
         TierEntry(
             "OpenTelemetry across agents",
-            always(
-                "partly", "the caller's trace goes on to the server and is on record; no span is exported"
+            _spans,
+            (
+                "wire/test_evidence.py::test_the_trace_of_the_client_goes_on_at_the_upstream",
+                "wire/test_telemetry.py::test_a_call_is_a_span_under_the_callers_whose_id_went_upstream",
             ),
-            ("wire/test_evidence.py::test_the_trace_of_the_client_goes_on_at_the_upstream",),
-            (),
+            ("telemetry.sinks",),
             ("decision.trace",),
         ),
         TierEntry(
             "Provenance from input to output, and replay",
             _replayable,
             (
+                "authoring/replay/test_replaying.py::test_a_policy_that_loosens_one_of_many_records_is_found",
                 "core/policy/test_pdp.py::test_law_a_verdict_is_a_function_of_policies_request_and_session",
                 "gateway/test_records.py::test_arguments_are_recorded_redacted_beside_the_digest_of_what_they_were",
             ),
