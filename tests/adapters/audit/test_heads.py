@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mcpguard.adapters.audit import writer
 from mcpguard.adapters.audit.heads import Heads
@@ -82,8 +83,8 @@ def test_of_two_that_began_together_neither_can_vanish_once_another_began(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     p, q = AuditFile(folder), AuditFile(folder)
-    for sink in (p, q):
-        sink.write(OPENED)
+    for pid, sink in enumerate((p, q)):
+        sink.write(replace(OPENED, pid=pid))
         sink.close(CLOSED)
     begun(folder)
     for sink in (p, q):

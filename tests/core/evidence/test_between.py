@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.core.evidence.between import removed, signed, vouched
+from mcpguard.core.evidence.between import forked, removed, signed, vouched
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.chain import signed as sign
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Record
@@ -102,6 +102,17 @@ def test_a_signed_chain_vouches_for_the_heads_that_it_holds() -> None:
     ]
     elsewhere = report("b", chain("b", opened(Anchor("c", head)), CHECK, CLOSED))
     assert vouched({"b": elsewhere}) == {"b": 2}
+
+
+def test_two_chains_with_one_beginning_are_a_fork() -> None:
+    lines = sealed([opened(), decided(1), outcome(1), CLOSED])
+    fork = [*lines[:2], *after(lines[:2], decided(2))]
+    other = sealed([opened(Anchor("x", "f" * 64))])
+    reports = {"a": verify(lines), "b": verify(fork), "c": verify(other), "d": verify([]), "e": verify([])}
+    found = forked(reports)
+    assert whats(found["a"]) == ["ends a chain that begins with the same record as b"]
+    assert whats(found["b"]) == ["ends a chain that begins with the same record as a"]
+    assert [found[name] for name in "cde"] == [reports[name] for name in "cde"]
 
 
 def test_a_chain_without_a_record_needs_nobody_to_vouch_for_it() -> None:

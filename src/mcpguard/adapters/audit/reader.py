@@ -131,7 +131,7 @@ def proof(
     up to `removed_until` may be gone. With `by`, which checks signatures, what none vouches for is a flaw.
     Raises AuditError.
     """
-    from mcpguard.core.evidence.between import joined, removed, signed, vouched
+    from mcpguard.core.evidence.between import forked, joined, removed, signed, vouched
     from mcpguard.core.evidence.verification import anchors, verify
 
     expected = {name: set(heads) for name, heads in kept.items()}
@@ -147,7 +147,7 @@ def proof(
     gone = removed(reports, by is not None)
     until = max(removed_until, "" if gone is None else gone.until)
     missing = sorted(name for name in expected if name > until)
-    found = joined(reports)
+    found = forked(joined(reports))
     return Proof(found if by is None else signed(found), missing, gone, vouched(reports))
 
 

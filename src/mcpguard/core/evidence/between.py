@@ -31,6 +31,23 @@ def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
     return found
 
 
+def forked(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
+    """The reports where chains that begin with the same record are flaws of each other: a process writes one,
+    so all others are copies that go on otherwise."""
+    names: dict[str, list[str]] = {}
+    for name, report in reports.items():
+        if report.begin:
+            names.setdefault(report.begin, []).append(name)
+    found = dict(reports)
+    for same in names.values():
+        for name, other in zip(same, (*same[1:], same[0]), strict=True):
+            if name != other:
+                found[name] = _flawed(
+                    found[name], f"ends a chain that begins with the same record as {other}"
+                )
+    return found
+
+
 def vouched(reports: Mapping[str, ChainReport]) -> dict[str, int]:
     """Up to which line a signature vouches for each chain: its own last one, or one in another chain that
     covers a head of it. 0 where nobody does."""

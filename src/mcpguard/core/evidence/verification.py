@@ -46,7 +46,7 @@ class ChainReport(Struct, frozen=True):
     `continues` is the chain of the same process before this one, "" for none; `carried` are the ids of
     outcomes here whose decision has to be there. `signed` is the last line that a valid signature covers, 0
     for none. `held` are the heads of other chains, with the lines that hold them; `found` tells where those
-    heads of this chain are that were expected.
+    heads of this chain are that were expected. `begin` is the hash of its first line, "" without one.
     """
 
     records: int
@@ -61,6 +61,7 @@ class ChainReport(Struct, frozen=True):
     held: tuple[tuple[Anchor, int], ...] = ()
     found: dict[str, int] = {}
     removals: tuple[Removal, ...] = ()
+    begin: str = ""
 
     @property
     def intact(self) -> bool:
@@ -110,6 +111,7 @@ class _Verifier:
         self.records = 0
         self.seq = 0
         self.head = GENESIS.encode()
+        self.begin = b""
         self.closed = False
         self.torn = False
         self.open: dict[bytes, None] = {}
@@ -142,6 +144,8 @@ class _Verifier:
                 self.head = digest
             else:
                 self._odd(raw, digest)
+            if not self.begin:
+                self.begin = self.head
             if self.head in expected:
                 self.found.setdefault(self.head.decode(), self.records)
 
@@ -263,6 +267,7 @@ def verify(
         held=tuple(verifier.held),
         found=verifier.found,
         removals=tuple(verifier.removals),
+        begin=verifier.begin.decode(errors="replace") if verifier.records else "",
     )
 
 
