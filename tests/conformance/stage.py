@@ -16,7 +16,7 @@ from tests.wire.session import SERVERS, eventually, write_config
 EVERYTHING = str(SERVERS / "everything.py")
 WARM = str(SERVERS / "warm.py")
 ALLOW_ALL = [{"id": "all", "effect": "allow", "action": ["*"]}]
-LISTENING = re.compile(rb"^mcpguard: listening on (http://127\.0\.0\.1:\d+)/mcp$", re.MULTILINE)
+LISTENING = re.compile(rb"mcpguard: listening on (http://127\.0\.0\.1:\d+)/mcp$", re.MULTILINE)
 PORT = re.compile(rb"^(\d+)$", re.MULTILINE)
 
 

@@ -33,7 +33,7 @@ def front(folder, count):
     settings = Settings(
         servers=(), policies=PolicySet(), audit_folder=folder, durability="flush", message_bytes=1 << 20
     )
-    made = HttpFront(Shared(settings, asyncio.get_running_loop()), "127.0.0.1", 0, print)
+    made = HttpFront(Shared(settings, asyncio.get_running_loop()), "127.0.0.1", 0)
     worlds = [Looked() for _ in range(count)]
     made._worlds = {object(): (world, world) for world in worlds}
     return made, worlds[0]

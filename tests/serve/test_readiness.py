@@ -28,7 +28,7 @@ def shared_in(folder):
     )
     shared = Shared(settings, asyncio.get_running_loop())
     shared.said = []
-    shared.needs._report = lambda _, line: shared.said.append(line)
+    shared.needs._report = lambda _, line, _level: shared.said.append(line)
     return shared
 
 

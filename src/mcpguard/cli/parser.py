@@ -59,3 +59,14 @@ def configured(option: str | None) -> Config:
     from mcpguard.config.loading import find_config, load_config
 
     return load_config(find_config(option, os.environ))
+
+
+def add_log_format(parser: ArgumentParser) -> None:
+    """`--log-format`, for what serves."""
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="how lines on standard error are written: text, or one JSON object each, with `time`, `level`, "
+        "`message` and where known `server`, `session` and `principal`",
+    )

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.parser import add_config
+from mcpguard.cli.parser import add_config, add_log_format
 
 if TYPE_CHECKING:
     from mcpguard.serve.worlds import Settings
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve any number of clients over HTTP (Streamable HTTP at /mcp, HTTP+SSE at /sse) instead of "
         "one over standard input and output; port 0 picks a free port",
     )
+    add_log_format(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -47,10 +48,13 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.core.redaction.reading import prepare_soon
 
     prepare_soon()  # Before the rest is imported and read.
+    from msgspec import structs
+
     from mcpguard.config.loading import find_config
     from mcpguard.serve.app import loaded, serve
 
     settings = loaded(find_config(args.config, os.environ), args.agent, args.project)
+    settings = structs.replace(settings, log_format=args.log_format)
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter
@@ -67,11 +71,7 @@ def _serve_http(settings: Settings, address: str) -> int:
         print(f"mcpguard: {problem}", file=sys.stderr)
         return 2
     try:
-        return serve_http(settings, *split_address(address), _listening)
+        return serve_http(settings, *split_address(address))
     except OSError as error:
         print(f"mcpguard: cannot listen on {address}: {error.strerror}", file=sys.stderr)
         return 2
-
-
-def _listening(url: str) -> None:
-    print(f"mcpguard: listening on {url}", file=sys.stderr, flush=True)

@@ -156,13 +156,13 @@ def serve(settings: Settings) -> int:
     return _run(settings, StdioFront)
 
 
-def serve_http(settings: Settings, host: str, port: int, listening: Callable[[str], None]) -> int:
-    """Serve clients over HTTP until a signal ends it; gives the exit code. `listening(url)` is called once
+def serve_http(settings: Settings, host: str, port: int) -> int:
+    """Serve clients over HTTP until a signal ends it; gives the exit code. The operator is told the URL once
     clients can come.
 
     Raises AuditError as `serve`, and OSError where the address is not available.
     """
-    return _run(settings, lambda shared: HttpFront(shared, host, port, listening))
+    return _run(settings, lambda shared: HttpFront(shared, host, port))
 
 
 def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
@@ -327,7 +327,7 @@ class _Process:
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).
         kind = type(context.get("exception")).__name__
-        self._shared.diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}")
+        self._shared.diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}", "error")
 
     def _end(self, reason: str, signalled: bool) -> None:
         # A client closes our input first, and sends a signal when that takes too long for it.

@@ -104,8 +104,8 @@ class StdioFront:
 class HttpFront:
     """Any number of clients, who come and go; implements `Front`, and the `Door` of the HTTP transport."""
 
-    def __init__(self, shared: Shared, host: str, port: int, listening: Callable[[str], None]) -> None:
-        """`listening(url)` is called once clients can come; port 0 picks a free port."""
+    def __init__(self, shared: Shared, host: str, port: int) -> None:
+        """Port 0 picks a free port."""
         # Imported where it is needed: most processes serve one client over stdio.
         from mcpguard.adapters.transports.http import Endpoint, HttpServer
 
@@ -113,7 +113,6 @@ class HttpFront:
         self.where = f"{host}:{port}"
         self._shared = shared
         self._address = (host, port)
-        self._listening = listening
         self._worlds: dict[Receiver, tuple[World, HttpClient]] = {}
         self._balancing: asyncio.TimerHandle | None = None
         self._balanced_at = 0.0
@@ -143,7 +142,7 @@ class HttpFront:
         """See `Front.open`; only a signal ends it."""
         host, port = await self._server.start(*self._address)
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._listening(f"http://{self.where}/mcp")
+        self._shared.diagnostics.report("", f"listening on http://{self.where}/mcp", "info")
 
     @property
     def listening(self) -> int | None:

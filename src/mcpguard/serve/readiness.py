@@ -12,6 +12,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import Broker, elapsed
 from mcpguard.adapters.credentials.keychain import is_unlocked
 from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.gateway.ports import Need
 
@@ -71,11 +72,11 @@ class Needs:
         audit: AuditFile,
         store: SqliteStore,
         credentials: Broker,
-        report: Callable[[str, str], None],
+        report: Callable[[str, str, Level], None],
         changed: Callable[[], None],
     ) -> None:
-        """`report("", line)` tells the operator when one is missing or there again; `changed()` is called, in
-        any thread, when another look is due."""
+        """`report("", line, level)` tells the operator when one is missing or there again; `changed()` is
+        called, in any thread, when another look is due."""
         self.not_in_force: Callable[[], NotInForce | None] = _nothing
         self.stopping = ""
         self.always = False
@@ -107,7 +108,7 @@ class Needs:
             self._found[name] = Need(name, not problem, before.since if same else time.time(), problem)
             if not same and name in _SAID_HERE:
                 said = f"not ready, {name}: {problem}" if problem else f"the {name} can be used again"
-                self._report("", said)
+                self._report("", said, "error" if problem else "info")
         return tuple(self._found.values())
 
     def _policies(self) -> str:

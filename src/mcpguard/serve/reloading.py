@@ -79,7 +79,7 @@ class Reloading:
     def now(self) -> None:
         """Read everything again, whether it looks changed or not."""
         report = self._shared.diagnostics.report
-        report("", "asked to read the configuration and the policies again")
+        report("", "asked to read the configuration and the policies again", "info")
         if self._config is not None:
             self._config.now()
         if self._config is None or self.not_in_force is not None:
@@ -116,7 +116,7 @@ class Reloading:
         if changed:
             said = ", ".join(changed)
             shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-reloaded", detail=said))
-            shared.diagnostics.report("", f"the changed configuration is now in force: {said}")
+            shared.diagnostics.report("", f"the changed configuration is now in force: {said}", "info")
         self._announce(before)
 
     def _kept(self, old: Config, new: Config) -> list[str]:
@@ -181,7 +181,8 @@ class Reloading:
         if before.digest != policies.digest:
             said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
             shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
-            shared.diagnostics.report("", f"changed policies are now in force: {', '.join(policies.names)}")
+            told = f"changed policies are now in force: {', '.join(policies.names)}"
+            shared.diagnostics.report("", told, "info")
         if before.digest != policies.digest or before.observation != policies.observation:
             for world in self._worlds():
                 world.gateway.policies_changed(before)

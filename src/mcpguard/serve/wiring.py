@@ -42,6 +42,8 @@ class Wiring(Struct, frozen=True, kw_only=True):
     terms: Terms
     nursery: Nursery
     idle_seconds: float = IDLE_SECONDS
+    echo: Callable[[str, str], None] | None = None
+    """Takes what the server writes on its standard error, None for `terms.report`."""
 
     def upstream(self) -> ServerUpstream:
         """Nothing of it is started."""
@@ -109,7 +111,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
         )
 
         def report(line: str) -> None:
-            terms.report(server.name, line)
+            (self.echo or terms.report)(server.name, line)
 
         return lambda listener: StdioWire(listener, launch, terms.turn, self.nursery, report, terms.clean)
 

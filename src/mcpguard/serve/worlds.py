@@ -24,7 +24,7 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
-from mcpguard.adapters.telemetry.diagnostics import Diagnostics
+from mcpguard.adapters.telemetry.diagnostics import Diagnostics, LogFormat
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.adapters.upstreams.server import ServerUpstream
@@ -48,6 +48,7 @@ from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
@@ -113,6 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     withheld: frozenset[str] = frozenset()
     """Variables that hold credentials which are not for this process."""
     advice: str = ""
+    log_format: LogFormat = "text"
     source: Config | None = None
     """What they were made of, as this client sees it; None where there is no configuration."""
     config_look: Look = ()
@@ -134,7 +136,7 @@ class Shared:
         self.clock = SystemClock()
         self.redactor = Redactor(key=os.urandom(32))
         self.redactor.shown = shown_for(settings.servers, settings.credentials)
-        self.diagnostics = Diagnostics(self.redactor.inspect_text)
+        self.diagnostics = Diagnostics(self.redactor.inspect_text, form=settings.log_format)
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
@@ -188,7 +190,7 @@ class Shared:
             said = "evidence can be written again; what was refused meanwhile is in the new chain"
         else:
             said = f"no evidence can be written, so every request is refused until it can: {health.problem}"
-        self.diagnostics.report("", said)
+        self.diagnostics.report("", said, "info" if health.ok else "error")
         self.upstream_changed()
 
     def _rotated(self, name: str) -> None:
@@ -264,6 +266,8 @@ class World:
         self._client = client
         self._principal = principal
         shared.store.enter(principal, settings.agent)
+        whose = f"{principal.source}:{principal.id}"
+        self._report = shared.diagnostics.of(name_of(principal, settings.agent), whose)
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
         # Before its upstreams, which call it directly.
@@ -299,7 +303,7 @@ class World:
             client=self._client,
             clock=shared.clock,
             identity=("mcpguard", __version__),
-            report=shared.diagnostics.report,
+            report=self._report,
             think_seconds=settings.think_seconds,
             list_seconds=settings.list_seconds,
             store=shared.store,
@@ -319,7 +323,7 @@ class World:
             name=server.name,
             turn=shared.turn,
             listener=self.gateway,
-            report=shared.diagnostics.report,
+            report=self._report,
             clean=shared.redactor.inspect_text,
             start_seconds=server.start_timeout_seconds,
             call_seconds=server.call_timeout_seconds,
@@ -334,6 +338,7 @@ class World:
             to=Recipient(server.name, None, self._principal),
             terms=terms,
             nursery=shared.nursery,
+            echo=partial(self._report, level="info"),
         ).upstream()
 
     def _noted(self, server: str, what: str, detail: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -11,10 +12,17 @@ import pytest
 from mcpguard.adapters.telemetry.diagnostics import LINE_BYTES, Diagnostics
 from mcpguard.core.errors import InspectionError
 
+NOON = 1_790_000_000.25
+AT = "2026-09-21T14:13:20.250Z"
+
+
+def without_secret(text: str) -> str:
+    return text.replace("secret", "[gone]")
+
 
 def said(*lines: tuple[str, str]) -> str:
     reading, writing = os.pipe()
-    diagnostics = Diagnostics(lambda text: text.replace("secret", "[gone]"), writing)
+    diagnostics = Diagnostics(without_secret, writing, now=lambda: NOON)
     for server, text in lines:
         diagnostics.report(server, text)
     os.close(writing)
@@ -23,11 +31,13 @@ def said(*lines: tuple[str, str]) -> str:
 
 
 def test_a_line_names_the_server_or_mcpguard_itself() -> None:
-    assert said(("git", "hello"), ("", "ready")) == "[git] hello\nmcpguard: ready\n"
+    assert (
+        said(("git", "hello"), ("", "ready")) == f"{AT} warning [git] hello\n{AT} warning mcpguard: ready\n"
+    )
 
 
 def test_a_line_is_inspected_flattened_and_cut() -> None:
-    assert said(("a", "the secret\n\x1b[31mred")) == "[a] the [gone]  [31mred\n"
+    assert said(("a", "the secret\n\x1b[31mred")) == f"{AT} warning [a] the [gone]  [31mred\n"
     assert len(said(("a", "x" * 100_000))) == LINE_BYTES + 1
 
 
@@ -61,18 +71,18 @@ def test_a_defect_in_a_thread_is_told_by_its_kind_only(monkeypatch: pytest.Monke
         raise OSError("the secret")
 
     reading, writing = os.pipe()
-    monkeypatch.setattr(threading, "excepthook", Diagnostics(str, writing).of_threads)
+    monkeypatch.setattr(threading, "excepthook", Diagnostics(str, writing, now=lambda: NOON).of_threads)
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(10)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        assert pipe.read() == b"mcpguard: internal error (OSError) in a thread\n"
+        assert pipe.read().decode() == f"{AT} error mcpguard: internal error (OSError) in a thread\n"
 
 
 def test_a_warning_of_a_library_is_inspected_and_has_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
-    diagnostics = Diagnostics(lambda text: text.replace("secret", "[gone]"), writing)
+    diagnostics = Diagnostics(without_secret, writing, now=lambda: NOON)
     library = logging.Logger("some.library")
     monkeypatch.setattr(logging, "lastResort", diagnostics.of_libraries)
     try:
@@ -84,5 +94,51 @@ def test_a_warning_of_a_library_is_inspected_and_has_no_traceback(monkeypatch: p
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read().decode() == (
-            "mcpguard: some.library: took the [gone]\nmcpguard: some.library: a warning that cannot be read\n"
+            f"{AT} warning mcpguard: some.library: took the [gone]\n"
+            f"{AT} warning mcpguard: some.library: a warning that cannot be read\n"
         )
+
+
+def test_a_line_about_a_session_names_it() -> None:
+    reading, writing = os.pipe()
+    diagnostics = Diagnostics(without_secret, writing, now=lambda: NOON)
+    diagnostics.of("0123456789abcdef", "os-user:ada")("git", "refused", "info")
+    assert os.read(reading, 1000).decode() == f"{AT} info session=01234567 [git] refused\n"
+    os.close(reading)
+    os.close(writing)
+
+
+def objects(*lines: str, dropped: int = 0) -> list[dict[str, object]]:
+    reading, writing = os.pipe()
+    diagnostics = Diagnostics(without_secret, writing, "json", lambda: NOON)
+    report = diagnostics.of("0123456789abcdef", "https://a.example:secret")
+    diagnostics._dropped = dropped
+    for line in lines:
+        report("git", line, "error")
+        diagnostics.report("", line)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        raw = pipe.read().splitlines()
+    assert all(len(line) <= LINE_BYTES for line in raw)
+    return [json.loads(line) for line in raw]
+
+
+def test_in_json_each_line_is_an_object_with_what_is_known() -> None:
+    assert objects('the secret "\n\u202e') == [
+        {
+            "time": AT,
+            "level": "error",
+            "server": "git",
+            "session": "0123456789abcdef",
+            "principal": "https://a.example:[gone]",
+            "message": 'the [gone] "  ',
+        },
+        {"time": AT, "level": "warning", "message": 'the [gone] "  '},
+    ]
+    assert objects("x", dropped=3)[0]["dropped"] == 3
+
+
+@pytest.mark.parametrize("mark", ["x", '"', "\\\\", "é", "\U0001f600"])
+def test_an_object_that_is_too_long_is_cut_and_stays_one(mark: str) -> None:
+    for found in objects(mark * 100_000):
+        assert len(str(found["message"])) > LINE_BYTES / 10

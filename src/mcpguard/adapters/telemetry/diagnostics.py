@@ -8,44 +8,69 @@ import logging
 import os
 import select
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import msgspec
 
 from mcpguard.core.errors import InspectionError
+
+LogFormat = Literal["text", "json"]
+Level = Literal["info", "warning", "error"]
 
 LINE_BYTES = 2_000
 """Below PIPE_BUF (POSIX: at least 512; Linux 4096), so that a line is written whole or not at all."""
 
 
-class Diagnostics:
-    """Writes `mcpguard: ...` and `[server] ...` lines."""
+SHOWN = 8
+"""Characters of a session's name in a line of text."""
 
-    def __init__(self, inspect: Callable[[str], str], fd: int = 2) -> None:
-        """`inspect` takes out what must not be seen."""
+
+class Diagnostics:
+    """Writes lines: `TIME LEVEL mcpguard: ...`, `TIME LEVEL [server] ...`, or an object of JSON each."""
+
+    def __init__(
+        self,
+        inspect: Callable[[str], str],
+        fd: int = 2,
+        form: LogFormat = "text",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`inspect` takes out what must not be seen; `now()` is in seconds since 1970."""
         self._inspect = inspect
         self._fd = fd
+        self._line = _json if form == "json" else _text
+        self._now = now
         self._dropped = 0
+
+    def of(self, session: str, principal: str) -> Callable[..., None]:
+        """`report` for what is about one session, and whose it is, SOURCE:ID."""
+        return partial(self.report, session=session, principal=principal)
 
     def of_threads(self, ended: threading.ExceptHookArgs) -> None:
         """Say that a thread ended by a defect (`threading.excepthook`): its kind, and not its message as
         Python would, which may quote anything."""
-        self.report("", f"internal error ({ended.exc_type.__name__}) in a thread")
+        self.report("", f"internal error ({ended.exc_type.__name__}) in a thread", "error")
 
     @property
     def of_libraries(self) -> logging.Handler:
         """What says a library's warnings (`logging.lastResort`), which Python would print as they are."""
         return _Libraries(self)
 
-    def report(self, server: str, text: str) -> None:
+    def report(
+        self, server: str, text: str, level: Level = "warning", *, session: str = "", principal: str = ""
+    ) -> None:
         """Say one line; `server` is empty for mcpguard itself."""
         try:
             clean = self._inspect(text)
+            principal = self._inspect(principal) if principal else ""
         except InspectionError:
-            clean = "a line was withheld, since it could not be inspected"
-        head = f"[{server}] " if server else "mcpguard: "
-        if self._dropped:
-            head = f"({self._dropped} lines dropped) {head}"
-        flat = "".join(mark if mark.isprintable() else " " for mark in clean)
-        line = (head + flat).encode("utf-8", "replace")[:LINE_BYTES] + b"\n"
+            clean, principal = "a line was withheld, since it could not be inspected", ""
+        flat = "".join(mark if mark.isprintable() else " " for mark in clean)[:LINE_BYTES]
+        about = {"level": level, "server": server, "session": session, "principal": principal}
+        line = self._line(_moment(self._now()), about, flat, self._dropped)
         try:
             if select.select([], [self._fd], [], 0)[1]:
                 os.write(self._fd, line)
@@ -54,6 +79,31 @@ class Diagnostics:
         except (OSError, ValueError):
             pass
         self._dropped += 1
+
+
+def _moment(seconds: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds % 1 * 1000):03}Z"
+
+
+def _text(at: str, about: dict[str, str], said: str, dropped: int) -> bytes:
+    head = f"{at} {about['level']} "
+    if about["session"]:
+        head += f"session={about['session'][:SHOWN]} "
+    if dropped:
+        head += f"({dropped} lines dropped) "
+    head += f"[{about['server']}] " if about["server"] else "mcpguard: "
+    return (head + said).encode("utf-8", "replace")[:LINE_BYTES] + b"\n"
+
+
+def _json(at: str, about: dict[str, str], said: str, dropped: int) -> bytes:
+    """One object, also where the sentence has to be cut."""
+    fields: dict[str, str | int] = {"time": at, **{name: one for name, one in about.items() if one}}
+    if dropped:
+        fields["dropped"] = dropped
+    while len(line := msgspec.json.encode({**fields, "message": said})) > LINE_BYTES:
+        said = said[: len(said) - max(1, (len(line) - LINE_BYTES) // 4)]
+    return line + b"\n"
 
 
 class _Libraries(logging.Handler):
