@@ -7,6 +7,8 @@ Ten million take some 7 GB for as long as it runs.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import resource
 import sys
@@ -19,8 +21,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from mcpguard.adapters.audit.index import AuditIndex, index_path
+from mcpguard.authoring.asking.figures import figures_by
 from mcpguard.authoring.asking.matching import last
 from mcpguard.authoring.asking.question import CallQuestion, Filters
+from mcpguard.cli.audit_story import tell
 from mcpguard.core.evidence.chain import GENESIS
 
 A_FILE = 1_000_000
@@ -130,7 +134,15 @@ def main() -> None:
         began = time.perf_counter()
         found = last(index, CallQuestion("", Filters(denied=True, server="server5")), 20)
         timed("query: --denied --server server5", began, f"{len(found)} calls")
+        began = time.perf_counter()
+        rows = figures_by(index, CallQuestion(), "tool")
+        timed("stats by tool, of all", began, f"{len(rows)} rows")
         index.close()
+        for what, number in (("oldest", 1), ("newest", wanted + 1)):
+            began = time.perf_counter()
+            with contextlib.redirect_stdout(io.StringIO()):
+                tell(folder, f"4f1c09aa-{number}", as_json=False)
+            timed(f"show ID, of the {what} call, with its proof", began)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit import calls
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record, Steps
@@ -300,3 +301,14 @@ def test_an_unknown_id_is_an_error(tmp_path: Path, capsys: Capture) -> None:
     folder_of(tmp_path, CALL)
     assert main(["audit", "show", "n-9", str(tmp_path)]) == 2
     assert "no call n-9 in" in capsys.readouterr().err
+
+
+def test_a_call_is_found_anywhere_in_a_long_chain(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "_BLOCK", 700)
+    others = [structs.replace(CALL, id=f"n-{number}", effect="deny") for number in range(100, 140)]
+    path = folder_of(tmp_path, *others[:30], CALL, *others[30:], DONE)
+    path.with_name("0.jsonl").write_bytes(b"noise without an end" * 100_000)
+    said = told(tmp_path, capsys)["evidence"]
+    assert f"The decision is line 32 of {path.name}. The outcome is line 43 of {path.name}." in said

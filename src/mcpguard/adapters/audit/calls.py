@@ -5,16 +5,18 @@ Law of this file: a line is read as it is. Whether it may be believed is what `v
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.adapters.audit.reader import chain_files, line_at, unpacked
+from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
 
 _decode = msgspec.json.Decoder(Record).decode
+_BLOCK = 1 << 20
 
 
 class ChainLine(Struct, frozen=True):
@@ -71,15 +73,27 @@ def _continued(call: CallRecords) -> str:
 
 def _read(file: Path, wanted: dict[str, CallRecords]) -> None:
     needles = [b'"id":%b' % msgspec.json.encode(one) for one in wanted]
-    opened: Opened | None = None
-    for number, line in enumerate(lines(file), 1):
-        if number == 1:
-            first = read_record(line)
-            opened = first if isinstance(first, Opened) else None
-        elif any(needle in line for needle in needles):
-            record = read_record(line)
-            if isinstance(record, Decided | Outcome | Noticed) and record.id in wanted:
-                _take(wanted[record.id], ChainLine(file, number, record), opened)
+    first = read_record(line_at(file, 0))
+    opened = first if isinstance(first, Opened) else None
+    for number, line in _holding(file, needles):
+        record = read_record(line)
+        if isinstance(record, Decided | Outcome | Noticed) and record.id in wanted:
+            _take(wanted[record.id], ChainLine(file, number, record), opened)
+
+
+def _holding(file: Path, needles: list[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that have one of `needles` in them, with their numbers. Most blocks have none, and are not
+    taken apart."""
+    number, rest = 1, b""
+    with unpacked(file) as opened:
+        while block := opened.read(_BLOCK):
+            whole, end, after = (rest + block).rpartition(b"\n")
+            rest = after if len(after) <= MAX_LINE else b""
+            if any(needle in whole for needle in needles):
+                for offset, line in enumerate(whole.split(b"\n")):
+                    if any(needle in line for needle in needles):
+                        yield number + offset, line
+            number += whole.count(b"\n") + len(end)
 
 
 def _take(call: CallRecords, line: ChainLine, opened: Opened | None) -> None:
