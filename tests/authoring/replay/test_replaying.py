@@ -165,6 +165,21 @@ def test_what_no_rule_decides_is_not_replayed() -> None:
     assert "5 are not for rules to decide" in summary(report)
 
 
+def test_another_rule_that_asks_is_another_reason() -> None:
+    both = ("p/also", "p/ask")
+    asked = call(effect="ask", cause="approval", rules=both)
+    assert counts(replay(rules("{id: ask, effect: ask}"), asked)) == (0, 0, 0, 1, 0)
+    assert counts(replay(rules("{id: ask, effect: ask}", "{id: also, effect: ask}"), asked)) == (
+        1,
+        0,
+        0,
+        0,
+        0,
+    )
+    observed = call(observed=ObservedRefusal("approval", ("p/ask",)))
+    assert counts(replay(rules("{id: ask, effect: ask}"), observed)) == (1, 0, 0, 0, 0)
+
+
 REDACTED = {"path": "/srv/x", "token": "[REDACTED:github-token#1]", "n": 1}
 
 
@@ -250,10 +265,27 @@ def test_every_verdict_proves_itself(effect: str, cause: str, by: tuple[str, ...
         "{id: other, effect: allow, when: 'args.token == \"b\"'}",
         "{id: ask, effect: ask, when: 'args.token == \"c\"'}",
         "{id: no, effect: deny, when: 'args.token == \"d\"'}",
+        "{id: not, effect: deny, when: 'args.token == \"e\"'}",
+        "{id: mask, effect: allow, redact: [email], when: 'args.token == \"f\"'}",
     )
     record = redacted(policy_digest=same.digest, effect=effect, cause=cause, rules=by)
     assert counts(replay(same, record)) == (1, 0, 0, 0, 0)
     assert counts(replay(same, of_others(record))) == (0, 0, 0, 0, 1)
+
+
+def test_an_answer_in_advance_leaves_open_who_would_have_asked() -> None:
+    same = rules(
+        "{id: ask, effect: ask}",
+        "{id: also, effect: ask, when: 'args.token == \"a\"'}",
+        "{id: ahead, effect: allow, approves: [p/also]}",
+    )
+    record = redacted(policy_digest=same.digest, effect="ask", cause="approval", rules=("p/ask",))
+    assert counts(replay(same, record)) == (1, 0, 0, 0, 0)
+
+
+def test_verdicts_are_kept_for_a_bounded_number_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.authoring.replay.judging.MOST_KEPT", 2)
+    assert counts(replay(rules(ALL), *(call(1, {"n": number}) for number in range(9)))) == (9, 0, 0, 0, 0)
 
 
 def of_others(record: Decided) -> Decided:
@@ -449,6 +481,19 @@ def test_under_the_policies_of_then_limits_did_what_is_on_record() -> None:
     marked = [structs.replace(one, policy_digest=policies.digest) for one in records]
     assert counts(replay(policies, *marked)) == (5, 0, 0, 0, 0)
     assert counts(replay(rules(ALL), call(2, **denied))) == (0, 1, 0, 0, 0)
+
+
+def test_nobody_is_asked_about_what_a_limit_refuses() -> None:
+    asks = rules("{id: ask, effect: ask, limit: {calls: 2, per: 1h}}")
+    approved = {"approval": "t by os-user:ada", "rules": ("p/ask",)}
+    report = replay(asks, *(call(number, **approved) for number in range(3)))
+    assert (counts(report), report.changes[0].after.text()) == ((2, 0, 1, 0, 0), "deny p/ask (limit)")
+    waiting = {"effect": "ask", "cause": "approval", "rules": ("p/ask",)}
+    assert counts(replay(asks, *(call(number, **waiting) for number in range(3)))) == (3, 0, 0, 0, 0)
+    refused = call(effect="deny", cause="limit", rules=("p/ask",), policy_digest=asks.digest)
+    assert counts(replay(asks, refused)) == (1, 0, 0, 0, 0)
+    never = rules("{id: ask, effect: ask, limit: {units: 1, cost: 2, per: 1h}}")
+    assert replay(never, call()).changes[0].after.text() == "deny p/ask (limit)"
 
 
 def test_bytes_and_ended_sessions_are_counted_as_they_came(tmp_path: Path) -> None:

@@ -32,12 +32,11 @@ class Counting:
 
     def limited(self, past: PastDecision, again: Again) -> Again:
         """The verdict with what limits refuse."""
-        if not again.charges:
-            return again
         record = past.record
         if record.policy_digest == self._digest:
-            reached = past.cause == Cause.LIMIT.value
-            return _reached(past.rules) if reached else again
+            return _reached(past.rules) if past.cause == Cause.LIMIT.value else again
+        if not again.charges:
+            return again
         self.counted = True
         # Earlier versions did not record what the session is called.
         name = record.session or (record.principal, record.agent)
@@ -45,6 +44,8 @@ class Counting:
         full = [charge for charge in again.charges if not session.room(charge, record.at)]
         if full:
             return _reached(tuple(charge.key.split(" ")[0] for charge in full))
+        if "ask" in again.effects and not record.approval:
+            return again  # It is not known what a person would have said.
         for charge in again.charges:
             session.charge(charge, record.at)
         bytes_of = tuple(charge for charge in again.charges if charge.unit == "bytes")

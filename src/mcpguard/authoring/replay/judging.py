@@ -17,7 +17,7 @@ from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.replay.past import PastDecision
 from mcpguard.authoring.replay.request import Requests, Then
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
-from mcpguard.core.model import Cause, Charge, Deny, Permit
+from mcpguard.core.model import Cause, Charge, Deny
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.pdp import bind, candidates_of, decide, over
 from mcpguard.core.policy.session import Session
@@ -114,9 +114,29 @@ class Judging:
             return _any(_REASONS["args"]) if wanted else _deny(Cause.PLACEHOLDER.value)
         reading = self._reading(then)
         if not any(map(reading.names, candidates.all)):
-            return _of_verdict(decide(self.policies, then.invocation, Session(then.session)), then)
+            return self._settled(then)
         known = self._values(past, then, candidates)
         return _possible(known, then, candidates, reading)
+
+    def _settled(self, then: Then) -> Again:
+        """The verdict where all is known that the rules read. Nobody is asked about what could not go on."""
+        call, session = then.invocation, Session(then.session)
+        verdict = decide(self.policies, call, session)
+        asking: tuple[str, ...] = ()
+        approved = frozenset[str]()
+        while isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
+            asking = asking or verdict.rules
+            approved |= frozenset(verdict.rules)
+            verdict = decide(self.policies, call, session, approved=approved)
+        if isinstance(verdict, Deny):
+            if verdict.cause is Cause.ARGUMENTS and not then.intact:
+                return _any(_REASONS["args"])
+            return _deny(verdict.cause.value, verdict.rules)
+        if asking:
+            return Again(frozenset({"ask"}), Cause.APPROVAL.value, asking, verdict.charges)
+        redact = frozenset(verdict.redact + verdict.unredacted)
+        does = Does(redact, frozenset(verdict.labels), verdict.credential)
+        return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, does)
 
     def _reading(self, then: Then) -> _ReadNames:
         return _ReadNames(self._reads, then.unknown, then.key)
@@ -179,7 +199,7 @@ def proven_by(past: PastDecision, then: Candidates, request: Then) -> dict[tuple
     for rule in then.allow if past.effect == "allow" or no_rule else ():
         if rule.name in named:
             values[rule] = TRUE
-        elif not over(rule, request.invocation) and not rule.adds:
+        elif not over(rule, request.invocation) and (no_rule or not rule.adds):
             # Or it failed, which allows nothing either.
             values[rule] = FALSE
     return {(rule.effect, rule.when or ""): value for rule, value in values.items()}
@@ -242,18 +262,6 @@ def _several(effects: Iterable[Effect], unsure: list[CompiledRule], reading: _Re
     possible = frozenset(effects)
     missing = tuple(_REASONS[name] for name in names) or (SETS,)
     return Again(possible if len(possible) > 1 else frozenset({"allow", "deny"}), missing=missing)
-
-
-def _of_verdict(verdict: Permit | Deny, then: Then) -> Again:
-    if isinstance(verdict, Permit):
-        does = Does(
-            frozenset(verdict.redact + verdict.unredacted), frozenset(verdict.labels), verdict.credential
-        )
-        return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, does)
-    if verdict.cause is Cause.ARGUMENTS and not then.intact:
-        return _any(_REASONS["args"])
-    effect: Effect = "ask" if verdict.cause is Cause.APPROVAL else "deny"
-    return Again(frozenset({effect}), verdict.cause.value, verdict.rules)
 
 
 def _names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:

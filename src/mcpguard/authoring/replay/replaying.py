@@ -200,9 +200,9 @@ def _besides(past: PastDecision, again: Again) -> tuple[Direction, str]:
 
 
 def _same(past: PastDecision, again: Again) -> bool:
-    if past.effect == "ask":
-        # Those that allow what was approved are on record too, and rules that ask after others.
-        return set(again.rules) <= set(past.rules) or past.rules == ()
+    if past.effect == "ask" and (past.record.effect == "allow" or not past.rules):
+        # Those that allow what was approved are on record too, or it was taken back.
+        return set(again.rules) <= set(past.rules) or not past.rules
     return set(again.rules) == set(past.rules) and again.cause == past.cause
 
 
