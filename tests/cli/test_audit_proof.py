@@ -12,7 +12,7 @@ from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.chain import Chain
-from mcpguard.core.evidence.records import Checkpoint
+from mcpguard.core.evidence.records import Anchor, Checkpoint
 from mcpguard.core.secret import Secret
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -177,3 +177,17 @@ def test_what_was_removed_on_purpose_is_said(folder: Path, capsys: Capture) -> N
     assert main(["audit", "verify", str(folder), "--json"]) == 0
     removed = json.loads(capsys.readouterr().out)["removed"]
     assert removed == {"until": "20260801T070000Z-1-a.jsonl", "count": 3}
+
+
+def test_show_says_what_a_checkpoint_is_about(folder: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    other = signed_chain(folder, key)
+    sink = AuditFile(folder)
+    sink.signer = key
+    sink.write(OPENED)
+    sink.checkpoint((Anchor(other.name, "a" * 64),), 3, "20260801T070000Z-1-a.jsonl")
+    sink.commit()
+    assert main(["audit", "show", str(sink.path), "-n", "1"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"checkpoint signed by {key.public.id}; holds the heads of 1 other chain(s); 3 old" in said
+    assert said.endswith("chain(s) removed, up to 20260801T070000Z-1-a.jsonl")

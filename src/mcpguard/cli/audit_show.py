@@ -85,8 +85,24 @@ def _row(line: bytes) -> tuple[str, ...]:
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
         first("id"),
-        _observed(record) or first("rules", "cause") or _done(record) or first("error", "detail", "policies"),
+        _observed(record)
+        or first("rules", "cause")
+        or _done(record)
+        or _checkpoint(record)
+        or first("error", "detail", "policies"),
     )
+
+
+def _checkpoint(record: dict[str, Any]) -> str:
+    """What a checkpoint is about."""
+    if record.get("kind") != "checkpoint":
+        return ""
+    said = [f"signed by {record['key']}"] if record.get("signature") and record.get("key") else []
+    if isinstance(heads := record.get("heads"), list):
+        said.append(f"holds the heads of {len(heads)} other chain(s)")
+    if until := record.get("removed_until"):
+        said.append(f"{record.get('removed')} old chain(s) removed, up to {until}")
+    return "; ".join(said)
 
 
 _DONE = {"findings": "removed", "unredacted": "left", "neutralised": "neutralised"}
