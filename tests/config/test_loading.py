@@ -335,3 +335,12 @@ def test_sinks_come_back_with_absolute_paths_and_parsed_references(tmp_path: Pat
 def test_a_sink_that_cannot_be_is_a_mistake(tmp_path: Path, sink: str, said: str) -> None:
     text = f"version: 1\nservers: {{s: {{command: x}}}}\ntelemetry: {{sinks: [{{{sink}}}]}}\n"
     assert said in "".join(mistakes(tmp_path, text))
+
+
+def test_alerts_have_somebody_who_hears_of_them(tmp_path: Path) -> None:
+    text = "version: 1\nservers: {s: {command: x}}\nalerts: "
+    alerts = load(tmp_path, text + "{command: [page], pin_change: false}\n").alerts
+    assert alerts is not None
+    assert alerts.events == {"held-secret", "evidence-gap"}
+    assert alerts.quiet.total_seconds() == 600
+    assert "nobody hears of them" in "".join(mistakes(tmp_path, text + "{}\n"))

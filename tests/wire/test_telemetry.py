@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import sys
 import threading
 
 import pytest
@@ -194,3 +195,35 @@ def test_prometheus_reads_what_the_process_counted(serve):
 
 def test_without_the_setting_there_are_no_metrics(serve):
     assert serve().open("GET", "/metrics").status == 404
+
+
+# --- alerts ---------------------------------------------------------------------------------------
+
+
+def test_many_refusals_raise_one_alert_with_the_calls_that_caused_it(session, receiver, tmp_path):
+    code = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read() + chr(10))"
+    said = tmp_path / "said"
+    command_line = [sys.executable, "-c", code, str(said)]
+    more = {"alerts": {"webhook": f"{receiver.url}/hook", "command": command_line, "denials_per_minute": 3}}
+    guard = session({"p": puppet()}, [{"id": "no", "effect": "deny", "tools": ["*"]}], **more)
+    for text in ("canary-1", "canary-2", "canary-3", "canary-4"):
+        guard.call("echo", text=text)
+    (alert,) = eventually(receiver.events, "the alert")
+    refused = [one["id"] for one in guard.records("decision") if one["effect"] == "deny"]
+    assert (alert["alert"], alert["count"]) == ("denials", 3)
+    assert [one["id"] for one in alert["records"]] == refused[:3]
+    assert "canary" not in json.dumps(alert)
+    eventually(said.exists, "the program")
+    assert guard.end() == 0
+    assert [json.loads(line) for line in said.read_text().splitlines()] == [alert]
+    assert len(receiver.events()) == 1
+
+
+def test_a_held_secret_in_a_result_raises_an_alert_that_does_not_show_it(session, receiver):
+    server = puppet(env={"TOKEN": "${env:CANARY}"})
+    more = {"alerts": {"webhook": f"{receiver.url}/hook"}}
+    guard = session({"p": server}, env={"CANARY": SECRET}, **more)
+    guard.text("act", code="answer = text('seen ' + token)")
+    (alert,) = eventually(receiver.events, "the alert")
+    assert (alert["alert"], alert["about"]) == ("held-secret", "p")
+    assert SECRET not in json.dumps(alert)

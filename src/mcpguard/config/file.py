@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, Tag
 
+from mcpguard.config.alerts import AlertsEntry
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
@@ -393,6 +394,9 @@ class ConfigFile(Written):
     observe: ObserveEntry | None = Field(
         None,
         description="Servers for which the policies are recorded and not enforced, until a day.",
+    )
+    alerts: AlertsEntry | None = Field(
+        None, description="What an operator hears of at once. Default: nothing."
     )
     telemetry: TelemetryEntry | None = Field(
         None, description="Evidence in other tools: OpenTelemetry, a SIEM, a file. Default: nowhere."

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from mcpguard.config.alerts import AlertsEntry
 from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import (
@@ -158,6 +159,7 @@ class Config(Struct, frozen=True):
     session_idle_seconds: float
     approvals: ApprovalsEntry
     telemetry: Telemetry | None = None
+    alerts: AlertsEntry | None = None
     observe: Observation | None = None
     own_policy: Path | None = None
     """Where what a person approves for good is written; it is one of `policies`, and may be missing."""
@@ -274,6 +276,7 @@ def load_config(path: Path) -> Config:
         session_idle_seconds=written.session.idle_seconds,
         approvals=written.approvals,
         clients=written.clients,
+        alerts=written.alerts,
         telemetry=None if written.telemetry is None else _telemetry(written.telemetry, folder),
         observe=None if written.observe is None else written.observe.observation,
     )

@@ -34,6 +34,7 @@ from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.serve.alarms import alarm_sink
 from mcpguard.serve.evidence import upkeep
 from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
@@ -77,6 +78,7 @@ def settings_from(config: Config) -> Settings:
         policies=load_policies(config.policies, OPT_IN),
         policy_files=config.policies,
         telemetry=config.telemetry,
+        alerts=config.alerts,
         tracing=config.telemetry is not None and any(one.format == "otlp" for one in config.telemetry.sinks),
         observe=config.observe,
         policy_look=look,
@@ -322,6 +324,9 @@ class _Process:
             settings.telemetry, shared.gate, shared.credentials, say, shared.note, shared.upstream_changed
         )
         self._exporting.start(settings.audit_folder, machine_name())
+        if settings.alerts is not None:
+            sink = alarm_sink(settings.alerts, settings.notify, shared.credentials, machine_name())
+            self._exporting.watch(settings.audit_folder, sink)
         shared.sinks = lambda: self._exporting.states
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ _KEPT = {
     "session_folder": "session.path",
     "prefix": "clients.prefix",
     "telemetry": "telemetry",
+    "alerts": "alerts",
 }
 """The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
 _APPLIED = {

@@ -26,6 +26,7 @@ from mcpguard.gateway.ports import AuditSink, Credentials, Recipient, SinkState
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.following import FollowedLine
+    from mcpguard.adapters.telemetry.destinations import Destination
     from mcpguard.adapters.telemetry.exporting import Exporter
     from mcpguard.config.loading import SinkTerms, Telemetry
 
@@ -103,38 +104,43 @@ class Exporting:
         """Export what is in `folder` from now on; `host` is the name of this machine."""
         if self._telemetry is None:
             return
-        loop = asyncio.get_running_loop()
-        for index, sink in enumerate(self._telemetry.sinks):
-            exporter = self._exporter(index, sink, folder, host, loop)
-            self._states[index] = exporter.state
-            self._exporters.append(exporter)
-            thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        from mcpguard.adapters.telemetry.exporting import sink_of
 
-    def _exporter(
-        self, index: int, sink: SinkTerms, folder: Path, host: str, loop: asyncio.AbstractEventLoop
-    ) -> Exporter[FollowedLine]:
+        for sink in self._telemetry.sinks:
+            to = sink_of(sink.to, sink.format, host, partial(self._headers, sink))
+            self._begin(folder, sink.to, sink.format, to, host)
+
+    def watch(self, folder: Path, sink: Destination) -> None:
+        """Give `sink`, which alerts people, what is in `folder` from now on."""
+        self._begin(folder, "alerts", "alerts", sink, "")
+
+    def _begin(self, folder: Path, to: str, form: str, sink: Destination, host: str) -> None:
         # Imported where it is needed: most processes export nothing.
         from mcpguard.adapters.audit.following import Following
         from mcpguard.adapters.system.files import state_folder
-        from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
+        from mcpguard.adapters.telemetry.exporting import Exporter
+
+        loop, index = asyncio.get_running_loop(), len(self._exporters)
 
         def later(call: Callable[[], None]) -> None:
             with suppress(RuntimeError):  # The loop has ended meanwhile.
                 loop.call_soon_threadsafe(call)
 
-        named = sha256(f"{folder} {sink.format} {sink.to}".encode()).hexdigest()[:16]
-        source = Following(folder, state_folder("telemetry") / f"{named}.cursor")
-        return Exporter(
-            sink.to,
-            sink.format,
-            source,
-            sink_of(sink.to, sink.format, host, partial(self._headers, sink)),
+        named = sha256(f"{folder} {form} {to}".encode()).hexdigest()[:16]
+        exporter = Exporter(
+            to,
+            form,
+            Following(folder, state_folder("telemetry") / f"{named}.cursor"),
+            sink,
             host,
             lambda line: later(partial(self._report, line)),
             lambda state: later(partial(self._is, index, state)),
         )
+        self._states[index] = exporter.state
+        self._exporters.append(exporter)
+        thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _headers(self, sink: SinkTerms) -> Mapping[str, Secret]:
         """Asked in a thread, each time: a value may be another one than before."""
@@ -151,7 +157,9 @@ class Exporting:
         self._changed()
 
     def _hold(self, gate: Gate) -> None:
-        problem = next((f"{one.to}: {one.problem}" for one in self.states if one.since), "")
+        problem = next(
+            (f"{one.to}: {one.problem}" for one in self.states if one.since and one.format != "alerts"), ""
+        )
         before, gate.problem = gate.problem, problem
         if problem and not before:
             self._note("telemetry-blocked", problem)

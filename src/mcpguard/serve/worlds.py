@@ -29,6 +29,7 @@ from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
+from mcpguard.config.alerts import AlertsEntry
 from mcpguard.config.file import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
@@ -87,6 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What the configuration says of evidence; None for nothing."""
     telemetry: Telemetry | None = None
     """Where evidence is exported to."""
+    alerts: AlertsEntry | None = None
     tracing: bool = False
     """Whether upstreams hear of a trace also where the client began none."""
     message_bytes: int

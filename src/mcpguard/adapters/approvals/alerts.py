@@ -204,6 +204,41 @@ def _cut(text: str, most: int) -> str:
 # --- ways to send ---------------------------------------------------------------------------------
 
 
+def told(url: Secret | None, title: str, body: str, seconds: float) -> str:
+    """Send a text of our own by apprise, or to the desktop where `url` is None; gives why not, "" for sent.
+    May block for `seconds`."""
+    try:
+        if url is None:
+            return _on_desktop(title, body, seconds)
+        return _by_apprise(url.reveal(), title, body, seconds)
+    except OSError as problem:
+        return f"the program that sends them cannot be started: {problem.strerror}"
+    except subprocess.TimeoutExpired:
+        return f"to send one took longer than {seconds:g} seconds"
+
+
+def by_command(words: list[str], given: bytes, seconds: float) -> str:
+    """Run a program, which gets `given` (no more than a pipe holds) on its standard input; gives why that
+    failed, "" where it ended with 0. May block for `seconds`."""
+    environment = _environment()
+    path = found(words[0], environment.get("PATH"))
+    if path is None:
+        return f"`{words[0]}` was not found"
+    reading, writing = os.pipe()
+    try:
+        with open(writing, "wb") as pipe:
+            pipe.write(given)
+        fed = ["/bin/sh", "-c", f'exec "$0" "$@" </dev/fd/{reading}', path, *words[1:]]
+        status = _status(fed, environment, seconds, (reading,))
+    except OSError as problem:
+        return f"it cannot be started: {problem.strerror}"
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {seconds:g} seconds"
+    finally:
+        os.close(reading)
+    return f"it ended with status {status}" if status else ""
+
+
 def _on_desktop(title: str, body: str, seconds: float) -> str:
     environment, mac = _environment(), sys.platform == "darwin"
     program = "osascript" if mac else "notify-send"

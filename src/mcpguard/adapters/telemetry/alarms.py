@@ -1,0 +1,180 @@
+"""Alerts on evidence: thresholds, and one alert where something crosses one.
+
+Law of this file: an alert names records and holds no value, no argument and no text of a server. What
+follows within the quiet time is counted and not told again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime, timedelta
+
+from msgspec import Struct, json
+
+from mcpguard.adapters.telemetry.destinations import Rendered
+from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.core.errors import TelemetryError
+from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.redaction.placeholder import CREDENTIAL
+
+MINUTE = timedelta(minutes=1)
+MOST_RECORDS = 20
+"""So many records are named by an alert, the last ones."""
+MOST_KEPT = 1_000
+
+SUMMARIES = {
+    "denials": "many requests of one principal are refused",
+    "approvals": "many calls of one principal ask for an approval",
+    "held-secret": "a credential that mcpguard holds was found where it must not be",
+    "pin-change": "the definition of a tool is another one than before",
+    "evidence-gap": "for a time no evidence could be written",
+}
+
+
+class AlarmTerms(Struct, frozen=True):
+    """What raises an alert: how many a minute, 0 for never; and which events."""
+
+    denials: int = 0
+    approvals: int = 0
+    events: frozenset[str] = frozenset()
+    quiet: timedelta = timedelta(minutes=10)
+
+
+class AlarmRecord(Struct, frozen=True):
+    """A record that caused an alert; `id` is that of the call, "" for none."""
+
+    id: str
+    chain: str
+    hash: str
+
+
+class Alarm(Struct, frozen=True):
+    """An alert. `about` is the principal or the server, `count` how many records caused it, with those that
+    came in the quiet time before."""
+
+    alert: str
+    summary: str
+    at: datetime
+    since: datetime
+    about: str
+    count: int
+    records: tuple[AlarmRecord, ...]
+    host: str
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """A title and a body for people."""
+        about = f" ({self.about})" if self.about else ""
+        calls = ", ".join(dict.fromkeys(one.id for one in self.records if one.id))
+        lines = [
+            f"{self.summary}{about}",
+            f"{self.count} since {self.since:%Y-%m-%d %H:%M:%S} UTC on {self.host}",
+            *([f"calls: {calls}"] if calls else []),
+            "see: mcpguard audit show",
+        ]
+        return f"mcpguard: {self.alert}", "\n".join(lines)
+
+
+class _Tally(Struct):
+    """What was seen of one kind, of one principal or server."""
+
+    times: deque[tuple[datetime, AlarmRecord]]
+    more: int = 0
+    quiet_until: datetime | None = None
+
+
+class AlarmWatch:
+    """Raises alerts."""
+
+    def __init__(self, terms: AlarmTerms, host: str) -> None:
+        self._terms = terms
+        self._host = host
+        self._seen: dict[tuple[str, str], _Tally] = {}
+
+    def see(self, happened: Iterable[Happening]) -> list[Alarm]:
+        """The alerts that these raise."""
+        found = []
+        for one in happened:
+            for kind, about, least in self._kinds(one):
+                alarm = self._count(kind, about, least, one)
+                if alarm is not None:
+                    found.append(alarm)
+        return found
+
+    def _kinds(self, one: Happening) -> Iterable[tuple[str, str, int]]:
+        """What it counts as, of whom, and how many a minute raise an alert."""
+        record, terms = one.record, self._terms
+        if isinstance(record, Decided):
+            if record.effect == "deny" and terms.denials:
+                yield "denials", record.principal, terms.denials
+            if record.effect == "ask" and terms.approvals:
+                yield "approvals", record.principal, terms.approvals
+            if "held-secret" in terms.events and _holds(one, record):
+                yield "held-secret", record.server, 1
+        elif isinstance(record, Noticed):
+            kind = {"pin-changed": "pin-change", "evidence-gap": "evidence-gap"}.get(record.what, "")
+            if kind in terms.events:
+                yield kind, record.server, 1
+            if "held-secret" in terms.events and _has_held(record.findings):
+                yield "held-secret", record.server, 1
+
+    def _count(self, kind: str, about: str, least: int, one: Happening) -> Alarm | None:
+        seen = self._seen.setdefault((kind, about), _Tally(deque(maxlen=MOST_KEPT)))
+        identity = getattr(one.record, "id", "")
+        seen.times.append((one.at, AlarmRecord(identity, one.place.file, one.place.hash)))
+        if seen.quiet_until is not None:
+            if one.at < seen.quiet_until:
+                seen.more += 1
+                return None
+            seen.quiet_until = None
+        while seen.times and least > 1 and seen.times[0][0] <= one.at - MINUTE:
+            seen.times.popleft()
+        if len(seen.times) < least:
+            return None
+        records = tuple(record for _at, record in seen.times)[-MOST_RECORDS:]
+        since = seen.times[0][0]
+        count = max(len(seen.times), seen.more + 1)
+        seen.times.clear()
+        seen.more, seen.quiet_until = 0, one.at + self._terms.quiet
+        return Alarm(kind, SUMMARIES[kind], one.at, since, about, count, records, self._host)
+
+
+def _holds(one: Happening, record: Decided) -> bool:
+    return record.cause == "credential" or (one.outcome is not None and _has_held(one.outcome.findings))
+
+
+def _has_held(findings: Mapping[str, int]) -> bool:
+    return any(name.startswith(CREDENTIAL) for name in findings)
+
+
+class AlarmSink:
+    """A destination of telemetry that tells people. `targets` are ways to tell, by what the configuration
+    calls them: each gives why it could not, "" where it could."""
+
+    def __init__(self, watch: AlarmWatch, targets: Mapping[str, Callable[[Alarm], str]]) -> None:
+        self._watch = watch
+        self._targets = targets
+        self._told: set[tuple[str, bytes]] = set()
+
+    def deliver(self, lines: Sequence[Rendered]) -> int:
+        """Tell all targets of the alerts that these raise; those that were told are not told again."""
+        watch = deepcopy(self._watch)
+        problems = []
+        for alarm in watch.see(one for one, _line in lines):
+            for name, tell in self._targets.items():
+                key = (name, json.encode(alarm))
+                if key not in self._told:
+                    if problem := tell(alarm):
+                        problems.append(f"{name}: {problem}")
+                    else:
+                        self._told.add(key)
+        if problems:
+            raise TelemetryError("; ".join(problems))
+        self._watch = watch
+        self._told.clear()
+        return 0
+
+    def close(self) -> None:
+        """Nothing is open."""

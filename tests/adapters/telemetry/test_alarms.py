@@ -1,0 +1,148 @@
+"""An alert is raised once where something crosses a threshold, names its records and holds no value."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from msgspec.json import encode
+
+from mcpguard.adapters.approvals.alerts import by_command
+from mcpguard.adapters.telemetry.alarms import Alarm, AlarmSink, AlarmTerms, AlarmWatch
+from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
+from mcpguard.core.errors import TelemetryError
+from mcpguard.core.evidence.records import Noticed
+from tests.adapters.telemetry.happened import ANSWERED, DECIDED, DENIED, NOW
+
+TERMS = AlarmTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
+HELD = structs.replace(ANSWERED, findings={"credential:github/read /content/0/text": 1})
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def place(index: int) -> LinePlace:
+    return LinePlace("chain.jsonl", f"{index:064x}")
+
+
+def denied(seconds: float, principal: str = "os-user:1") -> Happening:
+    record = structs.replace(DENIED, at=at(seconds), id=f"n-{seconds:g}", principal=principal)
+    return Happening(record, place(int(seconds)))
+
+
+def seen(*happened: Happening, terms: AlarmTerms = TERMS) -> list[Alarm]:
+    return AlarmWatch(terms, "host-1").see(happened)
+
+
+def test_many_refusals_in_a_minute_raise_one_alert_that_names_them() -> None:
+    (alarm,) = seen(*(denied(second) for second in (0, 20, 40, 50, 55)))
+    assert (alarm.alert, alarm.about, alarm.count) == ("denials", "os-user:1", 3)
+    assert [one.id for one in alarm.records] == ["n-0", "n-20", "n-40"]
+    assert (alarm.since, alarm.at) == (at(0), at(40))
+    assert alarm.records[1].hash == place(20).hash
+
+
+def test_slow_refusals_and_those_of_several_principals_raise_none() -> None:
+    assert seen(*(denied(second) for second in (0, 40, 80, 120, 160))) == []
+    assert seen(*(denied(second, f"os-user:{second}") for second in range(5))) == []
+
+
+def test_after_the_quiet_time_the_next_one_counts_what_came_meanwhile() -> None:
+    alarms = seen(*(denied(second) for second in range(0, 640, 10)))
+    assert [one.at for one in alarms] == [at(20), at(620)]
+    assert alarms[1].count > 3
+
+
+def test_a_flood_of_questions_is_one_alert() -> None:
+    asked = [
+        Happening(structs.replace(DECIDED, effect="ask", id=f"a-{index}", at=at(index)), place(index))
+        for index in range(4)
+    ]
+    (alarm,) = seen(*asked)
+    assert (alarm.alert, alarm.count) == ("approvals", 2)
+
+
+@pytest.mark.parametrize(
+    ("one", "alert", "about"),
+    [
+        (Happening(DECIDED, place(1), HELD), "held-secret", "github"),
+        (Happening(structs.replace(DENIED, cause="credential"), place(1)), "held-secret", "github"),
+        (
+            Happening(
+                Noticed(NOW, "notification-redacted", "git", findings={"credential:x /a": 1}), place(1)
+            ),
+            "held-secret",
+            "git",
+        ),
+        (Happening(Noticed(NOW, "pin-changed", "github", "canary"), place(1)), "pin-change", "github"),
+        (Happening(Noticed(NOW, "evidence-gap", detail="canary"), place(1)), "evidence-gap", ""),
+    ],
+)
+def test_events_raise_one_each(one: Happening, alert: str, about: str) -> None:
+    (alarm,) = seen(one, one)
+    assert (alarm.alert, alarm.about, alarm.count) == (alert, about, 1)
+    assert seen(one, terms=AlarmTerms()) == []
+
+
+def test_what_is_well_raises_none() -> None:
+    assert seen(Happening(DECIDED, place(1), ANSWERED), Happening(Noticed(NOW, "started"), place(2))) == []
+
+
+def test_an_alert_holds_nothing_that_was_written_by_others() -> None:
+    for one in (Happening(DENIED, place(1)), Happening(Noticed(NOW, "pin-changed", "s", "canary"), place(1))):
+        (alarm,) = seen(one, terms=structs.replace(TERMS, denials=1))
+        for text in (encode(alarm).decode(), "".join(alarm.text)):
+            assert "canary" not in text
+            assert "=1+1" not in text
+        assert "host-1" in alarm.text[1]
+
+
+class Told:
+    """Ways to tell, of which one may fail."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.good: list[Alarm] = []
+        self.bad: list[Alarm] = []
+        ways: dict[str, Callable[[Alarm], str]] = {"good": self._good, "bad": self._bad}
+        self.sink = AlarmSink(AlarmWatch(TERMS, "h"), ways)
+
+    def _good(self, alarm: Alarm) -> str:
+        self.good.append(alarm)
+        return ""
+
+    def _bad(self, alarm: Alarm) -> str:
+        if not self.problem:
+            self.bad.append(alarm)
+        return self.problem
+
+
+def test_a_target_that_fails_is_told_later_and_the_others_once() -> None:
+    told = Told()
+    told.problem = "it is down"
+    lines = [(denied(second), "") for second in (0, 1, 2)]
+    for _ in range(2):
+        with pytest.raises(TelemetryError, match="bad: it is down"):
+            told.sink.deliver(lines)
+    told.problem = ""
+    assert told.sink.deliver(lines) == 0
+    assert told.sink.deliver([(denied(3), "")]) == 0
+    assert (len(told.good), len(told.bad)) == (1, 1)
+    told.sink.close()
+
+
+def test_a_program_gets_the_alert_on_its_standard_input(tmp_path: Path) -> None:
+    place = tmp_path / "said"
+    code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())"
+    (alarm,) = seen(*(denied(second) for second in (0, 1, 2)))
+    assert by_command([sys.executable, "-c", code, str(place)], encode(alarm), 20) == ""
+    assert json.loads(place.read_text())["alert"] == "denials"
+    assert by_command([sys.executable, "-c", "raise SystemExit(3)"], b"", 20) == "it ended with status 3"
+    assert by_command(["no-such-program-here"], b"", 1) == "`no-such-program-here` was not found"
+    assert "took longer" in by_command([sys.executable, "-c", "import time; time.sleep(60)"], b"", 0.2)
