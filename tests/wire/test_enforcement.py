@@ -8,10 +8,10 @@ import contextlib
 import pytest
 
 from mcpguard.authoring.report.enforcement import cells
-from mcpguard.protocol.methods import FROM_CLIENT, Treatment
+from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM, Treatment
 from tests.gateway.test_eras import PARAMS
 from tests.wire.http_session import MODERN, HttpGuard
-from tests.wire.session import Guard, puppet
+from tests.wire.session import ALLOW_ALL, Guard, puppet
 from tests.wire.voices import VOICES
 
 NOTHING = [{"id": "nothing", "effect": "allow", "server": "one", "action": ["extension"]}]
@@ -93,3 +93,40 @@ def test_a_notification_of_a_client_goes_no_further_than_the_matrix_says(front):
 def unanswered(client):
     """What is decided only for a client that declares tasks, which these voices do not."""
     return {"tasks/get", "tasks/update", "tasks/cancel"} if client.modern else set()
+
+
+SECRET = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
+QUESTIONS = {
+    "sampling/createMessage": {"messages": [], "maxTokens": 1},
+    "elicitation/create": {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}},
+    "roots/list": {},
+}
+EVERYTHING = """
+for method in {notices!r} + ["notifications/mystery"]:
+    notify(method, uri="x:1", data={secret!r}, level="error", progressToken=1, taskId="t", elicitationId="e")
+answer = text(" ".join(method for method, params in {questions!r}.items() if "error" in ask(method, **params)))
+"""
+
+
+@pytest.mark.parametrize("voice", [one for one in VOICES if one[0] != "sse"], ids="-".join)
+def test_each_message_of_an_upstream_is_treated_as_the_matrix_says(voice, tmp_path):
+    notices = [row.name for row in FROM_UPSTREAM.values() if not row.request]
+    assert QUESTIONS.keys() == {
+        row.name for row in FROM_UPSTREAM.values() if row.treatment is Treatment.ASKED
+    }
+    code = EVERYTHING.format(notices=notices, questions=QUESTIONS, secret=SECRET)
+    guard = (Guard if voice[0] == "stdio" else HttpGuard)(tmp_path, {"one": puppet()}, ALLOW_ALL)
+    try:
+        with contextlib.closing(VOICES[voice](guard)) as client:
+            answer = client.call("act", code=code)
+            assert answer["result"]["content"][0]["text"].split() == [*QUESTIONS]
+            heard = {one["method"] for one in client.heard if "method" in one}
+            dropped = {row.name for row in FROM_UPSTREAM.values() if row.treatment is Treatment.DROPPED}
+            assert not heard & {*QUESTIONS, *dropped, "notifications/mystery"}
+            assert heard <= FROM_UPSTREAM.keys()
+            assert SECRET not in str(client.heard)
+            denied = [one["method"] for one in guard.records("decision") if one["effect"] == "deny"]
+            assert denied == [*QUESTIONS]
+            assert SECRET.encode() not in guard.audit_bytes
+    finally:
+        guard.dispose()

@@ -7,7 +7,8 @@ is added there and has no entry here is a KeyError, so a test fails before it ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import product
 
 from mcpguard.authoring.report.review import EnforcedCell
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM, Era, Method, Treatment
@@ -149,11 +150,17 @@ TESTS_OF_UPSTREAM: dict[str, tuple[str, ...]] = {
 """The tests of each method that an upstream may send."""
 
 TRANSPORTS = ("stdio", "http")
+_Way = tuple[str, str]
+"""An era and a transport."""
+_EVERYWHERE: tuple[_Way, ...] = tuple(product(("legacy", "modern"), TRANSPORTS))
+_ONE: tuple[_Way, ...] = (("legacy", "stdio"),)
 _ERAS = (("legacy", Era.LEGACY), ("modern", Era.MODERN))
 
 FRONTS = "wire/test_enforcement.py::test_each_method_of_a_client_is_treated_as_the_matrix_says"
 """Runs every method that a client may send over every transport in every era."""
-BACKS = "wire/test_across.py"
+BACK = "wire/test_enforcement.py::test_each_message_of_an_upstream_is_treated_as_the_matrix_says"
+"""Has a legacy upstream over stdio send everything, to a client over every transport in every era."""
+ACROSS = "wire/test_across.py"
 """The tests of each combination of a client and an upstream."""
 _CROSSED = {
     "elicitation/create": "test_a_question_of_the_upstream_is_answered",
@@ -171,19 +178,24 @@ def cells() -> tuple[EnforcedCell, ...]:
 
 def _of_clients() -> Iterator[EnforcedCell]:
     for row in FROM_CLIENT.values():
-        tests = (*TESTS_OF_CLIENT[row.name], FRONTS)
-        yield from _each("from the client", row, RECORDED_OF_CLIENT[row.treatment], tests)
+        tests = TESTS_OF_CLIENT[row.name]
+        yield from _each(
+            "from the client", row, RECORDED_OF_CLIENT[row.treatment], tests, FRONTS, _EVERYWHERE
+        )
 
 
 def _of_upstreams() -> Iterator[EnforcedCell]:
     for row in FROM_UPSTREAM.values():
         tests = TESTS_OF_UPSTREAM[row.name]
         if row.name in _CROSSED:
-            tests = (*tests, f"{BACKS}::{_CROSSED[row.name]}")
-        yield from _each("from an upstream", row, RECORDED_OF_UPSTREAM[row.treatment], tests)
+            tests = (*tests, f"{ACROSS}::{_CROSSED[row.name]}")
+        yield from _each("from an upstream", row, RECORDED_OF_UPSTREAM[row.treatment], tests, BACK, _ONE)
 
 
-def _each(direction: str, row: Method, recorded: str, tests: tuple[str, ...]) -> Iterator[EnforcedCell]:
+def _each(
+    direction: str, row: Method, recorded: str, tests: tuple[str, ...], tried: str, where: Collection[_Way]
+) -> Iterator[EnforcedCell]:
+    """The cells of a row; those that are `where` are `tried` by one more test."""
     for name, era in _ERAS:
         for transport in TRANSPORTS:
             if row.era in (Era.BOTH, era):
@@ -196,6 +208,6 @@ def _each(direction: str, row: Method, recorded: str, tests: tuple[str, ...]) ->
                         "decided": row.treatment.value + (f", {row.where}" if row.where else ""),
                         "inspected": row.inspected,
                         "recorded": recorded,
-                        "tests": tests,
+                        "tests": (*tests, *((tried,) if (name, transport) in where else ())),
                     }
                 )
