@@ -111,7 +111,10 @@ class Wiring(Struct, frozen=True, kw_only=True):
         )
 
         def report(line: str) -> None:
-            (self.echo or terms.report)(server.name, line)
+            if self.echo is None:
+                terms.report(server.name, line)
+            else:
+                self.echo(f"{server.name} ({terms.lane})" if terms.lane else server.name, line)
 
         return lambda listener: StdioWire(listener, launch, terms.turn, self.nursery, report, terms.clean)
 
