@@ -170,6 +170,8 @@ def test_a_rotated_secret_is_in_force_at_the_next_call_and_a_removed_one_refuses
         eventually(lambda pid=second: not os.path.exists(f"/proc/{pid}"), "the end of the old process")
         secret(tmp_path, name, "back0again0" + name)
         assert eventually(lambda a=args: guard.call("act", code=ENVIRON, **a).get("result"), "another start")
+    noted = [one for one in guard.records("notice") if one["what"] == "credential-rotated"]
+    assert "credential:gh-write" in [one["detail"] for one in noted]
 
 
 def test_a_call_in_flight_ends_in_the_process_that_it_began_in(guard, tmp_path):

@@ -166,6 +166,11 @@ def references_of(
     return found
 
 
+def kinds_of(entries: Mapping[str, Credential]) -> dict[str, str]:
+    """The kind of each entry, by its reference."""
+    return {str(CredentialRef(ENTRY, name)): entry.kind for name, entry in entries.items()}
+
+
 def bound_of(servers: Iterable[Server], entries: Mapping[str, Credential]) -> dict[str, frozenset[str]]:
     """The names under which values are held that each server may have: those of its own references, and for
     an entry that is for it the entry's, those beside it and those that stand in its value. What an entry only

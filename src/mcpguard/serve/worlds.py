@@ -43,7 +43,6 @@ from mcpguard.config.file import (
 )
 from mcpguard.config.loading import Audit, Config, Credential, Server, Telemetry
 from mcpguard.config.policies import PolicyFile
-from mcpguard.config.references import ENTRY
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
@@ -65,7 +64,7 @@ from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.readiness import Needs
 from mcpguard.serve.sinks import Gate, exported_by
-from mcpguard.serve.wiring import Wiring, bound_of, references_of
+from mcpguard.serve.wiring import Wiring, bound_of, kinds_of, references_of
 
 RETIRE_SECONDS = 5.0
 """How long the calls of a server may take on that is not in the configuration any more, or is another one."""
@@ -291,7 +290,7 @@ class World:
             credentials=references_of(settings.servers, settings.credentials),
             nonce=os.urandom(4).hex(),
             inspector=self._inspector,
-            kinds=_kinds(settings),
+            kinds=kinds_of(settings.credentials),
             arguments=settings.audit_arguments == "redacted",
         )
         extensions, extension_ids = _extensions(settings)
@@ -353,7 +352,7 @@ class World:
         scope.list_seconds = settings.list_seconds
         scope.approvals = settings.approvals
         scope.recorder.credentials = references_of(settings.servers, settings.credentials)
-        scope.recorder.kinds = _kinds(settings)
+        scope.recorder.kinds = kinds_of(settings.credentials)
         extensions = _extensions(settings)
         scope.extensions, scope.extension_ids = extensions
         scope.eager = tuple(server.name for server in settings.servers if server.eager)
@@ -438,11 +437,6 @@ class World:
         everyone = {*self.upstreams.values(), *self._leaving}
         await asyncio.gather(*(upstream.close(gently) for upstream in everyone))
         self._shared.store.leave(self._principal, self._shared.settings.agent)
-
-
-def _kinds(settings: Settings) -> dict[str, str]:
-    """The kind of each entry of `credentials`, by its reference."""
-    return {str(CredentialRef(ENTRY, name)): entry.kind for name, entry in settings.credentials.items()}
 
 
 def _extensions(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:
