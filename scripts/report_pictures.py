@@ -35,7 +35,6 @@ STATIC = Finding(
 VIEWS = (
     ("report-light", "light", 1200, 900, ""),
     ("report-posture-dark", "dark", 1200, 900, "posture"),
-    ("report-phone-light", "light", 400, 860, "access"),
 )
 
 

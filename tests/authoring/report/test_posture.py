@@ -230,6 +230,20 @@ def test_a_verified_token_and_an_alert_count(tmp_path: Path) -> None:
     assert states(review, ("Agent identity", "foundation"), ("Response", "foundation")) == ["met", "partly"]
 
 
+@pytest.mark.parametrize(
+    ("alerts", "wanted"),
+    [
+        ("", ["not met", "not met", "not met"]),
+        ("approvals: {notify: [{to: desktop}]}\nalerts: {notify: true}\n", ["met", "met", "not met"]),
+        ("alerts: {command: [/usr/bin/page-me]}\n", ["met", "met", "partly"]),
+    ],
+)
+def test_alerts_on_thresholds_count(tmp_path: Path, alerts: str, wanted: list[str]) -> None:
+    review = found(tmp_path, CONFIG + alerts)
+    asked = (("Anomaly detection", "foundation"), ("Response", "foundation"), ("Response", "advanced"))
+    assert states(review, *asked) == wanted
+
+
 def test_altered_evidence_is_no_integrity(tmp_path: Path) -> None:
     month.write(tmp_path)
     (chain,) = (tmp_path / "audit").iterdir()

@@ -6,16 +6,30 @@ from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierE
 
 
 def _thresholds(present: Present) -> Verdict:
+    if (alerts := present.config.alerts) is not None:
+        thresholds = [f"{alerts.denials_per_minute} refusals", f"{alerts.approvals_per_minute} questions"]
+        return (
+            "met",
+            f"an alert with its records at {' or '.join(thresholds)} a minute",
+        )
     limited = [rule.name for rule in present.policies.rules if rule.written.limit is not None]
     if not limited:
-        return "not met", "no rule has a limit"
-    return "partly", f"beyond a limit of {', '.join(limited)} it is refused and recorded; nobody is alerted"
+        return "not met", "no threshold raises an alert (`alerts`), and no rule has a limit"
+    return "partly", f"a limit refuses and is recorded ({', '.join(limited)}); nobody is alerted (`alerts`)"
 
 
 def _alerts(present: Present) -> Verdict:
+    if present.config.alerts is not None:
+        return "met", "an alert says what happened and which records caused it"
     if not present.config.approvals.notify:
-        return "not met", "nobody is alerted (`approvals.notify`)"
-    return "partly", "persons are alerted about calls that wait for them, and about nothing else"
+        return "not met", "nobody is alerted (`alerts`, `approvals.notify`)"
+    return "partly", "persons are alerted about calls that wait for them, and about nothing else (`alerts`)"
+
+
+def _playbooks(present: Present) -> Verdict:
+    if (alerts := present.config.alerts) is not None and (alerts.command or alerts.webhook):
+        return "partly", "an alert runs a program or calls a webhook, which may act; mcpguard grades nothing"
+    return "not met", "no program and no webhook gets an alert (`alerts`)"
 
 
 def _owned(present: Present) -> Verdict:
@@ -46,8 +60,11 @@ CONTROLS = (
         TierEntry(
             "Thresholds, with an automatic first look",
             _thresholds,
-            ("core/policy/test_session.py::test_law_no_window_ever_holds_more_than_the_limit",),
-            ("rule.limit",),
+            (
+                "wire/test_telemetry.py::test_many_refusals_raise_one_alert_with_the_calls_that_caused_it",
+                "core/policy/test_session.py::test_law_no_window_ever_holds_more_than_the_limit",
+            ),
+            ("alerts", "rule.limit"),
             ("decision.limits", "decision.cause"),
         ),
         TierEntry(
@@ -64,8 +81,11 @@ CONTROLS = (
         TierEntry(
             "Alerts reach a person, with their context",
             _alerts,
-            ("adapters/approvals/test_alerts.py::test_a_alert_says_who_wants_what_and_how_to_answer",),
-            ("approvals.notify",),
+            (
+                "wire/test_telemetry.py::test_a_held_secret_in_a_result_raises_an_alert_that_does_not_show_it",
+                "adapters/approvals/test_alerts.py::test_a_alert_says_who_wants_what_and_how_to_answer",
+            ),
+            ("alerts", "approvals.notify"),
             ("notice.ticket",),
         ),
         TierEntry(
@@ -84,7 +104,9 @@ CONTROLS = (
         ),
         TierEntry(
             "Graduated playbooks",
-            always("not met", "there is no hook that acts on an alert"),
+            _playbooks,
+            ("adapters/telemetry/test_alarms.py::test_a_program_gets_the_alert_on_its_standard_input",),
+            ("alerts.command", "alerts.webhook"),
         ),
     ),
     ControlEntry(
