@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -173,13 +174,15 @@ def test_an_approval_says_who_was_asked_and_who_approved(tmp_path: Path, capsys:
 def test_where_a_chain_goes_on_in_another_one_both_are_read(tmp_path: Path, capsys: Capture) -> None:
     first = folder_of(tmp_path, structs.replace(CALL, effect="ask", ticket="t-1"))
     first = first.rename(tmp_path / "1.jsonl")
+    (tmp_path / "1.jsonl.gz").write_bytes(gzip.compress(first.read_bytes()))
+    first.unlink()
     sink = AuditFile(tmp_path)
     for record in (structs.replace(OPENED, continues=first.name), structs.replace(CALL, ticket="t-1"), DONE):
         sink.write(record)
     sink.commit()
     sink.close(CLOSED)
     said = told(tmp_path, capsys)["evidence"]
-    assert "The question is line 2 of 1.jsonl." in said
+    assert "The question is line 2 of 1.jsonl.gz." in said
     assert said.count("is intact") == 2
 
 

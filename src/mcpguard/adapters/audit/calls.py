@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.audit.reader import chain_files, line_at, unpacked
+from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at, unpacked
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
 
@@ -54,7 +54,7 @@ def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
     files = chain_files(path)
     before = ""
     for file in reversed(files):
-        if all(call.decision is not None for call in wanted.values()) and file.name != before:
+        if all(call.decision is not None for call in wanted.values()) and chain_name(file) != before:
             continue
         _read(file, wanted)
         before = next((_continued(one) for one in wanted.values() if _lacks(one)), "")
