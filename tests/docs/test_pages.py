@@ -94,7 +94,8 @@ def commands(text: str) -> list[list[str]]:
     """The `mcpguard` commands in lines of a shell; what follows a pipe or `&&` counts too."""
     parts = [part.strip() for line in text.splitlines() for part in _PART.findall(line)]
     found = [re.match(r"(?:\$ )?(?:[\w./-]*/)?mcpguard (.*)", part) for part in parts]
-    return [shlex.split(match[1].partition("    ")[0], comments=True) for match in found if match]
+    alone = [re.split(r"    | > ~", match[1])[0] for match in found if match]
+    return [shlex.split(words, comments=True) for words in alone]
 
 
 _PART = re.compile(r"""(?:'[^']*'|"[^"]*"|[^&|]|&(?!&)|\|(?=\w))+""")

@@ -36,6 +36,7 @@ def test_every_requirement_has_its_exact_version() -> None:
 def test_an_installation_has_the_packs_and_the_pages() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     shared = build["targets"]["wheel"]["shared-data"]
+    assert shared.pop("docs/mcpguard.1") == "share/man/man1/mcpguard.1"
     assert shared == {name: f"share/mcpguard/{name}" for name in shared}
     pages = {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md")}
     folders = {f"docs/{name}" for name in ("decisions", "guides", "reference")}

@@ -15,7 +15,7 @@ from mcpguard.core.errors import DocumentError, McpGuardError
 VERBS = {
     "run": "guard the configured tool servers and serve them to an MCP client",
     "wrap": "guard one server without a configuration (read-only tools only)",
-    "import": "move your clients' servers behind mcpguard, secrets to the keychain",
+    "import": "move your clients' servers behind mcpguard, secrets to a keychain",
     "undo": "undo what `import` and `install` changed",
     "install": "add mcpguard to a client that has no servers yet",
     "lock": "have a client start nothing but mcpguard, or undo that",
@@ -39,6 +39,7 @@ VERBS = {
     "top": "see live what runs: servers, calls, denials, tickets",
     "audit": "the evidence: verify, show, query, tail, stats, export, heads, key",
     "report": "review access: who reached what, unused grants, zero trust",
+    "completion": "print what bash, zsh or fish needs to complete these commands",
     "help": "print a page of the documentation, or list them",
 }
 """Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""
