@@ -146,8 +146,7 @@ class Shared:
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = settings.session_folder or default_folder()
         self.store = SqliteStore(folder, settings.session_idle_seconds, self.clock)
-        bound = bound_of(settings.servers, settings.credentials)
-        egress = Egress(self.redactor, bound)
+        egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         report = self.diagnostics.report
         self.credentials = Broker(
@@ -166,10 +165,9 @@ class Shared:
     def reconfigure(self, settings: Settings) -> PolicySet:
         """From now on `settings` are in force, as far as they are shared; gives the policies before."""
         old, self.settings = self.settings, settings
-        approvals = settings.approvals
         # Approvals by passkey count in this process alone, which knows what it has used.
-        approvals = structs.replace(approvals, process=old.approvals.process, used=old.approvals.used)
-        self.settings = structs.replace(settings, approvals=approvals)
+        kept = structs.replace(settings.approvals, process=old.approvals.process, used=old.approvals.used)
+        self.settings = structs.replace(settings, approvals=kept)
         claim_variables(settings)
         named = _named(settings)
         self.redactor.shown = shown_for(settings.servers, settings.credentials)
