@@ -115,6 +115,26 @@ def test_two_chains_with_one_beginning_are_a_fork() -> None:
     assert [found[name] for name in "cde"] == [reports[name] for name in "cde"]
 
 
+def test_what_a_chain_holds_that_another_one_vouches_for_is_vouched_for_too() -> None:
+    first = sealed([opened(), decided(1)])
+    heads = [verify(first).head]
+    second = sealed([opened(Anchor("a", heads[0])), decided(2)])
+    heads.append(verify(second).head)
+    third = chain("c", opened(Anchor("b", heads[1]), Anchor("b", heads[1])), CHECK, CLOSED)
+    reports = {
+        "a": report("a", first, heads[0]),
+        "b": report("b", second, heads[1]),
+        "c": report("c", third),
+    }
+    assert vouched(reports) == {"a": 2, "b": 2, "c": 2}
+    assert all(one.intact for one in signed(reports).values())
+    # Nothing vouches for a line after the head that is held.
+    short = verify(second[:1]).head
+    reports["c"] = report("c", chain("c", opened(Anchor("b", short)), CHECK, CLOSED))
+    reports["b"] = report("b", second, short)
+    assert vouched(reports) == {"a": 2, "b": 1, "c": 2}
+
+
 def test_a_chain_without_a_record_needs_nobody_to_vouch_for_it() -> None:
     assert signed({"a": report("a", [])})["a"].intact
 

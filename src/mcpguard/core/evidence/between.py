@@ -49,14 +49,18 @@ def forked(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
 
 
 def vouched(reports: Mapping[str, ChainReport]) -> dict[str, int]:
-    """Up to which line a signature vouches for each chain: its own last one, or one in another chain that
-    covers a head of it. 0 where nobody does."""
+    """Up to which line a signature vouches for each chain: its own last one, or that of another chain, for a
+    head of it that stands where the other one is vouched for. 0 where nobody does."""
     lines = {name: report.signed for name, report in reports.items()}
-    for report in reports.values():
-        for anchor, line in report.held:
-            if line <= report.signed and anchor.file in lines:
+    left = [name for name, line in lines.items() if line]
+    while left:
+        name = left.pop()
+        for anchor, line in reports[name].held:
+            if line <= lines[name] and anchor.file in lines:
                 place = reports[anchor.file].found.get(anchor.head, 0)
-                lines[anchor.file] = max(lines[anchor.file], place)
+                if place > lines[anchor.file]:
+                    lines[anchor.file] = place
+                    left.append(anchor.file)
     return lines
 
 
@@ -79,12 +83,13 @@ def signed(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
 
 def removed(reports: Mapping[str, ChainReport], by_signature: bool) -> Removal | None:
     """The last name up to which chains were removed on purpose, as the chains themselves say, and how many;
-    None where none were. With `by_signature` only what a signature covers counts."""
+    None where none were. With `by_signature` only what a signature vouches for counts."""
+    lines = vouched(reports)
     said = [
         removal
-        for report in reports.values()
+        for name, report in reports.items()
         for removal in report.removals
-        if removal.line <= report.signed or not by_signature
+        if removal.line <= lines[name] or not by_signature
     ]
     if not said:
         return None
