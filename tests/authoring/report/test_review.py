@@ -15,6 +15,7 @@ from mcpguard.authoring.report.assembly import Period, reviewed
 from mcpguard.authoring.report.attention import looks
 from mcpguard.authoring.report.dwell import DwellWatch
 from mcpguard.authoring.report.review import AccessReview, ReachedThing
+from mcpguard.authoring.report.tally import RecordTally
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies
@@ -199,6 +200,22 @@ def test_gaps_and_missing_chains_and_observed_servers_are_said(written: Path) ->
     assert any("1 gap in the evidence" in text for text in texts)
     assert any("not enforced for github" in text for text in texts)
     assert any("1 error" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("what", "detail", "wanted"),
+    [
+        ("approval-given", "ticket t of https://a.example:bot by https://a.example:ada (console)", "approved"),
+        ("approval-refused", "ticket t of https://a.example:bot by https://a.example:ada (console), for the session", "denied"),
+        ("approval-void", "ticket t by https://a.example:ada (console): somebody else answered", "void"),
+        ("approval-ended", "ticket t of https://a.example:bot by https://a.example:ada (console), used 3 times", "ended"),
+    ],
+)  # fmt: skip
+def test_who_answered_is_read_whole(what: str, detail: str, wanted: str) -> None:
+    tally = RecordTally(T)
+    tally._take(noticed(1, what, detail), "a", {})
+    (one,) = tally.answers
+    assert (one.verdict, one.by) == (wanted, "https://a.example:ada (console)")
 
 
 # --- dwell time ----------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ _ANSWERS = {
     "approval-void": "void",
     "approval-ended": "ended",
 }
-_ANSWER = re.compile(r"ticket (\S+) (?:of (\S+) )?by ([^,;:]+(?::[^,;:]+)?)")
+_ANSWER = re.compile(r"ticket (\S+) (?:of (\S+) )?by (.+?)(?=[,;]|: |$)")
 _KINDS = {
     "tools/call": "tool",
     "prompts/get": "prompt",
