@@ -11,6 +11,7 @@ evidence has the name of a session, which outlives those (`mcpguard.session`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from mcpguard import __version__
@@ -44,6 +45,8 @@ _TEXTS = (
     ("request", "jsonrpc.request.id"), ("policy_digest", "mcpguard.policy.digest"),
     ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
 )  # fmt: skip
+_OWN = ("args", "request", "approval", "ticket")
+"""Those that are others in each call."""
 _LISTS = (
     ("rules", "mcpguard.rules"), ("credentials", "mcpguard.credentials"), ("labels", "mcpguard.labels"),
 )  # fmt: skip
@@ -53,15 +56,28 @@ _CALL_LABELS = (
 )  # fmt: skip
 
 
+@lru_cache(4096)
 def _attribute(name: str, value: str) -> bytes:
+    """Kept, since most are the same in many calls."""
     return text(1, name) + sized(2, text(1, value))
 
 
+def _unlike(name: str, value: str) -> bytes:
+    """As `_attribute`, of what is another one in each call."""
+    return _named(name) + sized(2, text(1, value))
+
+
+@lru_cache(256)
+def _named(name: str) -> bytes:
+    return text(1, name)
+
+
 def _integer(name: str, value: int) -> bytes:
-    return text(1, name) + sized(2, number(3, value))
+    return _named(name) + sized(2, number(3, value))
 
 
-def _listed(name: str, values: Iterable[str]) -> bytes:
+@lru_cache(1024)
+def _listed(name: str, values: tuple[str, ...]) -> bytes:
     return text(1, name) + sized(2, sized(5, b"".join(sized(1, text(1, value)) for value in values)))
 
 
@@ -164,23 +180,23 @@ def error_type(one: Happening) -> str:
 def attributes(one: Happening, record: Decided) -> Iterable[bytes]:
     """All that is said of a call."""
     yield from _conventional(record)
-    yield _attribute("mcpguard.invocation.id", record.id)
+    yield _unlike("mcpguard.invocation.id", record.id)
     yield _attribute("mcpguard.status", one.status)
     if kind := error_type(one):
         yield _attribute("error.type", kind)
     for field, name in _TEXTS:
         if value := getattr(record, field):
-            yield _attribute(name, value)
+            yield (_unlike if field in _OWN else _attribute)(name, value)
     for field, name in _LISTS:
         if values := getattr(record, field):
             yield _listed(name, values)
     if outcome := one.outcome:
         if outcome.findings:
-            yield _listed("mcpguard.findings", outcome.findings)
+            yield _listed("mcpguard.findings", tuple(outcome.findings))
         yield _integer("mcpguard.sent.bytes", outcome.sent)
         yield _integer("mcpguard.received.bytes", outcome.received)
     yield _attribute("mcpguard.evidence.chain", one.place.file)
-    yield _attribute("mcpguard.evidence.hash", one.place.hash)
+    yield _unlike("mcpguard.evidence.hash", one.place.hash)
 
 
 # --- logs -----------------------------------------------------------------------------------------
@@ -206,7 +222,7 @@ def _log(one: Happening) -> bytes:
     if isinstance(record, Decided):
         ids = sized(9, bytes.fromhex(trace_id_of(record.id, record.trace)))
         ids += sized(10, bytes.fromhex(span_id_of(record.id)))
-        said = [*attributes(one, record), _attribute("mcpguard.message", why(one))]
+        said = [*attributes(one, record), _unlike("mcpguard.message", why(one))]
         return head + body + b"".join(sized(6, each) for each in said) + ids
     cells = row(one)
     said = [_attribute(f"mcpguard.{name}", cells[name]) for name in COLUMNS if cells[name]]
