@@ -48,7 +48,6 @@ from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.observation import Observation
-from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
@@ -265,8 +264,7 @@ class World:
         self._client = client
         self._principal = principal
         shared.store.enter(principal, settings.agent)
-        whose = f"{principal.source}:{principal.id}"
-        self._report = shared.diagnostics.of(name_of(principal, settings.agent), whose)
+        self._report = shared.diagnostics.of(principal, settings.agent)
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
         # Before its upstreams, which call it directly.

@@ -11,7 +11,10 @@ import pytest
 
 from mcpguard.adapters.telemetry.diagnostics import LINE_BYTES, Diagnostics
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.session import name_of
 
+ADA = Principal("ada", "os-user")
 NOON = 1_790_000_000.25
 AT = "2026-09-21T14:13:20.250Z"
 
@@ -102,8 +105,10 @@ def test_a_warning_of_a_library_is_inspected_and_has_no_traceback(monkeypatch: p
 def test_a_line_about_a_session_names_it() -> None:
     reading, writing = os.pipe()
     diagnostics = Diagnostics(without_secret, writing, now=lambda: NOON)
-    diagnostics.of("0123456789abcdef", "os-user:ada")("git", "refused", "info")
-    assert os.read(reading, 1000).decode() == f"{AT} info session=01234567 [git] refused\n"
+    diagnostics.of(ADA, "cursor")("git", "refused", "info")
+    assert (
+        os.read(reading, 1000).decode() == f"{AT} info session={name_of(ADA, 'cursor')[:8]} [git] refused\n"
+    )
     os.close(reading)
     os.close(writing)
 
@@ -111,7 +116,7 @@ def test_a_line_about_a_session_names_it() -> None:
 def objects(*lines: str, dropped: int = 0) -> list[dict[str, object]]:
     reading, writing = os.pipe()
     diagnostics = Diagnostics(without_secret, writing, "json", lambda: NOON)
-    report = diagnostics.of("0123456789abcdef", "https://a.example:secret")
+    report = diagnostics.of(Principal("secret", "https://a.example"), None)
     diagnostics._dropped = dropped
     for line in lines:
         report("git", line, "error")
@@ -129,7 +134,7 @@ def test_in_json_each_line_is_an_object_with_what_is_known() -> None:
             "time": AT,
             "level": "error",
             "server": "git",
-            "session": "0123456789abcdef",
+            "session": name_of(Principal("secret", "https://a.example"), None),
             "principal": "https://a.example:[gone]",
             "message": 'the [gone] "  ',
         },

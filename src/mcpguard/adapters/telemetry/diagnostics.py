@@ -16,6 +16,8 @@ from typing import Literal
 import msgspec
 
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.session import name_of
 
 LogFormat = Literal["text", "json"]
 Level = Literal["info", "warning", "error"]
@@ -45,9 +47,10 @@ class Diagnostics:
         self._now = now
         self._dropped = 0
 
-    def of(self, session: str, principal: str) -> Callable[..., None]:
-        """`report` for what is about one session, and whose it is, SOURCE:ID."""
-        return partial(self.report, session=session, principal=principal)
+    def of(self, principal: Principal, agent: str | None) -> Callable[..., None]:
+        """`report` for what is about the session of this principal with this agent."""
+        whose = f"{principal.source}:{principal.id}"
+        return partial(self.report, session=name_of(principal, agent), principal=whose)
 
     def of_threads(self, ended: threading.ExceptHookArgs) -> None:
         """Say that a thread ended by a defect (`threading.excepthook`): its kind, and not its message as

@@ -26,6 +26,10 @@ MOST_CONNECTIONS = 1000
 """So many connections are served at once, and no more than half of the files that may be open: the servers of
 clients need some, and so does evidence."""
 
+BACKLOG = 256
+"""So many connections wait to be accepted, and no more than a quarter of those that are served: so many are
+accepted in one turn before any is closed. A client that finds no room tries again after a second."""
+
 QUIET_SECONDS = 60.0
 """So long nothing more is said of it."""
 
@@ -49,6 +53,7 @@ class HttpServer:
         """`report("", sentence)` tells the operator of a defect, without any text of its exception. `most`
         connections are served at once, None for as many as there is room for."""
         most = room_for_connections() if most is None else most
+        self._backlog = max(1, min(BACKLOG, most // 4))
         self._endpoint = endpoint
         # As much as is kept of bodies that come in, half of it for clients that read nothing.
         unread = endpoint.intake.most // 2
@@ -62,7 +67,7 @@ class HttpServer:
         listening = _bound(host, port)
         self._shortage.watch(asyncio.get_running_loop())
         self._listener = await asyncio.get_running_loop().create_server(
-            lambda: HttpConnection(self._connections), sock=listening
+            lambda: HttpConnection(self._connections), sock=listening, backlog=self._backlog
         )
         bound = listening.getsockname()
         return str(bound[0]), int(bound[1])
