@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from mcpguard.adapters.transports.http.activation import passed
 from mcpguard.adapters.transports.http.connection import Connections, HttpConnection
 from mcpguard.adapters.transports.http.endpoint import Endpoint
 
@@ -64,7 +65,7 @@ class HttpServer:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on this address; gives it with the port that the system chose for 0. Raises OSError
         where the address is unavailable."""
-        listening = _bound(host, port)
+        listening = passed(host, port) or _bound(host, port)
         self._shortage.watch(asyncio.get_running_loop())
         self._listener = await asyncio.get_running_loop().create_server(
             lambda: HttpConnection(self._connections), sock=listening, backlog=self._backlog

@@ -1,0 +1,204 @@
+"""What configs/deploy has is right as far as it can be tried here: the image's steps, the unit and the chart."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcpguard import __version__
+from mcpguard.config.loading import load_config
+from mcpguard.serve.app import settings_from
+from tests.docs.pages import ROOT
+from tests.install.render import render
+
+DEPLOY = ROOT / "configs" / "deploy"
+CHART = DEPLOY / "helm"
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+USER = 10001
+
+
+# --- The image -------------------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n\s*", "", (DEPLOY / "Containerfile").read_text())
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def only(word: str) -> str:
+    (rest,) = (rest for name, rest in instructions() if name == word)
+    return rest
+
+
+def test_the_image_runs_as_a_user_without_rights_and_checks_its_health() -> None:
+    assert only("USER") == f"{USER}:{USER}"
+    made_by, run_by = (rest.split()[0] for name, rest in instructions() if name == "FROM")
+    assert made_by == run_by, "a virtual environment works with the Python that made it"
+    assert only("VOLUME") == "/var/lib/mcpguard"
+    assert "XDG_STATE_HOME=/var/lib/mcpguard/" in only("ENV")
+    assert "/livez" in only("HEALTHCHECK")
+    for word in ("ENTRYPOINT", "CMD"):
+        assert yaml.safe_load(only(word)), "a list of words needs no shell"
+    assert "--constraint /source/constraints.txt" in str(instructions())
+
+
+def test_what_the_image_starts_is_a_command_of_mcpguard() -> None:
+    from mcpguard.cli.parser import Parser
+    from mcpguard.cli.run import add_arguments
+
+    words = yaml.safe_load(only("CMD"))
+    parser = Parser()
+    add_arguments(parser)
+    assert parser.parse_args(words[1:]).http.endswith(f":{only('EXPOSE')}")
+
+
+def test_what_the_image_copies_is_enough_to_build(tmp_path: Path) -> None:
+    for word, rest in instructions():
+        *names, target = rest.split()
+        if word == "COPY" and not rest.startswith("--from"):
+            for name in names:
+                place = tmp_path / target.lstrip("/")
+                if (ROOT / name).is_dir():
+                    shutil.copytree(ROOT / name, place, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    place.mkdir(exist_ok=True)
+                    shutil.copy(ROOT / name, place)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    done = subprocess.run(build, cwd=tmp_path / "source", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "source" / "dist").glob("mcpguard_gateway-*.whl"))) == 1
+
+
+@pytest.mark.skipif(
+    not (shutil.which("podman") or shutil.which("docker")) or "MCPGUARD_IMAGE" not in os.environ,
+    reason="needs podman or docker, and MCPGUARD_IMAGE=1: it fetches a base image",
+)
+def test_the_image_is_built_and_runs() -> None:
+    builder = shutil.which("podman") or shutil.which("docker")
+    assert builder
+    file = str(DEPLOY / "Containerfile")
+    subprocess.run([builder, "build", "-f", file, "-t", "mcpguard-test", "."], cwd=ROOT, check=True)
+    run = [builder, "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "mcpguard-test"]
+    done = subprocess.run([*run, "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == f"mcpguard {__version__}\n"
+
+
+# --- The unit --------------------------------------------------------------------------------------
+
+
+def analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemd-analyze")
+    assert program, "systemd-analyze is missing: `.ci/run` installs it"
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def installed(folder: Path, *names: str) -> list[str]:
+    """The units with a program that is there."""
+    for name in names:
+        text = (DEPLOY / name).read_text()
+        program = str(Path(sys.executable).with_name("mcpguard"))
+        (folder / name).write_text(text.replace("/opt/mcpguard/bin/mcpguard", program))
+    return [str(folder / name) for name in names]
+
+
+def test_the_units_have_no_mistake(tmp_path: Path) -> None:
+    done = analyze(
+        "verify", "--man=no", *installed(tmp_path, *sorted(one.name for one in DEPLOY.glob("mcpguard.s*")))
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_service_is_hardened(tmp_path: Path) -> None:
+    done = analyze("security", "--offline=yes", "--threshold=20", *installed(tmp_path, "mcpguard.service"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_service_starts_a_command_of_mcpguard_and_waits_for_its_drain() -> None:
+    text = (DEPLOY / "mcpguard.service").read_text()
+    (start,) = re.findall(r"^ExecStart=/opt/mcpguard/bin/mcpguard (.*)$", text, re.MULTILINE)
+    assert shlex.split(start)[0] == "run"
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    assert int(seconds) >= 5 + 4
+
+
+# --- The chart -------------------------------------------------------------------------------------
+
+
+def documents(**values: Any) -> dict[str, Any]:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    facts = {
+        "Release": {"Name": "guard"},
+        "Values": {**VALUES, **values},
+        "Chart": {"AppVersion": chart["appVersion"]},
+    }
+    texts = [render(path.read_text(), facts) for path in sorted((CHART / "templates").glob("*.yaml"))]
+    found = [one for text in texts for one in yaml.safe_load_all(text) if one]
+    return {one["kind"]: one for one in found}
+
+
+def test_the_chart_makes_every_kind_once_and_of_this_version() -> None:
+    made = documents()
+    assert set(made) == {"ConfigMap", "Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Service"}
+    assert all(one["metadata"]["name"] == "guard" for one in made.values())
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert chart["appVersion"] == __version__
+
+
+def test_the_pod_has_no_rights_and_is_probed() -> None:
+    pod = documents()["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["image"] == f"registry.example/mcpguard:{__version__}"
+    assert pod["securityContext"]["runAsUser"] == USER
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness")]
+    assert [probe["path"] for probe in probes] == ["/livez", "/readyz"]
+    assert all({"name": "Host", "value": "localhost"} in probe["httpHeaders"] for probe in probes)
+    assert pod["terminationGracePeriodSeconds"] >= 5 + 4
+
+
+def test_each_mount_has_its_volume_and_selectors_agree() -> None:
+    for values in ({}, {"credentials": ""}, {"evidence": {**VALUES["evidence"], "claim": "mine"}}):
+        made = documents(**values)
+        spec = made["Deployment"]["spec"]
+        pod = spec["template"]["spec"]
+        mounts = {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert mounts == {volume["name"] for volume in pod["volumes"]}
+        assert ("credentials" in mounts) == (values.get("credentials") != "")
+        labels = spec["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"] == labels == made["Service"]["spec"]["selector"]
+        assert made["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+        (claim,) = (
+            v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if v["name"] == "evidence"
+        )
+        assert claim == (
+            "mine" if "evidence" in values else made["PersistentVolumeClaim"]["metadata"]["name"]
+        )
+        assert ("PersistentVolumeClaim" in made) != ("evidence" in values)
+
+
+def test_the_configuration_of_the_chart_loads_and_can_be_served_off_loopback(tmp_path: Path) -> None:
+    for name, text in documents()["ConfigMap"]["data"].items():
+        (tmp_path / name).write_text(text)
+    settings = settings_from(load_config(tmp_path / "mcpguard.yaml"))
+    assert settings.http.token is not None
+    assert {server.name for server in settings.servers} == {"docs"}
+    assert set(settings.policies.names) == {"team"}
