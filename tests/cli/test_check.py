@@ -69,7 +69,7 @@ def test_a_broken_configuration_is_all_that_can_be_told(folder: Path, capsys: Ca
     said = capsys.readouterr().out
     assert "error    mcpguard.yaml:1:10: expected 1 [C001]\n" in said
     assert "error    mcpguard.yaml:4:1: unknown key `surprise`" in said
-    assert "\n           surprise: 1\n           ^\n" in said
+    assert "\n           surprise: …\n           ^\n" in said
     assert "missing.yaml" not in said.replace("policies: [missing.yaml]", "")
     assert "error    mcpguard.yaml:2:10: at least one server is needed [C001]\n" in said
     assert said.endswith("3 errors\n")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.errors import UpstreamError
+from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.evidence.records import Outcome
-from mcpguard.core.model import Redacted
+from mcpguard.core.model import Json, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
@@ -111,6 +111,23 @@ def test_a_list_that_cannot_be_inspected_is_not_shown(method: str, key: str, id_
     modern(world, method)
     assert world.client.sent[0]["error"]["code"] == -31000
     assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
+
+
+def test_a_list_is_withheld_where_all_servers_together_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(ALLOW_ALL, {"one": [tool("x")]})
+    seal = world.inspector.seal
+
+    def sealed(value: Json, size: int, **of: Any) -> Any:
+        if not of:
+            raise InspectionError("more than 9 hits in 100 bytes")
+        return seal(value, size, **of)
+
+    monkeypatch.setattr(world.inspector, "seal", sealed)
+    modern(world, "tools/list")
+    assert world.client.sent[0]["error"]["message"].endswith(
+        "withheld by mcpguard: more than 9 hits in 100 bytes"
+    )
+    assert world.trace[-2:] == ["outcome withheld", "refuse 1"]
 
 
 @pytest.mark.parametrize(

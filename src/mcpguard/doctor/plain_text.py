@@ -24,6 +24,8 @@ from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setti
 
 TOLD = 50
 """How many lines of one file are reported."""
+_PATIENCE = 16
+"""Nobody waits for a message while a file is read."""
 
 FILES_LIMIT = 100
 """How many files of one pattern are read."""
@@ -145,7 +147,7 @@ def _formats(text: str) -> dict[int, str]:
         accumulate((len(line.encode("utf-8", "replace")) for line in text.splitlines(True)), initial=0)
     )
     places: dict[int, str] = {}
-    for start, end, kind in sorted(tokens(data + PAD)):
+    for start, end, kind in sorted(tokens(data + PAD, _PATIENCE)):
         if is_literal(data[start:end].decode("utf-8", "replace")):
             places.setdefault(bisect_right(starts, start), kind)
     return places

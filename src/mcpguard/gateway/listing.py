@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
+from mcpguard.core.errors import InspectionError, McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Invocation, Json, Listed
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
@@ -97,6 +97,11 @@ class Listing:
         except Cancelled as why:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
+        except InspectionError as problem:
+            said = str(problem)
+            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
+            scope.refuse(request.id, refusals.withheld(said, invocation.id))
+            return
         if done.late:
             said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
             scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said, id=invocation.id))

@@ -505,3 +505,10 @@ def test_a_held_value_is_caught_however_it_is_cut_over_text_blocks(cuts: list[in
     inspected = redactor().inspect({"content": [block(piece) for piece in pieces], "note": text})
     for each, piece in zip(inspected.value["content"], pieces, strict=True):
         assert each["text"] == HELD or not any(map(str.isalnum, piece))
+
+
+@pytest.mark.parametrize("text", ["item-{:08}", "src/a/b{:05}.py", "user{:06}@corp", "2026-11-27T10:{:05}"])
+def test_a_long_list_of_short_texts_passes(text: str) -> None:
+    value = [text.format(number) for number in range(20_000)]
+    assert redactor().inspect(value).value is value
+    assert redactor().inspect({"rows": [{"id": one, "n": 1} for one in value]}).findings == ()

@@ -13,9 +13,10 @@ READ = 512 * 1024, 16
 VIEWS = 256, 1 / 1024
 """Views, views of views too."""
 
-TRIGGERS = 2_000, 1 / 10
+TRIGGERS = 2_000, 1 / 2
 """Places at which something may begin, and pieces of which views are made. Each costs about a microsecond.
-Of 3,300 files of packages, of a system and of documentation the densest large one had one in 12 bytes."""
+Of 3,300 files of packages, of a system and of documentation the densest large one had one in 12 bytes; a
+list of many short texts comes to nearly as many as this."""
 
 HITS = 2_000, 1 / 64
 """Things that are found. Each costs some ten microseconds until it is replaced."""

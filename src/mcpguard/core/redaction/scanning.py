@@ -64,9 +64,10 @@ def hits(
     return made
 
 
-def tokens(text: bytes) -> list[Hit]:
-    """The formats of tokens that stand in `text` itself, which ends in PAD and is one leaf."""
-    return Perusal(View(text)).all()
+def tokens(text: bytes, patience: int = 1) -> list[Hit]:
+    """The formats of tokens that stand in `text` itself, which ends in PAD and is one leaf. `patience` as in
+    `Budget`."""
+    return Perusal(View(text), Budget(len(text), patience)).all()
 
 
 def says(name: str) -> bool:

@@ -120,7 +120,7 @@ KEYS: tuple[Detector, ...] = (
             f"$argon2id$v=19$m=65536,t=3,p=4${MIX[:22]}${MIX[:43]}",
             f"$pbkdf2-sha512$25000${MIX[:22]}${MIX[:86]}",
             f"$9${MIX[:14]}${MIX[:43]}",
-            f"$krb5asrep$23$bob@shop.example:{HEX[:32]}${HEX[:64]}",
+            f"$krb5asrep$23$bob@corp.local:{HEX[:32]}${HEX[:64]}",
         ),
         misses=("$2b$12$", f"$2b$12${MIX[:52]}", "costs $1$ or $5$", "$argon2id$"),
     ),

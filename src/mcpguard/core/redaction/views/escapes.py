@@ -98,7 +98,7 @@ MAY_BE_MARKED = r"%[0-9A-Fa-f]{2}|&[#A-Za-z]|\\[/0UuXxEe]|\^\[\[|<!\[|[\x00-\x08
 
 def marks() -> list[bytes]:
     """What is met, in any case of ASCII, only where such a disguise is."""
-    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~$|!"
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~$|!{"
     unseen = (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0x200B, 0x2010), 0x3164)
     unseen += (*range(0x13430, 0x13440), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B))
     unseen += (

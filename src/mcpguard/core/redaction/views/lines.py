@@ -40,7 +40,7 @@ _LONG = 16
 _LF = 10
 _EVEN = 32
 """Lines of so many letters of base64 that are as wide as one another are no words."""
-_COST_OF_A_LINE = 4
+_COST_OF_A_LINE = 3
 _BEGINNING = 3
 
 
