@@ -103,6 +103,17 @@ def test_a_path_that_is_missing_is_named_legibly(folder: Path, capsys: Capture) 
     assert (code, err) == (2, "mcpguard: a\\nb\\x1b[31m: there is no such file or folder\n")
 
 
+def test_beside_a_path_that_is_missing_the_rest_is_scanned(folder: Path, capsys: Capture) -> None:
+    (folder / "clean").write_text("nothing")
+    missing = "mcpguard: nosuch: there is no such file or folder\n"
+    code, out, err = scan(capsys, "nosuch", "clean")
+    assert (code, err) == (2, missing)
+    assert "1 file" in out
+    code, out, err = scan(capsys, "nosuch", "src")
+    assert (code, err) == (1, missing)
+    assert "1 not read" in out
+
+
 def test_the_history(folder: Path, capsys: Capture) -> None:
     git(folder, "init")
     git(folder, "add", "src/a.py")

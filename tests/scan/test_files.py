@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.scan.files import files
 from mcpguard.scan.git import Git
-from mcpguard.scan.sources import ScanError, Skipped
+from mcpguard.scan.sources import Skipped
 
 
 def git(folder: Path, *words: str) -> None:
@@ -118,9 +118,10 @@ def test_what_git_cannot_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPa
     assert skipped == [Skipped(".", "git: warning: could not open directory 'src/': Permission denied")]
 
 
-def test_a_path_that_is_missing_is_an_error_before_anything_is_read(folder: Path) -> None:
-    with pytest.raises(ScanError, match="nothing: there is no such file or folder"):
-        next(files([Path(), Path("nothing")]))
+def test_a_path_that_is_missing_is_told_and_the_rest_is_read(folder: Path) -> None:
+    found = list(files([Path("nothing"), Path("src")]))
+    assert found[0] == Skipped("nothing", "there is no such file or folder")
+    assert [one.path for one in found[1:]] == names(Path("src")) != []
 
 
 def test_a_name_need_not_be_text(folder: Path) -> None:

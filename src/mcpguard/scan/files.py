@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from mcpguard.adapters.system.terminal import plain
 from mcpguard.scan.git import Git
 from mcpguard.scan.sources import ScanError, ScanSource, Skipped
 
@@ -20,10 +19,7 @@ _LIST = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 
 def files(paths: Sequence[Path], ignored: bool = False) -> Iterator[ScanSource | Skipped]:
     """All files of `paths`, which are files and folders, each once. What git ignores in its repositories is
-    left out, unless `ignored`; so is what is in `.git`. Raises ScanError for a path that is missing."""
-    for path in paths:
-        if not path.exists():
-            raise ScanError(f"{plain(shown(path))}: there is no such file or folder")
+    left out, unless `ignored`; so is what is in `.git`."""
     seen: set[str | Skipped] = set()
     for path in paths:
         real, named = os.path.realpath(path), os.path.abspath(path)
@@ -40,6 +36,8 @@ def _in(path: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
         yield from _folder(path, ignored)
     elif path.is_file():
         yield _source(path, path, follow=True)
+    elif not path.exists():
+        yield Skipped(shown(path), "there is no such file or folder")
     else:
         yield Skipped(shown(path), "not a regular file: give what it says to `mcpguard scan --stdin`")
 
