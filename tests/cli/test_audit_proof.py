@@ -60,6 +60,43 @@ def test_a_key_is_made_kept_and_never_printed(backend: FakeKeyring, capsys: Capt
     assert backend.entries["mcpguard", "audit/key"] == kept
 
 
+def test_a_key_is_written_to_a_new_file_of_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["audit", "key", "--new", "--to", "audit.key"]) == 0
+    path = tmp_path / "audit.key"
+    kept = path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    said = capsys.readouterr().out
+    assert said.startswith(f"{SigningKey(Secret(kept.strip())).public}\n")
+    assert f"${{file:{path}}}" in said
+    assert kept.strip() not in said
+    assert main(["audit", "key", "--new", "--to", "audit.key"]) == 2
+    assert "audit.key exists, and a key is never overwritten" in capsys.readouterr().err
+    assert path.read_text() == kept
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--new", "--to", "-"], "a private key is never printed"),
+        (["--new", "--to", "none/key"], "none/key cannot be written: No such file or directory"),
+        (["--new", "--to", "/dev/full"], "/dev/full exists"),
+        (["--to", "key"], "it goes with --new"),
+    ],
+)
+def test_where_a_key_cannot_go_is_said(options: list[str], said: str, capsys: Capture) -> None:
+    assert main(["audit", "key", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_without_a_keychain_a_file_is_suggested(backend: FakeKeyring, capsys: Capture) -> None:
+    backend.error = RuntimeError("no")
+    assert main(["audit", "key", "--new"]) == 2
+    assert "`mcpguard audit key --new --to FILE` needs no keychain" in capsys.readouterr().err
+
+
 def test_the_key_is_that_of_the_configuration(tmp_path: Path, backend: FakeKeyring, capsys: Capture) -> None:
     value = new_key()
     (tmp_path / "key").write_text(value)

@@ -20,6 +20,7 @@ EXAMPLES = (
     "mcpguard audit verify --public-key mcpguard-audit-public-1:3q2+7w...= --heads heads.txt",
     "mcpguard audit heads",
     "mcpguard audit key --new",
+    "mcpguard audit key --new --to /etc/mcpguard/audit.key",
     "mcpguard audit show -n 50",
     "mcpguard audit show --observed",
     "mcpguard audit show 4f1c09aa-17",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.reader import Proof, chain_files, chain_name, head, proof
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.core.errors import AuditError
+from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport
 
 if TYPE_CHECKING:
@@ -53,8 +53,16 @@ def add_verify(check: argparse.ArgumentParser) -> None:
 
 def add_key(key: argparse.ArgumentParser) -> None:
     """What `key` takes."""
-    key.add_argument("--new", action="store_true", help="make a key, and store it in the keychain")
     key.add_argument(
+        "--new", action="store_true", help="make a key, and store it in the keychain, or where --to says"
+    )
+    where = key.add_mutually_exclusive_group()
+    where.add_argument(
+        "--to",
+        metavar="FILE",
+        help="with --new: write it to a new file that only you can read, for a machine without a keychain",
+    )
+    where.add_argument(
         "--name", metavar="NAME", default=KEY, help=f"its name in the keychain with --new (default: {KEY})"
     )
     key.add_argument("--config", metavar="FILE", help="the configuration whose `audit.key` is meant")
@@ -184,25 +192,20 @@ def print_heads(path: Path, as_json: bool) -> int:
 
 def print_key(args: argparse.Namespace) -> int:
     """The public key; with `--new` a new one is made before. Raises CredentialError, AuditError."""
-    from mcpguard.adapters.audit.signing import SigningKey, new_key
+    from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.adapters.credentials import SOURCES
-    from mcpguard.adapters.credentials.keychain import Keychain
-    from mcpguard.core.secret import CredentialRef, Secret
+    from mcpguard.core.secret import CredentialRef
 
+    if args.to is not None and not args.new:
+        raise AuditError("--to says where a new key is written: it goes with --new")
     ref = CredentialRef("keyring", args.name)
-    if args.new:
-        keychain = Keychain()
-        if keychain.find(args.name) is not None:
-            raise AuditError(
-                f"{ref} is in the keychain already: print its public key with `mcpguard audit key`, or give "
-                "the new one another --name"
-            )
-        value = new_key()
-        keychain.put(args.name, value)
-        key = SigningKey(Secret(value)).public
+    if args.to is not None:
+        ref = _write_key(args.to)
+    elif args.new:
+        _store_key(ref)
     else:
         ref = _configured(args) or ref
-        key = SigningKey(SOURCES[ref.source].source().get(ref)).public
+    key = SigningKey(SOURCES[ref.source].source().get(ref)).public
     if args.json:
         from mcpguard.cli.outputs import AuditKey
 
@@ -212,6 +215,47 @@ def print_key(args: argparse.Namespace) -> int:
     if args.new:
         print(f"stored: sign with it by `audit: {{key: ${{{ref}}}}}` in the configuration")
     return 0
+
+
+def _store_key(ref: "CredentialRef") -> None:
+    from mcpguard.adapters.audit.signing import new_key
+    from mcpguard.adapters.credentials.keychain import Keychain
+
+    keychain = Keychain()
+    try:
+        kept = keychain.find(ref.name)
+    except CredentialError as error:
+        raise AuditError(f"{error}; `mcpguard audit key --new --to FILE` needs no keychain") from None
+    if kept is not None:
+        raise AuditError(
+            f"{ref} is in the keychain already: print its public key with `mcpguard audit key`, or give "
+            "the new one another --name"
+        )
+    keychain.put(ref.name, new_key())
+
+
+def _write_key(to: str) -> "CredentialRef":
+    from mcpguard.adapters.audit.signing import new_key
+    from mcpguard.core.secret import CredentialRef
+
+    if to in ("", "-"):
+        raise AuditError("--to takes a file: a private key is never printed")
+    path = os.path.abspath(to)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise AuditError(f"{to} exists, and a key is never overwritten: name another file") from None
+    except OSError as error:
+        raise AuditError(f"{to} cannot be written: {error.strerror}") from None
+    try:
+        with open(file, "w", encoding="utf-8") as new:
+            new.write(f"{new_key()}\n")
+            new.flush()
+            os.fsync(new.fileno())
+    except OSError as error:
+        os.unlink(path)
+        raise AuditError(f"{to} cannot be written: {error.strerror}") from None
+    return CredentialRef("file", path)
 
 
 def _configured(args: argparse.Namespace) -> "CredentialRef | None":

@@ -131,7 +131,7 @@ class AuditEntry(Written):
     key: KeyRef | None = Field(
         None,
         description="A reference to the private key that signs checkpoints, such as `${keyring:audit/key}`; "
-        "`mcpguard audit key --new` makes one.",
+        "`mcpguard audit key --new` makes one, in the keychain or with `--to FILE` in a file.",
     )
     checkpoint_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         60.0,

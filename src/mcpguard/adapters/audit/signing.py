@@ -32,7 +32,8 @@ class SigningKey:
     def __init__(self, value: Secret) -> None:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        private = Ed25519PrivateKey.from_private_bytes(_bytes(value.reveal(), PRIVATE, "private"))
+        raw = _bytes(value.reveal(), PRIVATE, "private", "`mcpguard audit key --new` makes one")
+        private = Ed25519PrivateKey.from_private_bytes(raw)
         self._sign = private.sign
         self.public = PublicKey(private.public_key().public_bytes_raw())
 
@@ -53,7 +54,7 @@ class PublicKey:
     @classmethod
     def parse(cls, text: str) -> PublicKey:
         """The key in a text. Raises AuditError."""
-        return cls(_bytes(text.strip(), PUBLIC, "public"))
+        return cls(_bytes(text.strip(), PUBLIC, "public", "`mcpguard audit key` prints it"))
 
     def __str__(self) -> str:
         return PUBLIC + b64encode(self._raw).decode()
@@ -74,13 +75,11 @@ class PublicKey:
         return True
 
 
-def _bytes(text: str, begin: str, what: str) -> bytes:
+def _bytes(text: str, begin: str, what: str, source: str) -> bytes:
     try:
         raw = b64decode(text.removeprefix(begin), validate=True) if text.startswith(begin) else b""
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise AuditError(
-            f"that is no {what} key: it begins with `{begin}`, as `mcpguard audit key` prints it"
-        )
+        raise AuditError(f"that is no {what} key: one is `{begin}` and 32 bytes in base64; {source}")
     return raw
