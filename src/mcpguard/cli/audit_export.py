@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.cli.audit_trust import warn
 from mcpguard.core.errors import TelemetryError
 
 if TYPE_CHECKING:
@@ -62,20 +63,21 @@ def _moment(text: str) -> datetime:
 
 
 def export(path: Path, args: argparse.Namespace) -> int:
-    """0. Raises TelemetryError where the destination takes nothing, unless it follows."""
-    from mcpguard.adapters.audit.following import Following
+    """0; 1 where a line was altered. Raises TelemetryError where the destination takes nothing, unless it
+    follows."""
+    from mcpguard.adapters.audit.checking import CheckedFollowing
     from mcpguard.adapters.system.identity import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 
     host = machine_name()
-    source = Following(path, args.cursor, from_start=True)
+    source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
     sink = sink_of(args.to, args.format, host)
     exporter = Exporter(args.to, args.format, source, sink, host, _say, since=args.since)
     if args.follow:
         exporter.run()
     else:
         _once(exporter, flush=args.cursor is None)
-    return 0
+    return 1 if source.check.altered else 0
 
 
 def _once(exporter: Exporter[FollowedLine], *, flush: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.audit_trust import trust
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.index import AuditIndex
@@ -110,7 +111,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
         _print_json(calls)
     else:
         _print_rows(calls)
-    return 0
+    return trust(index.altered)
 
 
 def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> list[bytes]:

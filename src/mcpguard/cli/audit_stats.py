@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import style
 from mcpguard.cli.audit_query import add_filters, filters_of, opened, positive, warn_unknown
 from mcpguard.cli.audit_rows import amount, duration, padded, sparkline, width
+from mcpguard.cli.audit_trust import trust
 
 if TYPE_CHECKING:
     from mcpguard.authoring.asking.figures import Figures
@@ -41,14 +42,14 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         from mcpguard.cli.outputs_calls import AuditStatistics
 
         print(AuditStatistics.model_validate({"by": args.by, "rows": found[: args.n]}).model_dump_json())
-        return 0
+        return trust(index.altered)
     for line in _lines(found[: args.n], args.by, PARTS):
         print(line)
     if not found:
         print("no call on record matches")
     elif len(found) > args.n:
         print(style(f"{len(found) - args.n} more: -n {len(found)}", "dim"))
-    return 0
+    return trust(index.altered)
 
 
 def _lines(found: list[Figures], by: str, parts: int) -> list[str]:

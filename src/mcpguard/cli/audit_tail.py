@@ -15,10 +15,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
+from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck
 from mcpguard.adapters.audit.following import Following
-from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, lines
 from mcpguard.cli.audit_query import positive
 from mcpguard.cli.audit_rows import call_line, notice_line, width
+from mcpguard.cli.audit_trust import trust, warn
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
 
@@ -74,40 +76,52 @@ def add_tail(parser: argparse.ArgumentParser) -> None:
 
 
 def tail(path: Path, args: argparse.Namespace) -> int:
-    """Print the last lines, and follow. Raises AuditError where there is nothing and nothing is followed."""
+    """Print the last lines, and follow; 1 where a line was altered. Raises AuditError where there is nothing
+    and nothing is followed."""
+    following = CheckedFollowing(path, own=False, warn=warn)
+    check = LineCheck()
     try:
-        following = Following(path, own=False)
         begun = args.follow and _begin(following)
-        for line in _last(path, args.n, args.follow, args.json):
+        for line in _last(path, args, check):
             print(line)
+        trust(check.altered)
         if args.follow:
             _follow(following, begun, args.json)
     except KeyboardInterrupt:
         pass
-    return 0
+    return 1 if check.altered or following.check.altered else 0
 
 
-def _last(path: Path, count: int, follow: bool, as_json: bool) -> list[str]:
+def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
     try:
         files = chain_files(path)
     except AuditError:
-        if follow:
+        if args.follow:
             return []
         raise
     found: list[str] = []
     for file in reversed(files):
-        if len(found) >= count:
+        if len(found) >= args.n:
             break
-        found[:0] = _of_file(file, as_json)
-    return found[-count:]
+        found[:0] = _of_file(file, args.json, check)
+    return found[-args.n :]
 
 
-def _of_file(file: Path, as_json: bool) -> list[str]:
+def _of_file(file: Path, as_json: bool, check: LineCheck) -> list[str]:
     if as_json:
-        return [_text(line) for line in lines(file)]
+        return [_text(line) for line in _checked(file, check)]
     seen = Tail()
-    said = [seen.taken(line, 0.0) for line in lines(file)]
+    said = [seen.taken(line, 0.0) for line in _checked(file, check)]
     return [*filter(None, said), *seen.slow(0.0, 0.0)]
+
+
+def _checked(file: Path, check: LineCheck) -> Iterator[bytes]:
+    at = 0
+    for line in lines(file):
+        if line.endswith(b"\n"):
+            check.take(chain_name(file), at, line)
+        at += len(line)
+        yield line
 
 
 def _begin(following: Following) -> bool:

@@ -21,7 +21,7 @@ from mcpguard.core.errors import ConfigError, Problem, SessionError
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
-    from mcpguard.authoring.explain.explanation import Explanation, Recorded
+    from mcpguard.authoring.explain.explanation import Explanation
     from mcpguard.config.loading import Config
     from mcpguard.core.document.printed import Sparse
     from mcpguard.core.model import Invocation, Json
@@ -135,7 +135,8 @@ def _time(text: str) -> datetime:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where it could be explained, whatever the verdict is."""
+    """0 where it could be explained, whatever the verdict is; 1 where the record was altered."""
+    from mcpguard.authoring.explain.explanation import Recorded
     from mcpguard.authoring.explain.recorded import explain_record
     from mcpguard.authoring.explain.text import lines_of
     from mcpguard.core.redaction.redactor import Redactor
@@ -158,7 +159,7 @@ def execute(args: argparse.Namespace) -> int:
         _check_server(config, args.server)
         found = _explained(args, policies, config, redactor)
     _print(found, lines_of(found), args.json, redactor)
-    return 0
+    return 1 if isinstance(found, Recorded) and found.altered else 0
 
 
 def _as_seen(config: Config, args: argparse.Namespace) -> Config:

@@ -25,14 +25,14 @@ from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
 
-FORM = 1
+FORM = 2
 """Of the tables; an index of another one is made again."""
 _OFFSET = (1 << FILE_BITS) - 1
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _SEAL = 76
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
-  head BLOB NOT NULL, over INTEGER NOT NULL);
+  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL);
 CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
   bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
@@ -77,6 +77,8 @@ class AuditIndex:
         self._names: dict[int, Path] = {}
         self._numbers: dict[CallFacts, int] = {}
         self._last: dict[int, int] = {}
+        self.altered: dict[str, None] = {}
+        """Names of chains with a line that is not as it was written; who reads lines adds to it."""
         path = index_path(chains)
         if rebuild:
             _remove(path)
@@ -179,24 +181,30 @@ class AuditIndex:
                 database.execute("ROLLBACK")
 
     def _read(
-        self, name: str, file: Path, row: tuple[int, str, int, bytes, int] | None, reading: ChainReading
+        self, name: str, file: Path, row: tuple[int, str, int, bytes, int, int] | None, reading: ChainReading
     ) -> int:
         number, read, head, over = (0, 0, b"", 0) if row is None else (row[0], row[2], row[3], row[4])
+        was_altered = 0 if row is None else row[5]
         packed = file.suffix == ".gz"
         if row is not None and (over if packed else file.stat().st_size == read):
+            if was_altered:
+                self.altered[name] = None
             return number
         if row is not None and not _fits(file, read, head):
             reading.store()
             self._forget(number)
             reading.drop(number)
-            row, read = None, 0
+            row, read, head, was_altered = None, 0, b"", 0
         if row is None:
-            cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0)", (name,))
+            cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0)", (name,))
             number = int(cursor.lastrowid or 0)
-        read, head, over = reading.read(number, file, read, head)
+        read, head, over, altered = reading.read(number, file, read, head)
         self._database.execute(
-            "UPDATE chains SET read = ?, head = ?, over = ? WHERE number = ?", (read, head, over, number)
+            "UPDATE chains SET read = ?, head = ?, over = ?, altered = ? WHERE number = ?",
+            (read, head, over, altered or was_altered, number),
         )
+        if altered or was_altered:
+            self.altered[name] = None
         return number
 
     def _forget(self, number: int) -> None:

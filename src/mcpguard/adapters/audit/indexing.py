@@ -13,6 +13,7 @@ from typing import Protocol
 from msgspec import DecodeError, Struct, json
 
 from mcpguard.adapters.audit.reader import lines
+from mcpguard.core.evidence.chain import GENESIS, continues
 
 FILE_BITS = 40
 """A place is the number of a file, then the offset of the line in so many bits."""
@@ -119,19 +120,23 @@ class ChainReading:
         self._calls: list[Row] = []
         self._gone: list[tuple[int, int, int]] = []
 
-    def read(self, number: int, file: Path, start: int, head: bytes) -> tuple[int, bytes, int]:
-        """Take in a chain from `start` on; gives where it ended, the hash there, and whether it is over."""
-        at, over, place = start, 0, number << FILE_BITS
+    def read(self, number: int, file: Path, start: int, head: bytes) -> tuple[int, bytes, int, int]:
+        """Take in a chain from `start` on, after the line with the hash `head`; gives where it ended, the
+        hash there, whether it is over, and whether a line is not as it was written."""
+        at, over, altered, place = start, 0, 0, number << FILE_BITS
+        head = head or GENESIS.encode()
         for line in lines(file, start):
             if not line.endswith(b"\n"):
                 break
+            if not continues(line, head):
+                altered = 1
             if line.startswith((b'{"kind":"decision"', b'{"kind":"outcome"')):
                 self._take(line, place | at)
             elif line.startswith(b'{"kind":"closed"'):
                 over = 1
             at += len(line)
             head = line[-67:-3]
-        return at, head, over
+        return at, head if at else b"", over, altered
 
     def _take(self, line: bytes, place: int) -> None:
         try:

@@ -14,9 +14,10 @@ from msgspec import Struct, to_builtins
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt
 from mcpguard.adapters.audit.indexing import CallFacts
-from mcpguard.adapters.audit.reader import line_at
+from mcpguard.adapters.audit.reader import chain_name, line_at
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import continues
 from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.model import Json
 
@@ -33,7 +34,8 @@ class FoundCall(Struct, frozen=True):
 
 
 def found(index: AuditIndex, question: CallQuestion) -> Iterator[FoundCall]:
-    """The calls that match, the newest first. Raises AuditError where a chain is not what was indexed."""
+    """The calls that match, the newest first; `index.altered` gets the chains of those that are not as they
+    were written. Raises AuditError where a chain is not what was indexed."""
     all_facts = index.facts()
     fitting = [number for number, facts in all_facts.items() if question.may_match(facts)]
     for at in index.newest(fitting, question.since, question.until, question.took):
@@ -43,6 +45,9 @@ def found(index: AuditIndex, question: CallQuestion) -> Iterator[FoundCall]:
                 f"the chain {at.decision[0].name} is not what it was when it was indexed: `mcpguard audit "
                 "verify` says where it was altered, and --rebuild reads it again"
             )
+        for (file, _), line in zip((at.decision, at.outcome or at.decision), call.raw, strict=False):
+            if not continues(line, None):
+                index.altered[chain_name(file)] = None
         if not question.reads_lines or question.matches(view_of(call, facts)):
             yield call
 

@@ -53,6 +53,14 @@ SEAL = len(',"hash":""}\n') + 64
 _encode = Encoder().encode
 
 
+def continues(line: bytes, head: bytes | None) -> bool:
+    """Whether the hash of a whole line fits its bytes, and it follows the line whose hash is `head`; with
+    None, any."""
+    digest = sha256(line[:-SEAL]).hexdigest().encode()
+    prev = b"" if head is None else b',"prev":"%b"' % head
+    return line.endswith(b'%b,"hash":"%b"}\n' % (prev, digest))
+
+
 def signed(record: Checkpoint, file: str, prev: str, sign: Callable[[bytes], bytes]) -> Checkpoint:
     """`record` with the signature that it has as the line after `prev` in the chain `file`."""
     stated = _encode(replace(record, signature=""))[:-1]
