@@ -94,6 +94,18 @@ def test_what_is_a_secret(data: dict[str, Any], found: list[object]) -> None:
     assert seen(**data) == found
 
 
+def test_a_reference_by_the_name_of_a_secret_is_none() -> None:
+    for value in (
+        "Bearer ${credential:api-token}",
+        "x ${keyring:my-password-1} y",
+        "{{secret:token=value-1}}",
+    ):
+        assert seen(headers={"Authorization": value}) == []
+        assert seen(env={"ANY": value}) == []
+        assert seen(args=[value]) == []
+    assert seen(env={"ANY": "${A} password=kJ8rT2vQz9xW"}) != []
+
+
 def test_every_known_token_format_is_seen_wherever_it_stands() -> None:
     for table in TABLES.values():
         for detector in table:

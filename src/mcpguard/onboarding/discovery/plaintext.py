@@ -37,6 +37,7 @@ _OF_RUNNERS = frozenset(("docker", "podman", "nerdctl", "kubectl", "sudo", "doas
 _PAIR = re.compile(r"([^\s:/]{1,128}):([^\s]{6,512})")
 _ACCOUNT = re.compile(r'\{.{0,4000}"private_key"\s{0,8}:', re.DOTALL)
 
+_REFERRED = re.compile(r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}")
 # Settings inside a text: JSON, connection strings, options in one variable.
 _INNER = (
     re.compile(
@@ -205,9 +206,12 @@ def _of_text(
 
 
 def _inner(place: Place, text: str, offset: int) -> Iterator[Plaintext]:
+    referred = [one.span() for one in _REFERRED.finditer(text)]
     for pattern in _INNER:
         for one in pattern.finditer(text):
             start, end = one.span(3)
+            if any(begin < start < stop for begin, stop in referred):
+                continue
             if names_a_pair(one[1]) and one[1].startswith("-") and (pair := _PAIR.fullmatch(one[3])):
                 if is_literal(pair[2]):
                     yield Plaintext(place, offset + start + pair.start(2), offset + end, "name")
