@@ -77,6 +77,25 @@ def test_a_signature_that_was_changed_is_a_flaw(spoil: Callable[[bytes], bytes])
     assert "has a signature that is not by this key for this place in this file" in whats(found)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'"removed":2,"removed_until":"z.jsonl"',
+        b'"heads":[{"file":"b","head":"' + b"f" * 64 + b'"}]',
+        b'"prev":"' + b"0" * 64 + b'"',
+    ],
+)
+def test_what_was_added_behind_a_signature_is_a_flaw(more: bytes) -> None:
+    lines = chain("a", opened(), CHECK)
+    body = lines[1][: lines[1].rfind(b',"hash":"')]
+    for at in (b',"seq":', b',"prev":'):
+        changed = body.replace(at, b"," + more + at)
+        forged = b'%b,"hash":"%b"}\n' % (changed, sha256(changed).hexdigest().encode())
+        found = report("a", [lines[0], forged])
+        assert "has a signature that is not by this key for this place in this file" in whats(found)
+        assert found.signed == 0
+
+
 def test_a_signature_is_for_one_place_in_one_file_and_by_one_key() -> None:
     lines = chain("a", opened(), CHECK)
     assert report("a", lines).intact

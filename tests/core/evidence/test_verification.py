@@ -126,7 +126,9 @@ def test_half_a_line_in_the_middle_is_a_flaw() -> None:
 
 def test_bytes_after_the_closing_record_mean_that_it_was_not_the_end() -> None:
     lines = sealed(day())
-    assert not verify([*lines, b"{"]).closed
+    torn = verify([*lines, b"{"])
+    assert not torn.closed
+    assert [one.what for one in torn.flaws] == ["follows the record that closed the chain"]
     chain = Chain()
     more = [chain.seal(record) for record in [*day(), Noticed(NOW, "late")]]
     assert flaws(more) == [(11, "follows the record that closed the chain")]

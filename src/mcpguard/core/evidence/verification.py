@@ -93,6 +93,10 @@ _decode = Decoder(_Line).decode
 _CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
 _EFFECT, _ALLOW = b',"effect":"', b',"effect":"allow"'
 _PLAIN = b'{"kind":"notice"'
+_SIGNED_END = re.compile(
+    rb',"signature":"((?:[0-9a-f]{2})*)","seq":[0-9]+,"prev":"([0-9a-f]{64})","hash":"[0-9a-f]{64}"\}\n\Z'
+)
+"""What follows what is signed, and nothing else may: a member behind the signature would be nobody's."""
 
 Signature = Callable[[bytes, bytes], bool]
 """Whether a signature (the second) of a message (the first) is by the key in question."""
@@ -156,6 +160,8 @@ class _Verifier:
         self.number += 1
         self.torn = not raw.endswith(b"\n")
         if self.torn:
+            if self.closed:
+                self.flaw("follows the record that closed the chain")
             return
         self.records += 1
         line = _read(raw)
@@ -228,13 +234,10 @@ class _Verifier:
             self.removals.append(Removal(self.number, line.removed_until, line.removed))
         if self._by is None or not line.signature:
             return
-        try:
-            signature = bytes.fromhex(line.signature)
-        except ValueError:
-            signature = b""
-        stated = raw[: raw.rfind(b',"signature":"')]
-        message = SIGNED % (self._file, line.prev.encode(errors="replace"), stated)
-        if self._by(message, signature):
+        end = _SIGNED_END.search(raw)
+        if end is not None and self._by(
+            SIGNED % (self._file, end[2], raw[: end.start()]), bytes.fromhex(end[1].decode())
+        ):
             self.signed = self.number
         else:
             self.flaw("has a signature that is not by this key for this place in this file")
