@@ -86,8 +86,7 @@ class Listing:
             raise
         if len(done.problems) == len(scope.servers):
             said = scope.inspector.text("; ".join(done.problems.values()))
-            await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started, error=said))
-            scope.refuse(request.id, refusals.unavailable(said, invocation.id))
+            await self._end(request, invocation, started, "unavailable", said)
             return
         known = {server: self.catalogue.digests(server, [kind]) for server in done.late}
         # A list with something missing is never kept (server/utilities/caching).
@@ -98,9 +97,7 @@ class Listing:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
         except InspectionError as problem:
-            said = str(problem)
-            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
-            scope.refuse(request.id, refusals.withheld(said, invocation.id))
+            await self._end(request, invocation, started, "withheld", str(problem))
             return
         if done.late:
             said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
@@ -113,6 +110,14 @@ class Listing:
         scope.client.reply(request.id, answer)
         for server, digests in known.items():
             Flight(self._follow(server, kind, request.caller, digests))
+
+    async def _end(
+        self, request: Request, invocation: Invocation, started: float, status: str, why: str
+    ) -> None:
+        scope = self._scope
+        await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=why))
+        refusal = refusals.withheld if status == "withheld" else refusals.unavailable
+        scope.refuse(request.id, refusal(why, invocation.id))
 
     def _tell(self, problems: dict[str, str], request: Request) -> None:
         """Let the client's user see why some servers are missing, once for each reason."""
