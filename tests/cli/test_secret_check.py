@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from mcpguard.adapters.audit.signing import new_key
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -103,6 +104,32 @@ def test_a_configuration_without_references_is_fine(tmp_path: Path, capsys: Capt
     path = tmp_path / "mcpguard.yaml"
     path.write_text("version: 1\nservers: {a: {command: x}, b: {url: 'https://b.example'}}\n")
     assert checked(path, capsys) == (0, "the configuration has no references\n")
+
+
+def test_what_mcpguard_itself_uses_is_told_too(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, sink = tmp_path / "audit.key", "{to: 'https://o.example', format: otlp, headers: {X: '${env:OTEL}'}}"
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(
+        f"version: 1\nservers: {{a: {{command: x}}}}\naudit: {{path: audit, key: '${{file:{key}}}'}}\n"
+        f"telemetry: {{sinks: [{sink}]}}\napprovals: {{notify: [desktop, '${{env:CHAT}}']}}\n"
+    )
+    monkeypatch.setenv("OTEL", f"{CANARY}-otel")
+    monkeypatch.setenv("CHAT", f"{CANARY}-chat")
+    code, said = checked(path, capsys)
+    assert code == 1
+    assert said.splitlines() == [
+        f"failed  file:{key} for audit.key: file:{key} cannot be read: No such file or directory",
+        "ok      env:OTEL for telemetry.sinks.0.headers.X: available (env)",
+        "ok      env:CHAT for approvals.notify.1: available (env)",
+    ]
+    key.write_text("not a key, but long enough")
+    key.chmod(0o600)
+    code, said = checked(path, capsys)
+    assert (code, "that is no private key" in said) == (1, True)
+    key.write_text(new_key())
+    assert checked(path, capsys)[0] == 0
 
 
 def test_a_broken_configuration_is_told_as_by_every_command(tmp_path: Path, capsys: Capture) -> None:

@@ -1,4 +1,4 @@
-"""`mcpguard secret check`: whether each reference gives a value, for each server that uses it.
+"""`mcpguard secret check`: whether each reference gives a value, for each server, and for mcpguard itself.
 
 Law of this file: no value and nothing of one is printed, not even its length; what a source issued for the
 check is ended again.
@@ -29,7 +29,10 @@ class Tested(Printed):
 
     reference: str = Field(description="`SOURCE:NAME`.")
     kind: str = Field(description="Its source, or the kind of its entry in `credentials`.")
-    server: str = Field(description="The server that uses it.")
+    server: str = Field(
+        description="The server that uses it; the place in the configuration, such as `audit.key`, where "
+        "mcpguard itself does."
+    )
     ok: bool = Field(description="Whether it has a value.")
     seconds: float | None = Field(
         description="How many seconds its value may be used for; null where the source does not say."
@@ -42,19 +45,21 @@ class TestedList(RootModel[tuple[Tested, ...]]):
 
 
 def check(config: Config, redactor: Redactor | None = None) -> list[Tested]:
-    """Every reference of every server that is not disabled, and every entry of `credentials` for each of its
-    servers. Asks each source, which may ask a person. The `redactor` holds the values."""
+    """Every reference of every server that is not disabled, every entry of `credentials` for each of its
+    servers, and what mcpguard itself uses. Asks each source, which may ask a person. The `redactor` holds
+    the values."""
 
     redactor = redactor or Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]
     redactor.shown = shown_for(servers, config.credentials)
     broker = Broker(config.credentials, named_by(servers, config.credentials), redactor)
     try:
-        return [
+        found = [
             _tested(broker, config, ref, server, redactor.inspect_text)
             for server in servers
             for ref in sorted({*server.credentials, *_chosen(config, server)})
         ]
+        return found + [_own(place, ref, redactor) for place, ref in config.own_references]
     finally:
         broker.close()
 
@@ -97,6 +102,30 @@ def _tested(
         seconds = broker.remaining(ref, to)
         ok, said = True, _said(entry, kind, seconds)
     return Tested(reference=str(ref), kind=kind, server=server.name, ok=ok, seconds=seconds, said=clean(said))
+
+
+def _own(place: tuple[str | int, ...], ref: CredentialRef, redactor: Redactor) -> Tested:
+    from mcpguard.adapters.audit.signing import SigningKey
+    from mcpguard.adapters.credentials import SOURCES
+
+    try:
+        secret = SOURCES[ref.source].source().get(ref)
+        redactor.hold(str(ref), secret)
+        if place == ("audit", "key"):
+            SigningKey(secret)
+    except McpGuardError as problem:
+        ok, said = False, str(problem)
+    else:
+        ok, said = True, f"available ({ref.source})"
+    where = ".".join(map(str, place))
+    return Tested(
+        reference=str(ref),
+        kind=ref.source,
+        server=where,
+        ok=ok,
+        seconds=None,
+        said=redactor.inspect_text(said),
+    )
 
 
 def _principal(entry: Credential | None) -> Principal:

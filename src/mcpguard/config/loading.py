@@ -15,6 +15,7 @@ from mcpguard.config.alerts import AlertsEntry
 from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import (
+    DESKTOP,
     ApprovalsEntry,
     ArgumentsOnRecord,
     AuditEntry,
@@ -176,6 +177,21 @@ class Config(Struct, frozen=True):
     def policy_paths(self) -> tuple[Path, ...]:
         """Where the policies are."""
         return tuple(file.path for file in self.policies)
+
+    @property
+    def own_references(self) -> list[tuple[tuple[str | int, ...], CredentialRef]]:
+        """The references of mcpguard itself, none of them for a server, each with its place in the file."""
+        found: list[tuple[tuple[str | int, ...], CredentialRef]] = []
+        if self.audit is not None and self.audit.key is not None:
+            found.append((("audit", "key"), self.audit.key))
+        for index, sink in enumerate(self.telemetry.sinks if self.telemetry else ()):
+            for name, template in sink.headers.items():
+                at = ("telemetry", "sinks", index, "headers", name)
+                found.extend((at, ref) for ref in template.refs)
+        for index, target in enumerate(self.approvals.targets):
+            if target.to != DESKTOP:
+                found.append((("approvals", "notify", index), sole_reference(target.to)))
+        return found
 
     @property
     def variables(self) -> frozenset[str]:

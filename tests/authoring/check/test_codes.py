@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from mcpguard.adapters.audit.signing import new_key
 from mcpguard.authoring.check.codes import CODES
 from mcpguard.authoring.check.configuration import checked
 
@@ -129,6 +130,10 @@ SCENES = {
         Scene("git: {command: sh, env: {A: '${env:WORD}'}}"),
         Scene("git: {command: sh, env: {A: '${env:RANDOM}'}}"),
     ),
+    "C116": (
+        Scene(more="alerts: {command: [no-such-program]}\n"),
+        Scene(more="alerts: {command: [sh]}\n"),
+    ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }
@@ -158,6 +163,21 @@ def test_an_alert_to_a_desktop_that_is_there(tmp_path: Path, monkeypatch: pytest
         (tmp_path / name).touch(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "C112" not in Scene(more="approvals: {notify: [desktop]}\n").codes(tmp_path / "one")
+
+
+@pytest.mark.parametrize("value", ["", "mcpguard-audit-public-1:" + "A" * 43 + "="])
+def test_a_key_that_signs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    key = "audit, key: '${env:AUDIT_KEY}'"
+    monkeypatch.setenv("AUDIT_KEY", value)
+    assert "C116" in Scene(audit=key).codes(tmp_path / "wrong")
+    monkeypatch.setenv("AUDIT_KEY", new_key())
+    assert "C116" not in Scene(audit=key).codes(tmp_path / "right")
+
+
+def test_a_header_of_a_sink_that_has_no_value(tmp_path: Path) -> None:
+    sink = "to: 'https://otel.example', format: otlp, headers: {X: '${file:/no/such/token}'}"
+    more = f"telemetry: {{sinks: [{{{sink}}}]}}\napprovals: {{notify: [desktop, '${{env:GONE}}']}}\n"
+    assert {"C112", "C116"} <= Scene(more=more).codes(tmp_path / "one")
 
 
 def test_approvers_of_whom_one_has_a_passkey_can_approve(tmp_path: Path) -> None:

@@ -98,6 +98,12 @@ CODES: dict[str, Code] = {
         "The value of a credential can be guessed (a word, a host, a path, a region, a number or a short "
         "one): it is removed from every result in which it appears, and what is missing says what it is.",
     ),
+    "C116": Code(
+        "warning",
+        "What mcpguard itself uses is missing: the key of `audit.key`, a reference in the headers of "
+        "`telemetry.sinks`, or the program of `alerts.command`. Requests are served, but evidence is not "
+        "signed, nothing is exported to that sink, or nobody is alerted.",
+    ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(
         "error",

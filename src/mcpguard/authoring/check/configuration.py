@@ -20,6 +20,7 @@ from mcpguard.authoring.check.clients import clients
 from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen, split
 from mcpguard.authoring.check.lints import LintSubject, lint
+from mcpguard.authoring.check.own import own
 from mcpguard.authoring.check.servers import servers
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
@@ -67,6 +68,7 @@ def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: b
     yield from _policies(config, document, snapshot)
     yield from servers(config, document, redactor)
     yield from clients(config, document)
+    yield from own(config, document, redactor)
     yield _evidence(config)
 
 
