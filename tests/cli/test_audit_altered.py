@@ -1,4 +1,5 @@
-"""Whoever reads evidence says where it was altered, once a file, and exits with 1."""
+"""Whoever reads evidence says where it was altered, once a file, and exits with 1; what is no evidence is
+refused."""
 
 from __future__ import annotations
 
@@ -83,3 +84,52 @@ def test_lines_need_not_be_taken_from_the_start(chain: Path) -> None:
     assert not check.altered
     check.take("c", 0, second)
     assert list(check.altered) == ["c"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("audit", verb) for verb in ("verify", "heads", "show", "query", "stats", "tail", "export")),
+        ("audit", "tail", "-f"),
+        ("top", "--once"),
+        ("replay", "--policy", "p.yaml", "--audit"),
+    ],
+)
+def test_a_file_that_is_no_evidence_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    Path("p.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow}]\n")
+    Path("notes.yaml").write_text("message: Not there.\n")
+    Path("empty.jsonl").write_bytes(b"")
+    assert main([*words, "notes.yaml"]) == 2
+    said = capfd.readouterr()
+    assert said.err == (
+        "mcpguard: notes.yaml is no evidence of mcpguard: its first line is not an `opened` record\n"
+    )
+    assert not said.out
+    assert main([*words, "empty.jsonl"]) == 2
+    assert capfd.readouterr().err == "mcpguard: empty.jsonl is empty: it is evidence of nothing\n"
+
+
+def test_an_empty_chain_of_a_folder_is_not_called_intact(chain: Path, capfd: Capture) -> None:
+    chain.with_name("20990101T000000Z-1-aaaaaaaa.jsonl").write_bytes(b"")
+    assert main(["audit", "verify", str(chain.parent)]) == 0
+    said = capfd.readouterr().out.splitlines()
+    assert said[0].startswith("intact  ")
+    assert any(line.startswith("empty   2099") for line in said)
+
+
+def test_replay_names_the_servers_on_record(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow}]\n")
+    words = ["replay", "--policy", "p.yaml", "--audit", str(chain.parent), "--server"]
+    assert main([*words, "github"]) == 0
+    capfd.readouterr()
+    assert main([*words, "githup"]) == 2
+    assert capfd.readouterr().err == (
+        "mcpguard: no decision on record is about the server githup; those on record: github\n"
+    )

@@ -66,10 +66,13 @@ def export(path: Path, args: argparse.Namespace) -> int:
     """0; 1 where a line was altered. Raises TelemetryError where the destination takes nothing, unless it
     follows."""
     from mcpguard.adapters.audit.checking import CheckedFollowing
+    from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.adapters.system.identity import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 
     host = machine_name()
+    if path.is_file():
+        chain_files(path)  # It says so where this is no chain.
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
     sink = sink_of(args.to, args.format, host)
     exporter = Exporter(args.to, args.format, source, sink, host, _say, since=args.since)

@@ -141,6 +141,8 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
 def _print_reports(found: Proof, key: "PublicKey | None") -> None:
     for name, report in found.reports.items():
         verdict = style("intact", "green") if report.intact else style("ALTERED", "red")
+        if report.intact and not report.records:
+            verdict = style("empty ", "yellow")
         print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
         for text in (*_notes(report), *(_signed(report, found.vouched[name]) if key is not None else ())):
             print(f"        {text}")

@@ -96,7 +96,7 @@ def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
     try:
         files = chain_files(path)
     except AuditError:
-        if args.follow:
+        if args.follow and not path.is_file():
             return []
         raise
     found: list[str] = []

@@ -48,9 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0, also after Ctrl-C or q."""
+    from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.cli.audit import audit_folder
 
-    view = TopView(args.path or audit_folder(args.config), args.config)
+    folder = args.path or audit_folder(args.config)
+    if folder.is_file():
+        chain_files(folder)  # It says so where this is no chain.
+    view = TopView(folder, args.config)
     view.look()
     if args.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from rich.console import Console

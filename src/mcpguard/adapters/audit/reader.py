@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from mcpguard.core.evidence.verification import ChainReport, Removal, Signature
 
 
+_FIRST_LINES = 16
+"""In so many lines a chain has a record, whatever was altered."""
+
+
 def default_folder() -> Path:
     """Where the evidence goes if the configuration does not say: `audit` in the user's state folder."""
     return state_folder("audit")
@@ -29,9 +34,10 @@ def chain_files(path: Path) -> list[Path]:
     """The chains at `path`, oldest first: its `*.jsonl` and `*.jsonl.gz` if it is a folder, else the file
     itself.
 
-    Raises AuditError where there is none or the folder cannot be read.
+    Raises AuditError where there is none, the folder cannot be read, or the file is no chain.
     """
     if path.is_file():
+        _must_be_chain(path)
         return [path]
     try:
         names = sorted(name for name in os.listdir(path) if name.endswith((".jsonl", ".jsonl.gz")))
@@ -41,6 +47,15 @@ def chain_files(path: Path) -> list[Path]:
         raise AuditError(f"no audit log in {path}: it has no .jsonl file")
     # One that is being compressed may be there twice for a moment.
     return [path / name for name in names if not (name.endswith(".gz") and name[:-3] in names)]
+
+
+def _must_be_chain(path: Path) -> None:
+    # An altered chain is one all the same: what it begins with may be gone.
+    first = list(islice(lines(path), _FIRST_LINES))
+    if not first:
+        raise AuditError(f"{path} is empty: it is evidence of nothing")
+    if not any(line.startswith(b'{"kind":"') for line in first):
+        raise AuditError(f"{path} is no evidence of mcpguard: its first line is not an `opened` record")
 
 
 def chain_name(path: Path) -> str:

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Cause
@@ -70,11 +71,15 @@ def past(
     path: Path, since: datetime | None = None, server: str | None = None
 ) -> Iterator[PastDecision | Received | SessionEnded]:
     """What the chains at `path` say since then, the oldest chain first. Raises AuditError where there is no
-    evidence."""
+    evidence, and at the end where no decision is about `server`."""
     asked: set[str] = set()
+    servers: set[str] = set()
     for file in chain_files(path):
         if since is None or file.stat().st_mtime >= since.timestamp():
-            yield from _of_file(file, since, server, asked)
+            yield from _of_file(file, since, server, asked, servers)
+    if server is not None and server not in servers:
+        names = ", ".join(sorted(servers - {""})) or "none"
+        raise AuditError(f"no decision on record is about the server {server}; those on record: {names}")
 
 
 def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
@@ -86,14 +91,14 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
         if len(found) >= most or size < 0:
             break
         mine = deque(
-            (one for one in _of_file(file, None, None, set()) if isinstance(one, PastDecision)), most
+            (one for one in _of_file(file, None, None, set(), set()) if isinstance(one, PastDecision)), most
         )
         found += mine
     return sorted(found, key=lambda one: one.record.at)[-most:]
 
 
 def _of_file(
-    file: Path, since: datetime | None, server: str | None, asked: set[str]
+    file: Path, since: datetime | None, server: str | None, asked: set[str], servers: set[str]
 ) -> Iterator[PastDecision | Received | SessionEnded]:
     altered = bool(verify(lines(file), ()).flaws)
     version = 1
@@ -105,6 +110,7 @@ def _of_file(
             record = _read(line)
             if record is None or (since is not None and record.at < since):
                 continue
+            servers.add(record.server)
             if server in (None, record.server) and not _goes_on(record, asked):
                 yield past_of(record, version, altered)
         elif line.startswith(_OUTCOME) or _ENDED in line:
