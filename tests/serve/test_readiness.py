@@ -11,7 +11,7 @@ from mcpguard.core.errors import SourceError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.ports import AuditHealth
 from mcpguard.serve import readiness
-from mcpguard.serve.readiness import Aside
+from mcpguard.serve.readiness import Aside, Needs
 from mcpguard.serve.worlds import Settings, Shared
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -66,6 +66,15 @@ async def test_evidence_that_cannot_be_written_is_missing_until_it_can(tmp_path)
     shared.audit.health = AuditHealth(True, time.time())
     assert missing(shared) == {}
     assert shared.said == []  # The writer says it.
+
+
+async def test_a_sink_that_stops_serving_is_missing_while_it_fails(tmp_path):
+    shared = shared_in(tmp_path)
+    problem = "a sink: it is down"
+    needs = Needs(shared.audit, shared.store, shared.credentials, print, lambda: None, lambda: problem)
+    assert {one.name: one.problem for one in needs.look() if not one.ok} == {"telemetry": problem}
+    problem = ""
+    assert all(one.ok for one in needs.look())
 
 
 async def test_a_store_in_a_folder_that_cannot_be_made_is_missing(tmp_path):

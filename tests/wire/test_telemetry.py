@@ -128,11 +128,13 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     guard = session({"p": puppet()}, **sinks(sink, on_sink_failure="block"))
     guard.wait_stderr("fails, and this is said once")
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-blocked", "the notice")
-    answer = json.dumps(guard.call("echo", text="x"))
-    assert "evidence cannot be exported" in answer or "error" in answer
+    guard.wait_stderr("so every request is refused until it does (`telemetry.on_sink_failure: block`)")
+    refused = guard.call("echo", text="x")["error"]["message"]
+    assert refused == f"mcpguard cannot export evidence to {receiver.url}, so this request was refused"
     assert not guard.records("decision")
     receiver.down = False
     guard.wait_stderr("arrives again")
+    guard.wait_stderr("requests are served again: 2 requests were refused meanwhile")
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-resumed", "the end of it")
     assert "refused meanwhile" in guard.records("notice")[-1]["detail"]
     assert guard.text("echo", text="y") == "y"
@@ -191,6 +193,19 @@ def test_prometheus_reads_what_the_process_counted(serve):
     guard.modern().call("echo", text="c")
     assert samples(guard)["mcpguard_calls_total", *call] == 3
     assert guard.open("GET", "/metrics", host="evil.example").status in (403, 421)
+
+
+def test_a_sink_that_stops_serving_makes_mcpguard_not_ready(serve, receiver):
+    receiver.down = True
+    sink = {"to": f"{receiver.url}/in", "format": "ocsf"}
+    guard = serve(telemetry={"sinks": [sink], "on_sink_failure": "block", "metrics": True})
+    answer = eventually(lambda: (found := guard.open("GET", "/readyz")).status == 503 and found, "not ready")
+    need = answer.json()["needs"]["telemetry"]
+    assert need["ok"] is False
+    assert need["problem"].startswith(f"{receiver.url}/in ")
+    assert samples(guard)["mcpguard_ready", "telemetry"] == 0
+    receiver.down = False
+    eventually(lambda: guard.open("GET", "/readyz").status == 200, "ready again")
 
 
 def test_without_the_setting_there_are_no_metrics(serve):

@@ -97,7 +97,7 @@ def _once(exporter: Exporter[FollowedLine], *, flush: bool) -> None:
         exporter.close()
 
 
-def _say(line: str) -> None:
+def _say(line: str, _level: str) -> None:
     from mcpguard.adapters.system.terminal import plain
 
     print(f"mcpguard: {plain(line)}", file=sys.stderr)

@@ -108,7 +108,7 @@ class ScanReport(Printed):
 class NeedShown(Printed):
     """Something that serving needs."""
 
-    name: str = Field(description="`serving`, `evidence`, `policies`, `store` or `keychain`.")
+    name: str = Field(description="`serving`, `evidence`, `policies`, `store`, `keychain` or `telemetry`.")
     ok: bool = Field(description="Whether it is there.")
     since: float = Field(description="Since when that is so, in seconds since 1970.")
     problem: str = Field(description="What is wrong; empty where nothing is.")

@@ -10,6 +10,7 @@
     ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
     ├── SessionError       what a session did before cannot be read or kept; what depends on it is refused
     ├── AuditError         evidence that cannot be written; everything is refused
+    │   └── ExportError    a sink that must have it takes nothing, so everything is refused
     ├── TelemetryError     a sink of telemetry that takes nothing now; what it did not take is sent again
     ├── InspectionError    something that cannot be inspected; the whole value is withheld
     ├── MessageError       a JSON-RPC message that is refused before a decision
@@ -86,6 +87,10 @@ class SessionError(McpGuardError):
 
 class AuditError(McpGuardError):
     """A record could not be made durable."""
+
+
+class ExportError(AuditError):
+    """Nothing is served while a sink takes nothing. The sentence is for clients: it names the sink alone."""
 
 
 class TelemetryError(McpGuardError):

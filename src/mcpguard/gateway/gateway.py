@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from mcpguard.core.errors import AuditError, InspectionError, McpGuardError, MessageError
+from mcpguard.core.errors import AuditError, ExportError, InspectionError, McpGuardError, MessageError
 from mcpguard.core.model import Caller, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import authored
@@ -270,7 +270,8 @@ class Gateway:
             error.request_id = request.id
             self.refuse_message(error)
         elif isinstance(error, AuditError):
-            said = "mcpguard cannot write its audit log, so this request was refused"
+            why = str(error) if isinstance(error, ExportError) else "mcpguard cannot write its audit log"
+            said = f"{why}, so this request was refused"
             scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
         elif not isinstance(error, Cancelled):
             # Closed by default: a defect of ours is a refusal, and its text may hold anything.

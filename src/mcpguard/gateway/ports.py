@@ -319,7 +319,8 @@ class Health(Struct, frozen=True):
 
 class Need(Struct, frozen=True):
     """Something that serving needs: `serving` (it has not begun to stop), `evidence`, `policies`, `store`,
-    `keychain`. `since` is when `ok` became what it is, in seconds since 1970; `problem` is "" where it is."""
+    `keychain`, and `telemetry` where a sink that fails stops serving. `since` is when `ok` became what it is,
+    in seconds since 1970; `problem` is "" where it is."""
 
     name: str
     ok: bool

@@ -74,9 +74,11 @@ class Needs:
         credentials: Broker,
         report: Callable[[str, str, Level], None],
         changed: Callable[[], None],
+        blocked: Callable[[], str] | None = None,
     ) -> None:
         """`report("", line, level)` tells the operator when one is missing or there again; `changed()` is
-        called, in any thread, when another look is due."""
+        called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
+        "" for none; None where a sink does not."""
         self.not_in_force: Callable[[], NotInForce | None] = _nothing
         self.stopping = ""
         self.always = False
@@ -88,7 +90,10 @@ class Needs:
         self._ask_store = Aside(store.problem, changed)
         self._changed = changed
         self._ask_keychain: Aside | None = None
-        looks = "serving", "evidence", "policies", "store", "keychain"
+        self._blocked = blocked
+        looks = ["serving", "evidence", "policies", "store", "keychain"]
+        if blocked is not None:
+            looks.append("telemetry")
         self._found = {name: Need(name, True, time.time()) for name in looks}
 
     def look(self) -> tuple[Need, ...]:
@@ -100,6 +105,8 @@ class Needs:
             "store": self._state(),
             "keychain": self._keychain(),
         }
+        if self._blocked is not None:
+            problems["telemetry"] = self._blocked()
         for name, problem in problems.items():
             before = self._found[name]
             if problem == before.problem:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcpguard.core.errors import AuditError
+from mcpguard.adapters.telemetry.diagnostics import Level
+from mcpguard.core.errors import ExportError
 from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled
@@ -52,6 +53,8 @@ class Gate:
     def __init__(self, audit: AuditSink) -> None:
         self.problem = ""
         """Why not, "" where it takes them."""
+        self.sink = ""
+        """Which sink it is, as clients may know it."""
         self.refused = 0
         self._audit = audit
 
@@ -60,9 +63,7 @@ class Gate:
         if self.problem and isinstance(record, Decided):
             self.refused += 1
             refused: Wait[None] = Wait()
-            refused.fail(
-                AuditError(f"evidence cannot be exported, so every request is refused: {self.problem}")
-            )
+            refused.fail(ExportError(f"mcpguard cannot export evidence to {self.sink}"))
             return refused
         return self._audit.write(record)
 
@@ -79,7 +80,7 @@ class Exporting:
         telemetry: Telemetry | None,
         gate: Gate | None,
         credentials: Credentials,
-        report: Callable[[str], None],
+        report: Callable[[str, Level], None],
         note: Callable[[str, str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -133,7 +134,7 @@ class Exporting:
             Following(folder, state_folder("telemetry") / f"{named}.cursor"),
             sink,
             host,
-            lambda line: later(partial(self._report, line)),
+            lambda line, level: later(partial(self._report, line, level)),
             lambda state: later(partial(self._is, index, state)),
         )
         self._states[index] = exporter.state
@@ -157,14 +158,19 @@ class Exporting:
         self._changed()
 
     def _hold(self, gate: Gate) -> None:
-        problem = next(
-            (f"{one.to}: {one.problem}" for one in self.states if one.since and one.format != "alerts"), ""
-        )
-        before, gate.problem = gate.problem, problem
-        if problem and not before:
-            self._note("telemetry-blocked", problem)
-        elif before and not problem:
-            self._note("telemetry-resumed", f"{gate.refused} requests were refused meanwhile")
+        down = next((one for one in self.states if one.since and one.format != "alerts"), None)
+        before, gate.problem = gate.problem, ""
+        if down is not None:
+            gate.sink = _place(down.to)
+            gate.problem = down.problem if down.to in down.problem else f"{down.to}: {down.problem}"
+        if gate.problem and not before:
+            self._note("telemetry-blocked", gate.problem)
+            said = "a sink takes no evidence, so every request is refused until it does"
+            self._report(f"{said} (`telemetry.on_sink_failure: block`): {gate.problem}", "error")
+        elif before and not gate.problem:
+            meanwhile = f"{gate.refused} requests were refused meanwhile"
+            self._note("telemetry-resumed", meanwhile)
+            self._report(f"all sinks take evidence, and requests are served again: {meanwhile}", "info")
             gate.refused = 0
 
     def close(self) -> None:
@@ -174,3 +180,9 @@ class Exporting:
             exporter.end()
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
+
+
+def _place(to: str) -> str:
+    """Without a path and a query of a URL: these may be as good as a credential, and clients read it."""
+    url = urlsplit(to)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}" if url.netloc else to

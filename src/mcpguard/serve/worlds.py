@@ -154,7 +154,9 @@ class Shared:
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
-        self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again)
+        gate = self.gate
+        blocked = None if gate is None else lambda: gate.problem
+        self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again, blocked)
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""

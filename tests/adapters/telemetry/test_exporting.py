@@ -52,10 +52,15 @@ class Setting:
         self.cursor = tmp_path / "cursor"
         self.sink = Sink()
         self.said: list[str] = []
+        self.levels: list[str] = []
 
     def exporter(self, form: str = "cef", **options: Any) -> Exporter[FollowedLine]:
         source = Following(self.folder, self.cursor, from_start=True)
-        return Exporter("there", form, source, self.sink, "host", self.said.append, **options)
+        return Exporter("there", form, source, self.sink, "host", self._say, **options)
+
+    def _say(self, line: str, level: str) -> None:
+        self.said.append(line)
+        self.levels.append(level)
 
 
 @pytest.fixture
@@ -82,6 +87,7 @@ def test_what_a_sink_did_not_take_is_sent_when_it_is_there_again(setting: Settin
     assert len(setting.sink.got) == 10 + 3
     assert len(set(setting.sink.got)) == len(setting.sink.got)
     assert setting.said[1:] == ["telemetry to there arrives again"]
+    assert setting.levels == ["warning", "info"]
     assert (exporter.state.lag, exporter.state.since) == (0, 0.0)
 
 

@@ -191,7 +191,7 @@ def test_a_receiver_gets_all_three_and_says_what_it_does_not_take(tmp_path: Path
     with web([200] * 3, partial.SerializeToString()) as (url, got):
         sink = sink_of(url, "otlp", "h")
         source = Following(tmp_path / "audit", from_start=True)
-        exporter = Exporter(url, "otlp", source, sink, "h", said.append)
+        exporter = Exporter(url, "otlp", source, sink, "h", lambda line, _level: said.append(line))
         while exporter.step():
             pass
         exporter.close()

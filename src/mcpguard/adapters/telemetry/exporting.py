@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.destinations import Destination, Headers, OtlpPoints, Rendered, destination
+from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.adapters.telemetry.formats import cef, ocsf, table
 from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
 from mcpguard.core.errors import AuditError, TelemetryError
@@ -78,7 +79,7 @@ class Exporter(Generic[LineT]):
         source: EvidenceSource[LineT],
         sink: Destination,
         host: str,
-        report: Callable[[str], None] = lambda _line: None,
+        report: Callable[[str, Level], None] = lambda _line, _level: None,
         changed: Callable[[SinkState], None] = lambda _state: None,
         since: datetime | None = None,
     ) -> None:
@@ -176,21 +177,21 @@ class Exporter(Generic[LineT]):
 
     def _works(self, more: bool) -> None:
         if self.state.since:
-            self._report(f"telemetry to {self.state.to} arrives again")
+            self._report(f"telemetry to {self.state.to} arrives again", "info")
         self._pause, self._most = LEAST_PAUSE, MOST
         self._is(since=0.0, problem="", lag=self._source.lag() if more else 0)
 
     def _refused(self, count: int, problem: str) -> None:
         if not self.state.refused:
             said = "it does not take some of it, which is left out, and this is said once"
-            self._report(f"telemetry to {self.state.to}: {said}: {problem}")
+            self._report(f"telemetry to {self.state.to}: {said}: {problem}", "warning")
         self._is(refused=self.state.refused + count)
 
     def _failed(self, problem: str) -> None:
         if self.state.since:
             self._pause = min(self._pause * 2, MOST_PAUSE)
         else:
-            self._report(f"telemetry to {self.state.to} fails, and this is said once: {problem}")
+            self._report(f"telemetry to {self.state.to} fails, and this is said once: {problem}", "warning")
         try:
             lag = self._source.lag()
         except AuditError:
