@@ -205,16 +205,71 @@ async def test_a_file_that_something_else_changed_is_left_and_its_true_head_is_o
         os.truncate(first, 10 if harm == "cut off" else 0)
     refused = owner.sink.write(DECIDED)
     await owner.over(refused)
-    assert "was removed or changed" in failure(refused)
+    assert "was moved, removed or changed" in failure(refused)
     await owner.healthy()
     owner.sink.close(CLOSED)
-    assert "was removed or changed" in list(lines(owner.sink.path))[1].decode()
+    assert "was moved, removed or changed" in list(lines(owner.sink.path))[1].decode()
     reports, missing = verified(folder, {})
     assert reports[owner.sink.path.name].intact
     if first.exists():
         assert not reports[first.name].intact
     else:
         assert missing == [first.name]
+
+
+@pytest.mark.parametrize("harm", ["the folder", "a folder above", "the file", "another file"])
+async def test_evidence_that_was_moved_away_goes_on_in_a_new_chain_where_it_belongs(
+    folder: Path, harm: str
+) -> None:
+    owner = Owner(folder)
+    await owner.stored(OPENED)
+    await owner.stored(DECIDED)
+    first, moved = owner.sink.path, folder.parent.with_name("moved")
+    {"the folder": folder, "a folder above": folder.parent}.get(harm, first).rename(moved)
+    if harm == "another file":
+        shutil.copy(moved, first)
+    owner.sink.file.look_at = 0.0
+    refused = owner.sink.write(DECIDED)
+    await owner.over(refused)
+    assert "was moved, removed or changed" in failure(refused)
+    await owner.healthy()
+    await owner.stored(DECIDED)
+    owner.sink.close(CLOSED)
+    assert owner.sink.path.parent == folder
+    assert kinds(owner.sink.path) == ["opened", "notice", "decision", "closed"]
+    assert "1 requests refused" in list(lines(owner.sink.path))[1].decode()
+    (old,) = [moved] if moved.is_file() else moved.rglob("*.jsonl")
+    assert kinds(old) == ["opened", "decision"]
+    assert verified(folder, {})[1] == ([] if harm == "another file" else [first.name])
+
+
+async def test_a_file_in_the_place_of_the_folder_refuses_everything_until_it_is_gone(folder: Path) -> None:
+    owner = Owner(folder)
+    await owner.stored(OPENED)
+    folder.rename(folder.with_name("moved"))
+    folder.write_text("in the way")
+    owner.sink.file.look_at = 0.0
+    for _ in range(2):
+        refused = owner.sink.write(DECIDED)
+        await owner.over(refused)
+        assert "was moved, removed or changed" in failure(refused)
+    assert owner.told == [False]
+    assert "was moved" in owner.sink.health.problem
+    folder.unlink()
+    await owner.healthy()
+    await owner.stored(DECIDED)
+    owner.sink.close(CLOSED)
+
+
+async def test_where_nobody_can_tell_whether_a_file_is_in_its_place_it_is_written(
+    sink: AuditFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_path: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", unknown)
+        assert sink.file.in_place
 
 
 def test_the_kernel_refusing_a_write_leaves_a_chain_that_verifies(folder: Path) -> None:

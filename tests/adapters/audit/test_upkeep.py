@@ -160,6 +160,21 @@ async def test_many_records_make_a_checkpoint_before_its_time(
     await told.until(lambda: len(told.heads) == 2)
 
 
+async def test_a_folder_that_was_moved_away_is_noticed_though_no_call_comes(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    folder.rename(folder.with_name("moved"))
+    await owner.healthy()
+    await told.later(lambda: "notice" in kinds(owner.sink.path))
+    assert owner.told == [False, True]
+    assert owner.sink.path.parent == folder
+    assert told.lines == []
+
+
 async def test_a_key_that_is_not_available_is_said_once_and_asked_for_again(
     folder: Path, start: Start
 ) -> None:

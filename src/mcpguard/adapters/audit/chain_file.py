@@ -1,7 +1,7 @@
 """One chain, open for appending: a file of this process that nobody else may change.
 
-Law of this file: `size` is what is in the file and was sealed here. Whatever else is found in it, or its
-name gone, is an error, after which nothing is appended to it any more.
+Law of this file: `size` is what is in the file and was sealed here. Whatever else is found in it, its name
+gone, or another file under its name, is an error, after which nothing is appended to it any more.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Closed
 from mcpguard.gateway.flight import Wait
+
+PLACE_SECONDS = 1.0
+"""How old the last look may be at whether the file is still where its name says."""
 
 
 class ChainFile:
@@ -38,6 +42,8 @@ class ChainFile:
         """Whether it ends where this process thinks, and more may be appended."""
         self.continues = ""
         """The chain of this process before it."""
+        self.look_at = time.monotonic() + PLACE_SECONDS
+        """When `append` is to look whether the file is in its place."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = _create(self.path, sync)
 
@@ -46,19 +52,37 @@ class ChainFile:
         """What was sealed last, whatever the file holds by now."""
         return Anchor(self.path.name, self.chain.head)
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is where readers look for it. Its folder may have been moved, and it with it."""
+        try:
+            there, ours = os.stat(self.path), os.fstat(self._file)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # Nobody can tell: what is written says more.
+            return True
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
     def append(self, data: bytes, sync: bool) -> None:
         """Store `data`. Raises OSError, after which `cut` is to be called, or AuditError where something else
         changed the file."""
+        if (now := time.monotonic()) >= self.look_at:
+            self.look_at = now + PLACE_SECONDS
+            if not self.in_place:
+                raise self._harmed()
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
         if sync:
             sync_file(self._file)
-        now = os.fstat(self._file)
-        if not now.st_nlink or now.st_size != self.size + len(data):
-            self.sound = False
-            raise AuditError(f"the audit file {self.path} was removed or changed by something else")
-        self.size = now.st_size
+        found = os.fstat(self._file)
+        if not found.st_nlink or found.st_size != self.size + len(data):
+            raise self._harmed()
+        self.size = found.st_size
+
+    def _harmed(self) -> AuditError:
+        self.sound = False
+        return AuditError(f"the audit file {self.path} was moved, removed or changed by something else")
 
     def cut(self) -> None:
         """Remove what a failed `append` left."""

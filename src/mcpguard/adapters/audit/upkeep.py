@@ -138,6 +138,12 @@ class Upkeep:
         audit = self._audit
         if not audit.health.ok:
             return
+        if not audit.file.in_place:
+            # What is written says so; where no call comes, nothing else would be.
+            audit.file.look_at = 0.0
+            with suppress(AuditError):
+                self._stored(lambda: audit.checkpoint(()))
+            return
         if self._rotates():
             self._rotate()
         at = (audit.file.path.name, audit.file.chain.seq)
