@@ -51,6 +51,15 @@ def test_a_bad_policy_never_takes_the_place_of_a_good_one(session):
     assert [one["what"] for one in refused] == ["policy-refused"]
 
 
+def test_a_bad_policy_that_is_taken_back_is_said(session):
+    guard = session({"p": puppet()})
+    good = (guard.folder / "policy.yaml").read_text()
+    rewrite(guard, "version: 1\npolicy: test\nrules: [{id: no, efect: deny}]\n")
+    guard.wait_stderr("the changed policies were not loaded")
+    rewrite(guard, good)
+    guard.wait_stderr("info mcpguard: the files of the policies say again what is in force")
+
+
 def test_a_limit_is_not_shed_by_reconnecting(start, tmp_path):
     allowed = 0
     for _ in range(3):

@@ -218,6 +218,7 @@ def test_what_cannot_change_while_it_runs_keeps_all_of_it_out_of_force_and_is_re
     ]
     change(guard, {"a": puppet()})
     eventually(lambda: not_in_force(guard) is None, "that it is over")
+    guard.wait_stderr("info mcpguard: the files of the configuration say again what is in force")
     change(guard, {"a": puppet(), "b": puppet()})
     guard.wait_stderr(IN_FORCE)
     assert guard.stderr.count(NOT_IN_FORCE.encode()) == 1

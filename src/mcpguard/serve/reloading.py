@@ -113,11 +113,14 @@ class Reloading:
             world.reconfigure()
         self._policies.close()
         self._policies = self._watched_policies()
+        late = self.not_in_force
         self._in_force()
         if changed:
             said = ", ".join(changed)
             shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-reloaded", detail=said))
             shared.diagnostics.report("", f"the changed configuration is now in force: {said}", "info")
+        elif late is not None and before.digest == settings.policies.digest:
+            self._restored(late.what)
         self._announce(before)
 
     def _kept(self, old: Config, new: Config) -> list[str]:
@@ -156,6 +159,10 @@ class Reloading:
         self.not_in_force = None
         self._told()
 
+    def _restored(self, what: str) -> None:
+        """What was not in force is gone from the files; nothing else would say so."""
+        self._shared.diagnostics.report("", f"the files of the {what} say again what is in force", "info")
+
     # --- the policies ----------------------------------------------------------------------------
 
     def _watched_policies(self) -> FileWatch[PolicySet]:
@@ -174,6 +181,8 @@ class Reloading:
         self._shared.judge.policies = policies.observing(before.observation)
         if self.not_in_force is not None and self.not_in_force.what == "policies":
             self._in_force()
+            if before.digest == policies.digest:
+                self._restored("policies")
         self._announce(before)
 
     def _announce(self, before: PolicySet) -> None:
