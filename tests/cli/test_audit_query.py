@@ -86,7 +86,7 @@ def test_a_mistake_is_two_with_its_place(audit: str, capsys: Capture) -> None:
     assert "condition:1:1: undeclared reference to 'sever'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         raise SystemExit(main(["audit", "query", audit, "--since", "soon"]))
-    assert "write a time as" in capsys.readouterr().err
+    assert "expected a date" in capsys.readouterr().err
 
 
 def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:

@@ -63,7 +63,14 @@ def test_policies_of_now_that_do_not_load_are_not_needed(home: Path) -> None:
 def test_since_is_a_date_or_how_long_ago(home: Path, capsys: Capture) -> None:
     now = datetime.now(UTC)
     chain(home / "audit", call(1, at=now - timedelta(days=2)), call(2, at=now - timedelta(hours=1)))
-    for since, found in (("3d", 2), ("1d", 1), ("2000-01-01", 2), (now.isoformat(), 0)):
+    for since, found in (
+        ("3d", 2),
+        ("1d", 1),
+        ("2w", 2),
+        ("90m", 1),
+        ("2000-01-01", 2),
+        (now.isoformat(), 0),
+    ):
         capsys.readouterr()
         assert main(["replay", "--since", since, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["decisions"] == found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.cli.audit_trust import warn
+from mcpguard.cli.parser import WHEN, moment
 from mcpguard.core.errors import TelemetryError
 
 if TYPE_CHECKING:
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.exporting import Exporter
 
 FORMATS = ("jsonl", "csv", "cef", "ocsf", "otlp")
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGE = re.compile(r"([0-9]{1,6})([mhdw])")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +32,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--since",
-        type=_moment,
-        metavar="WHEN",
-        help="leave out what was over before: 2026-08-01, 2026-08-01T09:00Z, or 30m, 12h, 7d, 2w ago",
+        type=moment,
+        metavar="TIME",
+        help=f"leave out what was over before: {WHEN}",
     )
     parser.add_argument("--follow", action="store_true", help="go on with what is recorded from now on")
     parser.add_argument(
@@ -47,19 +43,6 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep in FILE how far it came, and go on there the next time",
     )
-
-
-def _moment(text: str) -> datetime:
-    age = _AGE.fullmatch(text)
-    try:
-        if age is not None:
-            return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            "expected a date, a date with a time, or an age such as 30m, 12h, 7d or 2w"
-        ) from None
 
 
 def export(path: Path, args: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit_trust import trust
+from mcpguard.cli.parser import WHEN, moment
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.index import AuditIndex
@@ -37,9 +37,8 @@ def add_query(parser: argparse.ArgumentParser) -> None:
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """`--since` and what else narrows the calls, and `--rebuild`."""
-    when = "an ISO 8601 time (UTC unless it says otherwise), or an age such as 30m, 2h, 3d"
-    parser.add_argument("--since", type=_time, metavar="TIME", help=f"from then on: {when}")
-    parser.add_argument("--until", type=_time, metavar="TIME", help=f"before then: {when}")
+    parser.add_argument("--since", type=_time, metavar="TIME", help=f"from then on: {WHEN}")
+    parser.add_argument("--until", type=_time, metavar="TIME", help=f"before then: {WHEN}")
     parser.add_argument("--denied", action="store_true", help="only what was denied")
     parser.add_argument("--tool", metavar="NAME", default="", help="only calls of this tool")
     parser.add_argument("--server", metavar="NAME", default="", help="only calls of this server")
@@ -66,12 +65,9 @@ def positive(text: str) -> int:
 
 
 def _time(text: str) -> int:
-    from mcpguard.authoring.asking.question import time_of
+    from mcpguard.adapters.audit.indexing import microseconds
 
-    try:
-        return time_of(text, datetime.now(UTC))
-    except ValueError:
-        raise argparse.ArgumentTypeError("write a time as 2026-01-02T03:04:05Z, or an age as 2h") from None
+    return microseconds(moment(text))
 
 
 def filters_of(args: argparse.Namespace) -> Filters:

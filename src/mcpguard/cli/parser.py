@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ def configured(option: str | None) -> Config:
     from mcpguard.config.loading import find_config, load_config
 
     return load_config(find_config(option, os.environ))
+
+
+WHEN = "a date or a time in ISO 8601 (UTC unless it says otherwise), or an age such as 30m, 2h, 3d or 2w"
+"""What `moment` takes, for the help of an option."""
+
+
+def moment(text: str) -> datetime:
+    """The type of `--since` and `--until`."""
+    from mcpguard.authoring.asking.question import time_of
+
+    try:
+        return datetime.fromtimestamp(time_of(text, datetime.now(UTC)) / 1_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ArgumentTypeError(
+            "expected a date or a time such as 2026-01-02T03:04Z, or an age such as 30m, 2h, 3d or 2w"
+        ) from None
 
 
 def add_log_format(parser: ArgumentParser) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style, table
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import WHEN, add_config, configured, moment
 
 if TYPE_CHECKING:
     from mcpguard.authoring.replay.report import ReplayReport
@@ -21,8 +19,6 @@ EXAMPLES = (
     "mcpguard replay --config new/mcpguard.yaml --audit ~/audit --strict",
     "mcpguard replay                                     (the policies as they are now)",
 )
-
-_SINCE = re.compile(r"([1-9][0-9]{0,3})([hd])")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="TIME",
-        type=_since,
-        help="from when on: a date, a time, or how long ago, such as 24h or 3d (default: all)",
+        type=moment,
+        help=f"from then on: {WHEN} (default: all)",
     )
     parser.add_argument("--server", metavar="NAME", help="decisions about this server only")
     parser.add_argument(
@@ -53,17 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
-
-
-def _since(text: str) -> datetime:
-    found = _SINCE.fullmatch(text)
-    if found is not None:
-        return datetime.now(UTC) - timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("a date such as 2026-01-31, or how long ago, such as 3d") from None
-    return at if at.tzinfo else at.astimezone()
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import WHEN, add_config, configured, moment
 from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ EXAMPLES = (
     "mcpguard report --json",
 )
 
-_SINCE = re.compile(r"([1-9][0-9]{0,3})([hd])")
-
 
 class ReportError(McpGuardError):
     """The page cannot be written."""
@@ -38,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="TIME",
-        type=_since,
-        default=timedelta(days=30),
-        help="how far back: a number with h or d (default: 30d)",
+        type=moment,
+        default="30d",
+        help=f"from then on: {WHEN} (default: 30d)",
     )
     parser.add_argument("--html", metavar="FILE", type=Path, help="write the page to FILE")
     parser.add_argument(
@@ -48,13 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
-
-
-def _since(text: str) -> timedelta:
-    found = _SINCE.fullmatch(text)
-    if found is None:
-        raise argparse.ArgumentTypeError("a number with h or d, such as 30d")
-    return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -84,7 +74,7 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
     now = datetime.now(UTC)
     machine = diagnose(here(Path.cwd()), str(config.path))
-    period = Period(now - args.since, now)
+    period = Period(args.since, now)
     found = reviewed(config, policies, _snapshot(args.snapshot), machine, period)
     # Names come from everywhere: a client calls itself what it likes.
     said = Redactor(os.urandom(32)).inspect(found.model_dump(mode="json")).payload

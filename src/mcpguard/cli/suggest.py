@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import WHEN, add_config, configured, moment
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ EXAMPLES = (
     "mcpguard suggest --write",
 )
 
-_SINCE = re.compile(r"([1-9][0-9]{0,3})([hd])")
 _HEAD = ("CALLS", "WHY", "TOOL", "PRINCIPAL", "AGENT", "RULE", "LAST CALLS")
 
 
@@ -30,22 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="TIME",
-        type=_since,
-        default=timedelta(days=7),
-        help="how far back: a number with h or d (default: 7d)",
+        type=moment,
+        default="7d",
+        help=f"from then on: {WHEN} (default: 7d)",
     )
     parser.add_argument("--server", metavar="NAME", help="calls to this server only")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="write it to your own policy, after you say yes")
     what.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
-
-
-def _since(text: str) -> timedelta:
-    found = _SINCE.fullmatch(text)
-    if found is None:
-        raise argparse.ArgumentTypeError("a number with h or d, such as 7d")
-    return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -60,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
         if not at_terminal():
             raise SessionError("`mcpguard suggest --write` is for a person, so it needs a terminal")
         own_policy(config)
-    since, store = datetime.now(UTC) - args.since, store_of(config)
+    since, store = args.since, store_of(config)
     found, proposal = suggested(config, since, args.server, store.known_ticket)
     if args.json:
         print(found.model_dump_json())

@@ -265,7 +265,7 @@ def _mistaken(text: str, error: ConditionError) -> str:
 def time_of(text: str, now: datetime) -> int:
     """What `--since` and `--until` mean: a time in ISO 8601 (UTC if it does not say), or so long ago, as in
     90s, 5m, 2h, 3d, 1w. In microseconds since 1970. Raises ValueError."""
-    if found := re.fullmatch(r"(\d{1,9})([smhdw])", text):
+    if found := re.fullmatch(r"([0-9]{1,9})([smhdw])", text):
         seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[found[2]]
         return max(_FIRST, microseconds(now) - seconds * 1_000_000)
     at = datetime.fromisoformat(text)
