@@ -143,6 +143,12 @@ def test_nothing_to_verify_is_an_error(tmp_path: Path, capsys: Capture) -> None:
     assert capsys.readouterr().err.startswith("mcpguard: no audit log at ")
 
 
+@pytest.mark.parametrize("words", [["deadbeef"], ["deadbeef", "."]])
+def test_what_is_no_id_and_no_file_is_told_as_such(words: list[str], capsys: Capture) -> None:
+    assert main(["audit", "show", *words]) == 2
+    assert "deadbeef is neither the id of a call, such as 4f1c09aa-17, nor a file" in capsys.readouterr().err
+
+
 def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Capture) -> None:
     first = chain(folder, Noticed(NOW, "first"))
     second = chain(folder, DECIDED, OUTCOME, Noticed(NOW, "finding", findings={"email /a": 1}))

@@ -191,13 +191,17 @@ def test_heads_are_printed_as_verify_takes_them(folder: Path, tmp_path: Path, ca
     [
         ("--heads", "gone", "the heads in gone cannot be read: No such file"),
         ("--public-key", "gone", "--public-key takes a key, which begins with `mcpguard-audit-public-1:`"),
-        ("--public-key", "mcpguard-audit-public-1:xx", "that is no public key"),
+        ("--heads", "notes.yaml", "notes.yaml is not a file of heads: each line is FILE:HASH"),
+        ("--public-key", "mcpguard-audit-public-1:xx", "`mcpguard-audit-public-1:` and 32 bytes in base64"),
+        ("--removed-until", "nosuch", "--removed-until takes the name of a chain"),
         ("--expect", "f" * 64, "--expect takes FILE:HASH"),
     ],
 )
 def test_what_cannot_be_compared_with_is_wrong_usage(
-    folder: Path, capsys: Capture, option: str, value: str, said: str
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, option: str, value: str, said: str
 ) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path("notes.yaml").write_text("version: 1\n")
     signed_chain(folder, SigningKey(Secret(new_key())))
     assert main(["audit", "verify", str(folder), option, value]) == 2
     assert said in capsys.readouterr().err

@@ -12,6 +12,7 @@ from mcpguard.cli.audit_query import add_filters, add_query, positive, query
 from mcpguard.cli.audit_show import show
 from mcpguard.cli.audit_stats import add_stats, stats
 from mcpguard.cli.audit_tail import add_tail, tail
+from mcpguard.core.errors import AuditError
 
 EXAMPLES = (
     "mcpguard audit verify",
@@ -80,7 +81,11 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "key":
         return print_key(args)
     if args.action == "show" and args.id is not None and not _is_id(args.id):
-        args.id, args.path = None, args.path or Path(args.id)
+        if args.path is not None or not Path(args.id).exists():
+            raise AuditError(
+                f"{args.id} is neither the id of a call, such as 4f1c09aa-17, nor a file or folder"
+            )
+        args.id, args.path = None, Path(args.id)
     if args.action == "query" and args.path is None and args.condition and Path(args.condition).exists():
         args.condition, args.path = "", Path(args.condition)
     path = args.path or audit_folder(args.config)

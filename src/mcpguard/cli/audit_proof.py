@@ -5,6 +5,7 @@ Law of this file: a private key is made and stored, and never printed.
 
 import argparse
 import os
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 KEY = "audit/key"
 """The name in the keychain under which `key --new` stores one, if nobody says another."""
+_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-\S+\.jsonl")
+_HEAD = re.compile(r"\S+:[0-9a-f]{64}")
 _EXPECTED = "--expect takes FILE:HASH, as `mcpguard audit heads` prints it"
 
 
@@ -41,7 +44,7 @@ def add_verify(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--public-key",
         metavar="KEY",
-        help="the key, or a file with it: what nothing signed by it vouches for is a flaw",
+        help="the key, or a file with it: each chain must be signed by it, or its head be in one that is",
     )
     check.add_argument(
         "--removed-until",
@@ -81,7 +84,7 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
             raise AuditError(_EXPECTED)
         kept[Path(name).name.removesuffix(".gz")].append(head)
     key = None if args.public_key is None else _public(args.public_key)
-    found = proof(path, kept, args.removed_until, None if key is None else key.verifies)
+    found = proof(path, kept, _chain_named(args.removed_until), None if key is None else key.verifies)
     intact = not found.missing and all(report.intact for report in found.reports.values())
     if args.json:
         _print_json(found, intact, key)
@@ -94,10 +97,27 @@ def _kept_in(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        return path.read_text("utf-8").split()
+        found = path.read_text("utf-8").split()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise AuditError(f"the heads in {path} cannot be read: {reason}") from None
+    for text in found:
+        if _HEAD.fullmatch(text) is None:
+            raise AuditError(
+                f"{path} is not a file of heads: each line is FILE:HASH, as `mcpguard audit heads` prints it"
+            )
+    return found
+
+
+def _chain_named(text: str) -> str:
+    """The name of a chain that need not be there any more, "" for none. Raises AuditError."""
+    name = Path(text).name.removesuffix(".gz")
+    if text and _NAME.fullmatch(name) is None:
+        raise AuditError(
+            f"--removed-until takes the name of a chain, such as 20260801T070000Z-311-5f0c9a1e.jsonl, "
+            f"not {text}"
+        )
+    return name
 
 
 def _public(text: str) -> "PublicKey":
