@@ -117,3 +117,35 @@ def test_what_would_have_been_refused_can_be_filtered_too(audit: str, capsys: Ca
     folder_of(Path(audit), structs.replace(CALL, id="m-1", observed=ObservedRefusal("no-rule")))
     assert main(["audit", "show", audit, "--observed", "--server", "github", "--json"]) == 0
     assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["m-1"]
+
+
+@pytest.mark.parametrize(
+    "condition", ["args.q", "tool.name", "args.q && true", 'effect == "allow" && args.q']
+)
+def test_a_condition_that_is_not_boolean_is_a_mistake(audit: str, capsys: Capture, condition: str) -> None:
+    assert main(["audit", "query", condition, audit]) == 2
+    assert capsys.readouterr().err.endswith("boolean: compare what it reads with a value\n")
+
+
+def test_it_is_said_for_how_many_calls_a_condition_could_not_be_evaluated(
+    audit: str, capsys: Capture
+) -> None:
+    note = "mcpguard: note: the condition could not be evaluated for {} of the calls that were looked at"
+    for condition, count in (
+        ("int(ms) / 0 > 1", 3),
+        ('args.q == "x"', 1),
+        ("int(tool.name) > 1", 3),
+    ):
+        assert main(["audit", "query", condition, audit]) == 0
+        assert capsys.readouterr().err.startswith(note.format(count))
+    assert main(["audit", "query", "ms > 1", audit]) == 0
+    assert not capsys.readouterr().err
+
+
+def test_a_session_is_found_by_the_short_name_that_is_printed(audit: str, capsys: Capture) -> None:
+    folder_of(Path(audit), structs.replace(DENIED, id="m-1", session="bed08817-aaaa"))
+    assert ids(capsys, audit, "--session", "bed08817") == ["m-1"]
+    assert ids(capsys, audit, "--session", "bed08817-aaaa", "--denied") == ["m-1"]
+    assert ids(capsys, audit, "--session", "bed0881") == []
+    assert main(["audit", "query", audit, "--session", "bed08817", "--tool", "get"]) == 0
+    assert not capsys.readouterr().err

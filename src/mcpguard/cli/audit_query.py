@@ -45,7 +45,12 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--principal", metavar="ID", default="", help="only calls by this principal: SOURCE:ID or ID"
     )
-    parser.add_argument("--session", metavar="NAME", default="", help="only calls of this session")
+    parser.add_argument(
+        "--session",
+        metavar="NAME",
+        default="",
+        help="only calls of this session, or of those whose names begin so (8 characters or more)",
+    )
     parser.add_argument(
         "--rule",
         metavar="RULE",
@@ -102,7 +107,11 @@ def query(path: Path, args: argparse.Namespace) -> int:
     with closing(opened(path, args.rebuild)) as index:
         calls = last(index, question, args.n)
         if not calls:
+            question.check()
             warn_unknown(index, question.filters)
+    if question.failed:
+        said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
+        print(f"mcpguard: note: {said}, so they do not match", file=sys.stderr)
     if args.json:
         _print_json(calls)
     else:

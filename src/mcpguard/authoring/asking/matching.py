@@ -16,6 +16,7 @@ from mcpguard.adapters.audit.index import AuditIndex, CallAt
 from mcpguard.adapters.audit.indexing import CallFacts
 from mcpguard.adapters.audit.reader import chain_name, line_at
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
+from mcpguard.core.conditions.cel import ERROR, TRUE
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import continues
 from mcpguard.core.evidence.records import Decided, Outcome
@@ -37,7 +38,13 @@ def found(index: AuditIndex, question: CallQuestion) -> Iterator[FoundCall]:
     """The calls that match, the newest first; `index.altered` gets the chains of those that are not as they
     were written. Raises AuditError where a chain is not what was indexed."""
     all_facts = index.facts()
-    fitting = [number for number, facts in all_facts.items() if question.may_match(facts)]
+    fitting = []
+    for number, facts in all_facts.items():
+        verdict = question.of_facts(facts)
+        if verdict is TRUE:
+            fitting.append(number)
+        elif verdict is ERROR:
+            question.failed += sum(1 for _ in index.durations(number, question.since, question.until))
     for at in index.newest(fitting, question.since, question.until, question.took):
         call, facts = _read(at), all_facts[at.facts]
         if call is None or facts_of(call.decision, call.outcome) != facts:

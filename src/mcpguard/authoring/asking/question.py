@@ -16,7 +16,7 @@ from itertools import pairwise
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import CallFacts, microseconds
-from mcpguard.core.conditions.cel import TRUE, Bound, Condition, ConditionError
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, ConditionError, Verdict
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.conditions.names import Vocabulary
@@ -75,6 +75,8 @@ _SHARED = frozenset(VOCABULARY.names) - {
 _DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
+SHORT_NAME = 8
+"""The least characters of a session's name that stand for it."""
 
 
 class Filters(Struct, frozen=True):
@@ -96,16 +98,22 @@ class Filters(Struct, frozen=True):
             (not self.denied or facts.effect == "deny")
             and self.tool in ("", facts.tool)
             and self.server in ("", facts.server)
-            and self.session in ("", facts.session)
+            and (self.session in ("", facts.session) or self._begins(facts.session))
             and (not self.principal or self.principal in principals_of(facts))
             and (not self.rule or any(self.rule in _rule_names(one) for one in facts.rules))
         )
+
+    def _begins(self, session: str) -> bool:
+        """Whether it is this session by its short name, which standard error prints."""
+        return len(self.session) >= SHORT_NAME and session.startswith(self.session)
 
     def unknown(self, all_facts: list[CallFacts]) -> Iterator[str]:
         """A sentence for each filter that no call on record fits, whatever the others say."""
         for what, named in _NAMED.items():
             wanted = getattr(self, what)
             names = {name for facts in all_facts for name in named(facts)}
+            if what == "session" and any(map(self._begins, names)):
+                continue
             if wanted and wanted not in names:
                 near = get_close_matches(wanted, names, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
@@ -143,15 +151,19 @@ class CallQuestion:
         self.since, self.until = filters.since, filters.until
         self.took = ""
         """A condition on the duration, as the index takes it."""
-        self._shared: list[tuple[Condition, dict[bytes, bool]]] = []
+        self.failed = 0
+        """For so many calls that were looked at the condition could not be evaluated."""
+        self._other_type = self._decided = False
+        self._shared: list[tuple[Condition, dict[bytes, Verdict]]] = []
         self._rest: list[Condition] = []
+        self._texts: dict[Condition, str] = {}
         if text:
             engine = engine_for(VOCABULARY)
             try:
                 engine.compile(text)
                 for part in _joined(text):
                     if not self._narrowed(part):
-                        self._add(engine.compile(part))
+                        self._add(engine.compile(part), part)
             except ConditionError as error:
                 raise AuditError(_mistaken(text, error)) from None
 
@@ -162,17 +174,44 @@ class CallQuestion:
 
     def may_match(self, facts: CallFacts) -> bool:
         """Whether calls with these facts may match."""
+        return self.of_facts(facts) is TRUE
+
+    def of_facts(self, facts: CallFacts) -> Verdict:
+        """The verdict on calls with these facts, as far as these tell."""
         if not self.filters.pass_on(facts):
-            return False
+            return FALSE
         view = view_of_facts(facts) if self._shared else {}
-        return all(_holds(condition, known, view) for condition, known in self._shared)
+        found = [(_verdict(condition, known, view), condition) for condition, known in self._shared]
+        return self._joint(found, Bound(view))
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""
         bound = Bound(view)
-        return all(condition.verdict(bound) is TRUE for condition in self._rest)
+        verdict = self._joint([(condition.verdict(bound), condition) for condition in self._rest], bound)
+        self.failed += verdict is ERROR
+        self._decided |= verdict is not ERROR
+        return verdict is TRUE
 
-    def _add(self, condition: Condition) -> None:
+    def check(self) -> None:
+        """Raises AuditError where the condition was boolean for no call, but something else."""
+        if self._other_type and not self._decided:
+            raise AuditError("the condition is not boolean: compare what it reads with a value")
+
+    def _joint(self, found: list[tuple[Verdict, Condition]], bound: Bound) -> Verdict:
+        failed = [condition for verdict, condition in found if verdict is ERROR]
+        if any(verdict is FALSE for verdict, _ in found):
+            return FALSE
+        if not failed:
+            return TRUE
+        if not (self._other_type or self._decided):
+            from mcpguard.core.conditions.cel_python import PythonEngine
+
+            values = [PythonEngine(VOCABULARY).compile(self._texts[one]).value(bound) for one in failed]
+            self._other_type = any(value is not ERROR for value in values)
+        return ERROR
+
+    def _add(self, condition: Condition, text: str) -> None:
+        self._texts[condition] = text
         if condition.reads <= _SHARED:
             self._shared.append((condition, {}))
         else:
@@ -195,12 +234,12 @@ class CallQuestion:
         return False
 
 
-def _holds(condition: Condition, known: dict[bytes, bool], view: dict[str, Json]) -> bool:
+def _verdict(condition: Condition, known: dict[bytes, Verdict], view: dict[str, Json]) -> Verdict:
     """Decided once for each value of what it reads."""
     values = json.encode([view[name] for name in sorted(condition.reads)])
     found = known.get(values)
     if found is None:
-        found = known[values] = condition.verdict(Bound(view)) is TRUE
+        found = known[values] = condition.verdict(Bound(view))
     return found
 
 
