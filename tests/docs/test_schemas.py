@@ -31,7 +31,7 @@ def loaded(text: str) -> Any:
 
 
 def written() -> list[tuple[str, str, str]]:
-    found = [("config", path) for path in sorted((ROOT / "configs").rglob("*.yaml"))]
+    found = [("config", path) for path in sorted((ROOT / "configs").glob("*.yaml"))]
     for path in sorted((ROOT / "policies").rglob("*.yaml")):
         found.append(("test" if path.match("*_test.yaml") else "policy", path))
     texts = [(kind, str(path.relative_to(ROOT)), path.read_text("utf-8")) for kind, path in found]

@@ -19,7 +19,7 @@ from mcpguard.core.evidence.records import Closed, Opened
 from mcpguard.core.model import Invocation, Permit, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import as_future
-from mcpguard.gateway.ports import AuditSink, Upstream
+from mcpguard.gateway.ports import AuditSink, Need, Readiness, Upstream
 from tests.fakes import GONE, START, FakeUpstream, MemoryAudit, text
 
 pytestmark = pytest.mark.anyio
@@ -112,3 +112,9 @@ async def test_a_cancelled_request_is_never_answered(made: Made) -> None:
         other = upstream.request(permit("echo", text="hello"))
         await asyncio.wait_for(as_future(other), SECONDS)
         assert wait.value is None
+
+
+def test_all_that_is_needed_makes_ready() -> None:
+    fine, gone = Need("store", True, 1.0), Need("evidence", False, 2.0, "the disk is full")
+    assert Readiness((fine,), ()).ok
+    assert not Readiness((fine, gone), ()).ok

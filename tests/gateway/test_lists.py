@@ -130,6 +130,22 @@ def test_a_list_is_withheld_where_all_servers_together_are_too_much(monkeypatch:
     assert world.trace[-2:] == ["outcome withheld", "refuse 1"]
 
 
+def test_a_list_that_is_cancelled_while_it_is_inspected_leaves_an_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(ALLOW_ALL, {"one": [tool("x")]})
+    seal = world.inspector.seal
+
+    async def sealed(value: Json, size: int, **of: Any) -> Any:
+        return await (seal(value, size, **of) if of else Wait())
+
+    monkeypatch.setattr(world.inspector, "seal", sealed)
+    modern(world, "tools/list", None, 5)
+    world.send("notifications/cancelled", {"requestId": 5})
+    assert "outcome cancelled" in world.trace
+    assert world.client.sent == []
+
+
 @pytest.mark.parametrize(
     ("method", "key", "id_key", "rule"),
     [

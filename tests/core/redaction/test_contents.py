@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import lzma
 from base64 import b64encode
 
@@ -52,3 +53,8 @@ def test_a_large_one_is_read_in_steps(way: str) -> None:
 def test_what_comes_to_too_much_is_withheld_whatever_the_budget(way: str) -> None:
     with pytest.raises(InspectionError, match="packed data comes to more than 4,194,304 bytes"):
         list(contents(PACK[way](b"a" * 6_000_000), Budget(10_000_000)))
+
+
+def test_what_is_deflated_to_too_much_is_withheld_whatever_the_budget() -> None:
+    with pytest.raises(InspectionError, match="packed data comes to more than 4,194,304 bytes"):
+        list(contents(gzip.compress(b"a" * 6_000_000), Budget(10_000_000)))

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.detectors import pairs
-from mcpguard.core.redaction.detectors.plausible import is_basic, is_example, is_secret
+from mcpguard.core.redaction.detectors.plausible import (
+    is_basic,
+    is_example,
+    is_sample_of_a_url,
+    is_secret,
+)
 from mcpguard.core.redaction.redactor import Redactor
 
 TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
@@ -267,3 +272,15 @@ def test_nothing_is_left_to_remove(value: Any) -> None:
     again = redactor.inspect(once)
     assert again.value == once
     assert not again.findings
+
+
+def test_what_is_not_quoted_is_no_secret_where_it_is_no_token() -> None:
+    assert is_secret("token", TOKEN, False)
+    assert not is_secret("token", f"{TOKEN}(x)", False)
+    assert not is_secret("token", "settings.api_v2.key_3x", False)
+
+
+def test_the_password_of_a_url_is_no_sample_where_it_is_random() -> None:
+    assert not is_sample_of_a_url("xkqzjvbw")
+    assert not is_sample_of_a_url(HUMAN)
+    assert is_sample_of_a_url("my-password")

@@ -11,7 +11,7 @@ import pytest
 from mcpguard.core.redaction import neutral
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
 from mcpguard.core.redaction.leaves import padded
-from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, triggers
+from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, triggers
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import View, escapes
 
@@ -72,3 +72,10 @@ def hits_in(text: bytes) -> list[Hit]:
 def test_each_mark_and_each_hidden_character_has_a_sign() -> None:
     gate = re.compile(escapes.MAY_BE_MARKED.encode())
     assert [one for one in {*escapes.marks(), *neutral.literals()} if not gate.search(one)] == [b"\x1f"]
+
+
+def test_a_reading_that_is_to_look_at_few_places_says_that_there_are_more() -> None:
+    text = padded([f"password={GITHUB[5:25]} " * 3])
+    assert Perusal(View(text)).all()
+    with pytest.raises(TooMuchAtOnce):
+        Perusal(View(text), visits=1).all()
