@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
-from tests.authoring.replay.test_replaying import call, chain, redacted, refused
+from tests.authoring.replay.test_replaying import call, chain, redacted, refused, rules
 
+HOME = rules("{id: all, effect: allow, tools: [echo]}").digest
 Capture = pytest.CaptureFixture[str]
 
 
@@ -28,7 +29,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_loosened_decision_is_shown_and_is_exit_code_1(home: Path, capsys: Capture) -> None:
-    chain(home / "audit", call(1), refused(2, tool="rm"), call(3, tool="push"))
+    then = {"policy_digest": HOME}
+    chain(home / "audit", call(1, **then), refused(2, tool="rm"), call(3, tool="push", **then))
     assert main(["replay", "--config", "mcpguard.yaml"]) == 0
     assert "TIGHTENED: less would be let through\n" in capsys.readouterr().out
     (home / "new.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow, label: [x]}]\n")
@@ -80,3 +82,13 @@ def test_since_is_a_date_or_how_long_ago(home: Path, capsys: Capture) -> None:
 def test_without_evidence_it_says_where_it_looked(home: Path, capsys: Capture) -> None:
     assert main(["replay"]) == 2
     assert f"no audit log at {home / 'audit'}" in capsys.readouterr().err
+
+
+def test_another_credential_is_exit_code_1_where_that_is_wanted(home: Path, capsys: Capture) -> None:
+    chain(home / "audit", call(1, policy_digest=HOME))
+    (home / "new.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: all, effect: allow, credential: hi}]\n"
+    )
+    assert main(["replay", "--policy", "new.yaml"]) == 0
+    assert "ANOTHER CREDENTIAL\n" in capsys.readouterr().out
+    assert main(["replay", "--policy", "new.yaml", "--strict"]) == 1

@@ -45,14 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audit", metavar="PATH", type=Path, help="the evidence (default: that of the configuration)"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 also where something cannot be said"
+        "--strict",
+        action="store_true",
+        help="exit with 1 also for another credential, and where something cannot be said",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0; 1 where something is loosened, and with `--strict` where something cannot be said."""
+    """0; 1 where something is loosened, with `--strict` for another credential or what cannot be said."""
     from mcpguard.adapters.audit.reader import default_folder
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.past import past
@@ -67,7 +69,7 @@ def execute(args: argparse.Namespace) -> int:
         print(report.model_dump_json())
     else:
         _print(report)
-    return 1 if report.loosened or (args.strict and report.unsaid) else 0
+    return 1 if report.loosened or (args.strict and (report.unsaid or report.credential)) else 0
 
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
@@ -90,7 +92,7 @@ def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list
 def _print(report: ReplayReport) -> None:
     from mcpguard.authoring.replay.report import summary, tables
 
-    colours = {"L": "red", "C": "yellow"}
+    colours = {"L": "red", "A": "red", "C": "yellow"}
     for title, rows in tables(report):
         print(style(title, colours.get(title[0], "bold")))
         print(table(rows))

@@ -33,6 +33,15 @@ def rules(*written: str, name: str = "p") -> PolicySet:
     )
 
 
+THEN = rules(
+    ALL,
+    "{id: some, effect: allow, tools: [never]}",
+    "{id: ask, effect: ask, tools: [never]}",
+    "{id: also, effect: ask, tools: [never]}",
+)
+"""The policies under which calls were recorded, if nothing else is said."""
+
+
 def call(number: int = 1, given: Json = None, **more: Any) -> Decided:
     """A recorded call of `echo` with the arguments `given`, which `p/all` allowed."""
     given = {} if given is None else given
@@ -48,6 +57,7 @@ def call(number: int = 1, given: Json = None, **more: Any) -> Decided:
         "args": sha256(encode(given)).hexdigest(),
         "arguments": given,
         "session": "s",
+        "policy_digest": THEN.digest,
     }
     return Decided(**{**fields, **more})
 
@@ -59,7 +69,17 @@ def refused(number: int = 1, given: Json = None, **more: Any) -> Decided:
 def replay(policies: PolicySet, *records: Record, **more: Any) -> ReplayReport:
     """A replay of records that need not be in a file."""
     found = [past_of(one, 2) for one in records if isinstance(one, Decided)]
-    return Replay(policies, **more).take(found)
+    return Replay(policies, [THEN, *more.pop("before", ())], **more).take(found)
+
+
+def same_but(*written: str) -> PolicySet:
+    """Policies of then with these rules, and one more that no call meets."""
+    return rules(*written, "{id: more, effect: deny, tools: [never]}")
+
+
+def under(then: PolicySet, *records: Decided) -> list[Decided]:
+    """The records, as made under `then`."""
+    return [structs.replace(one, policy_digest=then.digest) for one in records]
 
 
 def counts(report: ReplayReport) -> tuple[int, int, int, int, int]:
@@ -83,7 +103,8 @@ def test_a_policy_that_loosens_one_of_many_records_is_found(tmp_path: Path) -> N
     report = Replay(
         rules(
             ALL, '{id: etc, effect: deny, when: \'args.path.startsWith("/etc/") && args.path != "/etc/321"\'}'
-        )
+        ),
+        [THEN],
     ).take(past(tmp_path))
     assert counts(report) == (499, 1, 0, 0, 0)
     (change,) = report.changes
@@ -107,7 +128,7 @@ def test_under_the_same_policies_nothing_changes() -> None:
         call(2, {"no": 1}, effect="deny", cause="rule", rules=("p/no",)),
         call(3, tool="push", effect="ask", cause="approval", rules=("p/ask",)),
         call(4, tool="push", approval="t by os-user:ada", rules=("p/all", "p/ask")),
-        call(5, tool="push", effect="deny", cause="approval", rules=()),
+        call(5, tool="push", effect="deny", cause="approval", rules=(), policy_digest=policies.digest),
     )
     assert counts(report) == (5, 0, 0, 0, 0)
     assert list(tables(report)) == []
@@ -121,7 +142,7 @@ def test_loosening_and_tightening_stand_apart_and_are_grouped() -> None:
         call(6, tool="push"),
         refused(7, tool="push"),
         call(8, tool="rm"),
-        call(9, rules=("q/other",)),
+        call(9, rules=("p/some",)),
     )
     assert counts(report) == (0, 6, 2, 1, 0)
     first = report.changes[0]
@@ -136,7 +157,7 @@ def test_loosening_and_tightening_stand_apart_and_are_grouped() -> None:
             ("git/push", "allow p/all", "ask p/ask"),
             ("git/rm", "allow p/all", "deny no-rule"),
         ],
-        "the same effect for another reason": [("git/echo", "allow q/other", "allow p/all")],
+        "the same effect for another reason": [("git/echo", "allow p/some", "allow p/all")],
     }
     assert "1 have the same effect for another reason" in summary(report)
 
@@ -149,7 +170,7 @@ def test_what_asked_a_person_is_one_decision_however_it_ended(tmp_path: Path) ->
         call(1, approval="t by os-user:ada", rules=("p/all", "p/ask"), ticket="t"),
         Outcome(NOW, "c-1", "ok", 1.0),
     )
-    assert counts(Replay(rules(ALL)).take(past(tmp_path))) == (0, 1, 0, 0, 0)
+    assert counts(Replay(rules(ALL), [THEN]).take(past(tmp_path))) == (0, 1, 0, 0, 0)
 
 
 def test_what_no_rule_decides_is_not_replayed() -> None:
@@ -364,11 +385,13 @@ def test_less_redaction_loosens_a_call_that_stays_allowed() -> None:
     assert counts(replay(more, call(redact=("email", "-jwt")))) == (1, 0, 0, 0, 0)
     assert counts(replay(rules("{id: all, effect: allow, redact: [email]}"), call())) == (0, 0, 1, 0, 0)
     other = replay(rules("{id: all, effect: allow, credential: two}"), call())
-    assert (counts(other), other.changes[0].note) == ((0, 0, 0, 1, 0), "with the credential two")
+    assert (counts(other), other.changes[0].note) == ((0, 0, 0, 0, 0), "with the credential two")
+    assert (other.credential, other.changes[0].direction) == (1, "credential")
+    assert "1 would be made with another credential" in summary(other)
     about = rules("{id: all, effect: allow, action: [tasks/get]}")
     assert counts(replay(about, call(method="tasks/get", credential="one"))) == (1, 0, 0, 0, 0)
     # Records of earlier versions do not say what was redacted.
-    assert counts(Replay(rules(ALL)).take([past_of(before, 1)])) == (1, 0, 0, 0, 0)
+    assert counts(Replay(rules(ALL), [THEN]).take([past_of(before, 1)])) == (1, 0, 0, 0, 0)
 
 
 def test_what_is_only_observed_counts_as_the_policies_have_it() -> None:
@@ -456,7 +479,9 @@ def test_arguments_that_rules_set_are_decided_too() -> None:
         "{id: any, effect: allow}",
     )
     assert counts(replay(maybe, redacted())) == (0, 0, 0, 0, 1)
-    assert counts(replay(sets, redacted())) == (1, 0, 0, 0, 0)
+    assert counts(replay(sets, redacted())) == (0, 0, 0, 0, 1)
+    then = same_but("{id: all, effect: allow, argument: {mode: safe}}")
+    assert counts(replay(sets, *under(then, redacted()), before=[then])) == (1, 0, 0, 0, 0)
 
 
 # --- limits ----------------------------------------------------------------------------------------
@@ -466,11 +491,14 @@ FEW = "{id: all, effect: allow, limit: {calls: 2, per: 1h}}"
 
 
 def test_limits_are_counted_within_the_replay() -> None:
-    report = replay(rules(FEW), *(call(number) for number in range(5)))
+    then = same_but(FEW)
+    calls = under(then, *(call(number) for number in range(5)))
+    report = replay(rules(FEW), *calls, before=[then])
     assert counts(report) == (2, 0, 3, 0, 0)
     assert report.changes[0].after.text() == "deny p/all (limit)"
     assert "limits were counted from the first of these records on" in report.notes
-    other = replay(rules(FEW), *(call(number, session="", agent=str(number)) for number in range(5)))
+    agents = [structs.replace(one, session="", agent=one.id) for one in calls]
+    other = replay(rules(FEW), *agents, before=[then])
     assert counts(other) == (5, 0, 0, 0, 0)
 
 
@@ -484,12 +512,15 @@ def test_under_the_policies_of_then_limits_did_what_is_on_record() -> None:
 
 
 def test_nobody_is_asked_about_what_a_limit_refuses() -> None:
-    asks = rules("{id: ask, effect: ask, limit: {calls: 2, per: 1h}}")
+    few = "{id: ask, effect: ask, limit: {calls: 2, per: 1h}}"
+    asks, then = rules(few), same_but(few)
     approved = {"approval": "t by os-user:ada", "rules": ("p/ask",)}
-    report = replay(asks, *(call(number, **approved) for number in range(3)))
+    calls = under(then, *(call(number, **approved) for number in range(3)))
+    report = replay(asks, *calls, before=[then])
     assert (counts(report), report.changes[0].after.text()) == ((2, 0, 1, 0, 0), "deny p/ask (limit)")
     waiting = {"effect": "ask", "cause": "approval", "rules": ("p/ask",)}
-    assert counts(replay(asks, *(call(number, **waiting) for number in range(3)))) == (3, 0, 0, 0, 0)
+    calls = under(then, *(call(number, **waiting) for number in range(3)))
+    assert counts(replay(asks, *calls, before=[then])) == (3, 0, 0, 0, 0)
     refused = call(effect="deny", cause="limit", rules=("p/ask",), policy_digest=asks.digest)
     assert counts(replay(asks, refused)) == (1, 0, 0, 0, 0)
     never = rules("{id: ask, effect: ask, limit: {units: 1, cost: 2, per: 1h}}")
@@ -498,12 +529,13 @@ def test_nobody_is_asked_about_what_a_limit_refuses() -> None:
 
 def test_bytes_and_ended_sessions_are_counted_as_they_came(tmp_path: Path) -> None:
     def done(number: int) -> tuple[Record, ...]:
-        return call(number), Outcome(NOW, f"c-{number}", "ok", 1.0, received=60)
+        return *under(then, call(number)), Outcome(NOW, f"c-{number}", "ok", 1.0, received=60)
 
+    limited = "{id: all, effect: allow, limit: {bytes: 100, per: session}}"
+    then = same_but(limited)
     ended = Noticed(NOW, "session-ended", session="s"), Noticed(NOW, "session-ended", session="t")
     chain(tmp_path, *done(1), *done(2), *done(3), *ended, *done(4))
-    policies = rules("{id: all, effect: allow, limit: {bytes: 100, per: session}}")
-    report = Replay(policies).take(past(tmp_path))
+    report = Replay(rules(limited), [then]).take(past(tmp_path))
     assert (counts(report), report.changes[0].examples) == ((3, 0, 1, 0, 0), ("c-3",))
 
 
@@ -518,14 +550,21 @@ def test_a_limit_whose_cost_was_redacted_cannot_be_counted() -> None:
 def test_an_altered_file_is_counted_and_never_replayed(tmp_path: Path) -> None:
     file = chain(tmp_path, refused(1))
     file.write_bytes(file.read_bytes().replace(b'"effect":"deny"', b'"effect":"allow"'))
-    report = Replay(rules(ALL)).take(past(tmp_path))
+    report = Replay(rules(ALL), [THEN]).take(past(tmp_path))
     assert (counts(report), report.missing[0].why) == ((0, 0, 0, 0, 1), ALTERED)
+
+
+def test_an_outcome_that_no_rule_touched_changes_nothing(tmp_path: Path) -> None:
+    chain(tmp_path, call(1), Outcome(NOW, "c-1", "ok", 1.0, findings={"rules": 1}))
+    assert counts(Replay(rules(ALL), [THEN]).take(past(tmp_path))) == (1, 0, 0, 0, 0)
 
 
 def test_since_and_server_leave_out_the_others(tmp_path: Path) -> None:
     chain(tmp_path, call(1), call(100), call(101, server="other"))
-    assert Replay(rules(ALL)).take(past(tmp_path, NOW + timedelta(seconds=50), "git")).decisions == 1
-    assert Replay(rules(ALL)).take(past(tmp_path, datetime.now(UTC) + timedelta(days=1))).decisions == 0
+    assert Replay(rules(ALL), [THEN]).take(past(tmp_path, NOW + timedelta(seconds=50), "git")).decisions == 1
+    assert (
+        Replay(rules(ALL), [THEN]).take(past(tmp_path, datetime.now(UTC) + timedelta(days=1))).decisions == 0
+    )
 
 
 def test_packed_chains_and_lines_of_others_are_read(tmp_path: Path) -> None:
@@ -533,7 +572,7 @@ def test_packed_chains_and_lines_of_others_are_read(tmp_path: Path) -> None:
     text = file.read_bytes() + b'{"kind":"decision","at":"'
     file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(text))
     file.unlink()
-    assert Replay(rules(ALL)).take(past(tmp_path)).decisions == 1
+    assert Replay(rules(ALL), [THEN]).take(past(tmp_path)).decisions == 1
 
 
 def test_the_last_decisions_are_those_of_the_newest_chains(tmp_path: Path) -> None:
@@ -548,3 +587,163 @@ def test_results_are_said_not_to_be_replayed() -> None:
     assert replay(rules(ALL, late), call()).notes == (
         "rules with `on: result` were not replayed: results are not on record",
     )
+
+
+# --- what rules want besides their effect ----------------------------------------------------------
+
+AT_ONCE = {"via": "console", "timeout": "1m", "proof": "passkey", "approvers": "['group:ops', 'group:sec']"}
+
+
+def asking(**more: str) -> str:
+    """An `ask` rule with these terms."""
+    terms = ", ".join(f"{key}: {value}" for key, value in more.items() if value)
+    return f"{{id: ask, effect: ask, ask: {{{terms}}}}}"
+
+
+def became(then: str, now: str, record: Decided) -> tuple[str, str]:
+    """The class and the note of a call of `then` under `now`."""
+    old = same_but(then, "{id: base, effect: allow, tools: [x]}")
+    new = rules(now, "{id: base, effect: allow, tools: [x]}")
+    report = replay(new, *under(old, record), before=[old])
+    if report.changes:
+        return report.changes[0].direction, report.changes[0].note
+    return ("unsaid", report.missing[0].why) if report.unsaid else ("same", "")
+
+
+def with_(key: str) -> str:
+    return f"{{id: all, effect: allow, {key}}}" if key else ALL
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "direction"),
+    [
+        ("argument: {dry_run: true}", "", "loosened"),
+        ("argument: {dry_run: true}", "argument: {dry_run: false}", "loosened"),
+        ("", "argument: {dry_run: true}", "unsaid"),
+        ("spotlight: true", "", "loosened"),
+        ("", "spotlight: true", "tightened"),
+        ("", "placeholders: true", "loosened"),
+        ("placeholders: true", "", "tightened"),
+        ("", "fact: [seen]", "loosened"),
+        ("fact: [seen]", "", "tightened"),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 500, per: 1h}", "loosened"),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}", "tightened"),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 5, per: 1m}", "loosened"),
+        ("limit: {calls: 5, per: 1h}", "limit: {bytes: 5, per: 1h}", "loosened"),
+        ("limit: {calls: 5, per: 1h}", "", "loosened"),
+        ("", "limit: {calls: 5, per: 1h}", "tightened"),
+        ("spotlight: true, argument: {n: 1}", "spotlight: true, argument: {n: 1}", "same"),
+    ],
+)
+def test_an_obligation_that_is_dropped_loosens(then: str, now: str, direction: str) -> None:
+    assert became(with_(then), with_(now), call())[0] == direction
+
+
+def test_another_credential_is_neither_the_same_nor_another_reason() -> None:
+    record = call(credential="lo")
+    lo, hi = with_("credential: lo"), with_("credential: hi")
+    assert became(lo, hi, record) == ("credential", "with the credential hi")
+    assert became(lo, lo, record) == ("same", "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "direction"),
+    [
+        ({}, "same"),
+        ({"proof": ""}, "loosened"),
+        ({"approvers": "['group:ops', 'group:sec', 'group:all']"}, "loosened"),
+        ({"approvers": "[]"}, "loosened"),
+        ({"approvers": "['group:ops']"}, "tightened"),
+        ({"timeout": "1h"}, "loosened"),
+        ({"timeout": "30s"}, "tightened"),
+        ({"timeout": ""}, "loosened"),
+        ({"standing": "true"}, "loosened"),
+        ({"same_host": "[url]"}, "tightened"),
+        ({"via": "[console, terminal]", "proof": ""}, "loosened"),
+    ],
+)
+def test_less_that_is_asked_of_an_answer_loosens(changed: dict[str, str], direction: str) -> None:
+    asked = call(effect="ask", cause="approval", rules=("p/ask",))
+    assert became(asking(**AT_ONCE), asking(**{**AT_ONCE, **changed}), asked)[0] == direction
+
+
+def test_a_time_to_answer_of_the_configuration_is_not_known() -> None:
+    asked = call(effect="ask", cause="approval", rules=("p/ask",))
+    assert became(asking(via="console"), asking(via="console", timeout="1m"), asked) == (
+        "unsaid",
+        "the time to answer was that of the configuration",
+    )
+
+
+def test_rules_that_allow_what_is_approved_are_compared() -> None:
+    asked = call(effect="ask", cause="approval", rules=("p/ask",))
+    ask = "{id: ask, effect: ask}"
+    some = "{id: all, effect: allow, redact: [email], label: [seen], credential: lo, unredacted: [jwt]}"
+    old, new = same_but(ask, some), rules(ask, ALL)
+    (change,) = replay(new, *under(old, asked), before=[old]).changes
+    assert (change.direction, change.note) == (
+        "loosened",
+        "redacts less (email), without the label seen, redacts more (-jwt), with the credential of the server",
+    )
+    placed = "{id: all, effect: allow, unredacted: [{kind: jwt, path: /content}]}"
+    (change,) = replay(rules(ask, placed), *under(old, asked), before=[old]).changes
+    assert "redacts less (-jwt /content, email)" in change.note
+    old = same_but(ask)
+    assert counts(replay(rules(ask, some), *under(old, asked), before=[old]))[1] == 1
+
+
+def test_what_is_not_at_hand_is_not_the_same() -> None:
+    report = replay(rules(ALL), of_others(call()))
+    assert (counts(report), report.missing[0].why[:39]) == (
+        (0, 0, 0, 0, 1),
+        "the policies of then are not at hand (-",
+    )
+    unnamed = call(rules=("q/other",))
+    assert counts(replay(rules(ALL), unnamed)) == (0, 0, 0, 0, 1)
+    assert counts(replay(rules(ALL), of_others(call(redact=("email",))))) == (0, 1, 0, 0, 0)
+    maybe = "{id: mask, effect: allow, redact: [email], when: 'args.token == \"f\"'}"
+    report = replay(rules(ALL, maybe), redacted())
+    assert (
+        report.missing[0].why == "whether a rule holds that adds something depends on what is not on record"
+    )
+
+
+LATE = "{id: late, effect: deny, on: result, when: '\"email\" in findings'}"
+
+
+def reviewed(folder: Path, old: PolicySet, new: PolicySet, outcome: Outcome) -> ReplayReport:
+    chain(folder, *under(old, call()), outcome)
+    return Replay(new, [old]).take(past(folder))
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ((), (0, 1, 0, 0, 0)),
+        ((LATE,), (0, 0, 0, 0, 1)),
+        ((LATE.replace("deny", "allow, label: [x]"),), (0, 1, 0, 0, 0)),
+        ((LATE.replace("email", "iban"),), (0, 1, 0, 0, 0)),
+    ],
+)
+def test_a_result_that_was_withheld_is_never_the_same(
+    tmp_path: Path, now: tuple[str, ...], expected: tuple[int, ...]
+) -> None:
+    withheld = Outcome(NOW, "c-1", "withheld", 1.0, rules=("p/late",))
+    report = reviewed(tmp_path, same_but(ALL, LATE), rules(ALL, *now), withheld)
+    assert counts(report) == expected
+    assert "rules with `on: result` were not replayed: results are not on record" in report.notes
+
+
+def test_rules_on_results_of_either_side_leave_open_what_comes_back(tmp_path: Path) -> None:
+    seen = Outcome(NOW, "c-1", "ok", 1.0, rules=("p/late",))
+    cases = [
+        (same_but(ALL, LATE), rules(ALL)),
+        (same_but(ALL), rules(ALL, LATE)),
+        (same_but(ALL), rules(ALL)),
+    ]
+    for number, (old, new) in enumerate(cases):
+        assert counts(reviewed(tmp_path / str(number), old, new, seen)) == (0, 0, 0, 0, 1)
+    unknown = of_others(call())
+    chain(tmp_path / "u", unknown, Outcome(NOW, "c-1", "withheld", 1.0, rules=("p/late",)))
+    assert counts(Replay(rules(ALL)).take(past(tmp_path / "u"))) == (0, 1, 0, 0, 0)
+    assert counts(Replay(rules(ALL, LATE)).take(past(tmp_path / "u"))) == (0, 0, 0, 0, 1)

@@ -9,7 +9,7 @@ person was asked, the decision is the one that asked; what came of it is not ano
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -40,10 +40,17 @@ NO_RULE_ASKED = frozenset(
 Standing = Literal["rules", "no-rule-asked", "altered"]
 
 
+class PastReview(Struct, frozen=True):
+    """What rules on results did with what came back: their names, and whether it was withheld."""
+
+    rules: tuple[str, ...]
+    withheld: bool
+
+
 class PastDecision(Struct, frozen=True):
     """A decision on record: its `effect`, the rules that made it and its `cause`, as the policies of then
     have it. For a server that was only observed that is what they would have refused. `format` is that of the
-    record; `standing` says whether rules decided."""
+    record; `standing` says whether rules decided; `review` is there where rules on results did something."""
 
     record: Decided
     effect: Effect
@@ -51,6 +58,7 @@ class PastDecision(Struct, frozen=True):
     rules: tuple[str, ...]
     format: int
     standing: Standing = "rules"
+    review: PastReview | None = None
 
 
 class Received(Struct, frozen=True):
@@ -74,9 +82,11 @@ def past(
     evidence, and at the end where no decision is about `server`."""
     asked: set[str] = set()
     servers: set[str] = set()
-    for file in chain_files(path):
-        if since is None or file.stat().st_mtime >= since.timestamp():
-            yield from _of_file(file, since, server, asked, servers)
+    files = [file for file in chain_files(path) if since is None or file.stat().st_mtime >= since.timestamp()]
+    # An outcome may stand in a later file than its decision.
+    reviews = {id_: review for file in files for id_, review in _reviews(file)}
+    for file in files:
+        yield from _of_file(file, since, server, asked, servers, reviews)
     if server is not None and server not in servers:
         names = ", ".join(sorted(servers - {""})) or "none"
         raise AuditError(f"no decision on record is about the server {server}; those on record: {names}")
@@ -86,19 +96,25 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
     """The last decisions, at most so many, the oldest first; of the newest chains that have together at most
     `size` bytes. Raises AuditError where there is no evidence."""
     found: list[PastDecision] = []
+    reviews: dict[str, PastReview] = {}
     for file in reversed(chain_files(path)):
         size -= file.stat().st_size
         if len(found) >= most or size < 0:
             break
-        mine = deque(
-            (one for one in _of_file(file, None, None, set(), set()) if isinstance(one, PastDecision)), most
-        )
+        reviews.update(_reviews(file))
+        read = _of_file(file, None, None, set(), set(), reviews)
+        mine = deque((one for one in read if isinstance(one, PastDecision)), most)
         found += mine
     return sorted(found, key=lambda one: one.record.at)[-most:]
 
 
 def _of_file(
-    file: Path, since: datetime | None, server: str | None, asked: set[str], servers: set[str]
+    file: Path,
+    since: datetime | None,
+    server: str | None,
+    asked: set[str],
+    servers: set[str],
+    reviews: Mapping[str, PastReview],
 ) -> Iterator[PastDecision | Received | SessionEnded]:
     altered = bool(verify(lines(file), ()).flaws)
     version = 1
@@ -112,7 +128,7 @@ def _of_file(
                 continue
             servers.add(record.server)
             if server in (None, record.server) and not _goes_on(record, asked):
-                yield past_of(record, version, altered)
+                yield past_of(record, version, altered, reviews.get(record.id))
         elif line.startswith(_OUTCOME) or _ENDED in line:
             yield from _besides(line)
 
@@ -141,7 +157,18 @@ def _besides(line: bytes) -> Iterable[Received | SessionEnded]:
         yield SessionEnded(record.session, record.at)
 
 
-def past_of(record: Decided, version: int, altered: bool = False) -> PastDecision:
+def _reviews(file: Path) -> Iterator[tuple[str, PastReview]]:
+    """The calls of which rules withheld the result, or contributed to it."""
+    for line in lines(file):
+        if line.startswith(_OUTCOME) and (b'"rules":' in line or b'"withheld"' in line):
+            record = read_record(line)
+            if isinstance(record, Outcome) and (record.rules or record.status == "withheld"):
+                yield record.id, PastReview(record.rules, record.status == "withheld")
+
+
+def past_of(
+    record: Decided, version: int, altered: bool = False, review: PastReview | None = None
+) -> PastDecision:
     """What a record says of the policies of then."""
     cause, rules = record.cause, record.rules
     if record.observed is not None:
@@ -154,4 +181,4 @@ def past_of(record: Decided, version: int, altered: bool = False) -> PastDecisio
     protocol = effect == "allow" and not rules
     if not altered and (protocol or cause in NO_RULE_ASKED):
         standing = "no-rule-asked"
-    return PastDecision(record, effect, cause, rules, version, standing)
+    return PastDecision(record, effect, cause, rules, version, standing, review)

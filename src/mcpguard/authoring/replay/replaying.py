@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from mcpguard.authoring.replay.besides import NOTHING, Besides, besides
 from mcpguard.authoring.replay.counting import Counting
 from mcpguard.authoring.replay.judging import Again, Judging
 from mcpguard.authoring.replay.past import PastDecision, Received, SessionEnded
@@ -24,13 +25,11 @@ from mcpguard.authoring.replay.report import (
 )
 from mcpguard.authoring.replay.request import Requests
 from mcpguard.authoring.snapshot import Snapshot
-from mcpguard.core.evidence.records import FORMAT
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.written import Effect
-from mcpguard.core.redaction.sparing import SPARED
 
 _STRICT: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
-_ORDER: dict[Direction, int] = {"loosened": 0, "tightened": 1, "otherwise": 2}
+_ORDER: dict[Direction, int] = {"loosened": 0, "credential": 1, "tightened": 2, "otherwise": 3}
 
 ALTERED = "its file was altered: `mcpguard audit verify` says where"
 NOTE_STATE = (
@@ -73,7 +72,9 @@ class Replay:
     ) -> None:
         self._policies = policies
         self._since = since
-        self._judging = Judging(policies, [*before, policies], Requests(snapshot))
+        known = [*before, policies]
+        self._known = {one.digest: one for one in known}
+        self._judging = Judging(policies, known, Requests(snapshot))
         self._counting = Counting(policies.digest)
         self._counts = dict.fromkeys(("decisions", "no_rule_asked", "same", "unsaid"), 0)
         self._changes: dict[_Alike, _Many] = {}
@@ -103,9 +104,14 @@ class Replay:
             self._compare(past, self._counting.limited(past, self._judging.again(past)))
 
     def _compare(self, past: PastDecision, again: Again) -> None:
-        direction, note = _direction(past, again)
+        direction, found = _direction(past, again), NOTHING
+        if direction == "otherwise" and past.effect != "deny":
+            old = self._known.get(past.record.policy_digest)
+            found = besides(past, again, old, self._policies)
+            direction = _of(found)
+        note = ", ".join((*found.looser, *found.stricter, *filter(None, (found.credential,))))
         if direction is None:
-            self._unsaid(past, "; ".join(again.missing))
+            self._unsaid(past, "; ".join(found.unsaid or again.missing))
         elif direction == "otherwise" and not note and _same(past, again):
             self._counts["same"] += 1
         else:
@@ -150,7 +156,7 @@ class Replay:
             yield NOTE_STATE.format(", ".join(sorted(new)))
         if self._counting.counted:
             yield NOTE_LIMITS
-        if any(rule.written.on == "result" for rule in rules):
+        if any(one.reviewing for one in self._known.values()):
             yield NOTE_RESULTS
 
 
@@ -158,45 +164,26 @@ def _what(past: PastDecision) -> str:
     return past.record.tool or past.record.method
 
 
-def _direction(past: PastDecision, again: Again) -> tuple[Direction | None, str]:
-    """Whether it lets more through or less, None where that cannot be said; and what changes besides."""
+def _direction(past: PastDecision, again: Again) -> Direction | None:
+    """Whether it lets more through or less, None where that cannot be said."""
     before = _STRICT[past.effect]
     after = [_STRICT[one] for one in again.effects]
     if max(after) < before:
-        return "loosened", ""
+        return "loosened"
     if min(after) > before:
-        return "tightened", ""
-    if len(after) > 1:
-        return None, ""
-    return _besides(past, again) if past.effect == "allow" else ("otherwise", "")
+        return "tightened"
+    return None if len(after) > 1 else "otherwise"
 
 
-def _besides(past: PastDecision, again: Again) -> tuple[Direction, str]:
-    """What changes for a call that stays allowed, as far as both sides are known."""
-    record, does = past.record, again.does
-    # Earlier formats do not have it, and a server that is only observed gets what another verdict says.
-    if does is None or past.format < FORMAT or record.observed is not None:
-        return "otherwise", ""
-    redact, labels = frozenset(record.redact), frozenset(record.labels)
-    less = [one for one in redact - does.redact if not one.startswith(SPARED)]
-    less += [one for one in does.redact - redact if one.startswith(SPARED)]
-    more = redact ^ does.redact ^ frozenset(less)
-    said: list[str] = []
-    if less:
-        said.append(f"redacts less ({', '.join(sorted(less))})")
-    if more:
-        said.append(f"redacts more ({', '.join(sorted(more))})")
-    if labels - does.labels:
-        said.append(f"without the label {', '.join(sorted(labels - does.labels))}")
-    if does.labels - labels:
-        said.append(f"with the label {', '.join(sorted(does.labels - labels))}")
-    # A request about a task is made with the credential of the call that began it.
-    if does.credential != record.credential and not record.method.startswith("tasks/"):
-        said.append(f"with the credential {does.credential or 'of the server'}")
-    loosens = bool(less or labels - does.labels)
-    tightens = bool(more or does.labels - labels)
-    direction: Direction = "loosened" if loosens else "tightened" if tightens else "otherwise"
-    return direction, ", ".join(said)
+def _of(found: Besides) -> Direction | None:
+    """The same of what changes besides."""
+    if found.looser:
+        return "loosened"
+    if found.credential:
+        return "credential"
+    if found.unsaid:
+        return None
+    return "tightened" if found.stricter else "otherwise"
 
 
 def _same(past: PastDecision, again: Again) -> bool:

@@ -12,7 +12,7 @@ from mcpguard.core.document.printed import Printed
 
 MOST_EXAMPLES = 3
 
-Direction = Literal["loosened", "tightened", "otherwise"]
+Direction = Literal["loosened", "credential", "tightened", "otherwise"]
 
 
 class ReplayedVerdict(Printed):
@@ -35,7 +35,8 @@ class ReplayChange(Printed):
     """Decisions of one kind that would be different."""
 
     direction: Direction = Field(
-        description="`loosened`: more would be let through, or asked instead of refused; `tightened`: less; "
+        description="`loosened`: more would be let through, or asked instead of refused; `credential`: "
+        "allowed with another credential; `tightened`: less is let through; "
         "`otherwise`: the same effect for another reason."
     )
     server: str = Field(description="The upstream.")
@@ -69,6 +70,7 @@ class ReplayReport(Printed):
     )
     same: int = Field(description="How many would be the same, by the same rules.")
     loosened: int = Field(description="How many would let more through.")
+    credential: int = Field(description="How many would be made with another credential.")
     tightened: int = Field(description="How many would let less through.")
     otherwise: int = Field(description="How many would have the same effect for another reason.")
     unsaid: int = Field(description="Of how many that cannot be said.")
@@ -80,6 +82,7 @@ class ReplayReport(Printed):
 HEAD = ("CALLS", "WHAT", "ON RECORD", "WOULD BE", "LAST CALLS")
 _TITLES: dict[Direction, str] = {
     "loosened": "LOOSENED: more would be let through",
+    "credential": "ANOTHER CREDENTIAL",
     "tightened": "TIGHTENED: less would be let through",
     "otherwise": "the same effect for another reason",
 }
@@ -122,6 +125,8 @@ def summary(report: ReplayReport) -> str:
     said = f"{changed} of {_decisions(report.decisions)} would change: "
     said += f"{report.loosened} loosened, {report.tightened} tightened"
     more = [f"{report.same} stay the same"]
+    if report.credential:
+        more.append(f"{report.credential} would be made with another credential")
     if report.otherwise:
         more.append(f"{report.otherwise} have the same effect for another reason")
     if report.no_rule_asked:
