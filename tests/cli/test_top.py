@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
@@ -81,6 +82,29 @@ def test_new_records_are_taken_up(audit: str) -> None:
     view.look()
     view.look()
     assert [what for _, what, _ in view._calls] == ["github/get", "github/get", "github/late"]
+
+
+def test_calls_of_a_process_that_ended_count_too(audit: str, capsys: Capture) -> None:
+    """Each chain ends, or is rotated, while others begin."""
+    for number in range(5):
+        folder_of(Path(audit), structs.replace(CALL, id=f"m-{number}", at=datetime.now(UTC)))
+    old = folder_of(Path(audit), structs.replace(CALL, id="o-1", effect="deny"))
+    os.utime(old, (1, 1))
+    assert main(["top", "--once"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].rstrip().endswith("1 denied")
+    assert "n-8" in said
+    assert any(line.split()[:2] == ["github/get", "7"] for line in said.splitlines())
+
+
+@pytest.mark.parametrize("words", [("top", "--once"), ("audit", "export")])
+def test_a_reader_that_went_away_is_141(audit: str, words: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "mcpguard", *words, audit]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_many_servers_are_cut(audit: str) -> None:

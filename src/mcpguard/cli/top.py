@@ -37,6 +37,7 @@ SECONDS = 60
 _DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
 _WIDE, _WIDEST = 30, 200
 _FIRST_LINES = 5_000
+_FILES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,11 @@ def execute(args: argparse.Namespace) -> int:
     if args.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from rich.console import Console
 
-        Console(highlight=False, emoji=False).print(view.frame())
+        console = Console(highlight=False, emoji=False)
+        # Printed by itself it would end the process where nobody reads it any more.
+        with console.capture() as frame:
+            console.print(view.frame())
+        print(frame.get(), end="")
         return 0
     with suppress(KeyboardInterrupt):
         _live(view)
@@ -124,8 +129,12 @@ class TopView:
 
         self._processes = running()
         self._waiting = self._tickets()
+        first = not self._begun
         for line in self._lines():
             self._take(line)
+        if first:
+            # They came from several chains.
+            self._calls = deque(sorted(self._calls))
         before = time.time() - SECONDS
         while self._calls and self._calls[0][0] < before:
             self._calls.popleft()
@@ -138,8 +147,8 @@ class TopView:
             if not self._begun:
                 self._begun = self._following.begin() is not None
                 # Who begins to look wants to see what there was just before.
-                newest = max(chain_files(self._folder), key=lambda file: file.stat().st_mtime)
-                return list(deque(lines(newest), maxlen=_FIRST_LINES))
+                recent = _recent(chain_files(self._folder))
+                return [line for file in recent for line in deque(lines(file), maxlen=_FIRST_LINES)]
             found = self._following.read(_FIRST_LINES)
         except (AuditError, OSError):
             return []
@@ -211,6 +220,15 @@ class TopView:
         if isinstance(self._waiting, str):
             return [("?", "", self._waiting.split("\n")[0])]
         return [(one.id, cut(one.principal, _WIDE), one.summary) for one in self._waiting[:_TICKETS]]
+
+
+def _recent(files: list[Path]) -> list[Path]:
+    """The chains that were written to in the last SECONDS, and those before them, _FILES at least; the
+    newest last. A chain ends with its process, or is rotated."""
+    times = {file: file.stat().st_mtime for file in files}
+    before = time.time() - SECONDS
+    ordered = sorted(files, key=times.__getitem__)
+    return [file for file in ordered[:-_FILES] if times[file] >= before] + ordered[-_FILES:]
 
 
 def _denial(decision: Decided) -> tuple[str, ...]:

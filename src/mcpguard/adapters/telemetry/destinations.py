@@ -99,9 +99,9 @@ class _FileSink:
             data = memoryview(("" if self._begun else self._header).encode() + text.encode())
             while data:
                 data = data[os.write(self._file, data) :]
-        except BrokenPipeError:
-            raise
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and self._name == "-":
+                raise
             raise TelemetryError(f"{self._name} cannot be written: {error.strerror}") from None
         self._begun = True
         return 0

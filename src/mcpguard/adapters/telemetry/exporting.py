@@ -131,6 +131,8 @@ class Exporter(Generic[LineT]):
             return self._export(lines)
         except (TelemetryError, AuditError) as problem:
             self._failed(str(problem))
+        except BrokenPipeError:
+            raise  # Nobody reads the standard output any more.
         except OSError as problem:
             self._failed(f"what was exported cannot be kept in mind: {problem.strerror}")
         return False
