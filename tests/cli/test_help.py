@@ -162,7 +162,7 @@ def test_an_output_that_is_full_is_no_bug() -> None:
             [sys.executable, "-m", "mcpguard", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert done.returncode == 2
-    assert done.stderr == b"mcpguard: what is to be written cannot be: No space left on device\n"
+    assert done.stderr == b"mcpguard: the output cannot be written: No space left on device\n"
 
 
 def test_an_error_shows_neither_controls_nor_a_credential(

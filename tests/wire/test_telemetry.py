@@ -106,7 +106,7 @@ def test_what_a_sink_missed_it_gets_from_the_next_process(session, receiver, tmp
     more = sinks({"to": f"{receiver.url}/in", "format": "jsonl"}, audit={"path": str(tmp_path / "all")})
     first = session({"p": puppet()}, **more)
     first.call("echo", text="while it is down")
-    first.wait_stderr("fails, and this is said once")
+    first.wait_stderr("fails (reported once)")
     status = json.loads(command("status", "--json").stdout)
     (sink,) = [one for each in status["running"] if each["pid"] == first.pid for one in each["sinks"]]
     assert (sink["format"], sink["problem"].endswith("answered HTTP 503")) == ("jsonl", True)
@@ -126,14 +126,14 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     receiver.down = True
     sink = {"to": f"{receiver.url}/in", "format": "ocsf"}
     guard = session({"p": puppet()}, **sinks(sink, on_sink_failure="block"))
-    guard.wait_stderr("fails, and this is said once")
+    guard.wait_stderr("fails (reported once)")
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-blocked", "the notice")
     guard.wait_stderr("so every request is refused until it does (`telemetry.on_sink_failure: block`)")
     refused = guard.call("echo", text="x")["error"]["message"]
     assert refused == f"mcpguard cannot export evidence to {receiver.url}, so this request was refused"
     assert not guard.records("decision")
     receiver.down = False
-    guard.wait_stderr("arrives again")
+    guard.wait_stderr("works again")
     guard.wait_stderr("requests are served again: 2 requests were refused meanwhile")
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-resumed", "the end of it")
     assert "refused meanwhile" in guard.records("notice")[-1]["detail"]

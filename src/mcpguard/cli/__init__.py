@@ -86,7 +86,7 @@ def _failed(error: Exception) -> int:
         return 141
     if isinstance(error, OSError) and error.errno in _FULL:
         _discard_output()
-        print(f"mcpguard: what is to be written cannot be: {error.strerror}", file=sys.stderr)
+        print(f"mcpguard: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 2
     if isinstance(error, McpGuardError):
         print(f"mcpguard: {_sentence(error)}", file=sys.stderr)

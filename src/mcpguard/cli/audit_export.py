@@ -58,18 +58,23 @@ def export(path: Path, args: argparse.Namespace) -> int:
         chain_files(path)  # It says so where this is no chain.
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
     sink = sink_of(args.to, args.format, host)
-    exporter = Exporter(args.to, args.format, source, sink, host, _say, since=args.since)
+    said: list[tuple[str, str]] = []
+    report = _say if args.follow else lambda line, level: said.append((line, level))
+    exporter = Exporter(args.to, args.format, source, sink, host, report, since=args.since)
     if args.follow:
         exporter.run()
     else:
-        _once(exporter, flush=args.cursor is None)
+        _once(exporter, said, flush=args.cursor is None)
     return 1 if source.check.altered else 0
 
 
-def _once(exporter: Exporter[FollowedLine], *, flush: bool) -> None:
+def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flush: bool) -> None:
     try:
         while exporter.step():
             pass
+        # Where it failed, the last line says so, and the error says it again.
+        for line, level in said[:-1] if exporter.state.since else said:
+            _say(line, level)
         if exporter.state.standby:
             raise TelemetryError("another process exports with this cursor")
         if exporter.state.since:

@@ -103,12 +103,13 @@ def _write(path: Path, review: AccessReview) -> None:
 
 def _print(review: AccessReview) -> None:
     from mcpguard.adapters.system.terminal import plain, style, table
-    from mcpguard.authoring.report.attention import looks
+    from mcpguard.authoring.report.attention import counted, looks
     from mcpguard.authoring.report.review import State
 
     colours = {"bad": "red", "look": "yellow", "good": "green"}
     print(style(f"Access review, {review.since:%Y-%m-%d} to {review.made:%Y-%m-%d}", "bold"))
-    print(f"{plain(review.config)}: {len(review.servers)} servers, {len(review.principals)} principals")
+    size = f"{counted(len(review.servers), 'server')}, {counted(len(review.principals), 'principal')}"
+    print(f"{plain(review.config)}: {size}")
     print()
     for one in looks(review):
         said = {"bad": "act ", "look": "look", "good": "good"}[one.level]

@@ -112,7 +112,8 @@ def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
     said += [f"{one.refused} refused"] if one.refused else []
     said += ["another process exports"] if one.standby else []
     since = _when(one.since) if one.since else ""
-    return str(status.pid), f"{one.format} to {one.to}", state, since, "", "", "", "; ".join(said)
+    what = "alerts" if one.format == "alerts" else f"{one.format} to {one.to}"
+    return str(status.pid), what, state, since, "", "", "", "; ".join(said)
 
 
 def _row(status: Status, health: Health) -> tuple[str, ...]:

@@ -179,26 +179,29 @@ class Exporter(Generic[LineT]):
 
     def _works(self, more: bool) -> None:
         if self.state.since:
-            self._report(f"telemetry to {self.state.to} arrives again", "info")
+            self._report(f"{self._named()} works again", "info")
         self._pause, self._most = LEAST_PAUSE, MOST
         self._is(since=0.0, problem="", lag=self._source.lag() if more else 0)
 
     def _refused(self, count: int, problem: str) -> None:
         if not self.state.refused:
-            said = "it does not take some of it, which is left out, and this is said once"
-            self._report(f"telemetry to {self.state.to}: {said}: {problem}", "warning")
+            said = "some records are not accepted and are left out (reported once)"
+            self._report(f"{self._named()}: {said}: {problem}", "warning")
         self._is(refused=self.state.refused + count)
 
     def _failed(self, problem: str) -> None:
         if self.state.since:
             self._pause = min(self._pause * 2, MOST_PAUSE)
         else:
-            self._report(f"telemetry to {self.state.to} fails, and this is said once: {problem}", "warning")
+            self._report(f"{self._named()} fails (reported once): {problem}", "warning")
         try:
             lag = self._source.lag()
         except AuditError:
             lag = self.state.lag
         self._is(since=self.state.since or time.time(), problem=problem, lag=lag)
+
+    def _named(self) -> str:
+        return "sending alerts" if self.state.format == "alerts" else f"telemetry to {self.state.to}"
 
     def _is(self, **changes: Any) -> None:
         now = structs.replace(self.state, **changes)

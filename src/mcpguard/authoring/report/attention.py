@@ -53,8 +53,8 @@ def _evidence(review: AccessReview) -> Iterator[Attention]:
 def _machine(review: AccessReview) -> Iterator[Attention]:
     errors = [one for one in review.bypasses if one.severity == "error"]
     if errors:
-        said = counted(len(errors), "error")
-        yield Attention("bad", f"{said} that bypass or weaken mcpguard on this machine.", "coverage")
+        said = counted(len(errors), "way")
+        yield Attention("bad", f"{said} to bypass or weaken mcpguard on this machine.", "coverage")
     observed = [one.name for one in review.servers if one.observed]
     if observed:
         yield Attention("bad", f"Policies are not enforced for {', '.join(observed)}.", "connected")
