@@ -54,7 +54,7 @@ from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditHealth, Client, LostAlerts, Recipient, SinkState
+from mcpguard.gateway.ports import AuditHealth, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.protocol.names import Prefix
@@ -63,6 +63,7 @@ from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.readiness import Needs
 from mcpguard.serve.sinks import Gate, exported_by
+from mcpguard.serve.upstream_lines import UpstreamLines
 from mcpguard.serve.wiring import Wiring, bound_of, kinds_of, references_of
 
 RETIRE_SECONDS = 5.0
@@ -269,6 +270,7 @@ class World:
         self._report = shared.diagnostics.of(principal, settings.agent)
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
+        self._lines = UpstreamLines(self._report, self._healths, shared.upstream_changed)
         # Before its upstreams, which call it directly.
         self._own = self._scope()
         self.gateway = Gateway(self._own)
@@ -327,7 +329,7 @@ class World:
             start_seconds=server.start_timeout_seconds,
             call_seconds=server.call_timeout_seconds,
             message_bytes=shared.settings.message_bytes,
-            changed=shared.upstream_changed,
+            changed=self._lines.of(server.name),
             noted=partial(self._noted, server.name),
         )
         return Wiring(
@@ -339,6 +341,9 @@ class World:
             nursery=shared.nursery,
             echo=partial(self._report, level="info"),
         ).upstream()
+
+    def _healths(self, server: str) -> list[Health]:
+        return self.upstreams[server].healths if server in self.upstreams else []
 
     def _noted(self, server: str, what: str, detail: str) -> None:
         self._shared.audit.write(self._own.recorder.noticed(what, server, detail))

@@ -1,0 +1,29 @@
+"""Each server that gets into trouble, or is out of it, is one line."""
+
+from mcpguard.gateway.ports import Health
+from mcpguard.serve.upstream_lines import UpstreamLines
+
+
+def health(state, problem=""):
+    return Health("a", state, 1.0, era="", version="", restarts=0, open=0, problem=problem)
+
+
+def test_trouble_and_its_end_are_a_line_each_and_nothing_else_is():
+    said, looks, now = [], [], []
+    lines = UpstreamLines(lambda *line: said.append(line), lambda _server: now, lambda: looks.append(1))
+    states = ("starting", "running", "failing", "waiting", "starting", "running", "closed")
+    for state in states:
+        now[:] = [health(state, "it has ended" if state in ("failing", "waiting") else "")]
+        lines.of("a")()
+    assert said == [("a", "in trouble: it has ended", "warning"), ("a", "is running again", "info")]
+    assert len(looks) == len(states)
+
+
+def test_a_first_start_that_fails_is_said_by_who_asked_for_it():
+    said, now = [], [health("waiting", "no such program")]
+    lines = UpstreamLines(lambda *line: said.append(line), lambda _server: now, lambda: None)
+    lines.of("a")()
+    assert said == []
+    now[:] = [health("running")]
+    lines.of("a")()
+    assert said == [("a", "is running again", "info")]
