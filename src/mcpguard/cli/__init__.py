@@ -109,8 +109,8 @@ def _open_all() -> None:
 
 
 def _sentence(error: McpGuardError) -> str:
-    """What to say of it: names of files may have anything in them, and a line of a file that is wrong may
-    have a credential in it."""
+    """The text to print: a file name may contain anything, and a faulty line of a file may contain a
+    credential."""
     from mcpguard.adapters.system.terminal import plain
 
     said = str(error)

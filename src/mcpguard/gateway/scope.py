@@ -143,8 +143,8 @@ class ClientScope(Struct, eq=False, kw_only=True):
     def origin_of(
         self, request_id: RequestId, params: dict[str, Json], headers: Mapping[str, str] | None
     ) -> Origin:
-        """Where a request of the client comes from. A trace in which there is something that must not be seen
-        is none."""
+        """Where a request of the client comes from. A trace that contains something to be redacted is
+        ignored."""
         shown = self.client.shown(request_id)
         name = str(shown) if type(shown) is int else self.recorder.name(str(shown))
         if "_meta" not in params and headers is None:

@@ -138,7 +138,7 @@ class Joining(Generic[T]):
 
 
 def single(file: str, line: bytes) -> Happening | None:
-    """The record of `line` alone; None where it is none that is known."""
+    """The record of `line` alone; None if its kind is unknown."""
     try:
         record = _decode(line)
     except (DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What policies say of a recorded request: the verdict, or what it may be where the record does not say all.
+"""The verdict of policies on a recorded request, or the possible ones where the record is incomplete.
 
     PastDecision -> Then -> Again
 

@@ -16,7 +16,7 @@ Direction = Literal["loosened", "credential", "tightened", "otherwise"]
 
 
 class ReplayedVerdict(Printed):
-    """What policies say of a call."""
+    """The verdict of policies on a call."""
 
     effect: str = Field(
         description="`allow`, `ask` or `deny`; several with ` or ` between, where it cannot be said which."

@@ -72,7 +72,7 @@ def packed_doubles(field: int, values: Iterable[float]) -> bytes:
 
 
 def read_number(message: bytes, *path: int) -> int:
-    """The integer at a path of fields, 0 where there is none or it cannot be read."""
+    """The integer at a path of fields; 0 where it is missing or unreadable."""
     at = 0
     while at < len(message):
         tag, at = _read_varint(message, at)

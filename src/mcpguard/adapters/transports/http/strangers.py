@@ -59,7 +59,7 @@ class Strangers:
                 del self._of[network]
 
     def spare(self) -> bool:
-        """Close the oldest one of the network that has most; false where there is none."""
+        """Close the oldest connection of the network with the most of them; False if there are none."""
         if not self._of:
             return False
         oldest = next(iter(self._of[max(self._of, key=lambda network: len(self._of[network]))]))

@@ -86,7 +86,7 @@ _KEYS = frozenset(
 
 
 class _Columns:
-    """What the names of columns say of the cells below them."""
+    """The signals that column names give about the cells below them."""
 
     __slots__ = ("_key", "_said", "_value", "count")
 
