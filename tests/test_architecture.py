@@ -71,7 +71,7 @@ def test_a_redacted_is_constructed_in_the_redaction_only() -> None:
 def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() -> None:
     revealing = where(".reveal")
     assert {path for path in revealing if not path.startswith("adapters/upstreams/")} == {
-        "core/redaction/held.py",
+        "core/redaction/held/search.py",
         "core/token_end.py",  # Gives the time that stands in a token, and nothing else of it.
         "adapters/credentials/github_app.py",  # Each shows what it needs to the service that mints.
         "adapters/credentials/oauth/clients.py",
@@ -100,7 +100,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
     assert broad == {
         "gateway/flight.py",
         "core/redaction/redactor.py",
-        "core/redaction/holding.py",  # A value that cannot be compiled is searched for as it is.
+        "core/redaction/held/holding.py",  # A value that cannot be compiled is searched for as it is.
         "core/conditions/engines.py",
         "core/conditions/cel_python.py",
         "core/functions/sql/function.py",

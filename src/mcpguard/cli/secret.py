@@ -93,7 +93,7 @@ def execute(args: argparse.Namespace) -> int:
             raise CredentialError("a part of the name is empty: write it as in github/read")
         if args.extra:
             raise CredentialError(_NOT_IN_ARGV.format(name=name))
-        from mcpguard.core.redaction.held import weakness
+        from mcpguard.core.redaction.held.search import weakness
 
         value = _acceptable(_typed(name) if sys.stdin.isatty() else _piped())
         keychain.put(name, value)
@@ -163,7 +163,7 @@ def _piped() -> str:
 
 
 def _acceptable(value: str) -> str:
-    from mcpguard.core.redaction.held import unguardable
+    from mcpguard.core.redaction.held.search import unguardable
 
     if not value:
         raise CredentialError("the value is empty")

@@ -17,7 +17,7 @@ from msgspec import structs
 from mcpguard.core.model import Json, Redacted
 from mcpguard.core.redaction.binary import whole
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.structured import parsed, written
+from mcpguard.core.redaction.structured.forms import parsed, written
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.catalogue import ALIAS
 

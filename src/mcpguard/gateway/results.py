@@ -14,7 +14,7 @@ from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
-from mcpguard.core.redaction.structured import agreeing, withheld
+from mcpguard.core.redaction.structured.forms import agreeing, withheld
 from mcpguard.gateway.handles import usable
 from mcpguard.gateway.inspection import Sealed
 from mcpguard.gateway.ports import Raw

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
 from mcpguard.config.references import OWN_HEADERS
-from mcpguard.core.redaction.held import LONGEST, SHORTEST
+from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.bridges import remote

@@ -12,7 +12,7 @@ import pytest
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit
 from mcpguard.core.policy import arguments, pdp
 from mcpguard.core.policy.arguments import CACHE_LIMIT, misfit
-from mcpguard.core.redaction.conforming import LONGEST_PATTERN, TYPES
+from mcpguard.core.redaction.structured.conforming import LONGEST_PATTERN, TYPES
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
 

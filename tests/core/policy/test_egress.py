@@ -57,7 +57,7 @@ def test_a_short_value_is_found_too() -> None:
 
 
 def test_values_of_long_ago_and_the_newest_are_searched_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpguard.core.redaction.holding.RECENT", 1)
+    monkeypatch.setattr("mcpguard.core.redaction.held.holding.RECENT", 1)
     guard = egress(("one", URL), ("two", URL), ("three", URL), ("four", URL), web={"four"}, db={"one"})
     assert names(guard, "web", {"q": URL}) is None
     assert names(guard, "db", {"q": URL}) is None

@@ -18,7 +18,7 @@ from mcpguard.core.functions.detect import detect
 from mcpguard.core.redaction import budget, scanning
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
-from mcpguard.core.redaction.holding import Holding
+from mcpguard.core.redaction.held.holding import Holding
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, views

@@ -17,7 +17,7 @@ from mcpguard.config.loading import Config, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.redaction.held import weakness
+from mcpguard.core.redaction.held.search import weakness
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Template
 

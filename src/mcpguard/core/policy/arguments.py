@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.json import encode
 
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.conforming import TYPES, canonical, compiled_pattern, pointed
+from mcpguard.core.redaction.structured.conforming import TYPES, canonical, compiled_pattern, pointed
 
 STEPS = 200_000
 """How much is compared, at most: a step is a member, an item or a reference, some checks of a value, half

@@ -20,8 +20,8 @@ from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.budget import MASKING, Budget
 from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
-from mcpguard.core.redaction.held import mark_of
-from mcpguard.core.redaction.holding import Holding
+from mcpguard.core.redaction.held.holding import Holding
+from mcpguard.core.redaction.held.search import mark_of
 from mcpguard.core.redaction.leaves import AS_THEY_ARE, SEPARATOR, Leaves, Rebuild, edges, has_digit, padded
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.structured import agreeing
+from mcpguard.core.redaction.structured.forms import agreeing
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
 MARK = "[REDACTED:github-token#1]"

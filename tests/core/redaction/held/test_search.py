@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.disguise import needles
-from mcpguard.core.redaction.held import HeldSet, held, mark_of
+from mcpguard.core.redaction.held.disguise import needles
+from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton
+from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.reduced import Reduced, locate, skeleton
 from mcpguard.core.secret import Secret
 from tests.rows import each
 

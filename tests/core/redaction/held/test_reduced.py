@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from mcpguard.core.redaction import reduced
+from mcpguard.core.redaction.held import reduced
+from mcpguard.core.redaction.held.reduced import Reduced
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.reduced import Reduced
 from mcpguard.core.secret import Secret
 
 HARD = "aB3&kQ9+xZ7/mT2=pL5<w>8'vN%4"

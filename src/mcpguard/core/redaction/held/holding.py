@@ -13,9 +13,9 @@ from threading import Lock, Thread
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held import Held, HeldSet, held
+from mcpguard.core.redaction.held.reduced import Reduced, skeleton
+from mcpguard.core.redaction.held.search import Held, HeldSet, held
 from mcpguard.core.redaction.matching import PlainMatcher, Span
-from mcpguard.core.redaction.reduced import Reduced, skeleton
 from mcpguard.core.secret import Secret
 
 RECENT = 16

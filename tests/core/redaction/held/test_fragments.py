@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mcpguard.core.redaction.fragments import LEAST, cores
+from mcpguard.core.redaction.held.fragments import LEAST, cores
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 

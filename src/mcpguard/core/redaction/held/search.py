@@ -15,13 +15,13 @@ from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.disguise import Needle, anchor, needles
-from mcpguard.core.redaction.fragments import Core, cores
-from mcpguard.core.redaction.guessing import FEWEST_DIGITS, guessed
+from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
+from mcpguard.core.redaction.held.fragments import Core, cores
+from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
+from mcpguard.core.redaction.held.parts import parts
+from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton
+from mcpguard.core.redaction.held.shards import Shards, shards
 from mcpguard.core.redaction.matching import Matcher, Span, compile_literals, stop
-from mcpguard.core.redaction.parts import parts
-from mcpguard.core.redaction.reduced import Reduced, locate, skeleton
-from mcpguard.core.redaction.shards import Shards, shards
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.shapes import looks_random
-from mcpguard.core.redaction.reduced import skeleton
+from mcpguard.core.redaction.held.reduced import skeleton
 
 LEAST = 12
 """So many characters of a skeleton in a row, with a digit and a letter among them."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.fitting import Unfit, fitted
+from mcpguard.core.redaction.structured.fitting import Unfit, fitted
 
 _decode = msgspec.json.decode
 

@@ -9,8 +9,8 @@ Law of this file: only what was changed is changed again, and nothing of the ori
 from collections.abc import Callable, Iterator
 
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.conforming import STEPS, Conformity, TooComplex
-from mcpguard.core.redaction.standins import standins
+from mcpguard.core.redaction.structured.conforming import STEPS, Conformity, TooComplex
+from mcpguard.core.redaction.structured.standins import standins
 
 _MOST_PARTS = 100
 _BRANCHES = ("allOf", "anyOf", "oneOf")

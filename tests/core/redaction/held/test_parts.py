@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 
-from mcpguard.core.redaction.parts import MOST, parts
+from mcpguard.core.redaction.held.parts import MOST, parts
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 

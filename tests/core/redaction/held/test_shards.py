@@ -10,10 +10,10 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.fragments import Core, cores
+from mcpguard.core.redaction.held.fragments import Core, cores
+from mcpguard.core.redaction.held.reduced import skeleton
+from mcpguard.core.redaction.held.shards import Shards, shards
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.reduced import skeleton
-from mcpguard.core.redaction.shards import Shards, shards
 from mcpguard.core.secret import Secret
 
 RANDOM = "aB3kQ9xZ7mT2pL5wvN4cR8yH6dJ1fS0g"

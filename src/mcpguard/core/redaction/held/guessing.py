@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.shapes import is_address, is_known_to_all, is_path, looks_random
-from mcpguard.core.redaction.parts import parts
+from mcpguard.core.redaction.held.parts import parts
 
 FEWEST_DIGITS = 12
 """Fewer digits and nothing else are all tried in one text."""

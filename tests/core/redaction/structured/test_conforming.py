@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mcpguard.core.redaction.conforming import Conformity, TooComplex, compiled_pattern
+from mcpguard.core.redaction.structured.conforming import Conformity, TooComplex, compiled_pattern
 
 TREE = {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}, "n": {"type": "integer"}}}}}  # fmt: skip
 

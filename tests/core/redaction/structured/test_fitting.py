@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mcpguard.core.redaction.fitting import Unfit, fitted
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.standins import standins
+from mcpguard.core.redaction.structured.fitting import Unfit, fitted
+from mcpguard.core.redaction.structured.standins import standins
 from mcpguard.core.secret import Secret
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3

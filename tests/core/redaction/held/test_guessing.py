@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.redaction.guessing import guessed
-from mcpguard.core.redaction.holding import GUESSES
+from mcpguard.core.redaction.held.guessing import guessed
+from mcpguard.core.redaction.held.holding import GUESSES
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 

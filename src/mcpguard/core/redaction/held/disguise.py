@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from unicodedata import normalize
 
-from mcpguard.core.redaction.parts import parts, words
-from mcpguard.core.redaction.reduced import skeleton
+from mcpguard.core.redaction.held.parts import parts, words
+from mcpguard.core.redaction.held.reduced import skeleton
 from mcpguard.core.secret import Unprinted
 
 _LOOSE = 8

@@ -9,8 +9,8 @@ lines and hashes make no such chain, and nobody learns whether a piece is right 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mcpguard.core.redaction.fragments import LEAST as ALONE
-from mcpguard.core.redaction.fragments import Core
+from mcpguard.core.redaction.held.fragments import LEAST as ALONE
+from mcpguard.core.redaction.held.fragments import Core
 
 LEAST = 16
 """Characters of a skeleton. What is random in a shorter value is met by chance."""

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.redaction import holding
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held import Held, HeldSet
-from mcpguard.core.redaction.holding import Holding
+from mcpguard.core.redaction.held import holding
+from mcpguard.core.redaction.held.holding import Holding
+from mcpguard.core.redaction.held.search import Held, HeldSet
 from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
