@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction.detectors import TABLES
-from mcpguard.core.redaction.detectors.naming import names_a_secret
+from mcpguard.core.redaction.detectors.named.naming import names_a_secret
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of

@@ -12,7 +12,7 @@ from pathlib import Path
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.redaction.detectors.shapes import is_literal
+from mcpguard.core.redaction.detectors.named.shapes import is_literal
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found

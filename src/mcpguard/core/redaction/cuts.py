@@ -4,7 +4,7 @@ placeholder."""
 from collections.abc import Iterable
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import pairs
+from mcpguard.core.redaction.detectors.named import pairs
 from mcpguard.core.redaction.leaves import EditedLeaf, Layout, Leaves, Order
 from mcpguard.core.redaction.matching import Span
 from mcpguard.core.redaction.placeholder import CREDENTIAL

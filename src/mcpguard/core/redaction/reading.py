@@ -13,8 +13,9 @@ from sys import maxsize
 from threading import Lock, Thread
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import DETECTORS, Detector, apart, compiled, pairs
+from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
 from mcpguard.core.redaction.detectors.checks import is_by_chance
+from mcpguard.core.redaction.detectors.named import apart, pairs
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views import Flat, View
 from mcpguard.core.redaction.views.signs import RARE, SIGNS, URL, Signs, expressions, marks

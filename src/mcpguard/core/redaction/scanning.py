@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL, pairs
+from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
+from mcpguard.core.redaction.detectors.named import pairs
 from mcpguard.core.redaction.leaves import Leaves, padded
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.reading import COST_OF_A_JUDGEMENT, COST_OF_A_PAIR, Hit, Perusal

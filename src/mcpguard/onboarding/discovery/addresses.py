@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from mcpguard.core.redaction.detectors.naming import Signal, signal, words_of
-from mcpguard.core.redaction.detectors.shapes import (
+from mcpguard.core.redaction.detectors.named.naming import Signal, signal, words_of
+from mcpguard.core.redaction.detectors.named.shapes import (
     has_reference,
     is_known_to_all,
     is_literal,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mcpguard.adapters.system.files import read_regular
-from mcpguard.core.redaction.detectors.naming import signal
+from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting

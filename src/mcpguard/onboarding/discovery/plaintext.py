@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
-from mcpguard.core.redaction.detectors.naming import Signal, is_about, names_a_pair, signal
-from mcpguard.core.redaction.detectors.shapes import (
+from mcpguard.core.redaction.detectors.named.naming import Signal, is_about, names_a_pair, signal
+from mcpguard.core.redaction.detectors.named.shapes import (
     has_reference,
     is_known_to_all,
     is_literal,

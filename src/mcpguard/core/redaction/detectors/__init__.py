@@ -1,11 +1,11 @@
 """The formats that are looked for. To add one: an entry in a table of this package, with its examples. The
-tables of secrets are always on; personal data is off unless a rule asks for it by name.
+tables of secrets are always on; personal data is off unless a rule asks for it by name. Secrets that only
+their name gives away are found by `named/`.
 
 Forms of tokens are those of the vendors' documentation; lengths are lower bounds, since vendors lengthen
 tokens. The examples are made up, and written so that no scanner takes these files for a leak.
 """
 
-from mcpguard.core.redaction.detectors import pairs
 from mcpguard.core.redaction.detectors.ai import AI
 from mcpguard.core.redaction.detectors.cloud import CLOUD
 from mcpguard.core.redaction.detectors.code import CODE
@@ -13,6 +13,7 @@ from mcpguard.core.redaction.detectors.data import DATA
 from mcpguard.core.redaction.detectors.format import ALONE, Detector, compiled
 from mcpguard.core.redaction.detectors.keys import KEYS
 from mcpguard.core.redaction.detectors.money import MONEY
+from mcpguard.core.redaction.detectors.named import pairs
 from mcpguard.core.redaction.detectors.people import PEOPLE
 from mcpguard.core.redaction.detectors.personal import PERSONAL
 from mcpguard.core.redaction.detectors.vendors import VENDORS

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.shapes import looks_random
+from mcpguard.core.redaction.detectors.named.shapes import looks_random
 from mcpguard.core.redaction.held.reduced import skeleton
 
 LEAST = 12

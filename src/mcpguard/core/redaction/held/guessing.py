@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.shapes import is_address, is_known_to_all, is_path, looks_random
+from mcpguard.core.redaction.detectors.named.shapes import is_address, is_known_to_all, is_path, looks_random
 from mcpguard.core.redaction.held.parts import parts
 
 FEWEST_DIGITS = 12

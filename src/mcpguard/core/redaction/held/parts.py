@@ -16,8 +16,14 @@ import msgspec
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.detectors.naming import Signal, signal, words_of
-from mcpguard.core.redaction.detectors.shapes import is_literal, is_secret, is_token, is_uuid, looks_random
+from mcpguard.core.redaction.detectors.named.naming import Signal, signal, words_of
+from mcpguard.core.redaction.detectors.named.shapes import (
+    is_literal,
+    is_secret,
+    is_token,
+    is_uuid,
+    looks_random,
+)
 
 MOST = 512
 """So many members of one value are held."""

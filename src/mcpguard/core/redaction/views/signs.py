@@ -7,8 +7,9 @@ are one set, since to begin a search costs as much as to search a kilobyte.
 
 from functools import cache
 
-from mcpguard.core.redaction.detectors import DETECTORS, pairs
+from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
+from mcpguard.core.redaction.detectors.named import pairs
 from mcpguard.core.redaction.matching import Matcher, compile_literals, stop
 from mcpguard.core.redaction.neutral import literals as hidden
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.core.redaction.detectors.commands import PROGRAMS
+from mcpguard.core.redaction.detectors.named.commands import PROGRAMS
 from mcpguard.core.redaction.redactor import Redactor
 
 VALUES = ("SunshineHarbor", "correcthorse", "kXwPqZvLmNbT", "Tr0ub4dor&3")

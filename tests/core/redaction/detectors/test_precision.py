@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
-from tests.core.redaction.harmless import KINDS, harmless
+from tests.core.redaction.detectors.harmless import KINDS, harmless
 
 COUNT = 1500
 PRECISION = 0.98

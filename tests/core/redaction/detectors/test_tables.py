@@ -8,16 +8,8 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction.detectors import (
-    DETECTORS,
-    KINDS,
-    OPT_IN,
-    PERSONAL,
-    TABLES,
-    VENDORS,
-    Detector,
-    pairs,
-)
+from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, TABLES, VENDORS, Detector
+from mcpguard.core.redaction.detectors.named import pairs
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.redaction.detectors import pairs
-from mcpguard.core.redaction.detectors.plausible import (
+from mcpguard.core.redaction.detectors.named import pairs
+from mcpguard.core.redaction.detectors.named.plausible import (
     is_basic,
     is_example,
     is_sample_of_a_url,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.naming import GIVEN
-from mcpguard.core.redaction.detectors.values import Found, Values, given, said
+from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.values import Found, Values, given, said
 
 Seen = tuple[list[Found], int]
 """What is to be removed, and where the reading ended."""

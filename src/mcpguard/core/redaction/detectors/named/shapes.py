@@ -6,7 +6,7 @@ Law of this file: no name is known here, so that the same value is read alike wh
 import re
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.naming import Signal
+from mcpguard.core.redaction.detectors.named.naming import Signal
 
 _REFERENCE = expression(
     r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"

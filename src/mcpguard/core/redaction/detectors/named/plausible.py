@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
-from mcpguard.core.redaction.detectors.naming import GIVEN
-from mcpguard.core.redaction.detectors.shapes import (
+from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.shapes import (
     has_reference,
     is_address,
     is_known_to_all,

@@ -10,8 +10,8 @@ from functools import cache
 from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.naming import GIVEN, signal
-from mcpguard.core.redaction.detectors.values import (
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, signal
+from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     SPACE,
     Found,

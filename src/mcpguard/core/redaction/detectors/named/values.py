@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import ModuleType
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.naming import GIVEN, Signal, is_of_secrets, signal, words_of
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal, is_of_secrets, signal, words_of
 
 KINDS = "password", "secret-value", "authorization"
 
@@ -195,6 +195,6 @@ def is_example(kind: str, match: bytes) -> bool:
 
 def _plausible() -> ModuleType:
     # Its expressions take some milliseconds to compile, and most messages have no pair.
-    from mcpguard.core.redaction.detectors import plausible
+    from mcpguard.core.redaction.detectors.named import plausible
 
     return plausible

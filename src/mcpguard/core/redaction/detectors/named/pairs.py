@@ -8,10 +8,10 @@ as a template, a call or a word of a language, is left alone.
 from collections.abc import Callable
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors import commands
-from mcpguard.core.redaction.detectors.commands import Commands
-from mcpguard.core.redaction.detectors.naming import GIVEN, Signal
-from mcpguard.core.redaction.detectors.values import (
+from mcpguard.core.redaction.detectors.named import commands
+from mcpguard.core.redaction.detectors.named.commands import Commands
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal
+from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     BARE,
     BASIC,

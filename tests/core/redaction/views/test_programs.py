@@ -17,7 +17,7 @@ from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import views
 from mcpguard.core.secret import Secret
-from tests.core.redaction.programs import PROGRAMS
+from tests.core.redaction.views.programs import PROGRAMS
 
 CHANCE = Random(14)
 

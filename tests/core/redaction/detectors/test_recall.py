@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
-from tests.core.redaction.corpus import Planted, planted, removed
+from tests.core.redaction.detectors.corpus import Planted, planted, removed
 
 RECALL, PRECISION = 0.95, 0.98
 COUNT = 2000

@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.core.redaction.detectors.checks import CHECKS, has_crc, has_header, has_place
 from mcpguard.core.redaction.redactor import Redactor
-from tests.core.redaction.corpus import with_checksum
+from tests.core.redaction.detectors.corpus import with_checksum
 
 REAL = with_checksum("ghp_" + "aB3kQ9xZ7mT2" * 3)
 MADE_UP = "ghp_" + "aB3kQ9xZ7mT2" * 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.core.redaction.detectors import naming, shapes
+from mcpguard.core.redaction.detectors.named import naming, shapes
 
 
 @pytest.mark.parametrize(
