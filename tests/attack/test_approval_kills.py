@@ -28,7 +28,8 @@ RULES = [{"id": "act", "effect": "ask", "tools": ["act"]}]
 
 ANSWERS = """
 import builtins, sys, time
-from mcpguard.cli import approvals, main
+from mcpguard.cli import main
+from mcpguard.cli.operating import approvals
 from mcpguard.cli.parser import configured
 from mcpguard.serve.interventions import store_of
 approvals.at_terminal = lambda: True
@@ -49,7 +50,7 @@ class Person:
         self._running = self._started()
 
     def _started(self):
-        place = warm.socket_of_mcpguard("mcpguard.cli.approvals", "mcpguard.serve.interventions")
+        place = warm.socket_of_mcpguard("mcpguard.cli.operating.approvals", "mcpguard.serve.interventions")
         words = ["-c", ANSWERS, str(self._config)]
         with open(self._said, "ab") as said:
             return warm.Warm(place, words, stdout=said, stderr=said, env=dict(os.environ))

@@ -17,8 +17,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mcpguard.cli import main
+from mcpguard.cli.authoring.schema import schema_of
 from mcpguard.cli.demo import Teller
-from mcpguard.cli.schema import schema_of
 from mcpguard.demo.evidence import Tally
 from mcpguard.demo.play import Mark
 from scripts import recording

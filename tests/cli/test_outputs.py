@@ -21,7 +21,7 @@ from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, birth_of
 from mcpguard.cli import main
-from mcpguard.cli.schema import FILES, KINDS, schema_of
+from mcpguard.cli.authoring.schema import FILES, KINDS, schema_of
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.tickets import TicketAnswer
@@ -31,7 +31,7 @@ from tests.adapters.audit.audit_records import DECIDED, OUTCOME
 from tests.adapters.store.test_store import TICKET
 from tests.authoring.report import month
 from tests.authoring.suggest.test_records import decided, record
-from tests.cli.test_audit import chain
+from tests.cli.audit.test_verb import chain
 from tests.wire.session import SERVERS
 
 Capture = pytest.CaptureFixture[str]

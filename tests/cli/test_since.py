@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import pytest
 
 from mcpguard.adapters.audit.indexing import microseconds
+from mcpguard.cli import VERBS
 from mcpguard.cli.parser import Parser
 
-VERBS = {"replay": [], "report": [], "suggest": [], "audit": ["query"]}
+LEADING = {"replay": [], "report": [], "suggest": [], "audit": ["query"]}
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "audit export"])
+@pytest.mark.parametrize("verb", [*LEADING, "audit export"])
 @pytest.mark.parametrize(
     ("text", "age"),
     [
@@ -26,9 +27,9 @@ VERBS = {"replay": [], "report": [], "suggest": [], "audit": ["query"]}
 def test_since_is_a_date_or_an_age(verb: str, text: str, age: timedelta | None) -> None:
     name, *words = verb.split()
     parser = Parser()
-    importlib.import_module(f"mcpguard.cli.{name}").add_arguments(parser)
+    import_module(f"mcpguard.cli.{VERBS[name][0]}").add_arguments(parser)
     begun = datetime.now(UTC)
-    since = parser.parse_args([*(words or VERBS[name]), "--since", text]).since
+    since = parser.parse_args([*(words or LEADING[name]), "--since", text]).since
     found = since if isinstance(since, int) else microseconds(since)
     least = microseconds(datetime(2026, 1, 31, tzinfo=UTC) if age is None else begun - age)
     assert least <= found <= (least if age is None else least + 60_000_000)

@@ -17,7 +17,9 @@ from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcpguard.adapters.system.terminal import table
-from mcpguard.cli import approvals, first_look, main
+from mcpguard.cli import main
+from mcpguard.cli.onboarding import first_look
+from mcpguard.cli.operating import approvals
 from mcpguard.config.loading import find_config
 from tests.day import played
 from tests.day.calls import DAY, HARM, Call, Outcome

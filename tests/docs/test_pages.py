@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_every_command_is_understood(words: list[str], monkeypatch: pytest.Monke
     if words[0].startswith("-") or words[0] == "VERB":
         return
     assert words[0] in VERBS
-    module = __import__(f"mcpguard.cli.{words[0]}", fromlist=["execute"])
+    module = import_module(f"mcpguard.cli.{VERBS[words[0]][0]}")
     monkeypatch.setattr(module, "execute", lambda args: 0)
     if len(words) > 1 or words[0] not in ("wrap", "secret", "audit", "lock"):
         assert main(words) == 0

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mcpguard.cli import main
-from mcpguard.cli.schema import KINDS, schema_of
+from mcpguard.cli.authoring.schema import KINDS, schema_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.yaml_tree import Node, parse_tree
 from tests.docs.pages import ROOT, blocks

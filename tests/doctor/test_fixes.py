@@ -106,7 +106,7 @@ def made(monkeypatch: Patch, backend: FakeKeyring) -> Iterator[Machine]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.chdir(one.root)
         monkeypatch.setattr("sys.prefix", str(one.program))
-        monkeypatch.setattr("mcpguard.cli.lock.system", lambda: System(one.system, "linux"))
+        monkeypatch.setattr("mcpguard.cli.onboarding.lock.system", lambda: System(one.system, "linux"))
         tools = one.root / "tools"
         file = f'{one.system}/proc/sys/$(echo "${{2%%=*}}" | tr . /)'
         one.write(tools / "sudo", '#!/bin/sh\nexec "$@"\n', 0o755)

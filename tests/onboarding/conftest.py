@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.cli import first_look
+from mcpguard.cli.onboarding import first_look
 from tests.onboarding.corpus import Person
 
 PROGRAMS = ("npx", "uvx", "node", "docker", "postgres-mcp", "pg-tools")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import tomlkit
 
-from mcpguard.cli import lock as verb
 from mcpguard.cli import main
+from mcpguard.cli.onboarding import lock as verb
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.locks.allowed import runs_mcpguard
 from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, System, lockable

@@ -143,7 +143,7 @@ def test_a_secret_that_somebody_stores_meanwhile_is_not_overwritten(
         backend.set_password("mcpguard", name, "the-other-value")
         return True
 
-    monkeypatch.setattr("mcpguard.cli.import._agreed", meanwhile)
+    monkeypatch.setattr("mcpguard.cli.onboarding.import._agreed", meanwhile)
     assert main(["import"]) == 2
     assert f"the secret {name} was stored by another program in the meantime" in capsys.readouterr().err
     assert backend.entries["mcpguard", name] == "the-other-value"

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 from jsonschema import Draft202012Validator
 
-from mcpguard.cli.schema import schema_of
+from mcpguard.cli.authoring.schema import schema_of
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.redaction.redactor import OPT_IN

@@ -1,7 +1,9 @@
 """The `mcpguard` command.
 
 Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` and `execute(args) -> int`;
-only the chosen one is imported, since a client waits for `mcpguard run` to start.
+only the chosen one is imported, since a client waits for `mcpguard run` to start. `onboarding/` has the verbs
+that change clients, `authoring/` those for who writes policies, `operating/` those for who watches, answers
+and ends what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`), `signs.py`.
 """
 
 import errno
@@ -13,36 +15,36 @@ from mcpguard import __version__
 from mcpguard.core.errors import DocumentError, McpGuardError
 
 VERBS = {
-    "run": "guard the configured tool servers and serve them to an MCP client",
-    "wrap": "guard one server without a configuration (read-only tools only)",
-    "import": "move your clients' servers behind mcpguard, secrets to a keychain",
-    "undo": "undo what `import` and `install` changed",
-    "install": "add mcpguard to a client that has no servers yet",
-    "lock": "have a client start nothing but mcpguard, or undo that",
-    "check": "report what is wrong with a configuration and its policies",
-    "doctor": "find what bypasses or weakens mcpguard on this machine",
-    "scan": "find secrets in files, folders, input and the history of git",
-    "test": "run the tests of policies, on both engines, with coverage",
-    "explain": "explain a decision, or list what a principal can reach",
-    "replay": "decide what is on record again, under other policies",
-    "snapshot": "save what the configured servers offer, for `check`",
-    "schema": "print the JSON Schema of a file that you write, or of an output",
-    "demo": "watch calls allowed and denied and a secret redacted, in a minute",
-    "secret": "credentials in the keychain: set, list, rm, check, login, logout",
-    "approvals": "list the calls that wait for a person's approval",
-    "approve": "approve a call that waits",
-    "deny": "refuse a call that waits",
-    "console": "open the local page: see what waits, decide, undo",
-    "suggest": "suggest rules from what was refused, or approved by a person",
-    "session": "what each agent has done so far: list, show, clear a label, end",
-    "status": "show what is running and the state of its tool servers",
-    "top": "see live what runs: servers, calls, denials, tickets",
-    "audit": "the evidence: verify, show, query, tail, stats, export, heads, key",
-    "report": "review access: who reached what, unused grants, zero trust",
-    "completion": "print what bash, zsh or fish needs to complete these commands",
-    "help": "print a page of the documentation, or list them",
+    "run": ("run", "guard the configured tool servers and serve them to an MCP client"),
+    "wrap": ("wrap", "guard one server without a configuration (read-only tools only)"),
+    "import": ("onboarding.import", "move your clients' servers behind mcpguard, secrets to a keychain"),
+    "undo": ("onboarding.undo", "undo what `import` and `install` changed"),
+    "install": ("onboarding.install", "add mcpguard to a client that has no servers yet"),
+    "lock": ("onboarding.lock", "have a client start nothing but mcpguard, or undo that"),
+    "check": ("authoring.check", "report what is wrong with a configuration and its policies"),
+    "doctor": ("doctor", "find what bypasses or weakens mcpguard on this machine"),
+    "scan": ("scan", "find secrets in files, folders, input and the history of git"),
+    "test": ("authoring.test", "run the tests of policies, on both engines, with coverage"),
+    "explain": ("authoring.explain", "explain a decision, or list what a principal can reach"),
+    "replay": ("authoring.replay", "decide what is on record again, under other policies"),
+    "snapshot": ("authoring.snapshot", "save what the configured servers offer, for `check`"),
+    "schema": ("authoring.schema", "print the JSON Schema of a file that you write, or of an output"),
+    "demo": ("demo", "watch calls allowed and denied and a secret redacted, in a minute"),
+    "secret": ("secret", "credentials in the keychain: set, list, rm, check, login, logout"),
+    "approvals": ("operating.approvals", "list the calls that wait for a person's approval"),
+    "approve": ("operating.approve", "approve a call that waits"),
+    "deny": ("operating.deny", "refuse a call that waits"),
+    "console": ("operating.console", "open the local page: see what waits, decide, undo"),
+    "suggest": ("authoring.suggest", "suggest rules from what was refused, or approved by a person"),
+    "session": ("operating.session", "what each agent has done so far: list, show, clear a label, end"),
+    "status": ("operating.status", "show what is running and the state of its tool servers"),
+    "top": ("operating.top", "see live what runs: servers, calls, denials, tickets"),
+    "audit": ("audit.verb", "the evidence: verify, show, query, tail, stats, export, heads, key"),
+    "report": ("report", "review access: who reached what, unused grants, zero trust"),
+    "completion": ("completion", "print what bash, zsh or fish needs to complete these commands"),
+    "help": ("help", "print a page of the documentation, or list them"),
 }
-"""Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""
+"""Verb -> the module of this package that does it, and what it does."""
 
 EXAMPLES = (
     "mcpguard demo",
@@ -141,9 +143,10 @@ def _run(verb: str, words: list[str]) -> int:
     from mcpguard.adapters.system.hardening import close_to_others
     from mcpguard.cli.parser import Parser, examples
 
-    module = import_module(f"mcpguard.cli.{verb}")
+    place, what = VERBS[verb]
+    module = import_module(f"mcpguard.cli.{place}")
     epilog = examples(*module.EXAMPLES)
-    options = Parser(prog=f"mcpguard {verb}", description=VERBS[verb], epilog=epilog)
+    options = Parser(prog=f"mcpguard {verb}", description=what, epilog=epilog)
     module.add_arguments(options)
     args, unknown = options.parse_known_args(words)
     if unknown:
@@ -166,7 +169,7 @@ def _help() -> str:
             "",
             "usage: mcpguard VERB [arguments]   (mcpguard VERB --help for details)",
             "",
-            table([(f"  {verb}", what) for verb, what in VERBS.items()]),
+            table([(f"  {verb}", what) for verb, (_, what) in VERBS.items()]),
             "",
             "  -V, --version  print the version",
             "",

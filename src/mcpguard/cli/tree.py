@@ -46,8 +46,8 @@ class Command(Struct, frozen=True):
 def tree() -> Command:
     """`mcpguard` with all its verbs. Imports every verb."""
     verbs = []
-    for verb, summary in VERBS.items():
-        module = import_module(f"mcpguard.cli.{verb}")
+    for verb, (place, summary) in VERBS.items():
+        module = import_module(f"mcpguard.cli.{place}")
         parser = Parser(prog=f"mcpguard {verb}", description=summary)
         module.add_arguments(parser)
         verbs.append(_command(("mcpguard", verb), summary, parser, module.EXAMPLES))

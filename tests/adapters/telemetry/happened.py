@@ -14,7 +14,7 @@ from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.telemetry.happenings import Happening, Joining
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record, Steps
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
-from tests.cli.test_audit import chain
+from tests.cli.audit.test_verb import chain
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EVIL = '=1+1|a\\b="c"\n\r\t\u202e@x'

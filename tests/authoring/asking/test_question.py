@@ -15,7 +15,7 @@ from mcpguard.authoring.asking.question import VOCABULARY, CallQuestion, Filters
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.errors import AuditError
 from tests.adapters.audit.audit_records import NOW
-from tests.cli.test_audit_story import CALL, DONE
+from tests.cli.audit.test_story import CALL, DONE
 
 FACTS = facts_of(CALL, DONE)
 

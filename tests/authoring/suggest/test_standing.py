@@ -29,7 +29,7 @@ from mcpguard.core.policy.session import Session, name_of
 from mcpguard.core.policy.tickets import Ticket, arguments_digest
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.authoring.explain.explaining import NOW
-from tests.cli.test_session import notices
+from tests.cli.operating.test_session import notices
 
 ROOT = Path(__file__).parents[3]
 ADA = Principal("ada", "os-user")

@@ -152,7 +152,7 @@ CONTROLS = (
         TierEntry(
             "Checks in the pipeline, and measures of compliance",
             _tested,
-            ("cli/test_test.py::test_too_little_coverage_is_a_no",),
+            ("cli/authoring/test_test.py::test_too_little_coverage_is_a_no",),
             ("policies",),
         ),
     ),

@@ -1,0 +1,91 @@
+"""`mcpguard audit export`: evidence in the format of another tool, once or for as long as it grows."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.audit.trust import warn
+from mcpguard.cli.parser import WHEN, moment
+from mcpguard.core.errors import TelemetryError
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.audit.following import FollowedLine
+    from mcpguard.adapters.telemetry.exporting import Exporter
+
+FORMATS = ("jsonl", "csv", "cef", "ocsf", "otlp")
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """The options of `audit export`."""
+    parser.add_argument(
+        "--format", choices=FORMATS, default="jsonl", help="the format (default: jsonl, records as they are)"
+    )
+    parser.add_argument(
+        "--to",
+        metavar="FILE|URL",
+        default="-",
+        help="a file, to which is appended, or a URL: https://, http://, syslog+tcp://HOST:PORT, "
+        "syslog+udp://HOST:PORT or syslog+unix:///dev/log (default: standard output)",
+    )
+    parser.add_argument(
+        "--since",
+        type=moment,
+        metavar="TIME",
+        help=f"leave out what was over before: {WHEN}",
+    )
+    parser.add_argument("--follow", action="store_true", help="go on with what is recorded from now on")
+    parser.add_argument(
+        "--cursor",
+        type=Path,
+        metavar="FILE",
+        help="keep in FILE how far it came, and go on there the next time",
+    )
+
+
+def export(path: Path, args: argparse.Namespace) -> int:
+    """0; 1 where a line was altered. Raises TelemetryError where the destination takes nothing, unless it
+    follows."""
+    from mcpguard.adapters.audit.checking import CheckedFollowing
+    from mcpguard.adapters.audit.reader import chain_files
+    from mcpguard.adapters.system.identity import machine_name
+    from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
+
+    host = machine_name()
+    if path.is_file():
+        chain_files(path)  # It says so where this is no chain.
+    source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
+    sink = sink_of(args.to, args.format, host)
+    said: list[tuple[str, str]] = []
+    report = _say if args.follow else lambda line, level: said.append((line, level))
+    exporter = Exporter(args.to, args.format, source, sink, host, report, since=args.since)
+    if args.follow:
+        exporter.run()
+    else:
+        _once(exporter, said, flush=args.cursor is None)
+    return 1 if source.check.altered else 0
+
+
+def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flush: bool) -> None:
+    try:
+        while exporter.step():
+            pass
+        # Where it failed, the last line says so, and the error says it again.
+        for line, level in said[:-1] if exporter.state.since else said:
+            _say(line, level)
+        if exporter.state.standby:
+            raise TelemetryError("another process exports with this cursor")
+        if exporter.state.since:
+            raise TelemetryError(exporter.state.problem)
+        if flush:
+            exporter.flush()
+    finally:
+        exporter.close()
+
+
+def _say(line: str, _level: str) -> None:
+    from mcpguard.adapters.system.terminal import plain
+
+    print(f"mcpguard: {plain(line)}", file=sys.stderr)

@@ -1,0 +1,157 @@
+"""`mcpguard audit query`: the calls on record that match a condition and filters; and filters for its kin."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.audit.trust import trust
+from mcpguard.cli.parser import WHEN, moment
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.audit.index import AuditIndex
+    from mcpguard.authoring.asking.matching import FoundCall
+    from mcpguard.authoring.asking.question import Filters
+
+FILTERS = ("since", "until", "denied", "tool", "server", "principal", "session", "rule")
+
+
+def add_query(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `query`."""
+    parser.add_argument(
+        "condition",
+        nargs="?",
+        default="",
+        metavar="CEL",
+        help='a condition, such as \'effect == "deny" && args.path.startsWith("/etc")\' (default: all calls)',
+    )
+    parser.add_argument(
+        "-n", type=positive, default=20, metavar="N", help="the last N that match (default: 20)"
+    )
+    add_filters(parser)
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """`--since` and what else narrows the calls, and `--rebuild`."""
+    parser.add_argument("--since", type=_time, metavar="TIME", help=f"from then on: {WHEN}")
+    parser.add_argument("--until", type=_time, metavar="TIME", help=f"before then: {WHEN}")
+    parser.add_argument("--denied", action="store_true", help="only what was denied")
+    parser.add_argument("--tool", metavar="NAME", default="", help="only calls of this tool")
+    parser.add_argument("--server", metavar="NAME", default="", help="only calls of this server")
+    parser.add_argument(
+        "--principal", metavar="ID", default="", help="only calls by this principal: SOURCE:ID or ID"
+    )
+    parser.add_argument(
+        "--session",
+        metavar="NAME",
+        default="",
+        help="only calls of this session, or of those whose names begin so (8 characters or more)",
+    )
+    parser.add_argument(
+        "--rule",
+        metavar="RULE",
+        default="",
+        help="only calls that this rule decided: POLICY/ID, POLICY or ID",
+    )
+    parser.add_argument(
+        "--rebuild", action="store_true", help="make the index of the calls again from the chains first"
+    )
+
+
+def positive(text: str) -> int:
+    """The type of `-n`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
+    return int(text)
+
+
+def _time(text: str) -> int:
+    from mcpguard.adapters.audit.indexing import microseconds
+
+    return microseconds(moment(text))
+
+
+def filters_of(args: argparse.Namespace) -> Filters:
+    """What the options say."""
+    from mcpguard.authoring.asking.question import Filters
+
+    given = {name: getattr(args, name) for name in FILTERS}
+    return Filters(**{name: value for name, value in given.items() if value is not None})
+
+
+def opened(path: Path, rebuild: bool) -> AuditIndex:
+    """The index; a person at a terminal reads that it takes a while. Raises AuditError."""
+    from mcpguard.adapters.audit.index import AuditIndex, index_path
+
+    if sys.stderr.isatty() and (rebuild or not index_path(path).exists()):
+        print(style("reading the chains into an index, once ...", "dim", sys.stderr), file=sys.stderr)
+    return AuditIndex(path, rebuild)
+
+
+def warn_unknown(index: AuditIndex, filters: Filters) -> None:
+    """Say it on standard error where a filter names what is nowhere on record."""
+    for sentence in filters.unknown(list(index.facts().values())):
+        print(f"mcpguard: note: {plain(sentence)}", file=sys.stderr)
+
+
+def query(path: Path, args: argparse.Namespace) -> int:
+    """Print the calls that match, the oldest first. Raises AuditError."""
+    from mcpguard.authoring.asking.matching import last
+    from mcpguard.authoring.asking.question import CallQuestion
+
+    question = CallQuestion(args.condition, filters_of(args))
+    with closing(opened(path, args.rebuild)) as index:
+        calls = last(index, question, args.n)
+        if not calls:
+            question.check()
+            warn_unknown(index, question.filters)
+    if question.failed:
+        said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
+        print(f"mcpguard: note: {said}, so they do not match", file=sys.stderr)
+    if args.json:
+        _print_json(calls)
+    else:
+        _print_rows(calls)
+    return trust(index.altered)
+
+
+def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> list[bytes]:
+    """The last `args.n` records of calls that the filters match, as lines that have `having` in them."""
+    from mcpguard.authoring.asking.matching import found
+    from mcpguard.authoring.asking.question import CallQuestion
+
+    question = CallQuestion("", filters_of(args))
+    lines: list[bytes] = []
+    with closing(opened(path, args.rebuild)) as index:
+        for call in found(index, question):
+            lines[:0] = [line for line in call.raw if having in line]
+            if len(lines) >= args.n:
+                break
+        if not lines:
+            warn_unknown(index, question.filters)
+    return lines[-args.n :]
+
+
+def _print_rows(calls: list[FoundCall]) -> None:
+    from mcpguard.cli.audit.rows import call_line, width
+
+    columns = width()
+    for call in calls:
+        print(call_line(call.decision, call.outcome, columns, dated=True))
+    if calls:
+        last_id = plain(calls[-1].decision.id)
+        print(style(f"the whole story of one of them: `mcpguard audit show {last_id}`", "dim"))
+    else:
+        print("no call on record matches")
+
+
+def _print_json(calls: list[FoundCall]) -> None:
+    from mcpguard.authoring.asking.matching import printable
+    from mcpguard.cli.audit.outputs import QueriedCalls
+
+    made = QueriedCalls.model_validate({"calls": [printable(call) for call in calls]})
+    print(made.model_dump_json())

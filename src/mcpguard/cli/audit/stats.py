@@ -1,0 +1,77 @@
+"""`mcpguard audit stats`: counts, durations and bytes of calls by server, tool, principal and the like."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import style
+from mcpguard.cli.audit.query import add_filters, filters_of, opened, positive, warn_unknown
+from mcpguard.cli.audit.rows import amount, duration, padded, sparkline, width
+from mcpguard.cli.audit.trust import trust
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.asking.figures import Figures
+
+BY = ("server", "tool", "principal", "rule", "cause", "client")
+_FIXED = (("CALLS", 6), ("DENIED", 7), ("WITHHELD", 9), ("P50", 8), ("P95", 8), ("BYTES", 6))
+
+
+def add_stats(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `stats`."""
+    parser.add_argument("--by", choices=BY, default="server", help="what to count by (default: server)")
+    parser.add_argument(
+        "-n", type=positive, default=20, metavar="N", help="the N with most calls (default: 20)"
+    )
+    add_filters(parser)
+
+
+def stats(path: Path, args: argparse.Namespace) -> int:
+    """Print the figures, most calls first. Raises AuditError."""
+    from mcpguard.authoring.asking.figures import PARTS, figures_by
+    from mcpguard.authoring.asking.question import CallQuestion
+
+    question = CallQuestion("", filters_of(args))
+    with closing(opened(path, args.rebuild)) as index:
+        found = figures_by(index, question, args.by)
+        if not found:
+            warn_unknown(index, question.filters)
+    if args.json:
+        from mcpguard.cli.audit.outputs import AuditStatistics
+
+        print(AuditStatistics.model_validate({"by": args.by, "rows": found[: args.n]}).model_dump_json())
+        return trust(index.altered)
+    for line in _lines(found[: args.n], args.by, PARTS):
+        print(line)
+    if not found:
+        print("no call on record matches")
+    elif len(found) > args.n:
+        print(style(f"{len(found) - args.n} more: -n {len(found)}", "dim"))
+    return trust(index.altered)
+
+
+def _lines(found: list[Figures], by: str, parts: int) -> list[str]:
+    columns = width()
+    room = columns - sum(wide + 1 for _, wide in _FIXED)
+    bars = max(8, min(parts, room - 15))
+    wide = max(12, min(40, room - bars - 1))
+    head = " ".join([by.upper().ljust(wide), *(name.rjust(size) for name, size in _FIXED), "OVER TIME"])
+    return [style(head.rstrip(), "bold"), *(_line(one, wide, bars, parts) for one in found)] if found else []
+
+
+def _line(one: Figures, wide: int, bars: int, parts: int) -> str:
+    cells = (
+        amount(one.calls),
+        amount(one.denied) if one.denied else "",
+        amount(one.withheld) if one.withheld else "",
+        "" if one.p50 is None else duration(one.p50),
+        "" if one.p95 is None else duration(one.p95),
+        amount(one.bytes),
+    )
+    right = [cell.rjust(size) for cell, (_, size) in zip(cells, _FIXED, strict=True)]
+    counts: dict[int, int] = {}
+    for part, count in enumerate(one.over_time):
+        counts[part * bars // parts] = counts.get(part * bars // parts, 0) + count
+    return " ".join([padded(one.name, wide), *right, style(sparkline(counts, bars), "cyan")])

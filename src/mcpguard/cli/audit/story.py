@@ -1,0 +1,73 @@
+"""`mcpguard audit show ID`: one call's whole story in plain words, and whether its chain can be believed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id
+from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.authoring.asking.story import headline, places_of, story_of
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import Decided
+from mcpguard.core.evidence.verification import verify
+
+if TYPE_CHECKING:
+    from mcpguard.core.evidence.verification import ChainReport
+
+_NARROWEST, _WIDEST, _TOPIC = 40, 110, 13
+
+
+def tell(path: Path, call_id: str, as_json: bool) -> int:
+    """Print the story of a call; 1 where a chain that it stands in was altered. Raises AuditError."""
+    call = calls_by_id(path, [call_id]).get(call_id)
+    if call is None or call.decision is None:
+        raise AuditError(f"no call {plain(call_id)} in {path}: `mcpguard audit show` lists the last records")
+    decision = call.decision.record
+    brought = decision.label_causes.values() if isinstance(decision, Decided) else ()
+    causes = calls_by_id(path, set(brought)) if brought else {}
+    reports = {file.name: verify(lines(file)) for file in {one.file: None for one in places_of(call)}}
+    if as_json:
+        _print_json(call, causes, reports)
+    else:
+        _print_text(call, causes, reports)
+    return 0 if all(report.intact for report in reports.values()) else 1
+
+
+def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    print(style(plain(headline(call)), "bold"))
+    for paragraph in story_of(call, causes, reports):
+        first, *rest = wrap(
+            plain(paragraph.text), width - _TOPIC, break_on_hyphens=False, break_long_words=True
+        )
+        print(f"{style(paragraph.topic.ljust(_TOPIC), 'cyan')}{first}")
+        for line in rest:
+            print(f"{' ' * _TOPIC}{line}")
+
+
+def _print_json(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:
+    from mcpguard.cli.audit.outputs import CallStory
+
+    made = CallStory.model_validate(
+        {
+            "summary": headline(call),
+            "story": story_of(call, causes, reports),
+            "asked": _line(call.asked),
+            "decision": _line(call.decision),
+            "outcome": _line(call.outcome),
+            "intact": {file: report.intact for file, report in reports.items()},
+        }
+    )
+    print(made.model_dump_json())
+
+
+def _line(line: ChainLine | None) -> dict[str, object] | None:
+    from msgspec import to_builtins
+
+    if line is None:
+        return None
+    return {"file": line.file.name, "line": line.number, "record": to_builtins(line.record)}

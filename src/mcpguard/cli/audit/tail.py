@@ -1,0 +1,162 @@
+"""`mcpguard audit tail`: the last calls, and with `-f` each further one as it ends, live.
+
+Law of this file: a call that was denied is shown at once, an allowed one when its outcome is there, or as
+running when that takes a while. Nothing is read from the index: what is shown was written just now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from mcpguard.adapters.audit.calls import read_record
+from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck
+from mcpguard.adapters.audit.following import Following
+from mcpguard.adapters.audit.reader import chain_files, chain_name, lines
+from mcpguard.cli.audit.query import positive
+from mcpguard.cli.audit.rows import call_line, notice_line, width
+from mcpguard.cli.audit.trust import trust, warn
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import Decided, Noticed, Outcome
+
+LOOK_SECONDS = 0.25
+PATIENCE_SECONDS = 2.0
+"""What runs longer is shown as running."""
+_MOST_OPEN = 10_000
+_AT_ONCE = 1_000
+
+
+class _RunningCall(Struct):
+    decision: Decided
+    since: float
+    shown: bool = False
+
+
+class Tail:
+    """Turns lines of chains into lines for a person."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _RunningCall] = {}
+
+    def taken(self, line: bytes, now: float) -> str | None:
+        """What to print of a line that was read at `now`, in seconds on any clock; None for nothing."""
+        record = read_record(line)
+        if isinstance(record, Noticed):
+            return notice_line(record, width())
+        if isinstance(record, Decided) and record.effect == "allow":
+            self._open[record.id] = _RunningCall(record, now)
+            if len(self._open) > _MOST_OPEN:
+                del self._open[next(iter(self._open))]
+            return None
+        if isinstance(record, Decided):
+            return call_line(record, None, width())
+        if isinstance(record, Outcome) and (call := self._open.pop(record.id, None)) is not None:
+            return call_line(call.decision, record, width())
+        return None
+
+    def slow(self, now: float, patience: float = PATIENCE_SECONDS) -> Iterator[str]:
+        """A line for each call that has run for so long, once."""
+        for call in self._open.values():
+            if not call.shown and now - call.since >= patience:
+                call.shown = True
+                yield call_line(call.decision, None, width())
+
+
+def add_tail(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `tail`."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, with what comes")
+    parser.add_argument(
+        "-n", type=positive, default=10, metavar="N", help="begin with the last N lines (default: 10)"
+    )
+
+
+def tail(path: Path, args: argparse.Namespace) -> int:
+    """Print the last lines, and follow; 1 where a line was altered. Raises AuditError where there is nothing
+    and nothing is followed."""
+    following = CheckedFollowing(path, own=False, warn=warn)
+    check = LineCheck()
+    try:
+        begun = args.follow and _begin(following)
+        for line in _last(path, args, check):
+            print(line)
+        trust(check.altered)
+        if args.follow:
+            _follow(following, begun, args.json)
+    except KeyboardInterrupt:
+        pass
+    return 1 if check.altered or following.check.altered else 0
+
+
+def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
+    try:
+        files = chain_files(path)
+    except AuditError:
+        if args.follow and not path.is_file():
+            return []
+        raise
+    found: list[str] = []
+    for file in reversed(files):
+        if len(found) >= args.n:
+            break
+        found[:0] = _of_file(file, args.json, check)
+    return found[-args.n :]
+
+
+def _of_file(file: Path, as_json: bool, check: LineCheck) -> list[str]:
+    if as_json:
+        return [_text(line) for line in _checked(file, check)]
+    seen = Tail()
+    said = [seen.taken(line, 0.0) for line in _checked(file, check)]
+    return [*filter(None, said), *seen.slow(0.0, 0.0)]
+
+
+def _checked(file: Path, check: LineCheck) -> Iterator[bytes]:
+    at = 0
+    for line in lines(file):
+        if line.endswith(b"\n"):
+            check.take(chain_name(file), at, line)
+        at += len(line)
+        yield line
+
+
+def _begin(following: Following) -> bool:
+    """Whether it could; the folder comes with the first process."""
+    try:
+        return following.begin() is not None
+    except AuditError:
+        return False
+
+
+def _follow(following: Following, begun: bool, as_json: bool) -> None:
+    seen = Tail()
+    while True:
+        begun = begun or _begin(following)
+        for line in _new(following) if begun else ():
+            said = _text(line) if as_json else seen.taken(line, time.monotonic())
+            if said is not None:
+                print(said)
+        for said in () if as_json else seen.slow(time.monotonic()):
+            print(said)
+        sys.stdout.flush()
+        time.sleep(LOOK_SECONDS)
+
+
+def _new(following: Following) -> Iterator[bytes]:
+    while True:
+        try:
+            lines = following.read(_AT_ONCE)
+        except AuditError:  # It is being removed, or was damaged, which `audit verify` says.
+            return
+        following.keep(lines, {})
+        yield from (line.data for line in lines)
+        if len(lines) < _AT_ONCE:
+            return
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\n")

@@ -1,0 +1,1 @@
+"""Verbs that move the servers of clients behind mcpguard, and back."""

@@ -1,0 +1,439 @@
+"""`mcpguard import`: the servers of your clients move behind mcpguard, their secrets into the keychain."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.parser import add_client, add_config
+from mcpguard.core.policy.observation import MOST_DAYS
+
+if TYPE_CHECKING:
+    from mcpguard.onboarding.discovery.completing import Answer
+    from mcpguard.onboarding.discovery.reading import ClientFile, Input
+    from mcpguard.onboarding.journal import MoveJournal
+    from mcpguard.onboarding.plan import Plan, PlannedServer, Wishes
+    from mcpguard.onboarding.vault import Vault
+
+EXAMPLES = (
+    "mcpguard import --dry-run                          (shows what it would do, changes nothing)",
+    "mcpguard import",
+    "mcpguard import --client cursor --server github --yes",
+    "mcpguard import --set github.owners=acme,octocat",
+    "mcpguard import --observe=7                        (for a week policies are recorded, not enforced)",
+    "mcpguard import --secret github.env.GITHUB_USER --not-secret notes.env.NOTES_KEY",
+)
+
+_PLACE = re.compile(r"(.+)\.(?:(env|headers)\.([^.]+)|(args)\.([0-9]+)|(url))")
+_PARAM = re.compile(r"([a-z0-9_-]+)\.([A-Za-z_][A-Za-z0-9_]*)=(.+)")
+_SHOWN = 8
+OBSERVE_DAYS = 14
+"""The default of `--observe`."""
+_WEAKER = "every program that runs as you can read them; a keychain asks first, or can be locked"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    add_client(parser, "--client", "only this client", action="append", default=[])
+    parser.add_argument("--server", action="append", default=[], metavar="NAME", help="only this server")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, without doing it")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation; leaves the project's files alone"
+    )
+    parser.add_argument(
+        "--project",
+        action="store_true",
+        help="with `--yes`: also import from the project's files in this folder",
+    )
+    parser.add_argument(
+        "--to",
+        choices=("keyring", "file"),
+        help="where to store secrets: in the keychain, or in files of mode 0600 next to the configuration, "
+        "which is weaker (default: as at the last import, else keyring)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SERVER.PARAM=VALUE",
+        help="a value for the policy of a server, such as github.owners=acme; several are separated by "
+        "commas. Also for a server that is guarded already",
+    )
+    parser.add_argument(
+        "--no-start",
+        action="store_true",
+        help="do not start the servers afterwards to see whether each client has its tools",
+    )
+    _add_observe(parser)
+    _add_secrets(parser)
+    add_config(parser)
+
+
+def _add_observe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--observe",
+        nargs="?",
+        type=_days,
+        const=OBSERVE_DAYS,
+        metavar="DAYS",
+        help="at first only observe the policies of the imported servers: for so many days (default: "
+        f"{OBSERVE_DAYS}, at most {MOST_DAYS}) what they would refuse is recorded and goes on",
+    )
+
+
+def _add_secrets(parser: argparse.ArgumentParser) -> None:
+    for option, what in (("--secret", "is a secret"), ("--not-secret", "is not a secret")):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="SERVER.env.NAME",
+            help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
+        )
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_DAYS}")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where all that was asked for is guarded now, 1 where a server stays as it is, 2 where nothing was
+    done since nobody agreed. Raises McpGuardError where a step cannot be taken; then all is as it was."""
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.journal import MoveJournal, default_folder
+    from mcpguard.onboarding.moves import recover
+
+    journal = MoveJournal(default_folder())
+    with disk.locked(journal.lock):
+        if not args.dry_run:
+            for said in recover(journal):
+                print(f"note: {said}")
+        return _import(args, journal)
+
+
+def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
+    from mcpguard.config.loading import find_config
+    from mcpguard.onboarding.masking import shown
+    from mcpguard.onboarding.moves import carry_out, writings
+    from mcpguard.onboarding.vault import secrets_folder, vault_of
+
+    config = find_config(args.config, os.environ).absolute()
+    kind = args.to or journal.last_vault
+    folder = secrets_folder(config) if kind == "file" else config.parent / "secrets"
+    vault = vault_of(kind, folder)
+    plan, founds = _planned(args, config, vault)
+    lines = shown(plan, founds) or "there is nothing to import"
+    print("\n".join(map(plain, lines.split("\n"))))
+    _tell(plan, vault)
+    code = 1 if plan.left or plan.broken else 0
+    if plan.changes and args.dry_run:
+        _tell_dry(plan, vault)
+    if not plan.changes or args.dry_run:
+        return code
+    if not (args.yes or _agreed()):
+        print("nothing was done" if sys.stdin.isatty() else "nothing was done: confirm with --yes")
+        return 2
+    carry_out(journal, vault, folder, plan.secrets, writings(plan))
+    if plan.clients:
+        if not args.no_start:
+            _look(plan, journal, vault, folder)
+        _after(plan, folder, vault)
+    return code
+
+
+def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan, list[ClientFile]]:
+    """The plan, and the files that it is about."""
+    from mcpguard.onboarding.discovery.reading import existing, here
+    from mcpguard.onboarding.installing import launcher
+    from mcpguard.onboarding.plan import make_plan
+    from mcpguard.onboarding.vault import tolerant
+
+    places = here(os.environ, Path.cwd())
+    every = list(existing(places))
+    _refuse_unknown(args, every, config)
+    founds = [one for one in every if not args.client or one.client.name in args.client]
+    if args.yes and not args.project:
+        founds = _of_the_user(founds)
+    wishes = _wishes(args, launcher(config))
+    stored = tolerant(vault.get) if args.dry_run else vault.get
+    if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
+        _ready(vault)
+
+    def planned(wishes: Wishes) -> Plan:
+        return make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
+
+    asking = sys.stdin.isatty() and not (args.yes or args.dry_run)
+    if asking:
+        wishes = structs.replace(wishes, answer=_inputs())
+    plan = planned(wishes)
+    if asking and (answers := _asked(plan)):
+        plan = planned(structs.replace(wishes, params=(*wishes.params, *answers)))
+    return plan, founds
+
+
+def _refuse_unknown(args: argparse.Namespace, every: list[ClientFile], config: Path) -> None:
+    """Raises MoveError for a server that neither a client nor the configuration has."""
+    from mcpguard.onboarding import configuration
+    from mcpguard.onboarding.disk import MoveError
+
+    have = {entry.name for found in every for entry in found.entries if not entry.guarded}
+    known = have | set(configuration.entries(configuration.read(config)))
+    for name in (*args.server, *(_place(one)[0] for one in (*args.secret, *args.not_secret))):
+        if name not in known:
+            those = f"they have {', '.join(sorted(have))}" if have else "they have none that is not guarded"
+            raise MoveError(plain(f"no client has a server named {name}: {those}. Nothing was changed"))
+
+
+def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
+    """Without the files of the project: others write them, and their servers would run as this user."""
+    for found in founds:
+        if found.file.scope == "project" and any(not one.guarded for one in found.entries):
+            print(
+                f"note: {plain(str(found.path))} belongs to the project and is left alone: review it, "
+                "then add --project"
+            )
+    return [found for found in founds if found.file.scope == "user"]
+
+
+def _ready(vault: Vault) -> None:
+    from mcpguard.core.errors import CredentialError
+
+    try:
+        vault.ready()
+    except CredentialError as error:
+        raise CredentialError(f"{error}{_other_vault(vault)}. Nothing was changed") from None
+
+
+def _other_vault(vault: Vault) -> str:
+    if vault.kind == "file":
+        return ""
+    return ". Or run `mcpguard import --to file`: secrets then go to files that only you can read"
+
+
+def _tell_dry(plan: Plan, vault: Vault) -> None:
+    """What is left to say where nothing is done: whether it could be, and how."""
+    from mcpguard.core.errors import CredentialError
+
+    try:
+        if plan.clients:
+            vault.ready()
+    except CredentialError as error:
+        print(f"{style('to do', 'yellow')}    {plain(str(error))}{_other_vault(vault)}")
+    print("nothing was changed: `mcpguard import` makes these changes")
+
+
+def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
+    from mcpguard.onboarding.plan import Wishes
+
+    return Wishes(
+        launcher=launcher,
+        servers=frozenset(args.server),
+        secret=tuple(map(_place, args.secret)),
+        plain=tuple(map(_place, args.not_secret)),
+        params=tuple(map(_param, args.set)),
+        observe="" if args.observe is None else _day(args.observe),
+    )
+
+
+def _day(days: int) -> str:
+    """The day that is in so many days."""
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
+def _param(text: str) -> tuple[tuple[str, str], list[str]]:
+    from mcpguard.onboarding.disk import MoveError
+
+    found = _PARAM.fullmatch(text)
+    values = [one.strip() for one in found[3].split(",") if one.strip()] if found else []
+    if not found or not values:
+        raise MoveError("write a value as SERVER.PARAM=VALUE, such as github.owners=acme,octocat")
+    return (found[1], found[2]), values
+
+
+def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
+    from mcpguard.onboarding.disk import MoveError
+
+    found = _PLACE.fullmatch(text)
+    if not found:
+        raise MoveError("name the value: SERVER.env.NAME, SERVER.headers.NAME, SERVER.args.0 or SERVER.url")
+    if found[4]:
+        return found[1], ("args", int(found[5]))
+    return found[1], ("url",) if found[6] else (found[2], found[3])
+
+
+def _tell(plan: Plan, vault: Vault) -> None:
+    _tell_servers(plan)
+    _tell_files(plan)
+    if plan.secrets:
+        where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
+        print(f"{len(plan.secrets)} secret(s) go to {where}: {', '.join(map(plain, plan.secrets))}")
+        if vault.kind == "file":
+            print(f"note: files are weaker than a keychain: {_WEAKER}")
+
+
+def _tell_servers(plan: Plan) -> None:
+    for server, names in _alike(plan):
+        policy = f": {server.policy}" if server.policy else ": is already in the configuration"
+        print(f"{style('guarded', 'green')}  {plain(', '.join(names))}{policy}")
+        for name, values in server.params.items():
+            if values:
+                print(f"  {plain(name)}: {plain(_short(values))}")
+        for note in server.notes:
+            print(f"  note: {plain(note)}")
+    if plan.observed:
+        print(f"{style('observed', 'yellow')} {_observed(plan)}")
+    for said in plan.split:
+        print(f"note: {plain(said)}")
+    for said in _left(plan):
+        print(f"{style('stays', 'yellow')}    {said}")
+    for (name, param), values in plan.set.items():
+        print(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
+
+
+def _alike(plan: Plan) -> list[tuple[PlannedServer, list[str]]]:
+    """The servers of the plan; those of which the same is said are one, with the names of all of them."""
+    alike: dict[str, tuple[PlannedServer, list[str]]] = {}
+    for server in plan.servers:
+        own = server.name if server.notes or any(server.params.values()) else ""
+        alike.setdefault(f"{own}\0{server.policy}", (server, []))[1].append(server.name)
+    return list(alike.values())
+
+
+def _observed(plan: Plan) -> str:
+    names, day = plain(", ".join(plan.observed)), plan.until
+    return f"{names}: policies are recorded and not enforced until the end of {day} (UTC)"
+
+
+def _left(plan: Plan) -> list[str]:
+    """A sentence for each reason for which servers stay with their clients."""
+    reasons: dict[str, dict[str, None]] = {}
+    for found, entry, why in plan.left:
+        reasons.setdefault(why, {})[f"{entry.name} ({found.client.title})"] = None
+    return [plain(f"{', '.join(names)}{':' * (len(names) > 1)} {why}") for why, names in reasons.items()]
+
+
+def _short(values: list[str]) -> str:
+    more = len(values) - _SHOWN
+    return ", ".join(values[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _tell_files(plan: Plan) -> None:
+    from mcpguard.onboarding.masking import remains
+
+    for said in plan.broken:
+        print(f"{style('left out', 'yellow')} {plain(said)}")
+    for one in plan.clients:
+        found = one.found
+        for line in remains(one.text, plan.secrets.values()):
+            print(
+                f"note: {plain(str(found.path))} line {line} still contains a secret that was moved: "
+                "remove it"
+            )
+        if found.file.scope == "project":
+            print(
+                f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is installed "
+                "elsewhere"
+            )
+
+
+def _agreed() -> bool:
+    return sys.stdin.isatty() and _line("proceed? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _line(question: str) -> str:
+    try:
+        return input(question)
+    except EOFError:
+        return ""
+
+
+def _inputs() -> Answer:
+    """Asks the person for what a client would ask for, each input of a file once."""
+    from getpass import getpass
+
+    known: dict[tuple[Path, str], str] = {}
+
+    def answer(found: ClientFile, asked: Input) -> str | None:
+        key = (found.path, asked.name)
+        if key not in known:
+            about = plain(asked.description or asked.name)
+            read = getpass if asked.password else _line
+            known[key] = read(f"{found.client.title} asks for this: {about} (empty to leave its servers): ")
+        return known[key] or None
+
+    return answer
+
+
+def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
+    """What the person answers for params for which this machine says nothing."""
+    answers = []
+    for server in plan.servers:
+        for name, about in server.unset.items():
+            print(f"{plain(server.name)}: {plain(name)} of its policy: {plain(about)}")
+            said = _line("separated by commas, or empty for none: ")
+            values = [one.strip() for one in said.split(",") if one.strip()]
+            if values:
+                answers.append(((server.name, name), values))
+    return answers
+
+
+def _after(plan: Plan, folder: Path, vault: Vault) -> None:
+    """The last lines: what is to do, what is guarded, what stays, and how to go back."""
+    from mcpguard.onboarding.installing import alias
+
+    if line := alias():
+        print(f"note: `mcpguard` is not in your PATH; for this shell: `{plain(line)}`")
+    beside = plain(str(plan.config.parent))
+    if vault.kind == "file" and plan.secrets and folder.parent != plan.config.parent:
+        print(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
+    for server in plan.servers:
+        for param in server.unset:
+            option = f"{plain(server.name)}.{plain(param)}"
+            said = f"what needs {plain(param)} is refused until `mcpguard import --set {option}=VALUE`"
+            print(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
+    titles = sorted({one.found.client.title for one in plan.clients})
+    names = ", ".join(plain(one.name) for one in plan.servers)
+    print(f"{style('guarded', 'green')}  {len(plan.servers)} server(s): {names}; restart {', '.join(titles)}")
+    if plan.observed:
+        seen = "`mcpguard audit show --observed` prints what would be refused"
+        print(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")
+    stays = _left(plan)
+    for said in stays or ["nothing"]:
+        print(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
+    rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
+    print(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
+
+
+def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
+    """Say what clients see now, and allow the tables that a server of a database lists."""
+    from mcpguard.cli.onboarding import first_look
+    from mcpguard.onboarding import configuration
+    from mcpguard.onboarding.moves import carry_out, config_writing
+    from mcpguard.onboarding.policies import present_params
+
+    print(f"starting the servers once, for up to {first_look.SECONDS:g} seconds, to see what clients see …")
+    sys.stdout.flush()
+    seen = first_look.first_look(plan)
+    for line in seen.lines:
+        print(plain(line))
+    if not seen.tables:
+        return
+    before = configuration.read(plan.config)
+    more = configuration.Addition(params=present_params(plan.config, seen.tables))
+    after = configuration.extended(before, str(plan.config), more)
+    carry_out(journal, vault, folder, {}, [config_writing(plan.config, before, after)])
+    for server in plan.servers:
+        if (server.name, "tables") in seen.tables:
+            del server.unset["tables"]
+            tables = _short(seen.tables[server.name, "tables"])
+            print(f"{plain(server.name)}: its tables may be read: {plain(tables)}")

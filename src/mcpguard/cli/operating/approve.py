@@ -1,0 +1,76 @@
+"""`mcpguard approve`: let a call go on that waits for a person."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.operating.approvals import answer
+from mcpguard.cli.parser import add_config
+
+if TYPE_CHECKING:
+    from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer
+
+EXAMPLES = (
+    "mcpguard approve 4f1c09aa7d31",
+    "mcpguard approve 4f1c09aa7d31 --for-session",
+    "mcpguard approve 4f1c09aa7d31 --minutes 30 --any branch",
+    "mcpguard approve 4f1c09aa7d31 --always --any title",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("ticket", metavar="TICKET", help="as listed by `mcpguard approvals`")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--for-session", action="store_true", help="approve the same call for the rest of the agent's session"
+    )
+    length.add_argument(
+        "--minutes",
+        metavar="N",
+        type=_minutes,
+        default=0,
+        help="approve the same call for N minutes, at most 480",
+    )
+    length.add_argument(
+        "--always",
+        action="store_true",
+        help="approve the same call for good: shows the rule and its tests, and writes them to your policy",
+    )
+    parser.add_argument(
+        "--any",
+        metavar="ARGUMENT",
+        action="append",
+        default=[],
+        help="let this argument have any value, with --for-session, --minutes or --always; can be repeated",
+    )
+    add_config(parser)
+
+
+def _minutes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= 480:
+        raise argparse.ArgumentTypeError("a whole number from 1 to 480")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
+
+    from mcpguard.core.policy.tickets import TicketAnswer, latest_end
+
+    free = tuple(dict.fromkeys(args.any))
+
+    def said(ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
+        lasts, until, now = _length(args), 0.0, time.time()
+        if lasts != "once":
+            until = now + 60 * args.minutes if args.minutes else latest_end(ticket, lasts, now)
+        open_to = () if args.always else free
+        return TicketAnswer("approved", by, "terminal", groups, lasts=lasts, until=until, free=open_to)
+
+    return answer(args, said, free if args.always else None)
+
+
+def _length(args: argparse.Namespace) -> Lasting:
+    return "time" if args.minutes else "session" if args.for_session else "once"

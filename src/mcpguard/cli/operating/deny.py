@@ -1,0 +1,31 @@
+"""`mcpguard deny`: refuse a call that waits for a person."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.operating.approvals import answer
+from mcpguard.cli.parser import add_config
+
+if TYPE_CHECKING:
+    from mcpguard.core.policy.tickets import Ticket, TicketAnswer
+
+EXAMPLES = ('mcpguard deny 4f1c09aa7d31 --reason "Use the staging database."',)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("ticket", metavar="TICKET", help="as listed by `mcpguard approvals`")
+    parser.add_argument("--reason", metavar="TEXT", default="", help="what the model is told")
+    add_config(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where it is refused, 1 where the person does not say so, 2 where there is nothing to refuse."""
+    from mcpguard.core.policy.tickets import TicketAnswer
+
+    def said(_ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
+        return TicketAnswer("denied", by, "terminal", groups, args.reason)
+
+    return answer(args, said)

@@ -1,0 +1,257 @@
+"""`mcpguard top`: what is going on now: processes and servers, calls a second, the latest denials, the tools
+in use and the calls that wait for a person.
+
+Law of this file: it only reads, a second apart, and every character of others is made plain. A terminal gets
+one picture that changes; anything else, or `--once`, gets one frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
+from mcpguard.cli.parser import add_config
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from mcpguard.adapters.telemetry.status_file import Status
+    from mcpguard.core.evidence.records import Decided
+    from mcpguard.core.policy.tickets import Ticket
+
+EXAMPLES = ("mcpguard top", "mcpguard top --once")
+
+LOOK_SECONDS = 1.0
+SECONDS = 60
+"""So much of the past counts for calls a second and for the tools in use."""
+_DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
+_WIDE, _WIDEST = 30, 200
+_FIRST_LINES = 5_000
+_FILES = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("--once", action="store_true", help="print one frame and end")
+    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="another folder of chains")
+    add_config(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0, also after Ctrl-C or q."""
+    from mcpguard.adapters.audit.reader import chain_files
+    from mcpguard.cli.audit.verb import audit_folder
+
+    folder = args.path or audit_folder(args.config)
+    if folder.is_file():
+        chain_files(folder)  # It says so where this is no chain.
+    view = TopView(folder, args.config)
+    view.look()
+    if args.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from rich.console import Console
+
+        console = Console(highlight=False, emoji=False)
+        # Printed by itself it would end the process where nobody reads it any more.
+        with console.capture() as frame:
+            console.print(view.frame())
+        print(frame.get(), end="")
+        return 0
+    with suppress(KeyboardInterrupt):
+        _live(view)
+    return 0
+
+
+def _live(view: TopView) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False, emoji=False)
+    with _keys() as pressed, Live(view.frame(), console=console, screen=True, auto_refresh=False) as live:
+        while not pressed(LOOK_SECONDS):
+            view.look()
+            live.update(view.frame(), refresh=True)
+
+
+class _Pressed(Protocol):
+    def __call__(self, seconds: float) -> bool: ...
+
+
+@contextmanager
+def _keys() -> Iterator[_Pressed]:
+    """Whether q was pressed within so many seconds; the terminal gives each key at once meanwhile."""
+    import select
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+
+    def pressed(seconds: float) -> bool:
+        ready, _, _ = select.select([descriptor], [], [], seconds)
+        return bool(ready) and os.read(descriptor, 64)[:1] in (b"q", b"Q", b"")
+
+    try:
+        tty.setcbreak(descriptor)
+        yield pressed
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+class TopView:
+    """What is shown, as far as it is known."""
+
+    def __init__(self, folder: Path, config: str | None) -> None:
+        from mcpguard.adapters.audit.following import Following
+
+        self._folder = folder
+        self._config = config
+        self._following = Following(folder, own=False)
+        self._begun = False
+        self._calls: deque[tuple[float, str, bool]] = deque()
+        """Of the last SECONDS: when, what, and whether it was denied."""
+        self._denials: deque[Decided] = deque(maxlen=_DENIALS)
+        self._processes: list[Status] = []
+        self._waiting: list[Ticket] | str = []
+
+    def look(self) -> None:
+        """Read what is new."""
+        from mcpguard.adapters.telemetry.status_file import running
+
+        self._processes = running()
+        self._waiting = self._tickets()
+        first = not self._begun
+        for line in self._lines():
+            self._take(line)
+        if first:
+            # They came from several chains.
+            self._calls = deque(sorted(self._calls))
+        before = time.time() - SECONDS
+        while self._calls and self._calls[0][0] < before:
+            self._calls.popleft()
+
+    def _lines(self) -> list[bytes]:
+        from mcpguard.adapters.audit.reader import chain_files, lines
+        from mcpguard.core.errors import AuditError
+
+        try:
+            if not self._begun:
+                self._begun = self._following.begin() is not None
+                # Who begins to look wants to see what there was just before.
+                recent = _recent(chain_files(self._folder))
+                return [line for file in recent for line in deque(lines(file), maxlen=_FIRST_LINES)]
+            found = self._following.read(_FIRST_LINES)
+        except (AuditError, OSError):
+            return []
+        self._following.keep(found, {})
+        return [line.data for line in found]
+
+    def _take(self, line: bytes) -> None:
+        from mcpguard.adapters.audit.calls import read_record
+        from mcpguard.core.evidence.records import Decided
+
+        record = read_record(line)
+        if isinstance(record, Decided) and record.effect != "ask":
+            denied = record.effect == "deny"
+            self._calls.append((record.at.timestamp(), target_of(record), denied))
+            if denied:
+                self._denials.append(record)
+
+    def _tickets(self) -> list[Ticket] | str:
+        from mcpguard.cli.parser import configured
+        from mcpguard.core.errors import McpGuardError
+        from mcpguard.serve.interventions import store_of
+
+        try:
+            return store_of(configured(self._config)).waiting()
+        except McpGuardError as problem:
+            return str(problem)
+
+    # --- the picture ----------------------------------------------------------------------------
+
+    def frame(self) -> Group:
+        """One picture of it."""
+        from rich.console import Group
+        from rich.text import Text
+
+        ends = Text("q ends", "dim", justify="right")
+        return Group(self._head(), Text(), *self._tables(), ends)
+
+    def _head(self) -> Text:
+        from rich.text import Text
+
+        now = time.time()
+        counts = Counter(29 - int(min(SECONDS - 1, max(0.0, now - at)) // 2) for at, _, _ in self._calls)
+        denied = sum(refused for _, _, refused in self._calls)
+        said = Text("mcpguard", "bold").append(f"  {len(self._processes)} running", "green")
+        said.append(f"  {len(self._calls) / SECONDS:.1f} calls/s ")
+        said.append(sparkline(counts, 30), "cyan")
+        return said.append(f"  {denied} denied", "red" if denied else "dim")
+
+    def _tables(self) -> Iterator[Table]:
+        yield _table("SERVERS", ("PID", "WHAT", "STATE", "OPEN", "RESTARTS"), self._servers(), 1)
+        yield _table("WAITING FOR A PERSON", ("TICKET", "WHO", "CALL"), self._tickets_shown(), 2)
+        denials = [_denial(one) for one in reversed(self._denials)]
+        yield _table("LATEST DENIALS (UTC)", ("AT", "CALL", "WHY", "ID"), denials, 2)
+        used = Counter(what for _, what, _ in self._calls).most_common(_TOOLS)
+        rows = [(what, str(count), f"{count / SECONDS:.1f}/s") for what, count in used]
+        yield _table(f"LAST {SECONDS} SECONDS", ("CALL", "CALLS", "RATE"), rows, 0)
+
+    def _servers(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = []
+        for status in self._processes:
+            rows.append((str(status.pid), f"mcpguard ({status.transport})", "running", "", ""))
+            for health in status.upstreams:
+                counts = (str(health.open), str(health.restarts))
+                rows.append((str(status.pid), health.name, health.state, *counts))
+        more = len(rows) - _SERVERS
+        return rows if more <= 0 else [*rows[:_SERVERS], ("", f"and {more} more", "", "", "")]
+
+    def _tickets_shown(self) -> list[tuple[str, ...]]:
+        if isinstance(self._waiting, str):
+            return [("?", "", self._waiting.split("\n")[0])]
+        return [(one.id, cut(one.principal, _WIDE), one.summary) for one in self._waiting[:_TICKETS]]
+
+
+def _recent(files: list[Path]) -> list[Path]:
+    """The chains that were written to in the last SECONDS, and those before them, _FILES at least; the
+    newest last. A chain ends with its process, or is rotated."""
+    times = {file: file.stat().st_mtime for file in files}
+    before = time.time() - SECONDS
+    ordered = sorted(files, key=times.__getitem__)
+    return [file for file in ordered[:-_FILES] if times[file] >= before] + ordered[-_FILES:]
+
+
+def _denial(decision: Decided) -> tuple[str, ...]:
+    why = decision.message or detail_of(decision, None)
+    return clock_of(decision.at, dated=False), cut(target_of(decision), _WIDE), why, decision.id
+
+
+_COLOURS = {"failing": "red", "failed": "red", "waiting": "yellow", "running": "green"}
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], grows: int) -> Table:
+    """The column at `grows` gets what the others leave."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, expand=True, pad_edge=False)
+    shown = [[cut(cell, _WIDEST) for cell in row] for row in rows]
+    for number, name in enumerate(names):
+        ratio = 1 if number == grows else None
+        least = None if ratio else max(len(name), *(len(row[number]) for row in shown), 0)
+        made.add_column(
+            name, header_style="dim", no_wrap=True, overflow="ellipsis", ratio=ratio, min_width=least
+        )
+    for row in shown or [["none"] + [""] * (len(names) - 1)]:
+        made.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
+    return made

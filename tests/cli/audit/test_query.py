@@ -1,0 +1,151 @@
+"""`mcpguard audit query` and the filters of `audit show`: calls on record, as one line or as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mcpguard.cli import main
+from mcpguard.core.evidence.records import ObservedRefusal
+from tests.cli.audit.test_story import CALL, DONE, folder_of
+
+Capture = pytest.CaptureFixture[str]
+
+DENIED = structs.replace(
+    CALL, id="n-8", effect="deny", cause="rule", rules=("git/no",), tool="push", arguments={"to": "/etc"}
+)
+FAILED = structs.replace(CALL, id="n-9", principal="https://id:eve", tool="x" * 200)
+
+
+@pytest.fixture
+def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = tmp_path / "audit"
+    folder_of(
+        folder,
+        CALL,
+        DONE,
+        DENIED,
+        FAILED,
+        structs.replace(DONE, id="n-9", status="error", findings={}, ms=99999.0),
+    )
+    return str(folder)
+
+
+def ids(capsys: Capture, *words: str) -> list[str]:
+    assert main(["audit", "query", *words, "--json"]) == 0
+    return [call["id"] for call in json.loads(capsys.readouterr().out)["calls"]]
+
+
+def test_calls_are_printed_in_eighty_columns_with_signs(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "query", audit]) == 0
+    *rows, hint = capsys.readouterr().out.splitlines()
+    assert hint == "the whole story of one of them: `mcpguard audit show n-9`"
+    assert [row.split()[2] for row in rows] == ["■", "✗", "!"]
+    assert all(len(row) <= 80 for row in rows)
+    assert "github/get" in rows[0]
+    assert "removed email, pan" in rows[0]
+    assert "git/no" in rows[1]
+    assert rows[2].endswith("100 s n-9")
+    assert "…" in rows[2]
+
+
+def test_a_condition_and_filters_narrow(audit: str, capsys: Capture) -> None:
+    assert ids(capsys, audit) == ["n-7", "n-8", "n-9"]
+    assert ids(capsys, "", audit, "-n", "1") == ["n-9"]
+    assert ids(capsys, 'args.to.startsWith("/etc")', audit) == ["n-8"]
+    assert ids(capsys, 'ms > 50 && server == "github"', audit) == ["n-9"]
+    assert ids(capsys, audit, "--denied") == ["n-8"]
+    assert ids(capsys, audit, "--tool", "get", "--server", "github", "--session", "s1") == ["n-7"]
+    assert ids(capsys, audit, "--principal", "eve") == ["n-9"]
+    assert ids(capsys, audit, "--rule", "git/no") == ["n-8"]
+    assert ids(capsys, audit, "--since", "2026-08-02") == []
+    assert ids(capsys, audit, "--until", "2026-08-02", "--rebuild") == ["n-7", "n-8", "n-9"]
+
+
+def test_json_has_the_names_of_conditions_and_the_place(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "query", 'effect == "deny"', audit, "--json"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert (call["tool"]["name"], call["args"], call["ms"], call["line"]) == ("push", {"to": "/etc"}, None, 4)
+    assert call["principal"] == {"id": "ada", "source": "os-user", "name": "os-user:ada", "human": ""}
+
+
+def test_nothing_found_says_so_and_what_was_perhaps_meant(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "query", audit, "--tool", "pushh"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "no call on record matches\n"
+    assert said.err == "mcpguard: note: no call on record has the tool pushh; did you mean push?\n"
+
+
+def test_a_mistake_is_two_with_its_place(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "query", 'sever == "x"', audit]) == 2
+    assert "condition:1:1: undeclared reference to 'sever'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        raise SystemExit(main(["audit", "query", audit, "--since", "soon"]))
+    assert "expected a date" in capsys.readouterr().err
+
+
+def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "show", audit, "--denied"]) == 0
+    said = capsys.readouterr().out
+    assert "n-8" in said
+    assert "n-7" not in said
+    assert main(["audit", "show", audit, "--principal", "ada", "-n", "2", "--json"]) == 0
+    assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == [
+        "outcome",
+        "decision",
+    ]
+    assert main(["audit", "show", audit, "--session", "none"]) == 0
+    assert "no call on record has the session none" in capsys.readouterr().err
+
+
+def test_a_chain_that_was_altered_after_it_was_indexed_is_not_believed(audit: str, capsys: Capture) -> None:
+    assert len(ids(capsys, audit)) == 3
+    (path,) = Path(audit).iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"git/no"', b'"git/on"'))
+    assert main(["audit", "query", audit]) == 2
+    assert "is not what it was when it was indexed" in capsys.readouterr().err
+    assert main(["audit", "query", audit, "--rebuild"]) == 1
+    assert "was altered: do not trust" in capsys.readouterr().err
+
+
+def test_what_would_have_been_refused_can_be_filtered_too(audit: str, capsys: Capture) -> None:
+    folder_of(Path(audit), structs.replace(CALL, id="m-1", observed=ObservedRefusal("no-rule")))
+    assert main(["audit", "show", audit, "--observed", "--server", "github", "--json"]) == 0
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["m-1"]
+
+
+@pytest.mark.parametrize(
+    "condition", ["args.q", "tool.name", "args.q && true", 'effect == "allow" && args.q']
+)
+def test_a_condition_that_is_not_boolean_is_a_mistake(audit: str, capsys: Capture, condition: str) -> None:
+    assert main(["audit", "query", condition, audit]) == 2
+    assert capsys.readouterr().err.endswith("boolean: compare what it reads with a value\n")
+
+
+def test_it_is_said_for_how_many_calls_a_condition_could_not_be_evaluated(
+    audit: str, capsys: Capture
+) -> None:
+    note = "mcpguard: note: the condition could not be evaluated for {} of the calls that were looked at"
+    for condition, count in (
+        ("int(ms) / 0 > 1", 3),
+        ('args.q == "x"', 1),
+        ("int(tool.name) > 1", 3),
+    ):
+        assert main(["audit", "query", condition, audit]) == 0
+        assert capsys.readouterr().err.startswith(note.format(count))
+    assert main(["audit", "query", "ms > 1", audit]) == 0
+    assert not capsys.readouterr().err
+
+
+def test_a_session_is_found_by_the_short_name_that_is_printed(audit: str, capsys: Capture) -> None:
+    folder_of(Path(audit), structs.replace(DENIED, id="m-1", session="bed08817-aaaa"))
+    assert ids(capsys, audit, "--session", "bed08817") == ["m-1"]
+    assert ids(capsys, audit, "--session", "bed08817-aaaa", "--denied") == ["m-1"]
+    assert ids(capsys, audit, "--session", "bed0881") == []
+    assert main(["audit", "query", audit, "--session", "bed08817", "--tool", "get"]) == 0
+    assert not capsys.readouterr().err

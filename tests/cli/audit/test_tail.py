@@ -1,0 +1,151 @@
+"""`mcpguard audit tail` shows calls as they end, over rotation, compression and new processes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.cli import main
+from mcpguard.cli.audit import tail as audit_tail
+from mcpguard.core.evidence.records import Noticed, Record
+from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
+from tests.cli.audit.test_story import CALL, DONE, folder_of
+
+Capture = pytest.CaptureFixture[str]
+Steps = Callable[..., None]
+
+DENIED = structs.replace(CALL, id="n-8", effect="deny", cause="no-rule", rules=())
+
+
+@pytest.fixture(autouse=True)
+def _eighty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    """What happens while it waits for the next look, one after the other; then Ctrl-C."""
+
+    def set_up(*acts: Callable[[], object]) -> None:
+        left = list(acts)
+
+        def sleep(_seconds: float) -> None:
+            if not left:
+                raise KeyboardInterrupt
+            left.pop(0)()
+
+        monkeypatch.setattr(audit_tail.time, "sleep", sleep)
+
+    return set_up
+
+
+def add(sink: AuditFile, *records: Record) -> None:
+    for record in records:
+        sink.write(record)
+    sink.commit()
+
+
+def test_the_last_calls_are_one_line_each(tmp_path: Path, capsys: Capture) -> None:
+    notice = Noticed(NOW, "policy-reloaded", detail="a" * 100)
+    folder_of(tmp_path, CALL, DONE, notice, DENIED, structs.replace(CALL, id="n-9"))
+    assert main(["audit", "tail", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in said] == ["■", "·", "✗", "○"]
+    assert max(map(len, said)) <= 80
+    assert said[0].startswith("07:00:00 ■ github/get ")
+    assert said[0].endswith(" 12 ms n-7")
+    assert "policy-reloaded aaa" in said[1]
+    assert main(["audit", "tail", str(tmp_path), "-n", "1"]) == 0
+    assert capsys.readouterr().out.splitlines() == said[-1:]
+
+
+def test_json_is_the_records(tmp_path: Path, capsys: Capture) -> None:
+    folder_of(tmp_path, CALL, DONE)
+    folder_of(tmp_path / "x", CALL)
+    assert main(["audit", "tail", str(tmp_path), "-n", "2", "--json"]) == 0
+    assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == [
+        "outcome",
+        "closed",
+    ]
+    assert main(["audit", "tail", str(tmp_path / "none")]) == 2
+
+
+def test_it_follows_calls_rotation_and_new_processes(tmp_path: Path, capsys: Capture, steps: Steps) -> None:
+    first = AuditFile(tmp_path)
+    add(first, OPENED, CALL)
+    second = AuditFile(tmp_path)
+
+    def packed() -> None:
+        first.close(CLOSED)
+        (tmp_path / f"{first.path.name}.gz").write_bytes(gzip.compress(first.path.read_bytes()))
+        first.path.unlink()
+
+    steps(
+        lambda: add(first, structs.replace(CALL, id="n-1")),
+        lambda: add(first, structs.replace(DONE, id="n-1"), DENIED),
+        lambda: add(second, OPENED, structs.replace(CALL, id="n-2", effect="ask")),
+        packed,
+        lambda: add(
+            second, structs.replace(CALL, id="n-2"), structs.replace(DONE, id="n-2", status="withheld")
+        ),
+    )
+    assert main(["audit", "tail", "-f", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert [(line.split()[1], line.split()[-1]) for line in said.out.splitlines()] == [
+        ("○", "n-7"),
+        ("■", "n-1"),
+        ("✗", "n-8"),
+        ("?", "n-2"),
+        ("!", "n-2"),
+    ]
+    assert said.err == ""
+    second.close(CLOSED)
+
+
+def test_it_waits_for_the_first_process_and_shows_what_runs_long(
+    tmp_path: Path, capsys: Capture, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(audit_tail.time, "monotonic", lambda: now[0])
+    folder = tmp_path / "audit"
+    sinks: list[AuditFile] = []
+
+    def begin() -> None:
+        folder.mkdir()
+
+    def call() -> None:
+        sinks.append(AuditFile(folder))
+        add(sinks[0], OPENED, CALL)
+
+    steps(begin, call, lambda: now.__setitem__(0, 5.0), lambda: None, lambda: add(sinks[0], DONE))
+    assert main(["audit", "tail", "-f", str(folder)]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["○", "■"]
+    sinks[0].close(CLOSED)
+
+
+def test_followed_json_is_each_record(tmp_path: Path, capsys: Capture, steps: Steps) -> None:
+    sink = AuditFile(tmp_path)
+    add(sink, OPENED)
+    steps(lambda: add(sink, structs.replace(CALL, at=datetime.now(UTC))), sink.path.unlink)
+    assert main(["audit", "tail", "-f", "--json", str(tmp_path)]) == 0
+    assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == [
+        "opened",
+        "decision",
+    ]
+
+
+def test_what_never_ends_is_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(audit_tail, "_MOST_OPEN", 2)
+    path = folder_of(tmp_path, *(structs.replace(CALL, id=f"n-{number}") for number in range(5)))
+    seen = audit_tail.Tail()
+    for line in path.read_bytes().splitlines(keepends=True):
+        assert seen.taken(line, 0.0) is None
+    assert [line.split()[-1] for line in seen.slow(9.0)] == ["n-3", "n-4"]
+    assert list(seen.slow(9.0)) == []

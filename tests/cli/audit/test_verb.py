@@ -1,0 +1,295 @@
+"""`mcpguard audit`: exit code 1 is for tampering, and a crash is a note."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.audit import reader
+from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.cli import main
+from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record
+from mcpguard.core.evidence.verification import verify
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "audit"
+
+
+def chain(folder: Path, *records: Record, close: bool = True) -> Path:
+    sink = AuditFile(folder)
+    for record in (OPENED, *records):
+        sink.write(record)
+    sink.commit()
+    before = sink.path.read_bytes()
+    sink.close(CLOSED)
+    if not close:
+        sink.path.write_bytes(before)
+    return sink.path
+
+
+def test_an_intact_chain_is_zero_and_prints_its_head(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, OUTCOME)
+    assert main(["audit", "verify", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert said == (
+        f"intact  {path.name}:{verify(lines(path)).head}  4 records\nchains: 1, altered or missing: 0\n"
+    )
+
+
+def test_one_file_can_be_verified_alone(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, OUTCOME)
+    chain(folder).write_text("noise\n")
+    assert main(["audit", "verify", str(path)]) == 0
+    assert "chains: 1," in capsys.readouterr().out
+
+
+def test_an_altered_chain_is_one_and_names_the_line(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, OUTCOME)
+    path.write_bytes(path.read_bytes().replace(b'"allow"', b'"deny"'))
+    assert main(["audit", "verify", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert f"ALTERED  {path.name}" in said
+    assert "line 2 was altered" in said
+    assert "altered or missing: 1\n" in said
+
+
+def test_a_crash_is_zero_with_notes(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, close=False)
+    with path.open("ab") as file:
+        file.write(b'{"kind":"outc')
+    assert main(["audit", "verify", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "note: ends in an incomplete record" in said
+    assert "note: not closed" in said
+    assert "note: 1 allowed without an outcome: n-1\n" in said
+
+
+def test_many_unfinished_calls_are_counted_and_not_all_named(folder: Path, capsys: Capture) -> None:
+    records = [Decided(NOW, f"n-{n}", "p", "tools/call", "allow") for n in range(12)]
+    chain(folder, *records)
+    assert main(["audit", "verify", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "12 allowed without an outcome: n-0, " in said
+    assert said.count("n-") == 10
+    assert ", ...\n" in said
+
+
+def test_a_missing_chain_is_one_unless_it_was_removed_on_purpose(folder: Path, capsys: Capture) -> None:
+    first = chain(folder)
+    chain(folder)
+    first.unlink()
+    assert main(["audit", "verify", str(folder)]) == 1
+    assert f"MISSING {first.name}" in capsys.readouterr().out
+    assert main(["audit", "verify", str(folder), "--removed-until", first.name]) == 0
+
+
+def test_a_head_kept_elsewhere_finds_a_cut_off_end(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, OUTCOME)
+    kept = f"{path.name}:{verify(lines(path)).head}"
+    assert main(["audit", "verify", str(folder), "--expect", kept]) == 0
+    path.write_bytes(b"".join(list(lines(path))[:3]))
+    assert main(["audit", "verify", str(folder)]) == 0
+    assert main(["audit", "verify", str(folder), "--expect", kept]) == 1
+    assert "its end was cut off" in capsys.readouterr().out
+
+
+def test_an_expectation_that_is_none_is_refused(folder: Path, capsys: Capture) -> None:
+    chain(folder)
+    assert main(["audit", "verify", str(folder), "--expect", "f" * 64]) == 2
+    assert "--expect takes FILE:HASH" in capsys.readouterr().err
+
+
+def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, OUTCOME)
+    assert main(["audit", "verify", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "intact": True,
+        "missing": [],
+        "chains": [
+            {
+                "file": path.name,
+                "intact": True,
+                "records": 4,
+                "head": verify(lines(path)).head,
+                "closed": True,
+                "torn": False,
+                "unfinished": [],
+                "flaws": [],
+                "continues": "",
+                "signed": 0,
+            }
+        ],
+        "removed": None,
+        "key": "",
+    }
+    path.write_text("noise\n")
+    assert main(["audit", "verify", str(folder), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["chains"][0]["flaws"] == [
+        {"line": 1, "what": "is not a record: it was altered"}
+    ]
+
+
+def test_nothing_to_verify_is_an_error(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["audit", "verify", str(tmp_path / "gone")]) == 2
+    assert capsys.readouterr().err.startswith("mcpguard: no audit log at ")
+
+
+@pytest.mark.parametrize("words", [["deadbeef"], ["deadbeef", "."]])
+def test_what_is_no_id_and_no_file_is_told_as_such(words: list[str], capsys: Capture) -> None:
+    assert main(["audit", "show", *words]) == 2
+    assert "deadbeef is neither the id of a call, such as 4f1c09aa-17, nor a file" in capsys.readouterr().err
+
+
+def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Capture) -> None:
+    first = chain(folder, Noticed(NOW, "first"))
+    second = chain(folder, DECIDED, OUTCOME, Noticed(NOW, "finding", findings={"email /a": 1}))
+    first.rename(folder / "1.jsonl")
+    second.rename(folder / "2.jsonl")
+    assert main(["audit", "show", str(folder), "-n", "7"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in said] == [
+        "notice",
+        "closed",
+        "opened",
+        "decision",
+        "outcome",
+        "notice",
+        "closed",
+    ]
+    assert said[3].split() == ["2026-08-01T07:00:00", "decision", "allow", "github/get", "n-1"]
+    assert said[5].endswith("  removed email /a")
+
+
+def test_show_tells_what_was_done_to_a_result(folder: Path, capsys: Capture) -> None:
+    kept = Outcome(
+        NOW, "n-1", "ok", 1.0, findings={"jwt /a": 1}, unredacted={"jwt /b": 1}, neutralised={"tag": 2}
+    )
+    chain(folder, kept, Outcome(NOW, "n-2", "withheld", 1.0, error="too deep"))
+    assert main(["audit", "show", str(folder)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].endswith("  removed jwt /a; left jwt /b; neutralised tag")
+    assert said[2].endswith("n-2  too deep")
+
+
+def test_show_says_what_explains_the_last_refusal(folder: Path, capsys: Capture) -> None:
+    chain(folder, structs.replace(DECIDED, effect="deny", cause="rule", rules=("p/d",)))
+    assert main(["audit", "show", str(folder)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "why, and by which line of which policy: `mcpguard explain n-1`"
+    assert main(["audit", "show", str(folder), "-n", "1"]) == 0
+    assert "explain" not in capsys.readouterr().out
+
+
+def test_a_long_detail_does_not_widen_the_other_lines(folder: Path, capsys: Capture) -> None:
+    chain(folder, DECIDED, Noticed(NOW, "finding", detail="long " * 60))
+    assert main(["audit", "show", str(folder), "-n", "3"]) == 0
+    decision = capsys.readouterr().out.splitlines()[0]
+    assert decision.endswith("n-1")
+    assert len(decision) < 80
+
+
+def test_show_says_which_credential_a_rule_chose(folder: Path, capsys: Capture) -> None:
+    chain(folder, structs.replace(DECIDED, credential="github-write"), OUTCOME)
+    assert main(["audit", "show", str(folder), "-n", "3"]) == 0
+    assert "github/get with github-write" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_show_for_programs_prints_the_lines_as_they_are(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, DECIDED, OUTCOME)
+    assert main(["audit", "show", str(folder), "--json", "-n", "2"]) == 0
+    assert capsys.readouterr().out.encode() == b"".join(list(lines(path))[-2:])
+
+
+def test_show_survives_noise_and_escapes_what_it_prints(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, Noticed(NOW, "finding", detail="\x1b[2J\u202e"))
+    with path.open("ab") as file:
+        file.write(b"\xff\n" + b"[" * 5000 + b"\n[]\n")
+    assert main(["audit", "show", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\\x1b[2J\\u202e" in said
+    assert said.count("unreadable") == 3
+
+
+def test_show_of_an_empty_chain_prints_nothing(folder: Path, capsys: Capture) -> None:
+    chain(folder).write_bytes(b"")
+    assert main(["audit", "show", str(folder)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "1.5"])
+def test_show_takes_a_positive_number(number: str, folder: Path, capsys: Capture) -> None:
+    assert main(["audit", "show", str(folder), "-n", number]) == 2
+    assert "-n" in capsys.readouterr().err
+
+
+def test_the_folder_is_that_of_the_configuration_else_the_users_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
+    monkeypatch.setattr(reader, "default_folder", None)
+    monkeypatch.setattr("mcpguard.cli.audit.verb.default_folder", lambda: tmp_path / "state")
+    config = tmp_path / "mcpguard.yaml"
+    servers = "version: 1\nservers: {git: {command: git-server}}\n"
+    config.write_text(servers + "audit: {path: evidence}\n")
+    in_state, in_config = chain(tmp_path / "state"), chain(tmp_path / "evidence")
+
+    def verified(*words: str) -> str:
+        assert main(["audit", "verify", *words]) == 0
+        return capsys.readouterr().out
+
+    assert in_state.name in verified()
+    assert in_config.name in verified("--config", str(config))
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(config))
+    assert in_config.name in verified()
+    config.write_text(servers)
+    assert in_state.name in verified()
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "gone.yaml"))
+    assert main(["audit", "verify"]) == 2
+
+
+def test_show_says_what_would_have_been_refused_and_can_show_that_alone(
+    folder: Path, capsys: Capture
+) -> None:
+    def would(name: str, *rules: str, cause: str = "rule") -> Decided:
+        refusal = ObservedRefusal(cause, rules, "No.")
+        return structs.replace(DECIDED, id=name, effect="allow", rules=(), observed=refusal)
+
+    chain(
+        folder,
+        would("a", "p/no"),
+        would("b", "p/few", cause="limit"),
+        would("c", cause="no-rule"),
+        structs.replace(DECIDED, id="d"),
+        structs.replace(OUTCOME, id="d", observed=ObservedRefusal("rule", ("p/keep",))),
+    )
+    assert main(["audit", "verify", str(folder)]) == 0
+    capsys.readouterr()
+    assert main(["audit", "show", str(folder), "--observed"]) == 0
+    said = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert [line.partition("would be ")[2] for line in said] == [
+        "refused (p/no)",
+        "refused (limit p/few)",
+        "refused (no-rule)",
+        "withheld (p/keep)",
+    ]
+    assert main(["audit", "show", str(folder)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 7
+
+
+def test_show_survives_an_observed_refusal_that_is_none(folder: Path, capsys: Capture) -> None:
+    path = chain(folder)
+    with path.open("ab") as file:
+        file.write(b'{"kind":"decision","observed":7}\n{"kind":"decision","observed":{"rules":7}}\n')
+    assert main(["audit", "show", str(folder), "-n", "2"]) == 0
+    assert "would be refused (None)" in capsys.readouterr().out

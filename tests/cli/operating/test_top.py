@@ -1,0 +1,158 @@
+"""`mcpguard top`: one frame says what runs, what was denied and what waits; live, it ends by q."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
+from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.adapters.telemetry import status_file
+from mcpguard.adapters.telemetry.status_file import Status, birth_of
+from mcpguard.cli import main
+from mcpguard.cli.operating import top
+from mcpguard.gateway.ports import Health
+from mcpguard.protocol.jsonrpc import encode
+from tests.adapters.store.test_store import TICKET
+from tests.cli.audit.test_story import CALL, DONE, folder_of
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Evidence of a minute, a process with two servers, and a ticket."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(status_file, "default_folder", lambda: tmp_path / "status")
+    (tmp_path / "status").mkdir()
+    pid, now = os.getpid(), datetime.now(UTC)
+    healths = (Health("github", "running", 2.0, open=3), Health("notes", "failing", 2.0, restarts=4))
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", healths)
+    (tmp_path / "status" / f"{pid}.json").write_bytes(encode(status))
+    config = {"version": 1, "servers": {"s": {"command": "x"}}, "audit": {"path": "audit"}}
+    (tmp_path / "mcpguard.yaml").write_text(json.dumps(config))
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    store = SqliteStore(default_folder(), 3600, SystemClock())
+    store.ask(structs.replace(TICKET, created=now.timestamp(), expires=now.timestamp() + 60))
+    denied = structs.replace(CALL, id="n-8", at=now, effect="deny", message="Not\x1b[31m this one.")
+    folder_of(tmp_path / "audit", structs.replace(CALL, at=now), DONE, denied)
+    return str(tmp_path / "audit")
+
+
+def test_one_frame_says_what_runs_what_was_denied_and_what_waits(audit: str, capsys: Capture) -> None:
+    assert main(["top", "--once"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].startswith("mcpguard  1 running  0.0 calls/s ")
+    assert said.splitlines()[0].rstrip().endswith("1 denied")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert f"{os.getpid()} github running 3 0" in lines
+    assert f"{os.getpid()} notes failing 0 4" in lines
+    assert any(line.startswith("t1 os-user:ada") for line in lines)
+    assert any("github/get Not\\x1b[31m this one. n-8" in line for line in lines)
+    assert "github/get 2 0.0/s" in lines
+    assert max(map(len, said.splitlines())) <= 80
+    assert "\x1b" not in said
+
+
+def test_without_a_configuration_or_evidence_it_says_so(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "none.yaml"))
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(["top", str(tmp_path / "audit")]) == 0
+    said = capsys.readouterr().out
+    assert "none.yaml: cannot be read" in said
+    assert said.count("none ") == 3
+
+
+def test_new_records_are_taken_up(audit: str) -> None:
+    view = top.TopView(Path(audit), None)
+    view.look()
+    folder_of(Path(audit), structs.replace(CALL, id="n-9", at=datetime.now(UTC), tool="late"))
+    view.look()
+    view.look()
+    assert [what for _, what, _ in view._calls] == ["github/get", "github/get", "github/late"]
+
+
+def test_calls_of_a_process_that_ended_count_too(audit: str, capsys: Capture) -> None:
+    """Each chain ends, or is rotated, while others begin."""
+    for number in range(5):
+        folder_of(Path(audit), structs.replace(CALL, id=f"m-{number}", at=datetime.now(UTC)))
+    old = folder_of(Path(audit), structs.replace(CALL, id="o-1", effect="deny"))
+    os.utime(old, (1, 1))
+    assert main(["top", "--once"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].rstrip().endswith("1 denied")
+    assert "n-8" in said
+    assert any(line.split()[:2] == ["github/get", "7"] for line in said.splitlines())
+
+
+@pytest.mark.parametrize("words", [("top", "--once"), ("audit", "export")])
+def test_a_reader_that_went_away_is_141(audit: str, words: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "mcpguard", *words, audit]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_many_servers_are_cut(audit: str) -> None:
+    view = top.TopView(Path(audit), None)
+    view.look()
+    (status,) = view._processes
+    view._processes = [structs.replace(status, upstreams=status.upstreams * 10)]
+    assert view._servers()[-1] == ("", "and 9 more", "", "", "")
+
+
+@pytest.mark.parametrize("key", [b"q", b"xq"])
+def test_live_it_ends_by_q(audit: str, monkeypatch: pytest.MonkeyPatch, key: bytes) -> None:
+    controller, terminal = pty.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        while data := _some(controller):
+            shown.append(data)
+            if b"q ends" in b"".join(shown):
+                for one in key:
+                    os.write(controller, bytes([one]))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    monkeypatch.setattr(top, "LOOK_SECONDS", 0.05)
+    monkeypatch.setenv("TERM", "xterm")
+    with open(terminal, "r+b", buffering=0) as raw, open(os.dup(terminal), "w", encoding="utf-8") as out:
+        with open(os.dup(terminal), encoding="utf-8") as keys:
+            monkeypatch.setattr(sys, "stdin", keys)
+            monkeypatch.setattr(sys, "stdout", out)
+            assert top.execute(_words(audit)) == 0
+        assert raw.fileno() == terminal
+    reader.join(10)
+    os.close(controller)
+    assert b"LATEST DENIALS" in b"".join(shown)
+
+
+def _some(file: int) -> bytes:
+    try:
+        return os.read(file, 65_536)
+    except OSError:  # The other side is closed.
+        return b""
+
+
+def _words(audit: str):  # type: ignore[no-untyped-def]
+    from mcpguard.cli.parser import Parser
+
+    parser = Parser()
+    top.add_arguments(parser)
+    return parser.parse_args([audit])
