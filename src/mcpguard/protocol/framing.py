@@ -14,6 +14,10 @@ class Oversize(Struct, frozen=True):
     head: bytes
     tail: bytes = b""
 
+    def __len__(self) -> int:
+        """Bytes that are left of it."""
+        return len(self.head) + len(self.tail)
+
 
 class Framer:
     """Cuts a stream into lines of at most `limit` bytes; white space at their ends (a CR) and lines of

@@ -49,7 +49,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.tickets import Ticket
-from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
@@ -325,7 +325,7 @@ class World:
             turn=shared.turn,
             listener=self.gateway,
             report=self._report,
-            clean=shared.redactor.inspect_text,
+            clean=partial(shared.redactor.inspect_text, most=AT_ONCE),
             start_seconds=server.start_timeout_seconds,
             call_seconds=server.call_timeout_seconds,
             message_bytes=shared.settings.message_bytes,
@@ -339,7 +339,7 @@ class World:
             to=Recipient(server.name, None, self._principal),
             terms=terms,
             nursery=shared.nursery,
-            echo=partial(self._report, level="info"),
+            echo=partial(self._report, level="info", inspected=True),
         ).upstream()
 
     def _healths(self, server: str) -> list[Health]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcpguard.adapters.relay.link import FULL_BYTES, Link, own_descriptor
-from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
 from mcpguard.protocol.framing import Oversize
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -252,3 +253,17 @@ async def test_a_turn_is_ended_even_if_a_handler_fails() -> None:
 def test_a_device_can_be_owned_too(write: bool) -> None:
     with open(os.devnull, "r+b") as null:
         os.close(own_descriptor(null.fileno(), write))
+
+
+@pytest.mark.parametrize("line", [b"x\n", b"y" * 1000 + b"\n", b"z" * BYTES_A_TURN + b"\n"])
+async def test_of_a_flood_one_turn_handles_a_little(line: bytes) -> None:
+    wire = Wire()
+    at_end: list[int] = []
+    wire.turn.end = lambda: at_end.append(len(wire.lines))  # type: ignore[method-assign]
+    count = 60_000 // len(line)
+    os.write(wire.give, line * count)
+    await wire.wait(count)
+    handled = [now - before for before, now in pairwise([0, *at_end])]
+    assert max(handled) <= MESSAGES_A_TURN
+    assert max(handled) * len(line) < BYTES_A_TURN + 2 * len(line)
+    wire.link.close()

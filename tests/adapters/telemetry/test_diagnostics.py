@@ -44,6 +44,21 @@ def test_a_line_is_inspected_flattened_and_cut() -> None:
     assert len(said(("a", "x" * 100_000))) == LINE_BYTES + 1
 
 
+def test_a_line_that_was_inspected_is_not_inspected_once_more() -> None:
+    reading, writing = os.pipe()
+    inspected: list[str] = []
+
+    def inspect(text: str) -> str:
+        inspected.append(text)
+        return text
+
+    Diagnostics(inspect, writing).report("a", "hello", inspected=True)
+    assert os.read(reading, 1000).endswith(b" warning [a] hello\n")
+    assert inspected == []
+    os.close(reading)
+    os.close(writing)
+
+
 def test_a_line_that_cannot_be_inspected_is_withheld() -> None:
     def broken(_text: str) -> str:
         raise InspectionError("no")

@@ -20,7 +20,7 @@ from mcpguard.core.model import Detection, Json
 from mcpguard.core.redaction import reading
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.leaves import Leaves, Rebuild
-from mcpguard.core.redaction.redactor import KINDS, OPT_IN, Redactor, authored
+from mcpguard.core.redaction.redactor import KINDS, OPT_IN, TOO_LONG, Redactor, authored
 from mcpguard.core.redaction.views.signs import expressions
 from mcpguard.core.secret import Secret
 
@@ -337,6 +337,11 @@ def test_a_failure_of_the_engine_withholds_the_value(monkeypatch: pytest.MonkeyP
 def test_a_text_is_inspected_for_a_log() -> None:
     assert redactor().inspect_text(f"failed: {TOKEN}\n") == f"failed: {HELD}\n"
     assert redactor().inspect_text("fine") == "fine"
+
+
+def test_a_line_that_takes_too_long_to_inspect_at_once_is_withheld() -> None:
+    assert redactor().inspect_text(f"{TOKEN} {'x ' * 200}", most=100) == TOO_LONG
+    assert redactor().inspect_text("plain words " * 20, most=100) == "plain words " * 20
 
 
 def test_a_value_of_ours_is_passed_as_it_is() -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room
-from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
 from mcpguard.protocol.framing import Framer, Oversize
 
 READ_BYTES = 64 * 1024
@@ -21,8 +21,6 @@ BIG_READ_BYTES = 256 * 1024
 PIPE_BYTES = 1024 * 1024
 """The writer of a big message then need not wait for us in the middle of it."""
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
-LINES_A_TURN = 64
-"""More lines than this wait for the next pass of the loop, so that no side starves another."""
 FULL_BYTES = 256 * 1024
 """With this much unsent, whatever feeds the link is paused."""
 
@@ -139,12 +137,16 @@ class Link:
     def _handle(self) -> None:
         if self._paused or self._closed:
             return
-        lines = self._lines
+        lines, left = self._lines, BYTES_A_TURN
         try:
             self._turn.begin()
             try:
-                for _ in range(min(len(lines), LINES_A_TURN)):
-                    self._on_line(lines.popleft())
+                for _ in range(min(len(lines), MESSAGES_A_TURN)):
+                    line = lines.popleft()
+                    self._on_line(line)
+                    left -= len(line)
+                    if left <= 0:
+                        break
             finally:
                 self._turn.end()
         finally:

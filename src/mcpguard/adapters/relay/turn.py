@@ -10,6 +10,11 @@ from typing import Protocol
 
 from mcpguard.adapters.relay.room import Room
 
+MESSAGES_A_TURN = 64
+"""Of what came from one side, more messages wait for the next turn, so that no side starves another."""
+BYTES_A_TURN = 16 * 1024
+"""The same for what is left once so many bytes were handled: to inspect them may take long."""
+
 
 class Ledger(Protocol):
     """What is committed at the end of a turn."""

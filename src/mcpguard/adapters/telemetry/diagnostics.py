@@ -63,11 +63,18 @@ class Diagnostics:
         return _Libraries(self)
 
     def report(
-        self, server: str, text: str, level: Level = "warning", *, session: str = "", principal: str = ""
+        self,
+        server: str,
+        text: str,
+        level: Level = "warning",
+        *,
+        session: str = "",
+        principal: str = "",
+        inspected: bool = False,
     ) -> None:
-        """Say one line; `server` is empty for mcpguard itself."""
+        """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was."""
         try:
-            clean = self._inspect(text)
+            clean = text if inspected else self._inspect(text)
             principal = self._inspect(principal) if principal else ""
         except InspectionError:
             clean, principal = "a line was withheld, since it could not be inspected", ""

@@ -40,6 +40,9 @@ AT_ONCE = 8 * 1024
 WITHHELD = "[WITHHELD: could not be inspected]"
 """What `inspect_text` gives for a text that cannot be inspected."""
 
+TOO_LONG = "[WITHHELD: too long to be inspected at once]"
+"""What it gives where `inspect` raises TooMuchAtOnce."""
+
 _MUCH = 8
 _VISITS = 2000
 _RARE = 64
@@ -205,13 +208,15 @@ class Redactor:
         hidden = Counter(dict(before.neutralised)) + Counter(dict(made.neutralised))
         return Redacted(made.value, made.payload, found, tuple(sorted(hidden.items())), made.spared)
 
-    def inspect_text(self, text: str) -> str:
+    def inspect_text(self, text: str, most: int = maxsize) -> str:
         """The same for a text of a log or a diagnostic. Hidden characters stay, since `plain` shows them.
         Never raises."""
         try:
-            return str(self.inspect(text, visible=False).value)
+            return str(self.inspect(text, most=most, visible=False).value)
         except InspectionError:
             return WITHHELD
+        except TooMuchAtOnce:
+            return TOO_LONG
 
     def _found_in(
         self, leaves: Leaves, parts: list[str], text: bytes, also: tuple[str, ...], most: int

@@ -1,12 +1,21 @@
-"""An upstream's standard error, as lines for the operator. Bounded: what is too much is dropped."""
+"""An upstream's standard error, as lines for the operator. Bounded: what is too much is dropped.
+
+Law of this file: however much a server writes here, and however it is cut into lines, one pass of the event
+loop handles a little of it, so that the calls of the other servers go on between two passes (law 8).
+"""
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 
 from mcpguard.protocol.framing import Framer, Oversize
 
 LINE_BYTES = 64 * 1024
+READ_BYTES = 8 * 1024
+"""Bytes that are read in one pass."""
+LINES_A_PASS = 16
+"""Lines that are handled in one pass: each is inspected and written by itself."""
 
 
 class StderrLines:
@@ -23,32 +32,47 @@ class StderrLines:
         self._fd = fd
         self._report = report
         self._framer = Framer(LINE_BYTES)
-        self._open = True
-        asyncio.get_running_loop().add_reader(fd, self._readable)
+        self._lines: deque[bytes | Oversize] = deque()
+        self._ended = self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(fd, self._readable)
 
     def _readable(self) -> None:
+        if self._lines:
+            return  # Those first (`_handle` comes again): reading on would keep ever more of them.
         try:
-            data = os.read(self._fd, LINE_BYTES)
+            data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        lines = self._framer.feed(data) if data else self._framer.finish()
-        for line in lines:
-            if isinstance(line, Oversize):
-                self._report(f"a line of more than {LINE_BYTES} bytes on its standard error was dropped")
-                continue
-            # What stands before a line has a meaning: most tracebacks are read by it.
-            text = self._clean(line.decode("utf-8", "replace").rstrip())
-            if text:
-                self.last = text.strip()[:400]
-                self._report(text)
-        if not data:
+        self._ended = not data
+        self._lines.extend(self._framer.feed(data) if data else self._framer.finish())
+        self._handle()
+
+    def _handle(self) -> None:
+        if self._closed:
+            return
+        for _ in range(min(len(self._lines), LINES_A_PASS)):
+            self._tell(self._lines.popleft())
+        if self._lines:
+            self._loop.call_soon(self._handle)
+        elif self._ended:
             self.close()
+
+    def _tell(self, line: bytes | Oversize) -> None:
+        if isinstance(line, Oversize):
+            self._report(f"a line of more than {LINE_BYTES} bytes on its standard error was dropped")
+            return
+        # What stands before a line has a meaning: most tracebacks are read by it.
+        text = self._clean(line.decode("utf-8", "replace").rstrip())
+        if text:
+            self.last = text.strip()[:400]
+            self._report(text)
 
     def close(self) -> None:
         """Stop reading."""
-        if self._open:
-            self._open = False
-            asyncio.get_running_loop().remove_reader(self._fd)
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._fd)
             os.close(self._fd)

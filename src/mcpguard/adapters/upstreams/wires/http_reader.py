@@ -13,7 +13,7 @@ import msgspec
 
 from mcpguard.adapters.network.outbound import Exchange
 from mcpguard.adapters.relay.room import Standing
-from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.wires.wire import WireListener, too_many_values
@@ -56,12 +56,8 @@ class HttpReader:
         try:
             while chunk := await exchange.read():
                 await self._go.wait()
-                found = events.feed(chunk)
-                if found:
-                    with self._one_turn():
-                        answered = [self._event(each, asked) for each in found]
-                    if any(answered):
-                        return True
+                if await self._brought(events.feed(chunk), asked):
+                    return True
                 if asked is not None and _answers(events.overlong, asked):
                     # Its end may never come.
                     self.failed(asked, self.too_long)
@@ -70,6 +66,22 @@ class HttpReader:
             return False
         finally:
             standing.leaves()
+
+    async def _brought(self, found: list[Event | Oversize], asked: int | None) -> bool:
+        """Bring these, so many in a turn as one may handle. Whether `asked` is dealt with."""
+        answered, at = False, 0
+        while at < len(found):
+            last, left = at + MESSAGES_A_TURN, BYTES_A_TURN
+            with self._one_turn():
+                while at < min(last, len(found)) and left > 0:
+                    one = found[at]
+                    answered |= self._event(one, asked)
+                    left -= len(one.data if isinstance(one, Event) else one)
+                    at += 1
+            if at < len(found):
+                await asyncio.sleep(0)
+                await self._go.wait()
+        return answered
 
     @contextmanager
     def _one_turn(self) -> Iterator[None]:
