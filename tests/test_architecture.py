@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -14,7 +15,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "mcpguard"
 FILES = sorted(SRC.rglob("*.py"))
-FILE_LINES, FUNCTION_LINES = 450, 40
+FILE_LINES, FUNCTION_LINES, FOLDER_MODULES = 450, 40, 16
 
 PURE_FORBIDDEN = {
     "mcp", "anyio", "asyncio", "httpx", "httpx2", "aiohttp", "uvicorn", "starlette", "keyring", "os", "pathlib", "socket",
@@ -137,6 +138,11 @@ def test_no_modules_import_each_other_in_a_circle_also_where_only_a_type_checker
         for module, path in modules.items()
     }
     tuple(TopologicalSorter(imports).static_order())  # Raises CycleError with the circle.
+
+
+def test_folders_keep_their_budget() -> None:
+    beside = Counter(relative(path.parent) for path in FILES if path.name != "__init__.py")
+    assert {folder for folder, modules in beside.items() if modules > FOLDER_MODULES} == {"gateway"}
 
 
 def test_files_and_functions_keep_their_budget() -> None:

@@ -3,4 +3,8 @@
 Law of this package: it reads what serving processes leave (the store, the evidence, the status files) and
 they carry nothing for it. Nothing is served to who did not come by a link of this process, and whatever
 others wrote is shown as text that cannot hide, reorder or run.
+
+`server.py` serves `app.py`, behind `fence.py` and `login.py`. `views/` has a function a page, over what
+`desk.py` looks at; `acts.py` and `passkeys.py` do what a person answers; `rendering/` shows what others
+wrote. `terminal.py` is a ticket without a browser.
 """

@@ -16,9 +16,9 @@ from msgspec import structs
 from starlette.responses import RedirectResponse, Response
 
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
-from mcpguard.console.diffs import patch_lines
 from mcpguard.console.foresight import foresee
 from mcpguard.console.pages import message, page
+from mcpguard.console.rendering.diffs import patch_lines
 from mcpguard.core.errors import McpGuardError, SessionError
 from mcpguard.core.policy.tickets import TicketAnswer, latest_end
 from mcpguard.serve.interventions import (

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.console.texts import marked
+from mcpguard.console.rendering.texts import marked
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.console.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
-from mcpguard.console.languages import PLACEHOLDER, Language, classes_of, language_of
+from mcpguard.console.rendering.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
+from mcpguard.console.rendering.languages import PLACEHOLDER, Language, classes_of, language_of
 
 if TYPE_CHECKING:
     from mcpguard.console.rulebook import SeenRule

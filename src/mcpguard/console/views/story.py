@@ -16,9 +16,9 @@ from mcpguard.adapters.audit.reader import chain_files, lines
 from mcpguard.authoring.explain.recorded import altered_at, explain_record
 from mcpguard.authoring.explain.text import lines_of
 from mcpguard.console.answers import AnswerStep, answer_steps
-from mcpguard.console.arguments import ShownArguments, shown_arguments
 from mcpguard.console.evidence import Place, SeenCall, parsed
 from mcpguard.console.pages import message, page
+from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError
 from mcpguard.core.evidence.records import Decided, Outcome

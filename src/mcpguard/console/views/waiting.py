@@ -10,8 +10,8 @@ from msgspec import Struct
 from starlette.responses import PlainTextResponse, Response
 
 from mcpguard.console.answers import AnswerStep, answer_steps
-from mcpguard.console.arguments import ShownArguments, shown_arguments, whole
 from mcpguard.console.pages import message, page
+from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments, whole
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection

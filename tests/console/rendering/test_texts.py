@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.console.highlighting import highlighted
-from mcpguard.console.languages import MOST
-from mcpguard.console.texts import marked
+from mcpguard.console.rendering.highlighting import highlighted
+from mcpguard.console.rendering.languages import MOST
+from mcpguard.console.rendering.texts import marked
 
 LANGUAGES = ("sql", "shell", "json")
 

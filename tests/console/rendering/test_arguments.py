@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.console.arguments import (
+from mcpguard.console.rendering.arguments import (
     FOLD_CHARACTERS,
     MOST_MEMBERS,
     MOST_ON_THE_PAGE,
@@ -18,7 +18,7 @@ from mcpguard.console.arguments import (
     shown_arguments,
     whole,
 )
-from mcpguard.console.diffs import MOST_LINES, compared, is_patch
+from mcpguard.console.rendering.diffs import MOST_LINES, compared, is_patch
 
 
 def shown(args: Any) -> ShownArguments:

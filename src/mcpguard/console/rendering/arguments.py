@@ -15,10 +15,10 @@ from markupsafe import Markup, escape
 from msgspec import Struct, structs
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.console.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
-from mcpguard.console.highlighting import highlighted
-from mcpguard.console.languages import PLACEHOLDER, Language, language_of
-from mcpguard.console.texts import marked
+from mcpguard.console.rendering.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
+from mcpguard.console.rendering.highlighting import highlighted
+from mcpguard.console.rendering.languages import PLACEHOLDER, Language, language_of
+from mcpguard.console.rendering.texts import marked
 
 FOLD_LINES, FOLD_CHARACTERS = 24, 1_600
 """What is seen of a text before the rest is folded."""

@@ -9,8 +9,8 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from mcpguard.console.languages import Language, classes_of
-from mcpguard.console.texts import marked
+from mcpguard.console.rendering.languages import Language, classes_of
+from mcpguard.console.rendering.texts import marked
 
 
 def highlighted(text: str, language: Language) -> Markup:

@@ -15,7 +15,7 @@ from itertools import groupby
 from markupsafe import Markup, escape
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.console.languages import PLACEHOLDER
+from mcpguard.console.rendering.languages import PLACEHOLDER
 
 _WORD = re.compile(r"\w+")
 _LATIN = re.compile(r"[A-Za-z]")
