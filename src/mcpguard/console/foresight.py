@@ -33,11 +33,7 @@ class Foresight(Struct, frozen=True):
     @property
     def changed(self) -> int:
         """How many decisions."""
-        return (
-            0
-            if self.report is None
-            else self.report.loosened + self.report.credential + self.report.tightened
-        )
+        return 0 if self.report is None else self.report.loosens + self.report.tightened
 
 
 def foresee(desk: Desk, own: OwnPolicy, made: Proposal) -> Foresight:

@@ -12,9 +12,11 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.authoring.replay.past import last, past, past_of
-from mcpguard.authoring.replay.replaying import ALTERED, Replay
+from mcpguard.authoring.replay.definitions import CHANGED, GONE, OTHER, REFUSED
+from mcpguard.authoring.replay.past import Came, last, past, past_of
+from mcpguard.authoring.replay.replaying import ALTERED, NOTE_RESULTS, Replay
 from mcpguard.authoring.replay.report import ReplayReport, summary, tables
+from mcpguard.authoring.replay.results import RESULTS
 from mcpguard.authoring.snapshot import Offer, Snapshot
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, ObservedRefusal, Opened, Outcome, Record
 from mcpguard.core.model import Json
@@ -387,7 +389,7 @@ def test_less_redaction_loosens_a_call_that_stays_allowed() -> None:
     other = replay(rules("{id: all, effect: allow, credential: two}"), call())
     assert (counts(other), other.changes[0].note) == ((0, 0, 0, 0, 0), "with the credential two")
     assert (other.credential, other.changes[0].direction) == (1, "credential")
-    assert "1 would be made with another credential" in summary(other)
+    assert "1 with another credential" in summary(other)
     about = rules("{id: all, effect: allow, action: [tasks/get]}")
     assert counts(replay(about, call(method="tasks/get", credential="one"))) == (1, 0, 0, 0, 0)
     # Records of earlier versions do not say what was redacted.
@@ -541,7 +543,12 @@ def test_bytes_and_ended_sessions_are_counted_as_they_came(tmp_path: Path) -> No
 
 def test_a_limit_whose_cost_was_redacted_cannot_be_counted() -> None:
     costs = "{id: all, effect: allow, limit: {units: 5, cost: args.token, per: session}}"
-    assert counts(replay(rules(costs), redacted())) == (0, 0, 0, 0, 1)
+    # Within it or beyond: it is limited where it was not.
+    assert counts(replay(rules(costs), redacted())) == (0, 0, 1, 0, 0)
+    then = same_but(costs)
+    assert counts(replay(rules(costs), *under(then, redacted()), before=[then])) == (0, 0, 0, 0, 1)
+    denied = under(then, redacted(effect="deny", cause="limit", rules=("p/all",)))
+    assert counts(replay(rules(costs), *denied, before=[then])) == (0, 0, 0, 0, 1)
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -584,9 +591,7 @@ def test_the_last_decisions_are_those_of_the_newest_chains(tmp_path: Path) -> No
 
 def test_results_are_said_not_to_be_replayed() -> None:
     late = "{id: late, effect: deny, on: result, when: '\"email\" in findings'}"
-    assert replay(rules(ALL, late), call()).notes == (
-        "rules with `on: result` were not replayed: results are not on record",
-    )
+    assert replay(rules(ALL, late), call()).notes == (NOTE_RESULTS,)
 
 
 # --- what rules want besides their effect ----------------------------------------------------------
@@ -636,7 +641,8 @@ def with_(key: str) -> str:
     ],
 )
 def test_an_obligation_that_is_dropped_loosens(then: str, now: str, direction: str) -> None:
-    assert became(with_(then), with_(now), call())[0] == direction
+    record = call(facts=("seen",) if "fact" in then else ())
+    assert became(with_(then), with_(now), record)[0] == direction
 
 
 def test_another_credential_is_neither_the_same_nor_another_reason() -> None:
@@ -682,14 +688,14 @@ def test_rules_that_allow_what_is_approved_are_compared() -> None:
     old, new = same_but(ask, some), rules(ask, ALL)
     (change,) = replay(new, *under(old, asked), before=[old]).changes
     assert (change.direction, change.note) == (
-        "loosened",
+        "both",
         "redacts less (email), without the label seen, redacts more (-jwt), with the credential of the server",
     )
     placed = "{id: all, effect: allow, unredacted: [{kind: jwt, path: /content}]}"
     (change,) = replay(rules(ask, placed), *under(old, asked), before=[old]).changes
     assert "redacts less (-jwt /content, email)" in change.note
     old = same_but(ask)
-    assert counts(replay(rules(ask, some), *under(old, asked), before=[old]))[1] == 1
+    assert replay(rules(ask, some), *under(old, asked), before=[old]).both == 1
 
 
 def test_what_is_not_at_hand_is_not_the_same() -> None:
@@ -720,30 +726,206 @@ def reviewed(folder: Path, old: PolicySet, new: PolicySet, outcome: Outcome) -> 
     ("now", "expected"),
     [
         ((), (0, 1, 0, 0, 0)),
-        ((LATE,), (0, 0, 0, 0, 1)),
+        ((LATE,), (1, 0, 0, 0, 0)),
         ((LATE.replace("deny", "allow, label: [x]"),), (0, 1, 0, 0, 0)),
         ((LATE.replace("email", "iban"),), (0, 1, 0, 0, 0)),
+        (("{id: other, effect: deny, on: result, when: 'size(findings) > 0'}",), (1, 0, 0, 0, 0)),
+        (("{id: other, effect: deny, on: result, when: 'result.isError == true'}",), (0, 0, 0, 0, 1)),
     ],
 )
-def test_a_result_that_was_withheld_is_never_the_same(
+def test_a_result_that_was_withheld_stays_so_or_loosens(
     tmp_path: Path, now: tuple[str, ...], expected: tuple[int, ...]
 ) -> None:
-    withheld = Outcome(NOW, "c-1", "withheld", 1.0, rules=("p/late",))
+    withheld = Outcome(NOW, "c-1", "withheld", 1.0, rules=("p/late",), findings={"email /content/0/text": 1})
     report = reviewed(tmp_path, same_but(ALL, LATE), rules(ALL, *now), withheld)
     assert counts(report) == expected
-    assert "rules with `on: result` were not replayed: results are not on record" in report.notes
+    assert NOTE_RESULTS in report.notes
 
 
-def test_rules_on_results_of_either_side_leave_open_what_comes_back(tmp_path: Path) -> None:
-    seen = Outcome(NOW, "c-1", "ok", 1.0, rules=("p/late",))
-    cases = [
-        (same_but(ALL, LATE), rules(ALL)),
-        (same_but(ALL), rules(ALL, LATE)),
-        (same_but(ALL), rules(ALL)),
+MASKS = "{id: late, effect: allow, on: result, redact: [email], when: 'size(findings) > 0'}"
+READS = "{id: late, effect: deny, on: result, when: 'result.isError == true'}"
+FOUND = {"findings": {"iban /content/0/text": 1}}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "ended", "direction"),
+    [
+        # What the rules of then did is in the outcome.
+        ((LATE,), (), {}, "same"),
+        ((LATE,), (LATE,), {}, "same"),
+        ((READS,), (READS,), {}, "same"),
+        ((MASKS,), (), FOUND, "same"),
+        ((MASKS,), (), {**FOUND, "rules": ("p/late",)}, "loosened"),
+        ((MASKS,), (MASKS,), {**FOUND, "rules": ("p/late",)}, "same"),
+        # What others would do follows from what was found, or it does not.
+        ((), (LATE,), {}, "same"),
+        ((), (LATE.replace("email", "iban"),), FOUND, "tightened"),
+        ((), (MASKS,), FOUND, "tightened"),
+        ((), (READS,), {}, "unsaid"),
+        ((), ("{id: late, effect: deny, on: result, when: '\"x\" in session.labels'}",), {}, "unsaid"),
+        ((LATE,), (READS,), {}, "unsaid"),
+        # What rules took out may be all that was found.
+        (
+            (MASKS,),
+            (MASKS, "{id: no, effect: deny, on: result, when: '\"iban\" in findings'}"),
+            {**FOUND, "rules": ("p/late",)},
+            "unsaid",
+        ),
+        # Nothing came of it, or it is not on record what.
+        ((LATE,), (), {"status": "cancelled"}, "same"),
+        ((LATE,), (), None, "loosened"),
+        ((MASKS,), (), None, "loosened"),
+        ((LATE,), (LATE,), None, "same"),
+        ((), (LATE,), None, "unsaid"),
+        # A limit is no rule on results.
+        ((LATE,), (LATE,), {"status": "withheld", "rules": ("p/all",)}, "same"),
+        # What is withheld was not looked at by the rules that let through.
+        (
+            (MASKS.replace("late", "mask"), LATE),
+            (MASKS.replace("late", "mask"), LATE),
+            {"status": "withheld", "rules": ("p/late",)},
+            "same",
+        ),
+        ((), (READS.replace("deny", "allow, label: [x]"),), {}, "unsaid"),
+    ],
+)
+def test_rules_on_results_are_replayed_as_far_as_outcomes_say(
+    tmp_path: Path, then: tuple[str, ...], now: tuple[str, ...], ended: dict[str, Any] | None, direction: str
+) -> None:
+    old, new = same_but(ALL, *then), rules(ALL, *now)
+    outcome = None if ended is None else Outcome(NOW, "c-1", **{"status": "ok", "ms": 1.0, **ended})
+    chain(tmp_path, *under(old, call()), *([] if outcome is None else [outcome]))
+    report = Replay(new, [old]).take(past(tmp_path))
+    directions = [one.direction for one in report.changes] or ["unsaid" if report.unsaid else "same"]
+    assert directions == [direction]
+    if direction == "unsaid" and outcome is not None:
+        assert report.missing[0].why == RESULTS.format("p/late" if len(now) == 1 else "p/no")
+
+
+def test_more_redaction_before_leaves_open_what_a_rule_on_results_would_see(tmp_path: Path) -> None:
+    old, new = same_but(ALL, READS), rules("{id: all, effect: allow, redact: [email]}", READS)
+    chain(tmp_path, *under(old, call()), Outcome(NOW, "c-1", "ok", 1.0))
+    report = Replay(new, [old]).take(past(tmp_path))
+    assert (counts(report), report.missing[0].why) == ((0, 0, 0, 0, 1), RESULTS.format("p/late"))
+
+
+def test_what_policies_would_withhold_of_an_observed_server_counts(tmp_path: Path) -> None:
+    seen = Outcome(NOW, "c-1", "ok", 1.0, observed=ObservedRefusal("rule", ("p/late",)))
+    assert counts(reviewed(tmp_path, same_but(ALL, LATE), rules(ALL), seen)) == (0, 1, 0, 0, 0)
+
+
+def test_results_of_policies_that_are_not_at_hand_cannot_be_said(tmp_path: Path) -> None:
+    withheld = Outcome(NOW, "c-1", "withheld", 1.0, rules=("p/late",))
+    chain(tmp_path, of_others(call()), withheld)
+    assert counts(Replay(rules(ALL)).take(past(tmp_path))) == (0, 1, 0, 0, 0)
+    assert counts(Replay(rules(ALL, READS)).take(past(tmp_path))) == (0, 0, 0, 0, 1)
+
+
+def test_how_calls_ended_is_read_only_where_rules_on_results_are(tmp_path: Path) -> None:
+    chain(tmp_path, call(), Outcome(NOW, "c-1", "ok", 1.0))
+    came = [[one.came for one in past(tmp_path, outcomes=read)] for read in (True, False)]
+    assert came == [[Came("ok")], [None]]
+
+
+# --- stricter in one thing, less strict in another -------------------------------------------------
+
+ASKS = "{id: ask, effect: ask}"
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "direction"),
+    [
+        ("", ASKS, "tightened"),
+        ("redact: [email]", ASKS, "both"),
+        ("redact: [email]", "{id: ask, effect: ask, redact: [email]}", "tightened"),
+        ("label: [seen]", ASKS, "both"),
+        ("spotlight: true", ASKS, "both"),
+        ("limit: {calls: 5, per: 1h}", ASKS, "both"),
+        ("argument: {dry_run: true}", ASKS, "both"),
+        ("", "{id: ask, effect: ask, placeholders: true}", "both"),
+        ("", "{id: ask, effect: ask, fact: [seen]}", "both"),
+        ("credential: lo", ASKS, "credential"),
+        ("", "{id: ask, effect: ask, argument: {n: 1}}", "unsaid"),
+        ("redact: [email]", "{id: no, effect: deny}", "tightened"),
+    ],
+)
+def test_a_question_does_not_make_up_for_an_obligation_that_is_dropped(
+    then: str, now: str, direction: str
+) -> None:
+    given: dict[str, Any] = {"credential": "lo"} if "credential" in then else {}
+    given |= {"labels": ("seen",)} if "label" in then else {"redact": ("email",)} if "redact" in then else {}
+    assert became(with_(then), now, call(**given))[0] == direction
+
+
+def test_what_nobody_asks_any_more_is_compared_as_well() -> None:
+    asked = call(approval="t by os-user:ada", rules=("p/all", "p/ask"))
+    old, new = same_but(ALL, ASKS), rules("{id: all, effect: allow, redact: [email]}")
+    report = replay(new, *under(old, asked), before=[old])
+    assert [(one.direction, one.note) for one in report.changes] == [("both", "redacts more (email)")]
+    assert (report.both, report.loosens, counts(report)) == (1, 1, (0, 0, 0, 0, 0))
+    assert summary(report).startswith(
+        "1 of 1 decision on record would change: 0 loosened, 0 tightened, 1 both"
+    )
+    assert [title for title, _ in tables(report)] == ["LOOSENED in one thing, tightened in another"]
+
+
+def test_a_question_of_policies_that_are_not_at_hand_may_drop_something() -> None:
+    report = replay(rules(ASKS), of_others(call()))
+    assert counts(report) == (0, 0, 0, 0, 1)
+    assert report.missing[0].why.startswith("ask instead of allow; the policies of then are not at hand")
+    assert counts(replay(rules(ASKS), of_others(call(redact=("email",))))) == (0, 0, 0, 0, 0)
+
+
+def test_an_allow_whose_condition_changed_no_longer_wants_what_it_wanted() -> None:
+    asked = call(1, {"n": 1}, effect="ask", cause="approval", rules=("p/ask",))
+    old = same_but(ASKS, "{id: all, effect: allow, redact: [email], when: args.n == 1}")
+    new = rules(ASKS, "{id: all, effect: allow, redact: [email], when: args.n == 2}")
+    assert counts(replay(new, *under(old, asked), before=[old])) == (0, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("when", "unsaid"), [('args.token == "a"', 0), ('args.token == "b"', 1)])
+def test_what_an_unknown_rule_adds_to_what_is_asked_is_the_same_only_with_that_rule(
+    when: str, unsaid: int
+) -> None:
+    mask = "{{id: mask, effect: allow, redact: [email], when: '{}'}}"
+    asked = redacted(effect="ask", cause="approval", rules=("p/ask",))
+    old, new = same_but(ASKS, mask.format('args.token == "a"')), rules(ASKS, mask.format(when))
+    assert counts(replay(new, *under(old, asked), before=[old])) == (1 - unsaid, 0, 0, 0, unsaid)
+
+
+def test_what_ended_with_its_policy_redacts_all_the_same() -> None:
+    ended = PolicySet(
+        [
+            compile_policy(
+                "version: 1\npolicy: p\nexpires: 2026-07-01\nrules:\n"
+                "  - {id: all, effect: allow, redact: [email], fact: [seen]}\n"
+                "  - {id: maybe, effect: allow, label: [x], when: 'args.token == \"a\"'}\n"
+                "  - {id: ask, effect: ask}\n",
+                "p.yaml",
+                OPT_IN,
+            )
+        ]
+    )
+    asked = redacted(effect="ask", cause="approval", rules=("p/ask",))
+    old = same_but(ASKS)
+    assert counts(replay(ended, *under(old, asked), before=[old])) == (0, 0, 1, 0, 0)
+    known = call(1, {"token": "z"}, effect="ask", cause="approval", rules=("p/ask",))
+    (change,) = replay(ended, *under(old, known), before=[old]).changes
+    assert (change.direction, change.note) == ("tightened", "redacts more (email)")
+
+
+def test_what_became_of_definitions_is_said_and_not_replayed() -> None:
+    same = sha256(encode(TOOL)).hexdigest()
+    snapshot = Snapshot(version=1, servers={"git": Offer(tools=(TOOL, {**TOOL, "name": "push"}))})
+    records = [
+        call(1, tool_digest=same),
+        call(2, tool="push", tool_digest="d" * 64),
+        call(3, tool="push", tool_digest="e" * 64, effect="deny", cause="pin", rules=()),
+        *(call(number, tool=f"rm{number}", tool_digest="e" * 64) for number in range(4, 10)),
+        call(10, tool="gone", server="other", tool_digest="e" * 64),
     ]
-    for number, (old, new) in enumerate(cases):
-        assert counts(reviewed(tmp_path / str(number), old, new, seen)) == (0, 0, 0, 0, 1)
-    unknown = of_others(call())
-    chain(tmp_path / "u", unknown, Outcome(NOW, "c-1", "withheld", 1.0, rules=("p/late",)))
-    assert counts(Replay(rules(ALL)).take(past(tmp_path / "u"))) == (0, 1, 0, 0, 0)
-    assert counts(Replay(rules(ALL, LATE)).take(past(tmp_path / "u"))) == (0, 0, 0, 0, 1)
+    said = [REFUSED.format("1 call was"), CHANGED.format("git/push")]
+    assert replay(rules(ALL), *records).notes == tuple(said)
+    gone = "git/rm4, git/rm5, git/rm6, git/rm7, git/rm8 and 1 more"
+    said += [OTHER.format("git/push"), GONE.format(gone)]
+    assert replay(rules(ALL), *records, snapshot=snapshot).notes == tuple(said)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.replay.past import PastDecision
-from mcpguard.authoring.replay.request import Requests, Then
+from mcpguard.authoring.replay.request import Then
+from mcpguard.authoring.replay.strictness import Obligations, added, obligations_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Cause, Charge, Deny
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
@@ -37,29 +38,23 @@ _REASONS = {
 }
 """Why it cannot be said what becomes of a call, by the name that a rule reads."""
 NO_STATE = "the state of its session could not be read then"
+LIMITS = "a rule that limits it, or chooses its credential, reads what is not on record"
 SETS = "a rule sets arguments, and others are not on record"
 
 Proven = Mapping[tuple[str, str], Verdict]
 
 
-class Does(NamedTuple):
-    """What an allowed call has besides: more is redacted, labels, the credential."""
-
-    redact: frozenset[str]
-    labels: frozenset[str]
-    credential: str
-
-
 class Again(Struct, frozen=True):
     """What the policies say. `effects` are those that are possible, `rules` those that decide where it is
     one; `missing` says what is not known where it may be several. `charges` are for limits that are yet to
-    be counted; `does` is None where it is not known."""
+    be counted. `wants` is what else is wanted of it where it goes on: the least and the most where that is
+    not known."""
 
     effects: frozenset[Effect]
     cause: str = ""
     rules: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
-    does: Does | None = None
+    wants: tuple[Obligations, ...] = ()
     missing: tuple[str, ...] = ()
 
 
@@ -67,19 +62,18 @@ class Judging:
     """Decides recorded requests under `policies`. `before` are policies that may have been in force, by whose
     digest a record says that they were."""
 
-    def __init__(self, policies: PolicySet, before: Iterable[PolicySet], requests: Requests) -> None:
+    def __init__(self, policies: PolicySet, before: Iterable[PolicySet]) -> None:
         self.policies = policies.observing(None)
+        self._named = {rule.name: rule for rule in policies.rules}
         self._before = {one.digest: one for one in before}
-        self._requests = requests
         self._kept: dict[tuple[object, ...], Again] = {}
         self._reads: dict[tuple[object, CompiledRule], frozenset[str]] = {}
 
-    def again(self, past: PastDecision) -> Again:
-        """The verdict on it, limits apart."""
+    def again(self, past: PastDecision, then: Then) -> Again:
+        """The verdict on it, limits apart; `then` is its request."""
         record = past.record
         if past.cause == Cause.ERROR.value and not past.rules:
             return _any(NO_STATE)
-        then = self._requests.of(record)
         candidates = candidates_of(self.policies, then.invocation)
         if not candidates.lasting:
             return self._decided(past, then, candidates)
@@ -132,11 +126,19 @@ class Judging:
             if verdict.cause is Cause.ARGUMENTS and not then.intact:
                 return _any(_REASONS["args"])
             return _deny(verdict.cause.value, verdict.rules)
+        # Those that failed add to it, and have no name there.
+        wants = structs.replace(
+            obligations_of(self._rules(verdict.rules), self._rules(asking)),
+            redact=frozenset(verdict.redact + verdict.unredacted),
+            labels=frozenset(verdict.labels),
+            spotlight=verdict.spotlight,
+        )
         if asking:
-            return Again(frozenset({"ask"}), Cause.APPROVAL.value, asking, verdict.charges)
-        redact = frozenset(verdict.redact + verdict.unredacted)
-        does = Does(redact, frozenset(verdict.labels), verdict.credential)
-        return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, does)
+            return Again(frozenset({"ask"}), Cause.APPROVAL.value, asking, verdict.charges, (wants,))
+        return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, (wants,))
+
+    def _rules(self, names: tuple[str, ...]) -> tuple[CompiledRule, ...]:
+        return tuple([self._named[name] for name in names])
 
     def _reading(self, then: Then) -> _ReadNames:
         return _ReadNames(self._reads, then.unknown, then.key)
@@ -215,15 +217,35 @@ def _possible(
     may_allow = [rule for rule in candidates.allow if known[rule] is None and not over(rule, call)]
     asking = [rule for rule in candidates.ask if known[rule] in (TRUE, ERROR)]
     may_ask = [rule for rule in candidates.ask if known[rule] is None]
-    ahead = frozenset[str]().union(*[rule.approves for rule in allow])
-    may_ahead = ahead.union(*[rule.approves for rule in may_allow])
     if denying:
-        true = tuple(rule.name for rule in denying if known[rule] is TRUE)
-        error = tuple(rule.name for rule in denying)
-        return _deny(Cause.RULE.value if true else Cause.ERROR.value, true or error)
-    effects: set[Effect] = set()
+        true = [rule for rule in denying if known[rule] is TRUE]
+        return _deny(Cause.RULE.value if true else Cause.ERROR.value, _names(true or denying))
+    effects = _effects(asking, may_ask, allow, may_allow)
     if any(known[rule] is None for rule in candidates.deny):
         effects.add("deny")
+    if effects == {"deny"}:
+        return _deny(Cause.NO_RULE.value)
+    sure, maybe = asking + allow, may_ask + may_allow
+    wants = _wants(known, then, candidates, sure, maybe)
+    if len(effects) > 1 or any(rule.written.argument for rule in allow + may_allow):
+        return _several(effects, [rule for rule in known if known[rule] is None], reading, wants)
+    if any(rule.written.limit or rule.written.credential for rule in sure + may_allow):
+        return Again(frozenset({*effects, "deny"}), missing=(LIMITS,), wants=wants)
+    if effects == {"ask"}:
+        return Again(frozenset(effects), Cause.APPROVAL.value, _names(asking), wants=wants)
+    return Again(frozenset({"allow"}), rules=_names(sure), wants=wants)
+
+
+def _effects(
+    asking: list[CompiledRule],
+    may_ask: list[CompiledRule],
+    allow: list[CompiledRule],
+    may_allow: list[CompiledRule],
+) -> set[Effect]:
+    """Those that are possible where nothing denies."""
+    ahead = frozenset[str]().union(*[rule.approves for rule in allow])
+    may_ahead = ahead.union(*[rule.approves for rule in may_allow])
+    effects: set[Effect] = set()
     if any(rule.name not in ahead for rule in asking + may_ask):
         effects.add("ask")
     if all(rule.name in may_ahead for rule in asking):
@@ -231,37 +253,39 @@ def _possible(
             effects.add("allow")
         if not (asking or allow):
             effects.add("deny")
-    unsure = [rule for rule in candidates.all if known[rule] is None]
-    if len(effects) > 1 or any(rule.written.argument for rule in allow + may_allow):
-        return _several(effects, unsure, reading)
-    if effects == {"deny"}:
-        return _deny(Cause.NO_RULE.value)
-    if effects == {"ask"}:
-        return Again(frozenset(effects), Cause.APPROVAL.value, _names(asking))
-    return _allowed(asking + allow, may_allow, known, then, candidates)
+    return effects
 
 
-def _allowed(
-    allowing: list[CompiledRule],
-    may_allow: list[CompiledRule],
+def _wants(
     known: dict[CompiledRule, Verdict | None],
     then: Then,
     candidates: Candidates,
+    sure: list[CompiledRule],
+    unsure: list[CompiledRule],
+) -> tuple[Obligations, ...]:
+    """What is wanted of it, where `sure` hold and `unsure` may."""
+    # What has failed, or ended, redacts and labels all the same.
+    ended = [rule for rule in candidates.allow if over(rule, then.invocation)]
+    failed = [rule for rule in candidates.allow if known[rule] is ERROR]
+    failed += [rule for rule in ended if known[rule] is TRUE]
+    may_fail = [rule for rule in ended if known[rule] is None]
+    asking = [tuple([rule for rule in some if rule.effect == "ask"]) for some in (sure, sure + unsure)]
+    least = added(obligations_of(tuple(sure), asking[0]), failed)
+    most = added(obligations_of((*sure, *unsure), asking[1]), failed + may_fail)
+    return (least,) if least == most else (least, most)
+
+
+def _several(
+    effects: Iterable[Effect],
+    unsure: list[CompiledRule],
+    reading: _ReadNames,
+    wants: tuple[Obligations, ...],
 ) -> Again:
-    """That it is allowed; limits and what it has besides are known only where each rule is that wants it."""
-    if any(rule.written.limit or rule.written.credential for rule in (*allowing, *may_allow)):
-        return _any("a rule that limits it, or chooses its credential, reads what is not on record")
-    adding = [*allowing, *[rule for rule in candidates.allow if known[rule] is ERROR]]
-    whole = not any(rule.adds for rule in may_allow) and not any(rule.adds for rule in adding)
-    does = Does(frozenset(), frozenset(), "") if whole else None
-    return Again(frozenset({"allow"}), rules=_names(allowing), does=does)
-
-
-def _several(effects: Iterable[Effect], unsure: list[CompiledRule], reading: _ReadNames) -> Again:
     names = sorted({name for rule in unsure for name in reading.names(rule)})
     possible = frozenset(effects)
     missing = tuple(_REASONS[name] for name in names) or (SETS,)
-    return Again(possible if len(possible) > 1 else frozenset({"allow", "deny"}), missing=missing)
+    possible = possible if len(possible) > 1 else possible | {"deny"}
+    return Again(possible, missing=missing, wants=wants)
 
 
 def _names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -40,17 +41,19 @@ NO_RULE_ASKED = frozenset(
 Standing = Literal["rules", "no-rule-asked", "altered"]
 
 
-class PastReview(Struct, frozen=True):
-    """What rules on results did with what came back: their names, and whether it was withheld."""
+class Came(Struct, frozen=True):
+    """How an allowed call ended: its `status` as in the outcome, the `rules` on results that did something,
+    and the `kinds` of what was taken out."""
 
-    rules: tuple[str, ...]
-    withheld: bool
+    status: str
+    rules: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()
 
 
 class PastDecision(Struct, frozen=True):
     """A decision on record: its `effect`, the rules that made it and its `cause`, as the policies of then
     have it. For a server that was only observed that is what they would have refused. `format` is that of the
-    record; `standing` says whether rules decided; `review` is there where rules on results did something."""
+    record; `standing` says whether rules decided; `came` is None where that was not read, or nothing came."""
 
     record: Decided
     effect: Effect
@@ -58,7 +61,7 @@ class PastDecision(Struct, frozen=True):
     rules: tuple[str, ...]
     format: int
     standing: Standing = "rules"
-    review: PastReview | None = None
+    came: Came | None = None
 
 
 class Received(Struct, frozen=True):
@@ -76,17 +79,20 @@ class SessionEnded(Struct, frozen=True):
 
 
 def past(
-    path: Path, since: datetime | None = None, server: str | None = None
+    path: Path, since: datetime | None = None, server: str | None = None, *, outcomes: bool = True
 ) -> Iterator[PastDecision | Received | SessionEnded]:
-    """What the chains at `path` say since then, the oldest chain first. Raises AuditError where there is no
-    evidence, and at the end where no decision is about `server`."""
+    """What the chains at `path` say since then, the oldest chain first; how calls ended only with
+    `outcomes`. Raises AuditError where there is no evidence, and at the end where no decision is about
+    `server`."""
     asked: set[str] = set()
     servers: set[str] = set()
     files = [file for file in chain_files(path) if since is None or file.stat().st_mtime >= since.timestamp()]
-    # An outcome may stand in a later file than its decision.
-    reviews = {id_: review for file in files for id_, review in _reviews(file)}
+    ended: dict[str, Came] = {}
+    for file in files if outcomes else ():
+        # It may be a later one than that of the decision.
+        _outcomes(file, ended)
     for file in files:
-        yield from _of_file(file, since, server, asked, servers, reviews)
+        yield from _of_file(file, since, server, asked, servers, ended)
     if server is not None and server not in servers:
         names = ", ".join(sorted(servers - {""})) or "none"
         raise AuditError(f"no decision on record is about the server {server}; those on record: {names}")
@@ -96,13 +102,13 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
     """The last decisions, at most so many, the oldest first; of the newest chains that have together at most
     `size` bytes. Raises AuditError where there is no evidence."""
     found: list[PastDecision] = []
-    reviews: dict[str, PastReview] = {}
+    ended: dict[str, Came] = {}
     for file in reversed(chain_files(path)):
         size -= file.stat().st_size
         if len(found) >= most or size < 0:
             break
-        reviews.update(_reviews(file))
-        read = _of_file(file, None, None, set(), set(), reviews)
+        _outcomes(file, ended)
+        read = _of_file(file, None, None, set(), set(), ended)
         mine = deque((one for one in read if isinstance(one, PastDecision)), most)
         found += mine
     return sorted(found, key=lambda one: one.record.at)[-most:]
@@ -114,7 +120,7 @@ def _of_file(
     server: str | None,
     asked: set[str],
     servers: set[str],
-    reviews: Mapping[str, PastReview],
+    ended: Mapping[str, Came],
 ) -> Iterator[PastDecision | Received | SessionEnded]:
     altered = bool(verify(lines(file), ()).flaws)
     version = 1
@@ -128,7 +134,7 @@ def _of_file(
                 continue
             servers.add(record.server)
             if server in (None, record.server) and not _goes_on(record, asked):
-                yield past_of(record, version, altered, reviews.get(record.id))
+                yield past_of(record, version, altered, ended.get(record.id))
         elif line.startswith(_OUTCOME) or _ENDED in line:
             yield from _besides(line)
 
@@ -157,18 +163,28 @@ def _besides(line: bytes) -> Iterable[Received | SessionEnded]:
         yield SessionEnded(record.session, record.at)
 
 
-def _reviews(file: Path) -> Iterator[tuple[str, PastReview]]:
-    """The calls of which rules withheld the result, or contributed to it."""
+def _outcomes(file: Path, ended: dict[str, Came]) -> None:
+    """Add how calls ended, by id."""
     for line in lines(file):
-        if line.startswith(_OUTCOME) and (b'"rules":' in line or b'"withheld"' in line):
-            record = read_record(line)
-            if isinstance(record, Outcome) and (record.rules or record.status == "withheld"):
-                yield record.id, PastReview(record.rules, record.status == "withheld")
+        record = read_record(line) if line.startswith(_OUTCOME) else None
+        if isinstance(record, Outcome):
+            ended[record.id] = _came(record)
 
 
-def past_of(
-    record: Decided, version: int, altered: bool = False, review: PastReview | None = None
-) -> PastDecision:
+def _came(record: Outcome) -> Came:
+    if record.observed is not None:
+        return Came("withheld", record.observed.rules)
+    if not record.rules and not record.findings:
+        return _plain(record.status)
+    return Came(record.status, record.rules, frozenset(one.partition(" ")[0] for one in record.findings))
+
+
+@lru_cache(maxsize=64)
+def _plain(status: str) -> Came:
+    return Came(status)
+
+
+def past_of(record: Decided, version: int, altered: bool = False, came: Came | None = None) -> PastDecision:
     """What a record says of the policies of then."""
     cause, rules = record.cause, record.rules
     if record.observed is not None:
@@ -181,4 +197,4 @@ def past_of(
     protocol = effect == "allow" and not rules
     if not altered and (protocol or cause in NO_RULE_ASKED):
         standing = "no-rule-asked"
-    return PastDecision(record, effect, cause, rules, version, standing, review)
+    return PastDecision(record, effect, cause, rules, version, standing, came)

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from mcpguard.authoring.replay.besides import NOTHING, Besides, besides
+from mcpguard.authoring.replay.besides import STRICT, Sides, besides
 from mcpguard.authoring.replay.counting import Counting
+from mcpguard.authoring.replay.definitions import Definitions
 from mcpguard.authoring.replay.judging import Again, Judging
 from mcpguard.authoring.replay.past import PastDecision, Received, SessionEnded
 from mcpguard.authoring.replay.report import (
@@ -24,12 +25,11 @@ from mcpguard.authoring.replay.report import (
     ReplayUnsaid,
 )
 from mcpguard.authoring.replay.request import Requests
+from mcpguard.authoring.replay.strictness import EFFECT, Divergence
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.written import Effect
 
-_STRICT: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
-_ORDER: dict[Direction, int] = {"loosened": 0, "credential": 1, "tightened": 2, "otherwise": 3}
+_ORDER: dict[Direction, int] = {"loosened": 0, "both": 1, "credential": 2, "tightened": 3, "otherwise": 4}
 
 ALTERED = "its file was altered: `mcpguard audit verify` says where"
 NOTE_STATE = (
@@ -37,7 +37,9 @@ NOTE_STATE = (
     "policies would set are not in it: {}"
 )
 NOTE_LIMITS = "limits were counted from the first of these records on"
-NOTE_RESULTS = "rules with `on: result` were not replayed: results are not on record"
+NOTE_RESULTS = (
+    "of results it is known how they ended, which rules did something and what kinds were taken out, not more"
+)
 
 
 class _Many(Struct):
@@ -74,8 +76,13 @@ class Replay:
         self._since = since
         known = [*before, policies]
         self._known = {one.digest: one for one in known}
-        self._judging = Judging(policies, known, Requests(snapshot))
+        self.reviewing = any(one.reviewing for one in known)
+        """Whether rules on results are among them, so that it counts how calls ended."""
+        self._requests = Requests(snapshot)
+        self._judging = Judging(policies, known)
+        self._sides: dict[str, Sides] = {}
         self._counting = Counting(policies.digest)
+        self._definitions = Definitions(snapshot)
         self._counts = dict.fromkeys(("decisions", "no_rule_asked", "same", "unsaid"), 0)
         self._changes: dict[_Alike, _Many] = {}
         self._missing: dict[tuple[str, str, str], _Many] = {}
@@ -98,28 +105,38 @@ class Replay:
         self._labelled.update(record.labels, record.facts, record.session_labels, record.session_facts)
         if past.standing == "altered":
             self._unsaid(past, ALTERED)
-        elif past.standing == "no-rule-asked":
+            return
+        self._definitions.take(record)
+        if past.standing == "no-rule-asked":
             self._counts["no_rule_asked"] += 1
         else:
-            self._compare(past, self._counting.limited(past, self._judging.again(past)))
+            then = self._requests.of(record)
+            again = self._counting.limited(past, self._judging.again(past, then))
+            self._compare(past, again, besides(past, then, again, self._sides_of(record.policy_digest)))
 
-    def _compare(self, past: PastDecision, again: Again) -> None:
-        direction, found = _direction(past, again), NOTHING
-        if direction == "otherwise" and past.effect != "deny":
-            old = self._known.get(past.record.policy_digest)
-            found = besides(past, again, old, self._policies)
-            direction = _of(found)
-        note = ", ".join((*found.looser, *found.stricter, *filter(None, (found.credential,))))
+    def _compare(self, past: PastDecision, again: Again, found: Divergence) -> None:
+        direction = _direction(found)
+        effects = " or ".join(effect for effect in STRICT if effect in again.effects)
+        parts = (*found.looser, *found.stricter, *filter(None, (found.credential,)))
+        note = ", ".join(one for one in parts if one != EFFECT)
         if direction is None:
-            self._unsaid(past, "; ".join(found.unsaid or again.missing))
-        elif direction == "otherwise" and not note and _same(past, again):
+            instead = (f"{effects} instead of {past.effect}",) if EFFECT in found.stricter else ()
+            self._unsaid(past, "; ".join((*instead, *found.unsaid)))
+        elif direction == "otherwise" and _same(past, again):
             self._counts["same"] += 1
         else:
             before = past.effect, past.cause, tuple(sorted(past.rules))
-            effects = sorted(again.effects, key=lambda one: _STRICT[one])
-            after = " or ".join(effects), again.cause, tuple(sorted(again.rules))
+            after = effects, again.cause, tuple(sorted(again.rules))
             change = _Alike(direction, past.record.server, _what(past), before, after, note)
             self._changes.setdefault(change, _Many(examples=deque(maxlen=MOST_EXAMPLES))).add(past.record.id)
+
+    def _sides_of(self, digest: str) -> Sides:
+        old = self._known.get(digest)
+        digest = "" if old is None else digest
+        sides = self._sides.get(digest)
+        if sides is None:
+            sides = self._sides[digest] = Sides(old, self._known.values(), self._policies)
+        return sides
 
     def _unsaid(self, past: PastDecision, why: str) -> None:
         self._counts["unsaid"] += 1
@@ -156,29 +173,19 @@ class Replay:
             yield NOTE_STATE.format(", ".join(sorted(new)))
         if self._counting.counted:
             yield NOTE_LIMITS
-        if any(one.reviewing for one in self._known.values()):
+        if self.reviewing:
             yield NOTE_RESULTS
+        yield from self._definitions.notes()
 
 
 def _what(past: PastDecision) -> str:
     return past.record.tool or past.record.method
 
 
-def _direction(past: PastDecision, again: Again) -> Direction | None:
+def _direction(found: Divergence) -> Direction | None:
     """Whether it lets more through or less, None where that cannot be said."""
-    before = _STRICT[past.effect]
-    after = [_STRICT[one] for one in again.effects]
-    if max(after) < before:
-        return "loosened"
-    if min(after) > before:
-        return "tightened"
-    return None if len(after) > 1 else "otherwise"
-
-
-def _of(found: Besides) -> Direction | None:
-    """The same of what changes besides."""
     if found.looser:
-        return "loosened"
+        return "both" if found.stricter else "loosened"
     if found.credential:
         return "credential"
     if found.unsaid:

@@ -12,7 +12,7 @@ from mcpguard.core.document.printed import Printed
 
 MOST_EXAMPLES = 3
 
-Direction = Literal["loosened", "credential", "tightened", "otherwise"]
+Direction = Literal["loosened", "both", "credential", "tightened", "otherwise"]
 
 
 class ReplayedVerdict(Printed):
@@ -35,7 +35,8 @@ class ReplayChange(Printed):
     """Decisions of one kind that would be different."""
 
     direction: Direction = Field(
-        description="`loosened`: more would be let through, or asked instead of refused; `credential`: "
+        description="`loosened`: more would be let through, or asked instead of refused; `both`: more "
+        "of one thing and less of another; `credential`: "
         "allowed with another credential; `tightened`: less is let through; "
         "`otherwise`: the same effect for another reason."
     )
@@ -70,6 +71,7 @@ class ReplayReport(Printed):
     )
     same: int = Field(description="How many would be the same, by the same rules.")
     loosened: int = Field(description="How many would let more through.")
+    both: int = Field(description="How many would be less strict in one thing, and stricter in another.")
     credential: int = Field(description="How many would be made with another credential.")
     tightened: int = Field(description="How many would let less through.")
     otherwise: int = Field(description="How many would have the same effect for another reason.")
@@ -78,10 +80,16 @@ class ReplayReport(Printed):
     missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be said, most first.")
     notes: tuple[str, ...] = Field(description="What the replay takes for granted.")
 
+    @property
+    def loosens(self) -> int:
+        """How many would not be at least as strict as they were."""
+        return self.loosened + self.both + self.credential
+
 
 HEAD = ("CALLS", "WHAT", "ON RECORD", "WOULD BE", "LAST CALLS")
 _TITLES: dict[Direction, str] = {
     "loosened": "LOOSENED: more would be let through",
+    "both": "LOOSENED in one thing, tightened in another",
     "credential": "ANOTHER CREDENTIAL",
     "tightened": "TIGHTENED: less would be let through",
     "otherwise": "the same effect for another reason",
@@ -121,12 +129,12 @@ def place_of(server: str, what: str) -> str:
 
 def summary(report: ReplayReport) -> str:
     """All counts in one sentence."""
-    changed = report.loosened + report.tightened
+    changed = report.loosens + report.tightened
     said = f"{changed} of {_decisions(report.decisions)} would change: "
     said += f"{report.loosened} loosened, {report.tightened} tightened"
+    said += f", {report.both} both" if report.both else ""
+    said += f", {report.credential} with another credential" if report.credential else ""
     more = [f"{report.same} stay the same"]
-    if report.credential:
-        more.append(f"{report.credential} would be made with another credential")
     if report.otherwise:
         more.append(f"{report.otherwise} have the same effect for another reason")
     if report.no_rule_asked:

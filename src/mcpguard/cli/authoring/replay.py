@@ -47,14 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit with 1 also for another credential, and where something cannot be said",
+        help="exit with 1 also where something cannot be said",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0; 1 where something is loosened, with `--strict` for another credential or what cannot be said."""
+    """0; 1 where something is not at least as strict as it was, with `--strict` where that cannot be said."""
     from mcpguard.adapters.audit.reader import default_folder
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.past import past
@@ -64,12 +64,12 @@ def execute(args: argparse.Namespace) -> int:
     policies, before = _policies(args.policy, config)
     folder: Path = args.audit or (config.audit.path if config and config.audit else default_folder())
     replay = Replay(policies, before, snapshot_of(args), args.since)
-    report = replay.take(past(folder, args.since, args.server))
+    report = replay.take(past(folder, args.since, args.server, outcomes=replay.reviewing))
     if args.json:
         print(report.model_dump_json())
     else:
         _print(report)
-    return 1 if report.loosened or (args.strict and (report.unsaid or report.credential)) else 0
+    return 1 if report.loosens or (args.strict and report.unsaid) else 0
 
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
@@ -99,4 +99,4 @@ def _print(report: ReplayReport) -> None:
         print()
     for note in report.notes:
         print(f"note: {plain(note)}")
-    print(style(summary(report), "red" if report.loosened else "bold"))
+    print(style(summary(report), "red" if report.loosens else "bold"))
