@@ -1,6 +1,7 @@
 """The composition root: settings in, a serving process out."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -51,6 +52,8 @@ LEFT_SECONDS = 5.0
 LAST_SECONDS = 1.0
 """How long the records and answers of what was given up may take."""
 
+COLLECTING = (700, 10, 10)
+"""As Python has it: a start of ours collects less often."""
 SWITCH_SECONDS = 0.0005
 """After so long a thread that inspects lets the loop go on, which needs that several times a call. Python's
 own default is ten times as long."""
@@ -169,6 +172,9 @@ def serve_http(settings: Settings, host: str, port: int) -> int:
 
 def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
     claim_variables(settings)
+    # What is there stays: no later search for garbage has to look at it.
+    gc.freeze()
+    gc.set_threshold(*COLLECTING)
     sys.setswitchinterval(SWITCH_SECONDS)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

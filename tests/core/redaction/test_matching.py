@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, PlainMatcher, compile_literals
+from mcpguard.core.redaction.matching import (
+    PAD,
+    HyperscanMatcher,
+    Matcher,
+    PlainMatcher,
+    compile_literals,
+    keep_on,
+)
+from mcpguard.core.redaction.patterns import compile_patterns, shape
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
 
+
+class Memory:
+    """A place of Tables."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[bytes, bytes]] = {}
+        self.puts: list[str] = []
+
+    def take(self, table: str, source: bytes) -> bytes | None:
+        made_from, compiled = self.kept.get(table, (b"", b""))
+        return compiled if made_from == source else None
+
+    def put(self, table: str, source: bytes, compiled: bytes) -> None:
+        self.kept[table] = source, compiled
+        self.puts.append(table)
+
+
+@pytest.fixture
+def shelf() -> Iterator[Memory]:
+    memory = Memory()
+    keep_on(memory)
+    yield memory
+    keep_on()
+
+
+def from_a_shelf(literals: Sequence[bytes], any_case: Container[int] = ()) -> Matcher:
+    """What another process compiled."""
+    memory = Memory()
+    keep_on(memory)
+    try:
+        compile_literals(literals, any_case, "some")
+        return compile_literals(literals, any_case, "some")
+    finally:
+        keep_on()
+        assert memory.puts == ["some"]
+
+
+has_engine = pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="no wheel")
 ENGINES = [
     PlainMatcher,
-    pytest.param(
-        HyperscanMatcher, marks=pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="no wheel")
-    ),
+    pytest.param(HyperscanMatcher, marks=has_engine),
+    pytest.param(from_a_shelf, marks=has_engine),
 ]
 engines = pytest.mark.parametrize("engine", ENGINES)
 
@@ -141,3 +188,41 @@ def test_a_machine_without_hyperscan_searches_all_the_same(monkeypatch: pytest.M
     matcher = compile_literals([b"a"])
     assert isinstance(matcher, PlainMatcher)
     assert hits(matcher, b"ba") == {(0, 2)}
+
+
+@has_engine
+@pytest.mark.parametrize("again", [([b"Ab"], ()), ([b"ab"], {0}), ([b"ab", b"c"], ()), ([b"a\0b"], ())])
+def test_a_table_that_was_made_from_anything_else_is_not_taken(
+    again: tuple[list[bytes], Container[int]], shelf: Memory
+) -> None:
+    compile_literals([b"ab"], (), "some")
+    compile_literals(*again, "some")
+    assert shelf.puts == ["some", "some"]
+
+
+@has_engine
+@pytest.mark.parametrize("at", [0, 4, 12, 400])
+def test_a_table_that_the_engine_refuses_is_compiled_again(at: int, shelf: Memory) -> None:
+    """Another engine's, another version's, another processor's, or a damaged one."""
+    compile_literals([b"ab"], (), "some")
+    source, compiled = shelf.kept["some"]
+    altered = bytearray(compiled)
+    altered[at] ^= 0x40
+    shelf.kept["some"] = source, bytes(altered)
+    assert hits(compile_literals([b"ab"], (), "some"), b"xab") == {(0, 3)}
+    assert shelf.kept["some"] == (source, compiled)
+
+
+@has_engine
+def test_expressions_are_kept_too(shelf: Memory) -> None:
+    found = [hits(compile_patterns([shape("b+c", once=False)], "some"), b"abbc") for _ in range(2)]
+    assert found == [{(0, 4)}] * 2
+    assert shelf.puts == ["some"]
+
+
+def test_a_value_that_is_held_is_never_kept(shelf: Memory) -> None:
+    redactor = Redactor(b"k" * 32)
+    redactor.hold("files", Secret("kept-nowhere-4f8d2b7c"))
+    assert "4f8d2b7c" not in redactor.inspect_text("it is kept-nowhere-4f8d2b7c")
+    assert set(shelf.puts) <= {"signs", "marks", "formats", "rare"}
+    assert not any(b"4f8d2b7c" in compiled for _, compiled in shelf.kept.values())

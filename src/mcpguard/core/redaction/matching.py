@@ -6,6 +6,7 @@ to one vector past the end of its input (VectorCamp/vectorscan pull request 381)
 """
 
 from collections.abc import Callable, Container, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 PAD = b"\xff" * 64
@@ -44,25 +45,62 @@ class Matcher(Protocol):
         """
 
 
+class Tables(Protocol):
+    """Where compiled tables of the program stay from one process to the next (decision 0056)."""
+
+    def take(self, table: str, source: bytes) -> bytes | None:
+        """What was put there for this `table`, if it was made from what has the digest `source`."""
+
+    def put(self, table: str, source: bytes, compiled: bytes) -> None:
+        """Keep `compiled`, if possible."""
+
+
+_tables: list[Tables] = []
+"""None or one."""
+
+
+def keep_on(*places: Tables) -> None:
+    """From now on take tables that have a name from this place, and put there what had to be compiled."""
+    _tables[:] = places
+
+
 class HyperscanMatcher:
     """Hyperscan (Vectorscan) in block mode. Raises ImportError where there is no wheel."""
 
     __slots__ = ("_database", "_scan", "_scratch", "_spare", "_terminated")
 
-    def __init__(self, literals: Sequence[bytes], any_case: Container[int] = ()) -> None:
+    def __init__(self, literals: Sequence[bytes], any_case: Container[int] = (), table: str = "") -> None:
         import hyperscan
 
-        plain = all(literal.isascii() and 0 not in literal for literal in literals)
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        flags = [hyperscan.HS_FLAG_CASELESS if one in any_case else 0 for one in range(len(literals))]
         # The literal compiler is the faster one, but it takes bytes outside ASCII for code points.
+        if all(literal.isascii() and 0 not in literal for literal in literals):
+            self._compile(hyperscan, table, list(literals), flags, literal=True)
+        else:
+            self._compile(hyperscan, table, [_escaped(one) for one in literals], flags)
+
+    def _compile(
+        self, hyperscan: Any, table: str, expressions: list[bytes], flags: list[int], *, literal: bool = False
+    ) -> None:
+        place = _tables[0] if table and _tables else None
+        source = sha256(repr((expressions, flags, literal)).encode()).digest() if place else b""
+        if place and (compiled := place.take(table, source)):
+            try:
+                self._use(hyperscan, hyperscan.loadb(compiled, hyperscan.HS_MODE_BLOCK))
+                return
+            except hyperscan.error:
+                pass  # Of another version, or for another processor.
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         database.compile(
-            expressions=literals if plain else [_escaped(literal) for literal in literals],
-            ids=_ids(len(literals)),
-            elements=len(literals),
-            flags=[hyperscan.HS_FLAG_CASELESS if one in any_case else 0 for one in range(len(literals))],
-            literal=plain,
+            expressions=expressions,
+            ids=_ids(len(expressions)),
+            elements=len(expressions),
+            flags=flags,
+            literal=literal,
         )
         self._use(hyperscan, database)
+        if place:
+            place.put(table, source, hyperscan.dumpb(database))
 
     def _use(self, hyperscan: Any, database: Any) -> None:
         self._database: Any = database
@@ -124,10 +162,13 @@ class PlainMatcher:
         return False
 
 
-def compile_literals(literals: Sequence[bytes], any_case: Container[int] = ()) -> Matcher:
+def compile_literals(literals: Sequence[bytes], any_case: Container[int] = (), table: str = "") -> Matcher:
     """The best matcher that this machine has. Takes about a millisecond for fifty literals. Those that
-    have an index in `any_case` are in lower case and found in any."""
+    have an index in `any_case` are in lower case and found in any.
+
+    Only what is the same in each process has a `table`, the name under which it is kept: never a value.
+    """
     try:
-        return HyperscanMatcher(literals, any_case)
+        return HyperscanMatcher(literals, any_case, table)
     except ImportError:
         return PlainMatcher(literals, any_case)

@@ -42,20 +42,18 @@ class HyperscanPatterns(HyperscanMatcher):
 
     __slots__ = ()
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
+    def __init__(self, patterns: Sequence[Pattern], table: str = "") -> None:
         import hyperscan
 
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(
-            expressions=[pattern.expression.encode() for pattern in patterns],
-            ids=list(range(len(patterns))),
-            elements=len(patterns),
-            flags=[
+        self._compile(
+            hyperscan,
+            table,
+            [pattern.expression.encode() for pattern in patterns],
+            [
                 hyperscan.HS_FLAG_CASELESS * pattern.any_case | hyperscan.HS_FLAG_SINGLEMATCH * pattern.once
                 for pattern in patterns
             ],
         )
-        self._use(hyperscan, database)
 
 
 class PlainPatterns:
@@ -108,9 +106,10 @@ def _all(text: bytes, word: bytes) -> list[int]:
     return places
 
 
-def compile_patterns(patterns: Sequence[Pattern]) -> Matcher:
-    """The best matcher that this machine has. Takes some ten milliseconds for each pattern."""
+def compile_patterns(patterns: Sequence[Pattern], table: str = "") -> Matcher:
+    """The best matcher that this machine has. Takes some ten milliseconds for each pattern, unless a `table`
+    of this name is kept (see compile_literals)."""
     try:
-        return HyperscanPatterns(patterns)
+        return HyperscanPatterns(patterns, table)
     except ImportError:
         return PlainPatterns(patterns)

@@ -193,13 +193,13 @@ def _compiled() -> tuple[Matcher, Matcher]:
             rare = [one for one in some if one.rare]
             some = [one for one in some if not one.rare]
             _BEGINNINGS[:] = some + rare[::-1]
-            _COMPILED.append((_literals(some), _literals(rare)))
+            _COMPILED.append((_literals(some, "formats"), _literals(rare, "rare")))
         return _COMPILED[0]
 
 
-def _literals(of: "Sequence[_Format | _Pair | _Apart]") -> Matcher:
+def _literals(of: "Sequence[_Format | _Pair | _Apart]", table: str) -> Matcher:
     any_case = {index for index, one in enumerate(of) if one.any_case}
-    return compile_literals([one.literal for one in of], any_case)
+    return compile_literals([one.literal for one in of], any_case, table)
 
 
 class Perusal:

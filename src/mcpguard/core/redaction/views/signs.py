@@ -75,14 +75,14 @@ SIGNS = tuple(sign for sign, _ in _ALL)
 @cache
 def expressions() -> Matcher:
     """EXPRESSIONS, compiled, which takes some fifty milliseconds."""
-    return compile_patterns(EXPRESSIONS)
+    return compile_patterns(EXPRESSIONS, "signs")
 
 
 @cache
 def marks() -> Matcher:
     """The marks of disguises and all hidden characters but SEPARATOR: what a text with MARKS may have."""
     both = sorted({*escapes.marks(), *hidden()} - {SEPARATOR})
-    return compile_literals(both, {index for index, one in enumerate(both) if one.isascii()})
+    return compile_literals(both, {index for index, one in enumerate(both) if one.isascii()}, "marks")
 
 
 class Signs:
