@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcpguard.core.conditions.cel import ERROR, Bound
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.web.networks import MOST
-from tests.core.functions.test_urls import message, says
+from tests.core.functions.web.test_urls import message, says
 
 CASES = {
     "pathWithin": ("/srv/data", ["/srv/data/a", "/srv/data", "/etc/passwd", "/srv/data/../b", "~/a", ""]),

@@ -16,7 +16,7 @@ from mcpguard.core.functions import detect, glob, json_text
 from mcpguard.core.redaction import budget
 from mcpguard.core.redaction.detectors import KINDS, PERSONAL, TABLES, VENDORS
 from mcpguard.core.redaction.redactor import Redactor
-from tests.core.functions.test_urls import message, says
+from tests.core.functions.web.test_urls import message, says
 from tests.rows import each
 
 ALL = [*(one for table in TABLES.values() for one in table), *VENDORS[::60], *PERSONAL]

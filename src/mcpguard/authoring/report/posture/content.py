@@ -51,7 +51,7 @@ CONTROLS = (
                 "disguise; the rest is friction",
             ),
             (
-                "core/functions/test_sql.py::test_an_attack_does_not_pass_its_guard",
+                "core/functions/sql/test_sql.py::test_an_attack_does_not_pass_its_guard",
                 "gateway/test_egress.py::test_the_credential_of_another_server_in_arguments_is_refused_in_every_form",
             ),
             ("rule.when",),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcpguard.core.conditions.cel import ConditionError
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.paths.reading import LIMIT, LONGEST
-from tests.core.functions.test_urls import message, says
+from tests.core.functions.web.test_urls import message, says
 
 
 @pytest.mark.parametrize(

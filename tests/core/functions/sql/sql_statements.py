@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-GRAMMAR = yaml.safe_load((Path(__file__).parent / "corpus" / "sql-grammar.yaml").read_text())
+GRAMMAR = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "sql-grammar.yaml").read_text())
 DEEP = frozenset(
     {"select", "select1", "select2", "value", "condition", "with", "subquery", "chosen", "special"}
 )

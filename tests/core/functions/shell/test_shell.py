@@ -16,7 +16,7 @@ from mcpguard.core.functions.shell.tree import NESTING, OPENERS
 from mcpguard.core.functions.shell.words import read_word
 from tests.rows import each
 
-CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
+CORPUS = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
 LOOKING = ["ls", "cat", "git", "grep"]
 READING = [*LOOKING, "find", "head", "wc", "sort", "[", "echo", "env", "xargs", "sed", "awk", "sh"]
 

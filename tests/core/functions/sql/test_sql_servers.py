@@ -1,6 +1,6 @@
 """`sql()` against the servers themselves: no statement reads, calls or changes more than it says.
 
-`MCPGUARD_SQL_STATEMENTS=100000 MCPGUARD_SQL_SEED=7 pytest tests/core/functions/test_sql_servers.py` tries more.
+`MCPGUARD_SQL_STATEMENTS=100000 MCPGUARD_SQL_SEED=7 pytest tests/core/functions/sql/test_sql_servers.py` tries more.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import pytest
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.sql.function import sql
 from mcpguard.core.functions.sql.pure import POSTGRES_OPERATORS, PURE
-from tests.core.functions.sql_servers import WHOLE, Postgres, Truth, sqlite
-from tests.core.functions.sql_statements import WRITTEN, statements
+from tests.core.functions.sql.sql_servers import WHOLE, Postgres, Truth, sqlite
+from tests.core.functions.sql.sql_statements import WRITTEN, statements
 from tests.database import database, installed
 
 COUNT = int(os.environ.get("MCPGUARD_SQL_STATEMENTS", "1000"))

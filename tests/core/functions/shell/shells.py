@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.core.functions.shell_lines import PROGRAMS
+from tests.core.functions.shell.shell_lines import PROGRAMS
 
 SHELLS = {
     "bash": ["bash", "-c"],

@@ -23,7 +23,7 @@ import pytest
 
 from scripts import node
 from tests.conformance import stage
-from tests.core.functions.test_urls import says
+from tests.core.functions.web.test_urls import says
 
 COUNT = int(os.environ.get("MCPGUARD_PATHS", "3000"))
 SEED = int(os.environ.get("MCPGUARD_PATH_SEED", "11"))

@@ -16,10 +16,10 @@ from mcpguard.core.functions.function import FunctionError, apply
 from mcpguard.core.functions.sql.function import SQL, sql
 from mcpguard.core.functions.sql.rows import UNLIMITED
 from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
-from tests.core.functions.sql_statements import WRITTEN
+from tests.core.functions.sql.sql_statements import WRITTEN
 from tests.rows import each
 
-CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "sql.yaml").read_text())
+CORPUS = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "sql.yaml").read_text())
 FIELDS = ("tables", "written", "columns", "functions", "kinds")
 DIALECTS = st.sampled_from(sorted(LEXIS))
 
@@ -166,7 +166,7 @@ ANSWERS = [
 ]
 
 
-ORDINARY = (Path(__file__).parent / "corpus" / "sql-ordinary.sql").read_text().splitlines()[1:]
+ORDINARY = (Path(__file__).parents[1] / "corpus" / "sql-ordinary.sql").read_text().splitlines()[1:]
 CATALOGUE = [
     "information_schema.table_constraints.constraint_name",
     "information_schema.table_constraints.table_name",

@@ -12,7 +12,7 @@ from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
 from mcpguard.core.functions.web.private_host import LOCAL, REBINDING
 from tests.rows import each
 
-FOLDER = Path(__file__).parent / "corpus"
+FOLDER = Path(__file__).parents[1] / "corpus"
 URLS: dict[str, Any] = yaml.safe_load((FOLDER / "url.yaml").read_text("utf-8"))
 PATHS: dict[str, Any] = yaml.safe_load((FOLDER / "path.yaml").read_text("utf-8"))
 HOSTS = ["api.example.com", "*.cdn.example.com"]

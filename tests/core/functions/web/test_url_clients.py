@@ -13,9 +13,9 @@ import pytest
 
 from scripts import node
 from tests.conformance import stage
-from tests.core.functions.test_urls import says
-from tests.core.functions.url_clients import CLIENTS, curl_hosts, node_hosts, plain
-from tests.core.functions.url_forms import GOOD, ordinary, urls
+from tests.core.functions.web.test_urls import says
+from tests.core.functions.web.url_clients import CLIENTS, curl_hosts, node_hosts, plain
+from tests.core.functions.web.url_forms import GOOD, ordinary, urls
 
 COUNT = int(os.environ.get("MCPGUARD_URLS", "1500"))
 SEED = int(os.environ.get("MCPGUARD_URL_SEED", "11"))

@@ -16,7 +16,7 @@ from mcpguard.core.functions.shell.own import OWN
 from mcpguard.core.functions.shell.table import known, programs
 from mcpguard.core.functions.shell.wrappers import WRAPPERS
 
-FORMS = yaml.safe_load((Path(__file__).parent / "corpus" / "programs.yaml").read_text(encoding="utf-8"))
+FORMS = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "programs.yaml").read_text(encoding="utf-8"))
 
 
 def harmless(text: str) -> bool:

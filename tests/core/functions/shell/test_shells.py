@@ -16,8 +16,8 @@ import pytest
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.function import shell
-from tests.core.functions.shell_lines import lines
-from tests.core.functions.shells import REAL, Call, Done, Stage, present
+from tests.core.functions.shell.shell_lines import lines
+from tests.core.functions.shell.shells import REAL, Call, Done, Stage, present
 
 COUNT = int(os.environ.get("MCPGUARD_SHELL_LINES", "120"))
 SEED = int(os.environ.get("MCPGUARD_SHELL_SEED", "11"))
