@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.adapters.credentials.oauth_command import keychain, run_login
+from tests.adapters.credentials.oauth.oauth_command import keychain, run_login
 from tests.adapters.credentials.test_postgres import ADMIN_PASSWORD, SETUP
 from tests.attack.processes import family, needs_proc
 from tests.attack.test_bridge_attacks import CAN

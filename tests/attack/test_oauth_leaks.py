@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.credentials.oauth_command import keychain, run_login
+from tests.adapters.credentials.oauth.oauth_command import keychain, run_login
 from tests.attack.processes import needs_proc
 from tests.attack.test_leaks import assert_clean, leaks
 from tests.servers.forms import forms

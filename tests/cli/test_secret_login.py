@@ -3,7 +3,7 @@
 import pytest
 
 from mcpguard.cli import main
-from tests.adapters.credentials.oauth_command import keychain, run_login
+from tests.adapters.credentials.oauth.oauth_command import keychain, run_login
 from tests.servers.authority import authority
 from tests.servers.hosted import hosted
 from tests.wire import warm

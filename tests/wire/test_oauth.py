@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.adapters.credentials.oauth_command import keychain, run_login
+from tests.adapters.credentials.oauth.oauth_command import keychain, run_login
 from tests.servers.authority import authority
 from tests.servers.hosted import hosted
 from tests.wire.session import eventually, write_config

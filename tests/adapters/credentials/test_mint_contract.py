@@ -9,9 +9,9 @@ import pytest
 
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
-from tests.adapters.credentials import oauth_settings
 from tests.adapters.credentials.fake_credentials import FakeMint, kind
 from tests.adapters.credentials.mint_contract import CONTRACT, MintSetting
+from tests.adapters.credentials.oauth import oauth_settings
 
 
 def fake(_folder: Path) -> MintSetting:

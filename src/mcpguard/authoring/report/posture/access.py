@@ -138,7 +138,7 @@ CONTROLS = (
             _service_tokens,
             (
                 "adapters/credentials/test_broker.py::test_a_lease_is_made_anew_a_margin_before_its_end",
-                "adapters/credentials/test_oauth_login.py::test_nothing_of_a_login_is_on_the_disk",
+                "adapters/credentials/oauth/test_oauth_login.py::test_nothing_of_a_login_is_on_the_disk",
                 "onboarding/test_import.py::test_no_secret_is_left_in_any_file_and_undo_is_byte_exact",
             ),
             ("credentials.oauth", "credentials.vault", "credentials.github_app", "credentials.postgres"),

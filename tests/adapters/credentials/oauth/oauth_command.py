@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.servers.authority import DEADLINE, browse
 from tests.wire import warm
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def keychain(folder):

@@ -14,12 +14,12 @@ from mcpguard.adapters.credentials.oauth import grants
 from mcpguard.core.errors import CredentialError
 from tests.adapters.credentials.fake_credentials import FakeGuard
 from tests.adapters.credentials.file_keyring import FileKeyring
-from tests.adapters.credentials.oauth_stage import NAME, SECRETS, Stage, unusable
+from tests.adapters.credentials.oauth.oauth_stage import NAME, SECRETS, Stage, unusable
 from tests.servers.authority import DEADLINE, authority
 from tests.servers.hosted import as_json, hosted
 
 LOGIN = f"run `mcpguard secret login {NAME}`"
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -100,7 +100,13 @@ def test_two_processes_at_once_never_use_a_refresh_token_twice(server, backend, 
     shared = Stage(FileKeyring(tmp_path), tmp_path, server.url)
     keyring.set_keyring(shared.backend)  # The fixture puts the former one back.
     shared.log_in()
-    command = [sys.executable, "-m", "tests.adapters.credentials.oauth_renewing", str(tmp_path), server.url]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.adapters.credentials.oauth.oauth_renewing",
+        str(tmp_path),
+        server.url,
+    ]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
     processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
     try:

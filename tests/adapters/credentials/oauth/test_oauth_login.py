@@ -19,7 +19,7 @@ from mcpguard.adapters.credentials.oauth.login import logout
 from mcpguard.adapters.network.hosts import metadata_urls
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
-from tests.adapters.credentials.oauth_stage import NAME, SECRETS, Stage
+from tests.adapters.credentials.oauth.oauth_stage import NAME, SECRETS, Stage
 from tests.servers.authority import DEADLINE, authority, browse
 from tests.servers.hosted import hosted
 

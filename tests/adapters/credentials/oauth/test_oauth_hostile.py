@@ -5,7 +5,7 @@ import pytest
 from mcpguard.adapters.credentials.oauth.asking import LIMIT, OAuthProblem, named_hosts, usable
 from mcpguard.adapters.credentials.oauth.metadata import find_resource, find_server
 from mcpguard.adapters.credentials.oauth.tokens import LONGEST_SECONDS
-from tests.adapters.credentials.oauth_stage import Stage
+from tests.adapters.credentials.oauth.oauth_stage import Stage
 from tests.servers.hosted import as_json, hosted
 
 RESOURCE = "/.well-known/oauth-protected-resource/mcp"
