@@ -25,7 +25,7 @@ from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import Gateway
-from mcpguard.gateway.inspection import Inspector, Sealed
+from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Question, Raw, Store
 from mcpguard.gateway.recorder import Recorder

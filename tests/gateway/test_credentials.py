@@ -11,7 +11,9 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Lease, Secret
 from mcpguard.gateway.ports import Mint, Question
 from tests.fakes import World, text, tool
-from tests.gateway.parking import ELICIT, retry
+from tests.gateway.lists.test_subscriptions import listen, methods_of, serving
+from tests.gateway.questions.parking import ELICIT, retry
+from tests.gateway.questions.test_input_required import asks, waiting
 from tests.gateway.scenes import (
     ACCEPTED,
     ALL_CAPABILITIES,
@@ -24,8 +26,6 @@ from tests.gateway.scenes import (
     put_in_force,
     quiet,
 )
-from tests.gateway.test_input_required import asks, waiting
-from tests.gateway.test_subscriptions import listen, methods_of, serving
 
 CHOOSES = "  - {{id: use, effect: allow, action: ['*'], credential: {}}}\n"
 NARROW = CHOOSES.format("narrow")

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 
 from mcpguard.core.secret import Secret
-from mcpguard.gateway.inspection import INLINE_BYTES
+from mcpguard.gateway.inspection.inspector import INLINE_BYTES
 from mcpguard.gateway.ports import Question
 from tests.fakes import World, text, tool
-from tests.gateway.parking import told
+from tests.gateway.questions.parking import told
 from tests.gateway.scenes import (
     ACCEPTED,
     ALL_CAPABILITIES,

@@ -13,7 +13,7 @@ from mcpguard.core.model import Caller
 from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import STOPPED, STOPPING
-from mcpguard.gateway.inspection import CROWDED, FULL, INLINE_BYTES, TEXT, Sealed
+from mcpguard.gateway.inspection.inspector import CROWDED, FULL, INLINE_BYTES, TEXT, Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool

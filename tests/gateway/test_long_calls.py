@@ -9,7 +9,7 @@ import pytest
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import Uptime
 from tests.fakes import FixedClock, World, give, text
-from tests.gateway.parking import ELICIT, parked, retry, told
+from tests.gateway.questions.parking import ELICIT, parked, retry, told
 from tests.gateway.scenes import (
     ACCEPTED,
     ALL_CAPABILITIES,

@@ -8,6 +8,7 @@ import pytest
 
 from mcpguard.gateway.flight import Wait
 from tests.fakes import World, give, text, tool
+from tests.gateway.lists.test_slow_servers import LIST_CHANGED, hold, patience_ends
 from tests.gateway.scenes import (
     ALLOW_ALL,
     call,
@@ -19,7 +20,6 @@ from tests.gateway.scenes import (
     put_in_force,
     quiet,
 )
-from tests.gateway.test_slow_servers import LIST_CHANGED, hold, patience_ends
 
 HIDE_B = ALLOW_ALL + "  - {id: hide, effect: deny, server: b, tools: [read]}\n"
 ASK_B = (

@@ -16,7 +16,7 @@ from mcpguard.core.secret import Secret
 from mcpguard.gateway.recorder import MOST_MESSAGE
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text, tool
-from tests.gateway.parking import ELICIT, parked, retry
+from tests.gateway.questions.parking import ELICIT, parked, retry
 from tests.gateway.scenes import (
     ALL_CAPABILITIES,
     FORM,

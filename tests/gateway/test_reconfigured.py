@@ -12,7 +12,7 @@ from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import FakeUpstream, World, give, text, tool
-from tests.gateway.parking import BAD_STATE
+from tests.gateway.questions.parking import BAD_STATE
 from tests.gateway.scenes import ALLOW_ALL, call, last, legacy, modern, offers, quiet, two
 
 LISTS = [f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")]

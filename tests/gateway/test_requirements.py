@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.gateway.flight import Wait
 from tests.fakes import World, give, text, tool
-from tests.gateway.parking import ELICIT, waiting
+from tests.gateway.questions.parking import ELICIT, waiting
 from tests.gateway.scenes import (
     ACCEPTED,
     ALL_CAPABILITIES,

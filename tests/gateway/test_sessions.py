@@ -9,7 +9,7 @@ import pytest
 from mcpguard.core.evidence.records import Decided
 from mcpguard.core.policy.session import StoredSession
 from tests.fakes import World, text, tool
-from tests.gateway.parking import ELICIT, retry
+from tests.gateway.questions.parking import ELICIT, retry
 from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, put_in_force, quiet
 
 LIMITED = (

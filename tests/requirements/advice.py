@@ -47,10 +47,10 @@ PAGES = (
         ours("", "Timeouts", "a request that is not answered in time is given up, whatever its progress, and cancelled", "adapters/upstreams/test_upstream.py::test_a_call_that_is_not_answered_in_time_is_one_clear_error_and_is_cancelled", "adapters/upstreams/test_open_requests.py::test_progress_starts_the_time_anew_up_to_six_times_the_deadline"),
     )),
     Page("2026-07-28", "basic/patterns/mrtr", 0, (
-        ours("", "Server Requirements (Basic Workflow)", "a state is bound to its user and its request, and expires", "gateway/test_input_required.py::test_a_state_leads_to_the_same_request_of_the_same_client_until_it_expires", "attack/test_http_identity.py::test_two_principals_share_no_upstream_and_no_state_of_a_suspended_call"),
+        ours("", "Server Requirements (Basic Workflow)", "a state is bound to its user and its request, and expires", "gateway/questions/test_input_required.py::test_a_state_leads_to_the_same_request_of_the_same_client_until_it_expires", "attack/test_http_identity.py::test_two_principals_share_no_upstream_and_no_state_of_a_suspended_call"),
     )),
     Page("2026-07-28", "basic/patterns/subscriptions", 0, (
-        ours("", "Graceful Closure", "a server that ends a subscription answers its request first", "gateway/test_subscriptions.py::test_when_mcpguard_ends_a_subscription_is_closed_with_a_result"),
+        ours("", "Graceful Closure", "a server that ends a subscription answers its request first", "gateway/lists/test_subscriptions.py::test_when_mcpguard_ends_a_subscription_is_closed_with_a_result"),
     )),
     Page("2026-07-28", "basic/transports/stdio", 0, (
         ours("", "Shutdown", "a client closes the input, waits, and ends what does not end", "adapters/upstreams/test_stdio_wire.py::test_closing_leaves_no_process_even_of_one_that_ignores_it"),
@@ -64,6 +64,6 @@ PAGES = (
         ours("", "Listing Tools", "the order of a list does not change", "protocol/test_catalogue.py::test_the_order_is_that_of_the_configuration_whoever_answers_first"),
     )),
     Page("2026-07-28", "server/utilities/pagination", 0, (
-        ours("", "Error Handling", "an invalid cursor is -32602", "gateway/test_lists.py::test_a_cursor_that_we_never_gave_is_refused"),
+        ours("", "Error Handling", "an invalid cursor is -32602", "gateway/lists/test_lists.py::test_a_cursor_that_we_never_gave_is_refused"),
     )),
 )

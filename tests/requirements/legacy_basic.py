@@ -57,7 +57,7 @@ PAGES = (
         ours("4", "Initialization", "a client then says `initialized`", "adapters/upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
         ours("6-7", "Version Negotiation", "a server answers with the client's revision or another that it speaks", "protocol/test_lifecycle.py::test_a_known_revision_is_kept_and_anything_else_gets_our_newest", "wire/test_session.py::test_each_legacy_revision_is_spoken_on_both_sides"),
         ours("8", "Version Negotiation", "over HTTP a client names the revision in each request", "adapters/upstreams/test_http_sessions.py::test_a_session_goes_from_its_first_request_to_its_delete"),
-        ours("9", "Operation", "both keep to the revision and to what was declared", "gateway/test_eras.py::test_each_method_is_there_for_a_legacy_client_exactly_if_its_row_says_so", "gateway/test_lists.py::test_a_server_that_does_not_declare_a_kind_is_not_asked_for_it", "gateway/test_questions.py::test_a_question_that_the_client_cannot_answer_is_refused_for_it"),
+        ours("9", "Operation", "both keep to the revision and to what was declared", "gateway/test_eras.py::test_each_method_is_there_for_a_legacy_client_exactly_if_its_row_says_so", "gateway/lists/test_lists.py::test_a_server_that_does_not_declare_a_kind_is_not_asked_for_it", "gateway/questions/test_questions.py::test_a_question_that_the_client_cannot_answer_is_refused_for_it"),
     )),
     Page("2025-11-25", "basic/transports", 30, (
         ours("1", "", "messages are in UTF-8", "protocol/test_jsonrpc.py::test_what_is_not_json_in_utf8_is_a_parse_error"),
@@ -89,10 +89,10 @@ PAGES = (
         other("30", "Custom Transports", "custom transports keep the message format", "mcpguard has no custom transport"),
     )),
     Page("2025-11-25", "basic/utilities/cancellation", 4, (
-        ours("1", "Behavior Requirements", "only open requests in the same direction are cancelled", "adapters/upstreams/test_upstream.py::test_a_cancelled_request_is_told_to_the_upstream_and_its_answer_is_nobodys", "gateway/test_questions.py::test_a_question_that_nobody_answers_is_withdrawn_in_time"),
+        ours("1", "Behavior Requirements", "only open requests in the same direction are cancelled", "adapters/upstreams/test_upstream.py::test_a_cancelled_request_is_told_to_the_upstream_and_its_answer_is_nobodys", "gateway/questions/test_questions.py::test_a_question_that_nobody_answers_is_withdrawn_in_time"),
         ours("2", "Behavior Requirements", "`initialize` is not cancelled", "adapters/upstreams/test_requirements.py::test_initialize_is_never_cancelled"),
         ours("3", "Behavior Requirements", "a task is cancelled with `tasks/cancel`", "gateway/test_tasks.py::test_a_task_is_reached_at_its_server_only_decided_and_recorded"),
-        ours("4", "Timing Considerations", "a cancellation that comes too late does no harm", "attack/test_hostile_client.py::test_a_cancellation_of_nothing_or_of_the_wrong_type_is_ignored", "gateway/test_questions.py::test_answers_to_no_question_or_given_twice_change_nothing"),
+        ours("4", "Timing Considerations", "a cancellation that comes too late does no harm", "attack/test_hostile_client.py::test_a_cancellation_of_nothing_or_of_the_wrong_type_is_ignored", "gateway/questions/test_questions.py::test_answers_to_no_question_or_given_twice_change_nothing"),
     )),
     Page("2025-11-25", "basic/utilities/ping", 1, (
         ours("1", "Behavior Requirements", "a ping is answered at once with an empty result", "gateway/test_gateway.py::test_ping_is_answered_at_any_time", "adapters/upstreams/test_upstream.py::test_a_ping_of_a_legacy_upstream_is_answered_before_and_after_the_greeting"),

@@ -1,6 +1,6 @@
 """The policy enforcement point: takes each message of one client, sees that it is in turn, and gives it to
-who serves it: the one path (`path.py`), the lists (`listing.py`), the subscriptions (`subscriptions.py`). A
-client is told first what may be requested here, and the servers' own instructions for use.
+who serves it: the one path (`path.py`), or the lists and subscriptions (`lists/`). A client is told first
+what may be requested here, and the servers' own instructions for use.
 
 Law of this file: a method without a row in the table of methods goes nowhere, and whatever goes wrong on the
 way is a refusal. Nothing is started for a greeting but the servers that the configuration calls eager, each
@@ -16,16 +16,16 @@ from mcpguard.core.model import Caller, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import authored
 from mcpguard.gateway.flight import Cancelled, Flight
-from mcpguard.gateway.inspection import EMPTY
-from mcpguard.gateway.listing import Listing
-from mcpguard.gateway.notices import Notices
+from mcpguard.gateway.inspection.inspector import EMPTY
+from mcpguard.gateway.lists.listing import Listing
+from mcpguard.gateway.lists.notices import Notices
+from mcpguard.gateway.lists.subscriptions import Subscriptions
 from mcpguard.gateway.path import Path
 from mcpguard.gateway.ports import Question, RequestId
-from mcpguard.gateway.questions import Questions
+from mcpguard.gateway.questions.relayed import Questions
+from mcpguard.gateway.questions.round_trips import RoundTrips
 from mcpguard.gateway.recorder import Times
-from mcpguard.gateway.round_trips import RoundTrips
 from mcpguard.gateway.scope import ClientScope, Request
-from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, headers, jsonrpc, lifecycle, refusals
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment

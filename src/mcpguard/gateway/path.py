@@ -23,17 +23,17 @@ from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
-from mcpguard.gateway.approvals import Approvals
-from mcpguard.gateway.elicited import ClientChannel, Elicited
 from mcpguard.gateway.flight import Cancelled, Wait
-from mcpguard.gateway.listing import Listing
-from mcpguard.gateway.notices import Notices
+from mcpguard.gateway.lists.listing import Listing
+from mcpguard.gateway.lists.notices import Notices
+from mcpguard.gateway.lists.subscriptions import Subscriptions
 from mcpguard.gateway.ports import Raw, Upstream
-from mcpguard.gateway.questions import with_lack
+from mcpguard.gateway.questions.approvals import Approvals
+from mcpguard.gateway.questions.elicited import ClientChannel, Elicited
+from mcpguard.gateway.questions.relayed import with_lack
+from mcpguard.gateway.questions.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.results import Ready, Results, asks
-from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
-from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call

@@ -33,7 +33,7 @@ from mcpguard.core.model import (
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
-from mcpguard.gateway.inspection import Inspector
+from mcpguard.gateway.inspection.inspector import Inspector
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Clock, Raw
 from mcpguard.protocol.calls import Call

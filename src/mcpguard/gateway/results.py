@@ -15,11 +15,11 @@ from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.redaction.structured.forms import agreeing, withheld
-from mcpguard.gateway.handles import usable
-from mcpguard.gateway.inspection import Sealed
+from mcpguard.gateway.inspection.handles import usable
+from mcpguard.gateway.inspection.inspector import Sealed
+from mcpguard.gateway.inspection.spotlight import spotlit
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import ClientScope, Request
-from mcpguard.gateway.spotlight import spotlit
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.calls import Call

@@ -12,8 +12,8 @@ from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
-from mcpguard.gateway.handles import Handles
-from mcpguard.gateway.inspection import Inspector
+from mcpguard.gateway.inspection.handles import Handles
+from mcpguard.gateway.inspection.inspector import Inspector
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Store, Upstream
 from mcpguard.gateway.recorder import Recorder, Times

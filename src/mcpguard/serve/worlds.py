@@ -52,7 +52,7 @@ from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
-from mcpguard.gateway.inspection import Inspector, Sealed
+from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder

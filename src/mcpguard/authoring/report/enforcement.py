@@ -47,13 +47,13 @@ RECORDED_OF_UPSTREAM: dict[Treatment, str] = {
 _G = "gateway/"
 _DENIED = f"{_G}test_eras.py::test_without_a_rule_no_decided_method_reaches_an_upstream"
 _HELLO = f"{_G}test_welcome.py::test_the_instructions_of_an_eager_server_reach_the_client_after_a_record"
-_LISTED = f"{_G}test_lists.py::test_a_list_shows_only_what_policy_lets_the_principal_reach"
+_LISTED = f"{_G}lists/test_lists.py::test_a_list_shows_only_what_policy_lets_the_principal_reach"
 _QUIET = f"{_G}test_eras.py::test_a_notification_is_no_request_and_a_request_no_notification"
 _TASK = f"{_G}test_tasks.py::test_a_task_is_reached_at_its_server_only_decided_and_recorded"
-_SECRET = f"{_G}test_notices.py::test_a_secret_in_any_notification_is_gone"
-_ASKED = f"{_G}test_questions.py::test_a_question_that_policy_denies_never_reaches_the_client"
-_CHANGED = f"{_G}test_lists.py::test_a_change_of_each_kind_is_fetched_and_then_told"
-_RELAYED = f"{_G}test_notices.py::test_what_is_answered_elsewhere_or_unknown_is_not_passed_on"
+_SECRET = f"{_G}lists/test_notices.py::test_a_secret_in_any_notification_is_gone"
+_ASKED = f"{_G}questions/test_questions.py::test_a_question_that_policy_denies_never_reaches_the_client"
+_CHANGED = f"{_G}lists/test_lists.py::test_a_change_of_each_kind_is_fetched_and_then_told"
+_RELAYED = f"{_G}lists/test_notices.py::test_what_is_answered_elsewhere_or_unknown_is_not_passed_on"
 
 TESTS_OF_CLIENT: dict[str, tuple[str, ...]] = {
     "initialize": (_HELLO,),
@@ -81,13 +81,13 @@ TESTS_OF_CLIENT: dict[str, tuple[str, ...]] = {
     "completion/complete": (_DENIED, f"{_G}test_prompts.py::test_a_completion_is_decided_sent_and_answered"),
     "resources/subscribe": (
         _DENIED,
-        f"{_G}test_subscriptions.py::test_a_legacy_subscription_that_is_denied_or_refused_hears_nothing",
+        f"{_G}lists/test_subscriptions.py::test_a_legacy_subscription_that_is_denied_or_refused_hears_nothing",
     ),
     "resources/unsubscribe": (
-        f"{_G}test_subscriptions.py::test_a_legacy_client_subscribes_hears_and_unsubscribes",
+        f"{_G}lists/test_subscriptions.py::test_a_legacy_client_subscribes_hears_and_unsubscribes",
     ),
     "subscriptions/listen": (
-        f"{_G}test_subscriptions.py::test_a_resource_that_policy_denies_is_not_acknowledged_nor_subscribed",
+        f"{_G}lists/test_subscriptions.py::test_a_resource_that_policy_denies_is_not_acknowledged_nor_subscribed",
     ),
     "tasks/get": (_DENIED, _TASK),
     "tasks/result": (
@@ -100,7 +100,7 @@ TESTS_OF_CLIENT: dict[str, tuple[str, ...]] = {
     "logging/setLevel": (f"{_G}test_gateway.py::test_a_log_level_goes_to_every_server_and_starts_none",),
     "notifications/initialized": (_QUIET,),
     "notifications/cancelled": (
-        f"{_G}test_notices.py::test_of_a_cancellation_nothing_goes_on_but_what_it_ends",
+        f"{_G}lists/test_notices.py::test_of_a_cancellation_nothing_goes_on_but_what_it_ends",
     ),
     "notifications/progress": (_QUIET,),
     "notifications/roots/list_changed": (_QUIET,),
@@ -112,23 +112,23 @@ TESTS_OF_UPSTREAM: dict[str, tuple[str, ...]] = {
     "sampling/createMessage": (_ASKED,),
     "elicitation/create": (
         _ASKED,
-        f"{_G}test_rounds.py::test_a_question_that_policy_denies_is_answered_with_a_refusal_and_the_call_goes_on",
+        f"{_G}questions/test_rounds.py::test_a_question_that_policy_denies_is_answered_with_a_refusal_and_the_call_goes_on",
     ),
     "roots/list": (_ASKED,),
     "notifications/progress": (
         _SECRET,
-        f"{_G}test_notices.py::test_progress_of_a_request_goes_with_it_and_without_a_token_nowhere",
+        f"{_G}lists/test_notices.py::test_progress_of_a_request_goes_with_it_and_without_a_token_nowhere",
     ),
     "notifications/message": (
         _SECRET,
-        f"{_G}test_notices.py::test_a_notification_that_cannot_be_inspected_is_withheld_with_its_server_named",
+        f"{_G}lists/test_notices.py::test_a_notification_that_cannot_be_inspected_is_withheld_with_its_server_named",
     ),
     "notifications/tools/list_changed": (_SECRET, _CHANGED),
     "notifications/prompts/list_changed": (_SECRET, _CHANGED),
     "notifications/resources/list_changed": (_SECRET, _CHANGED),
     "notifications/resources/updated": (
         _SECRET,
-        f"{_G}test_subscriptions.py::test_an_update_of_something_else_or_of_another_server_goes_nowhere",
+        f"{_G}lists/test_subscriptions.py::test_an_update_of_something_else_or_of_another_server_goes_nowhere",
     ),
     "notifications/tasks/status": (
         _SECRET,
@@ -140,11 +140,11 @@ TESTS_OF_UPSTREAM: dict[str, tuple[str, ...]] = {
     ),
     "notifications/elicitation/complete": (
         _SECRET,
-        f"{_G}test_notices.py::test_only_the_server_that_asked_for_a_visit_can_say_that_it_is_over",
+        f"{_G}lists/test_notices.py::test_only_the_server_that_asked_for_a_visit_can_say_that_it_is_over",
     ),
     "notifications/cancelled": (
         _SECRET,
-        f"{_G}test_questions.py::test_a_question_that_the_upstream_withdraws_is_withdrawn_from_the_client_and_not_answered",
+        f"{_G}questions/test_questions.py::test_a_question_that_the_upstream_withdraws_is_withdrawn_from_the_client_and_not_answered",
     ),
 }
 """The tests of each method that an upstream may send."""

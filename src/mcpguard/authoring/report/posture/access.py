@@ -210,8 +210,8 @@ CONTROLS = (
             "Elevated for a task, given back, logged",
             _elevation,
             (
-                "gateway/test_approvals.py::test_an_approval_counts_for_one_call",
-                "gateway/test_lasting_approvals.py::test_it_ends_exactly_when_it_says",
+                "gateway/questions/test_approvals.py::test_an_approval_counts_for_one_call",
+                "gateway/questions/test_lasting_approvals.py::test_it_ends_exactly_when_it_says",
             ),
             ("rule.ask", "approvals.wait_seconds"),
             ("decision.approval", "notice.detail"),

@@ -61,7 +61,7 @@ CONTROLS = (
             "Classifiers and spotlighting",
             _spotlit,
             (
-                "gateway/test_spotlight.py::test_each_text_of_a_result_is_marked_and_its_structured_form_is_not",
+                "gateway/inspection/test_spotlight.py::test_each_text_of_a_result_is_marked_and_its_structured_form_is_not",
             ),
             ("rule.spotlight",),
         ),
@@ -93,8 +93,8 @@ CONTROLS = (
             "A person approves what is of high risk, with a clear description, logged",
             _approved,
             (
-                "gateway/test_approvals.py::test_a_call_that_waits_goes_on_when_a_person_approves",
-                "gateway/test_approvals.py::test_other_arguments_are_another_call",
+                "gateway/questions/test_approvals.py::test_a_call_that_waits_goes_on_when_a_person_approves",
+                "gateway/questions/test_approvals.py::test_other_arguments_are_another_call",
                 "wire/test_approvals.py::test_an_approval_outlives_the_process_that_asked",
             ),
             ("rule.ask", "approvals.passkeys"),

@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
-from tests.gateway.parking import ELICIT, parked, retry, told, waiting
+from tests.gateway.questions.parking import ELICIT, parked, retry, told, waiting
 from tests.gateway.scenes import (
     ACCEPTED,
     ALLOW_ALL,

@@ -10,8 +10,8 @@ import pytest
 
 from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.gateway import spotlight
-from mcpguard.gateway.spotlight import spotlit
+from mcpguard.gateway.inspection import spotlight
+from mcpguard.gateway.inspection.spotlight import spotlit
 from tests.fakes import SECRET, World, give, text
 from tests.gateway.scenes import legacy, modern
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.gateway import round_trips
+from mcpguard.gateway.questions import round_trips
 from tests.fakes import GONE, SECRET, World, text
 from tests.gateway.scenes import (
     ACCEPTED,

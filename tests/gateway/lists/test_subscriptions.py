@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.gateway import subscriptions
+from mcpguard.gateway.lists import subscriptions
 from tests.fakes import GONE, SECRET, World, give
 from tests.gateway.scenes import ALLOW_ALL, last, legacy, methods_of, modern, offers, quiet, two
 

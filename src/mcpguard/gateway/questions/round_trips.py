@@ -17,7 +17,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock, Question, Raw
-from mcpguard.gateway.questions import Asked, Questions, note_lack
+from mcpguard.gateway.questions.relayed import Asked, Questions, note_lack
 from mcpguard.gateway.scope import ClientScope, Questioned, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call

@@ -13,24 +13,13 @@ from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import KINDS
-from mcpguard.gateway.approvals import MOST_WAITING
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.questions.approvals import MOST_WAITING
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.jsonrpc import encode
 from tests.fakes import SECRET, World, text
-from tests.gateway.parking import BAD_STATE
-from tests.gateway.scenes import (
-    ACCEPTED,
-    ALL_CAPABILITIES,
-    FORM,
-    ask,
-    call,
-    last,
-    legacy,
-    modern,
-    put_in_force,
-)
-from tests.gateway.test_approvals import (
+from tests.gateway.questions.parking import BAD_STATE
+from tests.gateway.questions.test_approvals import (
     ARGS,
     ASK,
     NOW,
@@ -44,7 +33,18 @@ from tests.gateway.test_approvals import (
     sent,
     ticket,
 )
-from tests.gateway.test_input_required import asks
+from tests.gateway.questions.test_input_required import asks
+from tests.gateway.scenes import (
+    ACCEPTED,
+    ALL_CAPABILITIES,
+    FORM,
+    ask,
+    call,
+    last,
+    legacy,
+    modern,
+    put_in_force,
+)
 
 
 def arguments(world: World) -> Any:

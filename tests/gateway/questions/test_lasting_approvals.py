@@ -12,11 +12,21 @@ from mcpguard.core.model import Json
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Lasting, TicketAnswer
 from tests.fakes import START, World, text, tool
+from tests.gateway.questions.test_approvals import (
+    ASK,
+    NOW,
+    WAITING,
+    asking,
+    push,
+    put_in_force,
+    said,
+    sent,
+    ticket,
+)
+from tests.gateway.questions.test_approvals import answer as answered
+from tests.gateway.questions.test_approvals_attacked import READ, asks
 from tests.gateway.scenes import ACCEPTED, last, modern
 from tests.gateway.scenes import call as modern_call
-from tests.gateway.test_approvals import ASK, NOW, WAITING, asking, push, put_in_force, said, sent, ticket
-from tests.gateway.test_approvals import answer as answered
-from tests.gateway.test_approvals_attacked import READ, asks
 
 UNTIL = START.timestamp() + 600
 BRANCH = {"branch": "main", "force": False}

@@ -6,7 +6,7 @@
     modern    modern   `input_required` goes on, its `requestState` stays here
     modern    legacy   each of `inputRequests` goes to the client; then the call is made once more
 
-The last three are in `gateway/round_trips.py`.
+The last three are in `gateway/questions/round_trips.py`.
 
 Law of this file: no question reaches a client that policy did not allow, that was not inspected, or that the
 client did not say it can answer; an answer goes to the upstream that asked and to no other, and only if
@@ -26,7 +26,7 @@ from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
-from mcpguard.gateway.handles import usable
+from mcpguard.gateway.inspection.handles import usable
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals

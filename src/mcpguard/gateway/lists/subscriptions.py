@@ -11,8 +11,8 @@ from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Json, Listed
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
-from mcpguard.gateway.inspection import EMPTY
-from mcpguard.gateway.listing import Listing
+from mcpguard.gateway.inspection.inspector import EMPTY
+from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc

@@ -14,9 +14,9 @@ from mcpguard.core.model import Json, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from mcpguard.gateway import fetching, listing
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.inspection import INLINE_BYTES
+from mcpguard.gateway.inspection.inspector import INLINE_BYTES
+from mcpguard.gateway.lists import fetching, listing
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.jsonrpc import encode
 from tests.fakes import GONE, SECRET, World, give, text, tool

@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
-from tests.gateway.parking import ELICIT, retry, told, waiting
+from tests.gateway.questions.parking import ELICIT, retry, told, waiting
 from tests.gateway.scenes import ALLOW_ALL, FORM, FORMS, ask, last
 
 SAMPLING = "sampling/createMessage"

@@ -19,8 +19,8 @@ from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer, Verdict, objection
 from mcpguard.gateway.flight import Cancelled, Flight
 from mcpguard.gateway.ports import Store
-from mcpguard.gateway.questions import Questions
-from mcpguard.gateway.round_trips import ParkedCalls
+from mcpguard.gateway.questions.relayed import Questions
+from mcpguard.gateway.questions.round_trips import ParkedCalls
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import eras
 from mcpguard.protocol.calls import Call

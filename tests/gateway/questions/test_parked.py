@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.gateway import round_trips as parking
 from mcpguard.gateway.ports import Question
+from mcpguard.gateway.questions import round_trips as parking
 from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, World, give, text
-from tests.gateway.parking import BAD_STATE, ELICIT, parked, retry, told, waiting
+from tests.gateway.questions.parking import BAD_STATE, ELICIT, parked, retry, told, waiting
 from tests.gateway.scenes import (
     ACCEPTED,
     ALLOW_ALL,

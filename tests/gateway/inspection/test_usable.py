@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.gateway.handles import Handles, usable
+from mcpguard.gateway.inspection.handles import Handles, usable
 from mcpguard.gateway.results import _agreeing
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3

@@ -12,9 +12,9 @@ from mcpguard.core.errors import InspectionError, McpGuardError, MessageError, U
 from mcpguard.core.model import Caller, Invocation, Json, Listed
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.gateway.fetching import Fetching
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
-from mcpguard.gateway.inspection import Sealed
+from mcpguard.gateway.inspection.inspector import Sealed
+from mcpguard.gateway.lists.fetching import Fetching
 from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import jsonrpc, refusals

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mcpguard.core.secret import Secret
-from mcpguard.gateway import handles as module
-from mcpguard.gateway.handles import Handles
-from mcpguard.gateway.inspection import INLINE_BYTES
+from mcpguard.gateway.inspection import handles as module
+from mcpguard.gateway.inspection.handles import Handles
+from mcpguard.gateway.inspection.inspector import INLINE_BYTES
 from mcpguard.gateway.ports import Raw
 from tests.fakes import World, tool
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, last, legacy, modern, offers, quiet

@@ -10,14 +10,14 @@ from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Flight, Wait
-from mcpguard.gateway.handles import usable
-from mcpguard.gateway.inspection import EMPTY
-from mcpguard.gateway.listing import Listing
+from mcpguard.gateway.inspection.handles import usable
+from mcpguard.gateway.inspection.inspector import EMPTY
+from mcpguard.gateway.lists.listing import Listing
+from mcpguard.gateway.lists.subscriptions import LISTS, Subscriptions
 from mcpguard.gateway.ports import Raw, RequestId
-from mcpguard.gateway.questions import Questions
+from mcpguard.gateway.questions.relayed import Questions
 from mcpguard.gateway.recorder import finding_counts
 from mcpguard.gateway.scope import ClientScope, Request
-from mcpguard.gateway.subscriptions import LISTS, Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras
 from mcpguard.protocol.catalogue import KINDS, Kind

@@ -22,8 +22,8 @@ from mcpguard.core.policy.tickets import (
     objection,
 )
 from mcpguard.core.redaction.neutral import spelled
-from mcpguard.gateway.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.ports import Store
+from mcpguard.gateway.questions.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.catalogue import Catalogue

@@ -10,10 +10,10 @@ from msgspec import structs
 from mcpguard.core.errors import SessionError
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer, Verdict
-from mcpguard.gateway.approvals import MOST_WAITING
-from mcpguard.gateway.elicited import MOST_REASON, READABLE, ClientChannel
 from mcpguard.gateway.flight import Flight, Wait
-from mcpguard.gateway.round_trips import MAX_PARKED
+from mcpguard.gateway.questions.approvals import MOST_WAITING
+from mcpguard.gateway.questions.elicited import MOST_REASON, READABLE, ClientChannel
+from mcpguard.gateway.questions.round_trips import MAX_PARKED
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text
 from tests.gateway.scenes import FORMS, last, legacy, modern, put_in_force

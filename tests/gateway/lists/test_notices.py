@@ -9,9 +9,9 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.redactor import AT_ONCE
-from mcpguard.gateway import questions
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Question
+from mcpguard.gateway.questions import relayed
 from mcpguard.protocol.methods import FROM_UPSTREAM
 from tests.fakes import SECRET, World, text
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, FORM, FORMS, deep, legacy, modern, quiet, two
@@ -146,7 +146,7 @@ def test_only_the_server_that_asked_for_a_visit_can_say_that_it_is_over() -> Non
 
 
 def test_above_the_limit_the_oldest_visit_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "MAX_VISITS", 1)
+    monkeypatch.setattr(relayed, "MAX_VISITS", 1)
     world = legacy(two(), ALL_CAPABILITIES)
     for visit in ("1", "2"):
         world.gateway.asked(Question("a", visit, "elicitation/create", {**URL, "elicitationId": visit}))

@@ -1,0 +1,2 @@
+"""What is asked of a client or a person. By upstreams: `relayed.py` at once, `round_trips.py` in an answer
+that asks first. By policies: `approvals.py` with a ticket, `elicited.py` of the call's own client."""
