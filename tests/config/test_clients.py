@@ -10,7 +10,7 @@ import pytest
 from mcpguard.config.loading import Config, load_config
 from mcpguard.core.errors import ConfigError
 from mcpguard.serve.app import settings_from
-from mcpguard.serve.worlds import variables_of
+from mcpguard.serve.settings import variables_of
 
 SERVERS = """\
 version: 1
@@ -81,6 +81,14 @@ def test_the_variables_that_hold_credentials_of_others_are_withheld_and_shared_o
     assert config.view("cursor").withheld == {"SHOP_URL", "VAULT_KEY", "Z"}
     assert config.view("claude-code", "/home/me/shop").withheld == {"GITHUB_TOKEN"}
     assert config.view("claude-code", "~/other").withheld == config.variables
+
+
+def test_a_view_names_the_references_that_are_not_for_it(tmp_path: Path) -> None:
+    config = load(tmp_path)
+    view = config.view("cursor")
+    assert view.elsewhere == config.plain_references - view.plain_references
+    assert "SHOP_URL" in {ref.name for ref in view.elsewhere}
+    assert not config.elsewhere
 
 
 def test_what_a_process_still_needs_of_them_is_not_dropped(tmp_path: Path) -> None:

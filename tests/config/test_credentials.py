@@ -10,7 +10,7 @@ from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.config.loading import Config, Credential
 from mcpguard.core.secret import CredentialRef
 from mcpguard.serve.app import settings_from
-from mcpguard.serve.worlds import variables_of
+from mcpguard.serve.settings import variables_of
 from tests.config.test_loading import load, mistakes
 
 HEAD = """\

@@ -743,3 +743,24 @@ def test_what_is_given_up_while_it_drains_is_answered_after_its_record() -> None
     [answer] = world.client.sent
     assert (answer["id"], answer["error"]["message"]) == (5, STOPPED)
     assert world.trace.index("outcome abandoned") < len(world.trace) - 1
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_what_reaches_a_server_waits_until_its_values_are_known(eager: bool) -> None:
+    world = World(ALLOW_READ)
+    known: Wait[None] = Wait()
+    world.scope.known, world.scope.eager = known, ("one",) if eager else ()
+    world.send("ping", {}, 1)
+    assert world.trace == ["reply 1"]
+    about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    world.send("initialize", about, 2)
+    # Only where it starts a server.
+    assert ("reply 2" in world.trace) != eager
+    if not eager:
+        before = len(world.trace)
+        world.send("tools/list", {}, 3)
+        assert len(world.trace) == before
+    before = len(world.trace)
+    known.set(None)
+    world.turn()
+    assert len(world.trace) > before

@@ -6,7 +6,8 @@ import pytest
 
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.fronts import FEW_WORLDS, HttpFront
-from mcpguard.serve.worlds import Settings, Shared
+from mcpguard.serve.settings import Settings
+from mcpguard.serve.worlds import Shared
 
 pytestmark = pytest.mark.anyio
 

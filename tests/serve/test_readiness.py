@@ -12,7 +12,8 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.ports import AuditHealth
 from mcpguard.serve import readiness
 from mcpguard.serve.readiness import Aside, Needs
-from mcpguard.serve.worlds import Settings, Shared
+from mcpguard.serve.settings import Settings
+from mcpguard.serve.worlds import Shared
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

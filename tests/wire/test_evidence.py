@@ -141,7 +141,9 @@ def test_the_life_of_the_process_and_of_its_servers_is_on_record(evidence):
         for one in kinds(records, "notice")
         if "approval" not in one["what"]
     ]
-    assert life == [("started", ""), ("upstream-started", "p"), ("stopping", ""), ("upstream-ended", "p")]
+    known = [("credentials-read", ""), ("credentials-recognised", "")]
+    begun = [("started", ""), *known, ("upstream-started", "p")]
+    assert life == [*begun, ("stopping", ""), ("upstream-ended", "p")]
     assert kinds(records, "notice", what="stopping")[0]["detail"] == "client-ended"
     assert records[-1]["kind"] == "closed"
 

@@ -181,6 +181,10 @@ class ProcessStatus(Printed):
     )
     needs: tuple[NeedShown, ...] = Field(description="What serving needs, and whether it is there.")
     sinks: tuple[SinkShown, ...] = Field(description="Where evidence is exported to.")
+    unrecognised: str = Field(
+        description="The credentials that are not recognised in answers before a server needs them, and why; "
+        "empty for none."
+    )
 
 
 class StatusReport(Printed):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mcpguard.cli.parser import add_config, add_log_format
 
 if TYPE_CHECKING:
-    from mcpguard.serve.worlds import Settings
+    from mcpguard.serve.settings import Settings
 
 EXAMPLES = (
     "mcpguard run --config ~/.config/mcpguard/mcpguard.yaml",

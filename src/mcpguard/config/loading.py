@@ -27,7 +27,7 @@ from mcpguard.config.file import (
 )
 from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
-from mcpguard.config.references import references, texts_in
+from mcpguard.config.references import ENTRY, references, texts_in
 from mcpguard.config.servers import MAX_LANES, ServerEntry
 from mcpguard.config.telemetry import TelemetryEntry
 from mcpguard.config.urls import host_name, literal_host
@@ -172,6 +172,9 @@ class Config(Struct, frozen=True):
     """In the view of a client, how tools are named; None where `clients` is empty."""
     withheld: frozenset[str] = frozenset()
     """In the view of a client, the variables that hold credentials which are not for it."""
+    elsewhere: frozenset[CredentialRef] = frozenset()
+    """In the view of a client, the references to a source that are not for it: it must not see their
+    values."""
 
     @property
     def policy_paths(self) -> tuple[Path, ...]:
@@ -192,6 +195,15 @@ class Config(Struct, frozen=True):
             if target.to != DESKTOP:
                 found.append((("approvals", "notify", index), sole_reference(target.to)))
         return found
+
+    @property
+    def plain_references(self) -> frozenset[CredentialRef]:
+        """All references to a source, also those that entries are made of and those of disabled servers."""
+        found = {ref for server in self.servers.values() for ref in server.credentials}
+        for entry in self.credentials.values():
+            found |= entry.sources | entry.beside
+        found.update(ref for _place, ref in self.own_references)
+        return frozenset(ref for ref in found if ref.source != ENTRY)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -227,7 +239,11 @@ class Config(Struct, frozen=True):
             project=None if project is None else project_folder(project),
             prefix=self.clients[agent].prefix if agent in self.clients else None,
         )
-        return structs.replace(found, withheld=self.variables - found.variables)
+        return structs.replace(
+            found,
+            withheld=self.variables - found.variables,
+            elsewhere=self.plain_references - found.plain_references,
+        )
 
     def _seen(self, agent: str | None, project: str | None) -> tuple[str, ...]:
         """The names of the servers in a view, in the order of the file. Raises LookupError."""

@@ -155,7 +155,8 @@ class Gateway:
         request = scope.requests[request_id] = Request(
             request_id, method, params, caller, headers, origin, times
         )
-        request.flight = Flight(self._handlers[method](request), partial(self._over, request))
+        serve = self._handlers[method] if scope.known.done or method == "ping" else self._once_known
+        request.flight = Flight(serve(request), partial(self._over, request))
 
     def _notification(self, method: str, params: dict[str, Json]) -> None:
         if method == "notifications/cancelled":
@@ -278,6 +279,13 @@ class Gateway:
             scope.report("", f"internal error ({type(error).__name__}); the request was refused")
             said = "internal error in mcpguard; the request was refused"
             scope.client.refuse(request.id, authored(refusals.error(jsonrpc.INTERNAL_ERROR, said)))
+
+    async def _once_known(self, request: Request) -> None:
+        """Serve it as soon as what any server may send is recognised. A greeting waits only where it starts
+        one."""
+        if self._scope.eager or request.method not in ("initialize", "server/discover"):
+            await self._scope.known
+        await self._handlers[request.method](request)
 
     async def _initialize(self, request: Request) -> None:
         self._caller = request.caller = lifecycle.read_initialize(request.params)

@@ -24,6 +24,9 @@ from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 WOULD_REFUSE = "would refuse"
 """Begins what the operator reads about a call that policies refuse and that goes on."""
 
+NO_WAIT: Wait[None] = Wait()
+NO_WAIT.set(None)
+
 NONE = PolicySet()
 """The policies of a request that needs no decision."""
 
@@ -137,6 +140,8 @@ class ClientScope(Struct, eq=False, kw_only=True):
     """What its servers gave it to give back, and what stands for that."""
     tracing: bool = False
     """Whether an upstream hears of a trace also where its client did not begin one."""
+    known: Wait[None] = NO_WAIT
+    """Over once the values that must be recognised are held; no request reaches a server before."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 

@@ -36,14 +36,15 @@ from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.alarms import alarm_sink
+from mcpguard.serve.changes.file_watch import look_at
+from mcpguard.serve.changes.observing import said_of
+from mcpguard.serve.changes.reloading import Reloading
 from mcpguard.serve.evidence import upkeep
-from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
 from mcpguard.serve.interventions import passkeys_of
-from mcpguard.serve.observing import said_of
-from mcpguard.serve.reloading import Reloading
+from mcpguard.serve.settings import Settings, claim_variables
 from mcpguard.serve.sinks import Exporting
-from mcpguard.serve.worlds import Settings, Shared, claim_variables
+from mcpguard.serve.worlds import Shared
 
 ROOM = 4
 """So many messages of the largest size may be read from servers, inspected and unsent at once."""
@@ -226,7 +227,7 @@ class _Process:
         status.changed()
         await self._drain()
         await front.end(not self._signalled)
-        await asyncio.to_thread(shared.credentials.close)
+        await shared.close()
         await recovery.close()
         status.close()
         self._reloading.close()
@@ -261,6 +262,7 @@ class _Process:
             observing=lambda: said_of(shared.judge.policies.observation),
             needs=shared.needs.look,
             sinks=shared.sinks,
+            unrecognised=lambda: shared.recognising.problem,
         )
         shared.watcher = status.changed
         status.start()
@@ -315,6 +317,7 @@ class _Process:
             shared.audit.discard()
             raise
         shared.audit.on_health = shared.evidence_changed
+        shared.recognise()
         settings, say = shared.settings, partial(shared.diagnostics.report, "")
         self._upkeep = upkeep(
             shared.audit,

@@ -10,59 +10,39 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from mcpguard import __version__
-from mcpguard.adapters.audit.writer import AuditFile, Durability
-from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
-from mcpguard.adapters.credentials.environ import drop, take
-from mcpguard.adapters.credentials.program import TOLD
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.credentials.broker import Broker, shown_for
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
-from mcpguard.adapters.telemetry.diagnostics import Diagnostics, LogFormat
+from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
-from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
-from mcpguard.config.alerts import AlertsEntry
-from mcpguard.config.file import (
-    APPROVAL_TICKET_SECONDS,
-    APPROVAL_WAIT_SECONDS,
-    DRAIN_SECONDS,
-    LIST_SECONDS,
-    SESSION_IDLE_SECONDS,
-    THINK_SECONDS,
-    ArgumentsOnRecord,
-    HttpEntry,
-    NotifyEntry,
-)
-from mcpguard.config.loading import Audit, Config, Credential, Server, Telemetry
-from mcpguard.config.policies import PolicyFile
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
-from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
-from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
-from mcpguard.gateway.scope import ApprovalTerms, ClientScope
-from mcpguard.protocol.names import Prefix
-from mcpguard.serve.alerting import Alerting, alerts, notified_by
-from mcpguard.serve.evidence import signed_by
-from mcpguard.serve.file_watch import Look
+from mcpguard.gateway.scope import ClientScope
+from mcpguard.serve.alerting import Alerting, alerts
+from mcpguard.serve.changes.recognising import Recognising
 from mcpguard.serve.readiness import Needs
-from mcpguard.serve.sinks import Gate, exported_by
+from mcpguard.serve.settings import Settings, claim_variables, named_of, recognition_of
+from mcpguard.serve.sinks import Gate
 from mcpguard.serve.upstream_lines import UpstreamLines
 from mcpguard.serve.wiring import Wiring, bound_of, kinds_of, references_of
 
@@ -72,56 +52,6 @@ LOOK_SECONDS = 0.05
 """How often it is looked whether they are over."""
 SCANNERS = 2
 """Threads that inspect what is too big to do it between two messages."""
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that one serving process is made of."""
-
-    servers: tuple[Server, ...]
-    credentials: dict[str, Credential] = {}
-    policies: PolicySet
-    audit_folder: Path
-    durability: Durability
-    audit_arguments: ArgumentsOnRecord = "redacted"
-    audit: Audit | None = None
-    """What the configuration says of evidence; None for nothing."""
-    telemetry: Telemetry | None = None
-    """Where evidence is exported to."""
-    alerts: AlertsEntry | None = None
-    tracing: bool = False
-    """Whether upstreams hear of a trace also where the client began none."""
-    message_bytes: int
-    think_seconds: float = THINK_SECONDS
-    list_seconds: float = LIST_SECONDS
-    drain_seconds: float = DRAIN_SECONDS
-    policy_files: tuple[PolicyFile, ...] = ()
-    """Where the policies came from; they are reloaded when one changes."""
-    observe: Observation | None = None
-    """For which servers the policies are only observed."""
-    policy_look: Look = ()
-    """How these looked before they were loaded."""
-    session_folder: Path | None = None
-    """None for the default of the user."""
-    session_idle_seconds: float = SESSION_IDLE_SECONDS
-    approvals: ApprovalTerms = ApprovalTerms(APPROVAL_WAIT_SECONDS, APPROVAL_TICKET_SECONDS)
-    notify: tuple[NotifyEntry, ...] = ()
-    """Who hears that a call waits for an approval."""
-    http: HttpEntry = HttpEntry.model_construct()
-    agent: str | None = None
-    project: str | None = None
-    """The folder of the project whose servers these are, where a client has such."""
-    prefix: Prefix | None = None
-    """How tools are named; None where the configuration does not say who sees which servers."""
-    withheld: frozenset[str] = frozenset()
-    """Variables that hold credentials which are not for this process."""
-    advice: str = ""
-    log_format: LogFormat = "text"
-    source: Config | None = None
-    """What they were made of, as this client sees it; None where there is no configuration."""
-    config_look: Look = ()
-    """How its file looked before it was loaded."""
-    reload: "Callable[[], Settings] | None" = None
-    """Reads everything again. Raises DocumentError."""
 
 
 COPIES = 4
@@ -150,7 +80,7 @@ class Shared:
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         report = self.diagnostics.report
         self.credentials = Broker(
-            settings.credentials, _named(settings), self.redactor, report=report, rotated=self._rotated
+            settings.credentials, named_of(settings), self.redactor, report=report, rotated=self._rotated
         )
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
@@ -161,6 +91,8 @@ class Shared:
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
+        say = partial(report, "")
+        self.recognising = Recognising(self.audit, self.turn, self.clock, say, self.upstream_changed)
         self._allocator = Allocator()
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
 
@@ -171,15 +103,25 @@ class Shared:
         kept = structs.replace(settings.approvals, process=old.approvals.process, used=old.approvals.used)
         self.settings = structs.replace(settings, approvals=kept)
         claim_variables(settings)
-        named = _named(settings)
+        named = named_of(settings)
         self.redactor.shown = shown_for(settings.servers, settings.credentials)
         self.credentials.reconfigure(settings.credentials, named)
+        self.recognise()
         if settings.notify != old.notify:
             self.alerts = self._alerts()
         self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
         self.store.idle_seconds = settings.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
         return before
+
+    def recognise(self) -> None:
+        """Have the values of the configuration in force held, beside serving."""
+        self.recognising.begin(*recognition_of(self.settings, self.redactor))
+
+    async def close(self) -> None:
+        """End every lease, and read nothing any more."""
+        await asyncio.to_thread(self.credentials.close)
+        await self.recognising.close()
 
     def _alerts(self) -> Alerting:
         report, notify = self.diagnostics.report, self.settings.notify
@@ -229,30 +171,6 @@ class Shared:
         self._allocator.used()
         self.turn.strained = True
         return asyncio.get_running_loop().run_in_executor(self._scanners, work)
-
-
-def claim_variables(settings: Settings) -> None:
-    """Take out of our environment what holds credentials, so that the system does not show it: what is for
-    these servers can still be resolved, what is for others no more."""
-    ours, others = variables_of(settings)
-    take(ours)
-    drop(others)
-
-
-def variables_of(settings: Settings) -> tuple[set[str], set[str]]:
-    """The variables that hold credentials and that no program needs to run: those for the servers of this
-    process, and those for others."""
-    given = {ref.name for refs in _named(settings).values() for ref in refs if ref.source == "env"}
-    made = (entry.variables for entry in settings.credentials.values())
-    plain = {*PASSED_ON, *TOLD, *inherited(os.environ)}
-    ours = given.union(*made) - plain
-    return ours, set(settings.withheld) - ours - plain
-
-
-def _named(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
-    servers = named_by(settings.servers, settings.credentials)
-    others = notified_by(settings.notify) | signed_by(settings.audit) | exported_by(settings.telemetry)
-    return servers | others
 
 
 _Parts = tuple[Server, dict[str, Credential]]
@@ -316,6 +234,7 @@ class World:
             eager=tuple(server.name for server in settings.servers if server.eager),
             extension_ids=extension_ids,
             tracing=settings.tracing,
+            known=shared.recognising.known,
         )
 
     def _upstream(self, server: Server) -> ServerUpstream:
@@ -354,6 +273,7 @@ class World:
         scope.think_seconds = settings.think_seconds
         scope.list_seconds = settings.list_seconds
         scope.approvals = settings.approvals
+        scope.known = self._shared.recognising.known
         scope.recorder.credentials = references_of(settings.servers, settings.credentials)
         scope.recorder.kinds = kinds_of(settings.credentials)
         extensions = _extensions(settings)

@@ -10,9 +10,11 @@ from importlib import import_module
 from math import inf
 from typing import NamedTuple
 
+from mcpguard.adapters.credentials import environ, keychain
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
+from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.ports import CredentialSource, Mint
 
 KEYRING_SECONDS = 2.0
@@ -24,19 +26,22 @@ class SourceKind(NamedTuple):
 
     `source` is its class, which takes no arguments. `example` is a reference to it, for the reference page,
     which also has the first sentence of its module. `keep` is how many seconds a value is kept, `pause` how
-    many the source is left alone after it failed: 0 for one that costs nothing to ask.
+    many the source is left alone after it failed: 0 for one that costs nothing to ask. `quietly(ref)` gives
+    the value where that is local and no person is asked for anything, None where it is not sure; it raises
+    CredentialError as `get` does.
     """
 
     source: type[CredentialSource]
     example: str
+    quietly: Callable[[CredentialRef], Secret | None]
     keep: float = 0.0
     pause: float = 0.0
 
 
 SOURCES: dict[str, SourceKind] = {
-    "keyring": SourceKind(Keychain, "${keyring:github/read}", keep=KEYRING_SECONDS, pause=1.0),
-    "env": SourceKind(Environ, "${env:GITHUB_TOKEN}"),
-    "file": SourceKind(Mounted, "${file:/run/secrets/github-token}"),
+    "keyring": SourceKind(Keychain, "${keyring:github/read}", keychain.quietly, KEYRING_SECONDS, 1.0),
+    "env": SourceKind(Environ, "${env:GITHUB_TOKEN}", environ.quietly),
+    "file": SourceKind(Mounted, "${file:/run/secrets/github-token}", Mounted().get),
 }
 """The SOURCE of a `${SOURCE:NAME}` reference -> where it is read."""
 

@@ -8,7 +8,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 
 _taken: dict[str, Secret] = {}  # As the environment itself: one of the process.
-_dropped: set[str] = set()
+_dropped: dict[str, Secret] = {}
 
 
 def take(names: Iterable[str]) -> None:
@@ -21,16 +21,24 @@ def take(names: Iterable[str]) -> None:
 
 
 def drop(names: Iterable[str]) -> None:
-    """As `take`, and nothing has them afterwards: they are for what another process serves."""
+    """As `take`, and no server is given them: they are for what another process serves. `quietly` has them,
+    so that they are recognised in answers."""
     for name in names:
-        if take_variable(name):
-            _dropped.add(name)
+        value = take_variable(name)
+        if value:
+            _dropped[name] = Secret(value)
 
 
 def variable(name: str) -> str | None:
     """A variable that mcpguard was started with, for a program that needs it; None where it was not set."""
     taken = _taken.get(name)
     return os.environ.get(name) if taken is None else taken.reveal()
+
+
+def quietly(ref: CredentialRef) -> Secret:
+    """See `SourceKind.quietly`."""
+    dropped = _dropped.get(ref.name)
+    return Environ().get(ref) if dropped is None else dropped
 
 
 class Environ:

@@ -101,6 +101,29 @@ class Keychain:
         return value if isinstance(value, str) else None
 
 
+_QUIET = (
+    "keyring.backends.Windows.WinVaultKeyring",
+    "keyring.backends.fail.Keyring",
+    "keyring.backends.null.Keyring",
+    "keyrings.alt.file.PlaintextKeyring",
+)
+_ONCE_UNLOCKED = ("keyring.backends.SecretService.Keyring", "keyring.backends.libsecret.Keyring")
+
+
+def quietly(ref: CredentialRef) -> Secret | None:
+    """See `SourceKind.quietly`. macOS asks where another program wrote the entry, KWallet where it is
+    locked, and of others nothing is known."""
+    _find_session_bus()
+    import keyring
+
+    asked = keyring.get_keyring()
+    for one in getattr(asked, "backends", [asked]):
+        name = f"{type(one).__module__}.{type(one).__name__}"
+        if name not in _QUIET and not (name in _ONCE_UNLOCKED and is_unlocked()):
+            return None
+    return Keychain().get(ref)
+
+
 def is_unlocked() -> bool:
     """Whether the Secret Service says that it is unlocked; false where that is unknown. Nobody is asked to
     unlock it, as for a read. May block."""

@@ -59,6 +59,8 @@ class Status(Struct, frozen=True):
     """What serving needs, and whether it is there."""
     sinks: tuple[SinkState, ...] = ()
     """Where evidence is exported to."""
+    unrecognised: str = ""
+    """Which credentials are not recognised in answers before a server needs them, and why; "" for none."""
 
 
 def default_folder() -> Path:
@@ -83,11 +85,13 @@ class StatusFile:
         observing: Callable[[], str] = lambda: "",
         needs: Callable[[], tuple[Need, ...]] = tuple,
         sinks: Callable[[], tuple[SinkState, ...]] = tuple,
+        unrecognised: Callable[[], str] = str,
     ) -> None:
         """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
         configuration in force was read and what of the files is not, `observing()` the servers for which
-        policies are only observed, `needs()` what serving needs, `sinks()` how exporting is; `report("",
-        line)` takes a line for the operator; `folder` is `default_folder()` if it is None."""
+        policies are only observed, `needs()` what serving needs, `sinks()` how exporting is, `unrecognised()`
+        what is not recognised; `report("", line)` takes a line for the operator; `folder` is
+        `default_folder()` if it is None."""
         birth = birth_of(os.getpid())
         self._status = Status(
             os.getpid(), time.time(), birth, config, transport, (), agent=agent, project=project
@@ -98,6 +102,7 @@ class StatusFile:
         self._observing = observing
         self._needs = needs
         self._sinks = sinks
+        self._unrecognised = unrecognised
         self._unwritable = False
         self._report = report
         self._folder = folder
@@ -155,6 +160,7 @@ class StatusFile:
             observing=self._observing(),
             needs=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._needs()),
             sinks=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._sinks()),
+            unrecognised=self._unrecognised()[:PROBLEM],
         )
         if status == self._written and self._path is not None and self._path.exists():
             return

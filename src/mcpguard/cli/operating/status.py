@@ -82,6 +82,7 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name in own_rows)]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
     observed = [_observed(status)] if status.observing else []
+    late += [_unrecognised(status)] if status.unrecognised else []
     sinks = [_sink(status, one) for one in status.sinks]
     upstreams = [_row(status, health) for health in status.upstreams]
     return [own, *missing, *late, *observed, *upstreams, *sinks, *lost]
@@ -93,6 +94,11 @@ def _missing(status: Status, need: Need) -> tuple[str, ...]:
 
 def _late(status: Status, one: NotInForce) -> tuple[str, ...]:
     return str(status.pid), one.what, one.state, _when(one.since), "", "", "", one.problem
+
+
+def _unrecognised(status: Status) -> tuple[str, ...]:
+    said = f"not recognised in answers until a server needs it: {status.unrecognised}"
+    return str(status.pid), "credentials", "partial", "", "", "", "", said
 
 
 def _observed(status: Status) -> tuple[str, ...]:

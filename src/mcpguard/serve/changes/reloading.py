@@ -20,9 +20,10 @@ from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.file_watch import FileWatch
-from mcpguard.serve.observing import Observing, beginning, over
-from mcpguard.serve.worlds import Settings, Shared, World
+from mcpguard.serve.changes.file_watch import FileWatch
+from mcpguard.serve.changes.observing import Observing, beginning, over
+from mcpguard.serve.settings import Settings
+from mcpguard.serve.worlds import Shared, World
 
 _KEPT = {
     "agent": "agent",

@@ -1,0 +1,1 @@
+"""What changes while mcpguard serves: files in force, days that pass, and the values that it recognises."""

@@ -1,0 +1,164 @@
+"""Which values are recognised though no server has needed them yet: when they are read, and what says so.
+
+Law of this file: a record names what is read before it is read (law 5). Requests that reach a server wait for
+values that are local, and for no longer than WAIT_SECONDS: a source that hangs or fails refuses nothing, and
+is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.credentials.recognition import Recognised, Recognition
+from mcpguard.adapters.relay.background import Background
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import Noticed
+from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.ports import Clock
+from mcpguard.serve.changes.file_watch import look_at
+
+WAIT_SECONDS = 2.0
+"""How long requests wait for values that can be had without asking anybody."""
+LOOK_SECONDS = 5.0
+"""How often files with values are looked at: who replaces one does not tell."""
+MANY = 20
+"""So many names stand in a line for the operator."""
+
+
+class Recognising:
+    """Keeps the values of the configuration in force held. One per process."""
+
+    def __init__(
+        self,
+        audit: AuditFile,
+        turn: Turn,
+        clock: Clock,
+        report: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """`report(line)` tells the operator; `changed()` is called when `problem` may be another one."""
+        self.known: Wait[None] = Wait()
+        """Over once the values are held, or are not waited for any more."""
+        self.known.set(None)
+        self.problem = ""
+        """Which values are not recognised though they are local, and why; "" for none."""
+        self._audit = audit
+        self._turn = turn
+        self._clock = clock
+        self._report = report
+        self._changed = changed
+        self._background = Background("credentials could not be read to recognise them")
+        self._now: Recognition | None = None
+        self._stop = Event()
+
+    def begin(self, recognition: Recognition, quiet: frozenset[str]) -> None:
+        """From now on these are the values; of those in `quiet` it is no problem that they cannot be read."""
+        before, self._now = self._now, recognition
+        self._stop.set()
+        self._stop, self.problem = Event(), ""
+        self.known.set(None)
+        if recognition.names:
+            self.known = Wait()
+            self._background.start(self._begin(recognition, before, quiet, self._stop, self.known))
+        elif before is not None:
+            recognition.read(before)
+
+    async def close(self) -> None:
+        """Read nothing any more."""
+        self._stop.set()
+        self.known.set(None)
+        await self._background.close()
+
+    async def _begin(
+        self,
+        recognition: Recognition,
+        before: Recognition | None,
+        quiet: frozenset[str],
+        stop: Event,
+        known: Wait[None],
+    ) -> None:
+        names = ", ".join(recognition.names)
+        written = self._note("credentials-read", names)
+        try:
+            await written
+        except AuditError:
+            # Whatever needs evidence is refused meanwhile.
+            known.set(None)
+            return
+        loop = asyncio.get_running_loop()
+
+        def tell(found: Recognised) -> None:
+            with suppress(RuntimeError):  # The loop has ended meanwhile.
+                loop.call_soon_threadsafe(self._told, found, quiet, stop, known)
+
+        # It may hang where a file is far away, and nobody waits for its end.
+        Thread(
+            target=_keep, args=(recognition, before, stop, tell), name="mcpguard-known", daemon=True
+        ).start()
+        await asyncio.sleep(WAIT_SECONDS)
+        if not known.done:
+            self.problem = f"not read within {WAIT_SECONDS:g} seconds: {_some(recognition.names)}"
+            self._say()
+            known.set(None)
+            self._turn.touch()
+
+    def _told(self, found: Recognised, quiet: frozenset[str], stop: Event, known: Wait[None]) -> None:
+        if stop.is_set():
+            return
+        failed = {name: why for name, why in found.failed.items() if name not in quiet}
+        before = self.problem
+        self.problem = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:MANY])
+        self._note("credentials-recognised", _said(found))
+        if self.problem != before:
+            self._say()
+        known.set(None)
+        self._turn.touch()
+
+    def _say(self) -> None:
+        if self.problem:
+            self._report(f"not recognised in answers until a server needs it: {self.problem}")
+        self._changed()
+
+    def _note(self, what: str, detail: str) -> asyncio.Future[None]:
+        written = as_future(self._audit.write(Noticed(at=self._clock.now(), what=what, detail=detail)))
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._turn.touch()
+        return written
+
+
+def _keep(
+    recognition: Recognition,
+    before: Recognition | None,
+    stop: Event,
+    tell: Callable[[Recognised], None],
+) -> None:
+    """Have the values held, and those of files that change, until `stop`."""
+    seen = look_at(recognition.paths)
+    tell(recognition.read(before))
+    while recognition.paths and not stop.wait(LOOK_SECONDS):
+        look = look_at(recognition.paths)
+        if look != seen:
+            seen = look
+            tell(recognition.read())
+
+
+def _said(found: Recognised) -> str:
+    """What a record says of it."""
+    parts = [f"held: {', '.join(found.held)}" if found.held else "none is held"]
+    if found.later:
+        parts.append(f"once a server needs them: {', '.join(found.later)}")
+    if found.failed:
+        parts.append(
+            "could not be read: " + ", ".join(f"{name} ({why})" for name, why in found.failed.items())
+        )
+    return "; ".join(parts)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = len(names) - MANY
+    return ", ".join(names[:MANY]) + (f" and {more} more" if more > 0 else "")
