@@ -145,6 +145,57 @@ def test_a_chain_that_is_compressed_later_keeps_its_rows(folder: Path) -> None:
         assert next(index.newest(index.facts())).decision[0] == packed
 
 
+def altered(folder: Path) -> list[str]:
+    with index_of(folder) as index:
+        return list(index.altered)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_edit_that_keeps_the_size_is_noticed_without_printing_the_line(folder: Path, packed: bool) -> None:
+    sink = begun(folder, call(1), end(1), call(2, "deny"))
+    sink.close(CLOSED)
+    assert altered(folder) == []
+    edited = sink.path.read_bytes().replace(b'"id":"n-1"', b'"id":"n-7"')
+    if packed:
+        (folder / f"{sink.path.name}.gz").write_bytes(gzip.compress(edited))
+        sink.path.unlink()
+    else:
+        sink.path.write_bytes(edited)
+    assert altered(folder) == altered(folder) == [sink.path.name]
+
+
+def test_another_chain_of_the_same_size_is_read_again(folder: Path) -> None:
+    first, other = begun(folder, call(1)), begun(folder, call(2))
+    first.close(CLOSED)
+    other.close(CLOSED)
+    assert len(rows(folder)) == 2
+    text = other.path.read_bytes()
+    other.path.unlink()
+    assert rows(folder) == [(1, "allow", "", None)]
+    first.path.write_bytes(text)
+    assert rows(folder) == [(2, "allow", "", None)]
+
+
+def test_what_was_edited_while_a_chain_grew_is_noticed_when_it_is_over(folder: Path) -> None:
+    sink = begun(folder, call(1))
+    assert altered(folder) == []
+    with sink.path.open("r+b") as file:
+        file.seek(sink.path.read_bytes().index(b'"id":"n-1"'))
+        file.write(b'"id":"n-7"')
+    add(sink, call(2))
+    assert altered(folder) == []
+    sink.close(CLOSED)
+    assert altered(folder) == [sink.path.name]
+
+
+def test_a_touched_chain_is_the_same(folder: Path) -> None:
+    sink = begun(folder, call(1))
+    sink.close(CLOSED)
+    before = rows(folder)
+    os.utime(sink.path)
+    assert (rows(folder), altered(folder)) == (before, [])
+
+
 def test_lines_that_nobody_understands_are_left_out(folder: Path) -> None:
     sink = begun(folder, call(1))
     sink.close(CLOSED)

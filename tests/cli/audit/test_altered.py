@@ -16,7 +16,10 @@ from tests.cli.audit.test_story import CALL, DONE, folder_of
 
 Capture = pytest.CaptureFixture[str]
 
-READERS = (("query",), ("stats",), ("export",), ("tail",), ("tail", "--json"), ("query", "--json"))
+READERS = (
+    *(("query",), ("stats",), ("export",), ("tail",), ("tail", "--json"), ("query", "--json")),
+    *(("show",), ("show", "--json"), ("show", "--server", "github")),
+)
 
 
 @pytest.fixture
@@ -53,6 +56,17 @@ def test_what_is_altered_after_it_was_indexed_is_found_when_it_is_printed(
     capfd.readouterr()
     assert main(["audit", "query", str(chain.parent)]) == 1
     assert f"{chain.name} was altered" in capfd.readouterr().err
+
+
+def test_top_says_that_a_chain_was_altered(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main(["top", "--once", str(chain.parent)]) == 0
+    assert "was altered" not in capfd.readouterr().out
+    forge(chain)
+    assert main(["top", "--once", str(chain.parent)]) == 0
+    assert f"{chain.name} was altered: `mcpguard audit verify` says where" in capfd.readouterr().out
 
 
 def test_a_line_that_is_gone_is_noticed_by_the_next(chain: Path, capfd: Capture) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.records import ObservedRefusal
+from tests.adapters.audit.audit_records import OPENED
 from tests.cli.audit.test_story import CALL, DONE, folder_of
 
 Capture = pytest.CaptureFixture[str]
@@ -106,11 +108,27 @@ def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:
 def test_a_chain_that_was_altered_after_it_was_indexed_is_not_believed(audit: str, capsys: Capture) -> None:
     assert len(ids(capsys, audit)) == 3
     (path,) = Path(audit).iterdir()
-    path.write_bytes(path.read_bytes().replace(b'"git/no"', b'"git/on"'))
-    assert main(["audit", "query", audit]) == 2
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"git/no"', b'"git/on"'))
+    for again in ([], ["--rebuild"]):
+        assert main(["audit", "query", audit, *again]) == 1
+        assert "was altered: do not trust" in capsys.readouterr().err
+
+
+def test_a_line_of_a_growing_chain_that_is_not_what_was_indexed_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    sink = AuditFile(tmp_path / "audit")
+    for record in (OPENED, CALL):
+        sink.write(record)
+    sink.commit()
+    assert main(["audit", "query", str(sink.path.parent)]) == 0
+    sink.path.write_bytes(sink.path.read_bytes().replace(b'"tool":"get"', b'"tool":"got"'))
+    sink.write(structs.replace(CALL, id="n-8"))
+    sink.commit()
+    assert main(["audit", "query", str(sink.path.parent)]) == 2
     assert "is not what it was when it was indexed" in capsys.readouterr().err
-    assert main(["audit", "query", audit, "--rebuild"]) == 1
-    assert "was altered: do not trust" in capsys.readouterr().err
 
 
 def test_what_would_have_been_refused_can_be_filtered_too(audit: str, capsys: Capture) -> None:

@@ -213,7 +213,7 @@ def test_show_survives_noise_and_escapes_what_it_prints(folder: Path, capsys: Ca
     path = chain(folder, Noticed(NOW, "finding", detail="\x1b[2J\u202e"))
     with path.open("ab") as file:
         file.write(b"\xff\n" + b"[" * 5000 + b"\n[]\n")
-    assert main(["audit", "show", str(folder)]) == 0
+    assert main(["audit", "show", str(folder)]) == 1
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "\\x1b[2J\\u202e" in said
@@ -291,5 +291,5 @@ def test_show_survives_an_observed_refusal_that_is_none(folder: Path, capsys: Ca
     path = chain(folder)
     with path.open("ab") as file:
         file.write(b'{"kind":"decision","observed":7}\n{"kind":"decision","observed":{"rules":7}}\n')
-    assert main(["audit", "show", str(folder), "-n", "2"]) == 0
+    assert main(["audit", "show", str(folder), "-n", "2"]) == 1
     assert "would be refused (None)" in capsys.readouterr().out

@@ -5,10 +5,12 @@ Law of this file: it costs one SHA-256 a line and proves less than `verify`, whi
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
+from mcpguard.adapters.audit.reader import chain_name, lines
 from mcpguard.core.evidence.chain import GENESIS, continues
 
 
@@ -27,6 +29,21 @@ class LineCheck:
         if not continues(line, head if end == start else None):
             self.altered[name] = None
         self._ends[name] = (start + len(line), line[-67:-3])
+
+
+def last_lines(file: Path, most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
+    """The last lines of a chain that have `having` in them, at most so many, after `check` has taken them."""
+    at = 0
+    found: deque[tuple[int, bytes]] = deque(maxlen=most)
+    for line in lines(file):
+        if having in line:
+            found.append((at, line))
+        at += len(line)
+    for start, line in found:
+        # One that is not whole is being written.
+        if line.endswith(b"\n"):
+            check.take(chain_name(file), start, line)
+    return [line for _, line in found]
 
 
 class CheckedFollowing(Following):

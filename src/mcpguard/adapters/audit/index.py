@@ -21,18 +21,19 @@ from pathlib import Path
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, OpenCall, Row
-from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at
+from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at, lines
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import GENESIS, continues
 
-FORM = 2
+FORM = 3
 """Of the tables; an index of another one is made again."""
 _OFFSET = (1 << FILE_BITS) - 1
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _SEAL = 76
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
-  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL);
+  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL);
 CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
   bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
@@ -181,31 +182,44 @@ class AuditIndex:
                 database.execute("ROLLBACK")
 
     def _read(
-        self, name: str, file: Path, row: tuple[int, str, int, bytes, int, int] | None, reading: ChainReading
+        self,
+        name: str,
+        file: Path,
+        row: tuple[int, str, int, bytes, int, int, str] | None,
+        reading: ChainReading,
     ) -> int:
-        number, read, head, over = (0, 0, b"", 0) if row is None else (row[0], row[2], row[3], row[4])
-        was_altered = 0 if row is None else row[5]
-        packed = file.suffix == ".gz"
-        if row is not None and (over if packed else file.stat().st_size == read):
+        number, _, read, head, over, was_altered, before = row or (0, "", 0, b"", 0, 0, "")
+        status = file.stat()
+        stamp = f"{status.st_ino} {status.st_ctime_ns}"
+        ended = bool(over) if file.suffix == ".gz" else status.st_size == read
+        if row is not None and ended and (stamp == before or was_altered):
             if was_altered:
                 self.altered[name] = None
             return number
-        if row is not None and not _fits(file, read, head):
-            reading.store()
-            self._forget(number)
-            reading.drop(number)
-            row, read, head, was_altered = None, 0, b"", 0
+        if row is not None and not (_intact if ended else _fits)(file, read, head):
+            row, read, head, was_altered = self._again(number, reading)
         if row is None:
-            cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0)", (name,))
+            cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '')", (name,))
             number = int(cursor.lastrowid or 0)
+        start = read
         read, head, over, altered = reading.read(number, file, read, head)
+        if over and start and not ended and not altered and not _intact(file, read, head):
+            # What was read while it grew may have been changed since.
+            altered = 1
         self._database.execute(
-            "UPDATE chains SET read = ?, head = ?, over = ?, altered = ? WHERE number = ?",
-            (read, head, over, altered or was_altered, number),
+            "UPDATE chains SET read = ?, head = ?, over = ?, altered = ?, stamp = ? WHERE number = ?",
+            (read, head, over, altered or was_altered, stamp, number),
         )
         if altered or was_altered:
             self.altered[name] = None
         return number
+
+    def _again(self, number: int, reading: ChainReading) -> tuple[None, int, bytes, int]:
+        """Take nothing of a chain for known."""
+        reading.store()
+        self._forget(number)
+        reading.drop(number)
+        return None, 0, b"", 0
 
     def _forget(self, number: int) -> None:
         first = number << FILE_BITS
@@ -264,6 +278,18 @@ def _fits(file: Path, read: int, head: bytes) -> bool:
     if not read:
         return True
     return line_at(file, read - _SEAL) == b',"hash":"%b"}\n' % head
+
+
+def _intact(file: Path, read: int, head: bytes) -> bool:
+    """Whether all of it up to there is as it was written, and ends with that hash."""
+    at, before = 0, GENESIS.encode()
+    for line in lines(file):
+        if at >= read:
+            break
+        if not continues(line, before):
+            return False
+        at, before = at + len(line), line[-67:-3]
+    return at == read and before == head
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,8 +120,9 @@ def query(path: Path, args: argparse.Namespace) -> int:
     return trust(index.altered)
 
 
-def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> list[bytes]:
-    """The last `args.n` records of calls that the filters match, as lines that have `having` in them."""
+def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple[list[bytes], Iterable[str]]:
+    """The last `args.n` records of calls that the filters match, as lines that have `having` in them, and the
+    chains that were altered."""
     from mcpguard.authoring.asking.matching import found
     from mcpguard.authoring.asking.question import CallQuestion
 
@@ -133,7 +135,7 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> list[
                 break
         if not lines:
             warn_unknown(index, question.filters)
-    return lines[-args.n :]
+    return lines[-args.n :], index.altered
 
 
 def _print_rows(calls: list[FoundCall]) -> None:

@@ -1,40 +1,45 @@
-"""`mcpguard audit show`: the last records in readable form, unverified."""
+"""`mcpguard audit show`: the last records in readable form.
+
+Law of this file: each line is checked by its own hash, which proves less than `mcpguard audit verify`.
+"""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.adapters.audit.checking import LineCheck, last_lines
+from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import plain, style, table
 from mcpguard.cli.audit.query import FILTERS, matching_lines
+from mcpguard.cli.audit.trust import trust
 
 
 def show(path: Path, args: Namespace) -> int:
-    """Print records, or the story of the call that `args` names. Raises AuditError."""
+    """Print records, or the story of a call; 1 where something was altered. Raises AuditError."""
     if args.id is not None:
         from mcpguard.cli.audit.story import tell
 
         return tell(path, args.id, args.json)
     having = b'"observed":' if args.observed else b""
     if args.rebuild or any(getattr(args, name) for name in FILTERS):
-        _print(matching_lines(path, args, having), args.json)
+        found, altered = matching_lines(path, args, having)
     else:
-        _print(_last(path, args.n, having), args.json)
-    return 0
+        found, altered = _last(path, args.n, having)
+    _print(found, args.json)
+    return trust(altered)
 
 
-def _last(path: Path, count: int, having: bytes) -> Sequence[bytes]:
-    """The last `count` lines that have `having` in them."""
-    last: deque[bytes] = deque()
+def _last(path: Path, count: int, having: bytes) -> tuple[list[bytes], Iterable[str]]:
+    """The last `count` lines that have `having` in them, and the chains with one that was altered."""
+    last: list[bytes] = []
+    check = LineCheck()
     for file in reversed(chain_files(path)):
         if len(last) < count:
-            fitting = (line for line in lines(file) if having in line)
-            last.extendleft(reversed(deque(fitting, maxlen=count - len(last))))
-    return last
+            last[:0] = last_lines(file, count - len(last), check, having)
+    return last, check.altered
 
 
 def _print(last: Sequence[bytes], as_json: bool) -> None:

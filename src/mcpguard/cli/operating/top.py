@@ -36,6 +36,7 @@ SECONDS = 60
 """So much of the past counts for calls a second and for the tools in use."""
 _DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
 _WIDE, _WIDEST = 30, 200
+ALTERED = "{} was altered: `mcpguard audit verify` says where"
 _FIRST_LINES = 5_000
 _FILES = 3
 
@@ -111,11 +112,11 @@ class TopView:
     """What is shown, as far as it is known."""
 
     def __init__(self, folder: Path, config: str | None) -> None:
-        from mcpguard.adapters.audit.following import Following
+        from mcpguard.adapters.audit.checking import CheckedFollowing
 
         self._folder = folder
         self._config = config
-        self._following = Following(folder, own=False)
+        self._following = CheckedFollowing(folder, own=False, warn=_unsaid)
         self._begun = False
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
@@ -140,7 +141,8 @@ class TopView:
             self._calls.popleft()
 
     def _lines(self) -> list[bytes]:
-        from mcpguard.adapters.audit.reader import chain_files, lines
+        from mcpguard.adapters.audit.checking import last_lines
+        from mcpguard.adapters.audit.reader import chain_files
         from mcpguard.core.errors import AuditError
 
         try:
@@ -148,7 +150,8 @@ class TopView:
                 self._begun = self._following.begin() is not None
                 # Who begins to look wants to see what there was just before.
                 recent = _recent(chain_files(self._folder))
-                return [line for file in recent for line in deque(lines(file), maxlen=_FIRST_LINES)]
+                check = self._following.check
+                return [line for file in recent for line in last_lines(file, _FIRST_LINES, check)]
             found = self._following.read(_FIRST_LINES)
         except (AuditError, OSError):
             return []
@@ -184,7 +187,8 @@ class TopView:
         from rich.text import Text
 
         ends = Text("q ends", "dim", justify="right")
-        return Group(self._head(), Text(), *self._tables(), ends)
+        altered = [Text(ALTERED.format(cut(name, _WIDEST)), "red") for name in self._following.check.altered]
+        return Group(self._head(), *altered, Text(), *self._tables(), ends)
 
     def _head(self) -> Text:
         from rich.text import Text
@@ -220,6 +224,10 @@ class TopView:
         if isinstance(self._waiting, str):
             return [("?", "", self._waiting.split("\n")[0])]
         return [(one.id, cut(one.principal, _WIDE), one.summary) for one in self._waiting[:_TICKETS]]
+
+
+def _unsaid(name: str) -> None:
+    """A line of the picture names it."""
 
 
 def _recent(files: list[Path]) -> list[Path]:
