@@ -58,7 +58,7 @@ EXAMPLES = (
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_AT_ONCE = 50_000
+_AT_ONCE = 500_000
 """Objects that are made before one looks for garbage: nearly all of a start stay, and looking took a tenth of
 it."""
 

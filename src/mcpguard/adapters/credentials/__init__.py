@@ -5,17 +5,21 @@ To add a source of plain values: a module here, a line in `SOURCES`, and its nam
 line in `MINTS`, and its field in `config/credentials.py`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from importlib import import_module
 from math import inf
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcpguard.adapters.credentials import environ, keychain
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.gateway.ports import CredentialSource, Mint
+
+if TYPE_CHECKING:
+    from mcpguard.gateway.ports import CredentialSource, Mint
 
 KEYRING_SECONDS = 2.0
 """How long a value of the keychain is kept: a question to a Secret Service takes tens of milliseconds."""

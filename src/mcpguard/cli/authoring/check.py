@@ -37,7 +37,6 @@ def execute(args: argparse.Namespace) -> int:
     DocumentError where the file of `--snapshot` is not a snapshot."""
     from mcpguard.authoring.check.configuration import checked
     from mcpguard.authoring.rendering import as_lines, as_sarif
-    from mcpguard.cli.outputs import CheckReport
     from mcpguard.config.loading import find_config
 
     snapshot = None if args.snapshot is None else Path(args.snapshot)
@@ -48,6 +47,8 @@ def execute(args: argparse.Namespace) -> int:
     finally:
         gc.enable()
     if args.json:
+        from mcpguard.cli.outputs import CheckReport
+
         print(CheckReport.model_validate(report).model_dump_json())
     else:
         print(as_sarif(report) if args.sarif else as_lines(report.findings))

@@ -35,7 +35,7 @@ _ROUNDS = 4
 # RFC 3986 allows dots in a scheme; urllib3 and others then take it for a host, as in `evil.com://good.com/`.
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,31}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+-]{0,31})://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#([^#]*))?")
-_BLANK = re.compile(r"[^!-~\x80-\U0010ffff]")
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
