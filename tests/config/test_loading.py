@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.config.audit import FREE_BYTES
 from mcpguard.config.file import Limits
 from mcpguard.config.loading import Audit, Config, find_config, load_config
 from mcpguard.core.errors import ConfigError
@@ -65,7 +66,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
         Path("/etc/mcpguard/all.yaml"),
         Path("/home/ada/own.yaml"),
     )
-    assert config.audit == Audit(tmp_path / "audit", "fsync")
+    assert config.audit == Audit(tmp_path / "audit", "fsync", free_bytes=FREE_BYTES)
     assert config.limits == Limits(message_bytes=1048576, think_seconds=30)
     assert config.audit.rotate_seconds is None
     github, time = config.servers.values()

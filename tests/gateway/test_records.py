@@ -9,15 +9,16 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, UpstreamError
+from mcpguard.core.evidence.bounds import ArgumentRoom
 from mcpguard.core.evidence.records import MOST_ARGUMENTS, Decided, Noticed, Outcome
-from mcpguard.core.model import Principal
+from mcpguard.core.model import Detection, Principal
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Raw
-from mcpguard.gateway.recorder import Recorder
+from mcpguard.gateway.recorder import MOST_PLACES, Recorder, finding_counts
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.jsonrpc import encode
 from mcpguard.protocol.trace import child_of
@@ -45,8 +46,8 @@ def named(world: World, name: str, release: str = "") -> World:
     return world
 
 
-def as_principal(world: World, **more: Any) -> World:
-    """The same for another principal."""
+def as_principal(world: World, room: ArgumentRoom | None = None, **more: Any) -> World:
+    """The same for another principal, who may leave as many arguments as `room` has."""
     old = world.scope.recorder
     principal = Principal("ada", "https://id.example", **more)
     world.scope.recorder = Recorder(
@@ -57,6 +58,7 @@ def as_principal(world: World, **more: Any) -> World:
         credentials=old.credentials,
         nonce="n",
         inspector=world.inspector,
+        room=room,
     )
     return world
 
@@ -190,6 +192,32 @@ def test_arguments_that_cannot_be_inspected_are_left_out(monkeypatch: pytest.Mon
     world.call("read", 1, path="a")
     (one,) = decisions(world)
     assert (one.arguments, one.arguments_omitted) == (None, "inspection")
+
+
+def test_arguments_beyond_what_a_session_may_leave_are_a_digest_and_a_length() -> None:
+    world = as_principal(World(ALL), room=ArgumentRoom(1000)).listed()
+    args = {"a": "x" * 1500}
+    for number in range(4):
+        world.call("read", number, **args)
+    world.call("read", 9, a="small")
+    ones = decisions(world)
+    assert [one.arguments is None for one in ones] == [False, False, True, True, False]
+    assert (ones[2].arguments_omitted, ones[2].arguments_bytes) == ("rate", len(encode(args)))
+    assert ones[2].args == sha256(encode(args)).hexdigest()
+
+
+def test_arguments_of_refused_calls_are_bounded_apart_however_small_they_are() -> None:
+    world = as_principal(World('  - {id: no, effect: deny, tools: ["*"]}\n'), room=ArgumentRoom(10)).listed()
+    for number in range(3):
+        world.call("read", number, a="x" * 20)
+    assert [one.arguments_omitted for one in decisions(world)] == ["", "rate", "rate"]
+
+
+def test_places_of_findings_without_end_are_counted_together() -> None:
+    found = (Detection("aws-key", f"rows[{n}].{'k' * 200}") for n in range(1000))
+    counts = finding_counts(found)
+    assert sum(map(len, counts)) <= MOST_PLACES + 20
+    assert (sum(counts.values()), counts["aws-key *"] > 900) == (1000, True)
 
 
 def test_where_it_is_configured_arguments_leave_their_digest_only() -> None:

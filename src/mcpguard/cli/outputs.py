@@ -112,6 +112,9 @@ class NeedShown(Printed):
     ok: bool = Field(description="Whether it is there.")
     since: float = Field(description="Since when that is so, in seconds since 1970.")
     problem: str = Field(description="What is wrong; empty where nothing is.")
+    warning: str = Field(
+        description="What will be missing soon, or is less than it could be; empty for nothing."
+    )
 
 
 class SinkShown(Printed):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, Tag
 
 from mcpguard.config.alerts import AlertsEntry
+from mcpguard.config.audit import AuditEntry
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
@@ -52,8 +53,6 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 ALGORITHMS: frozenset[str] = frozenset(get_args(Algorithm))
 """Asymmetric signatures only: a shared key would let every holder make tokens."""
 
-Durability = Literal["flush", "fsync", "group"]
-ArgumentsOnRecord = Literal["redacted", "digest"]
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"
@@ -70,85 +69,6 @@ CredentialName = Annotated[
 Base64Url = Annotated[
     str, matching("[A-Za-z0-9_-]{8,4096}", "expected base64url without padding, as the console shows it")
 ]
-
-
-def _wrong_key(text: str) -> str:
-    try:
-        ref = sole_reference(text)
-    except ValueError:
-        return "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
-    return "" if ref.source in SOURCES else f"the key is a reference to one of {', '.join(SOURCES)}"
-
-
-KeyRef = Annotated[str, Must(_wrong_key, pattern=rf"^\$\{{(?:{'|'.join(SOURCES)}):.+\}}$")]
-
-
-class RotateEntry(Written):
-    """`rotate` of `audit`: when a process goes on in a new chain."""
-
-    bytes: Annotated[int, between(4096, 1 << 40, "bytes")] | None = Field(
-        None, description="When the file is so long."
-    )
-    seconds: Annotated[float, between(1, 31_536_000, "seconds")] | None = Field(
-        None, description="When it is so old, and something was recorded."
-    )
-
-
-class HeadsEntry(Written):
-    """`heads` of `audit`: where the head of the chain goes at each checkpoint."""
-
-    file: FilePath | None = Field(
-        None,
-        description="A line `FILE:HASH` is appended to this file. A relative one is relative to this file.",
-    )
-    url: UrlName | None = Field(
-        None, description="A JSON object with `file` and `head` is posted to this URL."
-    )
-    stdout: bool = Field(
-        False,
-        description="A line `FILE:HASH` is printed; only where it serves over HTTP, since a client reads "
-        "the output otherwise.",
-    )
-
-
-class AuditEntry(Written):
-    """`audit` as written."""
-
-    path: FilePath = Field(
-        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file.",
-    )
-    durability: Durability = Field(
-        "flush",
-        description="What evidence survives: `flush` a killed process, `fsync` also a power "
-        "failure. `group` is as `fsync`, and gathers records for 2 ms, so that more of them share one "
-        "sync.",
-    )
-    arguments: ArgumentsOnRecord = Field(
-        "redacted",
-        description="What is recorded of the arguments of a call beside their sha256: `redacted` all of "
-        "them, redacted as results are, up to 16 KiB; `digest` nothing.",
-    )
-    key: KeyRef | None = Field(
-        None,
-        description="A reference to the private key that signs checkpoints, such as `${keyring:audit/key}`; "
-        "`mcpguard audit key --new` makes one, in the keychain or with `--to FILE` in a file.",
-    )
-    checkpoint_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
-        60.0,
-        description="How often there is a checkpoint, where something was recorded; after 1,000 records "
-        "there is one in any case.",
-    )
-    heads: HeadsEntry | None = Field(None, description="Where heads are kept beside the chains.")
-    rotate: RotateEntry | None = Field(
-        None,
-        description="When a process goes on in a new chain. Default: never; with `keep_days` once a day.",
-    )
-    compress: bool = Field(False, description="Whether chains that are over are compressed (`.jsonl.gz`).")
-    keep_days: Annotated[float, between(1, 36_500, "days")] | None = Field(
-        None,
-        description="Chains that were last written longer ago are removed, oldest first, and evidence says "
-        "up to which. Default: none is.",
-    )
 
 
 class SessionEntry(Written):

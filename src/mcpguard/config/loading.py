@@ -12,16 +12,13 @@ from typing import Any
 from msgspec import Struct, structs
 
 from mcpguard.config.alerts import AlertsEntry
+from mcpguard.config.audit import ArgumentsOnRecord, AuditEntry, Durability, HeadsEntry
 from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import (
     DESKTOP,
     ApprovalsEntry,
-    ArgumentsOnRecord,
-    AuditEntry,
     ConfigFile,
-    Durability,
-    HeadsEntry,
     HttpEntry,
     Limits,
 )
@@ -33,6 +30,7 @@ from mcpguard.config.telemetry import TelemetryEntry
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
 from mcpguard.protocol.names import Prefix
@@ -123,6 +121,9 @@ class Audit(Struct, frozen=True):
     rotate_seconds: float | None = None
     compress: bool = False
     keep_days: float | None = None
+    keep_bytes: int | None = None
+    free_bytes: int = 0
+    bounds: BoundTerms = BoundTerms()
 
 
 class SinkTerms(Struct, frozen=True):
@@ -331,6 +332,7 @@ def _audit(entry: AuditEntry, folder: Path) -> Audit:
     if heads is not None and heads.file is not None:
         heads = heads.model_copy(update={"file": str(_absolute(folder, heads.file))})
     daily = DAY if entry.keep_days is not None and rotate is None else None
+    part = None if entry.keep_bytes is None or rotate is not None else entry.keep_bytes // 10
     return Audit(
         _absolute(folder, entry.path),
         entry.durability,
@@ -338,10 +340,13 @@ def _audit(entry: AuditEntry, folder: Path) -> Audit:
         key=None if entry.key is None else sole_reference(entry.key),
         checkpoint_seconds=entry.checkpoint_seconds,
         heads=heads,
-        rotate_bytes=None if rotate is None else rotate.bytes,
+        rotate_bytes=part if rotate is None else rotate.bytes,
         rotate_seconds=daily if rotate is None else rotate.seconds,
         compress=entry.compress,
         keep_days=entry.keep_days,
+        keep_bytes=entry.keep_bytes,
+        free_bytes=entry.free_bytes,
+        bounds=BoundTerms(entry.bounds.refusals_per_minute, entry.bounds.arguments_bytes_per_minute),
     )
 
 

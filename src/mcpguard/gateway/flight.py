@@ -39,6 +39,11 @@ class Wait(Generic[T]):
         """What was given, None while nothing was or an error."""
         return self._value
 
+    @property
+    def ok(self) -> bool:
+        """Whether the value is there."""
+        return self.done and self._error is None
+
     def set(self, value: T) -> None:
         """Give the value and resume who waits."""
         if not self.done:

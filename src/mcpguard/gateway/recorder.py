@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.evidence.bounds import SMALL, ArgumentRoom
 from mcpguard.core.evidence.records import (
     MOST_ARGUMENTS,
     MOST_MESSAGE,
@@ -40,6 +41,8 @@ from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
 
 LEGACY = Caller()
+MOST_PLACES = 16 * 1024
+"""Characters of the places of what was found in one result; a server may name as many as it wants."""
 MOST_NAME = 256
 """Characters of a name of the client's own that are recorded."""
 
@@ -93,11 +96,12 @@ class Recorder:
         inspector: Inspector,
         kinds: Mapping[str, str] | None = None,
         arguments: bool = True,
+        room: ArgumentRoom | None = None,
     ) -> None:
         """`credentials` names the references that a call may use, by server and by the credential that a rule
         chose for it, "" for none; `kinds` are those of references to entries; `nonce` makes invocation ids
         unique across processes; `inspector` takes out of what others said what must not be seen; `arguments`
-        says whether they are recorded, beside their digest."""
+        says whether they are recorded, beside their digest, and `room` how many bytes of them."""
         self.now = clock.now
         self.seconds = clock.seconds
         self._principal = principal
@@ -118,6 +122,7 @@ class Recorder:
         self._inspector = inspector
         self._inspect_text = inspector.text
         self.arguments = arguments
+        self._room = room or ArgumentRoom()
         self._client: tuple[str, str, int, str] = ("", "", 0, "")
         self._count = 0
 
@@ -155,7 +160,8 @@ class Recorder:
         credentials = self.credentials.get((invocation.server, verdict.credential), ())
         if verdict.placeholders:
             credentials = _with_placeholders(credentials, verdict)
-        digest, arguments, omitted, neutralised = self._shown(invocation.args, verdict.redact)
+        shown = self._shown(invocation.args, verdict.redact, allowed=True)
+        digest, arguments, omitted, neutralised, size = shown
         return self._decision(
             *self._about(invocation, "allow"),
             rules=verdict.rules,
@@ -175,6 +181,7 @@ class Recorder:
             trace=origin.trace,
             arguments=arguments,
             arguments_omitted=omitted,
+            arguments_bytes=size,
             arguments_neutralised=neutralised,
             redact=verdict.redact + verdict.unredacted,
             limits={one.key: one.amount for one in verdict.charges} if verdict.charges else {},
@@ -185,7 +192,7 @@ class Recorder:
 
     def _refused(self, deny: Deny, effect: str = "deny") -> Decided:
         invocation, origin = deny.invocation, deny.invocation.origin
-        digest, arguments, omitted, neutralised = self._shown(invocation.args)
+        digest, arguments, omitted, neutralised, size = self._shown(invocation.args)
         return self._decision(
             *self._about(invocation, effect),
             cause=deny.cause.value,
@@ -201,6 +208,7 @@ class Recorder:
             trace=origin.trace,
             arguments=arguments,
             arguments_omitted=omitted,
+            arguments_bytes=size,
             arguments_neutralised=neutralised,
             message=self._said(deny.message),
             ticket=deny.ticket,
@@ -229,23 +237,26 @@ class Recorder:
         return structs.replace(self._refused(deny), cause="cancelled")
 
     def _shown(
-        self, args: dict[str, Json] | None, also: tuple[str, ...] = ()
-    ) -> tuple[str, dict[str, Json] | None, str, dict[str, int]]:
-        """The digest of arguments, and these as they are recorded, or why they are not; and what became
-        visible in them or was dropped."""
+        self, args: dict[str, Json] | None, also: tuple[str, ...] = (), *, allowed: bool = False
+    ) -> tuple[str, dict[str, Json] | None, str, dict[str, int], int]:
+        """The digest of arguments, and these as they are recorded, or why they are not; what became visible
+        in them or was dropped; and their length, where they are not recorded."""
         if args is None:
-            return "", None, "", {}
+            return "", None, "", {}, 0
         text = encode(args)
         digest = sha256(text).hexdigest()
         if not self.arguments:
-            return digest, None, "setting", {}
+            return digest, None, "setting", {}, len(text)
         if len(text) > MOST_ARGUMENTS:
-            return digest, None, "size", {}
+            return digest, None, "size", {}, len(text)
+        # The arguments of most calls are small, and need no look at the clock.
+        if not ((allowed and len(text) <= SMALL) or self._room.take(len(text), allowed, self.seconds())):
+            return digest, None, "rate", {}, len(text)
         try:
             clean = self._inspector.redactor.inspect(args, also, AT_ONCE)
         except (InspectionError, TooMuchAtOnce):
-            return digest, None, "inspection", {}
-        return digest, clean.value, "", dict(clean.neutralised) if clean.neutralised else {}
+            return digest, None, "inspection", {}, len(text)
+        return digest, clean.value, "", dict(clean.neutralised) if clean.neutralised else {}, 0
 
     def _client_of(self, caller: Caller) -> str:
         """What the client calls itself; looked through once, and again where more is held by then."""
@@ -280,7 +291,7 @@ class Recorder:
         """The record of a call that led to nothing. Its name is the client's own text."""
         invocation = self.invocation(call.method)
         name = self.name(call.name)
-        digest, arguments, omitted, neutralised = self._shown(call.args)
+        digest, arguments, omitted, neutralised, size = self._shown(call.args)
         about = invocation.now, invocation.id, self._principal_text, call.method, "deny"
         return self._decision(
             *about,
@@ -294,6 +305,7 @@ class Recorder:
             trace=origin.trace,
             arguments=arguments,
             arguments_omitted=omitted,
+            arguments_bytes=size,
             arguments_neutralised=neutralised,
             message=self._said(message),
         )
@@ -371,9 +383,14 @@ def _with_placeholders(names: tuple[str, ...], permit: Permit) -> tuple[str, ...
 
 
 def finding_counts(findings: Iterable[Detection]) -> dict[str, int]:
-    """How often each "kind path" was removed."""
+    """How often each "kind path" was removed; "kind *" counts those beyond MOST_PLACES bytes of these."""
     counts: dict[str, int] = {}
+    room = MOST_PLACES
     for finding in findings:
         key = f"{finding.kind} {finding.path}"
+        if key not in counts:
+            room -= len(key)
+            if room < 0:
+                key = f"{finding.kind} *"
         counts[key] = counts.get(key, 0) + 1
     return counts

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
+from mcpguard.core.evidence.records import MOST_MESSAGE
 from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
@@ -203,7 +204,8 @@ class ClientScope(Struct, eq=False, kw_only=True):
 
     def refuse_message(self, problem: MessageError) -> None:
         """Answer a message that is refused before a decision, and leave a note of it."""
-        self.audit.write(self.recorder.noticed("message-refused", detail=f"{problem.code}: {problem}"))
+        said = f"{problem.code}: {problem}"[:MOST_MESSAGE]
+        self.audit.write(self.recorder.noticed("message-refused", detail=said))
         self.refuse(problem.request_id, refusals.error(problem.code, str(problem), problem.data))
 
     def result_for(self, caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:

@@ -89,7 +89,6 @@ def settings_from(config: Config) -> Settings:
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
         audit=config.audit,
-        audit_arguments=config.audit.arguments if config.audit else "redacted",
         message_bytes=config.limits.message_bytes,
         think_seconds=config.limits.think_seconds,
         list_seconds=config.limits.list_seconds,
@@ -327,6 +326,7 @@ class _Process:
             shared.credentials,
             self._front.where != "stdio",
         )
+        shared.needs.warned = lambda: "; ".join(filter(None, (self._upkeep.warning, shared.bounds.folding)))
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(
@@ -360,6 +360,7 @@ class _Process:
     def _close_audit(self, reason: str) -> int:
         self._upkeep.close()
         self._standby.close()
+        self._shared.bounds.close()
         try:
             self._shared.audit.close(Closed(at=self._shared.clock.now(), reason=reason))
         except AuditError as problem:

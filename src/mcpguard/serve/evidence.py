@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
 from mcpguard.core.errors import AuditError, UpstreamError
+from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.ports import Recipient
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.writer import AuditFile
-    from mcpguard.config.file import HeadsEntry
+    from mcpguard.config.audit import HeadsEntry
     from mcpguard.config.loading import Audit
     from mcpguard.core.evidence.records import Anchor
-    from mcpguard.gateway.ports import Credentials
+    from mcpguard.gateway.ports import Clock, Credentials
 
 WHOM = "audit.key"
 """For whom the private key is: no server is called so."""
@@ -35,6 +37,15 @@ POST_SECONDS = 10.0
 def signed_by(audit: Audit | None) -> dict[str, frozenset[CredentialRef]]:
     """The reference that evidence may have, as `broker.named_by` gives those of servers."""
     return {} if audit is None or audit.key is None else {WHOM: frozenset((audit.key,))}
+
+
+def bounded(
+    sink: AuditFile, audit: Audit | None, clock: Clock, report: Callable[..., None]
+) -> EvidenceBounds:
+    """The bounds of `sink` from now on; `report` is that of `Diagnostics`."""
+    bounds = EvidenceBounds(BoundTerms() if audit is None else audit.bounds, clock, sink.write, report)
+    sink.bound = bounds.take
+    return bounds
 
 
 def upkeep(
@@ -54,6 +65,8 @@ def upkeep(
         audit.rotate_seconds or 0.0,
         audit.compress,
         audit.keep_days or 0.0,
+        audit.keep_bytes or 0,
+        audit.free_bytes,
     )
     to = Recipient(WHOM, None, Principal("", ""))
     key = None if audit.key is None else partial(credentials.get, audit.key, to)

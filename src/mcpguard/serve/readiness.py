@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from msgspec import structs
+
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import Broker, elapsed
 from mcpguard.adapters.credentials.keychain import is_unlocked
@@ -80,6 +82,8 @@ class Needs:
         called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
         "" for none; None where a sink does not."""
         self.not_in_force: Callable[[], NotInForce | None] = _nothing
+        self.warned: Callable[[], str] = str
+        """What an operator should know of evidence that can be written, "" for nothing."""
         self.stopping = ""
         self.always = False
         """Whether the store is looked at though nothing has needed it yet."""
@@ -107,12 +111,16 @@ class Needs:
         }
         if self._blocked is not None:
             problems["telemetry"] = self._blocked()
+        warning = self.warned()
+        if warning != self._found["evidence"].warning:
+            self._found["evidence"] = structs.replace(self._found["evidence"], warning=warning)
         for name, problem in problems.items():
             before = self._found[name]
             if problem == before.problem:
                 continue
             same = before.ok == (not problem)
-            self._found[name] = Need(name, not problem, before.since if same else time.time(), problem)
+            since = before.since if same else time.time()
+            self._found[name] = Need(name, not problem, since, problem, before.warning)
             if not same and name in _SAID_HERE:
                 said = f"not ready, {name}: {problem}" if problem else f"the {name} can be used again"
                 self._report("", said, "error" if problem else "info")

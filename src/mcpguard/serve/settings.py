@@ -24,7 +24,6 @@ from mcpguard.config.file import (
     LIST_SECONDS,
     SESSION_IDLE_SECONDS,
     THINK_SECONDS,
-    ArgumentsOnRecord,
     HttpEntry,
     NotifyEntry,
 )
@@ -51,7 +50,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     policies: PolicySet
     audit_folder: Path
     durability: Durability
-    audit_arguments: ArgumentsOnRecord = "redacted"
     audit: Audit | None = None
     """What the configuration says of evidence; None for nothing."""
     telemetry: Telemetry | None = None

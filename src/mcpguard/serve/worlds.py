@@ -40,6 +40,7 @@ from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.alerting import Alerting, alerts
 from mcpguard.serve.changes.recognising import Recognising
+from mcpguard.serve.evidence import bounded
 from mcpguard.serve.readiness import Needs
 from mcpguard.serve.settings import Settings, claim_variables, named_of, recognition_of
 from mcpguard.serve.sinks import Gate
@@ -71,6 +72,7 @@ class Shared:
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
+        self.bounds = bounded(self.audit, settings.audit, self.clock, self.diagnostics.report)
         telemetry = settings.telemetry
         self.gate = Gate(self.audit) if telemetry is not None and telemetry.blocks else None
         """What decisions are recorded through, where a sink that fails stops serving."""
@@ -209,7 +211,8 @@ class World:
             nonce=os.urandom(4).hex(),
             inspector=self._inspector,
             kinds=kinds_of(settings.credentials),
-            arguments=settings.audit_arguments == "redacted",
+            arguments=settings.audit is None or settings.audit.arguments == "redacted",
+            room=shared.bounds.room(self._principal, settings.agent),
         )
         extensions, extension_ids = _extensions(settings)
         return ClientScope(

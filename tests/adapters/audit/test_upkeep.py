@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -351,6 +352,49 @@ async def test_chains_that_need_not_be_kept_are_removed_and_evidence_says_which(
     # Only what a signature covers excuses.
     stranger = SigningKey(Secret(new_key())).public
     assert proof(folder, {}, by=stranger.verifies).missing == [gone[-1].name]
+
+
+async def test_the_oldest_chains_are_removed_where_all_are_too_large_together(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = []
+    for day in (1, 2, 3, 4):
+        with monkeypatch.context() as patched:
+            patched.setattr(chain_file, "datetime", at(day))
+            old.append(closed(folder))
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    most = sum(path.stat().st_size for path in old[2:]) + owner.sink.path.stat().st_size + 600
+    start(owner.sink, told, UpkeepTerms(keep_bytes=most))
+    await told.later(lambda: not old[1].exists())
+    owner.sink.close(CLOSED)
+    assert [path.exists() for path in old] == [False, False, True, True]
+    found = proof(folder, {})
+    assert found.missing == []
+    assert found.removed is not None
+    assert found.removed.count == 2
+
+
+async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_over(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, free = os.statvfs, [10]
+
+    def statvfs(path: Path) -> object:
+        found = real(path)
+        return SimpleNamespace(f_bavail=free[0], f_frsize=1_000_000) if path == folder else found
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    await told.until(lambda: bool(told.lines))
+    warning = f"10 MB are free in {folder}; without room for evidence every request is refused"
+    assert work.warning == warning
+    free[0] = 10_000
+    await told.until(lambda: len(told.lines) > 1)
+    assert told.lines == [f"the disk is nearly full: {warning}", "there is room for evidence again"]
+    assert work.warning == ""
 
 
 async def test_what_is_still_written_is_neither_compressed_nor_removed(folder: Path, start: Start) -> None:

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from mcpguard.adapters.telemetry import diagnostics as diagnostics_module
 from mcpguard.adapters.telemetry.diagnostics import LINE_BYTES, Diagnostics
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Principal
@@ -57,6 +58,36 @@ def test_a_line_that_was_inspected_is_not_inspected_once_more() -> None:
     assert inspected == []
     os.close(reading)
     os.close(writing)
+
+
+def test_a_session_that_causes_too_many_lines_loses_them_and_the_next_says_how_many() -> None:
+    reading, writing = os.pipe()
+    at = [0.0]
+    diagnostics = Diagnostics(without_secret, writing, now=lambda: NOON, seconds=lambda: at[0])
+    for n in range(300):
+        diagnostics.report("", f"refused {n}", session="s")
+    diagnostics.report("", "broken", "error", session="s")
+    diagnostics.report("", "another", session="t")
+    at[0] = 2.0
+    diagnostics.report("", "again", session="s")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        lines = pipe.read().decode().splitlines()
+    assert len([line for line in lines if "refused" in line]) == 240
+    assert [line.partition(" session=")[2] for line in lines[240:]] == [
+        "s (60 lines dropped) mcpguard: broken",
+        "t mcpguard: another",
+        "s mcpguard: again",
+    ]
+
+
+def test_lines_of_many_sessions_are_counted_for_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics_module, "MOST_SESSIONS", 2)
+    _reading, writing = os.pipe()
+    diagnostics = Diagnostics(without_secret, writing)
+    for name in ("a", "b", "c"):
+        diagnostics.report("", "x", session=name)
+    assert list(diagnostics._allowances) == ["b", "c"]
 
 
 def test_a_line_that_cannot_be_inspected_is_withheld() -> None:

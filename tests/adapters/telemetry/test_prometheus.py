@@ -27,7 +27,7 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     counts = Counts()
     counts.add(happened(tmp_path / "audit"))
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
-    needs = (Need("evidence", True, 0.0), Need("store", False, 0.0, "broken"))
+    needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
     found = read(page(counts, sinks, needs, 4))
     calls = found["mcpguard_calls_total"]
     assert calls["github", "get", "tools/call", "allow", "", "ok"] == 2
@@ -37,6 +37,7 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     assert found["mcpguard_notices_total"] == {("pin-changed",): 1}
     assert found["mcpguard_sessions"] == {(): 4}
     assert found["mcpguard_ready"] == {("evidence",): 1, ("store",): 0}
+    assert found["mcpguard_warning"] == {("evidence",): 1, ("store",): 0}
     assert found["mcpguard_sink_lag_bytes"] == {("https://a", "otlp"): 7, ('b"\\\n', "csv"): 0}
     assert found["mcpguard_sink_failing"] == {("https://a", "otlp"): 0, ('b"\\\n', "csv"): 1}
     assert found["mcpguard_sink_refused_total"]['b"\\\n', "csv"] == 3

@@ -126,6 +126,20 @@ def test_what_serving_needs_and_lacks_is_in_the_table_and_trouble(folder: Path, 
     assert [(one["name"], one["ok"]) for one in said] == [("evidence", True), ("keychain", False)]
 
 
+def test_a_warning_is_in_the_table_and_no_trouble(folder: Path, capsys: Capture) -> None:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    needs = (Need("evidence", True, 1.0, warning="10 MB are free"),)
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs)
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 0
+    _, _, warned, _git = capsys.readouterr().out.splitlines()
+    assert warned.split()[1:3] == ["evidence", "warning"]
+    assert warned.endswith("10 MB are free")
+
+
 def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) -> None:
     from msgspec.json import encode
 

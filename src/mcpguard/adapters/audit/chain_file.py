@@ -84,6 +84,10 @@ class ChainFile:
         self.sound = False
         return AuditError(f"the audit file {self.path} was moved, removed or changed by something else")
 
+    def failure(self, reason: str) -> AuditError:
+        """That it cannot be written, and why."""
+        return AuditError(f"the audit file {self.path} cannot be written: {reason}")
+
     def cut(self) -> None:
         """Remove what a failed `append` left."""
         if self.sound:

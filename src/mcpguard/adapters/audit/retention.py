@@ -55,15 +55,20 @@ def compress(path: Path) -> Path:
     return packed
 
 
-def expired(folder: Path, settled: Collection[str], before: float) -> list[Path]:
-    """The oldest chains that were last written before that time (in seconds since 1970), by their names: up
-    to the first that has to be kept, so that one name says which were removed. `settled` are those whose
-    last head another chain holds; a compressed one is. Raises OSError."""
+def expired(folder: Path, settled: Collection[str], before: float, most: int = 0) -> list[Path]:
+    """The oldest chains that were last written before that time (in seconds since 1970), or that have to go
+    so that all are `most` bytes together (0 for no limit), by their names: up to the first that has to be
+    kept, so that one name says which were removed. `settled` are those whose last head another chain holds;
+    a compressed one is. Raises OSError."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith((".jsonl", ".jsonl.gz")))
     found = []
-    for name in sorted(name for name in os.listdir(folder) if name.endswith((".jsonl", ".jsonl.gz"))):
+    surplus = sum((folder / name).stat().st_size for name in names) - most if most else 0
+    for name in names:
         path = folder / name
         is_settled = name.endswith(".gz") or name in settled
-        if not is_settled or path.stat().st_mtime >= before or not over(path):
+        is_wanted = path.stat().st_mtime >= before and surplus <= 0
+        if not is_settled or is_wanted or not over(path):
             break
+        surplus -= path.stat().st_size
         found.append(path)
     return found

@@ -3,6 +3,7 @@ enough."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Opened
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
     from concurrent.futures import Future
 
 
@@ -56,3 +59,9 @@ def successor(old: ChainFile, opened: Opened, folder: Path, heads: Heads, sync: 
         new.close()
         raise
     return new
+
+
+def tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    """Call `what` in the loop, from any thread."""
+    with suppress(RuntimeError):  # The loop has ended meanwhile.
+        loop.call_soon_threadsafe(what)

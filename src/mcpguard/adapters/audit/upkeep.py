@@ -6,6 +6,7 @@ by the loop, in order with everything else.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -34,6 +35,10 @@ CHECKPOINT_RECORDS = 1_000
 """After so many records there is a checkpoint, whatever the time."""
 TIDY_SECONDS = 3_600.0
 """How often it is looked for chains to compress or remove."""
+SIZE_SECONDS = 60.0
+"""The same where the folder must not grow beyond a size."""
+FREE_BYTES = 500_000_000
+"""Less than that is free: the operator is warned."""
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
 
@@ -46,6 +51,8 @@ class UpkeepTerms(Struct, frozen=True):
     rotate_seconds: float = 0.0
     compress: bool = False
     keep_days: float = 0.0
+    keep_bytes: int = 0
+    free_bytes: int = FREE_BYTES
 
 
 class Upkeep:
@@ -60,8 +67,10 @@ class Upkeep:
         key: Callable[[], Secret] | None = None,
         export: Callable[[Anchor], None] | None = None,
     ) -> None:
-        """`report` takes a line for the operator, in any thread. `key` reads the private key, and may block;
+        """`report` takes a line for the operator in any thread. `key` reads the private key, and may block;
         `export` is given the head of each checkpoint, in this thread, and may raise AuditError."""
+        self.warning = ""
+        """What will be missing soon, "" for nothing."""
         self._audit = audit
         self._folder = folder
         self._terms = terms
@@ -144,6 +153,7 @@ class Upkeep:
             with suppress(AuditError):
                 self._stored(lambda: audit.checkpoint(()))
             return
+        self._look_for_room()
         if self._rotates():
             self._rotate()
         at = (audit.file.path.name, audit.file.chain.seq)
@@ -151,6 +161,20 @@ class Upkeep:
             self._checkpoint(0, "")
         if self._tidies():
             self._tidy()
+
+    def _look_for_room(self) -> None:
+        """Warn where the disk is nearly full: what comes then is that every request is refused."""
+        found = os.statvfs(self._folder)
+        free, before = found.f_bavail * found.f_frsize, self.warning
+        if free >= self._terms.free_bytes:
+            self.warning = ""
+            if before:
+                self._report("there is room for evidence again")
+            return
+        place = f"{free // 1_000_000} MB are free in {self._folder}"
+        self.warning = f"{place}; without room for evidence every request is refused"
+        if not before:
+            self._report(f"the disk is nearly full: {self.warning}")
 
     def _rotates(self) -> bool:
         terms, file = self._terms, self._audit.file
@@ -191,14 +215,15 @@ class Upkeep:
         return Due(self._wake.set, length, self._terms.rotate_bytes or sys.maxsize)
 
     def _tidies(self) -> bool:
-        wanted = self._terms.compress or self._terms.keep_days
+        wanted = self._terms.compress or self._terms.keep_days or self._terms.keep_bytes
         return bool(wanted) and time.monotonic() >= self._tidied
 
     def _tidy(self) -> None:
-        self._tidied = time.monotonic() + TIDY_SECONDS
+        days, most = self._terms.keep_days, self._terms.keep_bytes
+        self._tidied = time.monotonic() + (SIZE_SECONDS if most else TIDY_SECONDS)
         settled = self._audit.others.settled()
-        if self._terms.keep_days:
-            old = expired(self._folder, settled, time.time() - self._terms.keep_days * 86_400)
+        if days or most:
+            old = expired(self._folder, settled, time.time() - days * 86_400 if days else 0.0, most)
             if old:
                 self._checkpoint(len(old), old[-1].name.removesuffix(".gz"))
                 for path in old:

@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.audit.chain_file import ChainFile, Due, LineGroup
 from mcpguard.adapters.audit.heads import Heads
-from mcpguard.adapters.audit.successor import Outage, settle, successor
+from mcpguard.adapters.audit.successor import Outage, settle, successor, tell
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
@@ -74,6 +74,8 @@ class AuditFile:
         self.on_health: Callable[[AuditHealth], None] | None = None
         self.opening: Callable[[], Opened] | None = None
         """What a later chain of this process begins with; None for what the first one began with."""
+        self.bound: Callable[[Decided | Noticed], Wait[None] | None] | None = None
+        """Gives a wait for what is not to be written, since there is too much of it; None where it is."""
         self._folder = folder
         self.syncs = durability != "flush"
         self._gather = GATHER_SECONDS if durability == "group" else 0.0
@@ -119,13 +121,19 @@ class AuditFile:
                 if self._outage is not None and isinstance(record, Decided):
                     self._outage.refused += 1
                 raise self._lost
-            if isinstance(record, Opened):
+            if self.bound is not None and isinstance(record, Decided | Noticed):
+                # What is allowed is asked nothing: each request comes here twice.
+                refused = isinstance(record, Noticed) or record.effect != "allow"
+                counted = self.bound(record) if refused else None
+                if counted is not None:
+                    return counted
+            elif isinstance(record, Opened):
                 record = self._opened = replace(record, anchors=self._anchors)
             line = batch.file.chain.seal(record)
         except AuditError as error:
-            refused: Wait[None] = Wait()
-            refused.fail(error)
-            return refused
+            failed: Wait[None] = Wait()
+            failed.fail(error)
+            return failed
         batch.lines.append(line)
         self.pending = self._flying is None
         if len(batch.lines) == 1 and self._on_pending is not None:
@@ -319,7 +327,7 @@ class AuditFile:
                 self._land(flying)
                 (self._on_pending or self.commit)()
 
-        future.add_done_callback(lambda _: _tell(loop, over))
+        future.add_done_callback(lambda _: tell(loop, over))
 
     def _land(self, flying: _Flying) -> None:
         future, batch = flying
@@ -337,7 +345,7 @@ class AuditFile:
         if self._flying is flying:
             self._flying, self._hung = None, flying
             batch = flying[1]
-            self._fail(batch, AuditError(_cannot(batch.file, "the disk has not answered for seconds")))
+            self._fail(batch, batch.file.failure("the disk has not answered for seconds"))
 
     # --- failure and recovery --------------------------------------------------------------------
 
@@ -349,7 +357,7 @@ class AuditFile:
             self._fail(batch, error)
         else:
             reason = getattr(error, "strerror", None) or type(error).__name__
-            self._fail(batch, AuditError(_cannot(batch.file, reason)))
+            self._fail(batch, batch.file.failure(reason))
 
     def _fail(self, batch: LineGroup, failure: AuditError) -> None:
         """From now on everything is refused, until evidence can be written again."""
@@ -384,7 +392,7 @@ class AuditFile:
                 new = self._successor(old)
             except (OSError, AuditError):
                 continue
-            _tell(loop, partial(self._mended, old, new))
+            tell(loop, partial(self._mended, old, new))
             return
 
     def _successor(self, old: ChainFile) -> ChainFile:
@@ -431,15 +439,6 @@ class AuditFile:
         self.health = health
         if told and self.on_health is not None:
             self.on_health(health)
-
-
-def _cannot(file: ChainFile, reason: str) -> str:
-    return f"the audit file {file.path} cannot be written: {reason}"
-
-
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # The loop has ended meanwhile.
-        loop.call_soon_threadsafe(what)
 
 
 _DURABLE: Wait[None] = Wait()

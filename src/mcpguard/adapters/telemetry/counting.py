@@ -38,6 +38,8 @@ class Counts:
         self.durations: dict[Call, Durations] = {}
         self.detections: dict[str, int] = {}
         """By kind."""
+        self.folded = 0
+        """Refusals that are not on record one by one."""
         self.notices: dict[str, int] = {}
 
     def add(self, happened: Iterable[Happening]) -> None:
@@ -48,6 +50,7 @@ class Counts:
                 self._call(one, record)
             elif isinstance(record, Noticed):
                 self.notices[record.what] = self.notices.get(record.what, 0) + 1
+                self.folded += 0 if record.folded is None else record.folded.count
                 self._detected(record.findings)
 
     def _call(self, one: Happening, record: Decided) -> None:

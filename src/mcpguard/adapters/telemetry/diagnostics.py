@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.evidence.bounds import Allowance
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import name_of
 
@@ -26,6 +27,10 @@ LINE_BYTES = 2_000
 """Below PIPE_BUF (POSIX: at least 512; Linux 4096), so that a line is written whole or not at all."""
 
 
+WARNINGS_A_MINUTE = 60
+"""Those that a session may cause in the long run: a log grows on the same disk as evidence."""
+MOST_SESSIONS = 1_000
+"""Sessions whose warnings are counted."""
 SHOWN = 8
 """Characters of a session's name in a line of text."""
 
@@ -39,13 +44,17 @@ class Diagnostics:
         fd: int = 2,
         form: LogFormat = "text",
         now: Callable[[], float] = time.time,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`inspect` takes out what must not be seen; `now()` is in seconds since 1970."""
+        """`inspect` takes out what must not be seen; `now()` is in seconds since 1970, `seconds()` those of a
+        monotonic clock."""
         self._inspect = inspect
         self._fd = fd
         self._line = _json if form == "json" else _text
         self._now = now
+        self._seconds = seconds
         self._dropped = 0
+        self._allowances: dict[str, Allowance] = {}
 
     def of(self, principal: Principal, agent: str | None) -> Callable[..., None]:
         """`report` for what is about the session of this principal with this agent."""
@@ -72,7 +81,11 @@ class Diagnostics:
         principal: str = "",
         inspected: bool = False,
     ) -> None:
-        """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was."""
+        """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was. A warning
+        beyond what its session may cause is dropped, and the next line says how many were."""
+        if session and level == "warning" and not self._allows(session):
+            self._dropped += 1
+            return
         try:
             clean = text if inspected else self._inspect(text)
             principal = self._inspect(principal) if principal else ""
@@ -89,6 +102,14 @@ class Diagnostics:
         except (OSError, ValueError):
             pass
         self._dropped += 1
+
+    def _allows(self, session: str) -> bool:
+        allowance = self._allowances.get(session)
+        if allowance is None:
+            if len(self._allowances) >= MOST_SESSIONS:
+                del self._allowances[next(iter(self._allowances))]
+            allowance = self._allowances[session] = Allowance(WARNINGS_A_MINUTE)
+        return allowance.take(1, self._seconds())
 
 
 def _moment(seconds: float) -> str:

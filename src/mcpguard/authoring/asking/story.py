@@ -62,6 +62,7 @@ _STEPS = {
 _OMITTED = {
     "setting": "The configuration says not to record arguments.",
     "size": "The arguments are too long to be recorded.",
+    "rate": "The session sent more arguments than are recorded, so there is only their digest.",
     "inspection": "The arguments could not be inspected, so they were not recorded.",
 }
 _TARGETS = {

@@ -80,6 +80,7 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     lost = [_lost(status, one) for one in status.alerts]
     own_rows = "serving", "policies"
     missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name in own_rows)]
+    missing += [_warned(status, one) for one in status.needs if one.warning]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
     observed = [_observed(status)] if status.observing else []
     late += [_unrecognised(status)] if status.unrecognised else []
@@ -90,6 +91,10 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
 
 def _missing(status: Status, need: Need) -> tuple[str, ...]:
     return str(status.pid), need.name, "failing", _when(need.since), "", "", "", need.problem
+
+
+def _warned(status: Status, need: Need) -> tuple[str, ...]:
+    return str(status.pid), need.name, "warning", "", "", "", "", need.warning
 
 
 def _late(status: Status, one: NotInForce) -> tuple[str, ...]:

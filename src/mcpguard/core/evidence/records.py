@@ -185,9 +185,13 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         str,
         Meta(
             description="Why `arguments` is left out: `setting` (`audit.arguments` is `digest`), `size` "
-            "(more than 16 KiB of JSON) or `inspection` (they cannot be inspected, or not at once)."
+            "(more than 16 KiB of JSON), `rate` (the session has more of them than `audit.bounds` lets on "
+            "record) or `inspection` (they cannot be inspected, or not at once)."
         ),
     ] = ""
+    arguments_bytes: Annotated[
+        int, Meta(description="Where `arguments` is left out: their bytes as compact JSON.")
+    ] = 0
     arguments_neutralised: Annotated[
         dict[str, int], Meta(description="As `neutralised` of an outcome, of what stands in `arguments`.")
     ] = {}
@@ -259,7 +263,11 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     ms: Annotated[float, Meta(description="Milliseconds from the decision to here.")]
     result: Annotated[str, Meta(description="sha256 (hex) of the inspected result as compact JSON.")] = ""
     findings: Annotated[
-        dict[str, int], Meta(description="`KIND PATH` -> how often it was redacted there.")
+        dict[str, int],
+        Meta(
+            description="`KIND PATH` -> how often it was redacted there; `KIND *` where there are more "
+            "places than fit into 16 KiB."
+        ),
     ] = {}
     neutralised: Annotated[
         dict[str, int],
@@ -298,6 +306,31 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     ] = ""
 
 
+class FoldedRecords(Struct, frozen=True, omit_defaults=True):
+    """Records that were not written one by one, since there were too many of them: refused requests, and
+    notices of what was refused or redacted outside of one. Each is in the digest, in the order of time."""
+
+    count: Annotated[int, Meta(description="How many.")]
+    since: Annotated[datetime, Meta(description="When the first was.")]
+    until: Annotated[datetime, Meta(description="When the last was.")]
+    first: Annotated[str, Meta(description="The `id` of the first; a notice has none.")] = ""
+    last: Annotated[str, Meta(description="The `id` of the last.")] = ""
+    digest: Annotated[
+        str,
+        Meta(
+            description="sha256 (hex) of all of them, each as its `id`, a space, its `args` and one LF; both "
+            "are empty where a record has none."
+        ),
+    ] = ""
+    kinds: Annotated[
+        dict[str, int],
+        Meta(
+            description="What they were (method, server, tool and rule or cause; of a notice what it says) "
+            "-> how many; beyond 20 kinds `others`."
+        ),
+    ] = {}
+
+
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
     """Something outside a call that an auditor wants to know: a finding in a notification, a refused
     message. `detail` is mcpguard's own text, or inspected."""
@@ -329,7 +362,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "are only observed, and until when), policy-enforced (that is over), approval-standing or "
             "rules-suggested (rules that a person had written; `detail` has their file's sha256), "
             "list-incomplete (`detail` has the method and the id of the list, and the servers that were too "
-            "slow for it)."
+            "slow for it), refusals-folded (more was refused than is recorded one by one: `folded` stands "
+            "for it)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""
@@ -340,6 +374,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     principal: Annotated[str, Meta(description="As in `decision`, if it is about one client.")] = ""
     session: Annotated[str, Meta(description="As in `decision`.")] = ""
     ticket: Annotated[str, Meta(description="As in `decision`.")] = ""
+    folded: Annotated[FoldedRecords | None, Meta(description="What was recorded together.")] = None
 
 
 class Checkpoint(Struct, frozen=True, tag_field="kind", tag="checkpoint", omit_defaults=True):

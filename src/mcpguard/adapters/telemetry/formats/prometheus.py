@@ -19,15 +19,22 @@ Sample = tuple[str, Mapping[str, str], float]
 
 def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], sessions: int) -> bytes:
     """All metrics of a process."""
-    sinks = tuple(sinks)
+    sinks, needs = tuple(sinks), tuple(needs)
     families: tuple[tuple[str, str, str, list[Sample]], ...] = (
         ("build_info", "gauge", "The version.", [("", {"version": __version__}, 1)]),
         ("calls_total", "counter", "Requests that were decided.", _labelled(_CALL, counts.calls)),
         ("call_duration_seconds", "histogram", "From the decision to the outcome.", _durations(counts)),
         ("detections_total", "counter", "What was redacted, by kind.", _named("kind", counts.detections)),
         ("notices_total", "counter", "Notices in the evidence.", _named("what", counts.notices)),
+        (
+            "folded_total",
+            "counter",
+            "Refusals recorded together.",
+            [("", {}, counts.folded)] * bool(counts.folded),
+        ),
         ("sessions", "gauge", "Open connections of clients.", [("", {}, sessions)]),
-        ("ready", "gauge", "What serving needs: 1 where it is there.", _needs(needs)),
+        ("ready", "gauge", "What serving needs: 1 where it is there.", _needs(needs, "ok")),
+        ("warning", "gauge", "1 where what serving needs will be missing soon.", _needs(needs, "warning")),
         ("sink_lag_bytes", "gauge", "Evidence that a sink has not got.", _sinks(sinks, "lag")),
         ("sink_refused_total", "counter", "Events that a sink does not take.", _sinks(sinks, "refused")),
         ("sink_failing", "gauge", "1 where a sink takes nothing.", _sinks(sinks, "since")),
@@ -71,8 +78,8 @@ def _durations(counts: Counts) -> list[Sample]:
     return found
 
 
-def _needs(needs: Iterable[Need]) -> list[Sample]:
-    return [("", {"need": one.name}, one.ok) for one in needs]
+def _needs(needs: Iterable[Need], field: str) -> list[Sample]:
+    return [("", {"need": one.name}, bool(getattr(one, field))) for one in needs]
 
 
 def _sinks(sinks: Iterable[SinkState], field: str) -> list[Sample]:

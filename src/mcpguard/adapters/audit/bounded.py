@@ -1,0 +1,154 @@
+"""Evidence that stays small: beyond an allowance, the refusals of a session are counted in one record.
+
+Law of this file: what is allowed, and its outcome, never comes here. A refusal that is only counted is on
+record within FOLD_SECONDS, and the first of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcpguard.core.evidence.bounds import Allowance, ArgumentRoom, BoundTerms, Folding, folds
+from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Record
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.session import name_of
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Clock
+
+FOLD_SECONDS = 5.0
+"""How long refusals are counted before they are on record."""
+QUIET_SECONDS = 60.0
+"""So long after it was said the operator does not hear of it again."""
+MOST_SESSIONS = 1_000
+"""Sessions whose allowances are known; of more the oldest begin anew."""
+SAID = (
+    "more requests of this session are refused than are recorded one by one; what comes beyond is counted in "
+    "`refusals-folded` (`audit.bounds`)"
+)
+
+
+class EvidenceBounds:
+    """Those of a process. A session is one for all clients of the same principal, so nobody gets more by
+    connecting again."""
+
+    def __init__(
+        self,
+        terms: BoundTerms,
+        clock: Clock,
+        write: Callable[[Record], Wait[None]],
+        report: Callable[..., None],
+    ) -> None:
+        """`write` is `AuditSink.write`; `report("", sentence, session=, principal=)` tells the operator."""
+        self._terms = terms
+        self._clock = clock
+        self._write = write
+        self._report = report
+        self._sessions: dict[str, _SessionBounds] = {}
+
+    def room(self, principal: Principal, agent: str | None) -> ArgumentRoom:
+        """That for arguments on record of the session of `principal` with `agent`."""
+        return self._of(name_of(principal, agent)).room
+
+    def take(self, record: Decided | Noticed) -> Wait[None] | None:
+        """None where the record is to be written. Otherwise it was counted, which is over at once."""
+        if not folds(record) or self._of(record.session).refusals.take(1, self._clock.seconds()):
+            return None
+        self._of(record.session).add(record)
+        return _COUNTED
+
+    @property
+    def folding(self) -> str:
+        """Whose refusals are only counted now, "" for nobody's."""
+        names = [one.principal for one in self._sessions.values() if one.folding]
+        more = f" and of {len(names) - 1} more" if names[1:] else ""
+        return f"refusals of {names[0]}{more} are counted and not recorded one by one" if names else ""
+
+    def close(self) -> None:
+        """Record what was only counted so far."""
+        for one in self._sessions.values():
+            one.close()
+
+    def _of(self, session: str) -> _SessionBounds:
+        found = self._sessions.get(session)
+        if found is None:
+            if len(self._sessions) >= MOST_SESSIONS:
+                self._sessions.pop(next(iter(self._sessions))).close()
+            found = _SessionBounds(self._terms, self._clock, self._write, self._report)
+            self._sessions[session] = found
+        return found
+
+
+class _SessionBounds:
+    """What one session has left, and what was counted of it."""
+
+    def __init__(
+        self,
+        terms: BoundTerms,
+        clock: Clock,
+        write: Callable[[Record], Wait[None]],
+        report: Callable[..., None],
+    ) -> None:
+        self.room = ArgumentRoom(terms.arguments)
+        self.refusals = Allowance(terms.refusals)
+        self.principal = ""
+        self._clock = clock
+        self._write = write
+        self._report = report
+        self._counted = Folding()
+        self._unwritten: Noticed | None = None
+        self._stop: Callable[[], None] | None = None
+        self._quiet_until = float("-inf")
+
+    @property
+    def folding(self) -> bool:
+        return self._stop is not None
+
+    def add(self, record: Decided | Noticed) -> None:
+        self.principal = record.principal
+        self._counted.add(record)
+        if self._stop is None:
+            self._fold()
+
+    def close(self) -> None:
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+            self._note()
+
+    def _fold(self) -> None:
+        """Record what was counted, and count on for a while; until nothing comes any more."""
+        self._stop = None
+        if self._note():
+            self._stop = self._clock.later(FOLD_SECONDS, self._fold)
+
+    def _note(self) -> bool:
+        """Whether there was anything. What could not be written is written first the next time."""
+        if self._unwritten is None:
+            if not self._counted.count:
+                return False
+            counted, self._counted = self._counted, Folding()
+            self._unwritten = self._noticed(counted.folded(), counted.session)
+        self._write(self._unwritten).then(self._written)
+        return True
+
+    def _noticed(self, folded: FoldedRecords, session: str) -> Noticed:
+        now = self._clock.seconds()
+        if now >= self._quiet_until:
+            self._report("", SAID, session=session, principal=self.principal)
+        self._quiet_until = now + QUIET_SECONDS
+        return Noticed(
+            self._clock.now(),
+            "refusals-folded",
+            detail=f"{folded.count} between {folded.since:%H:%M:%S} and {folded.until:%H:%M:%S} UTC",
+            principal=self.principal,
+            session=session,
+            folded=folded,
+        )
+
+    def _written(self, wait: Wait[None]) -> None:
+        if wait.ok:
+            self._unwritten = None
+
+
+_COUNTED: Wait[None] = Wait()
+_COUNTED.set(None)

@@ -1,0 +1,124 @@
+"""How much evidence one session may make: what it is given a minute, and what refusals beyond that become.
+
+Law of this file: nothing is lost without a number. A refusal that is not on record by itself is counted in a
+record, with a digest that its id went into; arguments that are left out leave their digest and their length.
+"""
+
+from datetime import datetime
+from hashlib import sha256
+
+from msgspec import Struct
+
+from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Record
+
+REFUSALS_A_MINUTE = 60
+"""Refusals of a session that are recorded one by one, in the long run."""
+ARGUMENTS_A_MINUTE = 1024 * 1024
+"""Bytes of arguments of a session that are recorded, in the long run; refused and allowed requests apart."""
+MINUTES = 4
+"""An allowance that was not used adds up to so many minutes of it."""
+SMALL = 1024
+"""Bytes of arguments of an allowed request that are always recorded: its two records are no smaller."""
+MOST_KINDS = 20
+"""Kinds of refusals that one record tells apart."""
+NOTICES = frozenset(
+    ("message-refused", "notification-redacted", "notification-neutralised", "notification-withheld")
+)
+"""Notices of what a client or a server can repeat as often as it wants."""
+OTHERS = "others"
+"""The kind of all that are of no kind among the first MOST_KINDS."""
+
+
+class BoundTerms(Struct, frozen=True):
+    """What a session may leave a minute; 0 for no bound."""
+
+    refusals: int = REFUSALS_A_MINUTE
+    arguments: int = ARGUMENTS_A_MINUTE
+
+
+class Allowance:
+    """So much a minute; what is not used is kept, up to MINUTES of it. With 0 there is no end of it."""
+
+    def __init__(self, a_minute: float) -> None:
+        self._a_second = a_minute / 60
+        self._most = self._left = a_minute * MINUTES
+        self._at: float | None = None
+
+    def take(self, amount: float, now: float) -> bool:
+        """Whether there is so much at `now`, in seconds of a monotonic clock; it is used up then."""
+        if not self._most:
+            return True
+        if self._at is not None:
+            self._left = min(self._most, self._left + (now - self._at) * self._a_second)
+        self._at = now
+        if amount > self._left:
+            return False
+        self._left -= amount
+        return True
+
+
+class ArgumentRoom:
+    """How many bytes of arguments are recorded, of allowed requests those above SMALL. Refused ones, which
+    cost their client nothing, do not use up what those have."""
+
+    def __init__(self, a_minute: int = ARGUMENTS_A_MINUTE) -> None:
+        self._allowed = Allowance(a_minute)
+        self._refused = Allowance(a_minute)
+
+    def take(self, size: int, is_allowed: bool, now: float) -> bool:
+        """Whether arguments of `size` bytes are recorded now."""
+        return (self._allowed if is_allowed else self._refused).take(size, now)
+
+
+class Folding:
+    """Refusals that become one record."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.session = ""
+        self._digest = sha256()
+        self._kinds: dict[str, int] = {}
+        self._since = self._until = datetime.min
+        self._first = self._last = ""
+
+    def add(self, record: Decided | Noticed) -> None:
+        """Count it too."""
+        if not self.count:
+            self._since, self._first, self.session = record.at, record.id, record.session
+        self.count += 1
+        self._until, self._last = record.at, record.id
+        args = record.args if isinstance(record, Decided) else ""
+        self._digest.update(f"{record.id} {args}\n".encode("utf-8", "surrogatepass"))
+        kind = _kind(record)
+        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            kind = OTHERS
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+
+    def folded(self) -> FoldedRecords:
+        """What stands for all of them."""
+        return FoldedRecords(
+            self.count,
+            self._since,
+            self._until,
+            self._first,
+            self._last,
+            self._digest.hexdigest(),
+            self._kinds,
+        )
+
+
+def folds(record: Record) -> bool:
+    """Whether it may become part of another record: nothing was done because of it, and whoever caused it can
+    cause it again at once."""
+    if isinstance(record, Decided):
+        return record.effect != "allow"
+    return isinstance(record, Noticed) and record.what in NOTICES
+
+
+def _kind(record: Decided | Noticed) -> str:
+    """Without what a client makes up: a name that no server lists is not in it."""
+    if isinstance(record, Noticed):
+        return " ".join(filter(None, (record.what, record.server)))
+    about = record.server and record.tool
+    why = record.rules[0] if record.rules else record.cause or record.effect
+    return " ".join(filter(None, (record.method, record.server, about, why)))
