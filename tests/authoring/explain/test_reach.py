@@ -14,7 +14,7 @@ from mcpguard.core.conditions.cel import ERROR, Bound, EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Permit
-from mcpguard.core.policy.pdp import bind, candidates_of, decide, visible
+from mcpguard.core.policy.pdp import bind, decide, visible
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import call, policies, tool
 
@@ -175,7 +175,7 @@ def test_no_is_what_lists_hide_and_yes_is_what_every_call_may(
 
 def assert_same(told: Reach, one: Any, invocation: Any, session: Session, name: EngineName) -> None:
     """What is left of a condition comes to the same as the whole of it; the Python engine may refuse."""
-    candidates = candidates_of(one, invocation)
+    candidates = one.candidates_of(invocation)
     bound = bind(candidates, invocation, session)
     rules = {rule.name: rule for rule in candidates.all}
     for clause in told.allowed_by + told.unless + told.approval:

@@ -25,7 +25,7 @@ from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json, Listed, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
-from mcpguard.core.policy.pdp import bind, candidates_of, decide, no_session, over
+from mcpguard.core.policy.pdp import bind, decide, no_session, over
 from mcpguard.core.policy.review import Review, review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
@@ -150,7 +150,7 @@ def _observed(policies: PolicySet, verdict: Permit | Deny, session: Session, unk
     """The same for a server that is only observed."""
     refusal = verdict.observed if isinstance(verdict, Permit) else None
     told = _told(policies, refusal or verdict, session, unknown)
-    candidates = candidates_of(policies, verdict.invocation)
+    candidates = policies.candidates_of(verdict.invocation)
     bound = bind(_all(candidates), verdict.invocation, session)
     # Whatever may hold beside the refusal adds what it limits or sets.
     offering = candidates.ask + candidates.allow
@@ -181,7 +181,7 @@ def _would(refusal: Deny) -> WouldRefuse:
 def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown) -> Explanation:
     # Where rules set arguments, what counts is the call that is sent.
     call = verdict.invocation
-    candidates = candidates_of(policies, call)
+    candidates = policies.candidates_of(call)
     bound = bind(_all(candidates), call, session)
     found = considered(candidates, call, bound, verdict.rules, unknown)
     told = Explanation(
@@ -365,7 +365,7 @@ def _why_returned(found: Review) -> str:
 def _returned(policies: PolicySet, permit: Permit, session: Session, result: Result) -> Returned:
     call = permit.invocation
     found = review(policies, call, result.value, result.findings, session)
-    candidates = candidates_of(policies, call, "result")
+    candidates = policies.candidates_of(call, "result")
     kinds = sorted({finding.kind for finding in result.findings})
     bound = bind(_all(candidates), call, session, result=result.value, findings=kinds)
     denied, withheld = found.denied, found.observed

@@ -20,7 +20,7 @@ from mcpguard.core.document.printed import Sparse
 from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
-from mcpguard.core.policy.pdp import REACHED_BY, at_list_time, bind, candidates_of, over, visible
+from mcpguard.core.policy.pdp import REACHED_BY, at_list_time, bind, over, visible
 from mcpguard.core.policy.written import Limit, as_tuple
 from mcpguard.protocol.catalogue import KINDS
 
@@ -106,7 +106,7 @@ def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:
     if not visible(policies.observing(None), call):
         found = Reach(server=target.server, kind=target.kind, name=target.name, answer="no")
     else:
-        candidates = candidates_of(policies, call)
+        candidates = policies.candidates_of(call)
         found = _reach(target, candidates, call, bind(candidates, call))
     return found.model_copy(update={"observed": True}) if policies.observes(call) else found
 

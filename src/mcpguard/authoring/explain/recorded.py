@@ -42,7 +42,6 @@ from mcpguard.core.policy.pdp import (
     NEEDS_APPROVAL,
     NO_SESSION,
     bind,
-    candidates_of,
     reached,
 )
 from mcpguard.core.policy.session import StoredSession
@@ -254,13 +253,13 @@ def _error(rules: list[CompiledRule], policies: PolicySet, call: Invocation) -> 
     # What allows a call and cannot be applied says nothing.
     if rules[0].effect != "deny":
         return ""
-    return why_failed(rules, bind(candidates_of(policies, call), call))
+    return why_failed(rules, bind(policies.candidates_of(call), call))
 
 
 def _as_sent(policies: PolicySet, call: Invocation) -> Iterator[Json]:
     """The arguments that may be on record of the call: rules may have set some."""
     yield call.args
-    setting = [rule for rule in candidates_of(policies, call).all if rule.written.argument][:MOST_SETTING]
+    setting = [rule for rule in policies.candidates_of(call).all if rule.written.argument][:MOST_SETTING]
     for count in range(1, len(setting) + 1):
         for some in combinations(setting, count):
             with suppress(ObligationError):

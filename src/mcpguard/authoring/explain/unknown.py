@@ -14,7 +14,7 @@ from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, Verdict
 from mcpguard.core.conditions.names import LATER
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
-from mcpguard.core.policy.pdp import at_list_time, bind, candidates_of, over, reaching_of
+from mcpguard.core.policy.pdp import at_list_time, bind, over, reaching_of
 
 SUPPLY = {
     "tool": "what the server lists about this tool (--snapshot FILE or --annotations)",
@@ -140,7 +140,7 @@ def shown(unknown: Unknown, policies: PolicySet, call: Invocation) -> bool | Non
     if policies.observes(call):
         return True
     reaching = reaching_of(call)
-    candidates = candidates_of(policies, reaching)
+    candidates = policies.candidates_of(reaching)
     bound = bind(candidates, reaching)
 
     def at_list(rule: CompiledRule) -> tuple[bool, bool, bool]:

@@ -20,7 +20,7 @@ from mcpguard.authoring.replay.strictness import Obligations, added, obligations
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Cause, Charge, Deny
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
-from mcpguard.core.policy.pdp import bind, candidates_of, decide, over
+from mcpguard.core.policy.pdp import bind, decide, over
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.written import Effect
 
@@ -74,7 +74,7 @@ class Judging:
         record = past.record
         if past.cause == Cause.ERROR.value and not past.rules:
             return _any(NO_STATE)
-        candidates = candidates_of(self.policies, then.invocation)
+        candidates = self.policies.candidates_of(then.invocation)
         if not candidates.lasting:
             return self._decided(past, then, candidates)
         before = past.record.policy_digest if past.record.policy_digest in self._before else ""
@@ -151,7 +151,7 @@ class Judging:
         proven: Proven = {}
         before = self._before.get(past.record.policy_digest)
         if before is not None:
-            proven = proven_by(past, candidates_of(before, then.invocation), then)
+            proven = proven_by(past, before.candidates_of(then.invocation), then)
         reading = self._reading(then)
         found: dict[CompiledRule, Verdict | None] = {}
         for rule in candidates.all:

@@ -25,7 +25,7 @@ from mcpguard.authoring.replay.strictness import (
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
-from mcpguard.core.policy.pdp import bind, candidates_of, over
+from mcpguard.core.policy.pdp import bind, over
 from mcpguard.core.policy.written import Effect
 
 REVIEWED = frozenset({"ok", "tool-error", "error", "withheld"})
@@ -46,8 +46,8 @@ def of_results(
     if not new.reviewing and (old is None or not old.reviewing) and past.came is None:
         return NOTHING
     call, came = then.invocation, past.came
-    candidates = candidates_of(new, call, "result")
-    before = () if old is None else candidates_of(old, call, "result").all
+    candidates = new.candidates_of(call, "result")
+    before = () if old is None else old.candidates_of(call, "result").all
     if came is None and not before and not candidates.all:
         return NOTHING
     if came is not None and came.status not in REVIEWED:

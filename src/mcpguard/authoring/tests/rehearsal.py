@@ -29,7 +29,7 @@ from mcpguard.core.model import (
     Redacted,
 )
 from mcpguard.core.policy.compiled import Candidates, PolicySet
-from mcpguard.core.policy.pdp import bind, candidates_of, decide
+from mcpguard.core.policy.pdp import bind, decide
 from mcpguard.core.policy.review import Review, review, settle
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.tickets import AnswerTerms
@@ -186,7 +186,7 @@ class _Stage:
     def _look(
         self, on: Moment, invocation: Invocation, before: Session, decided: tuple[str, ...], **more: Json
     ) -> None:
-        candidates = candidates_of(self._policies, invocation, on)
+        candidates = self._policies.candidates_of(invocation, on)
         bound = bind(candidates, invocation, before, **more)
         self._looks.append(Look(on, invocation.now, candidates, bound, decided))
 

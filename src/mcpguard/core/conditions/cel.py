@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from msgspec import json
+from msgspec import Struct, json
 
 from mcpguard.core.conditions.hoisted import HoistedCall, compute
 from mcpguard.core.conditions.hoisting import Members, number_of
@@ -50,7 +50,7 @@ class ConditionError(Exception):
         self.mistakes = mistakes
 
 
-class Bound:
+class Bound(Struct, eq=False):
     """What the conditions of one decision may read: `view` has some of `NAMES`. A name that is left out is
     an error wherever it matters to the answer. `members` are what the conditions read of it themselves;
     without it that is everything.
@@ -58,33 +58,34 @@ class Bound:
     Each engine keeps its own form of it here, and calls are computed once for all conditions.
     """
 
-    __slots__ = ("_members", "_tried", "called", "cpp", "holds", "python", "unreadable", "view")
-
-    def __init__(
-        self, view: Mapping[str, Json], members: Members | None = None, holds: Holds = nothing_held
-    ) -> None:
-        self.view = view
-        self.holds = holds
-        """Whether a held value is in a text."""
-        self.cpp: Any = None
-        self.python: Any = None
-        self.called: dict[str, Json] = {}
-        """By number (`hoisting.number_of`), those that could be computed."""
-        self.unreadable: tuple[str, ...] = ()
-        """The names that `readable` left out."""
-        self._members = members
-        self._tried: set[str] = set()
+    view: Mapping[str, Json]
+    members: Members | None = None
+    holds: Holds = nothing_held
+    """Whether a held value is in a text."""
+    cpp: Any = None
+    python: Any = None
+    called: dict[str, Json] = {}
+    """By number (`hoisting.number_of`), those that could be computed."""
+    unreadable: tuple[str, ...] = ()
+    """The names that `readable` left out."""
+    tried: set[str] = set()
+    """The numbers of all that were to be computed."""
 
     def readable(self) -> Mapping[str, Json]:
         """What an engine may be given that ends every text at U+0000: what the conditions read, without the
         names in which there is one, so that whatever depends on these is an error."""
-        found = self.view
-        if self._members is not None:
-            found = {name: value for name, value in found.items() if name in self._members}
-            for name, value in found.items():
-                some = self._members[name]
+        view = found = self.view
+        if self.members is not None:
+            found = {}
+            for name, some in self.members.items():
+                if name not in view:
+                    continue
+                value = found[name] = view[name]
                 if some is not None and type(value) is dict:
-                    found[name] = {key: value[key] for key in some if key in value}
+                    part = found[name] = {}
+                    for key in some:
+                        if key in value:
+                            part[key] = value[key]
         if b"\\u0000" in _text(found) and _has_zero(found):
             self.unreadable = tuple([name for name, value in found.items() if _has_zero(value)])
             found = {name: value for name, value in found.items() if name not in self.unreadable}
@@ -94,9 +95,9 @@ class Bound:
         """Add the values of these calls, where they can be computed for this request."""
         for call in calls:
             number = number_of(call.key)
-            if number in self._tried:
+            if number in self.tried:
                 continue
-            self._tried.add(number)
+            self.tried.add(number)
             try:
                 value = compute(call, self.view, self.holds)
             except FunctionError:

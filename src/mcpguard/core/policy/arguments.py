@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
 from msgspec.json import encode
 
 from mcpguard.core.model import Json
@@ -56,14 +57,11 @@ _BOUNDS: tuple[tuple[str, type, Callable[[Any, Any], bool], str], ...] = (
 )
 
 
-class _Run:
+class _Run(Struct):
     """One check: the steps that are left, and the mistakes so far as (path, sentence)."""
 
-    __slots__ = ("found", "steps")
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.found: list[tuple[str, str]] = []
+    steps: int
+    found: list[tuple[str, str]] = []
 
     def spend(self, steps: int) -> None:
         """Raises _TooMuch where so many are not left; on the road of every call that stands in its place."""
@@ -80,6 +78,7 @@ _Check = Callable[[Json, str, _Run], None]
 _MemberCheck = Callable[[str, Json, str, _Run], None]
 _known: dict[str, tuple[Json, _Check]] = {}
 _MISSING = "is missing"
+_NO_OBJECT = "must be of type object"
 
 
 def misfit(schema: Json, digest: str, arguments: dict[str, Json], whole: bool = True) -> str:
@@ -133,9 +132,12 @@ class _Compiler:
         if type(reference) is str and self._alone:
             return self._referred(reference)
         checks = [self._referred(reference)] if type(reference) is str else []
-        for part in (_type_of, _choice_of, _bounds_of, self._pattern_of):
+        objects = self._object_of(schema)
+        if not (objects and _is_for_objects(schema)):
+            checks += _type_of(schema)
+        for part in (_choice_of, _bounds_of, self._pattern_of):
             checks += part(schema)
-        checks += [*self._object_of(schema), *self._list_of(schema), *self._several_of(schema)]
+        checks += [*objects, *self._list_of(schema), *self._several_of(schema)]
         return _all_of(checks)
 
     def _referred(self, reference: str) -> _Check:
@@ -179,28 +181,11 @@ class _Compiler:
 
     def _object_of(self, schema: dict[str, Json]) -> list[_Check]:
         known = {name: self.check_of(part) for name, part in _dict(schema, "properties").items()}
-        names = schema.get("required")
-        required = [name for name in names if type(name) is str] if type(names) is list else []
+        required = _texts(schema, "required")
         rest = self._rest_of(schema, known)
         if not (known or required) and rest is None:
             return []
-
-        def check(value: Json, at: str, run: _Run) -> None:
-            if type(value) is not dict:
-                return
-            run.steps -= len(value) + len(required) // 2
-            if run.steps < 0:
-                raise _TooMuch
-            for name in required:
-                if name not in value:
-                    run.found.append((_named(f"{at}.{name}"), _MISSING))
-            for name, member in value.items():
-                if name in known:
-                    known[name](member, f"{at}.{name}", run)
-                if rest is not None:
-                    rest(name, member, at, run)
-
-        return [check]
+        return [_members_of(known, required, rest, _is_for_objects(schema))]
 
     def _rest_of(self, schema: dict[str, Json], known: dict[str, _Check]) -> _MemberCheck | None:
         """The check of members by their names' patterns, and of those that are not known otherwise."""
@@ -293,6 +278,36 @@ def _one_of(checks: list[_Check]) -> _Check:
     return check
 
 
+def _members_of(
+    known: dict[str, _Check], required: list[str], rest: _MemberCheck | None, alone: bool
+) -> _Check:
+    """The check of an object; `alone` says that nothing else fits."""
+
+    def check(value: Json, at: str, run: _Run) -> None:
+        if type(value) is not dict:
+            if alone:
+                run.found.append((_named(at), _NO_OBJECT))
+            return
+        run.steps -= len(value) + len(required) // 2
+        if run.steps < 0:
+            raise _TooMuch
+        for name in required:
+            if name not in value:
+                run.found.append((_named(f"{at}.{name}"), _MISSING))
+        for name, member in value.items():
+            if name in known:
+                known[name](member, f"{at}.{name}", run)
+            if rest is not None:
+                rest(name, member, at, run)
+
+    return check
+
+
+def _is_for_objects(schema: dict[str, Json]) -> bool:
+    """Whether nothing but objects fits, so that their check says so too."""
+    return schema.get("type") == "object" and schema.get("nullable") is not True
+
+
 def _type_of(schema: dict[str, Json]) -> list[_Check]:
     named = schema.get("type")
     names = [named] if type(named) is str else named
@@ -368,6 +383,11 @@ def _has_id(part: Json) -> bool:
     if type(part) is not dict:
         return False
     return type(part.get("$id")) is str or any(map(_has_id, part.values()))
+
+
+def _texts(schema: dict[str, Json], key: str) -> list[str]:
+    found = schema.get(key)
+    return [one for one in found if type(one) is str] if type(found) is list else []
 
 
 def _dict(schema: dict[str, Json], key: str) -> dict[str, Json]:

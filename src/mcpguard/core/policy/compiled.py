@@ -34,6 +34,7 @@ from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 from mcpguard.core.policy.written import (
     ACTIONS,
     ANY_ACTION,
+    EXTENSION,
     OBLIGATIONS,
     AskEntry,
     Effect,
@@ -225,7 +226,16 @@ class PolicySet:
 
     def candidates(self, server: str, tool: str | None, action: str, on: Moment = "call") -> Candidates:
         """The rules to evaluate for a request, or for what came back; `tool` is the upstream's own name."""
-        key = (server, tool, action, on)
+        return self._candidates_at((server, tool, action, on))
+
+    def candidates_of(self, invocation: Invocation, on: Moment = "call") -> Candidates:
+        """The rules that can match `invocation`."""
+        target, method = invocation.target, invocation.method
+        tool = target.name if target is not None and target.kind == "tool" else None
+        key = (invocation.server, tool, method if method in ACTIONS else EXTENSION, on)
+        return self._candidates.get(key) or self._candidates_at(key)
+
+    def _candidates_at(self, key: _Key) -> Candidates:
         found = self._candidates.get(key)
         if found is None:
             if len(self._candidates) >= CACHE_LIMIT:

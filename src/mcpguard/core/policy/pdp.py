@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from operator import attrgetter
 
 from msgspec import structs
 
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
 from mcpguard.core.functions import Holds, Returning, nothing_held
-from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
+from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.egress import Egress
@@ -35,7 +36,7 @@ from mcpguard.core.policy.obligations import (
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, why_failed
-from mcpguard.core.policy.written import ACTIONS, EXTENSION, Effect, Moment
+from mcpguard.core.policy.written import Effect
 from mcpguard.core.redaction.placeholder import carries_placeholder
 
 REACHED_BY = {
@@ -53,6 +54,8 @@ _NOT_SO = "no rule allows this call as it is."
 _OTHERS = "set other arguments because of those that they set"
 MOST_MESSAGES = 3
 """So many authors say what would pass."""
+
+_name, _adds = attrgetter("name"), attrgetter("adds")
 
 NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
 
@@ -76,7 +79,7 @@ def decide(
         astray = _astray(egress, invocation)
         if astray is not None:
             return astray
-    candidates = candidates_of(policies, invocation)
+    candidates = policies.candidates_of(invocation)
     unfit = None if invocation.args is None else _unfit(invocation, not candidates.setting)
     if unfit is not None:
         return unfit
@@ -86,8 +89,10 @@ def decide(
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
-    if (misplaced := _misplaced(candidates, invocation, verdict, session, holds)) is not None:
-        return misplaced
+    if invocation.params is not None and carries_placeholder(invocation.params):
+        misplaced = _misplaced(candidates, invocation, verdict, session, holds)
+        if misplaced is not None:
+            return misplaced
     if candidates.trial is None:
         return verdict
     judged = settled if isinstance(verdict, Permit) else verdict
@@ -109,8 +114,6 @@ def _misplaced(
     """The refusal of a call that is `sent` with a placeholder of ours, and is allowed or left to a person,
     unless a rule that lets it through wants it so."""
     if isinstance(verdict, Deny) and verdict.cause is not Cause.APPROVAL:
-        return None
-    if sent.params is None or not carries_placeholder(sent.params):
         return None
     bound = bind(candidates, verdict.invocation, session, holds)
     asking, failed = holding(candidates, "ask", bound)
@@ -151,7 +154,7 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     if policies.observes(invocation):
         return True
     call = reaching_of(invocation)
-    candidates = candidates_of(policies, call)
+    candidates = policies.candidates_of(call)
     bound = bind(candidates, call)
     if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.open("deny", bound))):
         return False
@@ -163,7 +166,7 @@ def always_asked(policies: PolicySet, invocation: Invocation) -> bool:
     """Whether a person is asked about each call of the target of `invocation` that is not refused, whatever
     its arguments and its session are, whose method and `args` do not matter."""
     call = reaching_of(invocation)
-    candidates = candidates_of(policies, call)
+    candidates = policies.candidates_of(call)
     if not candidates.ask or policies.observes(call):
         return False
     bound = bind(candidates, call)
@@ -181,7 +184,7 @@ def lasting(policies: PolicySet, invocation: Invocation) -> bool:
     observation = policies.observation
     if observation is not None and invocation.server in observation.servers:
         return False
-    return candidates_of(policies, reaching_of(invocation)).lasting
+    return policies.candidates_of(reaching_of(invocation)).lasting
 
 
 def reaching_of(invocation: Invocation) -> Invocation:
@@ -211,13 +214,6 @@ def again(permit: Permit, params: dict[str, Json]) -> Permit:
     return structs.replace(permit, invocation=structs.replace(permit.invocation, params=params))
 
 
-def candidates_of(policies: PolicySet, invocation: Invocation, on: Moment = "call") -> Candidates:
-    """The rules that can match `invocation`."""
-    target, method = invocation.target, invocation.method
-    tool = target.name if target is not None and target.kind == "tool" else None
-    return policies.candidates(invocation.server, tool, method if method in ACTIONS else EXTENSION, on)
-
-
 def bind(
     candidates: Candidates,
     invocation: Invocation,
@@ -233,7 +229,12 @@ def bind(
     view: dict[str, Json] = {
         "action": invocation.method,
         "server": invocation.server,
-        "principal": _principal(principal),
+        "principal": {
+            "id": principal.id,
+            "source": principal.source,
+            "groups": list(principal.groups),
+            "claims": principal.claims,
+        },
         "client": _client(invocation.agent or "", caller.name, caller.release),
         "now": invocation.now,
         **more,
@@ -250,11 +251,6 @@ def bind(
     if candidates.cheap:
         bound.compute(candidates.cheap)
     return bound
-
-
-def _principal(principal: Principal) -> dict[str, Json]:
-    groups = list(principal.groups)
-    return {"id": principal.id, "source": principal.source, "groups": groups, "claims": principal.claims}
 
 
 @lru_cache(maxsize=64)
@@ -308,7 +304,7 @@ def approved_ahead(candidates: Candidates, invocation: Invocation, bound: Bound)
 
 def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     """What records call the rules."""
-    return tuple([rule.name for rule in rules])
+    return tuple(map(_name, rules))
 
 
 def what_passes(allow: Iterable[CompiledRule], invocation: Invocation) -> str:
@@ -371,8 +367,9 @@ def _once(
             said = first_message(left) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(left), said), {}
     true, failed = holding(candidates, "allow", bound)
-    allowing = [*asking, *[rule for rule in true if not over(rule, invocation)]]
-    failed += [rule for rule in true if over(rule, invocation)]
+    allowing = asking
+    for rule in true:
+        (failed if over(rule, invocation) else allowing).append(rule)
     if not allowing and approved is not None:
         said = known_reason(failed, bound) or what_passes(candidates.allow, invocation)
         return Deny(invocation, Cause.NO_RULE, message=said), {}
@@ -394,7 +391,7 @@ def _allowed(
     session: Session | None,
     limited: bool,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
-    if not any([rule.adds for rule in allowing]) and not failed:
+    if not failed and not any(map(_adds, allowing)):
         return Permit(invocation, names(allowing)), {}
     try:
         charges = charges_of(allowing, invocation)

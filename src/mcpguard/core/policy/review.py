@@ -19,7 +19,6 @@ from mcpguard.core.model import Cause, Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import (
     bind,
-    candidates_of,
     holding,
     names,
     over,
@@ -58,7 +57,7 @@ def review(
 ) -> Review:
     """What the rules decide on `result`, inspected already; for an error of the upstream it is
     {"error": …}. `findings` are what was taken out."""
-    candidates = candidates_of(policies, invocation, "result")
+    candidates = policies.candidates_of(invocation, "result")
     if candidates.trial is None and not candidates.all:
         return UNTOUCHED
     kinds = sorted({finding.kind for finding in findings})
