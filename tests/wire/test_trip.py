@@ -9,10 +9,10 @@ import pytest
 
 TRIP = Path(__file__).parents[2] / "bench" / "trip.py"
 BUDGET = {
-    "stdio legacy": {"calls": 208, "files": 40, "changes": 134, "deepest": 25},
-    "stdio modern": {"calls": 228, "files": 44, "changes": 146, "deepest": 25},
-    "http legacy": {"calls": 243, "files": 51, "changes": 153, "deepest": 26},
-    "http modern": {"calls": 258, "files": 52, "changes": 162, "deepest": 26},
+    "stdio legacy": {"calls": 179, "files": 38, "changes": 125, "deepest": 23},
+    "stdio modern": {"calls": 199, "files": 42, "changes": 137, "deepest": 23},
+    "http legacy": {"calls": 214, "files": 47, "changes": 143, "deepest": 24},
+    "http modern": {"calls": 229, "files": 50, "changes": 153, "deepest": 24},
 }
 """At most so much, by the front and the era of the client. What needs more takes it from something else. Some
 30 of the calls redact the arguments for the record."""

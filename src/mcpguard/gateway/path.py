@@ -32,7 +32,7 @@ from mcpguard.gateway.questions.approvals import Approvals
 from mcpguard.gateway.questions.elicited import ClientChannel, Elicited
 from mcpguard.gateway.questions.relayed import with_lack
 from mcpguard.gateway.questions.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
-from mcpguard.gateway.results import Ready, Results, asks
+from mcpguard.gateway.results import Ready, Results, asks, is_plain
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
@@ -45,6 +45,10 @@ MOST_ANNOTATED = 1000
 
 _ANEW = "Nobody was asked, since {}: make the call again without it."
 _OTHER = "this {} was started with another credential than the one that the policy chooses for this request"
+
+
+_Allowed = tuple[Permit, Call, str | None]
+"""A Permit, the call that it is for, and the credential of the call that this one continues, if it does."""
 
 
 class Path:
@@ -72,19 +76,80 @@ class Path:
 
     async def serve(self, request: Request) -> None:
         """Answer one request. Raises MessageError where it cannot be read, AuditError."""
-        scope = self._scope
-        read = calls.read_call(request.method, request.params, request.caller.modern)
-        call, owner = scope.handles.named(read)
-        request.progress_token = call.progress_token
-        found = await self._found(request, call, owner)
-        if found is None:
+        allowed = await self._allowed(request)
+        if allowed is None:
             return
+        permit, call, begun = allowed
+        scope, invocation, times = self._scope, permit.invocation, request.times
+        started = times.decided = scope.recorder.seconds()
+        try:
+            await scope.audit.write(scope.recorder.decided(permit))
+            times.recorded = scope.recorder.seconds()
+            if permit.observed is not None:
+                scope.report_refusal(permit.observed, WOULD_REFUSE)
+            raw = await self._answered(request, permit, call, started, begun)
+            ready = await self._results.ready(request, permit, call, raw)
+        except Cancelled as why:
+            self._let_go(request, invocation, str(why))
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started, times=times))
+            return
+        except InspectionError as problem:
+            await self._failed(request, invocation, started, "withheld", refusals.withheld, problem)
+            return
+        except (UpstreamError, CredentialError) as problem:
+            await self._failed(request, invocation, started, "unavailable", refusals.unavailable, problem)
+            return
+        finally:
+            if request.questions or (request.wait is not None and not request.wait.done):
+                self._let_go(request, invocation, "refused")
+        await scope.audit.write(self._outcome(request, invocation, ready, started))
+        if ready.refused:
+            scope.client.refuse(request.id, ready.answer)
+            return
+        if call.method == "resources/subscribe":
+            self._subscriptions.subscribed(invocation.server, call.name)
+        scope.client.reply(request.id, ready.answer)
+
+    # --- route and decide ------------------------------------------------------------------------
+
+    async def _allowed(self, request: Request) -> _Allowed | None:
+        """The request as policy allows it, None where its client has its answer."""
+        scope, handles = self._scope, self._scope.handles
+        read = calls.read_call(request.method, request.params, request.caller.modern)
+        call, owner = handles.named(read) if handles.any else (read, "")
+        request.progress_token = call.progress_token
+        target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
+        found = await self._found(request, call, owner) if target is None else (target.server, target)
+        if found is None:
+            return None
         server, target = found
         request.upstream = scope.upstreams[server]
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
-        call = scope.handles.given(server, call)
+        call = handles.given(server, call) if handles.any else call
         call, said = (call, None) if call.state is None else self._client.retried(call)
+        invocation = self._invocation(request, server, target, call, read)
+        request.policies = scope.judge.policies
+        try:
+            verdict = await self._verdict(request, call, invocation, said)
+        except Cancelled:
+            await scope.audit.write(scope.recorder.cancelled(invocation, request.asked))
+            raise
+        if not isinstance(verdict, Permit):
+            self._trips.parked.refuse(call)
+            await self._denied(request, call, verdict)
+            return None
+        if call.state is not None:
+            return await self._retried(request, verdict, call, call.state)
+        permit, redact = (verdict, ()) if call.kind != "task" else self._within(verdict, call)
+        request.credential, request.redact = permit.credential, permit.redact + redact
+        return permit, call, None
+
+    def _invocation(
+        self, request: Request, server: str, target: Listed | None, call: Call, read: Call
+    ) -> Invocation:
+        """What is decided of `call`, which is what was `read` with the handles in place."""
+        scope = self._scope
         params = calls.upstream_params(call, "" if target is None else target.name)
         invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller, request.origin
@@ -95,19 +160,7 @@ class Path:
             params["_meta"] = {**call.meta, TRACEPARENT: trace}
         if call.args is not read.args:
             invocation = structs.replace(invocation, returned=tuple(scope.handles.behind(read.args)))
-        request.policies = scope.judge.policies
-        try:
-            verdict = await self._verdict(request, call, invocation, said)
-        except Cancelled:
-            await scope.audit.write(scope.recorder.cancelled(invocation, request.asked))
-            raise
-        if not isinstance(verdict, Permit):
-            self._trips.parked.refuse(call)
-            await self._denied(request, call, verdict)
-        elif call.state is None:
-            await self._perform(request, self._within(verdict, call), call)
-        else:
-            await self._retried(request, verdict, call, call.state)
+        return invocation
 
     async def _verdict(
         self, request: Request, call: Call, invocation: Invocation, said: Elicited | None
@@ -169,15 +222,16 @@ class Path:
             return problem
         return None
 
-    async def _retried(self, request: Request, permit: Permit, call: Call, state: str) -> None:
+    async def _retried(self, request: Request, permit: Permit, call: Call, state: str) -> _Allowed | None:
         parked = self._trips.parked.claim(call, state)
         if parked.wait is not None:
             await self._resume(parked, parked.wait, request, permit, call)
-            return
+            return None
         if self._scope.upstreams[permit.invocation.server].modern:
             more = await self._trips.continued(parked, call)
             permit = pdp.again(permit, (permit.invocation.params or {}) | more)
-        await self._perform(request, permit, call, parked.credential)
+        request.credential, request.redact = permit.credential, permit.redact
+        return permit, call, parked.credential
 
     async def _resume(
         self, parked: Parked, wait: Resumed, request: Request, permit: Permit, call: Call
@@ -203,10 +257,11 @@ class Path:
             raise
         wait.set((request, call.responses or {}))
 
-    def _within(self, permit: Permit, call: Call) -> Permit:
-        """The Permit; for a request about a task it goes no further than that which started it."""
-        task = self._tasks.find(call.name) if call.kind == "task" else None
-        return permit if task is None else pdp.within(permit, task.permit)
+    def _within(self, permit: Permit, call: Call) -> tuple[Permit, tuple[str, ...]]:
+        """The Permit for a request about a task, which goes no further than that which started it, and what
+        is to be taken out for its sake."""
+        task = self._tasks.find(call.name)
+        return permit if task is None else pdp.within(permit, task.permit), self._tasks.redact_of(call.name)
 
     # --- route -----------------------------------------------------------------------------------
 
@@ -234,9 +289,6 @@ class Path:
         """The server that a request is for, `owner` where that is not "", and what it lists under this name,
         which may have to be asked for first. None where there is none, and the client knows."""
         scope = self._scope
-        target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
-        if target is not None:
-            return target.server, target
         try:
             target = await self._locate(request, call)
         except (UpstreamError, CredentialError, InspectionError) as problem:
@@ -296,39 +348,6 @@ class Path:
 
     # --- call, inspect, reply --------------------------------------------------------------------
 
-    async def _perform(self, request: Request, permit: Permit, call: Call, begun: str | None = None) -> None:
-        scope, invocation, times = self._scope, permit.invocation, request.times
-        started = times.decided = scope.recorder.seconds()
-        request.credential = permit.credential
-        request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
-        try:
-            await scope.audit.write(scope.recorder.decided(permit))
-            times.recorded = scope.recorder.seconds()
-            if permit.observed is not None:
-                scope.report_refusal(permit.observed, WOULD_REFUSE)
-            raw = await self._answered(request, permit, call, started, begun)
-            ready = await self._results.ready(request, permit, call, raw)
-        except Cancelled as why:
-            self._let_go(request, invocation, str(why))
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started, times=times))
-            return
-        except InspectionError as problem:
-            await self._failed(request, invocation, started, "withheld", refusals.withheld, problem)
-            return
-        except (UpstreamError, CredentialError) as problem:
-            await self._failed(request, invocation, started, "unavailable", refusals.unavailable, problem)
-            return
-        finally:
-            if request.questions or (request.wait is not None and not request.wait.done):
-                self._let_go(request, invocation, "refused")
-        await scope.audit.write(self._outcome(request, invocation, ready, started))
-        if ready.refused:
-            scope.client.refuse(request.id, ready.answer)
-            return
-        if call.method == "resources/subscribe":
-            self._subscriptions.subscribed(invocation.server, call.name)
-        scope.client.reply(request.id, ready.answer)
-
     def _outcome(self, request: Request, invocation: Invocation, ready: Ready, started: float) -> Outcome:
         failed = ready.status == "error"
         return self._scope.recorder.outcome(
@@ -369,7 +388,7 @@ class Path:
             finally:
                 request.listening = False
             request.times.answered(raw, self._scope.recorder.seconds())
-            if _is_plain(raw):
+            if is_plain(raw):
                 return raw
             if not asks(raw):
                 return await self._trips.screened(request, permit, call, raw)
@@ -424,11 +443,3 @@ class Path:
             recorder.outcome(invocation, status, started, times=request.times, error=said)
         )
         self._scope.refuse(request.id, refusal(said, invocation.id))
-
-
-def _is_plain(raw: Raw) -> bool:
-    """Whether it is a result that asks the client nothing."""
-    result = raw.message.get("result")
-    if type(result) is not dict or "inputRequests" in result:
-        return False
-    return result.get("resultType") != eras.INPUT_REQUIRED

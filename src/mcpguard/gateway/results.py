@@ -47,14 +47,14 @@ class Results:
 
     async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
         """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
-        body = self._translated(request, permit, raw.message)
-        begun = self._begun(permit, call)
+        body, failed = self._translated(request, permit, raw.message), "error" in raw.message
+        begun = permit if call.kind != "task" else self._begun(permit, call)
         wanted = tuple(dict.fromkeys(request.redact + permit.unredacted + begun.unredacted))
         answer, digest = await self._inspected(permit, call, body, raw.size, wanted)
-        if asks(raw):
+        if not failed and raw.message["result"].get("resultType") == eras.INPUT_REQUIRED:
             return Ready(answer, digest, "input-required", False)
-        failed = "error" in raw.message
-        review = await self._review(request, permit, call, answer, failed)
+        reviewed = request.policies.reviewing or permit.labels or permit.charges or call.kind == "task"
+        review = await self._review(request, permit, call, answer, failed) if reviewed else UNTOUCHED
         if review.observed is not None:
             self._scope.report_refusal(review.observed, "would withhold the result of")
         if review.denied is not None:
@@ -71,7 +71,7 @@ class Results:
 
     def _begun(self, permit: Permit, call: Call) -> Permit:
         """The Permit of the call whose result it is: with a task, that of the call that began it."""
-        task = self._tasks.find(call.name) if call.kind == "task" else None
+        task = self._tasks.find(call.name)
         return permit if task is None else task.permit
 
     async def _spotlit(self, permit: Permit, answer: Redacted, size: int, also: tuple[str, ...]) -> Sealed:
@@ -114,7 +114,8 @@ class Results:
 
     def _schema(self, permit: Permit, call: Call) -> Json:
         """The `outputSchema` of the tool whose result it is, as the client knows it; None for none."""
-        target = self._begun(permit, call).invocation.target
+        begun = permit if call.kind != "task" else self._begun(permit, call)
+        target = begun.invocation.target
         return None if target is None else target.descriptor.get("outputSchema")
 
     def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
@@ -163,6 +164,14 @@ class Results:
         if request.caller.modern or not eras.MODERN_ONLY.isdisjoint(body):
             return self._scope.result_for(request.caller, invocation.method, body)
         return body
+
+
+def is_plain(raw: Raw) -> bool:
+    """Whether it is a result that asks the client nothing."""
+    result = raw.message.get("result")
+    if type(result) is not dict or "inputRequests" in result:
+        return False
+    return result.get("resultType") != eras.INPUT_REQUIRED
 
 
 def asks(raw: Raw) -> bool:

@@ -89,7 +89,7 @@ def parse_strict(line: bytes) -> dict[str, Json]:
     and, where it can be read, the id to answer.
     """
     message = parse(line, asking=True)
-    if "id" in message and _id_of(message) is None:
+    if type(known := message.get("id")) is str and len(known) > MAX_ID:
         raise MessageError(INVALID_REQUEST, f"a message id must have {MAX_ID} characters at most")
     if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _deeper_than(message, MAX_DEPTH):
         raise MessageError(

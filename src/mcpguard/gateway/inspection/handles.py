@@ -56,6 +56,8 @@ class Handles:
         self._lock = Lock()
         self._aliases: dict[tuple[str, str], str] = {}
         self._real: dict[str, tuple[str, str]] = {}
+        self.any = False
+        """Whether there ever was one: without one no call has an alias in it."""
 
     def uri(self, server: str, real: str) -> str | None:
         """The alias of a URI of `server`; None for one that is too long."""
@@ -67,6 +69,7 @@ class Handles:
     def _alias(self, server: str, real: str, form: str) -> str | None:
         if len(real) > LONGEST:
             return None
+        self.any = True
         with self._lock:
             alias = self._aliases.pop((server, real), None)
             if alias is None:
@@ -114,8 +117,6 @@ class Handles:
 
     def restored(self, server: str, value: Json) -> Json:
         """`value` with the handles of `server` in place of their aliases; the same object without any."""
-        if not self._real:
-            return value
         if type(value) is str:
             owner, real = self._real.get(value, ("", value))
             return real if owner == server else value
