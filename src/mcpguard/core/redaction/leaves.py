@@ -9,7 +9,6 @@ value itself is another order of the same.
 import re
 from array import array
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 
@@ -46,14 +45,15 @@ class Leaves:
 
     def __init__(self, value: Json) -> None:
         self._value = value
-        self.columns: defaultdict[str, list[str]] = defaultdict(list)
-        self.document: list[str] = []
-        self.numbers: list[int | float] = []
-        into = self.columns, self.document, self.numbers
+        columns: dict[str, list[str]] = {}
+        document: list[str] = []
+        numbers: list[int | float] = []
+        self.columns, self.document, self.numbers = columns, document, numbers
+        # No object holds the three while they are filled: each answer pays for it at each of its levels.
         if type(value) is dict:
-            _gather_dict(value, into, DEPTH)
+            _gather_dict(value, columns, document, numbers, DEPTH)
         else:
-            _gather_list((value,), "", into, DEPTH + 1)
+            _gather_list((value,), "", columns, document, numbers, DEPTH + 1)
 
     def parts(self) -> list[str]:
         """All leaves in their order."""
@@ -217,36 +217,45 @@ def edges(texts: list[str]) -> bytes:
     return b"\xff".join(SEPARATOR.join(run).encode("utf-8", "surrogatepass") for run in runs) + PAD
 
 
-_Gathered = tuple[defaultdict[str, list[str]], list[str], list[int | float]]
+_Columns = dict[str, list[str]]
+_Numbers = list[int | float]
+_NO_TEXTS: list[str] = []
+"""The column of a name without strings. Never changed: there may be as many such names as numbers."""
 
 
-def _gather_list(value: Iterable[Json], name: str, into: _Gathered, depth: int) -> None:
+def _gather_list(
+    value: Iterable[Json], name: str, columns: _Columns, document: list[str], numbers: _Numbers, depth: int
+) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
-    columns, document, numbers = into
-    column = columns[name]
+    column = columns.get(name, _NO_TEXTS)
+    if column is _NO_TEXTS:
+        column = columns[name] = []
     for child in value:
         kind = type(child)
         if kind is str:
             column.append(child)
             document.append(child)
         elif kind is dict:
-            _gather_dict(child, into, depth - 1)
+            _gather_dict(child, columns, document, numbers, depth - 1)
         elif kind is list:
-            _gather_list(child, name, into, depth - 1)
+            _gather_list(child, name, columns, document, numbers, depth - 1)
         elif kind is int or kind is float:
             numbers.append(child)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 
 
-def _gather_dict(value: dict[str, Json], into: _Gathered, depth: int) -> None:
+def _gather_dict(
+    value: dict[str, Json], columns: _Columns, document: list[str], numbers: _Numbers, depth: int
+) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
-    columns, document, numbers = into
     for name, child in value.items():
         kind = type(child)
-        column = columns[name]
+        column = columns.get(name, _NO_TEXTS)
+        if column is _NO_TEXTS:
+            column = columns[name] = [] if kind is str else _NO_TEXTS
         if kind is str:
             column.append(child)
             if name != LABEL:
@@ -254,9 +263,9 @@ def _gather_dict(value: dict[str, Json], into: _Gathered, depth: int) -> None:
         elif kind is int or kind is float:
             numbers.append(child)
         elif kind is dict:
-            _gather_dict(child, into, depth - 1)
+            _gather_dict(child, columns, document, numbers, depth - 1)
         elif kind is list:
-            _gather_list(child, name, into, depth - 1)
+            _gather_list(child, name, columns, document, numbers, depth - 1)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 

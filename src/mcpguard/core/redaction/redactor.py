@@ -170,7 +170,7 @@ class Redactor:
             parts = leaves.parts()
             # As `padded` does, on the road of every answer.
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
-            if len(text) > most * _MUCH:
+            if len(text) // _MUCH > most:
                 raise TooMuchAtOnce(len(text))
             if self._found_in(leaves, parts, text, also, most) or (
                 not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))

@@ -29,6 +29,7 @@ def value(number: int) -> str:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(holding, "FEW", 0)
     monkeypatch.setattr(holding, "RECENT", 3)
     monkeypatch.setattr(holding, "FORMER", 4)
     yield
@@ -146,6 +147,20 @@ def test_only_the_newest_few_are_prepared_anew_until_all_become_one_set(
         hold(made, number)
         made.settle()
     assert prepared == [1, 2, 3, 4, 0, 1, 2]
+
+
+def test_a_few_values_are_one_set_however_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holding, "FEW", 6)
+    made = Holding()
+    for number in range(6):
+        hold(made, number)
+        made.settle()
+    assert len(made.busy) == 1
+    assert all(found(made, number) for number in range(6))
+    hold(made, 6)
+    made.settle()
+    assert len(made.busy) == 2
+    assert found(made, 6)
 
 
 class Engine:

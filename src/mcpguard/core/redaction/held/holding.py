@@ -20,6 +20,9 @@ from mcpguard.core.secret import Secret
 
 RECENT = 16
 """So many values that were prepared last are a set of their own; then all are one."""
+FEW = 32
+"""So many values are always one set, since each set is one more search of every answer; to compile them takes
+30 ms."""
 FORMER = 256
 """So many values that are in use no more stay held; an older one could come back only from who kept it for
 longer than all of those lasted."""
@@ -157,7 +160,7 @@ class Holding:
             values = dict(self._values)
         settled, searching = self._sets[0], self._settled
         recent = {key: value for key, value in values.items() if searching.get(key) is not value}
-        if len(recent) > max(RECENT, isqrt(2 * len(searching))):
+        if len(values) <= FEW or len(recent) > max(RECENT, isqrt(2 * len(searching))):
             settled, searching, recent = HeldSet(values.values()), values, {}
             settled.prepare()
         newest = HeldSet(recent.values())

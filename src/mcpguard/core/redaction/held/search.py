@@ -238,8 +238,9 @@ class HeldSet:
         if loose is None or exact is None:
             loose, exact = self.prepare()
         # A search for one byte costs a tenth of one for two.
-        wrapped = b"\\" in padded and b"\\n" in padded
-        return self._always or wrapped or loose.touches(bones) or (exact.some and exact.touches(padded))
+        if self._always or (b"\\" in padded and b"\\n" in padded):
+            return True
+        return loose.touches(bones) or (exact.some and exact.touches(padded))
 
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""

@@ -32,6 +32,7 @@ PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
+_AT_LINES = frozenset((ENDS, BEGINS))
 
 _LAST = 15
 """So much of a line is looked at, with its end."""
@@ -100,14 +101,14 @@ class Signs:
     def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """Note the sign. Many lines, names and words end as what is cut up or encoded does."""
         sign = SIGNS[index]
-        if sign <= URL:
-            return self.read(index, end, text)
-        if sign in (ENDS, BEGINS):
+        if sign in _AT_LINES:  # Most of what is seen.
             # As `is_random` asks, for what most lines are.
-            if text[max(0, end - _LAST) : end].translate(None, LIKE_WORDS) and is_random(
+            if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS) and is_random(
                 text, end_of_run(text, end) if sign == ENDS else end
             ):
                 self.found.add(sign)
+        elif sign <= URL:
+            return self.read(index, end, text)
         elif sign == MARKS:
             self.may_be_marked = True
         elif sign == RARE:
