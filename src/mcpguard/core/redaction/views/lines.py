@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.patterns import compile_patterns, shape
-from mcpguard.core.redaction.views.view import WHOLE, Pieces, Size, View, lines_of
+from mcpguard.core.redaction.views.view import SEPARATOR, SQUEEZED, WHOLE, Pieces, Size, View, lines_of
 
 _RUN = "[A-Za-z0-9+/=_.-]"
 LINE_END = _RUN + r"{12}(?:\$?\r?\n|\\[nr])"
@@ -19,8 +19,9 @@ LEAF_END = _RUN + r"{12}\x1f"
 LINE_BEGIN = r"\n(?:[ \t]*[0-9]{1,6}[\t:|-] ?|[+>-] ?)?" + _RUN + "{16}"
 
 _BREAK = re.compile(rb"[ \t]*(?:\$?\r?\n|(?:\\[nr])+)")
-_LEAF_BREAK = re.compile(rb"\x1f+")
 _PIECE = re.compile(rb"[^\s\x00-\x1f\\\"'<>|\xff]+")
+_LEAVES = re.compile(rb"(?:\x1f+%b+){1,4096}+" % _PIECE.pattern)
+"""A bounded number, since while it is matched no other thread runs."""
 _LAST = re.compile(rb"[A-Za-z0-9+/=_.-]{1,12}\$?\r?\Z")
 _NUMBERED = re.compile(
     rb"[ \t]*[0-9]{1,7}(?:\t|[:)][ \t]?|-(?=[^-])|[ \t]*(?:\||\xe2\x94\x82)[ \t]?|[ \t]{1,4})"
@@ -29,6 +30,7 @@ _BARRED = re.compile(rb"[ \t]*[0-9]{0,7}[ \t_~+-]{0,6}(?:\||\xe2\x94\x82) ?")
 _BLAMED = re.compile(rb"\^?[0-9a-f]{7,40} (?:\S+ +)?\([^()\n]{8,100}?[0-9]+\) ?")
 _DIGITS = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
 _MARKS = b" \t:|>)]#*+-=/;,"
+_NO_MARKS = bytes({*range(256)} - {*_MARKS})
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
 """Of these is what has no digit and no capital: words, and names made of them."""
 LIKE_WORDS = bytes({*range(256)} - {*b"0123456789+=ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
@@ -75,7 +77,7 @@ def joined(view: View, budget: Budget) -> View | None:
             return _begun(text, end)
         return end if kind or is_random(text, end_of_run(text, end)) else 0
 
-    return _in_one(view, places, place, _BREAK, budget)
+    return _in_one(view, places, place, budget)
 
 
 def _begun(text: bytes, end: int) -> int:
@@ -89,13 +91,25 @@ def _begun(text: bytes, end: int) -> int:
 def across(view: View, budget: Budget) -> View | None:
     """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
     third by chance."""
+    text = view.text
+    pieces = Pieces(view)
     places = array("L")
-    _leaf_ends().search(view.text, lambda _index, _from, end, _flags, _text: places.append(4 * end))
-
-    def place(found: int) -> int:
-        return found >> 2 if is_random(view.text, (found >> 2) - 1) else 0
-
-    return _in_one(view, places, place, _LEAF_BREAK, budget)
+    _leaf_ends().search(text, lambda _index, _from, end, _flags, _text: places.append(end))
+    done = 0
+    for place in sorted(places):
+        stop = end = place - 1
+        if place <= done or not is_random(text, end):
+            continue
+        begin = _line(text, end, _BEFORE)
+        while found := _LEAVES.match(text, stop):
+            stop = found.end()
+            budget.read(stop - begin)
+            pieces.add(text[begin:stop].replace(SEPARATOR, b""), begin, stop, SQUEEZED)
+            begin = stop
+        if stop > end:
+            pieces.gap()
+            done = stop
+    return _of_stretches(pieces)
 
 
 def is_random(text: bytes, end: int) -> bool:
@@ -114,7 +128,6 @@ def _in_one(
     view: View,
     places: "array[int]",
     known: Callable[[int], int],
-    between: re.Pattern[bytes],
     budget: Budget,
 ) -> View | None:
     text = view.text
@@ -124,25 +137,29 @@ def _in_one(
         place = known(found) if found >> 2 > done else 0
         if place > done:
             at = done
-            for start, end, size in _chain(text, place, between):
+            for start, end, size in _chain(text, place):
                 budget.trigger(_COST_OF_A_LINE)
                 plain = text[start:end]
                 pieces.add(plain if size is WHOLE else plain.translate(None, b"\r\n"), start, end, size)
                 done = end
             if done > at:
                 pieces.gap()
+    return _of_stretches(pieces)
+
+
+def _of_stretches(pieces: Pieces) -> View | None:
     made = pieces.made()
     if made:
         made.joined = made.stretches = True
     return made
 
 
-def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tuple[int, int, Size]]:
+def _chain(text: bytes, place: int) -> Iterator[tuple[int, int, Size]]:
     """The pieces of the run that goes on at `place`, where a line or a text begins."""
     end = end_of_run(text, place)
     first = -1
     while True:
-        found = between.match(text, end)
+        found = _BREAK.match(text, end)
         start = found.end() if found else len(text)
         if start >= len(text) - len(PAD):
             return
@@ -228,12 +245,10 @@ def _ahead(text: bytes, end: int, start: int) -> int:
 
 def _alike(one: bytes, two: bytes) -> int:
     """How much both lines begin with, but for the digits in it, up to a mark or a space."""
-    size = 0
-    for left, right in zip(one.translate(_DIGITS), two.translate(_DIGITS), strict=False):
-        if left != right:
-            break
-        size += 1
-    while size and two[size - 1] not in _MARKS:
-        size -= 1
+    size = min(len(one), len(two))
+    # All bytes at once: those before the first that differs cancel each other out.
+    left, right = one[:size].translate(_DIGITS), two[:size].translate(_DIGITS)
+    size -= ((int.from_bytes(left) ^ int.from_bytes(right)).bit_length() + 7) // 8
+    size = len(two[:size].rstrip(_NO_MARKS))
     dashes = size - len(two[:size].rstrip(b"-"))
     return size - dashes if dashes > 1 else size  # The first line of a key begins with five.

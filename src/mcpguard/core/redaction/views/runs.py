@@ -21,6 +21,9 @@ _ALNUM = bytes(97 if byte in _LETTERS else 32 for byte in range(256))
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _FIVE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghijklmnopqrstuv")
 _ALL = bytes(97 if byte in _LETTERS + b"+/_-" else 32 for byte in range(256))
+_VALUES = _LETTERS + b"+/", _LETTERS + b"-_"
+_ODD = {letter for letters in _VALUES for letter in letters[1::2]}
+_HIGH = {letter for letters in _VALUES for letter in letters[32:]}
 _DEFLATE = 32
 _LONG = 128
 _BIG = 4096
@@ -48,10 +51,14 @@ _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA")
 def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
     """What the runs of `view` say."""
     pieces = Pieces(view)
+    magic = [one for one in _MAGIC if one in view.text]
     for begin, chars in _runs(view.text, least):
         budget.trigger(_COST_OF_A_RUN)
         if not _is_of_one_case(chars):
             _base64(pieces, begin, chars, least, budget)
+            _packed64(pieces, begin, chars, magic, budget)
+        if len(chars) < len(_OTHER):
+            continue
         if _OTHER in chars.translate(_IS_HEX):
             for found in _HEX.finditer(chars):
                 _hex(pieces, begin + found.start(), found[0], budget)
@@ -100,11 +107,16 @@ def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget
         budget.read(len(plain))
         pieces.add(plain, begin + found.start(), begin + found.end(), (3, 4))
         pieces.gap()
-    for magic in _MAGIC:
-        at = chars.find(magic)
+
+
+def _packed64(pieces: Pieces, begin: int, chars: bytes, magic: list[bytes], budget: Budget) -> None:
+    for one in magic:
+        at = chars.find(one)
         if at >= 0:
             _add(pieces, begin + at, begin + len(chars), (3, 4), _decode64(chars[at:]), budget)
-    if chars.startswith(b"e") or len(chars) >= _DEFLATE:
+    # The second and the third bit of raw deflate differ, and are in the first two letters.
+    deflated = len(chars) >= _DEFLATE and (chars[0] in _ODD) != (chars[1] in _HIGH)
+    if deflated or chars.startswith(b"e"):
         head = _decode64(chars[:_BIG])
         if head.startswith(ZLIB) or is_raw(head):
             _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)

@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate, islice
 
 from mcpguard.core.redaction.matching import PAD
 
@@ -19,6 +20,8 @@ WHOLE: Size = (1, 1)
 """A piece that is there as it stands."""
 REPLACED: Size = (0, 0)
 """A piece all of whose bytes come from all of it."""
+SQUEEZED: Size = (-1, 0)
+"""A piece that is there without its separators."""
 
 
 def lines_of(width: int, ends: int) -> Size:
@@ -32,7 +35,7 @@ class View:
     here. `joined`: it is nothing but such lines.
     """
 
-    __slots__ = ("_from", "_made", "_outer", "_sizes", "joined", "stretches", "text")
+    __slots__ = ("_from", "_made", "_outer", "_sizes", "_squeezed", "joined", "stretches", "text")
 
     def __init__(self, text: bytes, outer: "View | None" = None) -> None:
         self.text = text
@@ -41,6 +44,7 @@ class View:
         if outer is not None:
             # Plain numbers in a row: there may be as many pieces as bytes.
             self._made, self._from, self._sizes = array("L"), array("L"), array("i")
+            self._squeezed = -1, array("L")
 
     def add(self, made: int, start: int, end: int, size: Size) -> None:
         """A piece that begins at `made`, of what `outer` has from `start` to `end`."""
@@ -63,10 +67,22 @@ class View:
         if not wide:
             return end if more else start
         offset = place - self._made[piece]
+        if wide < 0:
+            return start + offset + bisect_right(self._ends_of_leaves(start, end), offset) + more
         if narrow < 0:
             return start + offset - offset // wide * narrow + more
         offset = (offset + more) * narrow
         return min(end, start + (-(-offset // wide) if more else offset // wide))
+
+    def _ends_of_leaves(self, start: int, end: int) -> "array[int]":
+        """Where each leaf of a squeezed piece ends in it. What is asked next is mostly in the same."""
+        if self._outer is not None and self._squeezed[0] != start:
+            self._squeezed = start, _ends(self._outer.text[start:end])
+        return self._squeezed[1]
+
+
+def _ends(text: bytes) -> "array[int]":
+    return array("L", islice(accumulate(map(len, text.split(SEPARATOR))), text.count(SEPARATOR)))
 
 
 class Flat(View):
@@ -78,16 +94,13 @@ class Flat(View):
     def __init__(self, outer: View) -> None:
         super().__init__(outer.text.replace(SEPARATOR, b""), outer)
         self.source = outer.text
-        self._bounds: list[int] | None = None
+        self._bounds: array[int] | None = None
 
     @property
-    def bounds(self) -> list[int]:
+    def bounds(self) -> "array[int]":
         """Found when they are first needed: most texts hold nothing."""
         if self._bounds is None:
-            self._bounds, size = [], 0
-            for leaf in self.source.split(SEPARATOR)[:-1]:
-                size += len(leaf)
-                self._bounds.append(size)
+            self._bounds = _ends(self.source)
         return self._bounds
 
     def at(self, place: int, more: int = 0) -> int:

@@ -64,12 +64,12 @@ def said(name: str) -> Signal:
 
 @lru_cache(4096)
 def _said_by(name: str) -> Signal:
-    words = words_of(name)
+    strength = signal(name)
+    words = words_of(name) if strength else []
     if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
     if not _HANDLES.isdisjoint(words):
         return ""
-    strength = signal(name)
     return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
 
 
