@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction.detectors import TABLES
-from mcpguard.core.redaction.detectors.named.naming import names_a_secret
+from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
@@ -36,7 +36,7 @@ def seen(**data: Any) -> list[tuple[tuple[str | int, ...], str]]:
     ["TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN", "apiKey", "X-Api-Key", "DB_PASSWORD", "PGPASSWORD", "MYSQL_PWD", "clientSecret", "--api-key", "AUTH", "GH_PAT", "SENTRY_DSN", "Cookie", "openaiApiKey", "OPENAI_APIKEY"],
 )  # fmt: skip
 def test_names_that_hold_secrets(name: str) -> None:
-    assert names_a_secret(name)
+    assert signal(name)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_names_that_hold_secrets(name: str) -> None:
     ["AWS_ACCESS_KEY_ID", "KEY_FILE", "SSH_KEY_PATH", "TOKEN_LIMIT", "KEYBOARD", "MONKEY", "AUTHOR", "PATH", "-y", "SECRET_NAME", "TOKEN_URL", ""],
 )  # fmt: skip
 def test_names_that_do_not(name: str) -> None:
-    assert not names_a_secret(name)
+    assert not signal(name)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Law of this file: all forms say the same; only SARIF leaves out what is in order
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from typing import Any
 from msgspec import json
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.system.terminal import counted, plain, style
 from mcpguard.authoring.findings import SEVERITIES, Finding, Report
+from mcpguard.core.model import Json
 
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 _COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 
@@ -46,7 +47,7 @@ def as_paragraphs(report: Report) -> str:
         lines += ["could not be checked:"]
         lines += [f"  {plain(one.what)}: {plain(one.why)}" for one in report.unchecked] + [""]
     counts = _counts(now)
-    counts += [_count(len(limits), "known limit")] if limits else []
+    counts += [counted(len(limits), "known limit")] if limits else []
     counts += [f"{len(accepted)} accepted"] if accepted else []
     counts += [f"{report.ignored} ignored"] if report.ignored else []
     counts += [f"{len(report.unchecked)} not checked"] if report.unchecked else []
@@ -80,32 +81,30 @@ def _accepted(one: Finding) -> str:
 def _counts(findings: Iterable[Finding]) -> list[str]:
     found = [one.severity for one in findings]
     counts = {severity: found.count(severity) for severity in SEVERITIES}
-    return [_count(count, severity) for severity, count in counts.items() if count]
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+    return [counted(count, severity) for severity, count in counts.items() if count]
 
 
 def as_sarif(report: Report) -> str:
     """SARIF 2.1.0 (OASIS): one run, with a rule for each code that was found."""
     found = [one for one in report.findings if one.code]
-    codes = {one.code: one for one in sorted(found, key=lambda one: one.code)}
-    driver = {"name": "mcpguard", "version": __version__, "rules": list(map(_rule, codes.values()))}
+    return sarif_of({one.code: (one.meaning, one.severity) for one in found}, map(_result, found))
+
+
+def sarif_of(rules: Mapping[str, tuple[str, str]], results: Iterable[dict[str, Any]], **more: Json) -> str:
+    """SARIF 2.1.0 (OASIS) of one run. `rules`: id -> what it means, and its level; `more` are other members
+    of the run."""
+    described = [
+        {"id": one, "shortDescription": {"text": meaning}, "defaultConfiguration": {"level": level}}
+        for one, (meaning, level) in sorted(rules.items())
+    ]
+    driver = {"name": "mcpguard", "version": __version__, "rules": described}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": list(map(_result, found)),
+        **more,
+        "results": list(results),
     }
-    return json.encode({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}).decode()
-
-
-def _rule(one: Finding) -> dict[str, Any]:
-    return {
-        "id": one.code,
-        "shortDescription": {"text": one.meaning},
-        "defaultConfiguration": {"level": one.severity},
-    }
+    return json.encode({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}).decode()
 
 
 def _result(one: Finding) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def survey(
 
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
-    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.config.file import ConfigFile
     from mcpguard.config.references import ENTRY
 
@@ -138,7 +138,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         # What a client may hear of later is waited for here.
         "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
         "audit": {
-            "path": str(audit.path if audit else default_folder()),
+            "path": str(evidence_folder(config)),
             "durability": audit.durability if audit else "flush",
         },
     }

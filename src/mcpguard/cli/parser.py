@@ -62,6 +62,24 @@ def configured(option: str | None) -> Config:
     return load_config(find_config(option, os.environ))
 
 
+def configured_if_any(option: str | None) -> Config | None:
+    """The configuration, None where none is named and there is none in its place. Raises ConfigError."""
+    from mcpguard.config.loading import find_config, load_config
+
+    path = find_config(option, os.environ)
+    there = option or os.environ.get("MCPGUARD_CONFIG") or path.exists()
+    return load_config(path) if there else None
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person at the terminal says yes."""
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
+
+
 WHEN = "a date or a time in ISO 8601 (UTC unless it says otherwise), or an age such as 30m, 2h, 3d or 2w"
 """What `moment` takes, for the help of an option."""
 

@@ -102,8 +102,8 @@ def _write(path: Path, review: AccessReview) -> None:
 
 
 def _print(review: AccessReview) -> None:
-    from mcpguard.adapters.system.terminal import plain, style, table
-    from mcpguard.authoring.report.attention import counted, looks
+    from mcpguard.adapters.system.terminal import counted, plain, style, table
+    from mcpguard.authoring.report.attention import looks
     from mcpguard.authoring.report.review import State
 
     colours = {"bad": "red", "look": "yellow", "good": "green"}

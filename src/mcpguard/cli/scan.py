@@ -202,11 +202,12 @@ def _report(args: argparse.Namespace, scan: Scan, found: list[Found]) -> None:
         print(totals(scan, found, _what(args)))
 
 
-def _what(args: argparse.Namespace) -> str:
-    """What one source is called."""
+def _what(args: argparse.Namespace) -> tuple[str, str]:
+    """What one source is called, and several."""
     if args.git:
-        return "object of git"
-    return "version" if args.staged else "input" if args.stdin else "file"
+        return "object of git", "objects of git"
+    one = "version" if args.staged else "input" if args.stdin else "file"
+    return one, f"{one}s"
 
 
 def _as_json(scan: Scan, found: list[Found]) -> str:

@@ -7,7 +7,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.audit.reader import default_folder
+from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
 from mcpguard.console.evidence import Evidence
 from mcpguard.console.login import Visits
@@ -27,7 +27,7 @@ class Desk:
         self.store = store_of(config)
         self.lock = Lock()
         """Held by who reads the evidence, or changes what is kept of it."""
-        self.evidence = Evidence(config.audit.path if config.audit else default_folder())
+        self.evidence = Evidence(evidence_folder(config))
         self.rulebook = Rulebook(config)
         self.watch = Watch(self.store, self.evidence, self.lock)
         self.visits = Visits(time.monotonic)

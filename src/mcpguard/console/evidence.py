@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 
@@ -130,7 +131,7 @@ class Evidence:
     def _read(self, name: str) -> bool:
         file = self._files[name]
         try:
-            with open(self.folder / name, "rb", opener=_without_waiting) as opened:
+            with open(self.folder / name, "rb", opener=without_waiting) as opened:
                 opened.seek(file.offset)
                 data = opened.read(MOST_AT_ONCE)
         except FileNotFoundError:  # Removed on purpose, such as after its time; `audit verify` says if not.
@@ -212,11 +213,6 @@ def parsed(name: str, line: bytes) -> tuple[Record | None, Place | None]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
     return record, Place(name, int(seal[1]), seal[2].decode())
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    # A planted FIFO must not hang a reader.
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _when(one: SeenCall | SeenNotice) -> datetime:

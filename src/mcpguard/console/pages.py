@@ -20,7 +20,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import plain
+from mcpguard.adapters.system.terminal import counted, plain
 from mcpguard.console.rendering.texts import marked
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _templates() -> Environment:
         "plain": plain,
         "clock": clock,
         "span": span,
-        "count": count,
+        "count": counted,
         "short": short,
         "brief": brief,
         "near": near,
@@ -137,11 +137,6 @@ def span(seconds: float) -> str:
         elif words:
             break
     return " ".join(words[:2])
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """So many of something."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def near(path: Path) -> str:

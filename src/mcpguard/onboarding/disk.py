@@ -22,11 +22,16 @@ IRREGULAR = "no regular file"
 """Stands for the digest of what is no file: it is another one than that of each file."""
 
 
+def digest_of(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def digest(path: Path) -> str | None:
     """SHA-256 of the file in hex, None where there is none. Raises MoveError."""
     try:
         data = read_regular(path)
-        return IRREGULAR if data is None else hashlib.sha256(data).hexdigest()
+        return IRREGULAR if data is None else digest_of(data)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -4,7 +4,6 @@ Law of this file: whatever ends it, at whatever step, nothing is lost: what is k
 before it is done, and where each file stands is seen from what it is, not from what was planned.
 """
 
-import hashlib
 import os
 from pathlib import Path
 from secrets import token_hex
@@ -50,7 +49,7 @@ def config_writing(config: Path, was: str, text: str) -> Writing:
             f"{path} was changed by another program in the meantime: nothing was written; try again"
         )
     mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
-    return writing("config", path, mark + text.encode(), _digest(before))
+    return writing("config", path, mark + text.encode(), None if before is None else disk.digest_of(before))
 
 
 def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool = False) -> Writing:
@@ -63,12 +62,8 @@ def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool
 
 def writing(role: Role, path: Path, data: bytes, before: str | None) -> Writing:
     """`data` for the file at `path`, which has the digest `before` now (None: it is not there)."""
-    after = hashlib.sha256(data).hexdigest()
+    after = disk.digest_of(data)
     return Writing(Step(role=role, path=str(path), before=before, after=after), data)
-
-
-def _digest(data: bytes | None) -> str | None:
-    return None if data is None else hashlib.sha256(data).hexdigest()
 
 
 def carry_out(
@@ -122,7 +117,7 @@ def _steps(
     for one in todo:
         if one.step.sealed:
             data = Path(one.step.path).read_bytes()
-            if _digest(data) != one.step.before:
+            if (None if data is None else disk.digest_of(data)) != one.step.before:
                 raise MoveError(f"{one.step.path} was changed by another program in the meantime: try again")
             journal.seal(move, one.step, data, key)
     for name, value in secrets.items():
@@ -214,7 +209,7 @@ def _put_entries_back(journal: MoveJournal, move: Move, vault: Vault, step: Step
         back.refused.append(f"{path} was changed after the import, so it was left alone ({why})")
         return
     if fresh != data:
-        disk.write(path, fresh, expected=hashlib.sha256(data).hexdigest())
+        disk.write(path, fresh, expected=disk.digest_of(data))
         back.entries.append(str(path))
     back.kept += [f"{path}: {one} is missing, and so are the servers that it contained" for one in lost]
     step.back = True

@@ -6,11 +6,9 @@ Law of this file: a place and a kind, and nothing of a value.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec import json
-
-from mcpguard import __version__
-from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.authoring.rendering import SARIF_SCHEMA, address
+from mcpguard.adapters.system.terminal import counted, plain, style
+from mcpguard.authoring.rendering import address, sarif_of
+from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.scan.entropy import ENTROPY
 from mcpguard.scan.exceptions import CREDENTIAL
@@ -30,25 +28,20 @@ def as_line(one: Found) -> str:
     return f"{place}: {kind}{style(where + commit, 'dim')}"
 
 
-def totals(scan: Scan, found: Sequence[Found], what: str) -> str:
-    """The last line for a person; `what` are the sources, such as "file"."""
+def totals(scan: Scan, found: Sequence[Found], what: tuple[str, str]) -> str:
+    """The last line for a person; `what` is a source and several, such as ("file", "files")."""
     places = len({(one.source.path, one.source.commit) for one in found if one.counts})
-    read = f"{_count(scan.sources, what)} ({size(scan.bytes)})"
+    read = f"{counted(scan.sources, *what)} ({size(scan.bytes)})"
     if scan.found:
-        said = style(f"{_count(scan.found, 'secret')} in {places:,} of {read}", "red")
+        said = style(f"{counted(scan.found, 'secret')} in {places:,} of {read}", "red")
     else:
         said = style(f"no secrets in {read}", "green")
     notes = sum(one.level == "note" and not one.excepted for one in found)
     excepted = sum(bool(one.excepted) for one in found)
-    more = [_count(notes, "note")] if notes else []
+    more = [counted(notes, "note")] if notes else []
     more += [f"{excepted:,} excepted"] if excepted else []
     more += [f"{len(scan.skipped):,} not read"] if scan.skipped else []
     return ", ".join([said, *more])
-
-
-def _count(count: int, what: str) -> str:
-    noun, *rest = what.split(" ")
-    return " ".join([f"{count:,} {noun}{'s' * (count != 1)}", *rest])
 
 
 def size(count: int) -> str:
@@ -64,13 +57,7 @@ def as_sarif(scan: Scan, found: Iterable[Found]) -> str:
     """SARIF 2.1.0 (OASIS): one run, with a rule for each kind that was found. What is excepted is suppressed,
     with the reason; what could not be read is a notification."""
     results = list(found)
-    kinds = {one.leak.kind: one for one in sorted(results, key=lambda one: one.leak.kind)}
-    driver = {
-        "name": "mcpguard",
-        "version": __version__,
-        "rules": [_rule(kind, one) for kind, one in kinds.items()],
-    }
-    notes = [
+    notes: list[Json] = [
         {
             "level": "error",
             "message": {"text": one.why},
@@ -78,21 +65,11 @@ def as_sarif(scan: Scan, found: Iterable[Found]) -> str:
         }
         for one in scan.skipped
     ]
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
-        "results": list(map(_result, results)),
-    }
-    return json.encode({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}).decode()
-
-
-def _rule(kind: str, one: Found) -> dict[str, Any]:
-    return {
-        "id": kind,
-        "shortDescription": {"text": _meaning(kind)},
-        "defaultConfiguration": {"level": one.level},
-    }
+    return sarif_of(
+        {one.leak.kind: (_meaning(one.leak.kind), one.level) for one in results},
+        map(_result, results),
+        invocations=[{"executionSuccessful": True, "toolExecutionNotifications": notes}],
+    )
 
 
 def _meaning(kind: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import structs
 
 from mcpguard import __version__
-from mcpguard.adapters.audit.reader import default_folder
+from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.identity import installed_versions, machine_name, operating_system_user
@@ -86,7 +86,7 @@ def settings_from(config: Config) -> Settings:
         tracing=config.telemetry is not None and any(one.format == "otlp" for one in config.telemetry.sinks),
         observe=config.observe,
         policy_look=look,
-        audit_folder=config.audit.path if config.audit else default_folder(),
+        audit_folder=evidence_folder(config),
         durability=config.audit.durability if config.audit else "flush",
         audit=config.audit,
         message_bytes=config.limits.message_bytes,
@@ -146,7 +146,7 @@ def settings_for_wrap(
     return Settings(
         servers=(server,),
         policies=builtin_read_only(),
-        audit_folder=default_folder(),
+        audit_folder=evidence_folder(None),
         durability="flush",
         message_bytes=MESSAGE_BYTES,
         advice=WRAP_ADVICE,

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard import __version__
 from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
-from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
-from mcpguard.adapters.store.sqlite import default_folder as store_folder
+from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore, default_folder
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 def store_of(config: Config) -> SqliteStore:
     """What the processes that serve this configuration share."""
-    return SqliteStore(config.session_folder or store_folder(), config.session_idle_seconds, SystemClock())
+    return SqliteStore(config.session_folder or default_folder(), config.session_idle_seconds, SystemClock())
 
 
 def passkeys_of(config: Config) -> Passkeys:
@@ -130,12 +129,12 @@ def described(session: KnownSession) -> str:
 def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
     from mcpguard.adapters.audit.note import note
-    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.adapters.system.identity import machine_name, operating_system_user
     from mcpguard.core.evidence.records import FORMAT, Noticed, Opened
 
     now, who = datetime.now(UTC), operating_system_user()
-    folder = config.audit.path if config.audit else default_folder()
+    folder = evidence_folder(config)
     durability = config.audit.durability if config.audit else "flush"
     who_text, host = f"{who.source}:{who.id}", machine_name()
     opened = Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host)

@@ -174,9 +174,8 @@ def test_a_prompt_has_its_name_and_a_lone_surrogate_does_not_stop_it(story: list
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**32, 2**63])
 def test_varints_are_read_as_they_were_written(value: int) -> None:
-    inner = (
-        protobuf.fixed(3, 1) + protobuf.fixed_32(4, 1) + protobuf.double(5, 1.0) + protobuf.number(1, value)
-    )
+    fixed_32 = protobuf.varint(4 << 3 | 5) + b"\1\0\0\0"
+    inner = protobuf.fixed(3, 1) + fixed_32 + protobuf.double(5, 1.0) + protobuf.number(1, value)
     message = protobuf.text(2, "x") + protobuf.sized(1, inner)
     assert protobuf.read_number(message, 1, 1) == value
     assert protobuf.read_number(b"\xff" * 30, 1, 1) == 0

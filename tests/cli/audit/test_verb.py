@@ -237,8 +237,7 @@ def test_the_folder_is_that_of_the_configuration_else_the_users_state(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
-    monkeypatch.setattr(reader, "default_folder", None)
-    monkeypatch.setattr("mcpguard.cli.audit.verb.default_folder", lambda: tmp_path / "state")
+    monkeypatch.setattr(reader, "default_folder", lambda: tmp_path / "state")
     config = tmp_path / "mcpguard.yaml"
     servers = "version: 1\nservers: {git: {command: git-server}}\n"
     config.write_text(servers + "audit: {path: evidence}\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.heads import Heads
 from mcpguard.authoring.check import configuration
 from mcpguard.cli import main
@@ -297,9 +298,7 @@ def audit_remark(folder: Path) -> tuple[str, str]:
 def test_the_default_audit_folder_is_the_users_state_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(
-        "mcpguard.authoring.check.configuration.default_folder", lambda: folder / "state" / "audit"
-    )
+    monkeypatch.setattr(reader, "default_folder", lambda: folder / "state" / "audit")
     (folder / "mcpguard.yaml").write_text(f"version: 1\nservers: {{git: {SERVER}}}\npolicies: [p.yaml]\n")
     assert main(["check", "--config", "mcpguard.yaml"]) == 0
     assert "ok       state/audit: evidence can be written\n" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
+from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.evidence.chain import MAX_LINE, SEAL
 from mcpguard.core.evidence.records import Anchor
 
@@ -85,7 +86,7 @@ class Heads:
                 return
             if not entry.is_file():
                 return
-            with open(entry.path, "rb", opener=_without_waiting) as file:
+            with open(entry.path, "rb", opener=without_waiting) as file:
                 if not seen.began:
                     first = file.readline(MAX_LINE)
                     seen.began = first.endswith(b"\n")
@@ -111,8 +112,3 @@ def _heads(file: int, size: int) -> Iterator[str]:
         end = tail.rfind(b"\n") + 1
         if found := _SEAL.fullmatch(tail[max(0, end - SEAL) : end]):
             yield found[1].decode()
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    # A planted FIFO must not hang a writer.
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from msgspec import Struct
 
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.adapters.system.files import state_folder, without_waiting
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL
 
 if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
     from mcpguard.core.evidence.verification import ChainReport, Removal, Signature
 
 
@@ -28,6 +29,11 @@ _FIRST_LINES = 16
 def default_folder() -> Path:
     """Where the evidence goes if the configuration does not say: `audit` in the user's state folder."""
     return state_folder("audit")
+
+
+def evidence_folder(config: Config | None) -> Path:
+    """Where the evidence of a configuration is."""
+    return config.audit.path if config is not None and config.audit else default_folder()
 
 
 def chain_files(path: Path) -> list[Path]:
@@ -63,16 +69,11 @@ def chain_name(path: Path) -> str:
     return path.name.removesuffix(".gz")
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    # A planted FIFO must not hang a verifier.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 @contextmanager
 def unpacked(path: Path) -> Iterator[BinaryIO]:
     """A chain to read from, compressed or not. Raises AuditError where it cannot be read to its end."""
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=without_waiting) as file:
             if path.suffix == ".gz":
                 import gzip
 

@@ -16,8 +16,6 @@ from mcpguard.gateway.ports import Mint
 
 MARGIN_SECONDS = 60.0
 """A lease is renewed so long before its end, or at three quarters of it if that is later."""
-PAUSE_SECONDS = 1.0
-"""How long a source that failed is left alone."""
 REFUSALS_SECONDS = 10.0
 """A second refusal within so long makes no new value: it would not help."""
 

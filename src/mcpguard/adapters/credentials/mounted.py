@@ -3,6 +3,7 @@
 import os
 import stat
 
+from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 
@@ -23,7 +24,7 @@ class Mounted:
         if not os.path.isabs(path):
             raise CredentialError(f"{ref} must be an absolute path or begin with ~/")
         try:
-            with open(path, "rb", opener=_without_waiting) as file:
+            with open(path, "rb", opener=without_waiting) as file:
                 _refuse_unsafe(ref, os.fstat(file.fileno()))
                 data = file.read(_MAX_SIZE + 1)
         except (OSError, ValueError) as error:
@@ -38,11 +39,6 @@ class Mounted:
         except CredentialError:
             return False
         return True
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    # Opening a FIFO would wait for its writer.
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _refuse_unsafe(ref: CredentialRef, facts: os.stat_result) -> None:

@@ -32,6 +32,11 @@ def read_regular(path: Path, limit: int | None = None) -> bytes | None:
         return file.read(-1 if limit is None else limit + 1)
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """The `opener` for a file of others: a planted FIFO must not hang who opens it."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def take_lock(path: Path, patience: float, pause: float) -> int:
     """The descriptor that holds the lock until it is closed; the file is made where it is missing. Blocks
     for `patience` seconds at most, and looks again after each `pause`. Raises OSError, BlockingIOError where

@@ -29,6 +29,11 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """So many of something: "1 rule", "2 rules"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def at_terminal() -> bool:
     """Whether a person is likely to be there: what is typed and what is printed are on a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import structs
 
 from mcpguard.adapters.audit.heads import Heads
-from mcpguard.adapters.audit.reader import default_folder
+from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
 from mcpguard.authoring.check.clients import clients
@@ -148,7 +148,7 @@ def _is_as_made(path: Path) -> bool:
 
 def _evidence(config: Config) -> Finding:
 
-    folder = config.audit.path if config.audit else default_folder()
+    folder = evidence_folder(config)
     if reason := trouble(folder):
         return wrong("C201", str(folder), f"the audit folder cannot be used: {reason}")
     return fine(str(folder), "evidence can be written")

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
+from mcpguard.adapters.audit.reader import chain_files, evidence_folder, lines
 from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
 from mcpguard.authoring.explain.hypothesis import (
@@ -313,7 +313,7 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     altered, "" for nowhere. Raises AuditError."""
     if len(ids) != 1:
         raise AuditError("explain one recorded call at a time")
-    folder = config.audit.path if config and config.audit else default_folder()
+    folder = evidence_folder(config)
     files = chain_files(folder)
     for file in reversed(files):
         records = {record["kind"]: record for record in _records(lines(file), ids[0])}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.audit.reader import chain_files, chain_name, default_folder, proof
+from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, proof
 from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
 from mcpguard.authoring.report.enforcement import cells
@@ -93,7 +93,7 @@ def reviewed(
 
 
 def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, RecordTally]:
-    folder = config.audit.path if config.audit else default_folder()
+    folder = evidence_folder(config)
     tally = RecordTally(since)
     try:
         files = chain_files(folder)

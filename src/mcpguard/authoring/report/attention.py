@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.review import AccessReview
 
 Level = Literal["bad", "look", "good"]
@@ -27,11 +28,6 @@ def looks(review: AccessReview) -> list[Attention]:
     return sorted(found, key=lambda one: order.index(one.level)) or [
         Attention("good", "Nothing stands out.", "evidence")
     ]
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 call`, `2 calls`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _evidence(review: AccessReview) -> Iterator[Attention]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from importlib.resources import files
 
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report import attention, plots
-from mcpguard.authoring.report.attention import counted
 from mcpguard.authoring.report.html import Content, Markup, element, name_of, prose, sheet
 from mcpguard.authoring.report.page_coverage import coverage, evidence
 from mcpguard.authoring.report.page_posture import enforcement, posture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report import plots
-from mcpguard.authoring.report.attention import counted
 from mcpguard.authoring.report.html import Content, element, prose
 from mcpguard.authoring.report.page_table import MOST_ROWS, BarCell, Column, mark, moment, table
 from mcpguard.authoring.report.review import AccessReview

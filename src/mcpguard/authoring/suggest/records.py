@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct, structs
 from pydantic import Field
 
-from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
+from mcpguard.adapters.audit.reader import chain_files, evidence_folder, lines
 from mcpguard.authoring.suggest.own_policy import (
     DEFAULT,
     Draft,
@@ -106,7 +106,7 @@ def groups_since(
     no evidence."""
     groups: dict[_Key, Group] = {}
     altered: list[str] = []
-    for file in chain_files(config.audit.path if config.audit else default_folder()):
+    for file in chain_files(evidence_folder(config)):
         if file.stat().st_mtime < since.timestamp():
             continue
         if verify(lines(file), ()).flaws:

@@ -6,13 +6,13 @@ Law of this file: a failure says what was expected, what came instead, and why e
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.system.terminal import counted, plain, style
 from mcpguard.authoring.tests.coverage import Goal, percent
 from mcpguard.authoring.tests.expectations import Reason
 from mcpguard.authoring.tests.running import CaseReport, CoverageReport, FileReport, SuiteReport
@@ -36,7 +36,8 @@ def print_lines(
     """One line a file, then what a person has to do something about. `goals` are those of coverage, None
     where nobody wants to see them; `untested` are policies that no test uses."""
     for report in reports:
-        count = _count(report.postures, "posture") if report.postures else _count(report.cases, "case")
+        many, one = (report.postures, "posture") if report.postures else (report.cases, "case")
+        count = counted(len(many), one)
         said = f"{report.failed} of {count} failed" if report.failed else count
         level = style("FAIL", "red") if report.failed else style("ok  ", "green")
         print(f"{level}  {_short(report.file)}  {said}")
@@ -82,7 +83,7 @@ def _reason(reason: Reason) -> str:
 
 def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[CompiledPolicy]) -> None:
     for policy in untested:
-        rules = f"0 of {len(policy.rules)} rule{'s' * (len(policy.rules) != 1)}"
+        rules = f"0 of {counted(len(policy.rules), 'rule')}"
         print(f"{style('untested', 'yellow')}  {_short(policy.document.source)}: no test uses it, {rules}")
     for goal in goals:
         if goal.missing:
@@ -98,10 +99,10 @@ def _print_sum(reports: list[FileReport]) -> None:
     postures = [score for report in reports for score in report.postures]
     failed = sum(report.failed for report in reports)
     warned = sum(bool(case.warning) for case in cases)
-    said = [_count(cases, "case")] if cases or not postures else []
-    said += [_count(postures, "posture")] if postures else []
+    said = [counted(len(cases), "case")] if cases or not postures else []
+    said += [counted(len(postures), "posture")] if postures else []
     said += [f"{failed} failed" if failed else "all passed"]
-    said += [f"{warned} warning{'s' * (warned != 1)}"] if warned else []
+    said += [counted(warned, "warning")] if warned else []
     print(style(", ".join(said), "red" if failed else "green"))
 
 
@@ -228,10 +229,6 @@ def _add_score(suite: Element, file: str, score: PostureScore) -> None:
         Xml.SubElement(element, "failure", {"message": "; ".join(score.missed)}).text = lines
     else:
         Xml.SubElement(element, "system-out").text = lines
-
-
-def _count(things: Sized, name: str) -> str:
-    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _value(value: Json) -> str:

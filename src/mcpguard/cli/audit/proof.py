@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.reader import Proof, chain_files, chain_name, head, proof
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport
 
@@ -226,7 +227,8 @@ def print_key(args: argparse.Namespace) -> int:
     elif args.new:
         _store_key(ref)
     else:
-        ref = _configured(args) or ref
+        config = configured_if_any(args.config)
+        ref = (config.audit.key if config is not None and config.audit else None) or ref
     key = SigningKey(SOURCES[ref.source].source().get(ref)).public
     if args.json:
         from mcpguard.cli.outputs import AuditKey
@@ -278,13 +280,3 @@ def _write_key(to: str) -> "CredentialRef":
         os.unlink(path)
         raise AuditError(f"{to} cannot be written: {error.strerror}") from None
     return CredentialRef("file", path)
-
-
-def _configured(args: argparse.Namespace) -> "CredentialRef | None":
-    from mcpguard.config.loading import find_config, load_config
-
-    path = find_config(args.config, os.environ)
-    if not (args.config or os.environ.get("MCPGUARD_CONFIG") or path.exists()):
-        return None
-    audit = load_config(path).audit
-    return None if audit is None else audit.key

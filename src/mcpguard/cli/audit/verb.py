@@ -1,17 +1,17 @@
 """`mcpguard audit`: verify that the evidence is as it was written, print it, and ask it."""
 
 import argparse
-import os
 import re
 from pathlib import Path
 
-from mcpguard.adapters.audit.reader import default_folder
+from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.cli.audit.export import add_export, export
 from mcpguard.cli.audit.proof import add_key, add_verify, print_heads, print_key, verify_chains
 from mcpguard.cli.audit.query import add_filters, add_query, positive, query
 from mcpguard.cli.audit.show import show
 from mcpguard.cli.audit.stats import add_stats, stats
 from mcpguard.cli.audit.tail import add_tail, tail
+from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError
 
 EXAMPLES = (
@@ -106,10 +106,4 @@ def _is_id(text: str) -> bool:
 
 def audit_folder(option: str | None) -> Path:
     """Where the evidence of the configuration `option`, or of the one that is found, is."""
-    from mcpguard.config.loading import find_config, load_config
-
-    path = find_config(option, os.environ)
-    if not (option or os.environ.get("MCPGUARD_CONFIG") or path.exists()):
-        return default_folder()
-    audit = load_config(path).audit
-    return audit.path if audit else default_folder()
+    return evidence_folder(configured_if_any(option))

@@ -55,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where something is not at least as strict as it was, with `--strict` where that cannot be said."""
-    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.past import past
     from mcpguard.authoring.replay.replaying import Replay
 
     config = None if args.policy and args.audit and not args.config else configured(args.config)
     policies, before = _policies(args.policy, config)
-    folder: Path = args.audit or (config.audit.path if config and config.audit else default_folder())
+    folder: Path = args.audit or evidence_folder(config)
     replay = Replay(policies, before, snapshot_of(args), args.since)
     report = replay.take(past(folder, args.since, args.server, outcomes=replay.reviewing))
     if args.json:

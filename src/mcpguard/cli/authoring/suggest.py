@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
-from mcpguard.cli.parser import WHEN, add_config, configured, moment
+from mcpguard.cli.parser import WHEN, add_config, configured, confirmed, moment
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
     _print(found)
     if proposal is None or not args.write:
         return 0
-    if not _confirmed():
+    if not confirmed("write this? [y/N] "):
         print("nothing was written")
         return 1
 
@@ -90,11 +90,3 @@ def _print(found: Suggestions) -> None:
     colours = {"+": "green", "-": "red"}
     for line in found.diff.splitlines():
         print(style(plain(line), colours[line[0]]) if line[:1] in colours else plain(line))
-
-
-def _confirmed() -> bool:
-    try:
-        return input("write this? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        print()
-        return False

@@ -59,6 +59,7 @@ def _line(
     config: Config, policies: PolicySet, snapshot: Snapshot, client: str, title: str, project: str
 ) -> str:
     from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.adapters.system.terminal import counted
     from mcpguard.authoring.sight import sight
     from mcpguard.core.model import Invocation
 
@@ -68,7 +69,7 @@ def _line(
     found = sight(policies, asking, seen, snapshot)
     where = f"{title} in {project}" if project else title
     enabled = [name for name in view.servers if not config.servers[name].disabled]
-    servers = f"{where}: {len(enabled)} server{'s' * (len(enabled) != 1)}"
+    servers = f"{where}: {counted(len(enabled), 'server')}"
     if len(enabled) < len(view.servers):
         servers += f" ({len(view.servers) - len(enabled)} more disabled)"
     if len(seen) < len(enabled):
@@ -77,6 +78,6 @@ def _line(
     if not seen:
         return servers
     if not found.hidden:
-        return f"{servers}, {every} tool{'s' * (every != 1)}, as before"
+        return f"{servers}, {counted(every, 'tool')}, as before"
     hidden = ", ".join(found.hidden[:_NAMED]) + (" …" if len(found.hidden) > _NAMED else "")
     return f"{servers}, {len(found.shown)} of {every} tools; policy hides {hidden}"

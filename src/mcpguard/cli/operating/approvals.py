@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import add_config, configured, confirmed
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     must_count(config, ticket, given)
     _show(config, store, ticket)
     question = _question(ticket, given) if always is None else _standing(config, ticket, always)
-    if not _confirmed(question):
+    if not confirmed(question):
         print("not answered")
         return 1
     if always is not None:
@@ -184,14 +184,6 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
     ]
     said = [one for line in lines if line for one in folded_text(plain(line))]
     return "\n".join([*said, "approve? [y/N] "])
-
-
-def _confirmed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        print()
-        return False
 
 
 def _show(config: Config, store: SqliteStore, ticket: Ticket) -> None:

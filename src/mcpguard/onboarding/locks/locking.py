@@ -4,7 +4,6 @@ Law of this file: what a file was is kept before it is changed, and where a lock
 file is: a crash at any step leaves the old file or the new one, and either can be taken back byte for byte.
 """
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -148,7 +147,7 @@ class Keeper:
             before = self._bytes(self.path) if record is None else self._without(record).encode() or None
         text, changes = self._with("" if before is None else before.decode(), users, only)
         data = text.encode()
-        if now == _digest(data):
+        if now == disk.digest_of(data):
             return False
         self._write(now, before, data, changes, [] if record is None else record.folders, users)
         return True
@@ -162,7 +161,7 @@ class Keeper:
         folders: list[str],
         users: dict[str, list[Allowed]],
     ) -> None:
-        was = None if before is None else _digest(before)
+        was = None if before is None else disk.digest_of(before)
         kept = "" if was is None else f"{self._note.stem}.{was[:16]}.before"
         if before is not None:
             disk.write(self._folder / kept, before, mode=0o600)
@@ -171,7 +170,7 @@ class Keeper:
             path=str(self.path),
             before=was,
             last=now,
-            after=_digest(data),
+            after=disk.digest_of(data),
             kept=kept,
             folders=list(dict.fromkeys(made)),
             changes=changes,
@@ -205,7 +204,7 @@ class Keeper:
             self._forget(record)
             return "removed"
         before = self._bytes(self._folder / record.kept)
-        if before is None or _digest(before) != record.before:
+        if before is None or disk.digest_of(before) != record.before:
             raise MoveError(
                 f"{self._folder / record.kept} is missing or changed, so {self.path} was left alone"
             )
@@ -266,10 +265,6 @@ def _missing(path: Path) -> list[Path]:
 def _may_write(path: Path) -> bool:
     folder = next(one for one in path.parents if one.exists())
     return os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _back(change: Replaced) -> Put:

@@ -37,11 +37,6 @@ def fixed(field: int, value: int) -> bytes:
     return varint(field << 3 | _FIXED64) + pack("<Q", value)
 
 
-def fixed_32(field: int, value: int) -> bytes:
-    """A fixed32."""
-    return varint(field << 3 | _FIXED32) + pack("<I", value)
-
-
 def double(field: int, value: float) -> bytes:
     """A double."""
     return varint(field << 3 | _FIXED64) + pack("<d", value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpguard.authoring.report.attention import counted
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry, Verdict, always
 from mcpguard.authoring.report.review import State
 from mcpguard.core.policy.written import as_tuple

@@ -12,7 +12,6 @@ from zlib import crc32
 from mcpguard.core.expressions import expression
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_RANDOM = 30
 _CLASSIC = expression(rb"(?:gh[opsur]|npm)_([A-Za-z0-9]{30})([A-Za-z0-9]{6})")
 
 

@@ -9,7 +9,13 @@ import re
 from collections.abc import Callable
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.shapes import is_address, is_known_to_all, is_path, looks_random
+from mcpguard.core.redaction.detectors.named.shapes import (
+    LEET,
+    is_address,
+    is_known_to_all,
+    is_path,
+    looks_random,
+)
 from mcpguard.core.redaction.held.parts import parts
 
 FEWEST_DIGITS = 12
@@ -36,7 +42,6 @@ _DATE = expression(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{4,12}(?:Z|[+-][0-9
 _WORD = expression(r"[^\W\d_]+")
 _BETWEEN = expression(r"[-_ ./:]")
 _AFTER = expression(r"[-_:. ]?[0-9]{0,6}[!@#$%*?.]{0,2}$")
-_LEET = str.maketrans("013457$@!", "oleastsai")
 _ROWS = "abcdefghijklmnopqrstuvwxyz 0123456789abcdef 1234567890abcdef qwertyuiopasdfghjklzxcvbnm"
 _NAMES: dict[str, Callable[[str], object]] = {
     "is a date": _DATE.fullmatch,
@@ -71,7 +76,7 @@ def _said(text: str) -> str:
     if text.isdigit():
         return "is only digits, and too few" if len(text) < _LONG else ""
     stem = _AFTER.sub("", text, count=1)
-    if is_known_to_all(text) or text.lower() in _ROWS or _is_known(stem.translate(_LEET)):
+    if is_known_to_all(text) or text.lower() in _ROWS or _is_known(stem.translate(LEET)):
         return "is an example, or one that everybody tries first"
     if len(set(text)) < _WORDS:
         return "has few different characters"

@@ -13,7 +13,6 @@ from mcpguard.core.redaction.structured.conforming import STEPS, Conformity, Too
 from mcpguard.core.redaction.structured.standins import standins
 
 _MOST_PARTS = 100
-_BRANCHES = ("allOf", "anyOf", "oneOf")
 _WAYS = ("then", "else")
 
 

@@ -124,11 +124,6 @@ def is_of_secrets(word: str) -> bool:
     return word in _WEAK or word.endswith("auth") or bool(_PASSWORD.fullmatch(word) or _TOKEN.fullmatch(word))
 
 
-def names_a_secret(name: str) -> bool:
-    """Whether a value of this name can be a secret."""
-    return bool(signal(name))
-
-
 def names_a_pair(name: str) -> bool:
     """Whether a value of this name can be `USER:PASSWORD`."""
     words = words_of(name)

@@ -10,6 +10,7 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.shapes import (
+    LEET,
     has_reference,
     is_address,
     is_known_to_all,
@@ -73,7 +74,6 @@ _SEQUENCES = " ".join(
         "0987654321",
     )
 )
-_LEET = str.maketrans("013457$@!", "oleastsai")
 
 
 _DIGIT = expression("[0-9]")
@@ -188,9 +188,9 @@ def is_sample_of_a_url(value: str) -> bool:
 def _is_sample(value: str) -> bool:
     """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
     if (
-        _SAYS_SO.search(value.lower().translate(_LEET))
+        _SAYS_SO.search(value.lower().translate(LEET))
         or _words_of_samples(value)
-        or _words_of_samples(value.translate(_LEET))
+        or _words_of_samples(value.translate(LEET))
     ):
         return True
     return value.lower() in _SEQUENCES

@@ -24,6 +24,8 @@ _SAMPLE = expression(
     | ^(?:none|null|nil|undefined|n/?a|fake|not?[-_\s]?(?:needed|set|used|required|key|auth|token|password))$
     """
 )
+LEET = str.maketrans("013457$@!", "oleastsai")
+"""What people write for letters -> the letters."""
 _CROSSES = expression(r"(?i)x{4,}")
 _BEGINNING = expression(r"^(?:[A-Za-z0-9]{1,10}[-_]){1,3}")
 _KNOWN_TO_ALL = frozenset([
