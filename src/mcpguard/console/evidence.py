@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.system.files import without_waiting
+from mcpguard.adapters.audit.reader import unpacked, unpacked_size
+from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 
@@ -102,14 +103,16 @@ class Evidence:
     def poll(self) -> bool:
         """Read what is new; whether there was something."""
         try:
-            names = sorted(name for name in os.listdir(self.folder) if name.endswith(".jsonl"))
+            found_here = [name for name in os.listdir(self.folder) if name.endswith((".jsonl", ".jsonl.gz"))]
         except OSError:
-            names = []
+            found_here = []
+        # Compressed it is the same chain.
+        names = sorted({name.removesuffix(".gz") for name in found_here})
         new = [name for name in names if name not in self._files]
         if new:
             self._begin(new)
         found = False
-        for name in [name for name, file in self._files.items() if not file.over]:
+        for name in sorted(name for name, file in self._files.items() if not file.over):
             found = self._read(name) or found
         self.revision += found
         return found
@@ -122,26 +125,25 @@ class Evidence:
         for name in reversed(names):
             size = 0
             with suppress(OSError):
-                size = (self.folder / name).stat().st_size
+                size = unpacked_size(self._path(name))
             skipped = max(0, size - min(FIRST_BYTES, left))
             left -= size - skipped
             self._files[name] = _File(offset=skipped, rest=b"\0" if skipped else b"", over=left <= 0)
             self.partly = self.partly or skipped > 0 or left <= 0
 
     def _read(self, name: str) -> bool:
-        file = self._files[name]
+        file, path = self._files[name], self._path(name)
         try:
-            with open(self.folder / name, "rb", opener=without_waiting) as opened:
+            with unpacked(path) as opened:
                 opened.seek(file.offset)
                 data = opened.read(MOST_AT_ONCE)
-        except FileNotFoundError:  # Removed on purpose, such as after its time; `audit verify` says if not.
-            file.over = True
-            return False
-        except OSError:
-            if file.reads:
-                self.unreadable += 1
+        except AuditError:
+            # Removed on purpose, such as after its time; `audit verify` says if not.
+            file.over = not path.exists()
+            self.unreadable += file.reads and not file.over
             file.reads = False
             return False
+        file.over = path.suffix == ".gz" and len(data) < MOST_AT_ONCE
         file.offset += len(data)
         *lines, file.rest = (file.rest + data).split(b"\n")
         if len(file.rest) > MAX_LINE:
@@ -150,6 +152,10 @@ class Evidence:
         for line in lines:
             self._take(name, file, line)
         return bool(lines)
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        return path if path.exists() else path.with_name(f"{name}.gz")
 
     # --- records ---------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 from shutil import disk_usage
 
-from mcpguard.adapters.audit.reader import chain_files, lines, verified
+from mcpguard.adapters.audit.reader import chain_files, chain_name, lines, verified
 from mcpguard.authoring.check.configuration import nearest, trouble
 from mcpguard.authoring.findings import Unchecked
 from mcpguard.core.errors import AuditError
@@ -35,11 +35,11 @@ def check(subject: Subject) -> Iterator[Checked]:
 def _chains(folder: Path) -> Iterator[Checked]:
 
     try:
-        files = chain_files(folder) if any(folder.glob("*.jsonl")) else []
+        files = chain_files(folder) if any(folder.glob("*.jsonl")) or any(folder.glob("*.jsonl.gz")) else []
         newest = _newest(files)
         if files and newest == files:
             # The first one may continue what retention removed.
-            reports, gone = verified(folder, {}, removed_until=files[0].name)
+            reports, gone = verified(folder, {}, removed_until=chain_name(files[0]))
         else:
             reports, gone = {file.name: verify(lines(file), ()) for file in newest}, []
     except (AuditError, OSError) as error:

@@ -27,15 +27,18 @@ PLACE_SECONDS = 1.0
 
 
 class ChainFile:
-    """A new file `folder/<UTC time>-<pid>-<random>.jsonl`, mode 0600; the folder is made where it is missing.
+    """A new file `folder/<UTC time>-<pid>-<part of the second, random>.jsonl`, mode 0600; the folder is made
+    where it is missing.
 
     Locked (flock) as long as this process has it open, so that others can tell that it is being written.
     Raises OSError where it cannot be made.
     """
 
     def __init__(self, folder: Path, sync: bool) -> None:
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
-        self.path = folder / name
+        now = datetime.now(UTC)
+        # A call may end in the next chain of its process, which readers must not read before this one.
+        part = f"{(now.microsecond << 16) // 1_000_000:04x}{os.urandom(2).hex()}"
+        self.path = folder / f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}-{part}.jsonl"
         self.chain = Chain()
         self.size = 0
         self.sound = True

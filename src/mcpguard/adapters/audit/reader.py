@@ -86,6 +86,15 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
         raise AuditError(f"the audit file {path} cannot be read: {reason}") from None
 
 
+def unpacked_size(path: Path) -> int:
+    """The bytes of a chain; of a compressed one those that it says it had, modulo 4 GiB. Raises OSError."""
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    with open(path, "rb", opener=without_waiting) as file:
+        file.seek(-4, os.SEEK_END)
+        return int.from_bytes(file.read(4), "little")
+
+
 def lines(path: Path, start: int = 0) -> Generator[bytes, None, None]:
     """The lines of one chain with their LF, in pieces of at most `MAX_LINE` bytes, from `start` on, in bytes
     of what is not compressed.

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from mcpguard.adapters.audit.reader import chain_files, evidence_folder, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, lines
 from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
 from mcpguard.authoring.explain.hypothesis import (
@@ -333,7 +333,7 @@ def altered_at(file: Path, files: list[Path]) -> str:
     """What is wrong with `file` by itself, and by what the first records of the others state about its
     end."""
     claims = (claim for one in files for claim in anchors(next(lines(one), b"")))
-    heads = [claim.head for claim in claims if claim.file == file.name]
+    heads = [claim.head for claim in claims if claim.file == chain_name(file)]
     flaws = verify(lines(file), heads).flaws
     return f"{file.name}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
 

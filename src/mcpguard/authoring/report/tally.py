@@ -120,8 +120,9 @@ class RecordTally(Struct):
 
     def read(self, files: Iterable[Path]) -> None:
         """Count the records of these chains, in their order."""
+        # A call may end in the next chain of its process.
+        servers: dict[str, str] = {}
         for file in files:
-            servers: dict[str, str] = {}
             for line in lines(file):
                 record = read_record(line)
                 if record is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from starlette.responses import Response
 
-from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, lines
 from mcpguard.authoring.explain.recorded import altered_at, explain_record
 from mcpguard.authoring.explain.text import lines_of
 from mcpguard.console.answers import AnswerStep, answer_steps
@@ -139,7 +139,7 @@ def _searched(desk: Desk, call_id: str) -> SeenCall | None:
     call = None
     try:
         for file in reversed(chain_files(desk.evidence.folder)):
-            for record, place in _records(file.name, lines(file), call_id):
+            for record, place in _records(chain_name(file), lines(file), call_id):
                 if isinstance(record, Decided):
                     call = SeenCall(record, place)
                 elif call is not None:
@@ -161,10 +161,13 @@ def _records(name: str, chain: Iterator[bytes], call_id: str) -> Iterator[tuple[
 
 
 def _chain(desk: Desk, place: Place) -> ChainState:
-    file = desk.evidence.folder / place.file
     try:
+        files = chain_files(desk.evidence.folder)
+        file = next((one for one in files if chain_name(one) == place.file), None)
+        if file is None:
+            return ChainState(place.file, "its file is gone", True)
         if file.stat().st_size > MOST_BYTES:
             return ChainState(place.file, "", False)
-        return ChainState(place.file, altered_at(file, chain_files(desk.evidence.folder)), True)
+        return ChainState(place.file, altered_at(file, files), True)
     except (OSError, AuditError) as problem:
         return ChainState(place.file, f"it cannot be read: {problem}", True)
