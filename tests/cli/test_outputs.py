@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 from msgspec import structs
 
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file

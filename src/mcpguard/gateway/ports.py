@@ -5,19 +5,23 @@ naming its recipient. Each has one contract suite in
 `tests/`, which the fake and the real adapter both pass.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.records import Record
 from mcpguard.core.model import Caller, Invocation, Json, Permit, Principal, Redacted
-from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.secret import CredentialRef, Lease, Secret
-from mcpguard.gateway.flight import Wait
+
+if TYPE_CHECKING:
+    from mcpguard.core.policy.session import Session
+    from mcpguard.core.policy.tickets import Ticket, TicketAnswer
+    from mcpguard.gateway.flight import Wait
 
 RequestId = int | str
 T = TypeVar("T")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from mcpguard import __version__
 from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
-from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore, default_folder
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts

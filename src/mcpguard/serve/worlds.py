@@ -18,7 +18,8 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import Broker, shown_for
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics

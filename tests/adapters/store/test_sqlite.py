@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store import sqlite
-from mcpguard.adapters.store.sqlite import FILE, SqliteStore, default_folder
+from mcpguard.adapters.store import default_folder, sqlite
+from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.system import clock as system_clock
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
@@ -147,6 +147,7 @@ def test_a_connection_that_never_used_a_session_keeps_none(tmp_path: Path, machi
 USE = """
 import sys
 from pathlib import Path
+from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from tests.adapters.store.test_store import ADA, labels
 from tests.fakes import FixedClock
@@ -283,6 +284,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from mcpguard.core.errors import SessionError
+from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from tests.adapters.store.test_store import labels
 from tests.fakes import FixedClock
@@ -428,6 +430,7 @@ def test_a_damaged_one_is_never_taken_for_a_new_session(
 COUNT = """
 import asyncio, sys
 from pathlib import Path
+from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.gateway.flight import as_future

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, birth_of

@@ -23,7 +23,6 @@ from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
 from mcpguard.adapters.store.rows import SessionRow, decode, decode_earlier, encode
 from mcpguard.adapters.store.upkeep import checkpoint, is_busy, problem_of
 from mcpguard.adapters.system.clock import Uptime, uptime
-from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
@@ -65,11 +64,6 @@ _CHANGE = (
 )
 
 T = TypeVar("T")
-
-
-def default_folder() -> Path:
-    """Where state is kept if the configuration does not say: `sessions` in the user's state folder."""
-    return state_folder("sessions")
 
 
 class KnownSession(Struct, frozen=True):

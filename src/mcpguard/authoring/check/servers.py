@@ -6,9 +6,9 @@ Law of this file: nothing is started and no value is printed.
 import os
 from collections.abc import Iterable, Iterator
 
-from mcpguard.adapters.upstreams.process.child import executable, not_startable
 from mcpguard.adapters.upstreams.process.inherited import child_environment
 from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
+from mcpguard.adapters.upstreams.process.program import executable, not_startable
 from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
 from mcpguard.authoring.check.starting import folders, is_in, starting
@@ -115,7 +115,7 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]
 
 def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Finding]:
     """What says what the server may do, in folders that it works in."""
-    from mcpguard.adapters.store.sqlite import default_folder
+    from mcpguard.adapters.store import default_folder
 
     guarded = (config.path, *config.policy_paths, config.session_folder or default_folder(), default_root())
     for path, folder in folders(server):

@@ -232,7 +232,7 @@ def write(config: Config, what: str, who: str, make: Callable[[OwnPolicy], Propo
 
 @contextmanager
 def _alone(config: Config) -> Iterator[None]:
-    from mcpguard.adapters.store.sqlite import default_folder
+    from mcpguard.adapters.store import default_folder
     from mcpguard.adapters.system.files import take_lock
 
     folder = config.session_folder or default_folder()

@@ -209,7 +209,7 @@ def _check_server(config: Config | None, server: str) -> None:
 
 def _store(config: Config) -> SqliteStore | None:
     """The state that a call would be decided in now; None where nothing was ever stored."""
-    from mcpguard.adapters.store.sqlite import default_folder
+    from mcpguard.adapters.store import default_folder
     from mcpguard.serve.interventions import store_of
 
     # To look into a folder that is not there would make it.

@@ -12,7 +12,6 @@ What each system gives: docs/guides/orphans.md.
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import IO
 
 from msgspec import Struct
 
+from mcpguard.adapters.upstreams.process.program import executable, not_startable
 from mcpguard.core.errors import UpstreamError
 
 GRACE_SECONDS = 0.5
@@ -40,22 +40,6 @@ while read -r what id; do
 done
 for id in $groups; do kill -KILL "-$id" 2>/dev/null; done
 """
-
-
-def executable(command: str, path: str | None, cwd: str | None, mode: int = os.F_OK | os.X_OK) -> str | None:
-    """The program that `command` names in the folder `cwd` and the child's PATH, a file with these rights;
-    None if there is none."""
-    if cwd is not None and os.sep in command:
-        command = os.path.join(cwd, command)
-    return shutil.which(command, mode, path or os.defpath)
-
-
-def not_startable(command: str, path: str | None, cwd: str | None) -> str:
-    """Why `executable` finds nothing, and what to do."""
-    there = executable(command, path, cwd, os.F_OK)
-    if there is None:
-        return f"the command '{command}' was not found; give its full path or fix PATH"
-    return f"the command '{command}' is {there}, which is not executable; `chmod +x` it"
 
 
 class Child(Struct):
