@@ -416,6 +416,17 @@ def test_what_a_person_refused_is_refused_with_their_reason(scene: Begin) -> Non
     assert found["message"] == "Say 0. A person refused this call: Not now."
 
 
+def test_a_character_that_no_rule_can_read_is_the_reason_also_where_the_session_is_not_known(
+    scene: Begin,
+) -> None:
+    begun = scene(ALL, ("deny", "", "args.a == 'x'", ""), ("deny", "", "session.calls > 1", ""))
+    args = {"a": "x\0"}
+    record, said = begun.call("one__push", args)
+    chain(begun.folder / "audit", *begun.world.audit.records)
+    assert "U+0000" in begun.recorded(record, args)["message"]
+    assert begun.recorded(record, args)["message"] in said
+
+
 def test_nobody_is_asked_about_what_would_be_refused_in_any_case(scene: Begin) -> None:
     begun = scene(ASKS, ("allow", "", "", "limit: {calls: 1, per: session}"))
     begun.call("one__read", {})

@@ -42,6 +42,7 @@ from mcpguard.core.policy.pdp import (
     NEEDS_APPROVAL,
     NO_SESSION,
     bind,
+    holding,
     reached,
 )
 from mcpguard.core.policy.session import StoredSession
@@ -253,7 +254,10 @@ def _error(rules: list[CompiledRule], policies: PolicySet, call: Invocation) -> 
     # What allows a call and cannot be applied says nothing.
     if rules[0].effect != "deny":
         return ""
-    return why_failed(rules, bind(policies.candidates_of(call), call))
+    candidates = policies.candidates_of(call)
+    bound = bind(candidates, call)
+    holding(candidates, "deny", bound)  # What no condition can read is known once one was asked.
+    return why_failed(rules, bound)
 
 
 def _as_sent(policies: PolicySet, call: Invocation) -> Iterator[Json]:
