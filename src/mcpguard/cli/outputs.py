@@ -301,6 +301,9 @@ class VerifiedChain(Printed):
     signed: int = Field(
         description="Up to which line a signature vouches for it, 0 for none; also 0 without `--public-key`."
     )
+    newer: str = Field(
+        description="Which newer mcpguard wrote it, so that this one cannot judge it; empty for none."
+    )
 
 
 class RemovedChains(Printed):
@@ -313,7 +316,9 @@ class RemovedChains(Printed):
 class AuditReport(Printed):
     """What `mcpguard audit verify --json` prints."""
 
-    intact: bool = Field(description="Whether the exit code is 0: no chain has a flaw, and none is missing.")
+    intact: bool = Field(
+        description="Whether the exit code is 0: no chain has a flaw, is missing or is newer."
+    )
     chains: tuple[VerifiedChain, ...] = Field(description="The chains, by the names of their files.")
     missing: tuple[str, ...] = Field(
         description="Files whose heads another chain holds or `--expect` names, and that are not there."

@@ -47,7 +47,7 @@ def _chains(folder: Path) -> Iterator[Checked]:
         return
     fix = f"find out who had access: `mcpguard audit verify {quote(str(folder))}` shows the first place"
     for name, report in reports.items():
-        if not report.intact:
+        if report.flaws:
             yield found("D602", folder / name, "the chain is broken", report.flaws[0].line, fix)
     for name in gone:
         yield found("D602", folder / name, "it is missing, although another chain holds its head", fix=fix)

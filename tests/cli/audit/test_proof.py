@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.chain import Chain
-from mcpguard.core.evidence.records import Anchor, Checkpoint
+from mcpguard.core.evidence.records import FORMAT, Anchor, Checkpoint
 from mcpguard.core.secret import Secret
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -144,6 +145,25 @@ def test_a_chain_that_somebody_wrote_again_without_the_key_is_found(folder: Path
     assert main(["audit", "verify", str(folder)]) == 0
     assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 1
     assert "not by this key for this place in this file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("hash_of", "said"), [(b"", "nothing was altered"), (b"sha3-", "cannot check it")])
+def test_a_chain_of_a_newer_mcpguard_is_neither_intact_nor_altered(
+    folder: Path, capsys: Capture, hash_of: bytes, said: str
+) -> None:
+    folder.mkdir()
+    line = Chain().seal(replace(OPENED, format=FORMAT + 1, version="9.9.0"))
+    head = json.loads(line)["hash"].encode()
+    (folder / "20260801T070000Z-1-0.jsonl").write_bytes(line.replace(head, hash_of + head[len(hash_of) :]))
+    assert main(["audit", "verify", str(folder)]) == 3
+    out = capsys.readouterr().out
+    assert out.startswith("NEWER ")
+    assert f"written by a newer mcpguard (9.9.0, format {FORMAT + 1})" in out
+    assert said in out
+    assert out.endswith("chains: 1, altered or missing: 0, written by a newer mcpguard: 1\n")
+    assert main(["audit", "verify", str(folder), "--json"]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert (report["intact"], bool(report["chains"][0]["newer"])) == (False, True)
 
 
 def test_records_after_the_last_signature_are_counted(folder: Path, capsys: Capture) -> None:

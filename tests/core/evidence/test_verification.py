@@ -47,6 +47,70 @@ def test_allowed_decisions_without_an_outcome_are_listed_in_order_and_denied_one
     assert report.intact
 
 
+# --- what a newer mcpguard wrote -------------------------------------------------------------------
+
+
+def later(lines: list[bytes]) -> list[bytes]:
+    """The same as a version with another format writes it, with one kind of record more."""
+    lines = [resealed(lines[0], format=9, version="9.9.0"), *lines[1:]]
+    lines[4] = lines[4].replace(b'{"kind":"outcome"', b'{"kind":"effect"')
+    return rechained(lines)
+
+
+def rechained(lines: list[bytes]) -> list[bytes]:
+    """Lines that follow each other."""
+    found: list[bytes] = []
+    head = GENESIS
+    for line in lines:
+        found.append(resealed(line, prev=head))
+        head = json.loads(found[-1])["hash"]
+    return found
+
+
+def test_of_a_newer_format_hashes_are_checked_and_unknown_kinds_are_none_of_our_business() -> None:
+    report = verify(later(sealed(day())))
+    assert (report.flaws, report.newer, report.unchecked) == ((), "a newer mcpguard (9.9.0, format 9)", False)
+    assert report.intact
+
+
+def test_an_edit_in_a_newer_format_is_found() -> None:
+    lines = later(sealed(day()))
+    lines[3] = lines[3].replace(b"github", b"gitlab")
+    report = verify(lines)
+    assert [flaw.line for flaw in report.flaws] == [4]
+    assert report.newer
+
+
+def test_a_chain_of_a_newer_format_with_another_hash_is_neither_intact_nor_altered() -> None:
+    lines = later(sealed(day()))
+    lines = [line.replace(json.loads(line)["hash"].encode(), b"sha3-" + b"0" * 59) for line in lines]
+    report = verify(lines)
+    assert (report.flaws, report.unchecked, report.intact) == ((), True, False)
+    assert report.problems == (
+        "it was written by a newer mcpguard (9.9.0, format 9), and this version cannot check it",
+    )
+    assert verify([b'{"kind":"opened","format":9,"version":"9.9.0"}\n']).unchecked
+
+
+def test_who_only_claims_a_newer_format_does_not_hide_a_head_that_is_gone() -> None:
+    lines = sealed(day())
+    head = json.loads(lines[-1])["hash"]
+    lines[0] = lines[0].replace(b'"pid":7', b'"pid":7,"format":9')
+    assert verify(lines[:3], [head]).problems == (
+        f"line 3 ends a chain that no longer holds {head}: its end was cut off or it was rewritten",
+        "it was written by a newer mcpguard (0.1.0, format 9), and this version cannot check it",
+    )
+
+
+def test_a_kind_that_this_version_does_not_know_is_said_whatever_the_format() -> None:
+    lines = sealed(day())
+    for at in (7, 8):
+        lines[at] = lines[at].replace(b'{"kind":"notice"', b'{"kind":"rumour"')
+    report = verify(rechained(lines))
+    assert report.intact
+    assert report.newer == "a newer mcpguard (line 9 is a record of the kind rumour)"
+
+
 def test_an_edited_line_is_named() -> None:
     lines = sealed(day())
     lines[3] = lines[3].replace(b"github", b"gitlab")

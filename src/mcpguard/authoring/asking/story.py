@@ -385,8 +385,8 @@ def places_of(call: CallRecords) -> list[ChainLine]:
 
 def _verified(file: str, report: ChainReport) -> str:
     if not report.intact:
-        flaws = "; ".join(f"line {flaw.line} {flaw.what}" for flaw in report.flaws[:3])
-        return f"THE CHAIN {file} WAS ALTERED: {flaws}."
+        why = "; ".join(report.problems[:3])
+        return f"THE CHAIN {file} {'WAS ALTERED' if report.flaws else 'IS NOT PROVEN'}: {why}."
     end = "and it was closed in order" if report.closed else "and it is not closed yet"
     return f"The chain {file} is intact: {report.records} records follow each other unchanged, {end}."
 

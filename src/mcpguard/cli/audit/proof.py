@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEY = "audit/key"
 """The name in the keychain under which `key --new` stores one, if nobody says another."""
+NEWER = 3
+"""The exit code where a newer version of mcpguard has to verify."""
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-\S+\.jsonl")
 _HEAD = re.compile(r"\S+:[0-9a-f]{64}")
 _EXPECTED = "--expect takes FILE:HASH, as `mcpguard audit heads` prints it"
@@ -77,7 +79,8 @@ def add_key(key: argparse.ArgumentParser) -> None:
 
 
 def verify_chains(path: Path, args: argparse.Namespace) -> int:
-    """1 where something was altered or is missing. Raises AuditError."""
+    """1 where something was altered or is missing, 3 where a newer version has to say so. Raises
+    AuditError."""
     kept: defaultdict[str, list[str]] = defaultdict(list)
     for text in [*args.expect, *_kept_in(args.heads)]:
         name, _, head = text.rpartition(":")
@@ -86,12 +89,14 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
         kept[Path(name).name.removesuffix(".gz")].append(head)
     key = None if args.public_key is None else _public(args.public_key)
     found = proof(path, kept, _chain_named(args.removed_until), None if key is None else key.verifies)
-    intact = not found.missing and all(report.intact for report in found.reports.values())
+    reports = found.reports.values()
+    altered = bool(found.missing) or any(report.flaws for report in reports)
+    newer = any(report.newer for report in reports)
     if args.json:
-        _print_json(found, intact, key)
+        _print_json(found, not altered and not newer, key)
     else:
         _print_reports(found, key)
-    return 0 if intact else 1
+    return 1 if altered else NEWER if newer else 0
 
 
 def _kept_in(path: Path | None) -> list[str]:
@@ -151,6 +156,7 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
             "flaws": [asdict(flaw) for flaw in one.flaws],
             "continues": one.continues,
             "signed": found.vouched[name],
+            "newer": one.newer,
         }
         for name, one in found.reports.items()
     ]
@@ -161,8 +167,10 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
 
 def _print_reports(found: Proof, key: "PublicKey | None") -> None:
     for name, report in found.reports.items():
-        verdict = style("intact", "green") if report.intact else style("ALTERED", "red")
-        if report.intact and not report.records:
+        verdict = style("ALTERED", "red") if report.flaws else style("intact", "green")
+        if not report.flaws and report.newer:
+            verdict = style("NEWER ", "yellow")
+        elif report.intact and not report.records:
             verdict = style("empty ", "yellow")
         print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
         for text in (*_notes(report), *(_signed(report, found.vouched[name]) if key is not None else ())):
@@ -172,12 +180,18 @@ def _print_reports(found: Proof, key: "PublicKey | None") -> None:
     if found.removed is not None:
         count, until = found.removed.count, plain(found.removed.until)
         print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
-    altered = sum(not report.intact for report in found.reports.values()) + len(found.missing)
-    print(f"chains: {len(found.reports)}, altered or missing: {altered}")
+    reports = found.reports.values()
+    altered = sum(bool(report.flaws) for report in reports) + len(found.missing)
+    newer = sum(bool(report.newer and not report.flaws) for report in reports)
+    more = f", written by a newer mcpguard: {newer}" if newer else ""
+    print(f"chains: {len(reports)}, altered or missing: {altered}{more}")
 
 
 def _notes(report: ChainReport) -> list[str]:
-    notes = [f"line {flaw.line} {flaw.what}" for flaw in report.flaws]
+    notes = [*report.problems]
+    if report.newer and not report.unchecked:
+        said = "nothing was altered, and what its records mean only that one can say"
+        notes.append(f"written by {report.newer}: {said}")
     if report.torn:
         notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
     if not report.closed:

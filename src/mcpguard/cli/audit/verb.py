@@ -37,7 +37,10 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions, most with `[PATH]`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    check = actions.add_parser("verify", help="verify that nothing was altered (exit code 1 if it was)")
+    check = actions.add_parser(
+        "verify",
+        help="verify that nothing was altered (exit code 1 if it was, 3 if only a newer mcpguard can say)",
+    )
     add_verify(check)
     shown = actions.add_parser(
         "show",

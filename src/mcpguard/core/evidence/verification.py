@@ -7,12 +7,13 @@ before; everything else is read, judged and described. How chains hold each othe
 import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from typing import get_args
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
 from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED
-from mcpguard.core.evidence.records import Anchor
+from mcpguard.core.evidence.records import FORMAT, Anchor, Record
 
 MAX_FLAWS = 100
 """So many flaws are described in a report; a file that is noise must not fill the memory."""
@@ -47,6 +48,9 @@ class ChainReport(Struct, frozen=True):
     outcomes here whose decision has to be there. `signed` is the last line that a valid signature covers, 0
     for none. `held` are the heads of other chains, with the lines that hold them; `found` tells where those
     heads of this chain are that were expected. `begin` is the hash of its first line, "" without one.
+
+    `newer` says which mcpguard wrote it where that knows more kinds of records or of fields than this one,
+    "" otherwise: what its lines mean cannot be judged here. With `unchecked` not even its hashes can.
     """
 
     records: int
@@ -62,20 +66,31 @@ class ChainReport(Struct, frozen=True):
     found: dict[str, int] = {}
     removals: tuple[Removal, ...] = ()
     begin: str = ""
+    newer: str = ""
+    unchecked: bool = False
 
     @property
     def intact(self) -> bool:
         """Whether nothing was altered as far as the chain can tell."""
-        return not self.flaws
+        return not self.flaws and not self.unchecked
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why it is not intact, each with its line."""
+        found = tuple(f"line {flaw.line} {flaw.what}" for flaw in self.flaws)
+        unchecked = (f"it was written by {self.newer}, and this version cannot check it",)
+        return (*found, *(unchecked if self.unchecked else ()))
 
 
 class _Line(Struct):
     kind: str
-    seq: int
-    prev: str
-    hash: str
+    seq: int = 0
+    prev: str = ""
+    hash: str = ""
     id: str = ""
     effect: str = ""
+    format: int = 1
+    version: str = ""
     continues: str = ""
     previous: Anchor | None = None
     anchors: tuple[Anchor, ...] = ()
@@ -91,6 +106,7 @@ class _Line(Struct):
 
 _decode = Decoder(_Line).decode
 _CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
+_KINDS = frozenset(one.__struct_config__.tag for one in get_args(Record))
 _EFFECT, _ALLOW = b',"effect":"', b',"effect":"allow"'
 _PLAIN = b'{"kind":"notice"'
 _SIGNED_END = re.compile(
@@ -126,6 +142,8 @@ class _Verifier:
         self.held: list[tuple[Anchor, int]] = []
         self.found: dict[str, int] = {}
         self.removals: list[Removal] = []
+        self.newer = ""
+        self.unchecked = False
         self._file = file.encode()
         self._by = by
         self._expected = frozenset(head.encode(errors="replace") for head in expected)
@@ -171,6 +189,8 @@ class _Verifier:
             self.head = raw[-67:-3]
             return
         if raw[-SEAL:] != b',"hash":"%b"}\n' % digest:
+            if self.number == 1 and line.kind == "opened" and line.format > FORMAT:
+                self.unchecked = True
             self.flaw("was altered: its bytes do not match its hash")
         self._place(line)
         self._meaning(raw)
@@ -213,6 +233,10 @@ class _Verifier:
             self.closed = True
         elif line.kind == "opened":
             self.continues = line.continues
+            if line.format > FORMAT:
+                self.newer = f"a newer mcpguard ({line.version}, format {line.format})"
+        elif line.kind not in _KINDS and not self.newer:
+            self.newer = f"a newer mcpguard (line {self.number} is a record of the kind {line.kind})"
         elif line.kind == "checkpoint":
             self._checkpoint(raw, line)
         elif line.kind == "outcome":
@@ -255,6 +279,9 @@ def verify(
     expected = set(expected)
     verifier = _Verifier(file, by, expected)
     verifier.feed(lines)
+    if verifier.unchecked:
+        # Its chain may be another one; a head that was kept elsewhere is in it all the same.
+        verifier.flaws.clear()
     for head in sorted(expected - verifier.found.keys()):
         verifier.flaw(f"ends a chain that no longer holds {head}: its end was cut off or it was rewritten")
     return ChainReport(
@@ -271,6 +298,8 @@ def verify(
         found=verifier.found,
         removals=tuple(verifier.removals),
         begin=verifier.begin.decode(errors="replace") if verifier.records else "",
+        newer=verifier.newer,
+        unchecked=verifier.unchecked,
     )
 
 
