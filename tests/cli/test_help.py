@@ -71,7 +71,8 @@ def test_each_verb_explains_itself_with_examples(name: str, capsys: Capture) -> 
 def test_the_usage_of_wrap_can_be_typed(capsys: Capture) -> None:
     assert main(["wrap", "--help"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == "usage: mcpguard wrap [-h] [--env NAME] [--cwd FOLDER] -- COMMAND [ARGUMENT ...]"
+    options = "[-h] [--env NAME] [--cwd FOLDER] [--log-format {text,json}]"
+    assert first == f"usage: mcpguard wrap {options} -- COMMAND [ARGUMENT ...]"
 
 
 def test_an_unknown_verb_gets_the_nearest_one(capsys: Capture) -> None:

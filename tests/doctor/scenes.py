@@ -15,6 +15,7 @@ import keyring
 import msgspec
 import pytest
 
+from mcpguard.adapters.audit.signing import new_key
 from mcpguard.adapters.telemetry import status_file
 from tests.doctor.machine import OURS, PHRASE, POLICY, TOKEN, Machine, later
 
@@ -132,6 +133,18 @@ def no_folder(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
     machine.configured()
     shutil.rmtree(machine.state / "audit")
     machine.write("state/audit", "a file")
+
+
+def signing(there: bool) -> Scene:
+    """Evidence that is signed by the key in a file, where that is `there`."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        key = machine.root / "key"
+        if there:
+            machine.write("key", new_key())
+        machine.configured(more=f"audit: {{path: '{machine.state}/audit', key: '${{file:{key}}}'}}\n")
+
+    return make
 
 
 def program(mode: int) -> Scene:
@@ -290,6 +303,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D602": (evidence('{"kind":"opened"}\n'), evidence("")),
     "D603": (no_folder, config()),
     "D604": (disk(1), disk(1 << 40)),
+    "D605": (signing(there=False), signing(there=True)),
     "D701": (program(0o666), program(0o644)),
     "D702": (running(3600), running(-3600)),
     "D703": (text("home/.config/mcpguard/mcpguard.yaml", "version: 2\n"), config()),
@@ -328,5 +342,5 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         (machine.state / name).chmod(0o777)
 
 
-APART = ("D211", "D306", "D308", "D603", "D604", "D703")
+APART = ("D211", "D306", "D308", "D603", "D604", "D605", "D703")
 """Those that cannot be so at the same time as others."""

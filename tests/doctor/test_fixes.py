@@ -86,6 +86,7 @@ SENTENCES = {
     "D506": "the configuration is written by a person, and the server may need its folder",
     "D602": "nothing brings evidence back, and what hides the finding would hide more",
     "D603": "where room is, or another folder, is a decision",
+    "D605": "which key signs is a decision",
     "D604": "what may be deleted is a decision",
     "D702": "only the client that started mcpguard can restart it",
     "D705": "which of two programs is to go is a decision",

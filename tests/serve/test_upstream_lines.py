@@ -1,4 +1,4 @@
-"""Each server that gets into trouble, or is out of it, is one line."""
+"""Each server that runs, gets into trouble, or is out of it, is one line."""
 
 from mcpguard.gateway.ports import Health
 from mcpguard.serve.upstream_lines import UpstreamLines
@@ -8,14 +8,18 @@ def health(state, problem=""):
     return Health("a", state, 1.0, era="", version="", restarts=0, open=0, problem=problem)
 
 
-def test_trouble_and_its_end_are_a_line_each_and_nothing_else_is():
+def test_a_start_trouble_and_its_end_are_a_line_each_and_nothing_else_is():
     said, looks, now = [], [], []
     lines = UpstreamLines(lambda *line: said.append(line), lambda _server: now, lambda: looks.append(1))
     states = ("starting", "running", "failing", "waiting", "starting", "running", "closed")
     for state in states:
         now[:] = [health(state, "it has ended" if state in ("failing", "waiting") else "")]
         lines.of("a")()
-    assert said == [("a", "in trouble: it has ended", "warning"), ("a", "is running again", "info")]
+    assert said == [
+        ("a", "is running", "info"),
+        ("a", "in trouble: it has ended", "warning"),
+        ("a", "is running again", "info"),
+    ]
     assert len(looks) == len(states)
 
 
@@ -27,3 +31,12 @@ def test_a_first_start_that_fails_is_said_by_who_asked_for_it():
     now[:] = [health("running")]
     lines.of("a")()
     assert said == [("a", "is running again", "info")]
+
+
+def test_a_server_that_is_started_again_on_purpose_is_a_line_and_more_of_its_processes_are_none():
+    said, now = [], []
+    lines = UpstreamLines(lambda *line: said.append(line), lambda _server: now, lambda: None)
+    for states in (["starting"], ["running"], ["running", "running"], ["idle"], ["starting"], ["running"]):
+        now[:] = map(health, states)
+        lines.of("a")()
+    assert said == [("a", "is running", "info")] * 2

@@ -3,6 +3,10 @@
 import argparse
 import os
 
+from msgspec import structs
+
+from mcpguard.cli.parser import add_log_format
+
 EXAMPLES = (
     "mcpguard wrap -- uvx mcp-server-git --repository ~/src/project",
     "mcpguard wrap --env GITHUB_PERSONAL_ACCESS_TOKEN -- npx -y @modelcontextprotocol/server-github",
@@ -25,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the folder to start the server in; `client` is the one that this is started in. Default: an "
         "empty folder, where nobody can have put something in the place of what `npx` or `python -m` starts",
     )
-    parser.usage = "mcpguard wrap [-h] [--env NAME] [--cwd FOLDER] -- COMMAND [ARGUMENT ...]"
+    add_log_format(parser)
+    parser.usage = (
+        "mcpguard wrap [-h] [--env NAME] [--cwd FOLDER] [--log-format {text,json}] -- COMMAND [ARGUMENT ...]"
+    )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the server and its arguments")
 
 
@@ -37,4 +44,5 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.serve.app import serve, settings_for_wrap
 
     command, *rest = args.command
-    os._exit(serve(settings_for_wrap(command, tuple(rest), tuple(args.env), args.cwd)))
+    settings = settings_for_wrap(command, tuple(rest), tuple(args.env), args.cwd)
+    os._exit(serve(structs.replace(settings, log_format=args.log_format)))

@@ -260,6 +260,12 @@ DOCTOR_CODES: dict[str, Code] = {
         "free up space, or name another folder in the configuration (`audit: {path: …}`)",
         "evidence",
     ),
+    "D605": Code(
+        "warning",
+        "The private key that signs the evidence is not available, so nothing is signed.",
+        "make one with `mcpguard audit key --new`, or correct `audit.key` in the configuration",
+        "evidence",
+    ),
     "D701": Code(
         "error",
         "Others can change mcpguard's program, its Python or the packages that it loads.",

@@ -8,7 +8,7 @@ from shutil import disk_usage
 from mcpguard.adapters.audit.reader import chain_files, chain_name, lines, verified
 from mcpguard.authoring.check.configuration import nearest, trouble
 from mcpguard.authoring.findings import Unchecked
-from mcpguard.core.errors import AuditError
+from mcpguard.core.errors import AuditError, McpGuardError
 from mcpguard.core.evidence.verification import verify
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
@@ -21,15 +21,33 @@ VERIFIED_BYTES = 64 * 1024 * 1024
 
 
 def check(subject: Subject) -> Iterator[Checked]:
-    """D602, D603 and D604."""
+    """D602 to D605."""
     folder = subject.audit
     if subject.config is not None:
         if reason := trouble(folder):
             yield found("D603", folder, f"the audit folder cannot be used: {reason}")
         elif (free := disk_usage(nearest(folder)).free) < FREE_BYTES:
             yield found("D604", folder, f"{free // (1024 * 1024)} MiB are free")
+        yield from _key(subject)
     if folder.is_dir():
         yield from _chains(folder)
+
+
+def _key(subject: Subject) -> Iterator[Checked]:
+    audit = subject.config.audit if subject.config else None
+    if audit is None or audit.key is None:
+        return
+    from mcpguard.adapters.audit.signing import SigningKey
+    from mcpguard.adapters.credentials import SOURCES
+
+    try:
+        secret = SOURCES[audit.key.source].source().get(audit.key)
+        subject.redactor.hold(str(audit.key), secret)
+        SigningKey(secret)
+    except McpGuardError as error:
+        # A client may set variables that the shell of who runs the doctor does not have.
+        if audit.key.source != "env":
+            yield found("D605", subject.path, f"audit.key: {error}", subject.line("audit", "key"))
 
 
 def _chains(folder: Path) -> Iterator[Checked]:

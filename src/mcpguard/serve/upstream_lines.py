@@ -1,4 +1,4 @@
-"""A line for the operator where a server gets into trouble, and where it is out of it again."""
+"""A line for the operator where a server runs, gets into trouble, and is out of it again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mcpguard.gateway.ports import Health
 
+_OVER = ("idle", "closed")
 _TROUBLE = ("failing", "waiting", "failed")
 
 
@@ -27,6 +28,7 @@ class UpstreamLines:
         self._changed = changed
         self._troubled: set[str] = set()
         self._ran: set[str] = set()
+        self._running: set[str] = set()
 
     def of(self, server: str) -> Callable[[], None]:
         """What hears that this server has another state."""
@@ -41,7 +43,12 @@ class UpstreamLines:
             if server in self._ran:  # Why a first start fails is said by who asked for it.
                 self._report(server, f"in trouble: {problems[0]}", "warning")
         elif not problems and any(one.state == "running" for one in healths):
-            self._ran.add(server)
             if server in self._troubled:
-                self._troubled.remove(server)
                 self._report(server, "is running again", "info")
+            elif server not in self._running:
+                self._report(server, "is running", "info")
+            self._ran.add(server)
+            self._running.add(server)
+            self._troubled.discard(server)
+        elif not problems and all(one.state in _OVER for one in healths):
+            self._running.discard(server)

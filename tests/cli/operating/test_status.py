@@ -96,6 +96,18 @@ def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
     assert git.split()[-2:] == ["2", "3"]
 
 
+def test_the_processes_of_a_server_that_are_alike_are_one_row(folder: Path, capsys: Capture) -> None:
+    from msgspec.structs import replace
+
+    other = replace(GOOD, name="other")
+    put(folder, os.getpid(), healths=(GOOD, other, GOOD, replace(GOOD, state="failing", problem="gone")))
+    assert main(["status"]) == 1
+    _head, _own, git, single, failing = capsys.readouterr().out.splitlines()
+    assert git.split()[1:5] == ["git", "x", "2", "running"]
+    assert git.split()[-2:] == ["4", "6"]
+    assert (single.split()[1], failing.split()[1:3]) == ("other", ["git", "failing"])
+
+
 @pytest.mark.parametrize("state", ["failing", "waiting", "failed"])
 def test_an_upstream_in_trouble_is_one(folder: Path, capsys: Capture, state: str) -> None:
     from msgspec.structs import replace

@@ -85,7 +85,10 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     observed = [_observed(status)] if status.observing else []
     late += [_unrecognised(status)] if status.unrecognised else []
     sinks = [_sink(status, one) for one in status.sinks]
-    upstreams = [_row(status, health) for health in status.upstreams]
+    alike: dict[tuple[str, str], list[Health]] = {}
+    for health in status.upstreams:
+        alike.setdefault((health.name, health.state), []).append(health)
+    upstreams = [_row(status, ones) for ones in alike.values()]
     return [own, *missing, *late, *observed, *upstreams, *sinks, *lost]
 
 
@@ -127,16 +130,18 @@ def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
     return str(status.pid), what, state, since, "", "", "", "; ".join(said)
 
 
-def _row(status: Status, health: Health) -> tuple[str, ...]:
+def _row(status: Status, alike: list[Health]) -> tuple[str, ...]:
+    """A server, with all its processes in this state: each session has its own."""
+    first = alike[0]
     return (
         str(status.pid),
-        health.name,
-        health.state,
-        _when(health.since),
-        f"{health.era} {health.version}".strip(),
-        str(health.restarts),
-        str(health.open),
-        health.problem,
+        f"{first.name} x {len(alike)}" if alike[1:] else first.name,
+        first.state,
+        _when(min(one.since for one in alike)),
+        f"{first.era} {first.version}".strip(),
+        str(sum(one.restarts for one in alike)),
+        str(sum(one.open for one in alike)),
+        next((one.problem for one in alike if one.problem), ""),
     )
 
 
