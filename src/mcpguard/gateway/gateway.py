@@ -49,6 +49,8 @@ class Gateway:
         self._looked = False
         self._level: Permit | None = None
         """By which a legacy client has set the level of log messages."""
+        self._said, self._sayer = b"", Caller()
+        """The last `_meta` of a modern client, and what stands in it."""
         self._caller: Caller | None = None
         """A legacy client after `initialize`; a modern one after its first request."""
         self._welcomed = True
@@ -214,7 +216,7 @@ class Gateway:
         version = None if given is None else given.get("mcp-protocol-version")
         known = self._caller
         if (known is None or known.modern) and (
-            eras.is_enveloped(params) or version in eras.MODERN_VERSIONS or known is not None
+            known is not None or eras.is_enveloped(params) or version in eras.MODERN_VERSIONS
         ):
             return self._modern_caller(message, given)
         return self._legacy_caller(method, row is not None and row.era is Era.MODERN, params)
@@ -223,12 +225,16 @@ class Gateway:
         method, params = message["method"], message.get("params", {})
         if method == "initialize" and not eras.is_enveloped(params):
             raise eras.unsupported(str(params.get("protocolVersion")))
-        caller = eras.read_envelope(params)
+        meta = jsonrpc.encode(params.get("_meta"))
+        same = meta == self._said  # A client says the same of itself each time.
+        caller = self._sayer if same else eras.read_envelope(params)
         if given is not None:
             problem = headers.mismatch(given, message, caller.version)
             if problem is not None:
                 raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
-        eras.check_version(caller.version)
+        if not same:
+            eras.check_version(caller.version)
+            self._said, self._sayer = meta, caller
         row = FROM_CLIENT.get(method)
         if row is not None and row.era is Era.LEGACY:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not part of this protocol revision")

@@ -27,7 +27,7 @@ from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.lists.notices import Notices
 from mcpguard.gateway.lists.subscriptions import Subscriptions
-from mcpguard.gateway.ports import Raw, Upstream
+from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.questions.approvals import Approvals
 from mcpguard.gateway.questions.elicited import ClientChannel, Elicited
 from mcpguard.gateway.questions.relayed import with_lack
@@ -375,7 +375,11 @@ class Path:
     ) -> Raw:
         """The upstream's final answer, or the `input_required` that goes to a modern client. `begun` is the
         credential of the call that this one is a retry of."""
-        upstream = self._upstream(request, permit, call, begun)
+        upstream = self._scope.upstreams[permit.invocation.server]
+        if upstream is not request.upstream:
+            raise UpstreamError(f"upstream '{upstream.name}' was changed in the configuration meanwhile")
+        if begun is not None or call.kind == "task":
+            self._check_continued(permit, call, begun)
         progress = None if request.progress_token is None else self._notices.progress_of(request)
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):
@@ -404,17 +408,13 @@ class Path:
                 return await self._trips.forward(request, permit, call, raw)
         raise UpstreamError(f"upstream '{upstream.name}' asked for input {MAX_ROUNDS} times in one call")
 
-    def _upstream(self, request: Request, permit: Permit, call: Call, begun: str | None) -> Upstream:
-        """The one that was decided about, with the credential of what the call continues."""
-        upstream = self._scope.upstreams[permit.invocation.server]
-        if upstream is not request.upstream:
-            raise UpstreamError(f"upstream '{upstream.name}' was changed in the configuration meanwhile")
+    def _check_continued(self, permit: Permit, call: Call, begun: str | None) -> None:
+        """What the call continues must have its credential, else this raises CredentialError."""
         task = self._tasks.find(call.name) if call.kind == "task" else None
         if task is not None and task.permit.credential != permit.credential:
             raise CredentialError(_OTHER.format("task"))
         if begun is not None and begun != permit.credential:
             raise CredentialError(_OTHER.format("call"))
-        return upstream
 
     async def _asked_first(
         self, request: Request, permit: Permit, call: Call, started: float, wait: Wait[Raw]

@@ -157,7 +157,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
             return Origin(name)
         meta, given = params.get("_meta"), "" if headers is None else headers.get(TRACEPARENT, "")
         said = meta.get(TRACEPARENT, given) if type(meta) is dict else given
-        trace = traceparent_of(said)
+        trace = traceparent_of(said) if said else ""
         return Origin(name, trace if trace and self.inspector.text(trace) == trace else "")
 
     def redact_of(self, server: str, related: Wait[Raw] | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from mcpguard.protocol.eras import MAY_ASK
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS
 
 _TRACE = ("traceparent", "tracestate", "baggage")
+_TRACED = frozenset(_TRACE)
 _ordered = msgspec.json.Encoder(order="deterministic").encode
 """The order of keys says nothing: a client may write its retry in another."""
 _RETRY = frozenset({"inputResponses", "requestState"})
@@ -145,6 +146,8 @@ def _read_meta(meta: Json) -> tuple[int | str | None, dict[str, Json]]:
     token = meta.get("progressToken")
     if token is not None and type(token) not in (int, str):
         raise MessageError(INVALID_PARAMS, "`progressToken` must be a string or an integer")
+    if _TRACED.isdisjoint(meta):
+        return token, _NOTHING
     carried = {key: meta[key] for key in _TRACE if type(meta.get(key)) is str and len(meta[key]) <= 512}
     return token, carried
 

@@ -226,7 +226,7 @@ async def test_nothing_leaves_while_a_record_waits_for_its_commit() -> None:
     turn.ledger = Ledger()
     turn.balance = lambda: order.append("balance") is not None
     turn.strained = True
-    turn.begin()
+    turn.inside = True
     turn.touch(Flushable())
     turn.end()
     assert order == ["commit", "flush", "balance"]

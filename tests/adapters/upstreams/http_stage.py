@@ -32,7 +32,7 @@ class RecordingEar(WireListener):
         self._changed = asyncio.Event()
 
     def _hear(self, *what: Any) -> None:
-        assert self._turn._inside, "an listener is told within a turn"
+        assert self._turn.inside, "an listener is told within a turn"
         self.heard.append(what)
         self._changed.set()
 

@@ -69,7 +69,7 @@ def test_a_fresh_chain_begins_at_genesis() -> None:
 def test_a_chain_that_is_set_back_seals_as_if_nothing_had_happened() -> None:
     chain = Chain()
     chain.seal(opened())
-    mark = chain.mark()
+    mark = chain.mark
     first = chain.seal(decided(1))
     chain.seal(outcome(1))
     chain.rewind(mark)
@@ -80,10 +80,10 @@ def test_a_chain_that_is_set_back_seals_as_if_nothing_had_happened() -> None:
 def test_a_record_that_cannot_be_a_line_is_refused_and_leaves_the_chain_alone(text: str) -> None:
     chain = Chain()
     chain.seal(opened())
-    mark = chain.mark()
+    mark = chain.mark
     with pytest.raises(AuditError, match="a record"):
         chain.seal(Noticed(NOW, "finding", detail=text))
-    assert chain.mark() == mark
+    assert chain.mark == mark
 
 
 def test_the_longest_line_verifies_and_one_byte_more_is_refused() -> None:

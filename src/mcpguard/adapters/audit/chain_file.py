@@ -103,7 +103,7 @@ class ChainFile:
     def finish(self, record: Closed, sync: bool) -> None:
         """Append `record` as the last one, if that is possible."""
         if self.sound and self.chain.seq:
-            mark = self.chain.mark()
+            mark = self.chain.mark
             try:
                 self.append(self.chain.seal(record), sync)
             except (OSError, AuditError):
@@ -145,7 +145,7 @@ class LineGroup(Wait[None]):
     def __init__(self, file: ChainFile) -> None:
         self.lines: list[bytes] = []
         self.file = file
-        self.start = self.end = file.chain.mark()
+        self.start = self.end = file.chain.mark
         self.ends_outage = False
         self.is_last = False
         """Whether the file is closed with it."""

@@ -311,7 +311,7 @@ class AuditFile:
 
             self._disk = DiskThread()
         batch = self._take()
-        batch.end = batch.file.chain.mark()
+        batch.end = batch.file.chain.mark
         self.pending = False
         future = self._disk.submit(lambda: self._store(batch))
         self._flying = flying = (future, batch)

@@ -139,7 +139,7 @@ class Link:
             return
         lines, left = self._lines, BYTES_A_TURN
         try:
-            self._turn.begin()
+            self._turn.inside = True
             try:
                 for _ in range(min(len(lines), MESSAGES_A_TURN)):
                     line = lines.popleft()

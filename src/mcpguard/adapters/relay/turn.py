@@ -35,7 +35,7 @@ class Flushable(Protocol):
 
 
 class Turn:
-    """One per process. A link that handles input wraps it in `begin` and `end`; everything else calls
+    """One per process. A link that handles input is `inside` until it calls `end`; everything else calls
     `touch`, which ends the turn soon."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,16 +49,13 @@ class Turn:
         full, and flow control looks."""
         self._loop = loop
         self._dirty: dict[Flushable, None] = {}
-        self._inside = False
+        self.inside = False
+        """Whether input is being handled, so that nothing leaves until `end`."""
         self._scheduled = False
-
-    def begin(self) -> None:
-        """Input is being handled: nothing leaves until `end`."""
-        self._inside = True
 
     def end(self) -> None:
         """Commit, flush, and let flow control look where something is strained."""
-        self._inside = True
+        self.inside = True
         self._scheduled = False
         ledger = self.ledger
         try:
@@ -70,7 +67,7 @@ class Turn:
                 else:
                     break
         finally:
-            self._inside = False
+            self.inside = False
         if self.strained and self.balance is not None:
             self.strained = self.balance()
 
@@ -88,6 +85,6 @@ class Turn:
         """Something happened that needs the end of a turn; `link` has bytes to send."""
         if link is not None:
             self._dirty[link] = None
-        if not self._inside and not self._scheduled:
+        if not self.inside and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self.end)

@@ -70,19 +70,19 @@ def signed(record: Checkpoint, file: str, prev: str, sign: Callable[[bytes], byt
 class Chain:
     """Numbers records and binds each to the one before. The format is described at the top of the file.
 
-    `seq` is the number of sealed records, `head` the hash of the last one.
+    `seq` is the number of sealed records, `head` the hash of the last one; `mark` is both, for `rewind`.
     """
 
-    __slots__ = ("_head", "seq")
+    __slots__ = ("mark", "seq")
 
     def __init__(self) -> None:
         self.seq = 0
-        self._head = GENESIS.encode()
+        self.mark = 0, GENESIS.encode()
 
     @property
     def head(self) -> str:
         """64 hex digits; `GENESIS` before the first record."""
-        return self._head.decode()
+        return self.mark[1].decode()
 
     def seal(self, record: Record) -> bytes:
         """The next line, LF included.
@@ -92,20 +92,17 @@ class Chain:
         """
         seq = self.seq + 1
         try:
-            body = b'%b,"seq":%d,"prev":"%b"' % (_encode(record)[:-1], seq, self._head)
+            body = b'%b,"seq":%d,"prev":"%b"' % (_encode(record)[:-1], seq, self.mark[1])
         except (TypeError, ValueError, OverflowError, RecursionError):
             raise AuditError("a record cannot be written as JSON, so it is refused") from None
         if len(body) > MAX_LINE - SEAL:
             raise AuditError("a record is longer than 1 MiB, so it is refused")
         head = sha256(body).hexdigest().encode()
         self.seq = seq
-        self._head = head
+        self.mark = seq, head
         return b'%b,"hash":"%b"}\n' % (body, head)
-
-    def mark(self) -> tuple[int, bytes]:
-        """Where the chain is now, for `rewind`."""
-        return self.seq, self._head
 
     def rewind(self, mark: tuple[int, bytes]) -> None:
         """Forget what was sealed since `mark`: its lines did not become durable."""
-        self.seq, self._head = mark
+        self.mark = mark
+        self.seq = mark[0]

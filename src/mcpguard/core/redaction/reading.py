@@ -241,7 +241,7 @@ class Perusal:
 
     def any(self) -> bool:
         """Whether there is anything."""
-        some, rare = triggers()
+        some, rare = _COMPILED[0] if _COMPILED else triggers()
         return (
             expressions().search(self._view.text, self.expression)
             or some.search(self.flat.text, self.literal)
@@ -357,7 +357,7 @@ class Glimpse(Signs):
 
     def any(self, flat: bytes) -> bool:
         """Whether there is anything in the text, which is `flat` without what stands between its leaves."""
-        some, rare = triggers()
+        some, rare = _COMPILED[0] if _COMPILED else triggers()
         return (
             expressions().search(self._text, self.see)
             or some.search(flat, self._literal)

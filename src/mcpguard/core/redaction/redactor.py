@@ -172,7 +172,12 @@ class Redactor:
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
             if len(text) // _MUCH > most:
                 raise TooMuchAtOnce(len(text))
-            if self._found_in(leaves, parts, text, also, most) or (
+            found = (
+                self._found_reordered(leaves, parts, text, also, most)
+                if leaves.reordered(parts)
+                else self._found(text, also, most, len(parts))
+            )
+            if found or (
                 not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 and (
                     any(True for _ in members(leaves, Budget(len(text))))
@@ -218,12 +223,10 @@ class Redactor:
         except TooMuchAtOnce:
             return TOO_LONG
 
-    def _found_in(
+    def _found_reordered(
         self, leaves: Leaves, parts: list[str], text: bytes, also: tuple[str, ...], most: int
     ) -> bool:
         """Whether anything is in the leaves as they are in `parts`, which are `text`, or as they stand."""
-        if not leaves.reordered(parts):
-            return self._found(text, also, most, len(parts))
         as_they_stand = edges(leaves.document)
         if len(text) > AT_ONCE:
             return self._found(text, also, most, len(parts)) or self._found(as_they_stand, also, most)

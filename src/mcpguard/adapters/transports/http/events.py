@@ -77,7 +77,7 @@ class Events:
             self._world(request)
             if not client.awaits(message["id"]):
                 raise _not_taken(original)
-            self._turn.begin()
+            self._turn.inside = True
             try:
                 world.receiver.receive(message, request.headers)
             finally:
@@ -101,7 +101,7 @@ class Events:
         if world.client.full:
             raise _not_taken(problem.request_id)
         problem.request_id = world.client.expect(problem.request_id, None, malformed=True)
-        self._turn.begin()
+        self._turn.inside = True
         try:
             world.receiver.refuse_message(problem)
         finally:

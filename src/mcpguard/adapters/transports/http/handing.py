@@ -34,7 +34,7 @@ def tell(world: HttpWorld, turn: Turn, message: Message, headers: dict[str, str]
         if number is None:
             return
         params["requestId"] = number
-    turn.begin()
+    turn.inside = True
     try:
         world.receiver.receive(message, headers)
         if number is not None:
@@ -75,7 +75,7 @@ def hand_in(world: HttpWorld, turn: Turn, one: Taken, headers: dict[str, str]) -
     if isinstance(one, dict) and not is_request(one):
         tell(world, turn, one, headers)
         return
-    turn.begin()
+    turn.inside = True
     try:
         if isinstance(one, MessageError):
             world.receiver.refuse_message(one)

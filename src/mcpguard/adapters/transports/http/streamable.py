@@ -51,7 +51,7 @@ class _Exchange(Struct, eq=False):
             return
         self._outlet.drop()
         if self._world.client.disconnected(self._number, self._outlet):
-            self._turn.begin()
+            self._turn.inside = True
             self._world.receiver.cancel(self._number, "disconnected")
             self._turn.end()
 
@@ -181,7 +181,7 @@ class Streamable:
                 load = Share(load, client.holding, request.connection, self._clock, turn.strain)
             outlet = Outlet(request, turn, self._clock, load)
         held = client.held is not None
-        turn.begin()
+        turn.inside = True
         try:
             if isinstance(message, MessageError):
                 message.request_id = number = client.expect(message.request_id, outlet, malformed=True)

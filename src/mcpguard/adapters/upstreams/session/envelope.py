@@ -42,7 +42,7 @@ def modern_params(
     `level` is the level of log messages that a legacy client has set, None for none and for a modern one,
     which says it in each request. `params` is not changed.
     """
-    meta = _without_envelope(params.get("_meta"))
+    meta = _without_envelope(params["_meta"]) if "_meta" in params else {}
     if token is not None:
         meta["progressToken"] = token
     meta.update(eras.envelope(caller, version, "mcpguard", __version__))

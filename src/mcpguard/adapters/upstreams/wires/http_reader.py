@@ -85,7 +85,7 @@ class HttpReader:
 
     @contextmanager
     def _one_turn(self) -> Iterator[None]:
-        self._turn.begin()
+        self._turn.inside = True
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from mcpguard.protocol.framing import Oversize
 
 
 class WireListener(Protocol):
-    """Who hears a wire. Each call is one turn of work: the wire wraps it in `turn.begin`/`turn.end`."""
+    """Who hears a wire. Each call is one turn of work: the wire wraps it in `turn.inside` and `turn.end`."""
 
     def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
         """A message in JSON-RPC shape of `size` bytes. `related` is the id of our request on whose
