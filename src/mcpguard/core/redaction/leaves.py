@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json
+from mcpguard.core.redaction.detectors.named.objects import NumberedLeaf
 from mcpguard.core.redaction.matching import PAD
 
 DEPTH = 128
@@ -39,21 +40,22 @@ MOST_PATHS = 200
 class Leaves:
     """What `gather` found. `columns` maps a member's name to the strings under it ("" at the root);
     `document` has the strings in the order in which they stand in the value, without those that say of
-    what type a content block is."""
+    what type a content block is. Something is in `tables` where a list stands in a list."""
 
-    __slots__ = ("_value", "columns", "document", "numbers")
+    __slots__ = ("columns", "document", "numbers", "tables", "value")
 
     def __init__(self, value: Json) -> None:
-        self._value = value
+        self.value = value
         columns: dict[str, list[str]] = {}
         document: list[str] = []
         numbers: list[int | float] = []
-        self.columns, self.document, self.numbers = columns, document, numbers
-        # No object holds the three while they are filled: each answer pays for it at each of its levels.
+        tables: list[None] = []
+        self.columns, self.document, self.numbers, self.tables = columns, document, numbers, tables
+        # No object holds the four while they are filled: each answer pays for it at each of its levels.
         if type(value) is dict:
-            _gather_dict(value, columns, document, numbers, DEPTH)
+            _gather_dict(value, columns, document, numbers, tables, DEPTH)
         else:
-            _gather_list((value,), "", columns, document, numbers, DEPTH + 1)
+            _gather_list((value,), "", columns, document, numbers, tables, DEPTH + 1)
 
     def parts(self) -> list[str]:
         """All leaves in their order."""
@@ -64,6 +66,15 @@ class Leaves:
             parts += map(_written(len(self.numbers)), self.numbers)
         parts += self.columns
         return parts
+
+    def marked(self) -> Json:
+        """The value with strings that know their index among the parts."""
+        strings: dict[str, Iterator[int]] = {}
+        at = 0
+        for name, column in self.columns.items():
+            strings[name] = iter(range(at, at + len(column)))
+            at += len(column)
+        return _marked(self.value, "", strings)
 
     def numbered(self) -> range:
         """The indices of the parts that are numbers."""
@@ -102,7 +113,7 @@ class Leaves:
         numbers = self.numbered()
         names = {name: index for index, name in enumerate(self.columns, numbers.stop)} if named else None
         made = array("L")
-        _index(self._value, "", made, (strings, iter(numbers), names))
+        _index(self.value, "", made, (strings, iter(numbers), names))
         return made
 
     def pointers(self) -> dict[int, str]:
@@ -113,7 +124,7 @@ class Leaves:
             strings[name] = iter(range(at, at + len(column)))
             at += len(column)
         made: dict[int, str] = {}
-        _point(self._value, "", "", made, (strings, iter(self.numbered()), None))
+        _point(self.value, "", "", made, (strings, iter(self.numbered()), None))
         return made
 
     def placed(self, names: Container[str]) -> Iterator[tuple[str, int, str]]:
@@ -156,6 +167,17 @@ def _index(value: Json, name: str, made: "array[int]", rest: _Rest) -> None:
             _index(child, below, made, rest)
     elif names is not None and (kind is int or kind is float):
         made.append(next(numbers))
+
+
+def _marked(value: Json, name: str, strings: Mapping[str, Iterator[int]]) -> Json:
+    kind = type(value)
+    if kind is str:
+        return NumberedLeaf(value, next(strings[name]))
+    if kind is list:
+        return [_marked(child, name, strings) for child in value]
+    if kind is dict:
+        return {below: _marked(child, below, strings) for below, child in value.items()}
+    return value
 
 
 def _point(value: Json, name: str, path: str, made: dict[int, str], rest: _Rest) -> None:
@@ -224,7 +246,13 @@ _NO_TEXTS: list[str] = []
 
 
 def _gather_list(
-    value: Iterable[Json], name: str, columns: _Columns, document: list[str], numbers: _Numbers, depth: int
+    value: Iterable[Json],
+    name: str,
+    columns: _Columns,
+    document: list[str],
+    numbers: _Numbers,
+    tables: list[None],
+    depth: int,
 ) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
@@ -237,9 +265,10 @@ def _gather_list(
             column.append(child)
             document.append(child)
         elif kind is dict:
-            _gather_dict(child, columns, document, numbers, depth - 1)
+            _gather_dict(child, columns, document, numbers, tables, depth - 1)
         elif kind is list:
-            _gather_list(child, name, columns, document, numbers, depth - 1)
+            tables.append(None)
+            _gather_list(child, name, columns, document, numbers, tables, depth - 1)
         elif kind is int or kind is float:
             numbers.append(child)
         elif child is not None and kind is not bool:
@@ -247,7 +276,12 @@ def _gather_list(
 
 
 def _gather_dict(
-    value: dict[str, Json], columns: _Columns, document: list[str], numbers: _Numbers, depth: int
+    value: dict[str, Json],
+    columns: _Columns,
+    document: list[str],
+    numbers: _Numbers,
+    tables: list[None],
+    depth: int,
 ) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
@@ -263,9 +297,9 @@ def _gather_dict(
         elif kind is int or kind is float:
             numbers.append(child)
         elif kind is dict:
-            _gather_dict(child, columns, document, numbers, depth - 1)
+            _gather_dict(child, columns, document, numbers, tables, depth - 1)
         elif kind is list:
-            _gather_list(child, name, columns, document, numbers, depth - 1)
+            _gather_list(child, name, columns, document, numbers, tables, depth - 1)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 

@@ -220,9 +220,9 @@ class Perusal:
         self._once = once
         self._covered: defaultdict[str, int] = defaultdict(int)
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
-        judge = _judged_joined if view.joined else _judged
+        judge = _judged_joined if view.joined else judged
         self._pairs = pairs.Pairs(view.text, partial(judge, self._budget, COST_OF_A_JUDGEMENT))
-        self._beside = apart.Apart(view.text, partial(_judged, self._budget, COST_OF_A_CELL))
+        self._beside = apart.Apart(view.text, partial(judged, self._budget, COST_OF_A_CELL))
         self._flat: Flat | None = None
         self._rare = False
         self.hits: list[Hit] = []
@@ -329,10 +329,10 @@ class Perusal:
 
 def _judged_joined(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:
     """A Judge of lines that are put together: a word with the next line behind it is no word."""
-    return strength != pairs.GIVEN and _judged(budget, cost, strength, value, known_end)
+    return strength != pairs.GIVEN and judged(budget, cost, strength, value, known_end)
 
 
-def _judged(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:
+def judged(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:
     """A Judge."""
     if not pairs.may_be(strength, value):
         return False

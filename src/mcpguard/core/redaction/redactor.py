@@ -178,9 +178,12 @@ class Redactor:
                 else self._found(text, also, most, len(parts))
             )
             if found or (
-                not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
+                (
+                    leaves.tables
+                    or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
+                )
                 and (
-                    any(True for _ in members(leaves, Budget(len(text))))
+                    any(True for _ in members(leaves, Budget(len(text)), text))
                     or self._found_named(leaves, parts, also, most)
                 )
             ):

@@ -6,14 +6,22 @@ and what the `hits` are is looked for in the same: the text itself, what is cut 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
-from mcpguard.core.redaction.detectors.named import pairs
-from mcpguard.core.redaction.leaves import Leaves, padded
-from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.reading import COST_OF_A_JUDGEMENT, COST_OF_A_PAIR, Hit, Perusal
+from mcpguard.core.redaction.detectors.named import objects, pairs
+from mcpguard.core.redaction.leaves import Layout, Leaves, padded
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
+from mcpguard.core.redaction.reading import (
+    COST_OF_A_CELL,
+    COST_OF_A_JUDGEMENT,
+    COST_OF_A_PAIR,
+    Hit,
+    Perusal,
+    judged,
+)
 from mcpguard.core.redaction.views import View, views
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
@@ -24,9 +32,6 @@ MEMBERS = {name: detector for detector in DETECTORS for name in detector.members
 
 IMPATIENT = 0.3
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
-
-_VALUES = frozenset(("value", "Value"))
-"""Members whose text may be what the text before it names."""
 
 
 def found_behind(
@@ -73,14 +78,17 @@ def tokens(text: bytes, patience: int = 1) -> list[Hit]:
 
 def says(name: str) -> bool:
     """Whether the name of a member says something of its value."""
-    return name in MEMBERS or name in _VALUES or bool(pairs.said(name))
+    return name in MEMBERS or name in objects.GATES or objects.is_value(name) or bool(pairs.said(name))
 
 
-def members(leaves: Leaves, budget: Budget) -> Iterator[Hit]:
-    """Values whose member's name says what they are, such as AWS's SecretAccessKey."""
-    if not _VALUES.isdisjoint(leaves.columns):
-        yield from _values(leaves, budget)
-    for name, at, value in leaves.placed({name for name in leaves.columns if says(name)} - _VALUES):
+def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterator[Hit]:
+    """Values whose member's name says what they are, such as AWS's SecretAccessKey, or another text of the
+    value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves."""
+    telling = {name for name in leaves.columns if says(name)}
+    beside = {name for name in telling if name in objects.GATES or objects.is_value(name)}
+    if beside or leaves.tables:
+        yield from _beside(leaves, budget, padded(leaves.parts()) if text is None else text)
+    for name, at, value in leaves.placed(telling - beside):
         budget.trigger(COST_OF_A_PAIR)
         data = value.encode("utf-8", "surrogatepass")
         span = _of_member(name, data)
@@ -90,18 +98,28 @@ def members(leaves: Leaves, budget: Budget) -> Iterator[Hit]:
             yield at, at + len(data), kind
 
 
-def _values(leaves: Leaves, budget: Budget) -> Iterator[Hit]:
-    """What stands in `{"name": "DB_PASSWORD", "value": "…"}`: a value right behind a text that is a name."""
-    placed = leaves.placed(_VALUES)
-    at, value = next(((at, text) for _, at, text in placed), (0, None))
-    before = ""
-    for text in leaves.document:
-        if text is value:
-            budget.trigger(COST_OF_A_PAIR)
-            if kind := _kind_of(before, text, budget):
-                yield at, at + len(text.encode("utf-8", "surrogatepass")), kind
-            at, value = next(((at, text) for _, at, text in placed), (0, None))
-        before = text
+@lru_cache(1)
+def _telling() -> Matcher:
+    words = [word.encode() for word in objects.WORDS]
+    return compile_literals(words, range(len(words)), "words")
+
+
+def _beside(leaves: Leaves, budget: Budget, text: bytes) -> Iterator[Hit]:
+    """What another text of the value names."""
+    if not _telling().search(text, stop):
+        return
+
+    def judge(strength: str, value: bytes) -> bool:
+        budget.trigger()
+        return judged(budget, COST_OF_A_CELL, strength, value, True)
+
+    if not objects.Objects(judge, leaves.value).found:
+        return
+    starts = Layout(leaves.parts()).starts
+    for leaf, ahead, kind in objects.Objects(judge, leaves.marked()).found:
+        assert isinstance(leaf, objects.NumberedLeaf)  # noqa: S101 - as all of that value
+        start = starts[leaf.part]
+        yield start + ahead, start + len(leaf.encode("utf-8", "surrogatepass")), kind
 
 
 def _kind_of(name: str, value: str, budget: Budget) -> str:

@@ -5,12 +5,13 @@ follow it, and says up to where it has read, so that nothing is read twice.
 """
 
 import re
-from binascii import Error, a2b_base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import islice, pairwise
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import Found, Values, given, said
 
 Seen = tuple[list[Found], int]
@@ -19,10 +20,8 @@ Seen = tuple[list[Found], int]
 _NAMES = ("password", "passwd", "secret", "token", "api_key", "apikey", "passphrase")
 _AROUND = 4096
 _ROWS = 2000
-_CELLS = 64
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
-_MARKS = b" \t\r\"'`*"
 _QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
 _CELLS_OF = {
     char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
@@ -60,56 +59,12 @@ _LINE_OF_BLOCK = expression(
 )
 _OBJECT = expression(rb"""\\?"(data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
 _MEMBER = expression(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\\\x00-\x1f]{4,4096})\\?\"""")
-_OPEN = frozenset(
-    ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
-)
 _DEFAULT = expression(
     rb"""([A-Za-z][\w-]{1,63})"\s{0,4}\{[^}\x00-\x08]{0,400}?\bdefault\s{0,16}=\s{0,4}"([^"\n\x00-\x1f]{4,512})\""""
 )
 _PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
 )
-_VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])
-_KEYS = frozenset(
-    [
-        "name",
-        "key",
-        "variable",
-        "parameter",
-        "option",
-        "config_key",
-        "option_name",
-        "meta_key",
-        "setting_name",
-    ]
-)
-
-
-class _Columns:
-    """The signals that column names give about the cells below them."""
-
-    __slots__ = ("_key", "_said", "_value", "count")
-
-    def __init__(self, names: list[str]) -> None:
-        low = [name.strip(" \t\r\"'`*[]").lower() for name in names]
-        self.count = len(names)
-        self._said = {
-            at: given(strength) for at, name in enumerate(low) if (strength := said(name.replace(" ", "_")))
-        }
-        self._value = next((at for at, name in enumerate(low) if name in _VALUES), -1)
-        self._key = next((at for at, name in enumerate(low) if name in _KEYS), -1)
-
-    def any(self) -> bool:
-        """Whether they say anything."""
-        return bool(self._said) or (self._value >= 0 and self._key >= 0)
-
-    def of(self, cells: list[bytes]) -> Iterable[tuple[int, str]]:
-        """Which cells of a row to judge, and what is said of them."""
-        yield from self._said.items()
-        if self._value >= 0 and self._key >= 0:
-            name = cells[self._key].strip(_MARKS).decode("utf-8", "replace")
-            if strength := said(name):
-                yield self._value, given(strength)
 
 
 class Apart(Values):
@@ -124,10 +79,10 @@ class Apart(Values):
         char = next((one for one in (b"\t", b";", b",") if one in head), b",")
         names = [cell for _, _, cell in _cells(head, 0, char)]
         if len(names) < 2 or not all(
-            _CELL_OF_HEAD.fullmatch(name.strip(_MARKS)) and not name.startswith(b" ") for name in names
+            _CELL_OF_HEAD.fullmatch(name.strip(MARKS)) and not name.startswith(b" ") for name in names
         ):
             return [], end
-        columns = _Columns([name.decode("utf-8", "replace") for name in names])
+        columns = Columns([name.decode("utf-8", "replace") for name in names])
         return self._rows(columns, end, lambda line, begin: _cells(line, begin, char))
 
     def ruled(self, at: int) -> Seen:
@@ -148,16 +103,16 @@ class Apart(Values):
             cells: Cells = _barred
         else:
             rule = self._text[start : self._line(at - 1)[1]]
-            starts = [found.start() for found in islice(_RUN.finditer(rule), _CELLS)]
+            starts = [found.start() for found in islice(_RUN.finditer(rule), CELLS)]
             cells = _fixed(starts)
         names = [cell.decode("utf-8", "replace") for _, _, cell in cells(head, 0)]
-        return self._rows(_Columns(names), end, cells)
+        return self._rows(Columns(names), end, cells)
 
     def record(self, at: int) -> Seen:
         """A row that psql shows with a line for each column."""
         hits: list[Found] = []
         end = self._line(at)[1]
-        for _ in range(_CELLS):
+        for _ in range(CELLS):
             start, stop = end + 1, self._line(end + 1)[1]
             name, bar, value = self._text[start:stop].partition(b"|")
             if not bar:
@@ -171,7 +126,7 @@ class Apart(Values):
         found = _COLUMNS.match(self._text, at)
         if found is None:
             return [], at
-        columns = _Columns([name.decode("utf-8", "replace") for name in found[1].split(b",")[:_CELLS]])
+        columns = Columns([name.decode("utf-8", "replace") for name in found[1].split(b",")[:CELLS]])
         if not columns.any():
             return [], found.end()
         if found[0].endswith(b"\n"):
@@ -235,25 +190,18 @@ class Apart(Values):
         return [hit] if hit else [], found.end()
 
     def _of_kubernetes(self, member: re.Match[bytes], plain: bool) -> Found | None:
-        if member[1].decode().lower() in _OPEN:
-            return None
-        if plain:
-            return self._secret(*member.span(2), GIVEN)
-        try:
-            value = a2b_base64(member[2], strict_mode=True)
-        except Error:
-            return None
-        printable = value.isascii() and len(value.split()) == 1
-        kind = self._secret(*member.span(2), "token")
-        known = printable and not self._judge(GIVEN, value, True)
-        return None if known else kind or (*member.span(2), "secret-value")
+        kind = of_kubernetes(member[1].decode(), member[2], plain, self._is_secret)
+        return (*member.span(2), kind) if kind else None
+
+    def _is_secret(self, strength: str, value: bytes) -> bool:
+        return self._judge(strength, value, True)
 
     def _one(self, name: bytes, start: int, end: int) -> Seen:
         strength = said(name.decode("utf-8", "replace"))
         hit = self._secret(start, end, given(strength) if strength else "") if strength else None
         return [hit] if hit else [], end
 
-    def _rows(self, columns: _Columns, end: int, cells: "Cells") -> Seen:
+    def _rows(self, columns: Columns, end: int, cells: "Cells") -> Seen:
         hits: list[Found] = []
         if not columns.any():
             return hits, end
@@ -270,17 +218,17 @@ class Apart(Values):
             end = stop
         return hits, end
 
-    def _of_row(self, columns: _Columns, row: list[tuple[int, int, bytes]]) -> list[Found]:
+    def _of_row(self, columns: Columns, row: list[tuple[int, int, bytes]]) -> list[Found]:
         hits = []
         for index, strength in columns.of([cell for _, _, cell in row]):
             start, _, cell = row[index]
-            value = cell.strip(_MARKS)
+            value = cell.strip(MARKS)
             at = start + cell.find(value)
             if value and (hit := self._secret(at, at + len(value), strength)):
                 hits.append(hit)
         return hits
 
-    def _tuples(self, columns: _Columns, at: int) -> Seen:
+    def _tuples(self, columns: Columns, at: int) -> Seen:
         hits: list[Found] = []
         for _ in range(_ROWS):
             begins = _TUPLE.match(self._text, at)
@@ -292,7 +240,7 @@ class Apart(Values):
                 which = next(group for group in (1, 2, 3) if found[group] is not None)
                 row.append((*found.span(which), found[which]))
                 at = found.end()
-                if found[4] == b")" or len(row) > _CELLS:
+                if found[4] == b")" or len(row) > CELLS:
                     break
             if len(row) != columns.count:
                 break
@@ -318,7 +266,7 @@ Cells = Callable[[bytes, int], list[tuple[int, int, bytes]]]
 def _cells(line: bytes, begin: int, char: bytes) -> list[tuple[int, int, bytes]]:
     made: list[tuple[int, int, bytes]] = []
     at = 0
-    while len(made) < _CELLS:
+    while len(made) < CELLS:
         found = _CELLS_OF[char].match(line, at)
         end = found.end() if found else at
         made.append((begin + at, begin + end, line[at:end]))
@@ -329,7 +277,7 @@ def _cells(line: bytes, begin: int, char: bytes) -> list[tuple[int, int, bytes]]
 
 
 def _barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
-    bars = [found.span() for found in islice(_BARS.finditer(line), _CELLS)]
+    bars = [found.span() for found in islice(_BARS.finditer(line), CELLS)]
     bounds = [(0, 0), *bars, (len(line), len(line))]
     made = [
         (begin + before[1], begin + behind[0], line[before[1] : behind[0]])

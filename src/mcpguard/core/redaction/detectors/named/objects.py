@@ -1,0 +1,249 @@
+"""Secrets of a JSON value whose name is the text of another member, of a heading or of the cell before.
+
+Law of this file: names and values are those of the same object, row or table, each is looked at a bounded
+number of times, and what the name says is judged as in a text.
+"""
+
+from binascii import Error, a2b_base64
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
+from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.values import KINDS, given, kind_of, said
+
+Judge = Callable[[str, bytes], bool]
+"""Whether a value is a secret under a name that says so much."""
+
+GATES = frozenset(["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers"])
+"""Names of members that say that something is to be looked for, beside those of `is_value`."""
+WORDS = (
+    *("pass", "pwd", "pw", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "sess", "sensitive"),
+    *("kty", "mnemonic", "dsn", "bearer"),
+)
+"""In lower case; where none of them is nothing is to be removed."""
+
+_OPEN = frozenset(
+    ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
+)
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")
+_VALUES = frozenset(["val", "plaintext", "setting"])
+_NAMES = frozenset(
+    ["variable", "parameter", "option", "setting", "field", "label", "id", "header", "property", "title", "k"]
+)
+_SCHEMES = ("bearer ", "basic ", "token ", "apikey ", "api-key ")
+_KEY = "account_key"
+_LONGEST = 128
+_HEADINGS = 4
+
+
+class NumberedLeaf(str):
+    """A text of the value; `part` says which."""
+
+    __slots__ = ("part",)
+    part: int
+
+    def __new__(cls, text: str, part: int) -> "NumberedLeaf":
+        made = super().__new__(cls, text)
+        made.part = part
+        return made
+
+
+Claim = tuple[str, int, str]
+"""A text, how many characters before the secret stay, and the kind of what is to be removed."""
+
+
+@lru_cache(1024)
+def is_value(name: str) -> bool:
+    """Whether a member of this name may be what another member of the object names."""
+    low = name[-_LONGEST:].lower()
+    return low in _VALUES or low.endswith("value")
+
+
+def of_kubernetes(name: str, data: bytes, plain: bool, judge: Judge) -> str:
+    """The kind of what a member of the `data` of a Secret is, or of its `stringData` (`plain`); "" for what
+    is no secret."""
+    if name.lower() in _OPEN:
+        return ""
+    if plain:
+        return kind_of(GIVEN) if judge(GIVEN, data) else ""
+    try:
+        value = a2b_base64(data, strict_mode=True)
+    except Error:
+        return ""
+    known = value.isascii() and len(value.split()) == 1 and not judge(GIVEN, value)
+    return "" if known else kind_of("token")
+
+
+class Objects:
+    """One reading of a value. `found` has all that is to be removed: texts of the value itself."""
+
+    __slots__ = ("_judge", "found")
+
+    def __init__(self, judge: Judge, value: Any) -> None:
+        self._judge = judge
+        self.found: list[Claim] = []
+        if type(value) is list:
+            self._list(value, "")
+        else:
+            self._object(value, "")
+
+    def _object(self, members: dict[str, Any], owner: str) -> None:
+        """`owner` is the name of the member that it stands in."""
+        values: list[str] = []
+        below = 0
+        for name, child in members.items():
+            kind = type(child)
+            if kind is dict:
+                below += 1
+                self._object(child, name)
+            elif kind is list:
+                below += 1
+                self._list(child, name)
+            elif isinstance(child, str) and child and is_value(name):
+                values.append(child)
+        if values:
+            self._named(members, values, owner)
+        if below > 1:
+            self._table(members)
+        if not GATES.isdisjoint(members):
+            self._known(members)
+
+    def _known(self, members: dict[str, Any]) -> None:
+        """What is known by its form: keys of JSON, Secrets of Kubernetes, logins of registries."""
+        for name in _PRIVATE if "kty" in members else ():
+            self._one("token", members.get(name))
+        for block in ("data", "stringData") if members.get("kind") == "Secret" else ():
+            below = members.get(block)
+            for name, text in below.items() if type(below) is dict else ():
+                if isinstance(text, str) and (
+                    kind := of_kubernetes(name, _bytes(text), block != "data", self._judge)
+                ):
+                    self.found.append((text, 0, kind))
+        auth = members.get("auth")
+        if isinstance(auth, str) and self._judge("basic", _bytes(auth)):
+            self.found.append((auth, 0, kind_of("token")))
+
+    def _named(self, members: dict[str, Any], values: list[str], owner: str) -> None:
+        """`{"name": "DB_PASSWORD", "value": "…"}` in any order, and `{"db_password": {"value": "…"}}`."""
+        names = [
+            _KEY if name == "keyName" and not _said(text) else text
+            for name, text in members.items()
+            if isinstance(text, str) and not is_value(name) and _is_name(name)
+        ]
+        for name in (*names, owner):
+            if strength := _said(name):
+                for text in values:
+                    self._one(given(strength) if name.isupper() else strength, text)
+                return
+        if members.get("sensitive") is True or members.get("secure") is True:
+            for text in values:
+                self._one("token", text)
+
+    def _table(self, members: dict[str, Any]) -> None:
+        """`{"columns": ["name", "password"], "rows": [["ada", "…"]]}`, whatever these are called."""
+        heads = (head for child in members.values() if (head := _heading(child)))
+        for head in islice(heads, _HEADINGS):
+            columns = Columns(head)
+            if not columns.any():
+                continue
+            for child in members.values():
+                for row in _rows(child):
+                    if len(row) == columns.count and row != head:
+                        self._row(columns, row)
+
+    def _list(self, items: list[Any], owner: str) -> None:
+        """Rows below the row of their names; pairs; and what is called headers: names and values by turns."""
+        below = False
+        for child in items:
+            kind = type(child)
+            if kind is dict:
+                below = True
+                self._object(child, owner)
+            elif kind is list:
+                below = True
+                self._list(child, owner)
+        if below:
+            self._rows(items)
+        elif "header" in owner.lower():
+            self._pairs(zip(items[::2], items[1::2], strict=False))
+
+    def _rows(self, items: list[Any]) -> None:
+        first = _cells(items[0])
+        columns = Columns([str(cell) for cell in first]) if all(map(_heads, first)) else None
+        if columns is not None and columns.any():
+            for row in filter(None, map(_cells, items[1:])):
+                if len(row) == columns.count:
+                    self._row(columns, row)
+        self._pairs(row for row in items if type(row) is list and len(row) == 2)
+
+    def _pairs(self, pairs: Iterable[Any]) -> None:
+        for name, text in pairs:
+            if isinstance(name, str) and (strength := _said(name)):
+                self._one(given(strength) if name.isupper() else strength, text)
+
+    def _row(self, columns: Columns, row: list[Any]) -> None:
+        cells = [_bytes(cell) if isinstance(cell, str) else b"" for cell in row]
+        for at, strength in columns.of(cells):
+            self._one(strength, row[at])
+
+    def _one(self, strength: str, text: Any) -> None:
+        if not isinstance(text, str):
+            return
+        ahead = next((len(one) for one in _SCHEMES if text[:8].lower().startswith(one)), 0)
+        if self._judge(strength, _bytes(text[ahead:])):
+            self.found.append((text, ahead, KINDS[2] if ahead else kind_of(strength)))
+
+
+def _said(name: str) -> str:
+    # A path, as the parameters of AWS have it.
+    return said(name.rpartition("/")[2].strip()) if len(name) <= _LONGEST else ""
+
+
+def _is_name(name: str) -> bool:
+    low = name.lower()
+    return low in _NAMES or low.endswith(("name", "key"))
+
+
+def _heading(child: Any) -> list[str]:
+    """The names of columns, as texts or as objects that have a name; [] for what is none."""
+    if type(child) is dict and len(child) <= 2:
+        child = next((one for one in child.values() if type(one) is list), None)
+    if type(child) is not list or not 2 <= len(child) <= CELLS:
+        return []
+    if type(child[0]) is dict:
+        child = [
+            next((one[n] for n in one if n.lower() in _HEADS), None) for one in child if type(one) is dict
+        ]
+    return [str(one) for one in child] if all(map(_heads, child)) else []
+
+
+_HEADS = ("name", "column_name", "columnname", "label", "field", "key", "id", "title")
+
+
+def _rows(child: Any) -> Iterator[list[Any]]:
+    for row in child if type(child) is list else ():
+        if cells := _cells(row):
+            yield cells
+
+
+def _cells(row: Any) -> list[Any]:
+    """The cells of a row, which may be objects with one text each, such as `{"stringValue": "…"}`."""
+    if type(row) is dict and len(row) == 1:
+        row = next(iter(row.values()))
+    if type(row) is not list or len(row) < 2:
+        return []
+    return [
+        next(iter(cell.values())) if type(cell) is dict and len(cell) == 1 else cell
+        for cell in islice(row, CELLS)
+    ]
+
+
+def _heads(cell: Any) -> bool:
+    return isinstance(cell, str) and 0 < len(cell) <= 64 and not cell[0].isdigit()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

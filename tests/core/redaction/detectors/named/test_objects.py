@@ -1,0 +1,98 @@
+"""Secrets of structured values whose name is the text of another member, of a heading or of the cell before."""
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from mcpguard.core.model import Json
+from mcpguard.core.redaction.redactor import Redactor
+
+RANDOM = "q7Zk2vX9pL4mT8wR1nB6"
+CHOSEN = "Winter2024x"
+ENCODED = b64encode(b"hunter2x").decode()
+KEY = b64encode(bytes(range(60, 124))).decode()
+
+
+def secret(*members: str) -> Json:
+    """A Secret of Kubernetes that has these values in its data."""
+    return {
+        "kind": "Secret",
+        "data": {f"m{i}": value for i, value in enumerate(members)} | {"username": "YWRhbWFudA=="},
+    }
+
+
+FOUND: dict[str, Json] = {
+    "value-first": {"value": CHOSEN, "name": "db_password"},
+    "between": {"name": "DB_PASSWORD", "slotSetting": False, "type": "text", "value": CHOSEN},
+    "key-value": [{"Key": "ApiKey", "Value": RANDOM}],
+    "parameter": {"ParameterKey": "DbPassword", "ParameterValue": CHOSEN},
+    "path": {"Name": "/prod/db/password", "Type": "SecureString", "Value": CHOSEN},
+    "owner": {"db_password": {"type": "string", "value": CHOSEN}},
+    "sensitive": {"blah": {"sensitive": True, "value": RANDOM}},
+    "jwk": {"kty": "OKP", "x": "abc", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"},
+    "jwk-in-set": {"keys": [{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75"}]},
+    "kubernetes": {"kind": "List", "items": [secret(ENCODED)]},
+    "kubernetes-binary": secret(b64encode(bytes(range(128, 160))).decode()),
+    "kubernetes-text": {"kind": "Secret", "stringData": {"x": CHOSEN}},
+    "docker": {"auths": {"reg.example": {"auth": b64encode(b"ada:hunter2x").decode()}}},
+    "azure": [{"keyName": "key1", "permissions": "FULL", "value": KEY}],
+    "rows": {"columns": ["name", "password"], "rows": [["ada", CHOSEN], ["bob", "hunter2x1"]]},
+    "rows-of-objects": {"fields": [{"name": "user"}, {"name": "api_key"}], "data": [["ada", RANDOM]]},
+    "cells": {
+        "columnMetadata": [{"name": "id", "typeName": "int"}, {"name": "password", "typeName": "text"}],
+        "records": [[{"longValue": 1}, {"stringValue": CHOSEN}]],
+    },
+    "cells-below": {"schema": {"fields": [{"name": "u"}, {"name": "token"}]}, "rows": [{"f": [{"v": "a"}, {"v": RANDOM}]}]},
+    "head-in-rows": [["name", "password"], ["ada", CHOSEN], ["short"], ["a", "b", "c"]],
+    "named-in-a-row": {"columns": ["key", "value"], "rows": [["db_password", CHOSEN]]},
+    "headers": {"headers": [["Accept", "x/y"], ["Authorization", f"Bearer x7{CHOSEN}q9"]]},
+    "headers-by-turns": {"rawHeaders": ["Host", "example.com", "X-Api-Key", RANDOM]},
+    "pairs": [["X-Api-Key", RANDOM], [1, 2]],
+}  # fmt: skip
+
+LEFT: dict[str, Json] = {
+    "a color": {"name": "color", "value": "blue7777"},
+    "a form": {"fields": [{"name": "password", "value": "text"}, {"name": "token", "value": "string"}]},
+    "words in cells": {"items": [["password reset", "Email2 sent"], ["token", "count"]]},
+    "a name in a cell": {"columns": ["id", "name"], "rows": [["1", "password"]]},
+    "no text": {"name": "db_password", "value": 5, "rows": [[1, 2], ["password", None]]},
+    "names of a user": {"kind": "Secret", "data": {"username": ENCODED}, "stringData": {"host": CHOSEN}},
+    "no base64": {"kind": "Secret", "data": {"x": "no base64!"}, "stringData": None},
+    "a key of a host": {"kind": "Secret", "data": {"x": b64encode(b"a").decode()}},
+    "a public key": {
+        "kty": "RSA",
+        "n": "sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1Wl",
+        "e": "AQAB",
+    },
+    "a map of pages": {"auth": "required", "pages": [["a", "b"], ["key", "c"]]},
+    "a matrix": {"key": [[1.0, 2.0], [3.0, 4.0]], "columns": ["a", 5], "heads": [{"no": 1}, {"no": 2}]},
+    "a longer row": {"columns": ["name", "password"], "rows": [["ada", "x", CHOSEN]]},
+    "the heading again": {"columns": ["password", "name"], "rows": [["password", "name"]]},
+    "a long name": [["x" * 200 + "_password", CHOSEN]],
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_another_text_names_is_removed(name: str) -> None:
+    found = Redactor(b"key").inspect(FOUND[name])
+    said = json.dumps(found.value)
+    assert "[REDACTED:" in said
+    secrets = (RANDOM, CHOSEN, ENCODED, KEY, "nWGxne", "AyM1Sys")
+    assert not [one for one in secrets if one in said]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_nothing_names_stays(name: str) -> None:
+    assert not Redactor(b"key").inspect(LEFT[name]).findings
+
+
+def test_the_name_and_the_rest_of_the_value_stay() -> None:
+    value = {
+        "headers": [["Authorization", f"Bearer x7{CHOSEN}q9"]],
+        "\u00e9": {"value": f"\u00e9{CHOSEN}", "name": "pwd"},
+    }
+    assert Redactor(b"key").inspect(value).value == {
+        "headers": [["Authorization", "Bearer [REDACTED:authorization#1]"]],
+        "\u00e9": {"value": "[REDACTED:password#2]", "name": "pwd"},
+    }
