@@ -86,6 +86,14 @@ def test_a_snapshot_has_what_nobody_named(written: Path) -> None:
     assert reached(found, ADA, "files/move_file").answer == "no"
 
 
+def test_what_only_records_name_is_reached_by_the_rules_that_match_it(tmp_path: Path) -> None:
+    config = month.write(tmp_path)
+    policy = tmp_path / "team.yaml"
+    policy.write_text(f"{month.POLICY}  - {{id: all, effect: allow, server: github, tools: ['create_*']}}\n")
+    assert reached(review(config), ADA, "github/create_issue").answer == "if"
+    assert reached(review(config), ADA, "warehouse/drop_table").answer == "no"
+
+
 def test_a_rule_and_a_tool_that_nobody_used_are_unused_grants(written: Path) -> None:
     found = {(one.kind, one.name) for one in review(written).unused}
     assert ("rule", "team/cleanup") in found
@@ -271,6 +279,18 @@ def test_a_label_of_a_result_begins_it_and_the_end_of_the_process_ends_it() -> N
     labelled = Outcome(T + timedelta(minutes=3), "1", "ok", 1.0, labels=("private",))
     closed = Closed(T + timedelta(minutes=8), "client-ended")
     assert dwelt(("a", decision(1)), ("a", labelled), ("a", closed), ("b", closed)) == [(3, 8, "process end")]
+
+
+def test_a_process_that_goes_on_in_another_chain_has_not_ended() -> None:
+    rotated, closed = Closed(T + timedelta(minutes=3), "rotated"), Closed(T + timedelta(minutes=8), "eof")
+    opened = Opened(T, "0.1.0", 1, ADA, (), "", continues="a")
+    before = ("a", decision(2, "deny")), ("a", rotated)
+    assert dwelt(*before, ("b", opened), ("b", closed)) == [(2, 8, "process end")]
+    assert dwelt(*before, ("b", opened)) == dwelt(*before) == [(2, None, "open")]
+
+
+def test_what_a_client_takes_back_is_no_refusal() -> None:
+    assert dwelt(("a", decision(2, "deny", cause="cancelled"))) == []
 
 
 def test_an_answer_to_a_ticket_of_the_session_ends_it() -> None:

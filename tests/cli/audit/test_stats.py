@@ -101,6 +101,7 @@ def test_amounts_durations_and_bars_are_short() -> None:
     assert [duration(one) for one in (0.04, 9.94, 10.0, 9_999.0, 12_345.0)] == [
         *("0.0 ms", "9.9 ms", "10 ms", "9999 ms", "12 s"),
     ]
+    assert [duration(one) for one in (119_000, 1_500_000, 7_200_000)] == ["119 s", "25 min", "2 h"]
     assert sparkline({0: 1, 2: 100}, 4) == "▁ █ "
     assert sparkline({}, 2) == "  "
 

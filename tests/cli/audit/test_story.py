@@ -279,7 +279,7 @@ def test_what_is_rare_is_told_too(tmp_path: Path, capsys: Capture) -> None:
         "had the fact f.",
         "A rule chose the credential w.",
         "It finished 2.5 seconds after the decision.",
-        "The result was withheld from the client. What went wrong: “bad” The client was told: “No.”",
+        "The result was withheld from the client. What went wrong: “bad”. The client was told: “No.”",
         "The rule git/no decided about the result.",
         "would have withheld it by the rule git/o",
         "would have decided about the result: deny c.",

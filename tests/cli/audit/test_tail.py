@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,25 @@ def add(sink: AuditFile, *records: Record) -> None:
     for record in records:
         sink.write(record)
     sink.commit()
+
+
+def test_the_last_lines_are_those_of_all_processes_in_the_order_of_time(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    def at(second: int) -> Record:
+        return structs.replace(DENIED, id=f"n-{second}", at=NOW + timedelta(seconds=second))
+
+    folder_of(tmp_path, at(1), at(4), at(6))
+    folder_of(tmp_path, at(2), at(3), at(5))
+    assert main(["audit", "tail", str(tmp_path), "-n", "4"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in said] == ["n-3", "n-4", "n-5", "n-6"]
+
+
+def test_what_was_cancelled_is_not_shown_as_done(tmp_path: Path, capsys: Capture) -> None:
+    folder_of(tmp_path, CALL, structs.replace(DONE, status="cancelled", findings={}))
+    assert main(["audit", "tail", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split()[1] == "!"
 
 
 def test_the_last_calls_are_one_line_each(tmp_path: Path, capsys: Capture) -> None:

@@ -198,7 +198,7 @@ def _why(decision: Decided) -> Iterator[str]:
     if decision.observed is not None:
         yield _observed(decision.observed, "refused", "it went on")
     if decision.message:
-        yield f"The client was told: {_quoted(decision.message)}"
+        yield f"The client was told: {_said(decision.message)}"
     if decision.shadow:
         yield f"Rules in shadow mode, which only note, would have decided: {decision.shadow}."
     if decision.redact:
@@ -338,9 +338,9 @@ def _result(decision: Decided, outcome: Outcome | None) -> Iterator[str]:
         return
     yield _STATUS.get(outcome.status, f"It ended as {outcome.status}.")
     if outcome.error:
-        yield f"What went wrong: {_quoted(outcome.error)}"
+        yield f"What went wrong: {_said(outcome.error)}"
     if outcome.message:
-        yield f"The client was told: {_quoted(outcome.message)}"
+        yield f"The client was told: {_said(outcome.message)}"
     if outcome.sent or outcome.received:
         yield f"{outcome.sent:,} bytes were sent and {outcome.received:,} were received."
     if outcome.result:
@@ -355,7 +355,7 @@ def _result(decision: Decided, outcome: Outcome | None) -> Iterator[str]:
 
 
 def _detections(outcome: Outcome) -> Iterator[str]:
-    if not (outcome.findings or outcome.unredacted or outcome.neutralised):
+    if outcome.result and not (outcome.findings or outcome.unredacted or outcome.neutralised):
         yield "Nothing was removed from it."
     for said, found in (("were removed", outcome.findings), ("stayed, as a rule says", outcome.unredacted)):
         for what, count in found.items():
@@ -409,6 +409,11 @@ def _capital(text: str) -> str:
 def _quoted(text: str) -> str:
     """Words of others, which cannot end their own quotation."""
     return "“" + text.replace("”", '"') + "”"
+
+
+def _said(text: str) -> str:
+    """The same at the end of a sentence."""
+    return _quoted(text) + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _name(text: str) -> str:

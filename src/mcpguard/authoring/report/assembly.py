@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from mcpguard import __version__
 from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, proof
+from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
 from mcpguard.authoring.report.enforcement import cells
@@ -23,6 +24,7 @@ from mcpguard.authoring.report.posture.judging import judged
 from mcpguard.authoring.report.tally import RecordTally, Who
 from mcpguard.core.errors import AuditError, ConfigError
 from mcpguard.core.model import Invocation, Principal
+from mcpguard.protocol.catalogue import KINDS
 
 if TYPE_CHECKING:
     from mcpguard.authoring.findings import Report
@@ -192,8 +194,11 @@ class _Reaching:
         self._snapshot = snapshot
         self._now = now
 
-    def of(self, name: str, agent: str | None) -> Iterator[tuple[str, str, str, str]]:
-        """(server, kind, name, answer) of everything that the servers of `agent` offer."""
+    def of(
+        self, name: str, agent: str | None, used: Iterable[tuple[str, str, str]]
+    ) -> Iterator[tuple[str, str, str, str]]:
+        """(server, kind, name, answer) of everything that the servers of `agent` offer; without a snapshot
+        what was `used` counts as offered."""
         source, _, who = name.rpartition(":")
         asking = Invocation("report", "", Principal(who, source), self._now, agent)
         try:
@@ -201,7 +206,12 @@ class _Reaching:
         except ConfigError:
             return
         served = tuple(one for one, server in servers.items() if not server.disabled)
-        for target in offered(self._policies, served, self._snapshot):
+        found = offered(self._policies, served, self._snapshot)
+        targets = {(one.server, one.kind, one.name): one for one in found}
+        for server, kind, thing in used if self._snapshot is None else ():
+            for target in listed(server, kind, [{KINDS[kind].id_key: thing}]) if server in served else ():
+                targets.setdefault((server, kind, thing), target)
+        for target in targets.values():
             yield target.server, target.kind, target.name, reach(self._policies, asking, target).answer
 
 
@@ -226,15 +236,13 @@ _BEST = ("yes", "if", "no")
 
 
 def _reached(name: str, who: Who, tally: RecordTally, reaching: _Reaching) -> Iterator[shown.ReachedThing]:
-    answers: dict[tuple[str, str, str], str] = {}
+    answers = {(server, kind, thing): "no" for by, server, kind, thing in tally.uses if by == name}
+    used = list(answers)
     agents: list[str | None] = [*sorted(who.agents)] or [None]
     for agent in agents:
-        for server, kind, thing, answer in reaching.of(name, agent):
+        for server, kind, thing, answer in reaching.of(name, agent, used):
             before = answers.get((server, kind, thing), "no")
             answers[server, kind, thing] = min(before, answer, key=_BEST.index)
-    for principal, server, kind, thing in tally.uses:
-        if principal == name:
-            answers.setdefault((server, kind, thing), "no")
     for (server, kind, thing), answer in sorted(answers.items()):
         use = tally.uses.get((name, server, kind, thing))
         yield shown.ReachedThing.model_validate(

@@ -68,9 +68,8 @@ def _access(review: AccessReview) -> Iterator[Attention]:
         yield Attention("look", f"{said} are granted and were not used.", "unused")
     static = [one for one in review.credentials if not one.short_lived]
     if static:
-        yield Attention(
-            "look", f"{counted(len(static), 'credential')} without an end of its own.", "credentials"
-        )
+        said = counted(len(static), "credential")
+        yield Attention("look", f"{said} without a known expiry.", "credentials")
     unmet = sum(tier.state == "not met" for one in review.posture for tier in one.tiers[:1])
     if unmet:
         said = counted(unmet, "control")

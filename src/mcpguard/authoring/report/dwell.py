@@ -16,11 +16,13 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 
 _PERSON = frozenset(
     {"approval-given", "approval-refused", "approval-ended", "label-cleared", "session-ended"}
 )
+_HANDED_ON = frozenset({"rotated", "evidence-gap"})
+"""Why a chain is closed whose process goes on in another."""
 _TICKET = re.compile(r"\bticket (\S+)")
 _SESSION = re.compile(r"\bsession ([0-9a-f]{32})\b")
 
@@ -56,6 +58,8 @@ class DwellWatch(Struct):
 
     sessions: dict[str, _SessionTrack] = field(default_factory=dict)
     closed: dict[str, datetime] = field(default_factory=dict)
+    _next: dict[str, str] = field(default_factory=dict)
+    """A chain -> the one in which its process went on."""
     _calls: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The id of an allowed call -> its session and principal, until its outcome is there."""
     _tickets: dict[str, str] = field(default_factory=dict)
@@ -72,15 +76,17 @@ class DwellWatch(Struct):
                 self._reason(session, principal, record.at, f"label {', '.join(record.labels)}", file)
         elif isinstance(record, Noticed) and record.what in _PERSON:
             self._acts.append(record)
-        elif isinstance(record, Closed):
+        elif isinstance(record, Closed) and record.reason not in _HANDED_ON:
             self.closed[file] = record.at
+        elif isinstance(record, Opened) and record.continues:
+            self._next[record.continues] = file
 
     def _decided(self, record: Decided, file: str) -> None:
         session = record.session or f"{record.principal} {record.agent or ''}".rstrip()
         if record.ticket:
             self._tickets[record.ticket] = session
         labels = record.session_labels + record.labels
-        if record.effect == "deny":
+        if record.effect == "deny" and record.cause != "cancelled":
             why = f"refused: {', '.join(record.rules) or record.cause}"
             self._reason(session, record.principal, record.at, why, file)
         elif labels:
@@ -105,9 +111,15 @@ class DwellWatch(Struct):
         ticket = _TICKET.search(act.detail)
         return self._tickets.get(act.ticket or (ticket[1] if ticket else ""), "")
 
+    def _process_end(self, file: str) -> datetime | None:
+        """When the process ended that wrote this chain."""
+        for _ in range(len(self._next)):  # However they are tied.
+            file = self._next.get(file, file)
+        return self.closed.get(file)
+
     def _of(self, name: str, seen: _SessionTrack) -> Iterator[Dwelt]:
         ends = [(at, 1, "person") for at in seen.acts]
-        ends += [(self.closed[file], 1, "process end") for file in seen.files if file in self.closed]
+        ends += [(at, 1, "process end") for at in map(self._process_end, seen.files) if at is not None]
         begins = [(at, 0, because) for kept in seen.reasons.values() for at, because in kept]
         going: Dwelt | None = None
         for at, is_end, said in sorted(begins + ends):

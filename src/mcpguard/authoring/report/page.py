@@ -157,6 +157,8 @@ def _access(review: AccessReview) -> Content:
         f"By the policies in force, over {source}. `if`: it depends on arguments, the session or a person. "
         "Agents and clients are claims."
     )
+    if review.listed_from != "snapshot":
+        said += " What only a rule names may not exist: with `--snapshot` it is what the servers offer."
     shown: list[Content] = [note(said)]
     for one in review.principals:
         about = [
@@ -216,7 +218,12 @@ def _unused(review: AccessReview) -> Content:
     if not review.unused:
         return empty("Every rule that grants something, and every tool that somebody can reach, was used.")
     columns = [Column("grant"), Column("name"), Column("where, or who reaches it")]
-    rows = [(one.kind, name_of(one.name), one.place) for one in review.unused[:MOST_ROWS]]
+    all_of = ", ".join(one.name for one in review.principals)
+    everybody = "everybody on record" if review.principals[1:] else all_of
+    rows = [
+        (one.kind, name_of(one.name), everybody if one.place == all_of else one.place)
+        for one in review.unused[:MOST_ROWS]
+    ]
     days = (review.made - review.since).days
     said = f"Not used in the {counted(days, 'day')} of this report. What nobody needs should not be granted."
     return [note(said), table(columns, rows), _more(len(review.unused))]
@@ -238,7 +245,7 @@ def _denied(review: AccessReview) -> Content:
         (
             name_of(one.what),
             one.principal,
-            (", ".join(one.rules) or one.cause, " ", element("code", one.example, class_="soft")),
+            (", ".join(one.rules) or one.cause, " ", element("code", one.example, class_="soft whole")),
             moment(one.last),
             f"{one.count:,}",
             BarCell(plots.share(one.count, most, "bad", "share of the most frequent")),
@@ -284,7 +291,7 @@ def _credentials(review: AccessReview) -> Content:
         elif one.age_days is None:
             age = element("span", "never used on record", class_="soft")
         else:
-            age = f"at least {counted(one.age_days, 'day')}"
+            age = f"at least {counted(one.age_days, 'day')}" if one.age_days else "changed today"
         plot = "" if one.age_days is None else plots.share(one.age_days, max(oldest, 1), "look", "age")
         rows.append(
             (
@@ -322,7 +329,10 @@ def _approvals(review: AccessReview) -> Content:
             moment(one.at),
             mark(one.verdict, _VERDICTS[one.verdict]),
             one.by,
-            one.principal,
+            # Whoever answers may be whoever called: a reviewer wants to see it.
+            (one.principal, " ", mark("own call", "none"))
+            if one.by.partition(" (")[0] == one.principal
+            else one.principal,
             element("code", one.ticket),
             f"{one.uses:,}",
         )

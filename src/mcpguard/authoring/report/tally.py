@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.reader import chain_name, lines
 from mcpguard.authoring.report.dwell import DwellWatch
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 
@@ -126,7 +126,7 @@ class RecordTally(Struct):
             for line in lines(file):
                 record = read_record(line)
                 if record is not None:
-                    self._take(record, file.name, servers)
+                    self._take(record, chain_name(file), servers)
 
     def _take(self, record: Record, file: str, servers: dict[str, str]) -> None:
         self.begins = record.at if self.begins is None else min(self.begins, record.at)

@@ -16,7 +16,9 @@ from mcpguard.cli.signs import LOOKS, shown
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
 
 _NARROWEST, _WIDEST = 40, 200
-_NOT_DONE = frozenset(("error", "withheld", "unavailable", "expired", "denied", "abandoned", "disconnected"))
+_NOT_DONE = frozenset(
+    ("error", "withheld", "unavailable", "cancelled", "expired", "denied", "abandoned", "disconnected")
+)
 
 
 def width() -> int:
@@ -93,7 +95,12 @@ def duration(ms: float) -> str:
     """In at most seven columns."""
     if ms < 10:
         return f"{ms:.1f} ms"
-    return f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.0f} s"
+    if ms < 10_000:
+        return f"{ms:.0f} ms"
+    for size, unit in ((3_600_000, "h"), (60_000, "min")):
+        if ms >= 2 * size:
+            return f"{ms / size:.0f} {unit}"
+    return f"{ms / 1000:.0f} s"
 
 
 def amount(number: float) -> str:

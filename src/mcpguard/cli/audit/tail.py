@@ -10,6 +10,8 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from msgspec import Struct
@@ -42,10 +44,13 @@ class Tail:
 
     def __init__(self) -> None:
         self._open: dict[str, _RunningCall] = {}
+        self.at = datetime.min.replace(tzinfo=UTC)
+        """When the last line was written, as it says."""
 
     def taken(self, line: bytes, now: float) -> str | None:
         """What to print of a line that was read at `now`, in seconds on any clock; None for nothing."""
         record = read_record(line)
+        self.at = self.at if record is None else record.at
         if isinstance(record, Noticed):
             return notice_line(record, width())
         if isinstance(record, Decided) and record.effect == "allow":
@@ -99,20 +104,24 @@ def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
         if args.follow and not path.is_file():
             return []
         raise
-    found: list[str] = []
-    for file in reversed(files):
-        if len(found) >= args.n:
+    found: list[tuple[datetime, str]] = []
+    # Several processes may write at a time, and the one that began last is not the one that wrote last.
+    for written, file in sorted(((one.stat().st_mtime, one) for one in files), reverse=True):
+        if len(found) >= args.n and written < found[-args.n][0].timestamp():
             break
-        found[:0] = _of_file(file, args.json, check)
-    return found[-args.n :]
+        found = sorted([*found, *_of_file(file, args.json, check)], key=itemgetter(0))
+    return [said for _, said in found[-args.n :]]
 
 
-def _of_file(file: Path, as_json: bool, check: LineCheck) -> list[str]:
-    if as_json:
-        return [_text(line) for line in _checked(file, check)]
+def _of_file(file: Path, as_json: bool, check: LineCheck) -> list[tuple[datetime, str]]:
+    """What is printed of a chain, and when it was written."""
     seen = Tail()
-    said = [seen.taken(line, 0.0) for line in _checked(file, check)]
-    return [*filter(None, said), *seen.slow(0.0, 0.0)]
+    found: list[tuple[datetime, str]] = []
+    for line in _checked(file, check):
+        said = seen.taken(line, 0.0)
+        if as_json or said is not None:
+            found.append((seen.at, _text(line) if as_json or said is None else said))
+    return found if as_json else [*found, *((seen.at, said) for said in seen.slow(0.0, 0.0))]
 
 
 def _checked(file: Path, check: LineCheck) -> Iterator[bytes]:

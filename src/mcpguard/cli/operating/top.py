@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_
 from mcpguard.cli.parser import add_config
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -120,7 +123,7 @@ class TopView:
         self._begun = False
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
-        self._denials: deque[Decided] = deque(maxlen=_DENIALS)
+        self._denials: list[Decided] = []
         self._processes: list[Status] = []
         self._waiting: list[Ticket] | str = []
 
@@ -167,7 +170,9 @@ class TopView:
             denied = record.effect == "deny"
             self._calls.append((record.at.timestamp(), target_of(record), denied))
             if denied:
-                self._denials.append(record)
+                # They come from several chains.
+                insort(self._denials, record, key=_time)
+                del self._denials[:-_DENIALS]
 
     def _tickets(self) -> list[Ticket] | str:
         from mcpguard.cli.parser import configured
@@ -237,6 +242,10 @@ def _recent(files: list[Path]) -> list[Path]:
     before = time.time() - SECONDS
     ordered = sorted(files, key=times.__getitem__)
     return [file for file in ordered[:-_FILES] if times[file] >= before] + ordered[-_FILES:]
+
+
+def _time(decision: Decided) -> datetime:
+    return decision.at
 
 
 def _denial(decision: Decided) -> tuple[str, ...]:
