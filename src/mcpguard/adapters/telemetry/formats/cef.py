@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.formats.row import kind_of, row, why
+from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Decided, Noticed
 
@@ -34,15 +35,22 @@ _MOST_MESSAGE = 1_023
 
 def lines(happenings: Iterable[Happening]) -> list[str]:
     """A line for each, without a line break."""
-    return [line(one) for one in happenings]
+    return [_templates.line(one) for one in happenings]
 
 
-def line(one: Happening) -> str:
+def _milliseconds(one: Happening) -> int:
+    return int(one.at.timestamp() * 1000)
+
+
+def _line(one: Happening, _context: str) -> str:
     """`CEF:0|...`."""
     kind = kind_of(one)
     event = f"{kind}:{_event(one)}"
     head = ("CEF:0", "mcpguard", "mcpguard", __version__, event, title(one), str(severity(one)))
     return "|".join([head[0], *map(_header, head[1:])]) + "|" + " ".join(_extension(one))
+
+
+_templates = Templates(_line, _milliseconds)
 
 
 def severity(one: Happening) -> int:
@@ -65,7 +73,7 @@ def _event(one: Happening) -> str:
 
 def _extension(one: Happening) -> Iterable[str]:
     cells = row(one)
-    yield f"rt={int(one.at.timestamp() * 1000)}"
+    yield f"rt={_milliseconds(one)}"
     for key, column, most in _TEXTS:
         if cells[column]:
             yield f"{key}={_value(cells[column][:most])}"

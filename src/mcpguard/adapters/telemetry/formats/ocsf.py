@@ -12,6 +12,7 @@ from msgspec import json
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.formats.row import kind_of, row, why
+from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome
 
@@ -33,7 +34,18 @@ _GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refuse
 
 def lines(happenings: Iterable[Happening], host: str) -> list[str]:
     """A JSON object for each, without a line break; `host` is for where the happening has none."""
-    return [json.encode(event(one, host)).decode() for one in happenings]
+    return [_templates.line(one, host) for one in happenings]
+
+
+def _line(one: Happening, host: str) -> str:
+    return json.encode(event(one, host)).decode()
+
+
+def _milliseconds(one: Happening) -> int:
+    return int(one.at.timestamp() * 1000)
+
+
+_templates = Templates(_line, _milliseconds)
 
 
 def event(one: Happening, host: str) -> dict[str, Any]:
@@ -118,7 +130,7 @@ def _frame(one: Happening, kind: int, category: int, activity: int, severity: in
         "activity_id": activity,
         "type_uid": kind * 100 + activity,
         "severity_id": severity,
-        "time": int(one.at.timestamp() * 1000),
+        "time": _milliseconds(one),
         "metadata": metadata,
         "message": title(one),
     }

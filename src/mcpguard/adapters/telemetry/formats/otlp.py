@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
+from struct import pack
+from typing import Any
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts
@@ -42,14 +45,19 @@ _TEXTS = (
     ("server", "mcpguard.server"), ("effect", "mcpguard.effect"), ("cause", "mcpguard.cause"),
     ("principal", "user.id"), ("human", "mcpguard.human"), ("actor", "mcpguard.actor"),
     ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"), ("session", "mcpguard.session"),
-    ("request", "jsonrpc.request.id"), ("policy_digest", "mcpguard.policy.digest"),
-    ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
-)  # fmt: skip
-_OWN = ("args", "request", "approval", "ticket")
-"""Those that are others in each call."""
-_LISTS = (
+    ("policy_digest", "mcpguard.policy.digest"),
     ("rules", "mcpguard.rules"), ("credentials", "mcpguard.credentials"), ("labels", "mcpguard.labels"),
 )  # fmt: skip
+"""What is the same in many calls: field of the record, and name."""
+_OWN = (
+    ("request", "jsonrpc.request.id"), ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"),
+    ("args", "mcpguard.arguments.sha256"),
+)  # fmt: skip
+"""What is another one in each call."""
+_same, _SAME_NAMES = attrgetter(*(field for field, _ in _TEXTS)), tuple(name for _, name in _TEXTS)
+_owned, _OWN_NAMES = attrgetter(*(field for field, _ in _OWN)), tuple(name for _, name in _OWN)
+_START, _END = 7 << 3 | 1, 8 << 3 | 1
+"""Tags of the times of a span."""
 _CALL_LABELS = (
     "mcpguard.server", "gen_ai.tool.name", "mcp.method.name", "mcpguard.effect", "mcpguard.cause",
     "mcpguard.status",
@@ -62,18 +70,23 @@ def _attribute(name: str, value: str) -> bytes:
     return text(1, name) + sized(2, text(1, value))
 
 
-def _unlike(name: str, value: str) -> bytes:
-    """As `_attribute`, of what is another one in each call."""
-    return _named(name) + sized(2, text(1, value))
+def _own(field: int, name: str, value: str) -> bytes:
+    """An attribute in the field of a message, of what is another one in each call."""
+    data = value.encode("utf-8", "replace")
+    return _before(field, name, len(data)) + data
 
 
-@lru_cache(256)
-def _named(name: str) -> bytes:
-    return text(1, name)
+@lru_cache(1024)
+def _before(field: int, name: str, size: int) -> bytes:
+    """All of an attribute but its text, which has so many bytes and ends it."""
+    blank = bytes(size)
+    whole = sized(field, text(1, name) + sized(2, sized(1, blank)))
+    return whole[: len(whole) - size]
 
 
-def _integer(name: str, value: int) -> bytes:
-    return _named(name) + sized(2, number(3, value))
+@lru_cache(4096)
+def _integer(field: int, name: str, value: int) -> bytes:
+    return sized(field, text(1, name) + sized(2, number(3, value)))
 
 
 @lru_cache(1024)
@@ -120,7 +133,7 @@ def _spans(one: Happening) -> Iterable[bytes]:
     parent = sized(4, bytes.fromhex(record.trace[36:52])) if record.trace else b""
     yield (
         sized(1, trace) + sized(2, own) + parent + _shape(_name(record), _SERVER, start, end)
-        + b"".join(sized(9, each) for each in attributes(one, record)) + _status(one)
+        + attributes(9, one, record) + _status(one)
     )  # fmt: skip
     if steps is None:
         return
@@ -137,12 +150,18 @@ def _spans(one: Happening) -> Iterable[bytes]:
 def _step(step: str, record: Decided, start: float, end: float) -> bytes:
     if step != "call":
         return _shape(f"mcpguard {step}", _INTERNAL, start, end)
-    named = b"".join(sized(9, one) for one in _conventional(record))
+    named = _conventional(9, record.method, record.tool, record.subject)
     return _shape(_name(record), _CLIENT, start, end) + named
 
 
 def _shape(name: str, kind: int, start: float, end: float) -> bytes:
-    return text(5, name) + number(6, kind) + fixed(7, _nanoseconds(start)) + fixed(8, _nanoseconds(end))
+    times = pack("<BQBQ", _START, _nanoseconds(start), _END, _nanoseconds(end))
+    return _titled(name, kind) + times
+
+
+@lru_cache(1024)
+def _titled(name: str, kind: int) -> bytes:
+    return text(5, name) + number(6, kind)
 
 
 def _step_id(invocation: str, step: str) -> bytes:
@@ -160,16 +179,18 @@ def _status(one: Happening) -> bytes:
     return sized(15, number(3, _ERROR) + text(2, why(one)[:200])) if one.failed else b""
 
 
-def _conventional(record: Decided) -> Iterable[bytes]:
-    yield _attribute("mcp.method.name", record.method)
-    if record.tool:
-        yield _attribute("gen_ai.tool.name", record.tool)
-    if record.method == "tools/call":
-        yield _attribute("gen_ai.operation.name", "execute_tool")
-    elif record.method == "prompts/get":
-        yield _attribute("gen_ai.prompt.name", record.subject)
-    elif record.subject and record.method.startswith("resources/"):
-        yield _attribute("mcp.resource.uri", record.subject)
+@lru_cache(1024)
+def _conventional(field: int, method: str, tool: str, subject: str) -> bytes:
+    found = [_attribute("mcp.method.name", method)]
+    if tool:
+        found.append(_attribute("gen_ai.tool.name", tool))
+    if method == "tools/call":
+        found.append(_attribute("gen_ai.operation.name", "execute_tool"))
+    elif method == "prompts/get":
+        found.append(_attribute("gen_ai.prompt.name", subject))
+    elif subject and method.startswith("resources/"):
+        found.append(_attribute("mcp.resource.uri", subject))
+    return b"".join(sized(field, one) for one in found)
 
 
 def error_type(one: Happening) -> str:
@@ -177,26 +198,34 @@ def error_type(one: Happening) -> str:
     return {"tool-error": "tool_error"}.get(one.status, one.status) if one.failed else ""
 
 
-def attributes(one: Happening, record: Decided) -> Iterable[bytes]:
-    """All that is said of a call."""
-    yield from _conventional(record)
-    yield _unlike("mcpguard.invocation.id", record.id)
-    yield _attribute("mcpguard.status", one.status)
-    if kind := error_type(one):
-        yield _attribute("error.type", kind)
-    for field, name in _TEXTS:
-        if value := getattr(record, field):
-            yield (_unlike if field in _OWN else _attribute)(name, value)
-    for field, name in _LISTS:
-        if values := getattr(record, field):
-            yield _listed(name, values)
+def attributes(field: int, one: Happening, record: Decided) -> bytes:
+    """All that is said of a call, each in this field of a message."""
+    found = [
+        _conventional(field, record.method, record.tool, record.subject),
+        _own(field, "mcpguard.invocation.id", record.id),
+        _alike(field, one.status, error_type(one), one.place.file, _same(record)),
+        _own(field, "mcpguard.evidence.hash", one.place.hash),
+    ]
+    for name, value in zip(_OWN_NAMES, _owned(record), strict=True):
+        if value:
+            found.append(_own(field, name, value))
     if outcome := one.outcome:
         if outcome.findings:
-            yield _listed("mcpguard.findings", tuple(outcome.findings))
-        yield _integer("mcpguard.sent.bytes", outcome.sent)
-        yield _integer("mcpguard.received.bytes", outcome.received)
-    yield _attribute("mcpguard.evidence.chain", one.place.file)
-    yield _unlike("mcpguard.evidence.hash", one.place.hash)
+            found.append(sized(field, _listed("mcpguard.findings", tuple(outcome.findings))))
+        found.append(_integer(field, "mcpguard.sent.bytes", outcome.sent))
+        found.append(_integer(field, "mcpguard.received.bytes", outcome.received))
+    return b"".join(found)
+
+
+@lru_cache(1024)
+def _alike(field: int, status: str, error: str, chain: str, same: tuple[Any, ...]) -> bytes:
+    """What is the same in many calls."""
+    texts = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
+    found = [_attribute(name, value) for name, value in texts.items() if value]
+    for name, value in zip(_SAME_NAMES, same, strict=True):
+        if value:
+            found.append(_attribute(name, value) if isinstance(value, str) else _listed(name, value))
+    return b"".join(sized(field, one) for one in found)
 
 
 # --- logs -----------------------------------------------------------------------------------------
@@ -222,8 +251,7 @@ def _log(one: Happening) -> bytes:
     if isinstance(record, Decided):
         ids = sized(9, bytes.fromhex(trace_id_of(record.id, record.trace)))
         ids += sized(10, bytes.fromhex(span_id_of(record.id)))
-        said = [*attributes(one, record), _unlike("mcpguard.message", why(one))]
-        return head + body + b"".join(sized(6, each) for each in said) + ids
+        return head + body + attributes(6, one, record) + _own(6, "mcpguard.message", why(one)) + ids
     cells = row(one)
     said = [_attribute(f"mcpguard.{name}", cells[name]) for name in COLUMNS if cells[name]]
     return head + body + b"".join(sized(6, each) for each in said)

@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterable
 from io import StringIO
 
-from mcpguard.adapters.telemetry.formats.row import COLUMNS, row
+from mcpguard.adapters.telemetry.formats.row import COLUMNS, row, stamp
+from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.adapters.telemetry.happenings import Happening
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -20,13 +21,16 @@ def header() -> str:
 
 def lines(happenings: Iterable[Happening]) -> list[str]:
     """A line for each, its CRLF included; a cell may have line breaks."""
-    return [_line(row(one).values()) for one in happenings]
+    return [_templates.line(one) for one in happenings]
 
 
-def _line(cells: Iterable[str]) -> str:
+def _line(one: Happening, _context: str) -> str:
     text = StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerow([_safe(cell) for cell in cells])
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow([_safe(cell) for cell in row(one).values()])
     return text.getvalue()
+
+
+_templates = Templates(_line, stamp)
 
 
 def _safe(cell: str) -> str:
