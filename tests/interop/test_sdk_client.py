@@ -197,20 +197,14 @@ def test_the_clients_roots_are_used(connected):
     connected(body)
 
 
-def test_two_answers_are_given_one_after_the_other(connected):
+@pytest.mark.parametrize(
+    ("tool", "said", "asked"),
+    [("multi_round", "Ada likes green", 2), ("multiple_inputs", "all three answers came", 3)],
+)
+def test_several_answers_are_given_to_one_call(connected, tool, said, asked):
     async def body(client, heard):
-        answer = words(await client.call_tool("test_input_required_result_multi_round"))
-        assert answer == "Ada likes green"
-        assert len(heard.asked) == 2
-
-    connected(body)
-
-
-def test_three_answers_of_different_kinds_are_given_to_one_call(connected):
-    async def body(client, heard):
-        answer = words(await client.call_tool("test_input_required_result_multiple_inputs"))
-        assert answer == "all three answers came"
-        assert len(heard.asked) == 3
+        assert words(await client.call_tool(f"test_input_required_result_{tool}")) == said
+        assert len(heard.asked) == asked
 
     connected(body)
 

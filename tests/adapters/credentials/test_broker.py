@@ -313,20 +313,26 @@ def test_a_lease_that_can_be_renewed_is_and_stays_the_same_value() -> None:
     assert mint.ended == ["minted-value-1"]
 
 
+class SlowMint(FakeMint):
+    """`begun` when it is asked; it gives nothing before `go`."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def lease(self) -> Lease:
+        self.begun.set()
+        assert self.go.wait(10)
+        return super().lease()
+
+
 def test_many_at_once_ask_the_source_once() -> None:
-    begun, go = threading.Event(), threading.Event()
-
-    class Slow(FakeMint):
-        def lease(self) -> Lease:
-            begun.set()
-            assert go.wait(10)
-            return super().lease()
-
-    stage = Stage(Slow())
+    mint = SlowMint()
+    stage = Stage(mint)
     with ThreadPoolExecutor(20) as pool:
         waits = [pool.submit(stage.get) for _ in range(20)]
-        assert begun.wait(10)
-        go.set()
+        assert mint.begun.wait(10)
+        mint.go.set()
         assert {wait.result(10) for wait in waits} == {"minted-value-1"}
     assert stage.mint.leases == 1
 
@@ -533,21 +539,14 @@ def test_a_lease_that_cannot_be_ended_is_told_to_the_operator(monkeypatch: pytes
 
 
 def test_a_lease_that_comes_after_the_end_is_ended_at_once() -> None:
-    begun, go = threading.Event(), threading.Event()
-
-    class Slow(FakeMint):
-        def lease(self) -> Lease:
-            begun.set()
-            assert go.wait(10)
-            return super().lease()
-
-    stage = Stage(Slow(ends=True))
+    mint = SlowMint(ends=True)
+    stage = Stage(mint)
     with ThreadPoolExecutor(2) as pool:
         late = pool.submit(stage.refusal)
-        assert begun.wait(10)
+        assert mint.begun.wait(10)
         closing = pool.submit(stage.broker.close)
         until(lambda: stage.broker._closed)
-        go.set()
+        mint.go.set()
         assert "mcpguard is ending" in late.result(10)
         closing.result(10)
     assert stage.mint.ended == ["minted-value-1"]

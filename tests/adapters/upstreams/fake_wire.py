@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.session.connecting import no_past
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Terms
 from mcpguard.adapters.upstreams.wires.wire import WireListener
+from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Caller, Invocation, Listed, Permit, Principal
-from mcpguard.gateway.flight import as_future
+from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.ports import Question
 from mcpguard.protocol import eras
 from tests.adapters.upstreams import START
@@ -23,6 +26,12 @@ META = eras.PREFIX + "subscriptionId"
 
 Message = dict[str, Any]
 Server = Callable[["FakeWire", Message], None]
+
+
+async def failure(wait: Wait[Any]) -> str:
+    with pytest.raises(UpstreamError) as caught:
+        await as_future(wait)
+    return str(caught.value)
 
 
 def permit(method: str = "tools/call", caller: Caller | None = None, **params: Any) -> Permit:

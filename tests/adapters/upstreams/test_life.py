@@ -9,11 +9,12 @@ import pytest
 
 from mcpguard.adapters.upstreams.session.life import FIRST_SECONDS, MOST_SECONDS, Backoff, jitter
 from mcpguard.core.errors import InspectionError, UpstreamError
-from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.flight import as_future
 from mcpguard.protocol import eras
 from tests.adapters.upstreams.fake_wire import (
     FakeWire,
     World,
+    failure,
     legacy,
     modern,
     modern_caller,
@@ -22,12 +23,6 @@ from tests.adapters.upstreams.fake_wire import (
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
-
-
-async def failure(wait: Wait[Any]) -> str:
-    with pytest.raises(UpstreamError) as caught:
-        await as_future(wait)
-    return str(caught.value)
 
 
 # --- back-off ------------------------------------------------------------------------------------------

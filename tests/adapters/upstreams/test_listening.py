@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.upstreams.session import life
-from mcpguard.core.errors import UpstreamError
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.protocol import eras
-from tests.adapters.upstreams.fake_wire import META, MODERN, FakeWire, World, legacy, modern, permit
+from tests.adapters.upstreams.fake_wire import META, MODERN, FakeWire, World, failure, legacy, modern, permit
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -30,12 +29,6 @@ def deaf(wire: FakeWire, message: Any) -> None:
     """A modern server that acknowledges nothing by itself."""
     if message.get("method") != LISTEN:
         modern(ALL)(wire, message)
-
-
-async def failure(wait: Wait[Any]) -> str:
-    with pytest.raises(UpstreamError) as caught:
-        await as_future(wait)
-    return str(caught.value)
 
 
 async def test_a_stream_for_every_declared_change_of_lists_is_opened_after_the_greeting() -> None:

@@ -23,14 +23,13 @@ from mcpguard.adapters.upstreams.session.life import Backoff, Terms
 from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.adapters.upstreams.wires.wire import WireListener
-from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Caller
 from mcpguard.core.secret import Template
-from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.ports import Question
 from mcpguard.protocol import jsonrpc
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
-from tests.adapters.upstreams.fake_wire import modern_caller, permit
+from tests.adapters.upstreams.fake_wire import failure, modern_caller, permit
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -119,12 +118,6 @@ async def real(script: str, *argv: str, **more: Any) -> AsyncIterator[Real]:
     finally:
         await at.upstream.close(gently=True)
         at.nursery.close()
-
-
-async def failure(wait: Wait[Any]) -> str:
-    with pytest.raises(UpstreamError) as caught:
-        await as_future(wait)
-    return str(caught.value)
 
 
 def each(test: Callable[[Real], Coroutine[Any, Any, None]]) -> Callable[[str], Coroutine[Any, Any, None]]:

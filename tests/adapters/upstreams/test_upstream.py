@@ -8,15 +8,15 @@ import pytest
 
 from mcpguard.adapters.upstreams.session import patience
 from mcpguard.adapters.upstreams.session.questions import MOST_OPEN
-from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Listed
-from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.flight import as_future
 from mcpguard.protocol import eras
 from mcpguard.protocol.framing import Oversize
 from tests.adapters.upstreams.fake_wire import (
     MODERN,
     FakeWire,
     World,
+    failure,
     legacy,
     modern,
     modern_caller,
@@ -24,12 +24,6 @@ from tests.adapters.upstreams.fake_wire import (
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
-
-
-async def failure(wait: Wait[Any]) -> str:
-    with pytest.raises(UpstreamError) as caught:
-        await as_future(wait)
-    return str(caught.value)
 
 
 def serving(capabilities: Any = None) -> World:
