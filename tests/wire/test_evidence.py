@@ -3,8 +3,10 @@
 
 import getpass
 import json
+import re
 import socket
 from hashlib import sha256
+from signal import SIGKILL
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -154,3 +156,69 @@ def test_where_it_is_configured_arguments_leave_their_digest_only(session, tmp_p
     (one,) = [one for one in guard.records("decision") if one.get("tool") == "echo"]
     assert (one.get("arguments"), one["arguments_omitted"], len(one["args"])) == (None, "setting", 64)
     assert b"what it says" not in guard.audit_bytes
+
+
+ENDS = {
+    "redacted": (
+        r"rule test/look allowed",
+        r"answered, and the client got .* of the kind credential:env:CANARY",
+    ),
+    "denied": (r"rule test/no denied", r"Nothing was sent to the server"),
+    "approved": (
+        r"rule test/push allowed .*was approved by os-user:\w+ \(terminal\)",
+        r"answered, and the",
+    ),
+    "failed": (r"rule test/look allowed", r"answered with an error.* went wrong: “.*no room.*”"),
+    "cancelled": (r"rule test/look allowed", r"The client cancelled the call"),
+    "pending": (
+        r"test/push asks .*had to be asked .*No answer is on record",
+        r"Nothing was sent to the server so",
+    ),
+    "killed": (
+        r"rule test/look allowed",
+        r"No outcome is on record: it may still be running, or the process was",
+    ),
+}
+"""How a call may end -> what is said of why, and of what came of it."""
+
+
+def test_of_every_end_of_a_call_the_command_alone_says_who_which_policy_and_what_evidence(session, tmp_path):
+    guard = session(
+        {"p": puppet(env={"TOKEN": "${env:CANARY}"})},
+        [*RULES, {"id": "no", "effect": "deny", "tools": ["act"], "when": "args.code == 'no'"}],
+        env={"CANARY": SECRET},
+        approvals={"wait_seconds": 60},
+        session={"path": str(tmp_path / "s")},
+        agent="desk",
+    )
+    guard.text("act", code="answer = text('seen ' + token)")
+    guard.call("act", code="no")
+    call = guard.request("tools/call", {"name": "echo", "arguments": {"text": "approved"}})
+    at_terminal("approve", ticket(guard.config), "--config", str(guard.config))
+    guard.answer(call)
+    guard.call("act", code="error = {'code': -32000, 'message': 'no room'}")
+    hangs = {"name": "act", "arguments": {"code": "silent = True; say('hangs')"}}
+    call = guard.request("tools/call", hangs)
+    guard.wait_stderr("hangs")
+    guard.notify("notifications/cancelled", requestId=call)
+    guard.wait_stderr("cancelled")
+    guard.request("tools/call", {"name": "echo", "arguments": {"text": "pending"}})
+    ticket(guard.config)
+    guard.request("tools/call", {"name": "act", "arguments": {"code": "silent = True; say('killed')"}})
+    guard.wait_stderr("killed")
+    guard.signal(SIGKILL)
+    guard.wait()
+
+    listed = command(
+        "audit", "query", "method == 'tools/call'", "-n", "99", str(guard.audit_folder)
+    ).stdout.decode()
+    calls = [line.split()[-1] for line in listed.splitlines() if "p/" in line]
+    assert len(calls) == len(ENDS)
+    for call, (end, (why, came)) in zip(calls, ENDS.items(), strict=True):
+        said = " ".join(command("audit", "show", call, str(guard.audit_folder)).stdout.decode().split())
+        assert re.search(rf"who {ME} asked for it: .* calls the agent desk", said), end
+        assert re.search(r"policies in force \(test\) have the sha256 [0-9a-f]{64}", said), end
+        assert re.search(rf"why .*{why}", said), (end, said)
+        assert re.search(rf"result .*{came}", said), (end, said)
+        assert re.search(r"evidence .*decision is line \d+ of (\S+)\. .*The chain \1 is intact", said), end
+        assert SECRET not in said

@@ -152,6 +152,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _run(verb: str, words: list[str]) -> int:
     from importlib import import_module
+    from pathlib import Path
 
     from mcpguard.adapters.system.hardening import close_to_others
     from mcpguard.adapters.system.tables import keep_tables
@@ -163,6 +164,9 @@ def _run(verb: str, words: list[str]) -> int:
     options = Parser(prog=f"mcpguard {verb}", description=what, epilog=epilog)
     module.add_arguments(options)
     args, unknown = options.parse_known_args(words)
+    if len(unknown) == 1 and unknown[0][:1] != "-" and getattr(args, "path", "") is None:
+        # After an option argparse takes no place that may be left out.
+        args.path, unknown = Path(unknown[0]), []
     if unknown:
         # The rest of it may be a credential that somebody tried to pass.
         option = unknown[0].partition("=")[0]

@@ -91,6 +91,14 @@ def test_a_mistake_is_two_with_its_place(audit: str, capsys: Capture) -> None:
     assert "expected a date" in capsys.readouterr().err
 
 
+def test_the_place_may_stand_after_an_option(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "query", 'effect == "deny"', "-n", "1", audit]) == 0
+    assert "n-8" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        raise SystemExit(main(["audit", "query", "true", "-n", "1", audit, audit]))
+    assert "too many arguments" in capsys.readouterr().err
+
+
 def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:
     assert main(["audit", "show", audit, "--denied"]) == 0
     said = capsys.readouterr().out

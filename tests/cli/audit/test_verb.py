@@ -126,6 +126,7 @@ def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
                 "flaws": [],
                 "continues": "",
                 "signed": 0,
+                "newer": "",
             }
         ],
         "removed": None,

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_verify(check)
     shown = actions.add_parser(
         "show",
-        help="tell the whole story of the call ID; without one, print the last records, unverified",
+        help="tell the whole story of the call ID; without one, print the last records",
     )
     _add_show(shown)
     asked = actions.add_parser("query", help="print the calls that match a condition")
