@@ -235,7 +235,7 @@ CONTROLS = (
             (
                 "adapters/credentials/test_broker.py::test_another_server_gets_nothing_and_the_source_is_not_asked",
                 "attack/test_egress.py::test_the_credential_of_one_server_does_not_reach_another_in_a_call",
-                "onboarding/test_lock.py::test_a_locked_client_starts_mcpguard_and_nothing_else",
+                "onboarding/locks/test_lock.py::test_a_locked_client_starts_mcpguard_and_nothing_else",
             ),
             ("credentials.servers", "credentials.hosts", "credentials.principals", "clients"),
             ("decision.server",),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.onboarding.secret_cases import FOLDER, cases, reading
+from tests.onboarding.discovery.secret_cases import FOLDER, cases, reading
 
 RECALL, PRECISION = 0.97, 0.95
 

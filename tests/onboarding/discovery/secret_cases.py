@@ -22,7 +22,7 @@ from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import read_entry
 
-FOLDER = Path(__file__).parent / "secrets"
+FOLDER = Path(__file__).parents[1] / "secrets"
 _MADE = re.compile(r"\{([a-z][a-z0-9_]*)(?::([0-9]+))?\}")
 _BASE64 = string.ascii_letters + string.digits + "+/"
 _ALPHABETS = {
