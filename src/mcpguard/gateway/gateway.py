@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from mcpguard.core.errors import AuditError, ExportError, InspectionError, McpGuardError, MessageError
-from mcpguard.core.model import Caller, Invocation, Json, Permit
+from mcpguard.core.model import Caller, Invocation, Json, Origin, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import authored
 from mcpguard.gateway.flight import Cancelled, Flight
@@ -29,6 +29,7 @@ from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, headers, jsonrpc, lifecycle, refusals
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
+from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
@@ -153,7 +154,7 @@ class Gateway:
             self.refuse_message(problem)
             return
         scope = self._scope
-        origin, times = scope.origin_of(request_id, params, headers), Times(scope.clock.seconds())
+        origin, times = self._origin_of(request_id, params, headers), Times(scope.clock.seconds())
         request = scope.requests[request_id] = Request(
             request_id, method, params, caller, headers, origin, times
         )
@@ -220,6 +221,20 @@ class Gateway:
         ):
             return self._modern_caller(message, given)
         return self._legacy_caller(method, row is not None and row.era is Era.MODERN, params)
+
+    def _origin_of(
+        self, request_id: RequestId, params: dict[str, Json], headers: Mapping[str, str] | None
+    ) -> Origin:
+        """Where a request of the client comes from. A trace that contains something to be redacted is
+        ignored."""
+        shown = self._scope.client.shown(request_id)
+        name = str(shown) if type(shown) is int else self._scope.recorder.name(str(shown))
+        if "_meta" not in params and headers is None:
+            return Origin(name)
+        meta, given = params.get("_meta"), "" if headers is None else headers.get(TRACEPARENT, "")
+        said = meta.get(TRACEPARENT, given) if type(meta) is dict else given
+        trace = traceparent_of(said) if said else ""
+        return Origin(name, trace if trace and self._scope.inspector.text(trace) == trace else "")
 
     def _modern_caller(self, message: dict[str, Json], given: Mapping[str, str] | None) -> Caller:
         method, params = message["method"], message.get("params", {})

@@ -90,13 +90,13 @@ class Results:
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
             answer = inspector.redactor.inspect(body, also)
-            if answer.changed and not structured:
+            if answer.value is not body and not structured:
                 answer = work(answer)
             digest = sha256(answer.payload).hexdigest()
         else:
             then = None if structured else work
             answer, digest = await inspector.seal(body, size, also, then, server=server)
-        if not structured or not answer.changed:
+        if not structured or answer.value is body:
             return answer, digest
         answer = await inspector.elsewhere(partial(work, answer), size, server)
         return answer, sha256(answer.payload).hexdigest()

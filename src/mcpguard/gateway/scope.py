@@ -20,7 +20,6 @@ from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, Requ
 from mcpguard.gateway.recorder import Recorder, Times
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.names import Prefix
-from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 
 WOULD_REFUSE = "would refuse"
 """Begins what the operator reads about a call that policies refuse and that goes on."""
@@ -145,20 +144,6 @@ class ClientScope(Struct, eq=False, kw_only=True):
     """Over once the values that must be recognised are held; no request reaches a server before."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
-
-    def origin_of(
-        self, request_id: RequestId, params: dict[str, Json], headers: Mapping[str, str] | None
-    ) -> Origin:
-        """Where a request of the client comes from. A trace that contains something to be redacted is
-        ignored."""
-        shown = self.client.shown(request_id)
-        name = str(shown) if type(shown) is int else self.recorder.name(str(shown))
-        if "_meta" not in params and headers is None:
-            return Origin(name)
-        meta, given = params.get("_meta"), "" if headers is None else headers.get(TRACEPARENT, "")
-        said = meta.get(TRACEPARENT, given) if type(meta) is dict else given
-        trace = traceparent_of(said) if said else ""
-        return Origin(name, trace if trace and self.inspector.text(trace) == trace else "")
 
     def redact_of(self, server: str, related: Wait[Raw] | None) -> tuple[str, ...]:
         """What is to be taken out of something that `server` says outside of an answer: as the request
