@@ -55,6 +55,8 @@ def properties(**parts: Any) -> dict[str, Any]:
         (properties(a={"prefixItems": [{"type": "null"}]}), {"a": [1]}, "`a[0]` must be of type null."),
         (properties(a={"items": [{"type": "null"}]}), {"a": [1]}, "`a[0]` must be of type null."),
         (properties(a=properties(b={"type": "null"})), {"a": {"b": 1}}, "`a.b` must be of type null."),
+        (properties(a=properties(b={"type": "null"})), {"a": [1]}, "`a` must be of type object."),
+        (properties(a={"properties": {"b": {"type": "null"}}}), {"a": [1]}, ""),
         (properties(a=False), {"a": 1}, "`a` is not allowed."),
         ({"additionalProperties": {"type": "string"}}, {"x": 1}, "`*` must be of type string."),
         ({"patternProperties": {"^x": {"type": "null"}}}, {"xy": 1}, "`*` must be of type null."),
