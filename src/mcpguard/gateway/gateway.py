@@ -253,7 +253,8 @@ class Gateway:
         row = FROM_CLIENT.get(method)
         if row is not None and row.era is Era.LEGACY:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not part of this protocol revision")
-        eras.check_extension(caller, method)
+        if method.startswith("tasks/"):
+            eras.need_tasks(caller, method)
         if method == "server/discover":
             # To look is not to choose: a client may still initialize after it.
             self._looked = True

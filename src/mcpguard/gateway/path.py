@@ -124,7 +124,7 @@ class Path:
             return None
         server, target = found
         request.upstream = scope.upstreams[server]
-        if request.headers is not None:
+        if request.headers is not None and request.caller.modern:
             self._check_headers(request, target, call, request.headers)
         call = handles.given(server, call) if handles.any else call
         call, said = (call, None) if call.state is None else self._client.retried(call)
@@ -268,7 +268,7 @@ class Path:
     def _check_headers(
         self, request: Request, target: Listed | None, call: Call, given: Mapping[str, str]
     ) -> None:
-        if not request.caller.modern or target is None or target.kind != "tool":
+        if target is None or target.kind != "tool":
             return
         problem = headers.param_mismatch(given, self._annotations(target), call.args)
         # For a hidden tool its refusal follows: this one would tell that it is there.

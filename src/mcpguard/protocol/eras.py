@@ -109,12 +109,6 @@ def has_tasks(capabilities: Mapping[str, Json]) -> bool:
     return type(extensions) is dict and TASKS_EXTENSION in extensions
 
 
-def check_extension(caller: Caller, method: str) -> None:
-    """Raises MessageError, -32021, where a modern client uses the tasks extension undeclared."""
-    if method.startswith("tasks/"):
-        need_tasks(caller, method)
-
-
 def need_tasks(caller: Caller, what: str) -> None:
     """Raises MessageError, -32021, where the client did not declare the extension that `what` belongs to
     (extension io.modelcontextprotocol/tasks, error handling)."""
