@@ -14,7 +14,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.system.files import take_lock
-from mcpguard.authoring.suggest.appending import with_item
+from mcpguard.authoring.suggest.own_policy import with_item
 from mcpguard.authoring.suggest.rules import SuggestError, constant
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
 from mcpguard.cli import main

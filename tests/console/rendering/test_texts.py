@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.console.rendering.highlighting import highlighted
 from mcpguard.console.rendering.languages import MOST
-from mcpguard.console.rendering.texts import marked
+from mcpguard.console.rendering.texts import highlighted, marked
 
 LANGUAGES = ("sql", "shell", "json")
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mcpguard.authoring.suggest.appending import with_item
 from mcpguard.authoring.suggest.rules import SuggestError, constant
 from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.authoring.tests.rehearsal import rehearse
@@ -35,6 +34,7 @@ from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
+
 
 DEFAULT = "my-approvals.yaml"
 PATIENCE, PAUSE = 5.0, 0.02
@@ -246,3 +246,33 @@ def _alone(config: Config) -> Iterator[None]:
         yield
     finally:
         os.close(held)
+
+
+_KEY = re.compile(r"[A-Za-z_\"'?{\[]|---|\.\.\.")
+
+
+def with_item(text: str, key: str, item: list[str]) -> str | None:
+    """`text` with the lines of `item` (the first begins a new item or is a comment, none is indented) at the
+    end of the list under the key `key` of the file; None where that is not a list with an item a line."""
+    lines = text.splitlines(keepends=True)
+    opens = re.compile(rf"{re.escape(key)}:\s*(#.*)?$")
+    start = next((at for at, line in enumerate(lines) if opens.match(line)), None)
+    if start is None:
+        return None
+    after = [at for at in range(start + 1, len(lines)) if _KEY.match(lines[at])]
+    end = after[0] if after else len(lines)
+    first = next((line for line in lines[start + 1 : end] if line.lstrip().startswith("- ")), None)
+    if first is None and any(_is_text(line) for line in lines[start + 1 : end]):
+        return None
+    indent = "  " if first is None else first[: len(first) - len(first.lstrip())]
+    while after and end > start + 1 and not _is_text(lines[end - 1]):
+        end -= 1
+    before = "".join(lines[:end])
+    if not before.endswith("\n"):
+        before += "\n"
+    return before + "".join(f"{indent}{line}\n" for line in item) + "".join(lines[end:])
+
+
+def _is_text(line: str) -> bool:
+    stripped = line.strip()
+    return bool(stripped) and not stripped.startswith("#")

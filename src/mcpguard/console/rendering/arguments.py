@@ -16,9 +16,8 @@ from msgspec import Struct, structs
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.console.rendering.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
-from mcpguard.console.rendering.highlighting import highlighted
 from mcpguard.console.rendering.languages import PLACEHOLDER, Language, language_of
-from mcpguard.console.rendering.texts import marked
+from mcpguard.console.rendering.texts import highlighted, marked
 
 FOLD_LINES, FOLD_CHARACTERS = 24, 1_600
 """What is seen of a text before the rest is folded."""

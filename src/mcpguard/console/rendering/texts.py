@@ -2,7 +2,8 @@
 
 Law of this file: every character is seen. One that is not printable stands there as its escape; letters that
 run from right to left are kept together, so that they move nothing around them; a letter that only looks
-like one of the word's alphabet is marked; what redaction took out is a mark of its own.
+like one of the word's alphabet is marked; what redaction took out is a mark of its own. Colour adds nothing
+and takes nothing away.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import groupby
 from markupsafe import Markup, escape
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.console.rendering.languages import PLACEHOLDER
+from mcpguard.console.rendering.languages import PLACEHOLDER, Language, classes_of
 
 _WORD = re.compile(r"\w+")
 _LATIN = re.compile(r"[A-Za-z]")
@@ -110,3 +111,19 @@ def _piece(kind: str, piece: str) -> Markup:
     if kind == "rtl":
         return Markup('<bdi dir="rtl">{}</bdi>').format(piece)
     return escape(piece)
+
+
+def highlighted(text: str, language: Language) -> Markup:
+    """`text` as markup, in colour where a lexer knows it."""
+    kinds = classes_of(text, language)
+    if not kinds:
+        return marked(text)
+    parts: list[Markup] = []
+    at = 0
+    for kind, run in groupby(kinds):
+        end = at + len(list(run))
+        piece = marked(text[at:end])
+        plain = kind in ("", "redacted")
+        parts.append(piece if plain else Markup('<span class="{}">{}</span>').format(f"tok-{kind}", piece))
+        at = end
+    return Markup("").join(parts)
