@@ -213,15 +213,18 @@ def test_every_verb_has_its_module() -> None:
     [
         (
             ("import", "--client", "vscod"),
-            "argument --client: no client is called 'vscod': did you mean vscode?",
+            "argument --client: no client is called 'vscod': did you mean `vscode`?",
         ),
-        (("undo", "--client", "goos"), "argument --client: no client is called 'goos': did you mean goose?"),
+        (
+            ("undo", "--client", "goos"),
+            "argument --client: no client is called 'goos': did you mean `goose`?",
+        ),
         (
             ("lock", "zzz"),
             "argument CLIENT: no client is called 'zzz': there are claude-desktop, claude-code,",
         ),
-        (("install", "zedd"), "argument CLIENT: no client is called 'zedd': did you mean zed?"),
-        (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean policy?"),
+        (("install", "zedd"), "argument CLIENT: no client is called 'zedd': did you mean `zed`?"),
+        (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean `policy`?"),
         (("secret", "set"), "the following arguments are required: name\n"),
     ],
 )

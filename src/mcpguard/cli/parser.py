@@ -28,14 +28,12 @@ def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
     """The `type` of an argument that is one of many `names`: an error names the nearest or all."""
 
     def read(text: str) -> str:
-        from difflib import get_close_matches
-
         from mcpguard.adapters.system.terminal import plain
+        from mcpguard.core.errors import did_you_mean
 
         if text in names:
             return text
-        near = get_close_matches(text, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        hint = did_you_mean(text, names) or f"there are {', '.join(names)}"
         raise ArgumentTypeError(f"no {what} is called {plain(text)!r}: {hint}")
 
     return read

@@ -20,9 +20,20 @@
 No message of these ever holds a secret, an argument or CEL source (law 2).
 """
 
+from collections.abc import Iterable
+
 
 class McpGuardError(Exception):
     """The one root: `except McpGuardError` is all that a command needs."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A question with the one of `names` that is nearest to `name`, "" where none is near."""
+    # Imported where a mistake is reported: a start without mistakes does not pay for it.
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(names), n=1)
+    return f"did you mean `{near[0]}`?" if near else ""
 
 
 class Problem:

@@ -80,7 +80,7 @@ def test_nothing_found_says_so_and_what_was_perhaps_meant(audit: str, capsys: Ca
     assert main(["audit", "query", audit, "--tool", "pushh"]) == 0
     said = capsys.readouterr()
     assert said.out == "no call on record matches\n"
-    assert said.err == "mcpguard: note: no call on record has the tool pushh; did you mean push?\n"
+    assert said.err == "mcpguard: note: no call on record has the tool pushh; did you mean `push`?\n"
 
 
 def test_a_mistake_is_two_with_its_place(audit: str, capsys: Capture) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from itertools import pairwise
 
 from msgspec import Struct, json
@@ -20,7 +19,7 @@ from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, C
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.conditions.names import Vocabulary
-from mcpguard.core.errors import AuditError
+from mcpguard.core.errors import AuditError, did_you_mean
 from mcpguard.core.model import Json
 
 VOCABULARY = Vocabulary(
@@ -115,9 +114,8 @@ class Filters(Struct, frozen=True):
             if what == "session" and any(map(self._begins, names)):
                 continue
             if wanted and wanted not in names:
-                near = get_close_matches(wanted, names, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                yield f"no call on record has the {what} {wanted}{hint}"
+                hint = did_you_mean(wanted, names)
+                yield f"no call on record has the {what} {wanted}{hint and f'; {hint}'}"
 
 
 def principals_of(facts: CallFacts) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
-from mcpguard.core.errors import ConfigError, Problem, SessionError
+from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
@@ -199,10 +199,7 @@ def _check_server(config: Config | None, server: str) -> None:
     decide about it."""
     if config is None or not server or server in config.servers:
         return
-    from difflib import get_close_matches
-
-    near = get_close_matches(server, config.servers, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(config.servers)}"
+    hint = did_you_mean(server, config.servers) or f"it has {', '.join(config.servers)}"
     seen = f" for the client `{config.agent}`" if config.prefix else ""
     raise ConfigError([Problem(str(config.path), 0, 0, f"there is no server `{server}`{seen}; {hint}")])
 

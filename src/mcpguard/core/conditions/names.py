@@ -7,9 +7,10 @@ would be in force and never hold, so it is refused when it is loaded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from msgspec import Struct
+
+from mcpguard.core.errors import did_you_mean
 
 NAMES: dict[str, str] = {
     "action": "string",
@@ -63,7 +64,6 @@ def unknown_member(path: tuple[str, ...], vocabulary: Vocabulary = POLICY) -> st
     for end in range(1, len(path)):
         members = vocabulary.members.get(path[:end])
         if members is not None and path[end] not in members:
-            near = get_close_matches(path[end], members, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(members)}"
+            hint = did_you_mean(path[end], members) or f"it has {', '.join(members)}"
             return f"`{'.'.join(path[:end])}` has no `{path[end]}`; {hint}"
     return None

@@ -4,7 +4,7 @@ Law of this file: all mistakes are told at once, each with line, column and a ca
 names keys and choices but never a value: a value may be a credential.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from types import UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin
 
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from mcpguard.core.document.written import CHOICE, LENIENT, MISTAKE, NO_VALUE, SHAPE, Path, Written
 from mcpguard.core.document.yaml_tree import Fault, Node, offset_place, parse_tree
-from mcpguard.core.errors import DocumentError, Problem
+from mcpguard.core.errors import DocumentError, Problem, did_you_mean
 
 T = TypeVar("T", bound=Written)
 
@@ -210,7 +210,7 @@ def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
     if kind == NO_VALUE:
         return f"`{name}` has no value: write one, or leave the key out"
     known = [key for type_ in types if _is_part(type_) for key in type_.names()]
-    return f"unknown key `{name}`{_nearest(name, known) or '; known are ' + ', '.join(known)}"
+    return f"unknown key `{name}`; {did_you_mean(name, known) or 'known are ' + ', '.join(known)}"
 
 
 def _chosen(expected: str, node: Node) -> str:
@@ -219,21 +219,14 @@ def _chosen(expected: str, node: Node) -> str:
     name = ("one of " if len(choices) > 1 else "") + ", ".join(choices)
     if "'" not in expected:
         return _expected("int", name, node)
-    return _expected("text", name, node) + (_nearest(node.value, choices) if node.kind == "text" else "")
+    hint = did_you_mean(node.value, choices) if node.kind == "text" else ""
+    return _expected("text", name, node) + (hint and f"; {hint}")
 
 
 def _expected(kind: str, name: str, node: Node) -> str:
     found = "" if kind == node.kind else f", found {_FOUND[node.kind]}"
     quotes = "; put it in quotes" if "text" in name and node.kind in ("int", "float", "bool") else ""
     return f"expected {name}{found}{quotes}"
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    # Imported where a mistake is told: a start without mistakes does not pay for it.
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, names, n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def _inside(type_: Any, step: str | int) -> Iterator[Any]:

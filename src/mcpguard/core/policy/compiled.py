@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from difflib import get_close_matches
 from fnmatch import translate
 from itertools import pairwise
 
@@ -25,7 +24,7 @@ from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Path
-from mcpguard.core.errors import PolicyError, Problem
+from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.folding import Folded
 from mcpguard.core.policy.observation import Observation
@@ -371,8 +370,7 @@ def _why_not(name: str, asking: Mapping[str, AskEntry]) -> str:
     """Why nothing may approve the rule `name` in advance; "" where it may be."""
     ask = asking.get(name)
     if ask is None:
-        near = get_close_matches(name, asking, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"these are: {', '.join(sorted(asking)) or 'none'}"
+        hint = did_you_mean(name, asking) or f"these are: {', '.join(sorted(asking)) or 'none'}"
         return f"`{name}` is no rule with `effect: ask` of the policies in force; {hint}"
     if (ask.proof or ask.approvers) and not ask.standing:
         wants = "a passkey" if ask.proof else "approvers"
@@ -383,8 +381,7 @@ def _why_not(name: str, asking: Mapping[str, AskEntry]) -> str:
 def _no_format(name: str) -> str:
     if name.startswith(CREDENTIAL):
         return "a value that mcpguard holds is always removed"
-    near = get_close_matches(name, KINDS - OPT_IN, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "`mcpguard help detectors` lists them"
+    hint = did_you_mean(name, KINDS - OPT_IN) or "`mcpguard help detectors` lists them"
     return f"no kind of secret is called `{name}`; {hint}"
 
 

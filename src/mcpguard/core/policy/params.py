@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -20,6 +19,7 @@ from pydantic import Field
 
 from mcpguard.core.conditions.cel_text import CelToken, tokens_of
 from mcpguard.core.document.written import Filled, Mistake
+from mcpguard.core.errors import did_you_mean
 from mcpguard.core.model import Json
 
 PARAMS = "params"
@@ -89,8 +89,7 @@ def with_values(
     for name, value in values.items():
         param = declared.get(name)
         if param is None:
-            near = get_close_matches(name, declared, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(declared) or 'none'}"
+            hint = did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}"
             mistakes.append(f"the configuration sets `{name}`, which this policy has no param for; {hint}")
         elif said := param.misfit(value):
             mistakes.append(f"the configuration sets `{name}` to something else: {said}")
@@ -173,9 +172,8 @@ def _readable(value: Json) -> str:
 
 
 def _unknown(name: str, params: Mapping[str, Param]) -> str:
-    near = get_close_matches(name, params, n=1)
-    if near:
-        return f"`params` of this policy has no `{name}`; did you mean `{near[0]}`?"
+    if hint := did_you_mean(name, params):
+        return f"`params` of this policy has no `{name}`; {hint}"
     return "write `params.NAME`, with a NAME that this policy declares under `params`"
 
 

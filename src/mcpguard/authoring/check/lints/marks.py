@@ -5,11 +5,10 @@ what is sure to tighten is to deny by the first and to allow by the second.
 """
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from mcpguard.authoring.check.lints.conditions import Read
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
-from mcpguard.core.errors import Problem
+from mcpguard.core.errors import Problem, did_you_mean
 
 _SHARED = {"private", "untrusted"}
 _KEYS = {"labels": "label", "facts": "fact"}
@@ -32,9 +31,8 @@ def _never_set(subject: LintSubject) -> Iterator[Problem]:
             known = _set(subject, key)
             # The packs agree on these labels, and each is also used without those that set them.
             if read.member not in known and not (key == "label" and read.member in _SHARED):
-                near = get_close_matches(str(read.member), known, n=1)
-                hint = f"; did you mean `{near[0]}`?" if near else ""
-                said = f"no rule sets the {key} `{read.member}`{hint}"
+                hint = did_you_mean(str(read.member), known)
+                said = f"no rule sets the {key} `{read.member}`{hint and f'; {hint}'}"
                 yield placed.problem(("when",), said, read.offset)
 
 
