@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.names import NAMES
@@ -83,6 +82,8 @@ def advised(
 
 
 def _near(name: str, names: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
     known = [*_OF_CEL, *names, *PLACES]
     if name in known:
         return _form(name, names)
