@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from mcpguard.config.references import Reference
-from mcpguard.config.urls import ServiceUrl, split, wrong_url
+from mcpguard.config.urls import ServiceUrl, host_of, wrong_url
 from mcpguard.core.document.written import Items, Mistake, Must, Written, between, matching
 
 _BESIDE = "cannot stand beside `{}`: take one of the two out"
@@ -170,10 +170,5 @@ def server_mistakes(entry: OAuthEntry, urls: Mapping[str, str]) -> Iterator[str]
     elif entry.url is None and (said := wrong_url(whole.url)):
         yield f"the `url` of its server: {said}"
     for name, url in urls.items():
-        if whole.url is not None and "${" not in url and _host(url) != _host(whole.url):
+        if whole.url is not None and "${" not in url and host_of(url) != host_of(whole.url):
             yield f"a token is for one server (RFC 8707), and `{name}` is at another host than `url`"
-
-
-def _host(url: str) -> str | None:
-    parts = split(url)
-    return None if parts is None else parts.hostname

@@ -55,7 +55,8 @@ def wrong_url(text: str, to: Literal["anything", "a path", "a host"] = "anything
     """What is wrong with the URL of a service that gets credentials, "" for nothing. `to` is the most that
     it may name."""
     parts = split(text)
-    if parts is None or parts.scheme not in ("http", "https") or not _has_host(parts) or not _is_plain(text):
+    http = parts is not None and parts.scheme in ("http", "https")
+    if parts is None or not (http and _has_host(parts) and is_plain_url(text)):
         return "must be an https:// URL with a host"
     marked = parts.username is not None or "#" in text
     if to != "anything" and (marked or parts.query or (parts.path.strip("/") and to == "a host")):
@@ -72,8 +73,15 @@ def _has_host(parts: SplitResult) -> bool:
         return False
 
 
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
+def is_plain_url(url: str) -> bool:
+    """Whether a URL has only characters that may stand in a request as they are (RFC 3986)."""
+    return url.isascii() and url.isprintable() and " " not in url
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, "" where it has none."""
+    parts = split(url)
+    return "" if parts is None else parts.hostname or ""
 
 
 def _wrong_server(text: str) -> str:

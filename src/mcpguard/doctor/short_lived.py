@@ -5,11 +5,11 @@ wrong one costs a note that does not apply.
 """
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from mcpguard.config.loading import Server
+from mcpguard.config.urls import host_of
 
 
 class ShortLived(Struct, frozen=True):
@@ -74,12 +74,5 @@ def _fits(one: ShortLived, server: Server) -> Iterator[bool]:
         yield any(word in text for word in one.words for text in (server.command, *server.args))
         yield not server.env.keys().isdisjoint(one.variables)
     else:
-        host = _host("".join(server.url.texts))
+        host = host_of("".join(server.url.texts))
         yield any(host == name or (name[:2] == "*." and host.endswith(name[1:])) for name in one.hosts)
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""

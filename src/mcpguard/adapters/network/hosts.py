@@ -35,11 +35,6 @@ def _inside(ip: IPv6Address) -> list[IPv4Address]:
     return [each for each in found if each is not None]
 
 
-def is_plain_url(url: str) -> bool:
-    """Whether a URL has only characters that may stand in a request as they are (RFC 3986)."""
-    return url.isascii() and url.isprintable() and " " not in url
-
-
 def plain(host: str) -> str:
     """A host as it is compared: lower case, without brackets and without a dot at its end."""
     return host.lower().strip("[]").rstrip(".")

@@ -17,7 +17,8 @@ from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from yarl import URL
 
 from mcpguard import __version__
-from mcpguard.adapters.network.hosts import is_address, is_plain_url, is_private, plain
+from mcpguard.adapters.network.hosts import is_address, is_private, plain
+from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
+from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured, confirmed
 from mcpguard.core.errors import SessionError
 
@@ -97,7 +96,7 @@ def _digest(config: Config) -> str:
 
 
 def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
-    until = _time(one.ends) + (" or the session's end" if one.lasts == "session" else "")
+    until = when(one.ends) + (" or the session's end" if one.lasts == "session" else "")
     if one.policies != policies:
         until = "void: the policies have changed"
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
@@ -112,10 +111,6 @@ def _described(one: Ticket) -> dict[str, object]:
     more = {name: getattr(one, name) for name in ("rules", "lasts", "ends", "uses", "shown")}
     said = {name: getattr(one.answer, name) for name in ("by", "via", "free")}
     return {"ticket": one.id, **named, **more, **said}
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -170,7 +165,7 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
     if given.lasts == "once":
         return f"{'approve' if given.verdict == 'approved' else 'deny'} {plain(ticket.summary)}? [y/N] "
     who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
-    until = f"until {_time(given.until)}"
+    until = f"until {when(given.until)}"
     fixed = [name for name in ticket.parts if name not in given.free]
     hosts = [name for name in ticket.hosts if name in given.free]
     lines = [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
+from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
@@ -109,7 +108,7 @@ def _row(one: KnownSession) -> tuple[str, ...]:
         one.principal,
         one.agent or "",
         *counted,
-        _when(one.used),
+        when(one.used),
         "yes" if one.open else "no",
     )
 
@@ -126,14 +125,14 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         return
     from mcpguard.serve.interventions import described
 
-    print(f"{style(described(one), 'bold')}, last used {_when(one.used)}")
+    print(f"{style(described(one), 'bold')}, last used {when(one.used)}")
     kept = one.state
     if kept is None:
         print("It cannot be read, so what depends on it is refused: `mcpguard session end` starts it over.")
         return
     for label in kept.labels:
         cause = kept.causes.get(label)
-        why = "" if cause is None else f"  by {cause.what} at {_when(cause.at)}, call {cause.call}"
+        why = "" if cause is None else f"  by {cause.what} at {when(cause.at)}, call {cause.call}"
         rules = "" if cause is None else f" ({', '.join(cause.rules)})"
         print(f"label {style(plain(label), 'yellow')}{plain(why + rules)}")
     if kept.labels:
@@ -148,7 +147,3 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
     print(f"{kept.calls} calls" + (":" if kept.tools else ""))
     for tool, count in sorted(kept.tools.items(), key=lambda item: -item[1]):
         print(f"  {count:>6}  {plain(tool)}")
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]

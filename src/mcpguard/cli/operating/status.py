@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import when
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import NotInForce, Status
@@ -75,7 +76,7 @@ def locked() -> list[str]:
 def _rows(status: Status) -> list[tuple[str, ...]]:
     whose = f" for {status.agent}" if status.agent else ""
     whose += f" in {status.project}" if status.project else ""
-    since, config = _when(status.started), status.config + whose
+    since, config = when(status.started), status.config + whose
     own = (str(status.pid), "mcpguard", status.transport, since, "", "", "", config)
     lost = [_lost(status, one) for one in status.alerts]
     own_rows = "serving", "policies"
@@ -93,7 +94,7 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
 
 
 def _missing(status: Status, need: Need) -> tuple[str, ...]:
-    return str(status.pid), need.name, "failing", _when(need.since), "", "", "", need.problem
+    return str(status.pid), need.name, "failing", when(need.since), "", "", "", need.problem
 
 
 def _warned(status: Status, need: Need) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def _warned(status: Status, need: Need) -> tuple[str, ...]:
 
 
 def _late(status: Status, one: NotInForce) -> tuple[str, ...]:
-    return str(status.pid), one.what, one.state, _when(one.since), "", "", "", one.problem
+    return str(status.pid), one.what, one.state, when(one.since), "", "", "", one.problem
 
 
 def _unrecognised(status: Status) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ def _observed(status: Status) -> tuple[str, ...]:
 
 def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:
     said = f"{one.problem} ({one.lost} lost)"
-    return str(status.pid), f"alerts to {one.to}", "failing", _when(one.since), "", "", "", said
+    return str(status.pid), f"alerts to {one.to}", "failing", when(one.since), "", "", "", said
 
 
 def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
     said += [f"{one.lag} bytes of evidence behind"] if one.lag else []
     said += [f"{one.refused} refused"] if one.refused else []
     said += ["another process exports"] if one.standby else []
-    since = _when(one.since) if one.since else ""
+    since = when(one.since) if one.since else ""
     what = "alerts" if one.format == "alerts" else f"{one.format} to {one.to}"
     return str(status.pid), what, state, since, "", "", "", "; ".join(said)
 
@@ -137,16 +138,9 @@ def _row(status: Status, alike: list[Health]) -> tuple[str, ...]:
         str(status.pid),
         f"{first.name} x {len(alike)}" if alike[1:] else first.name,
         first.state,
-        _when(min(one.since for one in alike)),
+        when(min(one.since for one in alike)),
         f"{first.era} {first.version}".strip(),
         str(sum(one.restarts for one in alike)),
         str(sum(one.open for one in alike)),
         next((one.problem for one in alike if one.problem), ""),
     )
-
-
-def _when(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
-    except (OverflowError, ValueError, OSError):
-        return "?"

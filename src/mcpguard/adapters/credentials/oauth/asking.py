@@ -10,9 +10,9 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from mcpguard.adapters.network.hosts import is_plain_url, plain
+from mcpguard.adapters.network.hosts import plain
 from mcpguard.adapters.network.outbound import Exchange, Outbound
-from mcpguard.config.urls import LOOPBACK
+from mcpguard.config.urls import LOOPBACK, is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import Unprinted

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.network.hosts import is_plain_url
 from mcpguard.adapters.upstreams.supply import not_chosen, same
+from mcpguard.config.urls import host_of, is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template
 from mcpguard.gateway.ports import Credentials, Recipient
@@ -76,7 +76,7 @@ class Address:
 
     async def host(self) -> str:
         """The host that the URL has now. Raises as `resolve`."""
-        return _host_of((await self.resolve()).url)
+        return host_of((await self.resolve()).url)
 
     async def renewed(self, before: FilledAddress, credential: str = "") -> FilledAddress | None:
         """The upstream did not take what was sent with `before`: the same with other values, None where there
@@ -120,7 +120,7 @@ class Address:
         for ref, text in zip(self._url.refs, self._url.texts[1:], strict=True):
             inside = _IN_AUTHORITY.fullmatch(url) is not None
             # Nothing that is bound to a host can be (a part of) one.
-            value = value_of(ref, "" if inside else _host_of(url))
+            value = value_of(ref, "" if inside else host_of(url))
             if not inside:
                 value = quote(value, safe="/")
             elif not _HOST.fullmatch(value):
@@ -170,10 +170,3 @@ def laid_over(below: Mapping[str, T], above: Mapping[str, T]) -> dict[str, T]:
     """Headers with others above them: of two with one name, whatever its case, the upper one stays."""
     names = {name.lower() for name in above}
     return {**{name: one for name, one in below.items() if name.lower() not in names}, **above}
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""

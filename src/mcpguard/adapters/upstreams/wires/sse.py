@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urljoin
 
-from mcpguard.adapters.network.hosts import is_plain_url
 from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
@@ -21,6 +20,7 @@ from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
 from mcpguard.adapters.upstreams.wires.sender import REFUSED, UNWELCOME, Sender, origin
 from mcpguard.adapters.upstreams.wires.wire import WireListener
+from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers as mirror
