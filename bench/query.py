@@ -40,6 +40,7 @@ QUESTIONS = {
     "an hour in the past": 'at > timestamp("2026-01-02T00:00:00Z") && at < timestamp("2026-01-02T01:00:00Z")',
     "nobody": 'principal.id == "nobody"',
     "its arguments, narrowed": 'effect == "deny" && "git/never" in rules && args.path.startsWith("/srv/7")',
+    "its arguments alone": 'args.path == "/srv/7/file17.txt"',
 }
 
 
@@ -99,8 +100,13 @@ def outcome(number: int, at: datetime) -> bytes:
 
 
 def timed(what: str, began: float, more: str = "") -> None:
-    """Print how long it took."""
-    print(f"{what:42} {time.perf_counter() - began:9.3f} s  {more}", flush=True)
+    """Print how long it took, and the processor time since the last of these lines."""
+    now = time.process_time()
+    took, timed.last = now - timed.last, now
+    print(f"{what:42} {time.perf_counter() - began:9.3f} s {took:9.3f} s of CPU  {more}", flush=True)
+
+
+timed.last = 0.0
 
 
 def main() -> None:

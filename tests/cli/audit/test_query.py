@@ -99,6 +99,35 @@ def test_the_place_may_stand_after_an_option(audit: str, capsys: Capture) -> Non
     assert "too many arguments" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("condition", "matching"),
+    [
+        ('args.q == "x"', 2),
+        ('args.q.startsWith("x") && args.q.contains("x")', 2),
+        ("args.q == 'y'", 0),
+        ('!(args.q == "y")', 2),
+        ('args.q == "y" || args.q == "x"', 2),
+        ('id == "n-8"', 1),
+        ('message == "a\u00e9\\"b"', 0),
+    ],
+)
+def test_texts_that_must_stand_in_a_record_are_looked_for_first(
+    audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, condition: str, matching: int
+) -> None:
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.WHOLE", 0)
+    assert main(["audit", "query", condition, audit, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["calls"]) == matching
+
+
+def test_who_waits_sees_how_many_calls_were_looked_at(
+    audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 2)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["audit", "query", 'args.q == "z"', audit]) == 0
+    assert "looked at 2 calls so far" in capsys.readouterr().err
+
+
 def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:
     assert main(["audit", "show", audit, "--denied"]) == 0
     said = capsys.readouterr().out

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from msgspec import Struct
 
@@ -183,6 +183,66 @@ def line_at(path: Path, start: int) -> bytes:
         return next(found, b"")
     finally:
         found.close()
+
+
+class LineReader:
+    """Reads lines of chains by their places. Keeps the last chains open, a compressed one unpacked in a file
+    that has no name, and of each the block that was read last, since what is asked next often stands before
+    it."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, tuple[IO[bytes], int, bytes]] = {}
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for file, *_ in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def line(self, path: Path, start: int) -> bytes:
+        """The line that begins at `start`, or what is left of it; b"" at the end. Raises AuditError."""
+        known = self._open.pop(path, None)
+        file, begin, block = self._open[path] = (_whole(path), 0, b"") if known is None else known
+        end = block.find(b"\n", start - begin) if start >= begin else -1
+        if end < 0:
+            begin = max(0, start - _BEFORE)
+            block = _piece(path, file, _BEFORE + _AFTER, begin)
+            end = block.find(b"\n", start - begin)
+        self._open[path] = file, begin, block
+        if len(self._open) > _MOST_OPEN:
+            self._open.pop(next(iter(self._open)))[0].close()
+        if end >= 0:
+            return block[start - begin : end + 1]
+        whole = _piece(path, file, MAX_LINE, start)
+        return whole[: whole.find(b"\n") + 1] or whole
+
+
+_BEFORE, _AFTER = 96 << 10, 32 << 10
+_MOST_OPEN = 8
+
+
+def _whole(path: Path) -> IO[bytes]:
+    """A chain to read from at any place."""
+    if path.suffix != ".gz":
+        try:
+            return open(path, "rb", opener=without_waiting)
+        except OSError as error:
+            raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
+    import shutil
+    import tempfile
+
+    with unpacked(path) as packed:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - who reads closes it
+        shutil.copyfileobj(packed, file, 1 << 20)
+        file.flush()
+        return file
+
+
+def _piece(path: Path, file: IO[bytes], size: int, start: int) -> bytes:
+    try:
+        return os.pread(file.fileno(), size, start)
+    except OSError as error:
+        raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
 
 
 def verified(

@@ -5,7 +5,8 @@ Law of this file: what is given was read from a chain, and is what the index say
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -14,13 +15,18 @@ from msgspec import Struct, to_builtins
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt
 from mcpguard.adapters.audit.indexing import CallFacts
-from mcpguard.adapters.audit.reader import chain_name, line_at
+from mcpguard.adapters.audit.reader import LineReader, chain_name
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
 from mcpguard.core.conditions.cel import ERROR, TRUE
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import continues
 from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.model import Json
+
+WHOLE = 1_000
+"""Of so many calls all is evaluated, so that it is known where a condition fails; of the others only those
+whose lines have the texts that a match must have."""
+LOOKS = 20_000
 
 
 class FoundCall(Struct, frozen=True):
@@ -34,9 +40,12 @@ class FoundCall(Struct, frozen=True):
     raw: tuple[bytes, ...]
 
 
-def found(index: AuditIndex, question: CallQuestion) -> Iterator[FoundCall]:
+def found(
+    index: AuditIndex, question: CallQuestion, looking: Callable[[int], None] = lambda _: None
+) -> Iterator[FoundCall]:
     """The calls that match, the newest first; `index.altered` gets the chains of those that are not as they
-    were written. Raises AuditError where a chain is not what was indexed."""
+    were written, `looking` hears now and then how many were looked at. Raises AuditError where a chain is not
+    what was indexed."""
     all_facts = index.facts()
     fitting = []
     for number, facts in all_facts.items():
@@ -45,23 +54,37 @@ def found(index: AuditIndex, question: CallQuestion) -> Iterator[FoundCall]:
             fitting.append(number)
         elif verdict is ERROR:
             question.failed += sum(1 for _ in index.durations(number, question.since, question.until))
-    for at in index.newest(fitting, question.since, question.until, question.took):
-        call, facts = _read(at), all_facts[at.facts]
-        if call is None or facts_of(call.decision, call.outcome) != facts:
-            raise AuditError(
-                f"the chain {at.decision[0].name} is not what it was when it was indexed: `mcpguard audit "
-                "verify` says where it was altered, and --rebuild reads it again"
-            )
-        for (file, _), line in zip((at.decision, at.outcome or at.decision), call.raw, strict=False):
-            if not continues(line, None):
-                index.altered[chain_name(file)] = None
-        if not question.reads_lines or question.matches(view_of(call, facts)):
-            yield call
+    with closing(LineReader()) as reader:
+        places = index.newest(fitting, question.since, question.until, question.took)
+        for looked, at in enumerate(places):
+            if looked % LOOKS == LOOKS - 1:
+                looking(looked + 1)
+            raw = (reader.line(*at.decision), *(() if at.outcome is None else (reader.line(*at.outcome),)))
+            if looked >= WHOLE and not question.may_be(b"".join(raw)):
+                continue
+            call = _checked(index, at, raw, all_facts[at.facts])
+            if not question.reads_lines or question.matches(view_of(call, all_facts[at.facts])):
+                yield call
 
 
-def last(index: AuditIndex, question: CallQuestion, most: int) -> list[FoundCall]:
-    """The last `most` that match, the oldest first."""
-    return list(islice(found(index, question), most))[::-1]
+def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallFacts) -> FoundCall:
+    call = _read(at, raw)
+    if call is None or facts_of(call.decision, call.outcome) != facts:
+        raise AuditError(
+            f"the chain {at.decision[0].name} is not what it was when it was indexed: `mcpguard audit "
+            "verify` says where it was altered, and --rebuild reads it again"
+        )
+    for (file, _), line in zip((at.decision, at.outcome or at.decision), raw, strict=False):
+        if not continues(line, None):
+            index.altered[chain_name(file)] = None
+    return call
+
+
+def last(
+    index: AuditIndex, question: CallQuestion, most: int, looking: Callable[[int], None] = lambda _: None
+) -> list[FoundCall]:
+    """The last `most` that match, the oldest first; the rest as in `found`."""
+    return list(islice(found(index, question, looking), most))[::-1]
 
 
 def view_of(call: FoundCall, facts: CallFacts) -> dict[str, Json]:
@@ -123,14 +146,12 @@ def printable(call: FoundCall) -> dict[str, object]:
     return {**made, "file": call.file.name, "line": call.number}
 
 
-def _read(at: CallAt) -> FoundCall | None:
-    decided = line_at(*at.decision)
-    decision = read_record(decided)
-    ended = b"" if at.outcome is None else line_at(*at.outcome)
-    outcome = read_record(ended) if ended else None
+def _read(at: CallAt, raw: tuple[bytes, ...]) -> FoundCall | None:
+    decision = read_record(raw[0])
+    outcome = read_record(raw[1]) if raw[1:] else None
     if not isinstance(decision, Decided):
         return None
-    number = int(decided.rpartition(b'"seq":')[2].partition(b",")[0] or 0)
+    number = int(raw[0].rpartition(b'"seq":')[2].partition(b",")[0] or 0)
     if isinstance(outcome, Outcome) and outcome.id == decision.id:
-        return FoundCall(at.decision[0], number, decision, outcome, (decided, ended))
-    return None if ended else FoundCall(at.decision[0], number, decision, None, (decided,))
+        return FoundCall(at.decision[0], number, decision, outcome, raw)
+    return None if raw[1:] else FoundCall(at.decision[0], number, decision, None, raw)

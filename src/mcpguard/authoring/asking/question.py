@@ -73,6 +73,11 @@ _SHARED = frozenset(VOCABULARY.names) - {
 """What is known of a call from its facts alone."""
 _DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
+_TEXT = re.compile(
+    r"\s*(?:args(?:\.[A-Za-z_]\w*)+|subject|message|error|approval|ticket|trace|id)"
+    r"\s*(?:==\s*|\.\s*(?:startsWith|endsWith|contains)\s*\(\s*)(\"[^\"\\]+\"|'[^'\\]+')\s*\)?\s*"
+)
+"""A comparison that is only true where the text stands in the record."""
 _FIRST, _LAST = 0, 1 << 62
 SHORT_NAME = 8
 """The least characters of a session's name that stand for it."""
@@ -155,6 +160,7 @@ class CallQuestion:
         self._shared: list[tuple[Condition, dict[bytes, Verdict]]] = []
         self._rest: list[Condition] = []
         self._texts: dict[Condition, str] = {}
+        self._needles: list[bytes] = []
         if text:
             engine = engine_for(VOCABULARY)
             try:
@@ -181,6 +187,10 @@ class CallQuestion:
         view = view_of_facts(facts) if self._shared else {}
         found = [(_verdict(condition, known, view), condition) for condition, known in self._shared]
         return self._joint(found, Bound(view))
+
+    def may_be(self, lines: bytes) -> bool:
+        """Whether a call with these lines may match; cheaper than to find out."""
+        return all(one in lines for one in self._needles)
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""
@@ -214,6 +224,8 @@ class CallQuestion:
             self._shared.append((condition, {}))
         else:
             self._rest.append(condition)
+            if found := _TEXT.fullmatch(text):
+                self._needles.append(json.encode(string_value(found[1]))[1:-1])
 
     def _narrowed(self, part: str) -> bool:
         """Whether the index can decide this part."""

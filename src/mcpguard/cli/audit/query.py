@@ -106,7 +106,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
 
     question = CallQuestion(args.condition, filters_of(args))
     with closing(opened(path, args.rebuild)) as index:
-        calls = last(index, question, args.n)
+        calls = last(index, question, args.n, _looking if sys.stderr.isatty() else lambda _: None)
         if not calls:
             question.check()
             warn_unknown(index, question.filters)
@@ -118,6 +118,16 @@ def query(path: Path, args: argparse.Namespace) -> int:
     else:
         _print_rows(calls)
     return trust(index.altered)
+
+
+def _looking(count: int) -> None:
+    """For a person who waits; the next line of standard error overwrites it."""
+    print(
+        style(f"looked at {count:,} calls so far ...\r", "dim", sys.stderr),
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple[list[bytes], Iterable[str]]:
