@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mcpguard.protocol.trace import span_id_of
 from tests.wire.http_session import HttpGuard
-from tests.wire.session import eventually, puppet
+from tests.wire.session import eventually, puppet, write_config
 from tests.wire.warm import command
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -139,6 +139,41 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     assert "refused meanwhile" in guard.records("notice")[-1]["detail"]
     assert guard.text("echo", text="y") == "y"
     eventually(lambda: any(one["class_uid"] == 6003 for one in receiver.events()), "the call")
+
+
+def test_a_sink_that_is_configured_while_it_serves_gets_what_follows_and_one_that_is_gone_nothing(
+    session, tmp_path
+):
+    guard = session({"p": puppet()})
+    assert guard.text("echo", text="before") == "before"
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+
+    def to(*places):
+        sinks = [{"to": str(place), "format": "jsonl"} for place in places]
+        write_config(guard.folder, {"p": puppet()}, telemetry={"sinks": sinks})
+
+    to(one)
+    guard.wait_stderr("the changed configuration is now in force: telemetry")
+    assert guard.text("echo", text="first") == "first"
+    eventually(lambda: one.exists() and b'"first"' in one.read_bytes(), "what followed")
+    assert b'"before"' not in one.read_bytes()
+    to(one, two)
+    eventually(lambda: guard.stderr.count(b"now in force: telemetry") == 2, "the second change")
+    assert guard.text("echo", text="second") == "second"
+    eventually(lambda: two.exists() and b'"second"' in two.read_bytes(), "what came to the second")
+    to(two)
+    eventually(lambda: guard.stderr.count(b"now in force: telemetry") == 3, "the third change")
+
+    def is_over(calls=iter(range(100))):  # noqa: B008
+        before, text = one.read_bytes(), f"call {next(calls)}"
+        assert guard.text("echo", text=text) == text
+        eventually(lambda: text.encode() in two.read_bytes(), "what came to the one that is left")
+        return one.read_bytes() == before
+
+    eventually(is_over, "the end of the first")
+    assert b'"second"' in one.read_bytes()
+    write_config(guard.folder, {"p": puppet()}, telemetry={"sinks": [], "metrics": True})
+    guard.wait_stderr("telemetry.metrics cannot change while mcpguard is running")
 
 
 def test_two_processes_export_each_record_once(session, receiver, tmp_path):

@@ -35,7 +35,6 @@ from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
-from mcpguard.serve.alarms import alarm_sink
 from mcpguard.serve.changes.file_watch import look_at
 from mcpguard.serve.changes.observing import said_of
 from mcpguard.serve.changes.reloading import Reloading
@@ -214,7 +213,7 @@ class _Process:
         self._standby.start(front.listening)
         shared.note("started", front.where)
         status = self._show_status()
-        self._reloading = Reloading(shared, front.worlds, front.where != "stdio", status.changed)
+        self._reloading = self._watch(status.changed)
         shared.needs.not_in_force = lambda: self._reloading.not_in_force
         recovery = Background("what a killed mcpguard left could not be taken back")
         recovery.start(self._recover())
@@ -234,6 +233,11 @@ class _Process:
         shared.turn.end()
         front.close()
         return self._close_audit(reason)
+
+    def _watch(self, told: Callable[[], None]) -> Reloading:
+        """Follow the files from now on."""
+        front = self._front
+        return Reloading(self._shared, front.worlds, front.where != "stdio", told, self._export)
 
     def _report_proxies(self) -> None:
         """Say which servers do not get a proxy that the machine has: its address holds a credential."""
@@ -330,13 +334,15 @@ class _Process:
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(
-            settings.telemetry, shared.gate, shared.credentials, say, shared.note, shared.upstream_changed
+            shared.gate, shared.credentials, say, shared.note, shared.upstream_changed, machine_name()
         )
-        self._exporting.start(settings.audit_folder, machine_name())
-        if settings.alerts is not None:
-            sink = alarm_sink(settings.alerts, settings.notify, shared.credentials, machine_name())
-            self._exporting.watch(settings.audit_folder, sink)
+        self._export(settings)
         shared.sinks = lambda: self._exporting.states
+
+    def _export(self, settings: Settings) -> None:
+        """Export evidence as `settings` say."""
+        folder, telemetry = settings.audit_folder, settings.telemetry
+        self._exporting.follow(folder, telemetry, settings.alerts, settings.notify)
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.core.errors import ExportError
 from mcpguard.core.evidence.records import Decided, Record
@@ -24,15 +26,20 @@ from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import AuditSink, Credentials, Recipient, SinkState
+from mcpguard.serve.alarms import alarm_sink
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.following import FollowedLine
     from mcpguard.adapters.telemetry.destinations import Destination
     from mcpguard.adapters.telemetry.exporting import Exporter
+    from mcpguard.config.alerts import AlertsEntry
+    from mcpguard.config.file import NotifyEntry
     from mcpguard.config.loading import SinkTerms, Telemetry
 
 WHOM = "telemetry"
 """With a URL after it, for whom the headers are: no server is called so."""
+LOOK_SECONDS = 5.0
+"""How often it is looked for sinks that do not answer."""
 END_SECONDS = 3.0
 """How long the end of the process waits for what is still to be exported; the next process does the rest."""
 
@@ -72,76 +79,111 @@ class Gate:
         return self._audit.settled()
 
 
+class _Exported(Struct):
+    """A sink that is exported to, and the thread that does."""
+
+    exporter: Exporter[FollowedLine]
+    thread: threading.Thread
+
+
 class Exporting:
     """All sinks of a process."""
 
     def __init__(
         self,
-        telemetry: Telemetry | None,
         gate: Gate | None,
         credentials: Credentials,
         report: Callable[[str, Level], None],
         note: Callable[[str, str], None],
         changed: Callable[[], None],
+        host: str,
     ) -> None:
         """`report` takes a line for the operator, `note(what, detail)` leaves evidence, `changed()` hears of
-        another state; all in the loop."""
-        self._telemetry = telemetry
+        another state; all in the loop, in which this is made. `host` is the name of this machine."""
         self._gate = gate
         self._credentials = credentials
         self._report = report
         self._note = note
         self._changed = changed
-        self._states: dict[int, SinkState] = {}
-        self._exporters: list[Exporter[FollowedLine]] = []
-        self._threads: list[threading.Thread] = []
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._running: dict[tuple[str, ...], _Exported] = {}
+        self._ending: list[threading.Thread] = []
+        self._starts = True
+        """Whether this process has just begun, so that all of its evidence is for a new sink."""
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def states(self) -> tuple[SinkState, ...]:
         """How each sink is."""
-        return tuple(self._states.values())
+        return tuple(one.exporter.state for one in self._running.values())
 
-    def start(self, folder: Path, host: str) -> None:
-        """Export what is in `folder` from now on; `host` is the name of this machine."""
-        if self._telemetry is None:
-            return
+    def follow(
+        self,
+        folder: Path,
+        telemetry: Telemetry | None,
+        alerts: AlertsEntry | None,
+        notify: tuple[NotifyEntry, ...],
+    ) -> None:
+        """Export what is in `folder` as the configuration says now; what it says as before goes on."""
+        wanted: dict[tuple[str, ...], Callable[[], Exporter[FollowedLine]]] = {}
+        for sink in telemetry.sinks if telemetry else ():
+            key = sink.to, sink.format, *(f"{name}: {text}" for name, text in sink.headers.items())
+            wanted[key] = partial(self._sink, folder, sink)
+        if alerts is not None:
+            wanted["alerts", repr((alerts, notify))] = partial(self._alerts, folder, alerts, notify)
+        for key in self._running.keys() - wanted.keys():
+            over = self._running.pop(key)
+            over.exporter.end()
+            self._ending.append(over.thread)
+        for key, make in wanted.items():
+            if key not in self._running:
+                exporter = make()
+                thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
+                self._running[key] = _Exported(exporter, thread)
+                thread.start()
+        self._starts = False
+        if self._running and self._timer is None:
+            self._look()
+
+    def _sink(self, folder: Path, sink: SinkTerms) -> Exporter[FollowedLine]:
+        # Imported where it is needed: most processes export nothing.
         from mcpguard.adapters.telemetry.exporting import sink_of
 
-        for sink in self._telemetry.sinks:
-            to = sink_of(sink.to, sink.format, host, partial(self._headers, sink))
-            self._begin(folder, sink.to, sink.format, to, host)
+        to = sink_of(sink.to, sink.format, self._host, partial(self._headers, sink))
+        return self._exporter(folder, sink.to, sink.format, to)
 
-    def watch(self, folder: Path, sink: Destination) -> None:
-        """Give `sink`, which alerts people, what is in `folder` from now on."""
-        self._begin(folder, "alerts", "alerts", sink, "")
+    def _alerts(
+        self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyEntry, ...]
+    ) -> Exporter[FollowedLine]:
+        sink = alarm_sink(entry, notify, self._credentials, self._host)
+        return self._exporter(folder, "alerts", "alerts", sink)
 
-    def _begin(self, folder: Path, to: str, form: str, sink: Destination, host: str) -> None:
-        # Imported where it is needed: most processes export nothing.
+    def _exporter(self, folder: Path, to: str, form: str, sink: Destination) -> Exporter[FollowedLine]:
         from mcpguard.adapters.audit.following import Following
         from mcpguard.adapters.system.files import state_folder
         from mcpguard.adapters.telemetry.exporting import Exporter
 
-        loop, index = asyncio.get_running_loop(), len(self._exporters)
-
         def later(call: Callable[[], None]) -> None:
             with suppress(RuntimeError):  # The loop has ended meanwhile.
-                loop.call_soon_threadsafe(call)
+                self._loop.call_soon_threadsafe(call)
 
         named = sha256(f"{folder} {form} {to}".encode()).hexdigest()[:16]
-        exporter = Exporter(
+        return Exporter(
             to,
             form,
-            Following(folder, state_folder("telemetry") / f"{named}.cursor"),
+            Following(folder, state_folder("telemetry") / f"{named}.cursor", own=self._starts),
             sink,
-            host,
+            self._host,
             lambda line, level: later(partial(self._report, line, level)),
-            lambda state: later(partial(self._is, index, state)),
+            lambda _state: later(self._is),
         )
-        self._states[index] = exporter.state
-        self._exporters.append(exporter)
-        thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+
+    def _look(self) -> None:
+        """Now and then look for sinks that have not answered for long: their threads cannot say so."""
+        for one in self._running.values():
+            one.exporter.look()
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def _headers(self, sink: SinkTerms) -> Mapping[str, Secret]:
         """Asked in a thread, each time: a value may be another one than before."""
@@ -151,8 +193,7 @@ class Exporting:
             for name, template in sink.headers.items()
         }
 
-    def _is(self, index: int, state: SinkState) -> None:
-        self._states[index] = state
+    def _is(self) -> None:
         if self._gate is not None:
             self._hold(self._gate)
         self._changed()
@@ -175,10 +216,12 @@ class Exporting:
 
     def close(self) -> None:
         """Export what is still there, if that does not take long."""
+        if self._timer is not None:
+            self._timer.cancel()
         ends = time.monotonic() + END_SECONDS
-        for exporter in self._exporters:
-            exporter.end()
-        for thread in self._threads:
+        for one in self._running.values():
+            one.exporter.end()
+        for thread in (*self._ending, *(one.thread for one in self._running.values())):
             thread.join(max(0.0, ends - time.monotonic()))
 
 

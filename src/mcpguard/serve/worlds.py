@@ -277,6 +277,7 @@ class World:
         scope.think_seconds = settings.think_seconds
         scope.list_seconds = settings.list_seconds
         scope.approvals = settings.approvals
+        scope.tracing = settings.tracing
         scope.known = self._shared.recognising.known
         scope.recorder.credentials = references_of(settings.servers, settings.credentials)
         scope.recorder.kinds = kinds_of(settings.credentials)

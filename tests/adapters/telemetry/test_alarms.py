@@ -111,7 +111,8 @@ class Told:
         self.good: list[Alarm] = []
         self.bad: list[Alarm] = []
         ways: dict[str, Callable[[Alarm], str]] = {"good": self._good, "bad": self._bad}
-        self.sink = AlarmSink(AlarmWatch(TERMS, "h"), ways)
+        self.now = at(3)
+        self.sink = AlarmSink(AlarmWatch(TERMS, "h"), ways, lambda: self.now)
 
     def _good(self, alarm: Alarm) -> str:
         self.good.append(alarm)
@@ -135,6 +136,34 @@ def test_a_target_that_fails_is_told_later_and_the_others_once() -> None:
     assert told.sink.deliver([(denied(3), "")]) == 0
     assert (len(told.good), len(told.bad)) == (1, 1)
     told.sink.close()
+
+
+def test_what_came_in_the_quiet_time_is_told_when_that_is_over_though_nothing_follows() -> None:
+    told = Told()
+    assert told.sink.deliver([(denied(second), "") for second in range(9)]) == 0
+    for seconds in (3, 601):
+        told.now = at(seconds)
+        assert told.sink.deliver([]) == 0
+    assert len(told.good) == 1
+    told.now = at(602)
+    told.problem = "it is down"
+    with pytest.raises(TelemetryError):
+        told.sink.deliver([])
+    told.problem = ""
+    assert told.sink.deliver([]) == 0
+    assert [(one.count, one.at) for one in told.good] == [(3, at(2)), (6, at(602))]
+    assert [one.id for one in told.bad[-1].records] == [f"n-{n}" for n in range(3, 9)]
+    told.now = at(9000)
+    assert told.sink.deliver([]) == 0
+    assert len(told.good) == 2
+
+
+def test_a_quiet_time_in_which_nothing_came_ends_quietly() -> None:
+    watch = AlarmWatch(TERMS, "h")
+    assert len(watch.see(denied(second) for second in range(3))) == 1
+    assert watch.next_due is None
+    assert watch.due(at(9000)) == []
+    assert watch.see([denied(9001)]) == []
 
 
 def test_a_program_gets_the_alert_on_its_standard_input(tmp_path: Path) -> None:

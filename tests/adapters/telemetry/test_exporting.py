@@ -16,6 +16,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.telemetry import exporting
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
 from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.core.errors import CredentialError, TelemetryError
@@ -120,6 +121,59 @@ def test_a_process_that_was_killed_hands_its_backlog_to_the_next(setting: Settin
     all_of(two)
     assert not two.state.standby
     assert len(setting.sink.got) == 2
+
+
+def test_a_process_that_waits_knows_that_the_one_that_exports_cannot_deliver(setting: Setting) -> None:
+    chain(setting.folder, *STORY)
+    one, two = setting.exporter(), setting.exporter()
+    setting.sink.down = True
+    all_of(one)
+    all_of(two)
+    assert (two.state.standby, two.state.problem, bool(two.state.since)) == (True, "it is down", True)
+    assert setting.said == ["telemetry to there fails (reported once): it is down"]
+    setting.sink.down = False
+    all_of(one)
+    all_of(two)
+    assert (two.state.standby, two.state.problem, two.state.since) == (True, "", 0.0)
+    setting.sink.down = True
+    chain(setting.folder, DECIDED, OUTCOME)
+    all_of(one)
+    one.close()  # As the system does it for a process that ends.
+    three, four = setting.exporter(), setting.exporter()
+    three.step()
+    setting.sink.down = False
+    all_of(three)
+    all_of(four)
+    assert (four.state.standby, four.state.problem) == (True, "")
+
+
+def test_a_sink_that_takes_nothing_for_long_fails_though_it_says_nothing(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain(setting.folder, *STORY)
+    exporter = setting.exporter()
+    exporter.look()
+    answers = threading.Event()
+    given = threading.Event()
+
+    def deliver(_lines: Sequence[Rendered]) -> int:
+        given.set()
+        assert answers.wait(20)
+        return 0
+
+    monkeypatch.setattr(setting.sink, "deliver", deliver)
+    monkeypatch.setattr(exporting, "LATE_SECONDS", -1.0)
+    thread = threading.Thread(target=exporter.step)
+    thread.start()
+    assert given.wait(20)
+    for _ in range(2):
+        exporter.look()
+    assert exporter.state.problem == "it has taken nothing for -1 seconds"
+    answers.set()
+    thread.join(20)
+    exporter.look()
+    assert exporter.state.since == 0.0
+    assert [line.partition(" ")[0] for line in setting.said] == ["telemetry", "telemetry"]
 
 
 def test_a_call_without_an_outcome_for_an_hour_is_exported_as_it_is(setting: Setting) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -131,6 +132,22 @@ class Following:
         places.open = {name: (line.file, line.start) for name, line in opened.items()}
         if self._cursor is not None:
             write_whole(self._cursor, json.encode(places))
+
+    def say(self, problem: str) -> None:
+        """Why what is read does not arrive, for processes that have to wait; "" where it does."""
+        if self._cursor is not None:
+            note = self._cursor.with_suffix(".problem")
+            with suppress(OSError):
+                write_whole(note, problem.encode()) if problem else note.unlink(missing_ok=True)
+
+    def said(self) -> str:
+        """What the process says that has the cursor."""
+        if self._cursor is None:
+            return ""
+        try:
+            return self._cursor.with_suffix(".problem").read_text("utf-8")
+        except (OSError, UnicodeError):
+            return ""
 
     def close(self) -> None:
         """Let another process go on."""

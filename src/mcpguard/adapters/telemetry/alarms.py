@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from msgspec import Struct, json
 
@@ -93,6 +94,23 @@ class AlarmWatch:
         self._host = host
         self._seen: dict[tuple[str, str], _Tally] = {}
 
+    def due(self, now: datetime) -> list[Alarm]:
+        """The alerts about what came in a quiet time that is over by `now`."""
+        found = []
+        for (kind, about), seen in self._seen.items():
+            if seen.quiet_until is not None and now >= seen.quiet_until:
+                if seen.more:
+                    found.append(self._alarm(kind, about, seen, now))
+                else:
+                    seen.quiet_until = None
+        return found
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the first quiet time is over in which something came; None for never."""
+        ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.more)
+        return min(ends, default=None)
+
     def see(self, happened: Iterable[Happening]) -> list[Alarm]:
         """The alerts that these raise."""
         found = []
@@ -133,12 +151,18 @@ class AlarmWatch:
             seen.times.popleft()
         if len(seen.times) < least:
             return None
+        if seen.more:
+            seen.more += 1
+        return self._alarm(kind, about, seen, one.at)
+
+    def _alarm(self, kind: str, about: str, seen: _Tally, at: datetime) -> Alarm:
+        """What is told now, after which it is quiet for a time."""
         records = tuple(record for _at, record in seen.times)[-MOST_RECORDS:]
         since = seen.times[0][0]
-        count = max(len(seen.times), seen.more + 1)
+        count = max(len(seen.times), seen.more)
         seen.times.clear()
-        seen.more, seen.quiet_until = 0, one.at + self._terms.quiet
-        return Alarm(kind, SUMMARIES[kind], one.at, since, about, count, records, self._host)
+        seen.more, seen.quiet_until = 0, at + self._terms.quiet
+        return Alarm(kind, SUMMARIES[kind], at, since, about, count, records, self._host)
 
 
 def _holds(one: Happening, record: Decided) -> bool:
@@ -149,20 +173,34 @@ def _has_held(findings: Mapping[str, int]) -> bool:
     return any(name.startswith(CREDENTIAL) for name in findings)
 
 
+_now = partial(datetime.now, UTC)
+
+
 class AlarmSink:
     """A destination of telemetry that tells people. `targets` are ways to tell, by what the configuration
     calls them: each gives why it could not, "" where it could."""
 
-    def __init__(self, watch: AlarmWatch, targets: Mapping[str, Callable[[Alarm], str]]) -> None:
+    def __init__(
+        self,
+        watch: AlarmWatch,
+        targets: Mapping[str, Callable[[Alarm], str]],
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        """`now()` is the time in UTC."""
+        self._now = now
         self._watch = watch
         self._targets = targets
         self._told: set[tuple[str, bytes]] = set()
 
     def deliver(self, lines: Sequence[Rendered]) -> int:
-        """Tell all targets of the alerts that these raise; those that were told are not told again."""
+        """Tell all targets of the alerts that these raise, or a quiet time that is over; those that were told
+        are not told again."""
+        now, due = self._now(), self._watch.next_due
+        if not lines and (due is None or now < due):
+            return 0
         watch = deepcopy(self._watch)
         problems = []
-        for alarm in watch.see(one for one, _line in lines):
+        for alarm in [*watch.see(one for one, _line in lines), *watch.due(now)]:
             for name, tell in self._targets.items():
                 key = (name, json.encode(alarm))
                 if key not in self._told:

@@ -28,6 +28,8 @@ LOOK_SECONDS = 1.0
 """How often it is looked for new evidence."""
 LEAST_PAUSE, MOST_PAUSE = 1.0, 60.0
 """Between two attempts at a sink that is down, in seconds."""
+LATE_SECONDS = 30.0
+"""A sink that has not answered for so long fails; a disk that hangs gives no error."""
 GIVEN_UP = timedelta(hours=1)
 """A call without an outcome for so long is exported as it is: its process was killed."""
 
@@ -64,6 +66,12 @@ class EvidenceSource(Protocol[LineT]):
     def keep(self, lines: list[LineT], opened: Mapping[str, LineT]) -> None:
         """`lines` have arrived; `opened` are still open."""
 
+    def say(self, problem: str) -> None:
+        """Why the sink fails, for processes that have to wait, "" where it does not."""
+
+    def said(self) -> str:
+        """What the process says that has it."""
+
     def close(self) -> None:
         """Let another process go on."""
 
@@ -94,6 +102,8 @@ class Exporter(Generic[LineT]):
         self._joining: Joining[LineT] | None = None
         self._most = MOST
         self._pause = LEAST_PAUSE
+        self._delivering: float | None = None
+        """Since when the sink has been taking what it gets, None while it gets nothing."""
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -122,6 +132,14 @@ class Exporter(Generic[LineT]):
                 texts = rendered(self.state.format, wanted, self._host)
                 self._sink.deliver(list(zip(wanted, texts, strict=True)))
 
+    def look(self) -> None:
+        """Say that the sink fails where it has not taken for long what it was given; from any thread."""
+        since = self._delivering
+        if since is not None and time.monotonic() - since > LATE_SECONDS and not self.state.since:
+            problem = f"it has taken nothing for {LATE_SECONDS:g} seconds"
+            self._report(f"{self._named()} fails (reported once): {problem}", "warning")
+            self._is(since=time.time(), problem=problem)
+
     def step(self) -> bool:
         """Export what is there, at most `MOST` lines; whether to go on at once."""
         try:
@@ -140,9 +158,13 @@ class Exporter(Generic[LineT]):
     def _begun(self) -> bool:
         if self._joining is None:
             lines = self._source.begin()
-            self._is(standby=lines is None)
             if lines is None:
+                problem = self._source.said()
+                since = (self.state.since or time.time()) if problem else 0.0
+                self._is(standby=True, since=since, problem=problem)
                 return False
+            self._source.say("")
+            self._is(standby=False)
             self._joining = Joining()
             for line in lines:
                 list(self._joining.add(line.file, line.data, line))
@@ -153,8 +175,10 @@ class Exporter(Generic[LineT]):
         joining = self._joining.copy()
         happened = self._happened(joining, lines)
         wanted = [one for one in happened if self._since is None or one[0].at >= self._since]
+        self._delivering = time.monotonic()
         try:
-            if refused := self._sink.deliver(wanted) if wanted else 0:
+            # Alerts are also raised by the time.
+            if refused := self._sink.deliver(wanted) if wanted or self.state.format == "alerts" else 0:
                 self._refused(refused, "it says so in its answer")
         except TelemetryError as problem:
             if not problem.final:
@@ -163,6 +187,8 @@ class Exporter(Generic[LineT]):
                 self._most = max(1, len(lines) // 2)  # One of them is at fault: find it.
                 return True
             self._refused(len(wanted), str(problem))
+        finally:
+            self._delivering = None
         if lines:
             self._source.keep(lines, joining.marks)
         self._joining = joining
@@ -206,6 +232,8 @@ class Exporter(Generic[LineT]):
     def _is(self, **changes: Any) -> None:
         now = structs.replace(self.state, **changes)
         if now != self.state:
+            if now.problem != self.state.problem and not now.standby:
+                self._source.say(now.problem)
             self.state = now
             self._changed(now)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.status_file import NotInForce
-from mcpguard.config.loading import Config, Server
+from mcpguard.config.loading import Config, Server, Telemetry
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.evidence.records import Noticed
@@ -30,8 +30,6 @@ _KEPT = {
     "audit": "audit",
     "session_folder": "session.path",
     "prefix": "clients.prefix",
-    "telemetry": "telemetry",
-    "alerts": "alerts",
 }
 """The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
 _APPLIED = {
@@ -42,17 +40,30 @@ _APPLIED = {
     "session_idle_seconds": "session.idle_seconds",
     "approvals": "approvals",
     "observe": "observe",
+    "telemetry": "telemetry",
+    "alerts": "alerts",
 }
 """Those that can be changed."""
+_EXPORTED: dict[str, Callable[[Telemetry | None], bool]] = {
+    "telemetry.on_sink_failure": lambda one: one is not None and one.blocks,
+    "telemetry.metrics": lambda one: one is not None and one.metrics,
+}
+"""What of `telemetry` cannot: where each decision goes, and what is served over HTTP."""
 
 
 class Reloading:
     """Keeps what is in force as the files are, as far as that is possible."""
 
     def __init__(
-        self, shared: Shared, worlds: Callable[[], Iterable[World]], over_http: bool, told: Callable[[], None]
+        self,
+        shared: Shared,
+        worlds: Callable[[], Iterable[World]],
+        over_http: bool,
+        told: Callable[[], None],
+        export: Callable[[Settings], None],
     ) -> None:
-        """`worlds()` gives those that are open; `told()` is called when `not_in_force` is another one."""
+        """`worlds()` gives those that are open; `told()` is called when `not_in_force` is another one;
+        `export` exports evidence as settings say."""
         self.not_in_force: NotInForce | None = None
         """What of the files is not in force, and why; None where all of it is."""
         self.loaded = time.time()
@@ -61,6 +72,7 @@ class Reloading:
         self._worlds = worlds
         self._over_http = over_http
         self._told = told
+        self._export = export
         self._were_alone = {_alone(source)} - {""} if (source := shared.settings.source) else set()
         """Without a prefix a name must not pass from one server to another."""
         self._observing: Observing | None = None
@@ -112,6 +124,7 @@ class Reloading:
         self._observe(settings.observe, before.observation)
         for world in self._worlds():
             world.reconfigure()
+        self._export(settings)
         self._policies.close()
         self._policies = self._watched_policies()
         late = self.not_in_force
@@ -129,6 +142,7 @@ class Reloading:
         kept = [key for field, key in _KEPT.items() if getattr(old, field) != getattr(new, field)]
         if old.limits.message_bytes != new.limits.message_bytes:
             kept.append("limits.message_bytes")
+        kept += [key for key, of in _EXPORTED.items() if of(old.telemetry) != of(new.telemetry)]
         alone = _alone(new)
         if alone and self._were_alone - {alone}:
             kept.append("the only server")
