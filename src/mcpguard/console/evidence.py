@@ -14,13 +14,13 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import unpacked, unpacked_size
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
-from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
 
 MOST_CALLS = 5_000
 """Calls, and as many notices, that are known."""
@@ -32,7 +32,6 @@ MOST_AT_ONCE = 8 << 20
 """What is read of a file in one turn."""
 
 _SEAL = re.compile(rb'"seq":(\d{1,15}),"prev":"[0-9a-f]{64}","hash":"([0-9a-f]{64})"\}$')
-_decode = msgspec.json.Decoder(Record).decode
 
 
 class Place(Struct, frozen=True):
@@ -212,11 +211,8 @@ class Evidence:
 def parsed(name: str, line: bytes) -> tuple[Record | None, Place | None]:
     """What a line of the file `name` says, and where it stands; (None, None) for what no writer writes."""
     seal = _SEAL.search(line)
-    if seal is None:
-        return None, None
-    try:
-        record: Opened | Decided | Outcome | Noticed | Closed = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    record = read_record(line) if seal else None
+    if seal is None or record is None:
         return None, None
     return record, Place(name, int(seal[1]), seal[2].decode())
 

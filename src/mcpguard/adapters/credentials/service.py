@@ -60,7 +60,7 @@ async def _ask(
     seconds: float,
     ca_file: str | None,
 ) -> ServiceAnswer:
-    from mcpguard.adapters.network.outbound import Outbound
+    from mcpguard.adapters.network.outbound import Outbound, json_object
 
     certificates = None if ca_file is None else _trusting(ca_file)
     outbound = Outbound(frozenset({urlsplit(url).hostname or ""}), certificates=certificates)
@@ -76,7 +76,7 @@ async def _ask(
         await outbound.close()
     if said is None:
         raise CredentialError(f"{_origin(url)} answered with more than {MAX_BYTES} bytes")
-    return ServiceAnswer(exchange.status, exchange.header("Date"), _object(said))
+    return ServiceAnswer(exchange.status, exchange.header("Date"), json_object(said) or {})
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:
@@ -84,14 +84,6 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError):
         raise CredentialError(f"`ca_file` {ca_file} cannot be read as certificates (PEM)") from None
-
-
-def _object(body: bytes) -> dict[str, Json]:
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return {}
-    return found if type(found) is dict else {}
 
 
 def _origin(url: str) -> str:

@@ -245,13 +245,19 @@ async def _fetch(outbound: Outbound, url: str, named: frozenset[str], limit: int
         raise UpstreamError(f"{url} answered HTTP {exchange.status}")
     if body is None:
         raise UpstreamError(f"{url} answered with more than {limit} bytes")
+    found = json_object(body)
+    if found is None:
+        raise UpstreamError(f"{url} answered with something that is not a JSON object")
+    return found
+
+
+def json_object(body: bytes) -> dict[str, Json] | None:
+    """The JSON object that `body` is, None where it is something else."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        found = None
-    if type(found) is not dict:
-        raise UpstreamError(f"{url} answered with something that is not a JSON object")
-    return found
+        return None
+    return found if type(found) is dict else None
 
 
 def _may_be_fetched(url: str, named: frozenset[str]) -> bool:

@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct, structs
 from pydantic import Field
 
+from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, evidence_folder, lines
 from mcpguard.authoring.suggest.own_policy import (
     DEFAULT,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 MOST_EXAMPLES = 3
 
 _SLUG = re.compile(r"[^A-Za-z0-9._-]+")
-_decode = msgspec.json.Decoder(Decided).decode
 
 Known = Callable[[str], Ticket | None]
 """The ticket of an id, None for one that is gone."""
@@ -112,25 +111,16 @@ def groups_since(
         if verify(lines(file), ()).flaws:
             altered.append(file.name)
             continue
-        for record in _decisions(file):
-            key = _key_of(record)
-            if key is not None and record.at >= since and server in (None, record.server):
+        for record in map(read_record, lines(file)):
+            if not isinstance(record, Decided) or record.at < since or server not in (None, record.server):
+                continue
+            if (key := _key_of(record)) is not None:
                 group = groups.setdefault(key, Group(key))
                 group.calls.append(record.id)
                 group.observed |= record.observed is not None
                 if record.approval:
                     group.tickets[record.approval.partition(" ")[0]] = None
     return sorted(groups.values(), key=lambda one: -len(one.calls)), tuple(altered)
-
-
-def _decisions(file: Path) -> Iterator[Decided]:
-    for line in lines(file):
-        if b'"kind":"decision"' not in line:
-            continue
-        try:
-            yield _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue
 
 
 def _key_of(record: Decided) -> _Key | None:

@@ -8,10 +8,8 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
-
 from mcpguard.adapters.network.hosts import plain
-from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.network.outbound import Exchange, Outbound, json_object
 from mcpguard.config.urls import LOOPBACK, is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
@@ -127,8 +125,4 @@ async def _answer(exchange: Exchange) -> Answer:
     data = await exchange.body(LIMIT)
     if data is None:
         raise UpstreamError(f"answered with more than {LIMIT} bytes")
-    try:
-        found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        found = None
-    return Answer(exchange.status, challenge, found if type(found) is dict else None)
+    return Answer(exchange.status, challenge, json_object(data))

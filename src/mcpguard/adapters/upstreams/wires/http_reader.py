@@ -9,9 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
-
-from mcpguard.adapters.network.outbound import Exchange
+from mcpguard.adapters.network.outbound import Exchange, json_object
 from mcpguard.adapters.relay.room import Standing
 from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
@@ -195,11 +193,10 @@ def _answers(head: bytes | None, asked: int) -> bool:
 
 def _error_in(body: bytes) -> dict[str, Json] | None:
     """The body as a JSON-RPC error response, None if it is not one."""
-    try:
-        message = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    message = json_object(body)
+    if message is None or message.get("jsonrpc") != "2.0":
         return None
-    error = message.get("error") if type(message) is dict and message.get("jsonrpc") == "2.0" else None
+    error = message.get("error")
     if type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str:
         return {"jsonrpc": "2.0", "id": message.get("id"), "error": error}
     return None
