@@ -46,7 +46,8 @@ def pytest_collection(session):
     if coverage is not None:
         for package in PACKAGES:
             begin(f"mcpguard.{package}")
-        coverage.stop()
+    while (running := Coverage.current()) is not None:
+        running.stop()  # A worker has two: pytest-cov starts one before it knows that it is in a worker.
     result = yield
     gc.freeze()
     gc.enable()
