@@ -22,9 +22,9 @@ def test_a_flight_runs_at_once_and_is_resumed_in_the_call_that_sets_its_wait() -
 
     flight = Flight(body())
     assert seen == ["started"]
-    assert not flight.over
+    assert (flight.over, wait.ok) == (False, False)
     wait.set(7)
-    assert seen == ["started", 7]
+    assert (seen, wait.ok) == (["started", 7], True)
     assert flight.over
 
 

@@ -218,6 +218,7 @@ def test_places_of_findings_without_end_are_counted_together() -> None:
     counts = finding_counts(found)
     assert sum(map(len, counts)) <= MOST_PLACES + 20
     assert (sum(counts.values()), counts["aws-key *"] > 900) == (1000, True)
+    assert finding_counts([Detection("aws-key", "rows[0]")] * 3) == {"aws-key rows[0]": 3}
 
 
 def test_where_it_is_configured_arguments_leave_their_digest_only() -> None:

@@ -22,6 +22,7 @@ from mcpguard.core.redaction.held.holding import Holding
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, views
+from mcpguard.core.redaction.views.lines import end_of_run
 from mcpguard.core.redaction.views.signs import RUNS, signs_of
 from mcpguard.core.secret import Secret
 
@@ -344,6 +345,11 @@ def test_lines_of_base64_are_one_piece_in_which_each_byte_has_its_place(end: str
         start, stop = joined.place(at, at + 1)
         if joined.text[at] != 0xFF:
             assert text[start:stop] == joined.text[at : at + 1]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"$\n", b"\x1f", b"\\n", b"\\r"])
+def test_a_run_ends_before_whatever_ends_its_line(end: bytes) -> None:
+    assert end_of_run(b"run" + end + b"next", 3 + len(end)) == 3
 
 
 @pytest.mark.parametrize("escape", ["%%%02x", "\\x%02x", "\\u%04x", "&#x%02x;"])
