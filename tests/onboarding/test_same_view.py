@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcpguard.onboarding.discovery.reading import Places, existing
+from tests.wire.warm import SDK, command
 
 pytestmark = pytest.mark.uncounted
 DEADLINE = 60.0
@@ -38,6 +38,7 @@ class Desk:
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / ".local" / "state"),
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
 
@@ -51,17 +52,9 @@ class Desk:
         file.write_text(json.dumps(data, indent=2))
 
     def mcpguard(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "mcpguard", *words],
-            cwd=self.project,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
+        done = command(*words, environment=self.environ, timeout=DEADLINE, modules=SDK, cwd=self.project)
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        return str(done.stdout.decode())
 
     def seen(self) -> Seen:
         return anyio.run(self._seen)

@@ -268,11 +268,5 @@ class Guard:
 
 def verify(folder, *words):
     """`mcpguard audit verify` on a folder: exit code and both outputs."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "audit", "verify", str(folder), *words],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    done = warm.command("audit", "verify", str(folder), *words, timeout=DEADLINE)
+    return done.returncode, (done.stdout + done.stderr).decode()

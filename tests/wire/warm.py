@@ -43,11 +43,12 @@ def socket_of_mcpguard(*modules):
     return socket_of("-m", "tests.servers.warm_mcpguard", *modules)
 
 
-def command(*words, environment=None, timeout=60):
-    """`mcpguard` with these words, as `subprocess.run(..., capture_output=True)`."""
+def command(*words, environment=None, timeout=60, modules=(), cwd=None):
+    """`mcpguard` with these words, as `subprocess.run(..., capture_output=True)`; `modules` are imported already."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         variables = {**os.environ, **(environment or {})}
-        running = Warm(socket_of_mcpguard(), list(words), stdout=said, stderr=complained, env=variables)
+        place = socket_of_mcpguard(*modules)
+        running = Warm(place, list(words), stdout=said, stderr=complained, env=variables, cwd=cwd)
         running.stdin.close()
         try:
             code = running.wait(timeout)

@@ -7,6 +7,7 @@ together: what is held disappears from every result, so an ordinary word must no
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
 from mcpguard.core.redaction.detectors.named.naming import Signal, is_about, names_a_pair, signal
@@ -20,6 +21,7 @@ from mcpguard.core.redaction.detectors.named.shapes import (
     is_secret,
     is_token,
 )
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.onboarding.discovery.addresses import secrets_of_addresses
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.programs import known
@@ -223,10 +225,10 @@ def _tokens(place: Place, text: str, offset: int, name: str) -> Iterator[Plainte
     # The name of a variable is a part of some formats.
     before = f"{name}=".encode() if name else b""
     data = before + text.encode(errors="surrogatepass")
-    for detector in DETECTORS:
-        if detector.kind == "url-password":
-            continue  # Addresses are read as a whole.
-        for start, end in _spans(detector, data):
+    found: set[int] = set()
+    _matcher().search(data + PAD, lambda index, *_: found.add(index))
+    for literal, detector in (_beginnings()[index] for index in sorted(found)):
+        for start, end in _spans(detector, literal, data):
             if start >= len(before):
                 chars = data[len(before) : start].decode(errors="replace")
                 value = data[start:end].decode(errors="replace")
@@ -235,17 +237,28 @@ def _tokens(place: Place, text: str, offset: int, name: str) -> Iterator[Plainte
                     yield Plaintext(place, begin, begin + len(value), detector.kind)
 
 
-def _spans(detector: Detector, data: bytes) -> Iterator[tuple[int, int]]:
+@cache
+def _beginnings() -> tuple[tuple[bytes, Detector], ...]:
+    """What a token begins with, or has in it. Addresses are read as a whole."""
+    found = [one for one in DETECTORS if one.kind != "url-password"]
+    return tuple((start.encode(), one) for one in found for start in one.starts or (one.trigger,))
+
+
+@cache
+def _matcher() -> Matcher:
+    any_case = {index for index, (_, one) in enumerate(_beginnings()) if one.any_case}
+    return compile_literals([literal for literal, _ in _beginnings()], any_case, "tokens")
+
+
+def _spans(detector: Detector, literal: bytes, data: bytes) -> Iterator[tuple[int, int]]:
     text = data.lower() if detector.any_case else data
-    for start in detector.starts or (detector.trigger,):
-        literal = start.encode()
-        at = text.find(literal)
-        while at >= 0:
-            for before in detector.back or (0,):
-                span = detector.match(data, at - before) if at >= before else None
-                if span:
-                    yield span
-            at = text.find(literal, at + 1)
+    at = text.find(literal)
+    while at >= 0:
+        for before in detector.back or (0,):
+            span = detector.match(data, at - before) if at >= before else None
+            if span:
+                yield span
+        at = text.find(literal, at + 1)
 
 
 def _apart(found: list[Plaintext]) -> Iterator[Plaintext]:
