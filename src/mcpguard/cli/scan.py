@@ -232,7 +232,6 @@ def _as_json(scan: Scan, found: list[Found]) -> str:
 
 def _say(scan: Scan, excepted: Excepted | None) -> None:
     """What a person has to know besides, on standard error."""
-
     for one in scan.skipped:
         print(f"mcpguard: {plain(one.path)}: {plain(one.why)}", file=sys.stderr)
     for said in excepted.unused() if excepted else ():

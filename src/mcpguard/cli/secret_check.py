@@ -48,7 +48,6 @@ def check(config: Config, redactor: Redactor | None = None) -> list[Tested]:
     """Every reference of every server that is not disabled, every entry of `credentials` for each of its
     servers, and what mcpguard itself uses. Asks each source, which may ask a person. The `redactor` holds
     the values."""
-
     redactor = redactor or Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]
     redactor.shown = shown_for(servers, config.credentials)
@@ -79,7 +78,6 @@ def report(found: list[Tested], as_json: bool) -> str:
 
 def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
     """The entries that a rule can choose for `server`, and what stands beside them."""
-
     for name, entry in config.credentials.items():
         if server.name in entry.servers:
             yield CredentialRef(ENTRY, name)
@@ -89,7 +87,6 @@ def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
 def _tested(
     broker: Broker, config: Config, ref: CredentialRef, server: Server, clean: Callable[[str], str]
 ) -> Tested:
-
     entry = config.credentials.get(ref.name) if ref.source == ENTRY else None
     kind = ref.source if entry is None else entry.kind
     principal = _principal(entry)
@@ -130,7 +127,6 @@ def _own(place: tuple[str | int, ...], ref: CredentialRef, redactor: Redactor) -
 
 def _principal(entry: Credential | None) -> Principal:
     """Somebody whose calls may use it: this user, or who stands for one of those that it is bound to."""
-
     user = operating_system_user()
     if entry is None or not entry.principals or user.id in entry.principals:
         return user
@@ -141,7 +137,6 @@ def _principal(entry: Credential | None) -> Principal:
 
 def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     """The host that the server is at, None for a program."""
-
     if server.url is None:
         return None
     address = Address(authority(server.url), {}, broker, Recipient(server.name, None, principal))

@@ -36,7 +36,6 @@ def diagnose(
     """What all checks find on the machine `at`, worst first, without the codes of `ignore`; what a person has
     accepted is marked. It is not `ok` if something of the severity `fail_on` or worse is to do now. Raises
     ConfigError where `config` or the environment names a configuration that is missing."""
-
     redactor = Redactor(os.urandom(32))
     named = bool(config or at.environ.get("MCPGUARD_CONFIG"))
     path = find_config(config, at.environ)
@@ -71,7 +70,6 @@ def _in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 def checks() -> dict[str, Check]:
     """What is checked -> what checks it. A check gives its findings, and what it could not check."""
-
     return {
         "the clients": clients.check,
         "the locks of clients": locks.check,

@@ -51,7 +51,6 @@ def _key(subject: Subject) -> Iterator[Checked]:
 
 
 def _chains(folder: Path) -> Iterator[Checked]:
-
     try:
         files = chain_files(folder) if any(folder.glob("*.jsonl")) or any(folder.glob("*.jsonl.gz")) else []
         newest = _newest(files)

@@ -48,7 +48,6 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
 
 
 def _running(subject: Subject) -> Iterator[Checked]:
-
     for status in running(subject.at.state / "status"):
         try:
             changed = os.stat(status.config).st_mtime

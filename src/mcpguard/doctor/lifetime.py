@@ -158,7 +158,6 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 
 
 def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
-
     for path in [file.path for file in present(config.policies)]:
         try:
             document = Document(read_document(path, PolicyError), str(path), PolicyError)

@@ -76,7 +76,6 @@ class Subject(Struct, frozen=True):
 
 def here(project: Path) -> Surroundings:
     """This machine and this user."""
-
     home = _home()
     return Surroundings(
         home=home,
@@ -108,7 +107,6 @@ def _settings(home: Path | None, environ: Mapping[str, str]) -> Path | None:
 def examined(at: Surroundings, path: Path, redactor: Redactor, *, named: bool) -> Subject:
     """The subject for the configuration at `path`. Raises ConfigError where it was `named` and is not
     there."""
-
     path = path.absolute()
     if not named and not os.path.lexists(path):
         return Subject(at, redactor, path)

@@ -38,7 +38,6 @@ def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool)
     `snapshot` is a file with what its servers offer; with `live` they are asked, which starts them. Raises
     DocumentError where `snapshot` cannot be read or is not a snapshot.
     """
-
     redactor = Redactor(os.urandom(32))
     offers = None if snapshot is None else _read(snapshot)
     found = list(_findings(path, redactor, offers, live))
@@ -48,12 +47,10 @@ def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool)
 
 
 def _read(path: Path) -> Snapshot:
-
     return read_snapshot(read_document(path, DocumentError), str(path))
 
 
 def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Finding]:
-
     try:
         config = load_config(path)
         document = Document(read_document(path, ConfigError), str(path), ConfigError)
@@ -95,7 +92,6 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]
 
 def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:
     """Each policy file, and what is found in those that are right in themselves."""
-
     compiled: list[CompiledPolicy] = []
     yield from _load(config, compiled)
     try:
@@ -112,7 +108,6 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
-
     for file in present(config.policies):
         try:
             one = file.load(OPT_IN)
@@ -127,7 +122,6 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
 def _lints(
     config: Config, document: Document, compiled: list[CompiledPolicy], snapshot: Snapshot | None
 ) -> Iterator[Finding]:
-
     served = {name: not server.disabled for name, server in config.servers.items()}
     whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
@@ -147,7 +141,6 @@ def _is_as_made(path: Path) -> bool:
 
 
 def _evidence(config: Config) -> Finding:
-
     folder = evidence_folder(config)
     if reason := trouble(folder):
         return wrong("C201", str(folder), f"the audit folder cannot be used: {reason}")

@@ -21,7 +21,6 @@ from mcpguard.core.redaction.redactor import Redactor
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
     that the rule matches."""
-
     for policy in compiled:
         for index, rule in enumerate(policy.rules):
             placed, name = PlacedRule(policy, index), rule.written.credential
@@ -113,7 +112,6 @@ def programs(entry: Credential, document: Document) -> Iterator[Finding]:
 
 def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Finding]:
     """What looks like a credential itself in what makes one, such as a word of a command."""
-
     for path, text in texts_in((entry.kind,), entry.made):
         kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})
         if kinds:

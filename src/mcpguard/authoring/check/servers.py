@@ -68,7 +68,6 @@ def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
 
 
 def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
-
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
     path = child_environment(os.environ, literal).get("PATH")
     cwd = None if server.cwd is None else str(server.cwd)
@@ -85,13 +84,11 @@ def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
 
 def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
     """What can be read without asking anybody: `ref` itself, or what its entry is made of."""
-
     return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
 
 
 def _is_asked(config: Config, ref: CredentialRef) -> bool:
     """Whether somebody has to be asked for `ref`: a program or a service."""
-
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 
 

@@ -57,7 +57,6 @@ def _minutes(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
-
     from mcpguard.core.policy.tickets import TicketAnswer, latest_end
 
     free = tuple(dict.fromkeys(args.any))

@@ -141,7 +141,6 @@ class _Unpacker(Protocol):
 
     @property
     def needs_input(self) -> bool: ...
-
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
 
 
