@@ -49,7 +49,7 @@ def check(config: Config, redactor: Redactor | None = None) -> list[Tested]:
     servers, and what mcpguard itself uses. Asks each source, which may ask a person. The `redactor` holds
     the values."""
     redactor = redactor or Redactor(os.urandom(32))
-    servers = [server for server in config.servers.values() if not server.disabled]
+    servers = [*config.served.values()]
     redactor.shown = shown_for(servers, config.credentials)
     broker = Broker(config.credentials, named_by(servers, config.credentials), redactor)
     try:

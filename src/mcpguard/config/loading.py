@@ -178,6 +178,11 @@ class Config(Struct, frozen=True):
     values."""
 
     @property
+    def served(self) -> dict[str, Server]:
+        """The servers that are not disabled."""
+        return {name: server for name, server in self.servers.items() if not server.disabled}
+
+    @property
     def policy_paths(self) -> tuple[Path, ...]:
         """Where the policies are."""
         return tuple(file.path for file in self.policies)

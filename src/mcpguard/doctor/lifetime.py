@@ -38,7 +38,7 @@ def check(subject: Subject) -> Iterator[Checked]:
         return
     if config.observe is not None:
         yield _observation(subject, config.observe)
-    served = [server for server in config.servers.values() if not server.disabled]
+    served = [*config.served.values()]
     for server in served:
         yield from _static(subject, config, server)
     for ref, place in _plain(config, served).items():

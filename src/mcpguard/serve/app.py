@@ -76,7 +76,7 @@ def settings_from(config: Config) -> Settings:
     PolicyError."""
     look = look_at(config.policy_paths)
     return Settings(
-        servers=tuple(server for server in config.servers.values() if not server.disabled),
+        servers=tuple(config.served.values()),
         credentials=config.credentials,
         policies=load_policies(config.policies, OPT_IN),
         policy_files=config.policies,

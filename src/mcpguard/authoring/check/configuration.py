@@ -85,7 +85,7 @@ def _observation(config: Config, document: Document) -> Iterator[Finding]:
 def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]:
     from mcpguard.authoring.survey import survey
 
-    snapshot, failed = survey(config, [one for one, server in config.servers.items() if not server.disabled])
+    snapshot, failed = survey(config, [*config.served])
     places = [document.problem(("servers", name), said) for name, said in failed.items()]
     return snapshot, [wrong("C105", place) for place in places]
 

@@ -343,7 +343,7 @@ def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.Exposure]:
 
 def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[shown.CoverageShare]:
     counts = tally.counts
-    served = [name for name, one in config.servers.items() if not one.disabled]
+    served = [*config.served]
     around = [one for one in machine.findings if one.control in _BYPASS]
     pinned = sum(len(one) for one in tally.definitions.values())
     parts = (

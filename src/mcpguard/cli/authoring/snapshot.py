@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.authoring.survey import survey
 
     config = configured(args.config)
-    names = args.servers or [name for name, server in config.servers.items() if not server.disabled]
+    names = args.servers or [*config.served]
     unknown = [name for name in names if name not in config.servers]
     if unknown:
         known = ", ".join(config.servers)

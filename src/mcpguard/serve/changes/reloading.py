@@ -277,7 +277,7 @@ def _of_served(wanted: Observation | None, servers: Iterable[Server]) -> Observa
 
 def _alone(config: Config) -> str:
     """The server whose tools have no prefix, since there is no other; "" for none."""
-    served = [name for name, server in config.servers.items() if not server.disabled]
+    served = [*config.served]
     return served[0] if config.prefix is None and len(served) == 1 else ""
 
 
