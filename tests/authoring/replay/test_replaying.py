@@ -513,6 +513,14 @@ def test_under_the_policies_of_then_limits_did_what_is_on_record() -> None:
     assert counts(replay(rules(ALL), call(2, **denied))) == (0, 1, 0, 0, 0)
 
 
+def test_a_limit_that_nobody_changed_refuses_what_it_refused() -> None:
+    then = same_but(FEW)
+    denied = under(then, refused(1, cause="limit", rules=("p/all",)))
+    assert counts(replay(rules(FEW), *denied, before=[then])) == (1, 0, 0, 0, 0)
+    assert counts(replay(rules(FEW.replace("2,", "3,")), *denied, before=[then])) == (0, 1, 0, 0, 0)
+    assert counts(replay(rules(FEW, "{id: no, effect: deny}"), *denied, before=[then])) == (0, 0, 0, 1, 0)
+
+
 def test_nobody_is_asked_about_what_a_limit_refuses() -> None:
     few = "{id: ask, effect: ask, limit: {calls: 2, per: 1h}}"
     asks, then = rules(few), same_but(few)
@@ -548,7 +556,7 @@ def test_a_limit_whose_cost_was_redacted_cannot_be_counted() -> None:
     then = same_but(costs)
     assert counts(replay(rules(costs), *under(then, redacted()), before=[then])) == (0, 0, 0, 0, 1)
     denied = under(then, redacted(effect="deny", cause="limit", rules=("p/all",)))
-    assert counts(replay(rules(costs), *denied, before=[then])) == (0, 0, 0, 0, 1)
+    assert counts(replay(rules(costs), *denied, before=[then])) == (1, 0, 0, 0, 0)
 
 
 # --- files -----------------------------------------------------------------------------------------

@@ -45,6 +45,9 @@ class Sides:
     def __init__(self, old: PolicySet | None, known: Iterable[PolicySet], new: PolicySet) -> None:
         self.old, self.new = old, new
         self.names = {} if old is None else {rule.name: rule for rule in old.rules}
+        self.kept = frozenset[str]() if old is None else unchanged(old, new)
+        """The rules that both have."""
+        self.limiting = frozenset(name for name in self.kept if self.names[name].written.limit)
         self._judging = None if old is None else Judging(old, known)
 
     def before(self, past: PastDecision, then: Then) -> Again:
@@ -95,7 +98,7 @@ def _wants(past: PastDecision, request: Then, again: Again, sides: Sides) -> Div
         then = sides.before(past, request).wants
     if len(then) == len(again.wants) == 1:
         return difference(then[0], again.wants[0])
-    alike = len(then) == len(again.wants) and _adding(past, old) | _adding(past, new) <= unchanged(old, new)
+    alike = len(then) == len(again.wants) and _adding(past, old) | _adding(past, new) <= sides.kept
     pairs = zip(then, again.wants, strict=True) if alike else product(then, again.wants)
     return either([difference(*pair) for pair in pairs] or [Divergence(unsaid=(MAY_ADD,))], (MAY_ADD,))
 

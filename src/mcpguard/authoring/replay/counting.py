@@ -1,7 +1,7 @@
 """Limits in a replay: what the calls in it use up, as the policies would have it.
 
 Law of this file: under the policies of then, what a limit did is on record and is not counted again; under
-others it is counted from the first record of the replay on.
+others it is counted from the first record of the replay on, where a rule that nobody changed did not refuse.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ class Counting:
         self.counted = False
         """Whether a limit was counted at all."""
 
-    def limited(self, past: PastDecision, again: Again) -> Again:
-        """The verdict with what limits refuse."""
+    def limited(self, past: PastDecision, again: Again, kept: frozenset[str]) -> Again:
+        """The verdict with what limits refuse; `kept` are those that the policies of then have too."""
         record = past.record
         if record.policy_digest == self._digest:
             return _reached(past.rules) if past.cause == Cause.LIMIT.value else again
+        if past.cause == Cause.LIMIT.value and kept.issuperset(past.rules) and again.effects != {"deny"}:
+            # What had used it up may be from before the first record.
+            return _reached(past.rules)
         if not again.charges:
             return again
         self.counted = True

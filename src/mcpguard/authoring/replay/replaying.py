@@ -38,7 +38,8 @@ NOTE_STATE = (
 )
 NOTE_LIMITS = "limits were counted from the first of these records on"
 NOTE_RESULTS = (
-    "of results it is known how they ended, which rules did something and what kinds were taken out, not more"
+    "results are not on record: of each it is known how the call ended, which rules on results acted, and "
+    "which kinds were removed"
 )
 
 
@@ -111,8 +112,9 @@ class Replay:
             self._counts["no_rule_asked"] += 1
         else:
             then = self._requests.of(record)
-            again = self._counting.limited(past, self._judging.again(past, then))
-            self._compare(past, again, besides(past, then, again, self._sides_of(record.policy_digest)))
+            sides = self._sides_of(record.policy_digest)
+            again = self._counting.limited(past, self._judging.again(past, then), sides.limiting)
+            self._compare(past, again, besides(past, then, again, sides))
 
     def _compare(self, past: PastDecision, again: Again, found: Divergence) -> None:
         direction = _direction(found)
