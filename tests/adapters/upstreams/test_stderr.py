@@ -104,6 +104,20 @@ async def test_what_stands_without_a_newline_at_its_end_is_the_last_line() -> No
     heard.read.close()
 
 
+async def test_what_a_process_said_last_is_known_when_it_has_ended() -> None:
+    heard = Heard()
+    os.write(heard.fd, b"  a frame of a traceback\n" * 500 + b"KeyError: 'TOKEN'\n")
+    os.close(heard.fd)
+    await heard.read.catch_up()
+    assert heard.read.last == "KeyError: 'TOKEN'"
+
+
+async def test_a_process_that_others_outlive_is_not_waited_for(heard: Heard) -> None:
+    os.write(heard.fd, b"last\n")
+    await heard.read.catch_up()
+    assert heard.read.last == "last"
+
+
 async def test_after_close_nothing_more_is_said(heard: Heard) -> None:
     os.write(heard.fd, b"x\n" * 1000)
     await heard.until(lambda: bool(heard.lines))

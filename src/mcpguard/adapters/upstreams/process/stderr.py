@@ -16,6 +16,8 @@ READ_BYTES = 8 * 1024
 """Bytes that are read in one pass."""
 LINES_A_PASS = 16
 """Lines that are handled in one pass: each is inspected and written by itself."""
+LAST_PASSES = 64
+"""So many passes are waited for when the process has ended: what it said last says why."""
 
 
 class StderrLines:
@@ -69,6 +71,13 @@ class StderrLines:
         if text:
             self.last = text.strip()[:400]
             self._report(text)
+
+    async def catch_up(self) -> None:
+        """Return once all is handled that was written, or a great deal of it."""
+        for _ in range(LAST_PASSES):
+            if self._closed:
+                break
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Stop reading."""

@@ -103,6 +103,8 @@ class StdioWire:
         if self._child is None:
             return ""
         ended = _how_it_ended(await exit_status(self._child))
+        if self._stderr is not None:
+            await self._stderr.catch_up()
         last = self._stderr.last if self._stderr is not None else ""
         said = f"{ended}; it last said: {last}" if last else ended
         return f"{said}; {hint}" if (hint := self._hint()) else said
