@@ -74,6 +74,20 @@ def test_probes_are_answered_while_the_disk_hangs_and_calls_go_on_afterwards(dis
     assert guard.open("GET", "/healthz").status == 200
 
 
+def test_calls_are_refused_after_a_while_with_a_sentence_and_served_when_the_disk_is_there_again(disk, ended):
+    guard = guard_on(Guard, disk)
+    ended(guard)
+    guard.hello()
+    assert guard.text("echo", text="before") == "before"
+    time.sleep(0.1)  # A write that follows another at once is trusted to end.
+    disk.touch()
+    for text in ("during", "after"):
+        assert "cannot write its audit log" in guard.call("echo", text=text)["error"]["message"]
+    guard.wait_stderr("the disk has not answered for seconds")
+    disk.unlink()
+    eventually(lambda: "result" in guard.call("echo", text="again"), "evidence")
+
+
 @needs_proc
 @pytest.mark.parametrize("kind", [Guard, HttpGuard])
 def test_a_signal_ends_it_while_the_disk_hangs_and_no_upstream_is_left(disk, ended, kind):

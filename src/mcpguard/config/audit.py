@@ -12,6 +12,8 @@ from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
 from mcpguard.core.secret import sole_reference
 
 Durability = Literal["flush", "fsync", "group"]
+"""What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure, too, and
+so does "group", which gathers records for a moment so that more of them share one sync."""
 ArgumentsOnRecord = Literal["redacted", "digest"]
 FREE_BYTES = 500_000_000
 """The default of `audit.free_bytes`."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mcpguard.adapters.audit.writer import Durability
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import drop, take
 from mcpguard.adapters.credentials.program import TOLD
@@ -17,6 +16,7 @@ from mcpguard.adapters.credentials.recognition import Recognition
 from mcpguard.adapters.telemetry.diagnostics import LogFormat
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.config.alerts import AlertsEntry
+from mcpguard.config.audit import Durability
 from mcpguard.config.file import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,

@@ -17,6 +17,7 @@ import pytest
 from mcpguard.adapters.audit import writer as audit_file
 from mcpguard.adapters.audit.reader import chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.config.audit import Durability
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.evidence.verification import verify
@@ -52,7 +53,7 @@ def test_a_record_that_cannot_be_encoded_fails_alone(sink: AuditFile) -> None:
 
 @pytest.mark.parametrize("durability", ["flush", "fsync", "group"])
 async def test_after_a_write_that_fails_a_new_chain_says_what_was_refused(
-    folder: Path, durability: audit_file.Durability, monkeypatch: pytest.MonkeyPatch
+    folder: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = Owner(folder, durability)
     sink = owner.sink

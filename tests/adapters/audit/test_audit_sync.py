@@ -15,7 +15,17 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import verify
 from mcpguard.gateway.flight import Wait
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, Owner, failure, kinds, stored
+from tests.adapters.audit.audit_records import (
+    CLOSED,
+    DECIDED,
+    OPENED,
+    OUTCOME,
+    Owner,
+    failure,
+    fault,
+    kinds,
+    stored,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +127,60 @@ async def test_a_sync_that_does_not_end_refuses_and_what_it_stored_in_the_end_is
     reports, missing = verified(folder, {})
     assert all(report.intact for report in reports.values())
     assert missing == []
+
+
+def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
+    """Writes go on when the first is set; the second has the threads that wrote."""
+    goes_on, threads, real = threading.Event(), list[int](), os.write
+
+    def write(file: int, data: bytes) -> int:
+        threads.append(threading.get_ident())
+        assert goes_on.wait(20)
+        return real(file, data)
+
+    fault(monkeypatch, write)
+    return goes_on, threads
+
+
+async def test_a_write_that_hangs_where_all_wait_for_it_refuses_and_what_it_stored_is_in_the_chain(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "TRUST_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    owner = Owner(folder)
+    sink = owner.sink
+    await owner.stored(OPENED)
+    goes_on, _ = hanging(monkeypatch)
+    lost = sink.write(DECIDED)
+    await owner.over(lost)
+    assert "has not answered" in failure(lost)
+    assert "has not answered" in failure(sink.write(DECIDED))
+    first = sink.path
+    goes_on.set()
+    await owner.healthy()
+    sink.close(CLOSED)
+    assert kinds(first) == ["opened", "decision", "closed"]
+    assert kinds(sink.path) == ["opened", "notice", "closed"]
+    reports, missing = verified(folder, {})
+    assert all(report.intact for report in reports.values())
+    assert missing == []
+
+
+async def test_a_write_soon_after_another_costs_no_thread_unless_it_has_many_records(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "TRUST_SECONDS", 1e9)
+    goes_on, threads = hanging(monkeypatch)
+    goes_on.set()
+    owner = Owner(folder)
+    for records in (1, 1, writer.MANY):
+        for _ in range(records):
+            owner.sink.write(OPENED)
+        owner.commit()
+    here = threading.get_ident()
+    assert [one == here for one in threads] == [False, True, False]
+    owner.sink.close(CLOSED)
 
 
 @pytest.mark.parametrize("error", [None, OSError(5, "Input/output error")])

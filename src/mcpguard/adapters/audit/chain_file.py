@@ -22,6 +22,9 @@ from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Closed
 from mcpguard.gateway.flight import Wait
 
+DURABLE: Wait[None] = Wait()
+"""Over, since nothing is to be stored."""
+DURABLE.set(None)
 PLACE_SECONDS = 1.0
 """How old the last look may be at whether the file is still where its name says."""
 

@@ -1,9 +1,15 @@
 """Evidence of what a person does outside of a serving process."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from mcpguard.adapters.audit.writer import AuditFile, Durability
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.evidence.records import Closed, Noticed, Opened
+
+if TYPE_CHECKING:
+    from mcpguard.config.audit import Durability
 
 
 def note(folder: Path, durability: Durability, opened: Opened, noticed: Noticed) -> None:

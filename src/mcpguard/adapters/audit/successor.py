@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
     from concurrent.futures import Future
+
+
+Flying: TypeAlias = "tuple[Future[None] | None, LineGroup]"
+"""What a thread stores, or None and what is still gathered."""
 
 
 class Outage(Struct):

@@ -20,36 +20,31 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mcpguard.adapters.audit.chain_file import ChainFile, Due, LineGroup
+from mcpguard.adapters.audit.chain_file import DURABLE, ChainFile, Due, LineGroup
+from mcpguard.adapters.audit.disk_thread import (
+    END_SECONDS,
+    GATHER_SECONDS,
+    HOLD_SECONDS,
+    MANY,
+    RETRY_SECONDS,
+    STALL_SECONDS,
+    TRUST_SECONDS,
+    DiskThread,
+)
 from mcpguard.adapters.audit.heads import Heads
-from mcpguard.adapters.audit.successor import Outage, settle, successor, tell
+from mcpguard.adapters.audit.successor import Flying, Outage, settle, successor, tell
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import AuditHealth
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from mcpguard.adapters.audit.disk_thread import DiskThread
     from mcpguard.adapters.audit.signing import SigningKey
-
-Durability: TypeAlias = Literal["flush", "fsync", "group"]
-"""What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure, too, and
-so does "group", which gathers records for a moment so that more of them share one sync."""
-
-RETRY_SECONDS = 0.5
-"""How often it is tried whether evidence can be written again."""
-GATHER_SECONDS = 0.002
-"""How long "group" gathers."""
-STALL_SECONDS = 5.0
-"""A write in a thread that takes longer has failed for those who wait for it."""
-END_SECONDS = 3.0
-"""How long the last records may take when the process ends."""
+    from mcpguard.config.audit import Durability
 
 
 class AuditFile:
@@ -85,9 +80,10 @@ class AuditFile:
         self._outage: Outage | None = None
         self._closed = False
         self._ending = threading.Event()
-        self._flying: _Flying | None = None
-        self._hung: _Flying | None = None
-        self._disk: DiskThread | None = None
+        self._flying: Flying | None = None
+        self._hung: Flying | None = None
+        self._disk = DiskThread()
+        self._trusted_until = 0.0
         self._queue: deque[LineGroup] = deque()
         try:
             self._file = ChainFile(folder, self.syncs)
@@ -182,7 +178,7 @@ class AuditFile:
             return self._queue[-1]
         if self._flying is not None:
             return self._flying[1]
-        return _DURABLE
+        return DURABLE
 
     def commit(self) -> None:
         """Store what was written since the last commit, and resume who waits for it.
@@ -238,8 +234,7 @@ class AuditFile:
 
     def _end(self) -> None:
         self._lost = self._lost or AuditError("the audit log is closed")
-        if self._disk is not None:
-            self._disk.end()
+        self._disk.end()
         if self._hung is None:
             self._file.close()
 
@@ -255,12 +250,29 @@ class AuditFile:
 
     def _store_now(self) -> None:
         batch = self._take()
+        # A thread costs more than a write, which most likely ends where the one before did a moment ago.
+        trusts = len(batch.lines) < MANY and time.monotonic() < self._trusted_until
         try:
-            self._store(batch)
+            if trusts:
+                self._store(batch)
+            elif not self._stored_in_time(batch):
+                return
         except Exception as error:
             self._lose(batch, error)
         else:
+            self._trusted_until = time.monotonic() + TRUST_SECONDS
             self._is_stored(batch)
+
+    def _stored_in_time(self, batch: LineGroup) -> bool:
+        """Store it in a thread that is waited for; False where that takes too long, and failed by that."""
+        batch.end = batch.file.chain.mark
+        future = self._disk.within(HOLD_SECONDS, lambda: self._store(batch))
+        if future.done():
+            future.result()
+            return True
+        self._flying = flying = (future, batch)
+        self._stalled(flying)
+        return False
 
     def _store(self, batch: LineGroup) -> None:
         """May be called in a thread."""
@@ -300,16 +312,12 @@ class AuditFile:
 
     # --- in a thread -----------------------------------------------------------------------------
 
-    def _gathered(self, flying: _Flying) -> None:
+    def _gathered(self, flying: Flying) -> None:
         if self._flying is flying:
             self._hand_over()
 
     def _hand_over(self) -> None:
         """Have a thread store the next batch."""
-        if self._disk is None:
-            from mcpguard.adapters.audit.disk_thread import DiskThread
-
-            self._disk = DiskThread()
         batch = self._take()
         batch.end = batch.file.chain.mark
         self.pending = False
@@ -329,7 +337,7 @@ class AuditFile:
 
         future.add_done_callback(lambda _: tell(loop, over))
 
-    def _land(self, flying: _Flying) -> None:
+    def _land(self, flying: Flying) -> None:
         future, batch = flying
         assert future is not None  # noqa: S101 - `_drain` and `_hand_over` see to it
         error = future.exception()
@@ -340,7 +348,7 @@ class AuditFile:
         else:
             self._lose(batch, error)
 
-    def _stalled(self, flying: _Flying) -> None:
+    def _stalled(self, flying: Flying) -> None:
         """A write does not end: nobody waits for it any more, and what becomes of it is seen when it does."""
         if self._flying is flying:
             self._flying, self._hung = None, flying
@@ -384,7 +392,7 @@ class AuditFile:
             if self._opened is not None:
                 threading.Thread(target=self._try, args=(loop, self._file, self._hung), daemon=True).start()
 
-    def _try(self, loop: asyncio.AbstractEventLoop, old: ChainFile, hung: _Flying | None) -> None:
+    def _try(self, loop: asyncio.AbstractEventLoop, old: ChainFile, hung: Flying | None) -> None:
         if hung is not None:
             settle(*hung)
         while not self._ending.wait(RETRY_SECONDS):
@@ -439,11 +447,3 @@ class AuditFile:
         self.health = health
         if told and self.on_health is not None:
             self.on_health(health)
-
-
-_DURABLE: Wait[None] = Wait()
-_DURABLE.set(None)
-
-
-_Flying: TypeAlias = "tuple[Future[None] | None, LineGroup]"
-"""What a thread stores, or None and what is still gathered."""
