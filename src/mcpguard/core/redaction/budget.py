@@ -14,9 +14,10 @@ VIEWS = 256, 1 / 1024
 """Views, views of views too."""
 
 TRIGGERS = 2_000, 1 / 2
-"""Places at which something may begin, and pieces of which views are made. Each costs about a microsecond.
-Of 3,300 files of packages, of a system and of documentation the densest large one had one in 12 bytes; a
-list of many short texts comes to nearly as many as this."""
+"""Places at which something may begin. Each costs about a microsecond."""
+
+PIECES = 2_000, 1 / 2
+"""Pieces of which views are made: lines, runs of letters, escapes."""
 
 HITS = 2_000, 1 / 64
 """Things that are found. Each costs some ten microseconds until it is replaced."""
@@ -31,7 +32,7 @@ class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = ("_hits", "_patience", "_read", "_size", "_triggers", "_views")
+    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_triggers", "_views")
 
     def __init__(self, size: int, patience: float = 1) -> None:
         """`patience`: so many times more may begin or be found, where nobody waits for it; below 1 where all
@@ -41,6 +42,7 @@ class Budget:
         self._read = _allowed(READ, size)
         self._views = _allowed(VIEWS, size)
         self._triggers = int(_allowed(TRIGGERS, size) * patience)
+        self._pieces = int(_allowed(PIECES, size) * patience)
         self._hits = int(_allowed(HITS, size) * patience)
 
     def read(self, size: int) -> None:
@@ -58,8 +60,14 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """How many more places there may be at which something begins."""
-        return self._triggers
+        """How many more pieces there may be."""
+        return self._pieces
+
+    def piece(self, count: int = 1) -> None:
+        """A view is made of so many more pieces."""
+        self._pieces -= count
+        if self._pieces < 0:
+            self._over(PIECES, "pieces of disguised text", self._patience)
 
     def trigger(self, count: int = 1) -> None:
         """There are so many more places at which something may begin."""

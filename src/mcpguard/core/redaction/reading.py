@@ -39,7 +39,8 @@ _DIGESTS = tuple(
 """What stands before a digest, which is random and not secret."""
 _NEAR = 48
 _USER = 80
-COST_OF_A_URL = 2
+COST_OF_A_READING = 6
+COST_OF_A_URL = 6
 COST_OF_A_PAIR = 4
 COST_OF_A_JUDGEMENT = 8
 COST_OF_A_CELL = 2
@@ -75,6 +76,7 @@ class _Beginning:
     rare = False
     any_case = False
     joins = False
+    cost = 1
 
     def __init__(self, literal: bytes, peek: Callable[[], str]) -> None:
         self.literal = literal
@@ -87,11 +89,18 @@ class _Beginning:
         return compiled(self._peek()).match
 
     def start(self, _flat: bytes, end: int) -> int:
-        """Where to look, where the literal ends at `end`; -1 for nowhere."""
+        """Where to look, where the literal ends at `end` and does not begin a format; -1 for nowhere."""
         return end
+
+    def look(self, perusal: "Perusal", flat: bytes, start: int, most: int) -> bool:
+        """Whether there is anything at `start` of a text, where `may` matches up to `most`."""
+        raise NotImplementedError
 
 
 class _Format(_Beginning):
+    cost = 3
+    """Few texts have many of these: what ordinary text is full of is no beginning of a format."""
+
     def __init__(self, literal: str, start: str, detector: Detector) -> None:
         self.begins = literal == start
         looked_for = literal[:ENOUGH] if self.begins else literal
@@ -106,8 +115,6 @@ class _Format(_Beginning):
 
     def start(self, flat: bytes, end: int) -> int:
         at = end - self.size
-        if self.begins:
-            return at
         for before in self._detector.back:
             if at >= before and self.may(flat, at - before):
                 return at - before
@@ -116,18 +123,19 @@ class _Format(_Beginning):
         least = max(0, at - self._reach)
         return flat.find(self._start, least + len(flat[least:at].rstrip(_RUN)), at)
 
+    def look(self, perusal: "Perusal", _flat: bytes, start: int, most: int) -> bool:
+        return perusal.format(self, start, most)
+
     def read(self, flat: Flat, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
         """What is to be removed from the text that `flat` is made of, and where in `flat` this ends, which is
         at `most` at the latest."""
-        if not flat.bounds:
-            span = self._detector.match(flat.source, start)
-            return ((*span, self.kind), span[1]) if span else None
-        place = flat.at(start)
+        bounds = flat.bounds
+        leaf = bisect_right(bounds, start)
+        place = start + leaf
         span = self._detector.match(flat.source, place)
         if span:
             return (*span, self.kind), start + span[1] - place
-        if self._detector.joins:
-            budget.trigger()
+        if leaf < len(bounds) and bounds[leaf] < most and self.joins:
             return _across(flat, self._detector, start, most, budget)
         return None
 
@@ -138,6 +146,9 @@ class _Pair(_Beginning):
         self.reads = read
         self.kind = pairs.COOKIE if read is pairs.Pairs.cookie else ""
 
+    def look(self, perusal: "Perusal", flat: bytes, start: int, _most: int) -> bool:
+        return perusal.pair(self, flat, start)
+
 
 class _Apart(_Beginning):
     def __init__(self, literal: str, any_case: bool, peek: str, read: apart.Read) -> None:
@@ -145,6 +156,9 @@ class _Apart(_Beginning):
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
+
+    def look(self, perusal: "Perusal", _flat: bytes, start: int, _most: int) -> bool:
+        return perusal.apart(self, start)
 
 
 def _beginnings() -> list[_Format | _Pair | _Apart]:
@@ -207,7 +221,18 @@ class Perusal:
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
 
     __slots__ = (
-        *("_beside", "_budget", "_covered", "_flat", "_once", "_pairs", "_rare", "_view", "_visits"),
+        *(
+            "_beside",
+            "_budget",
+            "_covered",
+            "_flat",
+            "_joined",
+            "_once",
+            "_pairs",
+            "_rare",
+            "_view",
+            "_visits",
+        ),
         "hits",
     )
 
@@ -215,6 +240,7 @@ class Perusal:
         self, view: View, budget: Budget | None = None, *, once: bool = False, visits: int = maxsize
     ) -> None:
         self._view = view
+        self._joined = view.joined
         self._budget = budget or Budget(len(view.text))
         self._visits = visits
         self._once = once
@@ -255,18 +281,22 @@ class Perusal:
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of the first of `triggers`."""
         one = _BEGINNINGS[index]
-        if self._view.joined and not one.joins:
-            return False
-        if end - one.size + _INSIDE <= self._covered[one.kind]:
+        begin = end - one.size
+        if begin + _INSIDE <= self._covered[one.kind]:
+            self._budget.trigger(one.cost)
             return False  # What begins there is removed already.
-        self._trigger(1)
-        if isinstance(one, _Pair):
-            return self._pair(one, flat, end)
-        if isinstance(one, _Apart):
-            return self._apart(one, flat, end)
-        start = one.start(flat, end)
-        found = one.may(flat, start) if start >= 0 else None
-        read = one.read(self.flat, start, found.end(), self._budget) if found else None
+        if self._joined and not one.joins:
+            return False
+        self._trigger(one.cost)
+        if not one.begins:
+            begin = one.start(flat, end)
+        found = one.may(flat, begin) if begin >= 0 else None
+        return found is not None and one.look(self, flat, begin, found.end())
+
+    def format(self, one: _Format, start: int, most: int) -> bool:
+        """Whether there is one at `start` of `flat`, as far as `most`."""
+        self._trigger(COST_OF_A_READING)
+        read = one.read(self.flat, start, most, self._budget)
         if read is None:
             return False
         hit, self._covered[one.kind] = read
@@ -281,18 +311,16 @@ class Perusal:
             return True
         return pairs.is_example(kind, self._view.text[start:end].replace(b"\x1f", b""))
 
-    def _pair(self, one: _Pair, flat: bytes, end: int) -> bool:
-        if one.may(flat, end) is None:
-            return False
+    def pair(self, one: _Pair, flat: bytes, end: int) -> bool:
+        """Whether there is one whose value begins at `end`."""
         self._trigger(COST_OF_A_PAIR)
         if one.kind:
             self._covered[one.kind] = end + pairs.length_of_cookies(flat, end)
         hit = one.reads(self._pairs, self.flat.at(end - 1, 1))
         return hit is not None and self._found(hit)
 
-    def _apart(self, one: _Apart, flat: bytes, end: int) -> bool:
-        if one.may(flat, end) is None:
-            return False
+    def apart(self, one: _Apart, end: int) -> bool:
+        """Whether there is anything that stands apart from what ends at `end`."""
         self._trigger(COST_OF_A_PAIR)
         at = self.flat.at(end - 1, 1)
         found, stop = one.reads(self._beside, at)
@@ -304,15 +332,16 @@ class Perusal:
         if index > URL:
             self._rare = self._rare or SIGNS[index] == RARE
             return False
-        self._trigger(COST_OF_A_URL if index == URL else 1)
+        self._trigger(2)
+        hit: Hit | None = None
         if index == URL:
             span = _OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
-            hit = (*span, _OF_URLS.kind) if span and not pairs.stands_in(text[slice(*span)]) else None
+            if span:
+                self._trigger(COST_OF_A_URL)
+                hit = None if pairs.stands_in(text[slice(*span)]) else (*span, _OF_URLS.kind)
         elif pairs.has_digit(text, end - pairs.VALUE):
-            self._trigger(COST_OF_A_PAIR)
+            self._trigger(COST_OF_A_JUDGEMENT)
             hit = self._pairs.pair(end - pairs.VALUE)
-        else:
-            hit = None
         return hit is not None and self._found(hit)
 
     def _trigger(self, cost: int) -> None:
@@ -391,8 +420,6 @@ def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budge
     it is looked for as if each of the next leaves were the last one."""
     bounds, text = flat.bounds, flat.text
     leaf = bisect_right(bounds, start)
-    if leaf == len(bounds) or bounds[leaf] >= most:
-        return None
     begin = max(bounds[leaf - 1] if leaf else 0, start - _BEHIND)
     piece = text[begin : min(len(text) - len(PAD), most + _AHEAD)]
     last = bisect_right(bounds, most)

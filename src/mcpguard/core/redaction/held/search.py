@@ -162,14 +162,16 @@ class _Table:
             longest: dict[tuple[bytes, int], list[_Hit]] = {}
             for value, core, at in self._blocks[first + index - len(self._forms)]:
                 key = value.mark, core.cost
-                if covered.get(key, 0) < end:  # One run has many blocks.
+                if covered.get(key, 0) >= end:
+                    continue  # One run has many blocks.
+                runs = core.runs(text, end, at)
+                _count(budget, core, len(runs))
+                if runs:
                     needle = Needle(core.text, True, b"", 0, 0)
-                    runs = [(*run, value, needle) for run in core.runs(text, end, at)]
-                    _count(budget, core, len(runs))
-                    longest[key] = max(longest.get(key, []), runs, key=_length)
+                    made = [(*run, value, needle) for run in runs]
+                    longest[key] = max(longest[key], made, key=_length) if key in longest else made
             for key, found in longest.items():
-                if found:
-                    covered[key] = found[-1][1]
+                covered[key] = found[-1][1]
                 if len(found) > 1 or key[1] == 1:  # Else it is the hit of a core too.
                     budget.hit(len(found))
                     hits.extend(found)

@@ -27,7 +27,7 @@ def cells(view: View, budget: Budget) -> View | None:
         for rows in _tables(text, bar):
             begins = [begin for begin, _ in rows]
             for column in range(min(len(row) for _, row in rows)):
-                budget.trigger(len(rows) // _FOR_ONE)
+                budget.piece(len(rows) // _FOR_ONE)
                 for run in _runs(rows, begins, column):
                     for start, end in run:
                         pieces.add(text[start:end], start, end, WHOLE)

@@ -71,12 +71,12 @@ def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
         yield _inflated(view, budget)
     at = data.find(_GZIP)
     while at >= 0:
-        budget.trigger()
+        budget.piece()
         yield _inflated(view[_body(data, at) :], budget)
         at = data.find(_GZIP, at + len(_GZIP))
     at = data.find(_ZIP)
     while at >= 0:
-        budget.trigger()
+        budget.piece()
         # A member has its own header (APPNOTE, section 4.3.7); one that is stored can be read as it is.
         header = data[at : at + _HEADER]
         begin = at + _HEADER
@@ -116,7 +116,7 @@ def _body(data: bytes, at: int) -> int:
 
 def _inflated(data: memoryview, budget: Budget) -> bytes:
     """What is packed in `data`, as far as it is; a sum that is wrong does not matter."""
-    budget.trigger(_COST_OF_PACKED)
+    budget.piece(_COST_OF_PACKED)
     unpack = zlib.decompressobj(_RAW)
     said: list[bytes] = []
     size = 0
@@ -160,7 +160,7 @@ def _unpacked(data: memoryview, unpacker: Callable[[], _Unpacker], budget: Budge
     """The same of what begins with its own header."""
     from lzma import LZMAError
 
-    budget.trigger(_COST_OF_PACKED * _SLOW)
+    budget.piece(_COST_OF_PACKED * _SLOW)
     unpack = unpacker()
     said: list[bytes] = []
     size = at = 0

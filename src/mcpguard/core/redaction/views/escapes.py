@@ -144,7 +144,7 @@ class Undisguised(View):
         text = bytearray()
         for at, end in slices(self._source):
             plain, count = _disguise().subn(_plain, self._source[at:end], _FOR_ONE * budget.left + 1)
-            budget.trigger(count // _FOR_ONE)
+            budget.piece(count // _FOR_ONE)
             text += plain
         # In a form a space is a plus, which stands for itself in a value.
         text += PAD
@@ -232,7 +232,7 @@ def unquoted(view: View, budget: Budget) -> View:
     for match in _QUOTED.finditer(view.text, 0, end):
         if not match[1] and match.start() - view.text.rfind(b"\n", at, match.start()) < _SOFT:
             continue  # Such a line is not broken: it is too short.
-        budget.trigger()
+        budget.piece()
         pieces.add(view.text[at : match.start()], at, match.start(), WHOLE)
         if match[1]:
             pieces.add(bytes([int(match[1], 16)]), *match.span())

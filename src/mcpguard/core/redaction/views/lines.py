@@ -75,7 +75,9 @@ def joined(view: View, budget: Budget) -> View | None:
         end, kind = found >> 2, found & 3
         if kind == _BEGINNING:
             return _begun(text, end)
-        return end if kind or is_random(text, end_of_run(text, end)) else 0
+        run = end_of_run(text, end)
+        # Behind two signs of padding nothing of a base64 goes on.
+        return end if kind or (is_random(text, run) and text[run - 2 : run] != b"==") else 0
 
     return _in_one(view, places, place, budget)
 
@@ -138,7 +140,7 @@ def _in_one(
         if place > done:
             at = done
             for start, end, size in _chain(text, place):
-                budget.trigger(_COST_OF_A_LINE)
+                budget.piece(_COST_OF_A_LINE)
                 plain = text[start:end]
                 pieces.add(plain if size is WHOLE else plain.translate(None, b"\r\n"), start, end, size)
                 done = end

@@ -53,7 +53,7 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
     pieces = Pieces(view)
     magic = [one for one in _MAGIC if one in view.text]
     for begin, chars in _runs(view.text, least):
-        budget.trigger(_COST_OF_A_RUN)
+        budget.piece(_COST_OF_A_RUN)
         if not _is_of_one_case(chars):
             _base64(pieces, begin, chars, least, budget)
             _packed64(pieces, begin, chars, magic, budget)

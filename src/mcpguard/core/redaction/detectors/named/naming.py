@@ -15,14 +15,16 @@ addition, a word or a path; "weak": only if it looks random. "": never, by the n
 GIVEN = "given"
 """What is said of a value that can be nothing but a password, since a program reads it as one."""
 _WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_PASSWORD = expression(
+_PASSWORDS = (
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass"
     r"|passcode|pwd|pw|mnemonic"
 )
-_TOKEN = expression(
+_TOKENS = (
     r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key"
     r"|authorization|bearer|pat|sas|jwt|cookies?|creds|userpass"
 )
+_PASSWORD, _TOKEN = expression(_PASSWORDS), expression(_TOKENS)
+_OF_SECRETS = expression(f"{_PASSWORDS}|{_TOKENS}|.*auth")
 _PLURALS = ("tokens", "secrets")
 _WEAK = frozenset([
     "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
@@ -121,7 +123,7 @@ def _without_which(name: str) -> list[str]:
 
 def is_of_secrets(word: str) -> bool:
     """Whether a word, in lower case, has to do with secrets."""
-    return word in _WEAK or word.endswith("auth") or bool(_PASSWORD.fullmatch(word) or _TOKEN.fullmatch(word))
+    return word in _WEAK or _OF_SECRETS.fullmatch(word) is not None
 
 
 def names_a_pair(name: str) -> bool:

@@ -84,7 +84,7 @@ COOKIE = "cookie"
 
 # --- what stands around a value ---------------------------------------------------------------------------
 
-_OF_PASSWORDS = expression(rb"(?i)passw|passphrase|pass\b|pwd|_pass|pass_")
+_OF_PASSWORDS = expression(rb"passw|passphrase|pass\b|pwd|_pass|pass_")
 _SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
 _TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _IS = expression(rb"(?i) (?:is|was|to)(?: set to| now)?$")
@@ -284,10 +284,10 @@ the former on."""
 def has_digit(text: bytes, at: int) -> bool:
     """Whether there is a digit in a value that begins at a place, as in nearly all secrets, or whether it is
     that of a password, which may have none."""
-    return (
-        DIGIT.search(text, at, at + NEAR) is not None
-        or _OF_PASSWORDS.search(text, max(0, at - NEAR), at) is not None
-    )
+    if DIGIT.search(text, at, at + NEAR):
+        return True
+    ahead = text[max(0, at - NEAR) : at].lower()
+    return (b"pass" in ahead or b"pwd" in ahead) and _OF_PASSWORDS.search(ahead) is not None
 
 
 def length_of_cookies(text: bytes, at: int) -> int:

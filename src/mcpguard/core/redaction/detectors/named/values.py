@@ -6,7 +6,7 @@ it or the language around it has it; `plausible` judges its form.
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 
 from mcpguard.core.expressions import expression
@@ -193,6 +193,7 @@ def is_example(kind: str, match: bytes) -> bool:
     return bool(_plausible().is_example(kind, match))
 
 
+@cache
 def _plausible() -> ModuleType:
     # Its expressions take some milliseconds to compile, and most messages have no pair.
     from mcpguard.core.redaction.detectors.named import plausible
