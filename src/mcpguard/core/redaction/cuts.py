@@ -47,23 +47,24 @@ def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget
     cuts: dict[int, list[Span]] = {}
     layout = Layout(arranged)
     for span in spans:
-        touched = list(layout.touched(span.start, span.end))
-        budget.hit(len(touched) - 1)
-        for place, start, end in touched:
+        count = layout.count(span.start, span.end)
+        budget.hit(count - 1)
+        for place, start, end in layout.touched(span.start, span.end):
             # A name that gives a value its form is no part of a secret that is cut up around it.
-            if len(touched) == 1 or arranged[place] not in _FORM:
+            if count == 1 or arranged[place] not in _FORM:
                 cut = Span(start, end, span.kind, span.mark)
                 cuts.setdefault(order.part(place), []).append(cut)
-    return {index: merged_spans(sorted(each)) for index, each in cuts.items()}
+    return {index: merged_spans(sorted(each)) if len(each) > 1 else each for index, each in cuts.items()}
 
 
 def edited_parts(
     leaves: Leaves, parts: list[str], cuts: dict[int, list[Span]], numbers: Numbers
 ) -> list[str]:
-    """The parts with placeholders in place of the `cuts`."""
+    """The parts with placeholders in place of the `cuts`, which are used up: there may be many."""
     edited, digits = list(parts), leaves.numbered()
     # In the order in which the texts stand, so that numbers ascend.
-    for index, spans in sorted(cuts.items()):
+    for index in sorted(cuts):
+        spans = cuts.pop(index)
         whole = [spans[0]._replace(start=0, end=len(parts[index]))] if index in digits else spans
         edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
     return edited

@@ -8,7 +8,7 @@ value itself is another order of the same.
 
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 
@@ -426,6 +426,10 @@ class Layout:
         for part in parts:
             at += 1 + (len(part) if part.isascii() else len(part.encode("utf-8", "surrogatepass")))
             self.starts.append(at)
+
+    def count(self, start: int, end: int) -> int:
+        """How many parts a span lies in, those without text too."""
+        return bisect_left(self.starts, end) - bisect_right(self.starts, start) + 1
 
     def touched(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """The parts that a span lies in: index, and start and end within the part."""

@@ -98,15 +98,14 @@ class _Beginning:
 
 
 class _Format(_Beginning):
-    cost = 3
-    """Few texts have many of these: what ordinary text is full of is no beginning of a format."""
-
     def __init__(self, literal: str, start: str, detector: Detector) -> None:
         self.begins = literal == start
         looked_for = literal[:ENOUGH] if self.begins else literal
         super().__init__(looked_for.encode(), partial(_without_its_surroundings, detector))
         self._start = start.encode()
         self.rare = bool(detector.rare)
+        # What is rare begins as the identifiers of many rows do; few texts have many of the others.
+        self.cost = 1 if self.rare else 3
         self._reach = _FAR if literal.startswith(".") else _NEAR
         self._detector = detector
         self.kind = detector.kind
@@ -332,7 +331,7 @@ class Perusal:
         if index > URL:
             self._rare = self._rare or SIGNS[index] == RARE
             return False
-        self._trigger(2)
+        self._trigger(1)
         hit: Hit | None = None
         if index == URL:
             span = _OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
@@ -340,7 +339,7 @@ class Perusal:
                 self._trigger(COST_OF_A_URL)
                 hit = None if pairs.stands_in(text[slice(*span)]) else (*span, _OF_URLS.kind)
         elif pairs.has_digit(text, end - pairs.VALUE):
-            self._trigger(COST_OF_A_JUDGEMENT)
+            self._trigger(COST_OF_A_PAIR)
             hit = self._pairs.pair(end - pairs.VALUE)
         return hit is not None and self._found(hit)
 

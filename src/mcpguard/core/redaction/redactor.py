@@ -297,10 +297,11 @@ class Redactor:
         for turn in range(_ROUNDS):
             parts = leaves.parts() if turn else parts
             cuts = self._cuts(leaves, parts, sparing, budget, again=turn > 0)
-            # What may be put together by what is dropped here is looked for in the next turn.
-            edited = edited_parts(leaves, parts, cuts, numbers) if cuts else None
-            if not cuts and visible:
-                edited = neutralised(parts, hidden)
+            # What may be put together by what is dropped is looked for in the next turn.
+            if cuts:
+                edited: list[str] | None = edited_parts(leaves, parts, cuts, numbers)
+            else:
+                edited = neutralised(parts, hidden) if visible else None
             if edited is None:
                 counts = tuple(sorted((+hidden).items()))
                 found, spared = (self._sealed(list(findings)), self._sealed(list(sparing.found)))
@@ -365,13 +366,11 @@ class Redactor:
 
     def _masked(self, text: bytes) -> bytes:
         """Our own placeholders are no text: nothing is found in them or across them."""
-        ours = [found.span() for found in self._placeholders(text)]
-        if not ours:
-            return text
-        masked = bytearray(text)
-        for start, end in ours:
-            masked[start:end] = b"\xff" * (end - start)
-        return bytes(masked)
+        masked: bytearray | None = None
+        for found in self._placeholders(text):
+            masked = masked or bytearray(text)
+            masked[found.start() : found.end()] = b"\xff" * len(found[0])
+        return bytes(masked) if masked else text
 
     def _placeholders(self, text: bytes) -> Iterator[re.Match[bytes]]:
         """Those of ours that stand in the text."""

@@ -33,6 +33,8 @@ MEMBERS = {name: detector for detector in DETECTORS for name in detector.members
 IMPATIENT = 0.3
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
 
+_KNOWN = 1_000
+
 
 def found_behind(
     behind: Iterable[View], holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget
@@ -88,13 +90,13 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterat
     beside = {name for name in telling if name in objects.GATES or objects.is_value(name)}
     if beside or leaves.tables:
         yield from _beside(leaves, budget, padded(leaves.parts()) if text is None else text)
+    known: dict[tuple[str, str], str] = {}
     for name, at, value in leaves.placed(telling - beside):
-        budget.trigger(COST_OF_A_PAIR)
         data = value.encode("utf-8", "surrogatepass")
         span = _of_member(name, data)
         if span:
             yield at + span[0], at + span[1], MEMBERS[name].kind
-        elif kind := _kind_of(name, value, budget):
+        elif kind := _kind_of(name, value, budget, known):
             yield at, at + len(data), kind
 
 
@@ -122,12 +124,19 @@ def _beside(leaves: Leaves, budget: Budget, text: bytes) -> Iterator[Hit]:
         yield start + ahead, start + len(leaf.encode("utf-8", "surrogatepass")), kind
 
 
-def _kind_of(name: str, value: str, budget: Budget) -> str:
+def _kind_of(name: str, value: str, budget: Budget, known: dict[tuple[str, str], str]) -> str:
+    """The kind of secret that the value is, "" for none. `known` is what was judged before: rows of a table
+    often have the same."""
     said = pairs.named(name, value)
     if said is None:
         return ""
-    budget.trigger(COST_OF_A_JUDGEMENT)
-    return pairs.kind_of(said[0]) if pairs.is_secret(*said, True) else ""
+    kind = known.get((name, value))
+    if kind is None:
+        budget.trigger(COST_OF_A_PAIR + COST_OF_A_JUDGEMENT)
+        kind = pairs.kind_of(said[0]) if pairs.is_secret(*said, True) else ""
+        if len(known) < _KNOWN:
+            known[name, value] = kind
+    return kind
 
 
 def _of_member(name: str, data: bytes) -> tuple[int, int] | None:

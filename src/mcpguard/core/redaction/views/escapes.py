@@ -180,25 +180,26 @@ class Undisguised(View):
 def _plain(match: re.Match[bytes]) -> bytes:
     """What a match of `_DISGUISE` stands for, "" for nothing."""
     kind = match.lastgroup
-    if kind is None or _is_alone(match):
+    if kind is None:
         return b"\x1b" if match[0] in (b"\\e", b"\\E") else b""
     said = match[kind]
+    if kind in _BYTES:
+        return bytes([int(said, _BYTES[kind])])
     if kind in _LETTERS:
-        return _LETTERS[kind](said)
+        return b"" if _is_alone(match) else _LETTERS[kind](said)
     if kind == "shaped":
         return _shaped(match[0])
     if kind == "name":
         return _NAMED.get(said, match[0])
-    number = int(said, {"decimal": 10, "octal": 8}.get(kind, 16))
-    if kind in ("url", "hex", "octal"):
-        return bytes([number])
+    number = int(said, 10 if kind == "decimal" else 16)
     return chr(number).encode("utf-8", "surrogatepass") if number <= 0x10FFFF else b""
 
 
 def _is_alone(match: re.Match[bytes]) -> bool:
     """Whether it is a space of tags between letters that are none, where nobody sees it."""
-    before = max(0, match.start() - len(_TAG_SPACE))
-    return match[0] == _TAG_SPACE and not match.string.startswith(_TAG, before)
+    if match[0] != _TAG_SPACE:
+        return False
+    return not match.string.startswith(_TAG, max(0, match.start() - len(_TAG_SPACE)))
 
 
 def _low(said: bytes) -> int:
@@ -214,6 +215,7 @@ def _all(said: bytes) -> bytes:
     return bytes.fromhex(said.replace(b"u00", b"").translate(None, b"%\\x&#;").decode())
 
 
+_BYTES = {"url": 16, "hex": 16, "octal": 8}
 _RUNS = frozenset(("urlrun", "hexrun", "utfrun", "xmlrun"))
 _LETTERS: dict[str, Callable[[bytes], bytes]] = {
     "mark": bytes,

@@ -75,9 +75,7 @@ def joined(view: View, budget: Budget) -> View | None:
         end, kind = found >> 2, found & 3
         if kind == _BEGINNING:
             return _begun(text, end)
-        run = end_of_run(text, end)
-        # Behind two signs of padding nothing of a base64 goes on.
-        return end if kind or (is_random(text, run) and text[run - 2 : run] != b"==") else 0
+        return end if kind or _goes_on(text, end_of_run(text, end)) else 0
 
     return _in_one(view, places, place, budget)
 
@@ -100,7 +98,7 @@ def across(view: View, budget: Budget) -> View | None:
     done = 0
     for place in sorted(places):
         stop = end = place - 1
-        if place <= done or not is_random(text, end):
+        if place <= done or not _goes_on(text, end):
             continue
         begin = _line(text, end, _BEFORE)
         while found := _LEAVES.match(text, stop):
@@ -112,6 +110,11 @@ def across(view: View, budget: Budget) -> View | None:
             pieces.gap()
             done = stop
     return _of_stretches(pieces)
+
+
+def _goes_on(text: bytes, end: int) -> bool:
+    """Whether the run that ends at `end` may go on: not behind the padding of a base64."""
+    return is_random(text, end) and text[end - 2 : end] != b"=="
 
 
 def is_random(text: bytes, end: int) -> bool:

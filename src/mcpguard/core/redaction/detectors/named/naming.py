@@ -70,11 +70,12 @@ _WHICH = frozenset([
     "default", "main", "old", "new", "current", "primary", "secondary", "backup", "value", "b64", "base64",
     "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly",
 ])  # fmt: skip
-_SAYS = expression(
-    r"(?i:key|pas[sc]|pw|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
-    r"|sid|csrf|ct0|ak|sk|hash)|[KTP](?![a-z])|(?<![a-z])[ktp](?![a-z])"
+_STEM = expression(
+    "key|pas[sc]|pw|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
+    "|sid|csrf|ct0|ak|sk|hash"
 )
-"""In each name that says something: most names have nothing of the kind, and are not taken apart."""
+_ALONE = expression("[KTP](?![a-z])|(?<![a-z])[ktp](?![a-z])")
+"""One of the two is in each name that says something. Most have neither, and are not taken apart."""
 _ASKS_FOR_A_PAIR = frozenset(
     ["u", "user", "userpass", "basic", "auth", "credentials", "credential", "creds", "login"]
 )
@@ -87,7 +88,8 @@ def words_of(name: str) -> list[str]:
 
 def signal(name: str) -> Signal:
     """What `name` says. A name that has nothing to do with secrets says ""."""
-    words = _without_which(name) if _SAYS.search(name) else []
+    may = _STEM.search(name.lower()) or _ALONE.search(name)
+    words = _without_which(name) if may else []
     if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
         return ""
     last, before = words[-1], "".join(words[-2:-1])

@@ -143,7 +143,7 @@ class Pairs(Commands):
         if not opening and not spaced and bare.endswith(b":"):
             return None
         bare = bare[:-2] if bare.endswith((b"=>", b":=")) else bare[:-1]
-        typed = _TYPED.search(bare[-24:]) if equals else None
+        typed = _TYPED.search(bare[-24:]) if equals and b":" in bare[-24:] else None
         bare = (bare[: -len(typed[0])] if typed else bare).rstrip(b" \t").rstrip(b"\"'`\\]")
         name = name_at_end(bare)
         strength = said(name)
