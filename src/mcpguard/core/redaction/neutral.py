@@ -255,7 +255,8 @@ def _stays(found: str, before: str, after: str) -> bool:
 def _kinds(found: str) -> Iterable[tuple[str, int]]:
     if _sequence().fullmatch(found):
         return ((TERMINAL, 1),)
-    return Counter(_RANGES[bisect_right(_STARTS, ord(one)) - 1][2] for one in found).items()
+    # A run may be as long as the text, and is of few different characters.
+    return [(_RANGES[bisect_right(_STARTS, ord(one)) - 1][2], times) for one, times in Counter(found).items()]
 
 
 def _written(found: str) -> str:

@@ -39,8 +39,10 @@ _DIGESTS = tuple(
 """What stands before a digest, which is random and not secret."""
 _NEAR = 48
 _USER = 80
+COST_OF_A_FORMAT = 3
 COST_OF_A_READING = 6
-COST_OF_A_URL = 6
+COST_OF_A_URL = 8
+_SHORT = 3
 COST_OF_A_PAIR = 4
 COST_OF_A_JUDGEMENT = 8
 COST_OF_A_CELL = 2
@@ -104,8 +106,10 @@ class _Format(_Beginning):
         super().__init__(looked_for.encode(), partial(_without_its_surroundings, detector))
         self._start = start.encode()
         self.rare = bool(detector.rare)
-        # What is rare begins as the identifiers of many rows do; few texts have many of the others.
-        self.cost = 1 if self.rare else 3
+        # Identifiers and words of many rows begin as these. A row with one of the others has twice as many
+        # bytes as that costs.
+        often = self.rare or len(literal) <= _SHORT or (literal.isalpha() and literal.islower())
+        self.cost = 1 if often else COST_OF_A_FORMAT
         self._reach = _FAR if literal.startswith(".") else _NEAR
         self._detector = detector
         self.kind = detector.kind
