@@ -17,7 +17,7 @@ SERVING = """
 import datetime, os, sys
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.cli import main
-from mcpguard.serve import observing
+from mcpguard.serve.changes import observing
 
 observing.LOOK_SECONDS = 0.02
 days = lambda: 3 if os.path.exists(sys.argv[1]) else 0
