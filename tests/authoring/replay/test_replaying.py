@@ -784,6 +784,7 @@ FOUND = {"findings": {"iban /content/0/text": 1}}
         ((LATE,), (), None, "loosened"),
         ((MASKS,), (), None, "loosened"),
         ((LATE,), (LATE,), None, "same"),
+        ((), (LATE.replace("late", "late, tools: [never]"),), None, "same"),
         ((), (LATE,), None, "unsaid"),
         # A limit is no rule on results.
         ((LATE,), (LATE,), {"status": "withheld", "rules": ("p/all",)}, "same"),
