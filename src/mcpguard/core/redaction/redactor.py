@@ -27,7 +27,14 @@ from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
 from mcpguard.core.redaction.reading import Glimpse, Hit, TooMuchAtOnce, triggers
-from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
+from mcpguard.core.redaction.scanning import (
+    OPT_IN_DETECTORS,
+    found_behind,
+    hits,
+    may_have_tables,
+    members,
+    says,
+)
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.secret import Secret
@@ -179,7 +186,7 @@ class Redactor:
             )
             if found or (
                 (
-                    leaves.tables
+                    may_have_tables(leaves)
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (

@@ -36,6 +36,10 @@ IMPATIENT = 0.3
 _KNOWN = 1_000
 
 
+_TEXTS = frozenset(["text"])
+"""Members in which a server may write its result as JSON."""
+
+
 def found_behind(
     behind: Iterable[View], holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget
 ) -> bool:
@@ -88,8 +92,9 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterat
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves."""
     telling = {name for name in leaves.columns if says(name)}
     beside = {name for name in telling if name in objects.GATES or objects.is_value(name)}
-    if beside or leaves.tables:
-        yield from _beside(leaves, budget, padded(leaves.parts()) if text is None else text)
+    texts = [one for one in leaves.placed(_TEXTS) if objects.may_have_tables(one[2])]
+    if beside or leaves.tables or texts:
+        yield from _beside(leaves, budget, padded(leaves.parts()) if text is None else text, texts)
     known: dict[tuple[str, str], str] = {}
     for name, at, value in leaves.placed(telling - beside):
         data = value.encode("utf-8", "surrogatepass")
@@ -106,8 +111,13 @@ def _telling() -> Matcher:
     return compile_literals(words, range(len(words)), "words")
 
 
-def _beside(leaves: Leaves, budget: Budget, text: bytes) -> Iterator[Hit]:
-    """What another text of the value names."""
+def may_have_tables(leaves: Leaves) -> bool:
+    """Whether a list stands in a list, also in a text that is JSON."""
+    return bool(leaves.tables) or any(map(objects.may_have_tables, leaves.columns.get("text", ())))
+
+
+def _beside(leaves: Leaves, budget: Budget, text: bytes, texts: list[tuple[str, int, str]]) -> Iterator[Hit]:
+    """What another text of the value names, or of the JSON that `texts` are."""
     if not _telling().search(text, stop):
         return
 
@@ -115,6 +125,11 @@ def _beside(leaves: Leaves, budget: Budget, text: bytes) -> Iterator[Hit]:
         budget.trigger()
         return judged(budget, COST_OF_A_CELL, strength, value, True)
 
+    for _, at, written in texts:
+        data = written.encode("utf-8", "surrogatepass")
+        budget.read(len(data))
+        for start, end, kind in objects.in_text(data, judge):
+            yield at + start, at + end, kind
     if not objects.Objects(judge, leaves.value).found:
         return
     starts = Layout(leaves.parts()).starts

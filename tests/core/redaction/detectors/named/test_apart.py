@@ -43,6 +43,11 @@ FORMS = [
     '"outputs": {{"db_password": {{"value": "{}", "type": "string"}}}}',
     "- value: {}\n  name: DB_PASSWORD\n",
     'variable "db_password" {{\n  type    = string\n  default = "{}"\n}}',
+    "id|password|name\n1|{}|bob\n",
+    "'id','password'\n'1','{}'\n",
+    "create table `users` (id int, name varchar(20), `password` text);\n-- x\nINSERT INTO `users` VALUES (1,'bob','{}');",
+    "CREATE TABLE IF NOT EXISTS \"u\"(name, password, PRIMARY KEY (name));\nINSERT INTO u VALUES('a','{}');\n",
+    "<key>dbPassword</key>\n\t<string>{}</string>\n",
     "db.example:5432:*:postgres:{}\n",
     "*:*:*:postgres:{}",
     "apiVersion: v1\nkind: Secret\nstringData:\n  username: bob\n  db: {}\n",
@@ -85,7 +90,23 @@ def test_the_private_members_of_a_key_in_json_are_removed() -> None:
     assert d not in cleaned('{"kty": "oct", "k": "' + d + '"')
 
 
+PRIVATE = "    00:9f:1c:22:8e:b7:4a:51:c0:7d:93:3e:d1:55:\n    6a:0b:e4"
+PUBLIC = "modulus:\n    00:b3:1c:22:8e:b7:4a:51:c0:7d:93:3e:d1:55\n"
+
+
+@pytest.mark.parametrize("name", ["privateExponent", "prime1", "coefficient", "priv"])
+def test_the_private_numbers_of_a_key_that_openssl_prints_are_removed(name: str) -> None:
+    said = cleaned(f"{PUBLIC}{name}:\n{PRIVATE}\npub:\n    04:b3")
+    assert said == f"{PUBLIC}{name}:\n    [REDACTED:private-key#1]\npub:\n    04:b3"
+
+
 LEFT_ALONE = [
+    "<key>dbPassword</key><array/>",
+    "prime1:\n    12:30 is the time of 12:30:00:12:13:14:15:16 and so on",
+    "CREATE TABLE u (name text);\nINSERT INTO u VALUES ('SunshineHarbor');",
+    "INSERT INTO u VALUES ('1', 'SunshineHarbor');",
+    "create table if x",
+    "a < b </key> <string>SunshineHarbor</string>",
     "def login(user, password, token):\n    return harboursunshine, x, y\n",
     "user, password, token = read()\nharboursunshine\n",
     "id,name,password\n\n1,bob,correcthorse",
@@ -134,6 +155,7 @@ def test_what_only_looks_like_a_table_is_left_alone(text: str) -> None:
         ["value: ", "SunshineHarbor\n  name: DB_PASSWORD"],
         ['variable "', 'db_password" { default = "SunshineHarbor" }'],
         ["a:5432:", "db:bob:SunshineHarbor"],
+        ["create table ", "u (password text)"],
     ],
 )
 def test_what_stands_in_several_texts_is_not_put_together(leaves: list[str]) -> None:

@@ -65,6 +65,10 @@ def test_a_word_is_a_password_where_nothing_else_can_stand(form: str) -> None:
 
 
 LEFT_ALONE = [
+    "Allowed only together with --test-passphrase parameter of it.",
+    "borg key change\\-passphrase repo\n",
+    ".BI \\-\\-http\\-proxy\\-user\\-pass \\ userpass\n",
+    "clients that require a login and password whenever it is offered",
     "ENV PATH /usr/bin",
     "ENV DB_PASSWORD $DB_PW",
     "use --password with care",

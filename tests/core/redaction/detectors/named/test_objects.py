@@ -96,3 +96,28 @@ def test_the_name_and_the_rest_of_the_value_stay() -> None:
         "headers": [["Authorization", "Bearer [REDACTED:authorization#1]"]],
         "\u00e9": {"value": "[REDACTED:password#2]", "name": "pwd"},
     }
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, indent: int | None) -> None:
+    text = json.dumps({"tables": [[]], "of": FOUND[name]}, indent=indent)
+    found = Redactor(b"key").inspect({"content": [{"type": "text", "text": text}]})
+    said = found.value["content"][0]["text"]
+    assert "[REDACTED:" in said
+    assert not [one for one in (RANDOM, CHOSEN, ENCODED, KEY, "nWGxne", "AyM1Sys") if one in said]
+    assert len(json.loads(said)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[["password", "Winter2024x"',
+        '{"password": 1, "password": [["password", "Winter2024x"]]}',
+        "[" * 2000 + '"password"',
+        "[" * 600 + '"password"' + "]" * 600,
+        "{" + "[1]" * 1100 + '[["password", "Winter2024x"]]',
+    ],
+)
+def test_a_text_that_is_no_json_is_read_as_text_alone(text: str) -> None:
+    assert not Redactor(b"key").inspect({"text": text}).findings

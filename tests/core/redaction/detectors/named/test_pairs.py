@@ -29,6 +29,7 @@ def cleaned(value: Any) -> Any:
 
 
 FOUND = [
+    "token={}&x=1\n",
     "export API_KEY={}",
     "API_KEY={}\nX=1",
     'API_KEY="{}"',
@@ -71,6 +72,10 @@ FOUND = [
     'the token is "{}"',
 ]
 PASSWORDS = [
+    "x login bob password {}\n",
+    "Setting --password (password) to {}\n",
+    "x\nDB_PASSWORD\t{}\ny",
+    '"DB_PASSWORD","{}"\n',
     "DB_PASSWORD={}\n",
     "DB_PASSWORD:                   {}\n",
     'password             = "{}"\n',
@@ -129,6 +134,11 @@ def test_a_name_and_its_value_may_be_members_of_their_own() -> None:
 
 
 LEFT_ALONE = [
+    'o.password=""}if(message.instanceId2!=null)',
+    "`key`, `passphrase`,\n`agentOptions`, `strictSSL`",
+    "x.signature = 'da39a3ee5e6b4b0d3255bfef95601890afd80709'",
+    "the token\tq7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+    "API_TOKEN\tq7Zt2Wb9Kx4Lm8Rv1Yd5 is one\n",
     "postgresql://{user}:{password}@{host}",
     "postgres://user:pass@localhost/db",
     "redis://:$REDIS_PASSWORD@cache",

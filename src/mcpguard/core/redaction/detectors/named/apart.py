@@ -12,7 +12,15 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
-from mcpguard.core.redaction.detectors.named.values import Found, Values, given, said
+from mcpguard.core.redaction.detectors.named.values import (
+    BACK,
+    Found,
+    Judge,
+    Values,
+    given,
+    name_at_end,
+    said,
+)
 
 Seen = tuple[list[Found], int]
 """What is to be removed, and where the reading ended."""
@@ -25,7 +33,7 @@ _CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
 _QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
 _CELLS_OF = {
     char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
-    for char in (b",", b"\t", b";")
+    for char in (b",", b"\t", b";", b"|")
 }
 _BARS = expression(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
 _RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
@@ -62,6 +70,20 @@ _MEMBER = expression(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\
 _DEFAULT = expression(
     rb"""([A-Za-z][\w-]{1,63})"\s{0,4}\{[^}\x00-\x08]{0,400}?\bdefault\s{0,16}=\s{0,4}"([^"\n\x00-\x1f]{4,512})\""""
 )
+_NUMBERS = (
+    *("privateExponent:", "prime1:", "prime2:", "exponent1:", "exponent2:", "coefficient:"),
+    *("priv:", "private key:"),
+)
+_OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
+_STRING = expression(rb"\s{0,32}<string>([^<]{4,1024})</string>")
+_CREATED = expression(
+    rb"""(?:[iI][fF] [nN][oO][tT] [eE][xX][iI][sS][tT][sS] )?["`\[]?([\w.]{1,64})["`\]]?\s{0,4}\("""
+)
+_BARE_INSERT = expression(rb"""["`\[]?([\w.]{1,64})["`\]]? (?:VALUES|values)""")
+_COLUMN = expression(
+    rb"""\s{0,32}["`\[]?(?!(?:PRIMARY|UNIQUE|KEY|CONSTRAINT|FOREIGN|CHECK|INDEX|FULLTEXT) )(\w{1,64})"""
+)
+_DEEPER = expression(rb"\([^()]{0,256}\)")
 _PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
 )
@@ -70,13 +92,17 @@ _PGPASS = expression(
 class Apart(Values):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ()
+    __slots__ = ("_created",)
+
+    def __init__(self, text: bytes, judge: Judge) -> None:
+        super().__init__(text, judge)
+        self._created: dict[bytes, Columns] = {}
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons or tabs, below a line of their names."""
         start, end = self._line(at - 1)
         head = self._text[start:end]
-        char = next((one for one in (b"\t", b";", b",") if one in head), b",")
+        char = next((one for one in (b"\t", b"|", b";", b",") if one in head), b",")
         names = [cell for _, _, cell in _cells(head, 0, char)]
         if len(names) < 2 or not all(
             _CELL_OF_HEAD.fullmatch(name.strip(MARKS)) and not name.startswith(b" ") for name in names
@@ -188,6 +214,34 @@ class Apart(Values):
             return [], at
         hit = self._secret(*found.span(1), GIVEN)
         return [hit] if hit else [], found.end()
+
+    def number(self, at: int) -> Seen:
+        """A private number of a key as OpenSSL prints it."""
+        found = _OCTETS.match(self._text, at)
+        return ([(*found.span(1), "private-key")], found.end()) if found else ([], at)
+
+    def property(self, at: int) -> Seen:
+        """The text of a property list, behind its key."""
+        found = _STRING.match(self._text, at)
+        name = name_at_end(self._text[max(0, at - BACK) : at - len("</key>")])
+        return self._one(name.encode(), *found.span(1)) if found and name else ([], at)
+
+    def created(self, at: int) -> Seen:
+        """The columns of a table, for the rows that a dump has of it below."""
+        found = _CREATED.match(self._text, at)
+        if found is None:
+            return [], at
+        body = self._text[found.end() : found.end() + _AROUND]
+        columns = [_COLUMN.match(one) for one in _DEEPER.sub(b"", body).partition(b")")[0].split(b",")]
+        names = [one[1].decode("utf-8", "replace") for one in columns if one][:CELLS]
+        self._created[found[1].lower()] = Columns(names)
+        return [], found.end()
+
+    def filled(self, at: int) -> Seen:
+        """`INSERT INTO t VALUES (…)`, where the text has made `t` before."""
+        found = _BARE_INSERT.match(self._text, at)
+        columns = self._created.get(found[1].lower()) if found else None
+        return self._tuples(columns, found.end()) if found and columns and columns.any() else ([], at)
 
     def _of_kubernetes(self, member: re.Match[bytes], plain: bool) -> Found | None:
         kind = of_kubernetes(member[1].decode(), member[2], plain, self._is_secret)
@@ -306,7 +360,10 @@ _BORDERS = (
 _SEPARATORS = tuple(
     form.replace("N", name)
     for name in _NAMES
-    for form in ("N,", ",N", "N\t", "\tN", "N;", ";N", 'N",', ',"N', 'N";', "N\n", "N\r\n")
+    for form in (
+        *("N,", ",N", "N\t", "\tN", "N;", ";N", "N|", "|N", 'N",', ',"N', 'N";', "N',", ",'N"),
+        *("N\n", "N\r\n"),
+    )
 )
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (_SEPARATORS, True, _NEXT_LINE, Apart.separated),
@@ -320,6 +377,10 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), Apart.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
+    (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
+    (("</key>",), False, _STRING.pattern.decode(), Apart.property),
+    (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
+    (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
     ((":5432:", ":*:"), False, _PGPASS.pattern.decode(), Apart.pgpass),
 )
 """Literals, whether they are found in any case, what has to follow, and how it is read from there on."""

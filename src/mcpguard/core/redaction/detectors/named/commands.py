@@ -13,6 +13,8 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, signal
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
+    DIGIT,
+    NEAR,
     SPACE,
     Found,
     Values,
@@ -177,6 +179,8 @@ _OPTION = expression(
     rb"""(?=[^\s"'\\-])"""
 )
 _BEHIND_OPTION = expression(rb"[\"'`\\]{0,2}[ \t]*(?:[\r\n|;&)\xff\x1f]|\\n|-|$|[\"'`]|\\\r?\n)")
+_HYPHEN = expression(rb"[A-Za-z]\\$")
+"""Before a hyphen, as manual pages write it: not an option, but the end of a word."""
 _SHELL = expression(rb"""[^\s"'`\\|;&<>()\x00-\x1f\xff]{1,512}""")
 _USER = expression(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
 _IDENTIFIED = expression(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
@@ -195,12 +199,18 @@ class Commands(Values):
             return None
         name = name_at_end(self._text[max(0, at - 32) : found.end(1)])
         strength: str = said(name.lstrip("-")) if name.startswith("-") else ""
-        if not strength:
+        if not strength or _HYPHEN.search(
+            self._text[max(0, found.end(1) - len(name) - 2) : found.end(1) - len(name)]
+        ):
             return None
         opening = opened(found[0])[1]
         value = value_at(self._text, found.end(), opening, False)
         if value and (opening or _BEHIND_OPTION.match(self._text, value.end())):
             strength = given(strength)
+        elif value and DIGIT.search(value[0]) is None:
+            return None  # A word of the sentence that the option is in.
+        if value and name.replace("-", "").encode().endswith(value[0]):
+            return None
         return self._judged(found.end(), strength, opening, ends=SPACE)
 
     def given(self, at: int, leads: re.Pattern[bytes]) -> Found | None:
@@ -244,8 +254,11 @@ class Commands(Values):
         found = _LOGIN.match(self._text, at)
         if found is None:
             return None
-        strength = GIVEN if b"machine" in self._text[max(0, at - BACK) : at] else "password"
-        return self._judged(found.end(), strength, b"", whole_line=True)
+        if b"machine" in self._text[max(0, at - BACK) : at]:
+            return self._judged(found.end(), GIVEN, b"", whole_line=True)
+        if DIGIT.search(self._text, found.end(), found.end() + NEAR) is None:
+            return None  # A sentence about a login and a password.
+        return self._judged(found.end(), "password", b"", whole_line=True)
 
 
 _NEXT_DIGIT = r"[^\x00-\x1f\x7f\xff]{0,48}[0-9]"

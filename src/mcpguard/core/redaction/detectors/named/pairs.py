@@ -74,6 +74,7 @@ REST = (
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
     r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}[\"'`]"
     r"|[ \t]{1,3}'"
+    r"|\t"
     rf"|[ ](?:is|was|to)(?: set to| now)?:? {_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"
 )
@@ -98,6 +99,8 @@ _OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$
 _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
 _BASIC = expression(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
 _BEARER = expression(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
+_AFTER = frozenset(map(bytes, zip(b"})]&|+?:")))
+_CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
     rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|add|append|put)\($"""
 )
@@ -128,19 +131,23 @@ class Pairs(Commands):
         if before.endswith((b">", b"[")):
             return self._element(at, before)
         bare, opening = opened(before)
+        if opening in (b'""', b"''") and self._text[at : at + 1] in _AFTER:
+            return None  # An empty text, and code behind it.
         if alternative := _ALTERNATIVE.search(bare[-24:]) if opening and opening != b"`" else None:
             return self._default(at, bare[: -len(alternative[0])], opening, alternative[0])
         if bare.rstrip(b" \t").endswith((b":", b"=", b">", b"\n")):
             return self._assigned(at, bare, opening) or self._named(at, bare, opening)
+        if bare.endswith(b"\t"):
+            return self._line(at, bare[:-1], opening)
         return self._said(at, bare, opening)
 
     def _assigned(self, at: int, before: bytes, opening: bytes) -> Found | None:
         bare = before.rstrip(b" \t")
         spaced = len(bare) < len(before)
-        if bare.endswith(b"\n"):
+        if block := bare.endswith(b"\n"):
             bare = bare.rstrip(b"\r\n").rstrip(b"+-").rstrip(b"|>").rstrip(b" \t")
-        equals = bare.endswith(b"=")
-        if not opening and not spaced and bare.endswith(b":"):
+        equals, colon = bare.endswith(b"="), bare.endswith(b":")
+        if (block and not (equals or colon)) or (colon and not opening and not spaced):
             return None
         bare = bare[:-2] if bare.endswith((b"=>", b":=")) else bare[:-1]
         typed = _TYPED.search(bare[-24:]) if equals and b":" in bare[-24:] else None
@@ -172,11 +179,26 @@ class Pairs(Commands):
         bare = before.rstrip(b"\"'`\\])")
         name = name_at_end(bare)
         if b"," in between and not _CALLED.search(bare[: len(bare) - len(name)].rstrip(QUOTES)[-24:]):
-            return None
+            return self._line(at, before, opening)
         strength = said(name)
         if not strength:
             return None
         return self._judged(at, given(strength) if name.isupper() else strength, opening[-1:])
+
+    def _line(self, at: int, before: bytes, opening: bytes) -> Found | None:
+        """A line that is a name and a value: `DB_PASSWORD<TAB>…`, `"DB_PASSWORD","…"`."""
+        name = name_at_end(before.rstrip(QUOTES))
+        ahead = before.rstrip(QUOTES)[: -len(name) or None].rstrip(QUOTES)
+        strength = said(name) if _ALONE.search(ahead) else ""
+        if not strength:
+            return None
+        found = self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)
+        closed = found is not None and _CLOSED.match(self._text, found[1])
+        return found if closed else None
+
+    def set_to(self, at: int) -> Found | None:
+        """`Setting --password (password) to …`, as wget says it."""
+        return self._judged(at, GIVEN, b"", ends=_ENDS)
 
     def _element(self, at: int, before: bytes) -> Found | None:
         """XML: `<password>…<`, `<entry key="db.password">…<`."""
@@ -269,6 +291,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.token),
     (("ookie: ", 'ookie": "'), r"[^\x00-\x1f\x7f\xff]{1,512}=", Pairs.cookie),
     (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", Pairs.basic),
+    (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
     *commands.LOOKS,
 )
 LITERALS: tuple[tuple[bytes, str, Read], ...] = tuple(

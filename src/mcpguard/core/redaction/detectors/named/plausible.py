@@ -110,6 +110,8 @@ _PUBLISHED = expression(
     # The emulator of Azure's storage, the public server of MinIO, and the page that most read about TOTP.
     rb"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsu|Q3AM3UQ867SPQQA43P2F|zuf\+tfteSlswRu7BJ86wekitnifILbZam1KYY3TG"
     rb"|JBSWY3DPEHPK3PXP"
+    # The digests of nothing.
+    rb"|d41d8cd98f00b204e9800998ecf8427e|da39a3ee5e6b4b0d3255bfef95601890afd80709|e3b0c44298fc1c149afbf4c8996fb924"
 )
 _BODY = expression(rb"[A-Za-z0-9+/]{24}")
 _BEGINNING_OF_RSA = expression(

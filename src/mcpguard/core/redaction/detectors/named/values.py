@@ -40,6 +40,7 @@ _DOUBLE = expression(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=
 _SINGLE = expression(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
 _ESCAPED = expression(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
 _TICKED = expression(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
+_OF_FORM = expression(rb"([^&=]{1,512})&[\w.-]{1,64}=")
 _PREFIXES = (b"b", b"r", b"u", b"B", b"R", b"U")
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -113,7 +114,9 @@ class Values:
             value, known = value.partition(b"&")[0], True
         of_password = strength in ("password", GIVEN)
         if not of_password and b"=" in value.rstrip(b"="):
-            return None  # Pairs themselves.
+            if not (form := _OF_FORM.match(value)):
+                return None  # Pairs themselves.
+            value, known = form[1], True
         value = value.rstrip(b".:," if of_password else b".:,!?")
         return self._secret(at, at + len(value), strength, known_end=known)
 
