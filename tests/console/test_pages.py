@@ -14,10 +14,11 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit import retention
 from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file
-from mcpguard.core.evidence.records import Noticed, ObservedRefusal, Outcome, Steps
+from mcpguard.core.evidence.records import Closed, Noticed, ObservedRefusal, Outcome, Steps
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of
@@ -537,6 +538,20 @@ def test_an_altered_chain_is_not_trusted(browser: Browser) -> None:
     (path,) = (browser.folder / "audit").glob("*.jsonl")
     path.write_bytes(path.read_bytes().replace(b'"method":"tools/call"', b'"method":"tools/cell"'))
     assert "Do not trust this record" in browser.see("/calls/c-1")
+
+
+def test_a_call_of_a_compressed_chain_has_its_page(browser: Browser) -> None:
+    browser.records(DECIDED, Outcome(NOW, "c-1", "ok", 1.0))
+    assert browser.audit is not None
+    browser.audit.close(Closed(NOW, "done"))
+    (path,) = (browser.folder / "audit").glob("*.jsonl")
+    packed = retention.compress(path)
+    said = text_of(browser.see("/calls/c-1"))
+    assert "The server answered" in said
+    assert f"The chain of its evidence is as it was written: {path.name}" in said
+    packed.with_name("20260101T000000Z-1-aaaaaaaa.jsonl").write_bytes(b"")
+    packed.unlink()
+    assert "its file is gone" in text_of(browser.see("/calls/c-1"))
 
 
 def test_an_old_call_is_found_in_the_files(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
