@@ -5,20 +5,34 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+import mcp
 import pytest
 
 from mcpguard.authoring import survey
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
+from tests.wire import warm
 from tests.wire.session import SERVERS
 
 Capture = pytest.CaptureFixture[str]
 HELD = "hunter2-of-the-snapshot"
 
 
+def forked(socket: str, *words: str) -> dict[str, Any]:
+    """What runs with these words in a process that has its imports already."""
+    return {"command": sys.executable, "args": ["-S", str(SERVERS / "warm.py"), socket, *words]}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def parameters(*, command: str, args: list[str], env: dict[str, str]) -> object:
+        assert [command, *args[:3]] == [sys.executable, "-P", "-m", "mcpguard"]
+        return real(env=env, **forked(warm.socket_of_mcpguard(), *args[3:]))
+
+    real = mcp.StdioServerParameters
+    monkeypatch.setattr(mcp, "StdioServerParameters", parameters)
     monkeypatch.chdir(tmp_path)
     policy = "version: 1\npolicy: p\nowner: me\nrules:\n  - {id: all, effect: deny, tools: [big, no-such]}\n"
     (tmp_path / "p.yaml").write_text(policy)
@@ -37,7 +51,8 @@ def server(name: str, *words: str) -> dict[str, object]:
 def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     folder: Path, capsys: Capture
 ) -> None:
-    write(folder, one=server("echo.py"), two=server("everything.py", "--stdio"))
+    everything = warm.socket_of(str(SERVERS / "everything.py"), "--warm")
+    write(folder, one=server("echo.py"), two=forked(everything, "--stdio"))
     assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 0
     found = json.loads((folder / "s.json").read_text())
     assert list(found["servers"]) == ["one", "two"]
