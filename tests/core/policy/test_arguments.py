@@ -175,6 +175,7 @@ def test_a_long_pattern_is_shown_in_part() -> None:
         },
     ],
 )
+@pytest.mark.uncounted
 def test_however_a_schema_is_made_a_check_ends(schema: Any) -> None:
     assert "too complex" in said(schema, {"a": 1})
 
@@ -199,6 +200,10 @@ def test_arguments_with_too_many_members_are_refused() -> None:
     assert "too large" in said({"additionalProperties": {"type": "integer"}}, wide)
     assert "too large" in said(
         properties(a={"items": {"anyOf": [False, True]}}), {"a": [1] * (arguments.STEPS // 2)}
+    )
+    several = [{"minimum": 0}, {"maximum": 9}] * 4
+    assert "too large" in said(
+        properties(a={"items": {"allOf": several}}), {"a": [1] * (arguments.STEPS // 2)}
     )
 
 
@@ -228,6 +233,7 @@ def test_arguments_with_too_many_members_are_refused() -> None:
         ),
     ],
 )
+@pytest.mark.uncounted
 def test_what_costs_much_for_each_value_counts_as_much(schema: Any, given: Any) -> None:
     assert "too complex" in said(schema, given)
 
