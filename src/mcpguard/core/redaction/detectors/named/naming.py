@@ -88,8 +88,17 @@ def words_of(name: str) -> list[str]:
 
 def signal(name: str) -> Signal:
     """What `name` says. A name that has nothing to do with secrets says ""."""
-    may = _STEM.search(name.lower()) or _ALONE.search(name)
-    words = _without_which(name) if may else []
+    return signal_of(name, words_of(name)) if may_say(name) else ""
+
+
+def may_say(name: str) -> bool:
+    """Whether `name` may say something: a quick test that most names do not pass."""
+    return bool(_STEM.search(name.lower()) or _ALONE.search(name))
+
+
+def signal_of(name: str, words: list[str]) -> Signal:
+    """What `name` says, which has these `words`."""
+    words = _without_which(words)
     if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
         return ""
     last, before = words[-1], "".join(words[-2:-1])
@@ -112,15 +121,15 @@ def _of_key(last: str, before: str) -> Signal:
 
 def is_about(name: str) -> bool:
     """Whether `name` is that of something about a secret or another thing, such as `..._ID`."""
-    words = _without_which(name)
+    words = _without_which(words_of(name))
     return bool(words) and (words[-1] in _ABOUT or bool(_PUBLIC & set(words)))
 
 
-def _without_which(name: str) -> list[str]:
-    words = words_of(name)
-    while len(words) > 1 and (words[-1] in _WHICH or words[-1].isdigit()):
-        words.pop()
-    return words
+def _without_which(words: list[str]) -> list[str]:
+    size = len(words)
+    while size > 1 and (words[size - 1] in _WHICH or words[size - 1].isdigit()):
+        size -= 1
+    return words[:size]
 
 
 def is_of_secrets(word: str) -> bool:

@@ -10,7 +10,14 @@ from functools import cache, lru_cache
 from types import ModuleType
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal, is_of_secrets, signal, words_of
+from mcpguard.core.redaction.detectors.named.naming import (
+    GIVEN,
+    Signal,
+    is_of_secrets,
+    may_say,
+    signal_of,
+    words_of,
+)
 
 KINDS = "password", "secret-value", "authorization"
 
@@ -65,12 +72,12 @@ def said(name: str) -> Signal:
 
 @lru_cache(4096)
 def _said_by(name: str) -> Signal:
-    strength = signal(name)
-    words = words_of(name) if strength else []
+    words = words_of(name) if may_say(name) else []
     if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
     if not _HANDLES.isdisjoint(words):
         return ""
+    strength = signal_of(name, words)
     return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
 
 
