@@ -79,6 +79,7 @@ def test_a_flood_of_large_allowed_calls_leaves_each_call_and_few_of_their_argume
     assert len([one for one in guard.records("outcome") if one["status"] == "ok"]) >= 100
     recorded = [one for one in decisions if "arguments" in one]
     assert 0 < len(recorded) * 8000 <= 4 * ARGUMENTS
+    assert b"this session sends more arguments than are recorded" in guard.stderr
     left = next(one for one in decisions if "arguments" not in one)
     assert (left["arguments_omitted"], left["arguments_bytes"]) == ("rate", 8011)
 

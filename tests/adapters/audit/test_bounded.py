@@ -168,6 +168,9 @@ def test_all_connections_of_a_principal_share_the_room_for_arguments(scene: Scen
     room: Callable[..., Any] = scene.bounds.room
     assert room(ada, None) is room(ada, None)
     assert room(ada, None) is not room(ada, "desk")
+    for _ in range(3):
+        room(ada, None).take(10_000, True, 0.0)
+    assert [line.partition(" ")[2] for line in scene.said] == [bounded.CUT]
 
 
 def test_a_time_is_said_for_people(scene: Scene) -> None:

@@ -13,7 +13,15 @@ from msgspec import structs
 from mcpguard.adapters.audit import calls
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
-from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record, Steps
+from mcpguard.core.evidence.records import (
+    Decided,
+    FoldedRecords,
+    Noticed,
+    ObservedRefusal,
+    Outcome,
+    Record,
+    Steps,
+)
 from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
 
 Capture = pytest.CaptureFixture[str]
@@ -315,3 +323,19 @@ def test_a_call_is_found_anywhere_in_a_long_chain(
     path.with_name("0.jsonl").write_bytes(b"noise without an end" * 100_000)
     said = told(tmp_path, capsys)["evidence"]
     assert f"The decision is line 32 of {path.name}. The outcome is line 43 of {path.name}." in said
+
+
+def test_a_refusal_that_was_only_counted_is_found_in_the_record_that_counts_it(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    folded = FoldedRecords(9, NOW, NOW, "ab-3", "ab-11", "d" * 64)
+    notice = Noticed(NOW, "refusals-folded", detail="9 between 07:00:00 and 07:00:00 UTC", folded=folded)
+    path = folder_of(tmp_path / "audit", CALL, DONE, notice)
+    for name in ("ab-3", "ab-10"):
+        assert main(["audit", "show", name, str(path.parent)]) == 2
+        said = capsys.readouterr().err
+        assert f"{name} has no record of its own: it was refused" in said
+        assert f"line 4 of {path.name} (9 between 07:00:00 and 07:00:00 UTC)" in said
+    for name in ("ab-2", "ab-12", "cd-5"):
+        assert main(["audit", "show", name, str(path.parent)]) == 2
+        assert f"no call {name} in" in capsys.readouterr().err

@@ -21,6 +21,10 @@ QUIET_SECONDS = 60.0
 """So long after it was said the operator does not hear of it again."""
 MOST_SESSIONS = 1_000
 """Sessions whose allowances are known; of more the oldest begin anew."""
+CUT = (
+    "this session sends more arguments than are recorded; of what comes beyond, their sha256 and length are "
+    "(`audit.bounds`)"
+)
 SAID = (
     "more requests of this session are refused than are recorded one by one; what comes beyond is counted in "
     "`refusals-folded` (`audit.bounds`)"
@@ -47,7 +51,9 @@ class EvidenceBounds:
 
     def room(self, principal: Principal, agent: str | None) -> ArgumentRoom:
         """That for arguments on record of the session of `principal` with `agent`."""
-        return self._of(name_of(principal, agent)).room
+        found = self._of(name_of(principal, agent))
+        found.principal = f"{principal.source}:{principal.id}"
+        return found.room
 
     def take(self, record: Decided | Noticed) -> Wait[None] | None:
         """None where the record is to be written. Otherwise it was counted, which is over at once."""
@@ -73,7 +79,7 @@ class EvidenceBounds:
         if found is None:
             if len(self._sessions) >= MOST_SESSIONS:
                 self._sessions.pop(next(iter(self._sessions))).close()
-            found = _SessionBounds(self._terms, self._clock, self._write, self._report)
+            found = _SessionBounds(session, self._terms, self._clock, self._write, self._report)
             self._sessions[session] = found
         return found
 
@@ -83,21 +89,23 @@ class _SessionBounds:
 
     def __init__(
         self,
+        session: str,
         terms: BoundTerms,
         clock: Clock,
         write: Callable[[Record], Wait[None]],
         report: Callable[..., None],
     ) -> None:
-        self.room = ArgumentRoom(terms.arguments)
+        self.room = ArgumentRoom(terms.arguments, self._short)
         self.refusals = Allowance(terms.refusals)
         self.principal = ""
+        self._session = session
         self._clock = clock
         self._write = write
         self._report = report
         self._counted = Folding()
         self._unwritten: Noticed | None = None
         self._stop: Callable[[], None] | None = None
-        self._quiet_until = float("-inf")
+        self._quiet_until: dict[str, float] = {}
 
     @property
     def folding(self) -> bool:
@@ -127,21 +135,28 @@ class _SessionBounds:
             if not self._counted.count:
                 return False
             counted, self._counted = self._counted, Folding()
-            self._unwritten = self._noticed(counted.folded(), counted.session)
+            self._unwritten = self._noticed(counted.folded())
         self._write(self._unwritten).then(self._written)
         return True
 
-    def _noticed(self, folded: FoldedRecords, session: str) -> Noticed:
+    def _short(self) -> None:
+        self._say(CUT)
+
+    def _say(self, said: str) -> None:
+        """Tell the operator, unless that was said a moment ago."""
         now = self._clock.seconds()
-        if now >= self._quiet_until:
-            self._report("", SAID, session=session, principal=self.principal)
-        self._quiet_until = now + QUIET_SECONDS
+        if now >= self._quiet_until.get(said, float("-inf")):
+            self._report("", said, session=self._session, principal=self.principal)
+        self._quiet_until[said] = now + QUIET_SECONDS
+
+    def _noticed(self, folded: FoldedRecords) -> Noticed:
+        self._say(SAID)
         return Noticed(
             self._clock.now(),
             "refusals-folded",
             detail=f"{folded.count} between {folded.since:%H:%M:%S} and {folded.until:%H:%M:%S} UTC",
             principal=self.principal,
-            session=session,
+            session=self._session,
             folded=folded,
         )
 

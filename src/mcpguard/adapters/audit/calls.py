@@ -61,6 +61,25 @@ def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
     return {one: call for one, call in wanted.items() if call.decision is not None}
 
 
+def folded_with(path: Path, call_id: str) -> ChainLine | None:
+    """The record of refusals that were counted together, this one most likely among them: it lies between the
+    first and the last. None without one. Raises AuditError."""
+    for file in reversed(chain_files(path)):
+        for number, line in _holding(file, [b'"what":"refusals-folded"']):
+            record = read_record(line)
+            if isinstance(record, Noticed) and record.folded is not None:
+                first, last = _place(record.folded.first), _place(record.folded.last)
+                if first <= _place(call_id) <= last and first[0] == last[0]:
+                    return ChainLine(file, number, record)
+    return None
+
+
+def _place(call_id: str) -> tuple[str, int]:
+    """The connection of a call, and its number there; "" for what is no id."""
+    name, _, number = call_id.rpartition("-")
+    return (name, int(number)) if number.isdecimal() else ("", 0)
+
+
 def _lacks(call: CallRecords) -> bool:
     """Whether a person was asked in a chain before."""
     decision = None if call.decision is None else call.decision.record

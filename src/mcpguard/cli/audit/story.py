@@ -7,12 +7,12 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id
+from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, folded_with
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Decided
+from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.evidence.verification import verify
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
     """Print the story of a call; 1 where a chain that it stands in was altered. Raises AuditError."""
     call = calls_by_id(path, [call_id]).get(call_id)
     if call is None or call.decision is None:
-        raise AuditError(f"no call {plain(call_id)} in {path}: `mcpguard audit show` lists the last records")
+        raise AuditError(_missing(path, call_id))
     decision = call.decision.record
     brought = decision.label_causes.values() if isinstance(decision, Decided) else ()
     causes = calls_by_id(path, set(brought)) if brought else {}
@@ -35,6 +35,17 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
     else:
         _print_text(call, causes, reports)
     return 0 if all(report.intact for report in reports.values()) else 1
+
+
+def _missing(path: Path, call_id: str) -> str:
+    found = folded_with(path, call_id)
+    if found is None or not isinstance(found.record, Noticed):
+        return f"no call {plain(call_id)} in {path}: `mcpguard audit show` lists the last records"
+    where = f"line {found.number} of {found.file.name}"
+    return (
+        f"{plain(call_id)} has no record of its own: it was refused when more was refused than is recorded "
+        f"one by one, and is counted in {where} ({found.record.detail})"
+    )
 
 
 def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:

@@ -4,6 +4,7 @@ Law of this file: nothing is lost without a number. A refusal that is not on rec
 record, with a digest that its id went into; arguments that are left out leave their digest and their length.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 
@@ -61,13 +62,20 @@ class ArgumentRoom:
     """How many bytes of arguments are recorded, of allowed requests those above SMALL. Refused ones, which
     cost their client nothing, do not use up what those have."""
 
-    def __init__(self, a_minute: int = ARGUMENTS_A_MINUTE) -> None:
+    def __init__(self, a_minute: int = ARGUMENTS_A_MINUTE, short: Callable[[], None] = lambda: None) -> None:
+        """`short()` hears of each allowed request whose arguments are not recorded."""
+        self._short = short
         self._allowed = Allowance(a_minute)
         self._refused = Allowance(a_minute)
 
     def take(self, size: int, is_allowed: bool, now: float) -> bool:
         """Whether arguments of `size` bytes are recorded now."""
-        return (self._allowed if is_allowed else self._refused).take(size, now)
+        if not is_allowed:
+            return self._refused.take(size, now)
+        if self._allowed.take(size, now):
+            return True
+        self._short()
+        return False
 
 
 class Folding:
@@ -75,7 +83,6 @@ class Folding:
 
     def __init__(self) -> None:
         self.count = 0
-        self.session = ""
         self._digest = sha256()
         self._kinds: dict[str, int] = {}
         self._since = self._until = datetime.min
@@ -84,7 +91,7 @@ class Folding:
     def add(self, record: Decided | Noticed) -> None:
         """Count it too."""
         if not self.count:
-            self._since, self._first, self.session = record.at, record.id, record.session
+            self._since, self._first = record.at, record.id
         self.count += 1
         self._until, self._last = record.at, record.id
         args = record.args if isinstance(record, Decided) else ""
