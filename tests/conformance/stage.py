@@ -70,9 +70,14 @@ def configured(folder, entry, rules=None):
     return write_config(folder, {"everything": entry}, ALLOW_ALL if rules is None else rules)
 
 
+def forked(*words):
+    """A command that is mcpguard with these words, forked from a process that has its imports already."""
+    return [sys.executable, "-S", WARM, warm.socket_of_mcpguard(), *words]
+
+
 def over_stdio(config):
-    """A command that is mcpguard over standard input and output, forked from a process that has its imports already."""
-    return [sys.executable, "-S", WARM, warm.socket_of_mcpguard(), "run", "--config", str(config)]
+    """A command that is mcpguard over standard input and output."""
+    return forked("run", "--config", str(config))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
@@ -35,7 +34,7 @@ def inspect(places, place, node_home):
             return reached
         # The inspector takes every `--config` for its own, so the path goes through the environment.
         config = folder / "mcpguard.yaml"
-        return ["-e", f"MCPGUARD_CONFIG={config}", sys.executable, "-m", "mcpguard", "run"]
+        return ["-e", f"MCPGUARD_CONFIG={config}", *stage.forked("run")]
 
     def begin(method, *words):
         command = [*node.program(node_home, "mcp-inspector-cli"), "--cli", *target(), "--method", method]

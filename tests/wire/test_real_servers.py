@@ -11,6 +11,7 @@ from mcp import types
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.conformance.stage import over_stdio
 from tests.wire.session import puppet, verify, write_config
 
 RULES = [
@@ -53,9 +54,8 @@ CLOCK = {"command": sys.executable, "args": ["-m", "mcp_server_time", "--local-t
 def parameters(folder, servers, rules=RULES):
     """How a client starts mcpguard."""
     config = write_config(folder, servers, rules)
-    return StdioServerParameters(
-        command=sys.executable, args=["-m", "mcpguard", "run", "--config", str(config)]
-    )
+    command, *args = over_stdio(config)
+    return StdioServerParameters(command=command, args=args)
 
 
 @contextlib.asynccontextmanager
