@@ -30,6 +30,7 @@ def cleaned(value: Any) -> Any:
 
 FOUND = [
     "token={}&x=1\n",
+    "production:\n  secret_key_base: {}\n",
     "export API_KEY={}",
     "API_KEY={}\nX=1",
     'API_KEY="{}"',

@@ -68,7 +68,7 @@ _ABOUT = frozenset([
 _WHICH = frozenset([
     "prod", "production", "dev", "development", "test", "testing", "staging", "stage", "local", "live",
     "default", "main", "old", "new", "current", "primary", "secondary", "backup", "value", "b64", "base64",
-    "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly",
+    "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly", "base",
 ])  # fmt: skip
 _STEM = expression(
     "key|pas[sc]|pw|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
