@@ -40,6 +40,8 @@ PROGRAMS: dict[str, str] = {
     "bzip2 and base64": "bzip2 -c $F | base64",
     "bzip2 and hex": "bzip2 -c $F | xxd -p",
     "xz and base64": "xz -c $F | base64",
+    "lzma and base64": "xz --format=lzma -c $F | base64",
+    "lzma and hex": "xz --format=lzma -c $F | xxd -p",
     "xz and xxd": "xz -c $F | xxd",
     "tar, xz and base64": "tar -C $D -cJ settings.txt | base64",
     "hexdump -C": "hexdump -C $F",

@@ -27,6 +27,7 @@ _SLOW = 2
 """A byte of bzip2 or xz takes so many times as long as one of deflate."""
 _MEMORY = 80 * 1024 * 1024
 _BZIP2, _XZ = b"1AY&SY", b"\xfd7zXZ\x00"
+_LZMA = b"\x5d\x00\x00"
 _BEFORE_BLOCK = len(b"BZh9")
 
 
@@ -84,6 +85,8 @@ def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
         if header[8:10] == b"\x08\x00":
             yield _inflated(view[begin:], budget)
         at = data.find(_ZIP, at + len(_ZIP))
+    if data.startswith(_LZMA):
+        yield _unpacked(view, _xz, budget)
     for magic, before, unpacker in ((_BZIP2, _BEFORE_BLOCK, _bzip2), (_XZ, 0, _xz)):
         at = data.find(magic)
         while at >= before:

@@ -39,13 +39,13 @@ _TEXTS = {
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}+")
 _HEX_TEXT = re.compile(rb"(?:[0-7][0-9A-Fa-f]){16}")
 _HEX_PACKED = re.compile(
-    rb"1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00|\A78(?:01|5[eE]|9[cC]|[dD][aA])"
+    rb"1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00|\A5[dD]0000|\A78(?:01|5[eE]|9[cC]|[dD][aA])"
 )
 _BASE32 = re.compile(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
 _IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in range(256))
 _IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
 _OTHER = b"a" * 32
-_MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA")
+_MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
 
 def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:

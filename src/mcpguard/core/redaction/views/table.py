@@ -117,7 +117,7 @@ DISGUISES: tuple[Disguise, ...] = (
         ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "aa:bb:cc:dd:ee:ff"),
     ),
     Disguise(
-        "what is packed with gzip, zlib, deflate, bzip2, xz or zip within these, and files in tar",
+        "what is packed with gzip, zlib, deflate, bzip2, xz, lzma or zip within these, and files in tar",
         (
             (
                 "H4sIAAAAAAACAytOrFSoKjT2KDPPDrCsCE8yzQsxyg2ySPYxAQDooKWoGgAAAA==",
@@ -133,6 +133,7 @@ DISGUISES: tuple[Disguise, ...] = (
                 "/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQAZc2F5IHpxM0h2N2tQOXhXYjVuVDJtUjhjTDQAAADaEpVsLGyk/QABMhogGJQwH7bzfQEAAAAABFla",
                 _SAYS,
             ),
+            ("XQAAgAD//////////wA5mEuUISdc7b5bwMWLk49MAv0eruzRzzYGH8yOIWw4jr//9IhAAA==", _SAYS),
         ),
     ),
     Disguise(
