@@ -16,7 +16,7 @@ from mcpguard.adapters.approvals.alerts import by_command
 from mcpguard.adapters.telemetry.alarms import Alarm, AlarmSink, AlarmTerms, AlarmWatch
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError
-from mcpguard.core.evidence.records import Noticed
+from mcpguard.core.evidence.records import FoldedRecords, Noticed
 from tests.adapters.telemetry.happened import ANSWERED, DECIDED, DENIED, NOW
 
 TERMS = AlarmTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
@@ -46,6 +46,16 @@ def test_many_refusals_in_a_minute_raise_one_alert_that_names_them() -> None:
     assert [one.id for one in alarm.records] == ["n-0", "n-20", "n-40"]
     assert (alarm.since, alarm.at) == (at(0), at(40))
     assert alarm.records[1].hash == place(20).hash
+
+
+def test_refusals_that_were_recorded_together_count_each() -> None:
+    folded = FoldedRecords(50, at(1), at(5), "n-1", "n-50")
+    notice = Noticed(at(5), "refusals-folded", principal="os-user:1", folded=folded)
+    watch = AlarmWatch(TERMS, "h")
+    (alarm,) = watch.see([Happening(notice, place(1))])
+    assert (alarm.alert, alarm.about, alarm.count, len(alarm.records)) == ("denials", "os-user:1", 3, 1)
+    (later,) = watch.due(at(9000))
+    assert later.count == 47
 
 
 def test_slow_refusals_and_those_of_several_principals_raise_none() -> None:

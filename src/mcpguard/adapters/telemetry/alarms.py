@@ -116,9 +116,8 @@ class AlarmWatch:
         found = []
         for one in happened:
             for kind, about, least in self._kinds(one):
-                alarm = self._count(kind, about, least, one)
-                if alarm is not None:
-                    found.append(alarm)
+                alarms = (self._count(kind, about, least, one) for _ in range(_times(one)))
+                found += [alarm for alarm in alarms if alarm is not None]
         return found
 
     def _kinds(self, one: Happening) -> Iterable[tuple[str, str, int]]:
@@ -132,6 +131,8 @@ class AlarmWatch:
             if "held-secret" in terms.events and _holds(one, record):
                 yield "held-secret", record.server, 1
         elif isinstance(record, Noticed):
+            if record.folded is not None and terms.denials:
+                yield "denials", record.principal, terms.denials
             kind = {"pin-changed": "pin-change", "evidence-gap": "evidence-gap"}.get(record.what, "")
             if kind in terms.events:
                 yield kind, record.server, 1
@@ -157,12 +158,18 @@ class AlarmWatch:
 
     def _alarm(self, kind: str, about: str, seen: _Tally, at: datetime) -> Alarm:
         """What is told now, after which it is quiet for a time."""
-        records = tuple(record for _at, record in seen.times)[-MOST_RECORDS:]
+        records = tuple(dict.fromkeys(record for _at, record in seen.times))[-MOST_RECORDS:]
         since = seen.times[0][0]
         count = max(len(seen.times), seen.more)
         seen.times.clear()
         seen.more, seen.quiet_until = 0, at + self._terms.quiet
         return Alarm(kind, SUMMARIES[kind], at, since, about, count, records, self._host)
+
+
+def _times(one: Happening) -> int:
+    """How often it counts: refusals that were recorded together are many."""
+    folded = one.record.folded if isinstance(one.record, Noticed) else None
+    return 1 if folded is None else min(folded.count, MOST_KEPT)
 
 
 def _holds(one: Happening, record: Decided) -> bool:
