@@ -255,7 +255,7 @@ def test_a_device_can_be_owned_too(write: bool) -> None:
         os.close(own_descriptor(null.fileno(), write))
 
 
-@pytest.mark.parametrize("line", [b"x\n", b"y" * 1000 + b"\n", b"z" * BYTES_A_TURN + b"\n"])
+@pytest.mark.parametrize("line", [b"x\n", b"y" * 1000 + b"\n", b"z" * 8000 + b"\n"])
 async def test_of_a_flood_one_turn_handles_a_little(line: bytes) -> None:
     wire = Wire()
     at_end: list[int] = []

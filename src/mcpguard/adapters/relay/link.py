@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room
 from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
+from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.protocol.framing import Framer, Oversize
 
 READ_BYTES = 64 * 1024
@@ -144,9 +145,10 @@ class Link:
                 for _ in range(min(len(lines), MESSAGES_A_TURN)):
                     line = lines.popleft()
                     self._on_line(line)
-                    left -= len(line)
-                    if left <= 0:
-                        break
+                    if len(line) <= AT_ONCE:
+                        left -= len(line)
+                        if left <= 0:
+                            break
             finally:
                 self._turn.end()
         finally:

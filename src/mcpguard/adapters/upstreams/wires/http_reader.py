@@ -17,6 +17,7 @@ from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.wires.wire import WireListener, too_many_values
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 
@@ -74,7 +75,8 @@ class HttpReader:
                 while at < min(last, len(found)) and left > 0:
                     one = found[at]
                     answered |= self._event(one, asked)
-                    left -= len(one.data if isinstance(one, Event) else one)
+                    size = len(one.data if isinstance(one, Event) else one)
+                    left -= size if size <= AT_ONCE else 0
                     at += 1
             if at < len(found):
                 await asyncio.sleep(0)
