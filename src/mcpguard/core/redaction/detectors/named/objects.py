@@ -204,9 +204,13 @@ class Objects:
             self.found.append((text, ahead, KINDS[2] if ahead else kind_of(strength)))
 
 
+OPENED = ("{", "[")
+"""JSON that is an object or a list begins so."""
+
+
 def may_have_tables(text: str) -> bool:
     """Whether a text is JSON, as far as its beginning says, in which a list stands in a list."""
-    if text[:1] not in ("{", "["):
+    if text[:1] not in OPENED:
         return False
     # One character is found ten times as fast as two, and most texts have few lists.
     at = -1
