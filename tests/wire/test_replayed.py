@@ -77,7 +77,7 @@ def test_nothing_changes_under_the_policies_of_then_and_one_rule_changes_what_it
         ("deny test/leak", "allow test/all", 1),
         ("deny test/leak (error)", "ask test/push", 1),
     ]
-    # Whether the rule with a label and a limit held hangs on arguments that were redacted or changed.
-    assert (found.loosened, found.unsaid) == (2, 4)
+    # What was redacted is of no account: that the other rules did not hold follows from what was decided.
+    assert (found.loosened, found.unsaid) == (2, 0)
     # Without the policies of then, it is not known either what they added to a call that stays allowed.
     assert without("leak", ()).unsaid == 9
