@@ -36,6 +36,7 @@ _SETTLED = (
     (r"\b[0-9a-f]{8}(?=…)", "9c41d6e2"),  # the beginning of a digest
     (r"(?<=\[invocation )[0-9a-f]{8}-\d+", "3f9a61c2-19"),
     (r"\(\d+ KB\)", "(8 KB)"),
+    (r"\bline \d\b", "line 5"),  # of the chain: credentials are read beside the first requests
     (r"\b[0-9a-f]{12}\b", "4f1c09aa7d31"),  # a ticket
     (r"\b\d+ s +(?=os-user:)", "2 s    "),
     (r"PRINCIPAL +(?=AGENT)", "PRINCIPAL    "),
