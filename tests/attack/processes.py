@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire import warm
+
 _SUBREAPER = 36
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
 
 
 @contextlib.contextmanager
 def orphanage():
-    """Until the end, whoever below us loses its parent becomes our child, so that nobody can hide."""
+    """Until the end, whoever below us loses its parent becomes our child, so that nobody can hide. What mcpguard is
+    forked from runs before and after."""
+    warm.socket_of_mcpguard()
     libc = ctypes.CDLL(None)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
     try:

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from tests.attack.processes import family, needs_proc, orphanage
-from tests.wire import warm
 from tests.wire.session import SERVERS, eventually, puppet
 
 READ, WRITE = "read0Token7f6e5d4c3b2a1", "write0Token1a2b3c4d5e6f"
@@ -146,7 +145,6 @@ def test_a_crash_of_one_lane_leaves_the_other(guard):
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_lane_outlives_mcpguard(session, tmp_path, number):
-    warm.socket_of_mcpguard()  # It lives as long as the tests.
     with orphanage():
         before = family()
         guard = lanes(session, tmp_path)
