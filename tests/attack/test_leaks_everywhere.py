@@ -81,7 +81,7 @@ class OnPipes:
     """A client over stdio; it answers what it is asked."""
 
     def __init__(self, guard, era):
-        self.guard, self.era = guard, era
+        self.guard, self.era, self.asked = guard, era, []
         if era == "legacy":
             guard.hello(capabilities=CAN)
         else:
@@ -98,6 +98,7 @@ class OnPipes:
             message = self.guard.messages[seen]
             seen += 1
             if "method" in message and "id" in message:
+                self.asked.append(message)
                 self.guard.send({"jsonrpc": "2.0", "id": message["id"], "result": {"action": "decline"}})
             elif message.get("id") == number:
                 return message
@@ -107,13 +108,14 @@ class OverHttp:
     """The same over HTTP."""
 
     def __init__(self, guard, era):
-        self.client = getattr(guard, era)(capabilities=CAN)
+        self.client, self.asked = getattr(guard, era)(capabilities=CAN), []
 
     def ask(self, method, _meta=None, **params):
         """The last answer to a request, all questions answered."""
         exchange = self.client.open(method, **params, **({"_meta": _meta} if _meta else {}))
         for message in iter(exchange.message, None):
             if "method" in message and "id" in message:
+                self.asked.append(message)
                 assert self.client.reply(message, action="decline") == 202
             elif "method" not in message:
                 return message
@@ -221,7 +223,9 @@ def _named_cell(one):
 
 @pytest.mark.parametrize(("seat", "place", "way", "share", "of"), cells(), ids=_named_cell)
 def test_no_disguise_of_a_secret_can_be_read_on_any_way(matrix, seat, place, way, share, of):
-    told = matrix.tell(seat, "-".join(place), way, share, of)
+    asked = matrix.seats[seat].asked
+    asked.clear()
+    told = [*matrix.tell(seat, "-".join(place), way, share, of), *asked]
     assert re.search(r"\[REDACTED:credential:|withheld by mcpguard", str(told))
     assert matrix.leaks() == []
 
