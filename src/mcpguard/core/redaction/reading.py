@@ -4,6 +4,7 @@ Law of this file: what begins is found in two passes over a text, and each place
 costs a bounded number of steps, however long the text is; the budget counts these places.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ ENOUGH = 8
 compile, and few texts have eight without the rest."""
 
 
-class _Beginning:
+class _Beginning(ABC):
     """A literal that a format begins with or has in it, or that stands before a pair."""
 
     kind = ""
@@ -94,9 +95,9 @@ class _Beginning:
         """Where to look, where the literal ends at `end` and does not begin a format; -1 for nowhere."""
         return end
 
+    @abstractmethod
     def look(self, perusal: "Perusal", flat: bytes, start: int, most: int) -> bool:
         """Whether there is anything at `start` of a text, where `may` matches up to `most`."""
-        raise NotImplementedError
 
 
 class _Format(_Beginning):
