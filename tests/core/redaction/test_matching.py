@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcpguard.core.redaction import scanning
 from mcpguard.core.redaction.matching import (
     PAD,
     HyperscanMatcher,
@@ -226,3 +228,12 @@ def test_a_value_that_is_held_is_never_kept(shelf: Memory) -> None:
     assert "4f8d2b7c" not in redactor.inspect_text("it is kept-nowhere-4f8d2b7c")
     assert set(shelf.puts) <= {"signs", "marks", "formats", "rare"}
     assert not any(b"4f8d2b7c" in compiled for _, compiled in shelf.kept.values())
+
+
+def test_of_more_values_than_are_remembered_each_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_KNOWN", 1)
+    rows = [{"user": f"u{n}", "password": f"Kx9-vT3q{n}Zr7"} for n in range(4)]
+    said = (
+        Redactor(b"the key of these tests, 32 bytes").inspect({"rows": rows, "text": json.dumps(rows)}).value
+    )
+    assert "Kx9-vT3q" not in str(said)
