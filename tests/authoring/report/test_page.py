@@ -148,6 +148,20 @@ def test_altered_evidence_is_exit_code_1(home: Path, capsys: pytest.CaptureFixtu
     assert "was altered" in capsys.readouterr().out
 
 
+def test_evidence_that_cannot_be_read_is_not_called_clean(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (home.parent / "audit").iterdir():
+        path.unlink()
+    (home.parent / "audit").rmdir()
+    (home.parent / "audit").symlink_to(home / "no-folder")
+    assert main(["report", "--config", str(home), "--json"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "no audit log at" in printed.err
+    assert "Not a directory" in printed.err
+
+
 def test_a_token_in_a_name_does_not_leave(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = "ghp_" + "aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW2xY4"[:36]
     policy = home.parent / "team.yaml"

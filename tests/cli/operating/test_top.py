@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from rich.console import Console
 
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
@@ -75,6 +76,22 @@ def test_without_a_configuration_or_evidence_it_says_so(
     said = capsys.readouterr().out
     assert "none.yaml: cannot be read" in said
     assert said.count("none ") == 3
+
+
+def test_evidence_that_cannot_be_read_is_an_error_and_later_a_line(audit: str, capsys: Capture) -> None:
+    view = top.TopView(Path(audit), None)
+    view.look()
+    Path(audit).rename(f"{audit}-before")
+    Path(audit).symlink_to(f"{audit}/")
+    view.look()
+    view.look()
+    assert "no audit log at" in view.unread
+    console = Console(width=200)
+    with console.capture() as frame:
+        console.print(view.frame())
+    assert view.unread in frame.get()
+    assert main(["top", "--once"]) == 2
+    assert "no audit log at" in capsys.readouterr().err
 
 
 def test_new_records_are_taken_up(audit: str) -> None:

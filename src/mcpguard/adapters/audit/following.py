@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
-from mcpguard.adapters.audit.reader import unpacked
+from mcpguard.adapters.audit.reader import unlisted, unpacked
 from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
@@ -203,7 +203,7 @@ class Following:
                     if wanted and (plain or name not in found):
                         found[name] = (Path(entry.path), entry.stat().st_size)
         except OSError as error:
-            raise AuditError(f"no audit log at {self._folder}: {error.strerror}") from None
+            raise unlisted(self._folder, error) from None
         return found
 
     def _unchanged(self, path: Path, at: int, size: int) -> bool:

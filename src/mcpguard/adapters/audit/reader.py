@@ -26,6 +26,10 @@ _FIRST_LINES = 16
 """In so many lines a chain has a record, whatever was altered."""
 
 
+class NothingRecorded(AuditError):
+    """There is no evidence yet: no folder, or none of its chains."""
+
+
 def default_folder() -> Path:
     """Where the evidence goes if the configuration does not say: `audit` in the user's state folder."""
     return state_folder("audit")
@@ -48,11 +52,17 @@ def chain_files(path: Path) -> list[Path]:
     try:
         names = sorted(name for name in os.listdir(path) if name.endswith((".jsonl", ".jsonl.gz")))
     except OSError as error:
-        raise AuditError(f"no audit log at {path}: {error.strerror}") from None
+        raise unlisted(path, error) from None
     if not names:
-        raise AuditError(f"no audit log in {path}: it has no .jsonl file")
+        raise NothingRecorded(f"no audit log in {path}: it has no .jsonl file")
     # One that is being compressed may be there twice for a moment.
     return [path / name for name in names if not (name.endswith(".gz") and name[:-3] in names)]
+
+
+def unlisted(path: Path, error: OSError) -> AuditError:
+    """Why no chains were found there."""
+    kind = NothingRecorded if isinstance(error, FileNotFoundError) else AuditError
+    return kind(f"no audit log at {path}: {error.strerror}")
 
 
 def _must_be_chain(path: Path) -> None:

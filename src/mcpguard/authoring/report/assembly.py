@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, proof
+from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, chain_name, evidence_folder, proof
 from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
@@ -22,7 +22,7 @@ from mcpguard.authoring.report.enforcement import cells
 from mcpguard.authoring.report.posture.entry import Present
 from mcpguard.authoring.report.posture.judging import judged
 from mcpguard.authoring.report.tally import RecordTally, Who
-from mcpguard.core.errors import AuditError, ConfigError
+from mcpguard.core.errors import ConfigError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.protocol.catalogue import KINDS
 
@@ -99,7 +99,7 @@ def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, 
     tally = RecordTally(since)
     try:
         files = chain_files(folder)
-    except AuditError:
+    except NothingRecorded:
         # Nobody has connected yet.
         files = []
     proven = proof(folder, {}) if files else None

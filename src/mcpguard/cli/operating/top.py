@@ -52,15 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0, also after Ctrl-C or q."""
+    """0, also after Ctrl-C or q. Raises AuditError where the evidence cannot be read."""
     from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.cli.audit.verb import audit_folder
+    from mcpguard.core.errors import AuditError
 
     folder = args.path or audit_folder(args.config)
     if folder.is_file():
         chain_files(folder)  # It says so where this is no chain.
     view = TopView(folder, args.config)
     view.look()
+    if view.unread:
+        raise AuditError(view.unread)
     if args.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from rich.console import Console
 
@@ -121,6 +124,8 @@ class TopView:
         self._config = config
         self._following = CheckedFollowing(folder, own=False, warn=_unsaid)
         self._begun = False
+        self.unread = ""
+        """Why the evidence cannot be read, "" where it can, or where there is none yet."""
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
         self._denials: list[Decided] = []
@@ -145,9 +150,10 @@ class TopView:
 
     def _lines(self) -> list[bytes]:
         from mcpguard.adapters.audit.checking import last_lines
-        from mcpguard.adapters.audit.reader import chain_files
+        from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
         from mcpguard.core.errors import AuditError
 
+        self.unread = ""
         try:
             if not self._begun:
                 self._begun = self._following.begin() is not None
@@ -156,7 +162,10 @@ class TopView:
                 check = self._following.check
                 return [line for file in recent for line in last_lines(file, _FIRST_LINES, check)]
             found = self._following.read(_FIRST_LINES)
-        except (AuditError, OSError):
+        except NothingRecorded:
+            return []
+        except (AuditError, OSError) as problem:
+            self.unread = str(problem)
             return []
         self._following.keep(found, {})
         return [line.data for line in found]
@@ -193,6 +202,8 @@ class TopView:
 
         ends = Text("q ends", "dim", justify="right")
         altered = [Text(ALTERED.format(cut(name, _WIDEST)), "red") for name in self._following.check.altered]
+        if self.unread:
+            altered.append(Text(cut(self.unread, _WIDEST), "red"))
         return Group(self._head(), *altered, Text(), *self._tables(), ends)
 
     def _head(self) -> Text:
