@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mcpguard.adapters.telemetry.status_file import REFRESH_SECONDS
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import Guard, eventually, puppet, verify
 
@@ -61,6 +62,27 @@ def test_a_flood_of_refusals_is_counted_to_the_last_one_in_little_room(guard, ki
     assert len(guard.stderr) < 200_000
     code, said = verify(guard.audit_folder)
     assert (code, "intact" in said) == (0, True), said
+
+
+def test_with_the_default_bounds_it_is_said_that_refusals_are_only_counted(tmp_path):
+    env = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    some = {"id": "some", "effect": "allow", "tools": ["echo"], "when": "args.text == ''"}
+    guard = Guard(tmp_path, {"p": puppet()}, [some], env=env)
+    status = tmp_path / "state" / "mcpguard" / "status" / f"{guard.pid}.json"
+    try:
+        guard.hello()
+        guard.tools()
+        eventually(status.exists, "the status")
+        guard.send(b"\n".join(flood("denied calls")[:300]).replace(b'"raw"', b'"echo"'))
+        guard.pump(until=lambda: 1299 in guard._inbox)
+        eventually(
+            lambda: b"are counted and not recorded" in status.read_bytes(), "the status", REFRESH_SECONDS - 2
+        )
+        assert guard.end() == 0
+    finally:
+        guard.dispose()
+    assert b"refusals are only counted from now on" in guard.stderr
+    assert b"mcpguard: 60 lines about this session were dropped" in guard.stderr
 
 
 def test_a_flood_of_large_allowed_calls_leaves_each_call_and_few_of_their_arguments(guard):

@@ -367,6 +367,7 @@ class _Process:
         self._upkeep.close()
         self._standby.close()
         self._shared.bounds.close()
+        self._shared.diagnostics.tell()
         try:
             self._shared.audit.close(Closed(at=self._shared.clock.now(), reason=reason))
         except AuditError as problem:

@@ -40,10 +40,16 @@ def signed_by(audit: Audit | None) -> dict[str, frozenset[CredentialRef]]:
 
 
 def bounded(
-    sink: AuditFile, audit: Audit | None, clock: Clock, report: Callable[..., None]
+    sink: AuditFile,
+    audit: Audit | None,
+    clock: Clock,
+    report: Callable[..., None],
+    changed: Callable[[], None],
 ) -> EvidenceBounds:
-    """The bounds of `sink` from now on; `report` is that of `Diagnostics`."""
-    bounds = EvidenceBounds(BoundTerms() if audit is None else audit.bounds, clock, sink.write, report)
+    """The bounds of `sink` from now on; `report` is that of `Diagnostics`, `changed()` is called when
+    refusals of a session begin to be counted."""
+    terms = BoundTerms() if audit is None else audit.bounds
+    bounds = EvidenceBounds(terms, clock, sink.write, report, changed)
     sink.bound = bounds.take
     return bounds
 

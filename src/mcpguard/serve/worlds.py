@@ -69,11 +69,15 @@ class Shared:
         self.clock = SystemClock()
         self.redactor = Redactor(key=os.urandom(32))
         self.redactor.shown = shown_for(settings.servers, settings.credentials)
-        self.diagnostics = Diagnostics(self.redactor.inspect_text, form=settings.log_format)
+        self.diagnostics = Diagnostics(
+            self.redactor.inspect_text, form=settings.log_format, later=self.clock.later
+        )
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
-        self.bounds = bounded(self.audit, settings.audit, self.clock, self.diagnostics.report)
+        self.bounds = bounded(
+            self.audit, settings.audit, self.clock, self.diagnostics.report, self.upstream_changed
+        )
         telemetry = settings.telemetry
         self.gate = Gate(self.audit) if telemetry is not None and telemetry.blocks else None
         """What decisions are recorded through, where a sink that fails stops serving."""

@@ -30,11 +30,18 @@ class Scene:
         self.sink = sink
         self.clock = FixedClock()
         self.said: list[str] = []
-        self.bounds = EvidenceBounds(BoundTerms(refusals, 100), self.clock, sink.write, self.report)
+        self.seen: list[str] = []
+        self.bounds = EvidenceBounds(
+            BoundTerms(refusals, 100), self.clock, sink.write, self.report, self.changed
+        )
         sink.bound = self.bounds.take
         sink.write(OPENED)
 
+    def changed(self) -> None:
+        self.seen.append(self.bounds.folding)
+
     def report(self, _server: str, line: str, **about: Any) -> None:
+        assert about["change"]
         self.said.append(f"{about['session']} {line}")
 
     def write(self, *records: Any) -> None:
@@ -116,6 +123,11 @@ def test_the_operator_hears_of_it_once_a_minute(scene: Scene) -> None:
     scene.refuse(MINUTES + 1)
     scene.clock.ring()
     assert len(scene.said) == 2
+
+
+def test_that_it_begins_is_shown_at_once(scene: Scene) -> None:
+    scene.refuse(20)
+    assert scene.seen == [scene.bounds.folding] != [""]
 
 
 def test_more_sessions_are_named_together(scene: Scene) -> None:

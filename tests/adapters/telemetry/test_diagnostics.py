@@ -10,10 +10,11 @@ import threading
 import pytest
 
 from mcpguard.adapters.telemetry import diagnostics as diagnostics_module
-from mcpguard.adapters.telemetry.diagnostics import LINE_BYTES, Diagnostics
+from mcpguard.adapters.telemetry.diagnostics import LINE_BYTES, TELL_SECONDS, Diagnostics
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import name_of
+from tests.fakes import FixedClock
 
 ADA = Principal("ada", "os-user")
 NOON = 1_790_000_000.25
@@ -60,24 +61,29 @@ def test_a_line_that_was_inspected_is_not_inspected_once_more() -> None:
     os.close(writing)
 
 
-def test_a_session_that_causes_too_many_lines_loses_them_and_the_next_says_how_many() -> None:
+def test_a_session_that_causes_too_many_lines_loses_them_and_a_line_of_its_own_says_how_many() -> None:
     reading, writing = os.pipe()
-    at = [0.0]
-    diagnostics = Diagnostics(without_secret, writing, now=lambda: NOON, seconds=lambda: at[0])
+    clock = FixedClock()
+    diagnostics = Diagnostics(
+        without_secret, writing, now=lambda: NOON, seconds=lambda: 0.0, later=clock.later
+    )
     for n in range(300):
         diagnostics.report("", f"refused {n}", session="s")
     diagnostics.report("", "broken", "error", session="s")
+    diagnostics.report("", "only counted from now on", session="s", change=True)
     diagnostics.report("", "another", session="t")
-    at[0] = 2.0
-    diagnostics.report("", "again", session="s")
+    assert [seconds for seconds, _ in clock.alarms] == [TELL_SECONDS]
+    clock.ring()
+    diagnostics.tell()
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         lines = pipe.read().decode().splitlines()
     assert len([line for line in lines if "refused" in line]) == 240
     assert [line.partition(" session=")[2] for line in lines[240:]] == [
-        "s (60 lines dropped) mcpguard: broken",
+        "s mcpguard: broken",
+        "s mcpguard: only counted from now on",
         "t mcpguard: another",
-        "s mcpguard: again",
+        "s mcpguard: 60 lines about this session were dropped: it causes more than 60 a minute",
     ]
 
 

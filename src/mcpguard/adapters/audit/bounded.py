@@ -26,8 +26,8 @@ CUT = (
     "(`audit.bounds`)"
 )
 SAID = (
-    "more requests of this session are refused than are recorded one by one; what comes beyond is counted in "
-    "`refusals-folded` (`audit.bounds`)"
+    "more requests of this session are refused than are recorded one by one: refusals are only counted from "
+    "now on, in `refusals-folded` (`audit.bounds`)"
 )
 
 
@@ -41,12 +41,15 @@ class EvidenceBounds:
         clock: Clock,
         write: Callable[[Record], Wait[None]],
         report: Callable[..., None],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`write` is `AuditSink.write`; `report("", sentence, session=, principal=)` tells the operator."""
+        """`write` is `AuditSink.write`; `report("", sentence, session=, principal=, change=)` tells the
+        operator; `changed()` is called when `folding` begins for a session."""
         self._terms = terms
         self._clock = clock
         self._write = write
         self._report = report
+        self._changed = changed
         self._sessions: dict[str, _SessionBounds] = {}
 
     def room(self, principal: Principal, agent: str | None) -> ArgumentRoom:
@@ -79,7 +82,9 @@ class EvidenceBounds:
         if found is None:
             if len(self._sessions) >= MOST_SESSIONS:
                 self._sessions.pop(next(iter(self._sessions))).close()
-            found = _SessionBounds(session, self._terms, self._clock, self._write, self._report)
+            found = _SessionBounds(
+                session, self._terms, self._clock, self._write, self._report, self._changed
+            )
             self._sessions[session] = found
         return found
 
@@ -94,6 +99,7 @@ class _SessionBounds:
         clock: Clock,
         write: Callable[[Record], Wait[None]],
         report: Callable[..., None],
+        changed: Callable[[], None],
     ) -> None:
         self.room = ArgumentRoom(terms.arguments, self._short)
         self.refusals = Allowance(terms.refusals)
@@ -102,6 +108,7 @@ class _SessionBounds:
         self._clock = clock
         self._write = write
         self._report = report
+        self._changed = changed
         self._counted = Folding()
         self._unwritten: Noticed | None = None
         self._stop: Callable[[], None] | None = None
@@ -116,6 +123,7 @@ class _SessionBounds:
         self._counted.add(record)
         if self._stop is None:
             self._fold()
+            self._changed()
 
     def close(self) -> None:
         if self._stop is not None:
@@ -146,7 +154,7 @@ class _SessionBounds:
         """Tell the operator, unless that was said a moment ago."""
         now = self._clock.seconds()
         if now >= self._quiet_until.get(said, float("-inf")):
-            self._report("", said, session=self._session, principal=self.principal)
+            self._report("", said, session=self._session, principal=self.principal, change=True)
         self._quiet_until[said] = now + QUIET_SECONDS
 
     def _noticed(self, folded: FoldedRecords) -> Noticed:

@@ -31,6 +31,8 @@ WARNINGS_A_MINUTE = 60
 """Those that a session may cause in the long run: a log grows on the same disk as evidence."""
 MOST_SESSIONS = 1_000
 """Sessions whose warnings are counted."""
+TELL_SECONDS = 5.0
+"""How long lines of a session are dropped before it is said how many they were."""
 SHOWN = 8
 """Characters of a session's name in a line of text."""
 
@@ -45,15 +47,19 @@ class Diagnostics:
         form: LogFormat = "text",
         now: Callable[[], float] = time.time,
         seconds: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], object] = lambda _seconds, _then: None,
     ) -> None:
         """`inspect` takes out what must not be seen; `now()` is in seconds since 1970, `seconds()` those of a
-        monotonic clock."""
+        monotonic clock; `later` is that of `Clock`."""
         self._inspect = inspect
         self._fd = fd
         self._line = _json if form == "json" else _text
         self._now = now
         self._seconds = seconds
+        self._later = later
         self._dropped = 0
+        self._beyond: dict[tuple[str, str], int] = {}
+        """Lines dropped beyond what their session may cause, by its name and principal."""
         self._allowances: dict[str, Allowance] = {}
 
     def of(self, principal: Principal, agent: str | None) -> Callable[..., None]:
@@ -80,11 +86,16 @@ class Diagnostics:
         session: str = "",
         principal: str = "",
         inspected: bool = False,
+        change: bool = False,
     ) -> None:
         """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was. A warning
-        beyond what its session may cause is dropped, and the next line says how many were."""
-        if session and level == "warning" and not self._allows(session):
-            self._dropped += 1
+        beyond what its session may cause is dropped, and a line soon after says how many were; what says
+        that a state has changed (`change`) never is. After a reader has stalled the next line says how many
+        it missed."""
+        if session and level == "warning" and not change and not self._allows(session):
+            if not self._beyond:
+                self._later(TELL_SECONDS, self.tell)
+            self._beyond[session, principal] = self._beyond.get((session, principal), 0) + 1
             return
         try:
             clean = text if inspected else self._inspect(text)
@@ -102,6 +113,14 @@ class Diagnostics:
         except (OSError, ValueError):
             pass
         self._dropped += 1
+
+    def tell(self) -> None:
+        """Say how many lines of which sessions were dropped and not yet told."""
+        beyond, self._beyond = self._beyond, {}
+        for (session, principal), count in beyond.items():
+            more = f"it causes more than {WARNINGS_A_MINUTE} a minute"
+            said = f"{count} lines about this session were dropped: {more}"
+            self.report("", said, session=session, principal=principal, change=True)
 
     def _allows(self, session: str) -> bool:
         allowance = self._allowances.get(session)
