@@ -119,6 +119,15 @@ def test_what_several_files_hang_on_is_told_once(made: Machine) -> None:
     assert policy.exists()
 
 
+def test_the_lock_that_uv_leaves_in_an_environment_is_open_and_nothing_reads_it(made: Machine) -> None:
+    made.write("program/.lock", "", 0o666)
+    assert "D701" in made.codes()
+    made.write("program/pyvenv.cfg", "")
+    assert "D701" not in made.codes()
+    made.write("program/mcpguard/.lock", "", 0o666)
+    assert "D701" in made.codes()
+
+
 def test_only_some_of_a_program_that_is_open_are_told(made: Machine) -> None:
     for number in range(9):
         made.write(f"program/{number}.py", "", 0o666)

@@ -107,8 +107,13 @@ def test_what_a_sink_missed_it_gets_from_the_next_process(session, receiver, tmp
     first = session({"p": puppet()}, **more)
     first.call("echo", text="while it is down")
     first.wait_stderr("fails (reported once)")
-    status = json.loads(command("status", "--json").stdout)
-    (sink,) = [one for each in status["running"] if each["pid"] == first.pid for one in each["sinks"]]
+
+    def told():
+        status = json.loads(command("status", "--json").stdout)
+        (sink,) = [one for each in status["running"] if each["pid"] == first.pid for one in each["sinks"]]
+        return sink["problem"] and sink
+
+    sink = eventually(told, "the problem in status")
     assert (sink["format"], sink["problem"].endswith("answered HTTP 503")) == ("jsonl", True)
     assert sink["lag"] > 0
     assert first.end() == 0

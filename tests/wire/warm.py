@@ -1,6 +1,7 @@
 """Processes forked from one that has its imports already (`tests/servers/warm.py`), used like `subprocess.Popen`."""
 
 import atexit
+import contextlib
 import os
 import socket
 import subprocess
@@ -93,7 +94,8 @@ class Warm:
     def send_signal(self, number):
         """As `Popen.send_signal`."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # It has ended, and that was not told yet.
+                os.kill(self.pid, number)
 
     def kill(self):
         """As `Popen.kill`."""

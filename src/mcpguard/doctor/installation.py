@@ -13,6 +13,9 @@ from mcpguard.doctor.surroundings import Subject
 from mcpguard.onboarding.discovery.ourselves import PROJECT, starts_mcpguard
 
 _TOLD = 5
+_UV_LOCK = ".lock"
+"""What uv leaves in an environment, for everybody to write; nothing reads what is in it."""
+
 _NOTICED_SECONDS = 3.0
 """Within so long a process has noticed a change, and its status says whether it is in force."""
 
@@ -41,7 +44,10 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
     """What is below `program` and is open by itself, or leads elsewhere. The ways to it are those of
     `program`."""
     for folder, folders, names in os.walk(program):
+        environment = "pyvenv.cfg" in names
         for name in (*folders, *names):
+            if environment and name == _UV_LOCK:
+                continue
             path = os.path.join(folder, name)
             if writer(path, trusted) or os.path.islink(path):
                 yield Path(path)

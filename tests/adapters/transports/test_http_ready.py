@@ -50,6 +50,7 @@ async def test_a_program_of_this_machine_gets_every_fact() -> None:
             "ok": True,
             "since": 1.0,
             "problem": "",
+            "warning": "",
         }
         assert answer.json["upstreams"][0]["name"] == "git"
         ready(front, GOOD, BAD)
