@@ -39,6 +39,10 @@ STOPPED = (
     "mcpguard stopped before this request was finished. It may have had its effect: look before you send it"
     " again"
 )
+STOPPED_WAITING = (
+    "mcpguard stopped while the call waited for an approval (ticket {}); nothing was sent. Make it again,"
+    " with the same arguments"
+)
 
 
 class Gateway:
@@ -281,7 +285,9 @@ class Gateway:
         scope = self._scope
         unanswered = error is None or isinstance(error, Cancelled)
         if self._draining and request.cancelled == "abandoned" and unanswered:
-            scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, STOPPED))
+            waited = request.asked and not request.server
+            said = STOPPED_WAITING.format(request.asked) if waited else STOPPED
+            scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
         elif error is not None:
             self._refuse(request, error)
         if scope.requests.get(request.id) is request:

@@ -32,6 +32,7 @@ from mcpguard.gateway.questions.approvals import Approvals
 from mcpguard.gateway.questions.elicited import ClientChannel, Elicited
 from mcpguard.gateway.questions.relayed import with_lack
 from mcpguard.gateway.questions.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
+from mcpguard.gateway.recorder import undecided
 from mcpguard.gateway.results import Ready, Results, asks, is_plain
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.tasks import Tasks
@@ -132,8 +133,8 @@ class Path:
         request.policies = scope.judge.policies
         try:
             verdict = await self._verdict(request, call, invocation, said)
-        except Cancelled:
-            await scope.audit.write(scope.recorder.cancelled(invocation, request.asked))
+        except Cancelled as why:
+            await scope.audit.write(scope.recorder.cancelled(invocation, request.asked, str(why)))
             raise
         if not isinstance(verdict, Permit):
             self._trips.parked.refuse(call)
@@ -298,10 +299,9 @@ class Path:
             await scope.audit.write(record)
             scope.refuse(request.id, refusals.unavailable(str(problem), record.id))
             return None
-        except Cancelled:
-            await scope.audit.write(
-                scope.recorder.unrouted(call, request.caller, request.origin, "cancelled")
-            )
+        except Cancelled as why:
+            cause = undecided(str(why))
+            await scope.audit.write(scope.recorder.unrouted(call, request.caller, request.origin, cause))
             raise
         server = self._server_of(call) if target is None else target.server
         if server is None or owner not in ("", server):

@@ -12,6 +12,7 @@ from mcpguard.core.evidence.bounds import SMALL, ArgumentRoom
 from mcpguard.core.evidence.records import (
     MOST_ARGUMENTS,
     MOST_MESSAGE,
+    UNDECIDED,
     Decided,
     Noticed,
     ObservedRefusal,
@@ -230,11 +231,11 @@ class Recorder:
         """The record of a call that waits for a person; `deny` has the ticket."""
         return self._refused(deny, "ask")
 
-    def cancelled(self, invocation: Invocation, ticket: str = "") -> Decided:
-        """The record of a request that its client took back before it was decided. `ticket` is that by which
-        a person was asked."""
-        deny = Deny(invocation, Cause.APPROVAL, ticket=ticket)
-        return structs.replace(self._refused(deny), cause="cancelled")
+    def cancelled(self, invocation: Invocation, ticket: str = "", why: str = "cancelled") -> Decided:
+        """The record of a request that ended before it was decided, and `why`. `ticket` is that by which a
+        person was asked."""
+        deny = Deny(structs.replace(invocation, now=self.now()), Cause.APPROVAL, ticket=ticket)
+        return structs.replace(self._refused(deny), cause=undecided(why))
 
     def _shown(
         self, args: dict[str, Json] | None, also: tuple[str, ...] = (), *, allowed: bool = False
@@ -375,6 +376,11 @@ class Recorder:
             self._session,
             ticket,
         )
+
+
+def undecided(why: str) -> str:
+    """The cause of a request whose flight ended before it was decided, because of `why`."""
+    return why if why in UNDECIDED else "cancelled"
 
 
 def _with_placeholders(names: tuple[str, ...], permit: Permit) -> tuple[str, ...]:

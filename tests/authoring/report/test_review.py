@@ -290,7 +290,8 @@ def test_a_process_that_goes_on_in_another_chain_has_not_ended() -> None:
 
 
 def test_what_a_client_takes_back_is_no_refusal() -> None:
-    assert dwelt(("a", decision(2, "deny", cause="cancelled"))) == []
+    for cause in ("cancelled", "disconnected", "abandoned"):
+        assert dwelt(("a", decision(2, "deny", cause=cause))) == []
 
 
 def test_an_answer_to_a_ticket_of_the_session_ends_it() -> None:

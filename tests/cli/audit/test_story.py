@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,20 @@ def test_an_approval_says_who_was_asked_and_who_approved(tmp_path: Path, capsys:
     said = told(other, capsys)
     assert "A person had to be asked by the rule git/ask: ticket t-1, 1 August 2026" in said["approval"]
     assert said["approval"].endswith("It was approved by os-user:eve with the ticket t-1.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "end"), [(31.5, "It was not approved after 31.5 seconds."), (0, "It was not approved.")]
+)
+def test_a_refusal_after_a_question_says_how_long_the_call_waited(
+    tmp_path: Path, capsys: Capture, seconds: float, end: str
+) -> None:
+    asked = structs.replace(CALL, effect="ask", cause="approval", rules=("git/ask",), ticket="t-1")
+    over = structs.replace(CALL, effect="deny", cause="abandoned", ticket="t-1")
+    folder_of(tmp_path, asked, structs.replace(over, at=over.at + timedelta(seconds=seconds)))
+    said = told(tmp_path, capsys)
+    assert said["approval"].endswith(end)
+    assert "mcpguard stopped" in said["why"]
     assert "The question is line 2 of" in said["evidence"]
 
 

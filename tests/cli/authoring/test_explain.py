@@ -316,7 +316,9 @@ def test_who_what_and_in_which_state_is_told_of_a_recorded_call(explain: Explain
     ) in said
 
 
-@pytest.mark.parametrize(("effect", "cause"), [("ask", "approval"), ("deny", "cancelled")])
+@pytest.mark.parametrize(
+    ("effect", "cause"), [("ask", "approval"), ("deny", "cancelled"), ("deny", "abandoned")]
+)
 def test_a_call_that_waits_or_was_taken_back_is_told_as_such(
     explain: Explain, folder: Path, effect: str, cause: str
 ) -> None:

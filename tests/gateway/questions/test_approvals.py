@@ -9,6 +9,7 @@ from msgspec import structs
 
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, Verdict
+from mcpguard.gateway.gateway import STOPPED_WAITING
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text, tool
 from tests.gateway.scenes import last, legacy, modern, put_in_force
@@ -289,6 +290,38 @@ def test_a_call_that_is_cancelled_while_it_waits_is_not_made() -> None:
     world.turn()
     assert sent(world) == []
     assert ticket(world).state == "approved"
+
+
+def test_a_call_that_waits_when_mcpguard_stops_hears_that_nothing_was_sent() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    world.clock.wind(4)
+    world.gateway.drain()
+    world.gateway.abandon("abandoned")
+    world.turn()
+    waits, over = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    assert (over.effect, over.cause, over.ticket) == ("deny", "abandoned", ticket(world).id)
+    assert (over.at - waits.at).total_seconds() >= 4
+    heard = world.client.sent[-1]["error"]["message"]
+    assert heard == STOPPED_WAITING.format(ticket(world).id)
+    assert (sent(world), ticket(world).state) == ([], "waiting")
+
+
+@pytest.mark.parametrize("verdict", ["denied", None])
+def test_a_late_refusal_is_dated_when_it_was_decided(verdict: Verdict | None) -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    world.clock.wind(31)
+    if verdict is not None:
+        answer(world, verdict)
+    while world.clock.alarms:
+        world.clock.ring()
+        world.turn()
+    waits, over = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    assert (over.effect, over.cause) == ("deny", "approval")
+    assert (over.at - waits.at).total_seconds() >= 31
 
 
 def test_other_methods_are_asked_about_as_well() -> None:

@@ -35,6 +35,8 @@ _CAUSES = {
     "unavailable": "The server could not be asked what it offers.",
     "unknown": "No server offers anything of that name.",
     "cancelled": "The client took it back before it was decided.",
+    "disconnected": "The client disconnected before it was decided, and nothing was sent.",
+    "abandoned": "mcpguard stopped, or the session ended, before it was decided, and nothing was sent.",
 }
 _STATUS = {
     "ok": "The server answered, and the client got the result.",
@@ -298,8 +300,10 @@ def _approval(decision: Decided, call: CallRecords) -> Iterator[str]:
         yield f"It was approved by {who} with the ticket {ticket}."
     elif decision.effect == "ask":
         yield "No answer is on record in these chains."
-    elif asked is not None:
-        yield "It was not approved." if decision.effect == "deny" else "It went on."
+    elif asked is not None and isinstance(asked.record, Decided):
+        waited = (decision.at - asked.record.at).total_seconds()
+        after = f" after {milliseconds(waited * 1000)}" if waited > 0 else ""
+        yield f"It was not approved{after}." if decision.effect == "deny" else f"It went on{after}."
     else:
         yield "No person had to approve it."
 

@@ -58,6 +58,8 @@ _UNROUTED = {
     "unknown": "no server lists anything of that name",
     "unavailable": "the server that it would be for could not be asked what it offers",
     "cancelled": "the client took it back before it was decided",
+    "disconnected": "the client disconnected before it was decided",
+    "abandoned": "mcpguard stopped, or the session ended, before it was decided",
 }
 """Causes of what was not decided."""
 

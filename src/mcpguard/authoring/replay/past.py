@@ -21,7 +21,7 @@ from msgspec import Struct
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, lines
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome
+from mcpguard.core.evidence.records import UNDECIDED, Decided, Noticed, Opened, Outcome
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Cause
 from mcpguard.core.policy.written import Effect
@@ -33,8 +33,8 @@ _ENDED = b'"what":"session-ended"'
 
 MOST_BYTES = 64 << 20
 """So much evidence is read for the last decisions."""
-NO_RULE_ASKED = frozenset(
-    {Cause.ARGUMENTS.value, Cause.CREDENTIAL.value, Cause.PIN.value, "unavailable", "unknown", "cancelled"}
+NO_RULE_ASKED = UNDECIDED | frozenset(
+    {Cause.ARGUMENTS.value, Cause.CREDENTIAL.value, Cause.PIN.value, "unavailable", "unknown"}
 )
 """Causes of refusals that come before the rules, whatever these say."""
 

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import UNDECIDED, Closed, Decided, Noticed, Opened, Outcome, Record
 
 _PERSON = frozenset(
     {"approval-given", "approval-refused", "approval-ended", "label-cleared", "session-ended"}
@@ -86,7 +86,7 @@ class DwellWatch(Struct):
         if record.ticket:
             self._tickets[record.ticket] = session
         labels = record.session_labels + record.labels
-        if record.effect == "deny" and record.cause != "cancelled":
+        if record.effect == "deny" and record.cause not in UNDECIDED:
             why = f"refused: {', '.join(record.rules) or record.cause}"
             self._reason(session, record.principal, record.at, why, file)
         elif labels:

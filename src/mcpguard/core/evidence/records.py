@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 
 FORMAT = 2
 """Of the records. A higher one adds fields and kinds; it changes the meaning of none."""
+UNDECIDED = frozenset({"cancelled", "disconnected", "abandoned"})
+"""Causes of a request that ended before it was decided: its client took it back or is gone, or mcpguard
+stopped."""
 MOST_ARGUMENTS = 16 * 1024
 """Bytes of arguments as compact JSON above which only their digest is recorded."""
 MOST_MESSAGE = 1_000
@@ -113,7 +116,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         str,
         Meta(
             description="Why it was refused: rule, no-rule, arguments, error, approval, pin, limit, "
-            "credential, placeholder, unavailable, unknown, or cancelled (by the client, before a decision)."
+            "credential, placeholder, unavailable, unknown; or, where it ended before a decision, cancelled "
+            "(by the client), disconnected (the client) or abandoned (mcpguard or the session ended)."
         ),
     ] = ""
     rules: Annotated[tuple[str, ...], Meta(description="The rules that decided, as `POLICY/ID`.")] = ()

@@ -99,10 +99,10 @@ class Approvals:
                     verdict = structs.replace(verdict, ticket=ticket.id)
                 return verdict
         except _Refused as refused:
-            return _said(deny, str(refused))
+            return self._said(deny, str(refused))
         except (SessionError, InspectionError) as problem:
             self._scope.report(deny.invocation.server, f"a person could not be asked: {problem}")
-            return _said(deny, why)
+            return self._said(deny, why)
         return None
 
     async def _heard(
@@ -157,13 +157,13 @@ class Approvals:
             return refusal
         uses = await store.use(ticket.id, invocation.now.timestamp())
         if not uses or self._used_before(ticket, invocation.now.timestamp()):
-            return _said(deny, _OVER)
+            return self._said(deny, _OVER)
         spent = f" {_SPENT}" if ticket.lasts == "once" else ""
         verdict = await self._scope.judge.decide(invocation, frozenset(ticket.rules))
         if isinstance(verdict, Deny):
             return structs.replace(verdict, message=verdict.message + spent)
         if not self._same(verdict, ticket):  # Others were decided, or policies came, in between.
-            return _said(deny, _CHANGED + spent)
+            return self._said(deny, _CHANGED + spent)
         request.ticket = narrowed(ticket, self._ticket(verdict.invocation, ticket.rules), uses)
         return _by(verdict, request.ticket)
 
@@ -174,12 +174,12 @@ class Approvals:
         if ticket.ends <= invocation.now.timestamp():
             refusal = refusal or _OVER
         if refusal:
-            return _said(deny, refusal)
+            return self._said(deny, refusal)
         would = await self._scope.judge.decide(invocation, frozenset(ticket.rules), foresee=True)
         if isinstance(would, Deny) and would.cause is not Cause.APPROVAL:
             return would
         if isinstance(would, Deny) or not self._same(would, ticket):
-            return _said(deny, _CHANGED)
+            return self._said(deny, _CHANGED)
         return None
 
     async def _unproven(self, ticket: Ticket) -> str:
@@ -338,6 +338,11 @@ class Approvals:
             ticket = await self._now(store, ticket)
         return ticket
 
+    def _said(self, deny: Deny, how: str) -> Deny:
+        """The refusal as of now, which may be long after the question."""
+        call = structs.replace(deny.invocation, now=self._scope.recorder.now())
+        return structs.replace(deny, invocation=call, message=f"{deny.message} {how}")
+
     def _keep_patient(self, request: Request, ticket: Ticket, told: int) -> None:
         # Less than one in all, so that what the server says of its progress later is more.
         params = {
@@ -380,7 +385,3 @@ def _by(permit: Permit, ticket: Ticket) -> Permit:
     proof = ", passkey" if answer is not None and answer.assertion else ""
     by = "" if answer is None else f" by {answer.by} ({answer.via}{proof})"
     return structs.replace(permit, approval=f"{ticket.id}{by}{use}")
-
-
-def _said(deny: Deny, how: str) -> Deny:
-    return structs.replace(deny, message=f"{deny.message} {how}")
