@@ -116,6 +116,8 @@ def test_a_tool_that_is_hidden_answers_exactly_like_one_that_is_missing() -> Non
     assert hidden["error"] == {"code": -32602, "message": "Unknown tool: push"}
     assert str(hidden).replace("push", "nope") == str(missing)
     assert [record.cause for record in world.audit.records] == ["no-rule", "unknown"]
+    said = [one.partition(": `mcpguard explain")[0] for one in world.reports]
+    assert [one for one in said if "(unknown)" in one] == [": refused tools/call 'nope' (unknown)"]
 
 
 def test_advice_ends_the_answer_for_hidden_and_missing_tools_alike() -> None:

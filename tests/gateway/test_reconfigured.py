@@ -276,7 +276,7 @@ def test_the_name_of_a_tool_never_becomes_that_of_a_server_which_is_added() -> N
         world.call(name, number)
         assert last(world)["message"].startswith(f"Unknown tool: {name}")
     assert names(world) == ["a__db__ask", "a__db__x", "y"]
-    assert "'db__ask', which was a tool of another server until a restart" in world.reports[-1]
+    assert "'db__ask', which was a tool of another server until a restart" in world.reports[-3]
     for number, name in enumerate(("y", "db__y"), 4):
         world.upstreams["db"].answers["y"] = text("of db")
         world.call(name, number)

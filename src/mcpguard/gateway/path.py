@@ -306,6 +306,7 @@ class Path:
         server = self._server_of(call) if target is None else target.server
         if server is None or owner not in ("", server):
             record = scope.recorder.unrouted(call, request.caller, request.origin, "unknown")
+            scope.report_unrouted(record)
             await self._unknown(request, call, record)
             return None
         return server, target

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.evidence.records import MOST_MESSAGE
+from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
 from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
@@ -173,6 +173,12 @@ class ClientScope(Struct, eq=False, kw_only=True):
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
         self.report(call.server, f"{what} {call.method}{name} {by}: `mcpguard explain {call.id}`")
+
+    def report_unrouted(self, record: Decided) -> None:
+        """Say to the operator that a call was refused which led to nothing."""
+        # Quoted, since it is the client's own text.
+        what = f"{record.method} {(record.tool or record.subject)!r}"
+        self.report("", f"refused {what} ({record.cause}): `mcpguard explain {record.id}`")
 
     async def admit(self, permit: Permit, started: float) -> None:
         """Record that what was allowed goes on. If it is cancelled before that is durable, its outcome is on
