@@ -16,9 +16,9 @@ def test_a_start_trouble_and_its_end_are_a_line_each_and_nothing_else_is():
         now[:] = [health(state, "it has ended" if state in ("failing", "waiting") else "")]
         lines.of("a")()
     assert said == [
-        ("a", "is running", "info"),
-        ("a", "in trouble: it has ended", "warning"),
-        ("a", "is running again", "info"),
+        ("a", "server a is running", "info"),
+        ("a", "server a is failing: it has ended", "warning"),
+        ("a", "server a is running again", "info"),
     ]
     assert len(looks) == len(states)
 
@@ -30,7 +30,7 @@ def test_a_first_start_that_fails_is_said_by_who_asked_for_it():
     assert said == []
     now[:] = [health("running")]
     lines.of("a")()
-    assert said == [("a", "is running again", "info")]
+    assert said == [("a", "server a is running again", "info")]
 
 
 def test_a_server_that_is_started_again_on_purpose_is_a_line_and_more_of_its_processes_are_none():
@@ -39,4 +39,4 @@ def test_a_server_that_is_started_again_on_purpose_is_a_line_and_more_of_its_pro
     for states in (["starting"], ["running"], ["running", "running"], ["idle"], ["starting"], ["running"]):
         now[:] = map(health, states)
         lines.of("a")()
-    assert said == [("a", "is running", "info")] * 2
+    assert said == [("a", "server a is running", "info")] * 2

@@ -121,4 +121,4 @@ def test_a_missing_program_is_one_line(start, tmp_path):
 
     assert eventually(lost, "lost alerts in the status")[0]["to"] == "desktop"
     assert guard.end() == 0
-    assert guard.stderr.count(b"alerts to desktop fail (reported once)") == 1
+    assert guard.stderr.count(b"alerts to desktop are failing (reported once)") == 1

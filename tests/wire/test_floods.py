@@ -58,7 +58,7 @@ def test_a_flood_of_refusals_is_counted_to_the_last_one_in_little_room(guard, ki
     folded = [one["folded"] for one in guard.records("notice") if one["what"] == "refusals-folded"]
     assert len(single) + sum(one["count"] for one in folded) == LINES
     assert all(len(one["digest"]) == 64 for one in folded)
-    assert b"more requests of this session are refused than are recorded one by one" in guard.stderr
+    assert b"more requests of this session are refused than are recorded individually" in guard.stderr
     assert len(guard.stderr) < 200_000
     code, said = verify(guard.audit_folder)
     assert (code, "intact" in said) == (0, True), said
@@ -76,7 +76,7 @@ def test_with_the_default_bounds_it_is_said_that_refusals_are_only_counted(tmp_p
         guard.send(b"\n".join(flood("denied calls")[:300]).replace(b'"raw"', b'"echo"'))
         guard.pump(until=lambda: 1299 in guard._inbox)
         eventually(
-            lambda: b"are counted and not recorded" in status.read_bytes(), "the status", REFRESH_SECONDS - 2
+            lambda: b"refusals are only counted" in status.read_bytes(), "the status", REFRESH_SECONDS - 2
         )
         assert guard.end() == 0
     finally:
@@ -119,7 +119,7 @@ def test_over_http_no_connection_gets_more_room_than_another(tmp_path):
         ready = guard.open("GET", "/readyz")
         evidence = ready.json()["needs"]["evidence"]
         assert (ready.status, evidence["ok"]) == (200, True)
-        assert "are counted and not recorded one by one" in evidence["warning"]
+        assert "is refused so often that its refusals are only counted" in evidence["warning"]
     finally:
         guard.dispose()
 

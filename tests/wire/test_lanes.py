@@ -137,7 +137,7 @@ def test_a_crash_of_one_lane_leaves_the_other(guard):
     assert "error" in guard.call("act", code="os._exit(3)", write="yes")
     assert seen(guard)[0] == one
     again = eventually(lambda: guard.call("act", code=ENVIRON, write="yes").get("result"), "another start")
-    guard.wait_stderr("in trouble: upstream")
+    guard.wait_stderr("server gh has ended")
     guard.wait_stderr("is running again")
     assert json.loads(again["content"][0]["text"])[0] not in (one, other)
 

@@ -57,7 +57,7 @@ def test_a_bad_policy_that_is_taken_back_is_said(session):
     rewrite(guard, "version: 1\npolicy: test\nrules: [{id: no, efect: deny}]\n")
     guard.wait_stderr("the changed policies were not loaded")
     rewrite(guard, good)
-    guard.wait_stderr("info mcpguard: the files of the policies say again what is in force")
+    guard.wait_stderr("info mcpguard: the policy files match what is in force again")
 
 
 def test_a_limit_is_not_shed_by_reconnecting(start, tmp_path):

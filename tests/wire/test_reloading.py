@@ -16,7 +16,7 @@ from tests.wire.session import ALLOW_ALL, eventually, puppet, replace, write_con
 CHANGED = "notifications/tools/list_changed"
 NO_ECHO = [{"id": "no", "effect": "deny", "tools": ["echo"]}, *ALLOW_ALL]
 IN_FORCE = "the changed configuration is now in force"
-NOT_IN_FORCE = "nothing of the changed configuration is in force"
+NOT_IN_FORCE = "the changed configuration was not applied"
 
 
 def change(guard, servers, rules=None, **more):
@@ -209,16 +209,16 @@ def test_what_cannot_change_while_it_runs_keeps_all_of_it_out_of_force_and_is_re
     guard = session({"a": puppet()})
     guard.tools()
     change(guard, {"a": puppet(), "b": puppet()}, audit={"path": "elsewhere"}, agent="other")
-    guard.wait_stderr(f"{NOT_IN_FORCE}: agent, audit cannot change while mcpguard is running: restart it")
+    guard.wait_stderr(f"{NOT_IN_FORCE}: `agent`, `audit` cannot change while mcpguard is running: restart it")
     assert "echo" in guard.tools()
     found = eventually(lambda: not_in_force(guard), "its status")
     assert (found["what"], found["state"]) == ("configuration", "restart")
     assert notices(guard, "configuration-refused") == [
-        "agent, audit cannot change while mcpguard is running: restart it"
+        "`agent`, `audit` cannot change while mcpguard is running: restart it"
     ]
     change(guard, {"a": puppet()})
     eventually(lambda: not_in_force(guard) is None, "that it is over")
-    guard.wait_stderr("info mcpguard: the files of the configuration say again what is in force")
+    guard.wait_stderr("info mcpguard: the configuration file matches what is in force again")
     change(guard, {"a": puppet(), "b": puppet()})
     guard.wait_stderr(IN_FORCE)
     assert guard.stderr.count(NOT_IN_FORCE.encode()) == 1
@@ -303,5 +303,5 @@ def test_clients_of_both_eras_over_http_hear_of_it(serve):
     guard.wait_stderr(IN_FORCE)
     assert [len(client.tools()) for client in clients] == [12, 12]
     change(guard, {"a": puppet()}, http={"max_sessions": 7})
-    guard.wait_stderr(f"{NOT_IN_FORCE}: http cannot change while mcpguard is running: restart it")
+    guard.wait_stderr(f"{NOT_IN_FORCE}: `http` cannot change while mcpguard is running: restart it")
     assert [len(client.tools()) for client in clients] == [12, 12]

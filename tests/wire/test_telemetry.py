@@ -106,7 +106,7 @@ def test_what_a_sink_missed_it_gets_from_the_next_process(session, receiver, tmp
     more = sinks({"to": f"{receiver.url}/in", "format": "jsonl"}, audit={"path": str(tmp_path / "all")})
     first = session({"p": puppet()}, **more)
     first.call("echo", text="while it is down")
-    first.wait_stderr("fails (reported once)")
+    first.wait_stderr("is failing (reported once)")
 
     def told():
         status = json.loads(command("status", "--json").stdout)
@@ -131,7 +131,7 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     receiver.down = True
     sink = {"to": f"{receiver.url}/in", "format": "ocsf"}
     guard = session({"p": puppet()}, **sinks(sink, on_sink_failure="block"))
-    guard.wait_stderr("fails (reported once)")
+    guard.wait_stderr("is failing (reported once)")
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-blocked", "the notice")
     guard.wait_stderr("so every request is refused until it does (`telemetry.on_sink_failure: block`)")
     refused = guard.call("echo", text="x")["error"]["message"]
@@ -139,7 +139,7 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     assert not guard.records("decision")
     receiver.down = False
     guard.wait_stderr("works again")
-    guard.wait_stderr("requests are served again: 2 requests were refused meanwhile")
+    guard.wait_stderr("requests are served: 2 requests were refused meanwhile")
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-resumed", "the end of it")
     assert "refused meanwhile" in guard.records("notice")[-1]["detail"]
     assert guard.text("echo", text="y") == "y"
@@ -178,7 +178,7 @@ def test_a_sink_that_is_configured_while_it_serves_gets_what_follows_and_one_tha
     eventually(is_over, "the end of the first")
     assert b'"second"' in one.read_bytes()
     write_config(guard.folder, {"p": puppet()}, telemetry={"sinks": [], "metrics": True})
-    guard.wait_stderr("telemetry.metrics cannot change while mcpguard is running")
+    guard.wait_stderr("`telemetry.metrics` cannot change while mcpguard is running")
 
 
 def test_two_processes_export_each_record_once(session, receiver, tmp_path):

@@ -112,9 +112,7 @@ class NeedShown(Printed):
     ok: bool = Field(description="Whether it is there.")
     since: float = Field(description="Since when that is so, in seconds since 1970.")
     problem: str = Field(description="What is wrong; empty where nothing is.")
-    warning: str = Field(
-        description="What will be missing soon, or is less than it could be; empty for nothing."
-    )
+    warning: str = Field(description="What may soon fail or is degraded; empty for nothing.")
 
 
 class SinkShown(Printed):
@@ -182,11 +180,11 @@ class ProcessStatus(Printed):
         description="The servers for which policies are recorded and not enforced, and until when; empty for "
         "none."
     )
-    needs: tuple[NeedShown, ...] = Field(description="What serving needs, and whether it is there.")
+    needs: tuple[NeedShown, ...] = Field(description="Each requirement for serving, and whether it is met.")
     sinks: tuple[SinkShown, ...] = Field(description="Where evidence is exported to.")
     unrecognised: str = Field(
-        description="The credentials that are not recognised in answers before a server needs them, and why; "
-        "empty for none."
+        description="The credentials whose values are not removed from answers until a server needs "
+        "them, and why; empty for none."
     )
 
 

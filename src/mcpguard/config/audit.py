@@ -47,7 +47,7 @@ class BoundsEntry(Written):
 
     refusals_per_minute: Annotated[int, between(0, 1_000_000, "refusals")] = Field(
         REFUSALS_A_MINUTE,
-        description="Refused requests and messages that are recorded one by one. Beyond that they are "
+        description="Refused requests and messages that are recorded individually. Beyond that they are "
         "counted, and a notice `refusals-folded` stands for them.",
     )
     arguments_bytes_per_minute: Annotated[int, between(0, 1 << 40, "bytes")] = Field(

@@ -34,10 +34,9 @@ from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
 
-STOPPING = "mcpguard is stopping and begins nothing new"
+STOPPING = "mcpguard is stopping and accepts no new requests"
 STOPPED = (
-    "mcpguard stopped before this request was finished. It may have had its effect: look before you send it"
-    " again"
+    "mcpguard stopped before this request was finished. It may have taken effect: check before you retry"
 )
 STOPPED_WAITING = (
     "mcpguard stopped while the call waited for an approval (ticket {}); nothing was sent. Make it again,"

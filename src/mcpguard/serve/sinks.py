@@ -206,12 +206,13 @@ class Exporting:
             gate.problem = down.problem if down.to in down.problem else f"{down.to}: {down.problem}"
         if gate.problem and not before:
             self._note("telemetry-blocked", gate.problem)
-            said = "a sink takes no evidence, so every request is refused until it does"
+            said = "a sink accepts no evidence, so every request is refused until it does"
             self._report(f"{said} (`telemetry.on_sink_failure: block`): {gate.problem}", "error")
         elif before and not gate.problem:
-            meanwhile = f"{gate.refused} requests were refused meanwhile"
+            count = "1 request was" if gate.refused == 1 else f"{gate.refused:,} requests were"
+            meanwhile = f"{count} refused meanwhile"
             self._note("telemetry-resumed", meanwhile)
-            self._report(f"all sinks take evidence, and requests are served again: {meanwhile}", "info")
+            self._report(f"all sinks accept evidence again; requests are served: {meanwhile}", "info")
             gate.refused = 0
 
     def close(self) -> None:

@@ -13,6 +13,12 @@ _OVER = ("idle", "closed")
 _TROUBLE = ("failing", "waiting", "failed")
 
 
+def _failing(server: str, problem: str) -> str:
+    """It names the server once, whether or not `problem` does."""
+    rest = problem.removeprefix(f"upstream '{server}' ")
+    return f"server {server} {rest}" if rest != problem else f"server {server} is failing: {problem}"
+
+
 class UpstreamLines:
     """Those of one client. `report(server, line, level)` takes them; `healths(server)` gives how a server is
     now, one for each of its processes; `changed` is called first, at each change."""
@@ -41,12 +47,12 @@ class UpstreamLines:
         if problems and server not in self._troubled:
             self._troubled.add(server)
             if server in self._ran:  # Why a first start fails is said by who asked for it.
-                self._report(server, f"in trouble: {problems[0]}", "warning")
+                self._report(server, _failing(server, problems[0]), "warning")
         elif not problems and any(one.state == "running" for one in healths):
             if server in self._troubled:
-                self._report(server, "is running again", "info")
+                self._report(server, f"server {server} is running again", "info")
             elif server not in self._running:
-                self._report(server, "is running", "info")
+                self._report(server, f"server {server} is running", "info")
             self._ran.add(server)
             self._running.add(server)
             self._troubled.discard(server)

@@ -137,7 +137,8 @@ class Shared:
     def evidence_changed(self, health: AuditHealth) -> None:
         """Evidence cannot be written any more, or can again."""
         if health.ok:
-            said = "evidence can be written again; what was refused meanwhile is in the new chain"
+            meanwhile = "the new chain records how many requests were refused meanwhile"
+            said = f"evidence can be written again; {meanwhile}"
         else:
             said = f"no evidence can be written, so every request is refused until it can: {health.problem}"
         self.diagnostics.report("", said, "info" if health.ok else "error")

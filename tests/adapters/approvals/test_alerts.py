@@ -297,7 +297,7 @@ def test_a_url_that_cannot_be_read_is_reported(problem: Exception) -> None:
 
     told, reports = alerts(AlertTarget("${keyring:chat}", url))
     told.send(ASKED)
-    assert until(lambda: reports) == [f"alerts to ${{keyring:chat}} fail (reported once): {problem}"]
+    assert until(lambda: reports) == [f"alerts to ${{keyring:chat}} are failing (reported once): {problem}"]
 
 
 # --- apprise --------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ def test_a_service_that_takes_no_alert_is_reported_without_its_url(receiver: Rec
     told, reports = by_apprise(f"json://127.0.0.1:{receiver.server_port}/token-1234")
     told.send(ASKED)
     assert until(lambda: reports) == [
-        "alerts to ${env:CHAT} fail (reported once): the service did not take it"
+        "alerts to ${env:CHAT} are failing (reported once): the service did not take it"
     ]
 
 

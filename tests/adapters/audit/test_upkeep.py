@@ -389,11 +389,11 @@ async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_
     await owner.stored(OPENED)
     work = start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
     await told.until(lambda: bool(told.lines))
-    warning = f"10 MB are free in {folder}; without room for evidence every request is refused"
+    warning = f"only 10 MB are free in {folder}; requests are refused when evidence cannot be written"
     assert work.warning == warning
     free[0] = 10_000
     await told.until(lambda: len(told.lines) > 1)
-    assert told.lines == [f"the disk is nearly full: {warning}", "there is room for evidence again"]
+    assert told.lines == [f"the disk is nearly full: {warning}", "the disk has enough free space again"]
     assert work.warning == ""
 
 

@@ -87,7 +87,7 @@ def test_what_a_sink_did_not_take_is_sent_when_it_is_there_again(setting: Settin
     all_of(exporter)
     assert len(setting.sink.got) == 10 + 3
     assert len(set(setting.sink.got)) == len(setting.sink.got)
-    assert setting.said[1:] == ["telemetry to there works again"]
+    assert setting.said[1:] == ["export to there works again"]
     assert setting.levels == ["warning", "info"]
     assert (exporter.state.lag, exporter.state.since) == (0, 0.0)
 
@@ -130,7 +130,7 @@ def test_a_process_that_waits_knows_that_the_one_that_exports_cannot_deliver(set
     all_of(one)
     all_of(two)
     assert (two.state.standby, two.state.problem, bool(two.state.since)) == (True, "it is down", True)
-    assert setting.said == ["telemetry to there fails (reported once): it is down"]
+    assert setting.said == ["export to there is failing (reported once): it is down"]
     setting.sink.down = False
     all_of(one)
     all_of(two)
@@ -168,12 +168,12 @@ def test_a_sink_that_takes_nothing_for_long_fails_though_it_says_nothing(
     assert given.wait(20)
     for _ in range(2):
         exporter.look()
-    assert exporter.state.problem == "it has taken nothing for -1 seconds"
+    assert exporter.state.problem == "it has accepted nothing for -1 seconds"
     answers.set()
     thread.join(20)
     exporter.look()
     assert exporter.state.since == 0.0
-    assert [line.partition(" ")[0] for line in setting.said] == ["telemetry", "telemetry"]
+    assert [line.partition(" ")[0] for line in setting.said] == ["export", "export"]
 
 
 def test_a_call_without_an_outcome_for_an_hour_is_exported_as_it_is(setting: Setting) -> None:
@@ -235,7 +235,7 @@ def test_a_cursor_that_cannot_be_kept_is_said(setting: Setting, tmp_path: Path) 
     setting.cursor = tmp_path / "file" / "cursor"
     exporter = setting.exporter()
     all_of(exporter)
-    assert "cannot be kept in mind" in exporter.state.problem
+    assert "cannot be saved" in exporter.state.problem
     assert setting.sink.got == []
 
 

@@ -197,6 +197,6 @@ def test_a_receiver_gets_all_three_and_says_what_it_does_not_take(tmp_path: Path
     assert [headers["Content-Type"] for headers, _body in got] == ["application/x-protobuf"] * 3
     assert len(ExportTraceServiceRequest.FromString(got[0][1]).resource_spans) == 1
     assert exporter.state.refused == 6  # Each of the three answers says two.
-    assert "some records are not accepted" in said[0]
+    assert "some records were not accepted" in said[0]
     with pytest.raises(TelemetryError, match="OTLP goes to an http"):
         sink_of("file", "otlp", "h")

@@ -304,7 +304,7 @@ def test_what_cannot_load_takes_no_place(home: Path) -> None:
     (home / "work.yaml").write_text(WORK)
     applied(home, asked())
     before = (home / "my-approvals.yaml").read_text()
-    with pytest.raises(PolicyError, match="stands twice"):
+    with pytest.raises(PolicyError, match="appears twice"):
         applied(home, asked())
     assert (home / "my-approvals.yaml").read_text() == before
 

@@ -124,7 +124,7 @@ def test_a_file_that_is_no_evidence_is_refused(
     )
     assert not said.out
     assert main([*words, "empty.jsonl"]) == 2
-    assert capfd.readouterr().err == "mcpguard: empty.jsonl is empty: it is evidence of nothing\n"
+    assert capfd.readouterr().err == "mcpguard: empty.jsonl is empty: it contains no evidence\n"
 
 
 def test_an_empty_chain_of_a_folder_is_not_called_intact(chain: Path, capfd: Capture) -> None:

@@ -79,7 +79,7 @@ async def passes() -> None:
 def test_nothing_runs(folder: Path, capsys: Capture) -> None:
     assert main(["status"]) == 0
     assert capsys.readouterr().out == (
-        "no mcpguard is running: clients that have it (`mcpguard import`) start it with a session\n"
+        "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it\n"
     )
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"running": []}

@@ -96,7 +96,7 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("version: true\n", "1:10 expected 1, found true or false"),
         ("version: 1.0\n", "1:10 expected 1, found a number"),
         ("words: []\n", "1:1 `version` is missing"),
-        ("version: 1\nversion: 1\n", "2:1 `version` stands twice; first in line 1"),
+        ("version: 1\nversion: 1\n", "2:1 `version` appears twice; first on line 1"),
         ("version: 1\nleafs: []\n", "2:1 unknown key `leafs`; did you mean `leaves`?"),
         ("version: 1\nzzz: []\n", "2:1 unknown key `zzz`; known are version, leaves, table, words"),
         ("version: 1\n1: x\n", "2:1 a key must be text"),

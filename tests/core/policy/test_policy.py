@@ -158,7 +158,7 @@ def test_a_mistake_in_a_rule_has_its_place(text: str, expected: str) -> None:
         ("version: 1\npolicy: a\nrules: [{id: r, effect: Deny}]\n", "3:25 expected one of allow, ask, deny"),
         (
             "version: 1\npolicy: a\nrules: [{id: r, effect: deny}, {id: r, effect: deny}]\n",
-            "3:37 rule `r` stands twice in this policy",
+            "3:37 rule `r` appears twice in this policy",
         ),
         (
             "version: 1\npolicy: a\nrules: [{id: r, effect: deny, redact: [email]}]\n",

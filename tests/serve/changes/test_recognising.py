@@ -82,8 +82,11 @@ async def test_a_source_that_hangs_is_not_waited_for_and_reported_until_it_answe
     one = make(audit, said)
     one.begin(Blocked(let_go), frozenset())
     await as_future(one.known)
-    assert one.problem == "not read within 0.01 seconds: env:SOME_TOKEN"
-    assert said == [f"not recognised in answers until a server needs it: {one.problem}"]
+    assert one.problem == (
+        "env:SOME_TOKEN could not be read within 0.01 seconds, so its value is not removed from answers until a "
+        "server needs it"
+    )
+    assert said == [one.problem]
     let_go.set()
     while one.problem:
         await asyncio.sleep(0.001)

@@ -138,7 +138,7 @@ class _Outbox:
         name, before = self._target.name, self.failing
         if problem and before is None:
             self.failing = LostAlerts(name, time(), 1, problem)
-            self._report(f"alerts to {name} fail (reported once): {problem}")
+            self._report(f"alerts to {name} are failing (reported once): {problem}")
         elif before is not None and problem:
             self.failing = structs.replace(before, lost=before.lost + 1)
         elif before is not None:

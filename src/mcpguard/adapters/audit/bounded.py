@@ -22,12 +22,12 @@ QUIET_SECONDS = 60.0
 MOST_SESSIONS = 1_000
 """Sessions whose allowances are known; of more the oldest begin anew."""
 CUT = (
-    "this session sends more arguments than are recorded; of what comes beyond, their sha256 and length are "
-    "(`audit.bounds`)"
+    "this session sends more arguments than are recorded; of the rest only the sha256 and length are "
+    "recorded (`audit.bounds`)"
 )
 SAID = (
-    "more requests of this session are refused than are recorded one by one: refusals are only counted from "
-    "now on, in `refusals-folded` (`audit.bounds`)"
+    "more requests of this session are refused than are recorded individually: refusals are only counted "
+    "from now on, in `refusals-folded` (`audit.bounds`)"
 )
 
 
@@ -69,8 +69,10 @@ class EvidenceBounds:
     def folding(self) -> str:
         """Whose refusals are only counted now, "" for nobody's."""
         names = [one.principal for one in self._sessions.values() if one.folding]
-        more = f" and of {len(names) - 1} more" if names[1:] else ""
-        return f"refusals of {names[0]}{more} are counted and not recorded one by one" if names else ""
+        if not names:
+            return ""
+        more, whose = (f" and {len(names) - 1} more are", "their") if len(names) > 1 else (" is", "its")
+        return f"{names[0]}{more} refused so often that {whose} refusals are only counted"
 
     def close(self) -> None:
         """Record what was only counted so far."""

@@ -69,7 +69,7 @@ def _must_be_chain(path: Path) -> None:
     # An altered chain is one all the same: what it begins with may be gone.
     first = list(islice(lines(path), _FIRST_LINES))
     if not first:
-        raise AuditError(f"{path} is empty: it is evidence of nothing")
+        raise AuditError(f"{path} is empty: it contains no evidence")
     if not any(line.startswith(b'{"kind":"') for line in first):
         raise AuditError(f"{path} is no evidence of mcpguard: its first line is not an `opened` record")
 

@@ -169,10 +169,10 @@ class Upkeep:
         if free >= self._terms.free_bytes:
             self.warning = ""
             if before:
-                self._report("there is room for evidence again")
+                self._report("the disk has enough free space again")
             return
-        place = f"{free // 1_000_000} MB are free in {self._folder}"
-        self.warning = f"{place}; without room for evidence every request is refused"
+        room = f"only {free // 1_000_000:,} MB are free" if free >= 1_000_000 else "no space is left"
+        self.warning = f"{room} in {self._folder}; requests are refused when evidence cannot be written"
         if not before:
             self._report(f"the disk is nearly full: {self.warning}")
 

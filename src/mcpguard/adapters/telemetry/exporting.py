@@ -136,8 +136,8 @@ class Exporter(Generic[LineT]):
         """Say that the sink fails where it has not taken for long what it was given; from any thread."""
         since = self._delivering
         if since is not None and time.monotonic() - since > LATE_SECONDS and not self.state.since:
-            problem = f"it has taken nothing for {LATE_SECONDS:g} seconds"
-            self._report(f"{self._named()} fails (reported once): {problem}", "warning")
+            problem = f"it has accepted nothing for {LATE_SECONDS:g} seconds"
+            self._report(f"{self._named()} is failing (reported once): {problem}", "warning")
             self._is(since=time.time(), problem=problem)
 
     def step(self) -> bool:
@@ -152,7 +152,7 @@ class Exporter(Generic[LineT]):
         except BrokenPipeError:
             raise  # Nobody reads the standard output any more.
         except OSError as problem:
-            self._failed(f"what was exported cannot be kept in mind: {problem.strerror}")
+            self._failed(f"the position of the export cannot be saved: {problem.strerror}")
         return False
 
     def _begun(self) -> bool:
@@ -211,7 +211,7 @@ class Exporter(Generic[LineT]):
 
     def _refused(self, count: int, problem: str) -> None:
         if not self.state.refused:
-            said = "some records are not accepted and are left out (reported once)"
+            said = "some records were not accepted and are skipped (reported once)"
             self._report(f"{self._named()}: {said}: {problem}", "warning")
         self._is(refused=self.state.refused + count)
 
@@ -219,7 +219,7 @@ class Exporter(Generic[LineT]):
         if self.state.since:
             self._pause = min(self._pause * 2, MOST_PAUSE)
         else:
-            self._report(f"{self._named()} fails (reported once): {problem}", "warning")
+            self._report(f"{self._named()} is failing (reported once): {problem}", "warning")
         try:
             lag = self._source.lag()
         except AuditError:
@@ -227,7 +227,7 @@ class Exporter(Generic[LineT]):
         self._is(since=self.state.since or time.time(), problem=problem, lag=lag)
 
     def _named(self) -> str:
-        return "sending alerts" if self.state.format == "alerts" else f"telemetry to {self.state.to}"
+        return "sending alerts" if self.state.format == "alerts" else f"export to {self.state.to}"
 
     def _is(self, **changes: Any) -> None:
         now = structs.replace(self.state, **changes)

@@ -44,7 +44,7 @@ def _missing(path: Path, call_id: str) -> str:
     where = f"line {found.number} of {found.file.name}"
     return (
         f"{plain(call_id)} has no record of its own: it was refused when more was refused than is recorded "
-        f"one by one, and is counted in {where} ({found.record.detail})"
+        f"individually, and is counted in {where} ({found.record.detail})"
     )
 
 

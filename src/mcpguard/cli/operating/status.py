@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
 
         print(StatusReport.model_validate({"running": found}).model_dump_json())
     elif not found:
-        print("no mcpguard is running: clients that have it (`mcpguard import`) start it with a session")
+        print("mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it")
     else:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
     for said in [] if args.json else locked():
@@ -106,8 +106,7 @@ def _late(status: Status, one: NotInForce) -> tuple[str, ...]:
 
 
 def _unrecognised(status: Status) -> tuple[str, ...]:
-    said = f"not recognised in answers until a server needs it: {status.unrecognised}"
-    return str(status.pid), "credentials", "partial", "", "", "", "", said
+    return str(status.pid), "credentials", "partial", "", "", "", "", status.unrecognised
 
 
 def _observed(status: Status) -> tuple[str, ...]:
@@ -123,7 +122,7 @@ def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:
 def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
     state = "standby" if one.standby else "failing" if one.since else "working"
     said = [one.problem] if one.problem else []
-    said += [f"{one.lag} bytes of evidence behind"] if one.lag else []
+    said += [f"{one.lag:,} bytes of evidence not yet sent"] if one.lag else []
     said += [f"{one.refused} refused"] if one.refused else []
     said += ["another process exports"] if one.standby else []
     since = when(one.since) if one.since else ""

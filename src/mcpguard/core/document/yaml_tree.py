@@ -155,7 +155,7 @@ class _Builder:
             if key.kind != "text":
                 self.faults.append(Fault(key.line, key.column, "a key must be text"))
             elif key.value in seen:
-                message = f"`{key.value}` stands twice; first in line {seen[key.value]}"
+                message = f"`{key.value}` appears twice; first on line {seen[key.value]}"
                 self.faults.append(Fault(key.line, key.column, message))
             else:
                 seen[key.value] = key.line

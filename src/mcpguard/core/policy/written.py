@@ -445,5 +445,5 @@ class Policy(Filled):
         seen: set[str] = set()
         for index, rule in enumerate(self.rules):
             if rule.id in seen:
-                yield ("rules", index, "id"), f"rule `{rule.id}` stands twice in this policy"
+                yield ("rules", index, "id"), f"rule `{rule.id}` appears twice in this policy"
             seen.add(rule.id)

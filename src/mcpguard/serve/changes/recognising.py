@@ -102,7 +102,7 @@ class Recognising:
         ).start()
         await asyncio.sleep(WAIT_SECONDS)
         if not known.done:
-            self.problem = f"not read within {WAIT_SECONDS:g} seconds: {_some(recognition.names)}"
+            self.problem = _unread(recognition.names, f" within {WAIT_SECONDS:g} seconds")
             self._say()
             known.set(None)
             self._turn.touch()
@@ -112,7 +112,8 @@ class Recognising:
             return
         failed = {name: why for name, why in found.failed.items() if name not in quiet}
         before = self.problem
-        self.problem = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:MANY])
+        whys = "; ".join(list(failed.values())[:MANY])
+        self.problem = f"{_unread(tuple(failed))}: {whys}" if failed else ""
         self._note("credentials-recognised", _said(found))
         if self.problem != before:
             self._say()
@@ -121,7 +122,7 @@ class Recognising:
 
     def _say(self) -> None:
         if self.problem:
-            self._report(f"not recognised in answers until a server needs it: {self.problem}")
+            self._report(self.problem)
         self._changed()
 
     def _note(self, what: str, detail: str) -> asyncio.Future[None]:
@@ -157,6 +158,14 @@ def _said(found: Recognised) -> str:
             "could not be read: " + ", ".join(f"{name} ({why})" for name, why in found.failed.items())
         )
     return "; ".join(parts)
+
+
+def _unread(names: tuple[str, ...], within: str = "") -> str:
+    """What it means that these could not be read."""
+    many = len(names) > 1
+    values, them = ("their values are", "them") if many else ("its value is", "it")
+    said = f"{_some(names)} could not be read{within}"
+    return f"{said}, so {values} not removed from answers until a server needs {them}"
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -49,6 +49,10 @@ _EXPORTED: dict[str, Callable[[Telemetry | None], bool]] = {
     "telemetry.metrics": lambda one: one is not None and one.metrics,
 }
 """What of `telemetry` cannot: where each decision goes, and what is served over HTTP."""
+_RESTORED = {
+    "configuration": "the configuration file matches what is in force again",
+    "policies": "the policy files match what is in force again",
+}
 
 
 class Reloading:
@@ -139,15 +143,15 @@ class Reloading:
 
     def _kept(self, old: Config, new: Config) -> list[str]:
         """What the new configuration would change that cannot be changed."""
-        kept = [key for field, key in _KEPT.items() if getattr(old, field) != getattr(new, field)]
+        kept = [f"`{key}`" for field, key in _KEPT.items() if getattr(old, field) != getattr(new, field)]
         if old.limits.message_bytes != new.limits.message_bytes:
-            kept.append("limits.message_bytes")
-        kept += [key for key, of in _EXPORTED.items() if of(old.telemetry) != of(new.telemetry)]
+            kept.append("`limits.message_bytes`")
+        kept += [f"`{key}`" for key, of in _EXPORTED.items() if of(old.telemetry) != of(new.telemetry)]
         alone = _alone(new)
         if alone and self._were_alone - {alone}:
             kept.append("the only server")
         if self._over_http and old.http != new.http:
-            kept.append("http")
+            kept.append("`http`")
         return kept
 
     def _not_reconfigured(self, problems: DocumentError) -> None:
@@ -161,7 +165,7 @@ class Reloading:
         shared = self._shared
         if self._config is not None:
             self._config.look_also_at(also)
-        said = f"nothing of the changed configuration is in force: {why}"
+        said = f"the changed configuration was not applied: {_in_a_line(why)}"
         shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-refused", detail=_first(why)))
         shared.diagnostics.report("", said)
         self.not_in_force = NotInForce("configuration", state, time.time(), _first(why))
@@ -176,7 +180,7 @@ class Reloading:
 
     def _restored(self, what: str) -> None:
         """What was not in force is gone from the files; nothing else would say so."""
-        self._shared.diagnostics.report("", f"the files of the {what} say again what is in force", "info")
+        self._shared.diagnostics.report("", _RESTORED[what], "info")
 
     # --- the policies ----------------------------------------------------------------------------
 
@@ -217,9 +221,8 @@ class Reloading:
         shared = self._shared
         said = f"{len(problems.problems)} mistake(s); the previous policies stay in force"
         shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
-        shared.diagnostics.report(
-            "", f"the changed policies were not loaded, the previous ones stay in force: {problems}"
-        )
+        told = "the changed policies were not loaded, the previous ones stay in force"
+        shared.diagnostics.report("", f"{told}: {_in_a_line(str(problems))}")
         if self.not_in_force is None:
             self.not_in_force = NotInForce("policies", "refused", time.time(), _first(str(problems)))
             self._told()
@@ -279,6 +282,11 @@ def _alone(config: Config) -> str:
     """The server whose tools have no prefix, since there is no other; "" for none."""
     served = [*config.served]
     return served[0] if config.prefix is None and len(served) == 1 else ""
+
+
+def _in_a_line(problems: str) -> str:
+    """Each problem without its excerpt, whose mark points nowhere in one line."""
+    return "; ".join(line for line in problems.splitlines() if not line.startswith("  "))
 
 
 def _first(text: str) -> str:

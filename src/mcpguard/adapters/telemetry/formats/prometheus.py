@@ -21,23 +21,28 @@ def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], sess
     """All metrics of a process."""
     sinks, needs = tuple(sinks), tuple(needs)
     families: tuple[tuple[str, str, str, list[Sample]], ...] = (
-        ("build_info", "gauge", "The version.", [("", {"version": __version__}, 1)]),
+        ("build_info", "gauge", "The running version.", [("", {"version": __version__}, 1)]),
         ("calls_total", "counter", "Requests that were decided.", _labelled(_CALL, counts.calls)),
-        ("call_duration_seconds", "histogram", "From the decision to the outcome.", _durations(counts)),
+        (
+            "call_duration_seconds",
+            "histogram",
+            "Seconds from the decision to the outcome.",
+            _durations(counts),
+        ),
         ("detections_total", "counter", "What was redacted, by kind.", _named("kind", counts.detections)),
         ("notices_total", "counter", "Notices in the evidence.", _named("what", counts.notices)),
         (
             "folded_total",
             "counter",
-            "Refusals recorded together.",
+            "Refusals that were only counted.",
             [("", {}, counts.folded)] * bool(counts.folded),
         ),
-        ("sessions", "gauge", "Open connections of clients.", [("", {}, sessions)]),
-        ("ready", "gauge", "What serving needs: 1 where it is there.", _needs(needs, "ok")),
-        ("warning", "gauge", "1 where what serving needs will be missing soon.", _needs(needs, "warning")),
-        ("sink_lag_bytes", "gauge", "Evidence that a sink has not got.", _sinks(sinks, "lag")),
-        ("sink_refused_total", "counter", "Events that a sink does not take.", _sinks(sinks, "refused")),
-        ("sink_failing", "gauge", "1 where a sink takes nothing.", _sinks(sinks, "since")),
+        ("sessions", "gauge", "Open client connections.", [("", {}, sessions)]),
+        ("ready", "gauge", "1 if this requirement is met.", _needs(needs, "ok")),
+        ("warning", "gauge", "1 if this requirement has a warning.", _needs(needs, "warning")),
+        ("sink_lag_bytes", "gauge", "Bytes of evidence not yet sent to this sink.", _sinks(sinks, "lag")),
+        ("sink_refused_total", "counter", "Events that this sink did not accept.", _sinks(sinks, "refused")),
+        ("sink_failing", "gauge", "1 if this sink is failing.", _sinks(sinks, "since")),
     )
     return "".join(
         _family(f"mcpguard_{name}", kind, about, samples) for name, kind, about, samples in families

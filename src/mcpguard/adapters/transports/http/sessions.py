@@ -18,7 +18,7 @@ from mcpguard.gateway.ports import Clock, Receiver
 from mcpguard.protocol import jsonrpc
 
 SESSION_BYTES = 32
-STOPPING = "mcpguard is stopping; send this again, to another one or later"
+STOPPING = "mcpguard is stopping: retry later or use another instance"
 SPARED_SECONDS = 60.0
 """A session that was used within this time does not make room for another."""
 
