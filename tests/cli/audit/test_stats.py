@@ -59,7 +59,7 @@ def test_figures_by_server_are_exact(audit: str, capsys: Capture) -> None:
         ("tool", {"github/get": 100, "other/get": 3}),
         ("principal", {"os-user:ada": 103}),
         ("rule", {"a/b": 100, "(none)": 3, "a/c": 1}),
-        ("cause", {"allow": 100, "limit": 3}),
+        ("cause", {"(none)": 100, "limit": 3}),
         ("client", {"ide/1.2": 100, "(none)": 3}),
     ],
 )
@@ -67,6 +67,23 @@ def test_calls_are_counted_by_what_is_asked(
     audit: str, capsys: Capture, by: str, names: dict[str, int]
 ) -> None:
     assert {one["name"]: one["calls"] for one in figures(capsys, audit, "--by", by)} == names
+
+
+def test_a_call_is_named_by_its_server_and_tool_or_method_as_far_as_it_has_them(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    parts = (("", "ghost", "tools/call"), ("notes", "", "tools/list"), ("notes", "read", "tools/call"))
+    calls = [
+        structs.replace(CALL, id=f"n-{number}", effect="deny", server=server, tool=tool, method=method)
+        for number, (server, tool, method) in enumerate(parts)
+    ]
+    folder_of(tmp_path / "audit", *calls)
+    found = figures(capsys, str(tmp_path / "audit"), "--by", "tool")
+    assert {one["name"] for one in found} == {"ghost", "notes/tools/list", "notes/read"}
+    assert main(["audit", "show", str(tmp_path / "audit")]) == 0
+    shown = capsys.readouterr().out
+    assert "  notes/tools/list  " in shown
 
 
 def test_filters_narrow(audit: str, capsys: Capture) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,44 @@ def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Captur
     ]
     assert said[3].split() == ["2026-08-01T07:00:00", "decision", "allow", "github/get", "n-1"]
     assert said[5].endswith("  removed email /a")
+
+
+def test_show_takes_the_latest_records_whichever_chain_has_them(folder: Path, capsys: Capture) -> None:
+    first, second = AuditFile(folder), AuditFile(folder)
+    for sink in (first, second):
+        sink.write(structs.replace(OPENED, at=NOW))
+    for minute in range(1, 7):
+        sink = second if minute in (1, 4) else first
+        at = NOW + timedelta(minutes=minute)
+        sink.write(structs.replace(DECIDED, id=f"n-{minute}", at=at, effect="deny"))
+    for sink in (first, second):
+        sink.commit()
+    for count in (3, 6):
+        assert main(["audit", "show", str(folder), "--json", "-n", str(count)]) == 0
+        ids = [json.loads(line).get("id") for line in capsys.readouterr().out.splitlines()]
+        assert ids == [f"n-{minute}" for minute in range(7 - count, 7)]
+    for sink in (first, second):
+        sink.close(CLOSED)
+
+
+def test_an_old_chain_is_not_read_for_the_latest_records(folder: Path, capsys: Capture) -> None:
+    old = chain(folder, DECIDED)
+    old.write_bytes(b"noise\n")
+    os.utime(old, (0, 0))
+    chain(folder, DECIDED, OUTCOME)
+    assert main(["audit", "show", str(folder), "-n", "4"]) == 0
+    assert "unreadable" not in capsys.readouterr().out
+    assert main(["audit", "show", str(folder), "-n", "5"]) == 1
+    assert "unreadable" in capsys.readouterr().out
+
+
+def test_an_altered_chain_is_not_said_to_be_of_a_newer_mcpguard(folder: Path, capsys: Capture) -> None:
+    path = chain(folder, Noticed(NOW, "started"))
+    path.write_bytes(path.read_bytes().replace(b'"notice"', b'"notise"'))
+    assert main(["audit", "verify", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert "ALTERED" in said
+    assert "newer" not in said
 
 
 def test_show_tells_what_was_done_to_a_result(folder: Path, capsys: Capture) -> None:

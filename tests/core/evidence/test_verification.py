@@ -111,6 +111,13 @@ def test_a_kind_that_this_version_does_not_know_is_said_whatever_the_format() ->
     assert report.newer == "a newer mcpguard (line 9 is a record of the kind rumour)"
 
 
+def test_an_unknown_kind_in_an_altered_chain_does_not_speak_of_a_newer_version() -> None:
+    lines = sealed(day())
+    lines[8] = lines[8].replace(b'{"kind":"notice"', b'{"kind":"notise"')
+    report = verify(lines)
+    assert ([flaw.line for flaw in report.flaws], report.newer) == ([9], "")
+
+
 def test_an_edited_line_is_named() -> None:
     lines = sealed(day())
     lines[3] = lines[3].replace(b"github", b"gitlab")

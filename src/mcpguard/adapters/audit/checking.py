@@ -5,8 +5,11 @@ Law of this file: it costs one SHA-256 a line and proves less than `verify`, whi
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
@@ -33,17 +36,60 @@ class LineCheck:
 
 def last_lines(file: Path, most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
     """The last lines of a chain that have `having` in them, at most so many, after `check` has taken them."""
+    found = _last(file, most, having)
+    _checked(((chain_name(file), start, line) for start, line in found), check)
+    return [line for _, line in found]
+
+
+def last_of_all(files: Iterable[Path], most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
+    """As `last_lines`, of several chains in the order of time; lines of one chain stay in theirs."""
+    found: list[tuple[bytes, str, int, bytes]] = []
+    for written, file in sorted(((_written(file), file) for file in files), reverse=True):
+        if len(found) == most and written < found[0][0]:
+            break
+        at = b""
+        for start, line in _last(file, most, having):
+            at = max(at, _time(line))
+            found.append((at, chain_name(file), start, line))
+        found = sorted(found)[-most:]
+    _checked(((name, start, line) for _, name, start, line in found), check)
+    return [line for *_, line in found]
+
+
+def _last(file: Path, most: int, having: bytes) -> deque[tuple[int, bytes]]:
+    """Lines and where they begin."""
     at = 0
     found: deque[tuple[int, bytes]] = deque(maxlen=most)
     for line in lines(file):
         if having in line:
             found.append((at, line))
         at += len(line)
-    for start, line in found:
+    return found
+
+
+def _checked(found: Iterable[tuple[str, int, bytes]], check: LineCheck) -> None:
+    for name, start, line in found:
         # One that is not whole is being written.
         if line.endswith(b"\n"):
-            check.take(chain_name(file), start, line)
-    return [line for _, line in found]
+            check.take(name, start, line)
+
+
+def _time(line: bytes) -> bytes:
+    """When a record was made, so that it sorts; b"" where it does not say."""
+    found = _AT.search(line)
+    return b"" if found is None else found[1]
+
+
+def _written(file: Path) -> bytes:
+    """After that no record of this chain was made, as `_time` has it."""
+    with suppress(OSError):
+        # The clock of a file system may be a moment behind.
+        last = datetime.fromtimestamp(file.stat().st_mtime + 1, UTC)
+        return last.strftime("%Y-%m-%dT%H:%M:%S.%f").encode()
+    return b""
+
+
+_AT = re.compile(rb'"at":"([^"Z]*)')
 
 
 class CheckedFollowing(Following):

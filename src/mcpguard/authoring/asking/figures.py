@@ -45,10 +45,10 @@ class _Sum(Struct):
 
 _BY: dict[str, Callable[[CallFacts], Iterable[str]]] = {
     "server": lambda facts: (facts.server,),
-    "tool": lambda facts: (f"{facts.server}/{facts.tool}" if facts.tool else facts.method,),
+    "tool": lambda facts: ("/".join(filter(None, (facts.server, facts.tool or facts.method))),),
     "principal": lambda facts: (facts.principal,),
     "rule": lambda facts: facts.rules or ("",),
-    "cause": lambda facts: (facts.cause or facts.effect,),
+    "cause": lambda facts: (facts.cause,),
     "client": lambda facts: (facts.client,),
 }
 

@@ -189,7 +189,7 @@ def _print_reports(found: Proof, key: "PublicKey | None") -> None:
 
 def _notes(report: ChainReport) -> list[str]:
     notes = [*report.problems]
-    if report.newer and not report.unchecked:
+    if report.newer and report.intact:
         said = "nothing was altered, and what its records mean only that one can say"
         notes.append(f"written by {report.newer}: {said}")
     if report.torn:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcpguard.adapters.audit.checking import LineCheck, last_lines
+from mcpguard.adapters.audit.checking import LineCheck, last_of_all
 from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import plain, style, table
 from mcpguard.cli.audit.query import FILTERS, matching_lines
@@ -34,12 +34,8 @@ def show(path: Path, args: Namespace) -> int:
 
 def _last(path: Path, count: int, having: bytes) -> tuple[list[bytes], Iterable[str]]:
     """The last `count` lines that have `having` in them, and the chains with one that was altered."""
-    last: list[bytes] = []
     check = LineCheck()
-    for file in reversed(chain_files(path)):
-        if len(last) < count:
-            last[:0] = last_lines(file, count - len(last), check, having)
-    return last, check.altered
+    return last_of_all(chain_files(path), count, check, having), check.altered
 
 
 def _print(last: Sequence[bytes], as_json: bool) -> None:
@@ -75,9 +71,7 @@ def _row(line: bytes) -> tuple[str, ...]:
         found = next((record[name] for name in names if record.get(name)), "")
         return ", ".join(map(str, found)) if isinstance(found, (list, dict)) else str(found)
 
-    where = "/".join(part for part in (first("server"), first("tool")) if part)
-    if where and not record.get("tool"):
-        where = f"{where} {first('method')}".rstrip()
+    where = "/".join(part for part in (first("server"), first("tool", "method")) if part)
     if chosen := first("credential"):
         where = f"{where} with {chosen}"
     asker = first("principal")

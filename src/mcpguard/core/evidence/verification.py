@@ -143,6 +143,7 @@ class _Verifier:
         self.found: dict[str, int] = {}
         self.removals: list[Removal] = []
         self.newer = ""
+        self.unknown = ""
         self.unchecked = False
         self._file = file.encode()
         self._by = by
@@ -235,8 +236,10 @@ class _Verifier:
             self.continues = line.continues
             if line.format > FORMAT:
                 self.newer = f"a newer mcpguard ({line.version}, format {line.format})"
-        elif line.kind not in _KINDS and not self.newer:
-            self.newer = f"a newer mcpguard (line {self.number} is a record of the kind {line.kind})"
+        elif line.kind not in _KINDS:
+            self.unknown = (
+                self.unknown or f"a newer mcpguard (line {self.number} is a record of the kind {line.kind})"
+            )
         elif line.kind == "checkpoint":
             self._checkpoint(raw, line)
         elif line.kind == "outcome":
@@ -298,7 +301,8 @@ def verify(
         found=verifier.found,
         removals=tuple(verifier.removals),
         begin=verifier.begin.decode(errors="replace") if verifier.records else "",
-        newer=verifier.newer,
+        # Where a line was altered, an unknown kind is more likely part of that.
+        newer=verifier.newer or ("" if verifier.flaws else verifier.unknown),
         unchecked=verifier.unchecked,
     )
 
