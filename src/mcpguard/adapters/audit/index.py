@@ -20,13 +20,13 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
-from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, OpenCall, Row
+from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, FoldedRefusals, OpenCall, Row
 from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at, lines
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, continues
 
-FORM = 3
+FORM = 4
 """Of the tables; an index of another one is made again."""
 _OFFSET = (1 << FILE_BITS) - 1
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
@@ -39,6 +39,7 @@ CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NO
   bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
 CREATE TABLE open(id TEXT PRIMARY KEY, facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL)
   WITHOUT ROWID;
+CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
 """
 
 
@@ -58,6 +59,7 @@ _Stream = tuple[int, int, int, CallAt, Iterator[CallAt]]
 """What is first in it comes next: the latest, and of those with the same time what stands last in a chain."""
 
 _facts = json.Decoder(CallFacts).decode
+_folded = json.Decoder(FoldedRefusals).decode
 
 
 def index_path(chains: Path) -> Path:
@@ -156,6 +158,11 @@ class AuditIndex:
         query = "SELECT at, took, bytes FROM calls WHERE facts = ? AND at >= ? AND at < ? ORDER BY at"
         return self._database.execute(query, (facts, since, until))
 
+    def folded(self, since: int, until: int) -> list[FoldedRefusals]:
+        """The refusals that were only counted, by the time at which that was recorded."""
+        query = "SELECT json FROM folded WHERE at >= ? AND at < ? ORDER BY place"
+        return [_folded(text) for (text,) in self._database.execute(query, (since, until))]
+
     def _where(self, place: int) -> tuple[Path, int]:
         return self._names[place >> FILE_BITS], place & _OFFSET
 
@@ -223,7 +230,7 @@ class AuditIndex:
 
     def _forget(self, number: int) -> None:
         first = number << FILE_BITS
-        for table in ("calls", "open"):
+        for table in ("calls", "open", "folded"):
             self._database.execute(
                 f"DELETE FROM {table} WHERE place BETWEEN ? AND ?",  # noqa: S608
                 (first, first | _OFFSET),
@@ -254,6 +261,11 @@ class AuditIndex:
                 latest[facts] = self._last[facts] = at
         updates = [(at, facts) for facts, at in latest.items()]
         self._database.executemany("UPDATE facts SET last = ? WHERE number = ?", updates)
+
+    def store_folded(self, at: int, place: int, folded: FoldedRefusals) -> None:
+        """Add refusals that were only counted."""
+        row = (place, at, json.encode(folded))
+        self._database.execute("INSERT OR REPLACE INTO folded VALUES(?, ?, ?)", row)
 
     def open_calls(self) -> dict[str, OpenCall]:
         """What was decided and may go on."""

@@ -14,14 +14,24 @@ from msgspec import DecodeError, Struct, json
 
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.core.evidence.chain import GENESIS, continues
+from mcpguard.core.evidence.records import FoldedRecords
 
 FILE_BITS = 40
 """A place is the number of a file, then the offset of the line in so many bits."""
 _BATCH = 20_000
+_FOLDED = b'"what":"refusals-folded"'
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = tuple[int, int, int, int | None, int, int | None]
 """Number of the facts, time, place, duration, bytes, place of the outcome."""
+
+
+class FoldedRefusals(Struct, frozen=True):
+    """Refusals that were only counted: how many `kinds` of them there were, as the record has it."""
+
+    principal: str
+    session: str
+    kinds: dict[str, int]
 
 
 class CallFacts(Struct, frozen=True, array_like=True):
@@ -73,6 +83,7 @@ class _Read(Struct):
     findings: dict[str, int] = {}
     sent: int = 0
     received: int = 0
+    folded: FoldedRecords | None = None
 
 
 class OpenCall(Struct):
@@ -95,6 +106,9 @@ class IndexRows(Protocol):
 
     def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
         """Remove the rows with these keys (facts, time, place), and add `calls`."""
+
+    def store_folded(self, at: int, place: int, folded: FoldedRefusals) -> None:
+        """Add refusals that were only counted."""
 
     def open_calls(self) -> dict[str, OpenCall]:
         """What was decided and may go on."""
@@ -130,7 +144,7 @@ class ChainReading:
                 break
             if not continues(line, head):
                 altered = 1
-            if line.startswith((b'{"kind":"decision"', b'{"kind":"outcome"')):
+            if line.startswith((b'{"kind":"decision"', b'{"kind":"outcome"')) or _FOLDED in line:
                 self._take(line, place | at)
             elif line.startswith(b'{"kind":"closed"'):
                 over = 1
@@ -145,8 +159,11 @@ class ChainReading:
             return
         if found.kind == "decision":
             self._decided(found, place)
-        else:
+        elif found.kind == "outcome":
             self._ended(found, place)
+        elif found.folded is not None:
+            counted = FoldedRefusals(found.principal, found.session, found.folded.kinds)
+            self._index.store_folded(microseconds(found.at), place, counted)
         if len(self._calls) >= _BATCH:
             self._flush()
 

@@ -87,6 +87,12 @@ def last(
     return list(islice(found(index, question, looking), most))[::-1]
 
 
+def only_counted_of(index: AuditIndex, question: CallQuestion) -> int:
+    """How many refusals that the filters let pass were only counted; no condition can be asked about them."""
+    counted = index.folded(question.since, question.until)
+    return sum(question.filters.folded_of(one) for one in counted)
+
+
 def view_of(call: FoundCall, facts: CallFacts) -> dict[str, Json]:
     """What a condition reads of a call. Of one without an outcome, `ms` is not there."""
     decision, outcome = call.decision, call.outcome

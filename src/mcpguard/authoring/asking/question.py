@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from msgspec import Struct, json
 
-from mcpguard.adapters.audit.indexing import CallFacts, microseconds
+from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, ConditionError, Verdict
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.engines import engine_for
@@ -105,6 +105,22 @@ class Filters(Struct, frozen=True):
             and (self.session in ("", facts.session) or self._begins(facts.session))
             and (not self.principal or self.principal in principals_of(facts))
             and (not self.rule or any(self.rule in _rule_names(one) for one in facts.rules))
+        )
+
+    def folded_of(self, counted: FoldedRefusals) -> int:
+        """How many of these refusals pass, as far as that is on record. A kind has the method, the server,
+        the tool and the rule or the cause, one after the other."""
+        name = counted.principal.rpartition(":")[2]
+        if not (
+            (self.session in ("", counted.session) or self._begins(counted.session))
+            and self.principal in ("", counted.principal, name)
+        ):
+            return 0
+        return sum(
+            count
+            for kind, count in counted.kinds.items()
+            if {self.server, self.tool} - {""} <= set(words := kind.split(" "))
+            and (not self.rule or self.rule in _rule_names(words[-1]))
         )
 
     def _begins(self, session: str) -> bool:

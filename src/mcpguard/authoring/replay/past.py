@@ -21,6 +21,7 @@ from msgspec import Struct
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, lines
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.bounds import folded_about
 from mcpguard.core.evidence.records import UNDECIDED, Decided, Noticed, Opened, Outcome
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Cause
@@ -30,6 +31,7 @@ _decode = msgspec.json.Decoder(Decided).decode
 _DECISION = b'{"kind":"decision"'
 _OUTCOME = b'{"kind":"outcome"'
 _ENDED = b'"what":"session-ended"'
+_FOLDED = b'"what":"refusals-folded"'
 
 MOST_BYTES = 64 << 20
 """So much evidence is read for the last decisions."""
@@ -78,9 +80,18 @@ class SessionEnded(Struct, frozen=True):
     at: datetime
 
 
+class OnlyCounted(Struct, frozen=True):
+    """So many refusals of which no other record is left."""
+
+    count: int
+
+
+PastFact = PastDecision | Received | SessionEnded | OnlyCounted
+
+
 def past(
     path: Path, since: datetime | None = None, server: str | None = None, *, outcomes: bool = True
-) -> Iterator[PastDecision | Received | SessionEnded]:
+) -> Iterator[PastFact]:
     """What the chains at `path` say since then, the oldest chain first; how calls ended only with
     `outcomes`. Raises AuditError where there is no evidence, and at the end where no decision is about
     `server`."""
@@ -121,7 +132,7 @@ def _of_file(
     asked: set[str],
     servers: set[str],
     ended: Mapping[str, Came],
-) -> Iterator[PastDecision | Received | SessionEnded]:
+) -> Iterator[PastFact]:
     altered = bool(verify(lines(file), ()).flaws)
     version = 1
     for number, line in enumerate(lines(file)):
@@ -137,6 +148,8 @@ def _of_file(
                 yield past_of(record, version, altered, ended.get(record.id))
         elif line.startswith(_OUTCOME) or _ENDED in line:
             yield from _besides(line)
+        elif _FOLDED in line:
+            yield from _only_counted(line, since, server or "")
 
 
 def _read(line: bytes) -> Decided | None:
@@ -153,6 +166,12 @@ def _goes_on(record: Decided, asked: set[str]) -> bool:
     if record.effect == "ask":
         asked.add(record.id)
     return False
+
+
+def _only_counted(line: bytes, since: datetime | None, server: str) -> Iterable[OnlyCounted]:
+    record = read_record(line)
+    if isinstance(record, Noticed) and record.folded is not None and (since is None or record.at >= since):
+        yield OnlyCounted(folded_about(record.folded, server))
 
 
 def _besides(line: bytes) -> Iterable[Received | SessionEnded]:

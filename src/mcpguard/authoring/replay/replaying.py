@@ -15,7 +15,7 @@ from mcpguard.authoring.replay.besides import STRICT, Sides, besides
 from mcpguard.authoring.replay.counting import Counting
 from mcpguard.authoring.replay.definitions import Definitions
 from mcpguard.authoring.replay.judging import Again, Judging
-from mcpguard.authoring.replay.past import PastDecision, Received, SessionEnded
+from mcpguard.authoring.replay.past import OnlyCounted, PastDecision, PastFact, Received
 from mcpguard.authoring.replay.report import (
     MOST_EXAMPLES,
     Direction,
@@ -84,18 +84,20 @@ class Replay:
         self._sides: dict[str, Sides] = {}
         self._counting = Counting(policies.digest)
         self._definitions = Definitions(snapshot)
-        self._counts = dict.fromkeys(("decisions", "no_rule_asked", "same", "unsaid"), 0)
+        self._counts = dict.fromkeys(("decisions", "no_rule_asked", "same", "unsaid", "folded"), 0)
         self._changes: dict[_Alike, _Many] = {}
         self._missing: dict[tuple[str, str, str], _Many] = {}
         self._labelled: set[str] = set()
 
-    def take(self, found: Iterable[PastDecision | Received | SessionEnded]) -> ReplayReport:
+    def take(self, found: Iterable[PastFact]) -> ReplayReport:
         """Replay what was found."""
         for one in found:
             if isinstance(one, PastDecision):
                 self._take(one)
             elif isinstance(one, Received):
                 self._counting.received(one)
+            elif isinstance(one, OnlyCounted):
+                self._counts["folded"] += one.count
             else:
                 self._counting.ended(one)
         return self._report()

@@ -76,6 +76,9 @@ class ReplayReport(Printed):
     tightened: int = Field(description="How many would let less through.")
     otherwise: int = Field(description="How many would have the same effect for another reason.")
     unsaid: int = Field(description="Of how many that cannot be said.")
+    folded: int = Field(
+        description="How many more refusals were only counted (`refusals-folded`): no rule can decide them."
+    )
     changes: tuple[ReplayChange, ...] = Field(description="What would change: loosened first, most first.")
     missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be said, most first.")
     notes: tuple[str, ...] = Field(description="What the replay takes for granted.")
@@ -134,7 +137,7 @@ def summary(report: ReplayReport) -> str:
     said += f"{report.loosened} loosened, {report.tightened} tightened"
     said += f", {report.both} both" if report.both else ""
     said += f", {report.credential} with another credential" if report.credential else ""
-    more = [f"{report.same} stay the same"]
+    more = [f"{report.same:,} {'stays' if report.same == 1 else 'stay'} the same"]
     if report.otherwise:
         more.append(f"{report.otherwise} have the same effect for another reason")
     if report.no_rule_asked:

@@ -117,6 +117,7 @@ def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, 
         unfinished=sum(len(one.unfinished) for one in reports.values()),
         begins=tally.begins,
         gaps=tuple(tally.gaps),
+        folded=tally.folded,
     )
     return found, tally
 

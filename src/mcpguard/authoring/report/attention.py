@@ -41,6 +41,10 @@ def _evidence(review: AccessReview) -> Iterator[Attention]:
         yield Attention("bad", f"The evidence in {name} is gone.", "evidence")
     if evidence.gaps:
         yield Attention("look", f"{counted(len(evidence.gaps), 'gap')} in the evidence.", "evidence")
+    if evidence.folded:
+        said = counted(evidence.folded, "refusal was", "refusals were")
+        text = f"{said} only counted (refusals-folded), and no other figure has them."
+        yield Attention("look", text, "evidence")
     if evidence.begins is not None and evidence.begins > review.since:
         day = evidence.begins.date().isoformat()
         yield Attention("look", f"Evidence begins on {day}: what was before is not counted.", "evidence")

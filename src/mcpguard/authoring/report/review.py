@@ -171,6 +171,9 @@ class VerifiedEvidence(Printed):
     unfinished: int = Field(description="Allowed calls without an outcome.")
     begins: datetime | None = Field(description="The oldest record.")
     gaps: tuple[str, ...] = Field(description="When nothing could be written, as it was recorded after.")
+    folded: int = Field(
+        description="How many more refusals were only counted (`refusals-folded`) and are in no other figure."
+    )
 
 
 class BypassFinding(Printed):

@@ -116,6 +116,8 @@ class RecordTally(Struct):
     counts: Counter[str] = field(default_factory=Counter)
     """`decided`, `enforced`, `allowed`, `ended`, `brought` and `inspected`: what coverage is made of."""
     gaps: list[str] = field(default_factory=list)
+    folded: int = 0
+    """Refusals that were only counted."""
     dwell: DwellWatch = field(default_factory=DwellWatch)
 
     def read(self, files: Iterable[Path]) -> None:
@@ -215,6 +217,7 @@ class RecordTally(Struct):
     def _noticed(self, record: Noticed) -> None:
         self.notices[record.what] += 1
         self._found(record.findings, record.server)
+        self.folded += 0 if record.folded is None else record.folded.count
         if record.what == "pin-changed":
             self.changed[record.server] += 1
         elif record.what == "upstream-started":

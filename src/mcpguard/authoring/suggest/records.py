@@ -34,7 +34,8 @@ from mcpguard.authoring.suggest.rules import SuggestError, constant, glob_of
 from mcpguard.authoring.suggest.standing import draft_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
-from mcpguard.core.evidence.records import Decided
+from mcpguard.core.evidence.bounds import folded_about
+from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.policy.tickets import Ticket
 
@@ -77,6 +78,9 @@ class Suggestions(Printed):
     suggestions: tuple[Suggestion, ...] = Field(description="The most frequent first.")
     altered: tuple[str, ...] = Field(description="Files of evidence that were altered, so they do not count.")
     diff: str = Field(description="What would be written, as a unified diff; empty for nothing.")
+    folded: int = Field(
+        description="How many more refusals were only counted (`refusals-folded`), so they suggest nothing."
+    )
 
 
 class _Key(Struct, frozen=True):
@@ -100,11 +104,13 @@ class Group(Struct):
 
 def groups_since(
     config: Config, since: datetime, server: str | None = None
-) -> tuple[list[Group], tuple[str, ...]]:
-    """The groups, the most frequent first, and the files that were altered. Raises AuditError where there is
+) -> tuple[list[Group], tuple[str, ...], int]:
+    """The groups, the most frequent first, the files that were altered, and how many refusals were only
+    counted. Raises AuditError where there is
     no evidence."""
     groups: dict[_Key, Group] = {}
     altered: list[str] = []
+    folded = 0
     for file in chain_files(evidence_folder(config)):
         if file.stat().st_mtime < since.timestamp():
             continue
@@ -112,6 +118,8 @@ def groups_since(
             altered.append(file.name)
             continue
         for record in map(read_record, lines(file)):
+            if isinstance(record, Noticed) and record.folded is not None and record.at >= since:
+                folded += folded_about(record.folded, server or "")
             if not isinstance(record, Decided) or record.at < since or server not in (None, record.server):
                 continue
             if (key := _key_of(record)) is not None:
@@ -120,7 +128,7 @@ def groups_since(
                 group.observed |= record.observed is not None
                 if record.approval:
                     group.tickets[record.approval.partition(" ")[0]] = None
-    return sorted(groups.values(), key=lambda one: -len(one.calls)), tuple(altered)
+    return sorted(groups.values(), key=lambda one: -len(one.calls)), tuple(altered), folded
 
 
 def _key_of(record: Decided) -> _Key | None:
@@ -144,7 +152,7 @@ def suggested(
     """What the records since then suggest, for all servers or for one, and what would be written. Raises
     AuditError where there is no evidence, PolicyError where the present policies do not load."""
     own = policy_at(config, config.own_policy or config.path.parent / DEFAULT)
-    groups, altered = groups_since(config, since, server)
+    groups, altered, folded = groups_since(config, since, server)
     asking = frozenset(rule.name for one in own.others for rule in one.rules if rule.effect == "ask")
     drafts: dict[str, Draft] = {}
     found: list[Suggestion] = []
@@ -158,7 +166,8 @@ def suggested(
         found.append(_suggestion(group, mine, note, closed))
     proposal = drafted(own, list(drafts.values())) if drafts else None
     diff = "" if proposal is None else proposal.diff
-    return Suggestions(since=since, suggestions=tuple(found), altered=altered, diff=diff), proposal
+    made = Suggestions(since=since, suggestions=tuple(found), altered=altered, diff=diff, folded=folded)
+    return made, proposal
 
 
 def _suggestion(group: Group, drafts: list[Draft], note: str, closed: bool) -> Suggestion:

@@ -113,6 +113,9 @@ class QueriedCalls(Printed):
     """What `mcpguard audit query --json` prints."""
 
     calls: tuple[QueriedCall, ...] = Field(description="The last calls that match, the oldest first.")
+    folded: int = Field(
+        description="How many more refusals were only counted (`refusals-folded`), whatever the condition is."
+    )
 
 
 class AuditFigures(Printed):
@@ -135,3 +138,4 @@ class AuditStatistics(Printed):
 
     by: str = Field(description="As `--by`.")
     rows: tuple[AuditFigures, ...] = Field(description="The figures, most calls first.")
+    folded: int = Field(description="How many more refusals were only counted (`refusals-folded`).")

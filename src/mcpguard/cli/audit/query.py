@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.trust import trust
 from mcpguard.cli.parser import WHEN, moment
+from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.index import AuditIndex
@@ -101,12 +102,13 @@ def warn_unknown(index: AuditIndex, filters: Filters) -> None:
 
 def query(path: Path, args: argparse.Namespace) -> int:
     """Print the calls that match, the oldest first. Raises AuditError."""
-    from mcpguard.authoring.asking.matching import last
+    from mcpguard.authoring.asking.matching import last, only_counted_of
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion(args.condition, filters_of(args))
     with closing(opened(path, args.rebuild)) as index:
         calls = last(index, question, args.n, _looking if sys.stderr.isatty() else lambda _: None)
+        folded = only_counted_of(index, question)
         if not calls:
             question.check()
             warn_unknown(index, question.filters)
@@ -114,9 +116,11 @@ def query(path: Path, args: argparse.Namespace) -> int:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
         print(f"mcpguard: note: {said}, so they do not match", file=sys.stderr)
     if args.json:
-        _print_json(calls)
+        _print_json(calls, folded)
     else:
         _print_rows(calls)
+        if folded:
+            print(only_counted(folded))
     return trust(index.altered)
 
 
@@ -161,9 +165,9 @@ def _print_rows(calls: list[FoundCall]) -> None:
         print("no call on record matches")
 
 
-def _print_json(calls: list[FoundCall]) -> None:
+def _print_json(calls: list[FoundCall], folded: int) -> None:
     from mcpguard.authoring.asking.matching import printable
     from mcpguard.cli.audit.outputs import QueriedCalls
 
-    made = QueriedCalls.model_validate({"calls": [printable(call) for call in calls]})
+    made = QueriedCalls.model_validate({"calls": [printable(call) for call in calls], "folded": folded})
     print(made.model_dump_json())

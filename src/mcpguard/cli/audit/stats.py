@@ -11,6 +11,7 @@ from mcpguard.adapters.system.terminal import style
 from mcpguard.cli.audit.query import add_filters, filters_of, opened, positive, warn_unknown
 from mcpguard.cli.audit.rows import amount, duration, padded, sparkline, width
 from mcpguard.cli.audit.trust import trust
+from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
     from mcpguard.authoring.asking.figures import Figures
@@ -31,17 +32,20 @@ def add_stats(parser: argparse.ArgumentParser) -> None:
 def stats(path: Path, args: argparse.Namespace) -> int:
     """Print the figures, most calls first. Raises AuditError."""
     from mcpguard.authoring.asking.figures import PARTS, figures_by
+    from mcpguard.authoring.asking.matching import only_counted_of
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion("", filters_of(args))
     with closing(opened(path, args.rebuild)) as index:
         found = figures_by(index, question, args.by)
+        folded = only_counted_of(index, question)
         if not found:
             warn_unknown(index, question.filters)
     if args.json:
         from mcpguard.cli.audit.outputs import AuditStatistics
 
-        print(AuditStatistics.model_validate({"by": args.by, "rows": found[: args.n]}).model_dump_json())
+        made = {"by": args.by, "rows": found[: args.n], "folded": folded}
+        print(AuditStatistics.model_validate(made).model_dump_json())
         return trust(index.altered)
     for line in _lines(found[: args.n], args.by, PARTS):
         print(line)
@@ -49,6 +53,8 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         print("no call on record matches")
     elif len(found) > args.n:
         print(style(f"{len(found) - args.n} more: -n {len(found)}", "dim"))
+    if folded:
+        print(only_counted(folded))
     return trust(index.altered)
 
 

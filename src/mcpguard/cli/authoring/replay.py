@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style, table
 from mcpguard.cli.parser import WHEN, add_config, configured, moment
+from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
     from mcpguard.authoring.replay.report import ReplayReport
@@ -100,3 +101,5 @@ def _print(report: ReplayReport) -> None:
     for note in report.notes:
         print(f"note: {plain(note)}")
     print(style(summary(report), "red" if report.loosens else "bold"))
+    if report.folded:
+        print(only_counted(report.folded))

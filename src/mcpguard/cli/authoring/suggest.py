@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
 from mcpguard.cli.parser import WHEN, add_config, configured, confirmed, moment
 from mcpguard.core.errors import SessionError
+from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
     from mcpguard.authoring.suggest.records import Suggestions
@@ -81,10 +82,12 @@ def _print(found: Suggestions) -> None:
 
     for name in found.altered:
         print(f"mcpguard: {plain(name)} was altered, so it does not count", file=sys.stderr)
-    if not found.suggestions:
+    if found.suggestions:
+        print(table([_HEAD, *named(found.suggestions)]))
+    else:
         print("no call was refused for want of a rule, and none was approved by a person")
-        return
-    print(table([_HEAD, *named(found.suggestions)]))
+    if found.folded:
+        print(only_counted(found.folded))
     if found.diff:
         print()
     colours = {"+": "green", "-": "red"}

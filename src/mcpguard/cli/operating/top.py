@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
 from mcpguard.cli.parser import add_config
+from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -128,6 +129,8 @@ class TopView:
         """Why the evidence cannot be read, "" where it can, or where there is none yet."""
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
+        self._folded: deque[tuple[float, int]] = deque()
+        """Of the same time: when, and how many refusals were only counted."""
         self._denials: list[Decided] = []
         self._processes: list[Status] = []
         self._waiting: list[Ticket] | str = []
@@ -147,6 +150,7 @@ class TopView:
         before = time.time() - SECONDS
         while self._calls and self._calls[0][0] < before:
             self._calls.popleft()
+        self._folded = deque(one for one in self._folded if one[0] >= before)
 
     def _lines(self) -> list[bytes]:
         from mcpguard.adapters.audit.checking import last_lines
@@ -172,9 +176,11 @@ class TopView:
 
     def _take(self, line: bytes) -> None:
         from mcpguard.adapters.audit.calls import read_record
-        from mcpguard.core.evidence.records import Decided
+        from mcpguard.core.evidence.records import Decided, Noticed
 
         record = read_record(line)
+        if isinstance(record, Noticed) and record.folded is not None:
+            self._folded.append((record.at.timestamp(), record.folded.count))
         if isinstance(record, Decided) and record.effect != "ask":
             denied = record.effect == "deny"
             self._calls.append((record.at.timestamp(), target_of(record), denied))
@@ -204,6 +210,8 @@ class TopView:
         altered = [Text(ALTERED.format(cut(name, _WIDEST)), "red") for name in self._following.check.altered]
         if self.unread:
             altered.append(Text(cut(self.unread, _WIDEST), "red"))
+        if folded := sum(count for _, count in self._folded):
+            altered.append(Text(only_counted(folded), "red"))
         return Group(self._head(), *altered, Text(), *self._tables(), ends)
 
     def _head(self) -> Text:

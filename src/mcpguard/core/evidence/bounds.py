@@ -122,6 +122,18 @@ def folds(record: Record) -> bool:
     return isinstance(record, Noticed) and record.what in NOTICES
 
 
+def folded_about(folded: FoldedRecords, *names: str) -> int:
+    """How many of them are of kinds in which all these names are; "" is in each."""
+    wanted = set(names) - {""}
+    return sum(count for kind, count in folded.kinds.items() if wanted <= set(kind.split(" ")))
+
+
+def only_counted(count: int) -> str:
+    """What a reader of evidence says of so many folded refusals."""
+    said = "refusal was" if count == 1 else "refusals were"
+    return f"and {count:,} more {said} only counted (refusals-folded)"
+
+
 def _kind(record: Decided | Noticed) -> str:
     """Without what a client makes up: a name that no server lists is not in it."""
     if isinstance(record, Noticed):
