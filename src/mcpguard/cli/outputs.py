@@ -297,7 +297,11 @@ class VerifiedChain(Printed):
     flaws: tuple[ChainFlaw, ...] = Field(description="Its first flaws, at most 100.")
     continues: str = Field(description='The chain of the same process before it, "" for none.')
     signed: int = Field(
-        description="Up to which line a signature vouches for it, 0 for none; also 0 without `--public-key`."
+        description="Up to which line a signature, or a head kept elsewhere, vouches for it, 0 for none."
+    )
+    held_by: str = Field(
+        description="The chain that holds its head where it is not signed: it existed then, and nothing says "
+        'who wrote it. "" otherwise, and without `--public-key`.'
     )
     newer: str = Field(
         description="Which newer mcpguard wrote it, so that this one cannot judge it; empty for none."

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.adapters.audit.signing import SigningKey, new_key
-from mcpguard.core.evidence.between import signed
+from mcpguard.core.evidence.between import signed, vouched
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Record
 from mcpguard.core.evidence.verification import ChainReport, verify
@@ -56,7 +56,8 @@ def whole(closed: bool) -> tuple[bytes, ...]:
 
 def proven(lines: list[bytes], name: str = NAME) -> ChainReport:
     """What a verifier finds that has this one file and the public key."""
-    return signed({name: verify(lines, (), name, KEY.public.verifies)})[name]
+    reports = {name: verify(lines, (), name, KEY.public.verifies)}
+    return signed(reports, vouched(reports, {}))[name]
 
 
 def resealed(lines: list[bytes], start: int) -> list[bytes]:

@@ -108,10 +108,14 @@ async def test_a_checkpoint_holds_the_heads_of_the_other_chains_and_is_signed(
     assert {one.get("key") for one in checkpoints} <= {None, PUBLIC.id}
     assert kinds(owner.sink.path)[-2:] == ["checkpoint", "closed"]
     found = proof(folder, {}, by=PUBLIC.verifies)
-    assert all(report.intact for report in found.reports.values())
+    assert found.reports[owner.sink.path.name].intact
     assert found.vouched[owner.sink.path.name] == len(kinds(owner.sink.path)) - 1
-    # What the signed chain holds a head of is vouched for as well.
-    assert found.vouched[other.name] == 2
+    # What the signed chain holds a head of existed, and nothing says who wrote it.
+    assert found.vouched[other.name] == 0
+    assert found.held == {other.name: owner.sink.path.name}
+    assert [flaw.what for flaw in found.reports[other.name].flaws] == [
+        f"ends a chain that is held by {owner.sink.path.name}, not signed, and not from before the key"
+    ]
 
 
 async def test_a_signature_of_another_key_or_none_is_a_flaw(folder: Path, start: Start) -> None:

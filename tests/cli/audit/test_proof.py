@@ -131,6 +131,89 @@ def test_with_the_public_key_what_nobody_signed_is_a_flaw(folder: Path, capsys: 
     assert "was closed, but no signature is about lines after 3" in capsys.readouterr().out
 
 
+def plain_chain(folder: Path) -> Path:
+    """A chain that nobody signed."""
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.close(CLOSED)
+    return sink.path
+
+
+def test_a_chain_from_before_the_key_is_listed_as_not_signed(folder: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    before = plain_chain(folder)
+    signed = signed_chain(folder, key)
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 0
+    said = capsys.readouterr().out
+    assert f"unsigned  {before.name}:" in said
+    assert f"note: held by {signed.name}, not signed: it existed then, and nothing says who wrote it" in said
+    assert said.endswith("chains: 2, altered or missing: 0, not signed: 1\n")
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public), "--json"]) == 0
+    chains = {one["file"]: one for one in json.loads(capsys.readouterr().out)["chains"]}
+    assert (chains[before.name]["held_by"], chains[signed.name]["held_by"]) == (signed.name, "")
+
+
+def test_what_was_planted_while_a_process_signs_is_found_although_it_holds_it(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    key = SigningKey(Secret(new_key()))
+    sink = AuditFile(folder)
+    sink.signer = key
+    sink.write(OPENED)
+    sink.commit()
+    chain = Chain()
+    records = (replace(OPENED, principal="os-user:victim"), DECIDED, OUTCOME, CLOSED)
+    planted = folder / "20200101T010101Z-777-deadbeef.jsonl"
+    planted.write_bytes(b"".join(chain.seal(record) for record in records))
+    sink.checkpoint(sink.others.loose(sink.path.name))
+    sink.close(CLOSED)
+    verify = ["audit", "verify", str(folder), "--public-key", str(key.public)]
+    assert main(verify) == 1
+    said = capsys.readouterr().out
+    assert f"held by {sink.path.name}, not signed, and not from before the key" in said
+    assert said.endswith("chains: 2, altered or missing: 1, not signed: 1\n")
+    # A person who knows where it is from keeps its head.
+    assert main([*verify, "--expect", f"{planted.name}:{chain.head}"]) == 0
+
+
+def test_lines_that_were_put_behind_the_last_signature_are_counted_whoever_holds_them(
+    folder: Path, capsys: Capture
+) -> None:
+    key = SigningKey(Secret(new_key()))
+    killed = signed_chain(folder, key, last=False)
+    kept = killed.read_bytes().splitlines(keepends=True)[:3]
+    chain = Chain()
+    chain.rewind((3, json.loads(kept[-1])["hash"].encode()))
+    forged = [chain.seal(record) for record in (OUTCOME, replace(DECIDED, principal="os-user:mallory"))]
+    killed.write_bytes(b"".join([*kept, *forged]))
+    signed_chain(folder, key)
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 0
+    assert "note: 2 records came after the last signature" in capsys.readouterr().out
+
+
+def test_only_a_signed_statement_excuses_the_loss_of_a_head_that_was_kept(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    key = SigningKey(Secret(new_key()))
+    gone = signed_chain(folder, key)
+    main(["audit", "heads", str(folder)])
+    heads = tmp_path / "heads"
+    heads.write_text(capsys.readouterr().out)
+    gone.unlink()
+    later = "20991231T235959Z-1-a.jsonl"
+    verify = ["audit", "verify", str(folder), "--heads", str(heads)]
+    for signer in (None, key):
+        chain = Chain()
+        lines = [chain.seal(OPENED)]
+        record = Checkpoint(datetime(2026, 8, 1, tzinfo=UTC), (), 1, gone.name)
+        lines.append(chain.seal(record if signer is None else signer.signed(record, later, chain.head)))
+        (folder / later).write_bytes(b"".join(lines))
+        assert main(verify) == 1
+        assert f"MISSING {gone.name}" in capsys.readouterr().out
+        assert main([*verify, "--public-key", str(key.public)]) == (1 if signer is None else 0)
+        assert main([*verify, "--removed-until", gone.name]) == 0
+
+
 def test_a_chain_that_somebody_wrote_again_without_the_key_is_found(folder: Path, capsys: Capture) -> None:
     key = SigningKey(Secret(new_key()))
     path = signed_chain(folder, key)

@@ -8,7 +8,8 @@ from hashlib import sha256
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.core.evidence.between import forked, removed, signed, vouched
+from mcpguard.core.evidence.between import forked, held, removed, vouched
+from mcpguard.core.evidence.between import signed as judged
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.chain import signed as sign
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Record
@@ -48,6 +49,10 @@ def after(lines: list[bytes], record: Record) -> list[bytes]:
     made = Chain()
     made.rewind((len(lines), verify(lines).head.encode()))
     return [made.seal(record)]
+
+
+def signed(reports: dict[str, ChainReport]) -> dict[str, ChainReport]:
+    return judged(reports, vouched(reports, {}))
 
 
 CHECK = Checkpoint(NOW)
@@ -105,22 +110,56 @@ def test_a_signature_is_for_one_place_in_one_file_and_by_one_key() -> None:
     assert verify(chain("a", opened(), CHECK, true=False)).intact
 
 
-def test_a_signed_chain_vouches_for_the_heads_that_it_holds() -> None:
+def test_a_head_that_another_chain_holds_proves_that_it_existed_and_not_who_wrote_it() -> None:
     plain = sealed([opened(), decided(1), outcome(1), CLOSED])
     head = verify(plain).head
+    # The first chain that is signed held it when it began: it may be from before there was a key.
     holding = report("b", chain("b", opened(Anchor("a", head)), CHECK, CLOSED))
     reports = {"a": report("a", plain, head), "b": holding}
-    assert vouched(reports) == {"a": 4, "b": 2}
+    lines = vouched(reports, {})
+    assert lines == {"a": 0, "b": 2}
+    assert held(reports, lines) == {"a": "b"}
     assert all(one.intact for one in signed(reports).values())
-    # What it holds after its last signature vouches for nothing, and neither does a head that is not there.
+    # One that came later was not there before the key.
+    planting = report("b", chain("b", opened(), Checkpoint(NOW, (Anchor("a", head),)), CLOSED))
+    planted = {"a": report("a", plain, head), "b": planting}
+    assert whats(signed(planted)["a"]) == [
+        "ends a chain that is held by b, not signed, and not from before the key"
+    ]
+    # A later process proves no more, nor does a head that is not there, or that no signature is about.
+    first = report("a0", chain("a0", opened(), CHECK, CLOSED))
+    assert not signed({"a0": first, **reports})["a"].intact
     unsigned = Checkpoint(NOW, (Anchor("a", head),))
-    late = report("b", [*(lines := chain("b", opened(), CHECK)), *after(lines, unsigned)])
-    assert vouched({"a": report("a", plain, head), "b": late})["a"] == 0
-    assert whats(signed({"a": report("a", plain, head)})["a"]) == [
+    late = report("b", [*(lines_ := chain("b", opened(), CHECK)), *after(lines_, unsigned)])
+    assert whats(signed({"a": report("a", plain, head), "b": late})["a"]) == [
         "ends a chain that nothing signed by this key vouches for"
     ]
     elsewhere = report("b", chain("b", opened(Anchor("c", head)), CHECK, CLOSED))
-    assert vouched({"b": elsewhere}) == {"b": 2}
+    assert held({"b": elsewhere}, {"b": 2}) == {}
+
+
+def test_a_head_that_was_kept_elsewhere_vouches_for_what_is_before_it() -> None:
+    plain = sealed([opened(), decided(1), outcome(1), CLOSED])
+    head = verify(plain).head
+    reports = {"a": report("a", plain, head)}
+    assert vouched(reports, {"a": [head, "f" * 64], "gone": [head]}) == {"a": 4}
+    assert judged(reports, {"a": 4})["a"].intact
+
+
+def test_a_process_vouches_for_its_own_chain_before_as_far_as_it_wrote_it() -> None:
+    lines = sealed([opened(), decided(1), outcome(1), CLOSED])
+    head, forged = verify(lines[:3]).head, verify(lines).head
+    begun = replace(opened(Anchor("a", head), Anchor("a", forged)), continues="a")
+    reports = {
+        "a": report("a", lines, head, forged),
+        "b": report("b", chain("b", begun, Checkpoint(NOW, (Anchor("a", forged),)), CLOSED)),
+    }
+    assert vouched(reports, {}) == {"a": 3, "b": 2}
+    assert all(one.intact for one in signed(reports).values())
+    assert vouched({"b": reports["b"]}, {}) == {"b": 2}
+    # A signature of its own that is later says more.
+    own = report("a", chain("a", opened(), CHECK, CLOSED), "f" * 64)
+    assert vouched({"a": own, "b": reports["b"]}, {})["a"] == 2
 
 
 def test_two_chains_with_one_beginning_are_a_fork() -> None:
@@ -134,7 +173,7 @@ def test_two_chains_with_one_beginning_are_a_fork() -> None:
     assert [found[name] for name in "cde"] == [reports[name] for name in "cde"]
 
 
-def test_what_a_chain_holds_that_another_one_vouches_for_is_vouched_for_too() -> None:
+def test_what_a_chain_holds_that_another_one_holds_is_held_at_second_hand() -> None:
     first = sealed([opened(), decided(1)])
     heads = [verify(first).head]
     second = sealed([opened(Anchor("a", heads[0])), decided(2)])
@@ -145,13 +184,8 @@ def test_what_a_chain_holds_that_another_one_vouches_for_is_vouched_for_too() ->
         "b": report("b", second, heads[1]),
         "c": report("c", third),
     }
-    assert vouched(reports) == {"a": 2, "b": 2, "c": 2}
+    assert held(reports, {"a": 0, "b": 0, "c": 2}) == {"a": "b", "b": "c"}
     assert all(one.intact for one in signed(reports).values())
-    # Nothing vouches for a line after the head that is held.
-    short = verify(second[:1]).head
-    reports["c"] = report("c", chain("c", opened(Anchor("b", short)), CHECK, CLOSED))
-    reports["b"] = report("b", second, short)
-    assert vouched(reports) == {"a": 2, "b": 1, "c": 2}
 
 
 def test_a_chain_without_a_record_needs_nobody_to_vouch_for_it() -> None:
@@ -161,11 +195,18 @@ def test_a_chain_without_a_record_needs_nobody_to_vouch_for_it() -> None:
 def test_what_was_removed_on_purpose_is_what_the_last_record_says() -> None:
     gone = [Checkpoint(NOW, removed=2, removed_until="b"), Checkpoint(NOW, removed=1, removed_until="c")]
     reports = {"x": report("x", chain("x", opened(), *gone)), "y": report("y", chain("y", opened(), CHECK))}
-    assert removed(reports, by_signature=True) == Removal(0, "c", 3)
+    assert removed(reports, vouched(reports, {})) == Removal(0, "c", 3)
     forged = {"x": report("x", chain("x", opened(), *gone, true=False))}
-    assert removed(forged, by_signature=True) is None
-    assert removed(forged, by_signature=False) == Removal(0, "c", 3)
-    assert removed({}, by_signature=False) is None
+    assert removed(forged, vouched(forged, {})) is None
+    assert removed(forged, None) == Removal(0, "c", 3)
+    assert removed({}, None) is None
+
+
+def test_a_chain_that_says_that_newer_ones_were_removed_is_flawed_and_is_not_believed() -> None:
+    for until in ("x", "z"):
+        found = report("x", chain("x", opened(), Checkpoint(NOW, removed=1, removed_until=until)))
+        assert whats(found) == ["says that chains were removed that are not older than its own"]
+        assert removed({"x": found}, None) is None
 
 
 def test_ids_with_escapes_are_matched_as_they_are_read() -> None:

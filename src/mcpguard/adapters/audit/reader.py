@@ -149,12 +149,14 @@ _CHECKPOINT = b'\n{"kind":"checkpoint"'
 class Proof(Struct, frozen=True):
     """What was found of the chains at a place. `reports` are by name, oldest first; `missing` are the names
     of chains that are gone although another one holds a head of them, or one was kept elsewhere. `removed`
-    says what was removed on purpose; `vouched` up to which line a signature vouches for each."""
+    says what was removed on purpose; `vouched` up to which line it is sure who wrote each. `held` has the
+    chain by which one is held that is not signed."""
 
     reports: dict[str, ChainReport]
     missing: list[str]
     removed: Removal | None
     vouched: dict[str, int]
+    held: dict[str, str]
 
 
 def proof(
@@ -164,9 +166,10 @@ def proof(
 
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there; chains with names
     up to `removed_until` may be gone. With `by`, which checks signatures, what none vouches for is a flaw.
+    What the chains say of removals excuses the loss of one whose head was kept only where it is signed.
     Raises AuditError.
     """
-    from mcpguard.core.evidence.between import forked, joined, removed, signed, vouched
+    from mcpguard.core.evidence.between import forked, held, joined, removed, signed, vouched
     from mcpguard.core.evidence.verification import anchors, verify
 
     expected = {name: set(heads) for name, heads in kept.items()}
@@ -179,11 +182,17 @@ def proof(
     for file in files:
         name = chain_name(file)
         reports[name] = verify(lines(file), expected.pop(name, ()), name, by)
-    gone = removed(reports, by is not None)
+    sure = vouched(reports, kept)
+    gone = removed(reports, None if by is None else sure)
     until = max(removed_until, "" if gone is None else gone.until)
-    missing = sorted(name for name in expected if name > until)
+    missing = sorted(
+        name for name in expected if name > (removed_until if name in kept and by is None else until)
+    )
     found = forked(joined(reports))
-    return Proof(found if by is None else signed(found), missing, gone, vouched(reports))
+    if by is None:
+        return Proof(found, missing, gone, sure, {})
+    holders = {name: holder for name, holder in held(reports, sure).items() if not sure[name]}
+    return Proof(signed(found, sure), missing, gone, sure, holders)
 
 
 def line_at(path: Path, start: int) -> bytes:

@@ -47,7 +47,7 @@ def add_verify(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--public-key",
         metavar="KEY",
-        help="the key, or a file with it: each chain must be signed by it, or its head be in one that is",
+        help="the key, or a file with it: each chain must be signed by it or be older than the first that is",
     )
     check.add_argument(
         "--removed-until",
@@ -156,6 +156,7 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
             "flaws": [asdict(flaw) for flaw in one.flaws],
             "continues": one.continues,
             "signed": found.vouched[name],
+            "held_by": found.held.get(name, ""),
             "newer": one.newer,
         }
         for name, one in found.reports.items()
@@ -172,8 +173,10 @@ def _print_reports(found: Proof, key: "PublicKey | None") -> None:
             verdict = style("NEWER ", "yellow")
         elif report.intact and not report.records:
             verdict = style("empty ", "yellow")
+        elif not report.flaws and name in found.held:
+            verdict = style("unsigned", "yellow")
         print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
-        for text in (*_notes(report), *(_signed(report, found.vouched[name]) if key is not None else ())):
+        for text in (*_notes(report), *(_signed(report, found, name) if key is not None else ())):
             print(f"        {text}")
     for name in found.missing:
         print(f"{style('MISSING', 'red')} {plain(name)}: another chain holds its head, or it is expected")
@@ -184,6 +187,7 @@ def _print_reports(found: Proof, key: "PublicKey | None") -> None:
     altered = sum(bool(report.flaws) for report in reports) + len(found.missing)
     newer = sum(bool(report.newer and not report.flaws) for report in reports)
     more = f", written by a newer mcpguard: {newer}" if newer else ""
+    more += f", not signed: {len(found.held)}" if found.held else ""
     print(f"chains: {len(reports)}, altered or missing: {altered}{more}")
 
 
@@ -205,7 +209,11 @@ def _notes(report: ChainReport) -> list[str]:
     return notes
 
 
-def _signed(report: ChainReport, line: int) -> list[str]:
+def _signed(report: ChainReport, found: Proof, name: str) -> list[str]:
+    if name in found.held and not report.flaws:
+        said = "it existed then, and nothing says who wrote it"
+        return [f"note: held by {plain(found.held[name])}, not signed: {said}"]
+    line = found.vouched[name]
     after = report.records - line
     return [f"note: {after} records came after the last signature"] if line and after > 1 else []
 

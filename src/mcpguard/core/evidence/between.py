@@ -1,7 +1,7 @@
 """How the chains of a folder hold each other: what ends in a later chain, what signatures vouch for, and what
 was removed on purpose. Judges the reports of `verification`, and reads nothing itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -48,48 +48,80 @@ def forked(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
     return found
 
 
-def vouched(reports: Mapping[str, ChainReport]) -> dict[str, int]:
-    """Up to which line a signature vouches for each chain: its own last one, or that of another chain, for a
-    head of it that stands where the other one is vouched for. 0 where nobody does."""
+def vouched(reports: Mapping[str, ChainReport], kept: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """Up to which line it is sure who wrote each chain: its own last signature, a head that was `kept`
+    elsewhere, or the first head that the signed next chain of the same process holds of it. 0 where nothing
+    says so. Other heads were only read from files, whoever wrote those."""
     lines = {name: report.signed for name, report in reports.items()}
+    for name, heads in kept.items():
+        if name in lines:
+            lines[name] = max(lines[name], *(reports[name].found.get(head, 0) for head in heads))
+    left = [name for name, line in lines.items() if line]
+    while left:
+        report = reports[left.pop()]
+        before = (anchor for anchor, line in report.held if line == 1 and anchor.file == report.continues)
+        anchor = next(before, None)
+        if anchor is not None and anchor.file in lines:
+            place = reports[anchor.file].found.get(anchor.head, 0)
+            if place > lines[anchor.file]:
+                lines[anchor.file] = place
+                left.append(anchor.file)
+    return lines
+
+
+def held(reports: Mapping[str, ChainReport], lines: Mapping[str, int]) -> dict[str, str]:
+    """By which chain others are held, at first or second hand, in the `lines` of each. It proves that they
+    existed then, and not who wrote them."""
+    lines = dict(lines)
+    found: dict[str, str] = {}
     left = [name for name, line in lines.items() if line]
     while left:
         name = left.pop()
         for anchor, line in reports[name].held:
-            if line <= lines[name] and anchor.file in lines:
+            if line <= lines[name] and anchor.file in reports:
                 place = reports[anchor.file].found.get(anchor.head, 0)
-                if place > lines[anchor.file]:
+                if place > lines.get(anchor.file, 0):
                     lines[anchor.file] = place
+                    found[anchor.file] = name
                     left.append(anchor.file)
-    return lines
+    return found
 
 
-def signed(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
-    """The reports where what no signature vouches for is a flaw: a whole chain, or the end of one that was
-    closed. The end of one that is not closed may have come after the last signature."""
-    lines = vouched(reports)
+def signed(reports: Mapping[str, ChainReport], lines: Mapping[str, int]) -> dict[str, ChainReport]:
+    """The reports where what is not sure by its `lines` (of `vouched`) is a flaw: a whole chain, or the end
+    of one that was closed. The end of one that is not closed may have come after the last signature.
+
+    A chain that the first signed one held when it began may be from before there was a key.
+    """
+    holders = held(reports, lines)
+    first = min((name for name, report in reports.items() if report.signed), default="")
+    before = held(reports, {first: 1} if first else {})
     found = {}
     for name, report in reports.items():
         if not report.records:
             found[name] = report  # A process was killed before it wrote anything.
-        elif not lines[name]:
+        elif not lines[name] and name not in holders:
             found[name] = _flawed(report, "ends a chain that nothing signed by this key vouches for")
-        elif report.closed and lines[name] < report.records - 1:
+        elif not lines[name] and name not in before:
+            found[name] = _flawed(
+                report,
+                f"ends a chain that is held by {holders[name]}, not signed, and not from before the key",
+            )
+        elif report.closed and 0 < lines[name] < report.records - 1:
             found[name] = _flawed(report, f"was closed, but no signature is about lines after {lines[name]}")
         else:
             found[name] = report
     return found
 
 
-def removed(reports: Mapping[str, ChainReport], by_signature: bool) -> Removal | None:
+def removed(reports: Mapping[str, ChainReport], lines: Mapping[str, int] | None) -> Removal | None:
     """The last name up to which chains were removed on purpose, as the chains themselves say, and how many;
-    None where none were. With `by_signature` only what a signature vouches for counts."""
-    lines = vouched(reports)
+    None where none were. With `lines` only what stands in these of each chain counts."""
     said = [
         removal
         for name, report in reports.items()
         for removal in report.removals
-        if removal.line <= lines[name] or not by_signature
+        if lines is None or removal.line <= lines[name]
     ]
     if not said:
         return None

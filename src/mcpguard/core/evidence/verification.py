@@ -257,7 +257,9 @@ class _Verifier:
             self.flaw(_NOT_DECIDED)
 
     def _checkpoint(self, raw: bytes, line: _Line) -> None:
-        if line.removed_until:
+        if line.removed_until and self._file and line.removed_until.encode(errors="replace") >= self._file:
+            self.flaw("says that chains were removed that are not older than its own")
+        elif line.removed_until:
             self.removals.append(Removal(self.number, line.removed_until, line.removed))
         if self._by is None or not line.signature:
             return
