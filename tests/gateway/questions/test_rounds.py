@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -146,6 +147,11 @@ def test_of_two_questions_the_denied_one_is_refused_and_the_other_is_put() -> No
     world.turn()
     assert "error" in told(world)[0]
     assert [one["method"] for one in last(world)["inputRequests"].values()] == [ELICIT]
+
+
+def test_a_state_has_a_form_that_no_secret_has() -> None:
+    _, state = parked()
+    assert re.fullmatch("[0-9a-f]{64}", state)
 
 
 def test_a_secret_in_a_parked_question_is_gone() -> None:

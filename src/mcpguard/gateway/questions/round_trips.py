@@ -109,7 +109,8 @@ class ParkedCalls:
         size = len(jsonrpc.encode(kept))
         while self._parked and (len(self._parked) >= MAX_PARKED or self._bytes + size > MAX_PARKED_BYTES):
             self._expire(next(iter(self._parked)), "expired")
-        token = secrets.token_urlsafe(32)
+        # In hexadecimal, which no format of a secret is: it goes through the inspection of the answer.
+        token = secrets.token_hex(32)
         stop = self._clock.later(self._seconds(), lambda: self._expire(token, "expired"))
         self._parked[token] = Parked(
             call.fingerprint(), asked, size, stop, credential, ticket, state, request, wait
