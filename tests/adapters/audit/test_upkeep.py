@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from mcpguard.adapters.audit import chain_file, retention, upkeep, writer
 from mcpguard.adapters.audit.reader import chain_files, lines, proof
@@ -366,6 +367,7 @@ async def test_the_oldest_chains_are_removed_where_all_are_too_large_together(
         with monkeypatch.context() as patched:
             patched.setattr(chain_file, "datetime", at(day))
             old.append(closed(folder))
+        os.utime(old[-1], (1.0, 1.0))
     owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
     most = sum(path.stat().st_size for path in old[2:]) + owner.sink.path.stat().st_size + 600
@@ -401,13 +403,72 @@ async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_
     assert work.warning == ""
 
 
-async def test_what_is_still_written_is_neither_compressed_nor_removed(folder: Path, start: Start) -> None:
+async def test_nothing_of_the_last_day_is_removed_for_its_size_and_it_is_said(
+    folder: Path, start: Start
+) -> None:
+    old = closed(folder)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(keep_bytes=100))
+    await told.until(lambda: bool(told.lines))
+    assert "MB more than `audit.keep_bytes`" in told.lines[0]
+    assert work.warning == told.lines[0]
+    assert old.exists()
+
+
+def removed(folder: Path, days: float = 0, most: int = 0) -> list[str]:
+    names = {path.name for path in folder.iterdir()}
+    return [path.name for path in retention.expired(folder, names, time.time(), days, most).chains]
+
+
+def test_a_chain_is_as_old_as_its_name_its_file_and_its_last_record_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = closed(folder)
+    os.utime(young, (1.0, 1.0))
+    assert removed(folder, days=1) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(chain_file, "datetime", at(1))
+        sink = AuditFile(folder)
+    sink.write(replace(OPENED, at=datetime.now(UTC)))
+    sink.close(replace(CLOSED, at=datetime.now(UTC)))
+    os.utime(sink.path, (1.0, 1.0))
+    assert removed(folder, days=1) == []
+    packed = retention.compress(sink.path)
+    assert removed(folder, days=1) == []
+    packed.write_bytes(b"")
+    os.utime(packed, (1.0, 1.0))
+    with suppress(AuditError):
+        assert removed(folder, days=1) == []
+
+
+def test_what_is_no_chain_of_the_past_takes_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(chain_file, "datetime", at(1))
+        old = closed(folder)
+    os.utime(old, (1.0, 1.0))
+    (folder / "20000101T000000Z-1-a.jsonl").mkdir()
+    for name in (
+        "29990101T000000Z-1-a.jsonl", "20009901T000000Z-1-a.jsonl", "notes.jsonl", "20260802T000000Z-1-z.jsonl"
+    ):  # fmt: skip
+        with (folder / name).open("wb") as file:
+            file.truncate(1 << 30)
+    assert removed(folder, most=1 << 20) == []
+    assert removed(folder, most=100) == [old.name]
+
+
+async def test_what_is_still_written_is_neither_compressed_nor_removed(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     live = Owner(folder)
     await live.stored(OPENED)
     os.utime(live.sink.path, (1.0, 1.0))
     owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
-    done = closed(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(chain_file, "datetime", at(1))
+        done = closed(folder)
+    os.utime(done, (1.0, 1.0))
     start(owner.sink, told, UpkeepTerms(compress=True, keep_days=1))
     await told.later(lambda: not done.exists())
     assert live.sink.path.exists()

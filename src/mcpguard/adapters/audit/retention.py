@@ -1,14 +1,28 @@
 """Chains that nobody writes any more: compressed, and removed when they are older than they have to be kept.
 
 Law of this file: a chain is touched only where its process is gone or done with it, and where its last head
-is on record in another chain.
+is on record in another chain; and its age is what is on record, not only what the file system says.
 """
 
 import fcntl
+import math
 import os
+import re
+import stat
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
+
+from mcpguard.adapters.audit.reader import lines
+from mcpguard.core.evidence.chain import MAX_LINE
+
+KEEP_SECONDS = 86_400.0
+"""What is younger is never removed for its size: a flood must not push out what happened before it."""
+_DAY = 86_400.0
+_NAME = re.compile(r"(\d{8}T\d{6}Z)-.*\.jsonl(?:\.gz)?")
+_AT = re.compile(rb'\{"kind":"[a-z]+","at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"')
 
 
 def over(path: Path) -> bool:
@@ -55,20 +69,56 @@ def compress(path: Path) -> Path:
     return packed
 
 
-def expired(folder: Path, settled: Collection[str], before: float, most: int = 0) -> list[Path]:
-    """The oldest chains that were last written before that time (in seconds since 1970), or that have to go
-    so that all are `most` bytes together (0 for no limit), by their names: up to the first that has to be
-    kept, so that one name says which were removed. `settled` are those whose last head another chain holds;
-    a compressed one is. Raises OSError."""
-    names = sorted(name for name in os.listdir(folder) if name.endswith((".jsonl", ".jsonl.gz")))
-    found = []
-    surplus = sum((folder / name).stat().st_size for name in names) - most if most else 0
-    for name in names:
-        path = folder / name
-        is_settled = name.endswith(".gz") or name in settled
-        is_wanted = path.stat().st_mtime >= before and surplus <= 0
-        if not is_settled or is_wanted or not over(path):
+class Expired(NamedTuple):
+    """Chains to remove, the oldest first, and how many bytes are too many still when they are gone."""
+
+    chains: list[Path]
+    surplus: int
+
+
+def expired(folder: Path, settled: Collection[str], now: float, days: float, most: int = 0) -> Expired:
+    """The oldest chains that were last written more than `days` before `now` (in seconds since 1970; 0 for no
+    limit), or that have to go so that all are `most` bytes together (0 for no limit), by their names: up to
+    the first that has to be kept, so that one name says which were removed. `settled` are those whose last
+    head another chain holds; a compressed one is. Raises OSError and AuditError."""
+    found: list[Path] = []
+    chains = [(path, size) for path in sorted(folder.iterdir()) if (size := _size(path, now)) >= 0]
+    surplus = max(0, sum(size for _, size in chains) - most) if most else 0
+    for path, size in chains:
+        is_settled = path.name.endswith(".gz") or path.name in settled
+        seconds = min(days * _DAY or math.inf, KEEP_SECONDS if surplus else math.inf)
+        if not is_settled or _since(path, now - seconds) or not over(path):
             break
-        surplus -= path.stat().st_size
+        surplus = max(0, surplus - size)
         found.append(path)
-    return found
+    return Expired(found, surplus)
+
+
+def _size(path: Path, now: float) -> int:
+    """The bytes on the disk of a chain that began before `now`; -1 for what is none."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or not -math.inf < _begun(path.name) <= now:
+        return -1
+    # Of a file with holes only what is there counts.
+    return min(found.st_size, found.st_blocks * 512)
+
+
+def _begun(name: str) -> float:
+    """The time in the name of a chain, in seconds since 1970; -inf where there is none."""
+    found = _NAME.fullmatch(name)
+    try:
+        return datetime.strptime(f"{found[1]}+0000", "%Y%m%dT%H%M%SZ%z").timestamp() if found else -math.inf
+    except ValueError:
+        return -math.inf
+
+
+def _since(path: Path, time: float) -> bool:
+    """Whether anything was written to a chain after `time`: by its name, by the time of the file, which
+    whoever can write there sets, and by its last record."""
+    if _begun(path.name) >= time or path.lstat().st_mtime >= time:
+        return True
+    last = b""
+    for line in lines(path, 0 if path.suffix == ".gz" else max(0, path.stat().st_size - 2 * MAX_LINE)):
+        last = line if line.endswith(b"\n") else last
+    said = _AT.match(last)
+    return said is None or datetime.fromisoformat(said[1].decode()).timestamp() >= time

@@ -69,8 +69,7 @@ class Upkeep:
     ) -> None:
         """`report` takes a line for the operator in any thread. `key` reads the private key, and may block;
         `export` is given the head of each checkpoint, in this thread, and may raise AuditError."""
-        self.warning = ""
-        """What will be missing soon, "" for nothing."""
+        self._disk = self._large = ""
         self._audit = audit
         self._folder = folder
         self._terms = terms
@@ -88,6 +87,11 @@ class Upkeep:
         """How long a chain is in which nothing happened: it is not rotated for its age."""
         self._tidied = 0.0
         self._said = ""
+
+    @property
+    def warning(self) -> str:
+        """What will be missing soon, "" for nothing."""
+        return "; ".join(filter(None, (self._disk, self._large)))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin; `loop` is where evidence is written."""
@@ -165,16 +169,16 @@ class Upkeep:
     def _look_for_room(self) -> None:
         """Warn where the disk is nearly full: what comes then is that every request is refused."""
         found = os.statvfs(self._folder)
-        free, before = found.f_bavail * found.f_frsize, self.warning
+        free, before = found.f_bavail * found.f_frsize, self._disk
         if free >= self._terms.free_bytes:
-            self.warning = ""
+            self._disk = ""
             if before:
                 self._report("the disk has enough free space again")
             return
         room = f"only {free // 1_000_000:,} MB are free" if free >= 1_000_000 else "no space is left"
-        self.warning = f"{room} in {self._folder}; requests are refused when evidence cannot be written"
+        self._disk = f"{room} in {self._folder}; requests are refused when evidence cannot be written"
         if not before:
-            self._report(f"the disk is nearly full: {self.warning}")
+            self._report(f"the disk is nearly full: {self._disk}")
 
     def _rotates(self) -> bool:
         terms, file = self._terms, self._audit.file
@@ -223,17 +227,26 @@ class Upkeep:
         self._tidied = time.monotonic() + (SIZE_SECONDS if most else TIDY_SECONDS)
         settled = self._audit.others.settled()
         if days or most:
-            old = expired(self._folder, settled, time.time() - days * 86_400 if days else 0.0, most)
+            old, surplus = expired(self._folder, settled, time.time(), days, most)
             if old:
                 self._checkpoint(len(old), old[-1].name.removesuffix(".gz"))
                 for path in old:
                     path.unlink(missing_ok=True)
+            self._tell_surplus(surplus)
         if self._terms.compress:
             for path in sorted(self._folder / name for name in settled):
                 if self._ended.is_set():
                     return
                 if path.exists() and over(path):
                     compress(path)
+
+    def _tell_surplus(self, surplus: int) -> None:
+        """Warn where the folder stays larger than it should be."""
+        before, why = self._large, "is kept, since it is less than a day old or may still be written"
+        kept = f"{surplus / 1e6:.1f} MB more than `audit.keep_bytes` in {self._folder} {why}"
+        self._large = kept if surplus else ""
+        if surplus and not before:
+            self._report(kept)
 
     # --- the loop --------------------------------------------------------------------------------
 
