@@ -47,8 +47,8 @@ class BoundsEntry(Written):
 
     refusals_per_minute: Annotated[int, between(0, 1_000_000, "refusals")] = Field(
         REFUSALS_A_MINUTE,
-        description="Refused requests and messages that are recorded individually. Beyond that they are "
-        "counted, and a notice `refusals-folded` stands for them.",
+        description="Refused requests and messages that are recorded individually, and as many requests for "
+        "lists. Beyond that they are counted: a notice `refusals-folded` or `lists-folded` stands for them.",
     )
     arguments_bytes_per_minute: Annotated[int, between(0, 1 << 40, "bytes")] = Field(
         ARGUMENTS_A_MINUTE,
@@ -116,7 +116,7 @@ class AuditEntry(Written):
     keep_bytes: Annotated[int, between(1 << 20, 1 << 50, "bytes")] | None = Field(
         None,
         description="Where the chains of the folder are larger together, the oldest are removed as with "
-        "`keep_days`. Default: none is.",
+        "`keep_days`, but none that was written within a day. Default: none is.",
     )
     free_bytes: Annotated[int, between(0, 1 << 50, "bytes")] = Field(
         FREE_BYTES,

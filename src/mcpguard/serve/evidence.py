@@ -50,7 +50,7 @@ def bounded(
     refusals of a session begin to be counted."""
     terms = BoundTerms() if audit is None else audit.bounds
     bounds = EvidenceBounds(terms, clock, sink.write, report, changed)
-    sink.bound = bounds.take
+    sink.bound = bounds
     return bounds
 
 

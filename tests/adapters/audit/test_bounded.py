@@ -15,7 +15,8 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.evidence.bounds import MINUTES, BoundTerms
-from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.evidence.records import Decided, Noticed, Outcome
+from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Principal
 from tests.adapters.audit.audit_records import DECIDED, NOW, OPENED, OUTCOME, broken, fault
 from tests.fakes import FixedClock
@@ -34,7 +35,7 @@ class Scene:
         self.bounds = EvidenceBounds(
             BoundTerms(refusals, 100), self.clock, sink.write, self.report, self.changed
         )
-        sink.bound = self.bounds.take
+        sink.bound = self.bounds
         sink.write(OPENED)
 
     def changed(self) -> None:
@@ -85,6 +86,25 @@ def test_what_is_allowed_is_always_on_record_and_in_its_place(scene: Scene) -> N
     scene.refuse(20)
     scene.write(DECIDED, OUTCOME)
     assert [type(one).__name__ for one in scene.records[-2:]] == ["Decided", "Outcome"]
+
+
+def test_lists_beyond_the_allowance_are_one_record_with_their_outcomes(scene: Scene) -> None:
+    listed = replace(DECIDED, method="logging/setLevel", server="", tool="", rules=(), session="s")
+    scene.refuse(20)
+    for n in range(20):
+        scene.write(replace(listed, id=f"l-{n}"))
+        assert scene.sink.write(replace(OUTCOME, id=f"l-{n}")).done is (n >= MINUTES)
+    scene.write(replace(listed, id="fetched", server="p"), replace(OUTCOME, id="fetched"))
+    scene.bounds.close()
+    scene.sink.commit()
+    ids = [one.id for one in scene.records if isinstance(one, Outcome)]
+    assert ids == [*(f"l-{n}" for n in range(MINUTES)), "fetched"]
+    counted = [one.folded for one in scene.folded if one.what == "lists-folded" and one.folded]
+    assert sum(one.count for one in counted) == 20 - MINUTES
+    assert counted[0].kinds == {"logging/setLevel allow": 1}
+    assert f"s {bounded.SAID_LISTS}" in scene.said
+    assert scene.bounds.counted == set()
+    assert verify(lines(scene.sink.path)).intact
 
 
 def test_a_refusal_that_is_counted_is_answered_at_once(scene: Scene) -> None:

@@ -1,15 +1,23 @@
 """Evidence that stays small: beyond an allowance, the refusals of a session are counted in one record.
 
-Law of this file: what is allowed, and its outcome, never comes here. A refusal that is only counted is on
-record within FOLD_SECONDS, and the first of them at once.
+Law of this file: of what is allowed, only requests for lists (`bounds.LISTS`) come here, with their
+outcomes. What is only counted is on record within FOLD_SECONDS, and the first of them at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mcpguard.core.evidence.bounds import Allowance, ArgumentRoom, BoundTerms, Folding, folds
-from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Record
+from mcpguard.core.evidence.bounds import (
+    Allowance,
+    ArgumentRoom,
+    BoundTerms,
+    Countable,
+    Folding,
+    folds,
+    lists,
+)
+from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import name_of
 from mcpguard.gateway.flight import Wait
@@ -28,6 +36,10 @@ CUT = (
 SAID = (
     "more requests of this session are refused than are recorded individually: refusals are only counted "
     "from now on, in `refusals-folded` (`audit.bounds`)"
+)
+SAID_LISTS = (
+    "this session asks for lists, or sets the log level, more often than is recorded individually: "
+    "such requests are only counted from now on, in `lists-folded` (`audit.bounds`)"
 )
 
 
@@ -50,7 +62,9 @@ class EvidenceBounds:
         self._write = write
         self._report = report
         self._changed = changed
-        self._sessions: dict[str, _SessionBounds] = {}
+        self._sessions: dict[tuple[str, str], _SessionBounds] = {}
+        self.counted: set[str] = set()
+        """The ids of what was allowed and counted, and has no outcome yet."""
 
     def room(self, principal: Principal, agent: str | None) -> ArgumentRoom:
         """That for arguments on record of the session of `principal` with `agent`."""
@@ -58,19 +72,28 @@ class EvidenceBounds:
         found.principal = f"{principal.source}:{principal.id}"
         return found.room
 
-    def take(self, record: Decided | Noticed) -> Wait[None] | None:
-        """None where the record is to be written. Otherwise it was counted, which is over at once."""
-        if not folds(record) or self._of(record.session).refusals.take(1, self._clock.seconds()):
+    def take(self, record: Countable) -> Wait[None] | None:
+        """None where the record is to be written. Otherwise it was counted, which is over at once. Outcomes
+        come here of `counted` only."""
+        if isinstance(record, Outcome):
+            self.counted.discard(record.id)
+            return _COUNTED
+        is_list = lists(record)
+        session = self._of(record.session, "lists" if is_list else "refusals") if folds(record) else None
+        if session is None or session.left.take(1, self._clock.seconds()):
             return None
-        self._of(record.session).add(record)
+        if is_list:
+            self.counted.add(record.id)
+        session.add(record)
         return _COUNTED
 
     @property
     def folding(self) -> str:
         """Whose refusals are only counted now, "" for nobody's."""
-        names = [one.principal for one in self._sessions.values() if one.folding]
+        names = [one.principal for one in self._sessions.values() if one.folding and one.what == "refusals"]
         if not names:
-            return ""
+            asking = [one.principal for one in self._sessions.values() if one.folding]
+            return f"{asking[0]} asks for lists so often that this is only counted" if asking else ""
         more, whose = (f" and {len(names) - 1} more are", "their") if len(names) > 1 else (" is", "its")
         return f"{names[0]}{more} refused so often that {whose} refusals are only counted"
 
@@ -79,24 +102,25 @@ class EvidenceBounds:
         for one in self._sessions.values():
             one.close()
 
-    def _of(self, session: str) -> _SessionBounds:
-        found = self._sessions.get(session)
+    def _of(self, session: str, what: str = "refusals") -> _SessionBounds:
+        found = self._sessions.get((session, what))
         if found is None:
             if len(self._sessions) >= MOST_SESSIONS:
                 self._sessions.pop(next(iter(self._sessions))).close()
             found = _SessionBounds(
-                session, self._terms, self._clock, self._write, self._report, self._changed
+                session, what, self._terms, self._clock, self._write, self._report, self._changed
             )
-            self._sessions[session] = found
+            self._sessions[session, what] = found
         return found
 
 
 class _SessionBounds:
-    """What one session has left, and what was counted of it."""
+    """What one session has left of `what` ("refusals" or "lists"), and what was counted of it."""
 
     def __init__(
         self,
         session: str,
+        what: str,
         terms: BoundTerms,
         clock: Clock,
         write: Callable[[Record], Wait[None]],
@@ -104,7 +128,8 @@ class _SessionBounds:
         changed: Callable[[], None],
     ) -> None:
         self.room = ArgumentRoom(terms.arguments, self._short)
-        self.refusals = Allowance(terms.refusals)
+        self.left = Allowance(terms.refusals)
+        self.what = what
         self.principal = ""
         self._session = session
         self._clock = clock
@@ -160,10 +185,10 @@ class _SessionBounds:
         self._quiet_until[said] = now + QUIET_SECONDS
 
     def _noticed(self, folded: FoldedRecords) -> Noticed:
-        self._say(SAID)
+        self._say(SAID_LISTS if self.what == "lists" else SAID)
         return Noticed(
             self._clock.now(),
-            "refusals-folded",
+            f"{self.what}-folded",
             detail=f"{folded.count} between {folded.since:%H:%M:%S} and {folded.until:%H:%M:%S} UTC",
             principal=self.principal,
             session=self._session,

@@ -1,12 +1,10 @@
 """Evidence in files: one append-only chain a process, durable in groups.
 
 Law of this file: what `commit` has acknowledged is in the file, in order and verifiable; what could not
-be stored is cut off again and its waits fail. All records of one turn of the event loop share one write
-(and one sync), so evidence costs a system call a turn and not a system call a record.
+be stored is cut off again and its waits fail. The records of a turn share one write (and one sync).
 
-Where a write fails, everything is refused at once until evidence can be written again: a thread tries, and
-then a new chain begins, whose first record holds the head of the one before as this process knows it, and
-whose second says what was refused meanwhile, and why.
+Where a write fails, everything is refused until a thread can begin a new chain, whose first record holds the
+head of the one before as this process knows it, and whose second says what was refused, and why.
 """
 
 from __future__ import annotations
@@ -38,11 +36,13 @@ from mcpguard.adapters.audit.disk_thread import (
 from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.audit.successor import Flying, Outage, settle, successor, tell
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.bounds import Countable
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import AuditHealth
 
 if TYPE_CHECKING:
+    from mcpguard.adapters.audit.bounded import EvidenceBounds
     from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.config.audit import Durability
 
@@ -69,8 +69,8 @@ class AuditFile:
         self.on_health: Callable[[AuditHealth], None] | None = None
         self.opening: Callable[[], Opened] | None = None
         """What a later chain of this process begins with; None for what the first one began with."""
-        self.bound: Callable[[Decided | Noticed], Wait[None] | None] | None = None
-        """Gives a wait for what is not to be written, since there is too much of it; None where it is."""
+        self.bound: EvidenceBounds | None = None
+        """Knows what is not to be written, since there is too much of it."""
         self._folder = folder
         self.syncs = durability != "flush"
         self._gather = GATHER_SECONDS if durability == "group" else 0.0
@@ -117,11 +117,13 @@ class AuditFile:
                 if self._outage is not None and isinstance(record, Decided):
                     self._outage.refused += 1
                 raise self._lost
-            if self.bound is not None and isinstance(record, Decided | Noticed):
-                # What is allowed is asked nothing: each request comes here twice.
-                refused = isinstance(record, Noticed) or record.effect != "allow"
-                counted = self.bound(record) if refused else None
-                if counted is not None:
+            if self.bound is not None and isinstance(record, Countable):
+                # Nothing is looked up for what servers are asked to do: each such request comes here twice.
+                if isinstance(record, Decided):
+                    asks = record.effect != "allow" or not record.server
+                else:
+                    asks = isinstance(record, Noticed) or record.id in self.bound.counted
+                if asks and (counted := self.bound.take(record)) is not None:
                     return counted
             elif isinstance(record, Opened):
                 record = self._opened = replace(record, anchors=self._anchors)
@@ -443,7 +445,6 @@ class AuditFile:
                 self._go_on(self._file, self._successor(self._file))
 
     def _is_now(self, health: AuditHealth) -> None:
-        told = health.ok != self.health.ok
-        self.health = health
-        if told and self.on_health is not None:
+        before, self.health = self.health, health
+        if before.ok != health.ok and self.on_health is not None:
             self.on_health(health)

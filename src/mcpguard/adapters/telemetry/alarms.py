@@ -131,7 +131,7 @@ class AlarmWatch:
             if "held-secret" in terms.events and _holds(one, record):
                 yield "held-secret", record.server, 1
         elif isinstance(record, Noticed):
-            if record.folded is not None and terms.denials:
+            if record.what == "refusals-folded" and terms.denials:
                 yield "denials", record.principal, terms.denials
             kind = {"pin-changed": "pin-change", "evidence-gap": "evidence-gap"}.get(record.what, "")
             if kind in terms.events:

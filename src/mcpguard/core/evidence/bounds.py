@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Record
+from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
 
 REFUSALS_A_MINUTE = 60
 """Refusals of a session that are recorded one by one, in the long run."""
@@ -26,6 +26,20 @@ NOTICES = frozenset(
     ("message-refused", "notification-redacted", "notification-neutralised", "notification-withheld")
 )
 """Notices of what a client or a server can repeat as often as it wants."""
+LISTS = frozenset(
+    (
+        "logging/setLevel",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "tasks/list",
+        "tools/list",
+    )
+)
+"""Methods that no rule is asked about and that change nothing. What is sent to a server because of one is on
+record by itself."""
+Countable = Decided | Noticed | Outcome
+"""What may be counted and not recorded."""
 OTHERS = "others"
 """The kind of all that are of no kind among the first MOST_KINDS."""
 
@@ -114,11 +128,21 @@ class Folding:
         )
 
 
+def lists(record: Record) -> bool:
+    """Whether it is the decision of a request of a client that mcpguard itself answers (LISTS)."""
+    return (
+        isinstance(record, Decided)
+        and record.effect == "allow"
+        and not record.server
+        and record.method in LISTS
+    )
+
+
 def folds(record: Record) -> bool:
     """Whether it may become part of another record: nothing was done because of it, and whoever caused it can
     cause it again at once."""
     if isinstance(record, Decided):
-        return record.effect != "allow"
+        return record.effect != "allow" or lists(record)
     return isinstance(record, Noticed) and record.what in NOTICES
 
 

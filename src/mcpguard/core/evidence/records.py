@@ -311,8 +311,9 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
 
 
 class FoldedRecords(Struct, frozen=True, omit_defaults=True):
-    """Records that were not written individually, since there were too many of them: refused requests, and
-    notices of what was refused or redacted outside of one. Each is in the digest, in the order of time."""
+    """Records that were not written individually, since there were too many of them: refused requests,
+    requests for lists, and notices of what was refused or redacted outside of one. Each is in the digest, in
+    the order of time; the outcome of a list is not."""
 
     count: Annotated[int, Meta(description="How many.")]
     since: Annotated[datetime, Meta(description="When the first was.")]
@@ -366,8 +367,9 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "are only observed, and until when), policy-enforced (that is over), approval-standing or "
             "rules-suggested (rules that a person had written; `detail` has their file's sha256), "
             "list-incomplete (`detail` has the method and the id of the list, and the servers that were too "
-            "slow for it), refusals-folded (more was refused than is recorded individually: `folded` stands "
-            "for it)."
+            "slow for it), refusals-folded (more was refused than is recorded individually: `folded` "
+            "stands for it), lists-folded (the same of requests that mcpguard answers without a rule: lists "
+            "and `logging/setLevel`)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""

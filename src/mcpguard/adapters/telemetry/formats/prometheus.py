@@ -34,7 +34,7 @@ def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], sess
         (
             "folded_total",
             "counter",
-            "Refusals that were only counted.",
+            "Refusals and requests for lists that were only counted.",
             [("", {}, counts.folded)] * bool(counts.folded),
         ),
         ("sessions", "gauge", "Open client connections.", [("", {}, sessions)]),
