@@ -1,6 +1,7 @@
 """Clients that make as much evidence as they can: what is on record stays small, complete and verifiable."""
 
 import json
+import re
 
 import pytest
 
@@ -82,7 +83,8 @@ def test_with_the_default_bounds_it_is_said_that_refusals_are_only_counted(tmp_p
     finally:
         guard.dispose()
     assert b"refusals are only counted from now on" in guard.stderr
-    assert b"mcpguard: 60 lines about this session were dropped" in guard.stderr
+    # There is room for one more a second, and the flood may take some.
+    assert re.search(rb"mcpguard: (60|5\d) lines about this session were dropped", guard.stderr)
 
 
 def test_a_flood_of_large_allowed_calls_leaves_each_call_and_few_of_their_arguments(guard):
