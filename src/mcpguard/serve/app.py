@@ -223,7 +223,7 @@ class _Process:
         front.drain()
         shared.note("stopping", reason)
         status.changed()
-        await self._drain()
+        await self._drain(reason)
         await front.end(not self._signalled)
         await shared.close()
         await recovery.close()
@@ -377,9 +377,12 @@ class _Process:
             self._exporting.close()
         return 0
 
-    async def _drain(self) -> None:
+    async def _drain(self, reason: str) -> None:
         """Let what is in flight finish; what is late is given up, with a record and an answer."""
         seconds = self._shared.settings.drain_seconds if self._signalled else LEFT_SECONDS
+        if self._signalled:
+            said = f"stopping ({reason}): nothing new begins; calls in flight have {seconds:g} s to finish"
+            self._shared.diagnostics.report("", said, "info")
         if await self._drained(seconds) or not self._signalled:
             return
         for world in self._front.worlds():

@@ -138,6 +138,20 @@ def test_what_serving_needs_and_lacks_is_in_the_table_and_trouble(folder: Path, 
     assert [(one["name"], one["ok"]) for one in said] == [("evidence", True), ("keychain", False)]
 
 
+def test_a_process_that_stops_is_in_the_table(folder: Path, capsys: Capture) -> None:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    needs = (Need("serving", False, 1_790_000_000.0, "it is stopping (SIGTERM)"),)
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs)
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 1
+    _, _, stops, _git = capsys.readouterr().out.splitlines()
+    assert stops.split()[1:3] == ["serving", "stopping"]
+    assert stops.endswith("it is stopping (SIGTERM)")
+
+
 def test_a_warning_is_in_the_table_and_no_trouble(folder: Path, capsys: Capture) -> None:
     from msgspec.json import encode
 

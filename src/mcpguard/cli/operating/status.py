@@ -79,8 +79,7 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     since, config = when(status.started), status.config + whose
     own = (str(status.pid), "mcpguard", status.transport, since, "", "", "", config)
     lost = [_lost(status, one) for one in status.alerts]
-    own_rows = "serving", "policies"
-    missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name in own_rows)]
+    missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name == "policies")]
     missing += [_warned(status, one) for one in status.needs if one.warning]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
     observed = [_observed(status)] if status.observing else []
@@ -94,7 +93,8 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
 
 
 def _missing(status: Status, need: Need) -> tuple[str, ...]:
-    return str(status.pid), need.name, "failing", when(need.since), "", "", "", need.problem
+    state = "stopping" if need.name == "serving" else "failing"
+    return str(status.pid), need.name, state, when(need.since), "", "", "", need.problem
 
 
 def _warned(status: Status, need: Need) -> tuple[str, ...]:

@@ -237,7 +237,9 @@ class TopView:
     def _servers(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = []
         for status in self._processes:
-            rows.append((str(status.pid), f"mcpguard ({status.transport})", "running", "", ""))
+            stopping = any(one.name == "serving" and not one.ok for one in status.needs)
+            state = "stopping" if stopping else "running"
+            rows.append((str(status.pid), f"mcpguard ({status.transport})", state, "", ""))
             for health in status.upstreams:
                 counts = (str(health.open), str(health.restarts))
                 rows.append((str(status.pid), health.name, health.state, *counts))
@@ -272,7 +274,7 @@ def _denial(decision: Decided) -> tuple[str, ...]:
     return clock_of(decision.at, dated=False), cut(target_of(decision), _WIDE), why, decision.id
 
 
-_COLOURS = {"failing": "red", "failed": "red", "waiting": "yellow", "running": "green"}
+_COLOURS = {"failing": "red", "failed": "red", "waiting": "yellow", "stopping": "yellow", "running": "green"}
 
 
 def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], grows: int) -> Table:
