@@ -79,6 +79,7 @@ def test_a_call_waits_for_a_person_at_a_terminal(start, tmp_path):
     guard.wait_message(lambda one: one.get("method") == "notifications/progress")
     seen = at_terminal("approve", found, "--config", str(guard.config))
     assert b"Others see it." in seen
+    assert b"approved: the call goes on" in seen
     assert guard.answer(call)["result"]["content"][0]["text"] == "x"
     assert guard.end() == 0
     (by,) = approved(guard.folder)

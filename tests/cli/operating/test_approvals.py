@@ -45,6 +45,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person types; the prompts are put behind it."""
     typed: list[str] = []
     monkeypatch.setattr(approvals, "at_terminal", lambda: True)
+    monkeypatch.setattr(approvals, "TAKEN_SECONDS", 0.0)
     monkeypatch.setattr("builtins.input", lambda prompt: typed.append(prompt) or typed[0])
     return typed
 
@@ -79,7 +80,7 @@ def test_a_person_sees_the_call_and_approves_it(home: Path, capsys: Capture, say
     assert "tools/call s/push" in said
     assert "Pushing is seen." in said
     assert r"a\u202eb \u001b[31m" in said
-    assert "approved: the call goes on" in said
+    assert "approved: no call waits for it now; the same call goes through until " in said
     assert given(home).by.partition(":")[0] == "os-user"
     assert (known(home).state, given(home).via) == ("approved", "terminal")
     ((what, detail),) = notices(home)
