@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from mcpguard.cli.parser import WHEN, add_config, configured, moment
+from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
 from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 
 class ReportError(McpGuardError):
-    """The page cannot be written."""
+    """There is nothing to report about, or the page cannot be written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +70,12 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     from mcpguard.doctor.diagnosis import diagnose
     from mcpguard.doctor.surroundings import here
 
-    config = configured(args.config)
+    config = configured_if_any(args.config)
+    if config is None:
+        raise ReportError(
+            "a report is about a configuration, and there is none yet: create it with `mcpguard import`. "
+            "What `mcpguard wrap` recorded is in `mcpguard audit stats` and `mcpguard audit query`"
+        )
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
     now = datetime.now(UTC)
     machine = diagnose(here(Path.cwd()), str(config.path))

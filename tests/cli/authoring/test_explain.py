@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.cli import main
-from mcpguard.config.policies import PolicyFile, load_policies
-from mcpguard.core.evidence.records import Decided, Outcome, Record
+from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
+from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import NOW
@@ -324,6 +325,59 @@ def test_a_call_that_waits_or_was_taken_back_is_told_as_such(
 ) -> None:
     record(folder, decision({}, effect=effect, cause=cause))
     assert explain("n-1").startswith(f"recorded: deny ({cause})  tools/call git/push\n")
+
+
+def test_a_call_that_was_taken_back_while_a_person_was_asked_is_explained_by_the_rules_that_asked(
+    explain: Explain, folder: Path
+) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: write, effect: ask, tools: [push], message: Ask.}]\n"
+    )
+    asked = decision({"a": 1}, effect="ask", cause="approval", rules=("p/write",), ticket="f00d")
+    taken = decision({"a": 1}, cause="cancelled", ticket="f00d")
+    record(folder, asked, taken)
+    said = explain("n-1", "--args", '{"a": 1}')
+    assert said.startswith("recorded: deny (cancelled)  tools/call git/push\n")
+    assert "  note: the client took it back before a person answered\n" in said
+    assert "  ask    p/write: held (it has no condition)  <- decided  (p.yaml:3)\n" in said
+    assert "not listed" not in said
+
+
+def test_a_call_that_was_taken_back_before_all_else_is_only_told_as_that(
+    explain: Explain, folder: Path
+) -> None:
+    record(folder, decision({"a": 1}, cause="cancelled"))
+    said = explain("n-1")
+    assert "  note: the client took it back before it was decided\n" in said
+    assert "not listed" not in said
+    assert "no rule applies" not in said
+
+
+def test_a_refusal_that_was_only_counted_is_told_as_audit_show_tells_it(
+    explain: Explain, folder: Path
+) -> None:
+    folded = FoldedRecords(9, NOW, NOW, "ab-3", "ab-11", "d" * 64)
+    record(folder, Noticed(NOW, "refusals-folded", detail="9 between x and y", folded=folded))
+    assert "'ab-7' has no record of its own: it was refused when" in explain("ab-7", code=2)
+
+
+def test_what_wrap_recorded_is_explained_without_a_configuration(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MCPGUARD_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "none"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    policies = builtin_read_only()
+    call = decision({}, server="server", tool="write", policy_digest=policies.digest)
+    chain(default_folder(), call)
+    assert main(["explain", "n-1"]) == 0
+    said = capsys.readouterr().out
+    assert "  policies: the current ones\n" in said
+    assert "deny (no-rule): no allow rule holds" in said
+    assert main(["explain", "--tool", "write"]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert main(["report"]) == 2
+    assert "`mcpguard audit stats`" in capsys.readouterr().err
 
 
 def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folder: Path) -> None:

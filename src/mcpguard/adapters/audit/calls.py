@@ -61,17 +61,20 @@ def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
     return {one: call for one, call in wanted.items() if call.decision is not None}
 
 
-def folded_with(path: Path, call_id: str) -> ChainLine | None:
-    """The record of refusals that were counted together, this one most likely among them: it lies between the
-    first and the last. None without one. Raises AuditError."""
+def counted_in(path: Path, call_id: str) -> str:
+    """Where a call is counted that has no record of its own, as a sentence after its id: it lies between the
+    first and the last of refusals that were counted together. "" where it is not. Raises AuditError."""
     for file in reversed(chain_files(path)):
         for number, line in _holding(file, [b'"what":"refusals-folded"']):
             record = read_record(line)
             if isinstance(record, Noticed) and record.folded is not None:
                 first, last = _place(record.folded.first), _place(record.folded.last)
                 if first <= _place(call_id) <= last and first[0] == last[0]:
-                    return ChainLine(file, number, record)
-    return None
+                    return (
+                        "has no record of its own: it was refused when more was refused than is recorded "
+                        f"individually, and is counted in line {number} of {file.name} ({record.detail})"
+                    )
+    return ""
 
 
 def _place(call_id: str) -> tuple[str, int]:

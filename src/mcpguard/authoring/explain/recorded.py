@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from mcpguard.adapters.audit.calls import counted_in
 from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, lines
 from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
@@ -54,15 +55,21 @@ from mcpguard.protocol.jsonrpc import encode
 _EMPTY = sha256(b"{}").hexdigest()
 _KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
 
+UNDECIDED = {
+    "cancelled": "the client took it back",
+    "disconnected": "the client disconnected",
+    "abandoned": "mcpguard stopped, or the session ended,",
+}
+"""Causes of what ended before it was decided, also where its server was known."""
+
 _UNROUTED = {
     "unknown": "no server lists anything of that name",
     "unavailable": "the server that it would be for could not be asked what it offers",
-    "cancelled": "the client took it back before it was decided",
-    "disconnected": "the client disconnected before it was decided",
-    "abandoned": "mcpguard stopped, or the session ended, before it was decided",
+    **{cause: f"{why} before it was decided" for cause, why in UNDECIDED.items()},
 }
 """Causes of what was not decided."""
 
+_ENDED = "ended"
 MOST_SETTING = 8
 """So many rules are tried that may have set arguments."""
 
@@ -97,6 +104,22 @@ def explain_record(
     """What is on record of the call, explained under the present policies where its arguments are known.
     Raises AuditError where there is no such call, or other arguments are given."""
     decision, outcome, altered = _find(ids, config)
+    found = _told(decision, outcome, altered, options, policies, config, redactor)
+    if not (cause := decision.get(_ENDED, "")):
+        return found
+    said = f"{UNDECIDED[cause]} before a person answered"
+    return found.model_copy(update={"cause": cause, "notes": (said, *found.notes)})
+
+
+def _told(
+    decision: dict[str, Any],
+    outcome: dict[str, Any],
+    altered: str,
+    options: Namespace,
+    policies: PolicySet,
+    config: Config | None,
+    redactor: Redactor,
+) -> Recorded:
     found = _recorded(
         {name: decision[name] for name in Recorded.model_fields if name in decision}
         | {name: outcome[name] for name in _OF_OUTCOME if name in outcome}
@@ -106,6 +129,8 @@ def explain_record(
     places = tuple(place for place in map(policies.places.get, _deciding(found)) if place)
     found = found.model_copy(update={"places": places})
     kind = "tool" if found.tool else _KINDS.get(found.method, "")
+    if found.cause in UNDECIDED and found.server:
+        return found.model_copy(update={"notes": (_UNROUTED[found.cause],)})
     if found.cause in _UNROUTED:
         return found.model_copy(update={"explanation": _unrouted(found, kind)})
     args = arguments_of(options)
@@ -322,17 +347,33 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     folder = evidence_folder(config)
     files = chain_files(folder)
     for file in reversed(files):
-        records = {record["kind"]: record for record in _records(lines(file), ids[0])}
-        if "decision" in records:
-            if records["decision"].get("effect") == "ask":  # It waits still.
-                records["decision"]["effect"] = "deny"
-            return records["decision"], records.get("outcome", {}), altered_at(file, files)
+        found = list(_records(lines(file), ids[0]))
+        decisions = [record for record in found if record["kind"] == "decision"]
+        if decisions:
+            outcome: dict[str, Any] = next(
+                (record for record in reversed(found) if record["kind"] == "outcome"), {}
+            )
+            return _decided(decisions), outcome, altered_at(file, files)
+    if counted := counted_in(folder, ids[0]):
+        raise AuditError(f"{ids[0]!r} {counted}")
     altered = next(filter(None, (altered_at(file, files) for file in files)), "")
     lost = f", but it may have been removed: {altered}" if altered else ""
     raise AuditError(
         f"no call {ids[0]!r} is on record in {folder}{lost}: a refusal quotes its id, such as "
         "4f1c09aa-17, and `mcpguard audit show` lists the last ones"
     )
+
+
+def _decided(decisions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last of the decisions about a call; where it ended while a person was asked, the rules that asked are
+    the ones that decided, and `_ENDED` says why."""
+    *_, last = decisions
+    asked = next((one for one in decisions if one.get("effect") == "ask"), None)
+    if last.get("effect") == "ask":  # It waits still.
+        return {**last, "effect": "deny"}
+    if asked is None or last.get("cause") not in UNDECIDED:
+        return last
+    return {**asked, "effect": "deny", _ENDED: last["cause"]}
 
 
 def altered_at(file: Path, files: list[Path]) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, folded_with
+from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, counted_in
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.evidence.records import Decided
 from mcpguard.core.evidence.verification import verify
 
 if TYPE_CHECKING:
@@ -38,14 +38,9 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
 
 
 def _missing(path: Path, call_id: str) -> str:
-    found = folded_with(path, call_id)
-    if found is None or not isinstance(found.record, Noticed):
-        return f"no call {plain(call_id)} in {path}: `mcpguard audit show` lists the last records"
-    where = f"line {found.number} of {found.file.name}"
-    return (
-        f"{plain(call_id)} has no record of its own: it was refused when more was refused than is recorded "
-        f"individually, and is counted in {where} ({found.record.detail})"
-    )
+    if counted := counted_in(path, call_id):
+        return f"{plain(call_id)} {counted}"
+    return f"no call {plain(call_id)} in {path}: `mcpguard audit show` lists the last records"
 
 
 def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import add_config, configured, configured_if_any
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -139,16 +139,18 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.authoring.explain.explanation import Recorded
     from mcpguard.authoring.explain.recorded import explain_record
     from mcpguard.authoring.explain.text import lines_of
+    from mcpguard.config.policies import builtin_read_only
     from mcpguard.core.redaction.redactor import Redactor
 
     found: Explanation | Recorded
     redactor = Redactor(os.urandom(32))
     files = [Path(name) for name in args.what if _is_policy(name)]
     ids = [name for name in args.what if not _is_policy(name)]
-    config = None if files and not ids else configured(args.config)
+    config = None if files and not ids else _configured(args.config, bool(ids))
     if config is not None and not ids:
         config = _as_seen(config, args)
-    policies = _policies(files, config)
+    # What `mcpguard wrap` recorded was decided by a policy of its own.
+    policies = builtin_read_only() if not files and config is None else _policies(files, config)
     agent = config.agent if config else None
     if args.reach:
         _reach(args, policies, config, agent, redactor)
@@ -160,6 +162,11 @@ def execute(args: argparse.Namespace) -> int:
         found = _explained(args, policies, config, redactor)
     _print(found, lines_of(found), args.json, redactor)
     return 1 if isinstance(found, Recorded) and found.altered else 0
+
+
+def _configured(option: str | None, recorded: bool) -> Config | None:
+    """The configuration; None where there is none, and a recorded call is explained."""
+    return configured_if_any(option) if recorded else configured(option)
 
 
 def _as_seen(config: Config, args: argparse.Namespace) -> Config:
