@@ -98,9 +98,9 @@ def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
 
 def test_nothing_was_done_yet(home: Path, capsys: Capture) -> None:
     assert main(["session", "list"]) == 0
-    assert capsys.readouterr().out == "no session has done anything yet\n"
+    assert capsys.readouterr().out == f"{session.NONE}\n"
     assert main(["session", "show"]) == 2
-    assert capsys.readouterr().err == "mcpguard: no session has done anything yet\n"
+    assert capsys.readouterr().err == f"mcpguard: {session.NONE}\n"
 
 
 @pytest.mark.usefixtures("terminal")
@@ -165,7 +165,9 @@ def test_of_several_one_must_be_named(home: Path, capsys: Capture) -> None:
     assert main(["session", "show"]) == 2
     assert "say which session: " in capsys.readouterr().err
     assert main(["session", "show", "zz"]) == 2
-    assert capsys.readouterr().err == "mcpguard: there is no session 'zz' (`mcpguard session list`)\n"
+    said = capsys.readouterr().err
+    assert said.startswith("mcpguard: no session 'zz' is stored (`mcpguard session list`): where no rule")
+    assert "`mcpguard audit query --session zz`" in said
     assert main(["session", "show", NAME[:8], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == NAME
 

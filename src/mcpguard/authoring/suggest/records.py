@@ -3,7 +3,7 @@
     records -> groups -> drafts -> Proposal
 
 Law of this file: it never widens by itself. A call that a deny refused, a limit, a pin or a credential, is
-never suggested; what the records do not have, the arguments, is closed until a person fills it in.
+never suggested; which arguments are meant is closed until a person fills it in.
 """
 
 from __future__ import annotations
@@ -241,7 +241,8 @@ def _closed(group: Group, since: datetime) -> Draft:
     approves = [f"  approves: [{', '.join(key.asked_by)}]"] if key.asked_by else []
     lines_of = [
         f"# Since {since.date().isoformat()}, {calls} {became}; the last: {group.calls[-1]}.",
-        "# Records have no arguments. In the place of `false`, say which ones are meant.",
+        "# Which arguments are meant is yours to say, in the place of `false`; `mcpguard audit show ID` has "
+        "those of a call.",
         f"- id: {rule}",
         "  effect: allow",
         f"  server: {constant(key.server)}",

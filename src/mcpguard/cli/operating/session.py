@@ -22,6 +22,7 @@ EXAMPLES = (
 
 SHOWN = 8
 """So many characters of a session's name are shown; fewer are enough where they are clear."""
+NONE = "no session is stored: none has made a call yet that the policies have to remember"
 _HEAD = ("SESSION", "PRINCIPAL", "AGENT", "CALLS", "LABELS", "FACTS", "LAST USED", "CONNECTED")
 
 
@@ -75,10 +76,17 @@ def _chosen(known: list[KnownSession], name: str) -> KnownSession:
     if len(found) == 1:
         return found[0]
     if not found:
-        said = f"there is no session {plain(name)!r} (`mcpguard session list`)"
-        raise SessionError(said if name else "no session has done anything yet")
+        raise SessionError(_not_stored(name) if name else NONE)
     names = ", ".join(one.name[:SHOWN] for one in found)
     raise SessionError(f"say which session: {names} (`mcpguard session list`)")
+
+
+def _not_stored(name: str) -> str:
+    shown = plain(name)
+    return (
+        f"no session {shown!r} is stored (`mcpguard session list`): where no rule needs to know what a "
+        f"session did, none is. Its calls are in the evidence: `mcpguard audit query --session {shown}`"
+    )
 
 
 def _from_a_terminal(what: str) -> None:
@@ -95,7 +103,7 @@ def _print_list(known: list[KnownSession], as_json: bool) -> None:
 
         print(SessionList.model_validate({"sessions": known}).model_dump_json())
     elif not known:
-        print("no session has done anything yet")
+        print(NONE)
     else:
         print(table([_HEAD, *map(_row, known)]))
 
