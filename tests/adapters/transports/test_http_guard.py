@@ -23,9 +23,14 @@ def test_any_other_address_needs_a_token(address: str) -> None:
     assert refuse_address(address, token=True) == ""
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1", ":80", "::1:80", "a:b", "127.0.0.1:65536", "[::1]"])
+@pytest.mark.parametrize("address", ["", "127.0.0.1", ":80", "::1:80", "a:b", "[::1]"])
 def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
     assert "HOST:PORT" in refuse_address(address, token=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:65536", "127.0.0.1:99999", "[::1]:100000"])
+def test_a_port_that_does_not_exist_is_said_to_be_too_high(address: str) -> None:
+    assert refuse_address(address) == "the port to listen on must be at most 65535"
 
 
 def test_an_address_is_split_into_host_and_port() -> None:

@@ -109,7 +109,12 @@ def test_the_key_is_that_of_the_configuration(tmp_path: Path, backend: FakeKeyri
     assert capsys.readouterr().out == f"{SigningKey(Secret(value)).public}\n"
     config.write_text(servers)
     assert main(["audit", "key", "--config", str(config)]) == 2
-    assert "is not in the keychain" in capsys.readouterr().err
+    assert (
+        "no key is configured (`audit.key`), and the keychain has none: make one" in capsys.readouterr().err
+    )
+    backend.error = RuntimeError("locked")
+    assert main(["audit", "key", "--config", str(config)]) == 2
+    assert "no key is configured (`audit.key`)" in capsys.readouterr().err
 
 
 def test_with_the_public_key_what_nobody_signed_is_a_flaw(folder: Path, capsys: Capture) -> None:

@@ -90,8 +90,13 @@ def test_a_missing_chain_is_one_unless_it_was_removed_on_purpose(folder: Path, c
     chain(folder)
     first.unlink()
     assert main(["audit", "verify", str(folder)]) == 1
-    assert f"MISSING {first.name}" in capsys.readouterr().out
+    assert f"MISSING {first.name}: another chain holds its head\n" in capsys.readouterr().out
     assert main(["audit", "verify", str(folder), "--removed-until", first.name]) == 0
+    capsys.readouterr()
+    assert main(["audit", "verify", str(folder), "--expect", f"x.jsonl:{'a' * 64}"]) == 1
+    said = capsys.readouterr().out
+    assert "MISSING x.jsonl: its head is expected (--expect, --heads)\n" in said
+    assert f"MISSING {first.name}: another chain holds its head\n" in said
 
 
 def test_a_head_kept_elsewhere_finds_a_cut_off_end(folder: Path, capsys: Capture) -> None:

@@ -109,7 +109,9 @@ def test_an_agent_without_a_terminal_answers_nothing(home: Path, capsys: Capture
     ask(home)
     for verb in ("approve", "deny"):
         assert main([verb, "t1"]) == 2
-        assert "an approval is for a person, so it needs a terminal" in capsys.readouterr().err
+        assert (
+            "approving or denying a call is for a person, so it needs a terminal" in capsys.readouterr().err
+        )
     assert known(home).state == "waiting"
 
 

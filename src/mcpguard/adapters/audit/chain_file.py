@@ -88,6 +88,9 @@ class ChainFile:
 
     def _harmed(self) -> AuditError:
         self.sound = False
+        folder = self.path.parent
+        if folder.exists() and not folder.is_dir():
+            return AuditError(f"a file is in the place of the audit folder {folder}")
         return AuditError(f"the audit file {self.path} was moved, removed or changed by something else")
 
     def failure(self, reason: str) -> AuditError:

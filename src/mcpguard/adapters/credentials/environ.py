@@ -53,8 +53,8 @@ class Environ:
             raise CredentialError(f"{ref} was for other clients when mcpguard was started: restart it")
         if not value:
             raise CredentialError(
-                f"{ref} is not set: export {ref.name} where mcpguard is started, or keep the value in the "
-                f"keychain (`mcpguard secret set {ref.name}`) and refer to it as ${{keyring:{ref.name}}}"
+                f"{ref} is not set: export {ref.name} where mcpguard is started; a configuration can also "
+                f"take it from the keychain (`mcpguard secret set {ref.name}`), as ${{keyring:{ref.name}}}"
             )
         return Secret(value)
 

@@ -17,6 +17,8 @@ from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from mcpguard.adapters.audit.signing import PublicKey
     from mcpguard.core.secret import CredentialRef
 
@@ -26,6 +28,10 @@ NEWER = 3
 """The exit code where a newer version of mcpguard has to verify."""
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-\S+\.jsonl")
 _HEAD = re.compile(r"\S+:[0-9a-f]{64}")
+NO_KEY = (
+    "no key is configured (`audit.key`), and the keychain has none: make one with "
+    "`mcpguard audit key --new --to FILE`, or `--new` alone to keep it in the keychain"
+)
 _EXPECTED = "--expect takes FILE:HASH, as `mcpguard audit heads` prints it"
 
 
@@ -95,7 +101,7 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
     if args.json:
         _print_json(found, not altered and not newer, key)
     else:
-        _print_reports(found, key)
+        _print_reports(found, key, kept)
     return 1 if altered else NEWER if newer else 0
 
 
@@ -166,7 +172,8 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
     print(AuditReport.model_validate(report | {"key": "" if key is None else key.id}).model_dump_json())
 
 
-def _print_reports(found: Proof, key: "PublicKey | None") -> None:
+def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]") -> None:
+    """`kept` are the files whose heads are expected."""
     for name, report in found.reports.items():
         verdict = style("ALTERED", "red") if report.flaws else style("intact", "green")
         if not report.flaws and report.newer:
@@ -179,7 +186,8 @@ def _print_reports(found: Proof, key: "PublicKey | None") -> None:
         for text in (*_notes(report), *(_signed(report, found, name) if key is not None else ())):
             print(f"        {text}")
     for name in found.missing:
-        print(f"{style('MISSING', 'red')} {plain(name)}: another chain holds its head, or it is expected")
+        why = "its head is expected (--expect, --heads)" if name in kept else "another chain holds its head"
+        print(f"{style('MISSING', 'red')} {plain(name)}: {why}")
     if found.removed is not None:
         count, until = found.removed.count, plain(found.removed.until)
         print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
@@ -250,7 +258,10 @@ def print_key(args: argparse.Namespace) -> int:
         _store_key(ref)
     else:
         config = configured_if_any(args.config)
-        ref = (config.audit.key if config is not None and config.audit else None) or ref
+        configured = None if config is None or config.audit is None else config.audit.key
+        ref = configured or ref
+        if configured is None and not _is_kept(ref):
+            raise AuditError(NO_KEY)
     key = SigningKey(SOURCES[ref.source].source().get(ref)).public
     if args.json:
         from mcpguard.cli.outputs import AuditKey
@@ -261,6 +272,16 @@ def print_key(args: argparse.Namespace) -> int:
     if args.new:
         print(f"stored: sign with it by `audit: {{key: ${{{ref}}}}}` in the configuration")
     return 0
+
+
+def _is_kept(ref: "CredentialRef") -> bool:
+    """Whether the keychain has it; not where the keychain cannot be asked."""
+    from mcpguard.adapters.credentials.keychain import Keychain
+
+    try:
+        return Keychain().find(ref.name) is not None
+    except CredentialError:
+        return False
 
 
 def _store_key(ref: "CredentialRef") -> None:

@@ -130,7 +130,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 
     if not at_terminal():
-        raise SessionError("an approval is for a person, so it needs a terminal")
+        raise SessionError("approving or denying a call is for a person, so it needs a terminal")
     config: Config = configured(args.config)
     store = store_of(config)
     ticket = waiting_ticket(store, args.ticket)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from mcpguard.adapters.transports.http.request import Headers, HttpRefusal
 
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]]+)):([0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]]+)):([0-9]{1,9})")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _MCP_HEADER = re.compile(r"mcp-[a-z0-9-]{1,64}")
 _ALLOWED_HEADERS = frozenset({"accept", "authorization", "content-type", "last-event-id"})
@@ -22,10 +22,12 @@ _EXPOSED = b"mcp-session-id, www-authenticate"
 def split_address(address: str) -> tuple[str, int]:
     """The host and port of "HOST:PORT" or "[IPv6]:PORT". Raises ValueError with a sentence."""
     found = _ADDRESS.fullmatch(address)
-    if found is None or int(found[3]) > 65535:
+    if found is None:
         raise ValueError(
             "the address to listen on must be HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080"
         )
+    if int(found[3]) > 65535:
+        raise ValueError("the port to listen on must be at most 65535")
     return found[1] or found[2], int(found[3])
 
 
