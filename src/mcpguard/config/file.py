@@ -17,6 +17,7 @@ from mcpguard.config.servers import ServerEntry, ServerName
 from mcpguard.config.telemetry import TelemetryEntry
 from mcpguard.config.urls import UrlName
 from mcpguard.core.document.written import (
+    VERSION_1,
     Items,
     Mistake,
     Must,
@@ -273,7 +274,7 @@ class Limits(Written):
 class ConfigFile(Written):
     """`mcpguard.yaml` as written (format version 1)."""
 
-    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    version: Annotated[Literal[1], whole("1", VERSION_1)] = Field(description="The version of this format.")
     servers: Annotated[
         dict[ServerName, ServerEntry], filled("at least one server is needed", minProperties=1)
     ] = Field(description="The upstreams by name; at least one.")

@@ -68,7 +68,7 @@ def test_a_broken_configuration_is_all_that_can_be_told(folder: Path, capsys: Ca
     (folder / "mcpguard.yaml").write_text("version: 2\nservers: {}\npolicies: [missing.yaml]\nsurprise: 1\n")
     assert main(["check", "--config", "mcpguard.yaml"]) == 1
     said = capsys.readouterr().out
-    assert "error    mcpguard.yaml:1:10: expected 1 [C001]\n" in said
+    assert "error    mcpguard.yaml:1:10: expected 1: this mcpguard reads version 1 [C001]\n" in said
     assert "error    mcpguard.yaml:4:1: unknown key `surprise`" in said
     assert "\n           surprise: …\n           ^\n" in said
     assert "missing.yaml" not in said.replace("policies: [missing.yaml]", "")

@@ -153,7 +153,10 @@ def test_a_mistake_in_a_rule_has_its_place(text: str, expected: str) -> None:
         ("version: 1\npolicy: a/b\nrules: [{id: r, effect: deny}]\n", "2:9 a name has"),
         ("version: 1\npolicy: a\nrules: [{id: 'r 1', effect: deny}]\n", "3:14 a name has"),
         ("version: 1\npolicy: a\nrules: []\n", "3:8 a policy needs at least one rule"),
-        ("version: 2\npolicy: a\nrules: [{id: r, effect: deny}]\n", "1:10 expected 1"),
+        (
+            "version: 2\npolicy: a\nrules: [{id: r, effect: deny}]\n",
+            "1:10 expected 1: this mcpguard reads version 1",
+        ),
         ("version: 1\npolicy: a\nrules: [{id: r}]\n", "3:9 `effect` is missing"),
         ("version: 1\npolicy: a\nrules: [{id: r, effect: Deny}]\n", "3:25 expected one of allow, ask, deny"),
         (

@@ -198,7 +198,7 @@ def _sentence(error: ErrorDetails, node: Node, types: list[Any]) -> str:
     if kind == SHAPE:
         return _expected("", error["msg"], node)
     if kind == CHOICE:
-        return _chosen(context["expected"], node)
+        return context.get("said") or _chosen(context["expected"], node)
     if kind in _NAMES:
         return _expected(*_NAMES[kind], node)
     return _wrong_key(kind, str(error["loc"][-1]), types)

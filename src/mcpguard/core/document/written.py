@@ -41,10 +41,14 @@ NO_VALUE = "no_value"
 """The type of the error of a key without a value."""
 
 CHOICE = "literal_error"
-"""pydantic's type of the error of a value that is not a choice; `expected` in its context names them."""
+"""pydantic's type of the error of a value that is not a choice; `expected` in its context names them, or
+`said` is the whole sentence."""
 
 SHAPE = "shape"
 """The type of the error of a value that has none of the shapes that a field accepts."""
+
+VERSION_1 = "expected 1: this mcpguard reads version 1"
+"""What is said of another version of a file."""
 
 LENIENT = "lenient"
 """As the context of a validation: every Must is skipped, so that `mistakes` can be called although a value is
@@ -154,12 +158,15 @@ def above(bound: float, most: float, unit: str = "") -> Must:
     return Must(lambda number: "" if bound < number <= most else said, exclusiveMinimum=bound, maximum=most)
 
 
-def whole(expected: str) -> BeforeValidator:
-    """Before a Literal of numbers, put in words as `expected`: `true` and 1.0 equal 1 in Python."""
+def whole(expected: str, otherwise: str = "") -> BeforeValidator:
+    """Before a Literal of numbers, put in words as `expected`: `true` and 1.0 equal 1 in Python. `otherwise`
+    is said of any other number than `expected`."""
 
     def check(value: Any) -> Any:
         if type(value) is not int:
             raise PydanticCustomError(CHOICE, "{expected}", {"expected": expected})
+        if otherwise and str(value) != expected:
+            raise PydanticCustomError(CHOICE, "{said}", {"said": otherwise})
         return value
 
     return BeforeValidator(check)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, Tag
 
 from mcpguard.core.document.written import (
+    VERSION_1,
     Filled,
     Items,
     Mistake,
@@ -418,7 +419,7 @@ class Rule(Filled):
 class Policy(Filled):
     """One policy file as written (format version 1)."""
 
-    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    version: Annotated[Literal[1], whole("1", VERSION_1)] = Field(description="The version of this format.")
     policy: Name = Field(description="Its name, unique among the policies of a configuration.")
     rules: Annotated[Items[Rule], filled("a policy needs at least one rule", minItems=1)] = Field(
         description="At least one."
