@@ -70,6 +70,7 @@ _UNROUTED = {
 """Causes of what was not decided."""
 
 _ENDED = "ended"
+"""Of a decision as it is explained: the cause of UNDECIDED for which a person's answer did not count."""
 MOST_SETTING = 8
 """So many rules are tried that may have set arguments."""
 
@@ -105,7 +106,7 @@ def explain_record(
     Raises AuditError where there is no such call, or other arguments are given."""
     decision, outcome, altered = _find(ids, config)
     found = _told(decision, outcome, altered, options, policies, config, redactor)
-    if not (cause := decision.get(_ENDED, "")):
+    if (cause := str(decision.get(_ENDED))) not in UNDECIDED:
         return found
     said = f"{UNDECIDED[cause]} before a person answered"
     return found.model_copy(update={"cause": cause, "notes": (said, *found.notes)})
@@ -365,13 +366,13 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
 
 
 def _decided(decisions: list[dict[str, Any]]) -> dict[str, Any]:
-    """The last of the decisions about a call; where it ended while a person was asked, the rules that asked are
-    the ones that decided, and `_ENDED` says why."""
+    """The last of the decisions about a call; where it ended while a person was asked, the rules that asked
+    are the ones that decided, and `_ENDED` says why."""
     *_, last = decisions
     asked = next((one for one in decisions if one.get("effect") == "ask"), None)
     if last.get("effect") == "ask":  # It waits still.
         return {**last, "effect": "deny"}
-    if asked is None or last.get("cause") not in UNDECIDED:
+    if asked is None or str(last.get("cause")) not in UNDECIDED:
         return last
     return {**asked, "effect": "deny", _ENDED: last["cause"]}
 
