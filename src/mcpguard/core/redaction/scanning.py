@@ -84,7 +84,9 @@ def tokens(text: bytes, patience: int = 1) -> list[Hit]:
 
 def says(name: str) -> bool:
     """Whether the name of a member says something of its value."""
-    return name in MEMBERS or name in objects.GATES or objects.is_value(name) or bool(pairs.said(name))
+    return (
+        name in MEMBERS or name in objects.GATES or objects.is_value(name) or bool(pairs.said_of_member(name))
+    )
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterator[Hit]:

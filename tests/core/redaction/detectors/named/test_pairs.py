@@ -134,7 +134,21 @@ def test_a_name_and_its_value_may_be_members_of_their_own() -> None:
     assert cleaned(harmless) is harmless
 
 
+@pytest.mark.parametrize("name", ["password0", "userPassword2", "passwords", "DB_PASSPHRASES"])
+def test_a_name_may_have_a_number_at_its_end_or_be_that_of_a_list(name: str) -> None:
+    assert cleaned({name: ["Xk30zQpL9"]}) == {name: ["[REDACTED:password#1]"]}
+    assert cleaned({name: "Xk30zQpL9"}) == {name: "[REDACTED:password#1]"}
+
+
+def test_the_words_of_a_list_of_passwords_are_no_passwords() -> None:
+    value = {"passwords": ["Mismatched", "unsupported"]}
+    assert cleaned(value) == value
+
+
 LEFT_ALONE = [
+    "Key: logs/2026/01/abcDEF123456.gz\nKey=uploads/9f86d081884c7d65.png",
+    '{"component_key": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"}',
+    '{"versionToken": "9f86d081884c7d65", "concurrencyToken": "9f86d081884c7d65"}',
     'o.password=""}if(message.instanceId2!=null)',
     "`key`, `passphrase`,\n`agentOptions`, `strictSSL`",
     "x.signature = 'da39a3ee5e6b4b0d3255bfef95601890afd80709'",

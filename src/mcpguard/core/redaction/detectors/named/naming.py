@@ -25,6 +25,7 @@ _TOKENS = (
 )
 _PASSWORD, _TOKEN = expression(_PASSWORDS), expression(_TOKENS)
 _OF_SECRETS = expression(f"{_PASSWORDS}|{_TOKENS}|.*auth")
+_SHORTEST_STEM = 3
 _PLURALS = ("tokens", "secrets")
 _WEAK = frozenset([
     "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
@@ -42,7 +43,7 @@ _COLUMNS = frozenset([
     "object", "group", "routing", "translation", "json", "yaml", "map", "project", "space", "team", "issue",
     "hot", "shortcut", "file", "message", "event", "dedup", "idempotency", "feature", "column", "lookup",
     "row", "s3", "template", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata",
-    "label",
+    "label", "component",
 ])  # fmt: skip
 """Words before `key` that make it a name for something."""
 _PAIRS: dict[tuple[str, str], Signal] = {
@@ -98,7 +99,7 @@ def may_say(name: str) -> bool:
 
 def signal_of(name: str, words: list[str]) -> Signal:
     """What `name` says, which has these `words`."""
-    words = _without_which(words)
+    words = _unnumbered(_without_which(words))
     if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
         return ""
     last, before = words[-1], "".join(words[-2:-1])
@@ -130,6 +131,12 @@ def _without_which(words: list[str]) -> list[str]:
     while size > 1 and (words[size - 1] in _WHICH or words[size - 1].isdigit()):
         size -= 1
     return words[:size]
+
+
+def _unnumbered(words: list[str]) -> list[str]:
+    """The words, the last one without the number at its end: `password1` is a password."""
+    stem = words[-1].rstrip("0123456789") if words else ""
+    return [*words[:-1], stem] if len(stem) >= _SHORTEST_STEM else words
 
 
 def is_of_secrets(word: str) -> bool:

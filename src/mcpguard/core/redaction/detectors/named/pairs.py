@@ -31,6 +31,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     named,
     opened,
     said,
+    said_of_member,
     stands_in,
 )
 
@@ -53,6 +54,7 @@ __all__ = [
     "may_be",
     "named",
     "said",
+    "said_of_member",
     "stands_in",
 ]
 

@@ -28,7 +28,10 @@ _CODE = expression(
     r"(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
 )
-_FILE = expression(r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
+_FILE = expression(
+    r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks"
+    r"|png|jpe?g|gif|svg|webp|pdf|zip|gz|csv|log|xml|css|mp[34])"
+)
 _IDENTIFIER = expression(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
 _OF_TEMPLATES = frozenset("{$<%@#[")
 _OF_CODE = frozenset(".([")

@@ -59,7 +59,7 @@ _HANDLES = frozenset([
     "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
     "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
     "websocket", "socket",
-    "rspauth", "cnonce", "lifecycle", "task", "lock",
+    "rspauth", "cnonce", "lifecycle", "task", "lock", "version",
 ])  # fmt: skip
 """Words of a name that make it that of a handle, a number or a piece of a language."""
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
@@ -181,9 +181,20 @@ def may_be(strength: str, value: bytes) -> bool:
 
 def named(name: str, value: str) -> tuple[Signal, bytes] | None:
     """What a text that stands under a name may be: what the name says, and the text."""
-    strength = said(name)
+    strength = said_of_member(name)
     data = value.encode("utf-8", "replace") if strength and len(value) <= LONGEST else b""
-    return (strength, data) if strength and may_be(strength, data) else None
+    if not strength or not may_be(strength, data) or (_is_plural(name) and DIGIT.search(data) is None):
+        return None
+    return strength, data
+
+
+def said_of_member(name: str) -> Signal:
+    """What the name of a member says of the texts in it, of which there may be a list."""
+    return said(name[:-1] if _is_plural(name) else name)
+
+
+def _is_plural(name: str) -> bool:
+    return name[-_LONGEST_NAME:].lower().endswith(("passwords", "passphrases"))
 
 
 def is_secret(strength: str, value: bytes, known_end: bool) -> bool:
