@@ -175,7 +175,7 @@ def test_a_removed_audit_folder_refuses_and_is_made_again(session, tmp_path):
     guard.process.stdin.close()
     assert guard.process.wait(10) == 0
     (gap,) = [one for one in guard.records("notice") if one["what"] == "evidence-gap"]
-    assert "1 requests refused" in gap["detail"]
+    assert "1 request refused" in gap["detail"]
 
 
 def _mended(guard):
@@ -200,7 +200,7 @@ def test_evidence_goes_on_where_the_disk_has_room_again(session, tmp_path):
     code, text = verify(guard.audit_folder)
     assert code == 0, text
     gap = next(one for one in guard.records("notice") if one["what"] == "evidence-gap")
-    assert "1 requests refused" in gap["detail"]
+    assert "1 request refused" in gap["detail"]
     assert "File too large" in gap["detail"]
 
 

@@ -306,6 +306,9 @@ class VerifiedChain(Printed):
     newer: str = Field(
         description="Which newer mcpguard wrote it, so that this one cannot judge it; empty for none."
     )
+    gaps: tuple[str, ...] = Field(
+        description="When nothing could be written, how many requests were refused, and why; at most 100."
+    )
 
 
 class RemovedChains(Printed):

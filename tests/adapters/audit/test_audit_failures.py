@@ -133,7 +133,7 @@ async def test_a_gap_goes_on_where_its_own_record_cannot_be_written(
         await owner.healthy()
     assert len(tries) == 3
     assert owner.told == [False, True]
-    assert "1 requests refused" in list(lines(owner.sink.path))[1].decode()
+    assert "1 request refused" in list(lines(owner.sink.path))[1].decode()
     owner.sink.close(CLOSED)
     reports, missing = verified(folder, {})
     assert all(report.intact for report in reports.values())
@@ -238,7 +238,7 @@ async def test_evidence_that_was_moved_away_goes_on_in_a_new_chain_where_it_belo
     owner.sink.close(CLOSED)
     assert owner.sink.path.parent == folder
     assert kinds(owner.sink.path) == ["opened", "notice", "decision", "closed"]
-    assert "1 requests refused" in list(lines(owner.sink.path))[1].decode()
+    assert "1 request refused" in list(lines(owner.sink.path))[1].decode()
     (old,) = [moved] if moved.is_file() else moved.rglob("*.jsonl")
     assert kinds(old) == ["opened", "decision"]
     assert verified(folder, {})[1] == ([] if harm == "another file" else [first.name])

@@ -338,5 +338,5 @@ def test_show_says_what_a_checkpoint_is_about(folder: Path, capsys: Capture) -> 
     sink.commit()
     assert main(["audit", "show", str(sink.path), "-n", "1"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"checkpoint signed by {key.public.id}; holds the heads of 1 other chain(s); 3 old" in said
-    assert said.endswith("chain(s) removed, up to 20260801T070000Z-1-a.jsonl")
+    assert f"checkpoint signed by {key.public.id}; holds the heads of 1 other chain; 3 old" in said
+    assert said.endswith("chains removed, up to 20260801T070000Z-1-a.jsonl")

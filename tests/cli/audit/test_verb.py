@@ -134,6 +134,7 @@ def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
                 "continues": "",
                 "signed": 0,
                 "newer": "",
+                "gaps": [],
             }
         ],
         "removed": None,
@@ -204,6 +205,19 @@ def test_an_old_chain_is_not_read_for_the_latest_records(folder: Path, capsys: C
     assert "unreadable" not in capsys.readouterr().out
     assert main(["audit", "show", str(folder), "-n", "5"]) == 1
     assert "unreadable" in capsys.readouterr().out
+
+
+def test_a_gap_is_a_note_and_no_alteration(folder: Path, capsys: Capture) -> None:
+    said = "from 2026-08-01T06:00:00Z to this record, 3 requests refused: the disk is full"
+    path = chain(folder, Noticed(NOW, "evidence-gap", detail=said))
+    assert main(["audit", "verify", str(folder)]) == 0
+    told = said.replace("to this record", "to 2026-08-01T07:00:00Z")
+    assert f"        note: evidence-gap {told}\n" in capsys.readouterr().out
+    assert main(["audit", "verify", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chains"][0]["gaps"] == [told]
+    path.write_bytes(path.read_bytes().replace(b'"detail":"from', b'"detail" "from'))
+    assert main(["audit", "verify", str(folder)]) == 1
+    assert "evidence-gap" not in capsys.readouterr().out
 
 
 def test_an_altered_chain_is_not_said_to_be_of_a_newer_mcpguard(folder: Path, capsys: Capture) -> None:

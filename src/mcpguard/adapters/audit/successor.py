@@ -37,7 +37,8 @@ class Outage(Struct):
     def said(self) -> str:
         """What the record of it says."""
         began = datetime.fromtimestamp(self.since, UTC)
-        return f"from {began:%Y-%m-%dT%H:%M:%SZ} to this record, {self.refused} requests refused: {self.why}"
+        refused = "1 request" if self.refused == 1 else f"{self.refused} requests"
+        return f"from {began:%Y-%m-%dT%H:%M:%SZ} to this record, {refused} refused: {self.why}"
 
 
 def settle(future: Future[None] | None, batch: LineGroup) -> None:

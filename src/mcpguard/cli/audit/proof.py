@@ -164,6 +164,7 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
             "signed": found.vouched[name],
             "held_by": found.held.get(name, ""),
             "newer": one.newer,
+            "gaps": one.gaps,
         }
         for name, one in found.reports.items()
     ]
@@ -204,6 +205,7 @@ def _notes(report: ChainReport) -> list[str]:
     if report.newer and report.intact:
         said = "nothing was altered, and what its records mean only that one can say"
         notes.append(f"written by {report.newer}: {said}")
+    notes += [f"note: evidence-gap {plain(gap)}" for gap in report.gaps]
     if report.torn:
         notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
     if not report.closed:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mcpguard.adapters.audit.checking import LineCheck, last_of_all
 from mcpguard.adapters.audit.reader import chain_files
-from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.cli.audit.query import FILTERS, matching_lines
 from mcpguard.cli.audit.trust import trust
 
@@ -98,10 +98,14 @@ def _checkpoint(record: dict[str, Any]) -> str:
         return ""
     said = [f"signed by {record['key']}"] if record.get("signature") and record.get("key") else []
     if isinstance(heads := record.get("heads"), list):
-        said.append(f"holds the heads of {len(heads)} other chain(s)")
+        said.append(f"holds the heads of {counted(len(heads), 'other chain')}")
     if until := record.get("removed_until"):
-        said.append(f"{record.get('removed')} old chain(s) removed, up to {until}")
+        said.append(f"{_removed(record.get('removed'))} removed, up to {until}")
     return "; ".join(said)
+
+
+def _removed(count: object) -> str:
+    return counted(count, "old chain") if isinstance(count, int) else "old chains"
 
 
 _DONE = {"findings": "removed", "unredacted": "left", "neutralised": "neutralised"}

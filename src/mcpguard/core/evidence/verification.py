@@ -6,6 +6,7 @@ before; everything else is read, judged and described. How chains hold each othe
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from hashlib import sha256
 from typing import get_args
 
@@ -51,6 +52,8 @@ class ChainReport(Struct, frozen=True):
 
     `newer` says which mcpguard wrote it where that knows more kinds of records or of fields than this one,
     "" otherwise: what its lines mean cannot be judged here. With `unchecked` not even its hashes can.
+
+    `gaps` are the first `MAX_FLAWS` sentences of the chain about times in which nothing could be written.
     """
 
     records: int
@@ -68,6 +71,7 @@ class ChainReport(Struct, frozen=True):
     begin: str = ""
     newer: str = ""
     unchecked: bool = False
+    gaps: tuple[str, ...] = ()
 
     @property
     def intact(self) -> bool:
@@ -104,11 +108,18 @@ class _Line(Struct):
         return (*first, *self.anchors, *self.heads)
 
 
+class _Gap(Struct):
+    at: str
+    detail: str
+
+
 _decode = Decoder(_Line).decode
+_gap = Decoder(_Gap).decode
 _CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
 _KINDS = frozenset(one.__struct_config__.tag for one in get_args(Record))
 _EFFECT, _ALLOW = b',"effect":"', b',"effect":"allow"'
 _PLAIN = b'{"kind":"notice"'
+_GAP = b'"what":"evidence-gap"'
 _SIGNED_END = re.compile(
     rb',"signature":"((?:[0-9a-f]{2})*)","seq":[0-9]+,"prev":"([0-9a-f]{64})","hash":"[0-9a-f]{64}"\}\n\Z'
 )
@@ -145,6 +156,7 @@ class _Verifier:
         self.newer = ""
         self.unknown = ""
         self.unchecked = False
+        self.gaps: list[str] = []
         self._file = file.encode()
         self._by = by
         self._expected = frozenset(head.encode(errors="replace") for head in expected)
@@ -218,10 +230,17 @@ class _Verifier:
                 self.open[call[1]] = None
         elif raw.startswith(_PLAIN):
             is_first = False
+            if _GAP in raw and len(self.gaps) < MAX_FLAWS:
+                self._noticed_gap(raw)
         else:
             is_first = self._rare(raw)
         if is_first != (self.number == 1):
             self.flaw("breaks the rule that an opened record is the first, and the first only")
+
+    def _noticed_gap(self, raw: bytes) -> None:
+        with suppress(DecodeError, UnicodeDecodeError):
+            gap = _gap(raw)
+            self.gaps.append(gap.detail.replace("to this record", f"to {gap.at[:19]}Z", 1))
 
     def _rare(self, raw: bytes) -> bool:
         """A record that is read whole; whether it is an opened one."""
@@ -306,6 +325,7 @@ def verify(
         # Where a line was altered, an unknown kind is more likely part of that.
         newer=verifier.newer or ("" if verifier.flaws else verifier.unknown),
         unchecked=verifier.unchecked,
+        gaps=tuple(verifier.gaps),
     )
 
 

@@ -219,7 +219,8 @@ class Reloading:
 
     def _not_reloaded(self, problems: DocumentError) -> None:
         shared = self._shared
-        said = f"{len(problems.problems)} mistake(s); the previous policies stay in force"
+        count = len(problems.problems)
+        said = f"{'1 mistake' if count == 1 else f'{count} mistakes'}; the previous policies stay in force"
         shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
         told = "the changed policies were not loaded, the previous ones stay in force"
         shared.diagnostics.report("", f"{told}: {_in_a_line(str(problems))}")
