@@ -133,6 +133,7 @@ def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
                 "flaws": [],
                 "continues": "",
                 "signed": 0,
+                "held_by": "",
                 "newer": "",
                 "gaps": [],
             }
