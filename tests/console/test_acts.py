@@ -162,7 +162,7 @@ def test_who_comes_second_is_told_and_changes_nothing(browser: Browser) -> None:
     browser.post(f"{browser.root}/tickets/t1/deny", reason="")
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
     assert answer.status_code == 409
-    assert "No call waits by the ticket" in answer.text
+    assert "No call is waiting under ticket" in answer.text
     ticket = browser.desk.store.known_ticket("t1")
     assert ticket is not None
     assert ticket.state == "denied"

@@ -33,7 +33,7 @@ class AlertsEntry(Written):
     pin_change: bool = Field(True, description="A tool has another definition than before.")
     evidence_gap: bool = Field(True, description="Evidence could not be written for a time.")
     quiet_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
-        600.0, description="How long the same is not told again."
+        600.0, description="How long the same alert is not repeated."
     )
 
     def mistakes(self) -> Iterator[Mistake]:

@@ -40,7 +40,9 @@ def waiting_ticket(store: SqliteStore, ticket_id: str) -> Ticket:
     """The ticket of that id. Raises SessionError where no call waits by it."""
     ticket = store.known_ticket(ticket_id)
     if ticket is None or ticket.state != "waiting" or ticket.expires <= time.time():
-        raise SessionError(f"no call waits by the ticket {ticket_id!r} (`mcpguard approvals`)")
+        raise SessionError(
+            f"no call is waiting under ticket {ticket_id!r}; list them with `mcpguard approvals`"
+        )
     return ticket
 
 

@@ -44,7 +44,7 @@ def test_the_rules_stand_in_the_order_of_their_effects_with_what_each_came_to(en
         "p/r1 did not hold",
     ]
     assert [one.rule for one in found.candidates if one.shadow] == ["p/r4"]
-    assert found.why == "a deny that holds overrides every ask and every allow"
+    assert found.why == "a matching deny rule overrides every ask rule and every allow rule"
 
 
 def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
@@ -62,10 +62,10 @@ def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
 @pytest.mark.parametrize(
     ("rules", "effect", "cause", "why"),
     [
-        (["effect: allow"], "allow", "", "no deny and no ask holds, and an allow does"),
-        (["effect: deny, when: args.gone"], "deny", "error", "a deny that cannot be evaluated refuses"),
+        (["effect: allow"], "allow", "", "no deny rule and no ask rule matches, and an allow rule does"),
+        (["effect: deny, when: args.gone"], "deny", "error", "a deny rule that cannot be evaluated refuses"),
         (["effect: ask"], "ask", "approval", "a person must approve"),
-        (["effect: allow, when: args.gone"], "deny", "no-rule", "no allow rule holds"),
+        (["effect: allow, when: args.gone"], "deny", "no-rule", "no allow rule matches"),
         (
             ["effect: allow, limit: {calls: 1, per: session}"],
             "deny",
@@ -188,7 +188,7 @@ def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: 
     assert outcomes(told.candidates)[0] == ("p/r2 held *" if denied else "p/r2 held")
     if denied:
         assert (told.effect, told.message, told.done) == ("withhold", "No mail.", Done())
-        assert told.why == "a deny that holds overrides every ask and every allow"
+        assert told.why == "a matching deny rule overrides every ask rule and every allow rule"
     else:
         assert (told.effect, told.shadow) == ("allow", "deny (rule) p/r2")
         assert told.done == Done(redact=("iban",), labels=("mail",), facts=("f",))

@@ -161,7 +161,7 @@ def test_loosening_and_tightening_stand_apart_and_are_grouped() -> None:
         ],
         "the same effect for another reason": [("git/echo", "allow p/some", "allow p/all")],
     }
-    assert "1 have the same effect for another reason" in summary(report)
+    assert "1 has the same effect for another reason" in summary(report)
 
 
 def test_what_asked_a_person_is_one_decision_however_it_ended(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_what_no_rule_decides_is_not_replayed() -> None:
         ),
     )
     assert (report.no_rule_asked, *counts(report)) == (5, 0, 0, 0, 0, 0)
-    assert "5 are not for rules to decide" in summary(report)
+    assert "5 are not decided by rules" in summary(report)
 
 
 def test_another_rule_that_asks_is_another_reason() -> None:
@@ -218,7 +218,7 @@ def test_where_a_rule_reads_what_was_redacted_it_cannot_be_said() -> None:
     assert counts(report) == (0, 0, 0, 0, 1)
     assert report.missing[0].why == "its arguments were redacted, or are not on record"
     assert [title for title, _ in tables(report)] == ["CANNOT BE SAID"]
-    assert "of 1 it cannot be said" in summary(report)
+    assert "1 cannot be determined" in summary(report)
 
 
 @pytest.mark.parametrize(

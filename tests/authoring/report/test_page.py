@@ -137,7 +137,7 @@ def test_the_command_writes_a_page_that_only_its_user_reads(
 def test_the_command_says_in_short_what_to_look_at(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--config", str(home)]) == 0
     said = capsys.readouterr().out
-    assert "are granted and were not used" in said
+    assert " granted but never used." in said
     assert re.search(r"Foundation +\d+", said)
 
 

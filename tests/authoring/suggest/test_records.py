@@ -83,7 +83,8 @@ def test_calls_that_no_rule_allows_get_a_rule_that_is_closed(home: Path) -> None
     assert one.examples == ("c-2", "c-3", "c-4")
     assert proposal is not None
     assert (
-        f"# Since {WEEK.date()}, 5 calls were refused since no rule allows them; the last: c-4." in told.diff
+        f"# Since {WEEK.date()}, 5 calls were refused because no rule allows them; the last: c-4."
+        in told.diff
     )
     assert "+      && false\n" in told.diff
     (home / "my-approvals.yaml").write_text(proposal.policy_text)

@@ -49,7 +49,7 @@ def test_a_key_is_made_kept_and_never_printed(backend: FakeKeyring, capsys: Capt
     assert kept not in said
     public = SigningKey(Secret(kept)).public
     assert said == (
-        f"{public}\nstored: sign with it by `audit: {{key: ${{keyring:audit/key}}}}` in the configuration\n"
+        f"{public}\nstored; to sign with it, add `audit: {{key: ${{keyring:audit/key}}}}` to the configuration\n"
     )
     assert main(["audit", "key"]) == 0
     assert capsys.readouterr().out == f"{public}\n"

@@ -140,7 +140,7 @@ def test_a_refusal_names_its_rule_and_what_the_client_was_told(tmp_path: Path, c
 )
 def test_each_cause_has_a_sentence(tmp_path: Path, capsys: Capture, cause: str, sentence: str) -> None:
     folder_of(tmp_path, structs.replace(CALL, effect="deny", cause=cause))
-    assert told(tmp_path, capsys)["why"].startswith(f"{sentence} It concerns the rule git/read.")
+    assert told(tmp_path, capsys)["why"].startswith(f"{sentence} The rule is git/read.")
 
 
 def test_a_label_leads_to_the_call_that_brought_it(tmp_path: Path, capsys: Capture) -> None:
@@ -293,7 +293,7 @@ def test_what_is_rare_is_told_too(tmp_path: Path, capsys: Capture) -> None:
         "n-7: allowed (withheld)",
         "It sent tools/list to the server github.",
         "The arguments are too long to be recorded.",
-        "It belongs to the trace 00-ab, which is a claim.",
+        "The client says that it belongs to the trace 00-ab (not verified).",
         "It was allowed without a rule, since each entry of a list is decided by itself.",
         "The policies would have refused it (no-rule), saying “Not you.”; it went on, since the server is",
         "would have decided: deny a/b.",

@@ -82,9 +82,9 @@ def call(tool: str, **args: Any) -> list[str]:
 
 def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it(explain: Explain) -> None:
     assert explain("p.yaml", *call("push", remote="hush", force=True), "--principal", "ada") == (
-        "deny (rule): a deny that holds overrides every ask and every allow\n"
+        "deny (rule): a matching deny rule overrides every ask rule and every allow rule\n"
         "  by: p/no-force\n"
-        "  told: No force.\n"
+        "  the client is told: No force.\n"
         "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
@@ -108,7 +108,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
 def test_a_call_that_is_allowed_is_told_with_what_is_done(explain: Explain) -> None:
     said = explain(*call("log"), "--result", result_file(content="none"))
     assert said == (
-        "allow: no deny and no ask holds, and an allow does\n"
+        "allow: no deny rule and no ask rule matches, and an allow rule does\n"
         "  by: p/read\n"
         "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
         "  redacts: email\n"
@@ -209,7 +209,7 @@ def test_other_methods_are_explained_too(explain: Explain, words: list[str], sta
     [
         (["--tool", "log"], "name the request: --server NAME with --tool NAME"),
         (["--server", "git"], "name the request"),
-        (["--server", "git", "--tool", "a\nb"], "no server can list a tool of that name"),
+        (["--server", "git", "--tool", "a\nb"], "no server can list a tool by that name"),
         ([*call("log")[:-1], '{"a": "hush'], "it must be a JSON object"),
         ([*call("log")[:-1], '["hush"]'], "it must be a JSON object"),
         (["--server", "git", "--tool", "t", "--args-file", "p.yaml"], "p.yaml: it must be a JSON object"),
@@ -284,7 +284,7 @@ def test_what_was_done_to_the_result_of_a_recorded_call_is_told(explain: Explain
 
 def test_a_call_is_explained_with_the_arguments_on_record(explain: Explain, folder: Path) -> None:
     record(folder, decision({"remote": "hush"}, arguments={"remote": "hush"}))
-    assert "deny (no-rule): no allow rule holds" in explain("n-1")
+    assert "deny (no-rule): no allow rule matches" in explain("n-1")
     assert '  arguments: {"remote":"hush"}\n' in explain("n-1")
 
 
@@ -292,7 +292,7 @@ def test_of_redacted_arguments_somebody_has_to_bring_those_that_were(explain: Ex
     record(folder, decision({"remote": "hush"}, arguments={"remote": "[REDACTED:x#1]"}))
     said = explain("n-1")
     assert "note: its arguments were redacted in the record; pass them as they were with" in said
-    assert "deny (no-rule): no allow rule holds" in explain("n-1", "--args", '{"remote": "hush"}')
+    assert "deny (no-rule): no allow rule matches" in explain("n-1", "--args", '{"remote": "hush"}')
 
 
 def test_who_what_and_in_which_state_is_told_of_a_recorded_call(explain: Explain, folder: Path) -> None:
@@ -385,7 +385,7 @@ def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folde
     # An outcome of a call that was denied is one that nobody wrote.
     said = explain("n-1", "--args", '{"remote": "hush"}', code=1)
     assert "  outcome: ok\n" in said
-    assert "deny (no-rule): no allow rule holds" in said
+    assert "deny (no-rule): no allow rule matches" in said
     assert "not in the list" not in said
     assert "otherwise" not in said
     assert "hush" not in said
@@ -642,16 +642,16 @@ def test_what_other_policies_decided_may_not_be_known(explain: Explain, folder: 
 @pytest.mark.parametrize(
     ("more", "why", "told"),
     [
-        ({"cause": "unknown", "tool": "x"}, "no server lists anything of that name", "Unknown tool: x"),
+        ({"cause": "unknown", "tool": "x"}, "no server has anything by that name", "Unknown tool: x"),
         ({"cause": "unavailable", "tool": "x"}, "could not be asked what it offers", None),
         (
             {"cause": "unknown", "tool": "", "subject": "f:x", "method": "resources/read"},
-            "no server lists",
+            "no server has anything",
             "Resource not found",
         ),
         (
             {"cause": "unknown", "tool": "", "subject": "x", "method": "prompts/get"},
-            "no server lists",
+            "no server has anything",
             "Unknown prompt: x",
         ),
     ],
@@ -813,6 +813,6 @@ def test_a_snapshot_says_what_a_tool_says_of_itself(explain: Explain, folder: Pa
     words = ["q.yaml", "--server", "git", "--snapshot", "snapshot.json", "--tool"]
     assert explain(*words, "t").startswith("allow:")
     absent = explain(*words, "u")
-    assert absent.startswith("deny (unknown): by the snapshot the server has nothing of that name\n")
-    assert "told: Unknown tool: u\n" in absent
+    assert absent.startswith("deny (unknown): by the snapshot the server has nothing by that name\n")
+    assert "the client is told: Unknown tool: u\n" in absent
     assert explain(*words, "t", "--annotations", '{"readOnlyHint": false}').startswith("deny (no-rule):")

@@ -126,7 +126,7 @@ def test_nothing_is_answered_without_evidence(home: Path, says: list[str]) -> No
 def test_what_does_not_wait_any_more_cannot_be_answered(home: Path, capsys: Capture, says: list[str]) -> None:
     says.append("y")
     assert main(["approve", "t1"]) == 2
-    assert "no call waits by the ticket 't1'" in capsys.readouterr().err
+    assert "no call is waiting under ticket 't1'" in capsys.readouterr().err
     ask(home).answer("t1", answered("denied", "a"))
     assert main(["approve", "t1"]) == 2
     assert known(home).state == "denied"
@@ -263,7 +263,7 @@ def test_an_approval_for_minutes_says_so(home: Path, says: list[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--any", "text"], "only an approval that lasts can leave arguments open"),
+        (["--any", "text"], "`--any` needs --for-session, --minutes or --always"),
         (
             ["--for-session", "--any", "t\u0435xt"],
             "has no argument 't\\u0435xt'; its arguments are: list, text",

@@ -177,7 +177,7 @@ def test_what_was_approved_once_leaves_no_argument_open() -> None:
     [
         (lasting("branch"), ""),
         (lasting(lasts="session"), ""),
-        (structs.replace(ADA, free=("branch",)), "only an approval that lasts can leave arguments open"),
+        (structs.replace(ADA, free=("branch",)), "an approval of one call cannot leave arguments open"),
         (lasting(verdict="denied"), "only an approval can last"),
         (lasting("branch", "Branch"), "the call has no argument Branch; its arguments are: branch, force"),
         (lasting("br\u0430nch"), "the call has no argument 'br\\u0430nch'; its arguments are: branch, force"),

@@ -33,8 +33,8 @@ _CAUSES = {
     "credential": "It carried a credential that is not for this server.",
     "placeholder": "Its arguments had a placeholder in them, where a removed value had been.",
     "unavailable": "The server could not be asked what it offers.",
-    "unknown": "No server offers anything of that name.",
-    "cancelled": "The client took it back before it was decided.",
+    "unknown": "No server has anything by that name.",
+    "cancelled": "The client cancelled it before it was decided.",
     "disconnected": "The client disconnected before it was decided, and nothing was sent.",
     "abandoned": "mcpguard stopped, or the session ended, before it was decided, and nothing was sent.",
 }
@@ -46,7 +46,7 @@ _STATUS = {
     "unavailable": "The call did not reach the server.",
     "cancelled": "The client cancelled the call.",
     "disconnected": "The client disconnected before the answer came.",
-    "expired": "The time for it was over before it could be finished.",
+    "expired": "It timed out before it could be finished.",
     "denied": "It was denied before it could be finished.",
     "abandoned": "mcpguard stopped before it was finished.",
     "input-required": "The server asks the client for more; the call continues with the client's answer.",
@@ -178,9 +178,9 @@ def _what(decision: Decided) -> Iterator[str]:
     if decision.args:
         yield f"The arguments as they were sent have the sha256 {decision.args}."
     if decision.request:
-        yield f"The client calls the request {_name(decision.request)}, which is a claim."
+        yield f"The client numbered the request {_name(decision.request)} (not verified)."
     if decision.trace:
-        yield f"It belongs to the trace {_name(decision.trace)}, which is a claim."
+        yield f"The client says that it belongs to the trace {_name(decision.trace)} (not verified)."
 
 
 # --- why ----------------------------------------------------------------------------------------
@@ -196,7 +196,8 @@ def _why(decision: Decided) -> Iterator[str]:
     else:
         yield _CAUSES.get(decision.cause, f"The cause is: {decision.cause}.")
         if decision.rules:
-            yield f"It concerns {_several('the rule', decision.rules)}."
+            which = "rules are" if len(decision.rules) > 1 else "rule is"
+            yield f"The {which} {_and(list(decision.rules))}."
     if decision.observed is not None:
         yield _observed(decision.observed, "refused", "it went on")
     if decision.message:
@@ -245,7 +246,7 @@ def _policies(decision: Decided, opened: Opened | None) -> Iterator[str]:
 def _session(decision: Decided, causes: Mapping[str, CallRecords]) -> Iterator[str]:
     name = f"The session {decision.session}" if decision.session else "The session"
     if not (decision.session_labels or decision.session_facts):
-        yield f"{name} had no labels and no facts before it, as far as rules could read them."
+        yield f"{name} had no labels and no facts before it, as far as the rules could see."
     for label in decision.session_labels:
         brought = decision.label_causes.get(label, "")
         since = f", since the call {brought}{_cause(causes.get(brought))}" if brought else ""

@@ -38,18 +38,19 @@ _OUTCOMES: dict[Verdict, Outcome] = {
     FALSE: "did not hold",
     ERROR: "could not be evaluated",
 }
-ALLOWED = "no deny and no ask holds, and an allow does"
+ALLOWED = "no deny rule and no ask rule matches, and an allow rule does"
 WHY = {
-    Cause.RULE: "a deny that holds overrides every ask and every allow",
-    Cause.APPROVAL: "an ask that holds, or cannot be evaluated, overrides every allow: a person must approve",
-    Cause.NO_RULE: "no allow rule holds, and what no rule allows is refused",
+    Cause.RULE: "a matching deny rule overrides every ask rule and every allow rule",
+    Cause.APPROVAL: "a matching ask rule (or one that cannot be evaluated) overrides every allow rule: a "
+    "person must approve",
+    Cause.NO_RULE: "no allow rule matches, and what no rule allows is refused",
     Cause.ARGUMENTS: "arguments that do not fit the schema of the tool are refused before a rule is asked",
     Cause.CREDENTIAL: "a held credential goes to no server that it is not bound to, whatever the rules say",
     Cause.PLACEHOLDER: "a tool would write a placeholder of mcpguard in place of the original",
     Cause.LIMIT: "rules allow it, but one of their limits is reached",
-    Cause.ERROR: "a deny that cannot be evaluated refuses, since an error only tightens",
+    Cause.ERROR: "a deny rule that cannot be evaluated refuses the call, since an error only tightens",
 }
-_NOT_APPROVED = "an ask that holds overrides every allow, and nobody's approval counts for it"
+_NOT_APPROVED = "a matching ask rule overrides every allow rule, and nobody's approval counts for it"
 UNANSWERED = "nobody has answered about this very call by other rules"
 SHOWN = "lists show it: else it is refused as if it did not exist"
 _A_DENY: dict[str, object] = {

@@ -36,7 +36,7 @@ OS_USER = "os-user"
 _FITS = "{}, and the arguments fit its schema (--snapshot FILE)"
 _LISTS = "{} (--snapshot FILE)"
 _NOTHING_HELD = "nothing in it is a credential that mcpguard holds: those are not read here"
-_ABSENT = "by the snapshot the server has nothing of that name"
+_ABSENT = "by the snapshot the server has nothing by that name"
 
 
 def an_object(text: str) -> dict[str, Json]:
@@ -125,7 +125,7 @@ def target_of(options: Namespace, server: str, kind: str, name: str, alone: bool
         return Target(found, known=True)
     made = next(_catalogued(server, kind, [entry], (), alone).offered(kind, _all), None)
     if made is None:
-        raise _problem(f"no server can list a {kind} of that name: it is too long or not printable")
+        raise _problem(f"no server can list a {kind} by that name: it is too long or not printable")
     return Target(made, known=found is not None, absent=offer is not None and found is None)
 
 

@@ -63,8 +63,8 @@ UNDECIDED = {
 """Causes of what ended before it was decided, also where its server was known."""
 
 _UNROUTED = {
-    "unknown": "no server lists anything of that name",
-    "unavailable": "the server that it would be for could not be asked what it offers",
+    "unknown": "no server has anything by that name",
+    "unavailable": "its server could not be asked what it offers",
     **{cause: f"{why} before it was decided" for cause, why in UNDECIDED.items()},
 }
 """Causes of what was not decided."""

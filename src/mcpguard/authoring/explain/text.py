@@ -35,7 +35,7 @@ def _explanation(found: Explanation) -> Iterator[str]:
     cause = f" ({found.cause})" if found.cause else ""
     yield f"{found.effect}{cause}: {found.why}"
     yield from _named("by", found.rules)
-    yield from _named("told", (found.message,))
+    yield from _named("the client is told", (found.message,))
     yield from _named("approval", (found.approval,))
     yield from _would("refused", found.observed)
     if not found.listed:
@@ -56,7 +56,7 @@ def _returned(found: Returned) -> Iterator[str]:
     yield ""
     yield f"the result: {found.effect}: {found.why}"
     yield from _named("by", found.rules)
-    yield from _named("told", (found.message,))
+    yield from _named("the client is told", (found.message,))
     yield from _would("withheld", found.observed)
     yield from _named("redacted before", found.findings)
     yield from _done(found.done)

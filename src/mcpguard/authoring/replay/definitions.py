@@ -11,7 +11,7 @@ from mcpguard.core.model import Cause
 
 MOST_NAMED = 5
 
-REFUSED = "{} refused by a pin or as unknown before any rule was asked, and that is not replayed"
+REFUSED = "{} refused before any rule was consulted (pin, or unknown name), which is not replayed"
 CHANGED = "the definition changed within these records: {}"
 OTHER = "the snapshot has another definition, which a pin would refuse until it is accepted: {}"
 GONE = "the snapshot does not have the tool any more, so its calls would be refused as unknown: {}"

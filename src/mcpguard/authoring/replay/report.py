@@ -137,14 +137,19 @@ def summary(report: ReplayReport) -> str:
     said += f"{report.loosened} loosened, {report.tightened} tightened"
     said += f", {report.both} both" if report.both else ""
     said += f", {report.credential} with another credential" if report.credential else ""
-    more = [f"{report.same:,} {'stays' if report.same == 1 else 'stay'} the same"]
+    more = [_plural(report.same, "stays the same", "stay the same")]
     if report.otherwise:
-        more.append(f"{report.otherwise} have the same effect for another reason")
+        reason = "the same effect for another reason"
+        more.append(_plural(report.otherwise, f"has {reason}", f"have {reason}"))
     if report.no_rule_asked:
-        more.append(f"{report.no_rule_asked} are not for rules to decide")
+        more.append(_plural(report.no_rule_asked, "is not decided by rules", "are not decided by rules"))
     if report.unsaid:
-        more.append(f"of {report.unsaid} it cannot be said")
+        more.append(f"{report.unsaid:,} cannot be determined")
     return f"{said}; {', '.join(more)}"
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _decisions(count: int) -> str:

@@ -47,7 +47,7 @@ def _evidence(review: AccessReview) -> Iterator[Attention]:
         yield Attention("look", text, "evidence")
     if evidence.begins is not None and evidence.begins > review.since:
         day = evidence.begins.date().isoformat()
-        yield Attention("look", f"Evidence begins on {day}: what was before is not counted.", "evidence")
+        yield Attention("look", f"Evidence begins on {day}: earlier activity is not counted.", "evidence")
 
 
 def _machine(review: AccessReview) -> Iterator[Attention]:
@@ -68,8 +68,9 @@ def _machine(review: AccessReview) -> Iterator[Attention]:
 def _access(review: AccessReview) -> Iterator[Attention]:
     unused = {kind: sum(one.kind == kind for one in review.unused) for kind in ("rule", "tool")}
     if any(unused.values()):
-        said = f"{counted(unused['rule'], 'rule')} and {counted(unused['tool'], 'tool')}"
-        yield Attention("look", f"{said} are granted and were not used.", "unused")
+        said = " and ".join(counted(count, kind) for kind, count in unused.items() if count)
+        was = "was" if sum(unused.values()) == 1 else "were"
+        yield Attention("look", f"{said} {was} granted but never used.", "unused")
     static = [one for one in review.credentials if not one.short_lived]
     if static:
         said = counted(len(static), "credential")

@@ -236,7 +236,8 @@ def _closed(group: Group, since: datetime) -> Draft:
     rule = f"{_SLUG.sub('-', key.tool).strip('-._')[:40] or 'call'}-{name}"
     became = "approved by a person"
     if key.why == "no-rule":
-        became = "allowed by no rule" if group.observed else "refused since no rule allows them"
+        them = "them" if count > 1 else "it"
+        became = "allowed by no rule" if group.observed else f"refused because no rule allows {them}"
     calls = f"{count} calls were" if count > 1 else "1 call was"
     approves = [f"  approves: [{', '.join(key.asked_by)}]"] if key.asked_by else []
     lines_of = [

@@ -27,7 +27,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--to",
         metavar="FILE|URL",
         default="-",
-        help="a file, to which is appended, or a URL: https://, http://, syslog+tcp://HOST:PORT, "
+        help="a file to append to, or a URL: https://, http://, syslog+tcp://HOST:PORT, "
         "syslog+udp://HOST:PORT or syslog+unix:///dev/log (default: standard output)",
     )
     parser.add_argument(

@@ -203,14 +203,15 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
 def _notes(report: ChainReport) -> list[str]:
     notes = [*report.problems]
     if report.newer and report.intact:
-        said = "nothing was altered, and what its records mean only that one can say"
+        said = "nothing was altered, but only that version can interpret its records"
         notes.append(f"written by {report.newer}: {said}")
     notes += [f"note: evidence-gap {plain(gap)}" for gap in report.gaps]
     if report.torn:
         notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
     if not report.closed:
         notes.append(
-            "note: not closed: still being written, or ended by a crash; a missing end would go unnoticed"
+            "note: not closed: still being written, or ended by a crash; if the end was cut off, this "
+            "cannot be detected"
         )
     if report.unfinished:
         ids = ", ".join(plain(name) for name in report.unfinished[:10])
@@ -272,7 +273,7 @@ def print_key(args: argparse.Namespace) -> int:
         return 0
     print(key)
     if args.new:
-        print(f"stored: sign with it by `audit: {{key: ${{{ref}}}}}` in the configuration")
+        print(f"stored; to sign with it, add `audit: {{key: ${{{ref}}}}}` to the configuration")
     return 0
 
 

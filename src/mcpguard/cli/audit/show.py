@@ -88,7 +88,7 @@ def _row(line: bytes) -> tuple[str, ...]:
         or first("rules", "cause")
         or _done(record)
         or _checkpoint(record)
-        or first("error", "detail", "policies"),
+        or first("error", "detail", "policies").removeprefix(f"upstream '{record.get('server')}' "),
     )
 
 

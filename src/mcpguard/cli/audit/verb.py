@@ -74,7 +74,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--observed",
         action="store_true",
-        help="only what would have been refused or withheld, of servers whose policies are only observed",
+        help="only what policies in observe mode would have refused or withheld",
     )
     add_filters(parser)
 

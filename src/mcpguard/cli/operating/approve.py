@@ -57,9 +57,12 @@ def _minutes(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
+    from mcpguard.core.errors import SessionError
     from mcpguard.core.policy.tickets import TicketAnswer, latest_end
 
     free = tuple(dict.fromkeys(args.any))
+    if free and not (args.always or args.minutes or args.for_session):
+        raise SessionError("`--any` needs --for-session, --minutes or --always")
 
     def said(ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
         lasts, until, now = _length(args), 0.0, time.time()

@@ -271,7 +271,7 @@ def _shown_alike(approval: Ticket, call: Ticket) -> bool:
 
 def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
     if answer.lasts == "once":
-        return "only an approval that lasts can leave arguments open" if answer.free else ""
+        return "an approval of one call cannot leave arguments open" if answer.free else ""
     if answer.verdict == "denied":
         return "only an approval can last"
     if answer.via == "client":
