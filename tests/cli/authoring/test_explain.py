@@ -373,7 +373,7 @@ def test_what_wrap_recorded_is_explained_without_a_configuration(
     assert main(["explain", "n-1"]) == 0
     said = capsys.readouterr().out
     assert "  policies: the current ones\n" in said
-    assert "deny (no-rule): no allow rule holds" in said
+    assert "deny (no-rule): no allow rule matches" in said
     assert main(["explain", "--tool", "write"]) == 2
     assert "does not exist" in capsys.readouterr().err
     assert main(["report"]) == 2

@@ -242,8 +242,7 @@ def _closed(group: Group, since: datetime) -> Draft:
     approves = [f"  approves: [{', '.join(key.asked_by)}]"] if key.asked_by else []
     lines_of = [
         f"# Since {since.date().isoformat()}, {calls} {became}; the last: {group.calls[-1]}.",
-        "# Which arguments are meant is yours to say, in the place of `false`; `mcpguard audit show ID` has "
-        "those of a call.",
+        "# Replace `false` with a condition on the arguments; `mcpguard audit show ID` has those of a call.",
         f"- id: {rule}",
         "  effect: allow",
         f"  server: {constant(key.server)}",
