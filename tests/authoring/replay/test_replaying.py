@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -580,6 +581,12 @@ def test_since_and_server_leave_out_the_others(tmp_path: Path) -> None:
     assert (
         Replay(rules(ALL), [THEN]).take(past(tmp_path, datetime.now(UTC) + timedelta(days=1))).decisions == 0
     )
+
+
+def test_the_time_of_a_record_counts_and_not_that_of_its_file(tmp_path: Path) -> None:
+    os.utime(chain(tmp_path, refused(1), refused(100)), (0, 0))
+    report = Replay(rules(ALL), [THEN]).take(past(tmp_path, NOW + timedelta(seconds=50)))
+    assert counts(report) == (0, 1, 0, 0, 0)
 
 
 def test_packed_chains_and_lines_of_others_are_read(tmp_path: Path) -> None:

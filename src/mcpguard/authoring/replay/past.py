@@ -97,7 +97,7 @@ def past(
     `server`."""
     asked: set[str] = set()
     servers: set[str] = set()
-    files = [file for file in chain_files(path) if since is None or file.stat().st_mtime >= since.timestamp()]
+    files = chain_files(path)
     ended: dict[str, Came] = {}
     for file in files if outcomes else ():
         # It may be a later one than that of the decision.
