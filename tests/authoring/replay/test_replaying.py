@@ -568,6 +568,22 @@ def test_an_altered_file_is_counted_and_never_replayed(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b'"effect":"deny"', b'"effect":"allow"'))
     report = Replay(rules(ALL), [THEN]).take(past(tmp_path))
     assert (counts(report), report.missing[0].why) == ((0, 0, 0, 0, 1), ALTERED)
+    assert report.altered == (file.name,)
+    assert [one.standing for one in last(tmp_path, 3)] == ["altered"]
+    late = Replay(rules(ALL), [THEN]).take(past(tmp_path, NOW + timedelta(days=1)))
+    assert (late.decisions, late.altered) == (1, (file.name,))
+    other = past_of(call(2, server="other"), 2).record
+    chain(tmp_path, other)
+    assert Replay(rules(ALL), [THEN]).take(past(tmp_path, server="other")).decisions == 1
+
+
+def test_a_chain_that_says_it_is_of_a_newer_version_is_never_replayed(tmp_path: Path) -> None:
+    file = chain(tmp_path, refused(1))
+    text = file.read_bytes().replace(b'"format":2', b'"format":999')
+    file.write_bytes(text.replace(b'"effect":"deny"', b'"effect":"allow"'))
+    reviewing = rules(ALL, "{id: no, effect: deny, on: result}")
+    report = Replay(reviewing, [THEN]).take(past(tmp_path))
+    assert (counts(report), report.altered) == ((0, 0, 0, 0, 1), (file.name,))
 
 
 def test_an_outcome_that_no_rule_touched_changes_nothing(tmp_path: Path) -> None:

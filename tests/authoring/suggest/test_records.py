@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,9 @@ def test_evidence_that_was_altered_does_not_count(home: Path) -> None:
     told, _ = found(home)
     assert told.suggestions == ()
     assert told.altered == (chain.name,)
+    chain.write_bytes(re.sub(rb'"format":\d+', b'"format":999', chain.read_bytes(), count=1))
+    told, _ = found(home)
+    assert (told.suggestions, told.altered) == ((), (chain.name,))
 
 
 def test_what_is_written_already_or_allowed_by_now_is_not_suggested_again(home: Path) -> None:
@@ -247,7 +251,8 @@ def test_records_that_cannot_be_read_do_not_count(home: Path, monkeypatch: pytes
     chain = record(home, decided())
     chain.write_bytes(chain.read_bytes() + b'{"kind":"decision"}\n')
     monkeypatch.setattr(
-        "mcpguard.authoring.suggest.records.verify", lambda *_: type("Intact", (), {"flaws": ()})
+        "mcpguard.authoring.suggest.records.verify",
+        lambda *_: type("Sound", (), {"intact": True, "newer": ""}),
     )
     assert len(found(home)[0].suggestions) == 1
 

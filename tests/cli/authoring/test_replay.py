@@ -54,6 +54,15 @@ def test_what_cannot_be_said_is_exit_code_1_only_where_that_is_wanted(home: Path
     assert main(["replay", "--policy", "new.yaml", "--strict"]) == 1
 
 
+def test_an_altered_chain_is_named_and_is_exit_code_1(home: Path, capsys: Capture) -> None:
+    file = chain(home / "audit", call(1, policy_digest=HOME))
+    file.write_bytes(file.read_bytes().replace(b'"id":"c-1"', b'"id":"c-2"'))
+    assert main(["replay", "--since", "2099-01-01"]) == 1
+    said = capsys.readouterr()
+    assert f"mcpguard: {file.name} was altered, or written by a newer mcpguard, so nothing of it" in said.err
+    assert "of 1 it cannot be said" in said.out
+
+
 def test_policies_of_now_that_do_not_load_are_not_needed(home: Path) -> None:
     chain(home / "audit", call(1))
     (home / "new.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow}]\n")

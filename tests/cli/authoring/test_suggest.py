@@ -57,7 +57,10 @@ def test_altered_evidence_is_reported(home: Path, capsys: Capture) -> None:
     chain = record(home, decided())
     chain.write_bytes(chain.read_bytes().replace(b'"log"', b'"lug"'))
     assert main(["suggest"]) == 0
-    assert f"{chain.name} was altered, so it does not count" in capsys.readouterr().err
+    assert (
+        f"{chain.name} was altered, or written by a newer mcpguard, so it does not count"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_person_writes_it(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

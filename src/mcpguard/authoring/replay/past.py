@@ -2,8 +2,9 @@
 
     chain files -> lines -> PastDecision
 
-Law of this file: of a file that was altered nothing is replayed, and it is counted how much that is. Where a
-person was asked, the decision is the one that asked; what came of it is not another decision.
+Law of this file: of a chain that was altered, or that a newer version wrote, nothing is replayed, and all of
+its decisions are counted, whatever time they state. Where a person was asked, the decision is the one that
+asked; what came of it is not another decision.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, lines
@@ -66,6 +67,12 @@ class PastDecision(Struct, frozen=True):
     came: Came | None = None
 
 
+class Distrusted(Struct, frozen=True):
+    """The chain of this name was altered, or a newer version wrote it."""
+
+    chain: str
+
+
 class Received(Struct, frozen=True):
     """So many bytes came back for the call `id`."""
 
@@ -86,7 +93,7 @@ class OnlyCounted(Struct, frozen=True):
     count: int
 
 
-PastFact = PastDecision | Received | SessionEnded | OnlyCounted
+PastFact = PastDecision | Distrusted | Received | SessionEnded | OnlyCounted
 
 
 def past(
@@ -98,12 +105,18 @@ def past(
     asked: set[str] = set()
     servers: set[str] = set()
     files = chain_files(path)
+    sound = {file: _is_sound(file) for file in files}
     ended: dict[str, Came] = {}
     for file in files if outcomes else ():
         # It may be a later one than that of the decision.
-        _outcomes(file, ended)
+        if sound[file]:
+            _outcomes(file, ended)
     for file in files:
-        yield from _of_file(file, since, server, asked, servers, ended)
+        if sound[file]:
+            yield from _of_file(file, since, server, asked, servers, ended)
+        else:
+            yield Distrusted(file.name)
+            yield from _distrusted(file, server, servers)
     if server is not None and server not in servers:
         names = ", ".join(sorted(servers - {""})) or "none"
         raise AuditError(f"no decision on record is about the server {server}; those on record: {names}")
@@ -118,11 +131,30 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
         size -= file.stat().st_size
         if len(found) >= most or size < 0:
             break
-        _outcomes(file, ended)
-        read = _of_file(file, None, None, set(), set(), ended)
+        if _is_sound(file):
+            _outcomes(file, ended)
+            read = _of_file(file, None, None, set(), set(), ended)
+        else:
+            read = _distrusted(file, None, set())
         mine = deque((one for one in read if isinstance(one, PastDecision)), most)
         found += mine
     return sorted(found, key=lambda one: one.record.at)[-most:]
+
+
+def _is_sound(file: Path) -> bool:
+    report = verify(lines(file), ())
+    return report.intact and not report.newer
+
+
+def _distrusted(file: Path, server: str | None, servers: set[str]) -> Iterator[PastDecision]:
+    """The decisions that it states, of any time, since that may have been altered too."""
+    for line in lines(file):
+        record = _read(line) if line.startswith(_DECISION) else None
+        if record is None:
+            continue
+        servers.add(record.server)
+        if server in (None, record.server):
+            yield structs.replace(past_of(record, 1), standing="altered")
 
 
 def _of_file(
@@ -133,7 +165,6 @@ def _of_file(
     servers: set[str],
     ended: Mapping[str, Came],
 ) -> Iterator[PastFact]:
-    altered = bool(verify(lines(file), ()).flaws)
     version = 1
     for number, line in enumerate(lines(file)):
         if number == 0:
@@ -145,7 +176,7 @@ def _of_file(
                 continue
             servers.add(record.server)
             if server in (None, record.server) and not _goes_on(record, asked):
-                yield past_of(record, version, altered, ended.get(record.id))
+                yield past_of(record, version, ended.get(record.id))
         elif line.startswith(_OUTCOME) or _ENDED in line:
             yield from _besides(line)
         elif _FOLDED in line:
@@ -203,7 +234,7 @@ def _plain(status: str) -> Came:
     return Came(status)
 
 
-def past_of(record: Decided, version: int, altered: bool = False, came: Came | None = None) -> PastDecision:
+def past_of(record: Decided, version: int, came: Came | None = None) -> PastDecision:
     """What a record says of the policies of then."""
     cause, rules = record.cause, record.rules
     if record.observed is not None:
@@ -211,9 +242,7 @@ def past_of(record: Decided, version: int, altered: bool = False, came: Came | N
     effect: Effect = "allow" if record.effect == "allow" and record.observed is None else "deny"
     if record.effect == "ask" or record.approval or cause == Cause.APPROVAL.value:
         effect = "ask"
-    standing: Standing = "altered" if altered else "rules"
     # What no rule allows and goes on all the same is a list, a ping, or belongs to a call that was decided.
     protocol = effect == "allow" and not rules
-    if not altered and (protocol or cause in NO_RULE_ASKED):
-        standing = "no-rule-asked"
+    standing: Standing = "no-rule-asked" if protocol or cause in NO_RULE_ASKED else "rules"
     return PastDecision(record, effect, cause, rules, version, standing, came)

@@ -15,7 +15,7 @@ from mcpguard.authoring.replay.besides import STRICT, Sides, besides
 from mcpguard.authoring.replay.counting import Counting
 from mcpguard.authoring.replay.definitions import Definitions
 from mcpguard.authoring.replay.judging import Again, Judging
-from mcpguard.authoring.replay.past import OnlyCounted, PastDecision, PastFact, Received
+from mcpguard.authoring.replay.past import Distrusted, OnlyCounted, PastDecision, PastFact, Received
 from mcpguard.authoring.replay.report import (
     MOST_EXAMPLES,
     Direction,
@@ -31,7 +31,7 @@ from mcpguard.core.policy.compiled import PolicySet
 
 _ORDER: dict[Direction, int] = {"loosened": 0, "both": 1, "credential": 2, "tightened": 3, "otherwise": 4}
 
-ALTERED = "its file was altered: `mcpguard audit verify` says where"
+ALTERED = "its chain was altered, or written by a newer mcpguard: `mcpguard audit verify` says which"
 NOTE_STATE = (
     "each decision has the labels and facts of its session as they are on record; those that only these "
     "policies would set are not in it: {}"
@@ -87,6 +87,7 @@ class Replay:
         self._counts = dict.fromkeys(("decisions", "no_rule_asked", "same", "unsaid", "folded"), 0)
         self._changes: dict[_Alike, _Many] = {}
         self._missing: dict[tuple[str, str, str], _Many] = {}
+        self._altered: list[str] = []
         self._labelled: set[str] = set()
 
     def take(self, found: Iterable[PastFact]) -> ReplayReport:
@@ -94,6 +95,8 @@ class Replay:
         for one in found:
             if isinstance(one, PastDecision):
                 self._take(one)
+            elif isinstance(one, Distrusted):
+                self._altered.append(one.chain)
             elif isinstance(one, Received):
                 self._counting.received(one)
             elif isinstance(one, OnlyCounted):
@@ -167,6 +170,7 @@ class Replay:
                 )
                 for (server, what, why), group in missing
             ),
+            altered=tuple(self._altered),
             notes=tuple(self._notes()),
         )
 

@@ -81,6 +81,9 @@ class ReplayReport(Printed):
     )
     changes: tuple[ReplayChange, ...] = Field(description="What would change: loosened first, most first.")
     missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be said, most first.")
+    altered: tuple[str, ...] = Field(
+        description="Chains that were altered, or that a newer mcpguard wrote: nothing of them is replayed."
+    )
     notes: tuple[str, ...] = Field(description="What the replay takes for granted.")
 
     @property

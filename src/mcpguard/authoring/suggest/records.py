@@ -76,7 +76,9 @@ class Suggestions(Printed):
 
     since: datetime = Field(description="From when on records count.")
     suggestions: tuple[Suggestion, ...] = Field(description="The most frequent first.")
-    altered: tuple[str, ...] = Field(description="Files of evidence that were altered, so they do not count.")
+    altered: tuple[str, ...] = Field(
+        description="Chains that were altered, or that a newer mcpguard wrote, so they do not count."
+    )
     diff: str = Field(description="What would be written, as a unified diff; empty for nothing.")
     folded: int = Field(
         description="How many more refusals were only counted (`refusals-folded`), so they suggest nothing."
@@ -112,7 +114,8 @@ def groups_since(
     altered: list[str] = []
     folded = 0
     for file in chain_files(evidence_folder(config)):
-        if verify(lines(file), ()).flaws:
+        report = verify(lines(file), ())
+        if report.newer or not report.intact:
             altered.append(file.name)
             continue
         for record in map(read_record, lines(file)):

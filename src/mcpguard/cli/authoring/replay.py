@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0; 1 where something is not at least as strict as it was, with `--strict` where that cannot be said."""
+    """0; 1 where something is not at least as strict as it was, or a chain was altered, with `--strict` where
+    something cannot be said."""
     from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.past import past
@@ -70,7 +72,13 @@ def execute(args: argparse.Namespace) -> int:
         print(report.model_dump_json())
     else:
         _print(report)
-    return 1 if report.loosens or (args.strict and report.unsaid) else 0
+    for name in report.altered:
+        print(
+            f"mcpguard: {plain(name)} was altered, or written by a newer mcpguard, so nothing of it is "
+            "replayed; `mcpguard audit verify` says which",
+            file=sys.stderr,
+        )
+    return 1 if report.loosens or report.altered or (args.strict and report.unsaid) else 0
 
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:

@@ -81,7 +81,8 @@ def _print(found: Suggestions) -> None:
     from mcpguard.authoring.suggest.records import named
 
     for name in found.altered:
-        print(f"mcpguard: {plain(name)} was altered, so it does not count", file=sys.stderr)
+        why = "was altered, or written by a newer mcpguard, so it does not count"
+        print(f"mcpguard: {plain(name)} {why}", file=sys.stderr)
     if found.suggestions:
         print(table([_HEAD, *named(found.suggestions)]))
     else:
