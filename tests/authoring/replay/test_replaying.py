@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.authoring.replay.counting import FREED
 from mcpguard.authoring.replay.definitions import CHANGED, GONE, OTHER, REFUSED
 from mcpguard.authoring.replay.past import Came, last, past, past_of
 from mcpguard.authoring.replay.replaying import ALTERED, NOTE_RESULTS, Replay
@@ -520,6 +521,24 @@ def test_a_limit_that_nobody_changed_refuses_what_it_refused() -> None:
     assert counts(replay(rules(FEW), *denied, before=[then])) == (1, 0, 0, 0, 0)
     assert counts(replay(rules(FEW.replace("2,", "3,")), *denied, before=[then])) == (0, 1, 0, 0, 0)
     assert counts(replay(rules(FEW, "{id: no, effect: deny}"), *denied, before=[then])) == (0, 0, 0, 1, 0)
+
+
+def test_a_limit_that_calls_used_up_which_are_refused_now_cannot_be_said() -> None:
+    then, now = same_but(FEW), rules(FEW, "{id: no, effect: deny, when: 'has(args.spam)'}")
+    spam = [call(number, {"spam": 1}) for number in (1, 2)]
+    denied = refused(3, cause="limit", rules=("p/all",))
+    report = replay(now, *under(then, *spam, denied), before=[then])
+    assert (counts(report), report.missing[0].why) == ((0, 0, 2, 0, 1), FREED)
+    # Under the policies of now it is no other: the session went on.
+    later = under(now, structs.replace(denied, id="c-4"))
+    assert counts(replay(now, *under(then, *spam), *later, before=[then])) == (0, 0, 2, 0, 1)
+    asked = call(1, {"spam": 1}, effect="ask", cause="approval", rules=("p/ask",))
+    assert counts(replay(now, *under(then, asked, denied), before=[then])) == (0, 0, 1, 0, 1)
+    # In another session nothing was freed, nor where the same calls use it up.
+    other = structs.replace(denied, session="t")
+    assert counts(replay(now, *under(then, *spam, other), before=[then])) == (1, 0, 2, 0, 0)
+    kept = call(1), call(2), denied
+    assert counts(replay(now, *under(then, *kept), before=[then])) == (3, 0, 0, 0, 0)
 
 
 def test_nobody_is_asked_about_what_a_limit_refuses() -> None:

@@ -2,6 +2,7 @@
 
 Law of this file: under the policies of then, what a limit did is on record and is not counted again; under
 others it is counted from the first record of the replay on, where a rule that nobody changed did not refuse.
+Whether a limit refuses again cannot be said after a call that it counted then and may not count now.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from mcpguard.authoring.replay.judging import Again
 from mcpguard.authoring.replay.past import PastDecision, Received, SessionEnded
 from mcpguard.core.model import Cause, Charge
 from mcpguard.core.policy.session import Session
+
+FREED = "a limit refused it, and earlier calls that this counted would be decided otherwise"
 
 
 class _Uncounted(Struct, frozen=True):
@@ -27,26 +30,45 @@ class Counting:
         self._digest = digest
         self._sessions: dict[object, Session] = {}
         self._waiting: dict[str, _Uncounted] = {}
+        self._freed: dict[object, set[str]] = {}
+        """By session, the rules whose limits calls used up then that may not use them up now."""
         self.counted = False
         """Whether a limit was counted at all."""
 
     def limited(self, past: PastDecision, again: Again, kept: frozenset[str]) -> Again:
         """The verdict with what limits refuse; `kept` are those that the policies of then have too."""
         record = past.record
-        if record.policy_digest == self._digest:
-            return _reached(past.rules) if past.cause == Cause.LIMIT.value else again
-        if past.cause == Cause.LIMIT.value and kept.issuperset(past.rules) and again.effects != {"deny"}:
+        # Earlier versions did not record what the session is called.
+        name = record.session or (record.principal, record.agent)
+        own = record.policy_digest == self._digest
+        by_limit = past.cause == Cause.LIMIT.value
+        if by_limit and (own or (kept.issuperset(past.rules) and again.effects != {"deny"})):
+            if not self._freed.get(name, set()).isdisjoint(past.rules):
+                return structs.replace(again, effects=again.effects | {"deny"}, missing=(FREED,))
             # What had used it up may be from before the first record.
             return _reached(past.rules)
+        if own:
+            return again
+        found = self._counted(past, again, name)
+        if past.effect != "deny":
+            freed = set(past.rules)
+            if found.effects == {past.effect}:
+                freed.difference_update(map(_rule_of, found.charges))
+            elif past.effect == "ask":
+                freed |= kept  # Those that it named asked; others may have counted it.
+            self._freed.setdefault(name, set()).update(freed)
+        return found
+
+    def _counted(self, past: PastDecision, again: Again, name: object) -> Again:
+        """The verdict with what limits refuse that are counted here, in the session `name`."""
+        record = past.record
         if not again.charges:
             return again
         self.counted = True
-        # Earlier versions did not record what the session is called.
-        name = record.session or (record.principal, record.agent)
         session = self._sessions.setdefault(name, Session())
         full = [charge for charge in again.charges if not session.room(charge, record.at)]
         if full:
-            return _reached(tuple(charge.key.split(" ")[0] for charge in full))
+            return _reached(tuple(map(_rule_of, full)))
         if "ask" in again.effects and not record.approval:
             return again  # It is not known what a person would have said.
         for charge in again.charges:
@@ -68,6 +90,10 @@ class Counting:
         session = self._sessions.get(end.session)
         if session is not None:
             session.kept = session.kept.ended(end.at.timestamp())
+
+
+def _rule_of(charge: Charge) -> str:
+    return charge.key.split(" ")[0]
 
 
 def _reached(rules: tuple[str, ...]) -> Again:
