@@ -404,6 +404,39 @@ def test_what_is_only_observed_counts_as_the_policies_have_it() -> None:
     assert counts(replay(rules(ALL, "{id: no, effect: deny}"), observed)) == (1, 0, 0, 0, 0)
 
 
+def test_what_was_enforced_and_would_only_be_observed_is_loosened(tmp_path: Path) -> None:
+    no = "{id: no, effect: deny, when: 'has(args.no)'}"
+    policies = rules(ALL, no)
+    denied = {"effect": "deny", "cause": "rule", "rules": ("p/no",)}
+    would = ObservedRefusal("rule", ("p/no",))
+    records = under(
+        policies,
+        call(1),
+        call(2, {"no": 1}, **denied),
+        call(3, {"no": 1}, observed=would),
+        call(4, {"no": 1}, **{**denied, "server": "other"}),
+        call(6, effect="ask", cause="approval", rules=("p/ask",)),
+        call(7),
+    )
+    withheld = Outcome(NOW, "c-7", "withheld", 1.0, rules=("p/all",))
+    chain(tmp_path, *records, withheld)
+    replaying = Replay(policies, observed=frozenset({"git"}))
+    report = replaying.take(past(tmp_path, outcomes=replaying.reviewing))
+    assert report.loosened == 3
+    assert {
+        one for change in report.changes if change.direction == "loosened" for one in change.examples
+    } == {
+        "c-2",
+        "c-6",
+        "c-7",
+    }
+    assert report.changes[0].note == "only observed"
+    # What no rule refuses stays refused, and what was only observed then is so now.
+    assert not past_of(refused(5, cause="placeholder"), 2).enforced
+    assert not past_of(call(8), 2, Came("withheld", ("p/no",), observed=True)).enforced
+    assert "the configuration only observes what the policies refuse of git" in report.notes
+
+
 def test_time_and_caller_are_those_of_then() -> None:
     early = rules("{id: all, effect: allow, when: 'now < timestamp(\"2026-08-01T07:00:02Z\")'}")
     assert counts(replay(early, call(1), call(2), call(1))) == (2, 0, 1, 0, 0)

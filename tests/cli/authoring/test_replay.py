@@ -63,6 +63,16 @@ def test_an_altered_chain_is_named_and_is_exit_code_1(home: Path, capsys: Captur
     assert "of 1 it cannot be said" in said.out
 
 
+def test_a_configuration_that_only_observes_loosens_until_its_day(home: Path, capsys: Capture) -> None:
+    chain(home / "audit", refused(1, tool="rm", policy_digest=HOME))
+    written = (home / "mcpguard.yaml").read_text()
+    for days, code in ((3, 1), (-3, 0)):
+        until = (datetime.now(UTC) + timedelta(days=days)).date()
+        (home / "new.yaml").write_text(f"{written}observe: {{until: {until}, servers: [git]}}\n")
+        assert main(["replay", "--config", "new.yaml"]) == code
+        assert (f"{code} loosened") in capsys.readouterr().out
+
+
 def test_policies_of_now_that_do_not_load_are_not_needed(home: Path) -> None:
     chain(home / "audit", call(1))
     (home / "new.yaml").write_text("version: 1\npolicy: p\nrules: [{id: all, effect: allow}]\n")

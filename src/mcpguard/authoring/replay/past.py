@@ -44,13 +44,18 @@ NO_RULE_ASKED = UNDECIDED | frozenset(
 Standing = Literal["rules", "no-rule-asked", "altered"]
 
 
+_REFUSED_STILL = frozenset({Cause.PLACEHOLDER.value, Cause.ERROR.value})
+"""Causes of refusals that hold of a server that is only observed, where no rule made them."""
+
+
 class Came(Struct, frozen=True):
     """How an allowed call ended: its `status` as in the outcome, the `rules` on results that did something,
-    and the `kinds` of what was taken out."""
+    and the `kinds` of what was taken out. `observed` is True where it went on all the same."""
 
     status: str
     rules: tuple[str, ...] = ()
     kinds: frozenset[str] = frozenset()
+    observed: bool = False
 
 
 class PastDecision(Struct, frozen=True):
@@ -65,6 +70,15 @@ class PastDecision(Struct, frozen=True):
     format: int
     standing: Standing = "rules"
     came: Came | None = None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether rules held it up, asked a person or withheld its result, and were not only observed."""
+        if self.record.observed is not None:
+            return False
+        if self.effect != "allow":
+            return bool(self.rules) or self.cause not in _REFUSED_STILL
+        return self.came is not None and self.came.status == "withheld" and not self.came.observed
 
 
 class Distrusted(Struct, frozen=True):
@@ -223,7 +237,7 @@ def _outcomes(file: Path, ended: dict[str, Came]) -> None:
 
 def _came(record: Outcome) -> Came:
     if record.observed is not None:
-        return Came("withheld", record.observed.rules)
+        return Came("withheld", record.observed.rules, observed=True)
     if not record.rules and not record.findings:
         return _plain(record.status)
     return Came(record.status, record.rules, frozenset(one.partition(" ")[0] for one in record.findings))

@@ -36,6 +36,8 @@ NOTE_STATE = (
     "each decision has the labels and facts of its session as they are on record; those that only these "
     "policies would set are not in it: {}"
 )
+OBSERVED = "only observed"
+NOTE_OBSERVED = "the configuration only observes what the policies refuse of {}"
 NOTE_LIMITS = "limits were counted from the first of these records on"
 NOTE_RESULTS = (
     "results are not on record: of each it is known how the call ended, which rules on results acted, and "
@@ -64,7 +66,8 @@ class _Alike(Struct, frozen=True):
 
 
 class Replay:
-    """The counts so far of a replay under `policies`; `before` are others that may have been in force."""
+    """The counts so far of a replay under `policies`; `before` are others that may have been in force.
+    `observed` are the servers for which `policies` would only be observed."""
 
     def __init__(
         self,
@@ -72,13 +75,15 @@ class Replay:
         before: Iterable[PolicySet] = (),
         snapshot: Snapshot | None = None,
         since: datetime | None = None,
+        observed: frozenset[str] = frozenset(),
     ) -> None:
         self._policies = policies
         self._since = since
+        self._observed = observed
         known = [*before, policies]
         self._known = {one.digest: one for one in known}
-        self.reviewing = any(one.reviewing for one in known)
-        """Whether rules on results are among them, so that it counts how calls ended."""
+        self.reviewing = bool(observed) or any(one.reviewing for one in known)
+        """Whether it counts how calls ended: for rules on results, and for results that were withheld."""
         self._requests = Requests(snapshot)
         self._judging = Judging(policies, known)
         self._sides: dict[str, Sides] = {}
@@ -119,7 +124,10 @@ class Replay:
             then = self._requests.of(record)
             sides = self._sides_of(record.policy_digest)
             again = self._counting.limited(past, self._judging.again(past, then), sides.limiting)
-            self._compare(past, again, besides(past, then, again, sides))
+            if record.server in self._observed and past.enforced:
+                self._compare(past, Again(frozenset({"allow"})), Divergence(looser=(OBSERVED,)))
+            else:
+                self._compare(past, again, besides(past, then, again, sides))
 
     def _compare(self, past: PastDecision, again: Again, found: Divergence) -> None:
         direction = _direction(found)
@@ -179,9 +187,11 @@ class Replay:
         new = {name for rule in rules for name in (*rule.written.label, *rule.written.fact)} - self._labelled
         if new and any(rule.condition is not None and "session" in rule.condition.reads for rule in rules):
             yield NOTE_STATE.format(", ".join(sorted(new)))
+        if self._observed:
+            yield NOTE_OBSERVED.format(", ".join(sorted(self._observed)))
         if self._counting.counted:
             yield NOTE_LIMITS
-        if self.reviewing:
+        if any(one.reviewing for one in self._known.values()):
             yield NOTE_RESULTS
         yield from self._definitions.notes()
 

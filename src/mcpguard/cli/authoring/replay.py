@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
     config = None if args.policy and args.audit and not args.config else configured(args.config)
     policies, before = _policies(args.policy, config)
     folder: Path = args.audit or evidence_folder(config)
-    replay = Replay(policies, before, snapshot_of(args), args.since)
+    replay = Replay(policies, before, snapshot_of(args), args.since, _observed(config))
     report = replay.take(past(folder, args.since, args.server, outcomes=replay.reviewing))
     if args.json:
         print(report.model_dump_json())
@@ -96,6 +96,15 @@ def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list
     except PolicyError:
         # They only help to say more.
         return policies, []
+
+
+def _observed(config: Config | None) -> frozenset[str]:
+    """The servers for which policies are only observed, now or in time to come."""
+    from datetime import UTC, datetime
+
+    if config is None or config.observe is None or config.observe.at(datetime.now(UTC)) == "over":
+        return frozenset()
+    return config.observe.servers
 
 
 def _print(report: ReplayReport) -> None:
