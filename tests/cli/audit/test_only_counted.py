@@ -70,7 +70,9 @@ def test_each_verb_that_counts_refusals_says_it(verb: str, capsys: Capture) -> N
 def test_without_any_nothing_is_said(verb: str, audit: Path, capsys: Capture) -> None:
     (chain,) = chain_files(audit)
     chain.unlink()
-    folder_of(audit, structs.replace(CALL, at=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    lists = FoldedRecords(9, now, now, "n-8", "n-9", "0" * 64, {"tools/list allow": 9})
+    folder_of(audit, structs.replace(CALL, at=now), Noticed(now, "lists-folded", folded=lists))
     main([*VERBS[verb]])
     assert "only counted" not in capsys.readouterr().out
 

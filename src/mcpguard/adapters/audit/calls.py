@@ -62,17 +62,17 @@ def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
 
 
 def counted_in(path: Path, call_id: str) -> str:
-    """Where a call is counted that has no record of its own, as a sentence after its id: it lies between the
-    first and the last of refusals that were counted together. "" where it is not. Raises AuditError."""
+    """Where a call may be counted that has no record of its own, as a sentence after its id: it lies between
+    the first and the last of requests that were counted together. "" without any. Raises AuditError."""
     for file in reversed(chain_files(path)):
-        for number, line in _holding(file, [b'"what":"refusals-folded"']):
+        for number, line in _holding(file, [b'"what":"refusals-folded"', b'"what":"lists-folded"']):
             record = read_record(line)
             if isinstance(record, Noticed) and record.folded is not None:
                 first, last = _place(record.folded.first), _place(record.folded.last)
                 if first <= _place(call_id) <= last and first[0] == last[0]:
                     return (
-                        "has no record of its own: it was refused when more was refused than is recorded "
-                        f"individually, and is counted in line {number} of {file.name} ({record.detail})"
+                        "has no record of its own. It may be among the requests that are only counted "
+                        f"in line {number} of {file.name} ({record.detail}), by its number"
                     )
     return ""
 

@@ -215,8 +215,8 @@ def _goes_on(record: Decided, asked: set[str]) -> bool:
 
 def _only_counted(line: bytes, since: datetime | None, server: str) -> Iterable[OnlyCounted]:
     record = read_record(line)
-    if isinstance(record, Noticed) and record.folded is not None and (since is None or record.at >= since):
-        yield OnlyCounted(folded_about(record.folded, server))
+    if isinstance(record, Noticed) and record.refusals is not None and (since is None or record.at >= since):
+        yield OnlyCounted(folded_about(record.refusals, server))
 
 
 def _besides(line: bytes) -> Iterable[Received | SessionEnded]:

@@ -217,7 +217,7 @@ class RecordTally(Struct):
     def _noticed(self, record: Noticed) -> None:
         self.notices[record.what] += 1
         self._found(record.findings, record.server)
-        self.folded += 0 if record.folded is None else record.folded.count
+        self.folded += 0 if record.refusals is None else record.refusals.count
         if record.what == "pin-changed":
             self.changed[record.server] += 1
         elif record.what == "upstream-started":

@@ -119,8 +119,8 @@ def groups_since(
             altered.append(file.name)
             continue
         for record in map(read_record, lines(file)):
-            if isinstance(record, Noticed) and record.folded is not None and record.at >= since:
-                folded += folded_about(record.folded, server or "")
+            if isinstance(record, Noticed) and record.refusals is not None and record.at >= since:
+                folded += folded_about(record.refusals, server or "")
             if not isinstance(record, Decided) or record.at < since or server not in (None, record.server):
                 continue
             if (key := _key_of(record)) is not None:

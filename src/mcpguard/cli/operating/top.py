@@ -179,8 +179,8 @@ class TopView:
         from mcpguard.core.evidence.records import Decided, Noticed
 
         record = read_record(line)
-        if isinstance(record, Noticed) and record.folded is not None:
-            self._folded.append((record.at.timestamp(), record.folded.count))
+        if isinstance(record, Noticed) and record.refusals is not None:
+            self._folded.append((record.at.timestamp(), record.refusals.count))
         if isinstance(record, Decided) and record.effect != "ask":
             denied = record.effect == "deny"
             self._calls.append((record.at.timestamp(), target_of(record), denied))

@@ -382,6 +382,11 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     ticket: Annotated[str, Meta(description="As in `decision`.")] = ""
     folded: Annotated[FoldedRecords | None, Meta(description="What was recorded together.")] = None
 
+    @property
+    def refusals(self) -> FoldedRecords | None:
+        """Those that were only counted; None for requests for lists, which were allowed."""
+        return self.folded if self.what == "refusals-folded" else None
+
 
 class Checkpoint(Struct, frozen=True, tag_field="kind", tag="checkpoint", omit_defaults=True):
     """Where the chains stand, now and then: the heads of others, and a signature of all records before."""
