@@ -60,7 +60,7 @@ def test_an_altered_chain_is_named_and_is_exit_code_1(home: Path, capsys: Captur
     assert main(["replay", "--since", "2099-01-01"]) == 1
     said = capsys.readouterr()
     assert f"mcpguard: {file.name} was altered, or written by a newer mcpguard, so nothing of it" in said.err
-    assert "of 1 it cannot be said" in said.out
+    assert "1 cannot be determined" in said.out
 
 
 def test_a_configuration_that_only_observes_loosens_until_its_day(home: Path, capsys: Capture) -> None:
