@@ -168,7 +168,7 @@ def _utf16(value: str, unit: str) -> str:
 
 
 def _numbers(value: str) -> Iterator[str]:
-    """Byte by byte: hexadecimal, decimal, octal, and the escapes made of them."""
+    """Byte by byte: hexadecimal, decimal and octal whole numbers in a row, and the escapes made of them."""
     for shape in _FORMATS:
         yield "".join(shape % byte for byte in _utf8(value))
         if not value.isascii():

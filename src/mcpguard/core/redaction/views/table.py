@@ -71,7 +71,8 @@ DISGUISES: tuple[Disguise, ...] = (
         ("caf\u00e9 \u4e2d\u6587",),
     ),
     Disguise(
-        "line breaks at a width, also with numbers, marks, names or times before each line, or as `\\n`",
+        "line breaks at a width, or `\\n`, also with numbers, marks, names or times before each line, if "
+        "that leaves at least four characters in a line, twelve of base64",
         (
             ("zq3Hv7kP9xWb5nT2\nmR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
             ("     1\tzq3Hv7kP9xWb5nT2\n     2\tmR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
@@ -137,7 +138,8 @@ DISGUISES: tuple[Disguise, ...] = (
         ),
     ),
     Disguise(
-        "dumps of `xxd`, `hexdump`, `od`, `objdump`, `tcpdump` and debuggers, of bytes, words or bits",
+        "dumps of `xxd`, `hexdump`, `od`, `objdump`, `tcpdump` and debuggers, of bytes, words or bits, with "
+        "at least four bytes in a row; decimal numbers of up to four bytes",
         (
             ("00000000: 7361 7920 7a71 3348 7637 6b50  say zq3Hv7kP", "say zq3Hv7kP"),
             ("00000000  73 61 79 20 7a 71 33 48  76 37 6b 50  |say zq3Hv7kP|", "say zq3Hv7kP"),
