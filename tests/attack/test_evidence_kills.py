@@ -103,11 +103,7 @@ def proven_by_the_last_one(folder, key):
     public = SigningKey(Secret(key.read_text())).public
     found = proof(folder / "audit", {}, by=public.verifies)
     assert found.missing == []
-    for name, report in found.reports.items():
-        if report.flaws:
-            assert [flaw.what for flaw in report.flaws] == [
-                f"ends a chain that is held by {found.held[name]}, not signed, and not from before the key"
-            ]
+    assert not [report.flaws for report in found.reports.values() if report.flaws]
 
 
 def test_two_processes_that_rotate_under_load_hold_each_others_chains(tmp_path, key):

@@ -53,7 +53,7 @@ def add_verify(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--public-key",
         metavar="KEY",
-        help="the key, or a file with it: each chain must be signed by it or be older than the first that is",
+        help="the key, or a file with it: each chain must be signed by it, or be held by one that is",
     )
     check.add_argument(
         "--removed-until",

@@ -91,22 +91,16 @@ def signed(reports: Mapping[str, ChainReport], lines: Mapping[str, int]) -> dict
     """The reports where what is not sure by its `lines` (of `vouched`) is a flaw: a whole chain, or the end
     of one that was closed. The end of one that is not closed may have come after the last signature.
 
-    A chain that the first signed one held when it began may be from before there was a key.
+    A chain without a signature that a signed one holds is none: it may be from before there was a key, of a
+    command, or of a process that was killed before it signed. `held` names it.
     """
     holders = held(reports, lines)
-    first = min((name for name, report in reports.items() if report.signed), default="")
-    before = held(reports, {first: 1} if first else {})
     found = {}
     for name, report in reports.items():
         if not report.records:
             found[name] = report  # A process was killed before it wrote anything.
         elif not lines[name] and name not in holders:
             found[name] = _flawed(report, "ends a chain that nothing signed by this key vouches for")
-        elif not lines[name] and name not in before:
-            found[name] = _flawed(
-                report,
-                f"ends a chain that is held by {holders[name]}, not signed, and not from before the key",
-            )
         elif report.closed and 0 < lines[name] < report.records - 1:
             found[name] = _flawed(report, f"was closed, but no signature is about lines after {lines[name]}")
         else:
