@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.core.redaction.detectors.named import naming, shapes
+from mcpguard.core.redaction.detectors.named import naming, shapes, values
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ from mcpguard.core.redaction.detectors.named import naming, shapes
         ("password0", "password"),
         ("userPassword2", "password"),
         ("apiKey1", "token"),
+        ("password_v2", "password"),
         ("TOKEN_URL2", ""),
         ("t1", ""),
         ("component_key", ""),
@@ -38,6 +39,21 @@ from mcpguard.core.redaction.detectors.named import naming, shapes
 )
 def test_a_name_says_how_sure_it_is(name: str, says: str) -> None:
     assert naming.signal(name) == says
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("REDIS_CACHE_PASSWORD", "password"),
+        ("primaryDbPwd", "password"),
+        ("version_password", "password"),
+        ("cacheToken", ""),
+        ("VERSION_TOKEN", ""),
+        ("password_cache_size", ""),
+    ],
+)
+def test_a_word_of_handles_says_that_a_token_is_one_and_not_that_a_password_is(name: str, says: str) -> None:
+    assert values.said(name) == says
 
 
 def test_a_name_may_be_about_a_secret_or_ask_for_two_values() -> None:

@@ -128,7 +128,7 @@ def is_about(name: str) -> bool:
 
 def _without_which(words: list[str]) -> list[str]:
     size = len(words)
-    while size > 1 and (words[size - 1] in _WHICH or words[size - 1].isdigit()):
+    while size > 1 and (words[size - 1] in _WHICH or words[size - 1].removeprefix("v").isdigit()):
         size -= 1
     return words[:size]
 

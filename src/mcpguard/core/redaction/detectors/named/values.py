@@ -61,7 +61,8 @@ _HANDLES = frozenset([
     "websocket", "socket",
     "rspauth", "cnonce", "lifecycle", "task", "lock", "version",
 ])  # fmt: skip
-"""Words of a name that make it that of a handle, a number or a piece of a language."""
+"""Words of a name that make it that of a handle, a number or a piece of a language, but not where it is
+that of a password."""
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
 
 
@@ -75,9 +76,9 @@ def _said_by(name: str) -> Signal:
     words = words_of(name) if may_say(name) else []
     if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
-    if not _HANDLES.isdisjoint(words):
-        return ""
     strength = signal_of(name, words)
+    if strength != "password" and not _HANDLES.isdisjoint(words):
+        return ""
     return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
 
 
