@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
@@ -44,6 +45,16 @@ def test_a_chain_without_its_end_is_intact_but_not_closed() -> None:
 def test_allowed_decisions_without_an_outcome_are_listed_in_order_and_denied_ones_are_not() -> None:
     report = verify(sealed([opened(), decided(3), decided(1), decided(2, "deny"), decided(4), outcome(1)]))
     assert report.unfinished == ("n-3", "n-4")
+    assert report.intact
+
+
+def test_a_denied_decision_whose_members_stand_in_another_order_is_one_too() -> None:
+    lines = sealed([opened(), decided(1, "deny")])
+    fields = json.loads(lines[1])
+    body = json.dumps({"id": fields["id"], **{k: v for k, v in fields.items() if k != "hash"}})[:-1].encode()
+    lines[1] = body + b',"hash":"' + sha256(body).hexdigest().encode() + b'"}\n'
+    report = verify(lines)
+    assert report.unfinished == ()
     assert report.intact
 
 
