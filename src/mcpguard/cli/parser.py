@@ -61,7 +61,7 @@ def configured(option: str | None) -> Config:
 
 
 def configured_if_any(option: str | None) -> Config | None:
-    """The configuration, None where none is named and there is none in its place. Raises ConfigError."""
+    """The configuration, or None if none is named and the default file does not exist. Raises ConfigError."""
     from mcpguard.config.loading import find_config, load_config
 
     path = find_config(option, os.environ)

@@ -73,7 +73,7 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     config = configured_if_any(args.config)
     if config is None:
         raise ReportError(
-            "a report is about a configuration, and there is none yet: create it with `mcpguard import`. "
+            "a report needs a configuration, which does not exist yet: create it with `mcpguard import`. "
             "What `mcpguard wrap` recorded is in `mcpguard audit stats` and `mcpguard audit query`"
         )
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)

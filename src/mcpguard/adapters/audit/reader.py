@@ -166,7 +166,7 @@ def proof(
 
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there; chains with names
     up to `removed_until` may be gone. With `by`, which checks signatures, what none vouches for is a flaw.
-    What the chains say of removals excuses the loss of one whose head was kept only where it is signed.
+    A missing chain whose head was kept is excused by a statement of removal only if that is signed.
     Raises AuditError.
     """
     from mcpguard.core.evidence.between import forked, held, joined, removed, signed, vouched

@@ -95,7 +95,7 @@ def expired(folder: Path, settled: Collection[str], now: float, days: float, mos
 
 
 def _size(path: Path, now: float) -> int:
-    """The bytes on the disk of a chain that began before `now`; -1 for what is none."""
+    """The bytes on disk of a chain that began before `now`; -1 for anything else."""
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or not -math.inf < _begun(path.name) <= now:
         return -1
@@ -104,7 +104,7 @@ def _size(path: Path, now: float) -> int:
 
 
 def _begun(name: str) -> float:
-    """The time in the name of a chain, in seconds since 1970; -inf where there is none."""
+    """The time in the name of a chain, in seconds since 1970; -inf if the name has no time."""
     found = _NAME.fullmatch(name)
     try:
         return datetime.strptime(f"{found[1]}+0000", "%Y%m%dT%H%M%SZ%z").timestamp() if found else -math.inf

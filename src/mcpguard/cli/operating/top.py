@@ -126,7 +126,7 @@ class TopView:
         self._following = CheckedFollowing(folder, own=False, warn=_unsaid)
         self._begun = False
         self.unread = ""
-        """Why the evidence cannot be read, "" where it can, or where there is none yet."""
+        """Why the evidence cannot be read; "" if it can, or if nothing is on record yet."""
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
         self._folded: deque[tuple[float, int]] = deque()

@@ -5,8 +5,8 @@ import shutil
 
 
 def executable(command: str, path: str | None, cwd: str | None, mode: int = os.F_OK | os.X_OK) -> str | None:
-    """The program that `command` names in the folder `cwd` and the child's PATH, a file with these rights;
-    None if there is none."""
+    """The program that `command` names in the folder `cwd` and the child's PATH, a file with these rights,
+    or None."""
     if cwd is not None and os.sep in command:
         command = os.path.join(cwd, command)
     return shutil.which(command, mode, path or os.defpath)
