@@ -179,6 +179,25 @@ async def test_a_folder_that_was_moved_away_is_noticed_though_no_call_comes(
     assert told.lines == []
 
 
+async def test_a_folder_that_goes_away_while_it_is_looked_at_is_no_failure_of_the_upkeep(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    owner, told, look = Owner(folder), Told(), os.statvfs
+
+    def away(path: Path) -> os.statvfs_result:
+        monkeypatch.setattr(os, "statvfs", look)
+        folder.rename(folder.with_name("moved"))
+        return look(path)
+
+    await owner.stored(OPENED)
+    monkeypatch.setattr(os, "statvfs", away)
+    start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    await told.later(lambda: owner.told == [False, True])
+    await told.later(lambda: "notice" in kinds(owner.sink.path))
+    assert told.lines == []
+
+
 async def test_a_key_that_is_not_available_is_said_once_and_asked_for_again(
     folder: Path, start: Start
 ) -> None:

@@ -131,6 +131,10 @@ class Upkeep:
             try:
                 self._look()
             except (OSError, AuditError) as error:
+                if not self._audit.file.in_place:
+                    # It went away meanwhile, which the next look sees and what is written says.
+                    self._wake.set()
+                    continue
                 reason = getattr(error, "strerror", None) or str(error)
                 self._complain(f"the upkeep of evidence failed, and is tried again: {reason}")
             self._audit.due = self._due()
