@@ -15,6 +15,7 @@ from msgspec import structs
 
 from mcpguard.config.policies import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
+from mcpguard.core.evidence.bounds import EvidenceRoom
 from mcpguard.core.evidence.records import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet
@@ -372,8 +373,10 @@ class World:
         store: Store | None = None,
         approvals: ApprovalTerms | None = None,
         prefix: Prefix | None = None,
+        room: EvidenceRoom | None = None,
     ) -> None:
-        """With `approvals` there is somebody to ask; `prefix` is that of a client's entry."""
+        """With `approvals` there is somebody to ask; `prefix` is that of a client's entry, `room` what it may
+        still leave on record."""
         self.trace: list[str] = []
         self.reports: list[str] = []
         self.audit = MemoryAudit(self.trace)
@@ -402,6 +405,7 @@ class World:
             credentials={(name, ""): ("env:CANARY",) for name in listed},
             nonce="n",
             inspector=self.inspector,
+            room=room,
         )
         self.scope = ClientScope(
             judge=self.judge,

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, UpstreamError
-from mcpguard.core.evidence.bounds import ArgumentRoom
+from mcpguard.core.evidence.bounds import BoundTerms, EvidenceRoom
 from mcpguard.core.evidence.records import MOST_ARGUMENTS, Decided, Noticed, Outcome
 from mcpguard.core.model import Detection, Principal
 from mcpguard.core.policy.session import name_of
@@ -46,7 +46,7 @@ def named(world: World, name: str, release: str = "") -> World:
     return world
 
 
-def as_principal(world: World, room: ArgumentRoom | None = None, **more: Any) -> World:
+def as_principal(world: World, room: EvidenceRoom | None = None, **more: Any) -> World:
     """The same for another principal, who may leave as many arguments as `room` has."""
     old = world.scope.recorder
     principal = Principal("ada", "https://id.example", **more)
@@ -195,7 +195,7 @@ def test_arguments_that_cannot_be_inspected_are_left_out(monkeypatch: pytest.Mon
 
 
 def test_arguments_beyond_what_a_session_may_leave_are_a_digest_and_a_length() -> None:
-    world = as_principal(World(ALL), room=ArgumentRoom(1000)).listed()
+    world = as_principal(World(ALL), room=EvidenceRoom(BoundTerms(arguments=1000))).listed()
     args = {"a": "x" * 1500}
     for number in range(4):
         world.call("read", number, **args)
@@ -207,7 +207,9 @@ def test_arguments_beyond_what_a_session_may_leave_are_a_digest_and_a_length() -
 
 
 def test_arguments_of_refused_calls_are_bounded_apart_however_small_they_are() -> None:
-    world = as_principal(World('  - {id: no, effect: deny, tools: ["*"]}\n'), room=ArgumentRoom(10)).listed()
+    world = as_principal(
+        World('  - {id: no, effect: deny, tools: ["*"]}\n'), room=EvidenceRoom(BoundTerms(arguments=10))
+    ).listed()
     for number in range(3):
         world.call("read", number, a="x" * 20)
     assert [one.arguments_omitted for one in decisions(world)] == ["", "rate", "rate"]

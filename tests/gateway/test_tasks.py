@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard.core.evidence.bounds import MINUTES, BoundTerms, EvidenceRoom
 from mcpguard.gateway import tasks
 from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, text, tool
@@ -192,6 +193,17 @@ def test_the_list_has_the_tasks_of_this_client_of_every_server_and_page() -> Non
         *(("", "tasks/list"), ("a", "tasks/list"), ("b", "tasks/list")),
     ]
     assert [r.status for r in world.audit.records if hasattr(r, "status")] == ["ok"] * 3
+
+
+def test_who_lists_without_end_gets_what_was_listed_before() -> None:
+    world = legacy(World(ALLOW_ALL, {"a": [tool("x")]}, room=EvidenceRoom(BoundTerms(refusals=1))))
+    begin(world, "a", "t1")
+    quiet(world)
+    listing(world, "a", {"tasks": [STATUS]})
+    for n in range(20):
+        world.send("tasks/list", {}, n + 5)
+        assert [one["taskId"] for one in last(world)["tasks"]] == ["t1"]
+    assert asked(world, "a") == ["tasks/list"] * (MINUTES + 1)
 
 
 def test_the_list_needs_no_rule_and_is_recorded() -> None:

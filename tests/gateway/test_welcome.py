@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mcpguard.core.evidence.bounds import MINUTES, BoundTerms, EvidenceRoom
 from tests.fakes import SECRET, World
 from tests.gateway.scenes import ALLOW_ALL, last, modern
 
@@ -34,6 +35,15 @@ def test_the_instructions_of_an_eager_server_reach_the_client_after_a_record(era
     assert last(world)["instructions"] == "Ask for the branch first."
     assert set(last(world)["capabilities"]) - {"extensions"} == {"tools", "prompts", "resources"}
     assert world.trace == ["decision allow", "outcome ok", "reply 1"]
+
+
+def test_who_looks_without_end_does_not_fill_the_evidence() -> None:
+    world = World(ALLOW_ALL, eager=("one",), room=EvidenceRoom(BoundTerms(refusals=1)))
+    world.upstreams["one"].instructions = "Ask for the branch first."
+    for n in range(20):
+        modern(world, "server/discover", request_id=n + 1)
+        assert last(world)["instructions"] == "Ask for the branch first."
+    assert len(world.audit.records) == 2 * (MINUTES + 1)
 
 
 def test_several_servers_are_told_apart_in_the_instructions() -> None:

@@ -108,6 +108,18 @@ def test_a_flood_of_large_allowed_calls_leaves_each_call_and_few_of_their_argume
     assert (left["arguments_omitted"], left["arguments_bytes"]) == ("rate", 8011)
 
 
+@pytest.mark.parametrize("method", ["tools/list", "logging/setLevel"])
+def test_a_flood_of_lists_leaves_little_and_each_is_answered(guard, method):
+    params = {"level": "info"} if method == "logging/setLevel" else {}
+    assert all("result" in guard.ask(method, params) for _ in range(LINES))
+    assert guard.end() == 0
+    assert len(guard.audit_bytes) < MOST
+    assert "lists-folded" in [one["what"] for one in guard.records("notice")]
+    if method == "tools/list":
+        assert b"it gets what they listed before" in guard.stderr
+    assert verify(guard.audit_folder)[0] == 0
+
+
 def test_over_http_no_connection_gets_more_room_than_another(tmp_path):
     guard = HttpGuard(tmp_path, {"p": puppet()}, RULES, audit=AUDIT)
     try:

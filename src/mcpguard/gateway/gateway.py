@@ -351,6 +351,7 @@ class Welcome:
         self._scope = scope
         self.declares_logging = True
         """Whether the client was told that it may set the level of log messages."""
+        self._greeted: set[str] = set()
 
     async def reply(self, request: Request) -> None:
         """Say it."""
@@ -377,7 +378,9 @@ class Welcome:
 
     async def _start(self, request: Request) -> None:
         scope, started = self._scope, self._scope.recorder.seconds()
-        eager = scope.eager  # It may be another one after the records.
+        # It may be another one after the records.
+        eager = [one for one in scope.eager if one not in self._greeted or scope.recorder.asks(one)]
+        self._greeted.update(eager)
         invocations = [
             scope.recorder.invocation(
                 request.method, server, params={}, caller=request.caller, origin=request.origin

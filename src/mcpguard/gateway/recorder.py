@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.evidence.bounds import SMALL, ArgumentRoom
+from mcpguard.core.evidence.bounds import SMALL, EvidenceRoom
 from mcpguard.core.evidence.records import (
     MOST_ARGUMENTS,
     MOST_MESSAGE,
@@ -97,12 +97,13 @@ class Recorder:
         inspector: Inspector,
         kinds: Mapping[str, str] | None = None,
         arguments: bool = True,
-        room: ArgumentRoom | None = None,
+        room: EvidenceRoom | None = None,
     ) -> None:
         """`credentials` names the references that a call may use, by server and by the credential that a rule
         chose for it, "" for none; `kinds` are those of references to entries; `nonce` makes invocation ids
         unique across processes; `inspector` takes out of what others said what must not be seen; `arguments`
-        says whether they are recorded, beside their digest, and `room` how many bytes of them."""
+        says whether they are recorded, beside their digest, and `room` how many bytes of them, and how often
+        servers are sent what no rule decides about."""
         self.now = clock.now
         self.seconds = clock.seconds
         self._principal = principal
@@ -123,7 +124,7 @@ class Recorder:
         self._inspector = inspector
         self._inspect_text = inspector.text
         self.arguments = arguments
-        self._room = room or ArgumentRoom()
+        self._room = room or EvidenceRoom()
         self._client: tuple[str, str, int, str] = ("", "", 0, "")
         self._count = 0
 
@@ -152,6 +153,10 @@ class Recorder:
             caller,
             origin=origin,
         )
+
+    def asks(self, server: str) -> bool:
+        """Whether there is room on record for one more request to `server` that no rule decides about."""
+        return self._room.asks(server, self.seconds())
 
     def decided(self, verdict: Permit | Deny) -> Decided:
         """The record of a verdict."""

@@ -41,6 +41,8 @@ class Tasks:
     def __init__(self, scope: ClientScope) -> None:
         self._scope = scope
         self._known: dict[str, Task] = {}
+        self._listed: dict[tuple[str, str], list[Json]] = {}
+        """What each server last listed, by `Task.key`."""
 
     def find(self, task_id: str) -> Task | None:
         """The task of that id, None if this client started none such."""
@@ -49,6 +51,7 @@ class Tasks:
     def forget(self, kept: Collection[str]) -> None:
         """Only the servers in `kept` are those that they were; the tasks of others are gone with them."""
         self._known = {task_id: task for task_id, task in self._known.items() if task.server in kept}
+        self._listed = {key: listed for key, listed in self._listed.items() if key[0] in kept}
 
     def redact_of(self, task_id: Json) -> tuple[str, ...]:
         """What to redact from everything about this task; nothing for an unknown one."""
@@ -93,7 +96,10 @@ class Tasks:
         found: list[Json] = []
         try:
             for server, credential in sorted({task.key for task in self._known.values()}):
-                found += await self._of(server, credential, request)
+                key = server, credential
+                if key not in self._listed or scope.recorder.asks(server):
+                    self._listed[key] = await self._of(server, credential, request)
+                found += self._listed[key]
         except Cancelled as why:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise

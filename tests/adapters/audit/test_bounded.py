@@ -14,10 +14,11 @@ from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.core.evidence.bounds import MINUTES, BoundTerms
+from mcpguard.core.evidence.bounds import LISTS, MINUTES, BoundTerms
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Principal
+from mcpguard.protocol.methods import FROM_CLIENT, Treatment
 from tests.adapters.audit.audit_records import DECIDED, NOW, OPENED, OUTCOME, broken, fault
 from tests.fakes import FixedClock
 
@@ -105,6 +106,28 @@ def test_lists_beyond_the_allowance_are_one_record_with_their_outcomes(scene: Sc
     assert f"s {bounded.SAID_LISTS}" in scene.said
     assert scene.bounds.counted == set()
     assert verify(lines(scene.sink.path)).intact
+
+
+@pytest.mark.parametrize("method", sorted(LISTS))
+def test_each_request_that_mcpguard_answers_itself_has_an_allowance(scene: Scene, method: str) -> None:
+    assert FROM_CLIENT[method].treatment is not Treatment.DECIDED
+    for n in range(20):
+        scene.write(replace(DECIDED, id=f"l-{n}", method=method, server="", tool="", rules=(), session="s"))
+    assert len([one for one in scene.records if isinstance(one, Decided)]) == MINUTES
+
+
+def test_nothing_that_mcpguard_answers_itself_and_records_is_without_an_allowance() -> None:
+    silent = {"initialize", "ping", "server/discover", "resources/unsubscribe"}
+    answered = {
+        row.name for row in FROM_CLIENT.values() if row.request and row.treatment is not Treatment.DECIDED
+    }
+    assert answered == LISTS | silent
+
+
+def test_a_session_that_lists_without_end_is_said(scene: Scene) -> None:
+    room = scene.bounds.room(Principal("ada", "os-user"), None)
+    assert [room.asks("notes", 0.0) for _ in range(MINUTES + 1)][-1] is False
+    assert [line.partition(" ")[2] for line in scene.said] == [bounded.UNASKED]
 
 
 def test_a_refusal_that_is_counted_is_answered_at_once(scene: Scene) -> None:

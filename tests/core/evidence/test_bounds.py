@@ -7,7 +7,15 @@ from hashlib import sha256
 
 import pytest
 
-from mcpguard.core.evidence.bounds import MINUTES, MOST_KINDS, Allowance, ArgumentRoom, Folding, folds
+from mcpguard.core.evidence.bounds import (
+    MINUTES,
+    MOST_KINDS,
+    Allowance,
+    BoundTerms,
+    EvidenceRoom,
+    Folding,
+    folds,
+)
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record
 
 NOW = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
@@ -39,13 +47,20 @@ def test_an_allowance_of_nothing_has_no_end() -> None:
 
 def test_refused_requests_do_not_use_up_the_room_of_allowed_ones() -> None:
     short: list[int] = []
-    room = ArgumentRoom(1000, lambda: short.append(1))
+    room = EvidenceRoom(BoundTerms(arguments=1000), lambda: short.append(1))
     assert room.take(1000 * MINUTES, False, 0.0)
     assert not room.take(1, False, 0.0)
     assert room.take(1000 * MINUTES, True, 0.0)
     assert short == []
     assert not room.take(1, True, 0.0)
     assert short == [1]
+
+
+def test_each_server_has_room_of_its_own_for_what_no_rule_decides_about() -> None:
+    left_out: list[int] = []
+    room = EvidenceRoom(BoundTerms(refusals=1), unasked=lambda: left_out.append(1))
+    assert [room.asks("a", 0.0) for _ in range(MINUTES + 2)] == [True] * MINUTES + [False] * 2
+    assert (left_out, room.asks("b", 0.0), room.asks("a", 60.0)) == ([1, 1], True, True)
 
 
 def test_what_stands_for_refusals_counts_each_and_has_a_digest_of_all() -> None:

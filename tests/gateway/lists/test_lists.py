@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import InspectionError, UpstreamError
+from mcpguard.core.evidence.bounds import MINUTES, BoundTerms, EvidenceRoom
 from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Json, Redacted
 from mcpguard.core.policy import pdp
@@ -62,6 +63,36 @@ def test_each_kind_is_listed_from_every_server_in_their_order(
         assert names == [f"a__{entry['name']}", f"a__{entry['name']}2", f"b__{entry['name']}"]
     else:
         assert names == [entry[id_key], entry[id_key] + "2"]
+
+
+@each_kind
+def test_who_lists_without_end_gets_what_was_listed_before(
+    method: str, key: str, id_key: str, entry: Any
+) -> None:
+    world = legacy(World(ALLOW_ALL, {"one": [], "two": []}, room=EvidenceRoom(BoundTerms(refusals=1))))
+    lists(world, "one", key, [entry])
+    for n in range(20):
+        world.send(method, {}, n + 1)
+        (listed,) = last(world)[key]
+        assert listed[id_key].endswith(entry[id_key])
+    # The first time is always one too many: nothing is known before.
+    assert len([one for one in world.audit.records if getattr(one, "server", "")]) == 2 * (MINUTES + 1)
+    assert len(world.upstreams["one"].requests) == MINUTES + 1
+    lists(world, "one", key, [])
+    world.clock.wind(60)
+    world.send(method, {}, 99)
+    assert last(world)[key] == []
+
+
+def test_a_server_that_fails_is_asked_no_more_often_and_the_client_gets_its_failure() -> None:
+    world = legacy(World(ALLOW_ALL, room=EvidenceRoom(BoundTerms(refusals=1))))
+    world.upstreams["one"].down = "upstream 'one' has ended"
+    for n in range(20):
+        world.send("tools/list", {}, n + 1)
+        assert "upstream 'one' has ended" in last(world)["message"]
+        world.send("tools/call", {"name": "read"}, n + 100)
+        assert "upstream 'one' has ended" in str(last(world))
+    assert len([one for one in world.audit.records if getattr(one, "server", "")]) == MINUTES + 1
 
 
 @each_kind

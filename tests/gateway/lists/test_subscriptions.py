@@ -293,6 +293,23 @@ def test_a_legacy_subscription_that_is_denied_or_refused_hears_nothing() -> None
         assert one.client.sent == []
 
 
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_limit_on_subscribing_bounds_the_ends_of_subscriptions_too(era: str) -> None:
+    world = serving(
+        "  - {id: few, effect: allow, action: [resources/subscribe], limit: {calls: 3, per: 1h}}\n"
+    )
+    if era == "legacy":
+        legacy(world)
+    for n in range(1, 10):
+        if era == "modern":
+            listen(world, n, ["x:1"])
+            world.send("notifications/cancelled", {"requestId": n})
+        else:
+            world.send(SUBSCRIBE, {"uri": "x:1"}, n)
+            world.send(UNSUBSCRIBE, {"uri": "x:1"}, n + 100)
+    assert methods_of(world, "a") == [SUBSCRIBE, UNSUBSCRIBE] * 3
+
+
 def test_a_legacy_client_cannot_subscribe_to_more_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "MAX_URIS", 1)
     world = legacy(serving())

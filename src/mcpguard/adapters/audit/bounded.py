@@ -1,18 +1,19 @@
 """Evidence that stays small: beyond an allowance, the refusals of a session are counted in one record.
 
-Law of this file: of what is allowed, only requests for lists (`bounds.LISTS`) come here, with their
+Law of this file: of what is allowed, only what mcpguard itself answers (`bounds.LISTS`) comes here, with its
 outcomes. What is only counted is on record within FOLD_SECONDS, and the first of them at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from mcpguard.core.evidence.bounds import (
     Allowance,
-    ArgumentRoom,
     BoundTerms,
     Countable,
+    EvidenceRoom,
     Folding,
     folds,
     lists,
@@ -38,8 +39,12 @@ SAID = (
     "from now on, in `refusals-folded` (`audit.bounds`)"
 )
 SAID_LISTS = (
-    "this session asks for lists, or sets the log level, more often than is recorded individually: "
+    "this session asks for lists, listens, or sets the log level more often than is recorded individually: "
     "such requests are only counted from now on, in `lists-folded` (`audit.bounds`)"
+)
+UNASKED = (
+    "this session asks for lists more often than its servers are asked for them: it gets what they listed "
+    "before (`audit.bounds`)"
 )
 
 
@@ -66,8 +71,8 @@ class EvidenceBounds:
         self.counted: set[str] = set()
         """The ids of what was allowed and counted, and has no outcome yet."""
 
-    def room(self, principal: Principal, agent: str | None) -> ArgumentRoom:
-        """That for arguments on record of the session of `principal` with `agent`."""
+    def room(self, principal: Principal, agent: str | None) -> EvidenceRoom:
+        """What the session of `principal` with `agent` may still leave."""
         found = self._of(name_of(principal, agent))
         found.principal = f"{principal.source}:{principal.id}"
         return found.room
@@ -127,7 +132,7 @@ class _SessionBounds:
         report: Callable[..., None],
         changed: Callable[[], None],
     ) -> None:
-        self.room = ArgumentRoom(terms.arguments, self._short)
+        self.room = EvidenceRoom(terms, partial(self._say, CUT), partial(self._say, UNASKED))
         self.left = Allowance(terms.refusals)
         self.what = what
         self.principal = ""
@@ -173,9 +178,6 @@ class _SessionBounds:
             self._unwritten = self._noticed(counted.folded())
         self._write(self._unwritten).then(self._written)
         return True
-
-    def _short(self) -> None:
-        self._say(CUT)
 
     def _say(self, said: str) -> None:
         """Tell the operator, unless that was said a moment ago."""

@@ -32,12 +32,13 @@ LISTS = frozenset(
         "prompts/list",
         "resources/list",
         "resources/templates/list",
+        "subscriptions/listen",
         "tasks/list",
         "tools/list",
     )
 )
 """Methods that no rule is asked about and that change nothing. What is sent to a server because of one is on
-record by itself."""
+record by itself, and has an allowance in EvidenceRoom.asks; what it subscribes to is decided by policy."""
 Countable = Decided | Noticed | Outcome
 """What may be counted and not recorded."""
 OTHERS = "others"
@@ -49,6 +50,10 @@ class BoundTerms(Struct, frozen=True):
 
     refusals: int = REFUSALS_A_MINUTE
     arguments: int = ARGUMENTS_A_MINUTE
+
+
+UNCHANGED = BoundTerms()
+"""Those that nobody configured."""
 
 
 class Allowance:
@@ -72,15 +77,25 @@ class Allowance:
         return True
 
 
-class ArgumentRoom:
-    """How many bytes of arguments are recorded, of allowed requests those above SMALL. Refused ones, which
-    cost their client nothing, do not use up what those have."""
+class EvidenceRoom:
+    """What a session may still leave: bytes of arguments, of allowed requests those above SMALL, and requests
+    that its servers are sent without a rule. What is refused costs its client nothing, and does not use up
+    what allowed requests have."""
 
-    def __init__(self, a_minute: int = ARGUMENTS_A_MINUTE, short: Callable[[], None] = lambda: None) -> None:
-        """`short()` hears of each allowed request whose arguments are not recorded."""
-        self._short = short
-        self._allowed = Allowance(a_minute)
-        self._refused = Allowance(a_minute)
+    def __init__(
+        self,
+        terms: BoundTerms = UNCHANGED,
+        cut: Callable[[], None] = lambda: None,
+        unasked: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`cut()` hears of each allowed request whose arguments are not recorded, `unasked()` of each that a
+        server is not sent."""
+        self._cut = cut
+        self._unasked = unasked
+        self._allowed = Allowance(terms.arguments)
+        self._refused = Allowance(terms.arguments)
+        self._a_minute = terms.refusals
+        self._servers: dict[str, Allowance] = {}
 
     def take(self, size: int, is_allowed: bool, now: float) -> bool:
         """Whether arguments of `size` bytes are recorded now."""
@@ -88,7 +103,14 @@ class ArgumentRoom:
             return self._refused.take(size, now)
         if self._allowed.take(size, now):
             return True
-        self._short()
+        self._cut()
+        return False
+
+    def asks(self, server: str, now: float) -> bool:
+        """Whether `server` is sent now what no rule decides about: each time leaves two records."""
+        if self._servers.setdefault(server, Allowance(self._a_minute)).take(1, now):
+            return True
+        self._unasked()
         return False
 
 

@@ -368,8 +368,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "rules-suggested (rules that a person had written; `detail` has their file's sha256), "
             "list-incomplete (`detail` has the method and the id of the list, and the servers that were too "
             "slow for it), refusals-folded (more was refused than is recorded individually: `folded` "
-            "stands for it), lists-folded (the same of requests that mcpguard answers without a rule: lists "
-            "and `logging/setLevel`)."
+            "stands for it), lists-folded (the same of requests that mcpguard answers without a rule: lists, "
+            "`subscriptions/listen` and `logging/setLevel`)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""

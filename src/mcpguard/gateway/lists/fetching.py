@@ -1,7 +1,8 @@
 """Lists upstreams: all pages, inspected, into the catalogue.
 
 Law of this file: one fetch of a list at a time, and its record before a server is started for it (law 5). A
-list that cannot be fetched leaves the old entries, and no server waits for another (law 8).
+list that cannot be fetched leaves the old entries, and no server waits for another (law 8). A client that
+asks more often than there is room on record for gets what was fetched before.
 """
 
 from collections.abc import Callable, Iterable
@@ -68,6 +69,8 @@ class Fetching:
         self._running: dict[_Key, _Running] = {}
         self._ttl: dict[_Key, int] = {}
         self._fetched: dict[_Key, _Fetched] = {}
+        self._last: dict[_Key, str] = {}
+        """Why the last fetch of a list failed, "" where it did not."""
 
     def running(self, server: str, kind: Kind) -> Wait[None] | None:
         """Over when the fetch of this list is that is under way; None for none."""
@@ -81,7 +84,7 @@ class Fetching:
     def reconfigured(self, kept: frozenset[str]) -> None:
         """Other servers are in the scope; those in `kept` are what they were, and so are their lists."""
         self.catalogue.reconfigure(self._scope.servers, kept)
-        for known in (self._running, self._fetched, self._ttl):
+        for known in (self._running, self._fetched, self._ttl, self._last):
             for key in [one for one in known if one[0] not in kept]:
                 del known[key]
 
@@ -96,6 +99,19 @@ class Fetching:
             running = self._running[key] = _Running(Wait(), self._scope.clock.seconds())
             Flight(self._fetch(key, kind, caller, running.wait))
         return running.wait
+
+    def asked(self, server: str, kind: Kind, caller: Caller) -> Wait[None]:
+        """As `refresh`, because of a client; what came of the last time where there is no room on record."""
+        key = (server, kind.name)
+        last = self._last.get(key)
+        if last is None or key in self._running or self._scope.recorder.asks(server):
+            return self.refresh(server, kind, caller)
+        known: Wait[None] = Wait()
+        if last:
+            known.fail(UpstreamError(last))
+        else:
+            known.set(None)
+        return known
 
     async def refresh_anew(self, server: str, kind: Kind, caller: Caller) -> None:
         """As `refresh`, and never with the answer to a question that was asked before now."""
@@ -129,7 +145,7 @@ class Fetching:
         """List every server (or these), all at once. Who takes longer than the configuration allows for is
         left out, unless this is `patient`; it goes on being listed."""
         asked = self._scope.servers if servers is None else servers
-        waits = {server: self.refresh(server, kind, caller) for server in asked}
+        waits = {server: self.asked(server, kind, caller) for server in asked}
         done = Refreshed({}, [])
         for server, wait in waits.items():
             if not patient:
@@ -183,6 +199,7 @@ class Fetching:
             if self._running.get(key) is mine:
                 self.catalogue.give_up(server, kind.name)
                 del self._running[key]
+                self._last[key] = "" if failure is None else str(failure)
             if failure is None:
                 wait.set(None)
             else:

@@ -226,7 +226,7 @@ class Listing:
         """The tool or prompt of a name that is nobody's yet, once all are listed who could have it."""
         awaited = self.catalogue.awaited(kind.name, name)
         silent = [one for one in awaited if (one, kind.name) not in self._left_out]
-        waits = [self.fetching.refresh(server, kind, caller) for server in awaited]
+        waits = [self.fetching.asked(server, kind, caller) for server in awaited]
         problems = [problem for wait in waits if (problem := await _problem(wait))]
         if problems:
             raise UpstreamError("; ".join(problems))  # Nobody else has to be told.
