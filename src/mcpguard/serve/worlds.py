@@ -124,6 +124,7 @@ class Shared:
     def recognise(self) -> None:
         """Have the values of the configuration in force held, beside serving."""
         self.recognising.begin(*recognition_of(self.settings, self.redactor))
+        self._allocator.settle()
 
     async def close(self) -> None:
         """End every lease, and read nothing any more."""
