@@ -15,13 +15,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import astuple
+
 from mcpguard.adapters.audit.reader import proof
 from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.audit.upkeep import CHECKPOINT_RECORDS
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.config.audit import Durability
 from mcpguard.core.evidence.chain import Chain
-from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Opened, Outcome
+from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Opened, Outcome, Steps
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Flight, Wait
 
@@ -32,7 +34,7 @@ ROUNDS = 5
 
 
 def decided(number: int) -> Decided:
-    """A usual decision."""
+    """What a call of an echo of 200 bytes leaves, as a relay writes it."""
     return Decided(
         at=NOW,
         id=f"1f0c9a1e-{number}",
@@ -46,12 +48,27 @@ def decided(number: int) -> Decided:
         policy_digest="d" * 64,
         args="a" * 64,
         credentials=("keyring:github/read",),
+        client="bench/1",
+        request=str(number),
+        session="c" * 32,
+        arguments={"text": "x" * 200},
     )
 
 
 def outcome(number: int) -> Outcome:
-    """And what came of it."""
-    return Outcome(at=NOW, id=f"1f0c9a1e-{number}", status="ok", ms=12.345, result="b" * 64)
+    """And what came of it; no two calls take as long."""
+    steps = Steps(0.04, 0.0, 0.1 + number % 997 / 1000, 0.004, 10.0 + number % 1009 / 1000, 0.028)
+    ms = sum(astuple(steps))
+    return Outcome(
+        NOW,
+        f"1f0c9a1e-{number}",
+        "ok",
+        ms,
+        result="b" * 64,
+        steps=steps,
+        sent=296,
+        received=250 + number % 53,
+    )
 
 
 def best(work: Callable[[], None], count: int) -> float:

@@ -19,11 +19,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.adapters.telemetry.formats import otlp, protobuf
-from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided
 from mcpguard.protocol.trace import span_id_of
-from tests.adapters.telemetry.happened import ASKED, NOW, PARENT, STORY, chain, happened
+from tests.adapters.telemetry.happened import ANSWERED, ASKED, NOW, PARENT, STORY, chain, happened
 from tests.adapters.telemetry.test_exporting import web
 
 START = int(NOW.timestamp() * 1e9)
@@ -170,6 +170,28 @@ def test_a_prompt_has_its_name_and_a_lone_surrogate_does_not_stop_it(story: list
     assert one.name == "prompts/get sum?"
     assert values(one.attributes)["gen_ai.prompt.name"] == "sum?"
     assert isinstance(record, Decided)
+
+
+ODD = {"id": "n-\u00e9", "request": "100%b %%", "client": "50% %s", "tool": "%d", "session": "%b"}
+
+
+@pytest.mark.parametrize("change", [*({name: value} for name, value in ODD.items()), {"approval": "x" * 300}])
+def test_texts_of_any_kind_and_length_arrive_whole(change: dict[str, str]) -> None:
+    named = {**dict(otlp._SAME), **dict(otlp._OWN), "tool": "gen_ai.tool.name"}
+    calls = [structs.replace(ASKED, id="n-1"), structs.replace(ASKED, **{"id": "n-2", **change})]
+    _first, second = roots(calls)
+    said = values(second.attributes)
+    assert {name: said[named[name]] for name in change} == change
+    assert said["mcpguard.invocation.id"] == change.get("id", "n-2")
+    assert second.name == f"tools/call {change.get('tool', ASKED.tool)}"
+
+
+def roots(calls: list[Decided]) -> list[Any]:
+    """The spans of calls, without those of their steps."""
+    place = LinePlace("a.jsonl", "f" * 64)
+    found = spans([Happening(one, place, structs.replace(ANSWERED, id=one.id)) for one in calls])
+    assert [one.name for one in found if one.kind == 1]
+    return [one for one in found if one.kind == 2]
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**32, 2**63])

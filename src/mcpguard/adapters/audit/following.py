@@ -24,7 +24,7 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 _CLOSED = b'{"kind":"closed"'
 
 
-class FollowedLine(Struct, frozen=True):
+class FollowedLine(Struct, frozen=True, gc=False):
     """A whole line of a chain, its LF included. `file` is the name of the chain, compressed or not; `end` is
     the byte after the line."""
 

@@ -27,14 +27,14 @@ NO_OUTCOME = "no-outcome"
 """As a status: the process ended between the decision and the outcome, so the call may have been made."""
 
 
-class LinePlace(Struct, frozen=True):
+class LinePlace(Struct, frozen=True, gc=False):
     """A line of evidence: the name of its chain, and its hash."""
 
     file: str
     hash: str
 
 
-class Happening(Struct, frozen=True):
+class Happening(Struct, frozen=True, gc=False):
     """A decision with its outcome, if it is followed by one; or one other record, and no outcome.
 
     `host` is that of the machine, "" where it is not known. `place` is that of the line that completes it.
@@ -68,7 +68,7 @@ class Happening(Struct, frozen=True):
         return self.status not in ("", "ok", "pending", "resumed", "asked", "input-required")
 
 
-class _Open(Struct, Generic[T], frozen=True):
+class _Open(Struct, Generic[T], frozen=True, gc=False):
     record: Decided
     place: LinePlace
     mark: T
@@ -95,11 +95,10 @@ class Joining(Generic[T]):
 
     def add(self, file: str, line: bytes, mark: T) -> Iterator[Happening]:
         """What is complete with `line` of the chain `file`; `mark` is what `marks` gives for it."""
-        found = single(file, line)
-        if found is None:
+        record, place = _read(line), _place(file, line)
+        if record is None:
             self.unread += 1
             return
-        record, place = found.record, found.place
         if isinstance(record, Decided) and record.effect == "allow":
             if len(self._open) >= MOST_OPEN:
                 yield self._given_up(next(iter(self._open)))
@@ -139,11 +138,19 @@ class Joining(Generic[T]):
 
 def single(file: str, line: bytes) -> Happening | None:
     """The record of `line` alone; None if its kind is unknown."""
+    record = _read(line)
+    return None if record is None else Happening(record, _place(file, line))
+
+
+def _read(line: bytes) -> Record | None:
     try:
-        record = _decode(line)
+        return _decode(line)
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return Happening(record, LinePlace(file, line[-67:-3].decode("ascii", "replace")))
+
+
+def _place(file: str, line: bytes) -> LinePlace:
+    return LinePlace(file, line[-67:-3].decode("ascii", "replace"))
 
 
 def title(one: Happening) -> str:

@@ -1,7 +1,8 @@
 """What is written down: one class a kind of record, with the meaning of each field.
 
 A reader takes a field that it does not know for one of a newer mcpguard, and a field that is left out for
-its default. How records become lines of a chain is `chain`.
+its default. How records become lines of a chain is `chain`. Decisions and outcomes are not looked at by the
+collector of cycles (`gc=False`): what they hold is made of JSON, and never leads back to them.
 """
 
 from datetime import datetime
@@ -78,7 +79,7 @@ class ObservedRefusal(Struct, frozen=True, omit_defaults=True):
     ] = ""
 
 
-class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True):
+class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True, gc=False):
     """A verdict, durable before any effect. `args` and `tool_digest` are sha256 in hex.
 
     `effect` is `allow`, `deny` or `ask`. Only an `allow` is followed by an `outcome` with the same `id`. An
@@ -233,7 +234,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     ] = {}
 
 
-class Steps(Struct, frozen=True, omit_defaults=True):
+class Steps(Struct, frozen=True, gc=False, omit_defaults=True):
     """How long the steps of a call took, in milliseconds; one that did not take place is left out."""
 
     decide: Annotated[
@@ -251,7 +252,7 @@ class Steps(Struct, frozen=True, omit_defaults=True):
     inspect: Annotated[float, Meta(description="Until the result was inspected and reviewed.")] = 0.0
 
 
-class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
+class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True, gc=False):
     """The outcome of an allowed call, durable before the reply leaves.
 
     `status`: ok, tool-error, error, withheld, unavailable, cancelled, disconnected, expired, denied or

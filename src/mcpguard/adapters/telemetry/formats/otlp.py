@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from operator import attrgetter
 from struct import pack
 from typing import Any
+
+from msgspec.structs import astuple
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts
 from mcpguard.adapters.telemetry.formats.cef import severity
 from mcpguard.adapters.telemetry.formats.protobuf import (
+    TAGS,
     double,
     fixed,
     number,
@@ -28,10 +30,11 @@ from mcpguard.adapters.telemetry.formats.protobuf import (
     packed_fixed,
     sized,
     text,
+    varint,
 )
 from mcpguard.adapters.telemetry.formats.row import COLUMNS, kind_of, row, why
 from mcpguard.adapters.telemetry.happenings import Happening, title
-from mcpguard.core.evidence.records import Decided
+from mcpguard.core.evidence.records import Decided, Steps
 from mcpguard.protocol.trace import span_id_of, trace_id_of
 
 STEPS = ("decide", "wait", "record", "inject", "call", "inspect")
@@ -41,7 +44,7 @@ _ERROR = 2
 _DELTA = 1
 _INFO, _WARN, _LOUD = (9, "INFO"), (13, "WARN"), (17, "ERROR")
 
-_TEXTS = (
+_SAME = (
     ("server", "mcpguard.server"), ("effect", "mcpguard.effect"), ("cause", "mcpguard.cause"),
     ("principal", "user.id"), ("human", "mcpguard.human"), ("actor", "mcpguard.actor"),
     ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"), ("session", "mcpguard.session"),
@@ -50,14 +53,18 @@ _TEXTS = (
 )  # fmt: skip
 """What is the same in many calls: field of the record, and name."""
 _OWN = (
-    ("request", "jsonrpc.request.id"), ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"),
-    ("args", "mcpguard.arguments.sha256"),
+    ("id", "mcpguard.invocation.id"), ("request", "jsonrpc.request.id"), ("approval", "mcpguard.approval"),
+    ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
 )  # fmt: skip
 """What is another one in each call."""
-_same, _SAME_NAMES = attrgetter(*(field for field, _ in _TEXTS)), tuple(name for _, name in _TEXTS)
-_owned, _OWN_NAMES = attrgetter(*(field for field, _ in _OWN)), tuple(name for _, name in _OWN)
+_same, _SAME_NAMES = attrgetter(*(field for field, _ in _SAME)), tuple(name for _, name in _SAME)
+_owned = attrgetter(*(field for field, _ in _OWN))
+_OWN_NAMES = *(name for _, name in _OWN), "mcpguard.evidence.hash"
+_TRACE, _SPAN, _PARENT = (sized(field, bytes(size))[:2] for field, size in ((1, 16), (2, 8), (4, 8)))
+"""What is before the ids of a span."""
 _START, _END = 7 << 3 | 1, 8 << 3 | 1
-"""Tags of the times of a span."""
+"""Tags of its times."""
+_NO_STEPS = Steps()
 _CALL_LABELS = (
     "mcpguard.server", "gen_ai.tool.name", "mcp.method.name", "mcpguard.effect", "mcpguard.cause",
     "mcpguard.status",
@@ -98,7 +105,7 @@ def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1_000_000) * 1000
 
 
-def request(host: str, inner: bytes) -> bytes:
+def request(host: str, parts: Sequence[bytes]) -> bytes:
     """One of the three requests: all of them have a resource, a scope and what belongs to it."""
     resource = b"".join(
         sized(1, one)
@@ -108,8 +115,11 @@ def request(host: str, inner: bytes) -> bytes:
             _attribute("host.name", host),
         )
     )
-    scope = text(1, "mcpguard") + text(2, __version__)
-    return sized(1, sized(1, resource) + sized(2, sized(1, scope) + inner))
+    scope = sized(1, text(1, "mcpguard") + text(2, __version__))
+    # They are many and large, so they are copied once.
+    size = len(scope) + sum(map(len, parts))
+    inner = sized(1, resource) + TAGS[2] + varint(size)
+    return b"".join((TAGS[1], varint(len(inner) + size), inner, scope, *parts))
 
 
 # --- traces ---------------------------------------------------------------------------------------
@@ -117,46 +127,64 @@ def request(host: str, inner: bytes) -> bytes:
 
 def traces(happened: Iterable[Happening], host: str) -> bytes:
     """An ExportTraceServiceRequest, b"" where there is no span in it."""
-    spans = b"".join(sized(2, one) for call in happened for one in _spans(call))
+    spans = [found for one in happened if (found := _spans(one))]
     return request(host, spans) if spans else b""
 
 
-def _spans(one: Happening) -> Iterable[bytes]:
-    record = one.record
-    if not isinstance(record, Decided) or one.status == "pending":
-        return  # Of a call that waits, the decision that ends the waiting is the span.
-    trace = bytes.fromhex(trace_id_of(record.id, record.trace))
+def _spans(one: Happening) -> bytes:
+    """That of a call, and one for each of its steps."""
+    record, outcome = one.record, one.outcome
+    if not isinstance(record, Decided) or (status := one.status) == "pending":
+        return b""  # Of a call that waits, the decision that ends the waiting is the span.
+    trace = _TRACE + bytes.fromhex(trace_id_of(record.id, record.trace))
     own = bytes.fromhex(span_id_of(record.id))
-    steps = None if one.outcome is None else one.outcome.steps
-    start = record.at.timestamp() - (0.0 if steps is None else (steps.decide + steps.wait) / 1000)
-    end = max(one.at.timestamp(), start)
-    parent = sized(4, bytes.fromhex(record.trace[36:52])) if record.trace else b""
-    yield (
-        sized(1, trace) + sized(2, own) + parent + _shape(_name(record), _SERVER, start, end)
-        + attributes(9, one, record) + _status(one)
-    )  # fmt: skip
-    if steps is None:
-        return
-    for step in STEPS:
-        lasted: float = getattr(steps, step) / 1000
-        if lasted:
-            yield (
-                sized(1, trace) + sized(2, _step_id(record.id, step)) + sized(4, own)
-                + _step(step, record, start, start + lasted) + (_status(one) if step == "call" else b"")
-            )  # fmt: skip
-            start += lasted
+    steps = _NO_STEPS if outcome is None or outcome.steps is None else outcome.steps
+    start = int(record.at.timestamp() * 1_000_000) - round((steps.decide + steps.wait) * 1000)
+    times = _times(start, max(int(one.at.timestamp() * 1_000_000), start), own)
+    parent = _PARENT + bytes.fromhex(record.trace[36:52]) if record.trace else b""
+    name, error = _name(record), error_type(one)
+    failure = sized(15, number(3, _ERROR) + text(2, why(one)[:200])) if error else b""
+    said = attributes(9, one, record, status, error)
+    call = trace, parent, times, _titled(name, _SERVER), said, failure
+    within = trace + _PARENT + own
+    after = _steps(steps, record, within, own, start, name, failure)
+    return b"".join((TAGS[2], varint(sum(map(len, call))), *call, after))
 
 
-def _step(step: str, record: Decided, start: float, end: float) -> bytes:
-    if step != "call":
-        return _shape(f"mcpguard {step}", _INTERNAL, start, end)
-    named = _conventional(9, record.method, record.tool, record.subject)
-    return _shape(_name(record), _CLIENT, start, end) + named
+def _steps(
+    steps: Steps, record: Decided, within: bytes, own: bytes, start: int, name: str, failure: bytes
+) -> bytes:
+    lasted = astuple(steps)
+    number, given = int.from_bytes(own), list[bytes]()
+    for index, one in enumerate(lasted, 1):
+        if one:
+            end = start + round(one * 1000)
+            given += within, _times(start, end, (number ^ index).to_bytes(8))
+            start = end
+    shown = tuple(map(bool, lasted))
+    return _layout(shown, name, failure, record.method, record.tool, record.subject) % tuple(given)
 
 
-def _shape(name: str, kind: int, start: float, end: float) -> bytes:
-    times = pack("<BQBQ", _START, _nanoseconds(start), _END, _nanoseconds(end))
-    return _titled(name, kind) + times
+@lru_cache(1024)
+def _layout(
+    shown: tuple[bool, ...], name: str, failure: bytes, method: str, tool: str, subject: str
+) -> bytes:
+    """The spans of the steps that are `shown`, with two %b in each: for its trace and parent, and its times
+    and id."""
+    size = len(_TRACE) + 16 + len(_PARENT) + 8 + len(_times(0, 0, bytes(8)))
+    found = []
+    for step in (step for step, is_shown in zip(STEPS, shown, strict=True) if is_shown):
+        said = _titled(f"mcpguard {step}", _INTERNAL)
+        if step == "call":
+            said = _titled(name, _CLIENT) + _conventional(9, method, tool, subject) + failure
+        before = TAGS[2] + varint(size + len(said))
+        found.append(b"%b%%b%%b%b" % (before.replace(b"%", b"%%"), said.replace(b"%", b"%%")))
+    return b"".join(found)
+
+
+def _times(start: int, end: int, own: bytes) -> bytes:
+    """Start and end of a span, in microseconds since 1970, and its id."""
+    return pack("<BQBQ2s8s", _START, start * 1000, _END, end * 1000, _SPAN, own)
 
 
 @lru_cache(1024)
@@ -164,19 +192,11 @@ def _titled(name: str, kind: int) -> bytes:
     return text(5, name) + number(6, kind)
 
 
-def _step_id(invocation: str, step: str) -> bytes:
-    return sha256(f"{invocation}/{step}".encode()).digest()[:8]
-
-
 def _name(record: Decided) -> str:
     """`METHOD TARGET`; a URI is left out, since there are too many."""
     prompt = record.subject if record.method == "prompts/get" else ""
     known = "" if record.cause == "unknown" else record.tool or prompt
     return f"{record.method} {known}".rstrip()
-
-
-def _status(one: Happening) -> bytes:
-    return sized(15, number(3, _ERROR) + text(2, why(one)[:200])) if one.failed else b""
 
 
 @lru_cache(1024)
@@ -198,34 +218,40 @@ def error_type(one: Happening) -> str:
     return {"tool-error": "tool_error"}.get(one.status, one.status) if one.failed else ""
 
 
-def attributes(field: int, one: Happening, record: Decided) -> bytes:
+def attributes(field: int, one: Happening, record: Decided, status: str, error: str) -> bytes:
     """All that is said of a call, each in this field of a message."""
-    found = [
-        _conventional(field, record.method, record.tool, record.subject),
-        _own(field, "mcpguard.invocation.id", record.id),
-        _alike(field, one.status, error_type(one), one.place.file, _same(record)),
-        _own(field, "mcpguard.evidence.hash", one.place.hash),
-    ]
-    for name, value in zip(_OWN_NAMES, _owned(record), strict=True):
-        if value:
-            found.append(_own(field, name, value))
+    own = [value.encode("utf-8", "replace") for value in (*_owned(record), one.place.hash)]
+    sizes = tuple(map(len, own))
+    told = record.method, record.tool, record.subject
+    layout = _attributes(field, status, error, one.place.file, told, sizes, _same(record))
+    found = layout % tuple(filter(None, own))
     if outcome := one.outcome:
         if outcome.findings:
-            found.append(sized(field, _listed("mcpguard.findings", tuple(outcome.findings))))
-        found.append(_integer(field, "mcpguard.sent.bytes", outcome.sent))
-        found.append(_integer(field, "mcpguard.received.bytes", outcome.received))
-    return b"".join(found)
+            found += sized(field, _listed("mcpguard.findings", tuple(outcome.findings)))
+        found += _integer(field, "mcpguard.sent.bytes", outcome.sent)
+        found += _integer(field, "mcpguard.received.bytes", outcome.received)
+    return found
 
 
 @lru_cache(1024)
-def _alike(field: int, status: str, error: str, chain: str, same: tuple[Any, ...]) -> bytes:
-    """What is the same in many calls."""
+def _attributes(
+    field: int,
+    status: str,
+    error: str,
+    chain: str,
+    told: tuple[str, str, str],
+    sizes: tuple[int, ...],
+    same: tuple[Any, ...],
+) -> bytes:
+    """What is the same in many calls, with a %b in the place of each of _OWN_NAMES that has a size."""
     texts = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
     found = [_attribute(name, value) for name, value in texts.items() if value]
     for name, value in zip(_SAME_NAMES, same, strict=True):
         if value:
             found.append(_attribute(name, value) if isinstance(value, str) else _listed(name, value))
-    return b"".join(sized(field, one) for one in found)
+    fixed_part = _conventional(field, *told) + b"".join(sized(field, one) for one in found)
+    holes = (_before(field, name, size) for name, size in zip(_OWN_NAMES, sizes, strict=True) if size)
+    return b"".join(one.replace(b"%", b"%%") + b"%b" for one in (fixed_part + next(holes), *holes))
 
 
 # --- logs -----------------------------------------------------------------------------------------
@@ -233,7 +259,7 @@ def _alike(field: int, status: str, error: str, chain: str, same: tuple[Any, ...
 
 def logs(happened: Iterable[Happening], host: str) -> bytes:
     """An ExportLogsServiceRequest of all but calls that went well and had nothing removed; b"" for none."""
-    found = b"".join(sized(2, _log(one)) for one in happened if _is_logged(one))
+    found = [sized(2, _log(one)) for one in happened if _is_logged(one)]
     return request(host, found) if found else b""
 
 
@@ -251,10 +277,16 @@ def _log(one: Happening) -> bytes:
     if isinstance(record, Decided):
         ids = sized(9, bytes.fromhex(trace_id_of(record.id, record.trace)))
         ids += sized(10, bytes.fromhex(span_id_of(record.id)))
-        return head + body + attributes(6, one, record) + _own(6, "mcpguard.message", why(one)) + ids
+        return (
+            head
+            + body
+            + attributes(6, one, record, one.status, error_type(one))
+            + _own(6, "mcpguard.message", why(one))
+            + ids
+        )
     cells = row(one)
-    said = [_attribute(f"mcpguard.{name}", cells[name]) for name in COLUMNS if cells[name]]
-    return head + body + b"".join(sized(6, each) for each in said)
+    told = [_attribute(f"mcpguard.{name}", cells[name]) for name in COLUMNS if cells[name]]
+    return head + body + b"".join(sized(6, each) for each in told)
 
 
 # --- metrics --------------------------------------------------------------------------------------
@@ -276,8 +308,8 @@ def metrics(happened: Sequence[Happening], host: str) -> bytes:
     ):
         points = ((sized(7, _attribute(label, key)), count) for key, count in values.items())
         found.append(_sum(f"mcpguard.{name}s", f"{{{name}}}", points, span))
-    inner = b"".join(sized(2, one) for one in found if one)
-    return request(host, inner) if inner else b""
+    given = [sized(2, one) for one in found if one]
+    return request(host, given) if given else b""
 
 
 def _labels(key: Call, field: int = 7) -> bytes:

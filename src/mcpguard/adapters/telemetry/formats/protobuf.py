@@ -42,13 +42,14 @@ def double(field: int, value: float) -> bytes:
     return varint(field << 3 | _FIXED64) + pack("<d", value)
 
 
-_TAGS = tuple(varint(field << 3 | _BYTES) for field in range(32))
+TAGS = tuple(varint(field << 3 | _BYTES) for field in range(32))
+"""What is before the size of bytes, or of a message, by field."""
 
 
 def sized(field: int, value: bytes) -> bytes:
     """Bytes, or a message; `field` is less than 32."""
     size = len(value)
-    return _TAGS[field] + (_SMALL[size] if size < 0x80 else varint(size)) + value
+    return TAGS[field] + (_SMALL[size] if size < 0x80 else varint(size)) + value
 
 
 def text(field: int, value: str) -> bytes:

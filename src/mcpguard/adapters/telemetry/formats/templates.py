@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from secrets import randbelow, token_hex
+from string import ascii_letters, digits
 
 from msgspec.structs import replace
 
@@ -26,7 +27,7 @@ _SAME = attrgetter(
     "client", "session", "credentials", "approval", "labels", "message", "policy_digest",
 )  # fmt: skip
 _SAME_AFTER = attrgetter("status", "rules", "labels", "error", "message")
-_BARE = {ord(" "): None, ord("-"): None}
+_PLAIN = (ascii_letters + digits + " -").encode()
 _NOTHING = Outcome(datetime.min, "", "", 0.0)
 """In the place of an outcome that is not there."""
 
@@ -53,7 +54,7 @@ class Templates:
         call, request, trace = record.id, record.request, record.trace
         own = f" {call} {request} {trace} {record.args} {after.result} {place.hash}"
         # A cell that begins so is a formula for a spreadsheet.
-        plain = own.isascii() and " -" not in own and own.translate(_BARE).isalnum()
+        plain = own.isascii() and " -" not in own and not own.encode().translate(None, _PLAIN)
         if after.findings or after.unredacted or len(call) > LONGEST or not plain:
             return self._render(one, context)
         # What is empty, or 0, has no place in a line.
