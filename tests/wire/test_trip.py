@@ -9,13 +9,13 @@ import pytest
 
 TRIP = Path(__file__).parents[2] / "bench" / "trip.py"
 BUDGET = {
-    "stdio legacy": {"calls": 171, "files": 37, "changes": 117, "deepest": 22},
-    "stdio modern": {"calls": 182, "files": 41, "changes": 125, "deepest": 22},
-    "http legacy": {"calls": 204, "files": 45, "changes": 134, "deepest": 23},
-    "http modern": {"calls": 212, "files": 50, "changes": 141, "deepest": 23},
+    "stdio legacy": {"calls": 146, "files": 31, "changes": 90, "deepest": 20},
+    "stdio modern": {"calls": 158, "files": 36, "changes": 97, "deepest": 20},
+    "http legacy": {"calls": 181, "files": 39, "changes": 110, "deepest": 22},
+    "http modern": {"calls": 190, "files": 45, "changes": 116, "deepest": 22},
 }
 """At most so much, by the front and the era of the client. What needs more takes it from something else. Some
-30 of the calls redact the arguments for the record."""
+20 of the calls redact the arguments for the record."""
 
 
 @pytest.mark.parametrize("front", BUDGET)

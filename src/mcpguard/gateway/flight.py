@@ -21,15 +21,14 @@ class Cancelled(Exception):
     """Thrown into a flight whose caller no longer wants the answer. `args[0]` is the reason."""
 
 
-class Wait(Generic[T]):
+class Wait(Struct, Generic[T], eq=False, kw_only=True):
     """A value that will be there later; any number of flights may await it.
 
     `set` and `fail` resume the waiting flights at once, in the order in which they came. The first
     of the two wins; later ones are ignored.
     """
 
-    # Fields begin as those of the class, so that to make one costs no call: each step of each request does.
-    done = False
+    done: bool = False
     _value: T | None = None
     _error: BaseException | None = None
     _resumes: list[Callable[[Wait[Any]], None]] | None = None

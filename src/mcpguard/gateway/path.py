@@ -129,7 +129,12 @@ class Path:
             self._check_headers(request, target, call, request.headers)
         call = handles.given(server, call) if handles.any else call
         call, said = (call, None) if call.state is None else self._client.retried(call)
-        invocation = self._invocation(request, server, target, call, read)
+        params = calls.upstream_params(call, "" if target is None else target.name)
+        invocation = scope.recorder.invocation(
+            request.method, server, target, call.args, params, request.caller, request.origin
+        )
+        if request.origin.trace or scope.tracing or call.args is not read.args:
+            invocation = self._completed(request, invocation, call, read)
         request.policies = scope.judge.policies
         try:
             verdict = await self._verdict(request, call, invocation, said)
@@ -146,19 +151,15 @@ class Path:
         request.credential, request.redact = permit.credential, permit.redact + redact
         return permit, call, None
 
-    def _invocation(
-        self, request: Request, server: str, target: Listed | None, call: Call, read: Call
-    ) -> Invocation:
-        """What is decided of `call`, which is what was `read` with the handles in place."""
+    def _completed(self, request: Request, invocation: Invocation, call: Call, read: Call) -> Invocation:
+        """The invocation of `call`, which is what was `read` with the handles in place: with the trace that
+        it is part of, and with what is given back."""
         scope = self._scope
-        params = calls.upstream_params(call, "" if target is None else target.name)
-        invocation = scope.recorder.invocation(
-            request.method, server, target, call.args, params, request.caller, request.origin
-        )
         if request.origin.trace or scope.tracing:
             # Before anything is decided: what is decided is what is sent.
             trace = child_of(request.origin.trace, invocation.id)
-            params["_meta"] = {**call.meta, TRACEPARENT: trace}
+            params = {**(invocation.params or {}), "_meta": {**call.meta, TRACEPARENT: trace}}
+            invocation = structs.replace(invocation, params=params)
         if call.args is not read.args:
             invocation = structs.replace(invocation, returned=tuple(scope.handles.behind(read.args)))
         return invocation
@@ -392,7 +393,9 @@ class Path:
                 raw = await self._asked_first(request, permit, call, started, wait)
             finally:
                 request.listening = False
-            request.times.answered(raw, self._scope.recorder.seconds())
+            times = request.times
+            times.sent_at, times.came = times.sent_at or raw.sent_at, self._scope.recorder.seconds()
+            times.sent, times.received = times.sent + raw.sent, times.received + raw.size
             if is_plain(raw):
                 return raw
             if not asks(raw):

@@ -37,7 +37,7 @@ from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.inspection.inspector import Inspector
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import Clock, Raw
+from mcpguard.gateway.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
 
@@ -50,7 +50,8 @@ MOST_NAME = 256
 
 class Times(Struct):
     """When the steps of one call were done, in seconds of the clock, 0 for not yet. `waited` are the seconds
-    that a person took; `sent` and `received` are bytes."""
+    that a person took; `sent` and `received` are bytes. Where the upstream asks more than once in a call,
+    that is added up."""
 
     begun: float = 0.0
     waited: float = 0.0
@@ -60,13 +61,6 @@ class Times(Struct):
     came: float = 0.0
     sent: int = 0
     received: int = 0
-
-    def answered(self, raw: Raw, now: float) -> None:
-        """The upstream has answered; where it asks more than once in a call, that is added up."""
-        self.sent_at = self.sent_at or raw.sent_at
-        self.came = now
-        self.sent += raw.sent
-        self.received += raw.size
 
     def steps(self, now: float) -> Steps:
         """How long each took; what is not over yet has taken until `now`."""

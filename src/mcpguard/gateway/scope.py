@@ -140,7 +140,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
     """What its servers gave it to give back, and what stands for that."""
     tracing: bool = False
     """Whether an upstream hears of a trace also where its client did not begin one."""
-    known: Wait[None] = NO_WAIT
+    known: Wait[None] = field(default_factory=lambda: NO_WAIT)
     """Over once the values that must be recognised are held; no request reaches a server before."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""

@@ -119,11 +119,20 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
     except RecursionError:
         found = None if asking else _id_of_answer(line)
         raise MessageError(PARSE_ERROR, "message is nested too deeply", found) from None
-    if type(message) is list:
-        raise Batch(line)
     if type(message) is not dict:
-        raise MessageError(INVALID_REQUEST, "message refused: not an object")
-    _check_shape(message)
+        other = MessageError(INVALID_REQUEST, "message refused: not an object")
+        raise Batch(line) if type(message) is list else other
+    if message.get("jsonrpc") != "2.0":
+        raise MessageError(INVALID_REQUEST, 'message lacks "jsonrpc": "2.0"', _id_of(message))
+    if "id" in message and type(message["id"]) not in (int, str):
+        raise MessageError(INVALID_REQUEST, "a message id must be a string or an integer")
+    if "method" in message:
+        if type(message["method"]) is not str:
+            raise MessageError(INVALID_REQUEST, "`method` must be a string", _id_of(message))
+        if type(message.get("params", {})) is not dict:
+            raise MessageError(INVALID_PARAMS, "`params` must be an object", _id_of(message))
+    elif ("result" in message) == ("error" in message) or "id" not in message:
+        raise MessageError(INVALID_REQUEST, "message is neither a request nor a response", _id_of(message))
     return message
 
 
@@ -152,20 +161,6 @@ def _has_too_many(line: bytes) -> bool:
 def _weight(text: bytes) -> int:
     """What MOST_VALUES limits; what is in strings counts too."""
     return text.count(b",") + 4 * (text.count(b":") + text.count(b"[") + text.count(b"{"))
-
-
-def _check_shape(message: dict[str, Json]) -> None:
-    if message.get("jsonrpc") != "2.0":
-        raise MessageError(INVALID_REQUEST, 'message lacks "jsonrpc": "2.0"', _id_of(message))
-    if "id" in message and type(message["id"]) not in (int, str):
-        raise MessageError(INVALID_REQUEST, "a message id must be a string or an integer")
-    if "method" in message:
-        if type(message["method"]) is not str:
-            raise MessageError(INVALID_REQUEST, "`method` must be a string", _id_of(message))
-        if type(message.get("params", {})) is not dict:
-            raise MessageError(INVALID_PARAMS, "`params` must be an object", _id_of(message))
-    elif ("result" in message) == ("error" in message) or "id" not in message:
-        raise MessageError(INVALID_REQUEST, "message is neither a request nor a response", _id_of(message))
 
 
 def _id_of(message: dict[str, Json]) -> int | str | None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain
@@ -128,33 +128,27 @@ class ChainFile:
 
 
 class Due(Struct):
-    """When a chain has grown so much that somebody is to be told: `tell` is called once, until `length` or
-    `size` is another one. `length` counts records, `size` bytes."""
+    """When a chain has grown so much that somebody is to be told: `tell` is called once. `length` counts
+    records, `size` bytes."""
 
     tell: Callable[[], None]
     length: int
     size: int
     told: bool = False
 
-    def at(self, file: ChainFile) -> bool:
-        """Whether to tell now."""
-        if self.told or (file.chain.seq < self.length and file.size < self.size):
-            return False
-        self.told = True
-        return True
-
 
 class LineGroup(Wait[None]):
     """The lines of one commit to one file, and where its chain was before them; it is over when they are
     durable."""
 
-    def __init__(self, file: ChainFile) -> None:
-        self.lines: list[bytes] = []
-        self.file = file
-        self.start = self.end = file.chain.mark
-        self.ends_outage = False
-        self.is_last = False
-        """Whether the file is closed with it."""
+    file: ChainFile
+    start: tuple[int, bytes]
+    end: tuple[int, bytes] = (0, b"")
+    """Where the chain is after them, once they are handed to a thread."""
+    lines: list[bytes] = field(default_factory=list)
+    ends_outage: bool = False
+    is_last: bool = False
+    """Whether the file is closed with it."""
 
     @property
     def decisions(self) -> int:

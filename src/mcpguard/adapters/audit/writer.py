@@ -95,7 +95,7 @@ class AuditFile:
                 f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "
                 "user can write to, or name another one in the configuration (`audit: {path: …}`)"
             ) from None
-        self._batch = LineGroup(self._file)
+        self._batch = LineGroup(self._file, self._file.chain.mark)
         self.due: Due | None = None
         """When somebody is to be told that the chain has grown."""
         self.signer: SigningKey | None = None
@@ -165,7 +165,7 @@ class AuditFile:
         opened = replace(self._opening(old), anchors=(old.head, *others))
         new.continues = opened.continues
         self._file = new
-        self._batch = LineGroup(new)
+        self._batch = LineGroup(new, new.chain.mark)
         self._batch.lines.append(new.chain.seal(opened))
         self.pending = self._flying is None
         if self._on_pending is not None:
@@ -246,7 +246,7 @@ class AuditFile:
         if self._queue:
             batch = self._queue.popleft()
         else:
-            batch, self._batch = self._batch, LineGroup(self._file)
+            batch, self._batch = self._batch, LineGroup(self._file, self._file.chain.mark)
         self.pending = bool(self._queue or self._batch.lines)
         return batch
 
@@ -286,8 +286,10 @@ class AuditFile:
         if batch.ends_outage:
             self._outage = None
             self._is_now(AuditHealth(True, time.time()))
-        if self.due is not None and self.due.at(batch.file):
-            self.due.tell()
+        due, file = self.due, batch.file
+        if due is not None and not due.told and (file.chain.seq >= due.length or file.size >= due.size):
+            due.told = True
+            due.tell()
         batch.set(None)
 
     def _drain(self) -> None:
@@ -305,10 +307,8 @@ class AuditFile:
                     return
                 self._land(self._flying)
             elif self._queue or self._batch.lines:
-                if self.syncs:
-                    self._hand_over()
-                else:
-                    self._store_now()
+                store = self._hand_over if self.syncs else self._store_now
+                store()
             else:
                 return
 
@@ -376,7 +376,7 @@ class AuditFile:
             self._file.close()
         self._file = batch.file
         self._queue.clear()
-        self._batch = LineGroup(self._file)
+        self._batch = LineGroup(self._file, self._file.chain.mark)
         self.pending = False
         self._lost = failure
         if self._outage is None:
@@ -432,7 +432,7 @@ class AuditFile:
         old.close()
         self._hung = None
         self._file = new
-        self._batch = batch = LineGroup(new)
+        self._batch = batch = LineGroup(new, new.chain.mark)
         self._lost = None
         assert self._outage is not None  # noqa: S101 - nothing else is mended
         batch.ends_outage = True

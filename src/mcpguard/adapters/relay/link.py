@@ -54,6 +54,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._read_fd = read_fd
         self._write_fd = write_fd
+        self._limit = limit
         self._framer = Framer(limit)
         self._on_line = on_line
         self._on_end = on_end
@@ -101,25 +102,27 @@ class Link:
         self._paused = False
         if not self._ended:
             try:
-                self._loop.add_reader(self._read_fd, self._readable)
+                self._loop.add_reader(self._read_fd, self._handle, True)
             except PermissionError:  # A regular file is always readable and cannot be polled.
                 self._polled = False
         if self._lines or self._ended or not self._polled:
             self._loop.call_soon(self._handle)
 
-    def _readable(self) -> None:
-        if self._lines:
-            return  # Those first (`_handle` comes again): reading on would keep ever more of them.
+    def _read(self) -> bool:
+        """Read once; whether there was something, if only the end."""
         try:
             data = os.read(self._read_fd, self._read_bytes)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if data:
             # A big buffer costs a page fault a page, so only a big message gets one.
             self._read_bytes = BIG_READ_BYTES if len(data) >= READ_BYTES else READ_BYTES
-            self._lines.extend(self._framer.feed(data))
+            if self._framer.kept or len(data) > self._limit or data.find(b"\n") != len(data) - 1:
+                self._lines.extend(self._framer.feed(data))
+            elif line := data.rstrip():  # Nearly all that is read is one line.
+                self._lines.append(line)
             if self._large or self._framer.kept > SMALL_BYTES:
                 self._weigh(self._framer.kept)
         else:
@@ -128,15 +131,16 @@ class Link:
             self._weigh(0)
             if self._polled:
                 self._loop.remove_reader(self._read_fd)
-        self._handle()
+        return True
 
     def _weigh(self, kept: int) -> None:
         self._large = kept > SMALL_BYTES
         if self._room is not None:
             self._room.keeps(self, kept)
 
-    def _handle(self) -> None:
-        if self._paused or self._closed:
+    def _handle(self, readable: bool = False) -> None:
+        # Lines that were read come first (and this comes again): reading on would keep ever more of them.
+        if (readable and (self._lines or not self._read())) or self._paused or self._closed:
             return
         lines, left = self._lines, BYTES_A_TURN
         try:
@@ -164,7 +168,7 @@ class Link:
         elif self._ended:
             self._tell()
         else:
-            self._loop.call_soon(self._readable)
+            self._loop.call_soon(self._handle, True)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -178,7 +182,10 @@ class Link:
         if self.open:
             self._out += parts
             self.unsent += sum(map(len, parts))
-            self._turn.touch(self)
+            turn = self._turn
+            turn.unsent[self] = None
+            if not turn.inside:
+                turn.touch()
 
     def flush(self) -> None:
         """Write what the other side takes."""

@@ -49,7 +49,8 @@ class Turn:
         """Whether a side took less than it was given, or has a great deal to do: only then may anything be
         full, and flow control looks."""
         self._loop = loop
-        self._dirty: dict[Flushable, None] = {}
+        self.unsent: dict[Flushable, None] = {}
+        """What has bytes to send at the end of the turn."""
         self.inside = False
         """Whether input is being handled, so that nothing leaves until `end`."""
         self._scheduled = False
@@ -63,8 +64,8 @@ class Turn:
             while True:
                 if ledger is not None and ledger.pending:
                     ledger.commit()
-                elif self._dirty:
-                    self._dirty.popitem()[0].flush()
+                elif self.unsent:
+                    self.unsent.popitem()[0].flush()
                 else:
                     break
         finally:
@@ -74,7 +75,7 @@ class Turn:
 
     def end_with(self, link: Flushable) -> None:
         """`link` can send again: end the turn now."""
-        self._dirty[link] = None
+        self.unsent[link] = None
         self.end()
 
     def strain(self) -> None:
@@ -85,7 +86,7 @@ class Turn:
     def touch(self, link: Flushable | None = None) -> None:
         """Something happened that needs the end of a turn; `link` has bytes to send."""
         if link is not None:
-            self._dirty[link] = None
+            self.unsent[link] = None
         if not self.inside and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self.end)

@@ -23,7 +23,7 @@ EngineName = Literal["cpp", "python"]
 TEXT_LIMIT = 16_384
 """The longest condition, in characters."""
 
-_text = json.Encoder().encode
+json_text = json.Encoder().encode
 _ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """U+0000 in JSON text: its escape, and not a backslash before the letters of it."""
 
@@ -67,29 +67,9 @@ class Bound(Struct, eq=False):
     called: dict[str, Json] = {}
     """By number (`hoisting.number_of`), those that could be computed."""
     unreadable: tuple[str, ...] = ()
-    """The names that `readable` left out."""
+    """The names that an engine was not given, since it would not read all of them."""
     tried: set[str] = set()
     """The numbers of all that were to be computed."""
-
-    def readable(self) -> Mapping[str, Json]:
-        """What an engine may be given that ends every text at U+0000: what the conditions read, without the
-        names in which there is one, so that whatever depends on these is an error."""
-        view = found = self.view
-        if self.members is not None:
-            found = {}
-            for name, some in self.members.items():
-                if name not in view:
-                    continue
-                value = found[name] = view[name]
-                if some is not None and type(value) is dict:
-                    part = found[name] = {}
-                    for key in some:
-                        if key in value:
-                            part[key] = value[key]
-        if b"\\u0000" in _text(found) and _has_zero(found):
-            self.unreadable = tuple([name for name, value in found.items() if _has_zero(value)])
-            found = {name: value for name, value in found.items() if name not in self.unreadable}
-        return found
 
     def compute(self, calls: tuple[HoistedCall, ...]) -> None:
         """Add the values of these calls, where they can be computed for this request."""
@@ -103,14 +83,14 @@ class Bound(Struct, eq=False):
             except FunctionError:
                 continue
             # What a function decodes may have U+0000 where the request does not.
-            if type(value) is bool or not _has_zero(value):
+            if type(value) is bool or not has_zero(value):
                 self.called[number] = value
                 self.cpp = None
 
 
-def _has_zero(value: Any) -> bool:
+def has_zero(value: Any) -> bool:
     """Whether U+0000 is anywhere in it, keys included."""
-    text = _text(value)
+    text = json_text(value)
     return b"\\u0000" in text and _ZERO.search(text) is not None
 
 

@@ -9,7 +9,7 @@ ERROR, and an ERROR only tightens.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,10 +26,13 @@ from mcpguard.core.conditions.cel import (
     EngineName,
     Verdict,
     check_length,
+    has_zero,
+    json_text,
     offset_of,
 )
 from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
 from mcpguard.core.conditions.names import POLICY, Vocabulary
+from mcpguard.core.model import Json
 
 _MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _NOISE = re.compile(r" \(in container ''\)| expecting \{.*")
@@ -74,7 +77,7 @@ class _CppCondition:
         try:
             while True:
                 if bound.cpp is None:
-                    bound.cpp = self._activation({**bound.readable(), CALLED: bound.called})
+                    bound.cpp = self._activation({**_readable(bound), CALLED: bound.called})
                 value = self._eval(bound.cpp).value()
                 if value is True or value is False:
                     return TRUE if value else FALSE
@@ -84,6 +87,27 @@ class _CppCondition:
                     return ERROR
         except Exception:
             return ERROR
+
+
+def _readable(bound: Bound) -> Mapping[str, Json]:
+    """What may be given to an engine that ends every text at U+0000: what the conditions read, without the
+    names in which there is one, so that whatever depends on these is an error."""
+    view = found = bound.view
+    if bound.members is not None:
+        found = {}
+        for name, some in bound.members.items():
+            if name not in view:
+                continue
+            value = found[name] = view[name]
+            if some is not None and type(value) is dict:
+                part = found[name] = {}
+                for key in some:
+                    if key in value:
+                        part[key] = value[key]
+    if b"\\u0000" in json_text(found) and has_zero(found):
+        bound.unreadable = tuple([name for name, value in found.items() if has_zero(value)])
+        found = {name: value for name, value in found.items() if name not in bound.unreadable}
+    return found
 
 
 class _CppEngine:

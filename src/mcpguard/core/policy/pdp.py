@@ -15,6 +15,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 from msgspec import structs
+from msgspec.json import Encoder
 
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
@@ -37,7 +38,7 @@ from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, why_failed
 from mcpguard.core.policy.written import Effect
-from mcpguard.core.redaction.placeholder import carries_placeholder
+from mcpguard.core.redaction.placeholder import VISIBLE, WORD, carries_placeholder
 
 REACHED_BY = {
     "tool": "tools/call",
@@ -55,6 +56,7 @@ _OTHERS = "set other arguments because of those that they set"
 MOST_MESSAGES = 3
 """So many authors say what would pass."""
 
+_encode = Encoder().encode
 _name, _adds = attrgetter("name"), attrgetter("adds")
 
 NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
@@ -89,7 +91,8 @@ def decide(
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
-    if invocation.params is not None and carries_placeholder(invocation.params):
+    sent = _encode(invocation.params)
+    if (WORD in sent or VISIBLE in sent) and carries_placeholder(invocation.params):
         misplaced = _misplaced(candidates, invocation, verdict, session, holds)
         if misplaced is not None:
             return misplaced
@@ -369,10 +372,13 @@ def _once(
     true, failed = holding(candidates, "allow", bound)
     allowing = asking
     for rule in true:
-        (failed if over(rule, invocation) else allowing).append(rule)
+        ended = rule.until is not None and invocation.now >= rule.until
+        (failed if ended else allowing).append(rule)
     if not allowing and approved is not None:
         said = known_reason(failed, bound) or what_passes(candidates.allow, invocation)
         return Deny(invocation, Cause.NO_RULE, message=said), {}
+    if not failed and not any(map(_adds, allowing)):
+        return Permit(invocation, tuple(map(_name, allowing))), {}
     return _allowed(invocation, allowing, failed, session, limited=approved is not None)
 
 
@@ -391,8 +397,6 @@ def _allowed(
     session: Session | None,
     limited: bool,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
-    if not failed and not any(map(_adds, allowing)):
-        return Permit(invocation, names(allowing)), {}
     try:
         charges = charges_of(allowing, invocation)
         arguments = arguments_of(allowing)

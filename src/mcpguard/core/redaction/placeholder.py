@@ -19,12 +19,13 @@ CREDENTIAL = "credential:"
 """Begins the kind of each held value; its name follows."""
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _encode = msgspec.json.Encoder().encode
-_WORD = b"REDACTED"
+WORD = b"REDACTED"
+VISIBLE = b"[U+"
+"""What has neither of the two in its JSON carries no placeholder."""
 # Also as it stands in a URI. It begins with letters, by which it is searched for as fast as for a literal.
 _SENT = re.compile(
-    _WORD + rb"(?::|%3[Aa])((?:[A-Za-z0-9_.:/-]|%3[Aa]|%2[Ff]){1,400})(?:#|%23)[0-9]{1,5}(?:\]|%5[Dd])"
+    WORD + rb"(?::|%3[Aa])((?:[A-Za-z0-9_.:/-]|%3[Aa]|%2[Ff]){1,400})(?:#|%23)[0-9]{1,5}(?:\]|%5[Dd])"
 )
-_VISIBLE_BEGINS = b"[U+"
 _VISIBLE = re.compile(rb"\[U\+([0-9A-F]{4,6})(?: and [0-9]{1,9} more hidden characters)?\]")
 _HIDDEN = re.compile(f"[{HIDDEN}]")
 _OPENED = (b"[", b"%5B", b"%5b")
@@ -41,9 +42,9 @@ def carries_placeholder(value: Json) -> bool:
     """Whether a placeholder, or a hidden character as `neutral` writes it, is in a string of `value` or in
     the name of a member. Those of held values count whatever their name: they may be of before a restart."""
     payload = _encode(value)
-    if _WORD in payload and any(map(_is_ours, _SENT.finditer(payload))):
+    if WORD in payload and any(map(_is_ours, _SENT.finditer(payload))):
         return True
-    return _VISIBLE_BEGINS in payload and any(map(_was_hidden, _VISIBLE.finditer(payload)))
+    return VISIBLE in payload and any(map(_was_hidden, _VISIBLE.finditer(payload)))
 
 
 def _was_hidden(found: re.Match[bytes]) -> bool:

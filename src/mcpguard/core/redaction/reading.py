@@ -382,7 +382,7 @@ class Glimpse(Signs):
     def __init__(self, text: bytes, visits: int, most: int) -> None:
         # As Signs does, on the road of every answer.
         self.found = set()
-        self.rare = self.may_be_marked = False
+        self.rare = self.may_be_marked = self.may_be_coded = False
         self._text = text
         self._visits = visits
         self._most = most

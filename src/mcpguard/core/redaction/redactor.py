@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
+from operator import itemgetter
 from sys import maxsize
 from threading import Lock
 
@@ -20,6 +21,7 @@ from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.budget import MASKING, Budget
 from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
+from mcpguard.core.redaction.detectors.named.objects import OPENED
 from mcpguard.core.redaction.held.holding import Holding
 from mcpguard.core.redaction.held.search import mark_of
 from mcpguard.core.redaction.leaves import AS_THEY_ARE, SEPARATOR, Leaves, Rebuild, edges, has_digit, padded
@@ -37,6 +39,8 @@ from mcpguard.core.redaction.scanning import (
 )
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
+from mcpguard.core.redaction.views.runs import has_code
+from mcpguard.core.redaction.views.signs import RUNS
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -59,6 +63,7 @@ _LONGEST_NAME = 64
 _ROUNDS = 8
 _PLACEHOLDER = re.compile(PLACEHOLDER)
 _UNMARKED = b""
+_first = itemgetter(slice(1))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -186,7 +191,11 @@ class Redactor:
             )
             if found or (
                 (
-                    may_have_tables(leaves)
+                    leaves.tables
+                    or (
+                        not OPENED.isdisjoint(map(_first, leaves.columns.get("text", ())))
+                        and may_have_tables(leaves)
+                    )
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (
@@ -280,6 +289,8 @@ class Redactor:
             or self._held.found(text)
         ):
             return True
+        if seen.may_be_coded and has_code(text):
+            seen.found.add(RUNS)
         return bool(seen.found or also) and self._found_behind(text, also, most, seen.found)
 
     def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None) -> bool:

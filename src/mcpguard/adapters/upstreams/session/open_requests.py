@@ -45,27 +45,21 @@ class OpenRequest(Wait[Raw]):
     in one that had expired; `sent` and `sent_at` are as in `Raw`. The rest is its clock, in seconds of the
     event loop."""
 
+    method: str
+    permit: Permit | None = None
+    progress: Progress | None = None
+    seconds: float = 0.0
     values: Mapping[CredentialRef, Secret] = {}
     holder: Holder | None = None
-    number = 0
-    again = False
-    session = sent = 0
-    sent_at = 0.0
-    due = latest = inf
-    pauses = 0
-    paused_at = 0.0
-
-    def __init__(
-        self,
-        method: str,
-        permit: Permit | None = None,
-        progress: Progress | None = None,
-        seconds: float = 0.0,
-    ) -> None:
-        self.method = method
-        self.permit = permit
-        self.progress = progress
-        self.seconds = seconds
+    number: int = 0
+    again: bool = False
+    session: int = 0
+    sent: int = 0
+    sent_at: float = 0.0
+    due: float = inf
+    latest: float = inf
+    pauses: int = 0
+    paused_at: float = 0.0
 
     @property
     def credential(self) -> str:

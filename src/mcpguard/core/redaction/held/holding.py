@@ -13,7 +13,7 @@ from threading import Lock, Thread
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held.reduced import Reduced, skeleton
+from mcpguard.core.redaction.held.reduced import SKELETON, SLICE, Reduced, skeleton
 from mcpguard.core.redaction.held.search import Held, HeldSet, held
 from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
@@ -98,7 +98,7 @@ class Holding:
         busy = self.busy
         if not busy:
             return False
-        bones = skeleton(padded)
+        bones = padded.translate(*SKELETON) if len(padded) <= SLICE else skeleton(padded)
         text: Reduced | None = None
         for one in busy:
             if one.may_be_in(padded, bones):

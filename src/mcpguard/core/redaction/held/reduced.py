@@ -18,15 +18,17 @@ _DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
 _IS_LETTER = bytes(byte in _LETTERS for byte in range(256))
 _BLOCK = 1024
 
+SLICE = 256 * 1024
+"""Bytes of a text that are reduced at once."""
 SKELETON = (bytes(range(256)).lower(), _DROP)
 """`text.translate(*SKELETON)` is the skeleton of `text`, at 0.5 to 2 GB/s: for what each inspection does."""
 
 
 def skeleton(text: bytes) -> bytes:
     """`text` reduced. Of a long one a slice at a time, so that other threads run in between."""
-    if len(text) <= _SLICE:
+    if len(text) <= SLICE:
         return text.translate(*SKELETON)
-    return b"".join([text[at : at + _SLICE].translate(*SKELETON) for at in range(0, len(text), _SLICE)])
+    return b"".join([text[at : at + SLICE].translate(*SKELETON) for at in range(0, len(text), SLICE)])
 
 
 def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
@@ -61,7 +63,6 @@ _ESCAPE = re.compile(
     rb"|(?<==)(?:3D|0[9AD]|2[0-4]|40|5[B-E]|60|7[B-E]))"
 )
 _LINE_END = re.compile(rb"\\[nr]")
-_SLICE = 256 * 1024
 _LONGEST_ESCAPE = 64
 _PATIENCE = 16_000
 
@@ -123,7 +124,7 @@ def _slices(text: bytes) -> Iterator[tuple[int, int]]:
     """All of it, cut where no escape stands, so that other threads run between two."""
     start = 0
     while start < len(text):
-        end = start + _SLICE
+        end = start + SLICE
         if end < len(text):
             begin = max(text.rfind(one, end - _LONGEST_ESCAPE, end) for one in (b"%", b"\\", b"&", b"="))
             end = begin if begin > 0 else end

@@ -98,7 +98,7 @@ class _Table:
     """The forms of some values that are searched for in one kind of text, the blocks of their cores, their
     anchors, and what searches for all of them."""
 
-    __slots__ = ("_blocks", "_forms", "_matchers", "some")
+    __slots__ = ("_blocks", "_forms", "matchers")
 
     def __init__(
         self,
@@ -111,23 +111,12 @@ class _Table:
         self._blocks = list(blocks.values())
         literals = [*forms, *blocks, *anchors]
         starts = range(0, len(literals), _AT_ONCE)
-        self._matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
-        self.some = bool(literals)
-        """Whether there is anything to search for."""
-
-    def touches(self, text: bytes) -> bool:
-        """Whether a form, a block or an anchor is in `text`."""
-        for _, matcher in self._matchers:  # noqa: SIM110 - a generator takes as long as the search
-            if matcher.search(text, stop):
-                return True
-        return False
+        self.matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
+        """What searches for the literals, each with the index of its first one."""
 
     def found(self, text: bytes, of: Reduced) -> bool:
         """Whether a form or a fragment is in `text`, which is one `of` a whole."""
-        for start, matcher in self._matchers:
-            if matcher.search(text, partial(self._is_hit, start, of)):
-                return True
-        return False
+        return any(matcher.search(text, partial(self._is_hit, start, of)) for start, matcher in self.matchers)
 
     def _is_hit(
         self, first: int, of: Reduced, index: int, _start: int, end: int, _flags: int, text: bytes
@@ -176,7 +165,7 @@ class _Table:
                     budget.hit(len(found))
                     hits.extend(found)
 
-        for start, matcher in self._matchers:
+        for start, matcher in self.matchers:
             covered.clear()
             matcher.search(text, partial(visit, start))
         return hits
@@ -242,7 +231,13 @@ class HeldSet:
         # A search for one byte costs a tenth of one for two.
         if self._always or (b"\\" in padded and b"\\n" in padded):
             return True
-        return loose.touches(bones) or (exact.some and exact.touches(padded))
+        for _, matcher in loose.matchers:
+            if matcher.search(bones, stop):
+                return True
+        for _, matcher in exact.matchers:  # noqa: SIM110 - a generator takes as long as the search
+            if matcher.search(padded, stop):
+                return True
+        return False
 
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""

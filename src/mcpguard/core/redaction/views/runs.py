@@ -69,7 +69,7 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
     return pieces.made()
 
 
-def says(text: bytes) -> bool:
+def has_code(text: bytes) -> bool:
     """Whether `text` has a run that `decoded` looks into: words in small letters may be as long."""
     for _, chars in _runs(text, LEAST):
         if not _is_of_one_case(chars) or _OTHER in chars.translate(_IS_HEX):

@@ -25,14 +25,14 @@ from mcpguard.core.redaction.views.lines import (
     end_of_run,
     is_random,
 )
-from mcpguard.core.redaction.views.runs import RUN, says
+from mcpguard.core.redaction.views.runs import RUN, has_code
 from mcpguard.core.redaction.views.view import SEPARATOR
 
 PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE = range(13)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
-_AT_LINES = frozenset((ENDS, BEGINS))
+_AT_ENDS = frozenset((ENDS, BEGINS, LEAVES))
 
 _LAST = 15
 """So much of a line is looked at, with its end."""
@@ -89,22 +89,24 @@ def marks() -> Matcher:
 class Signs:
     """The signs of one text, of which `see` is a Visit of `expressions`; to be asked when that has ended."""
 
-    __slots__ = ("_text", "found", "may_be_marked", "rare")
+    __slots__ = ("_text", "found", "may_be_coded", "may_be_marked", "rare")
 
     def __init__(self, text: bytes) -> None:
         self.found: set[int] = set()
         self.rare = False
         """Whether one of the formats with `rare` may be there."""
         self.may_be_marked = False
+        self.may_be_coded = False
+        """Whether a run may be there that `has_code` looks for: a sign of RUNS."""
         self._text = text
 
     def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """Note the sign. Many lines, names and words end as what is cut up or encoded does."""
         sign = SIGNS[index]
-        if sign in _AT_LINES:  # Most of what is seen.
-            # As `is_random` asks, for what most lines are.
+        if sign in _AT_ENDS:  # Most of what is seen.
+            # As `is_random` asks, for what most lines and leaves are.
             if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS) and is_random(
-                text, end_of_run(text, end) if sign == ENDS else end
+                text, end if sign == BEGINS else end_of_run(text, end)
             ):
                 self.found.add(sign)
         elif sign <= URL:
@@ -113,7 +115,9 @@ class Signs:
             self.may_be_marked = True
         elif sign == RARE:
             self.rare = True
-        elif is_random(text, end - 1) if sign == LEAVES else sign != RUNS or says(text):
+        elif sign == RUNS:
+            self.may_be_coded = True
+        else:
             self.found.add(sign)
         return False
 
@@ -135,4 +139,6 @@ def signs_of(text: bytes) -> set[int]:
     signs = Signs(text)
     expressions().search(text, signs.see)
     signs.marked()
+    if signs.may_be_coded and has_code(text):
+        signs.found.add(RUNS)
     return signs.found

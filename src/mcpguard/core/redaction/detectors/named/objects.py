@@ -204,7 +204,7 @@ class Objects:
             self.found.append((text, ahead, KINDS[2] if ahead else kind_of(strength)))
 
 
-OPENED = ("{", "[")
+OPENED = frozenset("{[")
 """JSON that is an object or a list begins so."""
 
 
