@@ -21,7 +21,7 @@ from mcpguard.adapters.audit.reader import proof
 from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.audit.upkeep import CHECKPOINT_RECORDS
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.config.audit import Durability
+from mcpguard.config.terms import Durability
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Opened, Outcome, Steps
 from mcpguard.core.secret import Secret

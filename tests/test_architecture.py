@@ -190,11 +190,12 @@ def test_no_name_says_nothing() -> None:
         )
 
 
-def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_keychain_nor_outputs() -> (
+def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_what_reads_or_prints_files() -> (
     None
 ):
     code = (
         "import sys; import mcpguard.serve.app, mcpguard.cli.run, mcpguard.config.loading; "
+        "print([m for m in ('pydantic', 'pydantic_core', 'yaml') if m in sys.modules]); "
         "from mcpguard.config.policies import builtin_read_only; builtin_read_only(); "
         "print([m for m in ('mcp', 'mcp_types', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs',"
         " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography', 'mcpguard.core.document.printed',"
@@ -204,7 +205,7 @@ def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split() == ["[]", "[]"]
 
 
 def test_a_task_is_begun_by_an_owner_that_ends_it_and_reports_its_defect() -> None:

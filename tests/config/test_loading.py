@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mcpguard.config.audit import FREE_BYTES
-from mcpguard.config.file import Limits
 from mcpguard.config.loading import Audit, Config, find_config, load_config
+from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
 
@@ -67,7 +67,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
         Path("/home/ada/own.yaml"),
     )
     assert config.audit == Audit(tmp_path / "audit", "fsync", free_bytes=FREE_BYTES)
-    assert config.limits == Limits(message_bytes=1048576, think_seconds=30)
+    assert config.limits == ServingLimits(message_bytes=1048576, think_seconds=30)
     assert config.audit.rotate_seconds is None
     github, time = config.servers.values()
     assert (github.name, github.command, github.disabled, github.start_timeout_seconds) == (

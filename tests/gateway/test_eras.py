@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.policy.written import ACTIONS
+from mcpguard.core.policy.terms import ACTIONS
 from mcpguard.gateway import path
 from mcpguard.protocol import eras
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS

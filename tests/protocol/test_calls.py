@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.policy.written import ACTIONS
+from mcpguard.core.policy.terms import ACTIONS
 from mcpguard.protocol.calls import FORMS, Call, read_call, upstream_params
 
 NAMED = {"tool": "name", "prompt": "name", "resource": "uri", "task": "taskId"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mcpguard.cli.parser import add_config, add_log_format
@@ -45,16 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
+    from mcpguard.config.loading import find_config
+    from mcpguard.serve.handover import HandedOver, beside, read
+
+    reads = partial(read, find_config(args.config, os.environ), args.agent, args.project)
+    found = beside(reads, HandedOver)  # Before there is a second thread.
     from mcpguard.core.redaction.reading import prepare_soon
 
-    prepare_soon()  # Before the rest is imported and read.
+    prepare_soon()  # Before the rest is imported.
     from msgspec import structs
 
-    from mcpguard.config.loading import find_config
     from mcpguard.serve.app import loaded, serve
 
-    settings = loaded(find_config(args.config, os.environ), args.agent, args.project)
-    settings = structs.replace(settings, log_format=args.log_format)
+    settings = structs.replace(loaded(found(), reads), log_format=args.log_format)
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter

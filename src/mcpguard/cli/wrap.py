@@ -38,11 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends. Raises AuditError before it serves."""
+    from mcpguard.config.policies import builtin_read_only
+    from mcpguard.core.policy.compiled import PolicySet
+    from mcpguard.serve.handover import beside
+
+    policies = beside(builtin_read_only, PolicySet)  # Before there is a second thread.
     from mcpguard.core.redaction.reading import prepare_soon
 
     prepare_soon()  # Before the rest is imported.
     from mcpguard.serve.app import serve, settings_for_wrap
 
     command, *rest = args.command
-    settings = settings_for_wrap(command, tuple(rest), tuple(args.env), args.cwd)
+    settings = settings_for_wrap(command, tuple(rest), tuple(args.env), args.cwd, policies())
     os._exit(serve(structs.replace(settings, log_format=args.log_format)))

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from mcpguard.config.urls import ServiceUrl
-from mcpguard.core.document.written import Items, Mistake, Written, between, filled
+from mcpguard.core.document.must import Mistake, between, filled
+from mcpguard.core.document.written import Items, Written
 
 
 class AlertsEntry(Written):

@@ -1,20 +1,17 @@
 """The schema of `audit`: where evidence goes, how much of it a session may make, and how long it is kept."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from mcpguard.config.policies import FilePath
-from mcpguard.config.references import SOURCES
+from mcpguard.config.references import SOURCES, FilePath
+from mcpguard.config.terms import ArgumentsOnRecord, Durability
 from mcpguard.config.urls import UrlName
-from mcpguard.core.document.written import Must, Written, between
+from mcpguard.core.document.must import Must, between
+from mcpguard.core.document.written import Written
 from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
 from mcpguard.core.secret import sole_reference
 
-Durability = Literal["flush", "fsync", "group"]
-"""What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure, too, and
-so does "group", which gathers records for a moment so that more of them share one sync."""
-ArgumentsOnRecord = Literal["redacted", "digest"]
 FREE_BYTES = 500_000_000
 """The default of `audit.free_bytes`."""
 

@@ -11,7 +11,7 @@ from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.oauth import server_mistakes
 from mcpguard.config.references import ENTRY, references
 from mcpguard.config.urls import NEEDS_TLS, host_name, is_open, literal_host, split
-from mcpguard.core.document.written import Mistake, Path
+from mcpguard.core.document.must import Mistake, Path
 
 
 class BoundServer(Protocol):

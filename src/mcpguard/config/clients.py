@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mcpguard.core.document.written import Items, Mistake, Must, Path, Written, filled
+from mcpguard.core.document.must import Mistake, Must, Path, filled
+from mcpguard.core.document.written import Items, Written
 from mcpguard.protocol.names import Prefix
 
 _SOME = "name at least one server, or leave it out"

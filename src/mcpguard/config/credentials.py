@@ -23,16 +23,8 @@ from mcpguard.config.references import (
     references,
 )
 from mcpguard.config.urls import Host
-from mcpguard.core.document.written import (
-    Items,
-    Mistake,
-    Must,
-    Written,
-    above,
-    between,
-    by_shape,
-    filled,
-)
+from mcpguard.core.document.must import Mistake, Must, above, between, filled
+from mcpguard.core.document.written import Items, Written, by_shape
 
 
 def _wrong_argv(argv: tuple[str, ...]) -> str:

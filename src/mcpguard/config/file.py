@@ -1,7 +1,7 @@
 """The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
@@ -11,49 +11,24 @@ from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.observe import ObserveEntry
-from mcpguard.config.policies import FilePath, PolicyRef
-from mcpguard.config.references import SOURCES
+from mcpguard.config.references import SOURCES, FilePath
 from mcpguard.config.servers import ServerEntry, ServerName
 from mcpguard.config.telemetry import TelemetryEntry
-from mcpguard.config.urls import UrlName
-from mcpguard.core.document.written import (
-    VERSION_1,
-    Items,
-    Mistake,
-    Must,
-    Written,
-    above,
-    between,
-    by_shape,
-    filled,
-    matching,
-    whole,
+from mcpguard.config.terms import (
+    APPROVAL_TICKET_SECONDS,
+    APPROVAL_WAIT_SECONDS,
+    DESKTOP,
+    DRAIN_SECONDS,
+    LIST_SECONDS,
+    MESSAGE_BYTES,
+    SESSION_IDLE_SECONDS,
+    THINK_SECONDS,
+    Algorithm,
 )
+from mcpguard.config.urls import UrlName
+from mcpguard.core.document.must import Mistake, Must, above, between, filled, matching
+from mcpguard.core.document.written import VERSION_1, Filled, Items, Written, by_shape, whole
 from mcpguard.core.secret import sole_reference
-
-MESSAGE_BYTES = 16 * 1024 * 1024
-"""The default of `limits.message_bytes`."""
-
-THINK_SECONDS = 600.0
-"""The default of `limits.think_seconds`."""
-DRAIN_SECONDS = 5.0
-"""The default of `limits.drain_seconds`: containers have ten to end, and servers take a moment."""
-LIST_SECONDS = 2.5
-"""The default of `limits.list_seconds`, so that a list is there within three."""
-SESSION_IDLE_SECONDS = 3600.0
-"""The default of `session.idle_seconds`."""
-APPROVAL_WAIT_SECONDS = 30.0
-"""The default of `approvals.wait_seconds`."""
-APPROVAL_TICKET_SECONDS = 900.0
-"""The default of `approvals.ticket_seconds`."""
-DESKTOP = "desktop"
-"""As an entry of `approvals.notify`, the desktop of the user that mcpguard runs as."""
-
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-
-ALGORITHMS: frozenset[str] = frozenset(get_args(Algorithm))
-"""Asymmetric signatures only: a shared key would let every holder make tokens."""
-
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"
@@ -69,6 +44,19 @@ CredentialName = Annotated[
 ]
 Base64Url = Annotated[
     str, matching("[A-Za-z0-9_-]{8,4096}", "expected base64url without padding, as the console shows it")
+]
+
+
+class PolicyEntry(Filled):
+    """A policy file with values for the params that the policy declares."""
+
+    file: FilePath = Field(description="The policy file.")
+    params: dict[str, Any] = Field({}, description="Values by the names under `params` in the policy.")
+
+
+PolicyRef = Annotated[
+    Annotated[FilePath, Tag("text")] | Annotated[PolicyEntry, Tag("a mapping")],
+    by_shape("text", "a mapping"),
 ]
 
 

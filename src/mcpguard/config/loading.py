@@ -4,36 +4,40 @@ Law of this file: a configuration is wholly right or refused with every mistake 
 message shows a line of `env`, `headers`, `notify` or `credentials`, which may hold a literal credential.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, convert, structs
 
-from mcpguard.config.alerts import AlertsEntry
-from mcpguard.config.audit import ArgumentsOnRecord, AuditEntry, Durability, HeadsEntry
-from mcpguard.config.clients import ViewEntry, project_folder, seen_by
-from mcpguard.config.credentials import CommandEntry, kind_of
-from mcpguard.config.file import (
-    DESKTOP,
-    ApprovalsEntry,
-    ConfigFile,
-    HttpEntry,
-    Limits,
-)
-from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import ENTRY, references, texts_in
-from mcpguard.config.servers import MAX_LANES, ServerEntry
-from mcpguard.config.telemetry import TelemetryEntry
+from mcpguard.config.terms import (
+    DESKTOP,
+    MAX_LANES,
+    ApprovalSettings,
+    ArgumentsOnRecord,
+    Durability,
+    HttpTerms,
+    ServingLimits,
+)
 from mcpguard.config.urls import host_name, literal_host
-from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
 from mcpguard.protocol.names import Prefix
+
+if TYPE_CHECKING:
+    from mcpguard.config.alerts import AlertsEntry
+    from mcpguard.config.audit import AuditEntry, HeadsEntry
+    from mcpguard.config.clients import ViewEntry
+    from mcpguard.config.file import ConfigFile
+    from mcpguard.config.servers import ServerEntry
+    from mcpguard.config.telemetry import TelemetryEntry
 
 DAY = 86_400.0
 
@@ -98,6 +102,8 @@ class Credential(Struct, frozen=True, kw_only=True):
     @property
     def variables(self) -> frozenset[str]:
         """The variables of mcpguard's environment that it is made of."""
+        from mcpguard.config.credentials import CommandEntry
+
         passed = self.made.env if isinstance(self.made, CommandEntry) else ()
         return frozenset({*passed, *(ref.name for ref in self.sources if ref.source == "env")})
 
@@ -155,11 +161,11 @@ class Config(Struct, frozen=True):
     agent: str | None
     policies: tuple[PolicyFile, ...]
     audit: Audit | None
-    limits: Limits
-    http: HttpEntry
+    limits: ServingLimits
+    http: HttpTerms
     session_folder: Path | None
     session_idle_seconds: float
-    approvals: ApprovalsEntry
+    approvals: ApprovalSettings
     telemetry: Telemetry | None = None
     alerts: AlertsEntry | None = None
     observe: Observation | None = None
@@ -219,7 +225,7 @@ class Config(Struct, frozen=True):
         made = (entry.variables for entry in self.credentials.values())
         return frozenset(ref.name for ref in found if ref.source == "env").union(*made)
 
-    def view(self, agent: str | None, project: str | None = None) -> "Config":
+    def view(self, agent: str | None, project: str | None = None) -> Config:
         """The configuration as the client `agent` sees it in the folder `project`: with its servers, the
         credentials that these may use, and no others. `agent` is that of the file where it is None.
 
@@ -242,7 +248,7 @@ class Config(Struct, frozen=True):
             agent=agent,
             servers=servers,
             credentials=credentials,
-            project=None if project is None else project_folder(project),
+            project=None if project is None else _project(project),
             prefix=self.clients[agent].prefix if agent in self.clients else None,
         )
         return structs.replace(
@@ -257,6 +263,8 @@ class Config(Struct, frozen=True):
             if project is not None:
                 raise LookupError("there are no `clients`, so there are no projects: leave out `--project`")
             return tuple(self.servers)
+        from mcpguard.config.clients import seen_by
+
         seen = seen_by(self.clients, agent, project)
         if all(self.servers[name].disabled for name in seen):
             named = " or ".join(seen)
@@ -283,6 +291,10 @@ def _default() -> Path:
 
 def load_config(path: Path) -> Config:
     """The configuration in the file at `path`. Raises ConfigError with all mistakes."""
+    # Imported where it is needed: a process that is given its configuration reads none.
+    from mcpguard.config.file import ConfigFile
+    from mcpguard.core.document.reading import Document
+
     if not os.path.exists(path) and path == _default():
         raise ConfigError(
             [
@@ -308,16 +320,22 @@ def load_config(path: Path) -> Config:
         policies=with_own(policy_files(folder, written.policies), own),
         own_policy=own,
         audit=None if audit is None else _audit(audit, folder),
-        limits=written.limits,
-        http=written.http,
+        limits=convert(written.limits, ServingLimits, from_attributes=True),
+        http=convert(written.http, HttpTerms, from_attributes=True),
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
         session_idle_seconds=written.session.idle_seconds,
-        approvals=written.approvals,
+        approvals=convert(written.approvals, ApprovalSettings, from_attributes=True),
         clients=written.clients,
         alerts=written.alerts,
         telemetry=None if written.telemetry is None else _telemetry(written.telemetry, folder),
         observe=None if written.observe is None else written.observe.observation,
     )
+
+
+def _project(folder: str) -> str:
+    from mcpguard.config.clients import project_folder
+
+    return project_folder(folder)
 
 
 def _telemetry(entry: TelemetryEntry, folder: Path) -> Telemetry:
@@ -360,6 +378,9 @@ def _absolute(folder: Path, written: str) -> Path:
 
 
 def _credential(name: str, written: ConfigFile) -> Credential:
+    from mcpguard.config.credentials import kind_of
+    from mcpguard.config.oauth import OAuthEntry, with_url
+
     entry = written.credentials[name]
     kind = kind_of(entry)
     urls = tuple(url for server in entry.servers if (url := written.servers[server].url) is not None)

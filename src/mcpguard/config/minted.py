@@ -11,17 +11,8 @@ from pydantic import Field
 
 from mcpguard.config.references import Reference
 from mcpguard.config.urls import ServiceBase, ServiceHost
-from mcpguard.core.document.written import (
-    Items,
-    Mistake,
-    Must,
-    Written,
-    above,
-    between,
-    filled,
-    matching,
-    whole,
-)
+from mcpguard.core.document.must import Mistake, Must, above, between, filled, matching
+from mcpguard.core.document.written import Items, Written, whole
 
 FIELD = re.compile(r"\{([^{}]*)\}")
 """A place in `vault.value` for a field of the secret."""

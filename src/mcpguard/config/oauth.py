@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mcpguard.config.references import Reference
 from mcpguard.config.urls import ServiceUrl, host_of, wrong_url
-from mcpguard.core.document.written import Items, Mistake, Must, Written, between, matching
+from mcpguard.core.document.must import Mistake, Must, between, matching
+from mcpguard.core.document.written import Items, Written
 
 _BESIDE = "cannot stand beside `{}`: take one of the two out"
 

@@ -5,9 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mcpguard.core.document.written import Items, Mistake, Path, Written, filled
+from mcpguard.core.document.must import Mistake, Path, filled
+from mcpguard.core.document.written import Items, Written
 from mcpguard.core.policy.observation import Observation
-from mcpguard.core.policy.written import A_DAY, end_of
+from mcpguard.core.policy.terms import end_of
+from mcpguard.core.policy.written import A_DAY
 
 
 class ObserveEntry(Written):

@@ -4,38 +4,25 @@ Law of this file: all files are read and all their mistakes told before anything
 that cannot be read is never left out.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from pydantic import Field, Tag
 
 from mcpguard.core.conditions.cel import Engine
-from mcpguard.core.document.written import Filled, by_shape, filled
 from mcpguard.core.errors import DocumentError, PolicyError, Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 
+if TYPE_CHECKING:
+    from mcpguard.config.file import PolicyEntry
+
 SIZE_LIMIT = 1 << 20
 """The largest file that a person wrote, in bytes."""
-
-
-FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
-
-
-class PolicyEntry(Filled):
-    """A policy file with values for the params that the policy declares."""
-
-    file: FilePath = Field(description="The policy file.")
-    params: dict[str, Any] = Field({}, description="Values by the names under `params` in the policy.")
-
-
-PolicyRef = Annotated[
-    Annotated[FilePath, Tag("text")] | Annotated[PolicyEntry, Tag("a mapping")],
-    by_shape("text", "a mapping"),
-]
 
 
 class PolicyFile(Struct, frozen=True):
@@ -53,8 +40,8 @@ class PolicyFile(Struct, frozen=True):
 
 def policy_files(folder: Path, written: Iterable[str | PolicyEntry]) -> tuple[PolicyFile, ...]:
     """What a file in `folder` names under `policies`."""
-    entries = [PolicyEntry(file=one) if isinstance(one, str) else one for one in written]
-    return tuple(PolicyFile(folder / Path(one.file).expanduser(), one.params) for one in entries)
+    entries = [(one, {}) if isinstance(one, str) else (one.file, one.params) for one in written]
+    return tuple(PolicyFile(folder / Path(file).expanduser(), params) for file, params in entries)
 
 
 def with_own(files: tuple[PolicyFile, ...], own: Path | None) -> tuple[PolicyFile, ...]:

@@ -6,7 +6,7 @@ Law of this file: it reads nothing and changes nothing, and no message quotes a 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from mcpguard.core.document.written import Mistake, Must, Path, Written, matching
+from mcpguard.core.document.must import Mistake, Must, Path, filled, matching
 from mcpguard.core.secret import CredentialRef, parse_template, sole_reference
 
 SOURCES = ("env", "file", "keyring")
@@ -45,8 +45,8 @@ def texts_in(at: Path, value: Any) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         yield at, value
     inner: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, Written):
-        inner = ((key, getattr(value, name)) for key, name in value.names().items())
+    if names := getattr(value, "names", None):  # A part of a file (Written).
+        inner = ((key, getattr(value, name)) for key, name in names().items())
     elif isinstance(value, dict):
         inner = value.items()
     elif isinstance(value, tuple):
@@ -95,6 +95,8 @@ def _wrong_header_value(text: str) -> str:
         return "a header value must be one line of printable characters"
     return reference_mistake(text)
 
+
+FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
 
 Text = Annotated[str, Must(reference_mistake)]
 """A text that may hold references."""

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mcpguard.config.references import Headers, Variables, header_mistakes, no_reference
+from mcpguard.config.terms import MAX_LANES
 from mcpguard.config.urls import NEEDS_TLS, ServerUrl, is_open
-from mcpguard.core.document.written import Items, Mistake, Must, Written, above, between, matching
+from mcpguard.core.document.must import Mistake, Must, above, between, matching
+from mcpguard.core.document.written import Items, Written
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
-
-MAX_LANES = 8
-"""The default of `servers.NAME.max_lanes`."""
 
 _METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
 _OF_A_COMMAND = ("command", "args", "env", "cwd", "stateful", "max_lanes")

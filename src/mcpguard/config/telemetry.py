@@ -7,7 +7,8 @@ from pydantic import Field
 
 from mcpguard.config.references import ENTRY, Headers, header_mistakes, references
 from mcpguard.config.urls import NEEDS_TLS, is_open, split
-from mcpguard.core.document.written import Items, Mistake, Must, Written
+from mcpguard.core.document.must import Mistake, Must
+from mcpguard.core.document.written import Items, Written
 
 SinkFormat = Literal["otlp", "jsonl", "csv", "cef", "ocsf"]
 

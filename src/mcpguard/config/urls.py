@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from mcpguard.config.references import reference_mistake
-from mcpguard.core.document.written import Must
+from mcpguard.core.document.must import Must
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NEEDS_TLS = "a credential must not leave this machine over http://: use https"

@@ -14,7 +14,7 @@ from mcpguard.core.redaction.redactor import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
-    from mcpguard.core.policy.written import Effect
+    from mcpguard.core.policy.terms import Effect
 
 
 class SeenRule(Struct, frozen=True):

@@ -14,7 +14,8 @@ from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError, PolicyError
 from mcpguard.core.policy.observation import Observation
-from mcpguard.core.policy.written import Policy, end_of
+from mcpguard.core.policy.terms import end_of
+from mcpguard.core.policy.written import Policy
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.core.token_end import ends_at
 from mcpguard.doctor.codes import Checked, found

@@ -17,7 +17,8 @@ from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import read
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.compiled import compile_policy
-from mcpguard.core.policy.written import Policy, as_tuple
+from mcpguard.core.policy.terms import as_tuple
+from mcpguard.core.policy.written import Policy
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.programs import known

@@ -16,8 +16,9 @@ from msgspec import json
 from pydantic import Field
 
 from mcpguard.config.policies import read_document
+from mcpguard.core.document.must import Must, filled
 from mcpguard.core.document.reading import Document
-from mcpguard.core.document.written import Items, Must, Written, filled, whole
+from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.redaction.detectors import HELD, KINDS
 from mcpguard.scan.entropy import ENTROPY

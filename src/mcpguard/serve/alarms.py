@@ -16,14 +16,14 @@ from mcpguard.gateway.ports import Credentials, Recipient
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.alarms import Alarm, AlarmSink
     from mcpguard.config.alerts import AlertsEntry
-    from mcpguard.config.file import NotifyEntry
+    from mcpguard.config.terms import NotifyTerms
 
 SECONDS = 30.0
 """How long a target may take."""
 
 
 def alarm_sink(
-    entry: AlertsEntry, notify: tuple[NotifyEntry, ...], credentials: Credentials, host: str
+    entry: AlertsEntry, notify: tuple[NotifyTerms, ...], credentials: Credentials, host: str
 ) -> AlarmSink:
     """What tells whom the configuration names; `host` is the name of this machine."""
     from mcpguard.adapters.telemetry.alarms import AlarmSink, AlarmTerms, AlarmWatch
@@ -60,7 +60,7 @@ def _by_webhook(url: str, alarm: Alarm) -> str:
 
 def _by_notifier(to: str, credentials: Credentials, alarm: Alarm) -> str:
     from mcpguard.adapters.approvals.alerts import told
-    from mcpguard.config.file import DESKTOP
+    from mcpguard.config.terms import DESKTOP
     from mcpguard.serve.alerting import WHOM
 
     title, body = alarm.text

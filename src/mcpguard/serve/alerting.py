@@ -12,7 +12,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from mcpguard.config.file import DESKTOP, NotifyEntry
+from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
@@ -30,13 +30,13 @@ class Alerting(Struct, frozen=True):
     failing: Callable[[], tuple[LostAlerts, ...]] = lambda: ()
 
 
-def notified_by(entries: Iterable[NotifyEntry]) -> dict[str, frozenset[CredentialRef]]:
+def notified_by(entries: Iterable[NotifyTerms]) -> dict[str, frozenset[CredentialRef]]:
     """The references that alerts may have, as `broker.named_by` gives those of servers."""
     return {WHOM: frozenset(sole_reference(one.to) for one in entries if one.to != DESKTOP)}
 
 
 def alerts(
-    entries: tuple[NotifyEntry, ...],
+    entries: tuple[NotifyTerms, ...],
     credentials: Credentials,
     redactor: Redactor,
     report: Callable[[str, str], None],
@@ -49,7 +49,7 @@ def alerts(
 
     to = Recipient(WHOM, None, Principal("", ""))
 
-    def target(entry: NotifyEntry) -> AlertTarget:
+    def target(entry: NotifyTerms) -> AlertTarget:
         url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
         return AlertTarget(entry.to, url, entry.arguments == "shown")
 

@@ -26,10 +26,11 @@ from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
-from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, load_config
-from mcpguard.config.policies import builtin_read_only, load_policies
+from mcpguard.config.loading import CLIENT_FOLDER, Config, Server
+from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
@@ -40,6 +41,7 @@ from mcpguard.serve.changes.observing import said_of
 from mcpguard.serve.changes.reloading import Reloading
 from mcpguard.serve.evidence import upkeep
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
+from mcpguard.serve.handover import HandedOver
 from mcpguard.serve.interventions import passkeys_of
 from mcpguard.serve.settings import Settings, claim_variables
 from mcpguard.serve.sinks import Exporting
@@ -75,16 +77,21 @@ def settings_from(config: Config) -> Settings:
     """The settings of a loaded configuration, or of what a client sees of it (`Config.view`). Raises
     PolicyError."""
     look = look_at(config.policy_paths)
+    return _settings(HandedOver(config, (), load_policies(config.policies, OPT_IN), look))
+
+
+def _settings(found: HandedOver) -> Settings:
+    config = found.config
     return Settings(
         servers=tuple(config.served.values()),
         credentials=config.credentials,
-        policies=load_policies(config.policies, OPT_IN),
+        policies=found.policies,
         policy_files=config.policies,
         telemetry=config.telemetry,
         alerts=config.alerts,
         tracing=config.telemetry is not None and any(one.format == "otlp" for one in config.telemetry.sinks),
         observe=config.observe,
-        policy_look=look,
+        policy_look=found.policy_look,
         audit_folder=evidence_folder(config),
         durability=config.audit.durability if config.audit else "flush",
         audit=config.audit,
@@ -105,16 +112,11 @@ def settings_from(config: Config) -> Settings:
     )
 
 
-def loaded(path: Path, agent: str | None = None, project: str | None = None) -> Settings:
-    """The settings of the configuration at `path` as a client sees it, which can be loaded again. Raises
-    DocumentError."""
-    look = look_at([path])
-    settings = settings_from(load_config(path).view(agent, project))
-
-    def again() -> Settings:
-        return loaded(path, agent, project)
-
-    return structs.replace(settings, config_look=look, reload=again)
+def loaded(found: HandedOver, again: Callable[[], HandedOver]) -> Settings:
+    """The settings of what was `found`, which `again` reads again."""
+    return structs.replace(
+        _settings(found), config_look=found.config_look, reload=lambda: loaded(again(), again)
+    )
 
 
 def _approval_terms(config: Config) -> ApprovalTerms:
@@ -128,11 +130,11 @@ def _approval_terms(config: Config) -> ApprovalTerms:
 
 
 def settings_for_wrap(
-    command: str, args: tuple[str, ...], env: tuple[str, ...], cwd: str | None = None
+    command: str, args: tuple[str, ...], env: tuple[str, ...], cwd: str | None, policies: PolicySet
 ) -> Settings:
-    """One server, no configuration: read-only tools, and `env` names variables that it may have. `cwd` is as
-    in a configuration, a relative one relative to the folder that this runs in."""
-    from mcpguard.config.file import MESSAGE_BYTES
+    """One server, no configuration: what `policies` allow, and `env` names variables that it may have. `cwd`
+    is as in a configuration, a relative one relative to the folder that this runs in."""
+    from mcpguard.config.terms import MESSAGE_BYTES
 
     server = Server(
         name="server",
@@ -144,7 +146,7 @@ def settings_for_wrap(
     )
     return Settings(
         servers=(server,),
-        policies=builtin_read_only(),
+        policies=policies,
         audit_folder=evidence_folder(None),
         durability="flush",
         message_bytes=MESSAGE_BYTES,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.transports.stdio import StdioClient
-from mcpguard.config.file import TokenEntry
+from mcpguard.config.terms import TokenTerms
 from mcpguard.core.model import Json, Principal
 from mcpguard.gateway.ports import Health, Readiness, Receiver
 from mcpguard.serve.worlds import Shared, World
@@ -212,7 +212,7 @@ def healths_of(worlds: Iterable[World]) -> tuple[Health, ...]:
     return tuple(health for world in worlds for one in world.serving for health in one.healths)
 
 
-def _fetch(token: TokenEntry) -> Callable[[str], Awaitable[Json]]:
+def _fetch(token: TokenTerms) -> Callable[[str], Awaitable[Json]]:
     """How keys are fetched: from the hosts that the configuration names, and from public addresses."""
     from mcpguard.adapters.network.outbound import fetch_json
 

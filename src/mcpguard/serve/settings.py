@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -15,21 +16,20 @@ from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.credentials.recognition import Recognition
 from mcpguard.adapters.telemetry.diagnostics import LogFormat
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
-from mcpguard.config.alerts import AlertsEntry
-from mcpguard.config.audit import Durability
-from mcpguard.config.file import (
+from mcpguard.config.loading import Audit, Config, Credential, Server, Telemetry
+from mcpguard.config.policies import PolicyFile
+from mcpguard.config.references import ENTRY
+from mcpguard.config.terms import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
     DRAIN_SECONDS,
     LIST_SECONDS,
     SESSION_IDLE_SECONDS,
     THINK_SECONDS,
-    HttpEntry,
-    NotifyEntry,
+    Durability,
+    HttpTerms,
+    NotifyTerms,
 )
-from mcpguard.config.loading import Audit, Config, Credential, Server, Telemetry
-from mcpguard.config.policies import PolicyFile
-from mcpguard.config.references import ENTRY
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.redaction.redactor import Redactor
@@ -40,6 +40,9 @@ from mcpguard.serve.alerting import notified_by
 from mcpguard.serve.changes.file_watch import Look
 from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.sinks import exported_by
+
+if TYPE_CHECKING:
+    from mcpguard.config.alerts import AlertsEntry
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -71,9 +74,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """None for the default of the user."""
     session_idle_seconds: float = SESSION_IDLE_SECONDS
     approvals: ApprovalTerms = ApprovalTerms(APPROVAL_WAIT_SECONDS, APPROVAL_TICKET_SECONDS)
-    notify: tuple[NotifyEntry, ...] = ()
+    notify: tuple[NotifyTerms, ...] = ()
     """Who hears that a call waits for an approval."""
-    http: HttpEntry = HttpEntry.model_construct()
+    http: HttpTerms = HttpTerms()
     agent: str | None = None
     project: str | None = None
     """The folder of the project whose servers these are, where a client has such."""

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.destinations import Destination
     from mcpguard.adapters.telemetry.exporting import Exporter
     from mcpguard.config.alerts import AlertsEntry
-    from mcpguard.config.file import NotifyEntry
     from mcpguard.config.loading import SinkTerms, Telemetry
+    from mcpguard.config.terms import NotifyTerms
 
 WHOM = "telemetry"
 """With a URL after it, for whom the headers are: no server is called so."""
@@ -123,7 +123,7 @@ class Exporting:
         folder: Path,
         telemetry: Telemetry | None,
         alerts: AlertsEntry | None,
-        notify: tuple[NotifyEntry, ...],
+        notify: tuple[NotifyTerms, ...],
     ) -> None:
         """Export what is in `folder` as the configuration says now; what it says as before goes on."""
         wanted: dict[tuple[str, ...], Callable[[], Exporter[FollowedLine]]] = {}
@@ -154,7 +154,7 @@ class Exporting:
         return self._exporter(folder, sink.to, sink.format, to)
 
     def _alerts(
-        self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyEntry, ...]
+        self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]
     ) -> Exporter[FollowedLine]:
         sink = alarm_sink(entry, notify, self._credentials, self._host)
         return self._exporter(folder, "alerts", "alerts", sink)

@@ -43,7 +43,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
     nursery: Nursery
     idle_seconds: float = IDLE_SECONDS
     echo: Callable[[str, str], None] | None = None
-    """Takes what the server writes on its standard error, None for `terms.report`."""
+    """Takes what the server writes on its standard error; None where `report` of its terms does."""
 
     def upstream(self) -> ServerUpstream:
         """Nothing of it is started."""

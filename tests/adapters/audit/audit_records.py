@@ -14,7 +14,7 @@ import pytest
 
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.config.audit import Durability
+from mcpguard.config.terms import Durability
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Closed, Decided, Opened, Outcome, Record
 from mcpguard.gateway.flight import Wait

@@ -17,7 +17,7 @@ import pytest
 from mcpguard.adapters.audit import writer as audit_file
 from mcpguard.adapters.audit.reader import chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.config.audit import Durability
+from mcpguard.config.terms import Durability
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.evidence.verification import verify

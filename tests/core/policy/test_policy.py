@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy import compiled as module
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
-from mcpguard.core.policy.written import ACTIONS, EXTENSION
+from mcpguard.core.policy.terms import ACTIONS, EXTENSION
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM, Treatment
 
 KINDS = frozenset({"email", "iban"})
@@ -33,6 +35,19 @@ rules:
 
 def compiled(text: str) -> CompiledPolicy:
     return compile_policy(text, "p.yaml", KINDS)
+
+
+def test_policies_that_are_handed_to_another_process_are_the_same() -> None:
+    policies = PolicySet([compiled(EXAMPLE), compiled(one_rule("tools: [x]"))])
+    again = pickle.loads(pickle.dumps(policies))
+    assert (again.names, again.digest, again.places) == (policies.names, policies.digest, policies.places)
+    assert [rule.written for rule in again.rules] == [rule.written for rule in policies.rules]
+    assert [rule.condition is None for rule in again.rules] == [False, False, True]
+    found = again.candidates("github", "git_push", "tools/call")
+    assert [rule.name for rule in found.all] == ["github-least-privilege/no-force-push"]
+    condition = found.deny[0].condition
+    assert condition is not None
+    assert condition.reads == {"args"}
 
 
 def one_rule(text: str, name: str = "p") -> str:

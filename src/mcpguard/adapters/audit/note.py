@@ -9,7 +9,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.evidence.records import Closed, Noticed, Opened
 
 if TYPE_CHECKING:
-    from mcpguard.config.audit import Durability
+    from mcpguard.config.terms import Durability
 
 
 def note(folder: Path, durability: Durability, opened: Opened, noticed: Noticed) -> None:

@@ -44,7 +44,7 @@ from mcpguard.gateway.ports import AuditHealth
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.bounded import EvidenceBounds
     from mcpguard.adapters.audit.signing import SigningKey
-    from mcpguard.config.audit import Durability
+    from mcpguard.config.terms import Durability
 
 
 class AuditFile:

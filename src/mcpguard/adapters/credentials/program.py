@@ -5,20 +5,24 @@ its process group is never alive longer than its timeout or than mcpguard: what 
 gpg does, is let be. No shell reads its words, and what was printed is in no message.
 """
 
+from __future__ import annotations
+
 import os
 import select
 import subprocess
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcpguard.adapters.credentials.environ import variable
 from mcpguard.adapters.system.guarded import end, found, start
-from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.ports import Mint
+
+if TYPE_CHECKING:
+    from mcpguard.config.credentials import CommandEntry, JsonEntry
 
 _MOST = 10**15
 EPOCH = 1_000_000_000
@@ -111,6 +115,8 @@ TOLD = frozenset(
 
 def command_of(made: CommandEntry | tuple[str, ...]) -> CommandEntry:
     """The long form of what may be written in a short one."""
+    from mcpguard.config.credentials import CommandEntry
+
     return CommandEntry(argv=made) if isinstance(made, tuple) else made
 
 

@@ -26,8 +26,8 @@ from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
+from mcpguard.core.policy.terms import MAX_WINDOW
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
-from mcpguard.core.policy.written import MAX_WINDOW
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock
 

@@ -14,7 +14,7 @@ from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.listening import SUBSCRIBE, UNSUBSCRIBE
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
 from mcpguard.adapters.upstreams.supply import Supply
-from mcpguard.config.servers import MAX_LANES
+from mcpguard.config.terms import MAX_LANES
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef

@@ -13,8 +13,8 @@ from mcpguard.adapters.system.guarded import found
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.authoring.check.codes import shown, wrong
 from mcpguard.authoring.findings import Finding
-from mcpguard.config.file import DESKTOP, NotifyEntry
 from mcpguard.config.loading import Config
+from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.policy.compiled import CompiledPolicy
@@ -69,7 +69,7 @@ def _unreachable(config: Config, approvers: tuple[str, ...]) -> str:
     )
 
 
-def _mute(entry: NotifyEntry) -> str:
+def _mute(entry: NotifyTerms) -> str:
     """Why no alert could be sent to it; "" where one could."""
     if entry.to == DESKTOP:
         program = "osascript" if sys.platform == "darwin" else "notify-send"

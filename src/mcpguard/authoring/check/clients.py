@@ -9,8 +9,8 @@ from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.findings import Finding
 from mcpguard.config.clients import ViewEntry
 from mcpguard.config.loading import Config
+from mcpguard.core.document.must import Path
 from mcpguard.core.document.reading import Document
-from mcpguard.core.document.written import Path
 
 
 def clients(config: Config, document: Document) -> Iterator[Finding]:

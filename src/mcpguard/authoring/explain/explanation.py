@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mcpguard.core.document.printed import Sparse
-from mcpguard.core.policy.written import Effect
+from mcpguard.core.policy.terms import Effect
 
 Outcome = Literal["held", "did not hold", "could not be evaluated", "ended", "not known"]
 Told = Literal["allow", "ask", "deny", "unknown"]

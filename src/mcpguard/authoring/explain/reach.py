@@ -21,7 +21,7 @@ from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
 from mcpguard.core.policy.pdp import REACHED_BY, at_list_time, bind, over, visible
-from mcpguard.core.policy.written import Limit, as_tuple
+from mcpguard.core.policy.terms import LimitTerms, as_tuple
 from mcpguard.protocol.catalogue import KINDS
 
 _JOINED = {"and": " && ", "or": " || "}
@@ -144,7 +144,7 @@ def _conflict(allow: list[CompiledRule], certain: list[CompiledRule]) -> bool:
         return True
 
 
-def _limit(name: str, limit: Limit) -> str:
+def _limit(name: str, limit: LimitTerms) -> str:
     unit = next(unit for unit in ("calls", "bytes", "units") if getattr(limit, unit) is not None)
     per = "a session" if limit.per == "session" else f"in {limit.per}"
     return f"{getattr(limit, unit)} {unit} {per} ({name})"

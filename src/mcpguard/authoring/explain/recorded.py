@@ -47,8 +47,8 @@ from mcpguard.core.policy.pdp import (
     reached,
 )
 from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.policy.terms import ASKED
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, why_failed
-from mcpguard.core.policy.written import ASKED
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import encode
 

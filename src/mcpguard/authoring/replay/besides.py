@@ -29,7 +29,7 @@ from mcpguard.authoring.replay.strictness import (
 )
 from mcpguard.core.evidence.records import FORMAT
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.written import ACTIONS, EXTENSION, Effect
+from mcpguard.core.policy.terms import ACTIONS, EXTENSION, Effect
 
 NOT_AT_HAND = (
     "the policies of then are not at hand (--config): what their rules wanted besides is not on record"

@@ -22,7 +22,7 @@ from mcpguard.core.model import Cause, Charge, Deny
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.pdp import bind, decide, over
 from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.written import Effect
+from mcpguard.core.policy.terms import Effect
 
 MOST_KEPT = 65_536
 """So many verdicts are kept for requests that are the same."""

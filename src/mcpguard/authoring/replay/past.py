@@ -26,7 +26,7 @@ from mcpguard.core.evidence.bounds import folded_about
 from mcpguard.core.evidence.records import UNDECIDED, Decided, Noticed, Opened, Outcome
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Cause
-from mcpguard.core.policy.written import Effect
+from mcpguard.core.policy.terms import Effect
 
 _decode = msgspec.json.Decoder(Decided).decode
 _DECISION = b'{"kind":"decision"'

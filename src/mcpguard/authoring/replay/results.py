@@ -26,7 +26,7 @@ from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.pdp import bind, over
-from mcpguard.core.policy.written import Effect
+from mcpguard.core.policy.terms import Effect
 
 REVIEWED = frozenset({"ok", "tool-error", "error", "withheld"})
 """How calls end whose result rules were asked about."""

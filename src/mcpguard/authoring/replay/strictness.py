@@ -14,8 +14,8 @@ from msgspec import Struct, json, structs
 
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import exceptions_of
+from mcpguard.core.policy.terms import ANY_ACTION, as_tuple
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
-from mcpguard.core.policy.written import ANY_ACTION, as_tuple
 from mcpguard.core.redaction.sparing import SPARED
 
 EFFECT = "its effect"

@@ -11,8 +11,8 @@ import re
 
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
-from mcpguard.core.policy.params import RESERVED
 from mcpguard.core.policy.session import name_of
+from mcpguard.core.policy.terms import RESERVED
 from mcpguard.core.policy.tickets import Ticket, arguments_digest
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -10,18 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from mcpguard.config.policies import PolicyRef
-from mcpguard.core.document.written import (
-    Items,
-    Mistake,
-    Must,
-    Written,
-    between,
-    by_shape,
-    filled,
-    whole,
-)
-from mcpguard.core.policy.written import ACTIONS, Channel, window_of
+from mcpguard.config.file import PolicyRef
+from mcpguard.core.document.must import Mistake, Must, between, filled
+from mcpguard.core.document.written import Items, Written, by_shape, whole
+from mcpguard.core.policy.terms import ACTIONS, Channel, window_of
 from mcpguard.core.redaction.detectors import KINDS
 
 Outcomes = Literal["allow", "ask", "deny", "withhold"]

@@ -13,7 +13,7 @@ from mcpguard.core.conditions.cel import TRUE
 from mcpguard.core.conditions.parts import parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
-from mcpguard.core.policy.written import ANY_ACTION, as_tuple
+from mcpguard.core.policy.terms import ANY_ACTION, as_tuple
 
 DECIDED = "decided"
 LEFT = "left"

@@ -18,7 +18,7 @@ from mcpguard.core.conditions.parts import Part, parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledRule
-from mcpguard.core.policy.written import Effect, window_of
+from mcpguard.core.policy.terms import Effect, window_of
 
 _ORDER = ("allow", "withhold", "ask", "deny")
 """Effects, each tighter than the one before."""

@@ -32,8 +32,8 @@ from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import bind, decide
 from mcpguard.core.policy.review import Review, review, settle
 from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.terms import Moment
 from mcpguard.core.policy.tickets import AnswerTerms
-from mcpguard.core.policy.written import Moment
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.sparing import exception_in_words
 from mcpguard.protocol.catalogue import about_of

@@ -21,7 +21,8 @@ from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.authoring.tests.remembering import RememberingEngine
 from mcpguard.authoring.tests.samples import PostureSamples
 from mcpguard.authoring.tests.scoring import PostureScore, scores
-from mcpguard.config.policies import PolicyEntry, PolicyFile, policy_files, read_document
+from mcpguard.config.file import PolicyEntry
+from mcpguard.config.policies import PolicyFile, policy_files, read_document
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.document.printed import Printed

@@ -15,18 +15,9 @@ from msgspec import Struct
 from pydantic import Field, Tag
 
 from mcpguard.authoring.tests.cases import CallEntry, SessionState
-from mcpguard.config.policies import PolicyRef
-from mcpguard.core.document.written import (
-    Items,
-    Mistake,
-    Must,
-    Path,
-    Written,
-    between,
-    by_shape,
-    filled,
-    whole,
-)
+from mcpguard.config.file import PolicyRef
+from mcpguard.core.document.must import Mistake, Must, Path, between, filled
+from mcpguard.core.document.written import Items, Written, by_shape, whole
 
 KINDS = ("ordinary", "harmful")
 """What a sample call counts as for a posture."""

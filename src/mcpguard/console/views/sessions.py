@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.session import PARTS
-from mcpguard.core.policy.written import window_of
+from mcpguard.core.policy.terms import window_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -6,8 +6,7 @@ check, the JSON Schema and the page of reference.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -15,27 +14,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
-    GetCoreSchemaHandler,
     Strict,
-    ValidationInfo,
     field_validator,
 )
-from pydantic.annotated_handlers import GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
+
+from mcpguard.core.document.must import Mistake, Path
 
 T = TypeVar("T")
-Path = tuple[str | int, ...]
-"""The way to a value: keys of mappings and indexes of lists, from the root."""
-
-Mistake = tuple[Path, str]
-"""A value, and a sentence that says what is wrong with it. The sentence never quotes the value."""
-
 Items = Annotated[tuple[T, ...], Strict(False)]
 """A list in the file, a tuple in the model."""
-
-MISTAKE = "mistake"
-"""The type of the errors of a Must: the value has the right type."""
 
 NO_VALUE = "no_value"
 """The type of the error of a key without a value."""
@@ -49,10 +37,6 @@ SHAPE = "shape"
 
 VERSION_1 = "expected 1: this mcpguard reads version 1"
 """What is said of another version of a file."""
-
-LENIENT = "lenient"
-"""As the context of a validation: every Must is skipped, so that `mistakes` can be called although a value is
-wrong."""
 
 
 class Written(BaseModel):
@@ -103,59 +87,6 @@ def _parts(value: Any) -> Iterator[tuple[Path, Written]]:
     for step, one in enumerate(value) if isinstance(value, tuple) else inner:
         for at, part in _parts(one):
             yield (step, *at), part
-
-
-class Must:
-    """What a value must be, in an annotated type. `wrong` gives a sentence, or "" for a value that is
-    right; `offset` is where in a text the mistake is; `schema` is the part that JSON Schema can express."""
-
-    __slots__ = ("_offset", "_wrong", "schema")
-
-    def __init__(
-        self, wrong: Callable[[Any], str], offset: Callable[[str], int] | None = None, **schema: Any
-    ) -> None:
-        self._wrong = wrong
-        self._offset = offset
-        self.schema = schema
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The check, after that of the type."""
-        return core_schema.with_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """The schema of the type, narrowed."""
-        return {**handler(schema), **self.schema}
-
-    def _check(self, value: T, info: ValidationInfo) -> T:
-        said = "" if info.context == LENIENT else self._wrong(value)
-        if said:
-            offset = self._offset(str(value)) if self._offset else None
-            raise PydanticCustomError(MISTAKE, "{said}", {"said": said, "offset": offset})
-        return value
-
-
-def matching(pattern: str, said: str) -> Must:
-    """A text that matches wholly. The pattern is compiled when a text is there: a start pays for no other."""
-    return Must(lambda text: "" if re.fullmatch(pattern, text) else said, pattern=f"^(?:{pattern})$")
-
-
-def filled(said: str, **schema: Any) -> Must:
-    """A text, list or mapping that is not empty; `schema` says so."""
-    return Must(lambda value: "" if value else said, **schema)
-
-
-def between(least: float, most: float, unit: str = "") -> Must:
-    """A number from `least` to `most`."""
-    said = f"must be from {least} to {most}{unit and ' '}{unit}"
-    return Must(lambda number: "" if least <= number <= most else said, minimum=least, maximum=most)
-
-
-def above(bound: float, most: float, unit: str = "") -> Must:
-    """A number above `bound`, at most `most`."""
-    said = f"must be above {bound} and at most {most}{unit and ' '}{unit}"
-    return Must(lambda number: "" if bound < number <= most else said, exclusiveMinimum=bound, maximum=most)
 
 
 def whole(expected: str, otherwise: str = "") -> BeforeValidator:

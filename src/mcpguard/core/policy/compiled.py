@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import translate
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -22,29 +23,31 @@ from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
-from mcpguard.core.document.reading import Document
-from mcpguard.core.document.written import Path
 from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.folding import Folded
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
-from mcpguard.core.policy.tickets import AnswerTerms, terms_of
-from mcpguard.core.policy.written import (
+from mcpguard.core.policy.terms import (
     ACTIONS,
     ANY_ACTION,
     EXTENSION,
     OBLIGATIONS,
-    AskEntry,
+    AskTerms,
     Effect,
     Moment,
-    Policy,
-    Rule,
+    RuleTerms,
     as_tuple,
     end_of,
 )
+from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.placeholder import CREDENTIAL
+
+if TYPE_CHECKING:
+    from mcpguard.core.document.must import Path
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.policy.written import Policy, Rule
 
 _ON_RESULT = "only a rule with `on: result` can read `{name}`"
 _CLAIM = "an `allow` rule can read `client.agent` only: what a client says about itself must not allow a call"
@@ -121,13 +124,22 @@ class CompiledRule:
         self.until = end_of(policy.expires) if rule.effect == "allow" else None
         self.adds = any(getattr(rule, key) for key in OBLIGATIONS)
         self.approves = frozenset(rule.approves)
-        self.written = rule
+        self.written = msgspec.convert(rule, RuleTerms, from_attributes=True)
         self.placed = placed
         self.place = place
         self.unset = () if placed is None else tuple(sorted(placed.unset))
         self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
         self._servers = _globs(as_tuple(rule.server))
         self._tools = None if rule.tools is None else _globs(rule.tools)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the compiled condition, which serves in one process."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "condition"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.condition = None if self.when is None else engine().compile(self.when)
 
     def can_match(self, server: str, tool: str | None, action: str) -> bool:
         """Whether the rule applies to such requests, whatever its condition says. One with `tools`
@@ -223,6 +235,10 @@ class PolicySet:
         self._candidates: dict[_Key, Candidates] = {}
         self._folded: dict[tuple[CompiledRule, ...], Folded[CompiledRule]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the candidates, which are found again."""
+        return {**self.__dict__, "_candidates": {}, "_folded": {}}
+
     def candidates(self, server: str, tool: str | None, action: str, on: Moment = "call") -> Candidates:
         """The rules to evaluate for a request, or for what came back; `tool` is the upstream's own name."""
         return self._candidates_at((server, tool, action, on))
@@ -300,6 +316,10 @@ def compile_policy(
     by default the fastest there is; a policy without conditions does not import one. Raises PolicyError with
     all mistakes.
     """
+    # Imported where it is needed: a process that is given its policies reads none.
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.policy.written import Policy
+
     document = Document(text, source, PolicyError)
     policy, problems = document.examine(Policy)
     if policy is None:
@@ -349,12 +369,8 @@ def _check_unique(ordered: list[CompiledPolicy]) -> None:
 
 
 def _check_approvals(ordered: list[CompiledPolicy]) -> None:
-    asking = {
-        f"{one.policy.policy}/{rule.id}": rule.ask or AskEntry()
-        for one in ordered
-        for rule in one.policy.rules
-        if rule.effect == "ask"
-    }
+    rules = [rule for one in ordered for rule in one.rules]
+    asking = {rule.name: rule.written.ask or AskTerms() for rule in rules if rule.effect == "ask"}
     problems: list[Problem] = []
     for one in ordered:
         for index, rule in enumerate(one.policy.rules):
@@ -366,7 +382,7 @@ def _check_approvals(ordered: list[CompiledPolicy]) -> None:
         raise PolicyError(problems)
 
 
-def _why_not(name: str, asking: Mapping[str, AskEntry]) -> str:
+def _why_not(name: str, asking: Mapping[str, AskTerms]) -> str:
     """Why nothing may approve the rule `name` in advance; "" where it may be."""
     ask = asking.get(name)
     if ask is None:

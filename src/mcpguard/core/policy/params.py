@@ -11,74 +11,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from pydantic import Field
 
 from mcpguard.core.conditions.cel_text import CelToken, tokens_of
-from mcpguard.core.document.written import Filled, Mistake
 from mcpguard.core.errors import did_you_mean
 from mcpguard.core.model import Json
 
+if TYPE_CHECKING:
+    from mcpguard.core.policy.written import Param
+
 PARAMS = "params"
-
-RESERVED = (
-    *("as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let"),
-    *("loop", "package", "namespace", "null", "return", "true", "var", "void", "while"),
-)
-"""Words that cannot be selected in an expression (cel-spec, syntax)."""
-
-ParamType = Literal["string", "strings", "integer", "boolean", "map"]
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str and "\0" not in value
-
-
-def _is_list(value: Any) -> bool:
-    return type(value) is list and all(map(_is_text, value))
-
-
-def _is_map(value: Any) -> bool:
-    return type(value) is dict and all(map(_is_text, value)) and all(map(_is_list, value.values()))
-
-
-_FITS: Mapping[ParamType, tuple[str, Callable[[Any], bool]]] = {
-    "string": ("a text", _is_text),
-    "strings": ("a list of texts", _is_list),
-    "integer": ("a whole number below 2^53", lambda value: type(value) is int and abs(value) < 1 << 53),
-    "boolean": ("true or false", lambda value: type(value) is bool),
-    "map": ("a mapping of names to lists of texts", _is_map),
-}
-
-
-class Param(Filled):
-    """A value that conditions read as `params.NAME`, and that whoever uses the policy sets in the
-    configuration. Without a value, whatever depends on it is refused."""
-
-    type: ParamType = Field(
-        description="`string`, `strings` (a list of texts), `integer`, `boolean`, or `map` (names with lists "
-        "of texts).",
-    )
-    description: str = Field("", description="What it is; shown by `mcpguard check` where it has no value.")
-    default: Any = Field(None, description="Its value if the configuration does not set it.")
-
-    @property
-    def is_set(self) -> bool:
-        """Whether it has a value."""
-        return self.default is not None
-
-    def misfit(self, value: Json) -> str:
-        """Why `value` cannot be its value, "" where it can."""
-        expected, fits = _FITS[self.type]
-        return "" if fits(value) else f"expected {expected}"
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """A default of another type."""
-        if self.is_set and (said := self.misfit(self.default)):
-            yield ("default",), said
 
 
 def with_values(

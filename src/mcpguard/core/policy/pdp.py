@@ -36,8 +36,8 @@ from mcpguard.core.policy.obligations import (
 )
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.terms import Effect
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, why_failed
-from mcpguard.core.policy.written import Effect
 from mcpguard.core.redaction.placeholder import VISIBLE, WORD, carries_placeholder
 
 REACHED_BY = {

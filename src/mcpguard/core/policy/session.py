@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.core.model import Charge, Invocation, Json, Permit, Principal
-from mcpguard.core.policy.written import window_of
+from mcpguard.core.policy.terms import window_of
 
 PARTS = 60
 """A window is counted in so many parts; the oldest counts until it is wholly over."""

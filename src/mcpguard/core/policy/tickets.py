@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.web.urls import read_url
 from mcpguard.core.model import Json
-from mcpguard.core.policy.written import AskEntry, Channel, window_of
+from mcpguard.core.policy.terms import AskTerms, Channel, window_of
 
 TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
 Verdict = Literal["approved", "denied"]
@@ -154,12 +154,12 @@ def _host_or_all(value: Json) -> list[Json]:
     return ["all", value]
 
 
-def terms_of(asks: Iterable[AskEntry | None]) -> AnswerTerms:
+def terms_of(asks: Iterable[AskTerms | None]) -> AnswerTerms:
     """What the `ask` of several rules want together; without any channel left nobody can answer."""
     terms = AnswerTerms()
     via: frozenset[Channel] | None = None
     for ask in asks:
-        one = ask or AskEntry()
+        one = ask or AskTerms()
         channels = frozenset(one.channels)
         via = channels if via is None else via & channels
         seconds = window_of(one.timeout) or 0 if one.timeout else 0

@@ -4,97 +4,39 @@ Law of this file: it only describes; what a key does is decided in `pdp.py` and 
 have no effect is a mistake, since its author believes in it.
 """
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from mcpguard.core.document.written import (
-    VERSION_1,
-    Filled,
-    Items,
-    Mistake,
-    Must,
-    by_shape,
-    filled,
-    matching,
-    whole,
-)
-from mcpguard.core.policy.params import RESERVED, Param
+from mcpguard.core.document.must import Mistake, Must, filled, matching
+from mcpguard.core.document.written import VERSION_1, Filled, Items, by_shape, whole
+from mcpguard.core.model import Json
 from mcpguard.core.policy.placeholders import problems_in
+from mcpguard.core.policy.terms import (
+    ANY_ACTION,
+    ASKED,
+    MAX_TIMEOUT,
+    OBLIGATIONS,
+    RESERVED,
+    WINDOW,
+    Action,
+    Channel,
+    Effect,
+    Mode,
+    Moment,
+    ParamType,
+    as_tuple,
+    end_of,
+    misfit,
+    window_of,
+)
 
-Effect = Literal["allow", "ask", "deny"]
-Moment = Literal["call", "result"]
-Mode = Literal["enforce", "shadow"]
-Channel = Literal["console", "terminal", "client"]
-"""By which a person answers: the local page, a command at a terminal, or the client that made the call."""
-
-EXTENSION = "extension"
-"""The action of each method of an extension that a server's configuration declares."""
-
-ANY_ACTION = "*"
-"""In a rule: every action."""
-
-Action = Literal[
-    "tools/call",
-    "resources/read",
-    "resources/subscribe",
-    "prompts/get",
-    "completion/complete",
-    "tasks/get",
-    "tasks/result",
-    "tasks/update",
-    "tasks/cancel",
-    "sampling/createMessage",
-    "elicitation/create",
-    "roots/list",
-    "extension",
-]
-
-ACTIONS: frozenset[str] = frozenset(get_args(Action))
-"""What a rule can decide: the DECIDED rows of `protocol/methods.py` (a test compares), by method."""
-
-ASKED = frozenset({"sampling/createMessage", "elicitation/create", "roots/list"})
-"""Actions whose answer is the client's, so that no result of an upstream comes back."""
-
-MAX_WINDOW = 31 * 86_400
-"""The longest window of a limit, in seconds."""
-MAX_TIMEOUT = 86_400
-"""The longest time that a person has to answer, in seconds."""
-
-_PER = re.compile(r"([1-9][0-9]{0,6})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _UNITS = ("calls", "bytes", "units")
 _ARGUMENT = r"args((?:\.[A-Za-z_][A-Za-z0-9_]*)+)"
 _A_PATH = "a JSON Pointer, such as `/content/0/text` or `/content/*/text`"
 _LETS_NOTHING = "a `deny` rule lets nothing through, so `{key}` has no effect"
 _ON_CALL = "`{key}` belongs to a rule on calls: leave out `on: result`"
-
-
-def window_of(per: str) -> int | None:
-    """The seconds of a window, 0 for the whole session, None for an invalid window."""
-    if per == "session":
-        return 0
-    found = _PER.fullmatch(per)
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else MAX_WINDOW + 1
-    return seconds if seconds <= MAX_WINDOW else None
-
-
-def end_of(expires: str | None) -> datetime | None:
-    """The first moment after the day `expires`, in UTC; None without one, and for what is no day."""
-    if expires is None or len(expires) != 10:
-        return None
-    try:
-        return datetime.fromisoformat(expires).replace(tzinfo=UTC) + timedelta(days=1)
-    except (ValueError, OverflowError):
-        return None
-
-
-def as_tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """One text is a list of one."""
-    return (value,) if isinstance(value, str) else value
 
 
 # --- what a value must be ------------------------------------------------------------------------
@@ -129,13 +71,13 @@ _A_TIMEOUT = Must(
     lambda time: (
         "" if 0 < (window_of(time) or 0) <= MAX_TIMEOUT else "a time is a number with s, m or h, at most 24h"
     ),
-    pattern=f"^{_PER.pattern}$",
+    pattern=f"^{WINDOW.pattern}$",
 )
 _A_WINDOW = Must(
     lambda per: (
         "a window is `session`, or a number with s, m, h or d, at most 31d" if window_of(per) is None else ""
     ),
-    pattern=f"^(?:session|{_PER.pattern})$",
+    pattern=f"^(?:session|{WINDOW.pattern})$",
 )
 _AN_AMOUNT = Must(
     lambda amount: "" if 0 < amount <= 1 << 53 else "a limit is a whole number above 0",
@@ -259,11 +201,6 @@ class AskEntry(Filled):
             yield ("approvers",), "a client answers for who made the call, who cannot be the approver"
 
 
-OBLIGATIONS = (
-    *("redact", "label", "fact", "limit", "argument", "credential", "placeholders"),
-    *("spotlight", "unredacted"),
-)
-"""The keys of a rule with what it does besides having its effect."""
 _OF_CALLS = ("limit", "argument", "credential", "placeholders", "unredacted")
 
 
@@ -414,6 +351,32 @@ class Rule(Filled):
         for index, action in enumerate(self.action):
             if action in ASKED:
                 yield ("action", index), "the client answers this, so there is no result of a server"
+
+
+class Param(Filled):
+    """A value that conditions read as `params.NAME`, and that whoever uses the policy sets in the
+    configuration. Without a value, whatever depends on it is refused."""
+
+    type: ParamType = Field(
+        description="`string`, `strings` (a list of texts), `integer`, `boolean`, or `map` (names with lists "
+        "of texts).",
+    )
+    description: str = Field("", description="What it is; shown by `mcpguard check` where it has no value.")
+    default: Any = Field(None, description="Its value if the configuration does not set it.")
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it has a value."""
+        return self.default is not None
+
+    def misfit(self, value: Json) -> str:
+        """Why `value` cannot be its value, "" where it can."""
+        return misfit(self.type, value)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A default of another type."""
+        if self.is_set and (said := self.misfit(self.default)):
+            yield ("default",), said
 
 
 class Policy(Filled):

@@ -16,7 +16,7 @@ import msgspec
 
 from mcpguard.adapters.network.hosts import metadata_urls
 from mcpguard.adapters.relay.background import Background
-from mcpguard.config.file import ALGORITHMS, TokenEntry
+from mcpguard.config.terms import ALGORITHMS, TokenTerms
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
 
@@ -76,7 +76,7 @@ class TokenVerifier:
 
     def __init__(
         self,
-        entry: TokenEntry,
+        entry: TokenTerms,
         fetch: Callable[[str], Awaitable[Json]],
         seconds: Callable[[], float],
         report: Callable[[str, str], None],

@@ -23,7 +23,7 @@ from mcpguard.adapters.transports.http.request import (
 )
 from mcpguard.adapters.transports.http.sessions import Door, Worlds
 from mcpguard.adapters.transports.http.streamable import Streamable
-from mcpguard.config.file import HttpEntry, TokenEntry
+from mcpguard.config.terms import HttpTerms, TokenTerms
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock, Readiness
 from mcpguard.protocol.jsonrpc import encode
@@ -59,7 +59,7 @@ class Endpoint:
         door: Door,
         turn: Turn,
         clock: Clock,
-        http: HttpEntry,
+        http: HttpTerms,
         bound: str,
         message_bytes: int,
         verifier: Verifier | None = None,
@@ -91,7 +91,7 @@ class Endpoint:
         if http.token is not None:
             self._describe(http.token)
 
-    def _describe(self, token: TokenEntry) -> None:
+    def _describe(self, token: TokenTerms) -> None:
         """Say where tokens come from (RFC 9728): under the plain path, and under that of the resource."""
         resource = urlsplit(token.audience)
         path = resource.path.rstrip("/")

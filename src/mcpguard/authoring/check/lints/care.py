@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, reads_only
 from mcpguard.authoring.snapshot import Presence, presence
 from mcpguard.core.errors import Problem
-from mcpguard.core.policy.written import ANY_ACTION, ASKED, end_of
+from mcpguard.core.policy.terms import ANY_ACTION, ASKED, end_of
 from mcpguard.protocol.eras import MAY_ASK
 
 _MARKED = frozenset(["tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/result", ANY_ACTION])

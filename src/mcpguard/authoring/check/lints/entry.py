@@ -15,12 +15,12 @@ from msgspec import Struct
 from mcpguard.authoring.check.lints.conditions import Comparison, Read, comparisons_of, reads_of
 from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
+from mcpguard.core.document.must import Path
 from mcpguard.core.document.reading import Document
-from mcpguard.core.document.written import Path
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
-from mcpguard.core.policy.written import Rule, as_tuple
+from mcpguard.core.policy.terms import RuleTerms, as_tuple
 
 
 class PlacedRule:
@@ -30,7 +30,7 @@ class PlacedRule:
         self.policy = policy
         self.index = index
         self.rule: CompiledRule = policy.rules[index]
-        self.written: Rule = self.rule.written
+        self.written: RuleTerms = self.rule.written
 
     @cached_property
     def reads(self) -> tuple[Read, ...]:

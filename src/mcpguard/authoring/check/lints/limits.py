@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
 from mcpguard.authoring.check.lints.reach import covers
 from mcpguard.core.errors import Problem
-from mcpguard.core.policy.written import Limit, window_of
+from mcpguard.core.policy.terms import LimitTerms, window_of
 
 UNITS = ("calls", "bytes", "units")
 
@@ -47,7 +47,7 @@ def _before(wide: PlacedRule, narrow: PlacedRule) -> bool:
     return (wide.policy.policy.policy, wide.index) < (narrow.policy.policy.policy, narrow.index)
 
 
-def _spans(wide: Limit, narrow: Limit) -> bool:
+def _spans(wide: LimitTerms, narrow: LimitTerms) -> bool:
     """Whether each window of `narrow` lies in one of `wide`, also with what it holds back longer."""
     long, short = window_of(wide.per) or 0, window_of(narrow.per) or 0
     return wide.per == narrow.per or (long > 0 and short > 0 and long * 60 >= short * 61)

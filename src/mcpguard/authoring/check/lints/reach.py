@@ -11,7 +11,7 @@ from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, 
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
-from mcpguard.core.policy.written import ACTIONS, ANY_ACTION
+from mcpguard.core.policy.terms import ACTIONS, ANY_ACTION
 
 
 def _glob_covers(wide: str, narrow: str) -> bool:

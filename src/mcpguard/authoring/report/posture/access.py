@@ -5,7 +5,7 @@ from __future__ import annotations
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry, Verdict, always
 from mcpguard.authoring.report.review import State
-from mcpguard.core.policy.written import as_tuple
+from mcpguard.core.policy.terms import as_tuple
 
 
 def _identity(present: Present) -> Verdict:

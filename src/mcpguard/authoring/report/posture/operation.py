@@ -21,7 +21,7 @@ def _thresholds(present: Present) -> Verdict:
 def _alerts(present: Present) -> Verdict:
     if present.config.alerts is not None:
         return "met", "an alert says what happened and which records caused it"
-    if not present.config.approvals.notify:
+    if not present.config.approvals.targets:
         return "not met", "nobody is alerted (`alerts`, `approvals.notify`)"
     return "partly", "persons are alerted about calls that wait for them, and about nothing else (`alerts`)"
 

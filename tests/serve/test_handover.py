@@ -1,0 +1,132 @@
+"""A configuration that is read in a child comes over whole, or is read here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mcpguard.serve.handover import HandedOver, beside, read
+
+REPOSITORY = Path(__file__).parents[2]
+POLICY = """
+version: 1
+policy: p
+params: {folders: {type: strings, default: [/srv]}}
+rules:
+  - {id: a, effect: allow, tools: ["r*"], when: 'pathWithin(args.path, params.folders)', label: [seen]}
+  - {id: b, effect: ask, tools: [w], ask: {via: client, timeout: 5m, show: [path]}, limit: {calls: 3, per: 1h}}
+  - {id: c, effect: allow, tools: [x], unredacted: [jwt, {kind: jwt, path: /content/0}], argument: {n: 1.5}}
+  - {id: d, effect: deny, on: result, when: 'size(findings) > 2', message: too many}
+"""
+CONFIG = """
+version: 1
+servers: {s: {command: echo, env: {T: "${env:T}"}}, t: {url: "https://t.example/mcp"}}
+policies: [policy.yaml]
+credentials: {c: {command: [echo, x], servers: [t], hosts: [t.example], headers: {A: "${credential:c}"}}}
+http: {max_sessions: 7}
+"""
+
+
+BESIDE = """from functools import partial
+def beside(path):
+    return handover.beside(partial(handover.read, path), handover.HandedOver)
+"""
+
+
+def _run(code: str, *words: str) -> str:
+    """What a process of its own prints, which has one thread when it begins."""
+    begin = f"import sys, os\nfrom pathlib import Path\nfrom mcpguard.serve import handover\n{BESIDE}{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", begin, *words], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """One that uses much of what there is."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+SAME = """
+for path in map(Path, sys.argv[1:]):
+    found = beside(path)()
+    here = handover.read(path)
+    assert found.config == here.config and found.config_look == here.config_look, path
+    assert found.policy_look == here.policy_look, path
+    assert found.policies.digest == here.policies.digest and found.policies.places == here.policies.places
+    for one, two in zip(found.policies.rules, here.policies.rules, strict=True):
+        assert (one.name, one.written, one.when, one.until, one.unset) == (
+            two.name, two.written, two.when, two.until, two.unset), one.name
+        assert (one.condition is None) == (two.condition is None)
+        assert one.condition is None or one.condition.reads == two.condition.reads
+print("same")
+"""
+
+
+def test_what_is_read_beside_is_what_would_have_been_read_here(config: Path) -> None:
+    assert _run(SAME, str(config), *map(str, sorted((REPOSITORY / "configs").glob("*.yaml")))) == "same"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is read beside")
+def test_what_reads_files_is_not_in_the_process_that_takes_it() -> None:
+    code = """
+found = beside(Path(sys.argv[1]))()
+print(len(found.policies.rules) > 0, [name for name in ("pydantic", "pydantic_core", "yaml") if name in sys.modules])
+"""
+    assert _run(code, str(REPOSITORY / "configs" / "git-and-time.yaml")) == "True []"
+
+
+def test_a_mistake_is_said_here_in_the_same_words(config: Path) -> None:
+    config.write_text(CONFIG.replace("http:", "htp:"))
+    code = """
+said = []
+for read in (beside(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
+    try:
+        read()
+    except handover.load_config.__globals__["ConfigError"] as mistake:
+        said.append(str(mistake))
+print(said[0] == said[1], "unknown key `htp`" in said[0])
+"""
+    assert _run(code, str(config)) == "True True"
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "handover.pickle.dump = lambda *_: os.kill(os.getpid(), 9)",
+        "handover.pickle.dump = lambda found, file, _: (file.write(b'half'), file.flush(), os._exit(1))",
+        "handover.pickle.dump = lambda found, file, _: file.write(__import__('pickle').dumps(['else']))",
+        "handover.pickle.dump = lambda *_: 1 / 0",
+    ],
+    ids=["killed", "half", "something else", "defect"],
+)
+def test_whatever_goes_wrong_beside_all_is_read_here(config: Path, failing: str) -> None:
+    code = f"""
+{failing}
+found = beside(Path(sys.argv[1]))()
+print([rule.name for rule in found.policies.rules], sorted(found.config.servers))
+"""
+    assert _run(code, str(config)) == "['p/a', 'p/b', 'p/c', 'p/d'] ['s', 't']"
+
+
+def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait, args=(60,))
+    thread.start()
+    try:
+        found = beside(lambda: read(config), HandedOver)()
+    finally:
+        ended.set()
+        thread.join(60)
+    assert found.config == read(config).config
