@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mcpguard.core.redaction.held.fragments import LEAST, cores
+from mcpguard.core.redaction.held.fragments import LEAST, cores, stretches
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -76,4 +76,4 @@ def test_a_value_of_letters_or_of_digits_only_has_no_piece() -> None:
 
 
 def test_a_short_value_has_no_core() -> None:
-    assert list(cores(["k9!Xz2", "two words", "a" * 20])) == []
+    assert list(cores(stretches(["k9!Xz2", "two words", "a" * 20]))) == []

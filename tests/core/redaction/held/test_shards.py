@@ -74,7 +74,7 @@ def test_pieces_in_another_order_prove_nothing(order: tuple[int, ...]) -> None:
 
 
 def test_pieces_that_are_far_apart_prove_nothing() -> None:
-    said = {"text": ("and so on " * 60).join(cut(RANDOM, 8))}
+    said = {"text": ("And So On " * 60).join(cut(RANDOM, 8))}
     assert len(left(RANDOM, said, 8)) == 4
 
 

@@ -89,7 +89,7 @@ def _brief(word: str) -> Iterator[Needle]:
     data = word.encode()
     yield _literal(word)
     yield _needle(data.hex(), rb"\%&#;", 3, 1)
-    for text in _cores(data, b64encode, 3, 6):
+    for text in aligned(data, b64encode, 3, 6):
         yield _needle(text, _BASE64, 4, 6)
 
 
@@ -179,18 +179,18 @@ def _numbers(value: str) -> Iterator[str]:
 
 def _bases(value: str) -> Iterator[str]:
     """Base64 of UTF-8, of UTF-16 and of base64, also URL-safe or percent-encoded; base32."""
-    once = list(_cores(_utf8(value), b64encode, 3, 6))
+    once = list(aligned(_utf8(value), b64encode, 3, 6))
     once += [text.translate(_URL_SAFE) for text in once]
-    twice = [core for text in dict.fromkeys(once) for core in _cores(text.encode(), b64encode, 3, 6)]
-    wide = list(_cores(value.encode("utf-16-le", "surrogatepass"), b64encode, 3, 6))
+    twice = [core for text in dict.fromkeys(once) for core in aligned(text.encode(), b64encode, 3, 6)]
+    wide = list(aligned(value.encode("utf-16-le", "surrogatepass"), b64encode, 3, 6))
     for text in once + twice + wide:
         yield text
         yield text.translate(_URL_SAFE)
         yield _percent(text, "")
-    yield from _cores(_utf8(value), b32encode, 5, 5)
+    yield from aligned(_utf8(value), b32encode, 5, 5)
 
 
-def _cores(data: bytes, encode: Callable[[bytes], bytes], group: int, bits: int) -> Iterator[str]:
+def aligned(data: bytes, encode: Callable[[bytes], bytes], group: int, bits: int) -> Iterator[str]:
     """What `encode` makes of `data` behind 0 to `group` - 1 other bytes, without the shared edges."""
     for ahead in range(group):
         first = -(-8 * ahead // bits)

@@ -6,7 +6,7 @@ character after another.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
@@ -48,35 +48,41 @@ class Core(NamedTuple):
     def runs(self, bones: bytes, end: int, at: int) -> list[tuple[int, int]]:
         """Around a block that ends at `end` of `bones` and begins at `at` of the core: how far both are the
         same, nothing where that is too little."""
-        start = end - _BLOCK
-        first, last = start, end
-        while first and start - first < at and bones[first - 1] == self.text[at - (start - first) - 1]:
-            first -= 1
-        left = len(self.text) - at - _BLOCK
-        while last - end < left and bones[last] == self.text[at + _BLOCK + last - end]:
-            last += 1
+        first, last = around(bones, end - _BLOCK, end, self.text, at)
         if last - first < LEAST:
             return []
         found = bones[first:last]
         return [] if found.isdigit() or found.isalpha() else [(first, last)]
 
 
-def cores(values: Sequence[str]) -> Iterator[Core]:
-    """Those of a value and its members; of one that is made of several only those of the members."""
+def around(seen: bytes, start: int, end: int, text: bytes, at: int) -> tuple[int, int]:
+    """How far `seen` and `text` are the same around `start` to `end`, which is at `at` of the text."""
+    first, last, stop = start, end, at + end - start
+    while first and start - first < at and seen[first - 1] == text[at - start + first - 1]:
+        first -= 1
+    while last - end < len(text) - stop and seen[last] == text[stop + last - end]:
+        last += 1
+    return first, last
+
+
+def stretches(values: Sequence[str]) -> Iterator[str]:
+    """What nobody can guess of a value and its members; only of these, where it is made of several."""
     members = len(values) > 1
     for index, value in enumerate(values):
         if _ARMOUR in value:
             lines = [line for line in _LINE.split(value) if not {"-----", ":"} & {line[:5], *line}]
             # The first lines of two keys are alike.
-            found = ["".join(lines[2:])]
+            yield "".join(lines[2:])
         elif _TOKEN.fullmatch(value) or ((index or not members) and not _COMPOSITE.search(value)):
-            found = list(_stretches(value)) if looks_random(value) else []
-        else:
-            found = []
-        yield from (Core(bones) for text in found if len(bones := skeleton(text.encode())) >= LEAST)
+            yield from _between_words(value) if looks_random(value) else ()
 
 
-def _stretches(value: str) -> Iterator[str]:
+def cores(found: Iterable[str]) -> Iterator[Core]:
+    """Those of the stretches of a value."""
+    return (Core(bones) for text in found if len(bones := skeleton(text.encode())) >= LEAST)
+
+
+def _between_words(value: str) -> Iterator[str]:
     """What is between the words of `value`, behind what its format begins with."""
     begin = _BEGINNING.match(value)
     stretch = ""

@@ -6,6 +6,9 @@ same skeleton. 0xFF is kept: it never occurs in UTF-8, so it ends a text (PAD) o
 Which characters an encoder escapes differs from one to the next; what it leaves does not. So a text with
 escapes is searched a second time, without them: what they stand for is nearly always no letter, and
 `views` reads those that are.
+
+For a value that is strewn over rows the capitals of a text are searched, and its letters without digits. Both
+are searched together with the skeleton and are not confused with it: each has an alphabet of its own.
 """
 
 import re
@@ -13,10 +16,24 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import compress
 
+from mcpguard.core.redaction.matching import PAD
+
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
 _DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
 _IS_LETTER = bytes(byte in _LETTERS for byte in range(256))
 _BLOCK = 1024
+_LARGE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\xff"
+_SMALL = b"abcdefghijklmnopqrstuvwxyz"
+_NO_LETTERS = bytes(byte for byte in range(256) if byte not in _SMALL + _LARGE)
+_MARKS = bytes(byte for byte in range(33, 127) if not chr(byte).isalnum())[:26]
+LETTERS = bytes.maketrans(_SMALL + _LARGE[:-1], 2 * _MARKS)
+"""Letters, of any case, as marks."""
+CAPITALS = (None, bytes(byte for byte in range(256) if byte not in _LARGE))
+"""`text.translate(*CAPITALS)` is nothing but these."""
+AS_MARKS = (LETTERS, b"0123456789")
+"""`bones.translate(*AS_MARKS)` is the letters of a skeleton."""
+RUNS, SENTENCES = 0.9, 0.73
+"""The share of letters and digits in encoded data, and in sentences; rows of short pieces have less."""
 
 SLICE = 256 * 1024
 """Bytes of a text that are reduced at once."""
@@ -25,17 +42,32 @@ SKELETON = (bytes(range(256)).lower(), _DROP)
 
 
 def skeleton(text: bytes) -> bytes:
-    """`text` reduced. Of a long one a slice at a time, so that other threads run in between."""
+    """`text` reduced."""
+    return _without(text, *SKELETON)
+
+
+def _without(text: bytes, table: bytes | None, drop: bytes) -> bytes:
+    # Of a long text a slice at a time, so that other threads run in between.
     if len(text) <= SLICE:
-        return text.translate(*SKELETON)
-    return b"".join([text[at : at + SLICE].translate(*SKELETON) for at in range(0, len(text), SLICE)])
+        return text.translate(table, drop)
+    return b"".join([text[at : at + SLICE].translate(table, drop) for at in range(0, len(text), SLICE)])
 
 
-def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
-    """Where in `text` the bytes come from that are at the places `wanted` of its skeleton.
+def sown(padded: bytes, bones: bytes, letters: bool = True) -> bytes:
+    """The capitals of a text with the skeleton `bones`, a gap, and with `letters` these as marks. Of a text
+    that has too few marks and spaces for rows of short pieces nothing, and no letters of sentences."""
+    share = (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
+    capitals = _without(padded, *CAPITALS) if share < RUNS else b""
+    return capitals + _without(bones, *AS_MARKS) if letters and share < SENTENCES else capitals
+
+
+def locate(text: bytes, wanted: Sequence[int], drop: bytes = _DROP) -> dict[int, int]:
+    """Where in `text` the bytes come from that are at the places `wanted` of its skeleton, or of what is left
+    without the bytes of `drop`.
 
     `wanted` ascends. Linear in `text`: only the blocks that hold a wanted byte are looked at one by one.
     """
+    kept = _IS_LETTER if drop is _DROP else bytes(byte not in drop for byte in range(256))
     found: dict[int, int] = {}
     before = 0
     done = 0
@@ -43,9 +75,9 @@ def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
         if done == len(wanted):
             break
         block = text[start : start + _BLOCK]
-        after = before + len(block.translate(None, _DROP))
+        after = before + len(block.translate(None, drop))
         if wanted[done] < after:
-            places = list(compress(range(start, start + len(block)), block.translate(_IS_LETTER)))
+            places = list(compress(range(start, start + len(block)), block.translate(kept)))
             while done < len(wanted) and wanted[done] < after:
                 found[wanted[done]] = places[wanted[done] - before]
                 done += 1
@@ -72,12 +104,15 @@ class Reduced:
     only the ends of lines matter, in which base64 is wrapped. `patience`: so many triggers may lead to
     nothing before it is taken for a text that holds something."""
 
-    __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded", "patience")
+    __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded", "patience", "sown")
 
-    def __init__(self, padded: bytes, near: bool, bones: bytes | None = None) -> None:
-        """`bones` is its skeleton, where that is known."""
+    def __init__(
+        self, padded: bytes, near: bool, bones: bytes | None = None, strewn: bytes | None = None
+    ) -> None:
+        """`bones` is its skeleton and `strewn` what `sown` makes of it, where these are known."""
         self.padded = padded
         self.bones = skeleton(padded) if bones is None else bones
+        self.sown = sown(padded, self.bones) if strewn is None else strewn
         self.near = near
         self.patience = _PATIENCE + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None
@@ -95,6 +130,13 @@ class Reduced:
             self._bare = b"".join(escape.sub(b"", self.padded[start:end]) for start, end in slices)
             self._again = skeleton(self._bare)
         return self._again
+
+    def sources(self, wanted: Sequence[int]) -> dict[int, int]:
+        """Where the bytes come from that are at the places `wanted` of `sown`."""
+        letters = len(_without(self.padded, *CAPITALS))
+        found = locate(self.padded, [one for one in wanted if one < letters], CAPITALS[1])
+        behind = locate(self.padded, [one - letters for one in wanted if one >= letters], _NO_LETTERS)
+        return found | {one + letters: place for one, place in behind.items()}
 
     def places(self, wanted: Sequence[int]) -> dict[int, int]:
         """Where the bytes come from that are at the places `wanted` of `again`."""

@@ -16,11 +16,12 @@ from msgspec import Struct
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
-from mcpguard.core.redaction.held.fragments import Core, cores
+from mcpguard.core.redaction.held.fragments import Core, cores, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.held.parts import parts
 from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton
 from mcpguard.core.redaction.held.shards import Shards, shards
+from mcpguard.core.redaction.held.strewn import Rows, Strewn, strewn
 from mcpguard.core.redaction.matching import Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
 
@@ -35,6 +36,9 @@ _AT_ONCE = 8_192
 """Literals. Hyperscan takes more than twice as long for twice as many."""
 
 
+Piece = Core | Shards | Strewn
+
+
 class Held(Struct, frozen=True):
     """One held value under one name. `mark` identifies the value to who has the key only. `anchors`: where
     one of them is, some of the value may be escaped. `guess` says how it can be guessed."""
@@ -42,7 +46,7 @@ class Held(Struct, frozen=True):
     kind: str
     mark: bytes
     needles: tuple[Needle, ...]
-    cores: tuple[Core | Shards, ...]
+    cores: tuple[Piece, ...]
     anchors: tuple[bytes, ...]
     guess: str
 
@@ -64,12 +68,13 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     if fault := unguardable(value):
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
-    whole = tuple(cores((value, *members)))
+    random = list(stretches((value, *members)))
+    whole = tuple(cores(random))
     return Held(
         kind,
         mark,
         tuple(needles(value, members)),
-        (*whole, *shards(whole)),
+        (*whole, *shards(whole), *strewn(random)),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value),
     )
@@ -91,7 +96,7 @@ def unguardable(value: str) -> str:
     return ""
 
 
-_Hit = tuple[int, int, Held, Needle]
+_Hit = tuple[int, int, Held, Needle | Rows]
 
 
 class _Table:
@@ -103,7 +108,7 @@ class _Table:
     def __init__(
         self,
         forms: dict[bytes, tuple[Held, Needle]],
-        blocks: dict[bytes, list[tuple[Held, Core | Shards, int]]],
+        blocks: dict[bytes, list[tuple[Held, Piece, int]]],
         anchors: Iterable[bytes],
         made: Callable[[Sequence[bytes]], Matcher],
     ) -> None:
@@ -156,8 +161,7 @@ class _Table:
                 runs = core.runs(text, end, at)
                 _count(budget, core, len(runs))
                 if runs:
-                    needle = Needle(core.text, True, b"", 0, 0)
-                    made = [(*run, value, needle) for run in runs]
+                    made = [(*run, value, _form(core, run, end, at)) for run in runs]
                     longest[key] = max(longest[key], made, key=_length) if key in longest else made
             for key, found in longest.items():
                 covered[key] = found[-1][1]
@@ -171,9 +175,14 @@ class _Table:
         return hits
 
 
-def _count(budget: Budget, core: Core | Shards, runs: int) -> None:
+def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows:
+    """What is found where a `run` of `core` is, around a block."""
+    return core.rows(*run, end, at) if type(core) is Strewn else Needle(core.text, True, b"", 0, 0)
+
+
+def _count(budget: Budget, core: Piece, runs: int) -> None:
     """Count a place at which so many `runs` were found; one that counts alone is a place of a core too."""
-    if runs != 1 or type(core) is Core:
+    if runs != 1 or type(core) is not Shards:
         budget.trigger(1 if runs else core.cost)
 
 
@@ -184,7 +193,7 @@ def _length(hits: list[_Hit]) -> int:
 class HeldSet:
     """An immutable set of held values; any number of threads may search with it. `made` is what searches."""
 
-    __slots__ = ("_always", "_exact", "_loose", "_made", "_shared", "_values")
+    __slots__ = ("_always", "_exact", "_loose", "_made", "_shared", "_values", "in_letters")
 
     def __init__(
         self, values: Iterable[Held], made: Callable[[Sequence[bytes]], Matcher] = compile_literals
@@ -192,6 +201,10 @@ class HeldSet:
         self._values = tuple(values)
         self._made = made
         self._always = any(b"" in value.anchors for value in self._values)
+        self.in_letters = any(
+            type(core) is Strewn and not core.text.isupper() for value in self._values for core in value.cores
+        )
+        """Whether the letters of a text matter, and not its capitals alone."""
         self._shared: dict[bytes, list[Held]] = {}
         self._loose: _Table | None = None
         self._exact: _Table | None = None
@@ -203,7 +216,7 @@ class HeldSet:
         """Compile what is searched with, so that no search has to."""
         loose: dict[bytes, tuple[Held, Needle]] = {}
         exact: dict[bytes, tuple[Held, Needle]] = {}
-        blocks: dict[bytes, list[tuple[Held, Core | Shards, int]]] = {}
+        blocks: dict[bytes, list[tuple[Held, Piece, int]]] = {}
         shared: dict[bytes, list[Held]] = {}
         anchors = {anchor for value in self._values for anchor in value.anchors}
         for value in self._values:
@@ -223,8 +236,8 @@ class HeldSet:
         return self._loose, self._exact
 
     def may_be_in(self, padded: bytes, bones: bytes) -> bool:
-        """Whether `padded`, with the skeleton `bones`, has anything that `found` looks for, or base64 that
-        may be wrapped: hardly any text has, so that to ask this first is faster."""
+        """Whether `padded`, with the skeleton `bones` and what is `sown` behind it, has anything that `found`
+        looks for, or base64 that may be wrapped: hardly any text has, so that to ask this first is faster."""
         loose, exact = self._loose, self._exact
         if loose is None or exact is None:
             loose, exact = self.prepare()
@@ -242,7 +255,7 @@ class HeldSet:
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
         loose, exact = self._tables()
-        if loose.found(text.bones, text) or exact.found(text.padded, text):
+        if loose.found(text.bones, text) or exact.found(text.padded, text) or loose.found(text.sown, text):
             return True
         again = self._again(text)
         return again is not None and loose.found(again, text)
@@ -256,8 +269,10 @@ class HeldSet:
         again = self._again(text)
         if again is not None:
             found += _placed(loose.hits(again, text, budget), text.places)
+        if not found:  # A value that stands there in another form has all of its letters there too.
+            found = _placed(loose.hits(text.sown, text, budget), text.sources)
         padded = text.padded
-        spans = [Span(*needle.widen(padded, s, e), value.kind, value.mark) for s, e, value, needle in found]
+        spans = [Span(*form.widen(padded, s, e), value.kind, value.mark) for s, e, value, form in found]
         return _joined(padded, sorted(spans))
 
     def marks(self, text: Reduced, budget: Budget) -> dict[bytes, set[bytes]]:
@@ -265,6 +280,7 @@ class HeldSet:
         loose, exact = self._tables()
         found: dict[bytes, set[bytes]] = {}
         hits = exact.hits(text.padded, text, budget) + loose.hits(text.bones, text, budget)
+        hits += loose.hits(text.sown, text, budget)
         again = self._again(text)
         if again is not None:
             hits += loose.hits(again, text, budget)

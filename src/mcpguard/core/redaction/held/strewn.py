@@ -1,0 +1,111 @@
+"""A random value strewn over rows: pieces of one to three characters, each behind a number, a name or a word.
+
+Law of this file: pieces so short are in any text. What is compared is what stands in the same order in such
+rows: the capitals, since numbers have none and few rows have words in capitals, or else all letters. As many
+in a row as nobody can guess count as the value, and all that stands between them is removed with them.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from mcpguard.core.redaction.held.disguise import aligned
+from mcpguard.core.redaction.held.fragments import around
+from mcpguard.core.redaction.held.reduced import LETTERS
+
+_FEWEST = 8
+"""Of 26 letters each: 38 bits."""
+_OF_SIX = 14
+"""Of the letters of hexadecimal: 36 bits."""
+_HEXADECIMAL = frozenset(b"ABCDEF" + b"abcdef".translate(LETTERS))
+_PART = 3, 4
+_LONGEST_BLOCK = 12
+_ENCODED = 128
+"""Characters. What is longer is not looked for in base64 that is strewn."""
+_ROOM = 2
+"""Characters of the value. Rows are not equally long."""
+_FAR = 4096
+
+
+class Rows(NamedTuple):
+    """What is found of a value: its `inner` characters, with so many `before` and `after` them."""
+
+    pattern: bytes
+    before: int
+    inner: int
+    after: int
+
+    def widen(self, text: bytes, start: int, end: int) -> tuple[int, int]:
+        """The span of all rows, of which those from `start` to `end` were found."""
+        each = -(-(end - start) // self.inner)
+        gap = b"\n" if b"\n" in text[start:end] else b"\x1f"
+        floor = max(0, start - _FAR, text.rfind(b"\xff", 0, start) + 1)
+        ceiling = min(text.find(b"\xff", end), end + _FAR)
+        first = max(floor, start - each * (self.before + _ROOM)) if self.before else start
+        last = min(ceiling, end + each * (self.after + _ROOM)) if self.after else end
+        stop = text.find(gap, last, ceiling)
+        return max(floor, text.rfind(gap, floor, first) + 1), ceiling if stop < 0 else stop
+
+
+class Strewn(NamedTuple):
+    """The capitals of a value, or its letters. `at` says where in the value each of them is; `size` is how
+    long that is."""
+
+    text: bytes
+    at: tuple[int, ...]
+    size: int
+
+    @property
+    def cost(self) -> int:
+        """Triggers of a budget."""
+        return 1
+
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        """What is searched for, and where it is in the text: what any run that counts has in it."""
+        yield self._block, self._begin
+
+    @property
+    def _begin(self) -> int:
+        return len(self.text) - _least(self.text)
+
+    @property
+    def _block(self) -> bytes:
+        return self.text[self._begin : _least(self.text)][:_LONGEST_BLOCK]
+
+    def runs(self, sown: bytes, end: int, at: int) -> list[tuple[int, int]]:
+        """Around a block that ends at `end` of `sown` and begins at `at` of the text: how far both are the
+        same, nothing where that is too little."""
+        first, last = around(sown, end - len(self._block), end, self.text, at)
+        return [(first, last)] if last - first >= _least(self.text) else []
+
+    def rows(self, first: int, last: int, end: int, at: int) -> Rows:
+        """What is found where such a run is, around a block that ends at `end` and begins at `at`."""
+        ahead = end - len(self._block) - at
+        begins, ends = self.at[first - ahead], self.at[last - ahead - 1] + 1
+        return Rows(self.text, begins, ends - begins, self.size - ends)
+
+
+def strewn(stretches: Iterable[str]) -> Iterator[Strewn]:
+    """What is looked for of the stretches of a value, as they are and in base64."""
+    for text in stretches:
+        encoded = aligned(text.encode(), b64encode, 3, 6) if len(text) <= _ENCODED else ()
+        yield from _of(text)
+        for form in encoded:
+            yield from _of(form)
+
+
+def _of(form: str) -> Iterator[Strewn]:
+    """The capitals of a form; where these are too few, its letters."""
+    for is_kept in (str.isupper, str.isalpha):
+        at = tuple(place for place, char in enumerate(form) if is_kept(char) and char.isascii())
+        kept = "".join(form[place] for place in at).encode()
+        text = kept if is_kept is str.isupper else kept.translate(LETTERS)
+        if len(text) >= _least(text):
+            yield Strewn(text, at, len(form))
+            return
+
+
+def _least(text: bytes) -> int:
+    """So many letters in a row count."""
+    few = _OF_SIX if _HEXADECIMAL.issuperset(text) else _FEWEST
+    return max(few, -(-len(text) * _PART[0] // _PART[1]))
