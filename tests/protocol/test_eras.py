@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard import __version__
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller
 from mcpguard.protocol import eras
@@ -14,6 +15,7 @@ from mcpguard.protocol.methods import FROM_CLIENT
 
 MODERN = Caller("2026-07-28", True)
 LEGACY = Caller("2025-06-18")
+READ, CALL = "resources/read", "tools/call"
 
 
 def meta(**changes: Any) -> dict[str, Any]:
@@ -100,7 +102,49 @@ def test_a_legacy_result_has_nothing_of_the_modern_era_and_the_given_one_is_not_
     assert eras.result_for(LEGACY, "tools/list", plain) is plain
 
 
-READ, CALL = "resources/read", "tools/call"
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        (None, {eras.SERVER_INFO_KEY: {"name": "us", "version": "2"}}),
+        ("odd", {eras.SERVER_INFO_KEY: {"name": "us", "version": "2"}}),
+        ({"x": 1}, {"x": 1, eras.SERVER_INFO_KEY: {"name": "us", "version": "2"}}),
+        ({eras.SERVER_INFO_KEY: {"name": "it"}}, {eras.SERVER_INFO_KEY: {"name": "it"}}),
+    ],
+)
+def test_a_modern_result_says_who_serves_unless_it_does_already(meta: Any, expected: Any) -> None:
+    given = {"content": [], **({} if meta is None else {"_meta": meta})}
+    assert eras.result_for(MODERN, CALL, given, ("us", "2"))["_meta"] == expected
+    assert "_meta" not in eras.result_for(LEGACY, CALL, {"content": []}, ("us", "2"))
+
+
+ENVELOPED = {eras.VERSION_KEY: "2026-07-28", eras.LOG_LEVEL_KEY: "debug", "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "token", "expected"),
+    [
+        ({"a": 1}, None, {"a": 1}),
+        ({"a": 1, "_meta": {"x": 1}}, None, {"a": 1, "_meta": {"x": 1}}),
+        ({"a": 1, "_meta": "odd"}, 7, {"a": 1, "_meta": {"progressToken": 7}}),
+        ({"_meta": ENVELOPED}, None, {"_meta": {"x": 1}}),
+        ({"a": 1, "_meta": {eras.VERSION_KEY: "2026-07-28"}}, None, {"a": 1}),
+        ({"a": 1}, 7, {"a": 1, "_meta": {"progressToken": 7}}),
+    ],
+)
+def test_params_for_a_legacy_upstream_have_no_envelope_and_our_token(
+    given: Any, token: int | None, expected: Any
+) -> None:
+    assert eras.legacy_params(given, token) == expected
+
+
+def test_params_for_a_modern_upstream_have_the_envelope_of_their_caller_and_none_of_the_clients() -> None:
+    ours = eras.envelope(LEGACY, "2026-07-28", "mcpguard", __version__)
+    assert eras.modern_params({"a": 1}, None, LEGACY, "2026-07-28", None) == {"a": 1, "_meta": ours}
+    said = eras.modern_params({"_meta": ENVELOPED}, 7, LEGACY, "2026-07-28", "error")["_meta"]
+    assert said == {"x": 1, "progressToken": 7, **ours, eras.LOG_LEVEL_KEY: "error"}
+    caller = Caller("2026-07-28", True, {}, "info")
+    said = eras.modern_params({}, None, caller, "2026-07-28", "error")["_meta"]
+    assert said[eras.LOG_LEVEL_KEY] == "info"
 
 
 @pytest.mark.parametrize(

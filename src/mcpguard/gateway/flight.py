@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Wait(Struct, Generic[T], eq=False, kw_only=True):
     done: bool = False
     _value: T | None = None
     _error: BaseException | None = None
-    _resumes: list[Callable[[Wait[Any]], None]] | None = None
+    _resumes: list[Callable[[Wait[Any]], None]] = field(default_factory=list)
 
     @property
     def value(self) -> T | None:
@@ -48,8 +48,8 @@ class Wait(Struct, Generic[T], eq=False, kw_only=True):
         if not self.done:
             self.done = True
             self._value = value
-            resumes, self._resumes = self._resumes, None
-            for resume in resumes or ():
+            resumes, self._resumes = self._resumes, []
+            for resume in resumes:
                 resume(self)
 
     def fail(self, error: BaseException) -> None:
@@ -57,16 +57,14 @@ class Wait(Struct, Generic[T], eq=False, kw_only=True):
         if not self.done:
             self.done = True
             self._error = error
-            resumes, self._resumes = self._resumes, None
-            for resume in resumes or ():
+            resumes, self._resumes = self._resumes, []
+            for resume in resumes:
                 resume(self)
 
     def then(self, resume: Callable[[Wait[Any]], None]) -> None:
         """Call `resume(self)` once the value is there (at once if it is)."""
         if self.done:
             resume(self)
-        elif self._resumes is None:
-            self._resumes = [resume]
         else:
             self._resumes.append(resume)
 
@@ -104,7 +102,7 @@ class Flight(Struct, eq=False):
         else:
             self._waiting = waiting
             if isinstance(waiting, Wait):
-                waiting.then(self._resume)
+                waiting._resumes.append(self._resume)
             else:
                 waiting._asyncio_future_blocking = False
                 waiting.add_done_callback(self._resume)

@@ -176,7 +176,10 @@ class Path:
                 return astray
         if call.state is not None or call.method == "resources/subscribe":
             return await self._decided(request, call, invocation)
-        verdict = await judge.decide(invocation)
+        if judge.policies.stateful:
+            verdict = await judge.decide(invocation)
+        else:  # As that does, on the road of nearly every call.
+            verdict = pdp.decide(judge.policies, invocation, None, judge.egress)
         if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
             return await self._approvals.answer(request, call, invocation, verdict, said)
         return verdict
@@ -292,7 +295,8 @@ class Path:
         which may have to be asked for first. None where there is none, and the client knows."""
         scope = self._scope
         try:
-            target = await self._locate(request, call)
+            listed = call.kind not in ("task", "extension")
+            target = await self._listing.locate(call.kind, call.name, request.caller) if listed else None
         except (UpstreamError, CredentialError, InspectionError) as problem:
             record = scope.recorder.unrouted(
                 call, request.caller, request.origin, "unavailable", str(problem)
@@ -311,11 +315,6 @@ class Path:
             await self._unknown(request, call, record)
             return None
         return server, target
-
-    async def _locate(self, request: Request, call: Call) -> Listed | None:
-        if call.kind in ("task", "extension"):
-            return None
-        return await self._listing.locate(call.kind, call.name, request.caller)
 
     def _server_of(self, call: Call) -> str | None:
         if call.kind == "task":

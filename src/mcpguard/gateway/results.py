@@ -162,7 +162,7 @@ class Results:
         if invocation.method == "tools/call" and (kind == "task" or "task" in body):
             self._tasks.remember(permit, body, request.redact)
         if request.caller.modern or not eras.MODERN_ONLY.isdisjoint(body):
-            return self._scope.result_for(request.caller, invocation.method, body)
+            return eras.result_for(request.caller, invocation.method, body, self._scope.identity)
         return body
 
 

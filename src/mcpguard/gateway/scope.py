@@ -201,12 +201,4 @@ class ClientScope(Struct, eq=False, kw_only=True):
 
     def result_for(self, caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:
         """A result in the form of the caller's era; a modern one also says who serves."""
-        translated = eras.result_for(caller, method, result)
-        if not caller.modern:
-            return translated
-        meta = translated.get("_meta")
-        if type(meta) is dict and eras.SERVER_INFO_KEY in meta:
-            return translated
-        name, version = self.identity
-        info = {eras.SERVER_INFO_KEY: {"name": name, "version": version}}
-        return {**translated, "_meta": {**(meta if type(meta) is dict else {}), **info}}
+        return eras.result_for(caller, method, result, self.identity)

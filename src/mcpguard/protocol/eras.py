@@ -10,6 +10,7 @@ a MessageError with the code that the specification gives it, never a guess.
 from collections.abc import Mapping
 from math import inf
 
+from mcpguard import __version__
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller, Json
 from mcpguard.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
@@ -24,6 +25,8 @@ CAPABILITIES_KEY = PREFIX + "clientCapabilities"
 LOG_LEVEL_KEY = PREFIX + "logLevel"
 SERVER_INFO_KEY = PREFIX + "serverInfo"
 SUBSCRIPTION_KEY = PREFIX + "subscriptionId"
+_ENVELOPE = frozenset({VERSION_KEY, CLIENT_INFO_KEY, CAPABILITIES_KEY, LOG_LEVEL_KEY, SUBSCRIPTION_KEY})
+"""What the client wrote under one of these never travels; ours does, or none."""
 
 TASKS_EXTENSION = PREFIX + "tasks"
 
@@ -50,6 +53,7 @@ CACHEABLE = frozenset(
 )
 """Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
 
+SET_LEVEL = "logging/setLevel"
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """Of log messages, the least severe first (RFC 5424; server/utilities/logging)."""
 
@@ -130,12 +134,52 @@ def envelope(caller: Caller, version: str, name: str, release: str) -> dict[str,
     return meta
 
 
-def result_for(caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:
+def legacy_params(params: dict[str, Json], token: int | None) -> dict[str, Json]:
+    """`params` for a legacy upstream: no envelope, and `token` as progressToken if it is not None.
+    `params` is not changed."""
+    meta = params.get("_meta")
+    if token is None and (type(meta) is not dict or not _ENVELOPE & meta.keys()):
+        return params
+    kept = _without_envelope(meta)
+    if token is not None:
+        kept["progressToken"] = token
+    if kept:
+        return {**params, "_meta": kept}
+    return {key: value for key, value in params.items() if key != "_meta"}
+
+
+def modern_params(
+    params: dict[str, Json], token: int | None, caller: Caller, version: str, level: str | None
+) -> dict[str, Json]:
+    """`params` for a modern upstream that speaks `version`: with the envelope of `caller`.
+
+    `level` is the level of log messages that a legacy client has set, None for none and for a modern one,
+    which says it in each request. `params` is not changed.
+    """
+    meta = _without_envelope(params["_meta"]) if "_meta" in params else {}
+    if token is not None:
+        meta["progressToken"] = token
+    meta.update(envelope(caller, version, "mcpguard", __version__))
+    if level is not None:
+        meta.setdefault(LOG_LEVEL_KEY, level)
+    return {**params, "_meta": meta}
+
+
+def _without_envelope(meta: Json) -> dict[str, Json]:
+    if type(meta) is not dict:
+        return {}
+    return {key: value for key, value in meta.items() if key not in _ENVELOPE}
+
+
+def result_for(
+    caller: Caller, method: str, result: dict[str, Json], identity: tuple[str, str] | None = None
+) -> dict[str, Json]:
     """An upstream's result in the form that the caller's era has. `result` is not changed.
 
     Modern: `resultType` is there, and for a CACHEABLE method `ttlMs` (0 where the upstream said nothing)
-    and `cacheScope`, always "private", since policy decides what each principal sees. Legacy: they
-    are taken out, as these revisions do not know them.
+    and `cacheScope`, always "private", since policy decides what each principal sees; and `identity`, a name
+    and a version, where it does not say who serves. Legacy: they are taken out, as these revisions do not
+    know them.
     """
     if not caller.modern:
         if MODERN_ONLY.isdisjoint(result):
@@ -147,6 +191,10 @@ def result_for(caller: Caller, method: str, result: dict[str, Json]) -> dict[str
         ttl = result.get("ttlMs")
         translated["ttlMs"] = ttl if type(ttl) is int and ttl > 0 else 0
         translated["cacheScope"] = "private"
+    meta = result.get("_meta")
+    if identity is not None and not (type(meta) is dict and SERVER_INFO_KEY in meta):
+        info = {SERVER_INFO_KEY: {"name": identity[0], "version": identity[1]}}
+        translated["_meta"] = {**meta, **info} if type(meta) is dict else info
     return translated
 
 

@@ -230,7 +230,9 @@ class Outlet(Struct, eq=False):
         self._size += size
         if self._waits:
             self._turn.strained |= self._load.added(size)
-        self._turn.touch(self)
+        self._turn.unsent[self] = None
+        if not self._turn.inside:
+            self._turn.touch()
 
     def answer(self, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
         """Say the last message, which is a line of JSON. `status` counts if it is the only one."""
@@ -248,7 +250,9 @@ class Outlet(Struct, eq=False):
         self._start = status, headers
         self.ended = True
         self._queue += parts
-        self._turn.touch(self)
+        self._turn.unsent[self] = None
+        if not self._turn.inside:
+            self._turn.touch()
 
     def end(self) -> None:
         """End the stream; one that never began is begun, so that the request has an answer."""

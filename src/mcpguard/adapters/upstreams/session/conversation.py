@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
-from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL, legacy_params, modern_params
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, change_of
 from mcpguard.adapters.upstreams.session.injection import params_of
 from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
@@ -28,6 +27,7 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, as_future
 from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.protocol.eras import SET_LEVEL, legacy_params, modern_params
 from mcpguard.protocol.framing import Oversize
 
 

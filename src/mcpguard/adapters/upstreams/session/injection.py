@@ -4,13 +4,13 @@ Law of this file: a value is revealed only into the message that goes to the ups
 on record; a request that a rule chose a credential for is never sent with another one (law 3).
 """
 
-from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.adapters.upstreams.session.listening import UNSUBSCRIBE
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy.placeholders import filled
 from mcpguard.core.secret import CredentialRef
+from mcpguard.protocol.eras import SET_LEVEL
 
 ANYWHERE = frozenset({SET_LEVEL, UNSUBSCRIBE})
 """What every process of a server is told, whatever credential it has."""

@@ -14,7 +14,6 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
-from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, said_of
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
@@ -23,6 +22,7 @@ from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Health, Question, State
+from mcpguard.protocol.eras import SET_LEVEL
 
 ENDING = "mcpguard is ending"
 MOST_SAID = 1_000

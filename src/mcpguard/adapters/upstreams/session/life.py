@@ -9,7 +9,6 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Permit
 from mcpguard.gateway.ports import Listener
@@ -62,7 +61,7 @@ class Memory(Struct):
     @property
     def level(self) -> str | None:
         """The level of log messages that a legacy client has set, None for none."""
-        permit = self.prepared.get(SET_LEVEL)
+        permit = self.prepared.get(eras.SET_LEVEL)
         level = (permit.invocation.params or {}).get("level") if permit is not None else None
         return level if type(level) is str else None
 
