@@ -105,11 +105,14 @@ class ExportError(AuditError):
 
 
 class TelemetryError(McpGuardError):
-    """A sink did not take what was to be exported. `final` says that it never will take it as it is."""
+    """A sink did not take what was to be exported. `final` says that it never will take it as it is, `slow`
+    that it might take less of it; `after` is how many seconds it wants to be left alone."""
 
-    def __init__(self, message: str, *, final: bool = False) -> None:
+    def __init__(self, message: str, *, final: bool = False, slow: bool = False, after: float = 0.0) -> None:
         super().__init__(message)
         self.final = final
+        self.slow = slow
+        self.after = after
 
 
 class InspectionError(McpGuardError):

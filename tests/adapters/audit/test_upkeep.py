@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -213,23 +214,67 @@ async def test_a_key_that_is_not_available_is_said_once_and_asked_for_again(
     await owner.stored(OPENED)
     start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01), key=key)
     await told.until(lambda: owner.sink.signer is not None and len(told.heads) > 1)
+    await told.until(lambda: len(told.lines) > 1)
     assert told.lines == [
-        "checkpoints are not signed, since the key is not available: the keychain is locked"
+        "checkpoints are not signed, since the key is not available: the keychain is locked",
+        "checkpoints are signed from now on",
     ]
 
 
-async def test_a_head_that_cannot_be_exported_is_said(folder: Path, start: Start) -> None:
+async def test_a_head_that_cannot_be_exported_is_said_until_one_can(folder: Path) -> None:
     owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
+    down = [True]
 
-    def export(_: Anchor) -> None:
-        raise AuditError("the collector is down")
+    def export(head: Anchor) -> None:
+        if down:
+            raise AuditError("the collector is down")
+        told.export(head)
 
-    one = Upkeep(owner.sink, folder, UpkeepTerms(), told.say, export=export)
+    one = Upkeep(owner.sink, folder, UpkeepTerms(checkpoint_seconds=0.01), told.say, export=export)
     one.start(asyncio.get_running_loop())
-    await told.until(lambda: bool(told.lines))
-    one.close(5)
-    assert told.lines == ["the upkeep of evidence failed, and is tried again: the collector is down"]
+    try:
+        await told.until(lambda: bool(told.lines))
+        assert one.warning == "the collector is down"
+        await owner.stored(DECIDED)
+        await told.later(lambda: one._done[1] > 1)
+        down.clear()
+        await owner.stored(OUTCOME)
+        await told.until(lambda: bool(told.heads) and len(told.lines) > 1)
+        assert one.warning == ""
+    finally:
+        one.close(5)
+    assert told.lines == ["the collector is down", "heads of the chain are exported again"]
+
+
+async def test_a_head_whose_export_hangs_is_said_and_holds_up_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "EXPORT_SECONDS", 0.05)
+    owner, told, answers = Owner(folder), Told(), threading.Event()
+    await owner.stored(OPENED)
+
+    def export(head: Anchor) -> None:
+        assert answers.wait(20)
+        told.export(head)
+
+    terms = UpkeepTerms(checkpoint_seconds=0.01)
+    one = Upkeep(owner.sink, folder, terms, told.say, key=lambda: KEY, export=export)
+    one.start(asyncio.get_running_loop())
+    try:
+        await told.until(lambda: bool(told.lines))
+        assert one.warning.endswith("could not be exported: it has not ended for 0.05 seconds")
+        before = kinds(owner.sink.path).count("checkpoint")
+        await owner.stored(DECIDED)
+        await told.later(lambda: kinds(owner.sink.path).count("checkpoint") > before)
+        answers.set()
+        await told.until(lambda: bool(told.heads))
+        await owner.stored(OUTCOME)
+        await told.until(lambda: len(told.lines) > 1)
+    finally:
+        answers.set()
+        one.close(5)
+    assert told.lines[1:] == ["heads of the chain are exported again"]
 
 
 @pytest.mark.parametrize("durability", ["flush", "fsync", "group"])

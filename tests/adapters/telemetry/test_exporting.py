@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -269,15 +269,20 @@ def test_an_unknown_url_is_refused(url: str) -> None:
 
 
 @contextmanager
-def web(answers: list[int], body: bytes = b"") -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
-    """A server on loopback that answers with these statuses; what it got."""
+def web(
+    answers: list[int], body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
+    """A server on loopback that answers with these statuses; what it got, `Path` among the headers."""
     got: list[tuple[Any, bytes]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            self.headers["Path"] = self.path
             got.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(answers.pop(0))
             self.send_header("Content-Length", str(len(body)))
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

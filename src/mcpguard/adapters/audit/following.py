@@ -21,6 +21,8 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+MOST_BYTES = 4 << 20
+"""Of lines that are read at once, unless one alone has more."""
 _CLOSED = b'{"kind":"closed"'
 
 
@@ -95,21 +97,26 @@ class Following:
         return list(self._reopened(self._places))
 
     def read(self, most: int) -> list[FollowedLine]:
-        """The next lines of all chains, at most `most`, in the order of each chain; none where nothing is
-        new. Read again they are the same until `keep`.
+        """The next lines of all chains, at most `most` and some MOST_BYTES, in the order of each chain; none
+        where nothing is new. Read again they are the same until `keep`.
 
         Raises AuditError; of a chain that cannot be read only where nothing else is new.
         """
         places = self._begun()
         found: list[FollowedLine] = []
+        room = MOST_BYTES
         damaged: AuditError | None = None
         now = self._present()
         for name in sorted(now):
             at = places.read.get(name, 0)
             path, size = now[name]
-            if at >= 0 and len(found) < most and not self._unchanged(path, at, size):
+            if at >= 0 and room > 0 and len(found) < most and not self._unchanged(path, at, size):
                 try:
-                    found += islice(self._lines(name, path, at), most - len(found))
+                    for line in islice(self._lines(name, path, at), most - len(found)):
+                        found.append(line)
+                        room -= len(line.data)
+                        if room <= 0:
+                            break
                 except AuditError as problem:
                     damaged = problem
         self._forget(now)

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mcpguard.adapters.audit.chain_file import ChainFile, Due
+from mcpguard.adapters.audit.disk_thread import DiskThread
 from mcpguard.adapters.audit.retention import compress, expired, over
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
@@ -41,6 +43,8 @@ FREE_BYTES = 500_000_000
 """Less than that is free: the operator is warned."""
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
+EXPORT_SECONDS = 15.0
+"""How long the export of a head may take; what takes longer is waited for no more."""
 
 
 class UpkeepTerms(Struct, frozen=True):
@@ -68,7 +72,7 @@ class Upkeep:
         export: Callable[[Anchor], None] | None = None,
     ) -> None:
         """`report` takes a line for the operator in any thread. `key` reads the private key, and may block;
-        `export` is given the head of each checkpoint, in this thread, and may raise AuditError."""
+        `export` is given the head of each checkpoint, in a thread, and may block, and raise AuditError."""
         self._disk = self._large = ""
         self._audit = audit
         self._folder = folder
@@ -86,12 +90,15 @@ class Upkeep:
         self._least = 1
         """How long a chain is in which nothing happened: it is not rotated for its age."""
         self._tidied = 0.0
-        self._said = ""
+        self._failing: dict[str, str] = {}
+        """What fails, and how that was reported."""
+        self._exporter = DiskThread()
+        self._exporting: Future[None] | None = None
 
     @property
     def warning(self) -> str:
-        """What will be missing soon, "" for nothing."""
-        return "; ".join(filter(None, (self._disk, self._large)))
+        """What is missing, or will be soon, "" for nothing."""
+        return "; ".join(filter(None, (self._disk, self._large, *self._failing.values())))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin; `loop` is where evidence is written."""
@@ -110,8 +117,10 @@ class Upkeep:
             try:
                 self._audit.signer = SigningKey(key())
             except (AuditError, CredentialError) as error:
-                self._complain(f"checkpoints are not signed, since the key is not available: {error}")
+                said = f"checkpoints are not signed, since the key is not available: {error}"
+                self._complain("key", said)
             else:
+                self._settle("key", "checkpoints are signed from now on")
                 self._done = ("", 0)
                 self._wake.set()
                 return
@@ -122,6 +131,7 @@ class Upkeep:
         self._ended.set()
         self._wake.set()
         self._thread.join(seconds)
+        self._exporter.end()
 
     # --- the thread ------------------------------------------------------------------------------
 
@@ -136,13 +146,19 @@ class Upkeep:
                     self._wake.set()
                     continue
                 reason = getattr(error, "strerror", None) or str(error)
-                self._complain(f"the upkeep of evidence failed, and is tried again: {reason}")
+                self._complain("upkeep", f"the upkeep of evidence failed, and is tried again: {reason}")
+            else:
+                self._settle("upkeep", "the upkeep of evidence works again")
             self._audit.due = self._due()
             self._wake.wait(self._pause())
 
-    def _complain(self, said: str) -> None:
-        if said != self._said and not self._ended.is_set():
-            self._said = said
+    def _complain(self, what: str, said: str) -> None:
+        if said != self._failing.get(what) and not self._ended.is_set():
+            self._failing[what] = said
+            self._report(said)
+
+    def _settle(self, what: str, said: str) -> None:
+        if self._failing.pop(what, "") and not self._ended.is_set():
             self._report(said)
 
     def _pause(self) -> float:
@@ -216,7 +232,21 @@ class Upkeep:
         else:
             head = self._stored(audit.settled)
         if self._export is not None:
-            self._export(head)
+            self._hand_out(partial(self._export, head))
+
+    def _hand_out(self, export: Callable[[], None]) -> None:
+        """Export a head. One that fails is not tried again: the next head proves more."""
+        try:
+            if self._exporting is None or self._exporting.done():
+                self._exporting = self._exporter.within(EXPORT_SECONDS, export)
+            if not self._exporting.done():
+                late = f"it has not ended for {EXPORT_SECONDS:g} seconds"
+                raise AuditError(f"the head of the chain could not be exported: {late}")
+            self._exporting.result()
+        except AuditError as error:
+            self._complain("heads", str(error))
+        else:
+            self._settle("heads", "heads of the chain are exported again")
 
     def _due(self) -> Due:
         length = self._done[1] + CHECKPOINT_RECORDS

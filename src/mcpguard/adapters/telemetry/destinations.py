@@ -7,10 +7,18 @@ was sent is in a message.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import socket
+import stat
+import sys
+import termios
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -31,6 +39,9 @@ SCHEMES = ("http", "https", "syslog+udp", "syslog+tcp", "syslog+unix")
 """Of URLs; whatever is not one is the name of a file."""
 _REFUSED = frozenset({400, 413, 422})
 """HTTP statuses that say that the content is at fault."""
+_SIGNALS = {"traces": otlp.traces, "logs": otlp.logs, "metrics": otlp.metrics}
+_MISSING = frozenset({404, 405, 501})
+"""HTTP statuses that say that there is no such endpoint."""
 
 Rendered = tuple[Happening, str]
 """A happening and its line in some format."""
@@ -85,6 +96,7 @@ def _split(to: str) -> SplitResult | None:
 class _FileSink:
     def __init__(self, name: str, header: str) -> None:
         self._name = name
+        self._path = Path(name).expanduser()
         self._header = header
         self._file = 1 if name == "-" else -1
         self._begun = False
@@ -92,13 +104,10 @@ class _FileSink:
     def deliver(self, lines: Sequence[Rendered]) -> int:
         text = "".join(line if line.endswith("\n") else line + "\n" for _one, line in lines)
         try:
-            if self._file < 0:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                self._file = os.open(Path(self._name).expanduser(), flags, 0o600)
-                self._begun = os.fstat(self._file).st_size > 0
-            data = memoryview(("" if self._begun else self._header).encode() + text.encode())
-            while data:
-                data = data[os.write(self._file, data) :]
+            if self._file != 1:
+                self._open()
+            data = ("" if self._begun else self._header).encode() + text.encode()
+            _write(self._file, data)
         except OSError as error:
             if isinstance(error, BrokenPipeError) and self._name == "-":
                 raise
@@ -106,10 +115,37 @@ class _FileSink:
         self._begun = True
         return 0
 
+    def _open(self) -> None:
+        """Open it, again where another file is in its place, or none: it was rotated."""
+        if self._file >= 0:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if os.path.samestat(os.stat(self._path), os.fstat(self._file)):
+                    return
+            self.close()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
+        self._begun = os.fstat(self._file).st_size > 0
+
     def close(self) -> None:
         if self._file > 1:
             os.close(self._file)
             self._file = -1
+
+
+def _write(file: int, data: bytes) -> None:
+    """Append all of it, or none where it is a file: half a line would be no line of its format."""
+    before = os.fstat(file)
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except OSError:
+        # Where others append too, what is theirs stays.
+        written = len(data) - len(rest)
+        with suppress(OSError):
+            if stat.S_ISREG(before.st_mode) and os.fstat(file).st_size == before.st_size + written:
+                os.ftruncate(file, before.st_size)
+        raise
 
 
 class _Web:
@@ -137,22 +173,26 @@ class WebPoints:
 
     def post(self, url: str, media_type: str, body: bytes) -> bytes:
         """The body of the answer. Raises TelemetryError, unless its status says that all is well."""
-        if self._poster is None:
-            # Imported where it is needed: most serve over stdio, and export nothing.
-            from mcpguard.adapters.network.posting import Poster
+        # Imported where it is needed: most serve over stdio, and export nothing.
+        from mcpguard.adapters.network.posting import NotInTime, Poster
 
+        if self._poster is None:
             self._poster = Poster(self._origin)
         try:
             given = {name: value.reveal() for name, value in self._headers().items()}
             headers = given | {"Content-Type": media_type}
-            status, answer = self._poster.post(url, headers, body, SECONDS)
+            answer = self._poster.post(url, headers, body, SECONDS)
         except CredentialError as problem:
             raise TelemetryError(f"a header of {url} is not available: {problem}") from None
         except UpstreamError as problem:
-            raise TelemetryError(f"{url} {problem}") from None
+            raise TelemetryError(f"{url} {problem}", slow=isinstance(problem, NotInTime)) from None
+        status = answer.status
         if not 200 <= status < 300:
-            raise TelemetryError(f"{url} answered HTTP {status}", final=status in _REFUSED)
-        return answer
+            said, after = f"{url} answered HTTP {status}", _seconds(answer.retry_after)
+            if status in _MISSING:
+                raise _NoEndpoint(said, after=after)
+            raise TelemetryError(said, final=status in _REFUSED, after=after)
+        return answer.body
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,22 +201,65 @@ class WebPoints:
             self._poster = None
 
 
+class _NoEndpoint(TelemetryError):
+    """There is no such endpoint."""
+
+
+def _seconds(retry_after: str) -> float:
+    """What a `Retry-After` asks for (RFC 9110, 10.2.3): seconds, or until when; 0 for none that is valid."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after[:9])
+    # Imported where it is needed: servers hardly ever write it as a date.
+    from email.utils import parsedate_to_datetime
+
+    with suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    return 0.0
+
+
 class OtlpPoints:
-    """An OTLP receiver over HTTP (protobuf): its three endpoints are under `url`."""
+    """An OTLP receiver over HTTP (protobuf): its three endpoints are under `url`. One that has only some of
+    them gets what these take, and what it did take is not sent again where another one fails."""
 
     def __init__(self, url: str, host: str, headers: Headers = lambda: {}) -> None:
         self._web = WebPoints(url, headers)
         self._url = url.rstrip("/")
         self._host = host
+        self._taken: dict[str, bytes] = {}
+        """The endpoint -> the digest of what it took last."""
 
     def deliver(self, lines: Sequence[Rendered]) -> int:
         happened = [one for one, _line in lines]
-        refused = 0
-        for signal, made in (("traces", otlp.traces), ("logs", otlp.logs), ("metrics", otlp.metrics)):
-            if body := made(happened, self._host):
-                answer = self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
+        refused, accepted, missing = 0, False, list[_NoEndpoint]()
+        for signal, made in _SIGNALS.items():
+            body = made(happened, self._host)
+            digest = sha256(body).digest()
+            if not body:
+                continue
+            if self._taken.get(signal) == digest:
+                accepted = True
+                continue
+            try:
+                answer = self._post(signal, body)
+            except _NoEndpoint as problem:
+                missing.append(problem)
+            else:
+                self._taken[signal], accepted = digest, True
                 refused += read_number(answer, 1, 1)  # partial_success.rejected_...
-        return refused
+        if missing and not accepted and not self._answers():
+            raise missing[0]
+        return refused + len(missing)
+
+    def _post(self, signal: str, body: bytes) -> bytes:
+        return self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
+
+    def _answers(self) -> bool:
+        """Whether there is an endpoint at all: each takes a request with nothing in it."""
+        for signal in _SIGNALS:
+            with suppress(_NoEndpoint):
+                self._post(signal, b"")
+                return True
+        return False
 
     def close(self) -> None:
         self._web.close()
@@ -192,20 +275,32 @@ class _Datagrams:
         self._socket: socket.socket | None = None
 
     def deliver(self, lines: Sequence[Rendered]) -> int:
+        refused = 0
         try:
             if self._socket is None:
                 self._socket = self._connected()
             for one, line in lines:
-                self._socket.send(syslog.message(one, line, self._host))
+                refused += not _sent(self._socket, syslog.message(one, line, self._host))
         except OSError as error:
             self.close()
             raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
-        return 0
+        return refused
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _sent(to: socket.socket, message: bytes) -> bool:
+    """Whether it fits into a datagram; one that does not fit never will."""
+    try:
+        to.send(message)
+    except OSError as error:
+        if error.errno != errno.EMSGSIZE:
+            raise
+        return False
+    return True
 
 
 def _to_path(path: str) -> socket.socket:
@@ -244,9 +339,19 @@ class _Octets:
                 made.shutdown(socket.SHUT_WR)
                 while made.recv(4096):
                     pass
+                if _unsent(made):
+                    raise OSError(errno.ECONNRESET, "it closed the connection before it had read everything")
         except OSError as error:
             raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
         return 0
 
     def close(self) -> None:
         """Nothing is open between batches."""
+
+
+def _unsent(made: socket.socket) -> int:
+    """How many bytes the other side has not acknowledged; 0 where the system does not say."""
+    count = bytearray(4)
+    with suppress(OSError):
+        fcntl.ioctl(made, termios.TIOCOUTQ, count)
+    return int.from_bytes(count, sys.byteorder)

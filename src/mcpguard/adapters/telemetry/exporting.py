@@ -15,7 +15,13 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from mcpguard.adapters.telemetry.destinations import Destination, Headers, OtlpPoints, Rendered, destination
+from mcpguard.adapters.telemetry.destinations import (
+    Destination,
+    Headers,
+    OtlpPoints,
+    Rendered,
+    destination,
+)
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.adapters.telemetry.formats import cef, ocsf, table
 from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
@@ -30,6 +36,10 @@ LEAST_PAUSE, MOST_PAUSE = 1.0, 60.0
 """Between two attempts at a sink that is down, in seconds."""
 LATE_SECONDS = 30.0
 """A sink that has not answered for so long fails; a disk that hangs gives no error."""
+MOST_AFTER = 600.0
+"""How long a sink that asks for it is left alone, in seconds."""
+IN_A_ROW = 10
+"""Records that are skipped while a sink accepts nothing else; after so many it is the sink that fails."""
 GIVEN_UP = timedelta(hours=1)
 """A call without an outcome for so long is exported as it is: its process was killed."""
 
@@ -102,6 +112,10 @@ class Exporter(Generic[LineT]):
         self._joining: Joining[LineT] | None = None
         self._most = MOST
         self._pause = LEAST_PAUSE
+        self._skipped = 0
+        """Batches that were skipped since the last one that was accepted."""
+        self._is_kept = True
+        """Whether the position of what was delivered is saved."""
         self._delivering: float | None = None
         """Since when the sink has been taking what it gets, None while it gets nothing."""
         self._ended = threading.Event()
@@ -147,12 +161,16 @@ class Exporter(Generic[LineT]):
                 return False
             lines = self._source.read(self._most)
             return self._export(lines)
-        except (TelemetryError, AuditError) as problem:
+        except TelemetryError as problem:
+            self._failed(str(problem), problem.after)
+        except AuditError as problem:
             self._failed(str(problem))
         except BrokenPipeError:
             raise  # Nobody reads the standard output any more.
         except OSError as problem:
             self._failed(f"the position of the export cannot be saved: {problem.strerror}")
+        except Exception as defect:  # The thread goes on: that nothing is exported any more must be seen.
+            self._failed(f"a defect ({type(defect).__name__})")
         return False
 
     def _begun(self) -> bool:
@@ -173,41 +191,69 @@ class Exporter(Generic[LineT]):
     def _export(self, lines: list[LineT]) -> bool:
         assert self._joining is not None  # noqa: S101 - it has begun
         joining = self._joining.copy()
-        happened = self._happened(joining, lines)
-        wanted = [one for one in happened if self._since is None or one[0].at >= self._since]
-        self._delivering = time.monotonic()
+        wanted: list[Rendered] = []
         try:
-            # Alerts are also raised by the time.
-            if refused := self._sink.deliver(wanted) if wanted or self.state.format == "alerts" else 0:
-                self._refused(refused, "it says so in its answer")
-        except TelemetryError as problem:
+            wanted = self._happened(joining, lines)
+            self._deliver(wanted)
+        except OSError:
+            raise
+        except Exception as error:  # One record must not end the export of all others.
+            problem = error if isinstance(error, TelemetryError) else _defect(error)
+            if (problem.final or problem.slow) and len(lines) > 1:
+                self._most = len(lines) // 2
+                if problem.final:
+                    return True  # One of them is at fault: find it.
             if not problem.final:
-                raise
-            if len(lines) > 1:
-                self._most = max(1, len(lines) // 2)  # One of them is at fault: find it.
-                return True
-            self._refused(len(wanted), str(problem))
-        finally:
-            self._delivering = None
-        if lines:
-            self._source.keep(lines, joining.marks)
-        self._joining = joining
-        self._works(len(lines) == self._most)
+                raise problem from None
+            self._skip(len(wanted), problem)
+            self._keep(lines, joining)
+        else:
+            self._keep(lines if lines or wanted else None, joining)
+            self._works(bool(wanted), self._source.lag() if lines else 0)
         return bool(lines)
 
     def _happened(self, joining: Joining[LineT], lines: list[LineT]) -> list[Rendered]:
         if self.state.format == "jsonl":
-            return [one for line in lines for one in _raw(line)]
-        found = [one for line in lines for one in joining.add(line.file, line.data, line)]
-        if len(lines) < self._most:  # Else its outcome may be among what is still to be read.
-            found += joining.overdue(datetime.now(UTC) - GIVEN_UP)
-        return list(zip(found, rendered(self.state.format, found, self._host), strict=True))
+            given = [one for line in lines for one in _raw(line)]
+        else:
+            found = [one for line in lines for one in joining.add(line.file, line.data, line)]
+            if not lines:  # Else its outcome may be among what is still to be read.
+                found += joining.overdue(datetime.now(UTC) - GIVEN_UP)
+            given = list(zip(found, rendered(self.state.format, found, self._host), strict=True))
+        return [one for one in given if self._since is None or one[0].at >= self._since]
 
-    def _works(self, more: bool) -> None:
+    def _deliver(self, wanted: list[Rendered]) -> None:
+        self._delivering = time.monotonic()
+        try:
+            # Alerts are also raised by the time.
+            if refused := self._sink.deliver(wanted) if wanted or self.state.format == "alerts" else 0:
+                self._refused(refused, "its answers say so")
+        finally:
+            self._delivering = None
+
+    def _keep(self, lines: list[LineT] | None, joining: Joining[LineT]) -> None:
+        """Save the position after what was delivered, None for nothing; again where that failed before. It is
+        not delivered again by this process, whether it is saved or not."""
+        self._joining = joining
+        if lines is not None or not self._is_kept:
+            self._is_kept = False
+            self._source.keep(lines or [], joining.marks)
+            self._is_kept = True
+
+    def _works(self, accepted: bool, lag: int) -> None:
         if self.state.since:
             self._report(f"{self._named()} works again", "info")
-        self._pause, self._most = LEAST_PAUSE, MOST
-        self._is(since=0.0, problem="", lag=self._source.lag() if more else 0)
+        self._pause = LEAST_PAUSE
+        if accepted:
+            self._skipped, self._most = 0, min(2 * self._most, MOST)
+        self._is(since=0.0, problem="", lag=lag)
+
+    def _skip(self, count: int, problem: TelemetryError) -> None:
+        """Leave out one that is not accepted as it is, unless nothing else is either."""
+        if self._skipped >= IN_A_ROW:
+            raise TelemetryError(f"it accepts no record any more: {problem}", after=problem.after)
+        self._skipped += 1
+        self._refused(max(1, count), str(problem))
 
     def _refused(self, count: int, problem: str) -> None:
         if not self.state.refused:
@@ -215,11 +261,12 @@ class Exporter(Generic[LineT]):
             self._report(f"{self._named()}: {said}: {problem}", "warning")
         self._is(refused=self.state.refused + count)
 
-    def _failed(self, problem: str) -> None:
+    def _failed(self, problem: str, after: float = 0.0) -> None:
         if self.state.since:
             self._pause = min(self._pause * 2, MOST_PAUSE)
         else:
             self._report(f"{self._named()} is failing (reported once): {problem}", "warning")
+        self._pause = max(self._pause, min(after, MOST_AFTER))
         try:
             lag = self._source.lag()
         except AuditError:
@@ -236,6 +283,11 @@ class Exporter(Generic[LineT]):
                 self._source.say(now.problem)
             self.state = now
             self._changed(now)
+
+
+def _defect(error: Exception) -> TelemetryError:
+    """That a record has not the form that its format needs."""
+    return TelemetryError(f"a defect ({type(error).__name__})", final=True)
 
 
 def rendered(form: str, happened: Sequence[Happening], host: str) -> list[str]:

@@ -144,9 +144,10 @@ def single(file: str, line: bytes) -> Happening | None:
 
 def _read(line: bytes) -> Record | None:
     try:
-        return _decode(line)
+        record = _decode(line)
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    return None if record.at.tzinfo is None else record
 
 
 def _place(file: str, line: bytes) -> LinePlace:
