@@ -43,8 +43,10 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.serve.handover import beside
 
     policies = beside(builtin_read_only, PolicySet)  # Before there is a second thread.
+    from mcpguard.adapters.system.allocator import tune_allocator
     from mcpguard.core.redaction.reading import prepare_soon
 
+    tune_allocator()
     prepare_soon()  # Before the rest is imported.
     from mcpguard.serve.app import serve, settings_for_wrap
 

@@ -32,7 +32,7 @@ class PolicyFile(Struct, frozen=True):
     params: dict[str, Json] = {}
     written_later: bool = False
 
-    def load(self, kinds: frozenset[str], cel: Engine | None = None) -> CompiledPolicy:
+    def load(self, kinds: frozenset[str] | None = None, cel: Engine | None = None) -> CompiledPolicy:
         """The policy; see `compile_policy`. Raises PolicyError with all mistakes."""
         text = read_document(self.path, PolicyError)
         return compile_policy(text, str(self.path), kinds, cel, self.params)
@@ -58,7 +58,9 @@ def present(files: Iterable[PolicyFile]) -> list[PolicyFile]:
     return [file for file in files if not file.written_later or os.path.lexists(file.path)]
 
 
-def load_policies(files: Iterable[PolicyFile], kinds: frozenset[str], cel: Engine | None = None) -> PolicySet:
+def load_policies(
+    files: Iterable[PolicyFile], kinds: frozenset[str] | None = None, cel: Engine | None = None
+) -> PolicySet:
     """The policies in `files`; `kinds` are the names that `redact` may hold.
 
     Raises PolicyError with the mistakes of all files.

@@ -23,7 +23,6 @@ from msgspec import Struct
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.changes.file_watch import Look, look_at
 
 T = TypeVar("T")
@@ -43,7 +42,7 @@ def read(path: Path, agent: str | None = None, project: str | None = None) -> Ha
     look = look_at([path])
     config = load_config(path).view(agent, project)
     policy_look = look_at(config.policy_paths)
-    return HandedOver(config, look, load_policies(config.policies, OPT_IN), policy_look)
+    return HandedOver(config, look, load_policies(config.policies), policy_look)
 
 
 def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mcpguard.adapters.system import allocator
-from mcpguard.adapters.system.allocator import Allocator
+from mcpguard.adapters.system.allocator import Allocator, tune_allocator
 
 pytestmark = pytest.mark.anyio
 
@@ -42,4 +42,5 @@ async def test_after_a_start_the_code_that_only_it_ran_goes_once(monkeypatch: py
 
 async def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
+    tune_allocator()
     Allocator().used()

@@ -37,6 +37,12 @@ def compiled(text: str) -> CompiledPolicy:
     return compile_policy(text, "p.yaml", KINDS)
 
 
+def test_what_may_be_redacted_is_all_personal_data_unless_said_otherwise() -> None:
+    compile_policy(one_rule("redact: [email]"), "p.yaml")
+    with pytest.raises(PolicyError, match=r"`?unknown name; known are .*email"):
+        compile_policy(one_rule("redact: [nothing]"), "p.yaml")
+
+
 def test_policies_that_are_handed_to_another_process_are_the_same() -> None:
     policies = PolicySet([compiled(EXAMPLE), compiled(one_rule("tools: [x]"))])
     again = pickle.loads(pickle.dumps(policies))

@@ -17,19 +17,22 @@ QUIET_SECONDS = 1.0
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
 
 
+def tune_allocator() -> None:
+    """To be called before there is a second thread: an arena that a thread has got gives nothing back."""
+    option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if option is not None:
+        # One arena: what one thread frees, the other uses.
+        for name, value in ((_MMAP_THRESHOLD, KEPT), (_TRIM_THRESHOLD, KEPT), (_ARENA_MAX, 1)):
+            option(name, value)
+
+
 class Allocator:
     """The C library's allocator, where it is glibc's; elsewhere nothing happens."""
 
     def __init__(self) -> None:
-        library = ctypes.CDLL(None)
-        self._trim = getattr(library, "malloc_trim", None)
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._timer: asyncio.TimerHandle | None = None
         self._settling = False
-        option = getattr(library, "mallopt", None)
-        if option is not None:
-            # One arena: what one thread frees, the other uses.
-            for name, value in ((_MMAP_THRESHOLD, KEPT), (_TRIM_THRESHOLD, KEPT), (_ARENA_MAX, 1)):
-                option(name, value)
 
     def used(self) -> None:
         """A big message is being handled: what it frees goes back to the system in a while."""

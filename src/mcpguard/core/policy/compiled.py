@@ -41,8 +41,6 @@ from mcpguard.core.policy.terms import (
     end_of,
 )
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
-from mcpguard.core.redaction.detectors import KINDS, OPT_IN
-from mcpguard.core.redaction.placeholder import CREDENTIAL
 
 if TYPE_CHECKING:
     from mcpguard.core.document.must import Path
@@ -53,16 +51,25 @@ _ON_RESULT = "only a rule with `on: result` can read `{name}`"
 _CLAIM = "an `allow` rule can read `client.agent` only: what a client says about itself must not allow a call"
 
 
-def kind_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[str]) -> Iterator[Problem]:
+def kind_problems(
+    document: Document, at: Path, rule: Rule, kinds: frozenset[str] | None
+) -> Iterator[Problem]:
     """The names in `redact` that are not among `kinds`, and those in `unredacted` that are no formats."""
+    if not rule.redact and not rule.unredacted:
+        return
+    # Imported where it is needed: what reads the files of most policies needs no formats.
+    from mcpguard.core.redaction.detectors import KINDS, OPT_IN
+
+    kinds = OPT_IN if kinds is None else kinds
+    formats = KINDS - OPT_IN
     for index, name in enumerate(rule.redact):
         if name not in kinds:
             known = ", ".join(sorted(kinds))
             yield document.problem((*at, "redact", index), f"unknown name; known are {known}")
     for index, one in enumerate(rule.unredacted):
         name = one if isinstance(one, str) else one.kind
-        if name not in KINDS - OPT_IN:
-            yield document.problem((*at, "unredacted", index), _no_format(name))
+        if name not in formats:
+            yield document.problem((*at, "unredacted", index), _no_format(name, formats))
 
 
 def condition_problems(document: Document, at: Path, rule: Rule, reads: frozenset[str]) -> Iterator[Problem]:
@@ -306,15 +313,15 @@ _Key = tuple[str, str | None, str, Moment]
 def compile_policy(
     text: str,
     source: str,
-    kinds: frozenset[str],
+    kinds: frozenset[str] | None = None,
     cel: Engine | None = None,
     values: Mapping[str, Json] | None = None,
 ) -> CompiledPolicy:
     """The policy in the YAML `text`, called `source` in messages.
 
-    `kinds` are the names that `redact` may hold, `values` those of its params by name. `cel` is the engine,
-    by default the fastest there is; a policy without conditions does not import one. Raises PolicyError with
-    all mistakes.
+    `kinds` are the names that `redact` may hold, by default all there are; `values` those of its params by
+    name. `cel` is the engine, by default the fastest there is; a policy without conditions does not import
+    one. Raises PolicyError with all mistakes.
     """
     # Imported where it is needed: a process that is given its policies reads none.
     from mcpguard.core.document.reading import Document
@@ -394,10 +401,12 @@ def _why_not(name: str, asking: Mapping[str, AskTerms]) -> str:
     return ""
 
 
-def _no_format(name: str) -> str:
+def _no_format(name: str, formats: frozenset[str]) -> str:
+    from mcpguard.core.redaction.placeholder import CREDENTIAL
+
     if name.startswith(CREDENTIAL):
         return "a value that mcpguard holds is always removed"
-    hint = did_you_mean(name, KINDS - OPT_IN) or "`mcpguard help detectors` lists them"
+    hint = did_you_mean(name, formats) or "`mcpguard help detectors` lists them"
     return f"no kind of secret is called `{name}`; {hint}"
 
 

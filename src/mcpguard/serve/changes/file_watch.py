@@ -4,13 +4,17 @@ Law of this file: what cannot be loaded never takes the place of what is in forc
 written is not read: it must look the same at two looks in a row. Whatever happens, it looks again.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mcpguard.core.errors import DocumentError
-from mcpguard.gateway.ports import Clock
+
+if TYPE_CHECKING:
+    from mcpguard.gateway.ports import Clock
 
 LOOK_SECONDS = 0.5
 """How often the files are looked at; a change is in force after two looks."""
