@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from mcpguard.adapters.telemetry.status_file import NotInForce
+from mcpguard.core.errors import AuditError
 from mcpguard.doctor.permissions import is_shared, readers, writers
 from tests.doctor.machine import PHRASE, Machine, machine
 from tests.doctor.scenes import running
@@ -175,10 +176,21 @@ def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.Monkey
     ]
 
 
-def test_evidence_that_cannot_be_read_is_said(made: Machine) -> None:
+def test_evidence_that_cannot_be_read_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     made.configured()
-    (made.state / "audit/a.jsonl").symlink_to(made.state / "audit/a.jsonl")
-    assert len(made.diagnosed().unchecked) == 1
+    loop = made.state / "audit/a.jsonl"
+    loop.symlink_to(loop)
+    assert made.codes() == {"D602"}
+    loop.unlink()
+    loop.write_bytes(b"")
+
+    def failing(*_: object, **__: object) -> None:
+        raise AuditError("the audit file cannot be read: Permission denied")
+
+    monkeypatch.setattr("mcpguard.doctor.evidence.verified", failing)
+    assert [one.why for one in made.diagnosed().unchecked] == [
+        "the audit file cannot be read: Permission denied"
+    ]
 
 
 def test_a_home_that_belongs_to_somebody_else_is_that_ones(made: Machine) -> None:

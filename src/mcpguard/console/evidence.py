@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import unpacked, unpacked_size
+from mcpguard.adapters.audit.reader import MOST_ODD, unpacked, unpacked_size
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
@@ -106,7 +106,7 @@ class Evidence:
         except OSError:
             found_here = []
         # Compressed it is the same chain.
-        names = sorted({name.removesuffix(".gz") for name in found_here})
+        names = sorted({name.removesuffix(".gz") for name in found_here if name.isprintable()})
         new = [name for name in names if name not in self._files]
         if new:
             self._begin(new)
@@ -148,8 +148,12 @@ class Evidence:
         if len(file.rest) > MAX_LINE:
             self.unreadable += 1
             file.rest, file.over = b"", True
+        most = self.unreadable + MOST_ODD
         for line in lines:
             self._take(name, file, line)
+            if self.unreadable > most:
+                file.over = True
+                break
         return bool(lines)
 
     def _path(self, name: str) -> Path:

@@ -5,11 +5,10 @@ from pathlib import Path
 from shlex import quote
 from shutil import disk_usage
 
-from mcpguard.adapters.audit.reader import chain_files, chain_name, lines, verified
+from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
 from mcpguard.authoring.check.configuration import nearest, trouble
 from mcpguard.authoring.findings import Unchecked
 from mcpguard.core.errors import AuditError, McpGuardError
-from mcpguard.core.evidence.verification import verify
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
 
@@ -58,7 +57,7 @@ def _chains(folder: Path) -> Iterator[Checked]:
             # The first one may continue what retention removed.
             reports, gone = verified(folder, {}, removed_until=chain_name(files[0]))
         else:
-            reports, gone = {file.name: verify(lines(file), ()) for file in newest}, []
+            reports, gone = {file_name(file): examined(file) for file in newest}, []
     except (AuditError, OSError) as error:
         yield Unchecked(str(folder), str(error))
         return
@@ -75,7 +74,7 @@ def _newest(files: list[Path]) -> list[Path]:
     left = VERIFIED_BYTES
     taken: list[Path] = []
     for file in reversed(files):
-        left -= file.stat().st_size
+        left -= file.lstat().st_size
         if left < 0:
             break
         taken.insert(0, file)

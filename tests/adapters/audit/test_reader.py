@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.audit import reader
-from mcpguard.adapters.audit.reader import LineReader, chain_files, lines, verified
+from mcpguard.adapters.audit.reader import LineReader, NoChain, blocks, chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
@@ -65,16 +65,33 @@ def test_reading_says_what_is_missing(tmp_path: Path) -> None:
         list(lines(tmp_path / "gone.jsonl"))
 
 
-def test_a_line_without_an_end_is_read_in_bounded_pieces(tmp_path: Path) -> None:
+def test_nothing_is_read_after_a_line_that_is_longer_than_any(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_bytes(b"x" * (MAX_LINE * 2 + 5))
-    assert [len(piece) for piece in lines(path)] == [MAX_LINE, MAX_LINE, 5]
-    assert not verify(lines(path)).intact
+    path.write_bytes(b'{"kind":"x"}\n' + b"x" * (MAX_LINE * 2 + 5))
+    for read in (lines, blocks):
+        found = read(path)
+        assert next(found) == b'{"kind":"x"}\n'
+        with pytest.raises(NoChain, match="cannot be read: a line is longer than 1 MiB"):
+            next(found)
 
 
 def test_a_planted_fifo_does_not_hang_the_reader(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jsonl")
-    assert list(lines(tmp_path / "a.jsonl")) == []
+    with pytest.raises(NoChain, match="cannot be read: it is not a file"):
+        list(lines(tmp_path / "a.jsonl"))
+
+
+def test_a_chain_is_read_also_where_it_was_compressed_meanwhile(folder: Path) -> None:
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.close(CLOSED)
+    whole = list(lines(sink.path))
+    packed = folder / f"{sink.path.name}.gz"
+    packed.write_bytes(gzip.compress(sink.path.read_bytes()))
+    for there in ({sink.path, packed}, {packed}):
+        assert {one for one in (sink.path, packed) if one.exists()} == there
+        assert list(lines(sink.path)) == list(lines(packed)) == whole
+        sink.path.unlink(missing_ok=True)
 
 
 def test_the_default_folder_is_in_the_users_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -378,8 +378,8 @@ async def test_chains_that_are_over_are_compressed_and_verified_as_before(folder
     packed[1].unlink()
     assert proof(folder, {}).missing == [old[1].name]
     packed[0].write_bytes(packed[0].read_bytes()[:-20])
-    with pytest.raises(AuditError, match="cannot be read: it is damaged"):
-        proof(folder, {})
+    problems = proof(folder, {}).reports[old[0].name].problems
+    assert "and what follows cannot be read: it is damaged" in problems[0]
 
 
 def at(day: int) -> type[datetime]:

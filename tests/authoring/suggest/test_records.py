@@ -251,7 +251,7 @@ def test_records_that_cannot_be_read_do_not_count(home: Path, monkeypatch: pytes
     chain = record(home, decided())
     chain.write_bytes(chain.read_bytes() + b'{"kind":"decision"}\n')
     monkeypatch.setattr(
-        "mcpguard.authoring.suggest.records.verify",
+        "mcpguard.authoring.suggest.records.examined",
         lambda *_: type("Sound", (), {"intact": True, "newer": ""}),
     )
     assert len(found(home)[0].suggestions) == 1

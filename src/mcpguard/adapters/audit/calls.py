@@ -6,13 +6,13 @@ Law of this file: a line is read as it is. Whether it may be believed is what `v
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at, unpacked
-from mcpguard.core.evidence.chain import MAX_LINE
+from mcpguard.adapters.audit.reader import NoChain, blocks, chain_files, chain_name, file_name, line_at
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
 
 _decode = msgspec.json.Decoder(Record).decode
@@ -72,7 +72,7 @@ def counted_in(path: Path, call_id: str) -> str:
                 if first <= _place(call_id) <= last and first[0] == last[0]:
                     return (
                         "has no record of its own. It may be among the requests that are only counted "
-                        f"in line {number} of {file.name} ({record.detail}), by its number"
+                        f"in line {number} of {file_name(file)} ({record.detail}), by its number"
                     )
     return ""
 
@@ -95,27 +95,31 @@ def _continued(call: CallRecords) -> str:
 
 def _read(file: Path, wanted: dict[str, CallRecords]) -> None:
     needles = [b'"id":%b' % msgspec.json.encode(one) for one in wanted]
-    first = read_record(line_at(file, 0))
-    opened = first if isinstance(first, Opened) else None
+    opened = _first(file)
     for number, line in _holding(file, needles):
         record = read_record(line)
         if isinstance(record, Decided | Outcome | Noticed) and record.id in wanted:
             _take(wanted[record.id], ChainLine(file, number, record), opened)
 
 
+def _first(file: Path) -> Opened | None:
+    with suppress(NoChain):
+        first = read_record(line_at(file, 0))
+        return first if isinstance(first, Opened) else None
+    return None
+
+
 def _holding(file: Path, needles: list[bytes]) -> Iterator[tuple[int, bytes]]:
     """The lines that have one of `needles` in them, with their numbers. Most blocks have none, and are not
     taken apart."""
-    number, rest = 1, b""
-    with unpacked(file) as opened:
-        while block := opened.read(_BLOCK):
-            whole, end, after = (rest + block).rpartition(b"\n")
-            rest = after if len(after) <= MAX_LINE else b""
-            if any(needle in whole for needle in needles):
-                for offset, line in enumerate(whole.split(b"\n")):
+    number = 1
+    with suppress(NoChain):  # What is found is verified, which says so.
+        for block in blocks(file, _BLOCK):
+            if any(needle in block for needle in needles):
+                for offset, line in enumerate(block.split(b"\n")):
                     if any(needle in line for needle in needles):
                         yield number + offset, line
-            number += whole.count(b"\n") + len(end)
+            number += block.count(b"\n")
 
 
 def _take(call: CallRecords, line: ChainLine, opened: Opened | None) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.audit.reader import chain_name, lines
+from mcpguard.adapters.audit.reader import NoChain, chain_name, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, continues
 
 
@@ -36,7 +36,7 @@ class LineCheck:
 
 def last_lines(file: Path, most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
     """The last lines of a chain that have `having` in them, at most so many, after `check` has taken them."""
-    found = _last(file, most, having)
+    found = _last(file, most, check, having)
     _checked(((chain_name(file), start, line) for start, line in found), check)
     return [line for _, line in found]
 
@@ -48,7 +48,7 @@ def last_of_all(files: Iterable[Path], most: int, check: LineCheck, having: byte
         if len(found) == most and written < found[0][0]:
             break
         at = b""
-        for start, line in _last(file, most, having):
+        for start, line in _last(file, most, check, having):
             at = max(at, _time(line))
             found.append((at, chain_name(file), start, line))
         found = sorted(found)[-most:]
@@ -56,11 +56,11 @@ def last_of_all(files: Iterable[Path], most: int, check: LineCheck, having: byte
     return [line for *_, line in found]
 
 
-def _last(file: Path, most: int, having: bytes) -> deque[tuple[int, bytes]]:
+def _last(file: Path, most: int, check: LineCheck, having: bytes) -> deque[tuple[int, bytes]]:
     """Lines and where they begin."""
     at = 0
     found: deque[tuple[int, bytes]] = deque(maxlen=most)
-    for line in lines(file):
+    for line in sound_lines(file, check.altered):
         if having in line:
             found.append((at, line))
         at += len(line)
@@ -82,11 +82,12 @@ def _time(line: bytes) -> bytes:
 
 def _written(file: Path) -> bytes:
     """After that no record of this chain was made, as `_time` has it."""
-    with suppress(OSError):
+    # What was planted may have any time, also one that has no year.
+    with suppress(OSError, OverflowError, ValueError):
         # The clock of a file system may be a moment behind.
         last = datetime.fromtimestamp(file.stat().st_mtime + 1, UTC)
         return last.strftime("%Y-%m-%dT%H:%M:%S.%f").encode()
-    return b""
+    return b"9999"
 
 
 _AT = re.compile(rb'"at":"([^"Z]*)')
@@ -110,10 +111,19 @@ class CheckedFollowing(Following):
 
     def read(self, most: int) -> list[FollowedLine]:
         """As it is said of `Following`."""
-        found = super().read(most)
         known = set(self.check.altered)
+        found = super().read(most)
         for line in found:
             self.check.take(line.file, line.start, line.data)
         for name in self.check.altered.keys() - known:
             self._warn(name)
         return found
+
+    def spoiled(self, name: str, problem: NoChain) -> None:
+        """As what was altered, and no more of it is read."""
+        self.check.altered[name] = None
+        self.left.add(name)
+
+    def passed(self, path: Path) -> None:
+        """As what was altered."""
+        self.check.altered[chain_name(path)] = None

@@ -9,16 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
-from mcpguard.adapters.audit.reader import unlisted, unpacked
+from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, unlisted
 from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import MAX_LINE
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 MOST_BYTES = 4 << 20
@@ -77,6 +75,8 @@ class Following:
         self._from_start = from_start
         self._lock = -1
         self._places: ReadSoFar | None = None
+        self.left: set[str] = set()
+        """Chains of which no more is read."""
 
     def begin(self) -> list[FollowedLine] | None:
         """Take the cursor; None where another process has it. Gives the lines that are still open.
@@ -110,19 +110,30 @@ class Following:
         for name in sorted(now):
             at = places.read.get(name, 0)
             path, size = now[name]
-            if at >= 0 and room > 0 and len(found) < most and not self._unchanged(path, at, size):
+            if name in self.left or self._unchanged(path, at, size):
+                continue
+            if at >= 0 and room > 0 and len(found) < most:
                 try:
                     for line in islice(self._lines(name, path, at), most - len(found)):
                         found.append(line)
                         room -= len(line.data)
                         if room <= 0:
                             break
+                except NoChain as problem:
+                    damaged = self.spoiled(name, problem) or damaged
                 except AuditError as problem:
                     damaged = problem
         self._forget(now)
         if damaged is not None and not found:
             raise damaged
         return found
+
+    def spoiled(self, name: str, problem: NoChain) -> AuditError | None:
+        """What `read` raises of a chain that no writer left so, if nothing else is new; None for nothing."""
+        return problem
+
+    def passed(self, path: Path) -> None:
+        """Told of what has the name of a chain and is no file: nothing can be read from it."""
 
     def lag(self) -> int:
         """How many bytes are unread, as far as that is known of compressed chains. Raises AuditError."""
@@ -201,13 +212,15 @@ class Following:
         found: dict[str, tuple[Path, int]] = {}
         try:
             if self._folder.is_file():
-                return {self._folder.name.removesuffix(".gz"): (self._folder, self._folder.stat().st_size)}
+                return {chain_name(self._folder): (self._folder, self._folder.stat().st_size)}
             with os.scandir(self._folder) as entries:
                 for entry in entries:
-                    name = entry.name.removesuffix(".gz")
-                    plain = name == entry.name
+                    name = chain_name(Path(entry.path))
+                    plain = not entry.name.endswith(".gz")
                     wanted = entry.name.endswith(SUFFIXES) and self._only in name
-                    if wanted and (plain or name not in found):
+                    if wanted and not Path(entry.path).is_file():
+                        self.passed(Path(entry.path))
+                    elif wanted and (plain or name not in found):
                         found[name] = (Path(entry.path), entry.stat().st_size)
         except OSError as error:
             raise unlisted(self._folder, error) from None
@@ -218,13 +231,11 @@ class Following:
         return path.suffix != ".gz" and size <= at
 
     def _lines(self, name: str, path: Path, at: int) -> Iterator[FollowedLine]:
-        with unpacked(path) as file:
-            file.seek(at)
-            for data in iter(partial(file.readline, MAX_LINE), b""):
-                if not data.endswith(b"\n") and len(data) < MAX_LINE:
-                    return  # It is being written, or a crash left it.
-                at += len(data)
-                yield FollowedLine(name, at, data)
+        for data in lines(path, at):
+            if not data.endswith(b"\n"):
+                return  # It is being written, or a crash left it.
+            at += len(data)
+            yield FollowedLine(name, at, data)
 
     def _reopened(self, places: ReadSoFar) -> Iterator[FollowedLine]:
         now = self._present() if places.open else {}

@@ -67,7 +67,8 @@ class Heads:
         """
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".jsonl") and entry.name != own:
+                # A name that no record can hold would keep every process from writing one.
+                if entry.name.endswith(".jsonl") and entry.name != own and entry.name.isprintable():
                     self._look(entry)
         found = (Anchor(name, seen.head) for name, seen in sorted(self._seen.items()) if seen.head)
         loose = tuple(head for head in found if head not in self._held)[:MOST_ANCHORS]

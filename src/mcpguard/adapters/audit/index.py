@@ -21,7 +21,7 @@ from pathlib import Path
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, FoldedRefusals, OpenCall, Row
-from mcpguard.adapters.audit.reader import chain_files, chain_name, line_at, lines
+from mcpguard.adapters.audit.reader import NoChain, chain_files, chain_name, line_at, packed, sound_lines
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, continues
@@ -76,12 +76,17 @@ class AuditIndex:
 
     def __init__(self, chains: Path, rebuild: bool = False) -> None:
         self._chains = chains
-        self._files = {chain_name(file): file for file in chain_files(chains)}
         self._names: dict[int, Path] = {}
         self._numbers: dict[CallFacts, int] = {}
         self._last: dict[int, int] = {}
         self.altered: dict[str, None] = {}
         """Names of chains with a line that is not as it was written; who reads lines adds to it."""
+        self._files: dict[str, Path] = {}
+        for file in chain_files(chains):
+            if file.is_file():
+                self._files[chain_name(file)] = file
+            else:
+                self.altered[chain_name(file)] = None
         path = index_path(chains)
         if rebuild:
             _remove(path)
@@ -199,12 +204,14 @@ class AuditIndex:
         status = file.stat()
         stamp = f"{status.st_ino} {status.st_ctime_ns}"
         ended = bool(over) if file.suffix == ".gz" else status.st_size == read
-        if row is not None and ended and (stamp == before or was_altered):
+        alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
+        if row is not None and ended and alone and stamp == before:
             if was_altered:
                 self.altered[name] = None
             return number
-        if row is not None and not (_intact if ended else _fits)(file, read, head):
-            row, read, head, was_altered = self._again(number, reading)
+        # What was altered may have been put right.
+        if row is not None and (was_altered or not (_intact if ended else _fits)(file, read, head)):
+            row, read, head = self._again(number, reading)
         if row is None:
             cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '')", (name,))
             number = int(cursor.lastrowid or 0)
@@ -215,18 +222,18 @@ class AuditIndex:
             altered = 1
         self._database.execute(
             "UPDATE chains SET read = ?, head = ?, over = ?, altered = ?, stamp = ? WHERE number = ?",
-            (read, head, over, altered or was_altered, stamp, number),
+            (read, head, over, altered, stamp, number),
         )
-        if altered or was_altered:
+        if altered:
             self.altered[name] = None
         return number
 
-    def _again(self, number: int, reading: ChainReading) -> tuple[None, int, bytes, int]:
+    def _again(self, number: int, reading: ChainReading) -> tuple[None, int, bytes]:
         """Take nothing of a chain for known."""
         reading.store()
         self._forget(number)
         reading.drop(number)
-        return None, 0, b"", 0
+        return None, 0, b""
 
     def _forget(self, number: int) -> None:
         first = number << FILE_BITS
@@ -289,19 +296,22 @@ def _fits(file: Path, read: int, head: bytes) -> bool:
     """Whether the file still has the line that was read last."""
     if not read:
         return True
-    return line_at(file, read - _SEAL) == b',"hash":"%b"}\n' % head
+    with suppress(NoChain):
+        return line_at(file, read - _SEAL) == b',"hash":"%b"}\n' % head
+    return False
 
 
 def _intact(file: Path, read: int, head: bytes) -> bool:
     """Whether all of it up to there is as it was written, and ends with that hash."""
     at, before = 0, GENESIS.encode()
-    for line in lines(file):
+    broken: dict[str, None] = {}
+    for line in sound_lines(file, broken):
         if at >= read:
             break
         if not continues(line, before):
             return False
         at, before = at + len(line), line[-67:-3]
-    return at == read and before == head
+    return at == read and before == head and not broken
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from msgspec import DecodeError, Struct, json
+from msgspec import DecodeError, Meta, Struct, json
 
-from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, continues
 from mcpguard.core.evidence.records import FoldedRecords
 
@@ -20,6 +20,8 @@ FILE_BITS = 40
 """A place is the number of a file, then the offset of the line in so many bits."""
 _BATCH = 20_000
 _FOLDED = b'"what":"refusals-folded"'
+_MOST = 1 << 50
+"""Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = tuple[int, int, int, int | None, int, int | None]
@@ -61,7 +63,7 @@ class _Read(Struct):
     """A line, as far as it is indexed."""
 
     kind: str
-    at: datetime
+    at: Annotated[datetime, Meta(tz=True)]
     id: str = ""
     principal: str = ""
     human: str = ""
@@ -79,10 +81,10 @@ class _Read(Struct):
     session_facts: tuple[str, ...] = ()
     policy_digest: str = ""
     status: str = ""
-    ms: float = 0.0
+    ms: Annotated[float, Meta(ge=0, le=_MOST)] = 0.0
     findings: dict[str, int] = {}
-    sent: int = 0
-    received: int = 0
+    sent: Annotated[int, Meta(ge=0, le=_MOST)] = 0
+    received: Annotated[int, Meta(ge=0, le=_MOST)] = 0
     folded: FoldedRecords | None = None
 
 
@@ -139,18 +141,19 @@ class ChainReading:
         hash there, whether it is over, and whether a line is not as it was written."""
         at, over, altered, place = start, 0, 0, number << FILE_BITS
         head = head or GENESIS.encode()
-        for line in lines(file, start):
-            if not line.endswith(b"\n"):
+        broken: dict[str, None] = {}
+        for line in sound_lines(file, broken, start):
+            if not line.endswith(b"\n") or altered > MOST_ODD:
                 break
             if not continues(line, head):
-                altered = 1
+                altered += 1
             if line.startswith((b'{"kind":"decision"', b'{"kind":"outcome"')) or _FOLDED in line:
                 self._take(line, place | at)
             elif line.startswith(b'{"kind":"closed"'):
                 over = 1
             at += len(line)
             head = line[-67:-3]
-        return at, head if at else b"", over, altered
+        return at, head if at else b"", over, int(altered > 0 or bool(broken))
 
     def _take(self, line: bytes, place: int) -> None:
         try:

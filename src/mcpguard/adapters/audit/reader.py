@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpguard.adapters.system.files import state_folder, without_waiting
 from mcpguard.core.errors import AuditError
@@ -24,10 +28,29 @@ if TYPE_CHECKING:
 
 _FIRST_LINES = 16
 """In so many lines a chain has a record, whatever was altered."""
+MOST_ODD = 100
+"""So many lines that are no records are read of a chain: a file that is noise, or becomes it when it is
+unpacked, must not hold a reader up."""
+_RECORD = b'{"kind":"'
+_PLANTED = {
+    errno.ELOOP: "it is a link that leads nowhere",
+    errno.ENOENT: "it is a link that leads nowhere",
+    errno.ENXIO: "it is not a file",
+}
+"""What makes a name unreadable that no writer makes."""
 
 
 class NothingRecorded(AuditError):
     """There is no evidence yet: no folder, or none of its chains."""
+
+
+class NoChain(AuditError):
+    """What no writer makes: something else under the name of a chain, or what cannot be read to its end.
+    `why` is what follows a colon."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"the audit file {path} cannot be read: {why}")
+        self.why = why
 
 
 def default_folder() -> Path:
@@ -70,30 +93,92 @@ def _must_be_chain(path: Path) -> None:
     first = list(islice(lines(path), _FIRST_LINES))
     if not first:
         raise AuditError(f"{path} is empty: it contains no evidence")
-    if not any(line.startswith(b'{"kind":"') for line in first):
+    if not any(line.startswith(_RECORD) for line in first):
         raise AuditError(f"{path} is no evidence of mcpguard: its first line is not an `opened` record")
+
+
+def file_name(path: Path) -> str:
+    """The name of a file as a text that can be printed and stored: bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 def chain_name(path: Path) -> str:
     """The name by which other chains know it, compressed or not."""
-    return path.name.removesuffix(".gz")
+    return file_name(path).removesuffix(".gz")
 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[BinaryIO]:
-    """A chain to read from, compressed or not. Raises AuditError where it cannot be read to its end."""
+    """A chain to read from, compressed or not, also where it was compressed a moment ago. Raises AuditError
+    where it cannot be read to its end, NoChain where no writer left it so."""
     try:
-        with open(path, "rb", opener=without_waiting) as file:
-            if path.suffix == ".gz":
-                import gzip
+        path, file = _opened(path)
+        with file:
+            _must_be_alone(path)
+            yield _inside(path, file)
+    except OSError as error:
+        raise _unread(path, error) from None
+    except (EOFError, zlib.error):
+        raise NoChain(path, _DAMAGED) from None
 
-                with gzip.open(file) as inside:
-                    yield cast("BinaryIO", inside)
-            else:
-                yield file
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged"
-        raise AuditError(f"the audit file {path} cannot be read: {reason}") from None
+
+_DAMAGED = "it is damaged"
+
+
+def _unread(path: Path, error: OSError) -> AuditError:
+    if error.errno is None:  # gzip found it.
+        return NoChain(path, _DAMAGED)
+    if error.errno in _PLANTED and os.path.lexists(path):
+        return NoChain(path, _PLANTED[error.errno])
+    return AuditError(f"the audit file {path} cannot be read: {error.strerror}")
+
+
+def _opened(path: Path) -> tuple[Path, BinaryIO]:
+    """The file, or that into which it was compressed. Raises OSError, NoChain."""
+    try:
+        file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - who reads closes it
+    except IsADirectoryError:
+        raise NoChain(path, "it is a folder") from None
+    except FileNotFoundError:
+        if path.suffix == ".gz" or os.path.lexists(path):
+            raise
+        return _opened(packed(path))
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
+        raise NoChain(path, "it is not a file")
+    if path.suffix == ".gz" and not status.st_size:
+        file.close()
+        raise NoChain(path, _DAMAGED)
+    return path, BufferedReader(file)
+
+
+def packed(path: Path) -> Path:
+    """Where the compressed form of a chain is."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def _inside(path: Path, file: BinaryIO) -> BinaryIO:
+    if path.suffix != ".gz":
+        return file
+    import gzip
+
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+
+
+def _must_be_alone(path: Path) -> None:
+    """Raise NoChain where the other form of the chain is there too and says something else: both are there
+    for a moment when it is compressed."""
+    other = path.with_suffix("") if path.suffix == ".gz" else packed(path)
+    if not os.path.lexists(other):
+        return
+    with suppress(FileNotFoundError):
+        with _opened(path)[1] as one, _opened(other)[1] as two:
+            left, right = _inside(path, one), _inside(other, two)
+            blocks = iter(lambda: (left.read(1 << 20), right.read(1 << 20)), (b"", b""))
+            if all(mine == theirs for mine, theirs in blocks):
+                return
+        raise NoChain(path, f"{other.name} is beside it and differs; move one of them away to read the other")
 
 
 def unpacked_size(path: Path) -> int:
@@ -106,19 +191,75 @@ def unpacked_size(path: Path) -> int:
 
 
 def lines(path: Path, start: int = 0) -> Generator[bytes, None, None]:
-    """The lines of one chain with their LF, in pieces of at most `MAX_LINE` bytes, from `start` on, in bytes
-    of what is not compressed.
+    """The lines of one chain with their LF, from `start` on, in bytes of what is not compressed.
 
-    Raises AuditError where the file cannot be read.
+    Raises AuditError where the file cannot be read, NoChain where it is not as a writer leaves it: also where
+    a line is longer than `MAX_LINE`, and after `MOST_ODD` lines that are no records.
     """
+    odd = 0
     with unpacked(path) as file:
         if start:
             file.seek(start)
-        yield from iter(partial(file.readline, MAX_LINE), b"")
+        for line in iter(partial(file.readline, MAX_LINE), b""):
+            if len(line) == MAX_LINE and not line.endswith(b"\n"):
+                raise NoChain(path, _TOO_LONG)
+            if not line.startswith(_RECORD):
+                odd += 1
+                if odd > MOST_ODD:
+                    raise NoChain(path, f"more than {MOST_ODD} of its lines are no records")
+            yield line
+
+
+_TOO_LONG = "a line is longer than 1 MiB"
+
+
+def sound_lines(path: Path, altered: dict[str, None], start: int = 0) -> Iterator[bytes]:
+    """The lines of one chain, as far as it can be read; where it is not as a writer leaves it, its name is
+    added to `altered`. Raises AuditError."""
+    try:
+        yield from lines(path, start)
+    except NoChain:
+        altered[chain_name(path)] = None
+
+
+def examined(path: Path, expected: Iterable[str] = (), by: Signature | None = None) -> ChainReport:
+    """What `verify` finds in one chain; that it cannot be read to its end is a flaw. Raises AuditError."""
+    from mcpguard.core.evidence.verification import Flaw, verify
+
+    broken: list[str] = []
+    report = verify(_until_broken(path, broken), expected, chain_name(path), by)
+    at = report.records + 1
+    flaws = [Flaw(at, f"and what follows cannot be read: {why}") for why in broken]
+    return replace(report, flaws=(*flaws, *report.flaws)) if broken else report
+
+
+def _until_broken(path: Path, broken: list[str]) -> Iterator[bytes]:
+    try:
+        yield from lines(path)
+    except NoChain as problem:
+        broken.append(problem.why)
+
+
+def blocks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
+    """A chain in pieces of whole lines, of some `size` bytes; what is no whole line at its end is the last
+    one. Raises AuditError, NoChain also where a line is longer than `MAX_LINE`."""
+    rest = b""
+    with unpacked(path) as file:
+        # What can be unpacked before the first damage is given.
+        while block := cast("BufferedReader", file).read1(size):
+            whole, end, after = (rest + block).rpartition(b"\n")
+            if end:
+                yield whole + end
+            rest = after
+            if len(rest) > MAX_LINE:
+                raise NoChain(path, _TOO_LONG)
+        if rest:
+            yield rest
 
 
 def head(path: Path) -> str:
-    """The hash of the last whole line of a chain, not verified; GENESIS where it has none."""
+    """The hash of the last whole line of a chain, not verified; GENESIS where it has none. Raises
+    AuditError."""
     last = b""
     for line in lines(path):
         if line.endswith(b"\n"):
@@ -128,22 +269,18 @@ def head(path: Path) -> str:
 
 def _holding(path: Path) -> Iterator[bytes]:
     """Those lines of a chain that may hold heads of others: its first one and its checkpoints."""
-    with unpacked(path) as file:
-        yield file.readline(MAX_LINE)
-        rest = b"\n"
-        while block := file.read(1 << 20):
-            data = rest + block
-            at = 0
-            while (at := data.find(_CHECKPOINT, at)) >= 0:
-                end = data.find(b"\n", at + 1)
-                if end < 0:
-                    break
-                yield data[at + 1 : end + 1]
-                at = end
-            rest = data[max(at, len(data) - MAX_LINE) :] if at >= 0 else data[-len(_CHECKPOINT) :]
+    first = True
+    with suppress(NoChain):  # Whoever verifies it says so.
+        for block in blocks(path):
+            at = 0 if first or block.startswith(_CHECKPOINT) else block.find(b"\n" + _CHECKPOINT) + 1 or -1
+            first = False
+            while at >= 0:
+                end = block.find(b"\n", at)
+                yield block[at : end + 1]
+                at = block.find(b"\n" + _CHECKPOINT, end) + 1 or -1
 
 
-_CHECKPOINT = b'\n{"kind":"checkpoint"'
+_CHECKPOINT = b'{"kind":"checkpoint"'
 
 
 class Proof(Struct, frozen=True):
@@ -170,7 +307,7 @@ def proof(
     Raises AuditError.
     """
     from mcpguard.core.evidence.between import forked, held, joined, removed, signed, vouched
-    from mcpguard.core.evidence.verification import anchors, verify
+    from mcpguard.core.evidence.verification import anchors
 
     expected = {name: set(heads) for name, heads in kept.items()}
     files = chain_files(path)
@@ -181,7 +318,7 @@ def proof(
     reports = {}
     for file in files:
         name = chain_name(file)
-        reports[name] = verify(lines(file), expected.pop(name, ()), name, by)
+        reports[name] = examined(file, expected.pop(name, ()), by)
     sure = vouched(reports, kept)
     gone = removed(reports, None if by is None else sure)
     until = max(removed_until, "" if gone is None else gone.until)
@@ -241,20 +378,20 @@ _MOST_OPEN = 8
 
 
 def _whole(path: Path) -> IO[bytes]:
-    """A chain to read from at any place."""
+    """A chain to read from at any place, as far as it can be read. Raises AuditError."""
     if path.suffix != ".gz":
         try:
-            return open(path, "rb", opener=without_waiting)
+            return _opened(path)[1]
         except OSError as error:
-            raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
-    import shutil
+            raise _unread(path, error) from None
     import tempfile
 
-    with unpacked(path) as packed:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - who reads closes it
-        shutil.copyfileobj(packed, file, 1 << 20)
-        file.flush()
-        return file
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - who reads closes it
+    with suppress(NoChain):
+        for block in blocks(path):
+            file.write(block)
+    file.flush()
+    return file
 
 
 def _piece(path: Path, file: IO[bytes], size: int, start: int) -> bytes:

@@ -15,7 +15,7 @@ from msgspec import Struct, to_builtins
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt
 from mcpguard.adapters.audit.indexing import CallFacts
-from mcpguard.adapters.audit.reader import LineReader, chain_name
+from mcpguard.adapters.audit.reader import LineReader, chain_name, file_name
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
 from mcpguard.core.conditions.cel import ERROR, TRUE
 from mcpguard.core.errors import AuditError
@@ -71,7 +71,7 @@ def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallF
     call = _read(at, raw)
     if call is None or facts_of(call.decision, call.outcome) != facts:
         raise AuditError(
-            f"the chain {at.decision[0].name} is not what it was when it was indexed: `mcpguard audit "
+            f"the chain {file_name(at.decision[0])} is not what it was when it was indexed: `mcpguard audit "
             "verify` says where it was altered, and --rebuild reads it again"
         )
     for (file, _), line in zip((at.decision, at.outcome or at.decision), raw, strict=False):
@@ -149,7 +149,7 @@ def printable(call: FoundCall) -> dict[str, object]:
     # Both are `subject` once more.
     del view["prompt"], view["resource"]
     made = to_builtins(view)
-    return {**made, "file": call.file.name, "line": call.number}
+    return {**made, "file": file_name(call.file), "line": call.number}
 
 
 def _read(at: CallAt, raw: tuple[bytes, ...]) -> FoundCall | None:
@@ -157,7 +157,9 @@ def _read(at: CallAt, raw: tuple[bytes, ...]) -> FoundCall | None:
     outcome = read_record(raw[1]) if raw[1:] else None
     if not isinstance(decision, Decided):
         return None
-    number = int(raw[0].rpartition(b'"seq":')[2].partition(b",")[0] or 0)
+    # Of a line that was altered it may be anything.
+    seq = raw[0].rpartition(b'"seq":')[2].partition(b",")[0]
+    number = int(seq) if seq.isdigit() and len(seq) < 19 else 0
     if isinstance(outcome, Outcome) and outcome.id == decision.id:
         return FoundCall(at.decision[0], number, decision, outcome, raw)
     return None if raw[1:] else FoundCall(at.decision[0], number, decision, None, raw)

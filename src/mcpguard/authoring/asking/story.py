@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine
+from mcpguard.adapters.audit.reader import file_name
 from mcpguard.core.evidence.records import Decided, ObservedRefusal, Opened, Outcome, Steps
 from mcpguard.core.evidence.verification import ChainReport
 
@@ -377,8 +378,8 @@ def _detections(outcome: Outcome) -> Iterator[str]:
 def _evidence(call: CallRecords, reports: Mapping[str, ChainReport]) -> Iterator[str]:
     for what, line in (("question", call.asked), ("decision", call.decision), ("outcome", call.outcome)):
         if line is not None and not (what == "question" and line is call.decision):
-            yield f"The {what} is line {line.number} of {line.file.name}."
-    for file in dict.fromkeys(one.file.name for one in places_of(call)):
+            yield f"The {what} is line {line.number} of {file_name(line.file)}."
+    for file in dict.fromkeys(file_name(one.file) for one in places_of(call)):
         if file in reports:
             yield _verified(file, reports[file])
 

@@ -17,7 +17,14 @@ import msgspec
 from pydantic import ValidationError
 
 from mcpguard.adapters.audit.calls import counted_in
-from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, lines
+from mcpguard.adapters.audit.reader import (
+    chain_files,
+    chain_name,
+    evidence_folder,
+    examined,
+    file_name,
+    sound_lines,
+)
 from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
 from mcpguard.authoring.explain.hypothesis import (
@@ -32,7 +39,7 @@ from mcpguard.authoring.explain.hypothesis import (
 )
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.verification import anchors, verify
+from mcpguard.core.evidence.verification import anchors
 from mcpguard.core.model import Cause, Invocation, Json
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.egress import ASTRAY
@@ -348,7 +355,7 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     folder = evidence_folder(config)
     files = chain_files(folder)
     for file in reversed(files):
-        found = list(_records(lines(file), ids[0]))
+        found = list(_records(sound_lines(file, {}), ids[0]))
         decisions = [record for record in found if record["kind"] == "decision"]
         if decisions:
             outcome: dict[str, Any] = next(
@@ -380,10 +387,10 @@ def _decided(decisions: list[dict[str, Any]]) -> dict[str, Any]:
 def altered_at(file: Path, files: list[Path]) -> str:
     """What is wrong with `file` by itself, and by what the first records of the others state about its
     end."""
-    claims = (claim for one in files for claim in anchors(next(lines(one), b"")))
+    claims = (claim for one in files for claim in anchors(next(sound_lines(one, {}), b"")))
     heads = [claim.head for claim in claims if claim.file == chain_name(file)]
-    flaws = verify(lines(file), heads).flaws
-    return f"{file.name}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
+    flaws = examined(file, heads).flaws
+    return f"{file_name(file)}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
 
 
 def _records(chain: Iterator[bytes], id_: str) -> Iterator[dict[str, Any]]:

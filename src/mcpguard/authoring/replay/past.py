@@ -20,11 +20,10 @@ import msgspec
 from msgspec import Struct, structs
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, lines, sound_lines
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import folded_about
 from mcpguard.core.evidence.records import UNDECIDED, Decided, Noticed, Opened, Outcome
-from mcpguard.core.evidence.verification import verify
 from mcpguard.core.model import Cause
 from mcpguard.core.policy.terms import Effect
 
@@ -129,7 +128,7 @@ def past(
         if sound[file]:
             yield from _of_file(file, since, server, asked, servers, ended)
         else:
-            yield Distrusted(file.name)
+            yield Distrusted(chain_name(file))
             yield from _distrusted(file, server, servers)
     if server is not None and server not in servers:
         names = ", ".join(sorted(servers - {""})) or "none"
@@ -142,7 +141,7 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
     found: list[PastDecision] = []
     ended: dict[str, Came] = {}
     for file in reversed(chain_files(path)):
-        size -= file.stat().st_size
+        size -= file.lstat().st_size
         if len(found) >= most or size < 0:
             break
         if _is_sound(file):
@@ -156,13 +155,13 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
 
 
 def _is_sound(file: Path) -> bool:
-    report = verify(lines(file), ())
+    report = examined(file)
     return report.intact and not report.newer
 
 
 def _distrusted(file: Path, server: str | None, servers: set[str]) -> Iterator[PastDecision]:
     """The decisions that it states, of any time, since that may have been altered too."""
-    for line in lines(file):
+    for line in sound_lines(file, {}):
         record = _read(line) if line.startswith(_DECISION) else None
         if record is None:
             continue

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from pydantic import Field
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import chain_files, evidence_folder, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, examined, lines
 from mcpguard.authoring.suggest.own_policy import (
     DEFAULT,
     Draft,
@@ -36,7 +36,6 @@ from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.evidence.bounds import folded_about
 from mcpguard.core.evidence.records import Decided, Noticed
-from mcpguard.core.evidence.verification import verify
 from mcpguard.core.policy.tickets import Ticket
 
 if TYPE_CHECKING:
@@ -114,9 +113,9 @@ def groups_since(
     altered: list[str] = []
     folded = 0
     for file in chain_files(evidence_folder(config)):
-        report = verify(lines(file), ())
+        report = examined(file)
         if report.newer or not report.intact:
-            altered.append(file.name)
+            altered.append(chain_name(file))
             continue
         for record in map(read_record, lines(file)):
             if isinstance(record, Noticed) and record.refusals is not None and record.at >= since:

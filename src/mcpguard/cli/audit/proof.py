@@ -10,8 +10,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.audit.reader import Proof, chain_files, chain_name, head, proof
+from mcpguard.adapters.audit.reader import NoChain, Proof, chain_files, chain_name, head, proof
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.audit.trust import trust
 from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport
@@ -201,7 +202,7 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
 
 
 def _notes(report: ChainReport) -> list[str]:
-    notes = [*report.problems]
+    notes = [*map(plain, report.problems)]
     if report.newer and report.intact:
         said = "nothing was altered, but only that version can interpret its records"
         notes.append(f"written by {report.newer}: {said}")
@@ -233,8 +234,14 @@ def _signed(report: ChainReport, found: Proof, name: str) -> list[str]:
 
 
 def print_heads(path: Path, as_json: bool) -> int:
-    """The head of each chain, not verified."""
-    heads = {chain_name(file): head(file) for file in chain_files(path)}
+    """The head of each chain, not verified; 1 where something is not a chain."""
+    heads: dict[str, str] = {}
+    altered: list[str] = []
+    for file in chain_files(path):
+        try:
+            heads[chain_name(file)] = head(file)
+        except NoChain:
+            altered.append(chain_name(file))
     if as_json:
         from mcpguard.cli.outputs import AuditHead, AuditHeads
 
@@ -243,7 +250,7 @@ def print_heads(path: Path, as_json: bool) -> int:
     else:
         for name, one in heads.items():
             print(f"{plain(name)}:{one}")
-    return 0
+    return trust(altered)
 
 
 def print_key(args: argparse.Namespace) -> int:

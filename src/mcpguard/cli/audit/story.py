@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, counted_in
-from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.reader import chain_files, examined, file_name, sound_lines
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided
-from mcpguard.core.evidence.verification import verify
 
 if TYPE_CHECKING:
     from mcpguard.core.evidence.verification import ChainReport
@@ -29,7 +29,7 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
     decision = call.decision.record
     brought = decision.label_causes.values() if isinstance(decision, Decided) else ()
     causes = calls_by_id(path, set(brought)) if brought else {}
-    reports = {file.name: verify(lines(file)) for file in {one.file: None for one in places_of(call)}}
+    reports = {file_name(file): examined(file) for file in {one.file: None for one in places_of(call)}}
     if as_json:
         _print_json(call, causes, reports)
     else:
@@ -40,7 +40,11 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
 def _missing(path: Path, call_id: str) -> str:
     if counted := counted_in(path, call_id):
         return f"{plain(call_id)} {counted}"
-    return f"no call {plain(call_id)} in {path}: `mcpguard audit show` lists the last records"
+    altered: dict[str, None] = {}
+    for file in chain_files(path):
+        deque(sound_lines(file, altered), 0)
+    lost = f"; it may stand in what cannot be read ({plain(next(iter(altered)))})" if altered else ""
+    return f"no call {plain(call_id)} in {path}{lost}: `mcpguard audit show` lists the last records"
 
 
 def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:
@@ -76,4 +80,4 @@ def _line(line: ChainLine | None) -> dict[str, object] | None:
 
     if line is None:
         return None
-    return {"file": line.file.name, "line": line.number, "record": to_builtins(line.record)}
+    return {"file": file_name(line.file), "line": line.number, "record": to_builtins(line.record)}

@@ -259,7 +259,7 @@ def _unsaid(name: str) -> None:
 def _recent(files: list[Path]) -> list[Path]:
     """The chains that were written to in the last SECONDS, and those before them, _FILES at least; the
     newest last. A chain ends with its process, or is rotated."""
-    times = {file: file.stat().st_mtime for file in files}
+    times = {file: file.lstat().st_mtime for file in files}
     before = time.time() - SECONDS
     ordered = sorted(files, key=times.__getitem__)
     return [file for file in ordered[:-_FILES] if times[file] >= before] + ordered[-_FILES:]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from starlette.responses import Response
 
-from mcpguard.adapters.audit.reader import chain_files, chain_name, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.authoring.explain.recorded import altered_at, explain_record
 from mcpguard.authoring.explain.text import lines_of
 from mcpguard.console.answers import AnswerStep, answer_steps
@@ -139,7 +139,7 @@ def _searched(desk: Desk, call_id: str) -> SeenCall | None:
     call = None
     try:
         for file in reversed(chain_files(desk.evidence.folder)):
-            for record, place in _records(chain_name(file), lines(file), call_id):
+            for record, place in _records(chain_name(file), sound_lines(file, {}), call_id):
                 if isinstance(record, Decided):
                     call = SeenCall(record, place)
                 elif call is not None:

@@ -31,7 +31,7 @@ class Anchor(Struct, frozen=True):
 class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=True):
     """The first record of a chain: which process, under which policies."""
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(description="When.", tz=True)]
     version: Annotated[str, Meta(description="The version of mcpguard.")]
     pid: Annotated[int, Meta(description="The process.")]
     principal: Annotated[str, Meta(description="`SOURCE:ID` of who started the process: `os-user:NAME`.")]
@@ -90,7 +90,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     Verified are `principal`, `human` and `actor`; `agent`, `client`, `request` and `trace` are claims.
     """
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(description="When.", tz=True)]
     id: Annotated[str, Meta(description="Of the invocation; refusals quote it.")]
     principal: Annotated[
         str,
@@ -262,7 +262,7 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     `ms` is the time from the decision to here.
     """
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(description="When.", tz=True)]
     id: Annotated[str, Meta(description="Of the invocation.")]
     status: Annotated[str, Meta(description="As listed above.")]
     ms: Annotated[float, Meta(description="Milliseconds from the decision to here.")]
@@ -317,8 +317,8 @@ class FoldedRecords(Struct, frozen=True, omit_defaults=True):
     the order of time; the outcome of a list is not."""
 
     count: Annotated[int, Meta(description="How many.")]
-    since: Annotated[datetime, Meta(description="When the first was.")]
-    until: Annotated[datetime, Meta(description="When the last was.")]
+    since: Annotated[datetime, Meta(description="When the first was.", tz=True)]
+    until: Annotated[datetime, Meta(description="When the last was.", tz=True)]
     first: Annotated[str, Meta(description="The `id` of the first; a notice has none.")] = ""
     last: Annotated[str, Meta(description="The `id` of the last.")] = ""
     digest: Annotated[
@@ -341,7 +341,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     """Something outside a call that an auditor wants to know: a finding in a notification, a refused
     message. `detail` is mcpguard's own text, or inspected."""
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(description="When.", tz=True)]
     what: Annotated[
         str,
         Meta(
@@ -392,7 +392,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
 class Checkpoint(Struct, frozen=True, tag_field="kind", tag="checkpoint", omit_defaults=True):
     """Where the chains stand, now and then: the heads of others, and a signature of all records before."""
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(description="When.", tz=True)]
     heads: Annotated[
         tuple[Anchor, ...],
         Meta(description="The heads of other chains in its folder that this chain did not hold yet."),
@@ -412,7 +412,7 @@ class Checkpoint(Struct, frozen=True, tag_field="kind", tag="checkpoint", omit_d
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=True):
     """The last record of a chain whose process ended in order."""
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(description="When.", tz=True)]
     reason: Annotated[
         str,
         Meta(
