@@ -42,6 +42,15 @@ def stored(name: str, value: str) -> Scene:
     return make
 
 
+def ending(name: str, seconds: float) -> Scene:
+    """One whose token ends in so many seconds from the test, which may come long after this file is read."""
+
+    def make(machine: Machine, patch: Patch) -> None:
+        stored(name, jwt(time.time() + seconds))(machine, patch)
+
+    return make
+
+
 def project(entry: dict[str, object]) -> Scene:
     return text("project/.cursor/mcp.json", json.dumps({"mcpServers": {"git": entry}}))
 
@@ -60,8 +69,8 @@ COMMANDS: dict[str, list[Scene]] = {
         locked("claude-code", allowing([OURS, "run"], ["npx", "x"])),
         locked("claude-code", '{"allowedMcpServers": []}'),
     ],
-    "D302": [stored("t", jwt(time.time() - 60))],
-    "D303": [stored("t", jwt(time.time() + 600))],
+    "D302": [ending("t", -60)],
+    "D303": [ending("t", 600)],
     "D304": [stored("t", "")],
     **{code: [SCENES[code][0]] for code in ("D402", "D403", "D501", "D502", "D503", "D601", "D701", "D704")},
 }

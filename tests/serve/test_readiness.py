@@ -203,10 +203,11 @@ async def test_a_keychain_that_cannot_be_asked_is_tried_again_after_a_while(tmp_
 
 
 async def test_a_question_that_hangs_is_asked_once_and_said_to_hang(monkeypatch):
-    may, asks = threading.Event(), []
+    asked, may, asks = threading.Event(), threading.Event(), []
 
     def ask():
         asks.append(1)
+        asked.set()
         may.wait(10)
         return ""
 
@@ -214,6 +215,7 @@ async def test_a_question_that_hangs_is_asked_once_and_said_to_hang(monkeypatch)
     assert aside.look() == ""
     monkeypatch.setattr(readiness, "LATE_SECONDS", -1.0)
     assert "has not answered for 0 seconds" in aside.look()
+    assert await asyncio.to_thread(asked.wait, 10)
     may.set()
     assert len(asks) == 1
 

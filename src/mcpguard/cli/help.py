@@ -1,11 +1,12 @@
 """`mcpguard help`: the pages of the documentation, as they were installed."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mcpguard.core.errors import McpGuardError
 
@@ -86,8 +87,8 @@ def _link(found: re.Match[str], topic: str, pages: dict[str, Path]) -> str:
 def _topic_at(target: str, page: Path, pages: dict[str, Path]) -> str | None:
     """The topic that a link of `page` leads to. In an installation the packs are beside the pages, as in a
     checkout."""
-    where = (page.parent / PurePosixPath(target)).resolve()
-    return next((name for name, one in pages.items() if one.resolve() == where), None)
+    where = Path(os.path.normpath(page.parent / target))
+    return next((name for name, one in pages.items() if one == where), None)
 
 
 def _verb(topic: str, pages: dict[str, Path]) -> int:

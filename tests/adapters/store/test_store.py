@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,12 @@ NOW = datetime.now(UTC)
 """Of today: sessions that ended a month ago are removed."""
 ADA = Invocation("i", "tools/call", Principal("ada", "os-user"), NOW, "desk")
 DAILY = Charge("p/r calls 1d", "calls", 1, 10, 86_400, "1d")
+
+
+@pytest.fixture(autouse=True)
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold the wall clock: a test may come long after this file is read, and approvals end after minutes."""
+    monkeypatch.setattr(time, "time", NOW.timestamp)
 
 
 def later(seconds: float, invocation: Invocation = ADA) -> Invocation:
