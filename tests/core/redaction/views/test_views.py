@@ -359,3 +359,39 @@ def test_a_token_escaped_letter_by_letter_is_replaced_and_no_more(escape: str) -
     )
     said = Redactor(b"key").inspect({"a": "".join([*before, *token, *after])}).value["a"]
     assert said == "".join(before) + "[REDACTED:github-token#1]" + "".join(after)
+
+
+DUMPS = {
+    "xxd": "00000000: 746f 6b2d 3966 334b 7137 5a78 314c 6d35  tok-9f3Kq7Zx1Lm5\n00000010: 5762 3865  Wb8e\n",
+    "od -x": "0000000 6f74 2d6b 6639 4b33 3771 785a 4c31 356d\n0000020 6257 6538\n0000024\n",
+    "od -t u4": "0000000  762015604 1261659705 2019178353  896355377\n0000020 1698193879\n0000024\n",
+}
+
+
+@pytest.mark.parametrize("dump", DUMPS)
+def test_the_first_row_of_a_dump_is_read_where_a_result_begins_with_it(dump: str) -> None:
+    redactor = Redactor(b"key")
+    redactor.hold("x", Secret(HELD))
+    said = redactor.inspect({"content": [{"type": "text", "text": DUMPS[dump]}]}).value
+    assert DUMPS[dump].split("\n")[0] not in said["content"][0]["text"]
+
+
+def test_numbers_wider_than_those_of_a_dump_say_nothing() -> None:
+    text = "0000000   3.4e+300  1.5e+200\n0000020   2.5e+301\n0000040"
+    assert Redactor(b"key").inspect(text).value is text
+
+
+@pytest.mark.parametrize(
+    "value", [[[n, ord(char)] for n, char in enumerate(HELD)], [float(ord(c)) for c in HELD]]
+)
+def test_codes_in_a_structured_result_are_read(value: Any) -> None:
+    redactor = Redactor(b"key")
+    redactor.hold("x", Secret(HELD))
+    said = json.dumps(redactor.inspect({"structuredContent": {"codes": value}}).value)
+    assert "[REDACTED:credential:x#1]" in said
+    assert f"{ord(HELD[9])}" not in said
+
+
+def test_many_numbers_are_no_flood() -> None:
+    text = json.dumps([[n, n % 120] for n in range(2000)])
+    assert Redactor(b"key").inspect(text).value is text

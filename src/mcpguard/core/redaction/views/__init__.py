@@ -3,7 +3,7 @@
     escapes    what is seen of it, or read by who undoes its escapes
     lines      what is cut up in lines, and `cells` of tables, put together again
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
-    dumps      what a dump of bytes says
+    dumps      what a dump of bytes says, and `codes` the codes of characters in rows
 
 `table` lists the disguises, each with its examples. Law of this package: a disguise is in that table or it is
 not promised. The work is linear: each text has at most one view of each kind, what is unpacked counts, and
@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.cells import cells
+from mcpguard.core.redaction.views.codes import coded
 from mcpguard.core.redaction.views.dumps import dumped
 from mcpguard.core.redaction.views.escapes import Undisguised, unquoted
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.runs import FEW, LEAST, decoded
 from mcpguard.core.redaction.views.signs import (
+    CODED,
     DISGUISED,
     DUMPS,
     ESCAPED,
@@ -107,6 +109,7 @@ def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget
         for inner in (
             decoded(one, budget, least) if one is not plain or RUNS in signs or least < LEAST else None,
             dumped(one, budget) if one is not plain or DUMPS in signs else None,
+            coded(one, budget) if one is plain and CODED in signs else None,
         ):
             if inner:
                 yield from _below(inner, depth - 1, least, budget)

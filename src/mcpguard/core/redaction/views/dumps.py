@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate
+from struct import pack
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher, stop
@@ -37,6 +38,18 @@ def _numbers(base: int, size: int) -> _Decode:
     return decode
 
 
+def _floats(form: str) -> _Decode:
+    """Numbers with a fraction, of as many bytes as `form` has (`struct`)."""
+
+    def decode(part: bytes) -> bytes:
+        try:
+            return b"".join(pack(form, float(word)) for word in part.split())
+        except OverflowError:  # Wider ones.
+            return b""
+
+    return decode
+
+
 _ESCAPES = {b"\\0": b"\0", b"\\a": b"\a", b"\\b": b"\b", b"\\t": b"\t", b"\\n": b"\n", b"\\f": b"\f"}
 _ESCAPES |= {b"\\r": b"\r", b"\\v": b"\v", b"": b" "}
 
@@ -53,33 +66,48 @@ _Row = tuple[bytes, tuple[_Decode, ...]]
 
 
 def _row(shape: bytes, *decode: _Decode) -> _Row:
-    return rb"(?m)^[ \t]*" + shape + rb"[ \t]*\r?$", decode
+    return rb"(?m)(?:^|(?<=\x1f))[ \t]*" + shape + rb"[ \t]*\r?(?=$|\x1f)", decode
+
+
+def _units(unit: bytes, *decode: _Decode) -> _Row:
+    """Rows of such words, as `od` prints them, with or without an offset before them."""
+    return (
+        rb"(?m)(?:^|(?<=\x1f))[ \t]*?(?:[0-9A-Fa-f]{6,16})??((?: +" + unit + rb"){1,128})[ \t]*\r?(?=$|\x1f)",
+        decode,
+    )
 
 
 _PLACE = rb"(?:0[xX])?[0-9A-Fa-f]{4,16}"
+_SHOWN = rb"(?: [^\n\x1f]*|\S{1,32})?"
+"""The same once more as text."""
 _XXD = _row(
-    _PLACE
-    + rb":? {1,9}((?:[0-9A-Fa-f]{2,64} {1,2}){0,32}(?: {1,16}[0-9A-Fa-f]{2,14}(?= {2}))?)(?: .*|\S{1,32})?",
+    _PLACE + rb":? {1,9}((?:[0-9A-Fa-f]{2,64} {1,2}){0,32}(?: {1,16}[0-9A-Fa-f]{2,14}(?= {2}))?)" + _SHOWN,
     _plain,
     _swapped,
 )
 _HEXDUMP = _row(
-    rb"[0-9A-Fa-f]{4,16} {1,3}((?:[0-9A-Fa-f]{2} {1,2}){0,31}[0-9A-Fa-f]{2})(?: +[|>].*|  .*)?", _plain
+    rb"[0-9A-Fa-f]{4,16} {1,3}((?:[0-9A-Fa-f]{2} {1,2}){0,31}[0-9A-Fa-f]{2})"
+    rb"(?: +[|>][^\n\x1f]*|  [^\n\x1f]*)?",
+    _plain,
 )
-_WORDS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{4} +){0,15}[0-9A-Fa-f]{4})", _swapped, _plain)
-_LONGS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{8} +){0,7}[0-9A-Fa-f]{8})", _swapped, _plain)
-_QUADS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{16} +){0,3}[0-9A-Fa-f]{16})", _swapped, _plain)
+_WORDS = _units(rb"[0-9A-Fa-f]{4}", _swapped, _plain)
+_LONGS = _units(rb"[0-9A-Fa-f]{8}", _swapped, _plain)
+_QUADS = _units(rb"[0-9A-Fa-f]{16}", _swapped, _plain)
 _MEMORY = _row(
-    rb"0x[0-9a-f]{4,16}(?: <[^<>\n]{1,99}>)?:?((?:[ \t]{1,4}0x[0-9a-f]{2,16}){1,16})(?: .*)?",
+    rb"0x[0-9a-f]{4,16}(?: <[^<>\n]{1,99}>)?:?((?:[ \t]{1,4}0x[0-9a-f]{2,16}){1,16})(?: [^\n\x1f]*)?",
     _plain,
     _swapped,
 )
-_BITS = _row(rb"[0-9A-Fa-f]{6,16}: ((?:[01]{8} ){1,16}) *(?: .*)?", _numbers(2, 1))
-_OCTAL = _row(rb"[0-9A-Fa-f]{6,16}((?: +[01][0-7]{5}){1,16})", _numbers(8, 2))
-_OCTETS = _row(rb"[0-9A-Fa-f]{6,16}((?: [0-3][0-7]{2}){1,32})", _numbers(8, 1))
-_DECIMALS = _row(rb"[0-9A-Fa-f]{6,16}((?: +-?[0-9]{1,3}){1,32})", _numbers(10, 1))
-_SHORTS = _row(rb"[0-9A-Fa-f]{6,16}((?: +-?[0-9]{1,5}){1,16})", _numbers(10, 2))
-_WIDE = _row(rb"[0-9A-Fa-f]{6,16}((?: +-?[0-9]{1,11}){1,8})", _numbers(10, 4))
+_BITS = _row(rb"[0-9A-Fa-f]{6,16}: ((?:[01]{8} ){1,16}) *(?: [^\n\x1f]*)?", _numbers(2, 1))
+_OCTAL = _units(rb"[01][0-7]{5}", _numbers(8, 2))
+_OCTAL_LONGS = _units(rb"[0-3][0-7]{10}", _numbers(8, 4))
+_OCTAL_EIGHTS = _units(rb"[01][0-7]{21}", _numbers(8, 8))
+_OCTETS = _units(rb"[0-3][0-7]{2}", _numbers(8, 1))
+_DECIMALS = _units(rb"-?[0-9]{1,3}", _numbers(10, 1))
+_SHORTS = _units(rb"-?[0-9]{1,5}", _numbers(10, 2))
+_WIDE = _units(rb"-?[0-9]{1,10}", _numbers(10, 4))
+_EIGHTS = _units(rb"-?[0-9]{1,20}", _numbers(10, 8))
+_FLOATS = _units(rb"-?[0-9]{1,16}(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?", _floats("<f"), _floats("<d"))
 _LETTERS = _row(rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}){1,32})", _cells)
 _BYTES = re.compile(
     rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
@@ -88,21 +116,31 @@ _BYTES = re.compile(
 _LINE = re.compile(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("(?:[0-9A-Fa-f]{2} ){6}", (_XXD, _HEXDUMP)),
+    ("[0-9A-Fa-f]{7}: [0-9A-Fa-f]{2,6}(?: [0-9A-Fa-f]{2}){0,2}  ", (_XXD,)),
+    ("[0-9A-Fa-f]{7} (?:[0-9A-Fa-f]{2} ){1,3}[0-9A-Fa-f]{2}\r?\n", (_HEXDUMP,)),
     ("(?:[0-9A-Fa-f]{4} {1,4}){4}", (_XXD, _WORDS)),
-    ("(?:[0-9A-Fa-f]{8} ){2}", (_XXD, _LONGS)),
-    ("[0-9A-Fa-f]{16} ", (_XXD, _QUADS)),
-    ("(?:[01]{8} ){4}", (_BITS,)),
-    ("(?:[01][0-7]{5} {1,2}){3}", (_OCTAL,)),
+    (" [0-9A-Fa-f]{4}\r?\n", (_WORDS,)),
+    ("[0-9A-Fa-f]{8} [0-9A-Fa-f]{8}", (_XXD, _LONGS)),
+    (" [0-9A-Fa-f]{8}\r?\n", (_LONGS,)),
+    (" [0-9A-Fa-f]{16}", (_XXD, _QUADS)),
+    (": (?:[01]{8} )", (_BITS,)),
+    (" [01][0-7]{5}[ \r\n]", (_OCTAL,)),
+    (" [0-3][0-7]{10}[ \r\n]", (_OCTAL_LONGS,)),
+    (" [01][0-7]{21}[ \r\n]", (_OCTAL_EIGHTS,)),
     ("(?:[01][0-7]{2} ){4}", (_OCTETS,)),
-    ("(?: {1,3}-?[0-9]{1,3}){6}", (_DECIMALS,)),
-    ("(?: {1,3}[0-9]{5}){4}", (_SHORTS,)),
-    ("[0-9]{8} {1,4}[0-9]{8}", (_WIDE,)),
+    ("(?: {1,3}-?[0-9]{1,3}){4}", (_DECIMALS,)),
+    (" {1,3}[0-9]{5}[ \r\n]", (_SHORTS,)),
+    (" [0-9]{9,10}[ \r\n]", (_WIDE,)),
+    (" [0-9]{18,20}[ \r\n]", (_EIGHTS,)),
+    ("[0-9]e[+-][0-9]{2}", (_FLOATS,)),
     ("[!-~]   [!-~]   [!-~]   [!-~]   [!-~]", (_LETTERS,)),
     ("\t0x[0-9a-f]{2,16}\t0x", (_MEMORY,)),
 )
 """The shape of what is dumped, and the rows in which that is."""
 OFFSET = "0000[0-9a-f][0-9a-f][: 0-9a-f]"
 """How rows of a dump begin, up to a megabyte."""
+UNITS = "[0-9a-f]{4}\\n {1,9}[0-9a-f]{4}"
+"""Where rows have no offset."""
 BARE = (
     "(?:[0-9A-Fa-f]{2} ){6}",
     "(?:[0-9A-Fa-f]{2}[:,-]){6}",
@@ -125,15 +163,15 @@ def _bare_shapes() -> Matcher:
 
 
 @cache
-def _offset() -> Matcher:
-    return compile_patterns([shape(OFFSET)])
+def _beginnings() -> Matcher:
+    return compile_patterns([shape(one) for one in (OFFSET, UNITS)])
 
 
 def dumped(view: View, budget: Budget) -> View | None:
     """What the dumps of bytes in `view` say."""
     bare = _bare_shapes().search(view.text, stop)
     found: set[int] = set()
-    if bare or _offset().search(view.text, stop):
+    if bare or _beginnings().search(view.text, stop):
         _shapes().search(view.text, lambda index, *_: found.add(index))
     if not found and not bare:
         return None

@@ -15,7 +15,8 @@ from mcpguard.core.redaction.neutral import literals as hidden
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.views import escapes
 from mcpguard.core.redaction.views.cells import ROW_END
-from mcpguard.core.redaction.views.dumps import BARE, OFFSET
+from mcpguard.core.redaction.views.codes import CODES
+from mcpguard.core.redaction.views.dumps import BARE, OFFSET, UNITS
 from mcpguard.core.redaction.views.lines import (
     KEY_END,
     LEAF_END,
@@ -28,7 +29,7 @@ from mcpguard.core.redaction.views.lines import (
 from mcpguard.core.redaction.views.runs import RUN, has_code
 from mcpguard.core.redaction.views.view import SEPARATOR
 
-PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE = range(13)
+PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED = range(14)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -65,8 +66,9 @@ _ALL = (
     (KEYS, shape(KEY_END)),
     (BEGINS, shape(LINE_BEGIN, once=False)),
     (LEAVES, shape(LEAF_END, once=False)),
-    *((DUMPS, shape(one)) for one in (OFFSET, *BARE)),
+    *((DUMPS, shape(one)) for one in (OFFSET, UNITS, *BARE)),
     (TABLE, shape(ROW_END)),
+    *((CODED, shape(one)) for one in CODES),
 )
 EXPRESSIONS = tuple(pattern for _, pattern in _ALL)
 SIGNS = tuple(sign for sign, _ in _ALL)

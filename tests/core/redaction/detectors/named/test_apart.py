@@ -48,6 +48,12 @@ FORMS = [
     "create table `users` (id int, name varchar(20), `password` text);\n-- x\nINSERT INTO `users` VALUES (1,'bob','{}');",
     "CREATE TABLE IF NOT EXISTS \"u\"(name, password, PRIMARY KEY (name));\nINSERT INTO u VALUES('a','{}');\n",
     "<key>dbPassword</key>\n\t<string>{}</string>\n",
+    "<property>\n  <name>db.password</name>\n  <value>{}</value>\n</property>",
+    "<dl><dt>Password</dt> <dd>{}</dd></dl>",
+    '{{"ParameterKey": "DbPassword", "ParameterValue": "{}"}}',
+    '{{"Value": "{}", "ParameterKey": "DbPassword"}}',
+    "host,db_pass,port\nh,{},5432\n",
+    "Key         Value\n---         -----\npassword    {}\nusername    ada\n",
     "db.example:5432:*:postgres:{}\n",
     "*:*:*:postgres:{}",
     "apiVersion: v1\nkind: Secret\nstringData:\n  username: bob\n  db: {}\n",
@@ -185,3 +191,34 @@ def test_a_word_under_a_column_that_says_nothing_stays() -> None:
         "| a |\n| -- |\n| b |",
     ):
         assert cleaned(text) == text
+
+
+LISTS = [
+    '{{"passwords": ["{}", "none"]}}',
+    '{{\\"passwords\\": [\\"{}\\"]}}',
+    'api_keys = [\n    "{}",\n    "{}",\n]\n',
+    "apiKeys: ['{}', 'x']",
+    "TOKENS = ['{}']",
+    "db:\n  passwords:\n    - {}\n    - '{}'\n  hosts:\n    - h1\n",
+]
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_each_item_of_a_list_under_the_name_of_several_is_removed(form: str) -> None:
+    said = cleaned(form.format(TOKEN, TOKEN[::-1]))
+    assert said.count("[REDACTED:") == form.count("{}")
+    assert TOKEN not in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"tokens": ["the", "cat", "sat"], "passwords": ["hunter", "letmein"]}',
+        "passwords: changed weekly",
+        '{"x_tokens": [1, 2], "secrets": []}',
+        "secrets:\n  - db-password-prod\n  - API_TOKEN\n",
+        '{"primary_tokens": ["q7Zt2Wb9Kx4Lm8Rv1Yd5"]}',
+    ],
+)
+def test_a_list_of_words_or_of_handles_stays(text: str) -> None:
+    assert cleaned(text) == text

@@ -32,6 +32,14 @@ FOUND = [
     "token={}&x=1\n",
     "production:\n  secret_key_base: {}\n",
     "export API_KEY={}",
+    "define('API_TOKEN', '{}');",
+    '#define API_TOKEN "{}"\n',
+    "API_TOKEN=${{API_TOKEN:-{}}}\n",
+    ": ${{CLIENT_SECRET:={}}}\n",
+    'parser.add_argument("--token", default="{}")',
+    "API_KEY = config('API_KEY', default='{}')",
+    'token: SecretStr = Field(default="{}")',
+    'viper.SetDefault("api.token", "{}")',
     "API_KEY={}\nX=1",
     'API_KEY="{}"',
     "x\\nAPI_KEY={}\\ny",
@@ -309,3 +317,21 @@ def test_the_password_of_a_url_is_no_sample_where_it_is_random() -> None:
     assert not is_sample_of_a_url("xkqzjvbw")
     assert not is_sample_of_a_url(HUMAN)
     assert is_sample_of_a_url("my-password")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "adduser -q --disabled-password river7stone ada",
+        'click.option("-w", "--no-password", "never_prompt7")',
+        "docker run --link my-mongo:mongo -v a:/b -p 1337:1337 x",
+        "#define PASSWORD_SIZE 40\n",
+        "#define API_TOKEN token_of_q7Zt2Wb9(x)\n",
+        "${DB_PASSWORD:-postgres} and ${DB_PASSWORD:-} and ${DB_PASSWORD:-$OTHER1}",
+        "x_password:-Tr0ub4dor&3}",
+        'add_argument("--count", default="q7Zt2Wb9Kx4Lm8Rv1Yd5")',
+        "password field; default='Tr0ub4dorAnd3'",
+    ],
+)
+def test_what_has_no_value_and_what_only_stands_behind_a_name_stays(text: str) -> None:
+    assert cleaned(text) == text

@@ -14,6 +14,7 @@ from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
+    DIGIT,
     Found,
     Judge,
     Values,
@@ -25,7 +26,8 @@ from mcpguard.core.redaction.detectors.named.values import (
 Seen = tuple[list[Found], int]
 """What is to be removed, and where the reading ended."""
 
-_NAMES = ("password", "passwd", "secret", "token", "api_key", "apikey", "passphrase")
+_NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
+_SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
 _AROUND = 4096
 _ROWS = 2000
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
@@ -51,13 +53,19 @@ _MEMBER_OF_JWK = expression(
 )
 _VALUE = expression(rb"""\\?["']\s{0,4}:\s{0,4}(\\?["'])([^"'\\\x00-\x1f\xff]{4,1024})\\?["']""")
 _NAME = expression(
-    rb"""(?:["'\s{,](?:name|key|Name|Key|variable|variable_name|id|label|field|setting))\\?["']?\s{0,4}:\s{0,4}\\?["']?"""
+    rb"""(?:["'\s{,](?:[A-Za-z_]{0,24}(?:name|key|Name|Key)|variable|id|label|field|setting))\\?["']?\s{0,4}:\s{0,4}\\?["']?"""
     rb"([A-Za-z][A-Za-z0-9_.-]{2,63})"
 )
 _OWNER = expression(rb"""["']([A-Za-z][A-Za-z0-9_.-]{2,63})\\?["']\s{0,4}:\s{0,4}\{$""")
 _VALUE_IN_YAML = expression(
     rb"""["']?([^\s"'\x00-\x1f\xff]{4,1024})["']?[ \t]{0,8}\r?\n"""
     rb"""[ \t]{1,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})"""
+)
+_LIST = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\[(?=\s{0,64}\\{0,2}["'])""")
+_ITEM = expression(rb"""\s{0,64},?\s{0,64}\\{0,2}(["'])([^"'\\\x00-\x1f\xff]{4,1024})\\{0,2}\1""")
+_DASHES = expression(rb""":[ \t]{0,8}\r?\n(?=[ \t]{0,32}- )""")
+_DASH = expression(
+    rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
 )
 _BLOCK = expression(
     rb"""(?:^|\n)([ \t]{0,32})(data|stringData):[ \t]*\r?\n((?:\1[ \t]+[^\n]{1,4096}(?:\n|$)){1,64})"""
@@ -75,7 +83,7 @@ _NUMBERS = (
     *("priv:", "private key:"),
 )
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
-_STRING = expression(rb"\s{0,32}<string>([^<]{4,1024})</string>")
+_STRING = expression(rb"\s{0,32}<(string|value|dd|td)>([^<\x1f]{4,1024})</\1>")
 _CREATED = expression(
     rb"""(?:[iI][fF] [nN][oO][tT] [eE][xX][iI][sS][tT][sS] )?["`\[]?([\w.]{1,64})["`\]]?\s{0,4}\("""
 )
@@ -187,6 +195,24 @@ class Apart(Values):
         found = _VALUE_IN_YAML.match(self._text, at)
         return self._one(found[2], *found.span(1)) if found else ([], at)
 
+    def several(self, at: int) -> Seen:
+        """A list under the name of several: `"passwords": ["…", "…"]`, also in YAML."""
+        opening, item = _LIST.match(self._text, at), _ITEM
+        if opening is None:
+            opening, item = _DASHES.match(self._text, at), _DASH
+        name = name_at_end(self._text[max(0, at - BACK) : at])
+        strength = said(name[:-1]) if opening else ""
+        if opening is None or not strength:
+            return [], at
+        hits: list[Found] = []
+        end = opening.end()
+        while found := item.match(self._text, end):
+            end = found.end()
+            # A word is a word in a list, such as one of passwords that are not to be used.
+            if DIGIT.search(found[2]) and (hit := self._secret(*found.span(2), strength)):
+                hits.append(hit)
+        return hits, end
+
     def secret(self, at: int) -> Seen:
         """A Secret of Kubernetes, as YAML or JSON: its data in base64, and as text."""
         start, end = max(0, at - _AROUND), min(len(self._text), at + 2 * _AROUND)
@@ -221,10 +247,10 @@ class Apart(Values):
         return ([(*found.span(1), "private-key")], found.end()) if found else ([], at)
 
     def property(self, at: int) -> Seen:
-        """The text of a property list, behind its key."""
+        """The text of a property list, a configuration or a list of terms, behind its name."""
         found = _STRING.match(self._text, at)
-        name = name_at_end(self._text[max(0, at - BACK) : at - len("</key>")])
-        return self._one(name.encode(), *found.span(1)) if found and name else ([], at)
+        name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
+        return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
 
     def created(self, at: int) -> Seen:
         """The columns of a table, for the rows that a dump has of it below."""
@@ -354,7 +380,7 @@ Read = Callable[[Apart, int], Seen]
 
 _NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}\r?\n[^\r\n\x1f\xff]"
 _BORDERS = (
-    "-+-", "|--", "| --", "|:-", "| :-", "--  --",
+    "-+-", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
     "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",
 )  # fmt: skip
 _SEPARATORS = tuple(
@@ -374,11 +400,12 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("insert into ", "replace into ", "copy "), True, _COLUMNS.pattern.decode(), Apart.inserted),
     (('"kty',), False, "", Apart.jwk),
     (("value",), True, _VALUE.pattern.decode(), Apart.valued),
+    (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", Apart.several),
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), Apart.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
-    (("</key>",), False, _STRING.pattern.decode(), Apart.property),
+    (("</key>", "</name>", "</dt>", "</th>"), False, _STRING.pattern.decode(), Apart.property),
     (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
     (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
     ((":5432:", ":*:"), False, _PGPASS.pattern.decode(), Apart.pgpass),

@@ -274,6 +274,7 @@ LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (OPTIONS, _PEEK_OPTION, Commands.option),
     ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Commands.user),
     (SETTERS, PEEK_SETTER, Commands.set),
+    (("#define ",), r"[A-Za-z]\w{2,64}[ \t]{1,8}\"[^\s\"]", Commands.set),
     *((program.names, program.leads, _of_program(index)) for index, program in enumerate(PROGRAMS)),
     (("IDENTIFIED", "identified"), _IDENTIFIED.pattern.decode(), Commands.identified),
     (("login",), _LOGIN.pattern.decode(), Commands.login),

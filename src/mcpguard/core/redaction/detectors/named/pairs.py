@@ -104,7 +104,11 @@ _BEARER = expression(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
 _AFTER = frozenset(map(bytes, zip(b"})]&|+?:")))
 _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
-    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|add|append|put)\($"""
+    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put)\($"""
+)
+_FALLBACK = expression(rb"""[^\s"'`{}$\\<>\x00-\x1f\xff]{4,512}(?=\})""")
+_OWNER_OF_DEFAULT = expression(
+    rb"""([A-Za-z][\w.-]{2,63})(?:["'],|[ ]?:[\w\[\]. |]{1,40}=[ ]?\w{1,24}\()[^()\n]{0,80}default=["']$"""
 )
 _ALTERNATIVE = expression(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
 
@@ -186,6 +190,23 @@ class Pairs(Commands):
         if not strength:
             return None
         return self._judged(at, given(strength) if name.isupper() else strength, opening[-1:])
+
+    def fallback(self, at: int) -> Found | None:
+        """What a shell takes where nothing is set: `${DB_PASSWORD:-…}`."""
+        found = _FALLBACK.match(self._text, at)
+        before = self._text[max(0, at - BACK) : at - 2]
+        name = name_at_end(before)
+        strength = said(name) if before.endswith(b"${" + name.encode()) else ""
+        if found is None or not strength or DIGIT.search(found[0]) is None:
+            return None
+        return self._secret(*found.span(), strength)
+
+    def defaulted(self, at: int) -> Found | None:
+        """`add_argument("--token", default="…")`, `token: str = Field(default="…")`."""
+        start = self._text.rfind(b"\n", max(0, at - BACK), at) + 1 or max(0, at - BACK)
+        found = _OWNER_OF_DEFAULT.search(self._text[start:at])
+        strength = said(found[1].decode()) if found else ""
+        return self._judged(at, strength, self._text[at - 1 : at]) if strength else None
 
     def _line(self, at: int, before: bytes, opening: bytes) -> Found | None:
         """A line that is a name and a value: `DB_PASSWORD<TAB>…`, `"DB_PASSWORD","…"`."""
@@ -288,11 +309,16 @@ Read = Callable[[Pairs, int], Found | None]
 """A method of Pairs."""
 
 
+_FALLBACKS = tuple(
+    f"{end}{mark}" for end in ("WORD", "_PASS", "TOKEN", "SECRET", "_KEY") for mark in (":-", ":=")
+)
 _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("Bearer ", "bearer ", "BEARER "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.bearer),
     (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.token),
     (("ookie: ", 'ookie": "'), r"[^\x00-\x1f\x7f\xff]{1,512}=", Pairs.cookie),
     (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", Pairs.basic),
+    (_FALLBACKS, r"[^\s\"'`{}$\\<>\x00-\x1f\xff]{4}", Pairs.fallback),
+    (('default="', "default='"), r"[^\s\"'\\\x00-\x1f\xff]{4}", Pairs.defaulted),
     (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
     *commands.LOOKS,
 )

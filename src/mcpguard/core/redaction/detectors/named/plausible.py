@@ -54,6 +54,7 @@ _SAMPLES = frozenset(
 """Words that somebody writes where a secret goes."""
 _SAMPLE = expression(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
 _PORTS = expression(r"[0-9]{1,5}(?:,|$)")
+_MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}")
 _WORDS = expression(r"(?:[A-Za-z:_-]|%20)+")
 _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
@@ -241,7 +242,7 @@ def _is_of_letters(value: str) -> bool:
 
 def is_given(value: str) -> bool:
     """Whether what a program is given for a password is one: any word, but for those that stand for one."""
-    if "://" in value or " " in value or len(value) < 4:
+    if "://" in value or " " in value or len(value) < 4 or _MAPPING.fullmatch(value):
         return False
     return not (value.lower() in _SAYINGS or _METAVARIABLE.fullmatch(value) or value.startswith(("-", "$")))
 

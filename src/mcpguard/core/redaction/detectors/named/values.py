@@ -63,6 +63,8 @@ _HANDLES = frozenset([
 ])  # fmt: skip
 """Words of a name that make it that of a handle, a number or a piece of a language, but not where it is
 that of a password."""
+_NONE = frozenset(["no", "disabled", "without", "ask", "prompt", "never"])
+"""Words before that of a secret which say that there is no value."""
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
 
 
@@ -75,6 +77,8 @@ def said(name: str) -> Signal:
 def _said_by(name: str) -> Signal:
     words = words_of(name) if may_say(name) else []
     if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
+        return ""
+    if words[0] in _NONE:
         return ""
     strength = signal_of(name, words)
     if strength != "password" and not _HANDLES.isdisjoint(words):

@@ -1,0 +1,56 @@
+"""What the codes of characters say that stand behind numbers or have a fraction: `[[0, 97], [1, 98]]`,
+`{"0": 97, "1": 98}`, `97.0, 98.0`. Those that stand side by side are searched for as they are.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.views.view import Pieces, View, slices
+
+CODES = (
+    r"[\])], ?[\[(][0-9]{1,4}, ?[0-9]{2,3}[\])], ?[\[(]",
+    r"[0-9]\.0,[ \n]{1,9}[0-9]{2,3}\.0,[ \n]{1,9}[0-9]{2,3}\.0",
+    r"[0-9]\.0{1,6}\n[0-9]{2,3}\.0{1,6}\n[0-9]{2,3}\.0",
+    r"[0-9]\.0{6}e\+0[12]",
+    r"[0-9]\.0\x1f[0-9]{2,3}\.0\x1f[0-9]{2,3}\.0\x1f",
+    r"\x1f3\x1f[0-9]{2,3}\x1f4\x1f[0-9]{2,3}\x1f5\x1f",
+    r"\"3\": ?[0-9]{2,3},\s{0,9}\"4\": ?[0-9]{2,3}",
+    r"[: ]3, ?\"[a-z]{1,12}\": ?[0-9]{2,3}\}, ?\{",
+    r"\n3[ ,:\t=]{1,3}[0-9]{2,3}\r?\n4[ ,:\t=]{1,3}[0-9]{2,3}\r?\n",
+)
+"""Where there may be such codes."""
+
+_NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
+_ONE = re.compile(_NUMBER)
+_LEAST = 12
+_RUN = re.compile(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
+_WIDEST = 3
+"""So many numbers may be a row."""
+_READABLE = frozenset((9, 10, 13, *range(32, 127)))
+
+
+def coded(view: View, budget: Budget) -> View | None:
+    """What the codes in `view` say. Raises InspectionError where `budget` is used up."""
+    pieces = Pieces(view)
+    for at, end in slices(view.text):
+        for run in _RUN.finditer(view.text, at, end):
+            numbers = [*_ONE.finditer(view.text, *run.span())]
+            budget.piece(len(numbers))
+            for width in range(1, _WIDEST + 1):
+                for column in range(width):
+                    for said in _said(numbers[column::width]):
+                        for number, code in said:
+                            pieces.add(bytes([code]), *number.span())
+                        pieces.gap()
+    return pieces.made()
+
+
+def _said(numbers: list[re.Match[bytes]]) -> Iterator[list[tuple[re.Match[bytes], int]]]:
+    """Each run of codes that can be read."""
+    codes = [(number, int(float(number[0]))) for number in numbers]
+    for readable, some in groupby(codes, lambda one: one[1] in _READABLE):
+        said = [*some] if readable else []
+        if len(said) >= _LEAST:
+            yield said
