@@ -177,8 +177,20 @@ def test_a_sink_that_is_configured_while_it_serves_gets_what_follows_and_one_tha
 
     eventually(is_over, "the end of the first")
     assert b'"second"' in one.read_bytes()
-    write_config(guard.folder, {"p": puppet()}, telemetry={"sinks": [], "metrics": True})
-    guard.wait_stderr("`telemetry.metrics` cannot change while mcpguard is running")
+
+
+def test_whether_a_sink_that_fails_stops_serving_can_change_while_it_serves(session, receiver):
+    receiver.down = True
+    sink = {"to": f"{receiver.url}/in", "format": "ocsf"}
+    guard = session({"p": puppet()}, **sinks(sink))
+    guard.wait_stderr("is failing (reported once)")
+    assert guard.text("echo", text="before") == "before"
+    write_config(guard.folder, {"p": puppet()}, telemetry={"sinks": [sink], "on_sink_failure": "block"})
+    guard.wait_stderr("so every request is refused until it does")
+    assert "cannot export evidence" in guard.call("echo", text="x")["error"]["message"]
+    write_config(guard.folder, {"p": puppet()}, telemetry={"sinks": [sink]})
+    guard.wait_stderr("no sink stops serving any more; requests are served: 1 request was refused meanwhile")
+    assert guard.text("echo", text="after") == "after"
 
 
 def test_two_processes_export_each_record_once(session, receiver, tmp_path):
@@ -248,8 +260,16 @@ def test_a_sink_that_stops_serving_makes_mcpguard_not_ready(serve, receiver):
     eventually(lambda: guard.open("GET", "/readyz").status == 200, "ready again")
 
 
-def test_without_the_setting_there_are_no_metrics(serve):
-    assert serve().open("GET", "/metrics").status == 404
+def test_there_are_metrics_only_as_long_as_the_configuration_says_so(serve):
+    guard = serve()
+    assert guard.open("GET", "/metrics").status == 404
+    assert guard.modern().call("echo", text="a")
+    write_config(guard.folder, {"p": puppet()}, telemetry={"metrics": True})
+    eventually(lambda: guard.open("GET", "/metrics").status == 200, "metrics")
+    call = ("p", "echo", "tools/call", "allow", "", "ok")
+    assert samples(guard)["mcpguard_calls_total", *call] == 1
+    write_config(guard.folder, {"p": puppet()})
+    eventually(lambda: guard.open("GET", "/metrics").status == 404, "no metrics")
 
 
 # --- alerts ---------------------------------------------------------------------------------------

@@ -344,6 +344,7 @@ class _Process:
 
     def _export(self, settings: Settings) -> None:
         """Export evidence as `settings` say."""
+        self._front.reconfigure()
         folder, telemetry = settings.audit_folder, settings.telemetry
         self._exporting.follow(folder, telemetry, settings.alerts, settings.notify)
 

@@ -19,6 +19,7 @@ from mcpguard.serve.worlds import Shared, World
 
 if TYPE_CHECKING:
     from mcpguard.adapters.transports.http import HttpClient
+    from mcpguard.serve.measuring import Measuring
 
 
 FEW_WORLDS = 8
@@ -55,6 +56,9 @@ class Front(Protocol):
 
     def under_way(self) -> int:
         """Bytes of answers that are inspected, or that clients have not taken yet."""
+
+    def reconfigure(self) -> None:
+        """The settings of the process are others."""
 
     async def end(self, gently: bool) -> None:
         """End all worlds, with what they started."""
@@ -94,6 +98,9 @@ class StdioFront:
     def under_way(self) -> int:
         return self._world.inspecting + self._client.unsent
 
+    def reconfigure(self) -> None:
+        """Nothing of it is in them."""
+
     async def end(self, gently: bool) -> None:
         await self._world.close(gently)
 
@@ -131,12 +138,22 @@ class HttpFront:
             self, shared.turn, shared.clock, settings.http, host, settings.message_bytes, verifier
         )
         endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
-        if settings.telemetry is not None and settings.telemetry.metrics:
+        self._endpoint = endpoint
+        self._measuring: Measuring | None = None
+        self.reconfigure()
+        self._server = HttpServer(endpoint, shared.diagnostics.report)
+
+    def reconfigure(self) -> None:
+        """See `Front.reconfigure`: whether there are metrics is in them."""
+        settings = self._shared.settings
+        if settings.telemetry is None or not settings.telemetry.metrics:
+            self._endpoint.serve_metrics(None)
+            return
+        if self._measuring is None:
             from mcpguard.serve.measuring import Measuring
 
-            measuring = Measuring(settings.audit_folder, shared, lambda: len(self._worlds))
-            endpoint.serve_metrics(measuring.text)
-        self._server = HttpServer(endpoint, shared.diagnostics.report)
+            self._measuring = Measuring(settings.audit_folder, self._shared, lambda: len(self._worlds))
+        self._endpoint.serve_metrics(self._measuring.text)
 
     async def open(self, ended: Callable[[], None]) -> None:
         """See `Front.open`; only a signal ends it."""

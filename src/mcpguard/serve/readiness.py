@@ -76,11 +76,11 @@ class Needs:
         credentials: Broker,
         report: Callable[[str, str, Level], None],
         changed: Callable[[], None],
-        blocked: Callable[[], str] | None = None,
+        blocked: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`report("", line, level)` tells the operator when one is missing or there again; `changed()` is
         called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
-        "" for none; None where a sink does not."""
+        "" for none; None where no sink may."""
         self.not_in_force: Callable[[], NotInForce | None] = _nothing
         self.warned: Callable[[], str] = str
         """What an operator should know of evidence that can be written, "" for nothing."""
@@ -95,9 +95,7 @@ class Needs:
         self._changed = changed
         self._ask_keychain: Aside | None = None
         self._blocked = blocked
-        looks = ["serving", "evidence", "policies", "store", "keychain"]
-        if blocked is not None:
-            looks.append("telemetry")
+        looks = ("serving", "evidence", "policies", "store", "keychain")
         self._found = {name: Need(name, True, time.time()) for name in looks}
 
     def look(self) -> tuple[Need, ...]:
@@ -109,8 +107,11 @@ class Needs:
             "store": self._state(),
             "keychain": self._keychain(),
         }
-        if self._blocked is not None:
-            problems["telemetry"] = self._blocked()
+        if (blocked := self._blocked()) is None:
+            self._found.pop("telemetry", None)
+        else:
+            problems["telemetry"] = blocked
+            self._found.setdefault("telemetry", Need("telemetry", True, time.time()))
         warning = self.warned()
         if warning != self._found["evidence"].warning:
             self._found["evidence"] = structs.replace(self._found["evidence"], warning=warning)

@@ -91,7 +91,7 @@ class Exporting:
 
     def __init__(
         self,
-        gate: Gate | None,
+        gate: Gate,
         credentials: Credentials,
         report: Callable[[str, Level], None],
         note: Callable[[str, str], None],
@@ -109,6 +109,8 @@ class Exporting:
         self._loop = asyncio.get_running_loop()
         self._running: dict[tuple[str, ...], _Exported] = {}
         self._ending: list[threading.Thread] = []
+        self._blocks = False
+        """Whether a sink that fails stops serving."""
         self._starts = True
         """Whether this process has just begun, so that all of its evidence is for a new sink."""
         self._timer: asyncio.TimerHandle | None = None
@@ -143,6 +145,8 @@ class Exporting:
                 self._running[key] = _Exported(exporter, thread)
                 thread.start()
         self._starts = False
+        self._blocks = telemetry is not None and telemetry.blocks
+        self._hold()
         if self._running and self._timer is None:
             self._look()
 
@@ -194,12 +198,14 @@ class Exporting:
         }
 
     def _is(self) -> None:
-        if self._gate is not None:
-            self._hold(self._gate)
+        self._hold()
         self._changed()
 
-    def _hold(self, gate: Gate) -> None:
-        down = next((one for one in self.states if one.since and one.format != "alerts"), None)
+    def _hold(self) -> None:
+        """Take decisions or not, as sinks are now."""
+        gate = self._gate
+        failing = (one for one in self.states if one.since and one.format != "alerts")
+        down = next(failing, None) if self._blocks else None
         before, gate.problem = gate.problem, ""
         if down is not None:
             gate.sink = _place(down.to)
@@ -212,7 +218,8 @@ class Exporting:
             count = "1 request was" if gate.refused == 1 else f"{gate.refused:,} requests were"
             meanwhile = f"{count} refused meanwhile"
             self._note("telemetry-resumed", meanwhile)
-            self._report(f"all sinks accept evidence again; requests are served: {meanwhile}", "info")
+            why = "all sinks accept evidence again" if self._blocks else "no sink stops serving any more"
+            self._report(f"{why}; requests are served: {meanwhile}", "info")
             gate.refused = 0
 
     def close(self) -> None:

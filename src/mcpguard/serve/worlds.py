@@ -36,7 +36,7 @@ from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditHealth, Client, Health, LostAlerts, Recipient, SinkState
+from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.alerting import Alerting, alerts
@@ -78,8 +78,7 @@ class Shared:
         self.bounds = bounded(
             self.audit, settings.audit, self.clock, self.diagnostics.report, self.upstream_changed
         )
-        telemetry = settings.telemetry
-        self.gate = Gate(self.audit) if telemetry is not None and telemetry.blocks else None
+        self.gate = Gate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = settings.session_folder or default_folder()
         self.store = SqliteStore(folder, settings.session_idle_seconds, self.clock)
@@ -92,9 +91,14 @@ class Shared:
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
-        gate = self.gate
-        blocked = None if gate is None else lambda: gate.problem
-        self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again, blocked)
+        self.needs = Needs(
+            self.audit,
+            self.store,
+            self.credentials,
+            report,
+            self._look_again,
+            lambda: self.gate.problem if self._blocks else None,
+        )
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
@@ -102,6 +106,16 @@ class Shared:
         self.recognising = Recognising(self.audit, self.turn, self.clock, say, self.upstream_changed)
         self._allocator = Allocator()
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
+
+    @property
+    def _blocks(self) -> bool:
+        telemetry = self.settings.telemetry
+        return telemetry is not None and telemetry.blocks
+
+    @property
+    def evidence(self) -> AuditSink:
+        """Where gateways record what they decide."""
+        return self.gate if self._blocks else self.audit
 
     def reconfigure(self, settings: Settings) -> PolicySet:
         """From now on `settings` are in force, as far as they are shared; gives the policies before."""
@@ -225,7 +239,7 @@ class World:
         return ClientScope(
             judge=shared.judge,
             inspector=self._inspector,
-            audit=shared.gate or shared.audit,
+            audit=shared.evidence,
             recorder=recorder,
             servers=tuple(server.name for server in settings.servers),
             upstreams=self.upstreams,
@@ -280,6 +294,7 @@ class World:
     def reconfigure(self) -> None:
         """The settings of the process are others."""
         settings, scope = self._shared.settings, self._own
+        scope.audit = self._shared.evidence
         scope.think_seconds = settings.think_seconds
         scope.list_seconds = settings.list_seconds
         scope.approvals = settings.approvals

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.status_file import NotInForce
-from mcpguard.config.loading import Config, Server, Telemetry
+from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.evidence.records import Noticed
@@ -44,11 +44,6 @@ _APPLIED = {
     "alerts": "alerts",
 }
 """Those that can be changed."""
-_EXPORTED: dict[str, Callable[[Telemetry | None], bool]] = {
-    "telemetry.on_sink_failure": lambda one: one is not None and one.blocks,
-    "telemetry.metrics": lambda one: one is not None and one.metrics,
-}
-"""What of `telemetry` cannot: where each decision goes, and what is served over HTTP."""
 _RESTORED = {
     "configuration": "the configuration file matches what is in force again",
     "policies": "the policy files match what is in force again",
@@ -146,7 +141,6 @@ class Reloading:
         kept = [f"`{key}`" for field, key in _KEPT.items() if getattr(old, field) != getattr(new, field)]
         if old.limits.message_bytes != new.limits.message_bytes:
             kept.append("`limits.message_bytes`")
-        kept += [f"`{key}`" for key, of in _EXPORTED.items() if of(old.telemetry) != of(new.telemetry)]
         alone = _alone(new)
         if alone and self._were_alone - {alone}:
             kept.append("the only server")

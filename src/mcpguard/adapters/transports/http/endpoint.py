@@ -107,8 +107,11 @@ class Endpoint:
         place = f"{resource.scheme}://{resource.netloc}{WELL_KNOWN}{path}"
         self._challenge = f'Bearer resource_metadata="{place}"'
 
-    def serve_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
-        """Serve `text()` under `/metrics`, to whoever may use the MCP endpoint."""
+    def serve_metrics(self, text: Callable[[], Awaitable[bytes]] | None) -> None:
+        """Serve `text()` under `/metrics`, to whoever may use the MCP endpoint; nothing with None."""
+        if text is None:
+            self._routes.pop(("GET", METRICS), None)
+            return
 
         async def answer(request: HttpRequest) -> None:
             request.respond(200, await text(), b"text/plain; version=0.0.4; charset=utf-8", _NOT_KEPT)
