@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,9 +72,13 @@ def put(
     return path
 
 
-async def passes() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+async def written(file: StatusFile) -> None:
+    """What is to be written now has been."""
+    async with asyncio.timeout(10):
+        for _ in range(5):
+            await asyncio.sleep(0)
+            while file._writing is not None:
+                await asyncio.sleep(0.001)
 
 
 def test_nothing_runs(folder: Path, capsys: Capture) -> None:
@@ -237,7 +242,7 @@ async def test_the_file_is_written_for_its_owner_only_and_removed_at_the_end(fol
     file = file_of((GOOD, BAD))
     file.changed()
     file.start()
-    await passes()
+    await written(file)
     path = folder / f"{os.getpid()}.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -251,15 +256,15 @@ async def test_a_change_of_state_is_written_soon_and_what_is_the_same_is_not(fol
     healths = [GOOD]
     file = StatusFile("c", "stdio", lambda: tuple(healths), lambda *_: None, folder)
     file.start()
-    await passes()
+    await written(file)
     path = folder / f"{os.getpid()}.json"
     first = path.stat().st_ino
     file.changed()
-    await passes()
+    await written(file)
     assert path.stat().st_ino == first
     healths[:] = [BAD]
     file.changed()
-    await passes()
+    await written(file)
     assert running(folder)[0].upstreams == (BAD,)
     file.close()
 
@@ -269,7 +274,7 @@ async def test_a_long_problem_is_cut(folder: Path) -> None:
 
     file = file_of((replace(BAD, problem="x" * 10_000),))
     file.start()
-    await passes()
+    await written(file)
     assert len(running()[0].upstreams[0].problem) == status_file.PROBLEM
     file.close()
 
@@ -279,9 +284,9 @@ async def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(
     reports: list[str] = []
     file = file_of((GOOD,), reports)
     file.start()
-    await passes()
+    await written(file)
     file.changed()
-    await passes()
+    await written(file)
     file.close()
     assert reports == [f"the status file cannot be written: {folder}: File exists"]
     assert running() == []
@@ -310,6 +315,48 @@ async def test_after_a_write_that_failed_it_is_written_again(
     assert len(reports) == 1
 
 
+async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_file, "LATE_SECONDS", 0.01)
+    monkeypatch.setattr(status_file, "END_SECONDS", 0.01)
+    real, asked, answers = os.replace, threading.Event(), threading.Event()
+
+    def hangs(*names: str) -> None:
+        asked.set()
+        assert answers.wait(20)
+        real(*names)
+
+    monkeypatch.setattr(os, "replace", hangs)
+    healths: list[Health] = [GOOD]
+    reports: list[str] = []
+    file = StatusFile("c", "stdio", lambda: tuple(healths), lambda _, line: reports.append(line), folder)
+    file.start()
+    async with asyncio.timeout(10):
+        while not reports:  # While it hangs the loop turns.
+            await asyncio.sleep(0.001)
+        assert asked.is_set()
+        healths[:] = [BAD]
+        file.changed()
+        await asyncio.sleep(0)
+        answers.set()
+        while [one.upstreams for one in running(folder)] != [(BAD,)]:
+            await asyncio.sleep(0.001)
+        await written(file)
+        answers.clear()
+        asked.clear()
+        healths[:] = [GOOD]
+        file.changed()
+        while not asked.is_set():
+            await asyncio.sleep(0.001)
+        file.close()
+        answers.set()
+        while list(folder.glob("*")):
+            await asyncio.sleep(0.001)
+    assert reports[0].endswith("/status/" + f"{os.getpid()}.json: the disk does not answer")
+    assert len(set(reports)) == 1
+
+
 def test_a_process_without_a_file_has_nothing_to_remove(folder: Path) -> None:
     file_of((GOOD,)).close()
     assert not folder.exists()
@@ -332,10 +379,10 @@ async def test_the_file_says_it_while_it_is_so(folder: Path) -> None:
     said = ["git until the end of 2026-12-11 (UTC)"]
     file = StatusFile("", "stdio", lambda: (), lambda _, line: None, observing=lambda: said[0])
     file.start()
-    await passes()
+    await written(file)
     assert running()[0].observing == said[0]
     said[0] = ""
     file.changed()
-    await passes()
+    await written(file)
     assert running()[0].observing == ""
     file.close()

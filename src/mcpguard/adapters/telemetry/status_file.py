@@ -1,13 +1,15 @@
 """How a running mcpguard is, as a file that `mcpguard status` reads: one JSON object a process.
 
 Law of this file: it holds no argument, no result and no credential; what an upstream said was inspected
-before it came here. Status is a convenience: where it cannot be written, serving goes on.
+before it came here. Status is a convenience: where it cannot be written, or the disk hangs, serving goes on.
 """
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,10 @@ from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
+LATE_SECONDS = 5.0
+"""A write that has not ended for so long is reported."""
+END_SECONDS = 1.0
+"""How long the end of the process waits for the file to be removed."""
 MAX_BYTES = 1024 * 1024
 PROBLEM = 400
 """Characters of the last problem that are kept."""
@@ -109,7 +115,10 @@ class StatusFile:
         self._path: Path | None = None
         self._written: Status | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._writing: threading.Thread | None = None
+        """Writes now, since a disk may hang."""
+        self._changed = False
+        """Whether there is more to write when that has ended."""
 
     def start(self) -> None:
         """Write it as soon as nothing else is to be done, and keep it fresh until `close`."""
@@ -118,32 +127,62 @@ class StatusFile:
     def changed(self) -> None:
         """An upstream has another state: write that soon."""
         if self._timer is not None:
+            self._changed = self._writing is not None
             self._timer.cancel()
             self.start()
 
     def close(self) -> None:
-        """Remove the file."""
-        self._closed = True
+        """Remove the file; waits for that END_SECONDS at most."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        removing = threading.Thread(target=self._remove, args=(self._writing,), daemon=True)
+        removing.start()
+        removing.join(END_SECONDS)
+
+    def _remove(self, writing: threading.Thread | None) -> None:
+        if writing is not None:
+            writing.join()
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _refresh(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(REFRESH_SECONDS, self._refresh)
+        if self._writing is None:
+            place = loop, self._now(), loop.call_later(LATE_SECONDS, self._failed, "the disk does not answer")
+            self._writing = threading.Thread(target=self._store, args=place, daemon=True)
+            self._writing.start()
+
+    def _store(self, loop: asyncio.AbstractEventLoop, status: Status, late: asyncio.TimerHandle) -> None:
+        problem = ""
         try:
-            self._write()
+            self._write(status)
         except OSError as error:
-            if not self._unwritable:
-                where = self._path or self._folder or default_folder()
-                said = f"the status file cannot be written: {where}: {error.strerror}"
-                self._report("", said)
-            self._unwritable = True
+            problem = error.strerror or type(error).__name__
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(self._stored, late, problem)
+
+    def _stored(self, late: asyncio.TimerHandle, problem: str) -> None:
+        late.cancel()
+        self._writing = None
+        if problem:
+            self._failed(problem)
         else:
             self._unwritable = False
-        self._timer = asyncio.get_running_loop().call_later(REFRESH_SECONDS, self._refresh)
+        if self._changed and self._timer is not None:
+            self._changed = False
+            self._timer.cancel()
+            self.start()
 
-    def _write(self) -> None:
+    def _failed(self, problem: str) -> None:
+        if not self._unwritable and self._timer is not None:
+            where = self._path or self._folder or default_folder()
+            self._report("", f"the status file cannot be written: {where}: {problem}")
+        self._unwritable = True
+
+    def _now(self) -> Status:
         upstreams = tuple(
             msgspec.structs.replace(health, problem=health.problem[:PROBLEM]) for health in self._healths()
         )
@@ -151,7 +190,7 @@ class StatusFile:
         if not_in_force is not None:
             problem = not_in_force.problem[:PROBLEM]
             not_in_force = msgspec.structs.replace(not_in_force, problem=problem)
-        status = msgspec.structs.replace(
+        return msgspec.structs.replace(
             self._status,
             upstreams=upstreams,
             alerts=self._alerts(),
@@ -162,6 +201,9 @@ class StatusFile:
             sinks=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._sinks()),
             unrecognised=self._unrecognised()[:PROBLEM],
         )
+
+    def _write(self, status: Status) -> None:
+        """In a thread."""
         if status == self._written and self._path is not None and self._path.exists():
             return
         folder = self._folder or default_folder()
