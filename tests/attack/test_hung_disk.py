@@ -23,6 +23,21 @@ def hanging(file, data):
 os.write = hanging
 """
 """What makes each write of evidence hang, as long as there is a file."""
+STORE_HANGING = """
+import os, sqlite3, time
+connect, flag = sqlite3.connect, os.environ["HANGS"]
+
+class Hanging(sqlite3.Connection):
+    def execute(self, *about):
+        while os.path.exists(flag):
+            open(flag + ".on", "w").close()
+            time.sleep(0.01)
+        return super().execute(*about)
+
+sqlite3.connect = lambda *about, **more: connect(*about, factory=Hanging, **more)
+"""
+"""The same for the file of sessions, in the loop and in threads."""
+FEW = [{"id": "few", "effect": "allow", "tools": ["*"], "limit": {"calls": 100, "per": "1h"}}]
 
 
 @pytest.fixture
@@ -33,9 +48,10 @@ def disk(tmp_path):
     return tmp_path / "hangs"
 
 
-def guard_on(kind, disk, **more):
+def guard_on(kind, disk, rules=None, **more):
     env = {"PYTHONPATH": str(disk.parent / "site"), "HANGS": str(disk)}
-    return kind(disk.parent, {"p": puppet("--log", str(disk.parent / "calls"))}, env=env, cold=True, **more)
+    servers = {"p": puppet("--log", str(disk.parent / "calls"))}
+    return kind(disk.parent, servers, rules, env=env, cold=True, **more)
 
 
 def hangs(disk):
@@ -127,4 +143,30 @@ def test_what_is_stored_in_a_thread_holds_up_neither_probes_nor_the_end(disk, en
     assert "audit" in client.call("echo", text="refused")["error"]["message"]
     guard.signal(signal.SIGTERM)
     assert guard.process.wait(15) == 1
+    eventually(lambda: not running(str(disk.parent / "calls")), "the end of the upstream")
+
+
+@needs_proc
+def test_a_disk_that_hangs_under_the_state_is_said_and_holds_up_neither_probes_nor_the_end(disk, ended):
+    (disk.parent / "site" / "sitecustomize.py").write_text(STORE_HANGING)
+    guard = guard_on(HttpGuard, disk, FEW)
+    ended(guard)
+    client = guard.modern()
+    assert client.text("echo", text="before") == "before"
+    disk.touch()
+    call = client.open_call("echo", text="during")
+    hangs(disk)
+    guard.wait_stderr("the event loop is held up, as by a disk that does not answer")
+    for path, status in (("/livez", 200), ("/readyz", 503)):
+        probe = guard.open("GET", path)
+        probe.deadline(5)
+        assert probe.status == status
+    disk.unlink()
+    assert call.answer()["result"]["content"][0]["text"] == "during"
+    guard.wait_stderr("the event loop turns again")
+    disk.touch()
+    client.open_call("echo", text="again")
+    eventually(lambda: guard.stderr.count(b"the event loop is held up") == 2, "the second time")
+    guard.signal(signal.SIGTERM)
+    assert guard.process.wait(10) == 1
     eventually(lambda: not running(str(disk.parent / "calls")), "the end of the upstream")
