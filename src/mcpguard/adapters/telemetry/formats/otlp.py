@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import attrgetter
-from struct import pack
+from struct import Struct
 from typing import Any
 
 from msgspec.structs import astuple
@@ -60,10 +60,12 @@ _OWN = (
 _same, _SAME_NAMES = attrgetter(*(field for field, _ in _SAME)), tuple(name for _, name in _SAME)
 _owned = attrgetter(*(field for field, _ in _OWN))
 _OWN_NAMES = *(name for _, name in _OWN), "mcpguard.evidence.hash"
-_TRACE, _SPAN, _PARENT = (sized(field, bytes(size))[:2] for field, size in ((1, 16), (2, 8), (4, 8)))
-"""What is before the ids of a span."""
-_START, _END = 7 << 3 | 1, 8 << 3 | 1
-"""Tags of its times."""
+_TRACE, _PARENT = sized(1, bytes(16))[:2], sized(4, bytes(8))[:2]
+"""What is before the ids of a trace and of a parent."""
+_START, _END, _SPAN = 7 << 3 | 1, 8 << 3 | 1, int.from_bytes(sized(2, bytes(8))[:2], "little")
+"""What is before the times of a span, and before its id."""
+_timed = Struct("<BQBQHQ").pack
+"""These with their values: nanoseconds since 1970, and the id as a little-endian number."""
 _NO_STEPS = Steps()
 _CALL_LABELS = (
     "mcpguard.server", "gen_ai.tool.name", "mcp.method.name", "mcpguard.effect", "mcpguard.cause",
@@ -140,7 +142,8 @@ def _spans(one: Happening) -> bytes:
     own = bytes.fromhex(span_id_of(record.id))
     steps = _NO_STEPS if outcome is None or outcome.steps is None else outcome.steps
     start = int(record.at.timestamp() * 1_000_000) - round((steps.decide + steps.wait) * 1000)
-    times = _times(start, max(int(one.at.timestamp() * 1_000_000), start), own)
+    end = max(int(one.at.timestamp() * 1_000_000), start)
+    times = _timed(_START, start * 1000, _END, end * 1000, _SPAN, int.from_bytes(own, "little"))
     parent = _PARENT + bytes.fromhex(record.trace[36:52]) if record.trace else b""
     name, error = _name(record), error_type(one)
     failure = sized(15, number(3, _ERROR) + text(2, why(one)[:200])) if error else b""
@@ -155,11 +158,11 @@ def _steps(
     steps: Steps, record: Decided, within: bytes, own: bytes, start: int, name: str, failure: bytes
 ) -> bytes:
     lasted = astuple(steps)
-    number, given = int.from_bytes(own), list[bytes]()
+    number, given = int.from_bytes(own, "little"), list[bytes]()
     for index, one in enumerate(lasted, 1):
         if one:
             end = start + round(one * 1000)
-            given += within, _times(start, end, (number ^ index).to_bytes(8))
+            given += within, _timed(_START, start * 1000, _END, end * 1000, _SPAN, number ^ index)
             start = end
     shown = tuple(map(bool, lasted))
     return _layout(shown, name, failure, record.method, record.tool, record.subject) % tuple(given)
@@ -171,7 +174,7 @@ def _layout(
 ) -> bytes:
     """The spans of the steps that are `shown`, with two %b in each: for its trace and parent, and its times
     and id."""
-    size = len(_TRACE) + 16 + len(_PARENT) + 8 + len(_times(0, 0, bytes(8)))
+    size = len(_TRACE) + 16 + len(_PARENT) + 8 + len(_timed(0, 0, 0, 0, 0, 0))
     found = []
     for step in (step for step, is_shown in zip(STEPS, shown, strict=True) if is_shown):
         said = _titled(f"mcpguard {step}", _INTERNAL)
@@ -180,11 +183,6 @@ def _layout(
         before = TAGS[2] + varint(size + len(said))
         found.append(b"%b%%b%%b%b" % (before.replace(b"%", b"%%"), said.replace(b"%", b"%%")))
     return b"".join(found)
-
-
-def _times(start: int, end: int, own: bytes) -> bytes:
-    """Start and end of a span, in microseconds since 1970, and its id."""
-    return pack("<BQBQ2s8s", _START, start * 1000, _END, end * 1000, _SPAN, own)
 
 
 @lru_cache(1024)
