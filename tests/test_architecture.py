@@ -107,7 +107,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/functions/sql/function.py",
         "adapters/audit/writer.py",
         "adapters/telemetry/exporting.py",  # One record must not end the export of the others.
-        "adapters/audit/disk_thread.py",  # Its owner is told, whatever it was.
+        "adapters/system/disk_thread.py",  # Its owner is told, whatever it was.
         "adapters/approvals/passkeys.py",  # Whatever its library raises, nothing is proven.
         "adapters/credentials/keychain.py",
         "adapters/upstreams/session/conversation.py",  # One message of an upstream: its stream must go on.

@@ -170,3 +170,26 @@ def test_a_disk_that_hangs_under_the_state_is_said_and_holds_up_neither_probes_n
     guard.signal(signal.SIGTERM)
     assert guard.process.wait(10) == 1
     eventually(lambda: not running(str(disk.parent / "calls")), "the end of the upstream")
+
+
+def cause(answer):
+    """Why a call was refused, "" where it was not."""
+    return answer["result"].get("_meta", {}).get("mcpguard/decision", {}).get("cause", "")
+
+
+def test_while_a_disk_hangs_under_the_state_calls_that_need_it_are_refused_and_then_served_again(disk, ended):
+    (disk.parent / "site" / "sitecustomize.py").write_text(STORE_HANGING)
+    guard = guard_on(Guard, disk, FEW)
+    ended(guard)
+    guard.hello()
+    assert guard.text("echo", text="before") == "before"
+    time.sleep(0.1)  # What follows an answer of the disk at once is trusted to end.
+    disk.touch()
+    for text in ("during", "after"):
+        assert cause(guard.call("echo", text=text)) == "error"
+    guard.wait_stderr(
+        "not ready, store: the session's state is unavailable: the disk has not answered for seconds"
+    )
+    assert guard.ask("ping")["result"] == {}
+    disk.unlink()
+    eventually(lambda: cause(guard.call("echo", text="again")) == "", "the state")

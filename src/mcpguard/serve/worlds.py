@@ -91,14 +91,7 @@ class Shared:
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
-        self.needs = Needs(
-            self.audit,
-            self.store,
-            self.credentials,
-            report,
-            self._look_again,
-            lambda: self.gate.problem if self._blocks else None,
-        )
+        self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again, self._blocked)
         self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
@@ -111,6 +104,9 @@ class Shared:
     def _blocks(self) -> bool:
         telemetry = self.settings.telemetry
         return telemetry is not None and telemetry.blocks
+
+    def _blocked(self) -> str | None:
+        return self.gate.problem if self._blocks else None
 
     @property
     def evidence(self) -> AuditSink:

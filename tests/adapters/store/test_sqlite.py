@@ -10,7 +10,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from msgspec import structs
 from mcpguard.adapters.store import default_folder, sqlite
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.system import clock as system_clock
+from mcpguard.adapters.system import disk_thread
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Principal
@@ -328,6 +331,39 @@ def test_a_file_that_is_busy_is_tried_again_and_refused_after_a_while(
     with pytest.raises(SessionError, match="others are changing it"):
         given_by(last)
     assert len(labels(store)) == 3
+
+
+def test_a_disk_that_hangs_is_waited_for_once_and_what_it_does_later_is_read(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_thread, "TRUST_SECONDS", 0.0)
+    store = machine.store(tmp_path)
+    labels(store, add="a")
+    monkeypatch.setattr(disk_thread, "HOLD_SECONDS", 0.05)
+    asked, answers, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def hangs(session: Session) -> None:
+        asked.set()
+        assert answers.wait(20)
+        session.add(("b",), ())
+        ended.set()
+
+    with pytest.raises(SessionError, match="the disk has not answered for seconds"):
+        given_by(store.change(ADA, hangs))
+    assert asked.wait(20)
+    monkeypatch.setattr(disk_thread, "HOLD_SECONDS", 1e9)  # Nobody waits for it again.
+    for _ in range(3):
+        with pytest.raises(SessionError, match="the disk has not answered for seconds"):
+            labels(store)
+    assert "has not answered" in store.failing
+    answers.set()
+    assert ended.wait(20)
+    deadline = time.monotonic() + 20
+    while store.failing and time.monotonic() < deadline:
+        with suppress(SessionError):
+            labels(store, add="c")
+    assert labels(store) == ["a", "b", "c"]
+    assert labels(machine.store(tmp_path)) == ["a", "b", "c"]
 
 
 def test_after_a_defect_in_a_later_try_nobody_waits_for_ever(tmp_path: Path, machine: Machine) -> None:

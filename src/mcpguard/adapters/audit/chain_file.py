@@ -25,6 +25,16 @@ from mcpguard.gateway.flight import Wait
 DURABLE: Wait[None] = Wait()
 """Over, since nothing is to be stored."""
 DURABLE.set(None)
+RETRY_SECONDS = 0.5
+"""How often it is tried whether evidence can be written again."""
+GATHER_SECONDS = 0.002
+"""How long "group" gathers."""
+STALL_SECONDS = 5.0
+"""A write in a thread that takes longer has failed for those who wait for it."""
+MANY = 8
+"""Records from which on "flush" has a thread write them."""
+END_SECONDS = 3.0
+"""How long the last records may take when the process ends."""
 PLACE_SECONDS = 1.0
 """How old the last look may be at whether the file is still where its name says."""
 

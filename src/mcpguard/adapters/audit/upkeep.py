@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mcpguard.adapters.audit.chain_file import ChainFile, Due
-from mcpguard.adapters.audit.disk_thread import DiskThread
 from mcpguard.adapters.audit.retention import compress, expired, over
+from mcpguard.adapters.system.disk_thread import DiskThread
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 
@@ -92,7 +92,7 @@ class Upkeep:
         self._tidied = 0.0
         self._failing: dict[str, str] = {}
         """What fails, and how that was reported."""
-        self._exporter = DiskThread()
+        self._exporter = DiskThread("mcpguard-heads")
         self._exporting: Future[None] | None = None
 
     @property

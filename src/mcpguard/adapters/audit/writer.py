@@ -22,19 +22,20 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mcpguard.adapters.audit.chain_file import DURABLE, ChainFile, Due, LineGroup
-from mcpguard.adapters.audit.disk_thread import (
+from mcpguard.adapters.audit.chain_file import (
+    DURABLE,
     END_SECONDS,
     GATHER_SECONDS,
-    HOLD_SECONDS,
     MANY,
     RETRY_SECONDS,
     STALL_SECONDS,
-    TRUST_SECONDS,
-    DiskThread,
+    ChainFile,
+    Due,
+    LineGroup,
 )
 from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.audit.successor import Flying, Outage, settle, successor, tell
+from mcpguard.adapters.system.disk_thread import HOLD_SECONDS, TRUST_SECONDS, DiskThread
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import Countable
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Noticed, Opened, Record
@@ -82,7 +83,7 @@ class AuditFile:
         self._ending = threading.Event()
         self._flying: Flying | None = None
         self._hung: Flying | None = None
-        self._disk = DiskThread()
+        self._disk = DiskThread("mcpguard-audit")
         self._trusted_until = 0.0
         self._queue: deque[LineGroup] = deque()
         try:
@@ -252,7 +253,6 @@ class AuditFile:
 
     def _store_now(self) -> None:
         batch = self._take()
-        # A thread costs more than a write, which most likely ends where the one before did a moment ago.
         trusts = len(batch.lines) < MANY and time.monotonic() < self._trusted_until
         try:
             if trusts:

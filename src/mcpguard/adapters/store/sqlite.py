@@ -4,7 +4,7 @@ has done. A new process, and another one at the same time, go on with the same s
 Law of this file: a change is one statement that works only on the version it was made of, so who is stopped
 or killed in the middle has changed nothing and holds nobody up. Nothing waits: where the file is busy the
 change is made again later. What is not stored is not decided, and what cannot be read is never taken for a
-new session.
+new session. While a disk hangs nothing is decided that needs the file, and everything else goes on.
 """
 
 import os
@@ -23,6 +23,7 @@ from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
 from mcpguard.adapters.store.rows import SessionRow, decode, decode_earlier, encode
 from mcpguard.adapters.store.upkeep import checkpoint, is_busy, problem_of
 from mcpguard.adapters.system.clock import Uptime, uptime
+from mcpguard.adapters.system.disk_thread import WaitedDisk
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
@@ -101,6 +102,7 @@ class SqliteStore:
         self.failing = ""
         """Why the last change could not be stored, "" where it could."""
         self._open_sessions = OpenSessions(folder)
+        self._disk = WaitedDisk("mcpguard-state", self.close)
 
     def enter(self, principal: Principal, agent: str | None) -> None:
         """A client connects: while it stays, the clock does not end a session that it used."""
@@ -256,7 +258,7 @@ class SqliteStore:
 
         try:
             for _ in range(TRIES):
-                done, value = work()
+                done, value = self._disk.do(work)
                 if done:
                     self.failing = ""
                     return True, value
