@@ -86,18 +86,19 @@ print(len(found.policies.rules) > 0, [name for name in ("pydantic", "pydantic_co
     assert _run(code, str(REPOSITORY / "configs" / "git-and-time.yaml")) == "True []"
 
 
-def test_a_mistake_is_said_here_in_the_same_words(config: Path) -> None:
+def test_a_mistake_is_said_in_the_same_words(config: Path) -> None:
     config.write_text(CONFIG.replace("http:", "htp:"))
     code = """
-said = []
+said, first = [], set()
 for read in (beside(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
     try:
         read()
     except handover.load_config.__globals__["ConfigError"] as mistake:
         said.append(str(mistake))
-print(said[0] == said[1], "unknown key `htp`" in said[0])
+        first = first or set(sys.modules)
+print(said[0] == said[1], "unknown key `htp`" in said[0], "pydantic" in first)
 """
-    assert _run(code, str(config)) == "True True"
+    assert _run(code, str(config)) == "True True False"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,30 @@ found = beside(Path(sys.argv[1]))()
 print([rule.name for rule in found.policies.rules], sorted(found.config.servers))
 """
     assert _run(code, str(config)) == "['p/a', 'p/b', 'p/c', 'p/d'] ['s', 't']"
+
+
+def test_a_start_whose_children_are_not_waited_for_takes_it_too(config: Path) -> None:
+    code = """
+import signal, threading
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+found = beside(Path(sys.argv[1]))()
+[thread.join(60) for thread in threading.enumerate() if thread is not threading.main_thread()]
+print(len(found.policies.rules))
+"""
+    assert _run(code, str(config)) == "4"
+
+
+def test_the_child_leaves_no_trace(config: Path) -> None:
+    code = """
+import threading
+found = beside(Path(sys.argv[1]))()
+[thread.join(60) for thread in threading.enumerate() if thread is not threading.main_thread()]
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("none")
+"""
+    assert _run(code, str(config)) == "none"
 
 
 def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

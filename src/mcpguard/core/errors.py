@@ -67,6 +67,9 @@ class DocumentError(McpGuardError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
+    def __reduce__(self) -> tuple[type["DocumentError"], tuple[list[Problem]]]:
+        return type(self), (self.problems,)
+
 
 class ConfigError(DocumentError):
     """`mcpguard.yaml` is missing, unreadable or wrong."""

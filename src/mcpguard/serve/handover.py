@@ -3,8 +3,8 @@
 What reads files is a third of a start and 9 MB that no call needs. So a child reads and checks them while
 this process imports what serves, hands over what is in force, and ends.
 
-Law of this file: what is handed over is whole. Whatever goes wrong beside, all is read again here, which says
-what is wrong; nothing comes into force that this process would not have read itself.
+Law of this file: what is handed over is whole, the mistakes in a file too. Whatever else goes wrong beside,
+all is read again here; nothing comes into force that this process would not have read itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -22,6 +23,7 @@ from msgspec import Struct
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
+from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.changes.file_watch import Look, look_at
 
@@ -60,20 +62,38 @@ def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:
 
 
 def _hand_over(reads: Callable[[], Any], pipe: int) -> NoReturn:
-    code = 1
     try:
         with open(pipe, "wb") as file:
-            pickle.dump(reads(), file, pickle.HIGHEST_PROTOCOL)
-        code = 0
+            pickle.dump(_found(reads), file, pickle.HIGHEST_PROTOCOL)
     finally:
-        os._exit(code)
+        os._exit(0)
+
+
+def _found(reads: Callable[[], T]) -> T | DocumentError:
+    try:
+        return reads()
+    except DocumentError as mistakes:
+        return mistakes
 
 
 def _taken(reads: Callable[[], T], what: type[T], child: int, pipe: int) -> T:
+    # While nothing else is to be done: nearly all policies have conditions, and nearly all state is where
+    # platformdirs says.
+    with suppress(ImportError):
+        import platformdirs  # noqa: F401
     with open(pipe, "rb") as file:
         data = file.read()
-    if os.waitpid(child, 0)[1] == 0:
+    # What the child has in memory takes a while to be freed, which nobody has to wait for.
+    threading.Thread(target=_reap, args=(child,), daemon=True).start()
+    try:
         found = pickle.loads(data)  # noqa: S301
-        if isinstance(found, what):
-            return found
-    return reads()
+    except Exception:  # Not all of it, or of other modules.
+        return reads()
+    if isinstance(found, DocumentError):
+        raise found
+    return found if isinstance(found, what) else reads()
+
+
+def _reap(child: int) -> None:
+    with suppress(ChildProcessError):  # Who started us may have SIGCHLD ignored.
+        os.waitpid(child, 0)

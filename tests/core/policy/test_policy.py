@@ -37,6 +37,14 @@ def compiled(text: str) -> CompiledPolicy:
     return compile_policy(text, "p.yaml", KINDS)
 
 
+def test_mistakes_that_are_handed_to_another_process_are_the_same() -> None:
+    with pytest.raises(PolicyError) as refused:
+        compiled(EXAMPLE.replace("owner:", "ovner:"))
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert type(again) is PolicyError
+    assert [str(one) for one in again.problems] == [str(one) for one in refused.value.problems]
+
+
 def test_what_may_be_redacted_is_all_personal_data_unless_said_otherwise() -> None:
     compile_policy(one_rule("redact: [email]"), "p.yaml")
     with pytest.raises(PolicyError, match=r"`?unknown name; known are .*email"):
