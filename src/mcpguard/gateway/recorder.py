@@ -1,9 +1,8 @@
 """Makes invocations and the records that they leave: who, what, when, which rules, and digests."""
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from msgspec import Struct, structs
 
@@ -103,13 +102,7 @@ class Recorder:
         self._principal = principal
         self._principal_text = f"{principal.source}:{principal.id}"
         self._session = name_of(principal, agent)
-        self._decision: Callable[..., Decided] = partial(
-            Decided,
-            agent=agent,
-            session=self._session,
-            human=self._principal_text if principal.actor else "",
-            actor=principal.actor,
-        )
+        self._human = self._principal_text if principal.actor else ""
         self._agent = agent
         self._judge = judge
         self.credentials = credentials
@@ -162,7 +155,7 @@ class Recorder:
             credentials = _with_placeholders(credentials, verdict)
         shown = self._shown(invocation.args, verdict.redact, allowed=True)
         digest, arguments, omitted, neutralised, size = shown
-        return self._decision(
+        return Decided(
             *self._about(invocation, "allow"),
             rules=verdict.rules,
             policy_digest=self._judge.policies.digest,
@@ -188,12 +181,16 @@ class Recorder:
             ticket=verdict.approval.partition(" ")[0],
             label_causes=verdict.label_causes,
             credential_kinds=self._kinds_of(credentials) if self.kinds else {},
+            agent=self._agent,
+            session=self._session,
+            human=self._human,
+            actor=self._principal.actor,
         )
 
     def _refused(self, deny: Deny, effect: str = "deny") -> Decided:
         invocation, origin = deny.invocation, deny.invocation.origin
         digest, arguments, omitted, neutralised, size = self._shown(invocation.args)
-        return self._decision(
+        return Decided(
             *self._about(invocation, effect),
             cause=deny.cause.value,
             rules=deny.rules,
@@ -214,17 +211,25 @@ class Recorder:
             ticket=deny.ticket,
             label_causes=deny.label_causes,
             credential_kinds=self._kinds_of(deny.credentials) if self.kinds else {},
+            agent=self._agent,
+            session=self._session,
+            human=self._human,
+            actor=self._principal.actor,
         )
 
-    def _about(self, invocation: Invocation, effect: str) -> tuple[Any, ...]:
-        """The first fields of a decision."""
+    def _about(
+        self, invocation: Invocation, effect: str
+    ) -> tuple[datetime, str, str, str, str, str, str, str, str]:
+        """The first fields of a decision, up to `subject`."""
         asker, target, method = self._principal_text, invocation.target, invocation.method
-        about = invocation.now, invocation.id, asker, method, effect, invocation.server
-        if target is None:
-            return about
-        if target.kind == "tool":
-            return *about, target.name, target.digest
-        return *about, "", "", self._subject(target)
+        tool = digest = subject = ""
+        if target is not None:
+            if target.kind == "tool":
+                tool, digest = target.name, target.digest
+            else:
+                subject = self._subject(target)
+        about = invocation.now, invocation.id, asker, method, effect
+        return *about, invocation.server, tool, digest, subject
 
     def asked(self, deny: Deny) -> Decided:
         """The record of a call that waits for a person; `deny` has the ticket."""
@@ -293,7 +298,7 @@ class Recorder:
         name = self.name(call.name)
         digest, arguments, omitted, neutralised, size = self._shown(call.args)
         about = invocation.now, invocation.id, self._principal_text, call.method, "deny"
-        return self._decision(
+        return Decided(
             *about,
             tool=name if call.kind == "tool" else "",
             subject="" if call.kind == "tool" else name,
@@ -308,6 +313,10 @@ class Recorder:
             arguments_bytes=size,
             arguments_neutralised=neutralised,
             message=self._said(message),
+            agent=self._agent,
+            session=self._session,
+            human=self._human,
+            actor=self._principal.actor,
         )
 
     def outcome(
