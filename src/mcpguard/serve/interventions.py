@@ -18,10 +18,11 @@ from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
-from mcpguard.core.errors import SessionError
+from mcpguard.core.errors import AuditError, CredentialError, SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
 if TYPE_CHECKING:
+    from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.config.loading import Config
     from mcpguard.core.policy.session import StoredSession
 
@@ -141,4 +142,19 @@ def note_of(config: Config, what: str, detail: str) -> None:
     durability = config.audit.durability if config.audit else "flush"
     who_text, host = f"{who.source}:{who.id}", machine_name()
     opened = Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host)
-    note(folder, durability, opened, Noticed(now, what, detail=detail))
+    note(folder, durability, opened, Noticed(now, what, detail=detail), _signer(config))
+
+
+def _signer(config: Config) -> SigningKey | None:
+    """What signs the evidence of a command; None where there is no key, or a person would be asked for it."""
+    from mcpguard.adapters.audit.signing import SigningKey
+    from mcpguard.adapters.credentials import SOURCES
+
+    key = None if config.audit is None else config.audit.key
+    if key is None:
+        return None
+    try:
+        secret = SOURCES[key.source].quietly(key)
+        return None if secret is None else SigningKey(secret)
+    except (AuditError, CredentialError):
+        return None

@@ -380,6 +380,21 @@ def test_what_wrap_recorded_is_explained_without_a_configuration(
     assert "`mcpguard audit stats`" in capsys.readouterr().err
 
 
+def test_what_wrap_recorded_is_explained_by_its_own_policy_beside_a_configuration(
+    explain: Explain, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    wrapped = decision({}, server="server", tool="write", policy_digest=builtin_read_only().digest)
+    chain(default_folder(), wrapped)
+    for _ in range(2):
+        said = explain("n-1")
+        assert "  policies: the current ones\n" in said
+        assert "deny (no-rule): no allow rule matches" in said
+        record(folder, structs.replace(decision({}), id="n-2"))
+    assert "no call 'n-9' is on record" in explain("n-9", code=2)
+    assert "policies: the current ones" not in explain("n-1", "p.yaml")
+
+
 def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folder: Path) -> None:
     record(folder, decision({"remote": "hush"}), Outcome(NOW, "n-1", "ok", 1.0))
     # An outcome of a call that was denied is one that nobody wrote.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.identity import operating_system_user
@@ -18,6 +19,7 @@ from mcpguard.cli.operating import session
 from mcpguard.core.model import Charge, Invocation, Listed
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of
+from mcpguard.core.secret import Secret
 from tests.adapters.store.test_store import labels
 
 Capture = pytest.CaptureFixture[str]
@@ -114,6 +116,30 @@ def test_a_label_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     assert main(["audit", "verify", str(home / "audit")]) == 0
     assert main(["session", "clear", "private"]) == 2
     assert "has no label 'private'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("terminal")
+def test_the_evidence_of_a_command_is_signed_where_nobody_is_asked_for_the_key(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = SigningKey(Secret(private := new_key()))
+    text = (home / "mcpguard.yaml").read_text()
+    (home / "mcpguard.yaml").write_text(text.replace("{path: audit}", '{path: audit, key: "${env:SEALS}"}'))
+    monkeypatch.setenv("SEALS", private)
+    used(home)
+    assert main(["session", "clear", "private"]) == 0
+    capsys.readouterr()
+    verified = ["audit", "verify", str(home / "audit"), "--public-key", str(key.public)]
+    assert main(verified) == 0
+    assert "unsigned" not in capsys.readouterr().out
+    for value in ("no key", ""):  # It is not the key, or not at hand: the change is recorded all the same.
+        monkeypatch.setenv("SEALS", value)
+        used(home)
+        assert main(["session", "clear", "private"]) == 0
+    capsys.readouterr()
+    assert main(verified) == 1
+    assert capsys.readouterr().out.count("nothing signed by this key vouches for") == 2
+    assert len(notices(home)) == 3
 
 
 @pytest.mark.usefixtures("terminal")

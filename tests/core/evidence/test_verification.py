@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mcpguard.core.evidence.between import joined
 from mcpguard.core.evidence.chain import GENESIS, Chain
-from mcpguard.core.evidence.records import Anchor, Noticed, Record
+from mcpguard.core.evidence.records import Anchor, FoldedRecords, Noticed, Record
 from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
@@ -338,3 +338,43 @@ def test_the_same_outcome_twice_is_a_flaw_also_where_a_chain_continues_another()
     assert flaws(continuing("a", outcome(1), outcome(1))) == [
         (3, "is an outcome without an allowed decision before it")
     ]
+
+
+FOLDED = FoldedRecords(5, NOW, NOW, "n-1", "n-9", "d" * 64, {"tools/call no-rule": 3, "others": 2})
+
+
+@pytest.mark.parametrize(
+    "folded",
+    [
+        FOLDED,
+        replace(FOLDED, kinds={}),
+        FoldedRecords(1, NOW, NOW, "n-1", "n-1", "d" * 64, {"tools/call no-rule": 1}),
+        FoldedRecords(7, NOW, NOW, "", "", "d" * 64, {"message-refused github": 7}),
+    ],
+)
+def test_what_was_only_counted_comes_to_its_number(folded: FoldedRecords) -> None:
+    for what in ("refusals-folded", "lists-folded"):
+        assert verify(sealed([opened(), Noticed(NOW, what, folded=folded)])).intact
+
+
+@pytest.mark.parametrize(
+    "folded",
+    [
+        replace(FOLDED, count=4),
+        replace(FOLDED, count=6),
+        replace(FOLDED, count=1, kinds={"others": 1}),
+        replace(FOLDED, count=0, kinds={}, last="n-1"),
+        replace(FOLDED, kinds={"tools/call no-rule": 7, "others": -2}),
+    ],
+)
+def test_a_count_that_does_not_fit_its_kinds_or_its_range_is_a_flaw(folded: FoldedRecords) -> None:
+    lines = sealed([opened(), Noticed(NOW, "refusals-folded", folded=folded)])
+    assert flaws(lines) == [
+        (2, f"counts {folded.count} requests, which does not fit the others of its numbers")
+    ]
+
+
+def test_a_count_that_is_no_number_is_a_flaw() -> None:
+    first, line = sealed([opened(), Noticed(NOW, "lists-folded", folded=FOLDED)])
+    forged = resealed(line, folded={"count": "many"})
+    assert flaws([first, forged]) == [(2, "is not a record: it was altered")]

@@ -18,8 +18,10 @@ from pydantic import ValidationError
 
 from mcpguard.adapters.audit.calls import counted_in
 from mcpguard.adapters.audit.reader import (
+    NothingRecorded,
     chain_files,
     chain_name,
+    default_folder,
     evidence_folder,
     examined,
     file_name,
@@ -38,6 +40,7 @@ from mcpguard.authoring.explain.hypothesis import (
     unknown_of,
 )
 from mcpguard.config.loading import Config
+from mcpguard.config.policies import builtin_read_only
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import anchors
 from mcpguard.core.model import Cause, Invocation, Json
@@ -107,11 +110,23 @@ _OF_OUTCOME = ("error", "findings", "unredacted", "neutralised")
 
 
 def explain_record(
-    ids: list[str], options: Namespace, policies: PolicySet, config: Config | None, redactor: Redactor
+    ids: list[str],
+    options: Namespace,
+    policies: PolicySet,
+    config: Config | None,
+    redactor: Redactor,
+    *,
+    named: bool = False,
 ) -> Recorded:
-    """What is on record of the call, explained under the present policies where its arguments are known.
-    Raises AuditError where there is no such call, or other arguments are given."""
+    """What is on record of the call, explained under the present policies where its arguments are known; what
+    `mcpguard wrap` decided under its own, unless `policies` were `named` for that. Raises AuditError where
+    there is no such call, or other arguments are given."""
     decision, outcome, altered = _find(ids, config)
+    digest = decision.get("policy_digest")
+    if config is not None and not named and digest != policies.digest:
+        wrapped = builtin_read_only()
+        if digest == wrapped.digest:
+            policies, config = wrapped, None
     found = _told(decision, outcome, altered, options, policies, config, redactor)
     if (cause := str(decision.get(_ENDED))) not in UNDECIDED:
         return found
@@ -352,8 +367,7 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     altered, "" for nowhere. Raises AuditError."""
     if len(ids) != 1:
         raise AuditError("explain one recorded call at a time")
-    folder = evidence_folder(config)
-    files = chain_files(folder)
+    folder, files = evidence_folder(config), _files_of(config)
     for file in reversed(files):
         found = list(_records(sound_lines(file, {}), ids[0]))
         decisions = [record for record in found if record["kind"] == "decision"]
@@ -370,6 +384,22 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
         f"no call {ids[0]!r} is on record in {folder}{lost}: a refusal quotes its id, such as "
         "4f1c09aa-17, and `mcpguard audit show` lists the last ones"
     )
+
+
+def _files_of(config: Config | None) -> list[Path]:
+    """The chains in which a call may stand: those of the configuration last, and before them those of
+    `mcpguard wrap`, which has none. Raises AuditError where there are none."""
+    folder, of_wrap = evidence_folder(config), default_folder()
+    found: list[Path] = []
+    if folder.resolve() != of_wrap.resolve():
+        with suppress(NothingRecorded):
+            found = chain_files(of_wrap)
+    try:
+        return [*found, *chain_files(folder)]
+    except NothingRecorded:
+        if not found:
+            raise
+        return found
 
 
 def _decided(decisions: list[dict[str, Any]]) -> dict[str, Any]:

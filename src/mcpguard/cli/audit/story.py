@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, counted_in
-from mcpguard.adapters.audit.reader import chain_files, examined, file_name, sound_lines
+from mcpguard.adapters.audit.reader import chain_files, default_folder, examined, file_name, sound_lines
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.core.errors import AuditError
@@ -44,6 +44,9 @@ def _missing(path: Path, call_id: str) -> str:
     for file in chain_files(path):
         deque(sound_lines(file, altered), 0)
     lost = f"; it may stand in what cannot be read ({plain(next(iter(altered)))})" if altered else ""
+    of_wrap = default_folder()
+    if path.resolve() != of_wrap.resolve() and of_wrap.is_dir():
+        lost += f"; what `mcpguard wrap` recorded is in {of_wrap}"
     return f"no call {plain(call_id)} in {path}{lost}: `mcpguard audit show` lists the last records"
 
 

@@ -156,7 +156,7 @@ def execute(args: argparse.Namespace) -> int:
         _reach(args, policies, config, agent, redactor)
         return 0
     if ids:
-        found = explain_record(ids, args, policies, config, redactor)
+        found = explain_record(ids, args, policies, config, redactor, named=bool(files))
     else:
         _check_server(config, args.server)
         found = _explained(args, policies, config, redactor)

@@ -113,13 +113,26 @@ class _Gap(Struct):
     detail: str
 
 
+class _Counts(Struct):
+    count: int
+    kinds: dict[str, int] = {}
+    first: str = ""
+    last: str = ""
+
+
+class _Counted(Struct):
+    folded: _Counts
+
+
 _decode = Decoder(_Line).decode
 _gap = Decoder(_Gap).decode
+_counted = Decoder(_Counted).decode
 _CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
 _KINDS = frozenset(one.__struct_config__.tag for one in get_args(Record))
 _EFFECT, _ALLOW = b',"effect":"', b',"effect":"allow"'
 _PLAIN = b'{"kind":"notice"'
 _GAP = b'"what":"evidence-gap"'
+_FOLDED = re.compile(rb'"what":"(?:refusals|lists)-folded"')
 _SIGNED_END = re.compile(
     rb',"signature":"((?:[0-9a-f]{2})*)","seq":[0-9]+,"prev":"([0-9a-f]{64})","hash":"[0-9a-f]{64}"\}\n\Z'
 )
@@ -232,6 +245,8 @@ class _Verifier:
             is_first = False
             if _GAP in raw and len(self.gaps) < MAX_FLAWS:
                 self._noticed_gap(raw)
+            elif _FOLDED.search(raw):
+                self._folded(raw)
         else:
             is_first = self._rare(raw)
         if is_first != (self.number == 1):
@@ -241,6 +256,18 @@ class _Verifier:
         with suppress(DecodeError, UnicodeDecodeError):
             gap = _gap(raw)
             self.gaps.append(gap.detail.replace("to this record", f"to {gap.at[:19]}Z", 1))
+
+    def _folded(self, raw: bytes) -> None:
+        """What was only counted must come to its number: the first and the last, and each of a kind."""
+        try:
+            found = _counted(raw).folded
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            self.flaw("is not a record: it was altered")
+            return
+        kinds = sum(found.kinds.values()) if found.kinds else found.count
+        least = 1 if found.first == found.last else 2
+        if found.count < least or kinds != found.count or min(found.kinds.values(), default=1) < 1:
+            self.flaw(f"counts {found.count} requests, which does not fit the others of its numbers")
 
     def _rare(self, raw: bytes) -> bool:
         """A record that is read whole; whether it is an opened one."""
