@@ -102,7 +102,11 @@ def test_a_review_of_nothing_is_a_page_too(tmp_path: Path) -> None:
         "version: 1\nservers: {files: {command: x}}\naudit: {path: audit}\n"
     )
     made = page(review(tmp_path / "mcpguard.yaml"))
-    for said in ("Nothing is on record yet.", "Nothing was refused.", "No server needs a credential."):
+    for said in (
+        "Nothing is on record yet, or it was removed.",
+        "Nothing was refused.",
+        "No server needs a credential.",
+    ):
         assert said in made
 
 

@@ -237,6 +237,38 @@ def test_who_follows_or_shows_it_goes_on(attack: Attack, folder: Path) -> None:
     assert len(Heads(folder).loose()) >= 1
 
 
+ANSWERS = (("report",), ("top", "--once"))
+"""Those that have more to show than evidence."""
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_where_nothing_is_on_record_each_reader_says_the_same(
+    folder: Path, capfd: Capture, is_there: bool
+) -> None:
+    shutil.rmtree(folder)
+    if is_there:
+        folder.mkdir()
+    for words in (*READERS, ("audit", "heads"), ("audit", "show", "n-1"), ("suggest",), ("explain", "n-1")):
+        if words[0] != "report":
+            code, out, err = run(words, capfd)
+            assert (code, out) == (2, ""), words
+            assert "no audit log" in err
+            assert "nothing is on record yet, or it was removed" in err
+    for words in ANSWERS:
+        code, out, _ = run(words, capfd)
+        assert code == 0
+        assert "othing is on record yet, or it was removed" in out
+
+
+def test_a_report_of_nothing_but_what_was_planted_says_so(folder: Path, capfd: Capture) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    a_folder(folder)
+    code, out, _ = run(("report",), capfd)
+    assert code == 1
+    assert f"The evidence in {PLANTED} was altered." in out
+
+
 def test_a_chain_that_is_put_right_again_is_believed_again(folder: Path, capfd: Capture) -> None:
     shadow_by_a_part(folder, packed_of(folder), plain_of(folder))
     assert run(("audit", "query"), capfd)[0] == 1

@@ -77,15 +77,20 @@ def chain_files(path: Path) -> list[Path]:
     except OSError as error:
         raise unlisted(path, error) from None
     if not names:
-        raise NothingRecorded(f"no audit log in {path}: it has no .jsonl file")
+        raise NothingRecorded(f"no audit log in {path}: it has no .jsonl file; {_NOTHING}")
     # One that is being compressed may be there twice for a moment.
     return [path / name for name in names if not (name.endswith(".gz") and name[:-3] in names)]
 
 
 def unlisted(path: Path, error: OSError) -> AuditError:
     """Why no chains were found there."""
-    kind = NothingRecorded if isinstance(error, FileNotFoundError) else AuditError
-    return kind(f"no audit log at {path}: {error.strerror}")
+    said = f"no audit log at {path}: {error.strerror}"
+    return (
+        NothingRecorded(f"{said}; {_NOTHING}") if isinstance(error, FileNotFoundError) else AuditError(said)
+    )
+
+
+_NOTHING = "nothing is on record yet, or it was removed"
 
 
 def _must_be_chain(path: Path) -> None:

@@ -54,8 +54,8 @@ def export(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 
     host = machine_name()
-    if path.is_file():
-        chain_files(path)  # It says so where this is no chain.
+    if not args.follow or path.is_file():
+        chain_files(path)  # It says so where this is no chain, or nothing is there.
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
     sink = sink_of(args.to, args.format, host)
     said: list[tuple[str, str]] = []

@@ -20,6 +20,7 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck
 from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import positive
 from mcpguard.cli.audit.rows import call_line, notice_line, width
 from mcpguard.cli.audit.trust import trust, warn
@@ -100,8 +101,9 @@ def tail(path: Path, args: argparse.Namespace) -> int:
 def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
     try:
         files = chain_files(path)
-    except AuditError:
+    except AuditError as problem:
         if args.follow and not path.is_file():
+            print(f"mcpguard: {plain(str(problem))}", file=sys.stderr)
             return []
         raise
     found: list[tuple[datetime, str]] = []

@@ -127,6 +127,8 @@ class TopView:
         self._begun = False
         self.unread = ""
         """Why the evidence cannot be read; "" if it can, or if nothing is on record yet."""
+        self.missing = ""
+        """That nothing is on record yet."""
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
         self._folded: deque[tuple[float, int]] = deque()
@@ -157,7 +159,7 @@ class TopView:
         from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
         from mcpguard.core.errors import AuditError
 
-        self.unread = ""
+        self.unread = self.missing = ""
         try:
             if not self._begun:
                 self._begun = self._following.begin() is not None
@@ -166,7 +168,8 @@ class TopView:
                 check = self._following.check
                 return [line for file in recent for line in last_lines(file, _FIRST_LINES, check)]
             found = self._following.read(_FIRST_LINES)
-        except NothingRecorded:
+        except NothingRecorded as nothing:
+            self.missing = str(nothing)
             return []
         except (AuditError, OSError) as problem:
             self.unread = str(problem)
@@ -210,6 +213,8 @@ class TopView:
         altered = [Text(ALTERED.format(cut(name, _WIDEST)), "red") for name in self._following.check.altered]
         if self.unread:
             altered.append(Text(cut(self.unread, _WIDEST), "red"))
+        if self.missing:
+            altered.append(Text(cut(self.missing, _WIDEST), "yellow"))
         if folded := sum(count for _, count in self._folded):
             altered.append(Text(only_counted(folded), "red"))
         return Group(self._head(), *altered, Text(), *self._tables(), ends)
