@@ -144,6 +144,19 @@ except ChildProcessError:
     assert _run(code, str(config)) == "none"
 
 
+def test_where_there_can_be_no_more_processes_all_is_read_here(config: Path) -> None:
+    code = """
+def full():
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+os.fork = full
+before = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+found = beside(Path(sys.argv[1]))
+after = os.listdir("/proc/self/fd") if before else []
+print(len(found().policies.rules), len(before) == len(after))
+"""
+    assert _run(code, str(config)) == "4 True"
+
+
 def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
     ended = threading.Event()

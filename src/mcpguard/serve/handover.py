@@ -54,10 +54,16 @@ def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:
     if sys.platform != "linux" or threading.active_count() > 1:
         return reads
     take, give = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _hand_over(reads, give)
-    os.close(give)
+    try:
+        child = os.fork()
+    except OSError:  # There may be no more processes.
+        os.close(take)
+        return reads
+    else:
+        if child == 0:
+            _hand_over(reads, give)
+    finally:
+        os.close(give)
     return partial(_taken, reads, what, child, take)
 
 
