@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.authoring.replay import past as past_module
 from mcpguard.authoring.replay.counting import FREED
 from mcpguard.authoring.replay.definitions import CHANGED, GONE, OTHER, REFUSED
-from mcpguard.authoring.replay.past import Came, last, past, past_of
+from mcpguard.authoring.replay.past import Came, _is_before, last, past, past_of
 from mcpguard.authoring.replay.replaying import ALTERED, NOTE_RESULTS, Replay
 from mcpguard.authoring.replay.report import ReplayReport, summary, tables
-from mcpguard.authoring.replay.results import RESULTS
+from mcpguard.authoring.replay.results import RESULTS, UNRECORDED
 from mcpguard.authoring.snapshot import Offer, Snapshot
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, ObservedRefusal, Opened, Outcome, Record
 from mcpguard.core.model import Json
@@ -218,7 +220,7 @@ READS_TOKEN = "{id: no, effect: deny, when: 'args.token.startsWith(\"x\")'}"
 def test_where_a_rule_reads_what_was_redacted_it_cannot_be_said() -> None:
     report = replay(rules(ALL, READS_TOKEN), redacted())
     assert counts(report) == (0, 0, 0, 0, 1)
-    assert report.missing[0].why == "its arguments were redacted, or are not on record"
+    assert report.missing[0].why == "its arguments were redacted, or are not on record (read by p/no)"
     assert [title for title, _ in tables(report)] == ["CANNOT BE SAID"]
     assert "1 cannot be determined" in summary(report)
 
@@ -349,7 +351,8 @@ def test_what_the_tool_says_is_known_by_a_snapshot_of_the_same_definition() -> N
     assert counts(replay(rules(READ_ONLY), call(tool_digest=same), snapshot=snapshot)) == (1, 0, 0, 0, 0)
     report = replay(rules(READ_ONLY), call(tool_digest="e" * 64), snapshot=snapshot)
     assert counts(report) == (0, 0, 0, 0, 1)
-    assert report.missing[0].why == "what the server says about the tool is not on record (--snapshot FILE)"
+    said = "what the server says about the tool is not on record (--snapshot FILE) (read by p/all)"
+    assert report.missing[0].why == said
     assert counts(replay(rules(READ_ONLY), call(tool_digest=same))) == (0, 0, 0, 0, 1)
     assert counts(replay(rules("{id: all, effect: allow, when: 'tool.name == \"echo\"'}"), call())) == (
         1,
@@ -367,7 +370,11 @@ def test_the_session_is_the_one_on_record() -> None:
     assert counts(replay(policies, call(1), call(2, **before, **denied))) == (2, 0, 0, 0, 0)
     assert counts(replay(policies, call(2, **before))) == (0, 0, 1, 0, 0)
     counting = rules(ALL, "{id: no, effect: deny, when: session.calls > 3}")
-    assert replay(counting, call()).missing[0].why == "what the session had counted is not on record"
+    said = "what the session had counted is not on record (read by p/no)"
+    assert replay(counting, call()).missing[0].why == said
+    many = [f"{{id: no{n}, effect: deny, when: session.calls > {n}}}" for n in range(6)]
+    read = "(read by p/no0, p/no1, p/no2 and 3 more)"
+    assert replay(rules(ALL, *many), call()).missing[0].why.endswith(read)
 
 
 def test_labels_that_only_the_new_policies_set_are_said_to_be_missing() -> None:
@@ -435,6 +442,46 @@ def test_what_was_enforced_and_would_only_be_observed_is_loosened(tmp_path: Path
     assert not past_of(refused(5, cause="placeholder"), 2).enforced
     assert not past_of(call(8), 2, Came("withheld", ("p/no",), observed=True)).enforced
     assert "the configuration only observes what the policies refuse of git" in report.notes
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        # It goes on as it did.
+        (ALL, (ALL, "{id: no, effect: deny}"), ("otherwise", "deny p/no", "only observed")),
+        (ALL, ("{id: ask, effect: ask}",), ("otherwise", "ask p/ask", "only observed")),
+        (ALL, ("{id: x, effect: allow, tools: [x]}",), ("otherwise", "deny no-rule", "only observed")),
+        # It is allowed for what else it wants.
+        (
+            "{id: all, effect: allow, redact: [email]}",
+            (ALL, "{id: no, effect: deny}"),
+            ("loosened", "deny p/no", "redacts less (email), only observed"),
+        ),
+        (
+            ALL,
+            ("{id: all, effect: allow, redact: [email]}", "{id: no, effect: deny}"),
+            ("tightened", "deny p/no", "redacts more (email), only observed"),
+        ),
+    ],
+)
+def test_what_would_be_refused_and_only_observed_is_no_change_of_effect(
+    then: str, now: tuple[str, ...], expected: tuple[str, str, str]
+) -> None:
+    old = same_but(then)
+    record = call(redact=("email",) if "email" in then else ())
+    report = replay(rules(*now), *under(old, record), before=[old], observed=frozenset({"git"}))
+    (change,) = report.changes
+    assert (change.direction, change.after.text(), change.note) == expected
+
+
+def test_what_may_be_refused_and_only_observed_is_compared_by_what_else_it_wants() -> None:
+    old = same_but(ALL)
+    new = rules(ALL, "{id: no, effect: deny, when: 'args.token == \"a\"'}")
+    records = under(old, redacted())
+    assert counts(replay(new, *records, before=[old], observed=frozenset({"git"}))) == (0, 0, 0, 1, 0)
+    # A placeholder would be refused all the same, and what came with it is not on record.
+    wrong = under(old, redacted(effect="deny", cause="placeholder", rules=()))
+    assert replay(rules("{id: all, effect: deny}"), *wrong, before=[old], observed=frozenset({"git"})).same
 
 
 def test_time_and_caller_are_those_of_then() -> None:
@@ -574,6 +621,37 @@ def test_a_limit_that_calls_used_up_which_are_refused_now_cannot_be_said() -> No
     assert counts(replay(now, *under(then, *kept), before=[then])) == (3, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("per", ["1h", "session"])
+def test_what_used_up_a_limit_before_the_time_or_at_another_server_is_decided_again(
+    tmp_path: Path, per: str
+) -> None:
+    few = FEW.replace("1h", per)
+    then, now = same_but(few), rules(few, "{id: no, effect: deny, when: 'has(args.spam)'}")
+    spam = call(1, {"spam": 1}), call(2, {"spam": 1}, server="other")
+    denied = refused(100, cause="limit", rules=("p/all",))
+    lists = call(3, method="tools/list", tool="", rules=(), args="", arguments=None)
+    asked = call(4, effect="ask", cause="approval", rules=("p/ask",), session="t")
+    given = call(99, approval="t by os-user:ada", rules=("p/ask",), session="t", id="c-4")
+    chain(tmp_path, *under(then, *spam, lists, asked, given, denied))
+    since = NOW + timedelta(seconds=50)
+    for about in ({"since": since}, {"server": "git"}, {"since": since, "server": "git"}):
+        replaying = Replay(now, [then], since=about.get("since"))  # type: ignore[arg-type]
+        found = past(tmp_path, **about, outcomes=False, aside=replaying.aside)  # type: ignore[arg-type]
+        report = replaying.take(found)
+        assert [one.why for one in report.missing if one.what == "echo" and "c-100" in one.examples] == [
+            FREED
+        ]
+    only = Replay(now, [then], since=since).take(past(tmp_path, since))
+    assert (only.unsaid, only.decisions) == (0, 2)
+
+
+def test_where_no_rule_has_a_limit_nothing_else_is_read() -> None:
+    assert Replay(rules(ALL), [THEN]).aside is None
+    hour = Replay(rules(FEW), [THEN], since=NOW).aside
+    assert hour is not None
+    assert timedelta(hours=1) < NOW - hour < timedelta(hours=1, minutes=2)
+
+
 def test_nobody_is_asked_about_what_a_limit_refuses() -> None:
     few = "{id: ask, effect: ask, limit: {calls: 2, per: 1h}}"
     asks, then = rules(few), same_but(few)
@@ -649,6 +727,29 @@ def test_since_and_server_leave_out_the_others(tmp_path: Path) -> None:
     assert (
         Replay(rules(ALL), [THEN]).take(past(tmp_path, datetime.now(UTC) + timedelta(days=1))).decisions == 0
     )
+
+
+def test_records_from_before_the_time_are_not_even_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = [Outcome(NOW + timedelta(seconds=n), f"c-{n}", "ok", 1.0, received=9) for n in (1, 100)]
+    chain(tmp_path, call(1), ends[0], call(100), ends[1])
+    decoded: list[bytes] = []
+
+    def reading(line: bytes) -> Record | None:
+        decoded.append(line)
+        return read_record(line)
+
+    monkeypatch.setattr(past_module, "read_record", reading)
+    assert [type(one).__name__ for one in past(tmp_path, NOW + timedelta(seconds=100))] == [
+        *("PastDecision", "Received"),
+    ]
+    assert not any(b'c-1"' in line for line in decoded)
+
+
+def test_a_time_that_is_written_otherwise_is_read(tmp_path: Path) -> None:
+    line = encode(call(100)).replace(b"2026-08-01T07:01:40Z", b"2026-08-01T06:01:40-01:00")
+    assert not _is_before(b'{"kind":"decision",' + line[1:], b'{"kind":"decision"', b"2026-08-01T07:01:00")
 
 
 def test_the_time_of_a_record_counts_and_not_that_of_its_file(tmp_path: Path) -> None:
@@ -883,14 +984,18 @@ def test_rules_on_results_are_replayed_as_far_as_outcomes_say(
     directions = [one.direction for one in report.changes] or ["unsaid" if report.unsaid else "same"]
     assert directions == [direction]
     if direction == "unsaid" and outcome is not None:
-        assert report.missing[0].why == RESULTS.format("p/late" if len(now) == 1 else "p/no")
+        why = UNRECORDED["session" if "session" in now[-1] else "findings" if len(now) == 2 else "result"]
+        assert report.missing[0].why == RESULTS.format("p/late" if len(now) == 1 else "p/no", why)
 
 
 def test_more_redaction_before_leaves_open_what_a_rule_on_results_would_see(tmp_path: Path) -> None:
     old, new = same_but(ALL, READS), rules("{id: all, effect: allow, redact: [email]}", READS)
     chain(tmp_path, *under(old, call()), Outcome(NOW, "c-1", "ok", 1.0))
     report = Replay(new, [old]).take(past(tmp_path))
-    assert (counts(report), report.missing[0].why) == ((0, 0, 0, 0, 1), RESULTS.format("p/late"))
+    assert (counts(report), report.missing[0].why) == (
+        (0, 0, 0, 0, 1),
+        RESULTS.format("p/late", UNRECORDED["result"]),
+    )
 
 
 def test_what_policies_would_withhold_of_an_observed_server_counts(tmp_path: Path) -> None:

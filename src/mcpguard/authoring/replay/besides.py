@@ -56,8 +56,12 @@ class Sides:
         return self._judging.again(past, then)
 
 
-def besides(past: PastDecision, then: Then, again: Again, sides: Sides) -> Divergence:
-    """How the verdict `again` differs from the one on record; `then` is the request."""
+def besides(past: PastDecision, then: Then, again: Again, sides: Sides, observed: bool = False) -> Divergence:
+    """How the verdict `again` differs from the one on record; `then` is the request. Where it would only be
+    `observed` and has gone on, its effect makes no difference."""
+    if observed:
+        alike = all(one.redact == frozenset(past.record.redact) for one in again.wants)
+        return _wants(past, then, again, sides) + of_results(past, then, sides.old, sides.new, alike)
     effects = {effect: _effect(past.effect, effect) for effect in again.effects}
     refused = [found for effect, found in effects.items() if "deny" in (effect, past.effect)]
     goes_on = [found for effect, found in effects.items() if "deny" not in (effect, past.effect)]

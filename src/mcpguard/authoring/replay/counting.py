@@ -7,14 +7,31 @@ Whether a limit refuses again cannot be said after a call that it counted then a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
 from msgspec import Struct, structs
 
 from mcpguard.authoring.replay.judging import Again
 from mcpguard.authoring.replay.past import PastDecision, Received, SessionEnded
 from mcpguard.core.model import Cause, Charge
-from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.session import PARTS, Session
+from mcpguard.core.policy.terms import window_of
 
 FREED = "a limit refused it, and earlier calls that this counted would be decided otherwise"
+
+
+def counted_since(policies: Iterable[PolicySet], since: datetime | None) -> datetime | None:
+    """From when on decisions have used up what limits of `policies` hold back since then; None where no rule
+    has a limit."""
+    limits = [rule.written.limit for one in policies for rule in one.rules if rule.written.limit is not None]
+    if not limits:
+        return None
+    seconds = [window_of(limit.per) or 0 for limit in limits]
+    if since is None or not all(seconds):
+        return datetime.min.replace(tzinfo=UTC)  # A session may have begun at any time.
+    return since - timedelta(seconds=max(seconds) * (PARTS + 1) / PARTS)
 
 
 class _Uncounted(Struct, frozen=True):

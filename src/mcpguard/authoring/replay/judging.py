@@ -9,6 +9,7 @@ A condition that the policies of then had too, and whose value follows from what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 from msgspec import Struct, structs
@@ -18,8 +19,9 @@ from mcpguard.authoring.replay.past import PastDecision
 from mcpguard.authoring.replay.request import Then
 from mcpguard.authoring.replay.strictness import Obligations, added, obligations_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
-from mcpguard.core.model import Cause, Charge, Deny
+from mcpguard.core.model import Cause, Charge, Deny, Invocation, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.pdp import bind, decide, over
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect
@@ -27,7 +29,10 @@ from mcpguard.core.policy.terms import Effect
 MOST_KEPT = 65_536
 """So many verdicts are kept for requests that are the same."""
 
-_REASONS = {
+MOST_READERS = 3
+"""So many rules are named that read what is missing."""
+
+REASONS = {
     "args": "its arguments were redacted, or are not on record",
     "tool": "what the server says about the tool is not on record (--snapshot FILE)",
     "prompt": "what the server says about the prompt is not on record (--snapshot FILE)",
@@ -60,10 +65,14 @@ class Again(Struct, frozen=True):
 
 class Judging:
     """Decides recorded requests under `policies`. `before` are policies that may have been in force, by whose
-    digest a record says that they were."""
+    digest a record says that they were. Of the servers `observed` it also says what would be wanted of a
+    call that is refused."""
 
-    def __init__(self, policies: PolicySet, before: Iterable[PolicySet]) -> None:
+    def __init__(
+        self, policies: PolicySet, before: Iterable[PolicySet], observed: frozenset[str] = frozenset()
+    ) -> None:
         self.policies = policies.observing(None)
+        self._observed = observed
         self._named = {rule.name: rule for rule in policies.rules}
         self._before = {one.digest: one for one in before}
         self._kept: dict[tuple[object, ...], Again] = {}
@@ -105,7 +114,7 @@ class Judging:
         if past.cause == Cause.PLACEHOLDER.value and not then.intact:
             # Ours stand for what was taken out, and for what was sent.
             wanted = any(rule.written.placeholders for rule in candidates.all)
-            return _any(_REASONS["args"]) if wanted else _deny(Cause.PLACEHOLDER.value)
+            return _any(REASONS["args"]) if wanted else _deny(Cause.PLACEHOLDER.value)
         reading = self._reading(then)
         if not any(map(reading.names, candidates.all)):
             return self._settled(then)
@@ -124,18 +133,28 @@ class Judging:
             verdict = decide(self.policies, call, session, approved=approved)
         if isinstance(verdict, Deny):
             if verdict.cause is Cause.ARGUMENTS and not then.intact:
-                return _any(_REASONS["args"])
-            return _deny(verdict.cause.value, verdict.rules)
-        # Those that failed add to it, and have no name there.
-        wants = structs.replace(
-            obligations_of(self._rules(verdict.rules), self._rules(asking)),
-            redact=frozenset(verdict.redact + verdict.unredacted),
-            labels=frozenset(verdict.labels),
-            spotlight=verdict.spotlight,
-        )
+                return _any(REASONS["args"])
+            wanted = self._observing(call, session) if call.server in self._observed else ()
+            return structs.replace(_deny(verdict.cause.value, verdict.rules), wants=wanted)
+        wants = self._wanted(verdict, asking)
         if asking:
             return Again(frozenset({"ask"}), Cause.APPROVAL.value, asking, verdict.charges, (wants,))
         return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, (wants,))
+
+    def _observing(self, call: Invocation, session: Session) -> tuple[Obligations, ...]:
+        """What is wanted of a call that is refused and goes on, since its server is only observed."""
+        observation = Observation(self._observed, call.now + timedelta(days=1))
+        verdict = decide(self.policies.observing(observation), call, session)
+        return () if isinstance(verdict, Deny) else (self._wanted(verdict),)
+
+    def _wanted(self, permit: Permit, asking: tuple[str, ...] = ()) -> Obligations:
+        # Rules that failed add to it, and have no name there.
+        return structs.replace(
+            obligations_of(self._rules(permit.rules), self._rules(asking)),
+            redact=frozenset(permit.redact + permit.unredacted),
+            labels=frozenset(permit.labels),
+            spotlight=permit.spotlight,
+        )
 
     def _rules(self, names: tuple[str, ...]) -> tuple[CompiledRule, ...]:
         return tuple([self._named[name] for name in names])
@@ -281,11 +300,20 @@ def _several(
     reading: _ReadNames,
     wants: tuple[Obligations, ...],
 ) -> Again:
-    names = sorted({name for rule in unsure for name in reading.names(rule)})
+    readers: dict[str, list[str]] = {}
+    for rule in unsure:
+        for name in reading.names(rule):
+            readers.setdefault(name, []).append(rule.name)
     possible = frozenset(effects)
-    missing = tuple(_REASONS[name] for name in names) or (SETS,)
+    missing = tuple(f"{REASONS[name]} ({_shown(readers[name])})" for name in sorted(readers)) or (SETS,)
     possible = possible if len(possible) > 1 else possible | {"deny"}
     return Again(possible, missing=missing, wants=wants)
+
+
+def _shown(readers: list[str]) -> str:
+    """Who reads what is missing."""
+    named, more = ", ".join(readers[:MOST_READERS]), len(readers) - MOST_READERS
+    return f"read by {named} and {more} more" if more > 0 else f"read by {named}"
 
 
 def _names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:

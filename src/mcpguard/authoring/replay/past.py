@@ -4,14 +4,15 @@
 
 Law of this file: of a chain that was altered, or that a newer version wrote, nothing is replayed, and all of
 its decisions are counted, whatever time they state. Where a person was asked, the decision is the one that
-asked; what came of it is not another decision.
+asked; what came of it is not another decision. Each chain is verified, whatever is asked for; only of sound
+ones lines are skipped by their time.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,7 @@ from mcpguard.core.policy.terms import Effect
 _decode = msgspec.json.Decoder(Decided).decode
 _DECISION = b'{"kind":"decision"'
 _OUTCOME = b'{"kind":"outcome"'
+_AT = b',"at":"'
 _ENDED = b'"what":"session-ended"'
 _FOLDED = b'"what":"refusals-folded"'
 
@@ -69,6 +71,8 @@ class PastDecision(Struct, frozen=True):
     format: int
     standing: Standing = "rules"
     came: Came | None = None
+    aside: bool = False
+    """Nobody asked about it: it is here for what it used up of limits."""
 
     @property
     def enforced(self) -> bool:
@@ -109,29 +113,65 @@ class OnlyCounted(Struct, frozen=True):
 PastFact = PastDecision | Distrusted | Received | SessionEnded | OnlyCounted
 
 
+class _Wanted(Struct):
+    """What is read: decisions since then about this server, and besides those since `aside` that may have
+    used up limits. `servers` are those seen, `asked` the calls about which a person was asked."""
+
+    since: datetime | None = None
+    server: str | None = None
+    aside: datetime | None = None
+    servers: set[str] = set()
+    asked: set[str] = set()
+    asked_aside: set[str] = set()
+
+    @property
+    def begin(self) -> bytes:
+        """The second before which nothing is read, as in records."""
+        first = self.since if self.aside is None or self.since is None else min(self.since, self.aside)
+        return b"" if first is None else first.astimezone(UTC).isoformat()[:19].encode()
+
+    def takes(self, record: Decided) -> bool:
+        """Whether it is asked for, and not how another one ended."""
+        if self.since is not None and record.at < self.since:
+            return False
+        self.servers.add(record.server)
+        return self.server in (None, record.server) and not _goes_on(record, self.asked)
+
+    def takes_aside(self, record: Decided) -> bool:
+        """Whether it is not asked for, and may have used up a limit."""
+        if self.aside is None or record.at < self.aside or record.id in self.asked:
+            return False
+        return not _goes_on(record, self.asked_aside)
+
+
 def past(
-    path: Path, since: datetime | None = None, server: str | None = None, *, outcomes: bool = True
+    path: Path,
+    since: datetime | None = None,
+    server: str | None = None,
+    *,
+    outcomes: bool = True,
+    aside: datetime | None = None,
 ) -> Iterator[PastFact]:
     """What the chains at `path` say since then, the oldest chain first; how calls ended only with
-    `outcomes`. Raises AuditError where there is no evidence, and at the end where no decision is about
-    `server`."""
-    asked: set[str] = set()
-    servers: set[str] = set()
+    `outcomes`. With `aside` come also the decisions since then that are earlier than `since`, or about other
+    servers. Raises AuditError where there is no evidence, and at the end where no decision is about `server`.
+    """
+    wanted = _Wanted(since, server, aside)
     files = chain_files(path)
     sound = {file: _is_sound(file) for file in files}
     ended: dict[str, Came] = {}
     for file in files if outcomes else ():
         # It may be a later one than that of the decision.
         if sound[file]:
-            _outcomes(file, ended)
+            _outcomes(file, ended, wanted.begin)
     for file in files:
         if sound[file]:
-            yield from _of_file(file, since, server, asked, servers, ended)
+            yield from _of_file(file, wanted, ended)
         else:
             yield Distrusted(chain_name(file))
-            yield from _distrusted(file, server, servers)
-    if server is not None and server not in servers:
-        names = ", ".join(sorted(servers - {""})) or "none"
+            yield from _distrusted(file, server, wanted.servers)
+    if server is not None and server not in wanted.servers:
+        names = ", ".join(sorted(wanted.servers - {""})) or "none"
         raise AuditError(f"no decision on record is about the server {server}; those on record: {names}")
 
 
@@ -146,7 +186,7 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
             break
         if _is_sound(file):
             _outcomes(file, ended)
-            read = _of_file(file, None, None, set(), set(), ended)
+            read = _of_file(file, _Wanted(), ended)
         else:
             read = _distrusted(file, None, set())
         mine = deque((one for one in read if isinstance(one, PastDecision)), most)
@@ -170,30 +210,32 @@ def _distrusted(file: Path, server: str | None, servers: set[str]) -> Iterator[P
             yield structs.replace(past_of(record, 1), standing="altered")
 
 
-def _of_file(
-    file: Path,
-    since: datetime | None,
-    server: str | None,
-    asked: set[str],
-    servers: set[str],
-    ended: Mapping[str, Came],
-) -> Iterator[PastFact]:
-    version = 1
+def _of_file(file: Path, wanted: _Wanted, ended: Mapping[str, Came]) -> Iterator[PastFact]:
+    version, begin = 1, wanted.begin
     for number, line in enumerate(lines(file)):
         if number == 0:
             opened = read_record(line)
             version = opened.format if isinstance(opened, Opened) else 1
         elif line.startswith(_DECISION):
-            record = _read(line)
-            if record is None or (since is not None and record.at < since):
+            record = None if _is_before(line, _DECISION, begin) else _read(line)
+            if record is None:
                 continue
-            servers.add(record.server)
-            if server in (None, record.server) and not _goes_on(record, asked):
+            if wanted.takes(record):
                 yield past_of(record, version, ended.get(record.id))
-        elif line.startswith(_OUTCOME) or _ENDED in line:
+            elif wanted.takes_aside(record):
+                yield structs.replace(past_of(record, version), aside=True)
+        elif line.startswith(_OUTCOME):
+            yield from () if _is_before(line, _OUTCOME, begin) else _besides(line)
+        elif _ENDED in line:
             yield from _besides(line)
         elif _FOLDED in line:
-            yield from _only_counted(line, since, server or "")
+            yield from _only_counted(line, wanted.since, wanted.server or "")
+
+
+def _is_before(line: bytes, kind: bytes, begin: bytes) -> bool:
+    """Whether a record of this kind is of an earlier second, in UTC; False where that is not plain."""
+    at = line[len(kind) : len(kind) + len(_AT) + 20]
+    return at.startswith(_AT) and at[-1:] in b"Z." and at[len(_AT) : -1] < begin
 
 
 def _read(line: bytes) -> Decided | None:
@@ -226,10 +268,12 @@ def _besides(line: bytes) -> Iterable[Received | SessionEnded]:
         yield SessionEnded(record.session, record.at)
 
 
-def _outcomes(file: Path, ended: dict[str, Came]) -> None:
-    """Add how calls ended, by id."""
+def _outcomes(file: Path, ended: dict[str, Came], begin: bytes = b"") -> None:
+    """Add how calls ended since then, by id."""
     for line in lines(file):
-        record = read_record(line) if line.startswith(_OUTCOME) else None
+        if not line.startswith(_OUTCOME) or _is_before(line, _OUTCOME, begin):
+            continue
+        record = read_record(line)
         if isinstance(record, Outcome):
             ended[record.id] = _came(record)
 

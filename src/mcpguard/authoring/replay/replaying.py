@@ -12,7 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from mcpguard.authoring.replay.besides import STRICT, Sides, besides
-from mcpguard.authoring.replay.counting import Counting
+from mcpguard.authoring.replay.counting import Counting, counted_since
 from mcpguard.authoring.replay.definitions import Definitions
 from mcpguard.authoring.replay.judging import Again, Judging
 from mcpguard.authoring.replay.past import Distrusted, OnlyCounted, PastDecision, PastFact, Received
@@ -24,7 +24,7 @@ from mcpguard.authoring.replay.report import (
     ReplayReport,
     ReplayUnsaid,
 )
-from mcpguard.authoring.replay.request import Requests
+from mcpguard.authoring.replay.request import Requests, Then
 from mcpguard.authoring.replay.strictness import EFFECT, Divergence
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.policy.compiled import PolicySet
@@ -85,7 +85,9 @@ class Replay:
         self.reviewing = bool(observed) or any(one.reviewing for one in known)
         """Whether it counts how calls ended: for rules on results, and for results that were withheld."""
         self._requests = Requests(snapshot)
-        self._judging = Judging(policies, known)
+        self._judging = Judging(policies, known, observed)
+        self.aside = counted_since(known, since)
+        """From when on decisions count that use up limits, asked for or not; None where no rule has one."""
         self._sides: dict[str, Sides] = {}
         self._counting = Counting(policies.digest)
         self._definitions = Definitions(snapshot)
@@ -111,8 +113,12 @@ class Replay:
         return self._report()
 
     def _take(self, past: PastDecision) -> None:
-        self._counts["decisions"] += 1
         record = past.record
+        if past.aside:
+            if past.standing == "rules":
+                self._again(past, self._requests.of(record))
+            return
+        self._counts["decisions"] += 1
         self._labelled.update(record.labels, record.facts, record.session_labels, record.session_facts)
         if past.standing == "altered":
             self._unsaid(past, ALTERED)
@@ -122,18 +128,25 @@ class Replay:
             self._counts["no_rule_asked"] += 1
         else:
             then = self._requests.of(record)
+            again = self._again(past, then)
             sides = self._sides_of(record.policy_digest)
-            again = self._counting.limited(past, self._judging.again(past, then), sides.limiting)
-            if record.server in self._observed and past.enforced:
+            observed = record.server in self._observed
+            if observed and past.enforced:
                 self._compare(past, Again(frozenset({"allow"})), Divergence(looser=(OBSERVED,)))
+            elif observed and past.effect == "allow" and again.effects != {"allow"}:
+                self._compare(past, again, besides(past, then, again, sides, observed), OBSERVED)
             else:
                 self._compare(past, again, besides(past, then, again, sides))
 
-    def _compare(self, past: PastDecision, again: Again, found: Divergence) -> None:
+    def _again(self, past: PastDecision, then: Then) -> Again:
+        limiting = self._sides_of(past.record.policy_digest).limiting
+        return self._counting.limited(past, self._judging.again(past, then), limiting)
+
+    def _compare(self, past: PastDecision, again: Again, found: Divergence, note: str = "") -> None:
         direction = _direction(found)
         effects = " or ".join(effect for effect in STRICT if effect in again.effects)
         parts = (*found.looser, *found.stricter, *filter(None, (found.credential,)))
-        note = ", ".join(one for one in parts if one != EFFECT)
+        note = ", ".join(one for one in (*parts, note) if one not in (EFFECT, ""))
         if direction is None:
             instead = (f"{effects} instead of {past.effect}",) if EFFECT in found.stricter else ()
             self._unsaid(past, "; ".join((*instead, *found.unsaid)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mcpguard.authoring.explain.unknown import Unknown
+from mcpguard.authoring.replay.judging import REASONS
 from mcpguard.authoring.replay.past import Came, PastDecision
 from mcpguard.authoring.replay.request import Then
 from mcpguard.authoring.replay.strictness import (
@@ -31,7 +32,13 @@ from mcpguard.core.policy.terms import Effect
 REVIEWED = frozenset({"ok", "tool-error", "error", "withheld"})
 """How calls end whose result rules were asked about."""
 NO_LONGER = "no longer withheld as by {}"
-RESULTS = "what {} (`on: result`) would do is not known: results are not on record"
+RESULTS = "what {} (`on: result`) would do is not known: {}"
+UNRECORDED = {
+    "findings": "what would be found in it is not on record",
+    "result": "results are not on record",
+    "session": "what its session was when the result came is not on record",
+}
+"""Why it is not known, by the name that a rule reads; other names as for rules on calls."""
 
 _RESULT = frozenset({"result", "findings"})
 _NOTHING = frozenset[str]()
@@ -65,15 +72,28 @@ def of_results(
     values = {
         rule: same[rule.name] if rule.name in same else lost.verdict(rule, bound) for rule in candidates.all
     }
-    return _compared(call, came, held, values, frozenset(same))
+    unsure = {rule: _unrecorded(rule, lost) for rule, value in values.items() if value is None}
+    open_ = {rule: why for rule, why in unsure.items() if rule.name not in same}
+    return _compared(call, came, held, values, frozenset(same), open_)
+
+
+def _unrecorded(rule: CompiledRule, lost: Unknown) -> str:
+    """Why it is not known whether it holds."""
+    reads = sorted(lost.read_by(rule.when))
+    return RESULTS.format(rule.name, ", ".join(UNRECORDED.get(name) or REASONS[name] for name in reads))
 
 
 def _compared(
-    call: Invocation, came: Came | None, held: Values, values: Values, same: frozenset[str]
+    call: Invocation,
+    came: Came | None,
+    held: Values,
+    values: Values,
+    same: frozenset[str],
+    unsure: Mapping[CompiledRule, str],
 ) -> Divergence:
-    """`same` are rules that hold now where they did then."""
-    unsure = [rule for rule, value in values.items() if value is None and rule.name not in same]
-    unsaid = Divergence(unsaid=tuple(RESULTS.format(rule.name) for rule in unsure))
+    """`same` are rules that hold now where they did then; `unsure` says of others why it is not known whether
+    they hold."""
+    unsaid = Divergence(unsaid=tuple(unsure.values()))
     refusing = [rule.name for rule in _holding(values, "deny")]
     if came is not None and came.status == "withheld":
         # What a limit withholds is no rule on results.

@@ -67,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
     policies, before = _policies(args.policy, config)
     folder: Path = args.audit or evidence_folder(config)
     replay = Replay(policies, before, snapshot_of(args), args.since, _observed(config))
-    report = replay.take(past(folder, args.since, args.server, outcomes=replay.reviewing))
+    report = replay.take(past(folder, args.since, args.server, outcomes=replay.reviewing, aside=replay.aside))
     if args.json:
         print(report.model_dump_json())
     else:
