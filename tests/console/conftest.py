@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from mcpguard.core.evidence.records import Closed
+from mcpguard.serve import interventions
 from tests.console.desk import NOW, Browser
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> Iterator[Browser]:
-    """A browser that has not logged in."""
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """A browser that has not logged in. Nothing serves, so no call waits for what is approved."""
+    monkeypatch.setattr(interventions, "TAKEN_SECONDS", 0.0)
     browser = Browser(tmp_path)
     yield browser
     browser.desk.store.close()

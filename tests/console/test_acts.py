@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from mcpguard.console import acts
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import TicketAnswer, arguments_digest
 from mcpguard.protocol.jsonrpc import encode
+from mcpguard.serve.interventions import give
 from tests.console.desk import DECIDED, Browser
 from tests.console.test_pages import ME, used
 
@@ -22,13 +24,31 @@ from tests.console.test_pages import ME, used
 def test_an_approval_is_stored_with_evidence(browser: Browser) -> None:
     browser.asks()
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{browser.root}/?said=approved")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{browser.root}/tickets/t1?said=kept")
     ticket = browser.desk.store.known_ticket("t1")
     assert ticket is not None
     assert ticket.answer is not None
     assert (ticket.state, ticket.answer.by, ticket.answer.via) == ("approved", browser.desk.person, "console")
     assert ticket.answer.lasts == "once"
     assert browser.notices() == ["approval-given"]
+    said = browser.see("/tickets/t1?said=kept")
+    assert "no call waits for it now" in said
+    assert "the same call goes through until" in said
+
+
+def test_a_call_that_takes_its_approval_is_said_to_go_on(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.asks()
+    store = browser.desk.store
+
+    def given_and_used(*about: Any) -> None:
+        give(*about)
+        store.use("t1", time.time())
+
+    monkeypatch.setattr(acts, "give", given_and_used)
+    answer = browser.post(f"{browser.root}/tickets/t1/approve")
+    assert answer.headers["location"] == f"{browser.root}/?said=approved"
     assert "Approved: the call goes on." in browser.see("/?said=approved")
 
 
@@ -110,9 +130,9 @@ def test_what_is_approved_for_good_is_shown_first_and_written_as_shown(tmp_path:
     assert other.status_code == 200  # Other arguments are open than were shown: it is shown again.
     assert not (tmp_path / "mine.yaml").exists()
     done = browser.post(f"{browser.root}/tickets/t1/always", seen=seen[1], free=["branch"])
-    assert done.headers["location"] == f"{browser.root}/?said=standing"
+    assert done.headers["location"] == f"{browser.root}/?said=written"
     assert "approves: [p/push]" in (tmp_path / "mine.yaml").read_text()
-    assert "The rule is written" in browser.see("/?said=standing")
+    assert "The rule is written" in browser.see("/?said=written")
     assert sorted(browser.notices()) == ["approval-given", "approval-standing"]
     browser.desk.store.close()
 

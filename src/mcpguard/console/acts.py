@@ -28,6 +28,7 @@ from mcpguard.serve.interventions import (
     give,
     must_count,
     passkeys_of,
+    taken,
     waiting_ticket,
 )
 
@@ -47,7 +48,7 @@ MOST_REASON = 500
 
 
 def approve(desk: Desk, request: Request, form: Form) -> Response:
-    """The call goes on; or the rule is shown that would approve it for good."""
+    """The call goes on, if it still waits; or the rule is shown that would approve it for good."""
 
     def work() -> Response:
         ticket = waiting_ticket(desk.store, request.path_params["ticket"])
@@ -55,7 +56,9 @@ def approve(desk: Desk, request: Request, form: Form) -> Response:
         if first(form, "lasts") == "always":
             return _shown(desk, request, ticket, free_of(form))
         give(desk.config, desk.store, ticket, given)
-        return _to(desk, "/", "approved")
+        if taken(desk.store, ticket.id):
+            return _to(desk, "/", "approved")
+        return _to(desk, f"/tickets/{ticket.id}", "kept")
 
     return _tried(desk, request, "Nothing was answered", work)
 
@@ -96,7 +99,7 @@ def free_of(form: Form) -> tuple[str, ...]:
 
 
 def always(desk: Desk, request: Request, form: Form) -> Response:
-    """The rule that was shown is written, and the call goes on."""
+    """The rule that was shown is written, and the call goes on, if it still waits."""
 
     def work() -> Response:
         ticket = waiting_ticket(desk.store, request.path_params["ticket"])
@@ -107,7 +110,7 @@ def always(desk: Desk, request: Request, form: Form) -> Response:
             return _shown(desk, request, ticket, free_of(form))
         apply(desk.config, ticket, free_of(form), desk.person)
         give(desk.config, desk.store, ticket, given)
-        return _to(desk, "/", "standing")
+        return _to(desk, "/", "standing" if taken(desk.store, ticket.id) else "written")
 
     return _tried(desk, request, "No rule was written", work)
 

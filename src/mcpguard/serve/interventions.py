@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from mcpguard.core.policy.session import StoredSession
 
 
+TAKEN_SECONDS = 2.0
+"""So long it is looked whether a call takes an approval."""
+
+
 def store_of(config: Config) -> SqliteStore:
     """What the processes that serve this configuration share."""
     return SqliteStore(config.session_folder or default_folder(), config.session_idle_seconds, SystemClock())
@@ -78,6 +82,17 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
     except SessionError as problem:
         note_of(config, "approval-void", f"ticket {ticket.id} by {answer.by}: {problem}")
         raise
+
+
+def taken(store: SqliteStore, ticket_id: str) -> bool:
+    """Whether a call goes on by the approval just given: one that waits takes it at its next look, and a
+    person does not wait for longer than eight of these."""
+    ends = time.monotonic() + TAKEN_SECONDS
+    while (now := store.known_ticket(ticket_id)) is not None and now.state == "approved" and not now.uses:
+        if time.monotonic() >= ends:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def length_of(answer: TicketAnswer) -> str:

@@ -18,6 +18,7 @@ from mcpguard.cli.parser import configured
 from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
 from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.serve import interventions
 from mcpguard.serve.interventions import end_session
 from tests.adapters.store.test_store import TICKET, given_by
 from tests.adapters.store.test_store import said as answered
@@ -45,7 +46,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person types; the prompts are put behind it."""
     typed: list[str] = []
     monkeypatch.setattr(approvals, "at_terminal", lambda: True)
-    monkeypatch.setattr(approvals, "TAKEN_SECONDS", 0.0)
+    monkeypatch.setattr(interventions, "TAKEN_SECONDS", 0.0)
     monkeypatch.setattr("builtins.input", lambda prompt: typed.append(prompt) or typed[0])
     return typed
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json", "mcpguard approvals end 4f1c09aa7d31")
 
-TAKEN_SECONDS = 2.0
-"""So long a call that waits has to take its approval; it looks four times a second."""
-
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
 _IN_FORCE = ("APPROVED", "UNTIL", "USES", "PRINCIPAL", "AGENT", "CALL", "ANY VALUE OF", "BY")
 
@@ -154,20 +151,15 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
 
 
 def _became(store: SqliteStore, ticket: Ticket, by_rule: bool) -> str:
-    """What an approval brought about. A call that waits takes it at its next look; where none does, the
-    next one may."""
+    """What an approval brought about."""
+    from mcpguard.serve.interventions import taken
+
     if by_rule:
         return "approved: the rule lets the call through"
-    ends = time.monotonic() + TAKEN_SECONDS
-    while (now := store.known_ticket(ticket.id)) is not None and not _taken(now):
-        if time.monotonic() >= ends:
-            return f"approved: no call waits for it now; the same call goes through until {when(now.ends)}"
-        time.sleep(0.05)
-    return "approved: the call goes on"
-
-
-def _taken(ticket: Ticket) -> bool:
-    return ticket.state != "approved" or ticket.uses > 0
+    if taken(store, ticket.id):
+        return "approved: the call goes on"
+    now = store.known_ticket(ticket.id) or ticket
+    return f"approved: no call waits for it now; the same call goes through until {when(now.ends)}"
 
 
 def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:
