@@ -19,7 +19,6 @@ from mcpguard import __version__
 from mcpguard.config.loading import load_config
 from mcpguard.serve.app import settings_from
 from tests.docs.pages import ROOT
-from tests.install.render import render
 
 DEPLOY = ROOT / "configs" / "deploy"
 CHART = DEPLOY / "helm"
@@ -145,16 +144,21 @@ def test_the_service_starts_a_command_of_mcpguard_and_waits_for_its_drain() -> N
 # --- The chart -------------------------------------------------------------------------------------
 
 
+def helm() -> Any:
+    return pytest.importorskip("helm_python", reason="of the requirements for development")
+
+
 def documents(**values: Any) -> dict[str, Any]:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    facts = {
-        "Release": {"Name": "guard"},
-        "Values": {**VALUES, **values},
-        "Chart": {"AppVersion": chart["appVersion"]},
-    }
-    texts = [render(path.read_text(), facts) for path in sorted((CHART / "templates").glob("*.yaml"))]
+    """What Helm makes of the chart, by kind."""
+    with helm().Chart.load(CHART) as chart:
+        texts = chart.render(values, name="guard", namespace="tools").values()
     found = [one for text in texts for one in yaml.safe_load_all(text) if one]
     return {one["kind"]: one for one in found}
+
+
+def test_helm_finds_no_mistake_in_the_chart() -> None:
+    found = helm().lint(CHART)
+    assert (found["errors"], [one["error"] for one in found["messages"]]) == ([], ["icon is recommended"])
 
 
 def test_the_chart_makes_every_kind_once_and_of_this_version() -> None:
