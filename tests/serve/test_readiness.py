@@ -7,13 +7,14 @@ import time
 
 import pytest
 
-from mcpguard.core.errors import SourceError
+from mcpguard.core.errors import SessionError, SourceError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.ports import AuditHealth
 from mcpguard.serve import readiness
 from mcpguard.serve.readiness import Aside, Needs
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared
+from tests.adapters.store.test_store import TICKET
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -120,6 +121,33 @@ async def test_a_change_that_failed_counts_until_something_can_be_written(tmp_pa
     shared.store.failing = "state.sqlite cannot be used: database or disk is full"
     assert "full" in missing(shared)["store"]
     assert await changed(shared, missing(shared)) == {}
+
+
+async def test_a_store_that_is_refused_is_missing_as_soon_as_it_is_needed(tmp_path):
+    import sqlite3
+
+    shared = shared_in(tmp_path)
+    looks = []
+    shared.watcher = lambda: looks.append(missing(shared))
+    (tmp_path / "state").mkdir()
+    database = sqlite3.connect(tmp_path / "state" / "state.sqlite")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(SessionError):
+        await shared.store.ticket(TICKET)
+    assert "later version" in looks[0]["store"]
+
+
+async def test_a_store_that_was_replaced_is_on_record_and_said(tmp_path):
+    shared = shared_in(tmp_path)
+    shared.store._open()
+    (tmp_path / "state").rename(tmp_path / "moved")
+    shared.diagnostics.report = lambda _, line, _level: shared.said.append(line)
+    shared.store._open()
+    (said,) = shared.said
+    assert "state.sqlite was removed" in said
+    shared.audit.commit()
+    assert b'"state-replaced"' in shared.audit.path.read_bytes()
 
 
 async def test_a_store_that_is_busy_is_not_missing(tmp_path):

@@ -82,6 +82,7 @@ class Shared:
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = settings.session_folder or default_folder()
         self.store = SqliteStore(folder, settings.session_idle_seconds, self.clock)
+        self.store.changed, self.store.replaced = self.upstream_changed, self._store_replaced
         egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         report = self.diagnostics.report
@@ -154,6 +155,10 @@ class Shared:
             said = f"no evidence can be written, so every request is refused until it can: {health.problem}"
         self.diagnostics.report("", said, "info" if health.ok else "error")
         self.upstream_changed()
+
+    def _store_replaced(self, said: str) -> None:
+        self.diagnostics.report("", said, "warning")
+        self.note("state-replaced", said)
 
     def _rotated(self, name: str) -> None:
         with suppress(RuntimeError):  # The loop has ended meanwhile.

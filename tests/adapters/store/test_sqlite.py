@@ -22,6 +22,7 @@ from msgspec import structs
 
 from mcpguard.adapters.store import default_folder, sqlite
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
+from mcpguard.adapters.store.upkeep import REPLACED
 from mcpguard.adapters.system import clock as system_clock
 from mcpguard.adapters.system import disk_thread
 from mcpguard.adapters.system.clock import Uptime, uptime
@@ -244,7 +245,11 @@ def test_another_file_in_its_place_is_the_one_that_counts(tmp_path: Path, machin
     for part in ("", "-wal", "-shm"):
         (tmp_path / "a" / f"{FILE}{part}").unlink(missing_ok=True)
     (tmp_path / "b" / FILE).rename(tmp_path / "a" / FILE)
+    told: list[str] = []
+    store.replaced = told.append
     assert labels(store) == ["b"]
+    assert labels(store) == ["b"]
+    assert told == [REPLACED.format(tmp_path / "a" / FILE)]
 
 
 @pytest.mark.parametrize("damage", [b"x" * 5000, b"SQLite format 3\0" + b"\xff" * 5000])
@@ -252,9 +257,15 @@ def test_a_damaged_file_is_never_taken_for_an_empty_one(
     tmp_path: Path, machine: Machine, damage: bytes
 ) -> None:
     (tmp_path / FILE).write_bytes(damage)
-    with pytest.raises(SessionError, match=r"state\.sqlite cannot be used: "):
-        labels(machine.store(tmp_path))
+    store, changes = machine.store(tmp_path), []
+    store.changed = lambda: changes.append(store.failing)
+    for _ in range(2):
+        with pytest.raises(SessionError, match=r"state\.sqlite cannot be used: .*; move it away"):
+            labels(store)
     assert (tmp_path / FILE).read_bytes() == damage
+    (tmp_path / FILE).rename(tmp_path / "away")
+    assert labels(store) == []
+    assert ["move it away" in one for one in changes] == [True, False]
 
 
 @pytest.mark.parametrize("state", ["{}", "", "null", '{"calls": 1}', '{"labels": "x"}', "[" * 10_000])
@@ -273,8 +284,11 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) 
     labels(machine.store(tmp_path), add="a")
     with sqlite3.connect(tmp_path / FILE) as database:
         database.execute("PRAGMA user_version = 5")
-    with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
-        labels(machine.store(tmp_path))
+    store = machine.store(tmp_path)
+    with pytest.raises(SessionError, match="was made by a later version of mcpguard: use that one, or move"):
+        labels(store)
+    assert "later version" in store.failing
+    assert store.in_use
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machine) -> None:

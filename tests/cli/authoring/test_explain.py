@@ -574,7 +574,7 @@ rules:
         (
             "error",
             (),
-            "mcpguard cannot determine what this session did before, so what depends on it is refused",
+            "mcpguard cannot determine what this session did before; `mcpguard status` shows an operator why",
         ),
         ("credential", (), "this contains a credential that is not for this server, so nothing was sent."),
         ("placeholder", (), "this contains [REDACTED:...] or [U+...], which mcpguard wrote"),

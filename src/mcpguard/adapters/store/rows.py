@@ -1,10 +1,24 @@
-"""What is stored of a session: a row, and its state as JSON in it."""
+"""What is stored of a session: a row, the statements about it, and its state as JSON in it."""
 
 import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.policy.session import LabelCause, StoredSession
+
+TABLE = """
+    CREATE TABLE IF NOT EXISTS sessions (
+        name TEXT PRIMARY KEY, principal TEXT NOT NULL, agent TEXT, version INTEGER NOT NULL,
+        used REAL NOT NULL, boot TEXT NOT NULL, up REAL NOT NULL, state BLOB NOT NULL
+    ) WITHOUT ROWID
+"""
+READ = "SELECT version, used, boot, up, state FROM sessions WHERE name = ?"
+EVERY = "SELECT name, principal, agent, version, used, boot, up, state FROM sessions ORDER BY used DESC"
+NEW = "INSERT INTO sessions VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+CHANGE = (
+    "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"
+    " WHERE name = ? AND version = ?"
+)
 
 encode = msgspec.json.Encoder().encode
 

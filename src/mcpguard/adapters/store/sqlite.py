@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from msgspec import Struct
 
-from mcpguard.adapters.store import tickets
+from mcpguard.adapters.store import rows, tickets
 from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
 from mcpguard.adapters.store.rows import SessionRow, decode, decode_earlier, encode
-from mcpguard.adapters.store.upkeep import checkpoint, is_busy, problem_of
+from mcpguard.adapters.store.upkeep import REPLACED, checkpoint, is_busy, of_later, problem_of, unusable
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.disk_thread import WaitedDisk
 from mcpguard.core.errors import SessionError
@@ -49,20 +49,6 @@ CHECKPOINT = 500
 """After so many changes a thread moves what they wrote from the log to the file: it waits for the disk."""
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 """How long a session that ended stays at most: a limit may still count what it holds."""
-
-_TABLES = """
-    CREATE TABLE IF NOT EXISTS sessions (
-        name TEXT PRIMARY KEY, principal TEXT NOT NULL, agent TEXT, version INTEGER NOT NULL,
-        used REAL NOT NULL, boot TEXT NOT NULL, up REAL NOT NULL, state BLOB NOT NULL
-    ) WITHOUT ROWID
-"""
-_READ = "SELECT version, used, boot, up, state FROM sessions WHERE name = ?"
-_EVERY = "SELECT name, principal, agent, version, used, boot, up, state FROM sessions ORDER BY used DESC"
-_NEW = "INSERT INTO sessions VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_CHANGE = (
-    "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"
-    " WHERE name = ? AND version = ?"
-)
 
 T = TypeVar("T")
 
@@ -101,6 +87,10 @@ class SqliteStore:
         self._changes = 0
         self.failing = ""
         """Why the last change could not be stored, "" where it could."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when `failing` has changed."""
+        self.replaced: Callable[[str], None] = lambda _said: None
+        """Hears, in a sentence, that the file that was in use was removed or is another one."""
         self._open_sessions = OpenSessions(folder)
         self._disk = WaitedDisk("mcpguard-state", self.close)
 
@@ -192,13 +182,13 @@ class SqliteStore:
                 return look()
             except sqlite3.Error as problem:
                 if not is_busy(problem) or time.monotonic() > ends:
-                    raise SessionError(f"{self._path} cannot be used: {problem}") from None
+                    raise SessionError(unusable(self._path, problem)) from None
             except OSError as problem:
                 raise SessionError(f"{self._path} cannot be used: {problem.strerror}") from None
             time.sleep(PAUSE)
 
     def _all(self) -> "list[tuple[Any, ...]]":
-        return self._open().execute(_EVERY).fetchall()
+        return self._open().execute(rows.EVERY).fetchall()
 
     def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
         name, principal, agent, version, used, boot, up, state = found
@@ -214,7 +204,7 @@ class SqliteStore:
     def _edited(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
         database = self._open()
         while True:
-            found = database.execute(_READ, (name,)).fetchone()
+            found = database.execute(rows.READ, (name,)).fetchone()
             if found is None:
                 return False
             version, used, boot, up, state = found
@@ -222,7 +212,7 @@ class SqliteStore:
             with suppress(ValueError, RecursionError):
                 kept = decode(state).session()
             place = (used, boot, up, encode(change(kept)))
-            if database.execute(_CHANGE, (*place, name, version)).rowcount:
+            if database.execute(rows.CHANGE, (*place, name, version)).rowcount:
                 return True
 
     # --- in the loop -----------------------------------------------------------------------------
@@ -260,17 +250,22 @@ class SqliteStore:
             for _ in range(TRIES):
                 done, value = self._disk.do(work)
                 if done:
-                    self.failing = ""
+                    self._is("")
                     return True, value
         except sqlite3.Error as problem:
             if not is_busy(problem):
                 self.close()
-                self.failing = f"{self._path} cannot be used: {problem}"
-                raise SessionError(self.failing) from None
+                raise self._is(unusable(self._path, problem)) from None
         except OSError as problem:
-            self.failing = f"the session's state is unavailable: {problem.strerror}"
-            raise SessionError(self.failing) from None
+            raise self._is(f"the session's state is unavailable: {problem.strerror}") from None
         return False, None
+
+    def _is(self, failing: str) -> SessionError:
+        """Note why it fails, "" for that it does not."""
+        if failing != self.failing:
+            self.failing = failing
+            self.changed()
+        return SessionError(failing)
 
     def _once(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T]:
         """Whether the change is stored, and what it gave."""
@@ -292,9 +287,9 @@ class SqliteStore:
             return True, value
         place = (used, now.boot, now.seconds, state)
         if row.version:
-            done = database.execute(_CHANGE, (*place, name, row.version)).rowcount
+            done = database.execute(rows.CHANGE, (*place, name, row.version)).rowcount
         else:
-            done = database.execute(_NEW, (name, principal, agent, *place)).rowcount
+            done = database.execute(rows.NEW, (name, principal, agent, *place)).rowcount
         if not done:
             self._fresh.discard(name)
             return False, value
@@ -338,6 +333,7 @@ class SqliteStore:
                 if os.stat(self._path).st_ino == self._inode:
                     return database
             self.close()
+            self.replaced(REPLACED.format(self._path))
         import sqlite3
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -356,13 +352,13 @@ class SqliteStore:
     def _prepare(self, database: "sqlite3.Connection") -> None:
         ((form,),) = database.execute("PRAGMA user_version").fetchall()
         if form > FORM:
-            raise SessionError(f"{self._path} was made by a later version of mcpguard, which has to be used")
+            raise self._is(of_later(self._path))
         database.execute("PRAGMA journal_mode = WAL")
         # Durable against the end of a process; the thread of the checkpoints waits for the disk.
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         if form < FORM:
-            database.execute(_TABLES)
+            database.execute(rows.TABLE)
             database.executescript(tickets.TABLES)
             database.execute(f"PRAGMA user_version = {FORM}")
         self._sweep(database)
@@ -401,7 +397,7 @@ class SqliteStore:
             self._fresh.clear()
         if name in self._fresh:
             return self._rows[name]
-        found = database.execute(_READ, (name,)).fetchone()
+        found = database.execute(rows.READ, (name,)).fetchone()
         if found is None:
             return self._without_row(name)
         version, used, boot, up, state = found

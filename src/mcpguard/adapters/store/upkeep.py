@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
+_AWAY = (
+    "move it away with what stands beside it (-wal, -shm), and a new one is made, without the labels, limits "
+    "and approvals in it"
+)
+REPLACED = (
+    "{} was removed, or is another file: what it held of sessions that are not connected, their labels, "
+    "limits and approvals, is gone"
+)
 PATIENCE = 1.0
 """How long a look waits for a file that is busy, in seconds."""
 
@@ -32,12 +40,23 @@ def problem_of(path: Path, form: int, write: bool) -> str:
         with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as database:
             ((found,),) = database.execute("PRAGMA user_version").fetchall()
             if found > form:
-                return f"{path} was made by a later version of mcpguard, which has to be used"
+                return of_later(path)
             if write:
                 database.execute(f"PRAGMA user_version = {found}")
     except sqlite3.Error as problem:
-        return "" if is_busy(problem) else f"{path} cannot be used: {problem}"
+        return "" if is_busy(problem) else unusable(path, problem)
     return "" if os.access(path, os.W_OK) else f"{path} cannot be written by this user"
+
+
+def unusable(path: Path, problem: "sqlite3.Error") -> str:
+    """What is the matter with the file, and what to do."""
+    damaged = getattr(problem, "sqlite_errorcode", 0) & 0xFF in (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB.
+    return f"{path} cannot be used: {problem}{f'; {_AWAY}' if damaged else ''}"
+
+
+def of_later(path: Path) -> str:
+    """The same of a file that a later version has changed."""
+    return f"{path} was made by a later version of mcpguard: use that one, or {_AWAY}"
 
 
 def _cannot_be_made(path: Path) -> str:

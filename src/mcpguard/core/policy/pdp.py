@@ -59,7 +59,7 @@ MOST_MESSAGES = 3
 _encode = Encoder().encode
 _name, _adds = attrgetter("name"), attrgetter("adds")
 
-NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
+NO_SESSION = "mcpguard cannot determine what this session did before; `mcpguard status` shows an operator why"
 
 
 def decide(
