@@ -110,7 +110,8 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path):
             check=False,
         )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"mcpguard: cannot listen on {address}: Address already in use\n"
+    instead = "end what listens there, or name another port"
+    assert done.stderr == f"mcpguard: cannot listen on {address}: Address already in use; {instead}\n"
 
 
 # --- messages that say two things ----------------------------------------------------------------

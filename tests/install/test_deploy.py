@@ -161,6 +161,28 @@ def test_helm_finds_no_mistake_in_the_chart() -> None:
     assert (found["errors"], [one["error"] for one in found["messages"]]) == ([], ["icon is recommended"])
 
 
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"polices": {"team.yaml": "version: 1"}}, "polices"),
+        ({"evidence": {"storageclass": "fast"}}, "storageclass"),
+        ({"policies": {"team": "version: 1"}}, "team"),
+        ({"policies": {"team.yaml": {"version": 1}}}, "team.yaml"),
+        ({"config": {"version": 1}}, "config"),
+        ({"config": "servers: {}"}, "config"),
+        ({"service": {"type": "clusterIP"}}, "type"),
+        ({"network": {"egress": None}}, "egress"),
+        ({"image": {"repository": ""}}, "repository"),
+        ({"evidence": {"size": "10 GB"}}, "size"),
+    ],
+)
+def test_a_mistake_in_the_values_is_named_before_anything_is_installed(
+    values: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(helm().HelmError, match=named):
+        documents(**values)
+
+
 def test_the_chart_makes_every_kind_once_and_of_this_version() -> None:
     made = documents()
     assert set(made) == {"ConfigMap", "Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Service"}

@@ -135,7 +135,8 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-blocked", "the notice")
     guard.wait_stderr("so every request is refused until it does (`telemetry.on_sink_failure: block`)")
     refused = guard.call("echo", text="x")["error"]["message"]
-    assert refused == f"mcpguard cannot export evidence to {receiver.url}, so this request was refused"
+    said = f"mcpguard cannot export evidence to {receiver.url}, so this request was refused"
+    assert refused == f"{said}; `mcpguard status` shows an operator why"
     assert not guard.records("decision")
     receiver.down = False
     guard.wait_stderr("works again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from errno import EADDRINUSE
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -79,5 +80,6 @@ def _serve_http(settings: Settings, address: str) -> int:
     try:
         return serve_http(settings, *split_address(address))
     except OSError as error:
-        print(f"mcpguard: cannot listen on {address}: {error.strerror}", file=sys.stderr)
+        instead = "; end what listens there, or name another port" if error.errno == EADDRINUSE else ""
+        print(f"mcpguard: cannot listen on {address}: {error.strerror}{instead}", file=sys.stderr)
         return 2

@@ -299,7 +299,7 @@ class Gateway:
             self.refuse_message(error)
         elif isinstance(error, AuditError):
             why = str(error) if isinstance(error, ExportError) else "mcpguard cannot write its audit log"
-            said = f"{why}, so this request was refused"
+            said = f"{why}, so this request was refused; `mcpguard status` shows an operator why"
             scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
         elif not isinstance(error, Cancelled):
             # Closed by default: a defect of ours is a refusal, and its text may hold anything.

@@ -195,7 +195,7 @@ class Upkeep:
             if before:
                 self._report("the disk has enough free space again")
             return
-        room = f"only {free // 1_000_000:,} MB are free" if free >= 1_000_000 else "no space is left"
+        room = f"only {free // 1_000_000:,} MB are free" if free >= 1_000_000 else "less than 1 MB is free"
         self._disk = f"{room} in {self._folder}; requests are refused when evidence cannot be written"
         if not before:
             self._report(f"the disk is nearly full: {self._disk}")
