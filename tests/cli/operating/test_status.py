@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard import __version__
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import NotInForce, Status, StatusFile, birth_of, running
 from mcpguard.cli import main
@@ -67,7 +68,16 @@ def put(
     folder.mkdir(exist_ok=True)
     path = folder / f"{pid}.json"
     birth = birth_of(pid) if birth is None else birth
-    status = Status(pid, 1_790_000_000.0, birth, "/c/mcpguard.yaml", "stdio", healths, observing=observing)
+    status = Status(
+        pid,
+        1_790_000_000.0,
+        birth,
+        "/c/mcpguard.yaml",
+        "stdio",
+        healths,
+        observing=observing,
+        version=__version__,
+    )
     path.write_bytes(encode(status))
     return path
 
@@ -101,6 +111,29 @@ def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
     assert git.split()[-2:] == ["2", "3"]
 
 
+@pytest.mark.parametrize(("version", "said"), [("0.0.9", "mcpguard 0.0.9 runs"), ("", "an earlier version")])
+def test_a_process_of_another_version_is_one_row_and_no_trouble(
+    folder: Path, capsys: Capture, version: str, said: str
+) -> None:
+    from msgspec.json import encode
+    from msgspec.structs import replace
+
+    path = put(folder, os.getpid())
+    path.write_bytes(encode(replace(running()[0], version=version)))
+    assert main(["status"]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "another" in line]
+    assert said in row
+    assert f"start it again to have {__version__}" in row
+
+
+async def test_what_runs_says_its_version(folder: Path) -> None:
+    file = file_of((GOOD,))
+    file.start()
+    await written(file)
+    assert [one.version for one in running()] == [__version__]
+    file.close()
+
+
 def test_the_processes_of_a_server_that_are_alike_are_one_row(folder: Path, capsys: Capture) -> None:
     from msgspec.structs import replace
 
@@ -132,7 +165,7 @@ def test_what_serving_needs_and_lacks_is_in_the_table_and_trouble(folder: Path, 
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
     needs = Need("evidence", True, 1.0), Need("keychain", False, 1_790_000_000.0, "the keychain is locked")
-    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs)
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs, version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 1
     _, _, lacking, _git = capsys.readouterr().out.splitlines()
@@ -149,7 +182,7 @@ def test_a_process_that_stops_is_in_the_table(folder: Path, capsys: Capture) -> 
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
     needs = (Need("serving", False, 1_790_000_000.0, "it is stopping (SIGTERM)"),)
-    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs)
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs, version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 1
     _, _, stops, _git = capsys.readouterr().out.splitlines()
@@ -163,7 +196,7 @@ def test_a_warning_is_in_the_table_and_no_trouble(folder: Path, capsys: Capture)
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
     needs = (Need("evidence", True, 1.0, warning="10 MB are free"),)
-    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs)
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (GOOD,), needs=needs, version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 0
     _, _, warned, _git = capsys.readouterr().out.splitlines()
@@ -177,7 +210,7 @@ def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) ->
     lost = LostAlerts("${keyring:chat}", 1_790_000_000.0, 3, "the service did not take it")
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
-    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), (lost,))
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), (lost,), version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 0
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "chat" in line]
@@ -193,7 +226,7 @@ def test_a_changed_configuration_that_is_not_in_force_is_in_the_table(folder: Pa
     late = NotInForce("configuration", "restart", 1_790_000_000.0, "audit cannot change")
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
-    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), not_in_force=late)
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), not_in_force=late, version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 1
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "audit" in line]

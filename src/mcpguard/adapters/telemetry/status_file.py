@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from mcpguard import __version__
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
@@ -67,6 +68,8 @@ class Status(Struct, frozen=True):
     """Where evidence is exported to."""
     unrecognised: str = ""
     """Which credentials are not recognised in answers before a server needs them, and why; "" for none."""
+    version: str = ""
+    """Of the mcpguard that runs; "" for one that does not say."""
 
 
 def default_folder() -> Path:
@@ -100,7 +103,15 @@ class StatusFile:
         `default_folder()` if it is None."""
         birth = birth_of(os.getpid())
         self._status = Status(
-            os.getpid(), time.time(), birth, config, transport, (), agent=agent, project=project
+            os.getpid(),
+            time.time(),
+            birth,
+            config,
+            transport,
+            (),
+            agent=agent,
+            project=project,
+            version=__version__,
         )
         self._healths = healths
         self._alerts = alerts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from mcpguard import __version__
 from mcpguard.adapters.system.terminal import when
 
 if TYPE_CHECKING:
@@ -89,7 +90,14 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     for health in status.upstreams:
         alike.setdefault((health.name, health.state), []).append(health)
     upstreams = [_row(status, ones) for ones in alike.values()]
+    late += [_of_another(status)] if status.version != __version__ else []
     return [own, *missing, *late, *observed, *upstreams, *sinks, *lost]
+
+
+def _of_another(status: Status) -> tuple[str, ...]:
+    which = f"mcpguard {status.version}" if status.version else "an earlier version of mcpguard"
+    said = f"{which} runs here: start it again to have {__version__}, which this command is"
+    return str(status.pid), "version", "another", "", "", "", "", said
 
 
 def _missing(status: Status, need: Need) -> tuple[str, ...]:
