@@ -20,6 +20,7 @@ from mcpguard import __version__
 from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
+from mcpguard.adapters.system.clock import SetClocks
 from mcpguard.adapters.system.identity import installed_versions, machine_name, operating_system_user
 from mcpguard.adapters.system.standby import Standby
 from mcpguard.adapters.system.terminal import has_terminal
@@ -333,7 +334,10 @@ class _Process:
             shared.credentials,
             self._front.where != "stdio",
         )
-        shared.needs.warned = lambda: "; ".join(filter(None, (self._upkeep.warning, shared.bounds.folding)))
+        clocks = SetClocks(shared.clock_set)
+        shared.needs.warned = lambda: "; ".join(
+            filter(None, (self._upkeep.warning, shared.bounds.folding, clocks.look()))
+        )
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(

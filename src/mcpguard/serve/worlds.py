@@ -156,6 +156,11 @@ class Shared:
         self.diagnostics.report("", said, "info" if health.ok else "error")
         self.upstream_changed()
 
+    def clock_set(self, said: str) -> None:
+        """Somebody has set the clock of the machine."""
+        self.diagnostics.report("", said, "warning")
+        self.note("clock-set", said)
+
     def _store_replaced(self, said: str) -> None:
         self.diagnostics.report("", said, "warning")
         self.note("state-replaced", said)

@@ -3,11 +3,21 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 
 from msgspec import Struct
+
+STEP_SECONDS = 10.0
+"""A clock that differs by so much from one moment to the next was set; time services move it by less."""
+TOLD_SECONDS = 3600.0
+"""So long that is a warning."""
+SET_BACK = (
+    "the clock was set back by {}: records stay in their order, but their times repeat, and limits free "
+    "nothing until it has caught up"
+)
+SET_FORWARD = "the clock was set forward by {}: limits, approvals and tokens end so much earlier"
 
 
 class SystemClock:
@@ -34,6 +44,38 @@ def uptime() -> Uptime:
     """Now."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return Uptime(_boot(), time.clock_gettime(clock))
+
+
+class SetClocks:
+    """Notices when somebody sets the clock of the machine."""
+
+    def __init__(
+        self,
+        told: Callable[[str], None],
+        wall: Callable[[], float] = time.time,
+        running: Callable[[], float] = lambda: uptime().seconds,
+    ) -> None:
+        """`told` hears of it in a sentence, once each time; `wall()` gives seconds since 1970, `running()`
+        seconds that nobody sets."""
+        self._told = told
+        self._wall = wall
+        self._running = running
+        self._apart = wall() - running()
+        self._warning, self._until = "", 0.0
+
+    def look(self) -> str:
+        """What an operator should know of it, "" where it was not set within TOLD_SECONDS."""
+        now = self._running()
+        apart = self._wall() - now
+        step, self._apart = apart - self._apart, apart
+        if abs(step) >= STEP_SECONDS:
+            by = timedelta(seconds=round(abs(step)))
+            self._warning, self._until = (
+                (SET_BACK if step < 0 else SET_FORWARD).format(by),
+                now + TOLD_SECONDS,
+            )
+            self._told(self._warning)
+        return self._warning if now < self._until else ""
 
 
 @cache
