@@ -18,6 +18,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
 from mcpguard.core.redaction.held.fragments import Core, cores, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
+from mcpguard.core.redaction.held.meant import Dumped, meant
 from mcpguard.core.redaction.held.parts import parts
 from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton
 from mcpguard.core.redaction.held.shards import Shards, shards
@@ -32,6 +33,7 @@ LONGEST = 16_384
 """Characters. A longer value would make a set of patterns that takes seconds to compile."""
 
 _JOINED = 64
+_HEXADECIMAL = frozenset(b"0123456789abcdef")
 _AT_ONCE = 8_192
 """Literals. Hyperscan takes more than twice as long for twice as many."""
 
@@ -68,7 +70,7 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     if fault := unguardable(value):
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
-    random = list(stretches((value, *members)))
+    random = [*stretches((value, *members)), *meant((value, *members))]
     whole = tuple(cores(random))
     return Held(
         kind,
@@ -96,7 +98,7 @@ def unguardable(value: str) -> str:
     return ""
 
 
-_Hit = tuple[int, int, Held, Needle | Rows]
+_Hit = tuple[int, int, Held, Needle | Rows | Dumped]
 
 
 class _Table:
@@ -175,9 +177,11 @@ class _Table:
         return hits
 
 
-def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows:
+def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows | Dumped:
     """What is found where a `run` of `core` is, around a block."""
-    return core.rows(*run, end, at) if type(core) is Strewn else Needle(core.text, True, b"", 0, 0)
+    if type(core) is Strewn:
+        return core.rows(*run, end, at)
+    return Dumped(core.text) if _HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
 
 
 def _count(budget: Budget, core: Piece, runs: int) -> None:
