@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import MOST_ODD, unpacked, unpacked_size
+from mcpguard.adapters.audit.reader import MOST_ODD, SUFFIXES, unpacked, unpacked_size
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
@@ -102,7 +102,7 @@ class Evidence:
     def poll(self) -> bool:
         """Read what is new; whether there was something."""
         try:
-            found_here = [name for name in os.listdir(self.folder) if name.endswith((".jsonl", ".jsonl.gz"))]
+            found_here = [name for name in os.listdir(self.folder) if name.endswith(SUFFIXES)]
         except OSError:
             found_here = []
         # Compressed it is the same chain.

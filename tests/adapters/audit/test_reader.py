@@ -91,6 +91,8 @@ def test_a_chain_is_read_also_where_it_was_compressed_meanwhile(folder: Path) ->
     for there in ({sink.path, packed}, {packed}):
         assert {one for one in (sink.path, packed) if one.exists()} == there
         assert list(lines(sink.path)) == list(lines(packed)) == whole
+        with closing(LineReader()) as read:
+            assert read.line(sink.path, len(whole[0])) == whole[1]
         sink.path.unlink(missing_ok=True)
 
 

@@ -237,6 +237,20 @@ def test_who_follows_or_shows_it_goes_on(attack: Attack, folder: Path) -> None:
     assert len(Heads(folder).loose()) >= 1
 
 
+@pytest.mark.parametrize("attack", [a_cut_archive, a_bomb, an_empty_archive])
+def test_one_archive_that_is_damaged_is_altered_and_no_mistake_of_who_asks(
+    attack: Attack, folder: Path, capfd: Capture
+) -> None:
+    packed = packed_of(folder)
+    attack(folder, packed, plain_of(folder))
+    code, out, _ = run(("audit", "verify", str(packed)), capfd)
+    assert code == 1
+    assert out.startswith("ALTERED")
+    assert run(("audit", "query", str(packed)), capfd)[0] == 1
+    Path("notes").write_bytes(bytes(2 << 20))
+    assert run(("audit", "verify", "notes"), capfd)[0] == 2
+
+
 ANSWERS = (("report",), ("top", "--once"))
 """Those that have more to show than evidence."""
 

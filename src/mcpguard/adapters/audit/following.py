@@ -14,11 +14,10 @@ from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
-from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, unlisted
+from mcpguard.adapters.audit.reader import SUFFIXES, NoChain, chain_name, lines, unlisted
 from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
 
-SUFFIXES = (".jsonl", ".jsonl.gz")
 MOST_BYTES = 4 << 20
 """Of lines that are read at once, unless one alone has more."""
 _CLOSED = b'{"kind":"closed"'

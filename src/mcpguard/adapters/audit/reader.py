@@ -31,6 +31,7 @@ _FIRST_LINES = 16
 MOST_ODD = 100
 """So many lines that are no records are read of a chain: a file that is noise, or becomes it when it is
 unpacked, must not hold a reader up."""
+SUFFIXES = (".jsonl", ".jsonl.gz")
 _RECORD = b'{"kind":"'
 _PLANTED = {
     errno.ELOOP: "it is a link that leads nowhere",
@@ -73,7 +74,7 @@ def chain_files(path: Path) -> list[Path]:
         _must_be_chain(path)
         return [path]
     try:
-        names = sorted(name for name in os.listdir(path) if name.endswith((".jsonl", ".jsonl.gz")))
+        names = sorted(name for name in os.listdir(path) if name.endswith(SUFFIXES))
     except OSError as error:
         raise unlisted(path, error) from None
     if not names:
@@ -95,8 +96,11 @@ _NOTHING = "nothing is on record yet, or it was removed"
 
 def _must_be_chain(path: Path) -> None:
     # An altered chain is one all the same: what it begins with may be gone.
-    first = list(islice(lines(path), _FIRST_LINES))
-    if not first:
+    broken: dict[str, None] = {}
+    first = list(islice(sound_lines(path, broken), _FIRST_LINES))
+    if broken and path.name.endswith(SUFFIXES):
+        return  # Who reads it says so.
+    if not first and not broken:
         raise AuditError(f"{path} is empty: it contains no evidence")
     if not any(line.startswith(_RECORD) for line in first):
         raise AuditError(f"{path} is no evidence of mcpguard: its first line is not an `opened` record")
@@ -386,9 +390,12 @@ def _whole(path: Path) -> IO[bytes]:
     """A chain to read from at any place, as far as it can be read. Raises AuditError."""
     if path.suffix != ".gz":
         try:
-            return _opened(path)[1]
+            found, plain = _opened(path)
         except OSError as error:
             raise _unread(path, error) from None
+        if found == path:
+            return plain
+        plain.close()  # It was compressed a moment ago.
     import tempfile
 
     file = tempfile.TemporaryFile()  # noqa: SIM115 - who reads closes it
