@@ -157,6 +157,17 @@ print(len(found().policies.rules), len(before) == len(after))
     assert _run(code, str(config)) == "4 True"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is read beside")
+def test_the_child_is_as_closed_to_others_as_its_parent() -> None:
+    code = """
+import ctypes
+from mcpguard.adapters.system.hardening import close_to_others
+close_to_others()
+print(handover.beside(lambda: (os.getpid(), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)), tuple)()[1])
+"""
+    assert _run(code) == "0"
+
+
 def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
     ended = threading.Event()
