@@ -31,10 +31,19 @@ printf '[Unit]\n' > /etc/systemd/system/idle.target
 install -d -m 755 /etc/mcpguard
 install -d -m 700 /etc/mcpguard/credentials
 
+# Nothing of a boot that would reach the kernel of who runs this: settings, modules, mounts, devices.
+for each in /usr/lib/systemd/system/*.target.wants /usr/lib/systemd/system-generators; do
+  mount -t tmpfs tmpfs "$each"
+done
+mkdir -p /etc/systemd/system/sysinit.target.wants
+ln -s /usr/lib/systemd/system/systemd-journald.service /etc/systemd/system/sysinit.target.wants/
+
 ip link set lo up
 umount -R -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t proc proc /proc
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
 export container=other
