@@ -21,7 +21,7 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import AuditHealth
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
-OPENED = Opened(NOW, "0.1.0", 7, "os-user:1000", ("github",), "d" * 64)
+OPENED = Opened(NOW, "0.1.0", os.getpid(), "os-user:1000", ("github",), "d" * 64)
 DECIDED = Decided(NOW, "n-1", "os-user:1000", "tools/call", "allow", server="github", tool="get")
 OUTCOME = Outcome(NOW, "n-1", "ok", 1.5)
 CLOSED = Closed(NOW, "eof")

@@ -304,6 +304,15 @@ def test_verify_says_what_is_wrong_with_each(folder: Path, capfd: Capture) -> No
     assert "chains: 4, altered or missing: 3" in said
 
 
+def test_a_chain_under_another_name_is_told_by_its_process(folder: Path, capfd: Capture) -> None:
+    last = sorted(folder.iterdir())[-1]
+    assert "renamed" not in run(("audit", "verify"), capfd)[1]
+    last.rename(folder / PLANTED)
+    code, out, _ = run(("audit", "verify"), capfd)
+    assert code == 0
+    assert f"note: renamed: its name is of process 1, and process {os.getpid()} wrote it" in out
+
+
 def test_a_call_in_what_cannot_be_read_is_not_simply_unknown(folder: Path, capfd: Capture) -> None:
     plain = plain_of(folder)
     shadow_by_a_packed_one(folder, packed_of(folder), plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_an_allowed_call_says_who_what_why_and_what_came_back(tmp_path: Path, ca
         "calls the agent claude, and the client calls itself ide, version 1.2; neither was verified."
         in said["who"]
     )
-    assert "process 7 of mcpguard 0.1.0 on box, which was started by os-user:1000" in said["who"]
+    assert f"process {os.getpid()} of mcpguard 0.1.0 on box, which was started by os-user:1000" in said["who"]
     assert said["what"].startswith("It called the tool get of the server github.")
     assert f"The tool's definition has the sha256 {'a' * 64}." in said["what"]
     assert 'Its arguments, with secrets removed: {"q":"x"}.' in said["what"]

@@ -27,7 +27,7 @@ def test_a_sealed_chain_verifies() -> None:
     lines = sealed(day())
     begin, head = (json.loads(lines[at])["hash"] for at in (0, -1))
     assert verify(lines) == ChainReport(
-        records=10, head=head, closed=True, torn=False, unfinished=(), flaws=(), begin=begin
+        records=10, head=head, closed=True, torn=False, unfinished=(), flaws=(), begin=begin, pid=7
     )
     assert verify(lines).intact
 

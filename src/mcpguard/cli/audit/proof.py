@@ -28,6 +28,7 @@ KEY = "audit/key"
 NEWER = 3
 """The exit code where a newer version of mcpguard has to verify."""
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-\S+\.jsonl")
+_PROCESS = re.compile(r"[0-9]{8}T[0-9]{6}Z-([0-9]+)-")
 _HEAD = re.compile(r"\S+:[0-9a-f]{64}")
 NO_KEY = (
     "no key is configured (`audit.key`), and the keychain has none: make one with "
@@ -185,7 +186,11 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
         elif not report.flaws and name in found.held:
             verdict = style("unsigned", "yellow")
         print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
-        for text in (*_notes(report), *(_signed(report, found, name) if key is not None else ())):
+        for text in (
+            *_notes(report),
+            *_renamed(report, name),
+            *(_signed(report, found, name) if key is not None else ()),
+        ):
             print(f"        {text}")
     for name in found.missing:
         why = "its head is expected (--expect, --heads)" if name in kept else "another chain holds its head"
@@ -219,6 +224,13 @@ def _notes(report: ChainReport) -> list[str]:
         more = ", ..." if len(report.unfinished) > 10 else ""
         notes.append(f"note: {len(report.unfinished)} allowed without an outcome: {ids}{more}")
     return notes
+
+
+def _renamed(report: ChainReport, name: str) -> list[str]:
+    said = _PROCESS.match(name)
+    if said is None or report.pid in (0, int(said[1])):
+        return []
+    return [f"note: renamed: its name is of process {said[1]}, and process {report.pid} wrote it"]
 
 
 def _signed(report: ChainReport, found: Proof, name: str) -> list[str]:

@@ -53,6 +53,8 @@ class ChainReport(Struct, frozen=True):
     `newer` says which mcpguard wrote it where that knows more kinds of records or of fields than this one,
     "" otherwise: what its lines mean cannot be judged here. With `unchecked` not even its hashes can.
 
+    `pid` is the process that wrote it, as its first record says, 0 without one.
+
     `gaps` are the first `MAX_FLAWS` sentences of the chain about times in which nothing could be written.
     """
 
@@ -72,6 +74,7 @@ class ChainReport(Struct, frozen=True):
     newer: str = ""
     unchecked: bool = False
     gaps: tuple[str, ...] = ()
+    pid: int = 0
 
     @property
     def intact(self) -> bool:
@@ -102,6 +105,7 @@ class _Line(Struct):
     signature: str = ""
     removed_until: str = ""
     removed: int = 0
+    pid: int = 0
 
     def holds(self) -> tuple[Anchor, ...]:
         first = () if self.previous is None else (self.previous,)
@@ -170,6 +174,7 @@ class _Verifier:
         self.unknown = ""
         self.unchecked = False
         self.gaps: list[str] = []
+        self.pid = 0
         self._file = file.encode()
         self._by = by
         self._expected = frozenset(head.encode(errors="replace") for head in expected)
@@ -279,7 +284,7 @@ class _Verifier:
         if line.kind == "closed":
             self.closed = True
         elif line.kind == "opened":
-            self.continues = line.continues
+            self.continues, self.pid = line.continues, line.pid
             if line.format > FORMAT:
                 self.newer = f"a newer mcpguard ({line.version}, format {line.format})"
         elif line.kind not in _KINDS:
@@ -353,6 +358,7 @@ def verify(
         newer=verifier.newer or ("" if verifier.flaws else verifier.unknown),
         unchecked=verifier.unchecked,
         gaps=tuple(verifier.gaps),
+        pid=verifier.pid,
     )
 
 
