@@ -64,8 +64,8 @@ def hits_in(text: bytes) -> list[Hit]:
     """What there is, looked for in any case."""
     perusal = Perusal(View(text))
     perusal.all()
-    for matcher, visit in zip(triggers(), (perusal.literal, perusal.rare_literal), strict=True):
-        matcher.search(perusal.flat.text, visit)
+    for matcher in triggers():
+        matcher.search(perusal.flat.text, perusal.literal)
     return perusal.hits
 
 

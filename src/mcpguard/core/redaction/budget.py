@@ -32,7 +32,7 @@ class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_triggers", "_views")
+    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_views", "triggers")
 
     def __init__(self, size: int, patience: float = 1) -> None:
         """`patience`: so many times more may begin or be found, where nobody waits for it; below 1 where all
@@ -41,7 +41,8 @@ class Budget:
         self._patience = patience
         self._read = _allowed(READ, size)
         self._views = _allowed(VIEWS, size)
-        self._triggers = int(_allowed(TRIGGERS, size) * patience)
+        self.triggers = int(_allowed(TRIGGERS, size) * patience)
+        """At how many more places something may begin."""
         self._pieces = int(_allowed(PIECES, size) * patience)
         self._hits = int(_allowed(HITS, size) * patience)
 
@@ -71,8 +72,8 @@ class Budget:
 
     def trigger(self, count: int = 1) -> None:
         """There are so many more places at which something may begin."""
-        self._triggers -= count
-        if self._triggers < 0:
+        self.triggers -= count
+        if self.triggers < 0:
             self._over(TRIGGERS, "beginnings of secrets", self._patience)
 
     def hit(self, count: int = 1) -> None:

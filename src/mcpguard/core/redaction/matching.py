@@ -69,21 +69,30 @@ class HyperscanMatcher:
 
     __slots__ = ("_database", "_scan", "_scratch", "_spare", "_terminated")
 
-    def __init__(self, literals: Sequence[bytes], any_case: Container[int] = (), table: str = "") -> None:
+    def __init__(
+        self, literals: Sequence[bytes], any_case: Container[int] = (), table: str = "", first: int = 0
+    ) -> None:
         import hyperscan
 
         flags = [hyperscan.HS_FLAG_CASELESS if one in any_case else 0 for one in range(len(literals))]
         # The literal compiler is the faster one, but it takes bytes outside ASCII for code points.
         if all(literal.isascii() and 0 not in literal for literal in literals):
-            self._compile(hyperscan, table, list(literals), flags, literal=True)
+            self._compile(hyperscan, table, list(literals), flags, literal=True, first=first)
         else:
-            self._compile(hyperscan, table, [_escaped(one) for one in literals], flags)
+            self._compile(hyperscan, table, [_escaped(one) for one in literals], flags, first=first)
 
     def _compile(
-        self, hyperscan: Any, table: str, expressions: list[bytes], flags: list[int], *, literal: bool = False
+        self,
+        hyperscan: Any,
+        table: str,
+        expressions: list[bytes],
+        flags: list[int],
+        *,
+        literal: bool = False,
+        first: int = 0,
     ) -> None:
         place = _tables[0] if table and _tables else None
-        source = sha256(repr((expressions, flags, literal)).encode()).digest() if place else b""
+        source = sha256(repr((expressions, flags, literal, first)).encode()).digest() if place else b""
         if place and (compiled := place.take(table, source)):
             try:
                 self._use(hyperscan, hyperscan.loadb(compiled, hyperscan.HS_MODE_BLOCK))
@@ -93,7 +102,7 @@ class HyperscanMatcher:
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         database.compile(
             expressions=expressions,
-            ids=_ids(len(expressions)),
+            ids=_ids(first + len(expressions))[first:],
             elements=len(expressions),
             flags=flags,
             literal=literal,
@@ -145,8 +154,8 @@ class PlainMatcher:
 
     __slots__ = ("_literals",)
 
-    def __init__(self, literals: Sequence[bytes], any_case: Container[int] = ()) -> None:
-        self._literals = tuple((index, one, index in any_case) for index, one in enumerate(literals))
+    def __init__(self, literals: Sequence[bytes], any_case: Container[int] = (), first: int = 0) -> None:
+        self._literals = tuple((first + index, one, index in any_case) for index, one in enumerate(literals))
 
     def search(self, padded: bytes, visit: Visit) -> bool:
         """See Matcher."""
@@ -162,13 +171,15 @@ class PlainMatcher:
         return False
 
 
-def compile_literals(literals: Sequence[bytes], any_case: Container[int] = (), table: str = "") -> Matcher:
+def compile_literals(
+    literals: Sequence[bytes], any_case: Container[int] = (), table: str = "", first: int = 0
+) -> Matcher:
     """The best matcher that this machine has. Takes about a millisecond for fifty literals. Those that
-    have an index in `any_case` are in lower case and found in any.
+    have an index in `any_case` are in lower case and found in any. A Visit gets the index and `first`.
 
     Only what is the same in each process has a `table`, the name under which it is kept: never a value.
     """
     try:
-        return HyperscanMatcher(literals, any_case, table)
+        return HyperscanMatcher(literals, any_case, table, first)
     except ImportError:
-        return PlainMatcher(literals, any_case)
+        return PlainMatcher(literals, any_case, first)

@@ -6,8 +6,7 @@ costs a bounded number of steps, however long the text is; the budget counts the
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property, partial
 from re import Match
 from sys import maxsize
@@ -84,6 +83,8 @@ class _Beginning(ABC):
     def __init__(self, literal: bytes, peek: Callable[[], str]) -> None:
         self.literal = literal
         self.size = len(literal)
+        self.inside = _INSIDE
+        """So many bytes from its beginning on lie within what was read, where that need not be read again."""
         self._peek = peek
 
     @cached_property
@@ -157,6 +158,7 @@ class _Pair(_Beginning):
 class _Apart(_Beginning):
     def __init__(self, literal: str, any_case: bool, peek: str, read: apart.Read) -> None:
         super().__init__(literal.encode(), lambda: peek)
+        self.inside = self.size
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
@@ -182,8 +184,7 @@ def _beginnings() -> list[_Format | _Pair | _Apart]:
 
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
 _BEGINNINGS: "list[_Format | _Pair | _Apart]" = []
-"""Those of the formats with `rare` are counted from the end. Made when they are compiled: there are a
-thousand."""
+"""Those of the formats with `rare` come last. Made when they are compiled: there are a thousand."""
 
 
 def triggers() -> tuple[Matcher, Matcher]:
@@ -207,17 +208,16 @@ def _compiled() -> tuple[Matcher, Matcher]:
         if not _COMPILED:
             expressions()
             marks()
-            some = _beginnings()
-            rare = [one for one in some if one.rare]
-            some = [one for one in some if not one.rare]
-            _BEGINNINGS[:] = some + rare[::-1]
-            _COMPILED.append((_literals(some, "formats"), _literals(rare, "rare")))
+            _BEGINNINGS[:] = sorted(_beginnings(), key=lambda one: one.rare)
+            first = next(index for index, one in enumerate(_BEGINNINGS) if one.rare)
+            _COMPILED.append((_literals(0, first, "formats"), _literals(first, len(_BEGINNINGS), "rare")))
         return _COMPILED[0]
 
 
-def _literals(of: "Sequence[_Format | _Pair | _Apart]", table: str) -> Matcher:
+def _literals(first: int, end: int, table: str) -> Matcher:
+    of = _BEGINNINGS[first:end]
     any_case = {index for index, one in enumerate(of) if one.any_case}
-    return compile_literals([one.literal for one in of], any_case, table)
+    return compile_literals([one.literal for one in of], any_case, table, first)
 
 
 class Perusal:
@@ -248,7 +248,7 @@ class Perusal:
         self._budget = budget or Budget(len(view.text))
         self._visits = visits
         self._once = once
-        self._covered: defaultdict[str, int] = defaultdict(int)
+        self._covered: dict[str, int] = {}
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
         judge = _judged_joined if view.joined else judged
         self._pairs = pairs.Pairs(view.text, partial(judge, self._budget, COST_OF_A_JUDGEMENT))
@@ -275,27 +275,27 @@ class Perusal:
         return (
             expressions().search(self._view.text, self.expression)
             or some.search(self.flat.text, self.literal)
-            or (self._rare and rare.search(self.flat.text, self.rare_literal))
+            or (self._rare and rare.search(self.flat.text, self.literal))
         )
 
-    def rare_literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-        """A Visit of the second of `triggers`."""
-        return self.literal(~index, begin, end, flags, flat)
-
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
-        """A Visit of the first of `triggers`."""
+        """A Visit of `triggers`."""
         one = _BEGINNINGS[index]
-        begin = end - one.size
-        if begin + _INSIDE <= self._covered[one.kind]:
-            self._budget.trigger(one.cost)
-            return False  # What begins there is removed already.
         if self._joined and not one.joins:
             return False
-        self._trigger(one.cost)
+        budget = self._budget
+        budget.triggers -= one.cost
+        if budget.triggers < 0:
+            budget.trigger(0)
+        start = end - one.size
+        covered = self._covered
+        if covered and start + one.inside <= covered.get(one.kind, 0):
+            return False  # What begins there is removed already.
         if not one.begins:
-            begin = one.start(flat, end)
-        found = one.may(flat, begin) if begin >= 0 else None
-        return found is not None and one.look(self, flat, begin, found.end())
+            start = one.start(flat, end)
+        # A hostile text has nothing but places where this is the end of it.
+        found = one.may(flat, start) if start >= 0 else None
+        return found is not None and one.look(self, flat, start, found.end())
 
     def format(self, one: _Format, start: int, most: int) -> bool:
         """Whether there is one at `start` of `flat`, as far as `most`."""
@@ -394,11 +394,11 @@ class Glimpse(Signs):
         return (
             expressions().search(self._text, self.see)
             or some.search(flat, self._literal)
-            or (self.rare and rare.search(flat, self._rare_literal))
+            or (self.rare and rare.search(flat, self._literal))
         ) and (self._visits >= 0 or (self._perusal or self._peruse()).any())
 
     def _literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-        """A Visit of the first of `triggers`. Many texts have a few letters that a format begins with."""
+        """A Visit of `triggers`. Many texts have a few letters that a format begins with."""
         self._visits -= 1
         if self._visits < 0:
             return True
@@ -407,9 +407,6 @@ class Glimpse(Signs):
         if start < 0 or one.may(flat, start) is None:
             return False
         return (self._perusal or self._peruse()).literal(index, begin, end, flags, flat)
-
-    def _rare_literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-        return self._literal(~index, begin, end, flags, flat)
 
     def read(self, index: int, end: int, text: bytes) -> bool:
         return (self._perusal or self._peruse()).expression(index, 0, end, 0, text)

@@ -22,8 +22,8 @@ class Detector(Struct, frozen=True):
     whose whole value is removed if `pattern` matches "name=value". Without `joins` it is not put
     together from several texts, since these would be one by chance. With `any_case`, `starts` are in lower
     case and found in any. With `back` there are no `starts`: a match begins so many bytes before `trigger`.
-    `rare`, where its `starts` are met in most texts, is an expression for Hyperscan of how each match begins:
-    only where that is, or where something is cut up, `starts` are looked for.
+    `rare`, where its `starts` are met in most texts, is an expression for Hyperscan of how each match begins,
+    which then is ALONE: only where that is, or where something is cut up, `starts` are looked for.
     `hits` and `misses` are made-up examples that the tests run.
     """
 
@@ -99,7 +99,7 @@ def token(
     how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
     follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it.
     `digit`: there must be one, since code has names that are such words. `often`: words of any text begin
-    or end as a prefix does. The examples are made of `body`: the
+    or end as a prefix does, and it is `alone` too. The examples are made of `body`: the
     shortest that it allows, and without its last character.
     """
     prefixes = starts.split(" ")

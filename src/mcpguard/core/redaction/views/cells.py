@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.views.lines import is_random
 from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
 
 _BARS = (b"|", b"\xe2\x94\x82")
 ROW_END = r"(?:[|]|\x94\x82)\r?\n"
-_WORDS = b"abcdefghijklmnopqrstuvwxyz_./:=+*#()`'\",-"
+_WORDS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_./:=+*#()[]`'\",-"
 _LEAST = 8
 _WIDEST = 4096
 _FOR_ONE = 4
@@ -25,16 +26,12 @@ def cells(view: View, budget: Budget) -> View | None:
     pieces = Pieces(view)
     for bar in (bar for bar in _BARS if bar in text):
         for rows in _tables(text, bar):
-            begins = [begin for begin, _ in rows]
             for column in range(min(len(row) for _, row in rows)):
                 budget.piece(len(rows) // _FOR_ONE)
-                for run in _runs(rows, begins, column):
+                for run in _runs(rows, column, len(bar)):
                     for start, end in run:
                         pieces.add(text[start:end], start, end, WHOLE)
                     pieces.gap()
-                begins = [
-                    begin + len(row[column]) + len(bar) for begin, (_, row) in zip(begins, rows, strict=True)
-                ]
     made = pieces.made()
     if made:
         made.joined = made.stretches = True
@@ -63,7 +60,7 @@ def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
         yield rows
 
 
-def _runs(rows: list[Row], begins: list[int], column: int) -> Iterator[list[Span]]:
+def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
     """Cells of a column of which each but the last is as wide as any, and goes on with the next word."""
     texts = [row[column].strip() for _, row in rows]
     texts = [text if text.strip(b"-=:+") else b"" for text in texts]
@@ -72,18 +69,28 @@ def _runs(rows: list[Row], begins: list[int], column: int) -> Iterator[list[Span
         return
     run: list[Span] = []
     for index, text in enumerate(texts):
-        cell = rows[index][1][column]
-        start = begins[index] + len(cell) - len(cell.lstrip())
-        end = begins[index] + len(cell.rstrip())
+        full = len(text) == width and _may_go_on(text.rsplit(b" ", 1)[-1])
+        if not (full or run):
+            continue
+        start, end = _span(rows[index], column, bar)
         if run:
             run.append((start, start + len(text.split(b" ", 1)[0])))
-        if b" " in text and len(run) > 1:
+        if run and (b" " in text or not full):
             yield run
             run = []
-        if len(text) == width and text.rsplit(b" ", 1)[-1].translate(None, _WORDS):
+        if full:
             run = run or [(start, end)]
-        elif run:
-            yield run
-            run = []
     if len(run) > 1:
         yield run
+
+
+def _may_go_on(word: bytes) -> bool:
+    return bool(word.translate(None, _WORDS)) or is_random(word, len(word))
+
+
+def _span(row: Row, column: int, bar: int) -> Span:
+    """Where the text of a cell stands."""
+    begin, cells = row
+    begin += sum(map(len, cells[:column])) + column * bar
+    cell = cells[column]
+    return begin + len(cell) - len(cell.lstrip()), begin + len(cell.rstrip())

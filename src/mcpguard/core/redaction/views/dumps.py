@@ -137,7 +137,7 @@ _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("\t0x[0-9a-f]{2,16}\t0x", (_MEMORY,)),
 )
 """The shape of what is dumped, and the rows in which that is."""
-OFFSET = "0000[0-9a-f][0-9a-f][: 0-9a-f]"
+OFFSET = r"(?:^|[\n\r\t x\x1f\xff])0000[0-9a-f][0-9a-f][: 0-9a-f]"
 """How rows of a dump begin, up to a megabyte."""
 UNITS = "[0-9a-f]{4}\\n {1,9}[0-9a-f]{4}"
 """Where rows have no offset."""
@@ -149,6 +149,15 @@ BARE = (
     "(?:[0-9a-f]{8} ){4}",
     "\t0x[0-9a-f]{2,16}\t0x",
 )
+BARE_SIGNS = (
+    "(?:[0-9][0-9A-Fa-f] ){4}",
+    "(?:[0-9][0-9A-Fa-f][:,-]){5}",
+    *BARE[2:4],
+    "(?:[0-9][0-9a-f]{7} ){2}",
+    BARE[-1],
+)
+"""In what BARE finds, and faster to look for: each byte of a text begins with a digit, of others a few in a
+row do, and words do not."""
 _LEAST = 12
 
 

@@ -15,53 +15,52 @@ _SOFT = 70
 _FOR_ONE = 2
 """Escapes that cost as much as one place where something may begin."""
 
-# What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
-_UNSEEN = (
-    rb"(?<=\xc2)(?:[\x80-\x9f]|\xad)|(?<=\xcd)\x8f|(?<=\xd8)\x9c"
-    rb"|(?<=\xe1)(?:\xa0[\x8b-\x8f]|\x85[\x9f\xa0])"
-    rb"|(?<=\xe2)(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|(?<=\xe3)\x85\xa4"
-    rb"|(?<=\xef)(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0|\xbf[\xb9-\xbb])"
-    # Controls of hieroglyphs, shorthand and music.
-    rb"|(?<=\xf0)(?:\x93\x90[\xb0-\xbf]|\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])"
-    rb"|(?<=\xf3)\xa0[\x84-\x87][\x80-\xbf]"
-)
-# Letters and digits that are plain ones in another shape (compatibility equivalents of UAX 15).
-_SHAPED = (
-    rb"(?P<shaped>(?<=\xe1)[\xb4\xb5][\x80-\xbf]"
-    rb"|(?<=\xe2)(?:\x81[\xb0-\xbf]|\x82[\x80-\x9c]|\x84[\x80-\xbf]|\x91[\xa0-\xbf]|[\x92\x93][\x80-\xbf])"
-    rb"|(?<=\xf0)(?:\x9d[\x90-\x9f][\x80-\xbf]|\x9f[\x84\x85][\x80-\xbf]|\x9f\xaf[\xb0-\xb9]))"
-)
+_CONTROLS = bytes({*range(32), 0x7F} - {*b"\t\n\r\x1b\x1f"})
+_CSI = rb"[0-?]{0,64}[ -/]{0,8}[@-~](?:\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~])*+"
 _INLINE = rb"span|wbr|br|b|i|em|mark|strong|a|u|s|font|code|ins|del|small|sub|sup|tt|kbd|var|samp|bdi|bdo"
-# The first byte stands alone, so that what cannot begin one is passed over a byte at a time.
-_DISGUISE = (
-    rb"[%\\&<\]^\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:"
+# By the one byte with which each begins: all others are passed over a byte at a time, and one that begins
+# nothing is known at once.
+_DISGUISES: dict[bytes, bytes] = {
     # Many of one kind in a row, as by whom each character is escaped, are one piece.
-    rb"(?<=%)(?P<urlrun>[0-7][0-9A-Fa-f](?:%[0-7][0-9A-Fa-f]){3,}+)"
-    rb"|(?<=\\)(?:(?P<hexrun>x[0-7][0-9A-Fa-f](?:\\x[0-7][0-9A-Fa-f]){3,}+)"
-    rb"|(?P<utfrun>u00[0-7][0-9A-Fa-f](?:\\u00[0-7][0-9A-Fa-f]){3,}+))"
-    rb"|(?<=&)(?P<xmlrun>#x[0-7][0-9A-Fa-f];(?:&#x[0-7][0-9A-Fa-f];){3,}+)"
-    rb"|(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
-    rb"|(?<=\\)(?:\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2}"
+    b"%": rb"(?:(?P<urlrun>[0-7][0-9A-Fa-f](?:%[0-7][0-9A-Fa-f]){3,}+)"
+    rb"|(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))",
+    rb"\\": rb"(?:(?P<hexrun>x[0-7][0-9A-Fa-f](?:\\x[0-7][0-9A-Fa-f]){3,}+)"
+    rb"|(?P<utfrun>u00[0-7][0-9A-Fa-f](?:\\u00[0-7][0-9A-Fa-f]){3,}+)"
+    rb"|\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2}"
     rb"|[fF]{2}[0-5][0-9A-Fa-f])|u(?P<pair>[dD](?:835|[bB]40)\\{1,8}u[dD][c-fC-F][0-9A-Fa-f]{2})"
     rb"|x(?P<hex>[0-7][0-9A-Fa-f])|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
-    rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[ !-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)"
-    rb"|(?<=&)(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)"
-    rb"|(?<=<)(?:/?(?:" + _INLINE + rb")(?:[ \n/][^<>\x1f]{0,512})?>|!--[^<>\x1f]{0,512}-->|!\[CDATA\[)"
-    rb"|(?<=\])\]>"
+    rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[ !-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)",
+    b"&": rb"(?:(?P<xmlrun>#x[0-7][0-9A-Fa-f];(?:&#x[0-7][0-9A-Fa-f];){3,}+)"
+    rb"|#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)",
+    b"<": rb"(?:/?(?:" + _INLINE + rb")(?:[ \n/][^<>\x1f]{0,512})?>|!--[^<>\x1f]{0,512}-->|!\[CDATA\[)",
+    rb"\]": rb"\]>",
     # Colours and other sequences of a terminal (ECMA-48), controls, and marks that are not seen.
-    rb"|(?:(?<=\x1b)\[|(?<=\xc2)\x9b|(?<=\^)\[\[)[0-?]{0,64}[ -/]{0,8}[@-~]"
-    rb"(?:\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~])*+"
-    rb"|(?<=\x1b)\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)"
-    rb"|(?<=\x1b)(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?"
-    rb"|(?<=[\x00-\x08\x0b\x0c\x0e-\x1e\x7f])[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1e\x7f]*+"
-    rb"|(?<=\xe2)(?:\x80[\x8b-\x8f\xaa-\xae](?:\xe2\x80[\x8b-\x8f\xaa-\xae])*+)|"
-    + _UNSEEN
-    + rb"|"
-    + _SHAPED
-    +
-    # Letters of tags (U+E0020 to U+E007E) and full width (U+FF01 to U+FF5E).
-    rb"|(?<=\xf3)\xa0(?P<tag>[\x80\x81][\x80-\xbf])|(?<=\xef)(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))"
-)
+    rb"\^": rb"\[\[" + _CSI,
+    rb"\x1b": rb"(?:\[" + _CSI + rb"|\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)|(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?)",
+    # What comes to a letter of ASCII, or to nothing: the rest of them says nothing that is looked for.
+    # Letters and digits in another shape are plain ones (compatibility equivalents of UAX 15).
+    rb"\xc2": rb"(?:\x9b" + _CSI + rb"|[\x80-\x9f]|\xad)",
+    rb"\xcd": rb"\x8f",
+    rb"\xd8": rb"\x9c",
+    rb"\xe1": rb"(?:\xa0[\x8b-\x8f]|\x85[\x9f\xa0]|(?P<shaped1>[\xb4\xb5][\x80-\xbf]))",
+    rb"\xe2": rb"(?:\x80[\x8b-\x8f\xaa-\xae](?:\xe2\x80[\x8b-\x8f\xaa-\xae])*+"
+    rb"|\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]"
+    rb"|(?P<shaped2>\x81[\xb0-\xbf]|\x82[\x80-\x9c]|\x84[\x80-\xbf]|\x91[\xa0-\xbf]|[\x92\x93][\x80-\xbf]))",
+    rb"\xe3": rb"\x85\xa4",
+    # Full width (U+FF01 to U+FF5E).
+    rb"\xef": rb"(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0|\xbf[\xb9-\xbb]"
+    rb"|(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))",
+    # Controls of hieroglyphs, shorthand and music.
+    rb"\xf0": rb"(?:\x93\x90[\xb0-\xbf]|\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba]"
+    rb"|(?P<shaped3>\x9d[\x90-\x9f][\x80-\xbf]|\x9f[\x84\x85][\x80-\xbf]|\x9f\xaf[\xb0-\xb9]))",
+    # Letters of tags (U+E0020 to U+E007E).
+    rb"\xf3": rb"\xa0(?:[\x84-\x87][\x80-\xbf]|(?P<tag>[\x80\x81][\x80-\xbf]))",
+    **{b"\\x%02x" % one: b"[%s]*+" % re.escape(_CONTROLS) for one in _CONTROLS},
+}
+_DISGUISE = b"|".join(begin + rest for begin, rest in _DISGUISES.items())
+_KNOWN: dict[bytes, bytes] = {}
+"""What escapes of one character stand for."""
+_MOST_KNOWN = 2_000
 _TAG = b"\xf3\xa0"
 _TAG_SPACE = _TAG + b"\x80\xa0"
 _NAMED = {
@@ -179,6 +178,19 @@ class Undisguised(View):
 
 def _plain(match: re.Match[bytes]) -> bytes:
     """What a match of `_DISGUISE` stands for, "" for nothing."""
+    known = _KNOWN.get(match[0])
+    return _said(match) if known is None else known
+
+
+def _said(match: re.Match[bytes]) -> bytes:
+    said = _read(match)
+    # One character each, and few: of a run, or of a space that is alone at times, nothing is kept.
+    if len(_KNOWN) < _MOST_KNOWN and len(said) < 2 and match[0] != _TAG_SPACE:
+        _KNOWN[match[0]] = said
+    return said
+
+
+def _read(match: re.Match[bytes]) -> bytes:
     kind = match.lastgroup
     if kind is None:
         return b"\x1b" if match[0] in (b"\\e", b"\\E") else b""
@@ -187,7 +199,7 @@ def _plain(match: re.Match[bytes]) -> bytes:
         return bytes([int(said, _BYTES[kind])])
     if kind in _LETTERS:
         return b"" if _is_alone(match) else _LETTERS[kind](said)
-    if kind == "shaped":
+    if kind in _SHAPED:
         return _shaped(match[0])
     if kind == "name":
         return _NAMED.get(said, match[0])
@@ -216,6 +228,7 @@ def _all(said: bytes) -> bytes:
 
 
 _BYTES = {"url": 16, "hex": 16, "octal": 8}
+_SHAPED = frozenset(("shaped1", "shaped2", "shaped3"))
 _RUNS = frozenset(("urlrun", "hexrun", "utfrun", "xmlrun"))
 _LETTERS: dict[str, Callable[[bytes], bytes]] = {
     "mark": bytes,

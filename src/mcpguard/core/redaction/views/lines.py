@@ -33,7 +33,7 @@ _MARKS = b" \t:|>)]#*+-=/;,"
 _NO_MARKS = bytes({*range(256)} - {*_MARKS})
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
 """Of these is what has no digit and no capital: words, and names made of them."""
-LIKE_WORDS = bytes({*range(256)} - {*b"0123456789+=ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
+LIKE_WORDS = bytes({*range(256)} - {*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
 _LONGEST = 120
 _BEFORE = 512
 _WIDE = 1024

@@ -70,13 +70,21 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
 
 
 def has_code(text: bytes) -> bool:
-    """Whether `text` has a run that `decoded` looks into: words in small letters may be as long."""
-    for _, chars in _runs(text, LEAST):
-        if not _is_of_one_case(chars) or _OTHER in chars.translate(_IS_HEX):
-            return True
-        if _OTHER in chars.translate(_IS_BASE32):
-            return True
-    return False
+    """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
+    magic = [one for one in _MAGIC if one in text]
+    return any(_may_say(chars, magic) for _, chars in _runs(text, LEAST))
+
+
+def _may_say(chars: bytes, magic: list[bytes]) -> bool:
+    if not _is_of_one_case(chars) and (
+        _TEXTS[LEAST].search(chars, 0, _BIG) or len(chars) > _BIG or _may_be_packed(chars, magic)
+    ):
+        return True
+    if len(chars) < len(_OTHER):
+        return False
+    if _OTHER in chars.translate(_IS_HEX) and any(map(_hex_reads, _HEX.findall(chars))):
+        return True
+    return _OTHER in chars.translate(_IS_BASE32)
 
 
 def _is_of_one_case(chars: bytes) -> bool:
@@ -114,12 +122,19 @@ def _packed64(pieces: Pieces, begin: int, chars: bytes, magic: list[bytes], budg
         at = chars.find(one)
         if at >= 0:
             _add(pieces, begin + at, begin + len(chars), (3, 4), _decode64(chars[at:]), budget)
-    # The second and the third bit of raw deflate differ, and are in the first two letters.
-    deflated = len(chars) >= _DEFLATE and (chars[0] in _ODD) != (chars[1] in _HIGH)
-    if deflated or chars.startswith(b"e"):
+    if _may_be_deflated(chars):
         head = _decode64(chars[:_BIG])
         if head.startswith(ZLIB) or is_raw(head):
             _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)
+
+
+def _may_be_packed(chars: bytes, magic: list[bytes]) -> bool:
+    return _may_be_deflated(chars) or any(one in chars for one in magic)
+
+
+def _may_be_deflated(chars: bytes) -> bool:
+    # The second and the third bit of raw deflate differ, and are in the first two letters.
+    return chars.startswith(b"e") or (len(chars) >= _DEFLATE and (chars[0] in _ODD) != (chars[1] in _HIGH))
 
 
 def _may_be_text(chars: bytes) -> bool:
@@ -143,14 +158,15 @@ def _decode64(chars: bytes) -> bytes:
 
 
 def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
-    packed = _HEX_PACKED.search(chars)
-    text = _HEX_TEXT.search(chars)
-    for found in (text, packed):
-        if found:
-            shift = found.start() % 2
-            plain = a2b_hex(chars[shift : len(chars) - (len(chars) - shift) % 2])
-            _add(pieces, begin + shift, begin + len(chars), (1, 2), plain, budget)
-            return
+    if found := _hex_reads(chars):
+        shift = found.start() % 2
+        plain = a2b_hex(chars[shift : len(chars) - (len(chars) - shift) % 2])
+        _add(pieces, begin + shift, begin + len(chars), (1, 2), plain, budget)
+
+
+def _hex_reads(chars: bytes) -> re.Match[bytes] | None:
+    """From where on hexadecimal comes to a text, or to something packed."""
+    return _HEX_TEXT.search(chars) or _HEX_PACKED.search(chars)
 
 
 def _base32(chars: bytes) -> bytes:

@@ -16,7 +16,7 @@ from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.views import escapes
 from mcpguard.core.redaction.views.cells import ROW_END
 from mcpguard.core.redaction.views.codes import CODES
-from mcpguard.core.redaction.views.dumps import BARE, OFFSET, UNITS
+from mcpguard.core.redaction.views.dumps import BARE_SIGNS, OFFSET, UNITS
 from mcpguard.core.redaction.views.lines import (
     KEY_END,
     LEAF_END,
@@ -35,23 +35,29 @@ JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
 _AT_ENDS = frozenset((ENDS, BEGINS, LEAVES))
 
+_FORM = tuple(
+    f"{name}\x1f".encode() for name in ("content", "contents", "type", "text", "result", "structuredContent")
+)
+"""Names that stand behind the last text of a value, since what a result is made of has them."""
+
 _LAST = 15
 """So much of a line is looked at, with its end."""
 
 
-def _rare() -> tuple[str, str, str]:
-    """How matches of the formats with `rare` begin; where such a beginning may go on in the next leaf; and
+_ALONE = r"(?:^|[^A-Za-z0-9]|\\[nrt]|%[0-9A-Fa-f]{2})"
+"""What stands before what counts only ALONE. Words end as some prefixes do."""
+
+
+def _rare() -> tuple[str, str]:
+    """How matches of the formats with `rare` begin, or where such a beginning may go on in the next leaf; and
     where its prefix is cut up itself."""
     formats = [one for one in DETECTORS if one.rare]
     starts = sorted({start for one in formats for start in one.starts})
     cut = [
         start[:at] + "\\x1f+" + "\\x1f*".join(start[at:]) for start in starts for at in range(1, len(start))
     ]
-    return (
-        "|".join(one.rare for one in formats),
-        f"(?:{'|'.join(starts)})[A-Za-z0-9_=-]{{0,{REACH}}}\\x1f",
-        "|".join(cut),
-    )
+    cut_behind = f"(?:{'|'.join(starts)})[A-Za-z0-9_=-]{{0,{REACH}}}\\x1f"
+    return f"{_ALONE}(?:{'|'.join([*(one.rare for one in formats), cut_behind])})", "|".join(cut)
 
 
 _ALL = (
@@ -66,7 +72,7 @@ _ALL = (
     (KEYS, shape(KEY_END)),
     (BEGINS, shape(LINE_BEGIN, once=False)),
     (LEAVES, shape(LEAF_END, once=False)),
-    *((DUMPS, shape(one)) for one in (OFFSET, UNITS, *BARE)),
+    *((DUMPS, shape(one)) for one in (OFFSET, UNITS, *BARE_SIGNS)),
     (TABLE, shape(ROW_END)),
     *((CODED, shape(one)) for one in CODES),
 )
@@ -107,6 +113,8 @@ class Signs:
         sign = SIGNS[index]
         if sign in _AT_ENDS:  # Most of what is seen.
             # As `is_random` asks, for what most lines and leaves are.
+            if sign in self.found or (sign == LEAVES and text.startswith(_FORM, end)):
+                return False
             if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS) and is_random(
                 text, end if sign == BEGINS else end_of_run(text, end)
             ):

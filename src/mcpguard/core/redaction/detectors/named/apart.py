@@ -123,16 +123,16 @@ class Apart(Values):
         """A table with lines between its columns, or below their names."""
         start, end = self._line(at - 1)
         if not _RULE.fullmatch(self._text[start:end].rstrip(b"\r")):
-            return [], at
+            return [], end
         head_start, head_end = self._line(start - 1)
         if head_end < start - 1 or not _HEAD.search(self._text[head_start:head_end]):
             if not self._text.startswith(b"+", start):
-                return [], at
+                return [], end
             head_start, head_end = self._line(end + 1)
             end = head_end
         head = self._text[head_start:head_end]
         if head_end > len(self._text) or not _HEAD.search(head):
-            return [], at
+            return [], end
         if _BARS.search(head):
             cells: Cells = _barred
         else:
