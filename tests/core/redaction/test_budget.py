@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import HITS, PIECES, READ, TRIGGERS, VIEWS, Allowance, Budget
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.views import DECODED
+from tests.core.redaction.hostile import TOKEN
 
 SIZE = 100_000
 
@@ -61,3 +64,30 @@ ROWS = 5_000
 def test_rows_of_an_ordinary_table_are_within_it(row: Callable[[int], Any]) -> None:
     rows = [row(number) for number in range(ROWS)]
     assert Redactor(b"key").inspect(rows).value is rows
+
+
+ENCODED = b64encode(f"token {TOKEN}".encode()).decode()
+
+
+@pytest.mark.parametrize("encoded", [f"{ENCODED}\n", f"{TOKEN.encode().hex()} "])
+def test_what_is_found_in_what_was_decoded_counts_as_several_hits(encoded: str) -> None:
+    most = HITS[0] // DECODED
+    with pytest.raises(InspectionError, match=r"^more than [0-9,]+ hits in"):
+        Redactor(b"key").inspect({"text": encoded * (2 * most)})
+    assert TOKEN not in str(Redactor(b"key").inspect({"text": f"{TOKEN} " * (2 * most)}).value)
+
+
+def test_a_list_of_objects_each_of_which_has_an_encoded_token_is_within_it() -> None:
+    about = {"created": "2026-11-30T08:15:00Z", "owner": "a team of people", "note": "words " * 24}
+    rows = [{"name": f"object {number}", "data": ENCODED, **about} for number in range(ROWS)]
+    made = Redactor(b"key").inspect(rows).value
+    assert isinstance(made, list)
+    assert all(ENCODED not in row["data"] and row["note"] == about["note"] for row in made)
+
+
+def test_each_of_many_encoded_tokens_is_found_though_they_are_more_than_one_view() -> None:
+    filling = b64encode(b"words that say nothing at all " * 40).decode()
+    text = "".join(f"{number} {filling}\n{ENCODED}\n" for number in range(80))
+    made = Redactor(b"key").inspect({"text": text})
+    assert made.value["text"].count("[REDACTED:github-token#1]") == 80
+    assert made.value["text"].count(filling) == 80

@@ -355,7 +355,7 @@ class Perusal:
             raise TooMuchAtOnce
 
     def _found(self, hit: Hit) -> bool:
-        self._budget.hit()
+        self._budget.hit(self._view.weight)
         self.hits.append(hit)
         return self._once
 

@@ -6,11 +6,11 @@
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows
 
 `table` lists the disguises, each with its examples. Law of this package: a disguise is in that table or it is
-not promised. The work is linear: each text has at most one view of each kind, what is unpacked counts, and
-what is decoded within what was decoded ends at `DEPTH`.
+not promised. The work is linear: each text has at most one view of each kind, and of what is decoded one for
+each 64 KB; what is unpacked counts, and what is decoded within what was decoded ends at `DEPTH`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
@@ -38,6 +38,9 @@ __all__ = ["DEPTH", "PAD", "Flat", "View", "may_hide", "views"]
 
 DEPTH = 3
 """So many encodings within one another are undone."""
+
+DECODED = 4
+"""What is found in what was decoded takes as long as so many hits, and hardly an answer has a row of that."""
 
 _ROUNDS = 4
 """So often escapes within escapes are undone."""
@@ -75,9 +78,8 @@ def _below(
         plain, signs = _undisguised(view, signs, budget)
         budget.view(len(plain.text))
         yield plain
-        inner = dumped(view, budget) if depth and dump else None
-        if inner:
-            yield from _below(inner, depth - 1, least, budget)
+        if depth and dump:
+            yield from _within(dumped(view, budget), depth, least, budget)
     yield from _cut_or_encoded(plain, signs, depth, least, budget)
 
 
@@ -95,21 +97,28 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
 
 
 def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget: Budget) -> Iterator[View]:
-    sources = [plain]
-    for cut, way in ((not signs.isdisjoint(JOINED), joined), (TABLE in signs, cells)):
+    if depth and (RUNS in signs or least < LEAST):
+        yield from _within(decoded(plain, budget, least), depth, least, budget)
+    if depth and DUMPS in signs:
+        yield from _within(dumped(plain, budget), depth, least, budget)
+    if depth and CODED in signs:
+        yield from _within(coded(plain, budget), depth, least, budget)
+    for cut, way in (
+        (not signs.isdisjoint(JOINED), joined),
+        (TABLE in signs, cells),
+        (depth and LEAVES in signs, across),
+    ):
         found = way(plain, budget) if cut else None
-        if found:
+        if found and way is not across:
             budget.view(len(found.text))
             yield found
-            sources.append(found)
-    if not depth:
-        return
-    leaves = across(plain, budget) if LEAVES in signs else None
-    for one in [*sources, leaves] if leaves else sources:
-        for inner in (
-            decoded(one, budget, least) if one is not plain or RUNS in signs or least < LEAST else None,
-            dumped(one, budget) if one is not plain or DUMPS in signs else None,
-            coded(one, budget) if one is plain and CODED in signs else None,
-        ):
-            if inner:
-                yield from _below(inner, depth - 1, least, budget)
+        if found and depth:
+            yield from _within(decoded(found, budget, least), depth, least, budget)
+            yield from _within(dumped(found, budget), depth, least, budget)
+
+
+def _within(said: Iterable[View], depth: int, least: int, budget: Budget) -> Iterator[View]:
+    """What is decoded, and the views of that."""
+    for view in said:
+        view.weight = DECODED
+        yield from _below(view, depth - 1, least, budget)

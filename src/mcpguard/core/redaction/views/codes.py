@@ -31,7 +31,7 @@ _WIDEST = 3
 _READABLE = frozenset((9, 10, 13, *range(32, 127)))
 
 
-def coded(view: View, budget: Budget) -> View | None:
+def coded(view: View, budget: Budget) -> Iterator[View]:
     """What the codes in `view` say. Raises InspectionError where `budget` is used up."""
     pieces = Pieces(view)
     for at, end in slices(view.text):
@@ -44,7 +44,9 @@ def coded(view: View, budget: Budget) -> View | None:
                         for number, code in said:
                             pieces.add(bytes([code]), *number.span())
                         pieces.gap()
-    return pieces.made()
+    made = pieces.made()
+    if made:
+        yield made
 
 
 def _said(numbers: list[re.Match[bytes]]) -> Iterator[list[tuple[re.Match[bytes], int]]]:

@@ -12,7 +12,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher, stop
 from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.view import Pieces, View, slices
+from mcpguard.core.redaction.views.view import ENOUGH, Pieces, View, slices
 
 _Decode = Callable[[bytes], bytes]
 
@@ -176,14 +176,14 @@ def _beginnings() -> Matcher:
     return compile_patterns([shape(one) for one in (OFFSET, UNITS)])
 
 
-def dumped(view: View, budget: Budget) -> View | None:
+def dumped(view: View, budget: Budget) -> Iterator[View]:
     """What the dumps of bytes in `view` say."""
     bare = _bare_shapes().search(view.text, stop)
     found: set[int] = set()
     if bare or _beginnings().search(view.text, stop):
         _shapes().search(view.text, lambda index, *_: found.add(index))
     if not found and not bare:
-        return None
+        return
     pieces = Pieces(view)
     rows = dict.fromkeys(row for index in sorted(found) for row in _DUMPS[index][1])
     for at, end in slices(view.text):
@@ -193,7 +193,12 @@ def dumped(view: View, budget: Budget) -> View | None:
             for lines in _blocks(re.compile(row).finditer(view.text, at, end)):
                 for decode in ways:
                     _add(pieces, lines, decode, budget)
-    return pieces.made()
+        if pieces.size > ENOUGH:
+            yield pieces.whole()
+            pieces = Pieces(view)
+    made = pieces.made()
+    if made:
+        yield made
 
 
 def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:

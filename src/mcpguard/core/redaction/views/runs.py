@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw
-from mcpguard.core.redaction.views.view import Pieces, Size, View
+from mcpguard.core.redaction.views.view import ENOUGH, Pieces, Size, View
 
 _COST_OF_A_RUN = 1
 LEAST = 24
@@ -48,25 +48,31 @@ _OTHER = b"a" * 32
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
 
-def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
-    """What the runs of `view` say."""
+def decoded(view: View, budget: Budget, least: int = LEAST) -> Iterator[View]:
+    """What the runs of `view` say: several views where that is much, since no run has to do with another and
+    who finds too much in the first reads no further."""
+    text = view.text
     pieces = Pieces(view)
-    magic = [one for one in _MAGIC if one in view.text]
-    for begin, chars in _runs(view.text, least):
+    magic = [one for one in _MAGIC if one in text]
+    of_hex, of_base32 = _OTHER in text.translate(_IS_HEX), _OTHER in text.translate(_IS_BASE32)
+    for begin, chars in _runs(text, least):
         budget.piece(_COST_OF_A_RUN)
         if not _is_of_one_case(chars):
             _base64(pieces, begin, chars, least, budget)
             _packed64(pieces, begin, chars, magic, budget)
-        if len(chars) < len(_OTHER):
-            continue
-        if _OTHER in chars.translate(_IS_HEX):
+        if of_hex:
             for found in _HEX.finditer(chars):
                 _hex(pieces, begin + found.start(), found[0], budget)
-        if _OTHER in chars.translate(_IS_BASE32):
+        if of_base32:
             for found in _BASE32.finditer(chars):
                 plain = _base32(found[0])
                 _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
-    return pieces.made()
+        if pieces.size > ENOUGH:
+            yield pieces.whole()
+            pieces = Pieces(view)
+    made = pieces.made()
+    if made:
+        yield made
 
 
 def has_code(text: bytes) -> bool:

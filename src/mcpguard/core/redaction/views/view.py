@@ -12,6 +12,8 @@ GAP = b"\xff"
 """Stands between pieces that have nothing to do with one another. It never occurs in UTF-8."""
 
 _SLICE = 256 * 1024
+ENOUGH = 64 * 1024
+"""Bytes that were decoded and are a view of their own."""
 
 Size = tuple[int, int]
 """How much of a piece comes from how much: so many bytes from so many characters."""
@@ -32,15 +34,16 @@ def lines_of(width: int, ends: int) -> Size:
 class View:
     """`text`, which ends in PAD, is made of pieces of `outer`, None where it is the text itself. `stretches`:
     lines may be joined that have nothing to do with one another, so that what begins in `outer` is no longer
-    here. `joined`: it is nothing but such lines.
+    here. `joined`: it is nothing but such lines. `weight`: as so many hits counts each thing that is found.
     """
 
-    __slots__ = ("_from", "_made", "_outer", "_sizes", "_squeezed", "joined", "stretches", "text")
+    __slots__ = ("_from", "_made", "_outer", "_sizes", "_squeezed", "joined", "stretches", "text", "weight")
 
     def __init__(self, text: bytes, outer: "View | None" = None) -> None:
         self.text = text
         self.joined = self.stretches = False
         self._outer = outer
+        self.weight: int = 1 if outer is None else outer.weight
         if outer is not None:
             # Plain numbers in a row: there may be as many pieces as bytes.
             self._made, self._from, self._sizes = array("L"), array("L"), array("i")
@@ -118,6 +121,11 @@ class Pieces:
         """`plain` comes from what the outer view has from `start` to `end`."""
         self._view.add(len(self._text), start, end, size)
         self._text += plain
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has so far."""
+        return len(self._text)
 
     def gap(self) -> None:
         """What is added from now on has nothing to do with what was."""

@@ -4,6 +4,7 @@ Law of this file: a name that ends with the word for a secret says that its valu
 stands behind, as in `AUTH_MODE`, it says little, and the value has to look like one.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 from mcpguard.core.expressions import expression
@@ -139,6 +140,7 @@ def _unnumbered(words: list[str]) -> list[str]:
     return [*words[:-1], stem] if len(stem) >= _SHORTEST_STEM else words
 
 
+@lru_cache(4096)
 def is_of_secrets(word: str) -> bool:
     """Whether a word, in lower case, has to do with secrets."""
     return word in _WEAK or _OF_SECRETS.fullmatch(word) is not None

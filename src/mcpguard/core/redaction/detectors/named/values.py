@@ -65,6 +65,8 @@ _HANDLES = frozenset([
 that of a password."""
 _NONE = frozenset(["no", "disabled", "without", "ask", "prompt", "never"])
 """Words before that of a secret which say that there is no value."""
+_HUMPS = expression("[a-z0-9][A-Z]")
+_MOST_WORDS = 8
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
 
 
@@ -75,8 +77,9 @@ def said(name: str) -> Signal:
 
 @lru_cache(4096)
 def _said_by(name: str) -> Signal:
-    words = words_of(name) if may_say(name) else []
-    if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
+    # Most of what is no name goes up and down more often than a name, and is not taken apart.
+    words = words_of(name) if may_say(name) and len(_HUMPS.findall(name)) < _MOST_WORDS else []
+    if not words or len(words) > _MOST_WORDS or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
     if words[0] in _NONE:
         return ""
