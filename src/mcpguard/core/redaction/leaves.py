@@ -40,12 +40,14 @@ MOST_PATHS = 200
 class Leaves:
     """What `gather` found. `columns` maps a member's name to the strings under it ("" at the root);
     `document` has the strings in the order in which they stand in the value, without those that say of
-    what type a content block is. Something is in `tables` where a list stands in a list."""
+    what type a content block is. Something is in `tables` where a list stands in a list. `telling` are the
+    names that say something of what they name, when somebody has asked."""
 
-    __slots__ = ("columns", "document", "numbers", "tables", "value")
+    __slots__ = ("columns", "document", "numbers", "tables", "telling", "value")
 
     def __init__(self, value: Json) -> None:
         self.value = value
+        self.telling: set[str] | None = None
         columns: dict[str, list[str]] = {}
         document: list[str] = []
         numbers: list[int | float] = []
@@ -69,12 +71,17 @@ class Leaves:
 
     def marked(self) -> Json:
         """The value with strings that know their index among the parts."""
+        return _marked(self.value, "", self._strings())
+
+    def _strings(self) -> dict[str, Iterator[int]]:
+        """By name, the indices of the strings under it."""
         strings: dict[str, Iterator[int]] = {}
         at = 0
         for name, column in self.columns.items():
-            strings[name] = iter(range(at, at + len(column)))
-            at += len(column)
-        return _marked(self.value, "", strings)
+            if column:
+                strings[name] = iter(range(at, at + len(column)))
+                at += len(column)
+        return strings
 
     def numbered(self) -> range:
         """The indices of the parts that are numbers."""
@@ -105,12 +112,7 @@ class Leaves:
 
     def _indices(self, named: bool) -> "array[int]":
         """The indices of the strings as they stand; `named`: and of the numbers, each behind its name."""
-        strings: dict[str, Iterator[int]] = {}
-        at = 0
-        for name, column in self.columns.items():
-            strings[name] = iter(range(at, at + len(column)))
-            at += len(column)
-        numbers = self.numbered()
+        strings, numbers = self._strings(), self.numbered()
         names = {name: index for index, name in enumerate(self.columns, numbers.stop)} if named else None
         made = array("L")
         _index(self.value, "", made, (strings, iter(numbers), names))
@@ -118,13 +120,8 @@ class Leaves:
 
     def pointers(self) -> dict[int, str]:
         """The JSON Pointer (RFC 6901) of each string and number, by its index among the parts."""
-        strings: dict[str, Iterator[int]] = {}
-        at = 0
-        for name, column in self.columns.items():
-            strings[name] = iter(range(at, at + len(column)))
-            at += len(column)
         made: dict[int, str] = {}
-        _point(self.value, "", "", made, (strings, iter(self.numbered()), None))
+        _point(self.value, "", "", made, (self._strings(), iter(self.numbered()), None))
         return made
 
     def placed(self, names: Container[str]) -> Iterator[tuple[str, int, str]]:
@@ -164,7 +161,11 @@ def _index(value: Json, name: str, made: "array[int]", rest: _Rest) -> None:
             elif below == LABEL and type(child) is str:
                 next(strings[below])
                 continue
-            _index(child, below, made, rest)
+            # As for what is below, for what most members are.
+            if type(child) is str:
+                made.append(next(strings[below]))
+            else:
+                _index(child, below, made, rest)
     elif names is not None and (kind is int or kind is float):
         made.append(next(numbers))
 

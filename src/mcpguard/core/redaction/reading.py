@@ -23,7 +23,7 @@ from mcpguard.core.redaction.views.signs import RARE, SIGNS, URL, Signs, express
 Hit = tuple[int, int, str]
 """Start, end and kind."""
 
-_UNLIKE_WORDS = compiled("[0-9+/=]")
+_LIKE_WORDS = bytes({*range(256)} - {*b"0123456789+/="})
 _SOME = 2
 """40 random letters and digits have fewer digits in one of 200 cases; words one after another have none."""
 _BEHIND = 8
@@ -430,7 +430,7 @@ def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budge
         found = compiled(detector.pattern).match(piece, start - begin, end)
         if found and found.end() + begin > bounds[leaf]:
             begins, ends_at = found.span(found.re.groups)
-            if len(_UNLIKE_WORDS.findall(piece, begins, ends_at)) < _SOME:
+            if len(piece[begins:ends_at].translate(None, _LIKE_WORDS)) < _SOME:
                 continue  # The names of tools in their order, such as secret_length, leak and slow.
             hit = (flat.at(begins + begin), flat.at(ends_at + begin - 1, 1), detector.kind)
             return hit, ends_at + begin

@@ -354,8 +354,8 @@ class Redactor:
         for order in leaves.orders(parts):
             arranged = order.arranged(parts)
             first = order is AS_THEY_ARE
-            more = [*members(leaves, budget)] if first else []
-            if (again or not first) and not more:
+            more: Iterable[Hit] = members(leaves, budget) if first else ()
+            if (again or not first) and not (more := [*more]):
                 seen = padded(arranged) if first else edges(arranged)
                 if not self._found(self._masked(seen), sparing.kinds):
                     continue
@@ -368,7 +368,7 @@ class Redactor:
     def _spans(
         self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget, stays: Stays = nothing
     ) -> list[Span]:
-        spans = [Span(*hit, _UNMARKED) for hit in more if not stays(*hit)]
+        spans: list[Span] = []
         begun: set[int] = set()
         for view in views(text, bool(also), budget):
             found = hits([view], also, budget, begun)
@@ -376,6 +376,8 @@ class Redactor:
             for span in self._held.spans(view.text, budget):
                 start, end = view.place(span.start, span.end)
                 spans.append(Span(start, end, span.kind, span.mark))
+        # Last, since an answer that has too much of something may have as many names.
+        spans += [Span(*hit, _UNMARKED) for hit in more if not stays(*hit)]
         marked = merged_spans(sorted(spans))
         return [span if span.mark else span._replace(mark=self._mark(text, span)) for span in marked]
 

@@ -12,6 +12,7 @@ from mcpguard.core.model import Json
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, pairs
+from mcpguard.core.redaction.detectors.named.naming import may_say
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.reading import (
@@ -29,6 +30,8 @@ OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
 
 MEMBERS = {name: detector for detector in DETECTORS for name in detector.members}
 """By name of a member whose value a detector looks at."""
+
+_TELLING = objects.GATES | MEMBERS.keys()
 
 IMPATIENT = 0.3
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
@@ -84,15 +87,17 @@ def tokens(text: bytes, patience: int = 1) -> list[Hit]:
 
 def says(name: str) -> bool:
     """Whether the name of a member says something of its value."""
-    return (
-        name in MEMBERS or name in objects.GATES or objects.is_value(name) or bool(pairs.said_of_member(name))
-    )
+    if name in _TELLING or objects.is_value(name):
+        return True
+    return may_say(name) and bool(pairs.said_of_member(name))
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterator[Hit]:
     """Values whose member's name says what they are, such as AWS's SecretAccessKey, or another text of the
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves."""
-    telling = {name for name in leaves.columns if says(name)}
+    if leaves.telling is None:
+        leaves.telling = set(filter(says, leaves.columns))
+    telling = leaves.telling
     beside = {name for name in telling if name in objects.GATES or objects.is_value(name)}
     texts = [one for one in leaves.placed(_TEXTS) if objects.may_have_tables(one[2])]
     if beside or leaves.tables or texts:

@@ -23,7 +23,7 @@ from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, views
 from mcpguard.core.redaction.views.lines import end_of_run
-from mcpguard.core.redaction.views.signs import RUNS, signs_of
+from mcpguard.core.redaction.views.signs import ENDS, RUNS, signs_of
 from mcpguard.core.secret import Secret
 
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
@@ -341,6 +341,23 @@ def test_what_gives_an_error_its_form_stays_though_a_secret_is_cut_up_around_it(
 )
 def test_a_run_is_a_sign_only_where_it_may_be_encoded(run: str, worth: bool) -> None:
     assert (RUNS in signs_of(f"see {run}.".encode() + PAD)) is worth
+
+
+@pytest.mark.parametrize(
+    ("lines", "cut"),
+    [
+        ("import AT_ONCE, TooMuchAtOnce\nfrom here import there", False),
+        ("out = subprocess.DEVNULL\r\n    else:", False),
+        ("a TooMuchAtOnce\nFrOm1234", True),
+        ("a TooMuchAt0nce\nfrom here", True),
+        ("a aBcDEfGHijKL\nfrom here", True),
+        ("a TooMuchAtOnce\nb2", True),
+    ],
+)
+def test_a_line_that_ends_as_names_of_code_do_is_no_sign_where_a_word_begins_the_next(
+    lines: str, cut: bool
+) -> None:
+    assert (ENDS in signs_of(lines.encode() + PAD)) is cut
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

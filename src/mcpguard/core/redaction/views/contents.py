@@ -21,6 +21,7 @@ ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _HEADER = 30
 _RAW = -zlib.MAX_WBITS
 _STEP = 64 * 1024
+_FED = 4 * 1024
 _LAYERS = 3
 _COST_OF_PACKED = 20
 _SLOW = 2
@@ -122,10 +123,14 @@ def _inflated(data: memoryview, budget: Budget) -> bytes:
     budget.piece(_COST_OF_PACKED)
     unpack = zlib.decompressobj(_RAW)
     said: list[bytes] = []
-    size = 0
-    rest: memoryview | bytes = data
+    size = at = 0
+    rest: memoryview | bytes = b""
     try:
-        while rest and not unpack.eof:
+        while (rest or at < len(data)) and not unpack.eof:
+            if not rest:
+                # Few at once: what stands behind the end is copied.
+                rest = data[at : at + _FED]
+                at += _FED
             said.append(unpack.decompress(rest, _STEP))
             size += len(said[-1])
             budget.read(len(said[-1]))

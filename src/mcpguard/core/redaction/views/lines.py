@@ -34,6 +34,8 @@ _NO_MARKS = bytes({*range(256)} - {*_MARKS})
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
 """Of these is what has no digit and no capital: words, and names made of them."""
 LIKE_WORDS = bytes({*range(256)} - {*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
+_NAME = re.compile(rb"(?<![A-Za-z0-9])[a-z]*(?:[A-Z][a-z]+){2,}\Z|[a-z_]{3}\.[A-Z_]+\Z")
+_NEXT = re.compile(rb"\$?\r?\n[ \t]*[a-z_]{2,}[ .(:,)=]")
 _LONGEST = 120
 _BEFORE = 512
 _WIDE = 1024
@@ -127,6 +129,12 @@ def is_random(text: bytes, end: int) -> bool:
     if not unlike_words.isalpha():
         return True
     return len(unlike_words) >= 3 and not last.isupper()
+
+
+def is_name(text: bytes, end: int) -> bool:
+    """Whether the run that ends at `end` ends as names of code do, and a word begins the next line: lines of
+    code are so, and hardly a token is, which has a digit or two capitals in a row."""
+    return bool(_NAME.search(text[max(0, end - _SHORT) : end]) and _NEXT.match(text, end))
 
 
 def _in_one(

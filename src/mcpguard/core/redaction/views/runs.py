@@ -45,6 +45,8 @@ _BASE32 = re.compile(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
 _IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in range(256))
 _IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
 _OTHER = b"a" * 32
+_ZLIB = b"eA", b"eF", b"eJ", b"eN"
+"""How the bytes begin that begin zlib."""
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
 
@@ -77,20 +79,22 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> Iterator[View]:
 
 def has_code(text: bytes) -> bool:
     """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
-    magic = [one for one in _MAGIC if one in text]
-    return any(_may_say(chars, magic) for _, chars in _runs(text, LEAST))
+    for _, chars in _runs(text, LEAST):
+        if not _is_of_one_case(chars) and _may_be_base64(chars):
+            return True
+        if len(chars) < len(_OTHER):
+            continue
+        if _OTHER in chars.translate(_IS_HEX) and any(map(_hex_reads, _HEX.findall(chars))):
+            return True
+        if _OTHER in chars.translate(_IS_BASE32):
+            return True
+    return False
 
 
-def _may_say(chars: bytes, magic: list[bytes]) -> bool:
-    if not _is_of_one_case(chars) and (
-        _TEXTS[LEAST].search(chars, 0, _BIG) or len(chars) > _BIG or _may_be_packed(chars, magic)
-    ):
+def _may_be_base64(chars: bytes) -> bool:
+    if len(chars) > _BIG or _TEXTS[LEAST].search(chars) or _may_be_deflated(chars):
         return True
-    if len(chars) < len(_OTHER):
-        return False
-    if _OTHER in chars.translate(_IS_HEX) and any(map(_hex_reads, _HEX.findall(chars))):
-        return True
-    return _OTHER in chars.translate(_IS_BASE32)
+    return any(one in chars for one in _MAGIC)
 
 
 def _is_of_one_case(chars: bytes) -> bool:
@@ -132,10 +136,6 @@ def _packed64(pieces: Pieces, begin: int, chars: bytes, magic: list[bytes], budg
         head = _decode64(chars[:_BIG])
         if head.startswith(ZLIB) or is_raw(head):
             _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)
-
-
-def _may_be_packed(chars: bytes, magic: list[bytes]) -> bool:
-    return _may_be_deflated(chars) or any(one in chars for one in magic)
 
 
 def _may_be_deflated(chars: bytes) -> bool:

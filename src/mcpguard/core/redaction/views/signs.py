@@ -24,6 +24,7 @@ from mcpguard.core.redaction.views.lines import (
     LINE_BEGIN,
     LINE_END,
     end_of_run,
+    is_name,
     is_random,
 )
 from mcpguard.core.redaction.views.runs import RUN, has_code
@@ -115,10 +116,10 @@ class Signs:
             # As `is_random` asks, for what most lines and leaves are.
             if sign in self.found or (sign == LEAVES and text.startswith(_FORM, end)):
                 return False
-            if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS) and is_random(
-                text, end if sign == BEGINS else end_of_run(text, end)
-            ):
-                self.found.add(sign)
+            if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS):
+                last = end if sign == BEGINS else end_of_run(text, end)
+                if is_random(text, last) and not (sign == ENDS and is_name(text, last)):
+                    self.found.add(sign)
         elif sign <= URL:
             return self.read(index, end, text)
         elif sign == MARKS:

@@ -76,7 +76,7 @@ _STEM = expression(
     "key|pas[sc]|pw|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
     "|sid|csrf|ct0|ak|sk|hash"
 )
-_ALONE = expression("[KTP](?![a-z])|(?<![a-z])[ktp](?![a-z])")
+_ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
 _ASKS_FOR_A_PAIR = frozenset(
     ["u", "user", "userpass", "basic", "auth", "credentials", "credential", "creds", "login"]

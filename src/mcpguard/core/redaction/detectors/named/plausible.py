@@ -103,7 +103,8 @@ _SAYINGS = frozenset(
 )
 """What stands behind an option in a sentence about it."""
 _PUBLISHED = expression(
-    rb"EXAMPLE|[xX]{8}|\*{4}|0{8}|0123456789"
+    # Each begins with one character that is written as such, so that all others are passed over.
+    rb"EXAMPLE|x[xX]{7}|X[xX]{7}|\*\*\*\*|00000000|0123456789"
     # RFC 5849, RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
     rb"|wOJIO9A2W5mFwDgiDvZbTSMK|0685bd9184jfhq22|ad180jjd733klru7|dpf43f3p2l4k3l03|nnch734d00sl2jdk"
     rb"|hh5s93j4hdidpola|hdhd0244k9j7ao03|pfkkdhi9sl3r4s00|kd94hf93k423kf44|9djdj82h48djs9d2"
