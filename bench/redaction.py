@@ -171,6 +171,7 @@ def cost(shape, size):
 def one(options):
     made = redactor(20)
     made.hold("env:A", Secret(HELD))
+    made.settle()
     for warm in ({"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@ x@y.z"}, SHAPES[options.shape](2_000)):
         try:
             made.inspect(warm)
