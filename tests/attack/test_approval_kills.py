@@ -29,6 +29,7 @@ RULES = [{"id": "act", "effect": "ask", "tools": ["act"]}]
 ANSWERS = """
 import builtins, sys, time
 from mcpguard.cli import main
+from mcpguard.cli.operating import approvals
 from mcpguard.cli.parser import configured
 from mcpguard.serve import interventions
 from mcpguard.serve.interventions import store_of
