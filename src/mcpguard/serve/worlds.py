@@ -135,7 +135,7 @@ class Shared:
     def recognise(self) -> None:
         """Have the values of the configuration in force held, beside serving."""
         self.recognising.begin(*recognition_of(self.settings, self.redactor))
-        self._allocator.settle()
+        self._allocator.used()
 
     async def close(self) -> None:
         """End every lease, and read nothing any more."""

@@ -25,21 +25,6 @@ async def test_memory_is_given_back_once_after_a_burst(monkeypatch: pytest.Monke
     assert given == [0]
 
 
-async def test_after_a_start_the_code_that_only_it_ran_goes_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocator, "QUIET_SECONDS", 0.0)
-    gone: list[str] = []
-    done = asyncio.Event()
-    monkeypatch.setattr(allocator, "drop_idle_code", lambda: gone.append("code"))
-    tuned = Allocator()
-    tuned._trim = lambda _most: done.set()
-    tuned.settle()
-    await asyncio.wait_for(done.wait(), 10)
-    done.clear()
-    tuned.used()
-    await asyncio.wait_for(done.wait(), 10)
-    assert gone == ["code"]
-
-
 async def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
     tune_allocator()

@@ -6,8 +6,7 @@ By default each such block is a mapping of its own, and most of the time of a bi
 
 import asyncio
 import ctypes
-
-from mcpguard.adapters.system.code_pages import drop_idle_code
+from typing import Any
 
 KEPT = 8 * 1024 * 1024
 """Freed bytes that are reused instead of given back at once."""
@@ -30,24 +29,15 @@ class Allocator:
     """The C library's allocator, where it is glibc's; elsewhere nothing happens."""
 
     def __init__(self) -> None:
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._timer: asyncio.TimerHandle | None = None
-        self._settling = False
 
     def used(self) -> None:
-        """A big message is being handled: what it frees goes back to the system in a while."""
-        if self._timer is None:
+        """A big message is being handled, or what is in force was compiled: what that frees goes back to the
+        system in a while."""
+        if self._trim is not None and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._give_back)
-
-    def settle(self) -> None:
-        """What was read or compiled is in force: what only that needed goes back to the system in a while."""
-        self._settling = True
-        self.used()
 
     def _give_back(self) -> None:
         self._timer = None
-        if self._settling:
-            self._settling = False
-            drop_idle_code()
-        if self._trim is not None:
-            self._trim(0)
+        self._trim(0)
