@@ -110,7 +110,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path):
             check=False,
         )
     assert (done.returncode, done.stdout) == (2, "")
-    instead = "end what listens there, or name another port"
+    instead = "stop what is listening there, or choose another port"
     assert done.stderr == f"mcpguard: cannot listen on {address}: Address already in use; {instead}\n"
 
 

@@ -32,7 +32,7 @@ def test_an_approval_is_stored_with_evidence(browser: Browser) -> None:
     assert ticket.answer.lasts == "once"
     assert browser.notices() == ["approval-given"]
     said = browser.see("/tickets/t1?said=kept")
-    assert "no call waits for it now" in said
+    assert "no call is waiting for it now" in said
     assert "the same call goes through until" in said
 
 

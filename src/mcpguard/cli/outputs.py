@@ -186,7 +186,7 @@ class ProcessStatus(Printed):
         description="The credentials whose values are not removed from answers until a server needs "
         "them, and why; empty for none."
     )
-    version: str = Field(description="Of the mcpguard that runs; empty for one that does not say.")
+    version: str = Field(description="The version of the running mcpguard; empty if it does not report one.")
 
 
 class StatusReport(Printed):

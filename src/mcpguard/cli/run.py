@@ -80,6 +80,8 @@ def _serve_http(settings: Settings, address: str) -> int:
     try:
         return serve_http(settings, *split_address(address))
     except OSError as error:
-        instead = "; end what listens there, or name another port" if error.errno == EADDRINUSE else ""
+        instead = (
+            "; stop what is listening there, or choose another port" if error.errno == EADDRINUSE else ""
+        )
         print(f"mcpguard: cannot listen on {address}: {error.strerror}{instead}", file=sys.stderr)
         return 2

@@ -46,7 +46,7 @@ class BoundsEntry(Written):
         REFUSALS_A_MINUTE,
         description="Refused requests and messages that are recorded individually, and as many requests for "
         "lists. Beyond that they are counted: a notice `refusals-folded` or `lists-folded` stands for them. "
-        "No server is asked for lists more often by one session.",
+        "Servers are not asked for lists more often than that on behalf of one session.",
     )
     arguments_bytes_per_minute: Annotated[int, between(0, 1 << 40, "bytes")] = Field(
         ARGUMENTS_A_MINUTE,

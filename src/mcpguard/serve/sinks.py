@@ -218,7 +218,7 @@ class Exporting:
             count = "1 request was" if gate.refused == 1 else f"{gate.refused:,} requests were"
             meanwhile = f"{count} refused meanwhile"
             self._note("telemetry-resumed", meanwhile)
-            why = "all sinks accept evidence again" if self._blocks else "no sink stops serving any more"
+            why = "all sinks accept evidence again" if self._blocks else "sinks no longer stop serving"
             self._report(f"{why}; requests are served: {meanwhile}", "info")
             gate.refused = 0
 

@@ -263,7 +263,7 @@ async def test_a_head_whose_export_hangs_is_said_and_holds_up_nothing_else(
     one.start(asyncio.get_running_loop())
     try:
         await told.until(lambda: bool(told.lines))
-        assert one.warning.endswith("could not be exported: it has not ended for 0.05 seconds")
+        assert one.warning.endswith("could not be exported: it has not finished after 0.05 seconds")
         before = kinds(owner.sink.path).count("checkpoint")
         await owner.stored(DECIDED)
         await told.later(lambda: kinds(owner.sink.path).count("checkpoint") > before)
@@ -379,7 +379,7 @@ async def test_chains_that_are_over_are_compressed_and_verified_as_before(folder
     assert proof(folder, {}).missing == [old[1].name]
     packed[0].write_bytes(packed[0].read_bytes()[:-20])
     problems = proof(folder, {}).reports[old[0].name].problems
-    assert "and what follows cannot be read: it is damaged" in problems[0]
+    assert "and the rest cannot be read: it is damaged" in problems[0]
 
 
 def at(day: int) -> type[datetime]:

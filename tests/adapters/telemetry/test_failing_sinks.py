@@ -62,7 +62,7 @@ def test_a_sink_that_refuses_every_record_fails_and_gets_the_rest_later(setting:
     for _ in range(5):
         all_of(exporter)
     assert exporter.state.refused == IN_A_ROW
-    assert exporter.state.problem == "it accepts no record any more: HTTP 400"
+    assert exporter.state.problem == "it no longer accepts any record: HTTP 400"
     assert exporter.state.lag > 0
     refuses = False
     all_of(exporter)
@@ -161,7 +161,7 @@ def test_a_record_that_no_format_can_say_is_left_out_alone(
     exporter = setting.exporter()
     all_of(exporter)
     assert (len(setting.sink.got), exporter.state.refused) == (9, 1)
-    assert "a defect (ValueError)" in setting.said[0]
+    assert "an internal error (ValueError)" in setting.said[0]
 
 
 def test_a_record_of_another_age_does_not_end_the_export(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_defect_of_a_sink_is_said_and_it_is_tried_again(setting: Setting) -> N
     delivered(setting, take)
     exporter = setting.exporter()
     all_of(exporter)
-    assert exporter.state.problem == "it accepts no record any more: a defect (ZeroDivisionError)"
+    assert exporter.state.problem == "it no longer accepts any record: an internal error (ZeroDivisionError)"
     broken = False
     all_of(exporter)
     assert (len(setting.sink.got), exporter.state.since) == (31 - IN_A_ROW, 0.0)
@@ -207,7 +207,7 @@ def test_a_defect_elsewhere_is_said_and_does_not_end_the_thread(
     exporter = setting.exporter()
     monkeypatch.setattr(Following, "read", lambda _self, _most: [None][1])
     assert not exporter.step()
-    assert exporter.state.problem == "a defect (IndexError)"
+    assert exporter.state.problem == "an internal error (IndexError)"
     monkeypatch.undo()
     all_of(exporter)
     assert (len(setting.sink.got), exporter.state.since) == (2, 0.0)

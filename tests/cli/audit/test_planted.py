@@ -298,9 +298,9 @@ def test_verify_says_what_is_wrong_with_each(folder: Path, capfd: Capture) -> No
     lines_of_nothing(folder, folder, plain)
     said = run(("audit", "verify"), capfd)[1]
     name = chain_name(packed_of(folder))
-    assert f"{name}.gz is beside it and differs; move one of them away to read the other" in said
-    assert "line 1 and what follows cannot be read: it is a folder" in said
-    assert f"cannot be read: more than {MOST_ODD} of its lines are no records" in said
+    assert f"{name}.gz is next to it and differs; move one of them away to read the other" in said
+    assert "line 1 and the rest cannot be read: it is a folder" in said
+    assert f"cannot be read: more than {MOST_ODD} of its lines are not records" in said
     assert "chains: 4, altered or missing: 3" in said
 
 
@@ -318,7 +318,7 @@ def test_a_call_in_what_cannot_be_read_is_not_simply_unknown(folder: Path, capfd
     shadow_by_a_packed_one(folder, packed_of(folder), plain)
     code, _, err = run(("audit", "show", "n-1"), capfd)
     assert code == 2
-    assert f"it may stand in what cannot be read ({plain.name})" in err
+    assert f"it may be in a file that cannot be read ({plain.name})" in err
     assert plain.name in run(("explain", "n-1"), capfd)[2]
 
 

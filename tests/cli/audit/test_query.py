@@ -165,7 +165,7 @@ def test_a_line_of_a_growing_chain_that_is_not_what_was_indexed_is_not_believed(
     sink.write(structs.replace(CALL, id="n-8"))
     sink.commit()
     assert main(["audit", "query", str(sink.path.parent)]) == 2
-    assert "is not what it was when it was indexed" in capsys.readouterr().err
+    assert "has changed since it was indexed" in capsys.readouterr().err
 
 
 def test_what_would_have_been_refused_can_be_filtered_too(audit: str, capsys: Capture) -> None:

@@ -81,7 +81,7 @@ def test_a_person_sees_the_call_and_approves_it(home: Path, capsys: Capture, say
     assert "tools/call s/push" in said
     assert "Pushing is seen." in said
     assert r"a\u202eb \u001b[31m" in said
-    assert "approved: no call waits for it now; the same call goes through until " in said
+    assert "approved, but no call is waiting for it now; the same call goes through until " in said
     assert given(home).by.partition(":")[0] == "os-user"
     assert (known(home).state, given(home).via) == ("approved", "terminal")
     ((what, detail),) = notices(home)

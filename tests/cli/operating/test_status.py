@@ -111,7 +111,7 @@ def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
     assert git.split()[-2:] == ["2", "3"]
 
 
-@pytest.mark.parametrize(("version", "said"), [("0.0.9", "mcpguard 0.0.9 runs"), ("", "an earlier version")])
+@pytest.mark.parametrize(("version", "said"), [("0.0.9", "mcpguard 0.0.9 is running"), ("", "an earlier version")])
 def test_a_process_of_another_version_is_one_row_and_no_trouble(
     folder: Path, capsys: Capture, version: str, said: str
 ) -> None:
@@ -123,7 +123,7 @@ def test_a_process_of_another_version_is_one_row_and_no_trouble(
     assert main(["status"]) == 0
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "another" in line]
     assert said in row
-    assert f"start it again to have {__version__}" in row
+    assert f"restart it to get {__version__}" in row
 
 
 async def test_what_runs_says_its_version(folder: Path) -> None:

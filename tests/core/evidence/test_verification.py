@@ -369,9 +369,7 @@ def test_what_was_only_counted_comes_to_its_number(folded: FoldedRecords) -> Non
 )
 def test_a_count_that_does_not_fit_its_kinds_or_its_range_is_a_flaw(folded: FoldedRecords) -> None:
     lines = sealed([opened(), Noticed(NOW, "refusals-folded", folded=folded)])
-    assert flaws(lines) == [
-        (2, f"counts {folded.count} requests, which does not fit the others of its numbers")
-    ]
+    assert flaws(lines) == [(2, f"counts {folded.count} requests, which does not match its other numbers")]
 
 
 def test_a_count_that_is_no_number_is_a_flaw() -> None:

@@ -43,7 +43,7 @@ SAID_LISTS = (
     "such requests are only counted from now on, in `lists-folded` (`audit.bounds`)"
 )
 UNASKED = (
-    "this session asks for lists more often than its servers are asked for them: it gets what they listed "
+    "this session asks for lists more often than servers are asked on its behalf: it gets what they listed "
     "before (`audit.bounds`)"
 )
 

@@ -34,8 +34,8 @@ unpacked, must not hold a reader up."""
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _RECORD = b'{"kind":"'
 _PLANTED = {
-    errno.ELOOP: "it is a link that leads nowhere",
-    errno.ENOENT: "it is a link that leads nowhere",
+    errno.ELOOP: "it is a broken link",
+    errno.ENOENT: "it is a broken link",
     errno.ENXIO: "it is not a file",
 }
 """What makes a name unreadable that no writer makes."""
@@ -187,7 +187,9 @@ def _must_be_alone(path: Path) -> None:
             blocks = iter(lambda: (left.read(1 << 20), right.read(1 << 20)), (b"", b""))
             if all(mine == theirs for mine, theirs in blocks):
                 return
-        raise NoChain(path, f"{other.name} is beside it and differs; move one of them away to read the other")
+        raise NoChain(
+            path, f"{other.name} is next to it and differs; move one of them away to read the other"
+        )
 
 
 def unpacked_size(path: Path) -> int:
@@ -215,7 +217,7 @@ def lines(path: Path, start: int = 0) -> Generator[bytes, None, None]:
             if not line.startswith(_RECORD):
                 odd += 1
                 if odd > MOST_ODD:
-                    raise NoChain(path, f"more than {MOST_ODD} of its lines are no records")
+                    raise NoChain(path, f"more than {MOST_ODD} of its lines are not records")
             yield line
 
 
@@ -238,7 +240,7 @@ def examined(path: Path, expected: Iterable[str] = (), by: Signature | None = No
     broken: list[str] = []
     report = verify(_until_broken(path, broken), expected, chain_name(path), by)
     at = report.records + 1
-    flaws = [Flaw(at, f"and what follows cannot be read: {why}") for why in broken]
+    flaws = [Flaw(at, f"and the rest cannot be read: {why}") for why in broken]
     return replace(report, flaws=(*flaws, *report.flaws)) if broken else report
 
 

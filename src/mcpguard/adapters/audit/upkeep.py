@@ -146,9 +146,9 @@ class Upkeep:
                     self._wake.set()
                     continue
                 reason = getattr(error, "strerror", None) or str(error)
-                self._complain("upkeep", f"the upkeep of evidence failed, and is tried again: {reason}")
+                self._complain("upkeep", f"maintenance of the evidence failed and will be retried: {reason}")
             else:
-                self._settle("upkeep", "the upkeep of evidence works again")
+                self._settle("upkeep", "maintenance of the evidence works again")
             self._audit.due = self._due()
             self._wake.wait(self._pause())
 
@@ -240,7 +240,7 @@ class Upkeep:
             if self._exporting is None or self._exporting.done():
                 self._exporting = self._exporter.within(EXPORT_SECONDS, export)
             if not self._exporting.done():
-                late = f"it has not ended for {EXPORT_SECONDS:g} seconds"
+                late = f"it has not finished after {EXPORT_SECONDS:g} seconds"
                 raise AuditError(f"the head of the chain could not be exported: {late}")
             self._exporting.result()
         except AuditError as error:

@@ -10,12 +10,11 @@ if TYPE_CHECKING:
     import sqlite3
 
 _AWAY = (
-    "move it away with what stands beside it (-wal, -shm), and a new one is made, without the labels, limits "
-    "and approvals in it"
+    "move it away together with its -wal and -shm files, and mcpguard creates a new one, without the labels, "
+    "limits and approvals in it"
 )
 REPLACED = (
-    "{} was removed, or is another file: what it held of sessions that are not connected, their labels, "
-    "limits and approvals, is gone"
+    "{} was removed or replaced: the labels, limits and approvals of sessions that are not connected are lost"
 )
 PATIENCE = 1.0
 """How long a look waits for a file that is busy, in seconds."""

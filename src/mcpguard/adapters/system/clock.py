@@ -14,10 +14,10 @@ STEP_SECONDS = 10.0
 TOLD_SECONDS = 3600.0
 """So long that is a warning."""
 SET_BACK = (
-    "the clock was set back by {}: records stay in their order, but their times repeat, and limits free "
-    "nothing until it has caught up"
+    "the clock was set back by {}: records keep their order, but their times repeat, and limits "
+    "release nothing until the clock has caught up"
 )
-SET_FORWARD = "the clock was set forward by {}: limits, approvals and tokens end so much earlier"
+SET_FORWARD = "the clock was set forward by {}: limits, approvals and tokens expire that much earlier"
 
 
 class SystemClock:

@@ -170,7 +170,7 @@ class Exporter(Generic[LineT]):
         except OSError as problem:
             self._failed(f"the position of the export cannot be saved: {problem.strerror}")
         except Exception as defect:  # The thread goes on: that nothing is exported any more must be seen.
-            self._failed(f"a defect ({type(defect).__name__})")
+            self._failed(f"an internal error ({type(defect).__name__})")
         return False
 
     def _begun(self) -> bool:
@@ -251,7 +251,7 @@ class Exporter(Generic[LineT]):
     def _skip(self, count: int, problem: TelemetryError) -> None:
         """Leave out one that is not accepted as it is, unless nothing else is either."""
         if self._skipped >= IN_A_ROW:
-            raise TelemetryError(f"it accepts no record any more: {problem}", after=problem.after)
+            raise TelemetryError(f"it no longer accepts any record: {problem}", after=problem.after)
         self._skipped += 1
         self._refused(max(1, count), str(problem))
 
@@ -287,7 +287,7 @@ class Exporter(Generic[LineT]):
 
 def _defect(error: Exception) -> TelemetryError:
     """That a record has not the form that its format needs."""
-    return TelemetryError(f"a defect ({type(error).__name__})", final=True)
+    return TelemetryError(f"an internal error ({type(error).__name__})", final=True)
 
 
 def rendered(form: str, happened: Sequence[Happening], host: str) -> list[str]:

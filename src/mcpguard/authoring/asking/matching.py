@@ -71,7 +71,7 @@ def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallF
     call = _read(at, raw)
     if call is None or facts_of(call.decision, call.outcome) != facts:
         raise AuditError(
-            f"the chain {file_name(at.decision[0])} is not what it was when it was indexed: `mcpguard audit "
+            f"the chain {file_name(at.decision[0])} has changed since it was indexed: `mcpguard audit "
             "verify` says where it was altered, and --rebuild reads it again"
         )
     for (file, _), line in zip((at.decision, at.outcome or at.decision), raw, strict=False):

@@ -36,7 +36,7 @@ RESULTS = "what {} (`on: result`) would do is not known: {}"
 UNRECORDED = {
     "findings": "what would be found in it is not on record",
     "result": "results are not on record",
-    "session": "what its session was when the result came is not on record",
+    "session": "the state of its session when the result arrived is not on record",
 }
 """Why it is not known, by the name that a rule reads; other names as for rules on calls."""
 

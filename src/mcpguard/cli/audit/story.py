@@ -43,7 +43,7 @@ def _missing(path: Path, call_id: str) -> str:
     altered: dict[str, None] = {}
     for file in chain_files(path):
         deque(sound_lines(file, altered), 0)
-    lost = f"; it may stand in what cannot be read ({plain(next(iter(altered)))})" if altered else ""
+    lost = f"; it may be in a file that cannot be read ({plain(next(iter(altered)))})" if altered else ""
     of_wrap = default_folder()
     if path.resolve() != of_wrap.resolve() and of_wrap.is_dir():
         lost += f"; what `mcpguard wrap` recorded is in {of_wrap}"

@@ -159,7 +159,7 @@ def _became(store: SqliteStore, ticket: Ticket, by_rule: bool) -> str:
     if taken(store, ticket.id):
         return "approved: the call goes on"
     now = store.known_ticket(ticket.id) or ticket
-    return f"approved: no call waits for it now; the same call goes through until {when(now.ends)}"
+    return f"approved, but no call is waiting for it now; the same call goes through until {when(now.ends)}"
 
 
 def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:

@@ -96,7 +96,7 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
 
 def _of_another(status: Status) -> tuple[str, ...]:
     which = f"mcpguard {status.version}" if status.version else "an earlier version of mcpguard"
-    said = f"{which} runs here: start it again to have {__version__}, which this command is"
+    said = f"{which} is running here: restart it to get {__version__}, the version of this command"
     return str(status.pid), "version", "another", "", "", "", "", said
 
 

@@ -114,7 +114,8 @@ LASTS = (
 """How long an approval counts: what the form says, and what a person reads."""
 SAID = {
     "approved": "Approved: the call goes on.",
-    "kept": "Approved: no call waits for it now. The same call goes through if it is made again in time.",
+    "kept": "Approved, but no call is waiting for it now. The same call goes through if it is made again "
+    "in time.",
     "denied": "Denied: the agent was told.",
     "standing": "The rule is written and in force, and the call goes on.",
     "written": "The rule is written and in force: it lets the same call through.",

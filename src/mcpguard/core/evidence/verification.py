@@ -272,7 +272,7 @@ class _Verifier:
         kinds = sum(found.kinds.values()) if found.kinds else found.count
         least = 1 if found.first == found.last else 2
         if found.count < least or kinds != found.count or min(found.kinds.values(), default=1) < 1:
-            self.flaw(f"counts {found.count} requests, which does not fit the others of its numbers")
+            self.flaw(f"counts {found.count} requests, which does not match its other numbers")
 
     def _rare(self, raw: bytes) -> bool:
         """A record that is read whole; whether it is an opened one."""

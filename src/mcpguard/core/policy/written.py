@@ -361,7 +361,7 @@ class Param(Filled):
         description="`string`, `strings` (a list of texts), `integer`, `boolean`, or `map` (names with lists "
         "of texts).",
     )
-    description: str = Field("", description="What it is; shown by `mcpguard check` where it has no value.")
+    description: str = Field("", description="What it means; `mcpguard check` shows it when it has no value.")
     default: Any = Field(None, description="Its value if the configuration does not set it.")
 
     @property

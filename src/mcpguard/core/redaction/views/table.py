@@ -139,7 +139,7 @@ DISGUISES: tuple[Disguise, ...] = (
     ),
     Disguise(
         "dumps of `xxd`, `hexdump`, `od`, `objdump`, `tcpdump` and debuggers, of bytes, words, bits and "
-        "numbers of up to eight bytes, also with a fraction; without offsets, if it has several rows",
+        "numbers of up to eight bytes, also with a fraction; without offsets only if there are several rows",
         (
             ("00000000: 7361 7920 7a71 3348 7637 6b50  say zq3Hv7kP", "say zq3Hv7kP"),
             ("00000000  73 61 79 20 7a 71 33 48  76 37 6b 50  |say zq3Hv7kP|", "say zq3Hv7kP"),
@@ -288,7 +288,7 @@ DISGUISES: tuple[Disguise, ...] = (
         ("00000000: nothing of that", "0000012 files"),
     ),
     Disguise(
-        "codes of characters that stand behind numbers or have a fraction, in rows, members or lines",
+        "character codes that follow a number or have a fraction, in rows, members or lines",
         (
             (
                 "[[0, 122], [1, 113], [2, 51], [3, 72], [4, 118], [5, 55], [6, 107], [7, 80], [8, 57], "
