@@ -111,7 +111,9 @@ def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
     assert git.split()[-2:] == ["2", "3"]
 
 
-@pytest.mark.parametrize(("version", "said"), [("0.0.9", "mcpguard 0.0.9 is running"), ("", "an earlier version")])
+@pytest.mark.parametrize(
+    ("version", "said"), [("0.0.9", "mcpguard 0.0.9 is running"), ("", "an earlier version")]
+)
 def test_a_process_of_another_version_is_one_row_and_no_trouble(
     folder: Path, capsys: Capture, version: str, said: str
 ) -> None:
