@@ -73,7 +73,7 @@ class Shared:
             self.redactor.inspect_text, form=settings.log_format, later=self.clock.later
         )
         self.nursery = Nursery()
-        self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
+        self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn)
         self.turn.ledger = self.audit
         self.bounds = bounded(
             self.audit, settings.audit, self.clock, self.diagnostics.report, self.upstream_changed

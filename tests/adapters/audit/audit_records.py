@@ -14,6 +14,7 @@ import pytest
 
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.relay.turn import Flushable, Turn
 from mcpguard.config.terms import Durability
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Closed, Decided, Opened, Outcome, Record
@@ -63,22 +64,27 @@ def broken(_file: int, _data: bytes) -> int:
     raise OSError(5, "Input/output error")
 
 
+class Unended(Turn):
+    """A turn that the test ends; `asked` is set when something asks for its end."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.asked = asyncio.Event()
+
+    def touch(self, link: Flushable | None = None) -> None:
+        self.asked.set()
+
+
 class Owner:
     """What owns a sink in a process that serves: it commits at the end of each turn of the loop."""
 
     def __init__(self, folder: Path, durability: Durability = "flush") -> None:
-        self.loop = asyncio.get_running_loop()
-        self.sink = AuditFile(folder, durability, self.touch)
+        turn = Turn(asyncio.get_running_loop())
+        self.sink = turn.ledger = AuditFile(folder, durability, turn)
+        self.commit = turn.end
         self.sink.on_health = self.tell
         self.told: list[bool] = []
         self._well = asyncio.Event()
-
-    def touch(self) -> None:
-        self.loop.call_soon(self.commit)
-
-    def commit(self) -> None:
-        while self.sink.pending:
-            self.sink.commit()
 
     def tell(self, health: AuditHealth) -> None:
         self.told.append(health.ok)

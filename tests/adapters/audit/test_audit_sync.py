@@ -21,6 +21,7 @@ from tests.adapters.audit.audit_records import (
     OPENED,
     OUTCOME,
     Owner,
+    Unended,
     failure,
     fault,
     kinds,
@@ -76,8 +77,8 @@ async def test_a_sync_that_fails_takes_what_was_sealed_on_top_of_it_along(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk(monkeypatch)
-    done = asyncio.Event()
-    sink = AuditFile(folder, "fsync", on_pending=done.set)
+    turn = Unended()
+    sink, done = AuditFile(folder, "fsync", turn), turn.asked
     disk.release.release()
     sink.write(OPENED)
     done.clear()
@@ -223,16 +224,16 @@ async def test_closing_waits_for_the_sync_that_is_under_way(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk(monkeypatch)
-    calls = []
-    sink = AuditFile(folder, "fsync", on_pending=lambda: calls.append("owner"))
+    turn = Unended()
+    sink = AuditFile(folder, "fsync", turn)
     first = sink.write(OPENED)
     sink.commit()
     disk.release.release(2)
     sink.close(CLOSED)
     assert stored(first)
-    calls.clear()
+    turn.asked.clear()
     await asyncio.sleep(0)
-    assert calls == []
+    assert not turn.asked.is_set()
     assert kinds(sink.path) == ["opened", "closed"]
 
 

@@ -45,25 +45,21 @@ from mcpguard.gateway.ports import AuditHealth
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.bounded import EvidenceBounds
     from mcpguard.adapters.audit.signing import SigningKey
+    from mcpguard.adapters.relay.turn import Turn
     from mcpguard.config.terms import Durability
 
 
 class AuditFile:
     """Implements `ports.AuditSink` in chains of `folder`, the first of which is made at once.
 
-    The owner calls `commit` at the end of each turn of the loop (`while sink.pending: sink.commit()`).
-    `on_pending` is called when a batch gets its first record and where a commit ended in a thread: the owner
-    then sees to it that its turn ends. `on_health` is called when `health` is another one.
+    The owner calls `commit` at the end of each turn of the loop (`while sink.pending: sink.commit()`). A
+    record that is written outside a turn, and a commit that ended in a thread, ask `turn` to end soon.
+    `on_health` is called when `health` is another one.
 
     Raises AuditError, with a sentence that says what to do, where the file cannot be made.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        durability: Durability = "flush",
-        on_pending: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, durability: Durability = "flush", turn: Turn | None = None) -> None:
         self.pending = False
         """Whether `commit` has something to do now."""
         self.health = AuditHealth(True, time.time())
@@ -75,7 +71,7 @@ class AuditFile:
         self._folder = folder
         self.syncs = durability != "flush"
         self._gather = GATHER_SECONDS if durability == "group" else 0.0
-        self._on_pending = on_pending
+        self._turn = turn
         self._opened: Opened | None = None
         self._lost: AuditError | None = None
         self._outage: Outage | None = None
@@ -135,8 +131,8 @@ class AuditFile:
             return failed
         batch.lines.append(line)
         self.pending = self._flying is None
-        if len(batch.lines) == 1 and self._on_pending is not None:
-            self._on_pending()
+        if (turn := self._turn) is not None and not turn.inside:
+            turn.touch()
         return batch
 
     @property
@@ -169,8 +165,8 @@ class AuditFile:
         self._batch = LineGroup(new, new.chain.mark)
         self._batch.lines.append(new.chain.seal(opened))
         self.pending = self._flying is None
-        if self._on_pending is not None:
-            self._on_pending()
+        if self._turn is not None:
+            self._turn.touch()
         return self._batch
 
     def settled(self) -> Wait[None]:
@@ -187,7 +183,7 @@ class AuditFile:
         """Store what was written since the last commit, and resume who waits for it.
 
         Flights that are resumed may write again: that is the next batch, and `pending` says so. While a
-        thread is at it this does nothing: its end comes back through `on_pending`.
+        thread is at it this does nothing: its end asks for another turn.
         """
         if not self.pending:
             return
@@ -335,7 +331,7 @@ class AuditFile:
             timer.cancel()
             if self._flying is flying:
                 self._land(flying)
-                (self._on_pending or self.commit)()
+                (self.commit if self._turn is None else self._turn.touch)()
 
         future.add_done_callback(lambda _: tell(loop, over))
 
