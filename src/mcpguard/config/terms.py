@@ -1,6 +1,6 @@
-"""What a configuration says of serving, in values: defaults, choices, limits, HTTP and approvals.
+"""What a configuration says about serving, as plain values: defaults, choices, limits, HTTP and approvals.
 
-Law of this file: it brings no pydantic along, which a process that is given its configuration does not need.
+Law of this file: it does not import pydantic, which a process that is handed its configuration does not need.
 """
 
 from typing import Literal, get_args
@@ -79,15 +79,14 @@ class PasskeyTerms(Struct, frozen=True):
 
 
 class NotifyTerms(Struct, frozen=True):
-    """Who hears that a call waits; see NotifyEntry."""
+    """Who is notified that a call waits; see NotifyEntry."""
 
     to: str
     arguments: Literal["none", "shown"]
 
 
 class ApprovalSettings(Struct, frozen=True):
-    """How long a call waits for a person and a ticket for an answer, who may prove who they are, and who
-    hears of it."""
+    """How long a call waits for a person, a ticket for an answer; whose passkeys count; who is notified."""
 
     wait_seconds: float = APPROVAL_WAIT_SECONDS
     ticket_seconds: float = APPROVAL_TICKET_SECONDS

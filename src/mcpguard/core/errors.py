@@ -108,8 +108,8 @@ class ExportError(AuditError):
 
 
 class TelemetryError(McpGuardError):
-    """A sink did not take what was to be exported. `final` says that it never will take it as it is, `slow`
-    that it might take less of it; `after` is how many seconds it wants to be left alone."""
+    """A sink did not accept an export. `final`: it will never accept it as it is; `slow`: it might accept a
+    smaller part; `after`: how many seconds it asked to be left alone."""
 
     def __init__(self, message: str, *, final: bool = False, slow: bool = False, after: float = 0.0) -> None:
         super().__init__(message)

@@ -49,8 +49,8 @@ MOST_NAME = 256
 
 class Times(Struct):
     """When the steps of one call were done, in seconds of the clock, 0 for not yet. `waited` are the seconds
-    that a person took; `sent` and `received` are bytes. Where the upstream asks more than once in a call,
-    that is added up."""
+    that a person took; `sent` and `received` are bytes. If the upstream asks more than once in a call,
+    they are added up."""
 
     begun: float = 0.0
     waited: float = 0.0

@@ -56,8 +56,8 @@ LAST_SECONDS = 1.0
 """How long the records and answers of what was given up may take."""
 
 COLLECTING = (5_000, 10, 10)
-"""How often cycles are looked for. With 700, as Python has it, each of many calls at once is looked at again
-and again: a tenth of their cost; with 50,000 what they leave behind takes memory."""
+"""How often Python looks for cycles. With its default of 700, many calls at once are traversed again and
+again, a tenth of their cost; with 50,000, what they leave behind takes up memory."""
 SWITCH_SECONDS = 0.0005
 """After so long a thread that inspects lets the loop go on, which needs that several times a call. Python's
 own default is ten times as long."""
@@ -115,7 +115,7 @@ def _settings(found: HandedOver) -> Settings:
 
 
 def loaded(found: HandedOver, again: Callable[[], HandedOver]) -> Settings:
-    """The settings of what was `found`, which `again` reads again."""
+    """The settings made of what was `found`; `again` reads it again."""
     return structs.replace(
         _settings(found), config_look=found.config_look, reload=lambda: loaded(again(), again)
     )

@@ -58,7 +58,7 @@ class Front(Protocol):
         """Bytes of answers that are inspected, or that clients have not taken yet."""
 
     def reconfigure(self) -> None:
-        """The settings of the process are others."""
+        """The settings of the process have changed."""
 
     async def end(self, gently: bool) -> None:
         """End all worlds, with what they started."""
@@ -99,7 +99,7 @@ class StdioFront:
         return self._world.inspecting + self._client.unsent
 
     def reconfigure(self) -> None:
-        """Nothing of it is in them."""
+        """Nothing here depends on them."""
 
     async def end(self, gently: bool) -> None:
         await self._world.close(gently)
@@ -144,7 +144,7 @@ class HttpFront:
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
     def reconfigure(self) -> None:
-        """See `Front.reconfigure`: whether there are metrics is in them."""
+        """See `Front.reconfigure`: they say whether there are metrics."""
         settings = self._shared.settings
         if settings.telemetry is None or not settings.telemetry.metrics:
             self._endpoint.serve_metrics(None)

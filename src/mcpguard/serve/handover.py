@@ -1,10 +1,10 @@
-"""A configuration and its policies, read in a process beside the one that serves.
+"""A configuration and its policies, read by a child of the process that serves.
 
-What reads files is a third of a start and 9 MB that no call needs. So a child reads and checks them while
-this process imports what serves, hands over what is in force, and ends.
+Reading files takes a third of a start, and 9 MB that no call needs. So a child reads and checks them while
+this process imports the code that serves. The child hands over what is to be in force, and ends.
 
-Law of this file: what is handed over is whole, the mistakes in a file too. Whatever else goes wrong beside,
-all is read again here; nothing comes into force that this process would not have read itself.
+Law of this file: what is handed over is complete, including the mistakes in a file. If anything else goes
+wrong in the child, this process reads everything again; nothing comes into force that it would not have read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class HandedOver(Struct, frozen=True):
-    """What files say, as one client sees it, and how they looked before they were read."""
+    """What the files contain, as one client sees it, and how they looked before they were read."""
 
     config: Config
     config_look: Look
@@ -40,7 +40,7 @@ class HandedOver(Struct, frozen=True):
 
 
 def read(path: Path, agent: str | None = None, project: str | None = None) -> HandedOver:
-    """What the configuration at `path` and its policies say. Raises DocumentError."""
+    """Read the configuration at `path` and its policies. Raises DocumentError."""
     look = look_at([path])
     config = load_config(path).view(agent, project)
     policy_look = look_at(config.policy_paths)
@@ -48,15 +48,15 @@ def read(path: Path, agent: str | None = None, project: str | None = None) -> Ha
 
 
 def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:
-    """Begin to read in a child, where this process has one thread; what this gives waits for it, and raises
-    as `reads` does."""
-    # A fork has only the thread that makes it, and with Apple's frameworks not even that is sure to work.
+    """Begin to read in a child, if this process has only one thread. The function that this returns waits for
+    the child, and returns or raises what `reads` does."""
+    # A fork has only the thread that made it, and with Apple's frameworks even that may fail.
     if sys.platform != "linux" or threading.active_count() > 1:
         return reads
     take, give = os.pipe()
     try:
         child = os.fork()
-    except OSError:  # There may be no more processes.
+    except OSError:  # No more processes are allowed.
         os.close(take)
         return reads
     else:
@@ -83,17 +83,16 @@ def _found(reads: Callable[[], T]) -> T | DocumentError:
 
 
 def _taken(reads: Callable[[], T], what: type[T], child: int, pipe: int) -> T:
-    # While nothing else is to be done: nearly all policies have conditions, and nearly all state is where
-    # platformdirs says.
+    # While the child is still reading: nearly every process needs it later.
     with suppress(ImportError):
         import platformdirs  # noqa: F401
     with open(pipe, "rb") as file:
         data = file.read()
-    # What the child has in memory takes a while to be freed, which nobody has to wait for.
+    # Freeing the memory of the child takes a while, and nobody has to wait for that.
     threading.Thread(target=_reap, args=(child,), daemon=True).start()
     try:
         found = pickle.loads(data)  # noqa: S301
-    except Exception:  # Not all of it, or of other modules.
+    except Exception:  # Incomplete, or made by other modules.
         return reads()
     if isinstance(found, DocumentError):
         raise found

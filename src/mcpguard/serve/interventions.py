@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 TAKEN_SECONDS = 2.0
-"""So long it is looked whether a call takes an approval."""
+"""How long to look whether a call takes an approval."""
 
 
 def store_of(config: Config) -> SqliteStore:
@@ -85,8 +85,8 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
 
 
 def taken(store: SqliteStore, ticket_id: str) -> bool:
-    """Whether a call goes on by the approval just given: one that waits takes it at its next look, and a
-    person does not wait for longer than eight of these."""
+    """Whether a call goes on with the approval just given: a waiting call takes it at its next look, and a
+    person waits for at most eight of these."""
     ends = time.monotonic() + TAKEN_SECONDS
     while (now := store.known_ticket(ticket_id)) is not None and now.state == "approved" and not now.uses:
         if time.monotonic() >= ends:

@@ -103,7 +103,7 @@ def test_a_review_of_nothing_is_a_page_too(tmp_path: Path) -> None:
     )
     made = page(review(tmp_path / "mcpguard.yaml"))
     for said in (
-        "Nothing is on record yet, or it was removed.",
+        "Nothing is on record yet, or the evidence was removed.",
         "Nothing was refused.",
         "No server needs a credential.",
     ):

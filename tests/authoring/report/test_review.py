@@ -174,7 +174,7 @@ def test_without_evidence_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "mcpguard.yaml").write_text(month.CONFIG)
     found = review(tmp_path / "mcpguard.yaml")
     assert (found.evidence.chains, found.evidence.intact) == (0, True)
-    assert "Nothing is on record yet, or it was removed." in [one.text for one in looks(found)]
+    assert "Nothing is on record yet, or the evidence was removed." in [one.text for one in looks(found)]
 
 
 def test_an_agent_that_is_no_client_of_the_configuration_reaches_nothing(tmp_path: Path) -> None:

@@ -267,11 +267,11 @@ def test_where_nothing_is_on_record_each_reader_says_the_same(
             code, out, err = run(words, capfd)
             assert (code, out) == (2, ""), words
             assert "no audit log" in err
-            assert "nothing is on record yet, or it was removed" in err
+            assert "nothing is on record yet, or the evidence was removed" in err
     for words in ANSWERS:
         code, out, _ = run(words, capfd)
         assert code == 0
-        assert "othing is on record yet, or it was removed" in out
+        assert "othing is on record yet, or the evidence was removed" in out
 
 
 def test_a_report_of_nothing_but_what_was_planted_says_so(folder: Path, capfd: Capture) -> None:

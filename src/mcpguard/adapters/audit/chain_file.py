@@ -26,13 +26,13 @@ DURABLE: Wait[None] = Wait()
 """Over, since nothing is to be stored."""
 DURABLE.set(None)
 RETRY_SECONDS = 0.5
-"""How often it is tried whether evidence can be written again."""
+"""Between two attempts to write evidence again."""
 GATHER_SECONDS = 0.002
-"""How long "group" gathers."""
+"""How long "group" gathers records for one sync."""
 STALL_SECONDS = 5.0
-"""A write in a thread that takes longer has failed for those who wait for it."""
+"""A write in a thread that takes longer counts as failed for those who wait for it."""
 MANY = 8
-"""Records from which on "flush" has a thread write them."""
+"""With "flush", so many records or more are written in a thread."""
 END_SECONDS = 3.0
 """How long the last records may take when the process ends."""
 PLACE_SECONDS = 1.0
@@ -138,8 +138,7 @@ class ChainFile:
 
 
 class Due(Struct):
-    """When a chain has grown so much that somebody is to be told: `tell` is called once. `length` counts
-    records, `size` bytes."""
+    """How far a chain may grow before `tell` is called, once. `length` counts records, `size` bytes."""
 
     tell: Callable[[], None]
     length: int
@@ -154,11 +153,11 @@ class LineGroup(Wait[None]):
     file: ChainFile
     start: tuple[int, bytes]
     end: tuple[int, bytes] = (0, b"")
-    """Where the chain is after them, once they are handed to a thread."""
+    """Where the chain ends after these lines, once they are handed to a thread."""
     lines: list[bytes] = field(default_factory=list)
     ends_outage: bool = False
     is_last: bool = False
-    """Whether the file is closed with it."""
+    """Whether the file is closed after this commit."""
 
     @property
     def decisions(self) -> int:

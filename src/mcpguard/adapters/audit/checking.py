@@ -82,7 +82,7 @@ def _time(line: bytes) -> bytes:
 
 def _written(file: Path) -> bytes:
     """After that no record of this chain was made, as `_time` has it."""
-    # What was planted may have any time, also one that has no year.
+    # A planted file may have any time, even one outside the years of a calendar.
     with suppress(OSError, OverflowError, ValueError):
         # The clock of a file system may be a moment behind.
         last = datetime.fromtimestamp(file.stat().st_mtime + 1, UTC)
@@ -110,7 +110,7 @@ class CheckedFollowing(Following):
         self._warn = warn
 
     def read(self, most: int) -> list[FollowedLine]:
-        """As it is said of `Following`."""
+        """As `Following.read`."""
         known = set(self.check.altered)
         found = super().read(most)
         for line in found:
@@ -120,10 +120,10 @@ class CheckedFollowing(Following):
         return found
 
     def spoiled(self, name: str, problem: NoChain) -> None:
-        """As what was altered, and no more of it is read."""
+        """Count it as altered, and read no more of it."""
         self.check.altered[name] = None
         self.left.add(name)
 
     def passed(self, path: Path) -> None:
-        """As what was altered."""
+        """Count it as altered."""
         self.check.altered[chain_name(path)] = None

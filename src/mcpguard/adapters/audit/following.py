@@ -19,7 +19,7 @@ from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
 
 MOST_BYTES = 4 << 20
-"""Of lines that are read at once, unless one alone has more."""
+"""How much is read at once, unless a single line is longer."""
 _CLOSED = b'{"kind":"closed"'
 
 
@@ -75,7 +75,7 @@ class Following:
         self._lock = -1
         self._places: ReadSoFar | None = None
         self.left: set[str] = set()
-        """Chains of which no more is read."""
+        """Chains that are not read any further."""
 
     def begin(self) -> list[FollowedLine] | None:
         """Take the cursor; None where another process has it. Gives the lines that are still open.
@@ -97,7 +97,7 @@ class Following:
 
     def read(self, most: int) -> list[FollowedLine]:
         """The next lines of all chains, at most `most` and some MOST_BYTES, in the order of each chain; none
-        where nothing is new. Read again they are the same until `keep`.
+        if nothing is new. Until `keep`, the same lines are read again.
 
         Raises AuditError; of a chain that cannot be read only where nothing else is new.
         """
@@ -128,11 +128,11 @@ class Following:
         return found
 
     def spoiled(self, name: str, problem: NoChain) -> AuditError | None:
-        """What `read` raises of a chain that no writer left so, if nothing else is new; None for nothing."""
+        """What `read` raises for a chain that no writer left so, if nothing else is new; None for nothing."""
         return problem
 
     def passed(self, path: Path) -> None:
-        """Told of what has the name of a chain and is no file: nothing can be read from it."""
+        """Called for what has the name of a chain but is not a file, so that nothing can be read from it."""
 
     def lag(self) -> int:
         """How many bytes are unread, as far as that is known of compressed chains. Raises AuditError."""

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _FIRST_LINES = 16
 """In so many lines a chain has a record, whatever was altered."""
 MOST_ODD = 100
-"""So many lines that are no records are read of a chain: a file that is noise, or becomes it when it is
-unpacked, must not hold a reader up."""
+"""After so many lines that are not records a chain is read no further: a file of noise, or one that unpacks
+to noise, must not hold up a reader."""
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _RECORD = b'{"kind":"'
 _PLANTED = {
@@ -38,7 +38,7 @@ _PLANTED = {
     errno.ENOENT: "it is a broken link",
     errno.ENXIO: "it is not a file",
 }
-"""What makes a name unreadable that no writer makes."""
+"""What stands in for a chain that no writer makes, by the error of opening it."""
 
 
 class NothingRecorded(AuditError):
@@ -46,8 +46,8 @@ class NothingRecorded(AuditError):
 
 
 class NoChain(AuditError):
-    """What no writer makes: something else under the name of a chain, or what cannot be read to its end.
-    `why` is what follows a colon."""
+    """Something that no writer makes: another thing under the name of a chain, or a chain that cannot be read
+    to its end. `why` is what follows a colon."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"the audit file {path} cannot be read: {why}")
@@ -91,7 +91,7 @@ def unlisted(path: Path, error: OSError) -> AuditError:
     )
 
 
-_NOTHING = "nothing is on record yet, or it was removed"
+_NOTHING = "nothing is on record yet, or the evidence was removed"
 
 
 def _must_be_chain(path: Path) -> None:
@@ -107,7 +107,7 @@ def _must_be_chain(path: Path) -> None:
 
 
 def file_name(path: Path) -> str:
-    """The name of a file as a text that can be printed and stored: bytes that are no UTF-8 are escaped."""
+    """The name of a file as a text that can be printed and stored: bytes that are not UTF-8 are escaped."""
     return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
@@ -118,8 +118,8 @@ def chain_name(path: Path) -> str:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[BinaryIO]:
-    """A chain to read from, compressed or not, also where it was compressed a moment ago. Raises AuditError
-    where it cannot be read to its end, NoChain where no writer left it so."""
+    """A chain to read from, compressed or not, even if it was compressed a moment ago. Raises AuditError
+    if it cannot be read to its end, NoChain if no writer leaves it like that."""
     try:
         path, file = _opened(path)
         with file:
@@ -143,7 +143,7 @@ def _unread(path: Path, error: OSError) -> AuditError:
 
 
 def _opened(path: Path) -> tuple[Path, BinaryIO]:
-    """The file, or that into which it was compressed. Raises OSError, NoChain."""
+    """The file, or its compressed form. Raises OSError, NoChain."""
     try:
         file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - who reads closes it
     except IsADirectoryError:
@@ -163,7 +163,7 @@ def _opened(path: Path) -> tuple[Path, BinaryIO]:
 
 
 def packed(path: Path) -> Path:
-    """Where the compressed form of a chain is."""
+    """The path of the compressed form of a chain."""
     return path.with_name(f"{path.name}.gz")
 
 
@@ -176,8 +176,8 @@ def _inside(path: Path, file: BinaryIO) -> BinaryIO:
 
 
 def _must_be_alone(path: Path) -> None:
-    """Raise NoChain where the other form of the chain is there too and says something else: both are there
-    for a moment when it is compressed."""
+    """Raise NoChain if the other form of the chain exists too and differs: while a chain is compressed, both
+    exist for a moment."""
     other = path.with_suffix("") if path.suffix == ".gz" else packed(path)
     if not os.path.lexists(other):
         return
@@ -204,8 +204,8 @@ def unpacked_size(path: Path) -> int:
 def lines(path: Path, start: int = 0) -> Generator[bytes, None, None]:
     """The lines of one chain with their LF, from `start` on, in bytes of what is not compressed.
 
-    Raises AuditError where the file cannot be read, NoChain where it is not as a writer leaves it: also where
-    a line is longer than `MAX_LINE`, and after `MOST_ODD` lines that are no records.
+    Raises AuditError if the file cannot be read, NoChain if it is not as a writer leaves it, which includes
+    a line longer than `MAX_LINE` and more than `MOST_ODD` lines that are not records.
     """
     odd = 0
     with unpacked(path) as file:
@@ -234,7 +234,7 @@ def sound_lines(path: Path, altered: dict[str, None], start: int = 0) -> Iterato
 
 
 def examined(path: Path, expected: Iterable[str] = (), by: Signature | None = None) -> ChainReport:
-    """What `verify` finds in one chain; that it cannot be read to its end is a flaw. Raises AuditError."""
+    """What `verify` finds in one chain; not being readable to its end is a flaw. Raises AuditError."""
     from mcpguard.core.evidence.verification import Flaw, verify
 
     broken: list[str] = []
@@ -252,11 +252,11 @@ def _until_broken(path: Path, broken: list[str]) -> Iterator[bytes]:
 
 
 def blocks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
-    """A chain in pieces of whole lines, of some `size` bytes; what is no whole line at its end is the last
-    one. Raises AuditError, NoChain also where a line is longer than `MAX_LINE`."""
+    """A chain in pieces of whole lines, of some `size` bytes each; an incomplete line at its end is the last
+    piece. Raises AuditError, and NoChain, also if a line is longer than `MAX_LINE`."""
     rest = b""
     with unpacked(path) as file:
-        # What can be unpacked before the first damage is given.
+        # Whatever can be unpacked before the first damage is yielded.
         while block := cast("BufferedReader", file).read1(size):
             whole, end, after = (rest + block).rpartition(b"\n")
             if end:

@@ -44,7 +44,7 @@ FREE_BYTES = 500_000_000
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
 EXPORT_SECONDS = 15.0
-"""How long the export of a head may take; what takes longer is waited for no more."""
+"""How long the export of a head may take; then mcpguard stops waiting for it."""
 
 
 class UpkeepTerms(Struct, frozen=True):
@@ -91,7 +91,7 @@ class Upkeep:
         """How long a chain is in which nothing happened: it is not rotated for its age."""
         self._tidied = 0.0
         self._failing: dict[str, str] = {}
-        """What fails, and how that was reported."""
+        """What is failing -> how that was reported."""
         self._exporter = DiskThread("mcpguard-heads")
         self._exporting: Future[None] | None = None
 
@@ -142,7 +142,7 @@ class Upkeep:
                 self._look()
             except (OSError, AuditError) as error:
                 if not self._audit.file.in_place:
-                    # It went away meanwhile, which the next look sees and what is written says.
+                    # It was removed in the meantime: the next look notices, and the next write reports it.
                     self._wake.set()
                     continue
                 reason = getattr(error, "strerror", None) or str(error)
@@ -235,7 +235,7 @@ class Upkeep:
             self._hand_out(partial(self._export, head))
 
     def _hand_out(self, export: Callable[[], None]) -> None:
-        """Export a head. One that fails is not tried again: the next head proves more."""
+        """Export a head. A failed export is not retried, since the next head proves more."""
         try:
             if self._exporting is None or self._exporting.done():
                 self._exporting = self._exporter.within(EXPORT_SECONDS, export)

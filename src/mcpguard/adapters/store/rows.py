@@ -1,4 +1,4 @@
-"""What is stored of a session: a row, the statements about it, and its state as JSON in it."""
+"""How a session is stored: its row, the SQL statements for it, and its state as JSON in the row."""
 
 import msgspec
 from msgspec import Struct

@@ -90,7 +90,7 @@ class SqliteStore:
         self.changed: Callable[[], None] = lambda: None
         """Called when `failing` has changed."""
         self.replaced: Callable[[str], None] = lambda _said: None
-        """Hears, in a sentence, that the file that was in use was removed or is another one."""
+        """Called with a sentence when the file in use was removed or replaced."""
         self._open_sessions = OpenSessions(folder)
         self._disk = WaitedDisk("mcpguard-state", self.close)
 
@@ -261,7 +261,7 @@ class SqliteStore:
         return False, None
 
     def _is(self, failing: str) -> SessionError:
-        """Note why it fails, "" for that it does not."""
+        """Note why it fails, "" if it does not."""
         if failing != self.failing:
             self.failing = failing
             self.changed()

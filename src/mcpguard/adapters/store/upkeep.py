@@ -48,13 +48,13 @@ def problem_of(path: Path, form: int, write: bool) -> str:
 
 
 def unusable(path: Path, problem: "sqlite3.Error") -> str:
-    """What is the matter with the file, and what to do."""
+    """What is wrong with the file, and what to do about it."""
     damaged = getattr(problem, "sqlite_errorcode", 0) & 0xFF in (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB.
     return f"{path} cannot be used: {problem}{f'; {_AWAY}' if damaged else ''}"
 
 
 def of_later(path: Path) -> str:
-    """The same of a file that a later version has changed."""
+    """The same for a file that a later version has changed."""
     return f"{path} was made by a later version of mcpguard: use that one, or {_AWAY}"
 
 

@@ -17,7 +17,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 def tune_allocator() -> None:
-    """To be called before there is a second thread: an arena that a thread has got gives nothing back."""
+    """To be called before there is a second thread: the arena of a thread gives no memory back."""
     option = getattr(ctypes.CDLL(None), "mallopt", None)
     if option is not None:
         # One arena: what one thread frees, the other uses.
@@ -33,8 +33,8 @@ class Allocator:
         self._timer: asyncio.TimerHandle | None = None
 
     def used(self) -> None:
-        """A big message is being handled, or what is in force was compiled: what that frees goes back to the
-        system in a while."""
+        """A big message is being handled, or policies were compiled: memory that this frees goes back to the
+        system a little later."""
         if self._trim is not None and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._give_back)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec import Struct
 
 STEP_SECONDS = 10.0
-"""A clock that differs by so much from one moment to the next was set; time services move it by less."""
+"""A clock that jumps by so much from one moment to the next was set; time services adjust it by less."""
 TOLD_SECONDS = 3600.0
-"""So long that is a warning."""
+"""For so long it stays a warning."""
 SET_BACK = (
     "the clock was set back by {}: records keep their order, but their times repeat, and limits "
     "release nothing until the clock has caught up"
@@ -55,8 +55,8 @@ class SetClocks:
         wall: Callable[[], float] = time.time,
         running: Callable[[], float] = lambda: uptime().seconds,
     ) -> None:
-        """`told` hears of it in a sentence, once each time; `wall()` gives seconds since 1970, `running()`
-        seconds that nobody sets."""
+        """`told` gets a sentence, once each time; `wall()` gives seconds since 1970, `running()` seconds of a
+        monotonic clock."""
         self._told = told
         self._wall = wall
         self._running = running
@@ -64,7 +64,7 @@ class SetClocks:
         self._warning, self._until = "", 0.0
 
     def look(self) -> str:
-        """What an operator should know of it, "" where it was not set within TOLD_SECONDS."""
+        """A warning for the operator, "" if the clock was not set within TOLD_SECONDS."""
         now = self._running()
         apart = self._wall() - now
         step, self._apart = apart - self._apart, apart

@@ -1,4 +1,4 @@
-"""A thread that does what may wait for a disk, so that the loop does not, or not without end."""
+"""Work that may wait for a disk, in a thread, so that the loop waits for a bounded time or not at all."""
 
 import errno
 import threading
@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 HOLD_SECONDS = 10.0
-"""What everything else waits for has failed if it takes longer."""
+"""How long everything else waits for a piece of work; then it counts as failed."""
 TRUST_SECONDS = 0.05
-"""How long after the disk has answered the next thing is done where everything else is: a thread costs more
-than a write, which most likely ends where the one before did a moment ago."""
+"""For so long after the disk has answered, work is done without a thread: a thread costs more than a write,
+and if the last write did not hang, this one is unlikely to."""
 
 
 class DiskThread:
-    """One thread, which does one thing after another. Nobody waits for it at the end of the process, as the
-    threads of an executor are waited for: a disk may hang. It begins with the first thing to do."""
+    """One thread, which does one piece of work after another and starts with the first. Unlike the threads of
+    an executor, it is not joined at the end of the process: a disk may hang."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -36,13 +36,13 @@ class DiskThread:
         return future
 
     def within(self, seconds: float, work: Callable[[], T]) -> Future[T]:
-        """Do `work`, and wait for that so long at most."""
+        """Do `work`, and wait for it for at most so long."""
         future = self.submit(work)
         wait([future], seconds)
         return future
 
     def end(self) -> None:
-        """End after what was submitted before; what is submitted later begins again."""
+        """End after what was submitted before; the thread starts again with whatever is submitted later."""
         if self._begun:
             self._begun = False
             self._work.put(None)
@@ -57,23 +57,23 @@ class DiskThread:
             else:
                 future.set_result(found)
                 del found
-            del one, future, work  # What was stored is not kept until there is more.
+            del one, future, work  # Nothing is kept alive while the thread waits for more.
 
 
 class WaitedDisk:
-    """Does what has to be done before anything else, and gives up where the disk hangs: in a thread that is
-    waited for, unless the disk answered a moment ago."""
+    """Does work that everything else has to wait for, and gives up if the disk hangs: in a thread, unless the
+    disk answered a moment ago."""
 
     def __init__(self, name: str, back: Callable[[], None]) -> None:
-        """`back()` is called when what was given up has ended, before anything else is done."""
+        """`back()` is called once work that was given up has finished, before any other work is done."""
         self._thread = DiskThread(name)
         self._back = back
         self._trusted_until = 0.0
         self._hung: Future[Any] | None = None
 
     def do(self, work: Callable[[], T]) -> T:
-        """Gives and raises what `work` does. Raises OSError where the disk has not answered for HOLD_SECONDS,
-        and at once as long as it does not; the work that it hangs at may still be done."""
+        """Return or raise what `work` does. Raises OSError if the disk has not answered for HOLD_SECONDS, and
+        then at once for as long as it does not answer; the work that hangs may still be done later."""
         if self._hung is not None and self._hung.done():
             self._hung = None
             self._back()

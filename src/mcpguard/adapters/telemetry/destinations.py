@@ -116,7 +116,7 @@ class _FileSink:
         return 0
 
     def _open(self) -> None:
-        """Open it, again where another file is in its place, or none: it was rotated."""
+        """Open the file, and open it again if it was rotated: another file is in its place, or none."""
         if self._file >= 0:
             with suppress(FileNotFoundError, NotADirectoryError):
                 if os.path.samestat(os.stat(self._path), os.fstat(self._file)):
@@ -133,14 +133,14 @@ class _FileSink:
 
 
 def _write(file: int, data: bytes) -> None:
-    """Append all of it, or none where it is a file: half a line would be no line of its format."""
+    """Append all of it or, to a regular file, nothing: half a line is not valid in any format."""
     before = os.fstat(file)
     rest = memoryview(data)
     try:
         while rest:
             rest = rest[os.write(file, rest) :]
     except OSError:
-        # Where others append too, what is theirs stays.
+        # Others may append too: their lines stay.
         written = len(data) - len(rest)
         with suppress(OSError):
             if stat.S_ISREG(before.st_mode) and os.fstat(file).st_size == before.st_size + written:
@@ -173,7 +173,7 @@ class WebPoints:
 
     def post(self, url: str, media_type: str, body: bytes) -> bytes:
         """The body of the answer. Raises TelemetryError, unless its status says that all is well."""
-        # Imported where it is needed: most serve over stdio, and export nothing.
+        # Imported where it is needed: most processes serve over stdio and export nothing.
         from mcpguard.adapters.network.posting import NotInTime, Poster
 
         if self._poster is None:
@@ -206,7 +206,7 @@ class _NoEndpoint(TelemetryError):
 
 
 def _seconds(retry_after: str) -> float:
-    """What a `Retry-After` asks for (RFC 9110, 10.2.3): seconds, or until when; 0 for none that is valid."""
+    """The seconds that a `Retry-After` asks for, as a number or a date (RFC 9110, 10.2.3); 0 if invalid."""
     if retry_after.isascii() and retry_after.isdecimal():
         return float(retry_after[:9])
     # Imported where it is needed: servers hardly ever write it as a date.
@@ -218,15 +218,15 @@ def _seconds(retry_after: str) -> float:
 
 
 class OtlpPoints:
-    """An OTLP receiver over HTTP (protobuf): its three endpoints are under `url`. One that has only some of
-    them gets what these take, and what it did take is not sent again where another one fails."""
+    """An OTLP receiver over HTTP (protobuf): its three endpoints are under `url`. If it lacks some, only the
+    others get their signals; what one endpoint has accepted is not sent again when another one fails."""
 
     def __init__(self, url: str, host: str, headers: Headers = lambda: {}) -> None:
         self._web = WebPoints(url, headers)
         self._url = url.rstrip("/")
         self._host = host
         self._taken: dict[str, bytes] = {}
-        """The endpoint -> the digest of what it took last."""
+        """The endpoint -> the digest of what it accepted last."""
 
     def deliver(self, lines: Sequence[Rendered]) -> int:
         happened = [one for one, _line in lines]
@@ -254,7 +254,7 @@ class OtlpPoints:
         return self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
 
     def _answers(self) -> bool:
-        """Whether there is an endpoint at all: each takes a request with nothing in it."""
+        """Whether there is any endpoint at all: each accepts an empty request."""
         for signal in _SIGNALS:
             with suppress(_NoEndpoint):
                 self._post(signal, b"")

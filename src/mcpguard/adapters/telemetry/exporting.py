@@ -31,7 +31,7 @@ from mcpguard.gateway.ports import SinkState
 MOST = 2_000
 """Lines that are read at once."""
 LOOK_SECONDS = 1.0
-"""How often it is looked for new evidence."""
+"""How often the sink looks for new evidence."""
 LEAST_PAUSE, MOST_PAUSE = 1.0, 60.0
 """Between two attempts at a sink that is down, in seconds."""
 LATE_SECONDS = 30.0
@@ -39,7 +39,7 @@ LATE_SECONDS = 30.0
 MOST_AFTER = 600.0
 """How long a sink that asks for it is left alone, in seconds."""
 IN_A_ROW = 10
-"""Records that are skipped while a sink accepts nothing else; after so many it is the sink that fails."""
+"""After so many records are skipped in a row, without any accepted, the sink itself counts as failing."""
 GIVEN_UP = timedelta(hours=1)
 """A call without an outcome for so long is exported as it is: its process was killed."""
 
@@ -169,7 +169,7 @@ class Exporter(Generic[LineT]):
             raise  # Nobody reads the standard output any more.
         except OSError as problem:
             self._failed(f"the position of the export cannot be saved: {problem.strerror}")
-        except Exception as defect:  # The thread goes on: that nothing is exported any more must be seen.
+        except Exception as defect:  # The thread goes on, so that a stopped export is noticed.
             self._failed(f"an internal error ({type(defect).__name__})")
         return False
 
@@ -232,8 +232,8 @@ class Exporter(Generic[LineT]):
             self._delivering = None
 
     def _keep(self, lines: list[LineT] | None, joining: Joining[LineT]) -> None:
-        """Save the position after what was delivered, None for nothing; again where that failed before. It is
-        not delivered again by this process, whether it is saved or not."""
+        """Save the position after the delivered `lines`, None for none; save it again if that failed before.
+        This process does not deliver them again, whether the position is saved or not."""
         self._joining = joining
         if lines is not None or not self._is_kept:
             self._is_kept = False
@@ -249,7 +249,7 @@ class Exporter(Generic[LineT]):
         self._is(since=0.0, problem="", lag=lag)
 
     def _skip(self, count: int, problem: TelemetryError) -> None:
-        """Leave out one that is not accepted as it is, unless nothing else is either."""
+        """Leave out records that the sink rejects, unless it rejects everything."""
         if self._skipped >= IN_A_ROW:
             raise TelemetryError(f"it no longer accepts any record: {problem}", after=problem.after)
         self._skipped += 1
@@ -286,7 +286,7 @@ class Exporter(Generic[LineT]):
 
 
 def _defect(error: Exception) -> TelemetryError:
-    """That a record has not the form that its format needs."""
+    """The error for a record that cannot be converted to its format."""
     return TelemetryError(f"an internal error ({type(error).__name__})", final=True)
 
 

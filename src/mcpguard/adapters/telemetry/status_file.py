@@ -22,7 +22,7 @@ from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
 LATE_SECONDS = 5.0
-"""A write that has not ended for so long is reported."""
+"""A write that takes longer is reported."""
 END_SECONDS = 1.0
 """How long the end of the process waits for the file to be removed."""
 MAX_BYTES = 1024 * 1024
@@ -69,7 +69,7 @@ class Status(Struct, frozen=True):
     unrecognised: str = ""
     """Which credentials are not recognised in answers before a server needs them, and why; "" for none."""
     version: str = ""
-    """Of the mcpguard that runs; "" for one that does not say."""
+    """The version of the running mcpguard; "" if it does not report one."""
 
 
 def default_folder() -> Path:
@@ -129,7 +129,7 @@ class StatusFile:
         self._writing: threading.Thread | None = None
         """Writes now, since a disk may hang."""
         self._changed = False
-        """Whether there is more to write when that has ended."""
+        """Whether there is more to write when the present write has finished."""
 
     def start(self) -> None:
         """Write it as soon as nothing else is to be done, and keep it fresh until `close`."""

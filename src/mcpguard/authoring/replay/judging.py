@@ -30,7 +30,7 @@ MOST_KEPT = 65_536
 """So many verdicts are kept for requests that are the same."""
 
 MOST_READERS = 3
-"""So many rules are named that read what is missing."""
+"""At most so many of the rules that read what is missing are named."""
 
 REASONS = {
     "args": "its arguments were redacted, or are not on record",
@@ -142,7 +142,7 @@ class Judging:
         return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, (wants,))
 
     def _observing(self, call: Invocation, session: Session) -> tuple[Obligations, ...]:
-        """What is wanted of a call that is refused and goes on, since its server is only observed."""
+        """What rules require of a call that is refused but goes on, since its server is only observed."""
         observation = Observation(self._observed, call.now + timedelta(days=1))
         verdict = decide(self.policies.observing(observation), call, session)
         return () if isinstance(verdict, Deny) else (self._wanted(verdict),)

@@ -72,7 +72,7 @@ class PastDecision(Struct, frozen=True):
     standing: Standing = "rules"
     came: Came | None = None
     aside: bool = False
-    """Nobody asked about it: it is here for what it used up of limits."""
+    """Not asked for: it is here only because it may have used up limits."""
 
     @property
     def enforced(self) -> bool:
@@ -126,7 +126,7 @@ class _Wanted(Struct):
 
     @property
     def begin(self) -> bytes:
-        """The second before which nothing is read, as in records."""
+        """The second before which nothing is read, in the form of records."""
         first = self.since if self.aside is None or self.since is None else min(self.since, self.aside)
         return b"" if first is None else first.astimezone(UTC).isoformat()[:19].encode()
 

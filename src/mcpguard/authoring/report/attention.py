@@ -33,7 +33,7 @@ def looks(review: AccessReview) -> list[Attention]:
 def _evidence(review: AccessReview) -> Iterator[Attention]:
     evidence = review.evidence
     if not evidence.chains and not evidence.missing:
-        yield Attention("look", "Nothing is on record yet, or it was removed.", "evidence")
+        yield Attention("look", "Nothing is on record yet, or the evidence was removed.", "evidence")
         return
     for name in evidence.altered:
         yield Attention("bad", f"The evidence in {name} was altered.", "evidence")

@@ -55,7 +55,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
 
     host = machine_name()
     if not args.follow or path.is_file():
-        chain_files(path)  # It says so where this is no chain, or nothing is there.
+        chain_files(path)  # It raises if this is not a chain, or does not exist.
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
     sink = sink_of(args.to, args.format, host)
     said: list[tuple[str, str]] = []

@@ -1,6 +1,6 @@
 """What a value in a file that people write must be, besides its type.
 
-Law of this file: it brings no pydantic along, which calls it; a process that only serves reads no file.
+Law of this file: pydantic calls it, but is not imported here: a process that only serves reads no file.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Must:
 
 
 def matching(pattern: str, said: str) -> Must:
-    """A text that matches wholly. The pattern is compiled when a text is there: a start pays for no other."""
+    """A text that matches as a whole. The pattern is compiled when it is first used, to keep a start fast."""
     return Must(lambda text: "" if re.fullmatch(pattern, text) else said, pattern=f"^(?:{pattern})$")
 
 

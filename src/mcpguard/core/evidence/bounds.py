@@ -37,8 +37,8 @@ LISTS = frozenset(
         "tools/list",
     )
 )
-"""Methods that no rule is asked about and that change nothing. What is sent to a server because of one is on
-record by itself, and has an allowance in EvidenceRoom.asks; what it subscribes to is decided by policy."""
+"""Methods that no rule is asked about and that change nothing. Each request that is sent to a server because
+of one is on record and has an allowance in EvidenceRoom.asks; subscriptions are decided by policy."""
 Countable = Decided | Noticed | Outcome
 """What may be counted and not recorded."""
 OTHERS = "others"
@@ -53,7 +53,7 @@ class BoundTerms(Struct, frozen=True):
 
 
 UNCHANGED = BoundTerms()
-"""Those that nobody configured."""
+"""The defaults."""
 
 
 class Allowance:
@@ -78,9 +78,9 @@ class Allowance:
 
 
 class EvidenceRoom:
-    """What a session may still leave: bytes of arguments, of allowed requests those above SMALL, and requests
-    that its servers are sent without a rule. What is refused costs its client nothing, and does not use up
-    what allowed requests have."""
+    """What a session may still add to the evidence: bytes of arguments (of allowed requests those above
+    SMALL) and requests that are sent to its servers without a rule. Refusals cost a client nothing, so they
+    do not use up the allowance of allowed requests."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class EvidenceRoom:
         cut: Callable[[], None] = lambda: None,
         unasked: Callable[[], None] = lambda: None,
     ) -> None:
-        """`cut()` hears of each allowed request whose arguments are not recorded, `unasked()` of each that a
-        server is not sent."""
+        """`cut()` is called for each allowed request whose arguments are not recorded, `unasked()` for each
+        request that is not sent to a server."""
         self._cut = cut
         self._unasked = unasked
         self._allowed = Allowance(terms.arguments)
@@ -107,7 +107,7 @@ class EvidenceRoom:
         return False
 
     def asks(self, server: str, now: float) -> bool:
-        """Whether `server` is sent now what no rule decides about: each time leaves two records."""
+        """Whether a request that no rule decides about may be sent to `server`: each leaves two records."""
         if self._servers.setdefault(server, Allowance(self._a_minute)).take(1, now):
             return True
         self._unasked()

@@ -2,7 +2,7 @@
 
 A reader takes a field that it does not know for one of a newer mcpguard, and a field that is left out for
 its default. How records become lines of a chain is `chain`. Decisions and outcomes are not looked at by the
-collector of cycles (`gc=False`): what they hold is made of JSON, and never leads back to them.
+cycle collector (`gc=False`): what they hold is made of JSON, and never refers back to them.
 """
 
 from datetime import datetime

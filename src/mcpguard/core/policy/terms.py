@@ -1,6 +1,6 @@
-"""A rule in force: what `written.py` describes, as the values that decide.
+"""A rule in force: what `written.py` describes, as plain values.
 
-Law of this file: it brings no pydantic along, which a process that is given its policies does not need.
+Law of this file: it does not import pydantic, which a process that is handed its policies does not need.
 """
 
 import re
@@ -71,7 +71,7 @@ def window_of(per: str) -> int | None:
 
 
 def end_of(expires: str | None) -> datetime | None:
-    """The first moment after the day `expires`, in UTC; None without one, and for what is no day."""
+    """The first moment after the day `expires`, in UTC; None without one, and for what is not a day."""
     if expires is None or len(expires) != 10:
         return None
     try:

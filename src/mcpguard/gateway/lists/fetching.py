@@ -101,7 +101,7 @@ class Fetching:
         return running.wait
 
     def asked(self, server: str, kind: Kind, caller: Caller) -> Wait[None]:
-        """As `refresh`, because of a client; what came of the last time where there is no room on record."""
+        """As `refresh`, for a client; if there is no room on record, the outcome of the last fetch."""
         key = (server, kind.name)
         last = self._last.get(key)
         if last is None or key in self._running or self._scope.recorder.asks(server):

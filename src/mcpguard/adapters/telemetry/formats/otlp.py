@@ -61,9 +61,9 @@ _same, _SAME_NAMES = attrgetter(*(field for field, _ in _SAME)), tuple(name for 
 _owned = attrgetter(*(field for field, _ in _OWN))
 _OWN_NAMES = *(name for _, name in _OWN), "mcpguard.evidence.hash"
 _TRACE, _PARENT = sized(1, bytes(16))[:2], sized(4, bytes(8))[:2]
-"""What is before the ids of a trace and of a parent."""
+"""The bytes before the ids of a trace and of a parent."""
 _START, _END, _SPAN = 7 << 3 | 1, 8 << 3 | 1, int.from_bytes(sized(2, bytes(8))[:2], "little")
-"""What is before the times of a span, and before its id."""
+"""The bytes before the times of a span, and before its id."""
 _timed = Struct("<BQBQHQ").pack
 """These with their values: nanoseconds since 1970, and the id as a little-endian number."""
 _NO_STEPS = Steps()
@@ -118,7 +118,7 @@ def request(host: str, parts: Sequence[bytes]) -> bytes:
         )
     )
     scope = sized(1, text(1, "mcpguard") + text(2, __version__))
-    # They are many and large, so they are copied once.
+    # There are many of them, and they are large: copy them only once.
     size = len(scope) + sum(map(len, parts))
     inner = sized(1, resource) + TAGS[2] + varint(size)
     return b"".join((TAGS[1], varint(len(inner) + size), inner, scope, *parts))
@@ -134,10 +134,10 @@ def traces(happened: Iterable[Happening], host: str) -> bytes:
 
 
 def _spans(one: Happening) -> bytes:
-    """That of a call, and one for each of its steps."""
+    """The span of a call, and one for each of its steps."""
     record, outcome = one.record, one.outcome
     if not isinstance(record, Decided) or (status := one.status) == "pending":
-        return b""  # Of a call that waits, the decision that ends the waiting is the span.
+        return b""  # For a call that waits, the span is that of the decision that ends the wait.
     trace = _TRACE + bytes.fromhex(trace_id_of(record.id, record.trace))
     own = bytes.fromhex(span_id_of(record.id))
     steps = _NO_STEPS if outcome is None or outcome.steps is None else outcome.steps
@@ -217,7 +217,7 @@ def error_type(one: Happening) -> str:
 
 
 def attributes(field: int, one: Happening, record: Decided, status: str, error: str) -> bytes:
-    """All that is said of a call, each in this field of a message."""
+    """All attributes of a call, each in this field of a message."""
     own = [value.encode("utf-8", "replace") for value in (*_owned(record), one.place.hash)]
     sizes = tuple(map(len, own))
     told = record.method, record.tool, record.subject
@@ -241,7 +241,7 @@ def _attributes(
     sizes: tuple[int, ...],
     same: tuple[Any, ...],
 ) -> bytes:
-    """What is the same in many calls, with a %b in the place of each of _OWN_NAMES that has a size."""
+    """The attributes that many calls share, with a %b in the place of each of _OWN_NAMES that has a size."""
     texts = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
     found = [_attribute(name, value) for name, value in texts.items() if value]
     for name, value in zip(_SAME_NAMES, same, strict=True):

@@ -20,11 +20,11 @@ _LEAST = 16
 _DEPTH = 5
 _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 _RSA = 9
-"""So many numbers an RSA key has (RFC 8017, appendix A.1.2); the first three are public."""
+"""How many numbers an RSA key has (RFC 8017, appendix A.1.2); the first three are public."""
 
 
 class Dumped(NamedTuple):
-    """What is found of digits in hexadecimal."""
+    """A match of hexadecimal digits."""
 
     pattern: bytes
 
@@ -65,7 +65,7 @@ def _numbers(der: bytes, depth: int) -> Iterator[bytes]:
 
 
 def _children(der: bytes) -> list[tuple[int, bytes]]:
-    """The tag and the contents of each element; nothing where `der` is anything else."""
+    """The tag and the contents of each element; nothing if `der` is not DER."""
     found = []
     at = 0
     while at + 2 <= len(der):

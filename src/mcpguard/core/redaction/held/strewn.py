@@ -1,8 +1,8 @@
-"""A random value strewn over rows: pieces of one to three characters, each behind a number, a name or a word.
+"""A random value spread over rows: pieces of one to three characters, each after a number, a name or a word.
 
-Law of this file: pieces so short are in any text. What is compared is what stands in the same order in such
-rows: the capitals, since numbers have none and few rows have words in capitals, or else all letters. As many
-in a row as nobody can guess count as the value, and all that stands between them is removed with them.
+Law of this file: any text contains pieces that short. So only what keeps its order in such rows is compared:
+the capitals, since numbers have none and few rows have words in capitals, or else all letters. As many in a
+row as nobody can guess count as the value, and everything between them is removed with them.
 """
 
 from base64 import b64encode
@@ -21,7 +21,7 @@ _HEXADECIMAL = frozenset(b"ABCDEF" + b"abcdef".translate(LETTERS))
 _PART = 3, 4
 _LONGEST_BLOCK = 12
 _ENCODED = 128
-"""Characters. What is longer is not looked for in base64 that is strewn."""
+"""Characters of the longest value that is looked for in base64 spread over rows."""
 _ROOM = 2
 """Characters of the value. Rows are not equally long."""
 _FAR = 4096
