@@ -258,7 +258,7 @@ class Recorder:
         if not ((allowed and len(text) <= SMALL) or self._room.take(len(text), allowed, self.seconds())):
             return digest, None, "rate", {}, len(text)
         try:
-            clean = self._inspector.redactor.inspect(args, also, AT_ONCE)
+            clean = self._inspector.redactor.inspect(args, also, AT_ONCE, sent=False)
         except (InspectionError, TooMuchAtOnce):
             return digest, None, "inspection", {}, len(text)
         return digest, clean.value, "", dict(clean.neutralised) if clean.neutralised else {}, 0

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.model import Detection, Json
+from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction import reading
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.leaves import Leaves, Rebuild
@@ -60,6 +60,11 @@ def test_the_payload_is_the_inspected_value() -> None:
         inspected = redactor().inspect(value)
         assert inspected.payload == msgspec.json.encode(inspected.value)
     assert redactor().inspect({"a": 2**70}).payload == b'{"a":1180591620717411303424}'
+
+
+def test_what_is_only_recorded_is_inspected_and_has_no_payload() -> None:
+    assert redactor().inspect({"a": "é"}, sent=False) == Redacted({"a": "é"}, b"")
+    assert redactor().inspect({"a": TOKEN}, sent=False).value == {"a": HELD}
 
 
 def test_a_held_value_is_replaced_where_it_stands() -> None:

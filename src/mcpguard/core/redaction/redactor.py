@@ -163,7 +163,12 @@ class Redactor:
         return tuple(sorted(strays))
 
     def inspect(
-        self, value: Json, also: tuple[str, ...] = (), most: int = maxsize, visible: bool = True
+        self,
+        value: Json,
+        also: tuple[str, ...] = (),
+        most: int = maxsize,
+        visible: bool = True,
+        sent: bool = True,
     ) -> Redacted:
         """`value` without secrets, in the same shape; the very same object if there are none.
 
@@ -171,10 +176,11 @@ class Redactor:
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`sparing`)
         let a format stay. What is removed leaves `[REDACTED:<kind>#<n>]`; within this `value` equal texts
         have equal n, which says nothing of other values. What is hidden becomes visible (`neutral`), and is
-        counted apart; not so without `visible`, for who does that when it is shown. Raises InspectionError if
-        the value cannot be inspected to its end: nested deeper than 128 levels, too many hits, an unknown
-        kind in `also`, a failure of the engine. Raises TooMuchAtOnce where there may be something in more
-        than `most` bytes of text: to look through them takes long.
+        counted apart; not so without `visible`, for who does that when it is shown. Where it is not `sent`
+        but recorded, nothing is encoded if nothing was removed: the payload is empty then. Raises
+        InspectionError if the value cannot be inspected to its end: nested deeper than 128 levels, too many
+        hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where there may be
+        something in more than `most` bytes of text: to look through them takes long.
         """
         wanted, also = also, also and kinds_in(also)
         try:
@@ -206,7 +212,7 @@ class Redactor:
                 if len(text) > most:
                     raise TooMuchAtOnce(len(text))
                 return self._clean(value, leaves, wanted, visible)
-            return Redacted(value, _encode(value))
+            return Redacted(value, _encode(value) if sent else b"")
         except (InspectionError, TooMuchAtOnce):
             raise
         except Exception:
