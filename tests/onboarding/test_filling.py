@@ -153,7 +153,7 @@ def test_what_the_machine_does_not_say_is_asked_for(
     monkeypatch.setattr(sys, "stdin", terminal)
     assert main(["import"]) == 0
     said = capsys.readouterr().out
-    assert "github: owners of its policy: Organisations and users" in said
+    assert "github needs `owners` for its policy: Organisations and users" in said
     assert "hosts of its policy" not in said
     assert (params("github"), params("fetch")) == ({"owners": ["acme", "octocat"]}, {"hosts": []})
 

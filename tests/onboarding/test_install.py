@@ -65,6 +65,31 @@ def test_twice_is_once(person: Person, config: Path, capsys: pytest.CaptureFixtu
     assert tree(*person) == before
 
 
+def test_the_servers_that_the_client_still_reaches_itself_are_named(
+    person: Person, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = person.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text('{"mcpServers": {"a": {"command": "node"}, "b": {"command": "node"}}}')
+    assert main(["install", "cursor", "--config", str(config)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "note: Cursor still reaches a, b without mcpguard: `mcpguard import --client cursor` moves what is there"
+    ]
+
+
+def test_an_undo_says_that_a_client_has_nothing_to_undo(
+    person: Person, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["install", "cursor", "--config", str(config)]) == 0
+    capsys.readouterr()
+    assert main(["undo", "--client", "zed"]) == 0
+    assert capsys.readouterr().out == "there is nothing to undo for zed\n"
+    assert main(["undo", "--client", "cursor"]) == 0
+    assert capsys.readouterr().out.startswith("removed  ")
+    assert main(["undo", "--client", "cursor"]) == 0
+    assert capsys.readouterr().out == "there is nothing to undo for cursor\n"
+
+
 def test_what_cannot_be_served_or_read_is_not_touched(
     person: Person, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

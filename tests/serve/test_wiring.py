@@ -1,10 +1,12 @@
-"""Which held values a server may have, out of the configuration."""
+"""What is served, out of the configuration, or for `mcpguard wrap` without one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mcpguard.config.loading import load_config
+from mcpguard.config.policies import builtin_read_only
+from mcpguard.serve.app import settings_for_wrap
 from mcpguard.serve.wiring import bound_of
 
 CONFIG = """
@@ -31,3 +33,8 @@ def test_a_server_may_have_what_is_bound_to_it_and_what_its_own_values_are_made_
     assert found["one"] == {"env:A", "credential:made", "env:PART", "credential:login"}
     assert found["two"] == {"credential:login", "credential:chosen", "env:OTHER", "env:BESIDE"}
     assert found["far"] == {"file:/run/k"}
+
+
+def test_a_wrapped_server_is_listed_as_late_as_it_may_start_since_it_holds_up_no_other() -> None:
+    settings = settings_for_wrap("x", (), (), None, builtin_read_only())
+    assert settings.list_seconds == settings.servers[0].start_timeout_seconds == 60

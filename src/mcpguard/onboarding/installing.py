@@ -58,14 +58,14 @@ def install(
     journal: MoveJournal,
     vault: Vault,
     folder: Path,
-) -> str:
+) -> list[str]:
     """Add an entry that serves `config` to the user's file of the client `name`, which is to see `servers` of
-    it besides those that it sees, and say what was done. The lock is held. Raises McpGuardError; then all is
-    as it was."""
+    it besides those that it sees, and say what was done, line by line. The lock is held. Raises
+    McpGuardError; then all is as it was."""
     client = next(one for one in CLIENTS if one.name == name)
     file, path = _where(client, places)
     entry = client.entry(launcher(config.path))
-    shown = _shown(config, name, servers)
+    shown, beside = _shown(config, name, servers), list[str]()
     if not path.exists():
         found = ClientFile(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
         todo = client_writing(found, new_text(file, entry), [Edit([], entry)], new=True)
@@ -74,13 +74,22 @@ def install(
         if found.problem:
             raise MoveError(found.problem)
         if any(one.guarded for one in found.entries):
-            return f"{client.title} already has mcpguard, in {path}: nothing was done"
+            return [f"{client.title} already has mcpguard, in {path}: nothing was done"]
         todo = client_writing(found, added(found, entry), [Edit([], entry)])
+        beside = _beside(found)
     vault.ready()
     carry_out(journal, vault, folder, {}, [*shown, todo])
-    return (
-        f"done: {client.title} now starts mcpguard, through {path}. Restart it; `mcpguard undo` reverts this."
-    )
+    done = f"done: {client.title} now starts mcpguard, through {path}."
+    return [f"{done} Restart it; `mcpguard undo` reverts this.", *beside]
+
+
+def _beside(found: ClientFile) -> list[str]:
+    """Says which servers the client goes on reaching without mcpguard; nothing for none."""
+    names = [entry.name for entry in found.entries if not entry.disabled]
+    if not names:
+        return []
+    move = f"`mcpguard import --client {found.client.name}` moves what is there"
+    return [f"note: {found.client.title} still reaches {', '.join(names)} without mcpguard: {move}"]
 
 
 def _shown(config: Config, name: str, servers: list[str]) -> list[Writing]:

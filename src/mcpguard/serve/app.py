@@ -152,6 +152,8 @@ def settings_for_wrap(
         audit_folder=evidence_folder(None),
         durability="flush",
         message_bytes=MESSAGE_BYTES,
+        # A server that is alone holds up no other: its client waits as it would without mcpguard.
+        list_seconds=server.start_timeout_seconds,
         advice=WRAP_ADVICE,
     )
 

@@ -58,6 +58,23 @@ def test_a_client_is_told_of_servers_that_it_sees_only(folder: Path, capsys: Cap
     )
 
 
+@pytest.mark.parametrize(
+    ("clients", "name"),
+    [
+        ("{desk: {servers: [git, web]}}", "push"),
+        ("{desk: {servers: [git, web], prefix: always}}", "git__push"),
+        ("{desk: {servers: [git], prefix: always}}", "git__push"),
+    ],
+)
+def test_a_hidden_tool_is_named_as_the_client_would_call_it(
+    folder: Path, capsys: Capture, clients: str, name: str
+) -> None:
+    (folder / "p.yaml").write_text(f"{POLICY}  - {{id: no, effect: deny, tools: [push]}}\n")
+    written(folder, f"clients: {clients}\n")
+    found = explained(capsys, "--server", "git", "--tool", "push", "--agent", "desk")
+    assert found["message"] == f"Unknown tool: {name}"
+
+
 def test_reach_is_that_of_the_client(folder: Path, capsys: Capture) -> None:
     written(folder)
     found = explained(capsys, "--reach", "--agent", "phone")

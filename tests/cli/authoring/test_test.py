@@ -270,7 +270,8 @@ def test_policies_of_one_name_are_a_mistake(folder: Path, capsys: Capture) -> No
 def test_a_place_without_tests_is_a_mistake(folder: Path, capsys: Capture) -> None:
     assert main(["test", "gone", "policies"]) == 2
     assert capsys.readouterr().err == (
-        "mcpguard: gone: no such file or folder\npolicies: it contains no *_test.yaml file\n"
+        "mcpguard: gone: no such file or folder\npolicies: it contains no *_test.yaml file: "
+        "`mcpguard help test-a-policy` shows how to write one\n"
     )
 
 

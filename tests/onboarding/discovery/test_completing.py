@@ -186,7 +186,7 @@ def test_the_import_asks_each_question_once(person: Person, monkeypatch: pytest.
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
     assert main(["import"]) == 1
-    assert asked == ["VS Code asks for this: Key of the search (empty to leave its servers): "]
+    assert asked == ["VS Code would ask for: Key of the search (empty to skip the servers that need it): "]
     made = (person.home / ".config" / "mcpguard" / "mcpguard.yaml").read_text()
     assert '"TEAM": "core"' in made
     assert made.count("${keyring:a/A_KEY}") == made.count("${keyring:b/B_KEY}") == 1

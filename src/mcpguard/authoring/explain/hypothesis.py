@@ -76,20 +76,20 @@ class Supposition(Struct, frozen=True):
     target: Target | None
 
 
-def asked_by(options: Namespace, agent: str | None, alone: bool) -> Supposition:
-    """The request that the options describe; `agent` is the label of the configuration, whose only server it
-    is `alone`. Raises ConfigError for options that name nothing to decide."""
+def asked_by(options: Namespace, config: Config | None) -> Supposition:
+    """The request that the options describe, under `config` as its client sees it. Raises ConfigError for
+    options that name nothing to decide."""
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):
         raise _problem("name the request: --server NAME with --tool NAME, --prompt, --resource or --action")
     args = arguments_of(options) or {}
-    target = target_of(options, options.server, kind, getattr(options, kind), alone) if kind else None
+    target = target_of(options, options.server, kind, getattr(options, kind), config) if kind else None
     invocation = Invocation(
         id="explain",
         method=options.action or _METHODS[kind],
         principal=principal_of(options),
         now=options.now or datetime.now(UTC),
-        agent=options.agent or agent,
+        agent=options.agent or (config.agent if config else None),
         server=options.server,
         target=None if target is None else target.listed,
         args=args,
@@ -108,10 +108,10 @@ def principal_of(options: Namespace) -> Principal:
     )
 
 
-def target_of(options: Namespace, server: str, kind: str, name: str, alone: bool) -> Target:
+def target_of(options: Namespace, server: str, kind: str, name: str, config: Config | None) -> Target:
     """The thing of that name as `server` lists it: by the snapshot of the options if it is there, with the
     annotations that they give. Raises ConfigError for a name that no server can list."""
-    snapshot = snapshot_of(options)
+    snapshot, alone = snapshot_of(options), _by_its_own_name(kind, config)
     offer = None if snapshot is None else snapshot.servers.get(server)
     found: Listed | None = None
     entry: dict[str, Json] = {KINDS[kind].id_key: name}
@@ -127,6 +127,13 @@ def target_of(options: Namespace, server: str, kind: str, name: str, alone: bool
     if made is None:
         raise _problem(f"no server can list a {kind} by that name: it is too long or not printable")
     return Target(made, known=found is not None, absent=offer is not None and found is None)
+
+
+def _by_its_own_name(kind: str, config: Config | None) -> bool:
+    """Whether the client knows a thing of this kind as its server names it."""
+    if config is None or config.prefix is None or kind == "resource":
+        return config is None or len(config.servers) == 1
+    return config.prefix == "when-needed"
 
 
 def _named(catalogue: Catalogue, kind: str, name: str) -> Listed | None:

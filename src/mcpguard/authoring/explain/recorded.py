@@ -338,8 +338,8 @@ def _asked(
     if source in ("http", "https") and who != "anonymous":
         source, _, who = found.principal.rpartition(":")
     options.principal, options.source = options.principal or who, options.source or source
-    name, alone = found.tool or found.subject, config is None or len(config.servers) == 1
-    target = target_of(options, found.server, kind, name, alone) if kind else None
+    name = found.tool or found.subject
+    target = target_of(options, found.server, kind, name, config) if kind else None
     if target is not None and target.known:
         # The snapshot may be of another time.
         same = target.listed.digest == decision.get("tool_digest", target.listed.digest)

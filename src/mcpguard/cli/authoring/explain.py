@@ -183,8 +183,7 @@ def _explained(
     from mcpguard.authoring.explain.explainer import Known
     from mcpguard.authoring.explain.hypothesis import absent, asked_by, explained, session_of, unknown_of
 
-    alone = config is None or len(config.servers) == 1
-    asked = asked_by(args, config.agent if config else None, alone)
+    asked = asked_by(args, config)
     if asked.target is not None and asked.target.absent:
         return absent(asked)
     unknown = unknown_of(args, asked, config, counted=True)

@@ -95,6 +95,8 @@ def _percentage(text: str) -> float:
     return value
 
 
+_HOW = "`mcpguard help test-a-policy` shows how to write one"
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -108,7 +110,7 @@ def _files(args: argparse.Namespace) -> list[Path]:
         if not path.exists():
             problems.append(Problem(str(path), 0, 0, "no such file or folder"))
         elif not files:
-            problems.append(Problem(str(path), 0, 0, f"it contains no {PATTERN} file"))
+            problems.append(Problem(str(path), 0, 0, f"it contains no {PATTERN} file: {_HOW}"))
         for file in files:
             found.setdefault(file.resolve(), file)
     if problems:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.system.terminal import counted, plain, style
 from mcpguard.cli.parser import add_client, add_config
 from mcpguard.core.policy.observation import MOST_DAYS
 
@@ -276,7 +276,8 @@ def _tell(plan: Plan, vault: Vault) -> None:
     _tell_files(plan)
     if plan.secrets:
         where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
-        print(f"{len(plan.secrets)} secret(s) go to {where}: {', '.join(map(plain, plan.secrets))}")
+        go = "secret goes" if len(plan.secrets) == 1 else "secrets go"
+        print(f"{len(plan.secrets)} {go} to {where}: {', '.join(map(plain, plan.secrets))}")
         if vault.kind == "file":
             print(f"note: files are weaker than a keychain: {_WEAKER}")
 
@@ -368,7 +369,8 @@ def _inputs() -> Answer:
         if key not in known:
             about = plain(asked.description or asked.name)
             read = getpass if asked.password else _line
-            known[key] = read(f"{found.client.title} asks for this: {about} (empty to leave its servers): ")
+            asks = f"{found.client.title} would ask for: {about}"
+            known[key] = read(f"{asks} (empty to skip the servers that need it): ")
         return known[key] or None
 
     return answer
@@ -379,8 +381,8 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
     answers = []
     for server in plan.servers:
         for name, about in server.unset.items():
-            print(f"{plain(server.name)}: {plain(name)} of its policy: {plain(about)}")
-            said = _line("separated by commas, or empty for none: ")
+            print(f"{plain(server.name)} needs `{plain(name)}` for its policy: {plain(about)}")
+            said = _line(f"{plain(name)}, separated by commas (empty for none): ")
             values = [one.strip() for one in said.split(",") if one.strip()]
             if values:
                 answers.append(((server.name, name), values))
@@ -403,7 +405,8 @@ def _after(plan: Plan, folder: Path, vault: Vault) -> None:
             print(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
-    print(f"{style('guarded', 'green')}  {len(plan.servers)} server(s): {names}; restart {', '.join(titles)}")
+    guarded = f"{counted(len(plan.servers), 'server')}: {names}"
+    print(f"{style('guarded', 'green')}  {guarded}; restart {', '.join(titles)}")
     if plan.observed:
         seen = "`mcpguard audit show --observed` prints what would be refused"
         print(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")

@@ -52,5 +52,6 @@ def execute(args: argparse.Namespace) -> int:
         folder = secrets_folder(config.path) if kind == "file" else config.path.parent / "secrets"
         vault = vault_of(kind, folder)
         places = here(os.environ, Path.cwd())
-        print(plain(install(args.client, config, args.server, places, journal, vault, folder)))
+        for line in install(args.client, config, args.server, places, journal, vault, folder):
+            print(plain(line))
     return 0

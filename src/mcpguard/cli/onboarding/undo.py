@@ -11,6 +11,7 @@ from mcpguard.cli.parser import add_client
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.journal import Move, MoveJournal
+    from mcpguard.onboarding.moves import TakenBack
 
 EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --beside")
 
@@ -34,34 +35,41 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.moves import take_back
 
     journal = MoveJournal(default_folder())
-    code, done = 0, False
+    code, done, said = 0, False, False
     with disk.locked(journal.lock):
         moves = [move for move in journal.moves() if move.state != "undone"]
-        if not moves:
-            print("there is nothing to undo")
         newer = False
         for move in reversed(moves):
             back = take_back(journal, move, args.client or "", newer)
             newer = newer or move.state != "undone"
-            for path in back.restored:
-                said = "restored" if Path(path).exists() else "removed "
-                print(f"{style(said, 'green')} {plain(path)}")
-            for path in back.entries:
-                said = "changed since; only its entries were restored"
-                print(f"{style('restored', 'green')} {plain(path)} ({said})")
-            for said in back.kept:
-                print(f"note: {plain(said)}")
-            for said in back.refused:
-                print(f"{style('stays', 'yellow')}    {plain(said)}")
-            if move.state == "undone" and not any((back.restored, back.entries, back.kept, back.refused)):
+            told = _tell(back)
+            if move.state == "undone" and not told:
                 print("an unfinished import had changed no file; what it had stored was removed")
+            said = said or told or move.state == "undone"
             done = done or bool(back.restored or back.entries)
             if back.refused:
                 code = 1
                 _offer(journal, move, args.beside)
+    if not said:
+        print(f"there is nothing to undo{f' for {args.client}' if args.client else ''}")
     if done:
         print("restart these clients; until then they keep using what they started with")
     return code
+
+
+def _tell(back: TakenBack) -> bool:
+    """Print what became of a move. False where that is nothing."""
+    for path in back.restored:
+        did = "restored" if Path(path).exists() else "removed "
+        print(f"{style(did, 'green')} {plain(path)}")
+    for path in back.entries:
+        why = "changed since; only its entries were restored"
+        print(f"{style('restored', 'green')} {plain(path)} ({why})")
+    for kept in back.kept:
+        print(f"note: {plain(kept)}")
+    for refused in back.refused:
+        print(f"{style('stays', 'yellow')}    {plain(refused)}")
+    return any((back.restored, back.entries, back.kept, back.refused))
 
 
 def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
