@@ -71,7 +71,9 @@ def _add_which(parser: argparse.ArgumentParser) -> None:
         help="find only these, such as jwt, held, secret, personal or high-entropy (default: secret)",
     )
     parser.add_argument(
-        "--entropy", action="store_true", help="report what looks random too, as notes, which do not count"
+        "--entropy",
+        action="store_true",
+        help="report what looks random too, as notes that do not change the exit code",
     )
     parser.add_argument(
         "--held",

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cwd",
         metavar="FOLDER",
-        help="the folder to start the server in; `client` is the one that this is started in. Default: an "
-        "empty folder, where nobody can have put something in the place of what `npx` or `python -m` starts",
+        help="the folder to start the server in; `client` is the one that this command is started in. "
+        "Default: an empty folder, where nobody can have planted what `npx` or `python -m` starts",
     )
     add_log_format(parser)
     parser.usage = (

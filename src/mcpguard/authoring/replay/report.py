@@ -19,7 +19,7 @@ class ReplayedVerdict(Printed):
     """The verdict of policies on a call."""
 
     effect: str = Field(
-        description="`allow`, `ask` or `deny`; several with ` or ` between, where it cannot be said which."
+        description="`allow`, `ask` or `deny`; several joined by ` or ` if it is not certain which."
     )
     cause: str = Field(description="Why it is refused, as in the evidence; empty for `allow`.")
     rules: tuple[str, ...] = Field(description="The rules that decide.")
@@ -50,7 +50,7 @@ class ReplayChange(Printed):
 
 
 class ReplayUnsaid(Printed):
-    """Decisions of which it cannot be said whether they would be different."""
+    """Decisions for which it cannot be determined whether they would be different."""
 
     server: str = Field(description="The upstream.")
     what: str = Field(description="The tool, by its own name, or the method for what is no tool.")
@@ -75,12 +75,12 @@ class ReplayReport(Printed):
     credential: int = Field(description="How many would be made with another credential.")
     tightened: int = Field(description="How many would let less through.")
     otherwise: int = Field(description="How many would have the same effect for another reason.")
-    unsaid: int = Field(description="Of how many that cannot be said.")
+    unsaid: int = Field(description="For how many that cannot be determined.")
     folded: int = Field(
         description="How many more refusals were only counted (`refusals-folded`): no rule can decide them."
     )
     changes: tuple[ReplayChange, ...] = Field(description="What would change: loosened first, most first.")
-    missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be said, most first.")
+    missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be determined, most frequent first.")
     altered: tuple[str, ...] = Field(
         description="Chains that were altered, or that a newer mcpguard wrote: nothing of them is replayed."
     )

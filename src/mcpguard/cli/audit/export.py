@@ -34,14 +34,14 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=moment,
         metavar="TIME",
-        help=f"leave out what was over before: {WHEN}",
+        help=f"leave out what ended before then: {WHEN}",
     )
-    parser.add_argument("--follow", action="store_true", help="go on with what is recorded from now on")
+    parser.add_argument("--follow", action="store_true", help="keep exporting new records")
     parser.add_argument(
         "--cursor",
         type=Path,
         metavar="FILE",
-        help="keep in FILE how far it came, and go on there the next time",
+        help="save the position in FILE, and continue from there the next time",
     )
 
 

@@ -50,12 +50,12 @@ def add_verify(check: argparse.ArgumentParser) -> None:
         "--heads",
         metavar="FILE",
         type=Path,
-        help="a file of such heads, one a line, as `mcpguard audit heads` prints them",
+        help="a file of such heads, one per line, as `mcpguard audit heads` prints them",
     )
     check.add_argument(
         "--public-key",
         metavar="KEY",
-        help="the key, or a file with it: each chain must be signed by it, or be held by one that is",
+        help="the key, or a file with it: each chain must be signed by it, or have its head in one that is",
     )
     check.add_argument(
         "--removed-until",

@@ -51,7 +51,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--session",
         metavar="NAME",
         default="",
-        help="only calls of this session, or of those whose names begin so (8 characters or more)",
+        help="only calls of this session, or of those whose names begin with it (8 characters or more)",
     )
     parser.add_argument(
         "--rule",
@@ -60,7 +60,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         help="only calls that this rule decided: POLICY/ID, POLICY or ID",
     )
     parser.add_argument(
-        "--rebuild", action="store_true", help="make the index of the calls again from the chains first"
+        "--rebuild", action="store_true", help="rebuild the index of calls from the chains first"
     )
 
 

@@ -75,7 +75,7 @@ class Tail:
 
 def add_tail(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tail`."""
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, with what comes")
+    parser.add_argument("-f", "--follow", action="store_true", help="keep printing new calls until Ctrl-C")
     parser.add_argument(
         "-n", type=positive, default=10, metavar="N", help="begin with the last N lines (default: 10)"
     )

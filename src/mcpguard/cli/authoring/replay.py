@@ -1,4 +1,4 @@
-"""`mcpguard replay`: decide what is on record again, under other policies, and show what would change."""
+"""`mcpguard replay`: decide the calls on record again, under other policies, and show what would change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit with 1 also where something cannot be said",
+        help="also exit with 1 if something cannot be determined",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where something is not at least as strict as it was, or a chain was altered, with `--strict` where
-    something cannot be said."""
+    something cannot be determined."""
     from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.past import past
