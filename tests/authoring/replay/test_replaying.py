@@ -884,9 +884,9 @@ def test_rules_that_allow_what_is_approved_are_compared() -> None:
 
 def test_what_is_not_at_hand_is_not_the_same() -> None:
     report = replay(rules(ALL), of_others(call()))
-    assert (counts(report), report.missing[0].why[:39]) == (
+    assert (counts(report), report.missing[0].why[:47]) == (
         (0, 0, 0, 0, 1),
-        "the policies of then are not at hand (-",
+        "the policies in force then are not available (-",
     )
     unnamed = call(rules=("q/other",))
     assert counts(replay(rules(ALL), unnamed)) == (0, 0, 0, 0, 1)
@@ -1061,7 +1061,9 @@ def test_what_nobody_asks_any_more_is_compared_as_well() -> None:
 def test_a_question_of_policies_that_are_not_at_hand_may_drop_something() -> None:
     report = replay(rules(ASKS), of_others(call()))
     assert counts(report) == (0, 0, 0, 0, 1)
-    assert report.missing[0].why.startswith("ask instead of allow; the policies of then are not at hand")
+    assert report.missing[0].why.startswith(
+        "ask instead of allow; the policies in force then are not available"
+    )
     assert counts(replay(rules(ASKS), of_others(call(redact=("email",))))) == (0, 0, 0, 0, 0)
 
 

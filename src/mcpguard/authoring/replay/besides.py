@@ -32,7 +32,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import ACTIONS, EXTENSION, Effect
 
 NOT_AT_HAND = (
-    "the policies of then are not at hand (--config): what their rules wanted besides is not on record"
+    "the policies in force then are not available (--config), so what else their rules required is unknown"
 )
 MAY_ADD = "whether a rule holds that adds something depends on what is not on record"
 STRICT: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
@@ -40,7 +40,7 @@ _BARE = Obligations(credential=None, spotlight=None, placeholders=None, argument
 
 
 class Sides:
-    """The policies of then, None where they are not at hand, and the others."""
+    """The old policies, None if they are not available, and the new ones."""
 
     def __init__(self, old: PolicySet | None, known: Iterable[PolicySet], new: PolicySet) -> None:
         self.old, self.new = old, new
@@ -51,7 +51,7 @@ class Sides:
         self._judging = None if old is None else Judging(old, known)
 
     def before(self, past: PastDecision, then: Then) -> Again:
-        """The verdict of those of then."""
+        """The verdict of the old policies."""
         assert self._judging is not None  # noqa: S101 - who calls has looked
         return self._judging.again(past, then)
 

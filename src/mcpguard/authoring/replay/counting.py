@@ -1,6 +1,6 @@
 """Limits in a replay: what the calls in it use up, as the policies would have it.
 
-Law of this file: under the policies of then, what a limit did is on record and is not counted again; under
+Law of this file: under the old policies, what a limit did is on record and is not counted again; under
 others it is counted from the first record of the replay on, where a rule that nobody changed did not refuse.
 Whether a limit refuses again cannot be said after a call that it counted then and may not count now.
 """
@@ -53,7 +53,7 @@ class Counting:
         """Whether a limit was counted at all."""
 
     def limited(self, past: PastDecision, again: Again, kept: frozenset[str]) -> Again:
-        """The verdict with what limits refuse; `kept` are those that the policies of then have too."""
+        """The verdict with what limits refuse; `kept` are those that the old policies have too."""
         record = past.record
         # Earlier versions did not record what the session is called.
         name = record.session or (record.principal, record.agent)

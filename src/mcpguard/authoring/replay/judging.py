@@ -3,7 +3,7 @@
     PastDecision -> Then -> Again
 
 Law of this file: where a rule reads what is unknown, each verdict that is possible is counted as possible.
-A condition that the policies of then had too, and whose value follows from what was decided, has that value.
+A condition that the old policies had too, and whose value follows from what was decided, has that value.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class _ReadNames(NamedTuple):
 
 
 def proven_by(past: PastDecision, then: Candidates, request: Then) -> dict[tuple[str, str], Verdict]:
-    """What conditions of the policies of then came to, by effect and text, as far as the decision says it."""
+    """What conditions of the old policies evaluated to, by effect and text, as far as the decision shows."""
     named, cause = frozenset(past.rules), past.cause
     by_rule = past.effect == "deny" and cause in (Cause.RULE.value, Cause.ERROR.value)
     no_rule = cause == Cause.NO_RULE.value

@@ -292,7 +292,7 @@ def _plain(status: str) -> Came:
 
 
 def past_of(record: Decided, version: int, came: Came | None = None) -> PastDecision:
-    """What a record says of the policies of then."""
+    """What a record says about the old policies."""
     cause, rules = record.cause, record.rules
     if record.observed is not None:
         cause, rules = record.observed.cause, record.observed.rules

@@ -41,7 +41,7 @@ class ReplayChange(Printed):
         "`otherwise`: the same effect for another reason."
     )
     server: str = Field(description="The upstream.")
-    what: str = Field(description="The tool, by its own name, or the method for what is no tool.")
+    what: str = Field(description="The tool, by its own name, or the method if it is not a tool.")
     before: ReplayedVerdict = Field(description="The decision on record.")
     after: ReplayedVerdict = Field(description="The decision under the other policies.")
     note: str = Field(description="What else changes for calls that stay allowed; empty for nothing.")
@@ -53,7 +53,7 @@ class ReplayUnsaid(Printed):
     """Decisions for which it cannot be determined whether they would be different."""
 
     server: str = Field(description="The upstream.")
-    what: str = Field(description="The tool, by its own name, or the method for what is no tool.")
+    what: str = Field(description="The tool, by its own name, or the method if it is not a tool.")
     why: str = Field(description="What is missing, in a phrase.")
     count: int = Field(description="How many decisions.")
     examples: tuple[str, ...] = Field(description="The invocation ids of the last of them, at most three.")
@@ -82,7 +82,7 @@ class ReplayReport(Printed):
     changes: tuple[ReplayChange, ...] = Field(description="What would change: loosened first, most first.")
     missing: tuple[ReplayUnsaid, ...] = Field(description="Why it cannot be determined, most frequent first.")
     altered: tuple[str, ...] = Field(
-        description="Chains that were altered, or that a newer mcpguard wrote: nothing of them is replayed."
+        description="Chains that were altered, or that a newer mcpguard wrote: none of them is replayed."
     )
     notes: tuple[str, ...] = Field(description="What the replay takes for granted.")
 

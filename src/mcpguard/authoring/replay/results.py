@@ -1,6 +1,6 @@
 """What rules on results did with what came back, and what others would do with it.
 
-    PastDecision, the policies of then and others -> Divergence
+    PastDecision, the old policies and the new -> Divergence
 
 Law of this file: the result itself is not on record. A rule that reads it has a value only where the outcome
 says which, or where the same rule was there then; what another one would do is unknown, and each is named.

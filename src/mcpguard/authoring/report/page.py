@@ -287,7 +287,7 @@ def _credentials(review: AccessReview) -> Content:
     rows = []
     for one in review.credentials:
         if one.short_lived:
-            age: Content = mark("renewed by itself", "good")
+            age: Content = mark("renewed automatically", "good")
         elif one.age_days is None:
             age = element("span", "never used on record", class_="soft")
         else:

@@ -102,7 +102,7 @@ class ReviewedCredential(Printed):
 
     name: str = Field(description="Its name: of an entry of `credentials`, else `SOURCE:NAME`.")
     kind: str = Field(description="The kind of the entry, else the source.")
-    short_lived: bool = Field(description="Whether it expires by itself and is renewed.")
+    short_lived: bool = Field(description="Whether it expires and is renewed automatically.")
     servers: tuple[str, ...] = Field(description="The servers that may get it.")
     rotated: datetime | None = Field(description="When evidence last says that it has another value.")
     seen: datetime | None = Field(
@@ -110,7 +110,7 @@ class ReviewedCredential(Printed):
     )
     age_days: int | None = Field(
         description="At least so many days old: since it was rotated, else since it was first seen. Null for "
-        "one that is renewed by itself, and where no record names it."
+        "one that is renewed automatically, and where no record names it."
     )
     calls: int = Field(description="How many allowed calls went to a server that holds it.")
 

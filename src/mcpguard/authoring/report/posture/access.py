@@ -217,7 +217,7 @@ CONTROLS = (
             ("decision.approval", "notice.detail"),
         ),
         TierEntry(
-            "Just in time and just enough, ending by itself",
+            "Just in time and just enough, expiring automatically",
             _just_in_time,
             (
                 "core/policy/test_pdp.py::test_what_an_allow_that_has_ended_redacts_and_labels_goes_on_where_another_allows",
