@@ -183,6 +183,7 @@ def test_every_action_of_find_that_writes_a_file_names_it(action: str) -> None:
         "env -x ls", "env -ix ls", "env --what ls", "env --ignore-environment=x ls", "env -u", "env -u $x ls",
         "env -$x ls", "env - ls", "timeout $x ls", "xargs -I x ls", "sh -o x", "sh -c", "find . -exec", "find -exec \\;",
         "find . -fprint", "env 'a b'", "env ''", "env if", "/bin/", "-x", "env -- -x", "time", "builtin > x", "export 'a[0]=1'", "export -f x",
+        "export", "sh -c typeset",
     ],
 )  # fmt: skip
 def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:

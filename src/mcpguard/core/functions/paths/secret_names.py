@@ -91,8 +91,8 @@ SECRET_KINDS = (
         .npmrc .pypirc .gem/credentials .bundle/config .cargo/credentials* .composer/auth.json auth.json
         .m2/settings*.xml settings-security.xml .gradle/gradle.properties .ivy2/.credentials .hex/hex.config
         .docker/config.json .docker/contexts .dockercfg .dockerconfigjson containers/auth.json .netrc _netrc
-        .git-credentials git/credentials .config/gh .config/hub .config/glab-cli .config/configstore
-        .vault-token .vault_pass* *vault_pass* *vault-pass* .consul-token .nomad-token
+        .git-credentials git/credentials .git/config .config/gh .config/hub .config/glab-cli
+        .config/configstore .vault-token .vault_pass* *vault_pass* *vault-pass* .consul-token .nomad-token
         .terraform.d/credentials* .terraformrc terraform.rc .pulumi/credentials.json .sentryclirc .slack
         .twilio-cli .stripe .config/stripe .jupyter/*.json .kaggle huggingface/token
         .cache/huggingface/token .authinfo* .smbcredentials .ftpconfig sftp-config.json .vscode/sftp.json
@@ -107,10 +107,10 @@ SECRET_KINDS = (
         """,
         hits=(
             "/home/ada/.npmrc", ".docker/config.json", ".netrc", ".vault-token", ".git-credentials",
-            "auth.json", ".terraform.d/credentials.tfrc.json", ".config/gh/hosts.yml", ".Renviron",
-            ".curlrc", "playwright/.auth/user.json", "android/key.properties", ".erlang.cookie",
+            ".git/config", "auth.json", ".terraform.d/credentials.tfrc.json", ".config/gh/hosts.yml",
+            ".Renviron", ".curlrc", "playwright/.auth/user.json", "android/key.properties", ".erlang.cookie",
         ),
-        misses=(".docker/Dockerfile", "docs/npmrc.md", "package.json", ".mcp.json", "src/auth.ts"),
+        misses=(".docker/Dockerfile", "docs/npmrc.md", "package.json", ".mcp.json", ".git/HEAD"),
     ),
     FileKind(
         "files that are called secrets",
