@@ -175,7 +175,7 @@ def peak():
 
 
 def forget_peak():
-    """What was done before, such as compiling the held values, has raised the peak and would hide what comes."""
+    """The compile of the held values has raised the peak, which would hide what an inspection adds."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
 from mcpguard.core.redaction.held.fragments import stretches
-from mcpguard.core.redaction.held.strewn import strewn
+from mcpguard.core.redaction.held.reduced import FROM_MARKS
+from mcpguard.core.redaction.held.strewn import signs, strewn
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -137,3 +139,25 @@ def test_rows_at_the_end_of_a_long_text_are_found() -> None:
     said = told(MIXED, filler + NUMBERED["nl"](cut(MIXED, 3)))
     assert len(said) < len(filler) + 60
     assert "\t" not in said
+
+
+def test_what_is_strewn_has_a_letter_of_the_signs_in_it_and_few_of_these_are_common() -> None:
+    values = [b64encode(sha256(bytes([number])).digest()[:24]).decode() for number in range(40)]
+    pieces = [*strewn(stretches([*values, HEXADECIMAL, SHORT]))]
+    capitals, letters = signs(pieces)
+    for one in pieces:
+        of = capitals if one.text.isupper() else letters
+        assert set(one.block.translate(FROM_MARKS)) & set(of)
+    assert len(capitals) < 13
+    assert set(capitals) & set(b"QXJZ")
+    assert signs([]) == (b"", b"")
+
+
+def test_rows_of_one_value_among_many_are_found() -> None:
+    made = Redactor(b"key")
+    values = [b64encode(sha256(bytes([number])).digest()[:24]).decode() for number in range(30)]
+    made.hold_all((f"v{number}", Secret(value)) for number, value in enumerate(values))
+    made.settle()
+    for number, value in enumerate(values):
+        found = made.inspect({"text": NUMBERED["nl"](cut(value, 3))}).findings
+        assert [one.kind for one in found] == [f"credential:v{number}"]

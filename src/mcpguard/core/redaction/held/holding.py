@@ -13,19 +13,9 @@ from threading import Lock, Thread
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held.reduced import (
-    AS_MARKS,
-    CAPITALS,
-    RUNS,
-    SENTENCES,
-    SKELETON,
-    SLICE,
-    Reduced,
-    skeleton,
-    sown,
-)
+from mcpguard.core.redaction.held.reduced import SKELETON, SLICE, Reduced, skeleton
 from mcpguard.core.redaction.held.search import Held, HeldSet, held
-from mcpguard.core.redaction.matching import PAD, PlainMatcher, Span
+from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
 
 RECENT = 16
@@ -59,7 +49,6 @@ class Holding:
         self._sets = (HeldSet(()), HeldSet(()))
         self._preparing: Thread | None = None
         self._guessed: set[bytes] = set()
-        self._letters = False
         self.busy: tuple[HeldSet, ...] = ()
         """What has to be searched for."""
 
@@ -109,20 +98,12 @@ class Holding:
         busy = self.busy
         if not busy:
             return False
-        if len(padded) > SLICE:
-            bones = skeleton(padded)
-            strewn = sown(padded, bones, self._letters)
-        else:  # As these do, on the road of every answer.
-            bones = padded.translate(*SKELETON)
-            share = (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
-            strewn = padded.translate(*CAPITALS) if share < RUNS else b""
-            if self._letters and share < SENTENCES:
-                strewn += bones.translate(*AS_MARKS)
-        both = bones + strewn
+        # As `skeleton` does, on the road of every answer.
+        bones = skeleton(padded) if len(padded) > SLICE else padded.translate(*SKELETON)
         text: Reduced | None = None
         for one in busy:
-            if one.may_be_in(padded, both):
-                text = text or Reduced(padded, False, bones, strewn)
+            if one.may_be_in(padded, bones):
+                text = text or Reduced(padded, False, bones)
                 if one.found(text):
                     return True
         return False
@@ -156,9 +137,7 @@ class Holding:
 
     def _publish(self) -> None:
         fresh = HeldSet(self._fresh.values(), PlainMatcher)
-        busy = tuple(one for one in (*self._sets, fresh) if one)
-        self._letters = self._letters or any(one.in_letters for one in busy)
-        self.busy = busy
+        self.busy = tuple(one for one in (*self._sets, fresh) if one)
 
     def _prepare(self) -> None:
         """Compile all that is fresh, until nothing is. What comes meanwhile is compiled together, so that

@@ -28,10 +28,9 @@ _NO_LETTERS = bytes(byte for byte in range(256) if byte not in _SMALL + _LARGE)
 _MARKS = bytes(byte for byte in range(33, 127) if not chr(byte).isalnum())[:26]
 LETTERS = bytes.maketrans(_SMALL + _LARGE[:-1], 2 * _MARKS)
 """Letters, of any case, as marks."""
-CAPITALS = (None, bytes(byte for byte in range(256) if byte not in _LARGE))
-"""`text.translate(*CAPITALS)` is nothing but these."""
-AS_MARKS = (LETTERS, b"0123456789")
-"""`bones.translate(*AS_MARKS)` is the letters of a skeleton."""
+FROM_MARKS = bytes.maketrans(_MARKS, _SMALL)
+"""The letters, in lower case, that marks stand for."""
+_NO_CAPITALS = bytes(byte for byte in range(256) if byte not in _LARGE)
 RUNS, SENTENCES = 0.9, 0.73
 """The share of letters and digits in encoded data, and in sentences; rows of short pieces have less."""
 
@@ -53,12 +52,27 @@ def _without(text: bytes, table: bytes | None, drop: bytes) -> bytes:
     return b"".join([text[at : at + SLICE].translate(table, drop) for at in range(0, len(text), SLICE)])
 
 
-def sown(padded: bytes, bones: bytes, letters: bool = True) -> bytes:
-    """The capitals of a text with the skeleton `bones`, a gap, and with `letters` these as marks. Of a text
-    that has too few marks and spaces for rows of short pieces nothing, and no letters of sentences."""
-    share = (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
-    capitals = _without(padded, *CAPITALS) if share < RUNS else b""
-    return capitals + _without(bones, *AS_MARKS) if letters and share < SENTENCES else capitals
+def sown(padded: bytes, bones: bytes) -> bytes:
+    """The capitals of a text with the skeleton `bones`, a gap, and its letters as marks. Of a text that has
+    too few marks and spaces for rows of short pieces nothing, and no letters of sentences."""
+    share = share_of(padded, bones)
+    letters = letters_in(bones) if share < SENTENCES else b""
+    return capitals_in(padded) + letters if share < RUNS else b""
+
+
+def share_of(padded: bytes, bones: bytes) -> float:
+    """The share of letters and digits in a text with the skeleton `bones`."""
+    return (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
+
+
+def capitals_in(padded: bytes) -> bytes:
+    """The capitals of a text."""
+    return _without(padded, None, _NO_CAPITALS)
+
+
+def letters_in(bones: bytes) -> bytes:
+    """The letters of a skeleton, as marks."""
+    return _without(bones, LETTERS, b"0123456789")
 
 
 def locate(text: bytes, wanted: Sequence[int], drop: bytes = _DROP) -> dict[int, int]:
@@ -104,20 +118,25 @@ class Reduced:
     only the ends of lines matter, in which base64 is wrapped. `patience`: so many triggers may lead to
     nothing before it is taken for a text that holds something."""
 
-    __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded", "patience", "sown")
+    __slots__ = ("_again", "_bare", "_escape", "_sown", "bones", "near", "padded", "patience")
 
-    def __init__(
-        self, padded: bytes, near: bool, bones: bytes | None = None, strewn: bytes | None = None
-    ) -> None:
-        """`bones` is its skeleton and `strewn` what `sown` makes of it, where these are known."""
+    def __init__(self, padded: bytes, near: bool, bones: bytes | None = None) -> None:
+        """`bones` is its skeleton, where that is known."""
         self.padded = padded
         self.bones = skeleton(padded) if bones is None else bones
-        self.sown = sown(padded, self.bones) if strewn is None else strewn
+        self._sown: bytes | None = None
         self.near = near
         self.patience = _PATIENCE + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None
         self._bare: bytes | None = None
         self._again: bytes | None = None
+
+    @property
+    def sown(self) -> bytes:
+        """What the function of that name makes of it."""
+        if self._sown is None:
+            self._sown = sown(self.padded, self.bones)
+        return self._sown
 
     @property
     def again(self) -> bytes | None:
@@ -133,8 +152,8 @@ class Reduced:
 
     def sources(self, wanted: Sequence[int]) -> dict[int, int]:
         """Where the bytes come from that are at the places `wanted` of `sown`."""
-        letters = len(_without(self.padded, *CAPITALS))
-        found = locate(self.padded, [one for one in wanted if one < letters], CAPITALS[1])
+        letters = len(capitals_in(self.padded))
+        found = locate(self.padded, [one for one in wanted if one < letters], _NO_CAPITALS)
         behind = locate(self.padded, [one - letters for one in wanted if one >= letters], _NO_LETTERS)
         return found | {one + letters: place for one, place in behind.items()}
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mcpguard.core.redaction.held.disguise import aligned
 from mcpguard.core.redaction.held.fragments import around
-from mcpguard.core.redaction.held.reduced import LETTERS
+from mcpguard.core.redaction.held.reduced import FROM_MARKS, LETTERS
 
 _FEWEST = 8
 """Of 26 letters each: 38 bits."""
@@ -25,6 +25,8 @@ _ENCODED = 128
 _ROOM = 2
 """Characters of the value. Rows are not equally long."""
 _FAR = 4096
+_FROM_COMMON = b"ETASINROCDLPMFUGZHBWVYKJXQ"
+_FEW = 2
 
 
 class Rows(NamedTuple):
@@ -62,27 +64,51 @@ class Strewn(NamedTuple):
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for, and where it is in the text: what any run that counts has in it."""
-        yield self._block, self._begin
+        yield self.block, self._begin
 
     @property
     def _begin(self) -> int:
         return len(self.text) - _least(self.text)
 
     @property
-    def _block(self) -> bytes:
+    def block(self) -> bytes:
+        """What is searched for."""
         return self.text[self._begin : _least(self.text)][:_LONGEST_BLOCK]
 
     def runs(self, sown: bytes, end: int, at: int) -> list[tuple[int, int]]:
         """Around a block that ends at `end` of `sown` and begins at `at` of the text: how far both are the
         same, nothing where that is too little."""
-        first, last = around(sown, end - len(self._block), end, self.text, at)
+        first, last = around(sown, end - len(self.block), end, self.text, at)
         return [(first, last)] if last - first >= _least(self.text) else []
 
     def rows(self, first: int, last: int, end: int, at: int) -> Rows:
         """What is found where such a run is, around a block that ends at `end` and begins at `at`."""
-        ahead = end - len(self._block) - at
+        ahead = end - len(self.block) - at
         begins, ends = self.at[first - ahead], self.at[last - ahead - 1] + 1
         return Rows(self.text, begins, ends - begins, self.size - ends)
+
+
+def signs(pieces: Iterable[Strewn]) -> tuple[bytes, bytes]:
+    """Of each block of capitals a letter, and of each block of letters one, in lower case. A text without the
+    former has no such capitals, and a skeleton without the latter no such letters."""
+    capitals, letters = [], []
+    for one in pieces:
+        if one.text.isupper():
+            capitals.append(one.block)
+        else:
+            letters.append(one.block.translate(FROM_MARKS))
+    return _one_of_each(capitals, _FROM_COMMON), _one_of_each(letters, _FROM_COMMON.lower())
+
+
+def _one_of_each(blocks: list[bytes], from_common: bytes) -> bytes:
+    """Few letters, and such as are rare in ordinary text."""
+    chosen = []
+    while blocks:
+        joined = b"".join(blocks)
+        cost = {one: _FEW + at for at, one in enumerate(reversed(from_common))}
+        chosen.append(max(cost, key=lambda one: joined.count(one) / cost[one]))
+        blocks = [block for block in blocks if chosen[-1] not in block]
+    return bytes(chosen)
 
 
 def strewn(stretches: Iterable[str]) -> Iterator[Strewn]:

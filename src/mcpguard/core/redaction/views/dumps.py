@@ -139,8 +139,8 @@ _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
 """The shape of what is dumped, and the rows in which that is."""
 OFFSET = r"(?:^|[\n\r\t x\x1f\xff])0000[0-9a-f][0-9a-f][: 0-9a-f]"
 """How rows of a dump begin, up to a megabyte."""
-UNITS = "[0-9a-f]{4}\\n {1,9}[0-9a-f]{4}"
-"""Where rows have no offset."""
+UNITS = "|".join(f"[0-9a-f]{{4}}\\n {{{spaces}}}[0-9a-f]{{4}}" for spaces in range(1, 10))
+"""Where rows have no offset. Indented code costs half as much where each form has one length."""
 BARE = (
     "(?:[0-9A-Fa-f]{2} ){6}",
     "(?:[0-9A-Fa-f]{2}[:,-]){6}",
