@@ -34,6 +34,11 @@ ODD = {
     r"\bcannot be told\b(?! apart)": "cannot be determined",
     r"\ball of it is as it was\b": "unchanged",
     r"\bone (?:entry|server) a line\b": "one per line",
+    r"\b(?:policies|rules|limits) of then\b": "in force then",
+    r"\b(?:made?|making|written) anew\b": "created, written again",
+    r"\bgo(?:es)? on with what\b": "keeps ..., continues with",
+    r"\bare no (?:records|lines|secrets)\b": "are not",
+    r"\baccepts? no record any more\b": "no longer accepts",
 }
 """A phrase -> what to write instead."""
 

@@ -13,9 +13,9 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 THINK_SECONDS = 600.0
 """The default of `limits.think_seconds`."""
 DRAIN_SECONDS = 5.0
-"""The default of `limits.drain_seconds`: containers have ten to end, and servers take a moment."""
+"""The default of `limits.drain_seconds`: a container gets ten to end, and servers need some of them."""
 LIST_SECONDS = 2.5
-"""The default of `limits.list_seconds`, so that a list is there within three."""
+"""The default of `limits.list_seconds`, so that a list is answered within three."""
 SESSION_IDLE_SECONDS = 3600.0
 """The default of `session.idle_seconds`."""
 APPROVAL_WAIT_SECONDS = 30.0

@@ -202,7 +202,7 @@ class Exporting:
         self._changed()
 
     def _hold(self) -> None:
-        """Take decisions or not, as sinks are now."""
+        """Accept or refuse decisions, depending on the present state of the sinks."""
         gate = self._gate
         failing = (one for one in self.states if one.since and one.format != "alerts")
         down = next(failing, None) if self._blocks else None

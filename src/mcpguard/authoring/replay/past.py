@@ -60,9 +60,10 @@ class Came(Struct, frozen=True):
 
 
 class PastDecision(Struct, frozen=True):
-    """A decision on record: its `effect`, the rules that made it and its `cause`, as the policies of then
-    have it. For a server that was only observed that is what they would have refused. `format` is that of the
-    record; `standing` says whether rules decided; `came` is None where that was not read, or nothing came."""
+    """A decision on record: its `effect`, the rules that made it and its `cause`, under the policies
+    in force then. For a server that was only observed that is what they would have refused. `format` is that
+    of the record; `standing` says whether rules decided; `came` is None where that was not read, or nothing
+    came."""
 
     record: Decided
     effect: Effect

@@ -151,7 +151,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
 
 
 def _became(store: SqliteStore, ticket: Ticket, by_rule: bool) -> str:
-    """What an approval brought about."""
+    """What an approval led to, in a sentence."""
     from mcpguard.serve.interventions import taken
 
     if by_rule:

@@ -128,7 +128,7 @@ class TopView:
         self.unread = ""
         """Why the evidence cannot be read; "" if it can, or if nothing is on record yet."""
         self.missing = ""
-        """That nothing is on record yet."""
+        """Says that nothing is on record yet, "" if there are records."""
         self._calls: deque[tuple[float, str, bool]] = deque()
         """Of the last SECONDS: when, what, and whether it was denied."""
         self._folded: deque[tuple[float, int]] = deque()
