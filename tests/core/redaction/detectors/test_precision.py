@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import pytest
 
@@ -30,3 +31,10 @@ def test_outputs_without_secrets_are_left_alone(capsys: pytest.CaptureFixture[st
 def test_the_outputs_are_the_same_in_each_run() -> None:
     assert harmless(COUNT)[:100] == harmless(100)
     assert len({text for _, text in harmless(COUNT)}) > COUNT * 0.8
+
+
+def test_a_sequence_of_bases_is_no_token() -> None:
+    chance = Random(5)
+    for _ in range(200):
+        text = "ATATT" + "".join(chance.choices("ACGT", k=70))
+        assert Redactor(b"key").inspect(text).value is text

@@ -402,6 +402,37 @@ def test_the_first_row_of_a_dump_is_read_where_a_result_begins_with_it(dump: str
     assert DUMPS[dump].split("\n")[0] not in said["content"][0]["text"]
 
 
+PASSPHRASE = "Correct-Horse7 battery!Staple"
+ROWS = (
+    "00000000: 436f 7272 6563 742d 486f 7273 6537 2062  Correct-Horse7 b",
+    "00000010: 6174 7465 7279 2153 7461 706c 65         attery!Staple",
+)
+
+
+@pytest.mark.parametrize(
+    "before", ["", "boom ", "[wire] ", "09:00:00,123 DEBUG root:", "api-1  | ", ">> ", "+"]
+)
+@pytest.mark.parametrize("each", [True, False])
+def test_rows_of_a_dump_are_read_behind_what_a_log_writes_before_them(before: str, each: bool) -> None:
+    redactor = Redactor(b"key")
+    redactor.hold("x", Secret(PASSPHRASE))
+    said = redactor.inspect(before + f"\n{before if each else ''}".join(ROWS) + "\nafter").value
+    assert said == f"{before}[REDACTED:credential:x#1]\nafter"
+
+
+def test_rows_with_lines_between_them_are_no_dump() -> None:
+    redactor = Redactor(b"key")
+    redactor.hold("x", Secret(PASSPHRASE))
+    for between in ("\none line\n", " " * 300 + "\n"):
+        text = f"> {ROWS[0]}{between}{' ' * len(between)}> {ROWS[1]}"
+        assert redactor.inspect(text).value is text
+
+
+def test_words_of_any_length_with_dashes_between_them_are_no_dump() -> None:
+    text = "00000000: 00 11 22 33 44 55 66 77\n00000008: abc-de-f 4142-4344 ab-cd-ef\n"
+    assert Redactor(b"key").inspect(text).value is text
+
+
 def test_numbers_wider_than_those_of_a_dump_say_nothing() -> None:
     text = "0000000   3.4e+300  1.5e+200\n0000020   2.5e+301\n0000040"
     assert Redactor(b"key").inspect(text).value is text

@@ -76,7 +76,7 @@ PEOPLE: tuple[Detector, ...] = (
     token("intercom-token", "dG9rO", "[A-Za-z0-9+/]{50,80}", "={0,2}", alone=True),
     token("linear-key", "lin_api_ lin_oauth_", "[A-Za-z0-9]{32,64}"),
     token("notion-token", "ntn_ secret_", "[A-Za-z0-9]{43,60}$", alone=True, often=True),
-    token("atlassian-token", "ATATT ATCTT", "[A-Za-z0-9_=-]{60,400}"),
+    token("atlassian-token", "ATATT3 ATCTT3", "[A-Za-z0-9_=-]{60,400}"),
     token("trello-token", "ATTA", "[0-9a-f]{64,72}$", alone=True),
     token("typeform-token", "tfp_", "[A-Za-z0-9_.=-]{40,64}", alone=True),
     token("dropbox-token", "sl. sl.u.", "[A-Za-z0-9_=-]{128,1400}", alone=True),

@@ -1,5 +1,6 @@
 """What the codes of characters say that stand behind numbers or have a fraction: `[[0, 97], [1, 98]]`,
-`{"0": 97, "1": 98}`, `97.0, 98.0`. Those that stand side by side are searched for as they are.
+`{"0": 97, "1": 98}`, `97.0, 98.0`, `CHR(97)||CHR(98)`. Those that stand side by side are searched for as they
+are.
 """
 
 import re
@@ -18,6 +19,10 @@ CODES = (
     r"\x1f3\x1f[0-9]{2,3}\x1f4\x1f[0-9]{2,3}\x1f5\x1f",
     r"\"3\": ?[0-9]{2,3},\s{0,9}\"4\": ?[0-9]{2,3}",
     r"[: ]3, ?\"[a-z]{1,12}\": ?[0-9]{2,3}\}, ?\{",
+    r"[ ,{\[(]3[:=] ?[0-9]{2,3},? 4[:=] ?[0-9]{2,3}[, ]",
+    r"[Cc][Hh][Aa]?[Rr][Ww$]?[(\]][0-9]{2,3}\)?[^0-9\n]{1,9}[Cc][Hh][Aa]?[Rr][Ww$]?[(\]][0-9]{2,3}",
+    r"\[3\][ :=>]{1,5}[0-9]{2,3}[,;]?\r?\n[^\n\[]{0,40}\[4\]",
+    r"\[3\]=>\s{1,9}int\([0-9]{2,3}\)",
     r"\n3[ ,:\t=]{1,3}[0-9]{2,3}\r?\n4[ ,:\t=]{1,3}[0-9]{2,3}\r?\n",
 )
 """Where there may be such codes."""

@@ -24,7 +24,7 @@ def _plain(part: bytes) -> bytes:
 
 def _swapped(part: bytes) -> bytes:
     """Words, each with its last byte first."""
-    words = re.sub(rb"0[xX]", b"", part).split()
+    words = re.sub(rb"0[xX]", b"", part).replace(b"-", b" ").split()
     return b"".join(a2b_hex(word)[::-1] for word in words if not len(word) % 2)
 
 
@@ -65,8 +65,11 @@ def _cells(part: bytes) -> bytes:
 _Row = tuple[bytes, tuple[_Decode, ...]]
 
 
-def _row(shape: bytes, *decode: _Decode) -> _Row:
-    return rb"(?m)(?:^|(?<=\x1f))[ \t]*" + shape + rb"[ \t]*\r?(?=$|\x1f)", decode
+def _row(shape: bytes, *decode: _Decode, behind: bytes = b"") -> _Row:
+    """Rows that begin where a line does, or after one of the marks `behind`."""
+    begin = rb"(?:^|(?<=\x1f))[ \t]*"
+    begin = rb"(?:%b|(?<=[%b]))" % (begin, behind) if behind else begin
+    return rb"(?m)" + begin + shape + rb"[ \t]*\r?(?=$|\x1f)", decode
 
 
 def _units(unit: bytes, *decode: _Decode) -> _Row:
@@ -78,17 +81,28 @@ def _units(unit: bytes, *decode: _Decode) -> _Row:
 
 
 _PLACE = rb"(?:0[xX])?[0-9A-Fa-f]{4,16}"
-_SHOWN = rb"(?: [^\n\x1f]*|\S{1,32})?"
-"""The same once more as text."""
+_LAST_WORD = rb" {1,16}[0-9A-Fa-f]{2,14}(?= {2})"
+_LOGGED = rb" \t:>|)\]`+-"
+"""What may stand before a row: a log, the message of an error, a diff."""
 _XXD = _row(
-    _PLACE + rb":? {1,9}((?:[0-9A-Fa-f]{2,64} {1,2}){0,32}(?: {1,16}[0-9A-Fa-f]{2,14}(?= {2}))?)" + _SHOWN,
+    _PLACE
+    + rb"(?::| -)? {1,9}((?:[0-9A-Fa-f]{2,64}(?: {1,2}|-|(?=\r?$|\x1f))){1,32}(?:%b)?|%b)[^\n\x1f]*"
+    % (_LAST_WORD, _LAST_WORD),
     _plain,
     _swapped,
+    behind=_LOGGED,
 )
 _HEXDUMP = _row(
     rb"[0-9A-Fa-f]{4,16} {1,3}((?:[0-9A-Fa-f]{2} {1,2}){0,31}[0-9A-Fa-f]{2})"
     rb"(?: +[|>][^\n\x1f]*|  [^\n\x1f]*)?",
     _plain,
+    behind=_LOGGED,
+)
+_HEXYL = _row(
+    rb"(?:\xe2\x94\x82|\|)[0-9a-f]{8}(?:\xe2\x94\x82|\|) "
+    rb"((?:[0-9a-f]{2} |   |(?:\xe2\x94\x8a|\|) ){9,72})(?:\xe2\x94\x82|\|)[^\n\x1f]*",
+    _plain,
+    behind=_LOGGED,
 )
 _WORDS = _units(rb"[0-9A-Fa-f]{4}", _swapped, _plain)
 _LONGS = _units(rb"[0-9A-Fa-f]{8}", _swapped, _plain)
@@ -115,7 +129,7 @@ _BYTES = re.compile(
 )
 _LINE = re.compile(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
-    ("(?:[0-9A-Fa-f]{2} ){6}", (_XXD, _HEXDUMP)),
+    ("(?:[0-9A-Fa-f]{2} {1,2}){6}", (_XXD, _HEXDUMP, _HEXYL)),
     ("[0-9A-Fa-f]{7}: [0-9A-Fa-f]{2,6}(?: [0-9A-Fa-f]{2}){0,2}  ", (_XXD,)),
     ("[0-9A-Fa-f]{7} (?:[0-9A-Fa-f]{2} ){1,3}[0-9A-Fa-f]{2}\r?\n", (_HEXDUMP,)),
     ("(?:[0-9A-Fa-f]{4} {1,4}){4}", (_XXD, _WORDS)),
@@ -137,7 +151,10 @@ _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("\t0x[0-9a-f]{2,16}\t0x", (_MEMORY,)),
 )
 """The shape of what is dumped, and the rows in which that is."""
-OFFSET = r"(?:^|[\n\r\t x\x1f\xff])0000[0-9a-f][0-9a-f][: 0-9a-f]"
+OFFSET = (
+    r"(?:^|[\n\r\t x:>|)\]`+\-\x1f\x82\xff])0000"
+    r"(?:[0-9a-f][0-9a-f][: 0-9a-f]|(?::| -)? {1,3}[0-9a-f]{2} [0-9a-f]{2} )"
+)
 """How rows of a dump begin, up to a megabyte."""
 UNITS = "|".join(f"[0-9a-f]{{4}}\\n {{{spaces}}}[0-9a-f]{{4}}" for spaces in range(1, 10))
 """Where rows have no offset. Indented code costs half as much where each form has one length."""
@@ -159,6 +176,9 @@ BARE_SIGNS = (
 """In what BARE finds, and faster to look for: each byte of a text begins with a digit, of others a few in a
 row do, and words do not."""
 _LEAST = 12
+_BEFORE = 256
+"""A log has no more than this before a row."""
+_NO_BREAKS = bytes({*range(256)} - {*b"\n\x1f"})
 
 
 @cache
@@ -202,15 +222,20 @@ def dumped(view: View, budget: Budget) -> Iterator[View]:
 
 
 def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:
-    """Rows that follow one another."""
+    """Rows that follow one another, each in the next line or text."""
     block: list[re.Match[bytes]] = []
     for row in rows:
-        if block and row.start() > block[-1].end() + 1:
+        if block and _between(row.string, block[-1].end(), row.start()):
             yield block
             block = []
         block.append(row)
     if block:
         yield block
+
+
+def _between(text: bytes, end: int, start: int) -> bool:
+    """Whether a line or a text stands between two rows, or more than what is written before one."""
+    return start > end + _BEFORE or len(text[end:start].translate(None, _NO_BREAKS)) > 1
 
 
 def _add(pieces: Pieces, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:

@@ -138,8 +138,9 @@ DISGUISES: tuple[Disguise, ...] = (
         ),
     ),
     Disguise(
-        "dumps of `xxd`, `hexdump`, `od`, `objdump`, `tcpdump` and debuggers, of bytes, words, bits and "
-        "numbers of up to eight bytes, also with a fraction; without offsets only if there are several rows",
+        "dumps of `xxd`, `hexdump`, `hexyl`, `od`, `objdump`, `tcpdump`, `curl --trace` and debuggers, of "
+        "bytes, words, bits and numbers of up to eight bytes, also with a fraction; without offsets only if "
+        "there are several rows; also where a log or a diff writes something before each row",
         (
             ("00000000: 7361 7920 7a71 3348 7637 6b50  say zq3Hv7kP", "say zq3Hv7kP"),
             ("00000000  73 61 79 20 7a 71 33 48  76 37 6b 50  |say zq3Hv7kP|", "say zq3Hv7kP"),
@@ -284,11 +285,49 @@ DISGUISES: tuple[Disguise, ...] = (
             ("0x7ffd0010:\t0x20796173\t0x4833717a\t0x506b3776\t0x62577839", "say zq3Hv7kP9xWb"),
             ("\t0x0000:  7361 7920 7a71 3348 7637 6b50 3978 5762  say.zq3Hv7kP9xWb", "say zq3Hv7kP9xWb"),
             (" 400000 73617920 7a713348 76376b50 39785762  say zq3Hv7kP9xWb", "say zq3Hv7kP9xWb"),
+            (
+                "bad request: 00000000: 7361 7920 7a71 3348 7637 6b50 3978 5762  say zq3Hv7kP9xWb\n"
+                "00000010: 356e 5432 6d52                           5nT2mR",
+                "say zq3Hv7kP9xWb5nT2mR",
+            ),
+            (
+                "09:00:00,123 DEBUG wire:00000000  73 61 79 20 7a 71 33 48  |say zq3H|\n"
+                "09:00:00,123 DEBUG wire:00000008  76 37 6b 50              |v7kP|",
+                "say zq3Hv7kP",
+            ),
+            (
+                "+00000000  73 61 79 20 7a 71 33 48  |say zq3H|\n+00000008  76 37 6b 50              |v7kP|",
+                "say zq3Hv7kP",
+            ),
+            (
+                "0000: 73 61 79 20 7a 71 33 48 say zq3H\n0008: 76 37 6b 50             v7kP",
+                "say zq3Hv7kP",
+            ),
+            (
+                "0000 - 73 61 79 20 7a 71 33 48-76 37 6b 50 39 78 57 62   say zq3Hv7kP9xWb\n"
+                "0010 - 35 6e 54 32                                       5nT2",
+                "say zq3Hv7kP9xWb5nT2",
+            ),
+            (
+                "0000:   73 61 79 20  7a 71 33 48   say zq3H\n0008:   76 37 6b 50                v7kP",
+                "say zq3Hv7kP",
+            ),
+            (
+                "│00000000│ 73 61 79 20 7a 71 33 48 ┊ 76 37 6b 50 39 78 57 62 │say zq3H┊v7kP9xWb│\n"
+                "│00000010│ 35 6e 54 32             ┊                         │5nT2    ┊        │",
+                "say zq3Hv7kP9xWb5nT2",
+            ),
         ),
-        ("00000000: nothing of that", "0000012 files"),
+        (
+            "00000000: nothing of that",
+            "0000012 files",
+            "error: 0000ab1: 12 of 34 files",
+            "│00000000│ 89 50 4e 47 0d 0a 1a 0a ┊ 00 00 00 0d 49 48 44 52 │.PNG__•_┊⋄⋄⋄_IHDR│",
+        ),
     ),
     Disguise(
-        "character codes that follow a number or have a fraction, in rows, members or lines",
+        "character codes that follow a number, stand in `CHR()` or behind `[char]`, or have a fraction, in "
+        "rows, members or lines",
         (
             (
                 "[[0, 122], [1, 113], [2, 51], [3, 72], [4, 118], [5, 55], [6, 107], [7, 80], [8, 57], "
@@ -305,10 +344,36 @@ DISGUISES: tuple[Disguise, ...] = (
                 "zq3Hv7kP9xWb",
             ),
             (
+                "||".join(f"CHR({code})" for code in b"zq3Hv7kP9xWb"),
+                "zq3Hv7kP9xWb",
+            ),
+            (
+                "+".join(f"[char]{code}" for code in b"zq3Hv7kP9xWb"),
+                "zq3Hv7kP9xWb",
+            ),
+            (str(dict(enumerate(b"zq3Hv7kP9xWb"))), "zq3Hv7kP9xWb"),
+            (
+                f"map[{' '.join(f'{at}:{code}' for at, code in enumerate(b'zq3Hv7kP9xWb'))}]",
+                "zq3Hv7kP9xWb",
+            ),
+            (
+                "".join(f"  [{at}]=>\n  int({code})\n" for at, code in enumerate(b"zq3Hv7kP9xWb")),
+                "zq3Hv7kP9xWb",
+            ),
+            (
+                "".join(f"    [{at}] => {code}\n" for at, code in enumerate(b"zq3Hv7kP9xWb")),
+                "zq3Hv7kP9xWb",
+            ),
+            (
                 "0,122\n1,113\n2,51\n3,72\n4,118\n5,55\n6,107\n7,80\n8,57\n9,120\n10,87\n11,98\n",
                 "zq3Hv7kP9xWb",
             ),
         ),
-        ("[[0, 17], [1, 13], [2, 14], [3, 12]]", "[1.0, 12.0, 13.0, 14.0]"),
+        (
+            "[[0, 17], [1, 13], [2, 14], [3, 12]]",
+            "[1.0, 12.0, 13.0, 14.0]",
+            "SELECT CHR(13)||CHR(10)",
+            "{0: 17, 1: 13, 2: 14, 3: 12, 4: 13}",
+        ),
     ),
 )
