@@ -124,7 +124,10 @@ def test_where_nothing_is_to_move_no_keychain_is_needed(
 ) -> None:
     backend.error = RuntimeError("no keychain")
     assert main(["import", "--yes"]) == 0
-    assert capsys.readouterr().out == "there is nothing to import\n"
+    assert capsys.readouterr().out == (
+        "there is nothing to import: no server was found in the settings of clients; "
+        "`mcpguard help start` shows how to begin without one\n"
+    )
     assert [*person.home.rglob("mcpguard.yaml")] == []
 
 

@@ -11,6 +11,7 @@ from mcpguard.onboarding import installing
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import existing
 from mcpguard.onboarding.journal import default_folder
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import CASES, Person, tree
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -75,6 +76,19 @@ def test_the_servers_that_the_client_still_reaches_itself_are_named(
     assert capsys.readouterr().out.splitlines()[1:] == [
         "note: Cursor still reaches a, b without mcpguard: `mcpguard import --client cursor` moves what is there"
     ]
+
+
+def test_without_a_keychain_it_says_how_to_do_without(
+    person: Person, config: Path, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend.error = RuntimeError("no keychain")
+    before = tree(*person)
+    assert main(["install", "cursor", "--config", str(config)]) == 2
+    said = capsys.readouterr().err
+    assert "Or run `mcpguard install cursor --to file`" in said
+    assert said.endswith("Nothing was changed\n")
+    assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
+    assert main(["install", "cursor", "--config", str(config), "--to", "file"]) == 0
 
 
 def test_an_undo_says_that_a_client_has_nothing_to_undo(

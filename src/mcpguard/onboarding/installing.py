@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mcpguard.config.loading import Config
+from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, paths_of, read
@@ -17,7 +18,7 @@ from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text
 from mcpguard.onboarding.journal import Edit, MoveJournal
 from mcpguard.onboarding.moves import Writing, carry_out, client_writing, config_writing
-from mcpguard.onboarding.vault import Vault
+from mcpguard.onboarding.vault import Vault, in_files
 
 
 def launcher(config: Path) -> dict[str, Any]:
@@ -77,7 +78,10 @@ def install(
             return [f"{client.title} already has mcpguard, in {path}: nothing was done"]
         todo = client_writing(found, added(found, entry), [Edit([], entry)])
         beside = _beside(found)
-    vault.ready()
+    try:
+        vault.ready()
+    except CredentialError as error:
+        raise CredentialError(f"{error}{in_files(vault, f'install {name}')}. Nothing was changed") from None
     carry_out(journal, vault, folder, {}, [*shown, todo])
     done = f"done: {client.title} now starts mcpguard, through {path}."
     return [f"{done} Restart it; `mcpguard undo` reverts this.", *beside]

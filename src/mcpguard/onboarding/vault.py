@@ -155,6 +155,13 @@ def vault_of(kind: str, folder: Path) -> Vault:
     return Keyring() if kind == "keyring" else Files(folder)
 
 
+def in_files(vault: Vault, command: str) -> str:
+    """How `mcpguard COMMAND` does without this vault, after why it is not available."""
+    if vault.kind == "file":
+        return ""
+    return f". Or run `mcpguard {command} --to file`: secrets then go to files that only you can read"
+
+
 def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:
     """`stored` for a look only: what cannot be asked is taken for missing."""
 

@@ -29,9 +29,7 @@ EXAMPLES = (
 PATTERN = "*_test.yaml"
 """What a file of tests is called."""
 _DEFAULT = Path("policies")
-_ADVICE = (
-    "name a file or folder of tests, or a configuration with --config (`mcpguard help guides/test-a-policy`)"
-)
+_ADVICE = "name a file or folder of tests, or a configuration with --config (`mcpguard help test-a-policy`)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -132,7 +132,7 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     folder = secrets_folder(config) if kind == "file" else config.parent / "secrets"
     vault = vault_of(kind, folder)
     plan, founds = _planned(args, config, vault)
-    lines = shown(plan, founds) or "there is nothing to import"
+    lines = shown(plan, founds) or _nothing(plan, founds)
     print("\n".join(map(plain, lines.split("\n"))))
     _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
@@ -149,6 +149,15 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
             _look(plan, journal, vault, folder)
         _after(plan, folder, vault)
     return code
+
+
+def _nothing(plan: Plan, founds: list[ClientFile]) -> str:
+    if plan.broken or any(found.entries for found in founds):
+        return "there is nothing to import"
+    return (
+        "there is nothing to import: no server was found in the settings of clients; "
+        "`mcpguard help start` shows how to begin without one"
+    )
 
 
 def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan, list[ClientFile]]:
@@ -207,28 +216,24 @@ def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
 
 def _ready(vault: Vault) -> None:
     from mcpguard.core.errors import CredentialError
+    from mcpguard.onboarding.vault import in_files
 
     try:
         vault.ready()
     except CredentialError as error:
-        raise CredentialError(f"{error}{_other_vault(vault)}. Nothing was changed") from None
-
-
-def _other_vault(vault: Vault) -> str:
-    if vault.kind == "file":
-        return ""
-    return ". Or run `mcpguard import --to file`: secrets then go to files that only you can read"
+        raise CredentialError(f"{error}{in_files(vault, 'import')}. Nothing was changed") from None
 
 
 def _tell_dry(plan: Plan, vault: Vault) -> None:
     """What is left to say where nothing is done: whether it could be, and how."""
     from mcpguard.core.errors import CredentialError
+    from mcpguard.onboarding.vault import in_files
 
     try:
         if plan.clients:
             vault.ready()
     except CredentialError as error:
-        print(f"{style('to do', 'yellow')}    {plain(str(error))}{_other_vault(vault)}")
+        print(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
     print("nothing was changed: `mcpguard import` makes these changes")
 
 

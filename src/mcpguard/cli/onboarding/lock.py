@@ -128,7 +128,9 @@ def _nothing_to_start(one: Lockable, seen: Looked, client: str) -> str:
         return f"no entry of mcpguard was found, and a file could not be read: {seen.unread[0]}"
     way = "import --client" if seen.ended else "install"
     run = f"run `mcpguard {way} {client}` first"
-    return f"{one.title} has no entry of mcpguard, so a lock would leave it without any server: {run}"
+    return (
+        f"no entry of mcpguard was found for {one.title}, so a lock would leave it without any server: {run}"
+    )
 
 
 def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) -> int:
