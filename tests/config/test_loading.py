@@ -338,6 +338,39 @@ def test_a_sink_that_cannot_be_is_a_mistake(tmp_path: Path, sink: str, said: str
     assert said in "".join(mistakes(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("file", "fits"),
+    [
+        ("audit/export.jsonl", False),
+        ("./audit/../audit/export.jsonl.gz", False),
+        ("link/export.jsonl", False),
+        ("planted", False),
+        ("audit/calls.csv", True),
+        ("audit/more/export.jsonl", True),
+        ("export.jsonl", True),
+    ],
+)
+def test_nothing_is_exported_into_what_is_exported(tmp_path: Path, file: str, fits: bool) -> None:
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "link").symlink_to("audit")
+    (tmp_path / "planted").symlink_to("audit/chain.jsonl")
+    said = "it would be taken for a chain in the audit folder: name a file in another folder"
+    text = "version: 1\nservers: {s: {command: x}}\n"
+    sink = f"audit: {{path: audit}}\ntelemetry: {{sinks: [{{to: {file}, format: jsonl}}]}}\n"
+    heads = f"audit: {{path: {tmp_path}/audit, heads: {{file: {file}}}}}\n"
+    for more, line, key in ((sink, 4, "to: "), (heads, 3, "file: ")):
+        if fits:
+            load(tmp_path, text + more)
+        else:
+            column = more.splitlines()[-1].index(key) + len(key) + 1
+            assert mistakes(tmp_path, text + more) == [f"{line}:{column} {said}"]
+
+
+def test_heads_may_go_elsewhere_alone(tmp_path: Path) -> None:
+    text = "version: 1\nservers: {s: {command: x}}\naudit: {path: audit, heads: {stdout: true}}\n"
+    assert load(tmp_path, text + "telemetry: {metrics: true}\n").audit is not None
+
+
 def test_alerts_have_somebody_who_hears_of_them(tmp_path: Path) -> None:
     text = "version: 1\nservers: {s: {command: x}}\nalerts: "
     alerts = load(tmp_path, text + "{command: [page], pin_change: false}\n").alerts

@@ -78,6 +78,8 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
         )
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
     now = datetime.now(UTC)
+    if args.since > now:
+        raise ReportError("--since is in the future: a review is about what has happened")
     machine = diagnose(here(Path.cwd()), str(config.path))
     period = Period(args.since, now)
     found = reviewed(config, policies, _snapshot(args.snapshot), machine, period)

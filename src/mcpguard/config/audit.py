@@ -1,5 +1,7 @@
 """The schema of `audit`: where evidence goes, how much of it a session may make, and how long it is kept."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -10,10 +12,21 @@ from mcpguard.config.urls import UrlName
 from mcpguard.core.document.must import Must, between
 from mcpguard.core.document.written import Written
 from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
+from mcpguard.core.evidence.chain import SUFFIXES
 from mcpguard.core.secret import sole_reference
 
 FREE_BYTES = 500_000_000
 """The default of `audit.free_bytes`."""
+
+
+def taken_for_chain(folder: Path, file: str | Path) -> bool:
+    """Whether what is written to `file` would be read as a chain of the evidence in `folder`."""
+    name = os.path.basename(file)
+    named = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(file))), name)
+    inside = os.path.realpath(folder)
+    return any(
+        one.endswith(SUFFIXES) and os.path.dirname(one) == inside for one in (named, os.path.realpath(file))
+    )
 
 
 def _wrong_key(text: str) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mcpguard.config.file import ConfigFile
     from mcpguard.config.servers import ServerEntry
     from mcpguard.config.telemetry import TelemetryEntry
+    from mcpguard.core.document.reading import Document
 
 DAY = 86_400.0
 
@@ -312,7 +313,7 @@ def load_config(path: Path) -> Config:
     full = path.absolute()
     folder = full.parent
     own = None if written.approvals.policy is None else _absolute(folder, written.approvals.policy)
-    return Config(
+    config = Config(
         path=full,
         servers={name: _server(name, entry, folder) for name, entry in written.servers.items()},
         credentials={name: _credential(name, written) for name in written.credentials},
@@ -330,6 +331,28 @@ def load_config(path: Path) -> Config:
         telemetry=None if written.telemetry is None else _telemetry(written.telemetry, folder),
         observe=None if written.observe is None else written.observe.observation,
     )
+    _refuse_planted(config, document)
+    return config
+
+
+_PLANTED = "it would be taken for a chain in the audit folder: name a file in another folder"
+
+
+def _refuse_planted(config: Config, document: Document) -> None:
+    """Raise ConfigError where a file is named that would look like evidence, and would be exported again."""
+    if config.audit is None:
+        return
+    from mcpguard.config.audit import taken_for_chain
+
+    sinks = config.telemetry.sinks if config.telemetry else ()
+    files: dict[tuple[str | int, ...], str] = {
+        ("telemetry", "sinks", index, "to"): one.to for index, one in enumerate(sinks) if "://" not in one.to
+    }
+    if config.audit.heads is not None and config.audit.heads.file is not None:
+        files["audit", "heads", "file"] = config.audit.heads.file
+    planted = [place for place, file in files.items() if taken_for_chain(config.audit.path, file)]
+    if planted:
+        raise ConfigError([document.problem(place, _PLANTED) for place in planted])
 
 
 def _project(folder: str) -> str:

@@ -34,8 +34,9 @@ class SinkEntry(Written):
 
     to: Annotated[str, Must(_wrong_sink)] = Field(
         description="A URL (`https://`, `http://`, `syslog+tcp://HOST:PORT`, `syslog+udp://HOST:PORT`, "
-        "`syslog+unix:///dev/log`), or a file to append to. A relative one is relative to this "
-        "file. For `otlp` the URL under which `/v1/traces`, `/v1/logs` and `/v1/metrics` are.",
+        "`syslog+unix:///dev/log`), or a file to append to, but no `.jsonl` in the audit folder. A "
+        "relative one is relative to this file. For `otlp` the URL under which "
+        "`/v1/traces`, `/v1/logs` and `/v1/metrics` are.",
     )
     format: SinkFormat = Field(description="One of the formats of `mcpguard audit export`.")
     headers: Headers = Field(

@@ -17,9 +17,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import MOST_ODD, SUFFIXES, unpacked, unpacked_size
+from mcpguard.adapters.audit.reader import MOST_ODD, unpacked, unpacked_size
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import MAX_LINE
+from mcpguard.core.evidence.chain import MAX_LINE, SUFFIXES
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
 
 MOST_CALLS = 5_000

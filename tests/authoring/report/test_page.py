@@ -177,6 +177,7 @@ def test_a_token_in_a_name_does_not_leave(home: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--since", "2999-01-01"], "--since is in the future"),
         (["--since", "soon"], "an age such as 30m, 2h, 3d or 2w"),
         (["--html", "/nowhere/at/all/x.html"], "cannot be written"),
         (["--snapshot", "team.yaml"], "not a snapshot"),

@@ -51,6 +51,27 @@ def test_what_was_over_before_is_left_out(folder: Path, capfd: Capture, since: s
     assert len(capfd.readouterr().out.splitlines()) == count
 
 
+def test_evidence_is_not_exported_into_itself(folder: Path, tmp_path: Path, capfd: Capture) -> None:
+    chain(folder, DECIDED)
+    (file,) = folder.iterdir()
+    before = file.read_bytes()
+    for source, to in ((folder, folder / "new.jsonl"), (folder, file), (file, file)):
+        assert main(["audit", "export", str(source), "--to", str(to)]) == 2
+        assert "would be taken for a chain of this evidence" in capfd.readouterr().err
+    assert (list(folder.iterdir()), file.read_bytes()) == ([file], before)
+    assert main(["audit", "export", str(folder), "--to", str(tmp_path / "new.jsonl")]) == 0
+    assert (tmp_path / "new.jsonl").read_bytes() == before
+
+
+def test_a_cursor_that_is_none_can_be_removed_to_begin_again(
+    folder: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    chain(folder, DECIDED)
+    (tmp_path / "cursor").write_text("")
+    assert main(["audit", "export", str(folder), "--cursor", str(tmp_path / "cursor")]) == 2
+    assert "cannot be read: remove it to export everything" in capfd.readouterr().err
+
+
 def test_a_destination_that_takes_nothing_is_two(folder: Path, capfd: Capture) -> None:
     chain(folder)
     assert main(["audit", "export", str(folder), "--to", "http://127.0.0.1:9/"]) == 2

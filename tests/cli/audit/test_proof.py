@@ -297,11 +297,29 @@ def test_heads_are_printed_as_verify_takes_them(folder: Path, tmp_path: Path, ca
     assert capsys.readouterr().out == f"torn.jsonl:{'0' * 64}\n"
 
 
+@pytest.mark.parametrize("end", [r"\u001b]0;x\u0007", r"x\nintact  b.jsonl", "F" * 64])
+def test_what_stands_in_place_of_a_head_is_not_printed(folder: Path, capsys: Capture, end: str) -> None:
+    signed_chain(folder, SigningKey(Secret(new_key())))
+    record = f'{{"kind":"closed","seq":1,"prev":"","hash":"{end}"}}\n'
+    for name, line in (("a", record), ("b", "\033]0;x\a\n" + record)):
+        (folder / f"{name}.jsonl").write_text(line)
+    assert main(["audit", "verify", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert "ALTERED  a.jsonl:no hash  1 records" in said
+    assert main(["audit", "heads", str(folder)]) == 1
+    listed = capsys.readouterr()
+    assert not [line for line in listed.out.splitlines() if line.startswith(("a.", "b."))]
+    assert "b.jsonl was altered" in listed.err
+    assert not {"\033", "\a"}.intersection(said + listed.out + listed.err)
+    assert [line for line in said.splitlines() if line.startswith("intact  b")] == []
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
         ("--heads", "gone", "the heads in gone cannot be read: No such file"),
         ("--public-key", "gone", "--public-key takes a key, which begins with `mcpguard-audit-public-1:`"),
+        ("--heads", "empty", "empty has no heads in it, so it proves nothing"),
         ("--heads", "notes.yaml", "notes.yaml is not a file of heads: each line is FILE:HASH"),
         ("--public-key", "mcpguard-audit-public-1:xx", "`mcpguard-audit-public-1:` and 32 bytes in base64"),
         ("--removed-until", "nosuch", "--removed-until takes the name of a chain"),
@@ -313,6 +331,7 @@ def test_what_cannot_be_compared_with_is_wrong_usage(
 ) -> None:
     monkeypatch.chdir(folder.parent)
     Path("notes.yaml").write_text("version: 1\n")
+    Path("empty").write_text("\n")
     signed_chain(folder, SigningKey(Secret(new_key())))
     assert main(["audit", "verify", str(folder), option, value]) == 2
     assert said in capsys.readouterr().err

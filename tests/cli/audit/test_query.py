@@ -91,6 +91,19 @@ def test_a_mistake_is_two_with_its_place(audit: str, capsys: Capture) -> None:
     assert "expected a date" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["query", "show", "tail", "stats"])
+def test_more_than_a_machine_can_count_is_all(audit: str, capsys: Capture, verb: str) -> None:
+    assert main(["audit", verb, audit, "-n", "9" * 30]) == 0
+    assert capsys.readouterr().out
+
+
+def test_records_that_a_filter_leaves_out_are_said_to_be_none(audit: str, capsys: Capture) -> None:
+    assert main(["audit", "show", audit, "--since", "2030-01-01"]) == 0
+    assert capsys.readouterr().out == "no record matches\n"
+    assert main(["audit", "show", audit, "--observed", "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_the_place_may_stand_after_an_option(audit: str, capsys: Capture) -> None:
     assert main(["audit", "query", 'effect == "deny"', "-n", "1", audit]) == 0
     assert "n-8" in capsys.readouterr().out

@@ -195,6 +195,15 @@ def test_a_refusal_after_a_question_says_how_long_the_call_waited(
     assert "The question is line 2 of" in said["evidence"]
 
 
+def test_a_call_that_a_person_refused_before_is_not_said_to_need_nobody(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    denied = structs.replace(CALL, effect="deny", cause="approval", rules=("git/ask",), ticket="t-1")
+    folder_of(tmp_path, denied, structs.replace(denied, id="n-8", ticket=""))
+    assert told(tmp_path, capsys)["approval"] == "A person had to approve it (ticket t-1), and nobody did."
+    assert told(tmp_path, capsys, "n-8")["approval"] == "A person had to approve it, and nobody did."
+
+
 def test_where_a_chain_goes_on_in_another_one_both_are_read(tmp_path: Path, capsys: Capture) -> None:
     first = folder_of(tmp_path, structs.replace(CALL, effect="ask", ticket="t-1"))
     first = first.rename(tmp_path / "1.jsonl")

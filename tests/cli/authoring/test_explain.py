@@ -212,6 +212,7 @@ def test_other_methods_are_explained_too(explain: Explain, words: list[str], sta
         (["--server", "git", "--tool", "a\nb"], "no server can list a tool by that name"),
         ([*call("log")[:-1], '{"a": "hush'], "it must be a JSON object"),
         ([*call("log")[:-1], '["hush"]'], "it must be a JSON object"),
+        ([*call("log")[:-1], '{"a": {"hush": 1, "hush": 2}}'], "it has the same key twice"),
         (["--server", "git", "--tool", "t", "--args-file", "p.yaml"], "p.yaml: it must be a JSON object"),
         ([*call("log"), "--now", "hush"], "write a time as 2026-01-02T03:04:05Z"),
         ([*call("log"), "--session", "p.yaml"], "p.yaml: not a session"),

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
-from mcpguard.adapters.audit.reader import SUFFIXES, NoChain, chain_name, lines, unlisted
+from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, unlisted
 from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import SUFFIXES
 
 MOST_BYTES = 4 << 20
 """How much is read at once, unless a single line is longer."""
@@ -186,8 +187,9 @@ class Following:
         try:
             return _places(self._cursor.read_bytes())
         except (DecodeError, UnicodeDecodeError, OSError):
+            begin = "everything" if self._from_start else "from now on"
             raise AuditError(
-                f"the cursor {self._cursor} cannot be read: remove it to export from now on"
+                f"the cursor {self._cursor} cannot be read: remove it to export {begin}"
             ) from None
 
     def _new(self) -> ReadSoFar:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.system.files import state_folder, without_waiting
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL
+from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL, SUFFIXES
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
@@ -31,7 +31,6 @@ _FIRST_LINES = 16
 MOST_ODD = 100
 """After so many lines that are not records a chain is read no further: a file of noise, or one that unpacks
 to noise, must not hold up a reader."""
-SUFFIXES = (".jsonl", ".jsonl.gz")
 _RECORD = b'{"kind":"'
 _PLANTED = {
     errno.ELOOP: "it is a broken link",

@@ -57,7 +57,11 @@ def take_lock(path: Path, patience: float, pause: float) -> int:
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put `data` at `path` at once: nobody sees half of it, and it is stored when this returns. A link is
-    followed; a file that is there keeps its mode, a new one gets `mode`. Raises OSError."""
+    followed; a file that is there keeps its mode, a new one gets `mode`; a device or a pipe is written to.
+    Raises OSError."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     path = path.resolve()
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:

@@ -306,6 +306,9 @@ def _approval(decision: Decided, call: CallRecords) -> Iterator[str]:
         waited = (decision.at - asked.record.at).total_seconds()
         after = f" after {milliseconds(waited * 1000)}" if waited > 0 else ""
         yield f"It was not approved{after}." if decision.effect == "deny" else f"It went on{after}."
+    elif decision.cause == "approval":
+        named = f" (ticket {decision.ticket})" if decision.ticket else ""
+        yield f"A person had to approve it{named}, and nobody did."
     else:
         yield "No person had to approve it."
 

@@ -3,6 +3,7 @@
 Law of this file: no message quotes an argument or a claim; both may hold a credential.
 """
 
+import json
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterable, Iterator
@@ -42,9 +43,24 @@ _ABSENT = "by the snapshot the server has nothing by that name"
 def an_object(text: str) -> dict[str, Json]:
     """A JSON object. Raises ArgumentTypeError, which does not quote it."""
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError, RecursionError):
+        found: dict[str, Json] = msgspec.json.decode(text, type=dict[str, Any])
+        json.loads(text, object_pairs_hook=_once)
+    except _Twice:
+        raise ArgumentTypeError(
+            "it has the same key twice, and a call with such a value is refused"
+        ) from None
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise ArgumentTypeError('it must be a JSON object, such as \'{"path": "/srv"}\'') from None
+    return found
+
+
+class _Twice(Exception):
+    """A key stands twice in one object."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        raise _Twice
 
 
 def arguments_of(options: Namespace) -> dict[str, Json] | None:

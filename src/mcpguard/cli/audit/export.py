@@ -52,8 +52,11 @@ def export(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.adapters.system.identity import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
+    from mcpguard.config.audit import taken_for_chain
 
     host = machine_name()
+    if "://" not in args.to and taken_for_chain(path.parent if path.is_file() else path, args.to):
+        raise TelemetryError(f"{args.to} would be taken for a chain of this evidence: name another folder")
     if not args.follow or path.is_file():
         chain_files(path)  # It raises if this is not a chain, or does not exist.
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)

@@ -7,6 +7,7 @@ import argparse
 import os
 import re
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ NEWER = 3
 """The exit code where a newer version of mcpguard has to verify."""
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-\S+\.jsonl")
 _PROCESS = re.compile(r"[0-9]{8}T[0-9]{6}Z-([0-9]+)-")
-_HEAD = re.compile(r"\S+:[0-9a-f]{64}")
+_HASH = re.compile("[0-9a-f]{64}")
+_HEAD = re.compile(rf"\S+:{_HASH.pattern}")
 NO_KEY = (
     "no key is configured (`audit.key`), and the keychain has none: make one with "
     "`mcpguard audit key --new --to FILE`, or `--new` alone to keep it in the keychain"
@@ -115,6 +117,8 @@ def _kept_in(path: Path | None) -> list[str]:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise AuditError(f"the heads in {path} cannot be read: {reason}") from None
+    if not found:
+        raise AuditError(f"{path} has no heads in it, so it proves nothing")
     for text in found:
         if _HEAD.fullmatch(text) is None:
             raise AuditError(
@@ -185,7 +189,7 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
             verdict = style("empty ", "yellow")
         elif not report.flaws and name in found.held:
             verdict = style("unsigned", "yellow")
-        print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
+        print(f"{verdict}  {plain(name)}:{_said(report.head)}  {report.records} records")
         for text in (
             *_notes(report),
             *_renamed(report, name),
@@ -204,6 +208,11 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
     more = f", written by a newer mcpguard: {newer}" if newer else ""
     more += f", not signed: {len(found.held)}" if found.held else ""
     print(f"chains: {len(reports)}, altered or missing: {altered}{more}")
+
+
+def _said(head: str) -> str:
+    """The head of a chain; what an altered one states in its place may be anything, and is not printed."""
+    return head if _HASH.fullmatch(head) else "no hash"
 
 
 def _notes(report: ChainReport) -> list[str]:
@@ -250,10 +259,11 @@ def print_heads(path: Path, as_json: bool) -> int:
     heads: dict[str, str] = {}
     altered: list[str] = []
     for file in chain_files(path):
-        try:
-            heads[chain_name(file)] = head(file)
-        except NoChain:
-            altered.append(chain_name(file))
+        with suppress(NoChain):
+            if _HASH.fullmatch(one := head(file)):
+                heads[chain_name(file)] = one
+                continue
+        altered.append(chain_name(file))
     if as_json:
         from mcpguard.cli.outputs import AuditHead, AuditHeads
 

@@ -68,7 +68,7 @@ def positive(text: str) -> int:
     """The type of `-n`."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a whole number of at least 1")
-    return int(text)
+    return min(int(text), sys.maxsize)  # No folder has more, and no deque takes more.
 
 
 def _time(text: str) -> int:

@@ -28,6 +28,8 @@ def show(path: Path, args: Namespace) -> int:
         found, altered = matching_lines(path, args, having)
     else:
         found, altered = _last(path, args.n, having)
+    if not (found or args.json) and (args.observed or any(getattr(args, name) for name in FILTERS)):
+        print("no record matches")
     _print(found, args.json)
     return trust(altered)
 

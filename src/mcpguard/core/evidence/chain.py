@@ -40,6 +40,9 @@ from mcpguard.core.evidence.records import Checkpoint, Record
 GENESIS = "0" * 64
 """`prev` of the first record."""
 
+SUFFIXES = (".jsonl", ".jsonl.gz")
+"""How the name of a chain ends, and in a folder of evidence nothing else's."""
+
 MAX_LINE = 1 << 20
 """The longest line in bytes, its LF included."""
 
