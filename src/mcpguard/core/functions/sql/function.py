@@ -241,7 +241,8 @@ def _kinds(tree: Tree, dialect: str) -> set[str]:
     """The kinds of the statement and of those within it. Raises FunctionError for what cannot be seen."""
     parser = _parser(dialect)
     exp = parser.exp
-    if tree.of_kind((exp.Command, exp.Semicolon)) or not _known(tree.root, parser):
+    # The module of a virtual table may read other tables, or files.
+    if tree.of_kind((exp.Command, exp.Semicolon, exp.ModuleProperty)) or not _known(tree.root, parser):
         raise FunctionError(_OPAQUE)
     if isinstance(tree.root, exp.Create | exp.Drop | exp.Alter) and _code(tree.root):
         raise FunctionError(_OPAQUE)
