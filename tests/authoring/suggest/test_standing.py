@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[3]
 ADA = Principal("ada", "os-user")
 CONFIG = """
 version: 1
-servers: {git: {command: x}}
+servers: {git: {command: x}, other: {command: x}}
 policies: [{file: work.yaml, params: {protected: [prod]}}]
 approvals: {policy: my-approvals.yaml}
 audit: {path: audit}

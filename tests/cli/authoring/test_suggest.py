@@ -53,6 +53,12 @@ def test_nothing_to_suggest_says_so(home: Path, capsys: Capture) -> None:
     assert "no call was refused for want of a rule" in capsys.readouterr().out
 
 
+def test_a_call_to_a_server_that_is_not_configured_suggests_nothing(home: Path, capsys: Capture) -> None:
+    record(home, decided(1, server="wrapped"))
+    assert main(["suggest"]) == 0
+    assert capsys.readouterr().out.startswith("no call was refused for want of a rule")
+
+
 def test_altered_evidence_is_reported(home: Path, capsys: Capture) -> None:
     chain = record(home, decided())
     chain.write_bytes(chain.read_bytes().replace(b'"log"', b'"lug"'))

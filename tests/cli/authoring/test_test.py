@@ -275,6 +275,19 @@ def test_a_place_without_tests_is_a_mistake(folder: Path, capsys: Capture) -> No
     )
 
 
+def test_a_configured_folder_without_tests_does_not_keep_those_of_another_from_running(
+    folder: Path, capsys: Capture
+) -> None:
+    (folder / "bare").mkdir()
+    (folder / "bare" / "q.yaml").write_text("version: 1\npolicy: q\nrules: []\n")
+    (folder / "policies" / "p_test.yaml").write_text(HEAD + GOOD)
+    (folder / "guard.yaml").write_text(
+        "version: 1\nservers: {s: {command: x}}\npolicies: [bare/q.yaml, policies/p.yaml]\n"
+    )
+    assert main(["test", "--config", "guard.yaml"]) == 0
+    assert "all passed" in capsys.readouterr().out
+
+
 def test_the_folders_of_the_configured_policies_are_run(folder: Path, capsys: Capture) -> None:
     (folder / "policies").rename(folder / "rules")
     (folder / "rules" / "deep").mkdir()

@@ -122,6 +122,8 @@ def groups_since(
                 folded += folded_about(record.refusals, server or "")
             if not isinstance(record, Decided) or record.at < since or server not in (None, record.server):
                 continue
+            if record.server not in config.servers:
+                continue  # Of `mcpguard wrap`, or of a server that was removed: a rule would match nothing.
             if (key := _key_of(record)) is not None:
                 group = groups.setdefault(key, Group(key))
                 group.calls.append(record.id)

@@ -126,7 +126,8 @@ def _folders(option: str | None) -> list[Path]:
         raise PolicyError(
             [Problem(str(config), 0, 0, f"{said}, and there is no folder {_DEFAULT} here: {_ADVICE}")]
         )
-    return folders or [_DEFAULT]
+    # An import keeps its policies in a folder without tests, beside what was approved for good, which has.
+    return [one for one in folders if any(one.rglob(PATTERN))] or folders or [_DEFAULT]
 
 
 def _configured(option: str | None) -> tuple[PolicyFile, ...]:
