@@ -78,3 +78,35 @@ def test_bytes_of_base64_and_base64_of_bytes_are_found() -> None:
 )
 def test_what_is_no_key_has_no_numbers(body: str) -> None:
     assert [*meant([f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"])] == []
+
+
+NUMBER = bytes(range(5, 250, 7))[:32]
+ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(NUMBER)
+P_256 = ec.derive_private_key(int.from_bytes(NUMBER), ec.SECP256R1())
+SHORT_KEYS = {
+    "Ed25519": (ED25519, PrivateFormat.PKCS8),
+    "EC": (P_256, PrivateFormat.TraditionalOpenSSL),
+    "EC in PKCS 8": (P_256, PrivateFormat.PKCS8),
+}
+
+
+@pytest.mark.parametrize("name", SHORT_KEYS)
+def test_a_piece_of_a_short_key_is_removed_and_what_all_keys_begin_with_stays(name: str) -> None:
+    key, form = SHORT_KEYS[name]
+    pem = key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+    body = "".join(pem.split("\n")[1:-2])
+    begin = b64decode(body).index(NUMBER) * 8 // 6 + 1
+    for at in range(begin, begin + 20, 3):
+        assert told(pem, body[at : at + 20]) == "[REDACTED:credential:x#1]"
+    head = body[: begin - 1]
+    assert told(pem, head) == head
+
+
+def test_nothing_of_the_private_numbers_is_left_of_a_key_in_another_format() -> None:
+    key = rsa.generate_private_key(65537, 1024)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    other = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    for before in range(3):
+        text = b64encode(bytes(before) + other).decode()
+        said = told(pem, text)
+        assert not [at for at in range(240, len(text) - 24) if text[at : at + 24] in said]

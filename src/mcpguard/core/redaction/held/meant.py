@@ -38,11 +38,21 @@ def meant(values: Iterable[str]) -> Iterator[str]:
     """Other texts of these values and members of a value."""
     for value in values:
         for body in _BODY.findall(value.replace("\\n", "\n")):
-            yield from (number.hex() for number in _numbers(_bytes("".join(body.split())), _DEPTH))
+            for number in _numbers(_bytes("".join(body.split())), _DEPTH):
+                yield number.hex()
+                yield from _encoded(number)
         if _HEXADECIMAL.fullmatch(value):
             yield b64encode(a2b_hex(value)).decode().rstrip("=")
         elif _BASE64.fullmatch(value):
             yield _bytes(value).hex()
+
+
+def _encoded(number: bytes) -> Iterator[str]:
+    """The letters of base64 that this number alone makes, at each place where it may stand in a key. The
+    other lines of a short key are alike in all keys, so only these are looked for in pieces."""
+    for before in range(3):
+        text = b64encode(bytes(before) + number).decode().rstrip("=")
+        yield text[(0, 2, 3)[before] : (before + len(number)) * 8 // 6]
 
 
 def _bytes(text: str) -> bytes:
