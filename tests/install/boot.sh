@@ -25,7 +25,7 @@ sys.exit(main())' "$@"
 WORDS
 chmod 755 /opt/mcpguard/bin/mcpguard
 
-rm -rf /etc/systemd/system/* /etc/mcpguard
+rm -rf /etc/systemd/system/* /etc/mcpguard /var/lib/mcpguard /var/lib/private/mcpguard
 install -m 644 "$2"/configs/deploy/mcpguard.service "$2"/configs/deploy/mcpguard.socket /etc/systemd/system/
 printf '[Unit]\n' > /etc/systemd/system/idle.target
 install -d -m 755 /etc/mcpguard

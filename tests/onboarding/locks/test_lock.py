@@ -567,7 +567,7 @@ def test_a_record_or_an_original_that_is_lost_is_said(person: Person, root: Path
     installed(person, "claude-code")
     path = given(root, "claude-code", "{}")
     assert main(["lock", "claude-code"]) == 0
-    records = root / "var/lib/mcpguard/locks"
+    records = root / "var/lib/mcpguard-locks"
     locked = path.read_bytes()
     (kept,) = records.glob("*.before")
     kept.write_text("{ }")

@@ -136,5 +136,8 @@ class System(Struct, frozen=True):
     @property
     def records(self) -> Path:
         """The folder in which it is noted what a lock has changed."""
-        state = "Library/Application Support" if self.platform == "darwin" else "var/lib"
-        return self.root / state / "mcpguard" / "locks"
+        # Not below /var/lib/mcpguard: systemd gives that to the user that the service runs as.
+        darwin = self.platform == "darwin"
+        return self.root / (
+            "Library/Application Support/mcpguard/locks" if darwin else "var/lib/mcpguard-locks"
+        )
