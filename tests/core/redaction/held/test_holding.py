@@ -28,14 +28,11 @@ def value(number: int) -> str:
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert holding.PREPARING not in [thread.name for thread in enumerate_threads()]  # It would be counted.
     monkeypatch.setattr(holding, "FEW", 0)
     monkeypatch.setattr(holding, "RECENT", 3)
     monkeypatch.setattr(holding, "FORMER", 4)
-    yield
-    for thread in enumerate_threads():
-        if thread.name == holding.PREPARING:  # It would be counted by the next test.
-            thread.join(10)
 
 
 def guarded(made: Redactor, number: int) -> bool:
