@@ -208,7 +208,7 @@ def test_suggestions(printed: Printed, tmp_path: Path, monkeypatch: pytest.Monke
         "version: 1\nservers: {one: {command: x}}\naudit: {path: audit}\nsession: {path: s}\n"
     )
     monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
-    record(tmp_path, decided(tool="read"))
+    record(tmp_path, decided(server="one", tool="read"))
     (found,) = printed("suggest-output", "suggest", "--json")
     assert [one["tool"] for one in found["suggestions"]] == ["read"]
 

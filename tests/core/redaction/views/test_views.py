@@ -420,6 +420,19 @@ def test_rows_of_a_dump_are_read_behind_what_a_log_writes_before_them(before: st
     assert said == f"{before}[REDACTED:credential:x#1]\nafter"
 
 
+def test_a_long_dump_is_read_in_pieces_to_its_end() -> None:
+    plain = b"".join(b"%015d\n" % number for number in range(10_000))
+    plain = plain[:80_000] + f"\n{HELD}\n".encode() + plain[80_000:] + HELD.encode()
+    rows = [f"{at:08x}: {plain[at : at + 16].hex(' ', 2)}\n" for at in range(0, len(plain), 16)]
+    redactor = Redactor(b"key")
+    redactor.hold("env:A", Secret(HELD))
+    said = redactor.inspect({"content": [{"type": "text", "text": "".join(rows)}]}).value["content"][0][
+        "text"
+    ]
+    hidden = [at for at, row in enumerate(rows) if row not in said]
+    assert hidden == [5000, 5001, len(rows) - 2, len(rows) - 1]
+
+
 def test_rows_with_lines_between_them_are_no_dump() -> None:
     redactor = Redactor(b"key")
     redactor.hold("x", Secret(PASSPHRASE))

@@ -27,12 +27,11 @@ from mcpguard.core.redaction.held.reduced import (
     capitals_in,
     letters_in,
     locate,
-    share_of,
     skeleton,
 )
 from mcpguard.core.redaction.held.shards import Shards, shards
 from mcpguard.core.redaction.held.strewn import Rows, Strewn, signs, strewn
-from mcpguard.core.redaction.matching import Matcher, Span, compile_literals, stop
+from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6
@@ -256,7 +255,7 @@ class HeldSet:
         # A search for one byte costs a tenth of one for two, and for a number an eighth of one for bytes.
         if self._always or (_BACKSLASH in padded and b"\\n" in padded):
             return True
-        share = share_of(padded, bones)
+        share = (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)  # `share_of`, which would be a call.
         capitals, letters = self._signs
         rows = capitals_in(padded) if share < RUNS and _has_one(padded, capitals) else b""
         if share < SENTENCES and _has_one(bones, letters):
