@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from hashlib import sha256
 
@@ -11,8 +12,10 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.held.fragments import Core, cores
-from mcpguard.core.redaction.held.reduced import skeleton
+from mcpguard.core.redaction.held.reduced import Reduced, skeleton
+from mcpguard.core.redaction.held.search import HeldSet, held
 from mcpguard.core.redaction.held.shards import Shards, shards
+from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -118,3 +121,48 @@ def test_a_text_that_is_full_of_one_piece_is_withheld() -> None:
     made.hold("x", Secret(RANDOM))
     with pytest.raises(InspectionError, match="beginnings"):
         made.inspect({"text": f"{RANDOM[:6]} " * 20_000})
+
+
+def searched(text: str) -> tuple[bool, bool]:
+    """Whether RANDOM may be in a text, and whether it is."""
+    one, padded = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")]), text.encode() + PAD
+    return one.may_be_in(padded, skeleton(padded)), one.found(Reduced(padded, False))
+
+
+@pytest.mark.parametrize("often", [1, 7, 2000])
+@pytest.mark.parametrize("piece", ["ab3k", "kq9x", "1fs0"])
+def test_a_piece_that_ordinary_text_has_by_chance_makes_no_further_search(piece: str, often: int) -> None:
+    line = f"10:15:02 info request {piece} of billing done, with words behind it for some length\n"
+    assert searched(line * often) == (False, False)
+
+
+def test_a_chain_behind_pieces_that_are_there_by_chance_is_found() -> None:
+    chain = " and ".join(cut(RANDOM, 8))
+    for often in (1, 7, 500):
+        line = "10:15:02 info request kq9x of billing done, with words behind it\n"
+        assert searched(line * often + chain) == (True, True)
+
+
+def test_more_pieces_by_chance_than_there_is_patience_for_are_searched_further() -> None:
+    assert searched("kq9x. " * 900) == (False, False)
+    assert searched("kq9x. " * 3000) == (True, True)
+    assert searched("kq9x mt2p. " * 3000) == (True, True)
+
+
+def test_what_stands_alone_in_a_text_leads_to_nothing() -> None:
+    (shard,) = shards(tuple(cores([RANDOM])))
+    source, told = random.Random(5), {True: 0, False: 0}
+    for _ in range(4000):
+        text = b""
+        for _ in range(source.randrange(1, 7)):
+            at = source.randrange(len(shard.text) - 3)
+            text += shard.text[at : at + source.randrange(4, 14)] + b"." * source.choice((1, 1, 390, 400))
+        text += PAD
+        for block, at in shard.blocks():
+            if shard.alone(text, at):
+                ends = [found.end() for found in re.finditer(re.escape(block), text)]
+                told[True] += len(ends)
+                assert not any(shard.runs(text, end, at) for end in ends)
+            else:
+                told[False] += 1
+    assert min(told.values()) > 1000

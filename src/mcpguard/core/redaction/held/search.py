@@ -43,6 +43,11 @@ LONGEST = 16_384
 _JOINED = 64
 _HEXADECIMAL = frozenset(b"0123456789abcdef")
 _BACKSLASH = ord("\\")
+_CHANCES, _SIZE = 1_000, 64
+"""So many blocks, and one for each so many bytes, may be in a text by chance: fewer than Reduced has patience
+for."""
+_AT_PLACE = 2_048
+"""A block is looked at where it is, once for each so many bytes of a text, before all of the text is."""
 _AT_ONCE = 8_192
 """Literals. Hyperscan takes more than twice as long for twice as many."""
 
@@ -148,6 +153,36 @@ class _Table:
             if of.patience < 0 or core.runs(text, end, at):
                 return True
         return False
+
+    def may_lead(self, text: bytes) -> bool:
+        """Whether anything in `text` may be of a value: all but blocks of Shards that lead to nothing. One
+        that is often there is not looked at each time, if the text has no piece that may be next to it."""
+        left, at_place = _CHANCES + len(text) // _SIZE, len(text) // _AT_PLACE
+        seen: dict[int, int] = {}
+        alone: dict[int, int] = {}
+
+        def visit(first: int, index: int, _start: int, end: int, _flags: int, text: bytes) -> bool:
+            nonlocal left
+            block = first + index - len(self._forms)
+            if block in alone:
+                left -= alone[block]
+                return left < 0
+            if not 0 <= block < len(self._blocks):
+                return True
+            pieces = self._blocks[block]
+            left -= len(pieces)
+            seen[block] = seen.get(block, -1) + 1
+            if seen[block] == at_place and all(
+                type(core) is Shards and core.alone(text, at) for _, core, at in pieces
+            ):
+                alone[block] = len(pieces)
+                return left < 0
+            for _, core, at in pieces:
+                if type(core) is not Shards or core.runs(text, end, at):
+                    return True
+            return left < 0
+
+        return any(matcher.search(text, partial(visit, start)) for start, matcher in self.matchers)
 
     def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[_Hit]:
         """Where each form and each fragment is in `text`, which is one `of` a whole. Raises InspectionError
@@ -263,7 +298,9 @@ class HeldSet:
         bones += rows  # One search is faster than two.
         for _, matcher in loose.matchers:
             if matcher.search(bones, stop):
-                return True
+                if loose.may_lead(bones):
+                    return True
+                break
         for _, matcher in exact.matchers:  # noqa: SIM110 - a generator takes as long as the search
             if matcher.search(padded, stop):
                 return True

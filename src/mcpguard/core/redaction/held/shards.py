@@ -67,6 +67,18 @@ class Shards(NamedTuple):
             pieces.insert(0, (first, last))
         return pieces if size >= least and len(pieces) > 1 else []
 
+    def alone(self, bones: bytes, at: int) -> bool:
+        """Whether no block that begins at `at` of the core leads to anything in these `bones`, since no piece
+        that may be next to it is there. Each three characters that are looked for are in two such pieces."""
+        text = self.text
+        for begin in range(at + PIECE, min(at + PIECE + 2 * _LOST - 1, len(text) - PIECE + 1), 2):
+            if text[begin + 1 : begin + PIECE] in bones:
+                return False
+        for stop in range(at, max(at - 2 * _LOST + 1, PIECE - 1), -2):
+            if text[stop - PIECE : stop - 1] in bones:
+                return False
+        return True
+
     def _widened(self, bones: bytes, first: int, at: int, floor: int = 0) -> tuple[int, int, int, int]:
         """How far `bones` and the core are the same around PIECE characters: in the one, and in the other."""
         last, low, high = first + PIECE, at, at + PIECE
