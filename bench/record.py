@@ -21,6 +21,7 @@ from mcpguard.adapters.audit.reader import proof
 from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.audit.upkeep import CHECKPOINT_RECORDS
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.config.terms import Durability
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Opened, Outcome, Steps
@@ -109,13 +110,8 @@ def sealing(calls: int) -> None:
 
 
 async def _piped(folder: Path, durability: Durability, calls: int, flights: int) -> tuple[float, float]:
-    loop = asyncio.get_running_loop()
-
-    def commit() -> None:
-        while sink.pending:
-            sink.commit()
-
-    sink = AuditFile(folder, durability, lambda: loop.call_soon(commit))
+    turn = Turn(asyncio.get_running_loop())
+    turn.ledger = sink = AuditFile(folder, durability, turn)
     left = iter(range(calls))
     done: Wait[None] = Wait()
     running = flights
