@@ -24,7 +24,7 @@ SECONDS = 60
 
 
 def missing() -> str:
-    """Why no machine can be had here, "" where one can."""
+    """Why no machine can be made here; "" if one can."""
     if os.geteuid() != 0:
         return "needs root"
     absent = [name for name in NEEDED if shutil.which(name) is None]

@@ -10,7 +10,7 @@ import pytest
 from tests.install.machine import Machine, missing
 from tests.wire.session import eventually
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a machine can be had")
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a machine can be made")
 
 STATE = "/var/lib/mcpguard"
 TOKEN = "f1le-credential-9f2b71c0de44"

@@ -77,7 +77,7 @@ def test_what_is_read_beside_is_what_would_have_been_read_here(config: Path) -> 
     assert _run(SAME, str(config), *map(str, sorted((REPOSITORY / "configs").glob("*.yaml")))) == "same"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is read beside")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
 def test_what_reads_files_is_not_in_the_process_that_takes_it() -> None:
     code = """
 found = beside(Path(sys.argv[1]))()
@@ -157,7 +157,7 @@ print(len(found().policies.rules), len(before) == len(after))
     assert _run(code, str(config)) == "4 True"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is read beside")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
 def test_the_child_is_as_closed_to_others_as_its_parent() -> None:
     code = """
 import ctypes
