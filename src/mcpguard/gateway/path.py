@@ -119,7 +119,7 @@ class Path:
         read = calls.read_call(request.method, request.params, request.caller.modern)
         call, owner = handles.named(read) if handles.any else (read, "")
         request.progress_token = call.progress_token
-        target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
+        target = self._listing.catalogue.named.get((call.kind, call.name))
         found = await self._found(request, call, owner) if target is None else (target.server, target)
         if found is None:
             return None

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers, uri_template
 from mcpguard.protocol.jsonrpc import encode
-from mcpguard.protocol.names import SEPARATOR, Names, Prefix
+from mcpguard.protocol.names import Names, Prefix
 
 MAX_NAME = 256
 MAX_URI = 4096
@@ -60,9 +60,6 @@ _ALWAYS: dict[str, dict[str, Json]] = {
 }
 
 
-_NOTHING: dict[str, Listed] = {}
-
-
 class Catalogue:
     """The entries of all servers, in the order of the configuration and then of each upstream's list."""
 
@@ -70,7 +67,8 @@ class Catalogue:
         """`prefix` as in `Names`."""
         self.servers = servers
         self._names = Names(servers, prefix)
-        self._alone = self._names.alone
+        self.named: dict[tuple[str, str], Listed] = {}
+        """The tools and prompts, by kind and full name."""
         self._entries: dict[tuple[str, str], dict[str, Listed]] = {}
         self._claims: dict[tuple[str, str], list[str]] = {}
         """The servers that list each URI now, by kind, in the order in which they began to."""
@@ -97,11 +95,14 @@ class Catalogue:
             del self._first[server]
         self.servers = servers
         self._names.serve(servers)
-        self._alone = self._names.alone
+        self.named = {}
         for (server, kind), entries in self._entries.items():
             if KINDS[kind].id_key == "name":
-                renamed = [self._renamed(KINDS[kind], entry) for entry in entries.values()]
-                self._entries[server, kind] = {entry.exposed: entry for entry in renamed}
+                renamed = {
+                    one.exposed: one for one in (self._renamed(KINDS[kind], e) for e in entries.values())
+                }
+                self._entries[server, kind] = renamed
+                self.named |= {(kind, exposed): entry for exposed, entry in renamed.items()}
 
     def _renamed(self, kind: Kind, entry: Listed) -> Listed:
         exposed = self._names.full(entry.server, entry.name)
@@ -111,11 +112,9 @@ class Catalogue:
 
     def find(self, kind: str, exposed: str) -> Listed | None:
         """The tool or prompt that the client knows by that name, if its server listed it."""
-        # Each call comes through here, so what is found at once asks nobody else.
-        server = self._alone or exposed.partition(SEPARATOR)[0]
-        found = self._entries.get((server, kind), _NOTHING).get(exposed)
+        found = self.named.get((kind, exposed))
         if found is None and (owner := self._names.owner(kind, exposed)) is not None:
-            found = self._entries.get((owner, kind), _NOTHING).get(self._names.full(owner, exposed))
+            found = self.named.get((kind, self._names.full(owner, exposed)))
         return found
 
     def awaited(self, kind: str, exposed: str) -> list[str]:
@@ -270,6 +269,9 @@ class Catalogue:
         if kind.id_key == "name":
             names = [[one.name for one in some.values()] for some in (before, entries)]
             self._names.replace(kind.name, server, *names)
+            for exposed in before:
+                del self.named[kind.name, exposed]
+            self.named |= {(kind.name, exposed): entry for exposed, entry in entries.items()}
         else:
             self._claim(server, kind.name, entries)
         if kind.name == "tool":

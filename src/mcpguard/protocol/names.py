@@ -64,11 +64,6 @@ class Names:
             if key.startswith(self._reserved) and _NOBODY not in shown:
                 shown.append(_NOBODY)
 
-    @property
-    def alone(self) -> str:
-        """The server whose names need no prefix, since there is no other; "" for none."""
-        return "" if self._full else self._servers[0]
-
     def full(self, server: str, name: str) -> str:
         """The full name of what `server` calls `name`."""
         return f"{server}{SEPARATOR}{name}" if self._full else name

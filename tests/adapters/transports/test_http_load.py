@@ -9,16 +9,9 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
 from mcpguard.adapters.transports.http.request import HttpRequest
-from mcpguard.adapters.transports.http.stream import (
-    BEAT_SECONDS,
-    BUDGET_BYTES,
-    FULL_BYTES,
-    STALL_SECONDS,
-    Load,
-    Outlet,
-    Share,
-)
+from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Beats, Outlet
 from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -220,7 +213,7 @@ def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
     turn.balance = balance
     # To an old client, which gets what is said as it is.
     request = HttpRequest(gate, "POST", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False)
-    return Outlet(request, turn, HeldClock(), load), looks
+    return Outlet(request, turn, Beats(HeldClock()), load), looks
 
 
 async def until(happened: Callable[[], Any]) -> None:
@@ -369,6 +362,39 @@ async def test_a_large_answer_that_nobody_reads_is_let_go() -> None:
         front.clock.pass_by(STALL_SECONDS)
         await until(lambda: world.client.drained)
         await until(lambda: not front.server._connections.open)
+
+
+async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_do_not() -> None:
+    clock, gates, turn = HeldClock(), (Gate(), Gate()), Turn(asyncio.get_running_loop())
+    beats = Beats(clock)
+    for gate in gates:
+        gate.open()
+    first, second = (
+        Outlet(
+            HttpRequest(gate, "GET", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False),
+            turn,
+            beats,
+            Load(),
+        )
+        for gate in gates
+    )
+    first.open()
+    second.open()
+    await until(lambda: not turn.unsent)
+    assert len(clock.timers) == 1
+    heads = [b"".join(gate.taken) for gate in gates]
+    second.end()
+    for gate in gates:
+        gate.open()
+    clock.pass_by(BEAT_SECONDS)
+    await until(lambda: not turn.unsent)
+    assert [b"".join(gate.taken) for gate in gates] == [heads[0] + b":\n\n", heads[1]]
+    first.drop()
+    clock.pass_by(BEAT_SECONDS)
+    assert not clock.timers
+    second = Outlet(second._request, turn, beats, Load())
+    second.open()
+    assert len(clock.timers) == 1
 
 
 def test_a_beat_is_later_than_a_stall() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.transports.http.replay import KEPT, KEPT_BYTES, Journal
+from mcpguard.adapters.transports.http.stream import KEPT, KEPT_BYTES, Journal
 from mcpguard.config.file import HttpEntry
 from mcpguard.core.redaction.redactor import authored
 from tests.adapters.transports.front import (

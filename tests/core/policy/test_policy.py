@@ -251,7 +251,7 @@ def test_candidates_are_found_once_and_the_memory_for_them_is_bounded(
     assert policies.candidates("github", "get_1", "tools/call") is first
     for number in range(10):
         policies.candidates("github", f"get_{number}", "tools/call")
-        assert len(policies._candidates) <= 3
+        assert len(policies.known) <= 3
     again = policies.candidates("github", "get_1", "tools/call")
     assert again == first or [rule.name for rule in again.allow] == [rule.name for rule in first.allow]
 

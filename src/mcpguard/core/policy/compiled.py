@@ -239,12 +239,13 @@ class PolicySet:
         self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)
         self.observation: Observation | None = None
-        self._candidates: dict[_Key, Candidates] = {}
+        self.known: dict[_Key, Candidates] = {}
+        """What `candidates_of` has found."""
         self._folded: dict[tuple[CompiledRule, ...], Folded[CompiledRule]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the candidates, which are found again."""
-        return {**self.__dict__, "_candidates": {}, "_folded": {}}
+        return {**self.__dict__, "known": {}, "_folded": {}}
 
     def candidates(self, server: str, tool: str | None, action: str, on: Moment = "call") -> Candidates:
         """The rules to evaluate for a request, or for what came back; `tool` is the upstream's own name."""
@@ -255,15 +256,15 @@ class PolicySet:
         target, method = invocation.target, invocation.method
         tool = target.name if target is not None and target.kind == "tool" else None
         key = (invocation.server, tool, method if method in ACTIONS else EXTENSION, on)
-        return self._candidates.get(key) or self._candidates_at(key)
+        return self.known.get(key) or self._candidates_at(key)
 
     def _candidates_at(self, key: _Key) -> Candidates:
-        found = self._candidates.get(key)
+        found = self.known.get(key)
         if found is None:
-            if len(self._candidates) >= CACHE_LIMIT:
-                self._candidates.clear()
+            if len(self.known) >= CACHE_LIMIT:
+                self.known.clear()
                 self._folded.clear()
-            found = self._candidates[key] = self._find(*key)
+            found = self.known[key] = self._find(*key)
         return found
 
     def observing(self, observation: Observation | None) -> PolicySet:

@@ -77,13 +77,15 @@ def decide(
     held values; without it none is held. `approved` are the `ask` rules, by name, for which a person has
     approved this call: they allow it.
     """
-    if egress is not None and invocation.server not in egress.free:
-        astray = _astray(egress, invocation)
-        if astray is not None:
-            return astray
-    candidates = policies.candidates_of(invocation)
-    unfit = None if invocation.args is None else _unfit(invocation, not candidates.setting)
-    if unfit is not None:
+    astray = None if egress is None or invocation.server in egress.free else _astray(egress, invocation)
+    if astray is not None:
+        return astray
+    # As `candidates_of` does, on the road of every call.
+    target = invocation.target
+    tool = target.name if target is not None and target.kind == "tool" else None
+    known = policies.known.get((invocation.server, tool, invocation.method, "call"))
+    candidates = known or policies.candidates_of(invocation)
+    if invocation.args is not None and (unfit := _unfit(invocation, not candidates.setting)) is not None:
         return unfit
     holds = nothing_held if egress is None else egress.holds
     verdict = settled = _settled(candidates, invocation, session, holds, approved)
@@ -339,8 +341,7 @@ def _settled(
         return verdict
     if not are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules, DIFFER.format(_OTHERS))
-    unfit = _unfit(verdict.invocation)
-    if unfit is not None:
+    if (unfit := _unfit(verdict.invocation)) is not None:
         return unfit
     # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
     return structs.replace(verdict, placeholders=placeholders_in({**arguments, **again_set}))
@@ -359,8 +360,7 @@ def _once(
         if denied:
             return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
         if failed:
-            said = why_failed(failed, bound)
-            return Deny(invocation, Cause.ERROR, names(failed), said), {}
+            return Deny(invocation, Cause.ERROR, names(failed), why_failed(failed, bound)), {}
     asking: list[CompiledRule] = []
     if candidates.ask:
         asking, failed = holding(candidates, "ask", bound)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mcpguard.adapters.transports.http.replay import STANDING, Journal, Stream
+from mcpguard.adapters.transports.http.load import Load
 from mcpguard.adapters.transports.http.request import HttpRefusal
-from mcpguard.adapters.transports.http.stream import Load, Outlet
+from mcpguard.adapters.transports.http.stream import STANDING, Journal, Outlet, Stream
 from mcpguard.core.model import Json, Redacted
 from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import eras, jsonrpc

@@ -22,6 +22,7 @@ from mcpguard.adapters.transports.http.request import (
     Intake,
 )
 from mcpguard.adapters.transports.http.sessions import Door, Worlds
+from mcpguard.adapters.transports.http.stream import Beats
 from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.config.terms import HttpTerms, TokenTerms
 from mcpguard.core.model import Principal
@@ -74,8 +75,9 @@ class Endpoint:
         self._verifier = verifier
         self.intake = intake = Intake(message_bytes, body_seconds)
         """The bodies that are being read."""
-        streamable = Streamable(self.worlds, turn, clock, intake)
-        events = Events(self.worlds, turn, clock, intake)
+        beats = Beats(clock)
+        streamable = Streamable(self.worlds, turn, clock, intake, beats)
+        events = Events(self.worlds, turn, intake, beats)
         self._routes: dict[tuple[str, str], Handler] = {
             ("POST", MCP): streamable.post,
             ("GET", MCP): streamable.get,

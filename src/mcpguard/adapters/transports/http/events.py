@@ -14,9 +14,9 @@ from mcpguard.adapters.transports.http.handing import (
 )
 from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest, Intake
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
-from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.adapters.transports.http.stream import Beats, Outlet
 from mcpguard.core.errors import MessageError
-from mcpguard.gateway.ports import Clock, RequestId
+from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import jsonrpc
 
 MESSAGES = "/messages"
@@ -25,17 +25,17 @@ MESSAGES = "/messages"
 class Events:
     """Both endpoints of HTTP+SSE."""
 
-    def __init__(self, worlds: Worlds, turn: Turn, clock: Clock, intake: Intake) -> None:
+    def __init__(self, worlds: Worlds, turn: Turn, intake: Intake, beats: Beats) -> None:
         self._worlds = worlds
         self._turn = turn
-        self._clock = clock
+        self._beats = beats
         self._intake = intake
 
     async def get(self, request: HttpRequest) -> None:
         """Open a session: its first event says where its messages go."""
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         world = await self._worlds.begin(request.principal, events=True)
-        outlet = Outlet(request, self._turn, self._clock, world.client.load)
+        outlet = Outlet(request, self._turn, self._beats, world.client.load)
         world.uses += 1
         try:
             outlet.write(f"event: endpoint\ndata: {MESSAGES}?session_id={world.key}\n\n".encode())

@@ -84,6 +84,8 @@ class Worlds:
         self._quota = quota
         self._idle_seconds = idle_seconds
         self._shared: dict[Principal, HttpWorld] = {}
+        self._latest: HttpWorld | None = None
+        """The modern world that was asked for last: a client that goes on asks for it again."""
         self._sessions: dict[str, HttpWorld] = {}
         self._background = Background("a session could not be ended")
         self._ending: dict[asyncio.Task[None], HttpWorld] = {}
@@ -101,6 +103,9 @@ class Worlds:
 
     def shared(self, principal: Principal) -> HttpWorld:
         """The modern world of `principal`, opened if there is none. Raises HttpRefusal with 503."""
+        latest = self._latest
+        if latest is not None and latest.principal is principal and not latest.ended:
+            return latest
         world = self._shared.get(principal)
         if world is None:
             ending = sum(not other.key for other in self._ending.values())
@@ -108,6 +113,7 @@ class Worlds:
             if len(self._shared) + ending >= self._most:
                 raise self._full()
             world = self._shared[principal] = self._enter(principal, "", False)
+        self._latest = world
         return world
 
     async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:

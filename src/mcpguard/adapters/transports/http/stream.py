@@ -1,34 +1,40 @@
-"""The one way out: an HTTP answer that is either one JSON text or a stream of events (SSE), and who is held
-back where a client does not take it (laws 5 and 8).
+"""The streams of events of one client, and the one way out: an HTTP answer that is either one JSON text or
+such a stream (SSE). In a session, streams are numbered and kept for a client whose connection broke
+(basic/transports of 2025-11-25, resumability and redelivery).
 
 Law of this file: nothing is handed to the connection but in `flush`, which the turn calls after evidence is
-durable. What the client takes goes at once, and only the rest counts. A session's own world waits for its
-client for as long as it takes; a world that several clients share waits for none of them longer than
-`STALL_SECONDS`, and keeps a bounded amount for each.
+durable. An event goes out again only on the stream that it was said on, and what is kept is bounded for each
+session.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import ClassVar
 
 from msgspec import Struct, field
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.transports.http.request import JSON, Connection, Headers, HttpRequest
-from mcpguard.gateway.ports import Clock
+from mcpguard.adapters.transports.http.load import FULL_BYTES, Load
+from mcpguard.adapters.transports.http.request import JSON, Headers, HttpRequest
+from mcpguard.gateway.ports import Clock, RequestId
+from mcpguard.protocol import jsonrpc
 
-FULL_BYTES = 256 * 1024
-"""With this much that a client has not taken, whatever feeds it is paused."""
-BUDGET_BYTES = 1024 * 1024
-"""More than this is not kept for an answer that nobody is held back for."""
-STALL_SECONDS = 2.0
-"""A client that takes less than `FULL_BYTES` in this time holds nobody back; one that takes nothing has
-stopped."""
+KEPT = 256
+"""So many events of one session are kept, of all its streams together; the oldest go first."""
+KEPT_BYTES = 1024 * 1024
+"""And they are no more than this."""
+RETRY_MILLISECONDS = 1000
+"""What a client is told to wait before it comes back."""
 BEAT_SECONDS = 15.0
-"""A quiet stream says so this often, so that nothing between us and the client closes it."""
+"""Each quiet stream says so this often, so that nothing between us and the client closes it."""
 
+STANDING = 0
+"""The number of the standing stream; the others have that of their request."""
+
+_ID = b"%d-%d"
+_TOO_LARGE = jsonrpc.encode(
+    {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to keep"}
+)
 _BEAT = b":\n\n"
 _EVENT = b"event: message\ndata: "
 _STREAM: Headers = (
@@ -37,138 +43,134 @@ _STREAM: Headers = (
     (b"x-accel-buffering", b"no"),
 )
 
-
-def _nothing() -> None:
-    """No beat to stop."""
+Parts = tuple[bytes, ...]
 
 
-class Load(Struct, eq=False, kw_only=True):
-    """Bytes that wait in one legacy session, of all its answers."""
+class Beats:
+    """The open streams of a front, all with one timer: most are closed long before it."""
 
-    piece: ClassVar[int | None] = None
-    """A message goes to the connection in pieces of so many bytes; None for whole."""
+    __slots__ = ("_clock", "streams", "ticking")
 
+    def __init__(self, clock: Clock) -> None:
+        self.streams: dict[Outlet, None] = {}
+        self.ticking = False
+        self._clock = clock
+
+    def start(self) -> None:
+        """From now on each of them says that it is there, until none is open."""
+        self.ticking = bool(self.streams)
+        if self.ticking:
+            self._clock.later(BEAT_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        for stream in list(self.streams):
+            stream.beat()
+        self.start()
+
+
+class Journal:
+    """What was said in one session, on all its streams, oldest first."""
+
+    __slots__ = ("_bytes", "_events")
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[int, int, Parts]] = deque()
+        self._bytes = 0
+
+    def keep(self, stream: int, number: int, parts: Parts) -> None:
+        """Keep this event. One that is alone over the bound is not kept, and costs no other its place."""
+        size = sum(map(len, parts))
+        if size > KEPT_BYTES:
+            return
+        self._events.append((stream, number, parts))
+        self._bytes += size
+        while len(self._events) > KEPT or self._bytes > KEPT_BYTES:
+            self._bytes -= sum(map(len, self._events.popleft()[2]))
+
+    def after(self, stream: int, number: int) -> list[tuple[int, Parts]]:
+        """The events of this stream behind that number, as (number, parts)."""
+        return [(at, parts) for of, at, parts in self._events if of == stream and at > number]
+
+    def last(self, stream: int) -> int:
+        """The number of the newest event of this stream, -1 if none is kept."""
+        return max((at for of, at, _parts in self._events if of == stream), default=-1)
+
+
+class Stream(Struct, eq=False):
+    """One stream, whatever connection it goes out on, if any. `last` is the number of its newest event, -1
+    while the client has no id of it; `waiting` counts the requests that it has yet to answer, and `over` says
+    that all is said. Without a journal its events have no ids and nothing is kept."""
+
+    number: int
+    _journal: Journal | None
+    outlet: Outlet | None = None
+    last: int = -1
+    over: bool = False
     waiting: int = 0
+    _given: int = -1
+    _primed: bool = False
 
     @property
-    def full(self) -> bool:
-        """Whether what feeds it should wait."""
-        return self.waiting > FULL_BYTES
+    def reachable(self) -> bool:
+        """Whether the client hears it now, or has an id to come back with."""
+        return self.outlet is not None or self.last >= 0
 
-    def added(self, size: int, last: bool = False) -> bool:
-        """So many bytes more wait, the `last` of their answer or not: whether it is full now."""
-        self.waiting += size
-        return self.waiting > FULL_BYTES
+    def prime(self) -> None:
+        """Give the client an id before there is anything to say."""
+        if self._journal is not None and self.outlet is not None:
+            self._primed = True
+            self.last = self._given = self.last + 1
+            self.outlet.write(
+                b"id: %d-%d\nretry: %d\ndata: \n\n" % (self.number, self.last, RETRY_MILLISECONDS)
+            )
 
-    def taken(self, size: int) -> bool:
-        """So many bytes wait no more: whether it was full until now."""
-        was_full = self.waiting > FULL_BYTES
-        self.waiting -= size
-        return was_full and self.waiting <= FULL_BYTES
+    def event(self, *parts: bytes, kept: Parts | None = None) -> None:
+        """Say one message, a line of JSON. Where there is a journal it is kept, or `kept` in its place."""
+        event_id = b""
+        if self._journal is not None:
+            self.last += 1
+            self._journal.keep(self.number, self.last, parts if kept is None else kept)
+            event_id = _ID % (self.number, self.last)
+        if self.outlet is not None:
+            self._given = self.last
+            self.outlet.event(*parts, event_id=event_id, last=self.over)
 
-    def last(self) -> None:
-        """Nothing more comes of this answer."""
+    def answer(self, original: RequestId | None, status: int, parts: Parts, granted: bool = False) -> None:
+        """Answer the request with the id `original`. The last answer ends the stream, and is the whole of it,
+        with `status`, if nothing was said before."""
+        self.waiting -= 1
+        self.over = self.waiting <= 0
+        if self.last >= 0 or not self.over:
+            # A client that comes back for an answer which is not kept must not wait for ever.
+            fits = self._journal is None or sum(map(len, parts)) <= KEPT_BYTES
+            self.event(*parts, kept=None if fits else (jsonrpc.error_line(original, _TOO_LARGE),))
+        elif self.outlet is not None:
+            self.outlet.answer(status, parts, granted)
 
-    def gone(self, size: int) -> bool:
-        """The client is gone, and the last `size` bytes are not wanted: as `taken`."""
-        return size > 0 and self.taken(size)
+    def resume(self, outlet: Outlet, after: int | None = None) -> None:
+        """Go out on this connection from now on, first with what came after the event `after`; None means
+        after what was handed to an earlier connection. That one ends, if it is still there."""
+        earlier, self.outlet = self.outlet, outlet
+        if earlier is not None:
+            earlier.end()
+        outlet.open()
+        if self._journal is not None:
+            for number, parts in self._journal.after(self.number, self._given if after is None else after):
+                outlet.event(*parts, event_id=_ID % (self.number, number))
+        self._given = self.last
+        if self.over:
+            outlet.end()
 
+    def part(self) -> None:
+        """End the connection and not the stream, if the client was told when to come back (`prime`)."""
+        if self._primed and self.outlet is not None:
+            self.outlet.end()
+            self.outlet = None
 
-class Share(Load, eq=False):
-    """Bytes that wait of one answer, in a world that several clients share.
-
-    It holds the world back as long as its client takes enough. Above `BUDGET_BYTES` its connection is cut:
-    when more is said and nobody is held back for it, or when nothing moved for `STALL_SECONDS`.
-    """
-
-    piece: ClassVar[int | None] = FULL_BYTES
-
-    _world: Load
-    """The sum of all."""
-    _holding: set[Load]
-    """Those that hold the world back."""
-    _connection: Connection
-    _clock: Clock
-    _wake: Callable[[], None]
-    """Lets flow control look again."""
-    _given: int = 0
-    _seen: int = 0
-    _ended: bool = False
-    _stop: Callable[[], None] | None = None
-
-    @property
-    def full(self) -> bool:
-        """See `Load.full`."""
-        return self in self._holding
-
-    def added(self, size: int, last: bool = False) -> bool:
-        """See `Load.added`."""
-        if last:
-            self._ended = True
-            if self in self._holding:
-                self.last()
-        if self.waiting > BUDGET_BYTES and self not in self._holding:
-            self._connection.cut()
-        self.waiting += size
-        self._world.waiting += size
-        self._given += size
-        if self._stop is None and self.waiting > FULL_BYTES:
-            self._seen = self._left_us
-            self._hold(True)
-            self._stop = self._clock.later(STALL_SECONDS, self._look)
-        return self in self._holding
-
-    def taken(self, size: int) -> bool:
-        """See `Load.taken`."""
-        self.waiting -= size
-        self._world.waiting -= size
-        return self._stop is not None and self.waiting <= FULL_BYTES and self._calm()
-
-    def last(self) -> None:
-        """See `Load.last`: to hold others back for it would be of no use."""
-        self._ended = True
-        if self in self._holding:
-            self._hold(False)
-            self._wake()
-
-    def gone(self, size: int) -> bool:
-        """See `Load.gone`."""
-        was_full = self in self._holding
-        if size:
-            self.taken(size)
-        self._calm()
-        return was_full
-
-    @property
-    def _left_us(self) -> int:
-        return self._given - self.waiting - self._connection.unsent
-
-    def _calm(self) -> bool:
-        if self._stop is None:
-            return False
-        self._stop()
-        self._stop = None
-        return self._hold(False)
-
-    def _hold(self, on: bool) -> bool:
-        """Hold the world back or not: whether that is a change."""
-        before, on = self in self._holding, on and not self._ended
-        if on:
-            self._holding.add(self)
-        else:
-            self._holding.discard(self)
-        return before != on
-
-    def _look(self) -> None:
-        seen, self._seen = self._seen, self._left_us
-        moved = self._seen - seen
-        self._stop = self._clock.later(STALL_SECONDS, self._look)
-        if self.waiting + self._connection.unsent > BUDGET_BYTES and moved <= 0:
-            self._calm()
-            self._connection.cut()
-        else:
-            self._hold(moved >= FULL_BYTES)
-        self._wake()
+    def leave(self, outlet: Outlet) -> None:
+        """This connection is gone; nothing happens if the stream goes out on another one by now."""
+        if self.outlet is outlet:
+            self.outlet = None
 
 
 class Outlet(Struct, eq=False):
@@ -179,7 +181,7 @@ class Outlet(Struct, eq=False):
 
     _request: HttpRequest
     _turn: Turn
-    _clock: Clock
+    _beats: Beats
     _load: Load
     granted: Headers = ()
     granted_it: bool = False
@@ -195,7 +197,6 @@ class Outlet(Struct, eq=False):
     _size: int = 0
     _waits: bool = False
     """Whether the client did not take all at once, and what is queued counts."""
-    _beat: Callable[[], None] = _nothing
 
     def open(self) -> None:
         """Begin a stream now."""
@@ -206,7 +207,10 @@ class Outlet(Struct, eq=False):
     def _begin(self) -> None:
         self._streaming = self.granted_it = True
         self._start = 200, [*_STREAM, *self._request.cors, *self.granted]
-        self._beat = self._clock.later(BEAT_SECONDS, self._beats)
+        beats = self._beats
+        beats.streams[self] = None
+        if not beats.ticking:
+            beats.start()
 
     def event(self, *parts: bytes, event_id: bytes = b"", last: bool = False) -> None:
         """Say one message on the stream, and with `last` nothing more; `parts` are one line of JSON with its
@@ -215,7 +219,7 @@ class Outlet(Struct, eq=False):
             self.write(b"id: %b\n%b" % (event_id, _EVENT) if event_id else _EVENT, *parts, b"\n")
             if last:
                 self.ended = True
-                self._beat()
+                del self._beats.streams[self]
                 if self._waits:
                     self._load.last()
 
@@ -261,21 +265,20 @@ class Outlet(Struct, eq=False):
                 self._begin()
             self.ended = True
             self._load.last()
-            self._beat()
+            del self._beats.streams[self]
             self._turn.touch(self)
 
     def drop(self) -> None:
         """The client is gone: nothing of this is taken any more."""
         self.ended = self._over = True
-        if self._streaming:
-            self._beat()
+        self._beats.streams.pop(self, None)
         size, self._size = self._size if self._waits else 0, 0
         self._queue.clear()
         if self._load.gone(size):
             self._turn.touch()
 
-    def _beats(self) -> None:
-        self._beat = self._clock.later(BEAT_SECONDS, self._beats)
+    def beat(self) -> None:
+        """Say that it is there, if nothing else is said."""
         if not self._queue:
             self.write(_BEAT)
 

@@ -18,9 +18,10 @@ from mcpguard.adapters.transports.http.handing import (
     number,
     tell,
 )
+from mcpguard.adapters.transports.http.load import Share
 from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest, Intake
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
-from mcpguard.adapters.transports.http.stream import Outlet, Share
+from mcpguard.adapters.transports.http.stream import Beats, Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol import eras, jsonrpc
@@ -59,8 +60,9 @@ class _Exchange(Struct, eq=False):
 class Streamable:
     """The MCP endpoint."""
 
-    def __init__(self, worlds: Worlds, turn: Turn, clock: Clock, intake: Intake) -> None:
+    def __init__(self, worlds: Worlds, turn: Turn, clock: Clock, intake: Intake, beats: Beats) -> None:
         self._worlds = worlds
+        self._beats = beats
         self._turn = turn
         self._clock = clock
         self._intake = intake
@@ -113,7 +115,7 @@ class Streamable:
     async def _initialize(self, request: HttpRequest, message: Message) -> None:
         world = await self._worlds.begin(request.principal)
         granted = ((SESSION.encode(), world.key.encode()),)
-        outlet = Outlet(request, self._turn, self._clock, world.client.load, granted)
+        outlet = Outlet(request, self._turn, self._beats, world.client.load, granted)
         await self._exchange(request, world, message, outlet)
         await request.over()
         if not outlet.granted_it:
@@ -151,7 +153,7 @@ class Streamable:
     async def _batch(self, request: HttpRequest, world: HttpWorld, batch: list[Taken]) -> None:
         """Hand the messages of a batch in, in order, and wait as `_exchange` does."""
         client = world.client
-        outlet = Outlet(request, self._turn, self._clock, client.load)
+        outlet = Outlet(request, self._turn, self._beats, client.load)
         numbered = number(client, outlet, batch)
         numbers = [one for one, _ in numbered if one is not None]
         try:
@@ -179,7 +181,7 @@ class Streamable:
             load = client.load
             if client.modern:
                 load = Share(load, client.holding, request.connection, self._clock, turn.strain)
-            outlet = Outlet(request, turn, self._clock, load)
+            outlet = Outlet(request, turn, self._beats, load)
         held = client.held is not None
         turn.inside = True
         try:
@@ -232,7 +234,7 @@ class Streamable:
         if place is None and client.stands:
             raise HttpRefusal(409, "this session already has an open stream")
         stream, after = place or (client.standing, None)
-        outlet = Outlet(request, self._turn, self._clock, client.load)
+        outlet = Outlet(request, self._turn, self._beats, client.load)
         world.uses += 1
         try:
             stream.resume(outlet, after)

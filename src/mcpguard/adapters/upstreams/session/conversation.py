@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
-from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, change_of
+from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, another
 from mcpguard.adapters.upstreams.session.injection import params_of
 from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
 from mcpguard.adapters.upstreams.session.listening import (
@@ -27,7 +27,7 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, as_future
 from mcpguard.gateway.ports import Question, Raw, RequestId
-from mcpguard.protocol.eras import SET_LEVEL, legacy_params, modern_params
+from mcpguard.protocol.eras import SERVER_INFO_KEY, SET_LEVEL, legacy_params, modern_params
 from mcpguard.protocol.framing import Oversize
 
 
@@ -229,7 +229,7 @@ class Conversation:
                 return
             greeting = self.greeting
             if greeting is not None and greeting.modern:
-                self.changed = self.changed or change_of(self._terms, greeting, message)
+                self.changed = self.changed or self._change_in(message, greeting)
             if self.changed is not None:
                 self.stirred.set()
             elif (call := self._open.answered(message)) is not None:
@@ -237,6 +237,17 @@ class Conversation:
         except Exception as defect:  # It would end the HTTP stream on which the other messages come.
             said = f"internal error ({type(defect).__name__}); a message of it was dropped"
             self._terms.report(self._terms.name, said)
+
+    def _change_in(self, message: dict[str, Json], greeting: Greeting) -> Changed | None:
+        """What is to be said where an answer bears another name than the greeting did: over HTTP no session
+        would reveal another server (2026-07-28, basic/index, `_meta`)."""
+        result, known = message.get("result"), greeting.server_info.get("name")
+        meta = result.get("_meta") if type(result) is dict else None
+        info = meta.get(SERVER_INFO_KEY) if type(meta) is dict else None
+        name = info.get("name") if type(info) is dict else None
+        if name == known or type(name) is not str or type(known) is not str:
+            return None
+        return another(self._terms, known, name)
 
     def _heard(self, message: dict[str, Json], related: int | None) -> None:
         method, params = message["method"], message.get("params", {})

@@ -200,18 +200,3 @@ def _changed(terms: Terms, how: str) -> Changed:
 def _shown(terms: Terms, name: str) -> str:
     clean = terms.clean(name)[:100]
     return repr("".join(mark if mark.isprintable() else " " for mark in clean))
-
-
-def change_of(terms: Terms, greeting: Greeting | None, message: dict[str, Json]) -> Changed | None:
-    """What is to be said where the answer of a modern upstream bears another name than its greeting did:
-    over HTTP no session would reveal another server (2026-07-28, basic/index, `_meta`)."""
-    result = message.get("result")
-    if greeting is None or not greeting.modern or type(result) is not dict:
-        return None
-    meta = result.get("_meta")
-    info = meta.get(eras.SERVER_INFO_KEY) if type(meta) is dict else None
-    name = info.get("name") if type(info) is dict else None
-    known = greeting.server_info.get("name")
-    if type(name) is str and type(known) is str and name != known:
-        return another(terms, known, name)
-    return None
