@@ -510,6 +510,43 @@ REFUSED = [
     ("postgres", "1 + 1", "effects are not visible"),
     ("postgres", "DROP FUNCTION f", "effects are not visible"),
     ("sqlite", "CREATE VIRTUAL TABLE t USING fts5vocab(other, row)", "effects are not visible"),
+    (
+        "mysql",
+        "CREATE TABLE t (a INT) ENGINE=FEDERATED CONNECTION='mysql://u@h/d/t'",
+        "effects are not visible",
+    ),
+    (
+        "mysql",
+        "CREATE TABLE t (a INT) ENGINE=InnoDB, CONNECTION='mysql://u@h/d/t'",
+        "effects are not visible",
+    ),
+    ("mysql", "CREATE TABLE t (a INT) ENGINE=CONNECT FILE_NAME='/etc/passwd'", "effects are not visible"),
+    ("mysql", "ALTER TABLE t ENGINE=FEDERATED CONNECTION='mysql://u@h/d/t'", "effects are not visible"),
+    ("mysql", "CREATE DEFINER=root@localhost VIEW v AS SELECT 1", "effects are not visible"),
+    ("postgres", "CREATE TABLE t (a int) USING columnar", "effects are not visible"),
+    (
+        "tsql",
+        "CREATE EXTERNAL TABLE t (a INT) WITH (LOCATION='/x', DATA_SOURCE=d)",
+        "effects are not visible",
+    ),
+    (
+        "bigquery",
+        "CREATE EXTERNAL TABLE d.t OPTIONS(format='CSV', uris=['gs://x/y'])",
+        "effects are not visible",
+    ),
+    ("bigquery", "CREATE MODEL d.m OPTIONS(model_type='x') AS SELECT 1", "effects are not visible"),
+    ("snowflake", "CREATE STAGE s URL='s3://x'", "effects are not visible"),
+    (
+        "snowflake",
+        "CREATE DYNAMIC TABLE t TARGET_LAG='1 m' WAREHOUSE=w AS SELECT 1",
+        "effects are not visible",
+    ),
+    ("snowflake", "ALTER SESSION SET x=1", "effects are not visible"),
+    ("snowflake", "ALTER USER u SET PASSWORD='x'", "effects are not visible"),
+    ("duckdb", "CREATE MACRO f() AS 1", "effects are not visible"),
+    ("snowflake", "INSERT INTO t SELECT * FROM TABLE('users')", "effects are not visible"),
+    ("tsql", "UPDATE t SET a = 1 OUTPUT inserted.a INTO users WHERE id = 1", "effects are not visible"),
+    ("tsql", "INSERT INTO t OUTPUT inserted.a INTO users VALUES (1)", "effects are not visible"),
     ("postgres", "BEGIN ATOMIC", "transaction"),
     ("mysql", "SET @a = f(1)", "computes"),
     ("sqlite", "SHOW x", "SHOW of PostgreSQL"),
@@ -702,3 +739,21 @@ def test_sqlite_itself_touches_nothing_that_was_not_told(text):
 def test_sqlite_itself_agrees_about_the_corpus():
     cases = [case["sql"] for case in CORPUS["attacks"] + CORPUS["benign"]]
     assert sum(_agrees(text) for text in cases) >= 40
+
+
+@each(
+    ("dialect", "text"),
+    [
+        ("mysql", "CREATE TABLE t (a INT) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4"),
+        ("mysql", "ALTER TABLE t ENGINE=InnoDB"),
+        ("mysql", "ALTER TABLE t MODIFY COLUMN a BIGINT"),
+        ("postgres", "CREATE UNLOGGED TABLE t (a int) WITH (fillfactor=70)"),
+        ("postgres", "ALTER TABLE t DROP COLUMN a, ADD COLUMN b int"),
+        ("postgres", "DROP TABLE IF EXISTS t CASCADE"),
+        ("sqlite", "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT) STRICT"),
+        ("tsql", "CREATE CLUSTERED INDEX i ON t (a)"),
+        ("snowflake", "CREATE TRANSIENT TABLE t (a INT) COMMENT='x'"),
+    ],
+)
+def test_what_stays_in_the_tables_that_are_named_is_read(dialect, text):
+    assert sql(text, dialect)["written"] == ["t"]

@@ -24,7 +24,14 @@ from mcpguard.core.functions.sql.plain import plain
 from mcpguard.core.functions.sql.rows import most_rows
 from mcpguard.core.functions.sql.text import LEXIS, Source, SqlToken, read, statements
 from mcpguard.core.functions.sql.tree import Node, Tree
-from mcpguard.core.functions.sql.words import SQL_SERVER_STATEMENTS
+from mcpguard.core.functions.sql.words import (
+    ALTERATIONS,
+    DEFINED,
+    ENGINES,
+    PROPERTIES,
+    SETTINGS,
+    SQL_SERVER_STATEMENTS,
+)
 from mcpguard.core.model import Json
 
 STEPS = 10
@@ -32,9 +39,6 @@ STEPS = 10
 
 _UNREADABLE = "sql() cannot parse the text in this dialect"
 _OPAQUE = "sql() found a statement whose effects are not visible in its text"
-_CODE = frozenset(
-    {"FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "PACKAGE", "AGGREGATE", "EXTENSION", "LANGUAGE"}
-)
 
 
 class Facts(Struct):
@@ -241,10 +245,9 @@ def _kinds(tree: Tree, dialect: str) -> set[str]:
     """The kinds of the statement and of those within it. Raises FunctionError for what cannot be seen."""
     parser = _parser(dialect)
     exp = parser.exp
-    # The module of a virtual table may read other tables, or files.
-    if tree.of_kind((exp.Command, exp.Semicolon, exp.ModuleProperty)) or not _known(tree.root, parser):
+    if tree.of_kind((exp.Command, exp.Semicolon)) or not _known(tree.root, parser):
         raise FunctionError(_OPAQUE)
-    if isinstance(tree.root, exp.Create | exp.Drop | exp.Alter) and _code(tree.root):
+    if not all(_stays(node, tree.root, exp) for node in tree.nodes):
         raise FunctionError(_OPAQUE)
     if dialect == "tsql":
         for node in tree.of_kind(exp.Identifier):
@@ -259,8 +262,21 @@ def _known(node: Node, parser: DialectParser) -> str:
     return next((kind for one, kind in parser.kinds if isinstance(node, one)), "")
 
 
-def _code(node: Node) -> bool:
-    return str(node.args.get("kind") or "").upper() in _CODE
+def _stays(node: Node, root: Node, exp: Any) -> bool:
+    """Whether all tables are named, and whether what is defined stays in them: it is no code, file or other
+    server, as a table of MySQL's engine FEDERATED is."""
+    if isinstance(node, exp.Returning):
+        return not node.args.get("into")
+    if isinstance(node, exp.TableFromRows):
+        return isinstance(node.this, exp.Func)
+    if node is root and isinstance(node, exp.Create | exp.Drop | exp.Alter):
+        actions = node.args.get("actions") or []
+        return node.args.get("kind") in DEFINED and all(type(one).__name__ in ALTERATIONS for one in actions)
+    if isinstance(node, exp.EngineProperty | exp.FileFormatProperty):
+        return node.name.lower() in ENGINES
+    if type(node) is exp.Property:
+        return node.name.lower() in SETTINGS
+    return not isinstance(node, exp.Property) or type(node).__name__ in PROPERTIES
 
 
 SQL = Function(

@@ -192,3 +192,38 @@ ROLES = _words(
     """
 )
 """Places of identifiers, by class and argument, that name something else or a column that is reported."""
+
+DEFINED = _words("TABLE VIEW INDEX SCHEMA DATABASE SEQUENCE TYPE") | {"CLUSTERED INDEX", "NONCLUSTERED INDEX"}
+"""What can be created, altered or dropped without being code or a way to somewhere else."""
+
+ALTERATIONS = _words(
+    """
+    AddConstraint AlterColumn AlterRename ColumnDef Drop DropPrimaryKey ModifyColumn RenameColumn SwapTable
+    """
+)
+"""Classes of what ALTER does that touch the tables that are named, and nothing else."""
+
+ENGINES = _words("archive aria blackhole heap innodb memory myisam rocksdb")
+"""Ways in which MySQL and PostgreSQL keep a table that keep it in the database."""
+
+PROPERTIES = _words(
+    """
+    AutoIncrementProperty CharacterSetProperty ClusterProperty CollateProperty InheritsProperty LikeProperty
+    MaterializedProperty OnCommitProperty OnProperty PartitionByListProperty PartitionByRangeProperty
+    PartitionedByProperty PartitionedOfProperty RowFormatProperty SchemaCommentProperty SecureProperty
+    StrictProperty TableSpaceProperty TemporaryProperty TransientProperty UnloggedProperty
+    WithDataProperty WithSchemaBindingProperty
+    """
+)
+"""Classes of properties of tables and views that keep them in the database."""
+
+SETTINGS = _words(
+    """
+    autovacuum_enabled avg_row_length change_tracking checksum data_compression data_retention_time_in_days
+    default_rounding_mode delay_key_write description enable_schema_evolution encryption excluding
+    expiration_timestamp fillfactor friendly_name including key_block_size labels max_rows min_rows pack_keys
+    parallel_workers partition_expiration_days require_partition_filter row_format
+    stats_auto_recalc stats_persistent stats_sample_pages toast_tuple_target
+    """
+)
+"""Names of settings of tables that do the same."""
