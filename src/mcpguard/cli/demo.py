@@ -141,17 +141,14 @@ class Teller:
         self._print_signs({name: name for name in _SIGNS}, "   ")
 
     def title(self, text: str) -> None:
-        """A new step."""
         self._steps += 1
         print()
         self._print(self._wrapped(f"{self._steps}. {text}", hanging=3), "bold")
 
     def say(self, text: str) -> None:
-        """A sentence of ours."""
         self._print(self._wrapped(text, 3))
 
     def call(self, text: str) -> None:
-        """What the client asks for."""
         first, *rest = self._wrapped(text, 5)
         print(f"   {style(shown('→'), 'bold')} {style(first.lstrip(), 'bold')}")
         self._print(rest, "bold")
@@ -165,13 +162,11 @@ class Teller:
             self._quote(shown(f"… and {len(lines) - _LINES} more lines"))
 
     def decisions(self, rows: Sequence[tuple[Mark, str, str]]) -> None:
-        """Recorded decisions: how each call ended, its tool, its rules."""
         wide = max((len(tool) for _, tool, _ in rows), default=0)
         for mark, tool, rules in rows:
             self._marked(mark.value, f"{tool:{wide}}  {rules}")
 
     def check(self, held: bool, mark: Mark, claim: str) -> None:
-        """A claim, and whether it held; `mark` is what it is about."""
         self._claims += 1
         if held:
             self._marked(mark.value, claim)

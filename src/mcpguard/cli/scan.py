@@ -269,7 +269,6 @@ class _Progress:
         self._next = time.monotonic() + (self._AFTER if self._person else self._RARELY)
 
     def tick(self, scan: Scan) -> None:
-        """Say how far it is, if it is time to."""
         from mcpguard.scan.report import size
 
         now = time.monotonic()
@@ -282,7 +281,6 @@ class _Progress:
         self._shown = self._person
 
     def clear(self) -> None:
-        """Take the line away."""
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -176,7 +176,6 @@ def _acceptable(value: str) -> str:
 
 
 def _log(args: argparse.Namespace) -> int:
-    """In or out."""
     from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
 
     try:

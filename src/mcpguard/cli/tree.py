@@ -23,7 +23,6 @@ class Option(Struct, frozen=True):
 
     @property
     def path(self) -> bool:
-        """Whether its value is the name of a file or folder."""
         return any(word in self.value for word in _PATHS)
 
 

@@ -38,13 +38,11 @@ class AlertsEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Nobody who would hear."""
         if self.command is None and self.webhook is None and not self.notify:
             yield (), "nobody hears of them: add `command`, `webhook` or `notify: true`"
 
     @property
     def events(self) -> frozenset[str]:
-        """The events that raise one."""
         named = {
             "held-secret": self.held_secret,
             "pin-change": self.pin_change,
@@ -54,5 +52,4 @@ class AlertsEntry(Written):
 
     @property
     def quiet(self) -> timedelta:
-        """`quiet_seconds`."""
         return timedelta(seconds=self.quiet_seconds)

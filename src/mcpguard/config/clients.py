@@ -55,7 +55,6 @@ class ViewEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """An entry that shows nothing, and a folder that is there twice."""
         if self.model_fields_set.isdisjoint({"servers", "projects"}):
             yield (), "`servers` or `projects` is missing"
         seen: set[str] = set()

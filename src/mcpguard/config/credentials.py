@@ -161,7 +161,6 @@ class CredentialEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A number of kinds other than one, and headers that occur twice."""
         given = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             said = f"it has {len(given)}: {', '.join(given)}" if given else "it has none"

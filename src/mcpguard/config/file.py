@@ -159,11 +159,9 @@ class ApprovalsEntry(Written):
 
     @property
     def targets(self) -> tuple[NotifyEntry, ...]:
-        """`notify` in its long form."""
         return tuple(NotifyEntry(to=one) if isinstance(one, str) else one for one in self.notify)
 
     def mistakes(self) -> Iterator[Mistake]:
-        """One passkey for two people."""
         seen: set[str] = set()
         for index, one in enumerate(self.passkeys):
             if one.id in seen:
@@ -315,7 +313,6 @@ class ConfigFile(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Mistakes across servers, and between servers and credentials."""
         if self.servers and all(entry.disabled for entry in self.servers.values()):
             yield ("servers",), "every server is disabled: enable at least one"
         if self.observe is not None:

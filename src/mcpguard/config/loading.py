@@ -97,7 +97,6 @@ class Credential(Struct, frozen=True, kw_only=True):
 
     @property
     def sources(self) -> frozenset[CredentialRef]:
-        """The references that it is made of."""
         return frozenset(ref for _at, text in texts_in((), self.made) for ref in references(text))
 
     @property
@@ -191,7 +190,6 @@ class Config(Struct, frozen=True):
 
     @property
     def policy_paths(self) -> tuple[Path, ...]:
-        """Where the policies are."""
         return tuple(file.path for file in self.policies)
 
     @property

@@ -108,7 +108,6 @@ class VaultAuth(Written):
     kubernetes: KubernetesEntry | None = Field(None, description="With the token of a service account.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Not exactly one way to log in."""
         yield from _one_of(self, "approle", "kubernetes")
 
 
@@ -150,7 +149,6 @@ class VaultEntry(Written):
     timeout_seconds: Timeout = Field(10.0, description="How long one request may take.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Pairs of keys of which not exactly one is given."""
         yield from _one_of(self, "field", "value")
         yield from _one_of(self, "token", "auth")
 
@@ -203,7 +201,6 @@ class GithubAppEntry(Written):
     timeout_seconds: Timeout = Field(10.0, description="How long one request may take.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Pairs of keys of which not exactly one is given."""
         yield from _one_of(self, "client_id", "app_id")
         yield from _one_of(self, "installation_id", "account")
         if bool(self.repositories) == self.all_repositories:

@@ -61,7 +61,6 @@ class OAuthEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Keys that require or exclude each other."""
         if self.client_secret is not None and self.client_id is None:
             yield ("client_secret",), "belongs to a `client_id`"
         if self.client_id is not None and self.issuer is None:
@@ -101,7 +100,6 @@ class ClientCredentialsEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A missing endpoint, none or two proofs, and a proof without a client."""
         yield from _service_mistakes(self)
         if self.client_secret is None and self.private_key is None:
             yield (), "`client_secret` or `private_key` is missing"
@@ -139,7 +137,6 @@ class TokenExchangeEntry(Written):
     scopes: Items[Scope] = Field((), description="What to ask for.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A missing endpoint, two proofs, and a proof without a client."""
         yield from _service_mistakes(self)
 
 

@@ -35,7 +35,6 @@ class ObserveEntry(Written):
 
     @property
     def observation(self) -> Observation:
-        """What it asks for."""
         end = end_of(self.until)
         assert end is not None  # noqa: S101 - its schema says that it is a day
         return Observation(frozenset(self.servers), end)

@@ -114,7 +114,6 @@ class ServerEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Keys that do not go together."""
         if self.url is None:
             if not self.command:
                 yield ("command",), "`command` or `url` is missing"

@@ -44,7 +44,6 @@ class SinkEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """What does not go together."""
         web = self.to.startswith(("http://", "https://"))
         if self.format == "otlp" and not web:
             yield ("to",), "OTLP goes to an http:// or https:// URL, such as http://127.0.0.1:4318"

@@ -54,7 +54,6 @@ class SeenCall(Struct):
 
     @property
     def at(self) -> datetime:
-        """When it was decided."""
         return self.decision.at
 
 
@@ -66,7 +65,6 @@ class SeenNotice(Struct, frozen=True):
 
     @property
     def at(self) -> datetime:
-        """When it was written."""
         return self.notice.at
 
 

@@ -32,7 +32,6 @@ class Foresight(Struct, frozen=True):
 
     @property
     def changed(self) -> int:
-        """How many decisions."""
         return 0 if self.report is None else self.report.loosens + self.report.tightened
 
 

@@ -66,7 +66,6 @@ class Visits:
         return None
 
     def leave(self, visit: Visit) -> None:
-        """The browser logs out."""
         self._visits = [one for one in self._visits if one is not visit]
 
 

@@ -51,7 +51,6 @@ class Rulebook:
         return [self._rules.get(name, SeenRule(name)) for name in names]
 
     def refresh(self) -> None:
-        """Read what has changed."""
         stamp = [(str(path), _changed(path)) for path in self._config.policy_paths]
         if stamp == self._stamp:
             return

@@ -143,7 +143,6 @@ class Links:
             webbrowser.open(self._page(link).as_uri())
 
     def remove(self) -> None:
-        """Nothing stays behind."""
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 

@@ -76,7 +76,6 @@ class Watch:
         await self._changed.wait()
 
     def close(self) -> None:
-        """Let go of all who look."""
         self.closed = True
         self._changed.set()
 

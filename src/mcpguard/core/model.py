@@ -153,7 +153,6 @@ class Charge(Struct, frozen=True):
 
     @property
     def window(self) -> str:
-        """In words."""
         return self.per if self.seconds else "this session"
 
 

@@ -44,7 +44,6 @@ class Acceptance(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def said(self) -> str:
-        """Its reason, and its last day if it has one."""
         return f"accepted: {self.reason}" + (f"; until {self.until}" if self.until else "")
 
 

@@ -117,7 +117,6 @@ class MoveJournal:
         return f"{max(numbers, default=0) + 1:06d}"
 
     def keep(self, move: Move) -> None:
-        """Store `move` as it is now."""
         disk.make_folder(self.folder / move.name)
         disk.write(self.folder / move.name / "move.json", msgspec.json.format(msgspec.json.encode(move)))
 

@@ -99,7 +99,6 @@ class Plan(Struct, kw_only=True):
 
     @property
     def changes(self) -> bool:
-        """Whether a file is to change."""
         return bool(self.clients) or self.config_after != self.config_before
 
     @property

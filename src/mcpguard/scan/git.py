@@ -40,7 +40,6 @@ class Git:
         self._words = (program, "-C", str(folder), *_QUIET)
 
     def does(self, *words: str) -> bool:
-        """Whether a command succeeds."""
         with TemporaryFile() as said, self._started(words, said) as process:
             process.communicate()
         return process.returncode == 0

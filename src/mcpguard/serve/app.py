@@ -199,7 +199,6 @@ class _Process:
         self._signalled = self._hurry = False
 
     async def run(self) -> int:
-        """Serve to the end."""
         shared, front = self._shared, self._front
         await self._open_audit()
         shared.turn.balance = front.balance

@@ -163,7 +163,6 @@ class HttpFront:
 
     @property
     def listening(self) -> int | None:
-        """See `Front.listening`."""
         return self._server.listening
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
@@ -213,7 +212,6 @@ class HttpFront:
         return strained
 
     def under_way(self) -> int:
-        """See `Front.under_way`."""
         worlds = self._worlds.values()
         return self._server.unsent + sum([world.inspecting + client.load.waiting for world, client in worlds])
 

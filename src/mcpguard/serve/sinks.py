@@ -66,7 +66,6 @@ class Gate:
         self._audit = audit
 
     def write(self, record: Record) -> Wait[None]:
-        """See `AuditSink.write`."""
         if self.problem and isinstance(record, Decided):
             self.refused += 1
             refused: Wait[None] = Wait()
@@ -75,7 +74,6 @@ class Gate:
         return self._audit.write(record)
 
     def settled(self) -> Wait[None]:
-        """See `AuditSink.settled`."""
         return self._audit.settled()
 
 
@@ -117,7 +115,6 @@ class Exporting:
 
     @property
     def states(self) -> tuple[SinkState, ...]:
-        """How each sink is."""
         return tuple(one.exporter.state for one in self._running.values())
 
     def follow(

@@ -157,7 +157,6 @@ class Shared:
         self.upstream_changed()
 
     def clock_set(self, said: str) -> None:
-        """Somebody has set the clock of the machine."""
         self.diagnostics.report("", said, "warning")
         self.note("clock-set", said)
 

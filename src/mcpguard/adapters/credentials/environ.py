@@ -59,5 +59,4 @@ class Environ:
         return Secret(value)
 
     def has(self, ref: CredentialRef) -> bool:
-        """Whether the variable is set and not empty."""
         return ref.name in _taken or bool(os.environ.get(ref.name))

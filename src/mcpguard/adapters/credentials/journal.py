@@ -50,7 +50,6 @@ class HandleJournal:
 
     @property
     def folder(self) -> Path:
-        """Where the files are."""
         return self._folder or default_folder()
 
     def note(self, handle: str) -> None:
@@ -71,7 +70,6 @@ class HandleJournal:
         self._mine[handle] = lock
 
     def forget(self, handle: str) -> None:
-        """It was taken back."""
         (self.folder / f"{handle}.json").unlink(missing_ok=True)
         lock = self._mine.pop(handle, None)
         if lock is not None:

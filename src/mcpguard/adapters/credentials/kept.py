@@ -111,7 +111,6 @@ class Kept:
 
     @property
     def remaining(self) -> float | None:
-        """See `ports.Credentials.remaining`."""
         given = self._given
         if given is None:
             return None

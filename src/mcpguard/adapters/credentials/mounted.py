@@ -33,7 +33,6 @@ class Mounted:
         return Secret(_text(ref, data))
 
     def has(self, ref: CredentialRef) -> bool:
-        """Whether `get` would give a value."""
         try:
             self.get(ref)
         except CredentialError:

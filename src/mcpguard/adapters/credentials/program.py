@@ -74,7 +74,6 @@ def _at(value: Any, keys: str) -> Any:
 
 
 def _seconds(value: Any, now: float) -> float | None:
-    """Seconds from now."""
     if type(value) is str:
         try:
             value = float(value) if value.strip().isdecimal() else _moment(value)

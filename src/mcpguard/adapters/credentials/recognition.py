@@ -42,7 +42,6 @@ class Recognition:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that values stand in."""
         return [Path(ref.name).expanduser() for ref in self._refs if ref.source == "file"]
 
     def read(self, before: "Recognition | None" = None) -> Recognised:

@@ -60,7 +60,6 @@ class CheckedResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Let go of `lookup`."""
         await self._lookup.close()
 
 
@@ -211,7 +210,6 @@ class Outbound:
             raise UpstreamError(_sentence(error, host)) from None
 
     async def close(self) -> None:
-        """Close every connection."""
         await self._session.close()
 
 

@@ -56,7 +56,6 @@ class Poster:
             raise NotInTime(f"did not answer within {seconds:g} seconds") from None
 
     def close(self) -> None:
-        """Close the connection."""
         if self._outbound is not None:
             self._loop.run_until_complete(self._outbound.close())
         self._loop.close()

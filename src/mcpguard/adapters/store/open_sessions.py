@@ -28,7 +28,6 @@ class OpenSessions:
         self._open[name] += 1
 
     def leave(self, name: str) -> None:
-        """It is gone."""
         self._open[name] -= 1
         if not self._open[name]:
             del self._open[name]

@@ -44,7 +44,6 @@ class StoredState(Struct, forbid_unknown_fields=True, kw_only=True):
     approvals: list[str] = []
 
     def session(self) -> StoredSession:
-        """The same for those who decide."""
         return StoredSession(
             self.calls, self.tools, self.labels, self.facts, self.spent, self.causes, self.approvals
         )

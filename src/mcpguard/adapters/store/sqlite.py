@@ -99,28 +99,22 @@ class SqliteStore:
         self._open_sessions.enter(name_of(principal, agent))
 
     def leave(self, principal: Principal, agent: str | None) -> None:
-        """It is gone."""
         self._open_sessions.leave(name_of(principal, agent))
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
-        """See `ports.Store.change`."""
         return self._begun(lambda: self._once(invocation, change))
 
     def ask(self, ticket: Ticket) -> Wait[Ticket]:
-        """See `ports.Store.ask`."""
         return self._begun(lambda: self._noted(tickets.ask(self._open(), ticket, self._counts)))
 
     def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
-        """See `ports.Store.ticket`."""
         return self._begun(lambda: (True, tickets.now(self._open(), asked, self._counts)))
 
     def answered(self, ticket_id: str, answer: TicketAnswer, by: float) -> Wait[bool]:
-        """See `ports.Store.answered`."""
         place = ticket_id, answer, by, self._approve_in
         return self._begun(lambda: self._noted(tickets.answered(self._open(), *place)))
 
     def use(self, ticket_id: str, by: float) -> Wait[int]:
-        """See `ports.Store.use`."""
         return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
 
     def problem(self) -> str:

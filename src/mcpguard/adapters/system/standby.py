@@ -49,7 +49,6 @@ class Standby:
             threading.Thread(target=self._run, name="mcpguard-standby", daemon=True).start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
         self._ended.set()
         if self._listener is not None:
             self._listener.close()

@@ -23,7 +23,6 @@ class BesideTheCode:
         self._folder = Path(cached).parent
 
     def take(self, table: str, source: bytes) -> bytes | None:
-        """See Tables."""
         try:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -36,7 +35,6 @@ class BesideTheCode:
         return body if data[:_DIGEST] == sha256(source + body).digest() else None
 
     def put(self, table: str, source: bytes, compiled: bytes) -> None:
-        """See Tables."""
         if sys.dont_write_bytecode:
             return
         path = self._folder / _name(table)

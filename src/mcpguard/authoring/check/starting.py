@@ -69,7 +69,6 @@ class Exposed(Struct, frozen=True):
     runs: str = ""
 
     def said(self, server: str) -> str:
-        """In words."""
         if self.runs:
             return f"{server} runs {self.runs} from {self.folder}, {self.by}: it can be replaced there"
         return f"{server} starts in {self.folder}, {self.by}"

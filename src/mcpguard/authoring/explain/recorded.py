@@ -187,7 +187,6 @@ def _deciding(found: Recorded) -> tuple[str, ...]:
 
 
 def _unrouted(found: Recorded, kind: str) -> Explanation:
-    """The explanation of a request that was not decided."""
     name = found.tool or found.subject
     message = no_such(kind or "resource", name) if found.cause == "unknown" else ""
     return Explanation(

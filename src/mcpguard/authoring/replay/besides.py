@@ -51,7 +51,6 @@ class Sides:
         self._judging = None if old is None else Judging(old, known)
 
     def before(self, past: PastDecision, then: Then) -> Again:
-        """The verdict of the old policies."""
         assert self._judging is not None  # noqa: S101 - who calls has looked
         return self._judging.again(past, then)
 

@@ -96,7 +96,6 @@ class Counting:
         return again
 
     def received(self, came: Received) -> None:
-        """Count what came back."""
         waiting = self._waiting.pop(came.id, None)
         for charge in () if waiting is None else waiting.charges:
             assert waiting is not None  # noqa: S101 - it has charges

@@ -27,7 +27,6 @@ class Definitions:
         self._refused = 0
 
     def take(self, record: Decided) -> None:
-        """Count what a decision says."""
         self._refused += record.cause in (Cause.PIN.value, "unknown")
         if record.tool and record.tool_digest:
             place = record.server, record.tool

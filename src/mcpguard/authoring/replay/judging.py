@@ -229,7 +229,6 @@ def proven_by(past: PastDecision, then: Candidates, request: Then) -> dict[tuple
 def _possible(
     known: dict[CompiledRule, Verdict | None], then: Then, candidates: Candidates, reading: _ReadNames
 ) -> Again:
-    """The effects that are possible."""
     call = then.invocation
     denying = [rule for rule in candidates.deny if known[rule] in (TRUE, ERROR)]
     allow = [rule for rule in candidates.allow if known[rule] is TRUE and not over(rule, call)]
@@ -261,7 +260,6 @@ def _effects(
     allow: list[CompiledRule],
     may_allow: list[CompiledRule],
 ) -> set[Effect]:
-    """Those that are possible where nothing denies."""
     ahead = frozenset[str]().union(*[rule.approves for rule in allow])
     may_ahead = ahead.union(*[rule.approves for rule in may_allow])
     effects: set[Effect] = set()
@@ -311,7 +309,6 @@ def _several(
 
 
 def _shown(readers: list[str]) -> str:
-    """Who reads what is missing."""
     named, more = ", ".join(readers[:MOST_READERS]), len(readers) - MOST_READERS
     return f"read by {named} and {more} more" if more > 0 else f"read by {named}"
 

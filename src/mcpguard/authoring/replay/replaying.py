@@ -98,7 +98,6 @@ class Replay:
         self._labelled: set[str] = set()
 
     def take(self, found: Iterable[PastFact]) -> ReplayReport:
-        """Replay what was found."""
         for one in found:
             if isinstance(one, PastDecision):
                 self._take(one)

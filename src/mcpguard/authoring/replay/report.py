@@ -25,7 +25,6 @@ class ReplayedVerdict(Printed):
     rules: tuple[str, ...] = Field(description="The rules that decide.")
 
     def text(self) -> str:
-        """In one line."""
         by = ", ".join(self.rules) or (self.cause if self.effect == "deny" else "")
         cause = f" ({self.cause})" if self.rules and self.cause not in ("", "rule", "approval") else ""
         return f"{self.effect} {by}{cause}".rstrip()

@@ -60,7 +60,6 @@ class Requests:
         self._targets: dict[tuple[str, str, str], tuple[Listed | None, Listed | None]] = {}
 
     def of(self, record: Decided) -> Then:
-        """The request of a record."""
         who, known_who = _principal(record.principal)
         caller, known_client = _client(record)
         target, known_target = self._target(record)

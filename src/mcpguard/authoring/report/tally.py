@@ -45,7 +45,6 @@ class Use(Struct):
     last: datetime | None = None
 
     def add(self, allowed: bool, at: datetime) -> None:
-        """One more."""
         self.allowed += allowed
         self.refused += not allowed
         self.last = at if self.last is None else max(self.last, at)

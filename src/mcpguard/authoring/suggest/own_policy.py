@@ -72,7 +72,6 @@ class OwnPolicy(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What the policy is called."""
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.stem).lstrip("-._")[:64]
         return stem or "my-approvals"
 

@@ -81,7 +81,6 @@ class CallEntry(Written):
     description: str = Field("", description="As `annotations`.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A target that is missing or ambiguous, and a method that does not use it."""
         given = [kind for kind in _USES if getattr(self, kind) is not None]
         if len(given) > 1:
             yield (), f"a call has one target, not {' and '.join(given)}"
@@ -179,7 +178,6 @@ class Expect(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """An expectation without any key."""
         if all(getattr(self, key) is None for key in type(self).model_fields):
             yield (), "nothing is expected, so nothing is tested"
 
@@ -224,11 +222,9 @@ class Case(Written):
 
     @property
     def time(self) -> datetime:
-        """`now` as a time."""
         return datetime.fromisoformat(self.now)
 
     def mistakes(self) -> Iterator[Mistake]:
-        """`session` beside `after`, and expectations about a result that is not given."""
         if self.after and self.session is not None:
             yield ("session",), "`session` and `after` both set the state of the session: use one of them"
         if self.result is not None:
@@ -252,7 +248,6 @@ class PolicyTests(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Tests that share a name."""
         seen: set[str] = set()
         for index, case in enumerate(self.tests):
             if case.name in seen:

@@ -43,7 +43,6 @@ class Judgement(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Whether all is as expected."""
         return not self.differences
 
 

@@ -22,7 +22,6 @@ class RememberingEngine:
         self._engine = engine
 
     def compile(self, text: str) -> Condition:
-        """See `Engine.compile`."""
         return _Remembering(self, self._engine.compile(text))
 
     def either(self, conditions: Sequence[Condition]) -> None:

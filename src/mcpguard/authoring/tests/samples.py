@@ -75,7 +75,6 @@ class SampleCall(Written):
 
     @property
     def label(self) -> str:
-        """How reports call it."""
         target = next((value for kind in _TARGETS if (value := getattr(self, kind)) is not None), "")
         args = dumps(self.args, ensure_ascii=False) if self.args else ""
         return self.name or " ".join(filter(None, (target, args)))
@@ -102,7 +101,6 @@ class GroupEntry(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A group that counts for nothing, or as both for one posture."""
         if not self.ordinary and not self.harmful:
             yield (), "name the postures for which these calls are `ordinary` or `harmful`"
         for index, posture in enumerate(self.harmful):
@@ -155,7 +153,6 @@ class PostureSamples(Written):
                 yield Sample(call.label, ("groups", number, "calls", index), call, group)
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Postures that are not in the file, and calls that are not complete."""
         for number, group in enumerate(self.groups):
             for kind in KINDS:
                 for index, posture in enumerate(getattr(group, kind)):

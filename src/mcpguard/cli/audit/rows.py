@@ -129,7 +129,6 @@ def padded(text: str, room: int) -> str:
 
 
 def _cells(text: str) -> int:
-    """How many columns a terminal takes for it."""
     return len(text) if text.isascii() else sum(1 + (east_asian_width(one) in "WF") for one in text)
 
 

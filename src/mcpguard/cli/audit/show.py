@@ -95,7 +95,6 @@ def _row(line: bytes) -> tuple[str, ...]:
 
 
 def _checkpoint(record: dict[str, Any]) -> str:
-    """What a checkpoint is about."""
     if record.get("kind") != "checkpoint":
         return ""
     said = [f"signed by {record['key']}"] if record.get("signature") and record.get("key") else []

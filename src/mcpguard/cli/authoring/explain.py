@@ -62,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is asked, by whom and when."""
     parser.add_argument("--server", metavar="NAME", default="", help="the tool server")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--tool", metavar="NAME", help="the tool, by the name that its server uses")
@@ -83,7 +82,6 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_principal(parser: argparse.ArgumentParser) -> None:
-    """The options that say who asks."""
     parser.add_argument("--principal", metavar="ID", help="who makes the call (default: you)")
     parser.add_argument("--source", metavar="ISSUER", help="the source of that identity (default: os-user)")
     parser.add_argument(
@@ -101,7 +99,6 @@ def _add_principal(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
-    """The options that say what the session did before."""
     parser.add_argument(
         "--label",
         metavar="NAME",

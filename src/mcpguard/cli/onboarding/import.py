@@ -251,7 +251,6 @@ def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
 
 
 def _day(days: int) -> str:
-    """The day that is in so many days."""
     return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 

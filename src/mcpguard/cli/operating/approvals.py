@@ -106,7 +106,6 @@ def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
 
 
 def _described(one: Ticket) -> dict[str, object]:
-    """For `ApprovalInForce`."""
     named = {name: getattr(one, name) for name in ("principal", "agent", "server", "method", "target")}
     more = {name: getattr(one, name) for name in ("rules", "lasts", "ends", "uses", "shown")}
     said = {name: getattr(one.answer, name) for name in ("by", "via", "free")}

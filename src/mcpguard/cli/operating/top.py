@@ -138,7 +138,6 @@ class TopView:
         self._waiting: list[Ticket] | str = []
 
     def look(self) -> None:
-        """Read what is new."""
         from mcpguard.adapters.telemetry.status_file import running
 
         self._processes = running()
@@ -205,7 +204,6 @@ class TopView:
     # --- the picture ----------------------------------------------------------------------------
 
     def frame(self) -> Group:
-        """One picture of it."""
         from rich.console import Group
         from rich.text import Text
 

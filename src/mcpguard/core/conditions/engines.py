@@ -148,7 +148,6 @@ class _CppEngine:
         return engine("python") if self._vocabulary is POLICY else engine_for(self._vocabulary, "python")
 
     def either(self, conditions: Sequence[Condition]) -> Condition | None:
-        """See `Engine.either`."""
         # A condition may end in a comment.
         text = " || ".join([f"({one.text}\n)" for one in conditions])
         try:

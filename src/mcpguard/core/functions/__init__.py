@@ -52,17 +52,14 @@ class _LazyTable(dict[str, Function]):
         return name in PLACES or super().__contains__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As of any dict."""
         if name not in self:
             return default
         return self[name]
 
     def items(self) -> ItemsView[str, Function]:  # type: ignore[override]
-        """As of any dict, all of them in the order of the reference."""
         return {name: self[name] for name in dict.fromkeys((*PLACES, *self))}.items()
 
     def values(self) -> ValuesView[Function]:  # type: ignore[override]
-        """As of any dict, all of them in the order of the reference."""
         return dict(self.items()).values()
 
 

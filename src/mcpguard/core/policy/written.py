@@ -121,7 +121,6 @@ class Limit(Filled):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A number of units other than one, and a cost without units."""
         if sum(getattr(self, unit) is not None for unit in _UNITS) != 1:
             yield (), "a limit has exactly one of `calls`, `bytes` and `units`"
         if self.cost != 1 and self.units is None:
@@ -188,11 +187,9 @@ class AskEntry(Filled):
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """`via` as a list."""
         return (self.via,) if isinstance(self.via, str) else self.via
 
     def mistakes(self) -> Iterator[Mistake]:
-        """What cannot be met."""
         if self.proof and self.channels != ("console",):
             yield ("proof",), "a passkey is asked for on the console: write `via: console` as well"
         if self.standing and not (self.proof or self.approvers):
@@ -316,7 +313,6 @@ class Rule(Filled):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Keys that have no effect next to others, and malformed placeholders."""
         if self.tools is not None and not {"tools/call", ANY_ACTION} & set(self.action):
             yield ("tools",), "`tools` can match only the action tools/call"
         yield from self._misplaced()
@@ -366,7 +362,6 @@ class Param(Filled):
 
     @property
     def is_set(self) -> bool:
-        """Whether it has a value."""
         return self.default is not None
 
     def misfit(self, value: Json) -> str:
@@ -374,7 +369,6 @@ class Param(Filled):
         return misfit(self.type, value)
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A default of another type."""
         if self.is_set and (said := self.misfit(self.default)):
             yield ("default",), said
 
@@ -405,7 +399,6 @@ class Policy(Filled):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Rules that share a name."""
         seen: set[str] = set()
         for index, rule in enumerate(self.rules):
             if rule.id in seen:

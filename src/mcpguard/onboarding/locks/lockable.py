@@ -130,7 +130,6 @@ class System(Struct, frozen=True):
     platform: str
 
     def file(self, one: Lockable) -> Path:
-        """The file of `one`."""
         return self.root / (one.macos if self.platform == "darwin" else one.linux)
 
     @property

@@ -62,7 +62,6 @@ class FileWatch(Generic[T]):
         self._stop: Callable[[], None] = clock.later(LOOK_SECONDS, self._again)
 
     def close(self) -> None:
-        """Look no more."""
         self._stop()
 
     def look_also_at(self, paths: Sequence[Path]) -> None:

@@ -26,7 +26,6 @@ class Observing:
         self._again()
 
     def close(self) -> None:
-        """Wait no more."""
         self._stop()
 
     def _again(self) -> None:

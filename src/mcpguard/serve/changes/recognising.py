@@ -69,7 +69,6 @@ class Recognising:
             recognition.read(before)
 
     async def close(self) -> None:
-        """Read nothing any more."""
         self._stop.set()
         self.known.set(None)
         await self._background.close()

@@ -82,7 +82,6 @@ class Reloading:
         self._observe(shared.settings.observe)
 
     def close(self) -> None:
-        """Change nothing any more."""
         self._policies.close()
         if self._observing is not None:
             self._observing.close()

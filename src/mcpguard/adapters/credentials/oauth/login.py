@@ -249,7 +249,6 @@ class Landing:
             ) from None
 
     async def close(self) -> None:
-        """Listen no more."""
         if self._server is not None:
             await asyncio.to_thread(self._server.shutdown)
             self._server.server_close()
@@ -285,7 +284,6 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """One visit."""
         path, _, query = self.path.partition("?")
         # A name that leads here by DNS is not ours.
         if path != PATH or self.headers.get_all("Host") != [self.server.host]:

@@ -36,7 +36,6 @@ class ServiceToken(Mint):
         self._found: tuple[TokenEndpoint, tuple[str, ...]] | None = None
 
     def lease(self) -> Lease:
-        """A new token. Raises CredentialError."""
         try:
             if self._found is None:
                 self._found = _find(self._entry.token_url, self._entry.issuer)

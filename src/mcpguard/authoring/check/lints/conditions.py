@@ -203,7 +203,6 @@ def _is_argument(way: _Way) -> bool:
 
 
 def _literal(tree: Any) -> str | int | None:
-    """A constant string or whole number."""
     tree = _bare(tree)
     if not _is(tree, "literal"):
         return None

@@ -34,12 +34,10 @@ class PlacedRule:
 
     @cached_property
     def reads(self) -> tuple[Read, ...]:
-        """What its condition reads."""
         return () if self.written.when is None else reads_of(self.written.when)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """What its condition compares arguments with."""
         return () if self.written.when is None else comparisons_of(self.written.when)
 
     @property
