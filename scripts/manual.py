@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mcpguard.cli.tree import Command, Option
+from mcpguard.cli.completion import Command, Option
 
 _ENDS = """\
 .SH EXIT STATUS

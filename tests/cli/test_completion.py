@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import VERBS, main
-from mcpguard.cli.completion import SHELLS, script
-from mcpguard.cli.tree import tree
+from mcpguard.cli.completion import SHELLS, script, tree
 from tests.docs.pages import ROOT
 
 LINES = {

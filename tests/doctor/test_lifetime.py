@@ -18,7 +18,7 @@ from mcpguard.config.loading import Credential, Server
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
 from mcpguard.doctor import lifetime
-from mcpguard.doctor.short_lived import SHORT_LIVED, source_for
+from mcpguard.doctor.lifetime import SHORT_LIVED, source_for
 from mcpguard.doctor.surroundings import Subject, examined
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import PHRASE, Machine, machine

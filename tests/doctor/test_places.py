@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from mcpguard.core.redaction import budget
-from mcpguard.doctor import copies, evidence, files, plain_text
+from mcpguard.doctor import clients, evidence, files, plain_text
 from mcpguard.onboarding.discovery import reading
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import CURSOR
@@ -287,7 +287,7 @@ def test_a_folder_that_cannot_be_listed_hides_nothing_else(
 
 
 def test_only_so_many_names_of_a_folder_are_looked_at(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "BESIDE_LIMIT", 0)
+    monkeypatch.setattr(clients, "BESIDE_LIMIT", 0)
     monkeypatch.setattr(plain_text, "FILES_LIMIT", 0)
     made.write(CURSOR + ".bak", json.dumps({"mcpServers": {"a": ENTRY}}))
     made.write("home/.config/environment.d/a.conf", f"A_TOKEN={PHRASE}\n")

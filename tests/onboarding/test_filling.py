@@ -264,8 +264,8 @@ def visible(config: Any, agent: str) -> list[str]:
     from datetime import UTC, datetime
 
     from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.authoring.sight import sight
     from mcpguard.authoring.snapshot import Offer, Snapshot
+    from mcpguard.cli.onboarding.first_look import sight
     from mcpguard.config.policies import load_policies
     from mcpguard.core.model import Invocation
     from mcpguard.core.redaction.redactor import OPT_IN

@@ -125,7 +125,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _kinds(args: argparse.Namespace) -> frozenset[str]:
     from mcpguard.core.redaction.detectors import GROUPS, HELD
-    from mcpguard.scan.entropy import ENTROPY
+    from mcpguard.scan.leaks import ENTROPY
     from mcpguard.scan.run import DEFAULT, KINDS
     from mcpguard.scan.sources import ScanError
 

@@ -1,6 +1,6 @@
 """The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
@@ -10,7 +10,6 @@ from mcpguard.config.audit import AuditEntry
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
-from mcpguard.config.observe import ObserveEntry
 from mcpguard.config.references import SOURCES, FilePath
 from mcpguard.config.servers import ServerEntry, ServerName
 from mcpguard.config.telemetry import TelemetryEntry
@@ -26,8 +25,11 @@ from mcpguard.config.terms import (
     Algorithm,
 )
 from mcpguard.config.urls import UrlName
-from mcpguard.core.document.must import Mistake, Must, above, between, filled, matching
+from mcpguard.core.document.must import Mistake, Must, Path, above, between, filled, matching
 from mcpguard.core.document.written import VERSION_1, Filled, Items, Written, by_shape, whole
+from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import end_of
+from mcpguard.core.policy.written import A_DAY
 from mcpguard.core.secret import sole_reference
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
@@ -228,6 +230,34 @@ class HttpEntry(Written):
         "client's answer (`limits.think_seconds`).",
     )
     token: TokenEntry | None = Field(None, description="Needed to listen on more than loopback.")
+
+
+class ObserveEntry(Written):
+    """`observe`: servers for which the policies are recorded and not enforced, until a day."""
+
+    until: Annotated[str, A_DAY] = Field(
+        description="The last day, `YYYY-MM-DD`, to its end in UTC; at most 31 days ahead, else it has no "
+        "effect. Afterwards the policies are enforced, and this can be removed.",
+    )
+    servers: Annotated[Items[str], filled("name at least one server, or take `observe` out", minItems=1)] = (
+        Field(
+            description="The servers, by their names in `servers`. What the policies would refuse of them is "
+            "recorded, and goes on.",
+        )
+    )
+
+    def strangers(self, at: Path, servers: Collection[str]) -> Iterator[Mistake]:
+        """Names of none of `servers`; `at` is where this stands."""
+        known = ", ".join(servers)
+        for index, name in enumerate(self.servers):
+            if name not in servers:
+                yield (*at, "servers", index), f"there is no server of this name; known are {known}"
+
+    @property
+    def observation(self) -> Observation:
+        end = end_of(self.until)
+        assert end is not None  # noqa: S101 - its schema says that it is a day
+        return Observation(frozenset(self.servers), end)
 
 
 class Limits(Written):

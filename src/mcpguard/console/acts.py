@@ -12,15 +12,18 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from msgspec import structs
+from msgspec import Struct, structs
 from starlette.responses import RedirectResponse, Response
 
+from mcpguard.authoring.replay.past import last
+from mcpguard.authoring.replay.replaying import Replay
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
-from mcpguard.console.foresight import foresee
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.diffs import patch_lines
-from mcpguard.core.errors import McpGuardError, SessionError
+from mcpguard.core.errors import AuditError, McpGuardError, SessionError
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.tickets import TicketAnswer, latest_end
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.interventions import (
     clear_label,
     end_approval,
@@ -36,7 +39,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mcpguard.adapters.store.sqlite import KnownSession
-    from mcpguard.authoring.suggest.own_policy import Proposal
+    from mcpguard.authoring.replay.report import ReplayReport
+    from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal
     from mcpguard.console.desk import Desk
     from mcpguard.core.policy.tickets import Lasting, Ticket
 
@@ -199,3 +203,31 @@ def _to(desk: Desk, path: str, said: str) -> Response:
 def first(form: Form, name: str) -> str:
     """The first value of a field, "" for none."""
     return form.get(name, [""])[0]
+
+
+MOST_DECISIONS = 1_000
+"""So many of the last decisions are replayed."""
+
+
+class Foresight(Struct, frozen=True):
+    """What would change, None with the `problem` where that is not known."""
+
+    report: ReplayReport | None
+    problem: str = ""
+
+    @property
+    def changed(self) -> int:
+        return 0 if self.report is None else self.report.loosens + self.report.tightened
+
+
+def foresee(desk: Desk, own: OwnPolicy, made: Proposal) -> Foresight:
+    """What the proposal would do. Raises PolicyError where it does not load."""
+    own_one = compile_policy(made.policy_text, str(own.path), OPT_IN)
+    desk.rulebook.refresh()
+    present = desk.rulebook.policies
+    replay = Replay(PolicySet([*own.others, own_one]), [] if present is None else [present])
+    try:
+        found = last(desk.evidence.folder, MOST_DECISIONS)
+    except AuditError as problem:
+        return Foresight(None, str(problem))
+    return Foresight(replay.take(found))

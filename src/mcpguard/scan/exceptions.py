@@ -21,8 +21,7 @@ from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.redaction.detectors import HELD, KINDS
-from mcpguard.scan.entropy import ENTROPY
-from mcpguard.scan.leaks import Leak
+from mcpguard.scan.leaks import ENTROPY, Leak
 from mcpguard.scan.sources import FILELESS
 
 CREDENTIAL = "credential:"

@@ -4,14 +4,16 @@ Law of this file: of a value nothing is kept but its place, its kind, and marks 
 """
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import log2
 
 from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.matching import Span
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.scan.entropy import random_texts
 from mcpguard.scan.windows import AFTER, BEFORE, Window
 
 SMALL = 1 << 14
@@ -100,3 +102,39 @@ def _fingerprint(text: bytes, spans: list[Span], index: int) -> str:
             kept.append(text[at : max(at, span.start)].strip())
             at = span.end
     return hashlib.sha256(b"\0".join([*kept, text[at:last].strip()])).hexdigest()[:16]
+
+
+ENTROPY = "high-entropy"
+"""The kind of such a text."""
+
+_QUOTED = re.compile(rb"""(?<=["'`=:\s])[A-Za-z0-9+/_-]{20,200}={0,2}(?=["'`;,\s]|$)""")
+_HEX = re.compile(rb"[0-9a-fA-F-]*")
+_HEX_BITS = 3.0
+_BITS = 4.3
+"""Bits for each character, as they are counted: random base64 of 20 to 40 characters has 4.1 to 4.8."""
+
+
+def random_texts(text: bytes, known: list[Span]) -> Iterator[Span]:
+    """Those in `text` that overlap none of `known`, which are in order."""
+    taken = iter([*known, Span(len(text) + 1, len(text) + 1, "", b"")])
+    last = next(taken)
+    for found in _QUOTED.finditer(text):
+        start, end = found.span()
+        while last.end <= start:
+            last = next(taken)
+        if end <= last.start and _random(found[0]):
+            yield Span(start, end, ENTROPY, b"")
+
+
+def _random(value: bytes) -> bool:
+    value = value.rstrip(b"=")
+    if _HEX.fullmatch(value):
+        return value.count(b"-") == 0 and bits(value) >= _HEX_BITS
+    digits = sum(48 <= byte <= 57 for byte in value)
+    return digits >= 2 and bits(value) >= _BITS
+
+
+def bits(value: bytes) -> float:
+    """Shannon's entropy of the characters of a text, in bits for each."""
+    size = len(value)
+    return -sum(count / size * log2(count / size) for count in Counter(value).values())

@@ -10,8 +10,8 @@ from mcpguard.adapters.system.terminal import counted, plain, style
 from mcpguard.authoring.rendering import address, sarif_of
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import OPT_IN
-from mcpguard.scan.entropy import ENTROPY
 from mcpguard.scan.exceptions import CREDENTIAL
+from mcpguard.scan.leaks import ENTROPY
 from mcpguard.scan.run import Found, Scan
 from mcpguard.scan.sources import FILELESS
 

@@ -10,10 +10,9 @@ from msgspec import Struct
 
 from mcpguard.core.redaction.detectors import GROUPS, HELD, OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.scan.entropy import ENTROPY
 from mcpguard.scan.exceptions import CREDENTIAL, Excepted
 from mcpguard.scan.files import why
-from mcpguard.scan.leaks import Leak, Missed, leaks
+from mcpguard.scan.leaks import ENTROPY, Leak, Missed, leaks
 from mcpguard.scan.sources import ScanSource, Skipped
 from mcpguard.scan.windows import Readable, Window, windows
 

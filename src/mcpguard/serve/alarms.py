@@ -1,22 +1,30 @@
-"""Alerts on evidence while serving, as `alerts` of the configuration says: one more sink of telemetry."""
+"""Alerts while serving: on evidence, as one more sink of telemetry (`alerts` of the configuration), and about
+calls that wait (`approvals.notify`).
+
+Law of this file: the URL of a target goes to that target and to no server; it is read when an alert is sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import json
+from msgspec import Struct, json
 
+from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.model import Principal
-from mcpguard.core.secret import sole_reference
-from mcpguard.gateway.ports import Credentials, Recipient
+from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef, sole_reference
+from mcpguard.gateway.ports import Credentials, LostAlerts, Recipient
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.alarms import Alarm, AlarmSink
     from mcpguard.config.alerts import AlertsEntry
-    from mcpguard.config.terms import NotifyTerms
 
 SECONDS = 30.0
 """How long a target may take."""
@@ -61,7 +69,6 @@ def _by_webhook(url: str, alarm: Alarm) -> str:
 def _by_notifier(to: str, credentials: Credentials, alarm: Alarm) -> str:
     from mcpguard.adapters.approvals.alerts import told
     from mcpguard.config.terms import DESKTOP
-    from mcpguard.serve.alerting import WHOM
 
     title, body = alarm.text
     try:
@@ -70,3 +77,45 @@ def _by_notifier(to: str, credentials: Credentials, alarm: Alarm) -> str:
     except CredentialError as problem:
         return str(problem)
     return told(url, title, body, SECONDS)
+
+
+WHOM = "approvals.notify"
+"""For whom the URLs are: no server is called so."""
+
+
+class Alerting(Struct, frozen=True):
+    """`send` tells all targets about a ticket, `failing()` gives those that take no alert now."""
+
+    send: Callable[[Ticket], None] = lambda _ticket: None
+    failing: Callable[[], tuple[LostAlerts, ...]] = lambda: ()
+
+
+def notified_by(entries: Iterable[NotifyTerms]) -> dict[str, frozenset[CredentialRef]]:
+    """The references that alerts may have, as `broker.named_by` gives those of servers."""
+    return {WHOM: frozenset(sole_reference(one.to) for one in entries if one.to != DESKTOP)}
+
+
+def alerts(
+    entries: tuple[NotifyTerms, ...],
+    credentials: Credentials,
+    redactor: Redactor,
+    report: Callable[[str, str], None],
+    loop: asyncio.AbstractEventLoop,
+) -> Alerting:
+    """What tells all targets; `report("", line)` takes a line for the operator, in the loop."""
+    if not entries:
+        return Alerting()
+    from mcpguard.adapters.approvals.alerts import Alerts, AlertTarget
+
+    to = Recipient(WHOM, None, Principal("", ""))
+
+    def target(entry: NotifyTerms) -> AlertTarget:
+        url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
+        return AlertTarget(entry.to, url, entry.arguments == "shown")
+
+    def say(line: str) -> None:
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(report, "", line)
+
+    made = Alerts(map(target, entries), redactor.inspect_text, say)
+    return Alerting(made.send, lambda: made.failing)

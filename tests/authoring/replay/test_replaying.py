@@ -16,9 +16,8 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.replay import past as past_module
 from mcpguard.authoring.replay.counting import FREED
-from mcpguard.authoring.replay.definitions import CHANGED, GONE, OTHER, REFUSED
 from mcpguard.authoring.replay.past import Came, _is_before, last, past, past_of
-from mcpguard.authoring.replay.replaying import ALTERED, NOTE_RESULTS, Replay
+from mcpguard.authoring.replay.replaying import ALTERED, CHANGED, GONE, NOTE_RESULTS, OTHER, REFUSED, Replay
 from mcpguard.authoring.replay.report import ReplayReport, summary, tables
 from mcpguard.authoring.replay.results import RESULTS, UNRECORDED
 from mcpguard.authoring.snapshot import Offer, Snapshot

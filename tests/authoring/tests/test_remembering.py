@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.authoring.tests.remembering import RememberingEngine
+from mcpguard.authoring.tests.running import RememberingEngine
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, Verdict
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions import nothing_held

@@ -16,12 +16,11 @@ from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
-from mcpguard.authoring.check.clients import clients
 from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen, split
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.own import own
-from mcpguard.authoring.check.servers import servers
+from mcpguard.authoring.check.servers import clients, servers
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
 from mcpguard.config.loading import Config, load_config

@@ -1,4 +1,5 @@
-"""A small writer of HTML: elements nest, and every text is escaped.
+"""A small writer of HTML: elements nest, and every text is escaped. Then what sections are made of: tables,
+marks, times, and plots as inline SVG, each stretched to its place and so without a text of its own.
 
 Law of this file: a `str` is text and is escaped, wherever it stands; only what `element` made is markup.
 """
@@ -7,7 +8,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
 
 VOID = frozenset({"meta", "wbr", "rect"})
 """Elements without content: of HTML, and a shape of SVG."""
@@ -69,3 +73,129 @@ def sheet(css: str) -> Markup:
 def _visible(text: str) -> str:
     """A control character, or one that changes the direction of a text, as its code."""
     return "".join(one if one.isprintable() or one in "\n\t" else f"[U+{ord(one):04X}]" for one in text)
+
+
+MOST_ROWS = 40
+"""So many rows of what may be long are shown; JSON has all of them."""
+
+
+class Column(Struct, frozen=True):
+    """A column: its heading, whether it has numbers, and whether it is never broken."""
+
+    title: str
+    number: bool = False
+    tight: bool = False
+
+    @property
+    def style(self) -> str | None:
+        """The class of its cells."""
+        return "num" if self.number else "tight" if self.tight else None
+
+
+class BarCell(Struct, frozen=True):
+    """A cell that is a plot, or empty."""
+
+    plot: Content
+
+
+def section(name: str, title: str, content: Content) -> Markup:
+    """A part of the page with its anchor."""
+    return element("section", element("h2", title), content, id=name)
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Content | BarCell]]) -> Markup:
+    """A table; where it is narrow each row is a block, and each cell says which column it is of."""
+    head = [element("th", one.title, class_=one.style, scope="col") for one in columns]
+    body = [
+        element("tr", [_cell(column, cell) for column, cell in zip(columns, row, strict=True)])
+        for row in rows
+    ]
+    return element("table", element("thead", element("tr", head)), element("tbody", body))
+
+
+def _cell(column: Column, cell: Content | BarCell) -> Markup:
+    if isinstance(cell, BarCell):
+        return element("td", cell.plot, class_="bar-cell")
+    return element("td", cell, class_=column.style, data_label=column.title)
+
+
+def mark(text: str, name: str) -> Markup:
+    """A word with a dot in its colour: the colour never says anything alone."""
+    return element("span", text, class_=f"mark {name}")
+
+
+def moment(at: datetime) -> Markup:
+    """A time to the minute, in UTC."""
+    utc = at.astimezone(UTC)
+    return element("time", f"{utc:%Y-%m-%d %H:%M}", datetime=utc.isoformat(timespec="seconds"))
+
+
+def empty(text: str) -> Markup:
+    """What stands where there is nothing to show."""
+    return element("p", prose(text), class_="soft")
+
+
+def note(text: str) -> Markup:
+    """What explains the section, under its heading."""
+    return element("p", prose(text), class_="soft")
+
+
+HEIGHT = 100.0
+GAP = 0.18
+"""The part of a column that is left free."""
+
+
+def bars(series: Sequence[Sequence[int]], classes: Sequence[str], label: str) -> Markup:
+    """Stacked columns: `series` has a tuple for each column, `classes` the class of each of its parts."""
+    highest = max((sum(parts) for parts in series), default=0) or 1
+    shapes = []
+    for index, parts in enumerate(series):
+        top = HEIGHT
+        for amount, name in zip(parts, classes, strict=True):
+            size = HEIGHT * amount / highest
+            top -= size
+            if amount:
+                shapes.append(_box(index + GAP / 2, top, 1 - GAP, size, name))
+    return _picture("columns", f"0 0 {max(len(series), 1)} {HEIGHT:g}", shapes, label)
+
+
+def share(part: float, whole: float, name: str, label: str) -> Markup:
+    """A bar that is filled as far as `part` is of `whole`."""
+    filled = HEIGHT * part / whole if whole else 0.0
+    return _picture("bar", "0 0 100 1", [_box(0, 0, HEIGHT, 1, "rest"), _box(0, 0, filled, 1, name)], label)
+
+
+def stacked(parts: Sequence[tuple[int, str]], label: str) -> Markup:
+    """One bar of several parts, each an amount with its class."""
+    whole = sum(amount for amount, _ in parts) or 1
+    shapes, at = [], 0.0
+    for amount, name in parts:
+        size = HEIGHT * amount / whole
+        if amount:
+            shapes.append(_box(at, 0, size, 1, name))
+        at += size
+    return _picture("bar", "0 0 100 1", shapes, label)
+
+
+def span(begin: float, end: float, name: str, label: str) -> Markup:
+    """A bar from `begin` to `end`, both parts of the whole from 0 to 1; never too thin to be seen."""
+    at, size = HEIGHT * begin, max(HEIGHT * (end - begin), 0.8)
+    shapes = [_box(0, 0, HEIGHT, 1, "rest"), _box(min(at, HEIGHT - size), 0, size, 1, name)]
+    return _picture("bar", "0 0 100 1", shapes, label)
+
+
+def _box(x: float, y: float, width: float, height: float, name: str) -> Markup:
+    sizes = {"x": x, "y": y, "width": width, "height": height}
+    return element("rect", class_=name, **{key: f"{value:.3f}" for key, value in sizes.items()})
+
+
+def _picture(name: str, box: str, shapes: Sequence[Markup], label: str) -> Markup:
+    return element(
+        "svg",
+        shapes,
+        class_=name,
+        viewBox=box,
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=label,
+    )

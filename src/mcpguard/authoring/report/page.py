@@ -10,21 +10,29 @@ from datetime import date, datetime, timedelta
 from importlib.resources import files
 
 from mcpguard.adapters.system.terminal import counted
-from mcpguard.authoring.report import attention, plots
-from mcpguard.authoring.report.html import Content, Markup, element, name_of, prose, sheet
-from mcpguard.authoring.report.page_coverage import coverage, evidence
-from mcpguard.authoring.report.page_posture import enforcement, posture
-from mcpguard.authoring.report.page_table import (
+from mcpguard.authoring.report import attention
+from mcpguard.authoring.report.html import (
     MOST_ROWS,
     BarCell,
     Column,
+    Content,
+    Markup,
+    bars,
+    element,
     empty,
     mark,
     moment,
+    name_of,
     note,
+    prose,
     section,
+    share,
+    sheet,
+    span,
+    stacked,
     table,
 )
+from mcpguard.authoring.report.page_posture import coverage, enforcement, evidence, posture
 from mcpguard.authoring.report.review import AccessReview, Exposure, ReachedThing
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -111,7 +119,7 @@ def _days(review: AccessReview) -> Content:
             element("span", f"at most {counted(highest, 'request')} a day", class_="soft"),
             class_="legend",
         ),
-        plots.columns(series, ("good", "bad", "look"), "Requests a day"),
+        bars(series, ("good", "bad", "look"), "Requests a day"),
         element("p", element("span", every[0]), element("span", every[-1]), class_="axis"),
     ]
 
@@ -197,7 +205,7 @@ def _reach(reach: Sequence[ReachedThing]) -> Content:
             f"{one.refused:,}",
             moment(one.last) if one.last else element("span", "not used", class_="soft"),
             BarCell(
-                plots.stacked(
+                stacked(
                     [(one.allowed, "good"), (one.refused, "bad"), (most - one.allowed - one.refused, "rest")],
                     "use",
                 )
@@ -248,7 +256,7 @@ def _denied(review: AccessReview) -> Content:
             (", ".join(one.rules) or one.cause, " ", element("code", one.example, class_="soft whole")),
             moment(one.last),
             f"{one.count:,}",
-            BarCell(plots.share(one.count, most, "bad", "share of the most frequent")),
+            BarCell(share(one.count, most, "bad", "share of the most frequent")),
         )
         for one in review.denied[:20]
     ]
@@ -265,7 +273,7 @@ def _detections(review: AccessReview) -> Content:
             element("code", one.kind),
             ", ".join(one.servers),
             f"{one.count:,}",
-            BarCell(plots.share(one.count, most, "look", "share of the most frequent")),
+            BarCell(share(one.count, most, "look", "share of the most frequent")),
         )
         for one in review.detections[:MOST_ROWS]
     ]
@@ -292,7 +300,7 @@ def _credentials(review: AccessReview) -> Content:
             age = element("span", "never used on record", class_="soft")
         else:
             age = f"at least {counted(one.age_days, 'day')}" if one.age_days else "changed today"
-        plot = "" if one.age_days is None else plots.share(one.age_days, max(oldest, 1), "look", "age")
+        plot = "" if one.age_days is None else share(one.age_days, max(oldest, 1), "look", "age")
         rows.append(
             (
                 name_of(one.name),
@@ -391,7 +399,7 @@ def _exposure(one: Exposure, since: datetime, made: datetime) -> Sequence[Conten
         moment(one.began),
         mark(one.by, _ENDS[one.by]),
         lasted(one.seconds),
-        BarCell(plots.span(begin, end, _ENDS[one.by], "when in the period")),
+        BarCell(span(begin, end, _ENDS[one.by], "when in the period")),
     )
 
 

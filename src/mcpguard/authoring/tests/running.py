@@ -7,9 +7,10 @@ installed, and a file that cannot be run is reported before any case runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from msgspec import Struct, json
 from pydantic import Field
@@ -18,13 +19,12 @@ from mcpguard.authoring.tests.cases import Case, PolicyTests
 from mcpguard.authoring.tests.coverage import Coverage, Goal
 from mcpguard.authoring.tests.expectations import Difference, Reason, judge, reasons
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
-from mcpguard.authoring.tests.remembering import RememberingEngine
 from mcpguard.authoring.tests.samples import PostureSamples
 from mcpguard.authoring.tests.scoring import PostureScore, scores
 from mcpguard.config.file import PolicyEntry
 from mcpguard.config.policies import PolicyFile, policy_files, read_document
 from mcpguard.core.conditions import engines
-from mcpguard.core.conditions.cel import Engine
+from mcpguard.core.conditions.cel import Bound, Condition, Engine, EngineName, Verdict
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError, Problem
@@ -227,3 +227,46 @@ def _run_case(
         outcome=first.outcome,
         reasons=() if judgement.passed else tuple(reasons(first.looks)),
     )
+
+
+_ABSENT = object()
+
+
+class RememberingEngine:
+    """`engine`, whose conditions remember what they read last and what they said of it.
+
+    A value is the same only if it is the same object, so nobody may change one that a decision has read.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.name: EngineName = engine.name
+        self._engine = engine
+
+    def compile(self, text: str) -> Condition:
+        return _Remembering(self, self._engine.compile(text))
+
+    def either(self, conditions: Sequence[Condition]) -> None:
+        """See `Engine.either`: what is joined would be remembered together only."""
+
+
+class _Remembering:
+    __slots__ = ("_condition", "_last", "calls", "engine", "members", "reads", "text")
+
+    def __init__(self, owner: Engine, condition: Condition) -> None:
+        self.engine = owner
+        self.text = condition.text
+        self.reads = condition.reads
+        self.calls = condition.calls
+        self.members = condition.members
+        self._condition = condition
+        self._last: tuple[list[Any], Verdict] | None = None
+
+    def verdict(self, bound: Bound) -> Verdict:
+        values = [bound.holds, *(bound.view.get(name, _ABSENT) for name in self.reads)]
+        if self._last is not None:
+            last, said = self._last
+            if all(one is two for one, two in zip(values, last, strict=True)):
+                return said
+        said = self._condition.verdict(bound)
+        self._last = values, said
+        return said

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.audit.trust import warn
+from mcpguard.cli.audit.rows import warn
 from mcpguard.cli.parser import WHEN, moment
 from mcpguard.core.errors import TelemetryError
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.reader import NoChain, Proof, chain_files, chain_name, head, proof
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.trust import trust
+from mcpguard.cli.audit.rows import trust
 from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport

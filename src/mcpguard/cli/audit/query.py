@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.trust import trust
+from mcpguard.cli.audit.rows import trust
 from mcpguard.cli.parser import WHEN, moment
 from mcpguard.core.evidence.bounds import only_counted
 

@@ -1,4 +1,5 @@
-"""One call on record as one line of a terminal, with the signs and colours of the demo.
+"""One call on record as one line of a terminal, with the signs and colours of the demo; and what is said of
+evidence that was altered, once for each file.
 
 Law of this file: every character of others is made plain, and a line never is longer than the terminal; the
 id is always whole, since it is what one asks about next.
@@ -7,7 +8,8 @@ id is always whole, since it is what one asks about next.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from unicodedata import east_asian_width
 
@@ -140,3 +142,20 @@ def sparkline(counts: Mapping[int, int], columns: int) -> str:
     most = max(counts.values(), default=0)
     levels = [0 if not counts.get(part) else 1 + (counts[part] * 7) // most for part in range(columns)]
     return shown("".join(_BARS[level] for level in levels))
+
+
+def trust(altered: Iterable[str]) -> int:
+    """The exit code: 1 where chains were altered, and it is said."""
+    names = list(altered)
+    for name in names:
+        warn(name)
+    return 1 if names else 0
+
+
+def warn(name: str) -> None:
+    """Say that this chain was altered."""
+    print(
+        f"mcpguard: {plain(name)} was altered: do not trust what is printed of it; `mcpguard audit verify` "
+        "says where",
+        file=sys.stderr,
+    )

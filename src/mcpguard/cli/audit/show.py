@@ -14,7 +14,7 @@ from mcpguard.adapters.audit.checking import LineCheck, last_of_all
 from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.cli.audit.query import FILTERS, matching_lines
-from mcpguard.cli.audit.trust import trust
+from mcpguard.cli.audit.rows import trust
 
 
 def show(path: Path, args: Namespace) -> int:

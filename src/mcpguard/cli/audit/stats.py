@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import style
 from mcpguard.cli.audit.query import add_filters, filters_of, opened, positive, warn_unknown
-from mcpguard.cli.audit.rows import amount, duration, padded, sparkline, width
-from mcpguard.cli.audit.trust import trust
+from mcpguard.cli.audit.rows import amount, duration, padded, sparkline, trust, width
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:

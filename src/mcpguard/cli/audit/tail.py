@@ -22,8 +22,7 @@ from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import positive
-from mcpguard.cli.audit.rows import call_line, notice_line, width
-from mcpguard.cli.audit.trust import trust, warn
+from mcpguard.cli.audit.rows import call_line, notice_line, trust, warn, width
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
 

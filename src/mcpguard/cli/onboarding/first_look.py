@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+from mcpguard.authoring.explain.hypothesis import in_snapshot
+from mcpguard.authoring.snapshot import Snapshot
+from mcpguard.core.model import Invocation
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.pdp import visible
 
 if TYPE_CHECKING:
-    from mcpguard.authoring.snapshot import Offer, Snapshot
+    from mcpguard.authoring.snapshot import Offer
     from mcpguard.config.loading import Config
-    from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.onboarding.plan import Plan
 
 SECONDS = 30.0
@@ -60,7 +66,7 @@ def _line(
 ) -> str:
     from mcpguard.adapters.system.identity import operating_system_user
     from mcpguard.adapters.system.terminal import counted
-    from mcpguard.authoring.sight import sight
+    from mcpguard.cli.onboarding.first_look import sight
     from mcpguard.core.model import Invocation
 
     view = config.view(client, project or None)
@@ -81,3 +87,21 @@ def _line(
         return f"{servers}, {counted(every, 'tool')}, as before"
     hidden = ", ".join(found.hidden[:_NAMED]) + (" …" if len(found.hidden) > _NAMED else "")
     return f"{servers}, {len(found.shown)} of {every} tools; policy hides {hidden}"
+
+
+class Sight(Struct, frozen=True):
+    """Names of tools, as their servers call them: `shown` and `hidden`."""
+
+    shown: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+
+def sight(policies: PolicySet, asking: Invocation, servers: Iterable[str], snapshot: Snapshot) -> Sight:
+    """What the principal and agent of `asking` see of `servers`; nothing else of it counts but its time."""
+    shown: list[str] = []
+    hidden: list[str] = []
+    for server in servers:
+        for tool in in_snapshot(snapshot, server, "tool"):
+            call = structs.replace(asking, server=server, target=tool, method="tools/call", args=None)
+            (shown if visible(policies, call) else hidden).append(tool.name)
+    return Sight(tuple(shown), tuple(hidden))

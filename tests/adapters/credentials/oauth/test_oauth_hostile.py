@@ -3,8 +3,8 @@
 import pytest
 
 from mcpguard.adapters.credentials.oauth.asking import LIMIT, OAuthProblem, named_hosts, usable
+from mcpguard.adapters.credentials.oauth.grants import LONGEST_SECONDS
 from mcpguard.adapters.credentials.oauth.metadata import find_resource, find_server
-from mcpguard.adapters.credentials.oauth.tokens import LONGEST_SECONDS
 from tests.adapters.credentials.oauth.oauth_stage import Stage
 from tests.servers.hosted import as_json, hosted
 

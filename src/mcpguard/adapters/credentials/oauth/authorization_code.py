@@ -12,8 +12,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
-from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
-from mcpguard.adapters.credentials.oauth.tokens import request_tokens
+from mcpguard.adapters.credentials.oauth.grants import Grant, Grants, request_tokens
 from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference

@@ -22,14 +22,13 @@ from msgspec import Struct
 
 from mcpguard.adapters.credentials.oauth.asking import CODES, OAuthProblem, named_hosts
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
-from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
+from mcpguard.adapters.credentials.oauth.grants import Grant, Grants, TokenEndpoint, request_tokens, revoke
 from mcpguard.adapters.credentials.oauth.metadata import (
     AuthorizationServer,
     Resource,
     find_resource,
     find_server,
 )
-from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, request_tokens, revoke
 from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.secret import Secret
 

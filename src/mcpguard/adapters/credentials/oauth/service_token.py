@@ -10,8 +10,8 @@ from functools import partial
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, named_hosts
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for
+from mcpguard.adapters.credentials.oauth.grants import TokenEndpoint, request_tokens, revoke
 from mcpguard.adapters.credentials.oauth.metadata import find_server
-from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, request_tokens, revoke
 from mcpguard.config.oauth import ClientCredentialsEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
