@@ -35,6 +35,11 @@ COMPUTING = tuple(
 )
 """Folders whose tests compute; those of the others mostly wait, for processes and for times to pass."""
 
+COLLECTING = gc.get_threshold()
+OPENED = pytest.StashKey[int]()
+DESCRIPTORS = 40
+"""How many descriptors a file of tests may leave: of processes that stay warm for the tests of other files."""
+
 COVERAGE = pytest.StashKey[Coverage | None]()
 
 
@@ -76,6 +81,28 @@ def begin(name):
             one()
     for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
         begin(f"{name}.{inner.name}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """A file of tests leaves neither the collector of garbage as commands set it, which run once, nor many descriptors:
+    those of a whole run are in one process."""
+    before = item.config.stash.setdefault(OPENED, opened())
+    yield
+    gc.set_threshold(*COLLECTING)
+    if nextitem is None or nextitem.path != item.path:
+        if opened() > before + DESCRIPTORS:
+            gc.collect()  # What a failed test left is seen in its traceback.
+        item.config.stash[OPENED] = after = opened()
+        if after > before + DESCRIPTORS:
+            pytest.fail(
+                f"{item.path.name} leaves {after - before} descriptors open: close what the tests open"
+            )
+
+
+def opened():
+    """How many descriptors this process has, 0 where that is not told."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -59,7 +59,7 @@ def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp
         {"p": entry}, env=NO_PYC, preexec=_small_files, audit={"path": "audit", "durability": durability}
     )
     answers = [guard.call("echo", text=f"{n}") for n in range(60)]
-    right = [answer for answer in answers if "result" in answer]
+    right = [str(n) for n, answer in enumerate(answers) if "result" in answer]
     refused = [answer for answer in answers if "error" in answer]
     assert right
     assert len(refused) > 5
@@ -67,8 +67,11 @@ def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp
     guard.signal(signal.SIGKILL)
     guard.process.wait(5)
     decided = [record for record in guard.records("decision") if record.get("tool") == "echo"]
-    assert len(calls_in(log)) <= len(decided)
-    assert calls_in(log) == [str(n) for n in range(len(calls_in(log)))]
+    seen = calls_in(log)
+    assert len(seen) <= len(decided)
+    assert seen == sorted(set(seen), key=int)
+    # The last may have had no room for its outcome; on a slow machine a further file had room for some again.
+    assert set(right) <= set(seen)
     code, text = verify(guard.audit_folder)
     assert code == 0, text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import select
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.wire.session import DEADLINE
+from tests.wire.session import DEADLINE, ready
 
 WAIT_MS = 10_000
 MISSING = "Chromium is missing: install it (Debian: apt-get install chromium), or leave these out (-m 'not browser')"
@@ -50,7 +49,7 @@ class Terminal:
         while not (found := re.search(pattern, self.seen)):
             left = end - time.monotonic()
             assert left > 0, self.seen
-            if select.select([self.controller], [], [], left)[0]:
+            if ready([self.controller], [], left)[0]:
                 self.seen += os.read(self.controller, 65536).decode()
         self.seen = self.seen[found.end() :]
         return found

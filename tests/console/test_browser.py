@@ -483,7 +483,8 @@ def test_a_passkey_is_made_and_approves_what_nothing_else_can(browser: Browser, 
             button.click()
             expect(page.locator("[data-problem]")).to_have_text("The passkey was not confirmed.")
             device.confirms(True)
-            button.click()
+            with page.expect_navigation():
+                button.click()
             expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
             assert text(guard, number) == "signed"
             (approval,) = [one["approval"] for one in guard.records("decision") if one.get("approval")]
@@ -493,7 +494,8 @@ def test_a_passkey_is_made_and_approves_what_nothing_else_can(browser: Browser, 
             page.get_by_label("How long the approval counts").select_option("10m")
             page.locator('input[name="free"]').check()
             quiet(page)
-            page.get_by_role("button", name="Approve with a passkey").click()
+            with page.expect_navigation():
+                page.get_by_role("button", name="Approve with a passkey").click()
             expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
             assert text(guard, number) == "for longer"
             assert text(guard, calls(guard, "echo", text="anything")) == "anything"

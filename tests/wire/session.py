@@ -28,6 +28,17 @@ def echo(**more):
     return {"command": sys.executable, "args": [str(SERVERS / "echo.py")], **more}
 
 
+def ready(readers, writers, seconds):
+    """As `select.select`, of descriptors of any number: which can be read, and which written, within `seconds`."""
+    poll = select.poll()
+    for one in readers:
+        poll.register(one, select.POLLIN)
+    for one in writers:
+        poll.register(one, select.POLLOUT)
+    found = dict(poll.poll(max(0, seconds) * 1000))
+    return [one for one in readers if one in found], [one for one in writers if one in found]
+
+
 def eventually(check, what, seconds=DEADLINE):
     """Wait until `check()` is true, and give what it gave."""
     end = time.monotonic() + seconds
@@ -36,7 +47,7 @@ def eventually(check, what, seconds=DEADLINE):
         if found:
             return found
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        select.select([], [], [], 0.01)
+        time.sleep(0.01)
 
 
 def write_config(folder, servers, rules=None, **more):
@@ -117,7 +128,7 @@ class Guard:
             left = end - time.monotonic()
             assert left > 0, f"no progress: {len(rest)} bytes unsent, stderr: {self.stderr[-2000:]!r}"
             readers = [] if self.stalled else [self._out]
-            readable, writable, _ = select.select(readers, [self._in] if rest else [], [], min(left, 0.5))
+            readable, writable = ready(readers, [self._in] if rest else [], min(left, 0.5))
             if readable and not self._read():
                 raise AssertionError(f"mcpguard ended: {self.stderr[-2000:]!r}")
             if writable:
@@ -140,7 +151,7 @@ class Guard:
         end = time.monotonic() + seconds
         rest = memoryview(data)
         while rest and (left := end - time.monotonic()) > 0:
-            if select.select([], [self._in], [], left)[1]:
+            if ready([], [self._in], left)[1]:
                 rest = rest[os.write(self._in, rest) :]
         return len(data) - len(rest)
 
@@ -249,7 +260,7 @@ class Guard:
         while True:
             left = end - time.monotonic()
             assert left > 0, f"mcpguard did not end: {self.stderr[-2000:]!r}"
-            if select.select([self._out], [], [], left)[0] and not self._read():
+            if ready([self._out], [], left)[0] and not self._read():
                 return self.process.wait(max(0.1, end - time.monotonic()))
 
     def dispose(self):

@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import select
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from mcpguard.serve.interventions import end_session, give, passkeys_of, store_o
 from tests.adapters.approvals.authenticator import ORIGIN, Authenticator, decoded, text
 from tests.adapters.approvals.test_passkeys import enrol
 from tests.wire.http_session import HttpGuard
-from tests.wire.session import DEADLINE, puppet
+from tests.wire.session import DEADLINE, puppet, ready
 from tests.wire.warm import command
 
 RULES = [{"id": "push", "effect": "ask", "tools": ["echo"], "message": "Others see it."}]
@@ -49,8 +48,7 @@ def at_terminal(*words):
         os.write(controller, b"y\n")
         seen = b""
         while True:
-            ready, _, _ = select.select([controller], [], [], DEADLINE)
-            assert ready, seen
+            assert ready([controller], [], DEADLINE)[0], seen
             try:
                 more = os.read(controller, 65536)
             except OSError:  # The other side is closed.

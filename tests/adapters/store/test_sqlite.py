@@ -291,6 +291,18 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) 
     assert store.in_use
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists what is open")
+def test_a_store_that_is_closed_keeps_no_file_and_no_thread(tmp_path: Path, machine: Machine) -> None:
+    before, threads = set(os.listdir("/proc/self/fd")), set(threading.enumerate())
+    store = machine.store(tmp_path)
+    assert store.waiting() == []
+    store.close()
+    assert set(os.listdir("/proc/self/fd")) <= before
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machine) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SessionError, match="the session's state is unavailable: Not a directory"):

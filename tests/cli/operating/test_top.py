@@ -46,6 +46,7 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
     store = SqliteStore(default_folder(), 3600, SystemClock())
     store.ask(structs.replace(TICKET, created=now.timestamp(), expires=now.timestamp() + 60))
+    store.close()
     denied = structs.replace(CALL, id="n-8", at=now, effect="deny", message="Not\x1b[31m this one.")
     folder_of(tmp_path / "audit", structs.replace(CALL, at=now), DONE, denied)
     return str(tmp_path / "audit")
@@ -101,6 +102,19 @@ def test_new_records_are_taken_up(audit: str) -> None:
     view.look()
     view.look()
     assert [what for _, what, _ in view._calls] == ["github/get", "github/get", "github/late"]
+
+
+def test_a_day_of_frames_keeps_no_thread_and_no_file(audit: str) -> None:
+    seen = top.TopView(Path(audit), None)
+    seen.look()
+    before, threads = len(os.listdir("/dev/fd")), set(threading.enumerate())
+    for _ in range(20):
+        seen.look()
+        seen.frame()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert len(os.listdir("/dev/fd")) <= before
 
 
 def test_calls_of_a_process_that_ended_count_too(audit: str, capsys: Capture) -> None:

@@ -92,7 +92,7 @@ class SqliteStore:
         self.replaced: Callable[[str], None] = lambda _said: None
         """Called with a sentence when the file in use was removed or replaced."""
         self._open_sessions = OpenSessions(folder)
-        self._disk = WaitedDisk("mcpguard-state", self.close)
+        self._disk = WaitedDisk("mcpguard-state")
 
     def enter(self, principal: Principal, agent: str | None) -> None:
         """A client connects: while it stays, the clock does not end a session that it used."""
@@ -242,7 +242,7 @@ class SqliteStore:
 
         try:
             for _ in range(TRIES):
-                done, value = self._disk.do(work)
+                done, value = self._disk.do(work, self.close)
                 if done:
                     self._is("")
                     return True, value
@@ -358,7 +358,8 @@ class SqliteStore:
         self._sweep(database)
 
     def close(self) -> None:
-        """Let go of the file; the next change opens it again."""
+        """Let go of the file and the thread; the next change opens it again."""
+        self._disk.end()
         database, self._database = self._database, None
         if database is not None:
             database.close()

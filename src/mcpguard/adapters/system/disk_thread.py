@@ -64,19 +64,18 @@ class WaitedDisk:
     """Does work that everything else has to wait for, and gives up if the disk hangs: in a thread, unless the
     disk answered a moment ago."""
 
-    def __init__(self, name: str, back: Callable[[], None]) -> None:
-        """`back()` is called once work that was given up has finished, before any other work is done."""
+    def __init__(self, name: str) -> None:
         self._thread = DiskThread(name)
-        self._back = back
         self._trusted_until = 0.0
         self._hung: Future[Any] | None = None
 
-    def do(self, work: Callable[[], T]) -> T:
-        """Return or raise what `work` does. Raises OSError if the disk has not answered for HOLD_SECONDS, and
-        then at once for as long as it does not answer; the work that hangs may still be done later."""
+    def do(self, work: Callable[[], T], back: Callable[[], None]) -> T:
+        """Return or raise what `work` does; `back()` is called first if work that was given up has finished.
+        Raises OSError if the disk has not answered for HOLD_SECONDS, and then at once for as long as it does
+        not answer; the work that hangs may still be done later."""
         if self._hung is not None and self._hung.done():
             self._hung = None
-            self._back()
+            back()
         if self._hung is None:
             if time.monotonic() < self._trusted_until:
                 return self._trusted(work())
@@ -85,6 +84,10 @@ class WaitedDisk:
                 return self._trusted(future.result())
             self._hung = future
         raise OSError(errno.ETIMEDOUT, "the disk has not answered for seconds")
+
+    def end(self) -> None:
+        """End the thread; it starts again with the next work."""
+        self._thread.end()
 
     def _trusted(self, found: T) -> T:
         self._trusted_until = time.monotonic() + TRUST_SECONDS

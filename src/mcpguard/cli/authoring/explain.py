@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mcpguard.core.document.printed import Sparse
     from mcpguard.core.model import Invocation, Json
     from mcpguard.core.policy.compiled import PolicySet
-    from mcpguard.core.policy.session import Session, StoredSession
+    from mcpguard.core.policy.session import StoredSession
     from mcpguard.core.policy.tickets import Ticket
     from mcpguard.core.redaction.redactor import Redactor
 
@@ -184,17 +185,15 @@ def _explained(
     if asked.target is not None and asked.target.absent:
         return absent(asked)
     unknown = unknown_of(args, asked, config, counted=True)
-    session: Session | None
-    known = Known(unknown)
     if config is None or args.session is not None:
         session = session_of(args)
-    else:
-        store = _store(config)
+        return explained(policies, asked.invocation, session, args.result, redactor, Known(unknown))
+    with _store(config) as store:
         live, readable = _live(store, asked.invocation)
-        session = session_of(args, live) if readable else None
+        as_now = session_of(args, live) if readable else None
         listed = asked.target is None or asked.target.known
         known = Known(unknown, partial(_ticket, store, policies, listed))
-    return explained(policies, asked.invocation, session, args.result, redactor, known)
+        return explained(policies, asked.invocation, as_now, args.result, redactor, known)
 
 
 def _check_server(config: Config | None, server: str) -> None:
@@ -207,13 +206,18 @@ def _check_server(config: Config | None, server: str) -> None:
     raise ConfigError([Problem(str(config.path), 0, 0, f"there is no server `{server}`{seen}; {hint}")])
 
 
-def _store(config: Config) -> SqliteStore | None:
+@contextmanager
+def _store(config: Config) -> Iterator[SqliteStore | None]:
     """The state that a call would be decided in now; None where nothing was ever stored."""
     from mcpguard.adapters.store import default_folder
     from mcpguard.serve.interventions import store_of
 
     # To look into a folder that is not there would make it.
-    return store_of(config) if (config.session_folder or default_folder()).exists() else None
+    if not (config.session_folder or default_folder()).exists():
+        yield None
+        return
+    with closing(store_of(config)) as store:
+        yield store
 
 
 def _live(store: SqliteStore | None, asked: Invocation) -> tuple[StoredSession | None, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
@@ -51,30 +52,31 @@ def execute(args: argparse.Namespace) -> int:
         if not at_terminal():
             raise SessionError("`mcpguard suggest --write` is for a person, so it needs a terminal")
         own_policy(config)
-    since, store = args.since, store_of(config)
-    found, proposal = suggested(config, since, args.server, store.known_ticket)
-    if args.json:
-        print(found.model_dump_json())
+    since = args.since
+    with closing(store_of(config)) as store:
+        found, proposal = suggested(config, since, args.server, store.known_ticket)
+        if args.json:
+            print(found.model_dump_json())
+            return 0
+        _print(found)
+        if proposal is None or not args.write:
+            return 0
+        if not confirmed("write this? [y/N] "):
+            print("nothing was written")
+            return 1
+
+        def again(_own: OwnPolicy) -> Proposal:
+            _, now = suggested(config, since, args.server, store.known_ticket)
+            if now is None or now.rule != proposal.rule:
+                raise SuggestError("the suggestions have changed meanwhile: look at them again")
+            return now
+
+        from mcpguard.adapters.system.identity import operating_system_user
+
+        who = operating_system_user()
+        made = write(config, "rules-suggested", f"by {who.source}:{who.id}", again)
+        print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
         return 0
-    _print(found)
-    if proposal is None or not args.write:
-        return 0
-    if not confirmed("write this? [y/N] "):
-        print("nothing was written")
-        return 1
-
-    def again(_own: OwnPolicy) -> Proposal:
-        _, now = suggested(config, since, args.server, store.known_ticket)
-        if now is None or now.rule != proposal.rule:
-            raise SuggestError("the suggestions have changed meanwhile: look at them again")
-        return now
-
-    from mcpguard.adapters.system.identity import operating_system_user
-
-    who = operating_system_user()
-    made = write(config, "rules-suggested", f"by {who.source}:{who.id}", again)
-    print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
-    return 0
 
 
 def _print(found: Suggestions) -> None:

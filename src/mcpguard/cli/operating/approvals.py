@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
@@ -46,10 +47,10 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.serve.interventions import store_of
 
     config = configured(args.config)
-    store = store_of(config)
-    if args.what:
-        return _end(config, store, args.ticket)
-    waiting, in_force = store.waiting(), store.approved()
+    with closing(store_of(config)) as store:
+        if args.what:
+            return _end(config, store, args.ticket)
+        waiting, in_force = store.waiting(), store.approved()
     if args.json:
         from mcpguard.cli.outputs import WaitingTickets
 
@@ -128,23 +129,23 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     if not at_terminal():
         raise SessionError("approving or denying a call is for a person, so it needs a terminal")
     config: Config = configured(args.config)
-    store = store_of(config)
-    ticket = waiting_ticket(store, args.ticket)
-    who = operating_system_user()
-    given = said(ticket, f"{who.source}:{who.id}", groups_of_user())
-    must_count(config, ticket, given)
-    _show(config, store, ticket)
-    question = _question(ticket, given) if always is None else _standing(config, ticket, always)
-    if not confirmed(question):
-        print("not answered")
-        return 1
-    if always is not None:
-        from mcpguard.authoring.suggest.standing import apply
+    with closing(store_of(config)) as store:
+        ticket = waiting_ticket(store, args.ticket)
+        who = operating_system_user()
+        given = said(ticket, f"{who.source}:{who.id}", groups_of_user())
+        must_count(config, ticket, given)
+        _show(config, store, ticket)
+        question = _question(ticket, given) if always is None else _standing(config, ticket, always)
+        if not confirmed(question):
+            print("not answered")
+            return 1
+        if always is not None:
+            from mcpguard.authoring.suggest.standing import apply
 
-        made = apply(config, ticket, always, given.by)
-        print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
-    give(config, store, ticket, given)
-    became = _became(store, ticket, always is not None) if given.verdict == "approved" else "denied"
+            made = apply(config, ticket, always, given.by)
+            print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
+        give(config, store, ticket, given)
+        became = _became(store, ticket, always is not None) if given.verdict == "approved" else "denied"
     print(style(became, "green"))
     return 0
 

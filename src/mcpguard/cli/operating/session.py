@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
@@ -53,21 +54,21 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.serve.interventions import clear_label, end_session, store_of
 
     config = configured(args.config)
-    store = store_of(config)
-    if args.what == "list":
-        _print_list(store.known(), args.json)
-    elif args.what == "show":
-        _print_one(_chosen(store.known(), args.session), args.json)
-    else:
-        _from_a_terminal(args.what)
-        session = _chosen(store.known(), args.session)
-        short = f"session {session.name[:SHOWN]}"
-        if args.what == "clear":
-            clear_label(config, store, session, args.label)
-            print(f"{style('cleared', 'green')} {plain(args.label)} of {short}")
+    with closing(store_of(config)) as store:
+        if args.what == "list":
+            _print_list(store.known(), args.json)
+        elif args.what == "show":
+            _print_one(_chosen(store.known(), args.session), args.json)
         else:
-            end_session(config, store, session)
-            print(f"{style('ended', 'green')} {short}: it starts over with the next call")
+            _from_a_terminal(args.what)
+            session = _chosen(store.known(), args.session)
+            short = f"session {session.name[:SHOWN]}"
+            if args.what == "clear":
+                clear_label(config, store, session, args.label)
+                print(f"{style('cleared', 'green')} {plain(args.label)} of {short}")
+            else:
+                end_session(config, store, session)
+                print(f"{style('ended', 'green')} {short}: it starts over with the next call")
     return 0
 
 

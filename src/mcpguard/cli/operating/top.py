@@ -14,7 +14,7 @@ import time
 from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -197,7 +197,8 @@ class TopView:
         from mcpguard.serve.interventions import store_of
 
         try:
-            return store_of(configured(self._config)).waiting()
+            with closing(store_of(configured(self._config))) as store:
+                return store.waiting()
         except McpGuardError as problem:
             return str(problem)
 

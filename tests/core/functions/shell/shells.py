@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.core.functions.shell.shell_lines import PROGRAMS
+from tests.wire.session import ready
 
 SHELLS = {
     "bash": ["bash", "-c"],
@@ -102,7 +102,7 @@ class Stage:
         ) as process, os.fdopen(reads):  # fmt: skip
             os.close(held)
             # It ends when all that the line started has ended, in the background as well.
-            if not select.select([reads], [], [], 10)[0]:
+            if not ready([reads], [], 10)[0]:
                 os.killpg(process.pid, signal.SIGKILL)
         now = self.now()
         changed = {name for name in now.keys() | _CONTENT.keys() if now.get(name) != _CONTENT.get(name)}
