@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from record import OPENED, decided, outcome
 
 from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.adapters.telemetry.destinations import Rendered
 from mcpguard.adapters.telemetry.exporting import Exporter
 from mcpguard.adapters.telemetry.formats import otlp
 
@@ -25,15 +25,15 @@ ROUNDS = 3
 
 
 class Taking:
-    """A sink that takes everything, encoded where that is not done before."""
+    """A sink that takes everything; OTLP is put together here."""
 
     def __init__(self, form: str) -> None:
         self._encoded = (otlp.traces, otlp.logs, otlp.metrics) if form == "otlp" else ()
 
-    def deliver(self, lines: Sequence[Rendered]) -> int:
+    def deliver(self, given: Sequence[Any]) -> int:
         """Nothing is refused."""
         for encode in self._encoded:
-            encode([one for one, _line in lines], "host")
+            encode(given, "host")
         return 0
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from mcpguard.cli.authoring.schema import schema_of
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.protocol.trace import span_id_of
+from mcpguard.protocol.trace import ids_of
 from tests.fakes import SECRET
 from tests.wire.session import puppet
 from tests.wire.test_approvals import at_terminal, ticket
@@ -126,7 +126,7 @@ def test_the_trace_of_the_client_goes_on_at_the_upstream(session, tmp_path):
     guard.ask("tools/call", params)
     (one,) = [one for one in guard.records("decision") if one.get("tool") == "echo"]
     assert one["trace"] == PARENT
-    assert f"00-{TRACE}-{span_id_of(one['id'])}-01" in log.read_text()
+    assert f"00-{TRACE}-{ids_of(one['id'], '')[1].hex()}-01" in log.read_text()
 
 
 def test_what_is_refused_is_recorded_alike(evidence):

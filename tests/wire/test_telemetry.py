@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mcpguard.protocol.trace import span_id_of
+from mcpguard.protocol.trace import ids_of
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import eventually, puppet, write_config
 from tests.wire.warm import command
@@ -87,7 +87,7 @@ def test_a_call_is_a_span_under_the_callers_whose_id_went_upstream(session, rece
     params = {"name": "echo", "arguments": {"text": "hello"}, "_meta": {"traceparent": PARENT}}
     guard.answer(guard.request("tools/call", params))
     identity = next(one["id"] for one in guard.records("decision") if one.get("trace") == PARENT)
-    own = bytes.fromhex(span_id_of(identity))
+    own = ids_of(identity, "")[1]
     eventually(lambda: any(one.span_id == own for one in receiver.spans()), "the span")
     found = receiver.spans()
     (span,) = [one for one in found if one.span_id == own]

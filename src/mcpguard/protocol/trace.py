@@ -26,18 +26,16 @@ def traceparent_of(value: Json) -> str:
     return f"00-{found[2]}-{found[3]}-{found[4]}"
 
 
-def span_id_of(invocation: str) -> str:
-    """The id of the span of an invocation, 16 hex digits: the first 8 bytes of the sha256 of its id."""
-    return sha256(invocation.encode()).hexdigest()[:16]
-
-
-def trace_id_of(invocation: str, parent: str) -> str:
-    """The id of the trace that its span is in, 32 hex digits: that of `parent`, the client's `traceparent`;
-    where there is none, the next 16 bytes of the same sha256."""
-    return parent[3:35] if parent else sha256(invocation.encode()).hexdigest()[16:48]
+def ids_of(invocation: str, parent: str) -> tuple[bytes, bytes]:
+    """The id of the trace of an invocation, 16 bytes, and that of its span, 8 bytes. The span has the first 8
+    bytes of the sha256 of the id of the invocation; the trace is that of `parent`, the client's
+    `traceparent`, and without one has the next 16 bytes of the same sha256."""
+    digest = sha256(invocation.encode()).digest()
+    return bytes.fromhex(parent[3:35]) if parent else digest[8:24], digest[:8]
 
 
 def child_of(parent: str, invocation: str) -> str:
     """The `traceparent` that an upstream gets for an invocation; `parent` is the client's, "" for none."""
     flags = parent[53:] if parent else _SAMPLED
-    return f"00-{trace_id_of(invocation, parent)}-{span_id_of(invocation)}-{flags}"
+    trace, span = ids_of(invocation, parent)
+    return f"00-{trace.hex()}-{span.hex()}-{flags}"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -160,7 +160,7 @@ class Exporting:
         sink = alarm_sink(entry, notify, self._credentials, self._host)
         return self._exporter(folder, "alerts", "alerts", sink)
 
-    def _exporter(self, folder: Path, to: str, form: str, sink: Destination) -> Exporter[FollowedLine]:
+    def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> Exporter[FollowedLine]:
         from mcpguard.adapters.audit.following import Following
         from mcpguard.adapters.system.files import state_folder
         from mcpguard.adapters.telemetry.exporting import Exporter

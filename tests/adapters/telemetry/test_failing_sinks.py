@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mcpguard.adapters.audit import following
 from mcpguard.adapters.audit.following import Following
@@ -150,14 +151,14 @@ def test_a_record_that_no_format_can_say_is_left_out_alone(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain(setting.folder, *STORY)
-    real = cef.lines
+    real = cef.line
 
-    def fails(happenings: Sequence[Happening]) -> list[str]:
-        if any(getattr(one.record, "id", "") == "n-3" for one in happenings):
+    def fails(one: Happening) -> str:
+        if getattr(one.record, "id", "") == "n-3":
             raise ValueError
-        return real(happenings)
+        return real(one)
 
-    monkeypatch.setattr(cef, "lines", fails)
+    monkeypatch.setattr(cef, "line", fails)
     exporter = setting.exporter()
     all_of(exporter)
     assert (len(setting.sink.got), exporter.state.refused) == (9, 1)
@@ -351,6 +352,27 @@ def test_of_a_receiver_that_fails_half_way_what_it_took_is_not_sent_again(tmp_pa
         *("traces", "logs", "logs", "logs", "metrics")
     ]
     assert exporter.state.since == 0.0
+
+
+def test_what_an_endpoint_took_is_not_sent_again_in_a_batch_that_grew(tmp_path: Path) -> None:
+    chain(tmp_path / "audit", *refusals(3))
+    with web([200, 503, 200, 200, 200]) as (url, got):
+        exporter = Exporter(
+            url, "otlp", Following(tmp_path / "audit", from_start=True), sink_of(url, "otlp", "h"), "h"
+        )
+        all_of(exporter)
+        chain(tmp_path / "audit", *(structs.replace(one, id=f"more-{one.id}") for one in refusals(2)))
+        all_of(exporter)
+        exporter.close()
+    bodies = [(headers["Path"].rpartition("/")[2], body) for headers, body in got]
+    assert [signal for signal, _body in bodies] == ["traces", "logs", "traces", "logs", "metrics"]
+    sent = [
+        {span.span_id for scope in one.resource_spans[0].scope_spans for span in scope.spans}
+        for one in (ExportTraceServiceRequest.FromString(body) for _, body in (bodies[0], bodies[2]))
+    ]
+    assert [len(ids) for ids in sent] == [3, 2]
+    assert not sent[0] & sent[1]
+    assert (bodies[3][1].count(b"mcpguard.invocation.id"), exporter.state.since) == (5, 0.0)
 
 
 @pytest.mark.parametrize(

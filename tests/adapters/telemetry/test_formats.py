@@ -38,11 +38,11 @@ def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None
     closed = b'{"kind":"closed","at":"2026-08-01T07:00:00Z","reason":"rotated"}'
     decided = b'{"kind":"decision","at":"2026-08-01T07:00:00Z","id":"a","principal":"x:y","method":"m","effect":"allow"}'
     outcome = b'{"kind":"outcome","at":"2026-08-01T07:00:01Z","id":"a","status":"ok","ms":1}'
-    assert list(joining.add("1", decided, None)) == []
+    assert joining.add("1", decided, None) == ()
     assert [one.status for one in joining.add("1", closed, None)] == [""]
     assert [one.status for one in joining.add("2", outcome, None)] == ["ok"]
     assert [one.status for one in joining.add("2", outcome, None)] == [""]  # Of a call before the first.
-    assert list(joining.add("2", b"noise", None)) == []
+    assert joining.add("2", b"noise", None) == ()
     assert joining.unread == 1
 
 
@@ -50,7 +50,7 @@ def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None
 
 
 def test_no_cell_of_csv_begins_as_a_formula_does(story: list[Happening]) -> None:
-    text = table.header() + "".join(table.lines(story))
+    text = table.header() + "".join(map(table.line, story))
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[0] == list(COLUMNS)
     assert len(rows) == 1 + len(story)
@@ -90,13 +90,13 @@ def parsed(line: str) -> tuple[list[str], dict[str, str]]:
 
 
 def test_cef_is_one_line_whose_fields_are_what_they_were(story: list[Happening]) -> None:
-    for one, line in zip(story, cef.lines(story), strict=True):
+    for one, line in zip(story, map(cef.line, story), strict=True):
         assert line.isprintable()
         header, cells = parsed(line)
         assert header[:3] == ["CEF:0", "mcpguard", "mcpguard"]
         assert 0 <= int(header[6]) <= 10
         assert cells["rt"] == str(int(one.at.timestamp() * 1000))
-    denied = next(parsed(line) for line in cef.lines(story) if "externalId=n-3 " in line)
+    denied = next(parsed(line) for line in map(cef.line, story) if "externalId=n-3 " in line)
     assert denied[0][5] == 'github/=1+1|a\\b="c" @x: denied'
     assert denied[1]["msg"] == '=1+1|a\\b="c"\n\n  @x'
     assert denied[1]["reason"] == "rule"
@@ -108,7 +108,7 @@ _SYSLOG = re.compile(rb"<(\d{1,3})>1 (\S+) (\S{1,255}) mcpguard - (\S{1,32}) - (
 
 
 def test_a_syslog_message_has_the_head_of_rfc_5424(story: list[Happening]) -> None:
-    for one, line in zip(story, cef.lines(story), strict=True):
+    for one, line in zip(story, map(cef.line, story), strict=True):
         found = _SYSLOG.fullmatch(syslog.message(one, line, "a host\u00e9"))
         assert found is not None
         assert int(found[1]) // 8 == 13
@@ -160,7 +160,7 @@ def wrong(value: Any, kind: dict[str, Any], at: str) -> list[str]:
 
 def test_ocsf_events_are_what_the_published_schema_says(story: list[Happening]) -> None:
     for one in story:
-        event = json.loads(ocsf.lines([one], "host-1")[0])
+        event = json.loads(ocsf.line(one, "host-1"))
         assert flaws(event, SCHEMA["classes"][str(event["class_uid"])], "event") == []
         assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
     calls = [one for one in story if one.status]
@@ -179,7 +179,7 @@ def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[Happening]) -> None:
 
 
 def test_arguments_stay_in_the_evidence(story: list[Happening], tmp_path: Path) -> None:
-    texts = [*table.lines(story), *cef.lines(story), *ocsf.lines(story, "h")]
+    texts = [text for one in story for text in (table.line(one), cef.line(one), ocsf.line(one, "h"))]
     assert not any("canary-argument" in text for text in texts)
 
 

@@ -21,8 +21,8 @@ from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.adapters.telemetry.formats import otlp, protobuf
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError
-from mcpguard.core.evidence.records import Decided
-from mcpguard.protocol.trace import span_id_of
+from mcpguard.core.evidence.records import Decided, Steps
+from mcpguard.protocol.trace import ids_of
 from tests.adapters.telemetry.happened import ANSWERED, ASKED, NOW, PARENT, STORY, chain, happened
 from tests.adapters.telemetry.test_exporting import web
 
@@ -32,6 +32,10 @@ START = int(NOW.timestamp() * 1e9)
 @pytest.fixture
 def story(tmp_path: Path) -> list[Happening]:
     return happened(tmp_path / "audit")
+
+
+def signals(story: list[Happening]) -> list[otlp.Signals]:
+    return [otlp.signals(one) for one in story]
 
 
 def values(attributes: Iterable[Any]) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def values(attributes: Iterable[Any]) -> dict[str, Any]:
 
 
 def spans(story: list[Happening]) -> list[Any]:
-    read = ExportTraceServiceRequest.FromString(otlp.traces(story, "host-1"))
+    read = ExportTraceServiceRequest.FromString(otlp.traces(signals(story), "host-1"))
     assert values(read.resource_spans[0].resource.attributes)["host.name"] == "host-1"
     assert read.resource_spans[0].scope_spans[0].scope.name == "mcpguard"
     return list(read.resource_spans[0].scope_spans[0].spans)
@@ -54,7 +58,7 @@ def test_a_call_is_a_span_under_the_callers_with_the_id_that_went_upstream(story
     found = spans(story)
     own = next(one for one in found if one.parent_span_id == bytes.fromhex(PARENT[36:52]))
     assert own.trace_id == bytes.fromhex(PARENT[3:35])
-    assert own.span_id.hex() == span_id_of("n-2")
+    assert own.span_id == ids_of("n-2", "")[1]
     assert (own.name, own.kind) == ("tools/call get", 2)
     assert abs(own.start_time_unix_nano - (START - 200_000)) < 2_000
     assert abs(own.end_time_unix_nano - (START + 12_500_000)) < 2_000
@@ -82,7 +86,7 @@ def test_a_call_is_a_span_under_the_callers_with_the_id_that_went_upstream(story
 
 def test_its_steps_are_children_one_after_the_other(story: list[Happening]) -> None:
     found = spans(story)
-    own = next(one for one in found if one.span_id.hex() == span_id_of("n-2"))
+    own = next(one for one in found if one.span_id == ids_of("n-2", "")[1])
     steps = [one for one in found if one.parent_span_id == own.span_id]
     assert [one.name for one in steps] == [
         *("mcpguard decide", "mcpguard record", "mcpguard inject", "tools/call get", "mcpguard inspect")
@@ -94,6 +98,25 @@ def test_its_steps_are_children_one_after_the_other(story: list[Happening]) -> N
         assert one.end_time_unix_nano == after.start_time_unix_nano
     assert len({one.span_id for one in found}) == len(found)
     assert all(len(one.span_id) == 8 and len(one.trace_id) == 16 for one in found)
+
+
+def test_every_set_of_steps_has_the_spans_of_those_that_took_place(story: list[Happening]) -> None:
+    names = [f"mcpguard {step}" if step != "call" else f"tools/call {ASKED.tool}" for step in otlp.STEPS]
+    calls = []
+    for chosen in range(1 << len(names)):
+        lasted = [float(index + 1) if chosen >> index & 1 else 0.0 for index in range(len(names))]
+        call = structs.replace(ASKED, id=f"n-{chosen}", trace="")
+        outcome = structs.replace(ANSWERED, id=call.id, steps=Steps(*lasted))
+        calls.append((lasted, Happening(call, story[0].place, outcome)))
+    found = spans([one for _lasted, one in calls])
+    assert len({one.span_id for one in found}) == len(found)
+    for lasted, one in calls:
+        trace, own = ids_of(one.record.id, "")  # type: ignore[union-attr]
+        root, *steps = (span for span in found if span.trace_id == trace)
+        assert (root.span_id, root.parent_span_id) == (own, b"")
+        assert {step.parent_span_id for step in steps} <= {own}
+        times = [(step.name, step.end_time_unix_nano - step.start_time_unix_nano) for step in steps]
+        assert times == [(name, ms * 1e6) for name, ms in zip(names, lasted, strict=True) if ms]
 
 
 def test_what_failed_says_how(story: list[Happening]) -> None:
@@ -111,19 +134,19 @@ def test_what_failed_says_how(story: list[Happening]) -> None:
         "n-5": ("withheld", "It could not be inspected."),
         "n-7": ("no-outcome", ""),
     }
-    read = next(one for one in spans(story) if one.span_id.hex() == span_id_of("n-5"))
+    read = next(one for one in spans(story) if one.span_id == ids_of("n-5", "")[1])
     assert (read.name, values(read.attributes)["mcp.resource.uri"]) == ("resources/read", "file:///a")
 
 
 def test_what_is_out_of_the_ordinary_is_logged(story: list[Happening]) -> None:
-    read = ExportLogsServiceRequest.FromString(otlp.logs(story, "h"))
+    read = ExportLogsServiceRequest.FromString(otlp.logs(signals(story), "h"))
     found = read.resource_logs[0].scope_logs[0].log_records
     said = [(one.event_name, one.severity_text, one.body.string_value.partition(":")[0]) for one in found]
     assert ("mcpguard.notice", "ERROR", "pin-changed") in said
     assert ("mcpguard.opened", "INFO", "opened") in said
     named = {values(one.attributes).get("mcpguard.invocation.id") for one in found}
     assert named == {None, "n-2", "n-3", "n-4", "n-5", "n-6", "n-7"}
-    detected = next(one for one in found if one.span_id.hex() == span_id_of("n-2"))
+    detected = next(one for one in found if one.span_id == ids_of("n-2", "")[1])
     assert detected.trace_id.hex() == PARENT[3:35]
     assert detected.severity_number == 13
 
@@ -131,7 +154,9 @@ def test_what_is_out_of_the_ordinary_is_logged(story: list[Happening]) -> None:
 def test_metrics_are_what_a_batch_adds(story: list[Happening]) -> None:
     unknown = structs.replace(ASKED, id="n-8", effect="deny", cause="unknown", tool="made-up")
     place = story[0].place
-    read = ExportMetricsServiceRequest.FromString(otlp.metrics([*story, Happening(unknown, place)], "h"))
+    read = ExportMetricsServiceRequest.FromString(
+        otlp.metrics(signals([*story, Happening(unknown, place)]), "h")
+    )
     found = {one.name: one for one in read.resource_metrics[0].scope_metrics[0].metrics}
     assert set(found) == {
         *("mcp.server.operation.duration", "mcpguard.calls", "mcpguard.detections", "mcpguard.notices")
@@ -161,7 +186,7 @@ def test_nothing_is_no_request() -> None:
 
 def test_arguments_and_values_stay_in_the_evidence(story: list[Happening]) -> None:
     for made in (otlp.traces, otlp.logs, otlp.metrics):
-        assert b"canary-argument" not in made(story, "h")
+        assert b"canary-argument" not in made(signals(story), "h")
 
 
 def test_a_prompt_has_its_name_and_a_lone_surrogate_does_not_stop_it(story: list[Happening]) -> None:

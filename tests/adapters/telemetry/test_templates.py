@@ -14,11 +14,10 @@ from mcpguard.adapters.telemetry.happenings import Happening
 from mcpguard.core.evidence.records import Decided, Outcome, Record
 from tests.adapters.telemetry.happened import ANSWERED, ASKED, EVIL, STORY, happened
 
-Lines = Callable[[list[Happening]], list[str]]
-FORMATS: dict[str, tuple[Lines, Callable[[Happening, str], str]]] = {
-    "csv": (table.lines, table._line),
-    "cef": (cef.lines, cef._line),
-    "ocsf": (lambda ones: ocsf.lines(ones, "host"), ocsf._line),
+FORMATS: dict[str, tuple[Callable[[Happening], str], Callable[[Happening, str], str]]] = {
+    "csv": (table.line, table._line),
+    "cef": (cef.line, cef._line),
+    "ocsf": (lambda one: ocsf.line(one, "host"), ocsf._line),
 }
 AFTER = replace(ANSWERED, findings={})
 
@@ -63,18 +62,18 @@ CHANGES: list[dict[str, object]] = [
 def test_each_line_is_what_its_format_makes_of_the_call(
     tmp_path: Path, form: str, changes: dict[str, object]
 ) -> None:
-    lines, whole = FORMATS[form]
+    line, whole = FORMATS[form]
     calls = happened(tmp_path / "audit", *alike(**changes), *STORY)
-    assert lines(calls) == [whole(one, "host") for one in calls]
-    assert lines(calls) == [whole(one, "host") for one in calls]
+    assert [*map(line, calls)] == [whole(one, "host") for one in calls]
+    assert [*map(line, calls)] == [whole(one, "host") for one in calls]
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_id_that_a_format_cuts_is_cut(tmp_path: Path, form: str) -> None:
-    lines, whole = FORMATS[form]
+    line, whole = FORMATS[form]
     name = "n" * 200
     calls = happened(tmp_path / "audit", replace(ASKED, id=name), replace(AFTER, id=name))
-    assert lines(calls) == [whole(one, "host") for one in calls]
+    assert [*map(line, calls)] == [whole(one, "host") for one in calls]
 
 
 def test_calls_of_too_many_kinds_are_learnt_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,5 +82,5 @@ def test_calls_of_too_many_kinds_are_learnt_anew(tmp_path: Path, monkeypatch: py
     ended = [replace(AFTER, id=f"n-{n}") for n in range(5)]
     pairs = (one for pair in zip(asked, ended, strict=True) for one in pair)
     calls = happened(tmp_path / "audit", *pairs)
-    assert cef.lines(calls) == [cef._line(one, "") for one in calls]
+    assert [*map(cef.line, calls)] == [cef._line(one, "") for one in calls]
     assert len(cef._templates._known) <= 2

@@ -144,7 +144,7 @@ class Following:
     def keep(self, lines: list[FollowedLine], opened: Mapping[str, FollowedLine]) -> None:
         """`lines` have arrived, and `opened` are still to be joined with what follows. Raises OSError."""
         places = self._begun()
-        for line in lines:
+        for line in {line.file: line for line in lines}.values():  # The last one of each chain.
             over = line.data.startswith(_CLOSED)
             places.read[line.file] = -1 if over else line.end
         places.open = {name: (line.file, line.start) for name, line in opened.items()}

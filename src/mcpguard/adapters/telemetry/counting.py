@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -16,6 +16,12 @@ BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.
 Call = tuple[str, str, str, str, str, str]
 """Server, tool, method, effect, cause, status. The tool is "" where no server has one of this name: whoever
 calls makes such names up."""
+
+
+def call_of(record: Decided, status: str) -> Call:
+    """What a call counts as."""
+    tool = "" if record.cause == "unknown" else record.tool
+    return record.server, tool, record.method, record.effect, record.cause, status
 
 
 class Durations(Struct):
@@ -45,28 +51,31 @@ class Counts:
     def add(self, happened: Iterable[Happening]) -> None:
         """Count these too."""
         for one in happened:
-            record = one.record
+            record, outcome = one.record, one.outcome
             if isinstance(record, Decided):
-                self._call(one, record)
+                ms, findings = (None, {}) if outcome is None else (outcome.ms, outcome.findings)
+                self.called(call_of(record, one.status), ms, findings)
             elif isinstance(record, Noticed):
-                self.notices[record.what] = self.notices.get(record.what, 0) + 1
-                self.folded += 0 if record.folded is None else record.folded.count
-                self._detected(record.findings)
+                self.noticed(record)
 
-    def _call(self, one: Happening, record: Decided) -> None:
-        tool = "" if record.cause == "unknown" else record.tool
-        key = (record.server, tool, record.method, record.effect, record.cause, one.status)
-        self.calls[key] = self.calls.get(key, 0) + 1
-        if one.outcome is not None:
-            seconds = one.outcome.ms / 1000
-            durations = self.durations.get(key)
+    def called(self, call: Call, ms: float | None, findings: Mapping[str, int]) -> None:
+        """Count a call; `ms` is None where it has no outcome."""
+        self.calls[call] = self.calls.get(call, 0) + 1
+        if ms is not None:
+            durations = self.durations.get(call)
             if durations is None:
-                durations = self.durations[key] = Durations([0] * (len(BOUNDS) + 1))
-            durations.counts[bisect_left(BOUNDS, seconds)] += 1
-            durations.total += seconds
-            self._detected(one.outcome.findings)
+                durations = self.durations[call] = Durations([0] * (len(BOUNDS) + 1))
+            durations.counts[bisect_left(BOUNDS, ms / 1000)] += 1
+            durations.total += ms / 1000
+        self._detected(findings)
 
-    def _detected(self, findings: dict[str, int]) -> None:
+    def noticed(self, record: Noticed) -> None:
+        """Count a notice."""
+        self.notices[record.what] = self.notices.get(record.what, 0) + 1
+        self.folded += 0 if record.folded is None else record.folded.count
+        self._detected(record.findings)
+
+    def _detected(self, findings: Mapping[str, int]) -> None:
         for found, count in findings.items():
             kind = found.partition(" ")[0]
             self.detections[kind] = self.detections.get(kind, 0) + count

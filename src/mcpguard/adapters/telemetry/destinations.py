@@ -18,14 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from mcpguard.adapters.telemetry.formats import otlp, syslog
 from mcpguard.adapters.telemetry.formats.protobuf import read_number
-from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
 from mcpguard.core.secret import Secret
 
@@ -45,14 +44,15 @@ _MISSING = frozenset({404, 405, 501})
 
 Rendered = tuple[Happening, str]
 """A happening and its line in some format."""
+GivenT = TypeVar("GivenT", contravariant=True)
 Headers = Callable[[], Mapping[str, Secret]]
 """Gives the headers of a request now; may block, and raise CredentialError."""
 
 
-class Destination(Protocol):
-    """Where lines go."""
+class Destination(Protocol[GivenT]):
+    """Where happenings go, in some format."""
 
-    def deliver(self, lines: Sequence[Rendered]) -> int:
+    def deliver(self, given: Sequence[GivenT], /) -> int:
         """Send them all; gives how many it does not take as they are. Raises TelemetryError."""
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Destination(Protocol):
 
 def destination(
     to: str, host: str, media_type: str, header: str = "", headers: Headers = lambda: {}
-) -> Destination:
+) -> Destination[Rendered]:
     """That of `to`: a URL, `-` for standard output, or a file. `host` is the name of this machine; `header`
     is the first line of a file that is empty, `media_type` what an HTTP endpoint is told. Raises
     TelemetryError where the URL is not one that is known."""
@@ -225,33 +225,37 @@ class OtlpPoints:
         self._web = WebPoints(url, headers)
         self._url = url.rstrip("/")
         self._host = host
-        self._taken: dict[str, bytes] = {}
-        """The endpoint -> the digest of what it accepted last."""
+        self._taken: dict[str, set[LinePlace]] = {signal: set() for signal in _SIGNALS}
+        """The endpoint -> what it has accepted that others have not."""
 
-    def deliver(self, lines: Sequence[Rendered]) -> int:
-        happened = [one for one, _line in lines]
-        refused, accepted, missing = 0, False, list[_NoEndpoint]()
-        for signal, made in _SIGNALS.items():
-            body = made(happened, self._host)
-            digest = sha256(body).digest()
-            if not body:
-                continue
-            if self._taken.get(signal) == digest:
-                accepted = True
-                continue
-            try:
-                answer = self._post(signal, body)
-            except _NoEndpoint as problem:
-                missing.append(problem)
-            else:
-                self._taken[signal], accepted = digest, True
-                refused += read_number(answer, 1, 1)  # partial_success.rejected_...
-        if missing and not accepted and not self._answers():
-            raise missing[0]
+    def deliver(self, given: Sequence[otlp.Signals]) -> int:
+        refused, missing, accepted = 0, list[_NoEndpoint](), dict[str, list[otlp.Signals]]()
+        try:
+            for signal, made in _SIGNALS.items():
+                taken = self._taken[signal]
+                new = [one for one in given if one.place not in taken] if taken else [*given]
+                if not (body := made(new, self._host)):
+                    continue
+                try:
+                    refused += self._post(signal, body)
+                except _NoEndpoint as problem:
+                    missing.append(problem)
+                else:
+                    accepted[signal] = new
+            if missing and not accepted and not any(self._taken.values()) and not self._answers():
+                raise missing[0]
+        except TelemetryError:
+            for signal, new in accepted.items():
+                self._taken[signal].update(one.place for one in new)
+            raise
+        for taken in self._taken.values():
+            taken.clear()
         return refused + len(missing)
 
-    def _post(self, signal: str, body: bytes) -> bytes:
-        return self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
+    def _post(self, signal: str, body: bytes) -> int:
+        """How many it rejects: `partial_success.rejected_...`."""
+        answer = self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
+        return read_number(answer, 1, 1)
 
     def _answers(self) -> bool:
         """Whether there is any endpoint at all: each accepts an empty request."""

@@ -6,7 +6,7 @@ is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -23,6 +23,8 @@ HANDED_ON = ("rotated", "evidence-gap")
 """Reasons for which a chain ends and its calls go on in another one."""
 MOST_OPEN = 10_000
 """Calls that may wait for their outcome; of more the oldest are given up."""
+WELL = frozenset({"", "ok", "pending", "resumed", "asked", "input-required"})
+"""Statuses of what did not fail."""
 NO_OUTCOME = "no-outcome"
 """As a status: the process ended between the decision and the outcome, so the call may have been made."""
 
@@ -65,7 +67,7 @@ class Happening(Struct, frozen=True, gc=False):
     @property
     def failed(self) -> bool:
         """Whether it was a call that did not do what it was for."""
-        return self.status not in ("", "ok", "pending", "resumed", "asked", "input-required")
+        return self.status not in WELL
 
 
 class _Open(Struct, Generic[T], frozen=True, gc=False):
@@ -93,24 +95,23 @@ class Joining(Generic[T]):
         """The marks of calls without an outcome, by their ids."""
         return {name: one.mark for name, one in self._open.items()}
 
-    def add(self, file: str, line: bytes, mark: T) -> Iterator[Happening]:
+    def add(self, file: str, line: bytes, mark: T) -> Sequence[Happening]:
         """What is complete with `line` of the chain `file`; `mark` is what `marks` gives for it."""
         record, place = _read(line), _place(file, line)
+        if isinstance(record, Outcome):
+            return (self._ended(record, place),)
+        if isinstance(record, Decided) and record.effect == "allow":
+            too_many = len(self._open) >= MOST_OPEN
+            given_up = (self._given_up(next(iter(self._open))),) if too_many else ()
+            self._open[record.id] = _Open(record, place, mark)
+            return given_up
         if record is None:
             self.unread += 1
-            return
-        if isinstance(record, Decided) and record.effect == "allow":
-            if len(self._open) >= MOST_OPEN:
-                yield self._given_up(next(iter(self._open)))
-            self._open[record.id] = _Open(record, place, mark)
-        elif isinstance(record, Outcome):
-            yield self._ended(record, place)
-        else:
-            if isinstance(record, Opened):
-                self._hosts[file] = record.host
-            if isinstance(record, Closed):
-                yield from self._left_by(file, record)
-            yield Happening(record, place, host=self._hosts.get(file, ""))
+            return ()
+        if isinstance(record, Opened):
+            self._hosts[file] = record.host
+        left = self._left_by(file, record) if isinstance(record, Closed) else ()
+        return (*left, Happening(record, place, host=self._hosts.get(file, "")))
 
     def overdue(self, before: datetime) -> Iterator[Happening]:
         """Give up calls that were decided before, and have no outcome: their process was killed."""

@@ -33,9 +33,9 @@ _MOST_CUSTOM = 4_000
 _MOST_MESSAGE = 1_023
 
 
-def lines(happenings: Iterable[Happening]) -> list[str]:
-    """A line for each, without a line break."""
-    return [_templates.line(one) for one in happenings]
+def line(one: Happening) -> str:
+    """Its line, without a line break."""
+    return _templates.line(one)
 
 
 def _milliseconds(one: Happening) -> int:

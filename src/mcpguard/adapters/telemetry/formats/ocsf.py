@@ -5,7 +5,6 @@ Source: https://schema.ocsf.io/1.8.0. Texts of a record that OCSF has no place f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from msgspec import json
@@ -32,9 +31,9 @@ _UNMAPPED = (
 _GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused")
 
 
-def lines(happenings: Iterable[Happening], host: str) -> list[str]:
-    """A JSON object for each, without a line break; `host` is for where the happening has none."""
-    return [_templates.line(one, host) for one in happenings]
+def line(one: Happening, host: str) -> str:
+    """A JSON object without a line break; `host` is for where the happening has none."""
+    return _templates.line(one, host)
 
 
 def _line(one: Happening, host: str) -> str:

@@ -10,16 +10,18 @@ evidence has the name of a session, which outlives those (`mcpguard.session`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from struct import Struct
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from mcpguard import __version__
-from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts
+from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts, call_of
 from mcpguard.adapters.telemetry.formats.cef import severity
 from mcpguard.adapters.telemetry.formats.protobuf import (
     TAGS,
@@ -33,12 +35,13 @@ from mcpguard.adapters.telemetry.formats.protobuf import (
     varint,
 )
 from mcpguard.adapters.telemetry.formats.row import COLUMNS, kind_of, row, why
-from mcpguard.adapters.telemetry.happenings import Happening, title
-from mcpguard.core.evidence.records import Decided, Steps
-from mcpguard.protocol.trace import span_id_of, trace_id_of
+from mcpguard.adapters.telemetry.happenings import WELL, Happening, LinePlace, title
+from mcpguard.core.evidence.records import Decided, Noticed, Steps
+from mcpguard.protocol.trace import ids_of
 
 STEPS = ("decide", "wait", "record", "inject", "call", "inspect")
 """In the order in which they take place."""
+_BITS = tuple(1 << index for index in range(len(STEPS)))
 _INTERNAL, _SERVER, _CLIENT = 1, 2, 3
 _ERROR = 2
 _DELTA = 1
@@ -47,26 +50,34 @@ _INFO, _WARN, _LOUD = (9, "INFO"), (13, "WARN"), (17, "ERROR")
 _SAME = (
     ("server", "mcpguard.server"), ("effect", "mcpguard.effect"), ("cause", "mcpguard.cause"),
     ("principal", "user.id"), ("human", "mcpguard.human"), ("actor", "mcpguard.actor"),
-    ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"), ("session", "mcpguard.session"),
+    ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"),
     ("policy_digest", "mcpguard.policy.digest"),
     ("rules", "mcpguard.rules"), ("credentials", "mcpguard.credentials"), ("labels", "mcpguard.labels"),
 )  # fmt: skip
 """What is the same in many calls: field of the record, and name."""
 _OWN = (
-    ("id", "mcpguard.invocation.id"), ("request", "jsonrpc.request.id"), ("approval", "mcpguard.approval"),
-    ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
+    ("id", "mcpguard.invocation.id"), ("request", "jsonrpc.request.id"), ("session", "mcpguard.session"),
+    ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
 )  # fmt: skip
 """What is another one in each call."""
-_same, _SAME_NAMES = attrgetter(*(field for field, _ in _SAME)), tuple(name for _, name in _SAME)
+_same = attrgetter("cause", "method", "tool", "subject", *(field for field, _ in _SAME))
 _owned = attrgetter(*(field for field, _ in _OWN))
-_OWN_NAMES = *(name for _, name in _OWN), "mcpguard.evidence.hash"
-_TRACE, _PARENT = sized(1, bytes(16))[:2], sized(4, bytes(8))[:2]
-"""The bytes before the ids of a trace and of a parent."""
-_START, _END, _SPAN = 7 << 3 | 1, 8 << 3 | 1, int.from_bytes(sized(2, bytes(8))[:2], "little")
-"""The bytes before the times of a span, and before its id."""
-_timed = Struct("<BQBQHQ").pack
-"""These with their values: nanoseconds since 1970, and the id as a little-endian number."""
+_TEXTS = *(name for _, name in _OWN), "mcpguard.evidence.hash"
+_OWN_NAMES = *_TEXTS, "mcpguard.sent.bytes", "mcpguard.received.bytes"
+_INTEGER = number(3, 0)[:1]
+"""The byte before an integer as the value of an attribute."""
+_TRACE, _SPAN, _PARENT = (sized(field, bytes(size))[:2] for field, size in ((1, 16), (2, 8), (4, 8)))
+"""The bytes before the ids of a trace, a span and its parent."""
+_START, _END = (fixed(field, 0)[:1] for field in (7, 8))
+"""The bytes before the times of a span."""
+_fixed = struct.Struct("<Q").pack
+"""A time: nanoseconds since 1970."""
+_ROOT = len(_TRACE) + 16 + len(_SPAN) + 8 + 2 * (len(_START) + 8)
+_CHILD = _ROOT + len(_PARENT) + 8
+"""The size of ids and times in a span without a parent, and with one."""
 _NO_STEPS = Steps()
+_QUIET = WELL - {"pending"}
+"""Statuses of calls that are logged only where something was found."""
 _CALL_LABELS = (
     "mcpguard.server", "gen_ai.tool.name", "mcp.method.name", "mcpguard.effect", "mcpguard.cause",
     "mcpguard.status",
@@ -79,36 +90,53 @@ def _attribute(name: str, value: str) -> bytes:
     return text(1, name) + sized(2, text(1, value))
 
 
-def _own(field: int, name: str, value: str) -> bytes:
-    """An attribute in the field of a message, of what is another one in each call."""
-    data = value.encode("utf-8", "replace")
-    return _before(field, name, len(data)) + data
-
-
-@lru_cache(1024)
-def _before(field: int, name: str, size: int) -> bytes:
-    """All of an attribute but its text, which has so many bytes and ends it."""
-    blank = bytes(size)
-    whole = sized(field, text(1, name) + sized(2, sized(1, blank)))
-    return whole[: len(whole) - size]
-
-
-@lru_cache(4096)
-def _integer(field: int, name: str, value: int) -> bytes:
-    return sized(field, text(1, name) + sized(2, number(3, value)))
-
-
 @lru_cache(1024)
 def _listed(name: str, values: tuple[str, ...]) -> bytes:
     return text(1, name) + sized(2, sized(5, b"".join(sized(1, text(1, value)) for value in values)))
 
 
-def _nanoseconds(seconds: float) -> int:
-    return int(seconds * 1_000_000) * 1000
+def _microseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000)
+
+
+def _nanoseconds(at: datetime) -> int:
+    return _microseconds(at) * 1000
+
+
+class Signals(Struct, frozen=True, gc=False):
+    """What is sent of a happening: the spans of a call, the log of what is out of the ordinary, each b"" for
+    none, and what is counted: a call, with its milliseconds where it has an outcome, or a notice."""
+
+    place: LinePlace
+    at: datetime
+    spans: bytes
+    log: bytes
+    call: Call | None = None
+    ms: float | None = None
+    findings: Mapping[str, int] = {}
+    notice: Noticed | None = None
+
+
+def signals(one: Happening) -> Signals:
+    """Those of a happening."""
+    record, outcome, status = one.record, one.outcome, one.status
+    if not isinstance(record, Decided):
+        notice = record if isinstance(record, Noticed) else None
+        return Signals(one.place, one.at, b"", _log(one), notice=notice)
+    log = _log(one) if status not in _QUIET or (outcome and outcome.findings) else b""
+    if status == "pending":  # The span is that of the decision that ends the wait.
+        return Signals(one.place, one.at, b"", log, call_of(record, status))
+    spans, call = _spans(one, record, status)
+    if outcome is None:
+        return Signals(one.place, one.at, spans, log, call)
+    return Signals(one.place, outcome.at, spans, log, call, outcome.ms, outcome.findings)
 
 
 def request(host: str, parts: Sequence[bytes]) -> bytes:
-    """One of the three requests: all of them have a resource, a scope and what belongs to it."""
+    """One of the three requests: all of them have a resource, a scope and what belongs to it; b"" if nothing
+    does."""
+    if not parts:
+        return b""
     resource = b"".join(
         sized(1, one)
         for one in (
@@ -127,77 +155,66 @@ def request(host: str, parts: Sequence[bytes]) -> bytes:
 # --- traces ---------------------------------------------------------------------------------------
 
 
-def traces(happened: Iterable[Happening], host: str) -> bytes:
+def traces(given: Iterable[Signals], host: str) -> bytes:
     """An ExportTraceServiceRequest, b"" where there is no span in it."""
-    spans = [found for one in happened if (found := _spans(one))]
-    return request(host, spans) if spans else b""
+    return request(host, [one.spans for one in given if one.spans])
 
 
-def _spans(one: Happening) -> bytes:
-    """The span of a call, and one for each of its steps."""
-    record, outcome = one.record, one.outcome
-    if not isinstance(record, Decided) or (status := one.status) == "pending":
-        return b""  # For a call that waits, the span is that of the decision that ends the wait.
-    trace = _TRACE + bytes.fromhex(trace_id_of(record.id, record.trace))
-    own = bytes.fromhex(span_id_of(record.id))
+def _spans(one: Happening, record: Decided, status: str) -> tuple[bytes, Call]:
+    """The span of a call, and one for each of its steps; and what it counts as."""
+    outcome = one.outcome
+    trace, own = ids_of(record.id, record.trace)
     steps = _NO_STEPS if outcome is None or outcome.steps is None else outcome.steps
-    start = int(record.at.timestamp() * 1_000_000) - round((steps.decide + steps.wait) * 1000)
-    end = max(int(one.at.timestamp() * 1_000_000), start)
-    times = _timed(_START, start * 1000, _END, end * 1000, _SPAN, int.from_bytes(own, "little"))
+    at = int(record.at.timestamp() * 1_000_000) * 1000
+    end = _fixed(at if outcome is None else at + int(outcome.ms * 1_000_000))
+    at -= int((steps.decide + steps.wait) * 1_000_000)
+    times, shown = [_fixed(at)], 0
+    for bit, lasted in zip(_BITS, astuple(steps), strict=True):
+        if lasted:
+            at += int(lasted * 1_000_000)
+            times.append(_fixed(at))
+            shown |= bit
+    failure = why(one)[:200] if status not in WELL else ""
+    found = () if outcome is None else tuple(outcome.findings)
     parent = _PARENT + bytes.fromhex(record.trace[36:52]) if record.trace else b""
-    name, error = _name(record), error_type(one)
-    failure = sized(15, number(3, _ERROR) + text(2, why(one)[:200])) if error else b""
-    said = attributes(9, one, record, status, error)
-    call = trace, parent, times, _titled(name, _SERVER), said, failure
-    within = trace + _PARENT + own
-    after = _steps(steps, record, within, own, start, name, failure)
-    return b"".join((TAGS[2], varint(sum(map(len, call))), *call, after))
+    said, after, call = _alike(shown, failure, status, one.place.file, found, _same(record))
+    told = _own(9, one, record)
+    size = _ROOT + len(parent) + len(said) + len(told)
+    head = TAGS[2], varint(size), _TRACE, trace, parent, _START, times[0], _END, end, _SPAN, own, said, told
+    after = after.copy()
+    after[1::5], after[3::5] = times[:-1], times[1:]
+    after[4::5] = [_TRACE + trace + _PARENT + own + _SPAN + own[1:]] * (len(times) - 1)
+    return b"".join((*head, *after)), call
 
 
-def _steps(
-    steps: Steps, record: Decided, within: bytes, own: bytes, start: int, name: str, failure: bytes
-) -> bytes:
-    lasted = astuple(steps)
-    number, given = int.from_bytes(own, "little"), list[bytes]()
-    for index, one in enumerate(lasted, 1):
-        if one:
-            end = start + round(one * 1000)
-            given += within, _timed(_START, start * 1000, _END, end * 1000, _SPAN, number ^ index)
-            start = end
-    shown = tuple(map(bool, lasted))
-    return _layout(shown, name, failure, record.method, record.tool, record.subject) % tuple(given)
+@lru_cache(2048)
+def _alike(
+    shown: int, failure: str, status: str, chain: str, findings: tuple[str, ...], same: tuple[Any, ...]
+) -> tuple[bytes, list[bytes], Call]:
+    """Of calls that are alike: what is the same in their spans; the spans of the steps in the set of bits
+    `shown`, with empty parts in the place of both times, and of the ids; and what they count as."""
+    cause, method, tool, subject, server, effect, *_ = same
+    prompt = subject if method == "prompts/get" else ""
+    # A URI is left out, since there are too many, and so is what no server has.
+    name = method if cause == "unknown" else f"{method} {tool or prompt}".rstrip()
+    failed = b"" if status in WELL else sized(15, number(3, _ERROR) + text(2, failure))
+    parts = [b""]
+    for step, bit in zip(STEPS, _BITS, strict=True):
+        if shown & bit:
+            said = _titled(f"mcpguard {step}", _INTERNAL)
+            if step == "call":
+                said = _titled(name, _CLIENT) + _conventional(9, method, tool, subject) + failed
+            parts[-1] += TAGS[2] + varint(_CHILD + len(said)) + _START
+            parts += b"", _END, b"", b"", bytes((bit,)) + said
+    said = _titled(name, _SERVER) + failed + _shared(9, status, chain, findings, same)
+    call = server, "" if cause == "unknown" else tool, method, effect, cause, status
+    return said, parts, call
 
 
-@lru_cache(1024)
-def _layout(
-    shown: tuple[bool, ...], name: str, failure: bytes, method: str, tool: str, subject: str
-) -> bytes:
-    """The spans of the steps that are `shown`, with two %b in each: for its trace and parent, and its times
-    and id."""
-    size = len(_TRACE) + 16 + len(_PARENT) + 8 + len(_timed(0, 0, 0, 0, 0, 0))
-    found = []
-    for step in (step for step, is_shown in zip(STEPS, shown, strict=True) if is_shown):
-        said = _titled(f"mcpguard {step}", _INTERNAL)
-        if step == "call":
-            said = _titled(name, _CLIENT) + _conventional(9, method, tool, subject) + failure
-        before = TAGS[2] + varint(size + len(said))
-        found.append(b"%b%%b%%b%b" % (before.replace(b"%", b"%%"), said.replace(b"%", b"%%")))
-    return b"".join(found)
-
-
-@lru_cache(1024)
 def _titled(name: str, kind: int) -> bytes:
     return text(5, name) + number(6, kind)
 
 
-def _name(record: Decided) -> str:
-    """`METHOD TARGET`; a URI is left out, since there are too many."""
-    prompt = record.subject if record.method == "prompts/get" else ""
-    known = "" if record.cause == "unknown" else record.tool or prompt
-    return f"{record.method} {known}".rstrip()
-
-
-@lru_cache(1024)
 def _conventional(field: int, method: str, tool: str, subject: str) -> bytes:
     found = [_attribute("mcp.method.name", method)]
     if tool:
@@ -211,92 +228,87 @@ def _conventional(field: int, method: str, tool: str, subject: str) -> bytes:
     return b"".join(sized(field, one) for one in found)
 
 
-def error_type(one: Happening) -> str:
-    """What `error.type` is, "" for none."""
-    return {"tool-error": "tool_error"}.get(one.status, one.status) if one.failed else ""
+def _shared(field: int, status: str, chain: str, findings: tuple[str, ...], same: tuple[Any, ...]) -> bytes:
+    """The attributes that many calls share, each in this field of a message."""
+    _cause, method, tool, subject, *values = same
+    error = "" if status in WELL else status.replace("-", "_") if status == "tool-error" else status
+    named: dict[str, Any] = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
+    named |= {name: value for (_, name), value in zip(_SAME, values, strict=True)}
+    named["mcpguard.findings"] = findings
+    found = [
+        _attribute(name, value) if isinstance(value, str) else _listed(name, value)
+        for name, value in named.items()
+        if value
+    ]
+    return _conventional(field, method, tool, subject) + b"".join(sized(field, one) for one in found)
 
 
-def attributes(field: int, one: Happening, record: Decided, status: str, error: str) -> bytes:
-    """All attributes of a call, each in this field of a message."""
-    own = [value.encode("utf-8", "replace") for value in (*_owned(record), one.place.hash)]
-    sizes = tuple(map(len, own))
-    told = record.method, record.tool, record.subject
-    layout = _attributes(field, status, error, one.place.file, told, sizes, _same(record))
-    found = layout % tuple(filter(None, own))
+def _own(field: int, one: Happening, record: Decided) -> bytes:
+    """The other attributes of a call."""
+    texts = (*_owned(record), one.place.hash)
+    try:
+        given = [*map(str.encode, texts)]
+    except UnicodeEncodeError:
+        given = [value.encode("utf-8", "replace") for value in texts]
     if outcome := one.outcome:
-        if outcome.findings:
-            found += sized(field, _listed("mcpguard.findings", tuple(outcome.findings)))
-        found += _integer(field, "mcpguard.sent.bytes", outcome.sent)
-        found += _integer(field, "mcpguard.received.bytes", outcome.received)
-    return found
+        given += varint(outcome.sent), varint(outcome.received)
+    parts = _before(field, tuple(map(len, given))).copy()
+    parts[1::2] = filter(None, given)
+    return b"".join(parts)
 
 
 @lru_cache(1024)
-def _attributes(
-    field: int,
-    status: str,
-    error: str,
-    chain: str,
-    told: tuple[str, str, str],
-    sizes: tuple[int, ...],
-    same: tuple[Any, ...],
-) -> bytes:
-    """The attributes that many calls share, with a %b in the place of each of _OWN_NAMES that has a size."""
-    texts = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
-    found = [_attribute(name, value) for name, value in texts.items() if value]
-    for name, value in zip(_SAME_NAMES, same, strict=True):
-        if value:
-            found.append(_attribute(name, value) if isinstance(value, str) else _listed(name, value))
-    fixed_part = _conventional(field, *told) + b"".join(sized(field, one) for one in found)
-    holes = (_before(field, name, size) for name, size in zip(_OWN_NAMES, sizes, strict=True) if size)
-    return b"".join(one.replace(b"%", b"%%") + b"%b" for one in (fixed_part + next(holes), *holes))
+def _before(field: int, sizes: tuple[int, ...]) -> list[bytes]:
+    """What begins each attribute of a call whose value is not empty, and an empty part in the place of that
+    value, which has so many bytes and ends it."""
+    parts = list[bytes]()
+    for index, (name, size) in enumerate(zip(_OWN_NAMES, sizes, strict=False)):
+        if size:
+            value = sized(1, bytes(size)) if index < len(_TEXTS) else _INTEGER + bytes(size)
+            parts += sized(field, text(1, name) + sized(2, value))[:-size], b""
+    return parts
 
 
 # --- logs -----------------------------------------------------------------------------------------
 
 
-def logs(happened: Iterable[Happening], host: str) -> bytes:
+def logs(given: Iterable[Signals], host: str) -> bytes:
     """An ExportLogsServiceRequest of all but calls that went well and had nothing removed; b"" for none."""
-    found = [sized(2, _log(one)) for one in happened if _is_logged(one)]
-    return request(host, found) if found else b""
-
-
-def _is_logged(one: Happening) -> bool:
-    plain = isinstance(one.record, Decided) and not one.failed and one.status != "pending"
-    return not plain or bool(one.outcome is not None and one.outcome.findings)
+    return request(host, [one.log for one in given if one.log])
 
 
 def _log(one: Happening) -> bytes:
     grade = severity(one)
     level, name = _LOUD if grade >= 7 else _WARN if grade >= 4 else _INFO
     record = one.record
-    head = fixed(1, _nanoseconds(one.at.timestamp())) + number(2, level) + text(3, name)
+    head = fixed(1, _nanoseconds(one.at)) + number(2, level) + text(3, name)
     body = sized(5, text(1, title(one))) + text(12, f"mcpguard.{kind_of(one)}")
     if isinstance(record, Decided):
-        ids = sized(9, bytes.fromhex(trace_id_of(record.id, record.trace)))
-        ids += sized(10, bytes.fromhex(span_id_of(record.id)))
-        return (
-            head
-            + body
-            + attributes(6, one, record, one.status, error_type(one))
-            + _own(6, "mcpguard.message", why(one))
-            + ids
-        )
+        trace, span = ids_of(record.id, record.trace)
+        found = () if one.outcome is None else tuple(one.outcome.findings)
+        said = _shared(6, one.status, one.place.file, found, _same(record))
+        said += _own(6, one, record)
+        message = sized(6, _attribute("mcpguard.message", why(one)))
+        return sized(2, head + body + said + message + sized(9, trace) + sized(10, span))
     cells = row(one)
     told = [_attribute(f"mcpguard.{name}", cells[name]) for name in COLUMNS if cells[name]]
-    return head + body + b"".join(sized(6, each) for each in told)
+    return sized(2, head + body + b"".join(sized(6, each) for each in told))
 
 
 # --- metrics --------------------------------------------------------------------------------------
 
 
-def metrics(happened: Sequence[Happening], host: str) -> bytes:
+def metrics(given: Sequence[Signals], host: str) -> bytes:
     """An ExportMetricsServiceRequest of what these add (delta temporality), b"" for nothing."""
-    counts = Counts()
-    counts.add(happened)
-    if not happened:
+    if not given:
         return b""
-    times = [one.at.timestamp() for one in happened]
+    counts = Counts()
+    for one in given:
+        if one.call is not None:
+            counts.called(one.call, one.ms, one.findings)
+        elif one.notice is not None:
+            counts.noticed(one.notice)
+    times = [one.at for one in given]
     span = fixed(2, _nanoseconds(min(times))) + fixed(3, _nanoseconds(max(times)))
     calls = ((_labels(key), count) for key, count in counts.calls.items())
     found = [_durations(counts, span), _sum("mcpguard.calls", "{call}", calls, span)]
@@ -306,8 +318,7 @@ def metrics(happened: Sequence[Happening], host: str) -> bytes:
     ):
         points = ((sized(7, _attribute(label, key)), count) for key, count in values.items())
         found.append(_sum(f"mcpguard.{name}s", f"{{{name}}}", points, span))
-    given = [sized(2, one) for one in found if one]
-    return request(host, given) if given else b""
+    return request(host, [sized(2, one) for one in found if one])
 
 
 def _labels(key: Call, field: int = 7) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
 from io import StringIO
 
 from mcpguard.adapters.telemetry.formats.row import COLUMNS, row, stamp
@@ -19,9 +18,9 @@ def header() -> str:
     return ",".join(COLUMNS) + "\r\n"
 
 
-def lines(happenings: Iterable[Happening]) -> list[str]:
-    """A line for each, its CRLF included; a cell may have line breaks."""
-    return [_templates.line(one) for one in happenings]
+def line(one: Happening) -> str:
+    """Its line, the CRLF included; a cell may have line breaks."""
+    return _templates.line(one)
 
 
 def _line(one: Happening, _context: str) -> str:
