@@ -41,6 +41,14 @@ QUESTIONS = {
     "nobody": 'principal.id == "nobody"',
     "its arguments, narrowed": 'effect == "deny" && "git/never" in rules && args.path.startsWith("/srv/7")',
     "its arguments alone": 'args.path == "/srv/7/file17.txt"',
+    "one of two arguments": 'args.path in ["/srv/7/file17.txt", "/srv/3/file33.txt"]',
+    "an argument or an error": 'args.path == "/srv/7/file17.txt" || error == "no such file"',
+    "the beginning of an argument": 'args.path.startsWith("/srv/7/file17.")',
+    "a short part of an argument": 'args.path.contains("e17.t")',
+    "a pattern of an argument": r'args.path.matches("/file1[0-9]\\.txt$")',
+    "an argument that no call has": 'args.path.contains("passwd") && args.depth > 3',
+    "an argument with that name": "has(args.token)",
+    "an error that no call has": 'error.contains("ECONNREFUSED")',
 }
 
 

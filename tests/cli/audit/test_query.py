@@ -132,13 +132,21 @@ def test_texts_that_must_stand_in_a_record_are_looked_for_first(
     assert len(json.loads(capsys.readouterr().out)["calls"]) == matching
 
 
-def test_who_waits_sees_how_many_calls_were_looked_at(
+def test_it_is_said_at_once_that_no_index_narrows_a_condition(
     audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 2)
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 1)
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.WHOLE", 1)
+    assert main(["audit", "query", "size(args) > 9", audit]) == 0
+    assert capsys.readouterr().err == (
+        "mcpguard: note: no index narrows this condition, so up to 3 calls are looked at one by one; "
+        "--since, --server, --tool and --session narrow it\n"
+    )
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert main(["audit", "query", 'args.q == "z"', audit]) == 0
+    assert main(["audit", "query", "size(args) > 9", audit]) == 0
     assert "looked at 2 calls so far" in capsys.readouterr().err
+    assert main(["audit", "query", 'args.nowhere == "z"', audit]) == 0
+    assert "looked at one by one" not in capsys.readouterr().err
 
 
 def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:

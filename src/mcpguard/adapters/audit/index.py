@@ -21,12 +21,13 @@ from pathlib import Path
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, FoldedRefusals, OpenCall, Row
+from mcpguard.adapters.audit.passages import Passage, Texts, bits_of, unpacked
 from mcpguard.adapters.audit.reader import NoChain, chain_files, chain_name, line_at, packed, sound_lines
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, continues
 
-FORM = 4
+FORM = 5
 """Of the tables; an index of another one is made again."""
 _OFFSET = (1 << FILE_BITS) - 1
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
@@ -39,6 +40,8 @@ CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NO
   bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
 CREATE TABLE open(id TEXT PRIMARY KEY, facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL)
   WITHOUT ROWID;
+CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
+  latest INTEGER NOT NULL, bits BLOB NOT NULL);
 CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
 """
 
@@ -53,6 +56,16 @@ class CallAt(Struct, frozen=True):
     outcome: tuple[Path, int] | None
     took: int | None
     bytes: int
+
+
+class Stretch(Struct, frozen=True):
+    """A part of a chain, in bytes; `latest` is when the last of its calls was decided, in microseconds since
+    1970."""
+
+    latest: int
+    file: Path
+    start: int
+    size: int
 
 
 _Stream = tuple[int, int, int, CallAt, Iterator[CallAt]]
@@ -77,6 +90,7 @@ class AuditIndex:
     def __init__(self, chains: Path, rebuild: bool = False) -> None:
         self._chains = chains
         self._names: dict[int, Path] = {}
+        self._places: dict[Path, int] = {}
         self._numbers: dict[CallFacts, int] = {}
         self._last: dict[int, int] = {}
         self.altered: dict[str, None] = {}
@@ -168,6 +182,40 @@ class AuditIndex:
         query = "SELECT json FROM folded WHERE at >= ? AND at < ? ORDER BY place"
         return [_folded(text) for (text,) in self._database.execute(query, (since, until))]
 
+    def count(self, facts: Iterable[int], since: int, until: int, most: int) -> int:
+        """How many calls have one of these facts, counted up to `most`."""
+        query = "SELECT count(*) FROM (SELECT 1 FROM calls WHERE facts = ? AND at >= ? AND at < ? LIMIT ?)"
+        found = 0
+        for one in facts:
+            found += self._database.execute(query, (one, since, until, most - found)).fetchone()[0]
+            if found >= most:
+                break
+        return found
+
+    def passages(self, texts: Texts, since: int, until: int) -> list[Stretch]:
+        """Where calls may stand that have these texts and these times, the latest first."""
+        wanted = [[bits_of(text) for text in some] for some in texts]
+        query = "SELECT latest, place, end, bits FROM passages WHERE latest >= ? AND first < ?"
+        found = []
+        for latest, place, end, stored in self._database.execute(query, (since, until)):
+            bits = unpacked(stored)
+            if all(any(all(bits[at] & bit for at, bit in one) for one in some) for some in wanted):
+                found.append(Stretch(latest, *self._where(place), end - place))
+        return sorted(found, key=lambda one: one.latest, reverse=True)
+
+    def call_at(
+        self, facts: Collection[int], at: int, where: tuple[Path, int], took: str = ""
+    ) -> CallAt | None:
+        """The call with one of these facts that was decided then and there; `took` as for `newest`."""
+        place = self._places[where[0]] | where[1]
+        also = f"AND took {took}" if took else ""
+        query = f"SELECT took, bytes, outcome FROM calls WHERE facts = ? AND at = ? AND place = ? {also}"  # noqa: S608
+        for one in facts:
+            for duration, size, outcome in self._database.execute(query, (one, at, place)):
+                end = None if outcome is None else self._where(outcome)
+                return CallAt(at, one, where, end, duration, size)
+        return None
+
     def _where(self, place: int) -> tuple[Path, int]:
         return self._names[place >> FILE_BITS], place & _OFFSET
 
@@ -187,6 +235,7 @@ class AuditIndex:
             for name, file in self._files.items():
                 number = self._read(name, file, known.get(name), reading)
                 self._names[number] = file
+            self._places = {file: number << FILE_BITS for number, file in self._names.items()}
             reading.store()
             database.execute("COMMIT")
         finally:
@@ -237,7 +286,7 @@ class AuditIndex:
 
     def _forget(self, number: int) -> None:
         first = number << FILE_BITS
-        for table in ("calls", "open", "folded"):
+        for table in ("calls", "open", "folded", "passages"):
             self._database.execute(
                 f"DELETE FROM {table} WHERE place BETWEEN ? AND ?",  # noqa: S608
                 (first, first | _OFFSET),
@@ -273,6 +322,20 @@ class AuditIndex:
         """Add refusals that were only counted."""
         row = (place, at, json.encode(folded))
         self._database.execute("INSERT OR REPLACE INTO folded VALUES(?, ?, ?)", row)
+
+    def passage_at(self, place: int) -> Passage | None:
+        """The stored passage of a chain that has this place, or the last one before it."""
+        query = (
+            "SELECT place, end, first, latest, bits FROM passages WHERE place BETWEEN ? AND ? "
+            "ORDER BY place DESC LIMIT 1"
+        )
+        rows = self._database.execute(query, (place & ~_OFFSET, place)).fetchall()
+        return Passage(*rows[0]) if rows else None
+
+    def store_passage(self, passage: Passage) -> None:
+        """Store it, or store it again."""
+        row = (passage.place, passage.end, passage.first, passage.latest, passage.bits())
+        self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?)", row)
 
     def open_calls(self) -> dict[str, OpenCall]:
         """What was decided and may go on."""

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Protocol
 
-from msgspec import DecodeError, Meta, Struct, json
+from msgspec import DecodeError, Meta, Raw, Struct, json
 
+from mcpguard.adapters.audit.passages import LONGEST, Passage
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, continues
 from mcpguard.core.evidence.records import FoldedRecords
@@ -86,6 +87,14 @@ class _Read(Struct):
     sent: Annotated[int, Meta(ge=0, le=_MOST)] = 0
     received: Annotated[int, Meta(ge=0, le=_MOST)] = 0
     folded: FoldedRecords | None = None
+    arguments: Raw = Raw()
+    subject: Raw = Raw()
+    credentials: Raw = Raw()
+    approval: Raw = Raw()
+    ticket: Raw = Raw()
+    trace: Raw = Raw()
+    message: Raw = Raw()
+    error: Raw = Raw()
 
 
 class OpenCall(Struct):
@@ -118,6 +127,12 @@ class IndexRows(Protocol):
     def store_open(self, calls: dict[str, OpenCall]) -> None:
         """These may go on, and no others."""
 
+    def passage_at(self, place: int) -> Passage | None:
+        """The stored passage of a chain that has this place, or ends there."""
+
+    def store_passage(self, passage: Passage) -> None:
+        """Store it, or store it again."""
+
 
 _read = json.Decoder(_Read).decode
 
@@ -135,6 +150,8 @@ class ChainReading:
         self._open = index.open_calls()
         self._calls: list[Row] = []
         self._gone: list[tuple[int, int, int]] = []
+        self._passage = Passage(0)
+        self._late: list[tuple[int, tuple[bytes, ...]]] = []
 
     def read(self, number: int, file: Path, start: int, head: bytes) -> tuple[int, bytes, int, int]:
         """Take in a chain from `start` on, after the line with the hash `head`; gives where it ended, the
@@ -142,6 +159,7 @@ class ChainReading:
         at, over, altered, place = start, 0, 0, number << FILE_BITS
         head = head or GENESIS.encode()
         broken: dict[str, None] = {}
+        self._passage = self._index.passage_at(place | start) or Passage(place | start)
         for line in sound_lines(file, broken, start):
             if not line.endswith(b"\n") or altered > MOST_ODD:
                 break
@@ -153,6 +171,7 @@ class ChainReading:
                 over = 1
             at += len(line)
             head = line[-67:-3]
+        self._store_passage(self._passage)
         return at, head if at else b"", over, int(altered > 0 or bool(broken))
 
     def _take(self, line: bytes, place: int) -> None:
@@ -161,7 +180,7 @@ class ChainReading:
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return
         if found.kind == "decision":
-            self._decided(found, place)
+            self._decided(found, place, place + len(line))
         elif found.kind == "outcome":
             self._ended(found, place)
         elif found.folded is not None:
@@ -170,7 +189,7 @@ class ChainReading:
         if len(self._calls) >= _BATCH:
             self._flush()
 
-    def _decided(self, found: _Read, place: int) -> None:
+    def _decided(self, found: _Read, place: int, end: int) -> None:
         before = self._open.pop(found.id, None)
         if before is not None:
             self._drop(before)
@@ -192,6 +211,12 @@ class ChainReading:
             found.policy_digest,
         )
         at = microseconds(found.at)
+        if self._passage.full or place - self._passage.place > LONGEST:
+            self._store_passage(self._passage)
+            self._passage = Passage(place)
+        self._passage.decided(at, end)
+        texts = (found.arguments, found.credentials, found.subject, found.approval, found.ticket, found.trace)
+        self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
         if found.effect == "deny":
             self._calls.append((self._index.number_of(facts), at, place, None, 0, None))
         else:
@@ -226,6 +251,13 @@ class ChainReading:
         size = found.sent + found.received
         number = self._index.number_of(ended)
         self._calls.append((number, call.at, call.place, round(found.ms * 1000), size, place))
+        # A passage has the texts of the calls that are decided in it, whenever they end.
+        if found.message or found.error:
+            texts = (bytes(found.message), bytes(found.error))
+            if self._passage.place <= call.place < place and call.place >> FILE_BITS == place >> FILE_BITS:
+                self._passage.add(*texts)
+            else:
+                self._late.append((call.place, texts))
 
     def _drop(self, call: OpenCall) -> None:
         """The row that it had while it was open is not true any more."""
@@ -240,6 +272,19 @@ class ChainReading:
         self._calls.sort()
         self._index.store(self._calls, self._gone)
         self._calls, self._gone = [], []
+        passage: Passage | None = None
+        for place, texts in sorted(self._late):
+            if passage is None or place >= passage.end:
+                self._store_passage(passage)
+                passage = self._index.passage_at(place)
+            if passage is not None:
+                passage.add(*texts)
+        self._store_passage(passage)
+        self._late = []
+
+    def _store_passage(self, passage: Passage | None) -> None:
+        if passage is not None and passage.latest >= 0:
+            self._index.store_passage(passage)
 
     def store(self) -> None:
         """Store what is not stored yet."""

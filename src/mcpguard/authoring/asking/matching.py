@@ -1,21 +1,26 @@
 """The calls that match a question, read from the chains where the index says they are.
 
 Law of this file: what is given was read from a chain, and is what the index says; else that is an error.
+Where the index only says that a call may have a text, the chain says whether it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.index import AuditIndex, CallAt
-from mcpguard.adapters.audit.indexing import CallFacts
+from mcpguard.adapters.audit.index import AuditIndex, CallAt, Stretch
+from mcpguard.adapters.audit.indexing import CallFacts, microseconds
+from mcpguard.adapters.audit.passages import have
 from mcpguard.adapters.audit.reader import LineReader, chain_name, file_name
+from mcpguard.authoring.asking.needed import DECIDED, ENDED
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
 from mcpguard.core.conditions.cel import ERROR, TRUE
 from mcpguard.core.errors import AuditError
@@ -24,9 +29,12 @@ from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.model import Json
 
 WHOLE = 1_000
-"""Of so many calls all is evaluated, so that it is known where a condition fails; of the others only those
-whose lines have the texts that a match must have."""
+"""So many calls are evaluated, so that it is known where a condition fails; of the others only those whose
+lines have the texts that a match needs."""
 LOOKS = 20_000
+MANY = 1_000_000
+READ_FOR_A_CALL = 8 << 10
+"""Bytes of chains that are read through in the time that it takes to look at one call."""
 
 
 class FoundCall(Struct, frozen=True):
@@ -41,47 +49,138 @@ class FoundCall(Struct, frozen=True):
 
 
 def found(
-    index: AuditIndex, question: CallQuestion, looking: Callable[[int], None] = lambda _: None
+    index: AuditIndex, question: CallQuestion, looking: Callable[[int, int], None] = lambda _, __: None
 ) -> Iterator[FoundCall]:
     """The calls that match, the newest first; `index.altered` gets the chains of those that are not as they
-    were written, `looking` hears now and then how many were looked at. Raises AuditError where a chain is not
-    what was indexed."""
+    were written. If many calls are left to look at, `looking` hears now and then how many there were, and how
+    many are left (`MANY` stands for more). Raises AuditError where a chain is not what was indexed."""
     all_facts = index.facts()
-    fitting = []
+    fitting: dict[int, CallFacts] = {}
     for number, facts in all_facts.items():
         verdict = question.of_facts(facts)
         if verdict is TRUE:
-            fitting.append(number)
+            fitting[number] = facts
         elif verdict is ERROR:
             question.failed += sum(1 for _ in index.durations(number, question.since, question.until))
     with closing(LineReader()) as reader:
-        places = index.newest(fitting, question.since, question.until, question.took)
-        for looked, at in enumerate(places):
-            if looked % LOOKS == LOOKS - 1:
-                looking(looked + 1)
-            raw = (reader.line(*at.decision), *(() if at.outcome is None else (reader.line(*at.outcome),)))
-            if looked >= WHOLE and not question.may_be(b"".join(raw)):
-                continue
-            call = _checked(index, at, raw, all_facts[at.facts])
-            if not question.reads_lines or question.matches(view_of(call, all_facts[at.facts])):
-                yield call
+        yield from _Search(index, question, all_facts, fitting, reader).found(looking)
+
+
+class _Search:
+    """Looks at the newest calls one by one, then at those that may match by what the index knows of texts."""
+
+    def __init__(
+        self,
+        index: AuditIndex,
+        question: CallQuestion,
+        all_facts: dict[int, CallFacts],
+        fitting: dict[int, CallFacts],
+        reader: LineReader,
+    ) -> None:
+        self._index, self._question, self._reader = index, question, reader
+        self._all_facts, self._fitting = all_facts, fitting
+
+    def found(self, looking: Callable[[int, int], None]) -> Iterator[FoundCall]:
+        """See `found`."""
+        question = self._question
+        rows = self._index.newest(self._fitting, question.since, question.until, question.took)
+        if not question.reads_lines:
+            for at in rows:
+                yield from self._matching(at, self._lines(at))
+            return
+        first = []
+        for at in islice(rows, WHOLE):
+            lines = self._lines(at)
+            first.append((at, b"".join(lines)))
+            yield from self._matching(at, lines)
+        if len(first) == WHOLE:
+            yield from self._older(rows, first, looking)
+
+    def _older(
+        self, rows: Iterator[CallAt], first: list[tuple[CallAt, bytes]], looking: Callable[[int, int], None]
+    ) -> Iterator[FoundCall]:
+        """Those after the `first`, which say how rare the texts are that a match needs."""
+        texts = self._question.texts(DECIDED | ENDED)
+        since, until = self._question.since, first[-1][0].at + 1 if first else self._question.until
+        stretches = self._index.passages(texts, since, until) if texts else []
+        rows_cost_less = sum(one.size for one in stretches) // READ_FOR_A_CALL
+        left = self._index.count(self._fitting, since, until, MANY)
+        if left > rows_cost_less and 8 * sum(have(texts, raw) for _, raw in first) < WHOLE:
+            known = {at.decision for at, _ in first if at.at + 1 == until}
+            found = self._in(stretches, until)
+            rows, left = (at for at in found if at.decision not in known), 0
+        for looked, at in enumerate(rows):
+            if left > LOOKS and looked % LOOKS == 0:
+                looking(WHOLE + looked, left - looked if left < MANY else MANY)
+            lines = self._lines(at)
+            if have(texts, b"".join(lines)):
+                yield from self._matching(at, lines)
+
+    def _in(self, stretches: list[Stretch], until: int) -> Iterator[CallAt]:
+        """The calls in these parts of chains that may match, the newest first."""
+        by_decision: dict[CallFacts, list[int]] = {}
+        for number, facts in self._all_facts.items():
+            numbers = by_decision.setdefault(replace(facts, status="", kinds=()), [])
+            numbers += [number] if number in self._fitting else []
+        texts = self._question.texts(DECIDED)
+        found: list[tuple[int, int, Path, CallAt]] = []
+        for stretch in stretches:
+            # Stretches overlap in time: several processes write chains, and a clock may be turned back.
+            while found and -found[0][0] > stretch.latest:
+                yield heappop(found)[-1]
+            for start, line in self._reader.lines(stretch.file, stretch.start, stretch.size):
+                if line.startswith(b'{"kind":"decision"') and have(texts, line):
+                    at = self._row(by_decision, line, (stretch.file, start), until)
+                    if at is not None:
+                        heappush(found, (-at.at, -start, stretch.file, at))
+        while found:
+            yield heappop(found)[-1]
+
+    def _row(
+        self, by_decision: dict[CallFacts, list[int]], line: bytes, where: tuple[Path, int], until: int
+    ) -> CallAt | None:
+        decision = read_record(line)
+        numbers = by_decision.get(facts_of(decision, None)) if isinstance(decision, Decided) else None
+        if not isinstance(decision, Decided) or numbers is None:
+            raise _changed(where[0])
+        at = microseconds(decision.at)
+        inside = self._question.since <= at < until
+        return self._index.call_at(numbers, at, where, self._question.took) if inside else None
+
+    def _lines(self, at: CallAt) -> tuple[bytes, ...]:
+        line = self._reader.line
+        return (line(*at.decision),) if at.outcome is None else (line(*at.decision), line(*at.outcome))
+
+    def _matching(self, at: CallAt, lines: tuple[bytes, ...]) -> Iterator[FoundCall]:
+        """The call, if it matches."""
+        facts = self._fitting[at.facts]
+        call = _checked(self._index, at, lines, facts)
+        if not self._question.reads_lines or self._question.matches(view_of(call, facts)):
+            yield call
 
 
 def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallFacts) -> FoundCall:
     call = _read(at, raw)
     if call is None or facts_of(call.decision, call.outcome) != facts:
-        raise AuditError(
-            f"the chain {file_name(at.decision[0])} has changed since it was indexed: `mcpguard audit "
-            "verify` says where it was altered, and --rebuild reads it again"
-        )
+        raise _changed(at.decision[0])
     for (file, _), line in zip((at.decision, at.outcome or at.decision), raw, strict=False):
         if not continues(line, None):
             index.altered[chain_name(file)] = None
     return call
 
 
+def _changed(file: Path) -> AuditError:
+    return AuditError(
+        f"the chain {file_name(file)} has changed since it was indexed: `mcpguard audit verify` says where "
+        "it was altered, and --rebuild reads it again"
+    )
+
+
 def last(
-    index: AuditIndex, question: CallQuestion, most: int, looking: Callable[[int], None] = lambda _: None
+    index: AuditIndex,
+    question: CallQuestion,
+    most: int,
+    looking: Callable[[int, int], None] = lambda _, __: None,
 ) -> list[FoundCall]:
     """The last `most` that match, the oldest first; the rest as in `found`."""
     return list(islice(found(index, question, looking), most))[::-1]

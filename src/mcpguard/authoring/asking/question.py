@@ -15,9 +15,12 @@ from itertools import pairwise
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
+from mcpguard.adapters.audit.passages import Texts
+from mcpguard.authoring.asking.needed import needed
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, ConditionError, Verdict
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.engines import engine_for
+from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.conditions.names import Vocabulary
 from mcpguard.core.errors import AuditError, did_you_mean
 from mcpguard.core.model import Json
@@ -73,11 +76,6 @@ _SHARED = frozenset(VOCABULARY.names) - {
 """What is known of a call from its facts alone."""
 _DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
-_TEXT = re.compile(
-    r"\s*(?:args(?:\.[A-Za-z_]\w*)+|subject|message|error|approval|ticket|trace|id)"
-    r"\s*(?:==\s*|\.\s*(?:startsWith|endsWith|contains)\s*\(\s*)(\"[^\"\\]+\"|'[^'\\]+')\s*\)?\s*"
-)
-"""A comparison that is only true where the text stands in the record."""
 _FIRST, _LAST = 0, 1 << 62
 SHORT_NAME = 8
 """The least characters of a session's name that stand for it."""
@@ -175,8 +173,8 @@ class CallQuestion:
         self._other_type = self._decided = False
         self._shared: list[tuple[Condition, dict[bytes, Verdict]]] = []
         self._rest: list[Condition] = []
+        self._members: Members = {}
         self._texts: dict[Condition, str] = {}
-        self._needles: list[bytes] = []
         if text:
             engine = engine_for(VOCABULARY)
             try:
@@ -204,13 +202,13 @@ class CallQuestion:
         found = [(_verdict(condition, known, view), condition) for condition, known in self._shared]
         return self._joint(found, Bound(view))
 
-    def may_be(self, lines: bytes) -> bool:
-        """Whether a call with these lines may match; cheaper than to find out."""
-        return all(one in lines for one in self._needles)
+    def texts(self, names: frozenset[str]) -> Texts:
+        """What a call that matches has in its records, as far as conditions on these names need it."""
+        return tuple(text for one in self._rest for text in needed(self._texts[one], names))
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""
-        bound = Bound(view)
+        bound = Bound(view, self._members)
         verdict = self._joint([(condition.verdict(bound), condition) for condition in self._rest], bound)
         self.failed += verdict is ERROR
         self._decided |= verdict is not ERROR
@@ -240,8 +238,7 @@ class CallQuestion:
             self._shared.append((condition, {}))
         else:
             self._rest.append(condition)
-            if found := _TEXT.fullmatch(text):
-                self._needles.append(json.encode(string_value(found[1]))[1:-1])
+            self._members = joined([self._members, condition.members])
 
     def _narrowed(self, part: str) -> bool:
         """Whether the index can decide this part."""

@@ -107,7 +107,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
 
     question = CallQuestion(args.condition, filters_of(args))
     with closing(opened(path, args.rebuild)) as index:
-        calls = last(index, question, args.n, _looking if sys.stderr.isatty() else lambda _: None)
+        calls = last(index, question, args.n, _looking)
         folded = only_counted_of(index, question)
         if not calls:
             question.check()
@@ -124,14 +124,21 @@ def query(path: Path, args: argparse.Namespace) -> int:
     return trust(index.altered)
 
 
-def _looking(count: int) -> None:
-    """For a person who waits; the next line of standard error overwrites it."""
-    print(
-        style(f"looked at {count:,} calls so far ...\r", "dim", sys.stderr),
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
+def _looking(looked: int, left: int) -> None:
+    """Say at once that it takes a while; at a terminal, the next line of standard error overwrites how far
+    it is."""
+    from mcpguard.authoring.asking.matching import MANY, WHOLE
+
+    if looked == WHOLE:
+        said = f"{left:,} calls{' or more' * (left == MANY)}"
+        print(
+            f"mcpguard: note: no index narrows this condition, so up to {said} are looked at one by one; "
+            "--since, --server, --tool and --session narrow it",
+            file=sys.stderr,
+        )
+    elif sys.stderr.isatty():
+        said = f"looked at {looked:,} calls so far ...\r"
+        print(style(said, "dim", sys.stderr), end="", file=sys.stderr, flush=True)
 
 
 def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple[list[bytes], Iterable[str]]:

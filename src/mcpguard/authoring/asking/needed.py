@@ -1,0 +1,265 @@
+"""The texts that the records of a call must have for a condition to be true of it.
+
+Law of this file: what it cannot follow needs nothing. A condition that is an error is not true, so a call
+must have whatever is read in any case: of `size(args.path) > 3` the key of an argument `path`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from math import isfinite
+from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct, json
+
+from mcpguard.core.conditions.cel_text import string_value
+from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.hoisting import MACROS
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.audit.passages import Texts
+    from mcpguard.core.conditions.cel_python import PythonEngine
+
+DECIDED = frozenset(
+    ["args", "subject", "prompt", "resource", "credentials", "approval", "ticket", "trace", "id"]
+)
+"""Names of what stands in the record of a decision only."""
+ENDED = frozenset(["message", "error"])
+"""Names of what may stand in that of an outcome."""
+_NEVER: Texts = (frozenset(),)
+_MOST = 64
+"""Of sets that alternatives make together; more of them need nothing."""
+_AND, _OR, _CHOICE = "conditionaland", "conditionalor", "expr"
+_QUOTES = {"startsWith": (b'"', b""), "endsWith": (b"", b'"'), "contains": (b"", b"")}
+"""What stands before and after the text that a method looks for."""
+_FLOWS = frozenset([("exists", True), ("exists_one", True), ("all", False)])
+"""Macros that have this value only where their condition has it of an element."""
+_EXACT = 10**15
+"""Whole numbers below are written with all their digits."""
+
+
+class _Way(Struct, frozen=True):
+    """A value: what `steps` lead to from the name `root`; None is an element, or a key that is computed."""
+
+    root: str
+    steps: tuple[str | None, ...] = ()
+
+
+_Loops = Mapping[str, _Way | None]
+
+
+def needed(text: str, names: frozenset[str]) -> Texts:
+    """What the condition `text` needs of these names."""
+    from celpy import CELParseError
+
+    try:
+        tree = cast("PythonEngine", engine("python")).parsed(text)
+        return tuple(dict.fromkeys(_Needs(names).of(tree, True, {})))
+    except (CELParseError, RecursionError):
+        return ()
+
+
+def _either(ways: Iterable[Texts]) -> Texts:
+    found = _NEVER
+    for way in ways:
+        found = tuple({one | other: None for one in found for other in way})
+        if len(found) > _MOST:
+            return ()
+        found = tuple(one for one in found if not any(other < one for other in found))
+    return found
+
+
+class _Needs:
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def of(self, tree: Any, value: bool, loops: _Loops) -> Texts:
+        """What is needed for `tree` to be `value`; `loops` are the variables around it."""
+        node = _inner(tree)
+        if node.data == _CHOICE:
+            test, *sides = node.children
+            ways = zip((True, False), sides, strict=True)
+            return _either(self.of(test, way, loops) + self.of(side, value, loops) for way, side in ways)
+        if node.data in (_AND, _OR):
+            each = [self.of(one, value, loops) for one in node.children]
+            return tuple(chain(*each)) if (node.data == _AND) == value else _either(each)
+        if node.data == "unary" and node.children[0].data == "unary_not":
+            return self.of(node.children[1], not value, loops)
+        if _is_has(node) and value:
+            return self._keys(_way(node.children[1], loops))
+        if _is_macro(node):
+            return self._read(node, loops) + self._element(node, value, loops)
+        return self._read(node, loops) + self._compared(node, value, loops)
+
+    def _read(self, tree: Any, loops: _Loops) -> Texts:
+        """What is needed for it not to be an error."""
+        node = _inner(tree)
+        way = _way(node, loops)
+        if way is not None:
+            return self._keys(way)
+        if node.data in (_AND, _OR):
+            return ()
+        children = [child for child in node.children if hasattr(child, "children")]
+        if _is_has(node):
+            way = _way(children[0], loops)
+            return self._keys(way and _Way(way.root, way.steps[:-1]))
+        if node.data == _CHOICE or _is_macro(node):
+            children = children[:1]
+        return tuple(chain(*(self._read(child, loops) for child in children)))
+
+    def _element(self, node: Any, value: bool, loops: _Loops) -> Texts:
+        over, name, *rest = node.children
+        arguments = rest[0].children if rest else []
+        if len(arguments) != 2 or (name.value, value) not in _FLOWS:
+            return ()
+        way, variable = _way(over, loops), _inner(arguments[0])
+        element = way and _Way(way.root, (*way.steps, None))
+        return self.of(arguments[1], value, {**loops, str(variable.children[0]): element})
+
+    def _compared(self, node: Any, value: bool, loops: _Loops) -> Texts:
+        if node.data == "relation":
+            how, (left,), right = node.children[0].data, node.children[0].children, node.children[1]
+            if how == ("relation_eq" if value else "relation_ne"):
+                return self._equal(left, right, loops) + self._equal(right, left, loops)
+            return self._in(left, right, loops) if how == "relation_in" and value else ()
+        if node.data == "member_dot_arg":
+            return self._asked(node, loops) if value and len(node.children) == 3 else ()
+        token = json.encode(value)
+        if node.data == "literal":
+            return () if _token(node) == token else _NEVER
+        return self._has(_way(node, loops), token, begins=True)
+
+    def _equal(self, side: Any, other: Any, loops: _Loops) -> Texts:
+        token = _token(other)
+        return () if token is None else self._has(_way(side, loops), token, begins=True)
+
+    def _in(self, left: Any, right: Any, loops: _Loops) -> Texts:
+        items, token = _inner(right), _token(left)
+        if items.data == "exprlist":
+            return _either(self._equal(left, one, loops) for one in items.children)
+        return () if token is None else self._has(_way(items, loops), token)
+
+    def _asked(self, node: Any, loops: _Loops) -> Texts:
+        """What a method needs to be true of a text."""
+        way, how, literal = _way(node.children[0], loops), str(node.children[1]), _token(node.children[2])
+        if literal is None or literal[:1] != b'"':
+            return ()
+        if how == "matches":
+            runs = _runs(json.decode(literal))
+            return tuple(chain(*(self._has(way, json.encode(run)[1:-1]) for run in runs)))
+        if how not in _QUOTES:
+            return ()
+        before, after = _QUOTES[how]
+        return self._has(way, before + literal[1:-1] + after, begins=bool(before))
+
+    def _has(self, way: _Way | None, part: bytes, begins: bool = False) -> Texts:
+        """What is needed for the JSON of a value to have `part`, or to begin with it."""
+        if way is None or way.root not in self._names:
+            return ()
+        if way.root != "args":
+            # A record leaves out what is empty.
+            return (frozenset([part]),) if part.strip(b'"') else ()
+        if not way.steps:
+            return () if begins else (frozenset([part]),)
+        key = way.steps[-1]
+        return (frozenset([part if key is None or not begins else b"%b:%b" % (json.encode(key), part)]),)
+
+    def _keys(self, way: _Way | None) -> Texts:
+        if way is None or way.root != "args" or "args" not in self._names:
+            return ()
+        return tuple(frozenset([json.encode(step) + b":"]) for step in way.steps if step is not None)
+
+
+def _inner(tree: Any) -> Any:
+    """`tree` without the layers of the grammar, and without parentheses."""
+    while len(tree.children) == 1 and hasattr(tree.children[0], "children"):
+        tree = tree.children[0]
+        if tree.data in ("exprlist", "mapinits"):
+            break
+    return tree
+
+
+def _is_has(node: Any) -> bool:
+    return bool(node.data == "ident_arg" and node.children[0].value == "has")
+
+
+def _is_macro(node: Any) -> bool:
+    return bool(node.data == "member_dot_arg" and node.children[1].value in MACROS)
+
+
+def _way(tree: Any, loops: _Loops) -> _Way | None:
+    """The value that `tree` selects; None for what is computed."""
+    node = _inner(tree)
+    if node.data == "ident":
+        name = str(node.children[0])
+        return loops[name] if name in loops else _Way(name)
+    if node.data not in ("member_dot", "member_index"):
+        return None
+    owner = _way(node.children[0], loops)
+    if owner is None:
+        return None
+    key = node.children[1]
+    step = str(key) if node.data == "member_dot" else _string(key)
+    return _Way(owner.root, (*owner.steps, step))
+
+
+def _string(tree: Any) -> str | None:
+    token = _token(tree) or b""
+    return json.decode(token) if token[:1] == b'"' else None
+
+
+def _token(tree: Any) -> bytes | None:
+    """The JSON of a constant; of a number what all that are equal begin with."""
+    node = _inner(tree)
+    if node.data != "literal":
+        return None
+    word = str(node.children[0])
+    if word in ("true", "false", "null"):
+        return word.encode()
+    if word[-1] in "\"'":
+        return None if word[0] in "bB" else json.encode(string_value(word))
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    if not number.is_integer():
+        return json.encode(number) if isfinite(number) else None
+    # A record may have -0.0 for 0.
+    return str(int(number)).encode() if 0 < abs(number) < _EXACT else None
+
+
+_REPEATED = re.compile(r"[*?]|\{\d+(?:,\d*)?\}")
+_STEP = re.compile(
+    r"(?P<end>[.^$+]|\\[dDwWsSbBAzabfnrtv]|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\])|\\(?P<escaped>[^\w])|(?P<plain>[^\\\[{|()*?])",
+    re.DOTALL,
+)
+
+
+def _runs(pattern: str) -> list[str]:
+    """Texts that whatever matches the pattern (RE2) has; [] for what is not followed."""
+    runs, depth, at = [""], 0, 0
+    while at < len(pattern):
+        if repeated := _REPEATED.match(pattern, at):
+            runs[-1] = runs[-1][:-1]
+            runs.append("")
+            at = repeated.end()
+        elif pattern[at] in "()":
+            if pattern.startswith("(?", at) and not pattern.startswith("(?:", at):
+                return []
+            depth += 1 if pattern[at] == "(" else -1
+            at += 3 if pattern.startswith("(?:", at) else 1
+            runs.append("")
+        elif (found := _STEP.match(pattern, at)) is not None:
+            literal = found["escaped"] or found["plain"] or ""
+            if not literal:
+                runs.append("")
+            elif not depth:
+                runs[-1] += literal
+            at = found.end()
+        elif pattern[at] == "|" and depth:
+            at += 1
+        else:
+            return []
+    return [run for run in runs if run]

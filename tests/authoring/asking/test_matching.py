@@ -1,0 +1,220 @@
+"""A question is answered alike with what the index knows of texts, and without."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from mcpguard.adapters.audit.index import AuditIndex
+from mcpguard.adapters.audit.passages import LONGEST, Passage, bits_of, unpacked
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.authoring.asking.matching import found
+from mcpguard.authoring.asking.question import CallQuestion
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import Decided, Outcome, Record
+from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
+from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS
+from tests.cli.audit.test_story import CALL, DONE
+
+INDEXING = "mcpguard.adapters.audit.indexing"
+MATCHING = "mcpguard.authoring.asking.matching"
+
+
+@contextmanager
+def by_texts(whole: int = 1) -> Iterator[pytest.MonkeyPatch]:
+    """Passages of a few calls; all but the newest calls are found by the texts that they need."""
+    with pytest.MonkeyPatch.context() as patched, TemporaryDirectory() as state:
+        patched.setenv("XDG_STATE_HOME", state)
+        patched.setattr(f"{INDEXING}.LONGEST", 2_000)
+        patched.setattr(f"{MATCHING}.READ_FOR_A_CALL", LONGEST)
+        patched.setattr(f"{MATCHING}.WHOLE", whole)
+        yield patched
+
+
+def call(number: int, seconds: int = 0, **changes: Any) -> Decided:
+    at = NOW + timedelta(seconds=seconds or number)
+    return structs.replace(CALL, **({"id": f"n-{number}", "at": at} | changes))
+
+
+def end(number: int, **changes: Any) -> Outcome:
+    return structs.replace(DONE, **({"id": f"n-{number}", "findings": {}} | changes))
+
+
+def chain(folder: Path, *records: Record) -> AuditFile:
+    sink = AuditFile(folder)
+    add(sink, OPENED, *records)
+    return sink
+
+
+def add(sink: AuditFile, *records: Record) -> None:
+    for record in records:
+        sink.write(record)
+    sink.commit()
+
+
+def ids(folder: Path, text: str) -> list[str]:
+    with closing(AuditIndex(folder)) as index:
+        return [one.decision.id for one in found(index, CallQuestion(text))]
+
+
+CALLS = st.lists(
+    st.tuples(
+        ARGUMENTS,
+        st.sampled_from(TEXTS),
+        st.sampled_from(TEXTS),
+        st.sampled_from(["allow", "deny", "open"]),
+        st.integers(0, 9),
+        st.booleans(),
+    ),
+    min_size=3,
+    max_size=9,
+)
+
+
+@given(calls=CALLS, texts=st.lists(CONDITIONS, min_size=4, max_size=4), between=st.booleans())
+def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
+    calls: list[tuple[dict[str, Any], str, str, str, int, bool]], texts: list[str], between: bool
+) -> None:
+    with TemporaryDirectory() as name, by_texts() as patched:
+        folder = Path(name)
+        sinks = [chain(folder), chain(folder)]
+        late = []
+        for number, (arguments, subject, said, what, seconds, other) in enumerate(calls):
+            changes = {"arguments": arguments, "subject": subject, "effect": what.replace("open", "allow")}
+            add(sinks[other], call(number, seconds, **changes))
+            if what == "allow":
+                late.append((sinks[number % 3 == 0], end(number, error=said, message=subject)))
+        if between:
+            ids(folder, "")
+        for sink, outcome in late:
+            add(sink, outcome)
+        for sink in sinks:
+            sink.close(CLOSED)
+        answers = []
+        for whole in (1, 1_000):
+            patched.setattr(f"{MATCHING}.WHOLE", whole)
+            answers.append([answer(folder, text) for text in texts])
+        assert answers[0] == answers[1]
+
+
+def answer(folder: Path, text: str) -> list[str] | None:
+    try:
+        return ids(folder, text)
+    except AuditError:  # It is no condition.
+        return None
+
+
+def test_passages_that_cannot_have_a_text_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with by_texts():
+        sink = chain(tmp_path, *(call(n, arguments={"path": f"/srv/{n:03}"}) for n in range(50)))
+        sink.close(CLOSED)
+        read = []
+        with closing(AuditIndex(tmp_path)) as index:
+            passages = index.passages
+            monkeypatch.setattr(index, "passages", lambda *asked: read.extend(passages(*asked)) or read)
+            question = CallQuestion('args.path in ["/srv/017", "/srv/031"]')
+            assert [one.decision.id for one in found(index, question)] == ["n-31", "n-17"]
+            assert len(index.passages((), 0, 1 << 62)) > 12
+        assert sum(one.size for one in read[:2]) < sink.path.stat().st_size / 4
+
+
+def test_what_a_call_ends_with_is_found_wherever_its_end_stands(tmp_path: Path) -> None:
+    with by_texts():
+        sink = chain(tmp_path, call(1))
+        assert ids(tmp_path, 'error == "refused"') == []
+        add(sink, *(call(n) for n in range(2, 20)), end(1, error="refused"))
+        other = chain(tmp_path, end(2, error="refused"), end(18, message="refused, too"))
+        assert ids(tmp_path, 'error == "refused"') == ["n-2", "n-1"]
+        assert ids(tmp_path, 'message.startsWith("refused")') == ["n-18"]
+        sink.close(CLOSED)
+        other.close(CLOSED)
+
+
+def test_calls_of_several_chains_come_in_the_order_of_time(tmp_path: Path) -> None:
+    with by_texts():
+        one = chain(
+            tmp_path, *(call(n, arguments={"q": f"odd {n}" if n % 5 else "fifth"}) for n in range(1, 40, 2))
+        )
+        two = chain(tmp_path, *(call(n, arguments={"q": "fifth"}) for n in range(10, 40, 10)))
+        add(two, call(40, 3, arguments={"q": "fifth"}), call(41, 90))
+        one.close(CLOSED)
+        two.close(CLOSED)
+        assert ids(tmp_path, 'args.q == "fifth"') == [
+            "n-35",
+            "n-30",
+            "n-25",
+            "n-20",
+            "n-15",
+            "n-10",
+            "n-5",
+            "n-40",
+        ]
+        wanted = 'args.q == "fifth" && at < timestamp("2026-08-01T07:00:20Z") && ms < 5.0'
+        assert ids(tmp_path, wanted) == []
+
+
+def test_a_chain_that_is_compressed_or_gone_leaves_no_texts(tmp_path: Path) -> None:
+    with by_texts():
+        sink = chain(tmp_path, *(call(n, arguments={"q": f"number {n}"}) for n in range(20)))
+        sink.close(CLOSED)
+        assert ids(tmp_path, 'args.q == "number 7"') == ["n-7"]
+        packed = sink.path.with_name(f"{sink.path.name}.gz")
+        packed.write_bytes(gzip.compress(sink.path.read_bytes()))
+        sink.path.unlink()
+        assert ids(tmp_path, 'args.q == "number 7"') == ["n-7"]
+        packed.unlink()
+        chain(tmp_path, call(1)).close(CLOSED)
+        with closing(AuditIndex(tmp_path)) as index:
+            (passage,) = index.passages((), 0, 1 << 62)
+            assert passage.file.suffix == ".jsonl"
+            assert not index.passages((frozenset([b"number 7"]),), 0, 1 << 62)
+
+
+def test_a_record_that_was_altered_where_it_is_looked_for_is_an_error(tmp_path: Path) -> None:
+    with by_texts():
+        sink = chain(tmp_path, *(call(n, arguments={"q": f"number {n}"}) for n in range(20)))
+        with closing(AuditIndex(tmp_path)) as index:
+            before = sink.path.read_bytes()
+            at = before.index(b'"id":"n-7"')
+            for new in (b'"id":"n-7","principal":"eve', b'"id":n-7'):
+                sink.path.write_bytes(before[:at] + new.ljust(27, b"x") + before[at + 27 :])
+                with pytest.raises(AuditError, match="has changed since it was indexed"):
+                    list(found(index, CallQuestion('args.q == "number 7"')))
+        sink.close(CLOSED)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6), st.data())
+def test_a_passage_never_denies_a_text_that_it_has(texts: list[bytes], data: st.DataObject) -> None:
+    passage = Passage(0)
+    passage.add(*texts)
+    again = Passage(0, 9, 0, 0, passage.bits())
+    again.add(b"more of it")
+    bits = unpacked(again.bits())
+    for text in texts:
+        start = data.draw(st.integers(0, len(text)))
+        part = text[start : data.draw(st.integers(start, len(text)))]
+        assert all(bits[at] & bit for at, bit in bits_of(part))
+    assert bits_of(b"abc") == []
+
+
+def test_a_passage_with_many_different_texts_is_full() -> None:
+    passage = Passage(0)
+    passage.add(*(f"{number * 7919:x}".encode() for number in range(5_000)))
+    assert not passage.full
+    passage.add(Random(7).randbytes(60_000))
+    assert passage.full
+    assert len(passage.bits()) == len(unpacked(b""))
+    assert len(Passage(0).bits()) < 100
