@@ -6,6 +6,8 @@ from functools import cache
 
 from msgspec import Struct
 
+from mcpguard.core.redaction.detectors.named.shapes import is_of_words
+
 ALONE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """Nothing that belongs to a word stands before; an escape such as \\n or %3D may."""
 
@@ -98,8 +100,8 @@ def token(
     `starts` are its prefixes, with spaces between. `body` is a sequence of characters and classes, each with
     how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
     follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it.
-    `digit`: there must be one, since code has names that are such words. `often`: words of any text begin
-    or end as a prefix does, and it is `alone` too. The examples are made of `body`: the
+    `digit`: there must be one, and it must not be made of words, since code has such names. `often`: words of
+    any text begin or end as a prefix does, and it is `alone` too. The examples are made of `body`: the
     shortest that it allows, and without its last character.
     """
     prefixes = starts.split(" ")
@@ -112,9 +114,14 @@ def token(
         f"{tail}{follows}",
         starts=tuple(prefixes),
         rare=f"(?:{either}){_least(body)}" if often else "",
+        accept=_unlike_a_name if digit else None,
         hits=tuple(start + rest for start in prefixes),
         misses=(prefixes[0], prefixes[0] + rest[:-1], *(["x" + prefixes[0] + rest] if alone else [])),
     )
+
+
+def _unlike_a_name(match: bytes) -> int:
+    return 0 if is_of_words(match.decode()) else len(match)
 
 
 def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Detector:

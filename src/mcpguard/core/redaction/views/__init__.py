@@ -1,7 +1,7 @@
 """What a text says behind a disguise: its views, and for each place in a view where that comes from.
 
     escapes    what is seen of it, or read by who undoes its escapes
-    lines      what is cut up in lines, and `cells` of tables, put together again
+    lines      what is cut up in lines, in `rows` and in `cells` of tables, put together again
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows
 
@@ -19,6 +19,7 @@ from mcpguard.core.redaction.views.codes import coded
 from mcpguard.core.redaction.views.dumps import dumped
 from mcpguard.core.redaction.views.escapes import Undisguised, unquoted
 from mcpguard.core.redaction.views.lines import across, joined
+from mcpguard.core.redaction.views.rows import rows
 from mcpguard.core.redaction.views.runs import FEW, LEAST, decoded
 from mcpguard.core.redaction.views.signs import (
     CODED,
@@ -28,6 +29,7 @@ from mcpguard.core.redaction.views.signs import (
     JOINED,
     LEAVES,
     QUOTED,
+    ROWS,
     RUNS,
     TABLE,
     signs_of,
@@ -106,6 +108,7 @@ def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget
     for cut, way in (
         (not signs.isdisjoint(JOINED), joined),
         (TABLE in signs, cells),
+        (ROWS in signs, rows),
         (depth and LEAVES in signs, across),
     ):
         found = way(plain, budget) if cut else None

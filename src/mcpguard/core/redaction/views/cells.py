@@ -1,6 +1,7 @@
 """What goes on in the next row of a table, in the same column."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.lines import is_random
@@ -61,15 +62,18 @@ def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
 
 
 def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
-    """Cells of a column of which each but the last is as wide as any, and goes on with the next word."""
+    """Cells of a column of which each but the last is as wide as any, and goes on with the next word: one of
+    the two words that meet is like none."""
     texts = [row[column].strip() for _, row in rows]
     texts = [text if text.strip(b"-=:+") else b"" for text in texts]
     width = max(map(len, texts))
     if width < _LEAST:
         return
     run: list[Span] = []
-    for index, text in enumerate(texts):
-        full = len(text) == width and _may_go_on(text.rsplit(b" ", 1)[-1])
+    for index, (text, below) in enumerate(pairwise([*texts, b""])):
+        full = len(text) == width and (
+            _may_go_on(text.rsplit(b" ", 1)[-1]) or _may_go_on(below.split(b" ", 1)[0])
+        )
         if not (full or run):
             continue
         start, end = _span(rows[index], column, bar)

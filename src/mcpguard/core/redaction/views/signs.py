@@ -27,10 +27,13 @@ from mcpguard.core.redaction.views.lines import (
     is_name,
     is_random,
 )
+from mcpguard.core.redaction.views.rows import ROWS as SHORT_ROWS
 from mcpguard.core.redaction.views.runs import RUN, has_code
 from mcpguard.core.redaction.views.view import SEPARATOR
 
-PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED = range(14)
+PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS = range(
+    15
+)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -75,6 +78,7 @@ _ALL = (
     (LEAVES, shape(LEAF_END, once=False)),
     *((DUMPS, shape(one)) for one in (OFFSET, UNITS, *BARE_SIGNS)),
     (TABLE, shape(ROW_END)),
+    (ROWS, shape(SHORT_ROWS)),
     *((CODED, shape(one)) for one in CODES),
 )
 EXPRESSIONS = tuple(pattern for _, pattern in _ALL)

@@ -87,12 +87,32 @@ DISGUISES: tuple[Disguise, ...] = (
         ("short lines\nof words\n", "a line that ends with implementation\nand goes on"),
     ),
     Disguise(
+        "three rows or more of at most 16 characters, behind numbers or words in capitals",
+        (
+            (
+                "     1\tzq3\n     2\tHv7\n     3\tkP9\n     4\txWb\n     5\t5nT\n",
+                "zq3Hv7kP9xWb5nT",
+            ),
+            ("ALFA zq3\nBRAVO Hv7\nCHARLIE kP9\nDELTA xWb\nECHO 5nT\nend", "zq3Hv7kP9xWb5nT"),
+            (
+                "".join(f"{at:07o} {byte:02x}\n" for at, byte in enumerate(b"say zq3Hv7kP9xWb5nT2")),
+                "say zq3Hv7kP9xWb5nT2",
+            ),
+            (
+                "1:ONQXSID2\n2:OEZUQ5RX\n3:NNIDS6CX\n4:MI2W4VBS\n5:NVJDQY2M\n6:GQ======\n",
+                _SAYS,
+            ),
+        ),
+        ("1 a\n2 b\nc\n", "12: return x\n13: raise ValueError\n14: x\n"),
+    ),
+    Disguise(
         "cells of a table that go on in the next row",
         (
             (
                 "| a | zq3Hv7kP9xWb5nT2 |\n|   | mR8cL4aY6d       |\n",
                 "zq3Hv7kP9xWb5nT2mR8cL4aY6d",
             ),
+            ("| a | zqxhvbkpnxwbfntw |\n|   | mR8cL4aY6d       |\n", "zqxhvbkpnxwbfntwmR8cL4aY6d"),
         ),
         ("| a | b |\n|---|---|\n| some words | more of them |\n",),
     ),

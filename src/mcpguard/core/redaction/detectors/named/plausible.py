@@ -61,9 +61,8 @@ _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAYS_SO = expression("password|passwd|secret|changeme")
 _TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
 _DOTTED = expression(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
-_NAMES = expression(
-    r"_{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*(?:\._{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*)+"
-)
+_NAME = "_{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*"
+_NAMES = expression(rf"{_NAME}(?:\.{_NAME})+(?::{_NAME})?")
 _TYPE = expression(r"(?:[A-Z][a-z]{2,}(?:[A-Z]?[0-9]{1,2})?){2,}")
 """Names of modules and members, and of types, as code has them."""
 _LETTERS = expression(r"[A-Z]?[a-z]+|[A-Z]+")

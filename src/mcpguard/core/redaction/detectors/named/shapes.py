@@ -169,6 +169,11 @@ def _is_random(run: str) -> bool:
     return len(run) / pieces < (3.6 if long else 2.7) and pieces >= 4
 
 
+def is_of_words(text: str) -> bool:
+    """Whether `text` is a name of code: what changes its kind as seldom as words do."""
+    return len(text) >= 4 * len(_SAME.findall(text))
+
+
 def is_token(text: str) -> bool:
     """Whether the whole of `text` is written as issuers write tokens: a prefix, and random characters."""
     if _BOT.fullmatch(text) or _KEY_OF_A_PERSON.fullmatch(text):
