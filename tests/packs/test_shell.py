@@ -36,7 +36,17 @@ ASKED = {'grep -rn "useState(" src --include=*.tsx', "git ls-remote --get-url"}
 """A glob that could become an option, and a part of git that can ask a server."""
 SHOWN = {
     *("cat .en?", "cat .e*", "cat .[e]nv", "git grep . -- '.e*'", "git diff HEAD~1 -- '*.key'"),
-    "find . -name .env -exec cat {} +",
+    *(
+        "find . -name .env -exec cat {} +",
+        "find . -name '.e*' -exec cat {} +",
+        "find . -type f -exec cat {} +",
+    ),
+    "find . -not -name '*.py' -exec tail {} +",
+    "find . -name '*.py' -o -path '*ssh*' -exec grep -r . {} +",
+    "find . -regex '.*\\.\\(py\\|pem\\)' -exec grep . {} +",
+    *("grep -r --include='.e*' . .", "grep -r . . --include='*.{py,key}'"),
+    *("rg -g .env .", "rg --hidden -g '*.p*' KEY", "rg --type-add 'x:.env' -t x KEY"),
+    *("git grep KEY -- '.e*'", "git log -p -- ':(glob)**/.e*'", "git show HEAD -- '*.pem'"),
     *("env", "env | sort", "env sh -c id", "printenv", "printenv GITHUB_TOKEN"),
     *("awk 'BEGIN {print ENVIRON[\"GITHUB_TOKEN\"]}'", "ps auxe", "ps eww", "ps -eo pid,environ"),
     *("git config --list", "git config --get-regexp ."),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+from itertools import product
+from pathlib import Path
+
 import pytest
 
 from mcpguard.core.functions.function import FunctionError
@@ -293,6 +297,71 @@ def test_what_does_more_than_read_is_not_simple(text: str) -> None:
 )
 def test_words_that_name_secrets(text: str, secrets: list[str]) -> None:
     assert shell(text)["secrets"] == secrets
+
+
+TESTS = (
+    "-name '*.py'",
+    "-name '.e*'",
+    "-name a.json",
+    "-iname '*.PEM'",
+    "-path './s*'",
+    "-type f",
+    "-name '*'",
+)
+JOINED = ("{0} {1} {2}", "{0} -o {1} {2}", "! {0} {1} {2}", "\\( {0} -o {1} \\) {2}", "! \\( {0} {1} \\) {2}")
+JOINED += ("{0} -prune -o {1} {2}", "\\( ! {0} \\) -o {1} {2}", "{0} , {1} {2}", "\\( {0} \\) {1} -not {2}")
+JOINED += ("{0} {2} -o {1}", "\\( {0} -o \\( {1} \\) \\) {2}")
+
+
+def test_where_cat_is_given_secrets_by_find_they_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "src"
+    folder.mkdir()
+    for name in ("a.py", ".env", "a.json", "a.pem", "src/b.py", "src/b.pem"):
+        (tmp_path / name).touch()
+    lines = [
+        form.format(first, second, "-exec cat {} +") for form, first, second in product(JOINED, TESTS, TESTS)
+    ]
+    script = "\n".join(f"find . {line.replace('-exec cat {} +', '-print')}; echo =" for line in lines)
+    shown = 0
+    for line, given in zip(lines, run(["sh", "-c", script], tmp_path).split("=\n"), strict=False):
+        if any(name.endswith((".env", ".pem")) for name in given.split()):
+            assert shell(f"find . {line}")["secrets"], line
+            shown += 1
+    assert shown > 100
+
+
+@each(
+    ("text", "secrets"),
+    [
+        ("find . -name '*.py' -exec cat {} +", []),
+        ("find . \\( -name '*.ts' -o -name '*.js' \\) -type f -exec cat {} +", []),
+        ("find . -name x -prune -o -name '*.md' -exec head {} \\;", []),
+        ("find a b -name 'README*' -exec cat {} +", []),
+        ("find . -name '*.py' -not -name x -delete", []),
+        ("find . -type f -exec wc {} +", []),
+        ("find . -type f -exec grep x {} +", []),
+        ("find . -iname '.E*' -exec grep x {} +", [".E*"]),
+        ("find . -regex '.*\\.\\(py\\|js\\)' -exec grep x {} +", []),
+        ("find . -exec tail {} +", ["./*"]),
+        ("find . \\) -exec tail {} +", ["./*"]),
+        ("grep -r x . --include=*.json", []),
+        ("grep -r x . --include='*.{py,key}'", ["*.{py,key}"]),
+        ("grep -r x . --include='secrets/*.yml'", ["secrets/*.yml"]),
+        ("grep -r x . --exclude=.env", []),
+        ("rg x -g '!.env' -g 'src/**' -g 'src/*.json'", []),
+        ("rg x -g '.ssh/**' --iglob=.ENV", [".ENV", ".ssh/**"]),
+        ("git grep x -- '*.py' ':!.env' ':(exclude,glob)*.pem' ':^x'", []),
+        ("git log -p -- ':(glob)**/.e*'", ["**/.e*"]),
+        ("git diff HEAD -- config/*.json", []),
+    ],
+)
+def test_globs_that_choose_secrets_are_named(text: str, secrets: list[str]) -> None:
+    assert shell(text)["secrets"] == secrets
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout
 
 
 @each(

@@ -19,6 +19,8 @@ _HELP = ("--help", "--version")
 _ELSEWHERE = re.compile(r"^[/~]|\.\.")
 _REVISION = re.compile(r"\^?\w[\w/.-]*(?:[~^]\d*|@\{[^{}/]*\})+", re.ASCII)
 _RANGE = re.compile(r"[\w/.@{}^~-]*[\w}^~]\.\.\.?[\w/@{}^~-]*", re.ASCII)
+_EXCLUDED = re.compile(r":(?:[!^]|\([^()]*\bexclude\b[^()]*\))")
+_MAGIC = re.compile(r"\A:\((?:glob|icase|,)*\)")
 
 
 class Texts(Struct, frozen=True):
@@ -95,7 +97,7 @@ class _Arguments:
         if role is None:
             self.reading.code = self.reading.code or not (self.program.complete and text in _HELP)
         elif equals:
-            self.reading.code = self.reading.code or role[:1] not in tuple(":?<>@!")
+            self.reading.code = self.reading.code or role[:1] not in tuple(":?<>@%!")
             self.option(role, Word(value))
         else:
             self.option(role, None)
@@ -109,7 +111,7 @@ class _Arguments:
             if role is None:
                 self.reading.code = True
                 return
-            takes = role[:1] in tuple(":?<>@")
+            takes = role[:1] in tuple(":?<>@%")
             self.option(role, Word(text[at:]) if takes and text[at:] else None)
             if takes:
                 return
@@ -117,7 +119,7 @@ class _Arguments:
     def option(self, role: str, value: Word | None) -> None:
         self.act(role)
         for kind in role:
-            if kind in ":<>@":
+            if kind in ":<>@%":
                 value = value or self.following()
                 self.take(kind, value)
                 value = None
@@ -140,6 +142,8 @@ class _Arguments:
             self.reading.read(value)
         elif kind == ">":
             self.reading.write(value)
+        elif kind == "%" and not value.text.startswith("!"):
+            self.reading.selected.add(value.text.rpartition(":")[2])
         elif self.replaced:
             self.texts.append(value)
 
@@ -158,9 +162,13 @@ class _Arguments:
                 mine = roles[min(at, len(roles) - 1) :] if roles else ""
             if self.name == "git":
                 mine = mine.replace("g", "r") if at >= self.ended else mine
-            self.operand(mine, _pathspec(word) if self.name == "git" else word, at == last)
+            self.operand(mine, word, at == last)
 
     def operand(self, roles: str, word: Word, last: bool) -> None:
+        if self.name == "git" and roles in tuple("grw"):
+            if _EXCLUDED.match(word.text):
+                return
+            word = self.pathspec(word)
         for role in roles or "x":
             if role == "t":
                 self.texts.append(word)
@@ -180,12 +188,14 @@ class _Arguments:
         if not named or "/../" in word.text:
             self.reading.read(Word(path, word.literal, pattern=word.pattern) if colon and revision else word)
 
+    def pathspec(self, word: Word) -> Word:
+        """A word of git, which expands globs itself, without what stands before some: `:(glob)*.py`."""
+        text = _MAGIC.sub("", word.text)
+        if not (word.literal or word.pattern) or not any(char in text for char in "*?["):
+            return word
+        self.reading.selected.add(text)
+        return Word(text, literal=False, pattern=True)
+
     def write(self, word: Word) -> None:
         self.reading.write(word)
         self.reading.code = self.reading.code or "changes" not in self.program.traits
-
-
-def _pathspec(word: Word) -> Word:
-    """A word of git, which expands globs itself."""
-    globs = word.literal and any(char in word.text for char in "*?[")
-    return Word(word.text, literal=False, pattern=True) if globs else word

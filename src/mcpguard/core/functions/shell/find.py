@@ -28,6 +28,8 @@ _FLAGS = names("""
     -noleaf -nouser -nowarn -warn -print -print0 -prune -quit -xdev -delete
 """)
 _PUNCTUATION = names("( ) ! , ;")
+_OR = names("-o -or ,")
+_CHOICES = names("-name -iname -path -ipath -wholename -iwholename -regex -iregex")
 
 
 def read_find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
@@ -39,32 +41,83 @@ def read_find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
         raise FunctionError(f"shell() reads at most {_ACTIONS} commands of find")
     found: list[list[Word]] = []
     starts: list[Word] = []
+    chosen = _Names()
     rest = list(args)
     while rest:
         word = rest.pop(0)
         if word.text in _RUNS:
-            found.append(_command(rest, _below(starts)))
+            found.append(_command(rest, _below(starts, chosen.here)))
             if word.text in ("-execdir", "-okdir"):
                 reading.places.lose()
         elif word.text == "-delete":
-            found.append([Word("rm"), *_below(starts)])
+            found.append([Word("rm"), *_below(starts, chosen.here)])
         elif word.text in _WRITES:
             reading.code = True
             reading.redirect(">", rest.pop(0) if rest else UNKNOWN)
             if word.text == "-fprintf" and rest:
                 rest.pop(0)
         else:
+            chosen.see(word.text, rest[0].text if rest else "")
             _test(reading, word, rest, starts)
+    if any(command[0].text != "rm" for command in found):
+        reading.selected |= chosen.all
     return found
 
 
-def _below(starts: Sequence[Word]) -> list[Word]:
-    """What find finds: paths that begin with a folder where it starts."""
+class _Names:
+    """Which names a file has that an action is reached with: `here`, those of the `-name` before it, or None
+    for any name. `all`: what files are chosen by, unless by a `!`."""
+
+    def __init__(self) -> None:
+        self.here: frozenset[str] | None = None
+        self.all: set[str] = set()
+        self._outer: frozenset[str] | None = None
+        self._arms: list[frozenset[str] | None] = []
+        self._open: list[tuple[frozenset[str] | None, list[frozenset[str] | None], bool]] = []
+        self._negated = False
+
+    def see(self, text: str, argument: str) -> None:
+        """Note a test, or what joins tests."""
+        if text in ("!", "-not"):
+            self._negated = True
+            return
+        if text == "(":
+            self._open.append((self._outer, self._arms, self._negated))
+            self._outer, self._arms = self.here, []
+        elif text == ")" and self._open:
+            self._close()
+        elif text in _OR:
+            self._arms.append(self.here)
+            self.here = self._outer
+        elif text in _CHOICES and not self._negated:
+            self.all.add(_glob(argument) if "regex" in text else argument)
+            if self.here is None and text in ("-name", "-iname"):
+                self.here = frozenset([argument])
+        self._negated = False
+
+    def _close(self) -> None:
+        arms, before = [*self._arms, self.here], self._outer
+        self._outer, self._arms, negated = self._open.pop()
+        found = frozenset[str]().union(*(arm for arm in arms if arm is not None))
+        self.here = before if negated or None in arms else found
+
+
+def _glob(regex: str) -> str:
+    """A regular expression as a glob, as far as it is an ordinary one."""
+    bare = regex.replace(".*", "*").replace("\\", "")
+    return bare.translate(str.maketrans("(|)", "{,}"))
+
+
+def _below(starts: Sequence[Word], names: frozenset[str] | None) -> list[Word]:
+    """What find finds: paths that begin with a folder where it starts, and end with one of `names`."""
     return [
-        Word(f"{one.text}/*", literal=False, single=False, pattern=one.literal or one.pattern, found=True)
+        Word(
+            f"{one.text}/{name}", literal=False, single=False, pattern=one.literal or one.pattern, found=True
+        )
         if one.text
         else UNKNOWN
         for one in starts or [Word(".")]
+        for name in sorted(names or ["*"])
     ]
 
 

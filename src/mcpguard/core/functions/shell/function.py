@@ -68,8 +68,9 @@ SHELL = Function(
         "a file (`file -f`, `wc --files0-from`), from a pipe (`xargs`) or out of a "
         "variable.",
         "secrets": "Words that name a file with secrets, or could by a glob or a variable, as secretName() "
-        "says: of `reads` and `writes`, of globs but for those of programs that only list (`ls`), and of the "
-        "arguments of git and find, or of all programs where `code` is true. Not what `grep -r` finds.",
+        "says: of `reads` and `writes`, of globs but for those of programs that only list (`ls`), of the "
+        "arguments of git and find, of globs that choose what is read (`find -name`, `grep --include`, "
+        "`rg -g`), or of all programs where `code` is true. Not all that `grep -r` finds.",
         "obeyed": "Words that name a file which programs run or obey by themselves, as obeyedFile() says: of "
         "`writes`, and of the arguments of `changes`, or of all programs where `code` is true.",
         "folders": "Folders other than the first one that something runs in, after `cd` or by `git -C`.",
@@ -109,6 +110,7 @@ SHELL = Function(
         'shell("cat a.py", "/srv/project").reads == ["/srv/project/a.py"]',
         'shell("cat /srv/project/a ../b", "/srv/project").outside == ["/srv/project/../b"]',
         'shell("cat src/a.py .env").secrets == [".env"] && shell("git show HEAD:.env").secrets != []',
+        'shell("rg -g .env x").secrets != [] && shell("rg -g *.py x").secrets == []',
         'shell("cat deploy/*").secrets != [] && shell("ls deploy/*").secrets == []',
         'shell("cp x .git/hooks/pre-push").obeyed != [] && shell("cat .vscode/tasks.json").obeyed == []',
         'shell("git log -5").obeys == ["git"] && !shell("git push --force").simple',

@@ -2,7 +2,7 @@
 
 Law of this file: a word for which that cannot be determined, such as a glob that may be a secret, counts.
 What is no file, such as a pattern for grep, is not looked at where the program is known, and neither is what
-is below a folder: `grep -r` and `find -exec` read all of it.
+`grep -r` finds below a folder, unless a glob chooses files with secrets: `grep -r --include=.env`.
 """
 
 from __future__ import annotations
@@ -13,30 +13,43 @@ from collections.abc import Iterable, Iterator
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.paths.naming import Naming
 from mcpguard.core.functions.paths.obeyed_files import OBEYED
-from mcpguard.core.functions.paths.secret_names import SECRETS
+from mcpguard.core.functions.paths.secret_names import PLAIN, SECRETS
 from mcpguard.core.functions.shell.words import Word
 
 _PLAIN = re.compile(r"[^\s*?\[{}$()|\\`]+")
+_SOURCE = frozenset(one[1:] for one in PLAIN) | {"lock", "log"}
+_DATA = _SOURCE | {"cfg", "conf", "csv", "ini", "json", "toml", "txt", "xml", "yaml", "yml"}
+"""Endings by which nobody means secrets, though files with secrets have them too."""
+_ENDINGS = re.compile(r"(.*/)?\*\.(?:\{([\w.,-]+)\}|([\w.-]+))", re.DOTALL)
+_KNOWN = re.compile(r"(.*/)?(?:changelog|dockerfile|licen[cs]e|makefile|readme)\*", re.DOTALL | re.IGNORECASE)
+_ALL = re.compile(r"(.*[^/*])/\*\*?", re.DOTALL)
 _LIST = frozenset(
     [
+        "basename",
         "chmod",
         "chown",
+        "dirname",
         "du",
         "echo",
         "file",
         "find",
         "ls",
+        "md5sum",
         "mkdir",
         "printf",
+        "realpath",
         "rm",
         "rmdir",
+        "sha256sum",
         "stat",
         "touch",
         "tree",
         "wc",
     ]
 )
-"""Programs that show no more of a file than its name and its size."""
+"""Programs that show no more of a file than its name, its size and a hash."""
+_SEARCH = frozenset(["grep", "egrep", "fgrep", "ggrep", "rg"])
+"""Programs that may search what find finds, as they may search a folder."""
 _NAMES = frozenset(["git", "find", "gfind"])
 """Programs whose arguments name files in ways of their own: `HEAD:.env`, `-name .env`."""
 _SHOW = frozenset([".", "cat", "cd", "git", "grep", "head", "ls", "source", "tail"])
@@ -47,10 +60,14 @@ Command = tuple[str, tuple[Word, ...]]
 """A program and its arguments."""
 
 
-def secrets(files: Iterable[str], commands: Iterable[Command], code: bool) -> list[str]:
-    """Of `files`, which are read or written, and of the arguments of `commands`, those that name secrets.
-    `code`: the commands could do more than is known."""
-    return sorted({one for one in (*files, *_could_show(commands, code)) if _is(SECRETS, one)})
+def secrets(
+    files: Iterable[str], commands: Iterable[Command], selected: Iterable[str], code: bool
+) -> list[str]:
+    """Of `files`, which are read or written, of the arguments of `commands`, and of globs that choose what
+    they read, those that name secrets. `code`: the commands could do more than is known."""
+    found = {one for one in files if _is(SECRETS, one)}
+    found |= {one for one in selected if _chooses(one, _DATA)}
+    return sorted(found | {one for one in _could_show(commands, code) if _chooses(one, _SOURCE)})
 
 
 def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozenset[str]) -> list[str]:
@@ -62,15 +79,38 @@ def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozense
 def _could_show(commands: Iterable[Command], code: bool) -> Iterator[str]:
     for program, args in commands:
         for word in args:
-            glob = word.pattern and not word.found and program not in _LIST
-            if glob or ((code or program in _NAMES) and _PLAIN.fullmatch(word.text)):
-                yield word.text
+            if code or not _is_read(program, word):
+                glob = word.pattern and program not in _LIST
+                if glob or ((code or program in _NAMES) and _PLAIN.fullmatch(word.text)):
+                    yield word.text
+
+
+def _is_read(program: str, word: Word) -> bool:
+    """Whether a word is read by its role, or by what chooses files, or means what is not shown."""
+    if program == "git":
+        return word.pattern or word.text.startswith((":!", ":^"))
+    return (word.found and program in _SEARCH) or (word.pattern and word.text.startswith("--"))
 
 
 def _could_write(commands: Iterable[Command], changing: frozenset[str]) -> Iterator[str]:
     for program, args in commands:
         if program in changing - _SHOW:
             yield from (word.text for word in args if _PLAIN.fullmatch(word.text))
+
+
+def _chooses(glob: str, endings: frozenset[str]) -> bool:
+    """Whether a glob chooses files with secrets, or could. One that means all files with one of `endings`, or
+    all of a folder that is named, does not."""
+    glob = glob.replace("**/", "")
+    known = _KNOWN.fullmatch(glob) or (endings is _DATA and _ALL.fullmatch(glob))
+    if known:
+        return bool(known[1]) and _is(SECRETS, known[1])
+    found = _ENDINGS.fullmatch(glob)
+    if found is None:
+        return _is(SECRETS, glob)
+    folder, ends = found[1] or "", (found[2] or found[3]).split(",")
+    means = ("a" if one.rpartition(".")[2] in endings else "*" for one in ends)
+    return any(_is(SECRETS, f"{folder}{stem}.{one}") for stem, one in zip(means, ends, strict=True))
 
 
 def _is(kind: Naming, path: str) -> bool:

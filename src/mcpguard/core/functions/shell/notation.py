@@ -16,8 +16,8 @@ TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "inner"))
 `changes`: it changes something, as its name says. `own`: a function reads its arguments, too.
 `inner`: they are read only by a function, for the programs that it runs or for its subcommands."""
 
-_OPTION = re.compile(r"(.)([:?<>@!^&~+]*)")
-_LONG = re.compile(r"(--[a-z0-9.-]+)(=?)([:?<>@!^&~+]*)")
+_OPTION = re.compile(r"(.)([:?<>@%!^&~+]*)")
+_LONG = re.compile(r"(--[a-z0-9.-]+)(=?)([:?<>@%!^&~+]*)")
 
 
 class Usage(Struct, frozen=True):
@@ -29,9 +29,10 @@ class Usage(Struct, frozen=True):
     not harmless, `T` nothing is an option, and all is text.
 
     `short` and `long`: options and what each does: nothing (a flag), `:` takes a text, `?` may have one
-    joined to it, `<` takes a file to read, `>` a file to write, `@` a file with names of files, `&` makes
-    operands such files, `!` is not harmless, `^` changes something, `~` takes the place
-    of the first operand, `+` makes operands patterns of what is listed. `number`: digits are an option.
+    joined to it, `<` takes a file to read, `>` a file to write, `@` a file with names of files, `%` a glob
+    that chooses what is read (after a `!`: what is not), `&` makes operands files with names of files, `!`
+    is not harmless, `^` changes something, `~` takes the place of the first operand, `+` makes operands
+    patterns of what is listed. `number`: digits are an option.
 
     `complete`: each option that is not harmless stands here, so an argument of which only the beginning is
     not known can do no more than they do.

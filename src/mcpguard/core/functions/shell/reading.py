@@ -54,6 +54,7 @@ class Reading:
         self.redirects: list[Json] = []
         self.reads: set[str] = set()
         self.writes: set[str] = set()
+        self.selected: set[str] = set()
         self.assignments: set[str] = set()
         self.functions: set[str] = set()
         self.pipes = self.substitutions = self.background = self.code = self.indirect = False
@@ -149,7 +150,7 @@ class Reading:
             "writes": sorted(self.writes),
             "outside": sorted(one for one in self.reads | self.writes if not self.places.holds(one)),
             "indirect": self.indirect,
-            "secrets": secrets(self.reads | self.writes, self.ran, self.code),
+            "secrets": secrets(self.reads | self.writes, self.ran, self.selected, self.code),
             "obeyed": obeyed(self.writes, self.ran, changing),
             "folders": sorted(self.places.entered),
             "obeys": sorted(self.obeys),

@@ -98,19 +98,19 @@ grep,egrep,fgrep,ggrep,gegrep * tr -aA:bB:cC:d:D:e:~Ef<~FGhHiIJlLm:noOpPqrRsSTuU
     --files-with-matches --files-without-match --max-count= --only-matching --quiet --silent
     --no-messages --byte-offset --with-filename --no-filename --label= --line-number --initial-tab --null
     --null-data --after-context= --before-context= --context= --text --binary-files= --binary --devices=
-    --directories= --exclude= --exclude-from=< --exclude-dir= --include= --recursive
+    --directories= --exclude= --exclude-from=< --exclude-dir= --include=% --recursive
     --dereference-recursive --line-buffered
-rg * tr -aA:bB:cC:e:~E:f<~Fg:hHiIj:lLm:M:nNoPpqr:sSt:T:uUvVwx.z!0d: --after-context= --before-context=
+rg * tr -aA:bB:cC:e:~E:f<~Fg%hHiIj:lLm:M:nNoPpqr:sSt:T:uUvVwx.z!0d: --after-context= --before-context=
     --context= --case-sensitive --ignore-case --smart-case --color= --colors= --column --no-column
     --count --count-matches --crlf --encoding= --file=<~ --files~ --files-with-matches
-    --files-without-match --fixed-strings --follow --glob= --iglob= --heading --no-heading --hidden
+    --files-without-match --fixed-strings --follow --glob=% --iglob=% --heading --no-heading --hidden
     --ignore-file=< --invert-match --json --line-number --no-line-number --line-regexp --max-columns=
     --max-count= --max-depth= --max-filesize= --mmap --multiline --multiline-dotall --no-config
     --no-ignore --no-ignore-vcs --no-messages --null --only-matching --passthru --pcre2 --pretty --quiet
     --regexp=~ --replace= --sort= --sortr= --stats --text --threads= --trim --type= --type-not=
-    --type-list --type-add= --unrestricted --vimgrep --with-filename --no-filename --word-regexp --pre=!
+    --type-list --type-add=% --unrestricted --vimgrep --with-filename --no-filename --word-regexp --pre=!
     --pre-glob= --hostname-bin=! --search-zip!
-ag * obeys tr -A:B:C:acfGhHilLmnoQrsStuUvwz! --nocolor --color --hidden --literal --ignore= --ignore-dir=
+ag * obeys tr -A:B:C:acfG!hHilLmnoQrsStuUvwz! --nocolor --color --hidden --literal --ignore= --ignore-dir=
     --count --files-with-matches --ignore-case --smart-case --word-regexp --nogroup --nobreak --noheading
     --nopager --pager=! --search-zip! --path-to-ignore=<
 diff,gdiff * r -abBcdeEiNnpqrstTuvwyZC:D:F:I:L:S:U:W:x:X<l!# --normal --brief --report-identical-files
