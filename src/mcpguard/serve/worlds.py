@@ -14,6 +14,7 @@ from functools import partial
 from msgspec import structs
 
 from mcpguard import __version__
+from mcpguard.adapters.audit.heads import AT_START
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import Broker, shown_for
 from mcpguard.adapters.relay.background import Background
@@ -73,7 +74,7 @@ class Shared:
             self.redactor.inspect_text, form=settings.log_format, later=self.clock.later
         )
         self.nursery = Nursery()
-        self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn)
+        self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn, AT_START)
         self.turn.ledger = self.audit
         self.bounds = bounded(
             self.audit, settings.audit, self.clock, self.diagnostics.report, self.upstream_changed

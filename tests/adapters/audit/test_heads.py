@@ -175,3 +175,19 @@ def test_a_crowd_of_chains_is_anchored_by_several_records(
         (folder / f"{number}.jsonl").write_bytes(Chain().seal(OPENED))
     heads = Heads(folder)
     assert [[one.file[0] for one in heads.loose()] for _ in range(4)] == [["0", "1"], ["2", "3"], ["4"], []]
+
+
+def test_a_start_looks_at_few_of_many_chains_and_the_next_look_at_all_others(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for number in range(5):
+        (folder / f"{number}.jsonl").write_bytes(Chain().seal(replace(OPENED, pid=number)))
+    sink = AuditFile(folder, looks=2)
+    sink.write(OPENED)
+    sink.commit()
+    assert list(held(sink)) == ["3.jsonl", "4.jsonl"]
+    others = sink.others.loose(sink.path.name)
+    assert [one.file for one in others] == ["0.jsonl", "1.jsonl", "2.jsonl"]
+    sink.checkpoint(others)
+    sink.close(CLOSED)
+    (folder / "1.jsonl").unlink()
+    assert altered(folder) == {"1.jsonl"}

@@ -1,15 +1,16 @@
 """The heads of the chains of a folder that no chain there holds yet: what a new record anchors.
 
-Law of this file: names and times decide nothing. A chain is anchored until its present head is on record in
-another one, whatever it is called, so none can lose its end or vanish where processes overlap or a clock
-was wrong. What cannot be read is left out. What a chain says that it anchors is believed: whoever could
-plant a lie could at that moment remove what it is about.
+Law of this file: names and times decide nothing, except which chains a start looks at first. A chain is
+anchored until its present head is on record in another one, whatever it is called, so none can lose its end
+or vanish where processes overlap or a clock was wrong. What cannot be read is left out. What a chain says
+that it anchors is believed: whoever could plant a lie could at that moment remove what it is about.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_ANCHORS = 2_000
 """Of one record; a line has at most 1 MiB. The rest is left to the next one."""
+AT_START = 64
+"""So many chains are looked at by a process that serves before its first record. Its upkeep looks at all of
+them right after that: a folder with many chains does not slow a start."""
 TAIL = 8 << 10
 """Bytes at the end of a chain that are read first; where its last line is longer, more are."""
 
@@ -59,17 +63,18 @@ class Heads:
         self._seen: dict[str, _Seen] = {}
         self._held: set[Anchor] = set()
 
-    def loose(self, own: str = "") -> tuple[Anchor, ...]:
+    def loose(self, own: str = "", most: int = 0) -> tuple[Anchor, ...]:
         """The present heads of all chains but `own` that no first record of a chain, and no earlier answer
-        of this method, holds, in the order of their names.
+        of this method, holds, in the order of their names. With `most`, only so many chains are looked at,
+        those with the latest names.
 
         Raises OSError where the folder cannot be listed.
         """
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                # A name that no record can hold would keep every process from writing one.
-                if entry.name.endswith(".jsonl") and entry.name != own and entry.name.isprintable():
-                    self._look(entry)
+        names = (name for name in os.listdir(self._folder) if name.endswith(".jsonl") and name != own)
+        for name in sorted(names)[-most:]:
+            # A name that no record can hold would keep every process from writing one.
+            if name.isprintable():
+                self._look(name)
         found = (Anchor(name, seen.head) for name, seen in sorted(self._seen.items()) if seen.head)
         loose = tuple(head for head in found if head not in self._held)[:MOST_ANCHORS]
         self._held.update(loose)
@@ -79,15 +84,15 @@ class Heads:
         """The chains whose head, as of the last look, is on record elsewhere."""
         return {name for name, seen in self._seen.items() if Anchor(name, seen.head) in self._held}
 
-    def _look(self, entry: os.DirEntry[str]) -> None:
-        seen = self._seen.setdefault(entry.name, _Seen())
+    def _look(self, name: str) -> None:
+        seen, path = self._seen.setdefault(name, _Seen()), self._folder / name
         try:
-            now = entry.stat()
+            now = path.stat()
             if (now.st_size, now.st_mtime_ns, now.st_ino) == (seen.size, seen.changed, seen.inode):
                 return
-            if not entry.is_file():
+            if not stat.S_ISREG(now.st_mode):
                 return
-            with open(entry.path, "rb", opener=without_waiting) as file:
+            with open(path, "rb", opener=without_waiting) as file:
                 if not seen.began:
                     first = file.readline(MAX_LINE)
                     seen.began = first.endswith(b"\n")

@@ -59,7 +59,10 @@ class AuditFile:
     Raises AuditError, with a sentence that says what to do, where the file cannot be made.
     """
 
-    def __init__(self, folder: Path, durability: Durability = "flush", turn: Turn | None = None) -> None:
+    def __init__(
+        self, folder: Path, durability: Durability = "flush", turn: Turn | None = None, looks: int = 0
+    ) -> None:
+        """The first record holds heads of so many chains as `looks` says, 0 for all."""
         self.pending = False
         """Whether `commit` has something to do now."""
         self.health = AuditHealth(True, time.time())
@@ -86,7 +89,7 @@ class AuditFile:
             self._file = ChainFile(folder, self.syncs)
             self.others = Heads(folder)
             """What is known of the other chains of the folder; not for two threads at once."""
-            self._anchors = self.others.loose(self._file.path.name)
+            self._anchors = self.others.loose(self._file.path.name, looks)
         except OSError as error:
             raise AuditError(
                 f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "

@@ -103,12 +103,13 @@ class _Search:
         texts = self._question.texts(DECIDED | ENDED)
         since, until = self._question.since, first[-1][0].at + 1 if first else self._question.until
         stretches = self._index.passages(texts, since, until) if texts else []
-        rows_cost_less = sum(one.size for one in stretches) // READ_FOR_A_CALL
-        left = self._index.count(self._fitting, since, until, MANY)
-        if left > rows_cost_less and 8 * sum(have(texts, raw) for _, raw in first) < WHOLE:
+        calls = sum(one.size for one in stretches) // READ_FOR_A_CALL
+        rare = 8 * sum(have(texts, raw) for _, raw in first) < WHOLE
+        if rare and self._index.count(self._fitting, since, until, calls + 1) > calls:
             known = {at.decision for at, _ in first if at.at + 1 == until}
-            found = self._in(stretches, until)
-            rows, left = (at for at in found if at.decision not in known), 0
+            rows, left = (at for at in self._in(stretches, until) if at.decision not in known), 0
+        else:
+            left = self._index.count(self._fitting, since, until, MANY)
         for looked, at in enumerate(rows):
             if left > LOOKS and looked % LOOKS == 0:
                 looking(WHOLE + looked, left - looked if left < MANY else MANY)

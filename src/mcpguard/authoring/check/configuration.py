@@ -12,7 +12,6 @@ from pathlib import Path
 
 from msgspec import structs
 
-from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
@@ -162,7 +161,7 @@ def trouble(folder: Path) -> str:
             file.write(bytes(4096))
             file.flush()
         if folder.exists():
-            Heads(folder).loose()
+            os.listdir(folder)
     except OSError as error:
         return error.strerror or "it cannot be written"
     return ""
