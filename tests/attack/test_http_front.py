@@ -2,13 +2,12 @@
 
 import json
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from tests.attack.memory import flat
 from tests.attack.processes import needs_proc
+from tests.wire import warm
 from tests.wire.http_session import BOTH, META, MODERN
 from tests.wire.session import DEADLINE, eventually, puppet, write_config
 
@@ -84,17 +83,10 @@ def test_a_page_cannot_send_a_message_as_a_simple_request(serve):
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"])
 def test_without_a_token_no_address_but_loopback_is_listened_on(tmp_path, address):
     config = write_config(tmp_path, {"a": puppet()})
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "run", "--config", str(config), "--http", address],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("mcpguard: without `http.token` in the configuration")
+    done = warm.command("run", "--config", str(config), "--http", address)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.startswith(b"mcpguard: without `http.token` in the configuration")
     assert not (tmp_path / "audit").exists()
 
 
@@ -102,16 +94,12 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = write_config(tmp_path, {"a": puppet()})
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = subprocess.run(
-            [sys.executable, "-m", "mcpguard", "run", "--config", str(config), "--http", address],
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-    assert (done.returncode, done.stdout) == (2, "")
+        done = warm.command("run", "--config", str(config), "--http", address)
+    assert (done.returncode, done.stdout) == (2, b"")
     instead = "stop what is listening there, or choose another port"
-    assert done.stderr == f"mcpguard: cannot listen on {address}: Address already in use; {instead}\n"
+    assert (
+        done.stderr.decode() == f"mcpguard: cannot listen on {address}: Address already in use; {instead}\n"
+    )
 
 
 # --- messages that say two things ----------------------------------------------------------------

@@ -2,12 +2,11 @@
 server that reads a `.env`."""
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
 
+from tests.wire import warm
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import eventually, puppet, write_config
 
@@ -88,10 +87,7 @@ def test_a_source_that_fails_is_reported_and_refuses_nothing(session, tmp_path):
     )
 
     def status():
-        command = [sys.executable, "-m", "mcpguard", "status", "--json"]
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=60, env={**os.environ, **state}
-        )
+        done = warm.command("status", "--json", environment=state)
         return [one["unrecognised"] for one in json.loads(done.stdout)["running"]]
 
     assert eventually(lambda: any(status()) and status(), "a status that says so")[0].startswith(

@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from tests.attack.processes import family, needs_proc, orphanage
+from tests.wire import warm
 from tests.wire.session import SERVERS, eventually, puppet
 
 READ, WRITE = "read0Token7f6e5d4c3b2a1", "write0Token1a2b3c4d5e6f"
@@ -254,9 +254,7 @@ def test_the_status_shows_each_lane(guard):
     seen(guard, write="yes")
 
     def shown():
-        words = [sys.executable, "-m", "mcpguard", "status"]
-        said = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stdout
-        return "gh (gh-write)" in said
+        return b"gh (gh-write)" in warm.command("status").stdout
 
     eventually(shown, "the lane in the status")
 

@@ -4,12 +4,12 @@ import json
 import os
 import pty
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.wire import warm
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import ALLOW_ALL, eventually, puppet, replace, write_config
 
@@ -56,9 +56,7 @@ def alive(pid):
 
 def status(folder):
     """What `mcpguard status --json` says of the mcpguard whose configuration is in this folder, and its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "status", "--json"], capture_output=True, timeout=20, check=False
-    )
+    done = warm.command("status", "--json")
     found = [one for one in json.loads(done.stdout)["running"] if one["config"].startswith(str(folder))]
     return found[0] if found else None
 

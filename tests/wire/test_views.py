@@ -1,14 +1,12 @@
 """`mcpguard run --agent NAME --project FOLDER`: what the process has, and who is refused at the start."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.attack.processes import family, needs_proc
+from tests.wire import warm
 from tests.wire.session import eventually, puppet, write_config
 
 MINE, OTHER = "sk-mine-3b8d1f6a90", "sk-other-7c2e5a4d18"
@@ -48,10 +46,7 @@ def test_the_status_says_whom_a_process_serves(session, tmp_path):
     guard.tools()
 
     def status(*more):
-        command = [sys.executable, "-m", "mcpguard", "status", *more]
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=60, env={**os.environ, **state}
-        ).stdout
+        return warm.command("status", *more, environment=state).stdout.decode()
 
     said = eventually(lambda: "shop " in status() and status(), "a status with the server")
     assert f"{guard.config} for claude in /home/me/shop\n" in said
@@ -79,10 +74,7 @@ def test_the_status_says_whom_a_process_serves(session, tmp_path):
 )
 def test_who_is_not_named_is_refused_with_one_sentence_before_anything_starts(tmp_path, words, said, over):
     config = write_config(tmp_path, servers(), clients=CLIENTS)
-    command = [sys.executable, "-m", "mcpguard", "run", "--config", str(config), *words, *over]
-    done = subprocess.run(
-        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"mcpguard: {config}: {said}\n"
+    done = warm.command("run", "--config", str(config), *words, *over)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"mcpguard: {config}: {said}\n"
     assert not (tmp_path / "audit").exists()
