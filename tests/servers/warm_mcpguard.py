@@ -26,6 +26,18 @@ version: 1
 policy: warm
 rules: [{id: all, effect: allow, when: "args.a == 'a'"}]
 """
+ORDINARY = {
+    "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "echo", "version": "1"}},
+    "protocolVersion": "2025-11-25",
+    "instructions": "The token is in the header; password=see-there, at http://127.0.0.1/a?key=b.",
+    "tools": [
+        {"name": "secret_length", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
+    ],
+    "progressToken": 1,
+    "nextCursor": "x",
+    "secret_page": "secret_x",
+}
+"""What most servers say: whatever is compiled for it is compiled once."""
 
 
 def once():
@@ -35,7 +47,7 @@ def once():
             Path(folder, name).write_text(text)
         settings_from(load_config(Path(folder, "mcpguard.yaml")))
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
-    Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()]})
+    Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()], **ORDINARY})
     gc.collect()
     gc.freeze()
 

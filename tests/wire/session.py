@@ -20,12 +20,12 @@ ALLOW_ALL = [{"id": "all", "effect": "allow", "tools": ["*"]}]
 
 def puppet(*argv, **more):
     """The configuration entry of a `puppet.py`."""
-    return {"command": sys.executable, "args": [str(SERVERS / "puppet.py"), *argv], **more}
+    return {"command": sys.executable, "args": ["-S", str(SERVERS / "puppet.py"), *argv], **more}
 
 
 def echo(**more):
     """The configuration entry of an `echo.py`."""
-    return {"command": sys.executable, "args": [str(SERVERS / "echo.py")], **more}
+    return {"command": sys.executable, "args": ["-S", str(SERVERS / "echo.py")], **more}
 
 
 def ready(readers, writers, seconds):

@@ -201,7 +201,7 @@ def test_arguments_with_anything_in_them_arrive_as_written(session):
 def test_a_server_found_by_its_own_path_variable_is_started(session, tmp_path):
     program = tmp_path / "bin" / "my-server"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{puppet()["args"][0]}" "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{puppet()["args"][-1]}" "$@"\n')
     program.chmod(0o755)
     guard = session({"p": {"command": "my-server", "env": {"PATH": f"{program.parent}:/usr/bin:/bin"}}})
     assert guard.text("echo", text="x") == "x"
