@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from functools import cache
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -13,11 +14,21 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.servers.web import web
 
 AUDIENCE = "https://guard.example/mcp"
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PUBLIC = KEY.public_key().public_bytes(
-    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-)
+
+
+@cache
+def key_of(_owner):
+    """The key of an owner, made once in a process: that takes long."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def public():
+    """The public half of the issuer's key in PEM."""
+    return (
+        key_of("issuer")
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 class Issuer:
@@ -37,7 +48,7 @@ class Issuer:
         if heard.path == "/.well-known/oauth-authorization-server":
             reply.json({"issuer": self.url, "jwks_uri": self.url + "/keys"})
         elif heard.path == "/keys":
-            public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
+            public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key_of("issuer").public_key()))
             reply.json(
                 {"keys": [{"kty": "RSA", "kid": "one", "use": "sig", "n": public["n"], "e": public["e"]}]}
             )
@@ -51,9 +62,9 @@ class Issuer:
         said = {"iss": self.url, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 600, **changed}
         return {name: value for name, value in said.items() if value is not None}
 
-    def token(self, key=KEY, kid="one", **changed):
+    def token(self, key=None, kid="one", **changed):
         """A signed token; good if nothing is changed."""
-        return jwt.encode(self.claims(**changed), key, "RS256", {"kid": kid})
+        return jwt.encode(self.claims(**changed), key or key_of("issuer"), "RS256", {"kid": kid})
 
     def bearer(self, subject="ada"):
         """The value of a good `Authorization`."""
@@ -75,8 +86,8 @@ class Issuer:
             "without audience": "Bearer " + self.token(aud=None),
             "without end": "Bearer " + self.token(exp=None),
             "without subject": "Bearer " + self.token(sub=None),
-            "another key": "Bearer " + self.token(key=OTHER_KEY),
-            "an unknown key": "Bearer " + self.token(key=OTHER_KEY, kid="two"),
+            "another key": "Bearer " + self.token(key=key_of("another")),
+            "an unknown key": "Bearer " + self.token(key=key_of("another"), kid="two"),
             "alg none": f"Bearer {_part({'alg': 'none', 'kid': 'one'})}.{body}.",
             "alg none with the signature": f"Bearer {_part({'alg': 'none', 'kid': 'one'})}.{body}.{signature}",
             "the public key as a shared one": "Bearer " + _shared(body),
@@ -92,5 +103,5 @@ def _part(value):
 
 def _shared(body):
     text = f"{_part({'alg': 'HS256', 'kid': 'one'})}.{body}"
-    signature = hmac.digest(PUBLIC, text.encode(), hashlib.sha256)
+    signature = hmac.digest(public(), text.encode(), hashlib.sha256)
     return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"

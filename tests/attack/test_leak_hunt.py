@@ -328,6 +328,7 @@ def processes():
     return found
 
 
+@pytest.mark.timeout(300)  # Hundreds of calls, and each place is searched for thousands of needles.
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_nothing_of_any_credential_comes_back_on_any_way(guard, hunt, stages, era):
     servers = ("program-legacy", "program-modern", *stages)

@@ -6,6 +6,7 @@ Law of this file: every process is ended by whoever started it, and each start h
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,14 +22,14 @@ PORT = re.compile(rb"^(\d+)$", re.MULTILINE)
 
 
 @contextlib.contextmanager
-def process(command, folder, name):
-    """A process whose output is in `folder`; ended at the end, killed after ten seconds."""
+def process(start, folder, name):
+    """What `start(stdout, stderr)` starts, with its output in `folder`; ended at the end, killed after ten seconds."""
     with (folder / f"{name}.out").open("wb") as out, (folder / f"{name}.err").open("wb") as err:
-        running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        running = start(out, err)
         try:
             yield running
         finally:
-            running.terminate()
+            running.send_signal(signal.SIGTERM)
             try:
                 running.wait(10)
             except subprocess.TimeoutExpired:
@@ -49,7 +50,12 @@ def said(running, path, pattern):
 @contextlib.contextmanager
 def upstream(folder, *options, name="upstream"):
     """`everything.py` over HTTP; gives its origin, such as `http://127.0.0.1:1234`."""
-    with process([sys.executable, EVERYTHING, "--http", "0", *options], folder, name) as running:
+    command = [sys.executable, EVERYTHING, "--http", "0", *options]
+
+    def start(out, err):
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+
+    with process(start, folder, name) as running:
         yield f"http://127.0.0.1:{said(running, folder / f'{name}.out', PORT)}"
 
 
@@ -83,9 +89,14 @@ def over_stdio(config):
 @contextlib.contextmanager
 def guard(folder, config, *words):
     """mcpguard over HTTP, with `words` as further options; gives its origin."""
-    command = [sys.executable, "-m", "mcpguard", "run", "--config", str(config), "--http", "127.0.0.1:0"]
-    command += words
-    with process(command, folder, "mcpguard") as running:
+    words = ["run", "--config", str(config), "--http", "127.0.0.1:0", *words]
+
+    def start(out, err):
+        running = warm.Warm(warm.socket_of_mcpguard(), words, stdout=out, stderr=err, env=dict(os.environ))
+        running.stdin.close()
+        return running
+
+    with process(start, folder, "mcpguard") as running:
         yield said(running, folder / "mcpguard.err", LISTENING)
 
 

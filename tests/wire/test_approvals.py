@@ -3,8 +3,7 @@
 import json
 import os
 import pty
-import subprocess
-import sys
+import socket
 import time
 from hashlib import sha256
 
@@ -18,9 +17,10 @@ from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.serve.interventions import end_session, give, passkeys_of, store_of, waiting_ticket
 from tests.adapters.approvals.authenticator import ORIGIN, Authenticator, decoded, text
 from tests.adapters.approvals.test_passkeys import enrol
+from tests.servers.warm import SIZE, ask
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import DEADLINE, puppet, ready
-from tests.wire.warm import command
+from tests.wire.warm import command, socket_of_mcpguard
 
 RULES = [{"id": "push", "effect": "ask", "tools": ["echo"], "message": "Others see it."}]
 WAIT = {"wait_seconds": 60}
@@ -41,10 +41,11 @@ def ticket(config):
 def at_terminal(*words):
     """What a person sees who starts a command at a terminal and says yes."""
     controller, terminal = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "mcpguard", *words], stdin=terminal, stdout=terminal, stderr=terminal
-    ) as process:
-        os.close(terminal)
+    about = {"arguments": words, "folder": os.getcwd(), "variables": dict(os.environ), "session": True}
+    link, _ = ask(socket_of_mcpguard(), about, (terminal, terminal, terminal))
+    os.close(terminal)
+    with link:
+        link.settimeout(DEADLINE)
         os.write(controller, b"y\n")
         seen = b""
         while True:
@@ -56,7 +57,7 @@ def at_terminal(*words):
             if not more:
                 break
             seen += more
-        assert process.wait(DEADLINE) == 0, seen
+        assert link.recv(SIZE, socket.MSG_WAITALL) == bytes(SIZE), seen
     os.close(controller)
     return seen
 

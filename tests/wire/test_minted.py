@@ -14,6 +14,8 @@ from tests.wire.session import eventually, puppet
 pytestmark = pytest.mark.skipif(not installed(), reason="PostgreSQL is not installed")
 
 QUERY = """
+import site
+site.main()  # A puppet starts without site-packages.
 import psycopg
 state["held"] = psycopg.connect(environ["TOKEN"], autocommit=True)
 answer = text(str(state["held"].execute("SELECT text FROM notes").fetchall()))

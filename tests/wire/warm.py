@@ -44,13 +44,15 @@ def socket_of_mcpguard(*modules):
     return socket_of("-m", "tests.servers.warm_mcpguard", *modules)
 
 
-def command(*words, environment=None, timeout=60, modules=(), cwd=None):
-    """`mcpguard` with these words, as `subprocess.run(..., capture_output=True)`; `modules` are imported already."""
+def command(*words, typed="", environment=None, timeout=60, modules=(), cwd=None):
+    """`mcpguard` with these words and `typed` at its standard input, as `subprocess.run(..., capture_output=True)`;
+    `modules` are imported already."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         variables = {**os.environ, **(environment or {})}
         place = socket_of_mcpguard(*modules)
         running = Warm(place, list(words), stdout=said, stderr=complained, env=variables, cwd=cwd)
-        running.stdin.close()
+        with contextlib.suppress(BrokenPipeError), running.stdin as stdin:  # It may end without reading.
+            stdin.write(typed.encode())
         try:
             code = running.wait(timeout)
         finally:

@@ -7,8 +7,6 @@ that fails is this program's exit.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import keyring
 import pytest
@@ -25,6 +23,7 @@ from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.ports import Recipient
 from tests.adapters.credentials.credential_contract import CONTRACT, VALUE, Setting
 from tests.adapters.credentials.fake_credentials import FakeGuard, Hand
+from tests.wire.warm import command
 
 PLAIN = CredentialRef("keyring", "github/read")
 ENTRY = CredentialRef("credential", "key")
@@ -33,11 +32,10 @@ TO = Recipient("s", None, Principal("ada", "os-user"))
 
 
 def mcpguard(*words: str, typed: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", *words], input=typed, capture_output=True, text=True, check=False
-    )
-    assert VALUE not in done.stdout + done.stderr
-    return done.returncode, done.stdout, done.stderr
+    done = command(*words, typed=typed)
+    said, complained = done.stdout.decode(), done.stderr.decode()
+    assert VALUE not in said + complained
+    return done.returncode, said, complained
 
 
 def command_round_trip() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.adapters.credentials.secret_service import needs_secret_service, run_with_secret_service
+from tests.wire.warm import command
 
 
 @needs_secret_service
@@ -21,15 +18,8 @@ def test_the_command_and_the_source_work_with_a_real_secret_service() -> None:
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
 @pytest.mark.parametrize("words", [("list",), ("set", "github/read"), ("rm", "github/read")])
 def test_without_a_keychain_the_command_says_so(backend: str, words: tuple[str, ...]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "secret", *words],
-        env={"PATH": os.environ["PATH"], "PYTHON_KEYRING_BACKEND": backend},
-        input="value-1234",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command("secret", *words, typed="value-1234", environment={"PYTHON_KEYRING_BACKEND": backend})
     assert done.returncode == 2
-    assert "this machine has no keychain that mcpguard can use" in done.stderr
-    assert "value-1234" not in done.stdout + done.stderr
-    assert done.stderr.count("\n") == 1
+    assert b"this machine has no keychain that mcpguard can use" in done.stderr
+    assert b"value-1234" not in done.stdout + done.stderr
+    assert done.stderr.count(b"\n") == 1

@@ -123,16 +123,17 @@ def test_a_private_key_signs_a_short_assertion_for_the_issuer(serving, algorithm
 
 
 @pytest.mark.parametrize(
-    "key",
+    "made",
     [
-        "no key",
-        pem(rsa.generate_private_key(65537, 2048), b"password"),
-        pem(ec.generate_private_key(ec.SECP256K1())),
-        pem(dsa.generate_private_key(1024)),
+        lambda: "no key",
+        lambda: pem(rsa.generate_private_key(65537, 2048), b"password"),
+        lambda: pem(ec.generate_private_key(ec.SECP256K1())),
+        lambda: pem(dsa.generate_private_key(1024)),
     ],
     ids=["text", "sealed", "curve", "dsa"],
 )
-def test_a_key_that_cannot_sign_is_a_clear_error(serving, key):
+def test_a_key_that_cannot_sign_is_a_clear_error(serving, made):
+    key = made()
     entry = ClientCredentialsEntry(client_id="ours", issuer=serving.issuer, private_key="${env:key}")
     said = refusal(entry, key=key)
     assert "`private_key` is not a private key in PEM" in said
