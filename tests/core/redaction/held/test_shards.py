@@ -11,6 +11,7 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.held import search
 from mcpguard.core.redaction.held.fragments import Core, cores
 from mcpguard.core.redaction.held.reduced import Reduced, skeleton
 from mcpguard.core.redaction.held.search import HeldSet, held
@@ -143,6 +144,16 @@ def test_a_chain_behind_pieces_that_are_there_by_chance_is_found() -> None:
         assert searched(line * often + chain) == (True, True)
 
 
+@pytest.mark.parametrize("kept", [0, 64])
+def test_what_is_beside_a_piece_is_searched_for_in_a_long_text(
+    monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(search, "_KEPT", kept)
+    line = "10:15:02 info request kq9x of billing done, with words behind it\n"
+    assert searched(line * 500) == (False, False)
+    assert searched(line * 500 + " and ".join(cut(RANDOM, 8))) == (True, True)
+
+
 def test_more_pieces_by_chance_than_there_is_patience_for_are_searched_further() -> None:
     assert searched("kq9x. " * 900) == (False, False)
     assert searched("kq9x. " * 3000) == (True, True)
@@ -159,7 +170,7 @@ def test_what_stands_alone_in_a_text_leads_to_nothing() -> None:
             text += shard.text[at : at + source.randrange(4, 14)] + b"." * source.choice((1, 1, 390, 400))
         text += PAD
         for block, at in shard.blocks():
-            if shard.alone(text, at):
+            if not any(beside in text for beside in shard.beside(at)):
                 ends = [found.end() for found in re.finditer(re.escape(block), text)]
                 told[True] += len(ends)
                 assert not any(shard.runs(text, end, at) for end in ends)

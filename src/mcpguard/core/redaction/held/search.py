@@ -46,8 +46,12 @@ _BACKSLASH = ord("\\")
 _CHANCES, _SIZE = 1_000, 64
 """So many blocks, and one for each so many bytes, may be in a text by chance: fewer than Reduced has patience
 for."""
-_AT_PLACE = 2_048
-"""A block is looked at where it is, once for each so many bytes of a text, before all of the text is."""
+_AT_PLACE, _PLACES = 2_048, 8
+"""A block is looked at where it is, once for each so many bytes of a text and at so many places at most,
+before all of the text is."""
+_LARGE, _KEPT = 8_192, 64
+"""Bytes of a text that is searched for what may be beside a block with a matcher. For as many blocks one is
+kept: what is met by chance is mostly met in the next text too."""
 _AT_ONCE = 8_192
 """Literals. Hyperscan takes more than twice as long for twice as many."""
 
@@ -119,7 +123,7 @@ class _Table:
     """The forms of some values that are searched for in one kind of text, the blocks of their cores, their
     anchors, and what searches for all of them."""
 
-    __slots__ = ("_blocks", "_forms", "matchers")
+    __slots__ = ("_beside", "_blocks", "_forms", "_made", "matchers")
 
     def __init__(
         self,
@@ -130,6 +134,8 @@ class _Table:
     ) -> None:
         self._forms = list(forms.values())
         self._blocks = list(blocks.values())
+        self._beside: dict[int, Matcher] = {}
+        self._made = made
         literals = [*forms, *blocks, *anchors]
         starts = range(0, len(literals), _AT_ONCE)
         self.matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
@@ -157,7 +163,7 @@ class _Table:
     def may_lead(self, text: bytes) -> bool:
         """Whether anything in `text` may be of a value: all but blocks of Shards that lead to nothing. One
         that is often there is not looked at each time, if the text has no piece that may be next to it."""
-        left, at_place = _CHANCES + len(text) // _SIZE, len(text) // _AT_PLACE
+        left, at_place = _CHANCES + len(text) // _SIZE, min(_PLACES, len(text) // _AT_PLACE)
         seen: dict[int, int] = {}
         alone: dict[int, int] = {}
 
@@ -172,9 +178,7 @@ class _Table:
             pieces = self._blocks[block]
             left -= len(pieces)
             seen[block] = seen.get(block, -1) + 1
-            if seen[block] == at_place and all(
-                type(core) is Shards and core.alone(text, at) for _, core, at in pieces
-            ):
+            if seen[block] == at_place and self._is_alone(block, text):
                 alone[block] = len(pieces)
                 return left < 0
             for _, core, at in pieces:
@@ -183,6 +187,19 @@ class _Table:
             return left < 0
 
         return any(matcher.search(text, partial(visit, start)) for start, matcher in self.matchers)
+
+    def _is_alone(self, block: int, text: bytes) -> bool:
+        """Whether nothing that may be beside a block is in `text`, and the block is one of Shards alone."""
+        matcher = self._beside.get(block)
+        if matcher is None:
+            pieces = self._blocks[block]
+            if any(type(core) is not Shards for _, core, _ in pieces):
+                return False
+            beside = {one for _, core, at in pieces if type(core) is Shards for one in core.beside(at)}
+            if len(text) < _LARGE or len(self._beside) == _KEPT:
+                return not any(one in text for one in beside)
+            matcher = self._beside[block] = self._made([*beside])
+        return not matcher.search(text, stop)
 
     def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[_Hit]:
         """Where each form and each fragment is in `text`, which is one `of` a whole. Raises InspectionError

@@ -67,17 +67,14 @@ class Shards(NamedTuple):
             pieces.insert(0, (first, last))
         return pieces if size >= least and len(pieces) > 1 else []
 
-    def alone(self, bones: bytes, at: int) -> bool:
-        """Whether no block that begins at `at` of the core leads to anything in these `bones`, since no piece
-        that may be next to it is there. Each three characters that are looked for are in two such pieces."""
+    def beside(self, at: int) -> Iterator[bytes]:
+        """What is in a text in which a block that begins at `at` of the core leads to anything: one of these
+        at least. Each three characters are in two pieces that may be next to it."""
         text = self.text
         for begin in range(at + PIECE, min(at + PIECE + 2 * _LOST - 1, len(text) - PIECE + 1), 2):
-            if text[begin + 1 : begin + PIECE] in bones:
-                return False
+            yield text[begin + 1 : begin + PIECE]
         for stop in range(at, max(at - 2 * _LOST + 1, PIECE - 1), -2):
-            if text[stop - PIECE : stop - 1] in bones:
-                return False
-        return True
+            yield text[stop - PIECE : stop - 1]
 
     def _widened(self, bones: bytes, first: int, at: int, floor: int = 0) -> tuple[int, int, int, int]:
         """How far `bones` and the core are the same around PIECE characters: in the one, and in the other."""
