@@ -46,10 +46,10 @@ AI: tuple[Detector, ...] = (
     token("elevenlabs-key", "sk_", "[0-9a-f]{48}$", alone=True, often=True),
     Detector(
         "openai-like-key",
-        pattern=rf"{ALONE}sk-(?![A-Za-z0-9]{{20}}T3BlbkFJ)[A-Za-z0-9]{{32,64}}{END}",
+        pattern=rf"{ALONE}sk-(?![A-Za-z0-9]{{20}}T3BlbkFJ)[A-Za-z0-9]{{32,64}}(?!\.[a-z]{{2,5}}\b){END}",
         starts=("sk-",),
         hits=("sk-" + MIX[:32], "sk-" + HEX[:48]),
-        misses=("sk-" + MIX[:31], "sk-" + MIX[:65], "task-" + MIX[:32]),
+        misses=("sk-" + MIX[:31], "sk-" + MIX[:65], "task-" + MIX[:32], "sk-" + HEX[:32] + ".json"),
     ),
     token("firecrawl-key", "fc-", "[0-9a-f]{32}$", alone=True, often=True),
     token("voyage-key", "pa-", "[A-Za-z0-9_-]{43}$", alone=True),

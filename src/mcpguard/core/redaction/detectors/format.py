@@ -82,6 +82,7 @@ UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{
 REACH = 24
 """So many characters of a body are in `rare`."""
 _DIGIT = "(?=[A-Za-z_-]{0,64}[0-9])"
+_WORD = re.compile("[a-z]{1,8}[-_]")
 _PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
 
 
@@ -100,9 +101,10 @@ def token(
     `starts` are its prefixes, with spaces between. `body` is a sequence of characters and classes, each with
     how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
     follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it.
-    `digit`: there must be one, and it must not be made of words, since code has such names. `often`: words of
-    any text begin or end as a prefix does, and it is `alone` too. The examples are made of `body`: the
-    shortest that it allows, and without its last character.
+    `digit`: there must be one, since code has names that are such words. `often`: words of any text begin
+    or end as a prefix does, and it is `alone` too. What follows a prefix that is a word must not be made of
+    words itself, as names are. The examples are made of `body`: the shortest that it allows, and without
+    its last character.
     """
     prefixes = starts.split(" ")
     rest = filled(body)
@@ -114,7 +116,7 @@ def token(
         f"{tail}{follows}",
         starts=tuple(prefixes),
         rare=f"(?:{either}){_least(body)}" if often else "",
-        accept=_unlike_a_name if digit else None,
+        accept=_unlike_a_name if "A-Za-z" in body and all(map(_WORD.fullmatch, prefixes)) else None,
         hits=tuple(start + rest for start in prefixes),
         misses=(prefixes[0], prefixes[0] + rest[:-1], *(["x" + prefixes[0] + rest] if alone else [])),
     )

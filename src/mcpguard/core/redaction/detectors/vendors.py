@@ -293,12 +293,13 @@ _ENDS = r"(?![\w/+-]|\.\w)"
 _DIGEST = expression(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f-]{36})$")
 _SAYS = expression(rb"(?i)key|token|secret|auth|password|credential|private|access|pat")
 _SAME = expression(rb"(.)\1{7}")
+_PUBLIC = expression(rb"(?i)client[_-]?id[^A-Za-z0-9]{1,12}[A-Za-z0-9_-]+$")
 
 
 def likely(match: bytes) -> int:
     """Whether the end of a match is no digest that stands beside the name of a vendor by chance, nor a row of
-    one character."""
-    if _SAME.search(match):
+    one character, nor the public name of a client."""
+    if _SAME.search(match) or _PUBLIC.search(match):
         return 0
     digest = _DIGEST.search(match)
     return 0 if digest and not _SAYS.search(match, 0, digest.start()) else len(match)

@@ -103,7 +103,7 @@ DISGUISES: tuple[Disguise, ...] = (
                 _SAYS,
             ),
         ),
-        ("1 a\n2 b\nc\n", "12: return x\n13: raise ValueError\n14: x\n"),
+        ("1 a\n2 b\nc\n", "1 a\rb\n2 c\rd\n3 e\rf\n", "12: return x\n13: raise ValueError\n14: x\n"),
     ),
     Disguise(
         "cells of a table that go on in the next row",

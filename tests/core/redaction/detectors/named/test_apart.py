@@ -57,6 +57,8 @@ FORMS = [
     "db.example:5432:*:postgres:{}\n",
     "*:*:*:postgres:{}",
     "apiVersion: v1\nkind: Secret\nstringData:\n  username: bob\n  db: {}\n",
+    "<table><tr><th>id</th><th>password</th></tr><tr><td>1</td><td>{}</td></tr></table>",
+    "<thead>\n<tr>\n<th class='a'>Password</th>\n<th>id</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td><code>{}</code></td>\n<td>1</td>\n</tr>",
 ]
 
 
@@ -64,6 +66,19 @@ FORMS = [
 def test_what_is_named_elsewhere_is_removed(form: str) -> None:
     for value in VALUES:
         assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "NAME    PASSWORD                ROLE\nada     {}    admin\nbob     <none>                  user\n",
+        "  id  Token\n  1   {}\n",
+        "NAMESPACE   NAME   API_KEY\ndefault     a      {}\n\nend",
+    ],
+)
+def test_columns_between_which_are_spaces_are_read(form: str) -> None:
+    assert "REDACTED" in cleaned(form.format(TOKEN))
+    assert TOKEN not in cleaned(form.format(TOKEN))
 
 
 def test_every_row_of_a_long_table_is_read() -> None:
@@ -138,6 +153,14 @@ LEFT_ALONE = [
     'variable "level" { default = "harboursunshine" }',
     "http://db.example:5432:x:y:harboursunshine z",
     "a b:5432:db:bob:harboursunshine",
+    "option    password  meaning\n--secret  keyspace  the name of a space\n",
+    "  password  the word that you chose\n  token     what the page shows\n",
+    "NAME  PASSWORD\nada and q7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+    "The password  is q, and\nmore\n",
+    "<tr><th>id</th><th>n</th></tr><tr><td>1</td><td>SunshineHarbor</td></tr>",
+    "<tr><th>id</th><th>password</th></tr><tr><td>SunshineHarbor</td></tr>",
+    "<tr><th>password</th></tr><p>SunshineHarbor</p>",
+    "password</th></tr><tr><td>SunshineHarbor</td></tr>",
     "kind: Secret",
     "kind: Secret\nstringData:\n  a: changeme\n",
 ]

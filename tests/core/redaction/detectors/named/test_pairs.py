@@ -36,6 +36,7 @@ FOUND = [
     '#define API_TOKEN "{}"\n',
     "API_TOKEN=${{API_TOKEN:-{}}}\n",
     ": ${{CLIENT_SECRET:={}}}\n",
+    "  token: ${{app.api-token:{}}}\n",
     'parser.add_argument("--token", default="{}")',
     "API_KEY = config('API_KEY', default='{}')",
     'token: SecretStr = Field(default="{}")',
@@ -97,6 +98,7 @@ PASSWORDS = [
     "curl --user 'bob:{}' https://x.example",
     "Server=db;Password={};Timeout=3",
     "The password is {} for now.",
+    "spring.datasource.password=${{DB_PASSWORD:{}}}\n",
 ]
 
 
@@ -228,6 +230,16 @@ LEFT_ALONE = [
     "def test_exceptionGreaterThan64kEncoded():",
     "v3oauth2mtlsclientcredential = keystoneauth1.loading._plugins.identity.v3:OAuth2mTlsClientCredential",
     "RegEnumKey = win32api.RegEnumKey",
+    "var(--md-circular-progress-size)",
+    '{name:"PASS",value:"passed"}',
+    "static/translations/sk-06041317ae9fc90918f0b43fe1732c4e.json,sha256=x",
+    'github = Client(CLIENT_ID = "1440cafcc86e3ea5d6a2")',
+    *(
+        f'"password": "{word}"'
+        for word in ("Contrase\\u00f1a", "Palavra-passe", "Passwuert", "Gebruikerswachtwoord", "__generate__")
+    ),
+    '"encryption_key": "Verschl\\u00fcsselungscode"',
+    r"re.findall(r'https?:\/\/.*:(.*)@.*', url)",
     "api_key: ApiKeyV2Model",
     "PS_ROUTING_SEARCH_KEY: _win32typing.PyIID",
 ]

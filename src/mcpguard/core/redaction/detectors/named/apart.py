@@ -6,10 +6,20 @@ follow it, and says up to where it has read, so that nothing is read twice.
 
 import re
 from collections.abc import Callable
-from itertools import islice, pairwise
+from itertools import islice
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns
+from mcpguard.core.redaction.detectors.named.columns import (
+    BARS,
+    CELLS,
+    MARKS,
+    Cells,
+    Columns,
+    barred,
+    delimited,
+    fixed,
+    starts_of,
+)
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import (
@@ -32,12 +42,6 @@ _AROUND = 4096
 _ROWS = 2000
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
-_QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
-_CELLS_OF = {
-    char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
-    for char in (b",", b"\t", b";", b"|")
-}
-_BARS = expression(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
 _RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
 _RUN = expression(rb"-{2,}")
 _TUPLE = expression(rb"\s{0,64},?\s{0,64}\(")
@@ -84,6 +88,13 @@ _NUMBERS = (
 )
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 _STRING = expression(rb"\s{0,32}<(string|value|dd|td)>([^<\x1f]{4,1024})</\1>")
+_HEADING = expression(rb"\s{0,64}<th[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</th>")
+_NEXT_ROW = expression(
+    rb"\s{0,64}</tr>\s{0,64}(?:</thead>\s{0,64})?(?:<tbody[^<>\x1f]{0,256}>\s{0,64})?<tr[^<>\x1f]{0,256}>"
+)
+_CELL = expression(
+    rb"\s{0,64}<td[^<>\x1f]{0,256}>\s{0,64}(?:<\w{1,8}[^<>\x1f]{0,256}>)?([^<\x1f\xff]{0,1024})(?:</\w{1,8}>\s{0,64}){1,2}"
+)
 _CREATED = expression(
     rb"""(?:[iI][fF] [nN][oO][tT] [eE][xX][iI][sS][tT][sS] )?["`\[]?([\w.]{1,64})["`\]]?\s{0,4}\("""
 )
@@ -107,17 +118,29 @@ class Apart(Values):
         self._created: dict[bytes, Columns] = {}
 
     def separated(self, at: int) -> Seen:
-        """Values between commas, semicolons or tabs, below a line of their names."""
+        """Values between commas, semicolons, tabs or spaces, below a line of their names."""
         start, end = self._line(at - 1)
         head = self._text[start:end]
-        char = next((one for one in (b"\t", b"|", b";", b",") if one in head), b",")
-        names = [cell for _, _, cell in _cells(head, 0, char)]
+        char = next((one for one in (b"\t", b"|", b";", b",") if one in head), b"")
+        if not char:
+            return self._aligned(head, end)
+        names = [cell for _, _, cell in delimited(head, 0, char)]
         if len(names) < 2 or not all(
             _CELL_OF_HEAD.fullmatch(name.strip(MARKS)) and not name.startswith(b" ") for name in names
         ):
             return [], end
         columns = Columns([name.decode("utf-8", "replace") for name in names])
-        return self._rows(columns, end, lambda line, begin: _cells(line, begin, char))
+        return self._rows(columns, end, lambda line, begin: delimited(line, begin, char))
+
+    def _aligned(self, head: bytes, end: int) -> Seen:
+        """Columns with two spaces or more between them, as `kubectl get` prints them. What stands so may be
+        a list of words with what they mean, so that a word is no secret."""
+        starts = starts_of(head)
+        names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
+        if len(names) < 2 or not all(map(_CELL_OF_HEAD.fullmatch, names)):
+            return [], end
+        columns = Columns([name.decode("utf-8", "replace") for name in names])
+        return self._rows(columns, end, fixed(starts), sure=False)
 
     def ruled(self, at: int) -> Seen:
         """A table with lines between its columns, or below their names."""
@@ -133,12 +156,12 @@ class Apart(Values):
         head = self._text[head_start:head_end]
         if head_end > len(self._text) or not _HEAD.search(head):
             return [], end
-        if _BARS.search(head):
-            cells: Cells = _barred
+        if BARS.search(head):
+            cells: Cells = barred
         else:
             rule = self._text[start : self._line(at - 1)[1]]
             starts = [found.start() for found in islice(_RUN.finditer(rule), CELLS)]
-            cells = _fixed(starts)
+            cells = fixed(starts)
         names = [cell.decode("utf-8", "replace") for _, _, cell in cells(head, 0)]
         return self._rows(Columns(names), end, cells)
 
@@ -164,7 +187,7 @@ class Apart(Values):
         if not columns.any():
             return [], found.end()
         if found[0].endswith(b"\n"):
-            return self._rows(columns, found.end() - 1, lambda line, begin: _cells(line, begin, b"\t"))
+            return self._rows(columns, found.end() - 1, lambda line, begin: delimited(line, begin, b"\t"))
         return self._tuples(columns, found.end())
 
     def jwk(self, at: int) -> Seen:
@@ -252,6 +275,25 @@ class Apart(Values):
         name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
         return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
 
+    def headed(self, at: int) -> Seen:
+        """A table of HTML, from the end of its first heading on."""
+        end = self._text.find(b">", self._text.rfind(b"<tr", max(0, at - _AROUND), at)) + 1
+        names: list[str] = []
+        while len(names) < CELLS and (heading := _HEADING.match(self._text, end)):
+            names.append(heading[1].strip().decode("utf-8", "replace"))
+            end = heading.end()
+        columns, hits = Columns(names), list[Found]()
+        while columns.any() and (begins := _NEXT_ROW.match(self._text, end)):
+            end = begins.end()
+            row: list[tuple[int, int, bytes]] = []
+            while len(row) < CELLS and (found := _CELL.match(self._text, end)):
+                row.append((*found.span(1), found[1]))
+                end = found.end()
+            if len(row) != columns.count:
+                break
+            hits += self._of_row(columns, row)
+        return hits, max(at, end)
+
     def created(self, at: int) -> Seen:
         """The columns of a table, for the rows that a dump has of it below."""
         found = _CREATED.match(self._text, at)
@@ -281,7 +323,7 @@ class Apart(Values):
         hit = self._secret(start, end, given(strength) if strength else "") if strength else None
         return [hit] if hit else [], end
 
-    def _rows(self, columns: Columns, end: int, cells: "Cells") -> Seen:
+    def _rows(self, columns: Columns, end: int, cells: Cells, sure: bool = True) -> Seen:
         hits: list[Found] = []
         if not columns.any():
             return hits, end
@@ -294,17 +336,18 @@ class Apart(Values):
                 row = cells(line, start)
                 if len(row) != columns.count:
                     break
-                hits += self._of_row(columns, row)
+                hits += self._of_row(columns, row, sure)
             end = stop
         return hits, end
 
-    def _of_row(self, columns: Columns, row: list[tuple[int, int, bytes]]) -> list[Found]:
+    def _of_row(self, columns: Columns, row: list[tuple[int, int, bytes]], sure: bool = True) -> list[Found]:
         hits = []
         for index, strength in columns.of([cell for _, _, cell in row]):
             start, _, cell = row[index]
             value = cell.strip(MARKS)
             at = start + cell.find(value)
-            if value and (hit := self._secret(at, at + len(value), strength)):
+            says = "password" if strength == GIVEN and not sure else strength
+            if value and (hit := self._secret(at, at + len(value), says, known_end=sure)):
                 hits.append(hit)
         return hits
 
@@ -339,43 +382,6 @@ class Apart(Values):
         return start, min(ends, default=min(len(self._text), at + _AROUND))
 
 
-Cells = Callable[[bytes, int], list[tuple[int, int, bytes]]]
-"""The cells of a line that begins at a place: where each begins and ends, and what is in it."""
-
-
-def _cells(line: bytes, begin: int, char: bytes) -> list[tuple[int, int, bytes]]:
-    made: list[tuple[int, int, bytes]] = []
-    at = 0
-    while len(made) < CELLS:
-        found = _CELLS_OF[char].match(line, at)
-        end = found.end() if found else at
-        made.append((begin + at, begin + end, line[at:end]))
-        if line[end : end + 1] != char:
-            break
-        at = end + 1
-    return made
-
-
-def _barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
-    bars = [found.span() for found in islice(_BARS.finditer(line), CELLS)]
-    bounds = [(0, 0), *bars, (len(line), len(line))]
-    made = [
-        (begin + before[1], begin + behind[0], line[before[1] : behind[0]])
-        for before, behind in pairwise(bounds)
-    ]
-    inner = made[1:] if not made[0][2].strip() and len(made) > 2 else made
-    return (
-        inner[:-1]
-        if not inner[-1][2].strip() and line.rstrip().endswith((b"|", b"\x82", b"\x83", b"\x91"))
-        else inner
-    )
-
-
-def _fixed(starts: list[int]) -> Cells:
-    bounds = [*zip(starts, [*starts[1:], 4096], strict=True)]
-    return lambda line, begin: [(begin + start, begin + end, line[start:end]) for start, end in bounds]
-
-
 Read = Callable[[Apart, int], Seen]
 
 _NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}\r?\n[^\r\n\x1f\xff]"
@@ -388,7 +394,7 @@ _SEPARATORS = tuple(
     for name in _NAMES
     for form in (
         *("N,", ",N", "N\t", "\tN", "N;", ";N", "N|", "|N", 'N",', ',"N', 'N";', "N',", ",'N"),
-        *("N\n", "N\r\n"),
+        *("N\n", "N\r\n", "N  "),
     )
 )
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
@@ -406,6 +412,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
     (("</key>", "</name>", "</dt>", "</th>"), False, _STRING.pattern.decode(), Apart.property),
+    (("</th>",), False, r"\s{0,64}<(?:th|/tr)", Apart.headed),
     (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
     (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
     ((":5432:", ":*:"), False, _PGPASS.pattern.decode(), Apart.pgpass),

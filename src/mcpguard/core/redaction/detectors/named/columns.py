@@ -1,7 +1,11 @@
-"""What the names of columns say about the cells below them, in a text or a JSON value."""
+"""What the names of columns say about the cells below them, in a text or a JSON value, and how a line of a
+text is cut into cells."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from itertools import islice, pairwise
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.values import given, said
 
 CELLS = 64
@@ -22,6 +26,14 @@ _KEYS = frozenset(
         "setting_name",
     ]
 )
+
+_QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
+_CELLS_OF = {
+    char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
+    for char in (b",", b"\t", b";", b"|")
+}
+BARS = expression(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
+_WIDE_CELL = expression(rb"(?<![^ ])(?<![^ ] )[^ \t\r]")
 
 
 class Columns:
@@ -49,3 +61,54 @@ class Columns:
             name = cells[self._key].strip(MARKS).decode("utf-8", "replace")
             if strength := said(name):
                 yield self._value, given(strength)
+
+
+Cells = Callable[[bytes, int], list[tuple[int, int, bytes]]]
+"""The cells of a line that begins at a place: where each begins and ends, and what is in it."""
+
+
+def delimited(line: bytes, begin: int, char: bytes) -> list[tuple[int, int, bytes]]:
+    """The cells between `char`, some of which may be quoted."""
+    made: list[tuple[int, int, bytes]] = []
+    at = 0
+    while len(made) < CELLS:
+        found = _CELLS_OF[char].match(line, at)
+        end = found.end() if found else at
+        made.append((begin + at, begin + end, line[at:end]))
+        if line[end : end + 1] != char:
+            break
+        at = end + 1
+    return made
+
+
+def barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
+    """The cells between bars."""
+    bars = [found.span() for found in islice(BARS.finditer(line), CELLS)]
+    bounds = [(0, 0), *bars, (len(line), len(line))]
+    made = [
+        (begin + before[1], begin + behind[0], line[before[1] : behind[0]])
+        for before, behind in pairwise(bounds)
+    ]
+    inner = made[1:] if not made[0][2].strip() and len(made) > 2 else made
+    return (
+        inner[:-1]
+        if not inner[-1][2].strip() and line.rstrip().endswith((b"|", b"\x82", b"\x83", b"\x91"))
+        else inner
+    )
+
+
+def fixed(starts: list[int]) -> Cells:
+    """Cells each of which begins at one of `starts` of its line; none of a line that has a word there."""
+    bounds = [*zip(starts, [*starts[1:], 4096], strict=True)]
+
+    def cells(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
+        if any(line[start - 1 : start].strip() for start in starts if start):
+            return []
+        return [(begin + start, begin + end, line[start:end]) for start, end in bounds]
+
+    return cells
+
+
+def starts_of(line: bytes) -> list[int]:
+    """Where words begin that have at least two spaces before them, or nothing."""
+    return [found.start() for found in islice(_WIDE_CELL.finditer(line), CELLS)]

@@ -106,7 +106,7 @@ _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
     rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put)\($"""
 )
-_FALLBACK = expression(rb"""[^\s"'`{}$\\<>\x00-\x1f\xff]{4,512}(?=\})""")
+_FALLBACK = expression(rb"""(?![-=?+])(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,512}(?=\})""")
 _OWNER_OF_DEFAULT = expression(
     rb"""([A-Za-z][\w.-]{2,63})(?:["'],|[ ]?:[\w\[\]. |]{1,40}=[ ]?\w{1,24}\()[^()\n]{0,80}default=["']$"""
 )
@@ -142,7 +142,8 @@ class Pairs(Commands):
         if alternative := _ALTERNATIVE.search(bare[-24:]) if opening and opening != b"`" else None:
             return self._default(at, bare[: -len(alternative[0])], opening, alternative[0])
         if bare.rstrip(b" \t").endswith((b":", b"=", b">", b"\n")):
-            return self._assigned(at, bare, opening) or self._named(at, bare, opening)
+            found = self._assigned(at, bare, opening) or self._named(at, bare, opening)
+            return found or self._substituted(at, bare[:-1])
         if bare.endswith(b"\t"):
             return self._line(at, bare[:-1], opening)
         return self._said(at, bare, opening)
@@ -193,8 +194,11 @@ class Pairs(Commands):
 
     def fallback(self, at: int) -> Found | None:
         """What a shell takes where nothing is set: `${DB_PASSWORD:-…}`."""
+        return self._substituted(at, self._text[max(0, at - BACK) : at - 2])
+
+    def _substituted(self, at: int, before: bytes) -> Found | None:
+        """The same behind the name that `before` ends with; in Spring it is `${db.password:…}`."""
         found = _FALLBACK.match(self._text, at)
-        before = self._text[max(0, at - BACK) : at - 2]
         name = name_at_end(before)
         strength = said(name) if before.endswith(b"${" + name.encode()) else ""
         if found is None or not strength or DIGIT.search(found[0]) is None:

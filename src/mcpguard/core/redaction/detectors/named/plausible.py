@@ -48,7 +48,7 @@ _SAMPLES = frozenset(
     or db database app application service account master valid invalid wrong bad good correct first
     second number shared basic jwt oauth o code cred creds credential credentials unit integration
     encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
-    data text that you please replace insert put
+    data text that you please replace insert put passed failed
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
@@ -87,13 +87,13 @@ _OF_FORMS = expression(
     r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test"
 )
 """Words of names of types, of errors and of parts of a page."""
-_TRANSLATIONS = frozenset(
-    """
-    passwort kennwort passwoord wachtwoord passord adgangskode adgangskoden salasana lozinka slaptazodis
-    jelszavak contrasena contrasenya contrasenha motdepasse parolachiave katalaluan katasandi sifreniz kodeord
-    """.split()  # noqa: SIM905 - as above
+_TRANSLATION = expression(
+    "passwort|kennwort|passwoord|wachtwo|wachtwu|passwuert|wagwoord|passord|adgangskod|kodeord|losenord|lykilord|"
+    "salas[ao]na|lozinka|zaporka|slaptazod|jelsza|contrasen|contrasinal|motdepasse|palavra|parolachiave|pasahitz|"
+    "pasfhocal|focalfaire|cyfrinair|fjalekalim|pasvorto|katalaluan|katasandi|matkhau|nenosiri|sifreniz"
 )
 """What the word is in other languages, as files of translations have it."""
+_NO_MARKS = str.maketrans("", "", "-_ ")
 _SAYINGS = frozenset(
     """
     with from then this that when where which used uses using option options argument flag file files string
@@ -137,7 +137,7 @@ def is_example(kind: str, match: bytes) -> bool:
 def is_secret(strength: str, value: str, quoted: bool) -> bool:
     """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`:
     it is known where it ends."""
-    value = _ESCAPES.sub("", value)
+    value = _ESCAPES.sub(lambda found: chr(int(found[0][2:], 16)), value)
     if strength in ("password", GIVEN):
         likely = is_given(value) if strength == GIVEN else _is_password(value, quoted)
         return likely and not is_template(value)
@@ -184,7 +184,7 @@ def is_stand_in(value: str) -> bool:
 def is_sample_of_a_url(value: str) -> bool:
     """Whether the password of a URL stands for one, or is the port of one of several hosts."""
     value = value.strip("[]()")
-    if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value:
+    if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or value in (".*", ".+"):
         return True
     if not _WORDS.fullmatch(value) or looks_random(value):
         return False
@@ -233,7 +233,9 @@ def _is_mixed(value: str, quoted: bool) -> bool:
 
 def _is_of_letters(value: str) -> bool:
     """Whether a text without a digit is no word that stands for a password, or says something of it."""
-    if len(value) < 8 or not value.isascii() or value.startswith("@") or value.lower() in _TRANSLATIONS:
+    if len(value) < 8 or not value.isascii() or value.startswith("@"):
+        return False
+    if _TRANSLATION.search(value.lower().translate(_NO_MARKS)):
         return False
     if looks_random(value) or not _MARKS.isdisjoint(value[1:-1]):
         return _METAVARIABLE.fullmatch(value) is None

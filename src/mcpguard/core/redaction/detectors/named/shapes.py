@@ -21,6 +21,7 @@ _SAMPLE = expression(
     | (?:^|[^a-z])(?:your|example|placeholder|redacted|dummy|sample|fixme|todo|tbd|foobar)(?:s?[^a-z]|$)
     | ^(?:change|replace|insert|enter|paste|put|add|fill|set|use|get)[-_\s]?(?:me|it|this|your|my|with|the|
       here|in|a|key|token|secret|password|api)(?:[^a-z]|$) | [-_\s]here$
+    | ^__[a-z_]+__$
     | ^(?:none|null|nil|undefined|n/?a|fake|not?[-_\s]?(?:needed|set|used|required|key|auth|token|password))$
     """
 )
