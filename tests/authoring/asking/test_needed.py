@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from mcpguard.adapters.audit.passages import have
-from mcpguard.authoring.asking.matching import FoundCall, facts_of, view_of
+from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, needed
 from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
@@ -109,7 +109,7 @@ def test_every_call_that_matches_has_what_is_needed(
 ) -> None:
     decision = structs.replace(CALL, arguments=arguments, subject=subject, credentials=("a", "/srv/a.b"))
     outcome = structs.replace(DONE, message=message, error=error)
-    view = view_of(FoundCall(Path("x"), 2, decision, outcome, ()), facts_of(decision, outcome))
+    view = view_of(FoundCall(Path("x"), 2, decision, outcome, ()), facts_with(decision, outcome))
     try:
         verdict = ENGINE.compile(text).verdict(Bound(view))
     except ConditionError:

@@ -10,19 +10,19 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.audit.indexing import CallFacts, microseconds
-from mcpguard.authoring.asking.matching import FoundCall, facts_of, view_of
+from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
 from mcpguard.authoring.asking.question import VOCABULARY, CallQuestion, Filters, time_of
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.errors import AuditError
 from tests.adapters.audit.audit_records import NOW
 from tests.cli.audit.test_story import CALL, DONE
 
-FACTS = facts_of(CALL, DONE)
+FACTS = facts_with(CALL, DONE)
 
 
 def view(**changes: Any) -> dict[str, Any]:
     decision = structs.replace(CALL, **changes)
-    return view_of(FoundCall(Path("x"), 2, decision, DONE, ()), facts_of(decision, DONE))
+    return view_of(FoundCall(Path("x"), 2, decision, DONE, ()), facts_with(decision, DONE))
 
 
 def answer(text: str, facts: CallFacts = FACTS, **changes: Any) -> bool:

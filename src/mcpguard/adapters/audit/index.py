@@ -20,8 +20,16 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
-from mcpguard.adapters.audit.indexing import FILE_BITS, CallFacts, ChainReading, FoldedRefusals, OpenCall, Row
-from mcpguard.adapters.audit.passages import Passage, Texts, bits_of, unpacked
+from mcpguard.adapters.audit.indexing import (
+    FILE_BITS,
+    OFFSET,
+    CallFacts,
+    ChainReading,
+    FoldedRefusals,
+    IndexRows,
+    read_facts,
+)
+from mcpguard.adapters.audit.passages import Texts, bits_of, unpacked
 from mcpguard.adapters.audit.reader import NoChain, chain_files, chain_name, line_at, packed, sound_lines
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
@@ -29,7 +37,6 @@ from mcpguard.core.evidence.chain import GENESIS, continues
 
 FORM = 5
 """Of the tables; an index of another one is made again."""
-_OFFSET = (1 << FILE_BITS) - 1
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _SEAL = 76
 _TABLES = """
@@ -71,7 +78,6 @@ class Stretch(Struct, frozen=True):
 _Stream = tuple[int, int, int, CallAt, Iterator[CallAt]]
 """What is first in it comes next: the latest, and of those with the same time what stands last in a chain."""
 
-_facts = json.Decoder(CallFacts).decode
 _folded = json.Decoder(FoldedRefusals).decode
 
 
@@ -91,7 +97,6 @@ class AuditIndex:
         self._chains = chains
         self._names: dict[int, Path] = {}
         self._places: dict[Path, int] = {}
-        self._numbers: dict[CallFacts, int] = {}
         self._last: dict[int, int] = {}
         self.altered: dict[str, None] = {}
         """Names of chains with a line that is not as it was written; who reads lines adds to it."""
@@ -137,7 +142,7 @@ class AuditIndex:
     def facts(self) -> dict[int, CallFacts]:
         """All facts that calls have, by their numbers."""
         rows = self._database.execute("SELECT number, json FROM facts")
-        return {number: _facts(text) for number, text in rows}
+        return {number: read_facts(text) for number, text in rows}
 
     def newest(
         self, facts: Collection[int], since: int = 0, until: int = 1 << 62, took: str = ""
@@ -217,7 +222,7 @@ class AuditIndex:
         return None
 
     def _where(self, place: int) -> tuple[Path, int]:
-        return self._names[place >> FILE_BITS], place & _OFFSET
+        return self._names[place >> FILE_BITS], place & OFFSET
 
     # --- catching up ----------------------------------------------------------------------------
 
@@ -225,12 +230,12 @@ class AuditIndex:
         database = self._database
         database.execute("BEGIN IMMEDIATE")
         try:
-            self._numbers = {facts: number for number, facts in self.facts().items()}
-            self._last = dict(database.execute("SELECT number, last FROM facts").fetchall())
+            rows = IndexRows(database)
+            self._last = rows.last
             known = {row[1]: row for row in database.execute("SELECT * FROM chains").fetchall()}
             for name in [name for name in known if name not in self._files]:
-                self._forget(known.pop(name)[0])
-            reading = ChainReading(self)
+                rows.forget(known.pop(name)[0])
+            reading = ChainReading(rows)
             self._names = {}
             for name, file in self._files.items():
                 number = self._read(name, file, known.get(name), reading)
@@ -260,7 +265,8 @@ class AuditIndex:
             return number
         # What was altered may have been put right.
         if row is not None and (was_altered or not (_intact if ended else _fits)(file, read, head)):
-            row, read, head = self._again(number, reading)
+            reading.forget(number)
+            row, read, head = None, 0, b""
         if row is None:
             cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '')", (name,))
             number = int(cursor.lastrowid or 0)
@@ -276,77 +282,6 @@ class AuditIndex:
         if altered:
             self.altered[name] = None
         return number
-
-    def _again(self, number: int, reading: ChainReading) -> tuple[None, int, bytes]:
-        """Take nothing of a chain for known."""
-        reading.store()
-        self._forget(number)
-        reading.drop(number)
-        return None, 0, b""
-
-    def _forget(self, number: int) -> None:
-        first = number << FILE_BITS
-        for table in ("calls", "open", "folded", "passages"):
-            self._database.execute(
-                f"DELETE FROM {table} WHERE place BETWEEN ? AND ?",  # noqa: S608
-                (first, first | _OFFSET),
-            )
-        self._database.execute("DELETE FROM chains WHERE number = ?", (number,))
-
-    def number_of(self, facts: CallFacts) -> int:
-        """The number of these facts, which are stored if they are new."""
-        number = self._numbers.get(facts)
-        if number is None:
-            cursor = self._database.execute("INSERT INTO facts VALUES(NULL, ?, 0)", (json.encode(facts),))
-            number = self._numbers[facts] = int(cursor.lastrowid or 0)
-            self._last[number] = 0
-        return number
-
-    def stored_facts(self, number: int) -> CallFacts:
-        """The facts of that number."""
-        ((text,),) = self._database.execute("SELECT json FROM facts WHERE number = ?", (number,))
-        return _facts(text)
-
-    def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
-        """Remove the rows with these keys, and add `calls`."""
-        self._database.executemany("DELETE FROM calls WHERE facts = ? AND at = ? AND place = ?", gone)
-        self._database.executemany("INSERT OR REPLACE INTO calls VALUES(?, ?, ?, ?, ?, ?)", calls)
-        latest: dict[int, int] = {}
-        for facts, at, *_ in calls:
-            if at >= self._last[facts]:
-                latest[facts] = self._last[facts] = at
-        updates = [(at, facts) for facts, at in latest.items()]
-        self._database.executemany("UPDATE facts SET last = ? WHERE number = ?", updates)
-
-    def store_folded(self, at: int, place: int, folded: FoldedRefusals) -> None:
-        """Add refusals that were only counted."""
-        row = (place, at, json.encode(folded))
-        self._database.execute("INSERT OR REPLACE INTO folded VALUES(?, ?, ?)", row)
-
-    def passage_at(self, place: int) -> Passage | None:
-        """The stored passage of a chain that has this place, or the last one before it."""
-        query = (
-            "SELECT place, end, first, latest, bits FROM passages WHERE place BETWEEN ? AND ? "
-            "ORDER BY place DESC LIMIT 1"
-        )
-        rows = self._database.execute(query, (place & ~_OFFSET, place)).fetchall()
-        return Passage(*rows[0]) if rows else None
-
-    def store_passage(self, passage: Passage) -> None:
-        """Store it, or store it again."""
-        row = (passage.place, passage.end, passage.first, passage.latest, passage.bits())
-        self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?)", row)
-
-    def open_calls(self) -> dict[str, OpenCall]:
-        """What was decided and may go on."""
-        rows = self._database.execute("SELECT * FROM open")
-        return {id_: OpenCall(facts, at, place, stored=True) for id_, facts, at, place in rows}
-
-    def store_open(self, calls: dict[str, OpenCall]) -> None:
-        """These may go on, and no others."""
-        self._database.execute("DELETE FROM open")
-        rows = ((id_, one.facts, one.at, one.place) for id_, one in calls.items())
-        self._database.executemany("INSERT INTO open VALUES(?, ?, ?, ?)", rows)
 
 
 def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:

@@ -6,19 +6,27 @@ stays open over all of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import DecodeError, Meta, Raw, Struct, json
+from msgspec.structs import replace
 
 from mcpguard.adapters.audit.passages import LONGEST, Passage
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, continues
 from mcpguard.core.evidence.records import FoldedRecords
 
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from mcpguard.core.evidence.records import Decided
+
 FILE_BITS = 40
 """A place is the number of a file, then the offset of the line in so many bits."""
+OFFSET = (1 << FILE_BITS) - 1
 _BATCH = 20_000
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
@@ -106,35 +114,10 @@ class OpenCall(Struct):
     stored: bool = False
 
 
-class IndexRows(Protocol):
-    """Where rows go."""
-
-    def number_of(self, facts: CallFacts) -> int:
-        """The number of these facts, which are stored if they are new."""
-
-    def stored_facts(self, number: int) -> CallFacts:
-        """The facts of that number."""
-
-    def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
-        """Remove the rows with these keys (facts, time, place), and add `calls`."""
-
-    def store_folded(self, at: int, place: int, folded: FoldedRefusals) -> None:
-        """Add refusals that were only counted."""
-
-    def open_calls(self) -> dict[str, OpenCall]:
-        """What was decided and may go on."""
-
-    def store_open(self, calls: dict[str, OpenCall]) -> None:
-        """These may go on, and no others."""
-
-    def passage_at(self, place: int) -> Passage | None:
-        """The stored passage of a chain that has this place, or ends there."""
-
-    def store_passage(self, passage: Passage) -> None:
-        """Store it, or store it again."""
-
-
 _read = json.Decoder(_Read).decode
+
+
+read_facts = json.Decoder(CallFacts).decode
 
 
 def microseconds(at: datetime) -> int:
@@ -142,12 +125,115 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
+def facts_of(decision: _Read | Decided) -> CallFacts:
+    """Those of a call without an outcome."""
+    return CallFacts(
+        decision.principal,
+        decision.human,
+        decision.agent or "",
+        decision.client,
+        decision.method,
+        decision.server,
+        decision.tool,
+        decision.tool_digest,
+        decision.effect,
+        decision.cause,
+        decision.rules,
+        decision.session,
+        decision.session_labels,
+        decision.session_facts,
+        decision.policy_digest,
+    )
+
+
+def kinds_of(findings: Mapping[str, int]) -> tuple[str, ...]:
+    """The kinds of what an outcome says was removed."""
+    return tuple(sorted({what.partition(" ")[0] for what in findings})) if findings else ()
+
+
+class IndexRows:
+    """The tables of an index, as far as chains are taken into them. `last` is when the latest call with the
+    facts of a number was decided."""
+
+    def __init__(self, database: Connection) -> None:
+        self._database = database
+        self._numbers: dict[CallFacts, int] = {}
+        self.last: dict[int, int] = {}
+        for number, text, last in database.execute("SELECT number, json, last FROM facts"):
+            self._numbers[read_facts(text)], self.last[number] = number, last
+
+    def forget(self, number: int) -> None:
+        """Remove all that is of the chain of that number."""
+        first = number << FILE_BITS
+        for table in ("calls", "open", "folded", "passages"):
+            self._database.execute(
+                f"DELETE FROM {table} WHERE place BETWEEN ? AND ?",  # noqa: S608
+                (first, first | OFFSET),
+            )
+        self._database.execute("DELETE FROM chains WHERE number = ?", (number,))
+
+    def number_of(self, facts: CallFacts) -> int:
+        """The number of these facts, which are stored if they are new."""
+        number = self._numbers.get(facts)
+        if number is None:
+            cursor = self._database.execute("INSERT INTO facts VALUES(NULL, ?, 0)", (json.encode(facts),))
+            number = self._numbers[facts] = int(cursor.lastrowid or 0)
+            self.last[number] = 0
+        return number
+
+    def stored_facts(self, number: int) -> CallFacts:
+        """The facts of that number."""
+        ((text,),) = self._database.execute("SELECT json FROM facts WHERE number = ?", (number,))
+        return read_facts(text)
+
+    def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
+        """Remove the rows with these keys, and add `calls`."""
+        self._database.executemany("DELETE FROM calls WHERE facts = ? AND at = ? AND place = ?", gone)
+        self._database.executemany("INSERT OR REPLACE INTO calls VALUES(?, ?, ?, ?, ?, ?)", calls)
+        latest: dict[int, int] = {}
+        for facts, at, *_ in calls:
+            if at >= self.last[facts]:
+                latest[facts] = self.last[facts] = at
+        updates = [(at, facts) for facts, at in latest.items()]
+        self._database.executemany("UPDATE facts SET last = ? WHERE number = ?", updates)
+
+    def store_folded(self, at: int, place: int, folded: FoldedRefusals) -> None:
+        """Add refusals that were only counted."""
+        row = (place, at, json.encode(folded))
+        self._database.execute("INSERT OR REPLACE INTO folded VALUES(?, ?, ?)", row)
+
+    def passage_at(self, place: int) -> Passage | None:
+        """The stored passage of a chain that has this place, or the last one before it."""
+        query = (
+            "SELECT place, end, first, latest, bits FROM passages WHERE place BETWEEN ? AND ? "
+            "ORDER BY place DESC LIMIT 1"
+        )
+        rows = self._database.execute(query, (place & ~OFFSET, place)).fetchall()
+        return Passage(*rows[0]) if rows else None
+
+    def store_passage(self, passage: Passage) -> None:
+        """Store it, or store it again."""
+        row = (passage.place, passage.end, passage.first, passage.latest, passage.bits())
+        self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?)", row)
+
+    def open_calls(self) -> dict[str, OpenCall]:
+        """What was decided and may go on."""
+        rows = self._database.execute("SELECT * FROM open")
+        return {id_: OpenCall(facts, at, place, stored=True) for id_, facts, at, place in rows}
+
+    def store_open(self, calls: dict[str, OpenCall]) -> None:
+        """These may go on, and no others."""
+        self._database.execute("DELETE FROM open")
+        rows = ((id_, one.facts, one.at, one.place) for id_, one in calls.items())
+        self._database.executemany("INSERT INTO open VALUES(?, ?, ?, ?)", rows)
+
+
 class ChainReading:
     """Takes lines in. A call whose end may come in another chain stays open over all of them."""
 
-    def __init__(self, index: IndexRows) -> None:
-        self._index = index
-        self._open = index.open_calls()
+    def __init__(self, rows: IndexRows) -> None:
+        self._rows = rows
+        self._open = rows.open_calls()
         self._calls: list[Row] = []
         self._gone: list[tuple[int, int, int]] = []
         self._passage = Passage(0)
@@ -159,7 +245,7 @@ class ChainReading:
         at, over, altered, place = start, 0, 0, number << FILE_BITS
         head = head or GENESIS.encode()
         broken: dict[str, None] = {}
-        self._passage = self._index.passage_at(place | start) or Passage(place | start)
+        self._passage = self._rows.passage_at(place | start) or Passage(place | start)
         for line in sound_lines(file, broken, start):
             if not line.endswith(b"\n") or altered > MOST_ODD:
                 break
@@ -185,7 +271,7 @@ class ChainReading:
             self._ended(found, place)
         elif found.folded is not None:
             counted = FoldedRefusals(found.principal, found.session, found.folded.kinds)
-            self._index.store_folded(microseconds(found.at), place, counted)
+            self._rows.store_folded(microseconds(found.at), place, counted)
         if len(self._calls) >= _BATCH:
             self._flush()
 
@@ -193,23 +279,7 @@ class ChainReading:
         before = self._open.pop(found.id, None)
         if before is not None:
             self._drop(before)
-        facts = CallFacts(
-            found.principal,
-            found.human,
-            found.agent or "",
-            found.client,
-            found.method,
-            found.server,
-            found.tool,
-            found.tool_digest,
-            found.effect,
-            found.cause,
-            found.rules,
-            found.session,
-            found.session_labels,
-            found.session_facts,
-            found.policy_digest,
-        )
+        facts = facts_of(found)
         at = microseconds(found.at)
         if self._passage.full or place - self._passage.place > LONGEST:
             self._store_passage(self._passage)
@@ -218,7 +288,7 @@ class ChainReading:
         texts = (found.arguments, found.credentials, found.subject, found.approval, found.ticket, found.trace)
         self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
         if found.effect == "deny":
-            self._calls.append((self._index.number_of(facts), at, place, None, 0, None))
+            self._calls.append((self._rows.number_of(facts), at, place, None, 0, None))
         else:
             self._open[found.id] = OpenCall(facts, at, place)
 
@@ -226,30 +296,12 @@ class ChainReading:
         call = self._open.pop(found.id, None)
         if call is None:
             return
-        facts = call.facts if isinstance(call.facts, CallFacts) else self._index.stored_facts(call.facts)
+        facts = call.facts if isinstance(call.facts, CallFacts) else self._rows.stored_facts(call.facts)
         self._drop(call)
-        kinds = tuple(sorted({what.partition(" ")[0] for what in found.findings})) if found.findings else ()
-        ended = CallFacts(
-            facts.principal,
-            facts.human,
-            facts.agent,
-            facts.client,
-            facts.method,
-            facts.server,
-            facts.tool,
-            facts.tool_digest,
-            facts.effect,
-            facts.cause,
-            facts.rules,
-            facts.session,
-            facts.labels,
-            facts.facts,
-            facts.policy_digest,
-            found.status,
-            kinds,
-        )
+        kinds = kinds_of(found.findings)
+        ended = replace(facts, status=found.status, kinds=kinds)
         size = found.sent + found.received
-        number = self._index.number_of(ended)
+        number = self._rows.number_of(ended)
         self._calls.append((number, call.at, call.place, round(found.ms * 1000), size, place))
         # A passage has the texts of the calls that are decided in it, whenever they end.
         if found.message or found.error:
@@ -264,19 +316,21 @@ class ChainReading:
         if call.stored and isinstance(call.facts, int):
             self._gone.append((call.facts, call.at, call.place))
 
-    def drop(self, number: int) -> None:
-        """Nothing of the chain of that number is open."""
+    def forget(self, number: int) -> None:
+        """Take nothing of the chain of that number for known."""
+        self.store()
+        self._rows.forget(number)
         self._open = {id_: one for id_, one in self._open.items() if one.place >> FILE_BITS != number}
 
     def _flush(self) -> None:
         self._calls.sort()
-        self._index.store(self._calls, self._gone)
+        self._rows.store(self._calls, self._gone)
         self._calls, self._gone = [], []
         passage: Passage | None = None
         for place, texts in sorted(self._late):
             if passage is None or place >= passage.end:
                 self._store_passage(passage)
-                passage = self._index.passage_at(place)
+                passage = self._rows.passage_at(place)
             if passage is not None:
                 passage.add(*texts)
         self._store_passage(passage)
@@ -284,13 +338,13 @@ class ChainReading:
 
     def _store_passage(self, passage: Passage | None) -> None:
         if passage is not None and passage.latest >= 0:
-            self._index.store_passage(passage)
+            self._rows.store_passage(passage)
 
     def store(self) -> None:
         """Store what is not stored yet."""
         for one in self._open.values():
             if isinstance(one.facts, CallFacts):
-                one.facts, one.stored = self._index.number_of(one.facts), True
+                one.facts, one.stored = self._rows.number_of(one.facts), True
                 self._calls.append((one.facts, one.at, one.place, None, 0, None))
         self._flush()
-        self._index.store_open(self._open)
+        self._rows.store_open(self._open)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, Stretch
-from mcpguard.adapters.audit.indexing import CallFacts, microseconds
+from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, microseconds
 from mcpguard.adapters.audit.passages import have
 from mcpguard.adapters.audit.reader import LineReader, chain_name, file_name
 from mcpguard.authoring.asking.needed import DECIDED, ENDED
@@ -141,7 +141,7 @@ class _Search:
         self, by_decision: dict[CallFacts, list[int]], line: bytes, where: tuple[Path, int], until: int
     ) -> CallAt | None:
         decision = read_record(line)
-        numbers = by_decision.get(facts_of(decision, None)) if isinstance(decision, Decided) else None
+        numbers = by_decision.get(facts_of(decision)) if isinstance(decision, Decided) else None
         if not isinstance(decision, Decided) or numbers is None:
             raise _changed(where[0])
         at = microseconds(decision.at)
@@ -162,7 +162,7 @@ class _Search:
 
 def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallFacts) -> FoundCall:
     call = _read(at, raw)
-    if call is None or facts_of(call.decision, call.outcome) != facts:
+    if call is None or facts_with(call.decision, call.outcome) != facts:
         raise _changed(at.decision[0])
     for (file, _), line in zip((at.decision, at.outcome or at.decision), raw, strict=False):
         if not continues(line, None):
@@ -218,33 +218,17 @@ def view_of(call: FoundCall, facts: CallFacts) -> dict[str, Json]:
     return view
 
 
-def facts_of(decision: Decided, outcome: Outcome | None) -> CallFacts:
+def facts_with(decision: Decided, outcome: Outcome | None) -> CallFacts:
     """The facts of a call, as the index has them."""
-    kinds = () if outcome is None else tuple(sorted({one.partition(" ")[0] for one in outcome.findings}))
-    return CallFacts(
-        decision.principal,
-        decision.human,
-        decision.agent or "",
-        decision.client,
-        decision.method,
-        decision.server,
-        decision.tool,
-        decision.tool_digest,
-        decision.effect,
-        decision.cause,
-        decision.rules,
-        decision.session,
-        decision.session_labels,
-        decision.session_facts,
-        decision.policy_digest,
-        "" if outcome is None else outcome.status,
-        kinds,
-    )
+    facts = facts_of(decision)
+    if outcome is None:
+        return facts
+    return replace(facts, status=outcome.status, kinds=kinds_of(outcome.findings))
 
 
 def printable(call: FoundCall) -> dict[str, object]:
     """A call with the names that conditions use, and where its decision stands."""
-    view = view_of(call, facts_of(call.decision, call.outcome))
+    view = view_of(call, facts_with(call.decision, call.outcome))
     view.setdefault("ms", None)
     # Both are `subject` once more.
     del view["prompt"], view["resource"]
