@@ -209,6 +209,17 @@ def test_each_place_of_a_view_is_where_that_comes_from() -> None:
                 assert text.encode()[start:end].decode() in (pieces[1][:-1], pieces[1][:-1].strip())
 
 
+def test_each_byte_of_short_rows_is_where_that_comes_from() -> None:
+    rows = "".join(f"{at:4d}\t{one}\r\n" for at, one in enumerate(("ab", "c d", "\u00e9f", "g")))
+    text = f"{rows}words and more of them\n{rows}end".encode() + PAD
+    (said,) = [view for view in views(text) if view.text.startswith(b"abc d")]
+    plain = "abc d\u00e9fg".encode()
+    assert said.text == plain + b"\xff" + plain + PAD
+    for at, byte in enumerate(said.text[: -len(PAD)]):
+        start, end = said.place(at, at + 1)
+        assert byte == 0xFF or text[start:end] == bytes([byte])
+
+
 @pytest.mark.parametrize(
     "text", ["&#1114112;", "\\ud83d", "\U000e0001x", "\x1bA", "\x1b(B", "%ff", "&#x110000;"]
 )

@@ -3,50 +3,62 @@ lines of `base32 -w4`, or `od` of a byte a row."""
 
 import re
 from array import array
-from functools import cache
+from bisect import bisect_right
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import Matcher
-from mcpguard.core.redaction.patterns import compile_patterns, shape
-from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
+from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.views.view import GAP, View
 
 _BEFORE = r"[ \t]{0,8}(?:[0-9A-Fa-f]{1,8}|[A-Z]{2,12})(?: ?(?:\t|[:|)] ?)|[ .-] {0,3})"
 _SHORT = r"[^\n\x1f\xff]{1,16}"
 ROWS = rf"(?:^|[\n\x1f]){_BEFORE}{_SHORT}\n{_BEFORE}{_SHORT}\n{_BEFORE}{_SHORT}[\n\x1f]"
 """Three of them."""
 
-_THREE = 3
-_WIDEST = 64
 _ROW = re.compile(rf"{_BEFORE}([^\n\r\x1f\xff]{{1,16}}+)\r?(?:\n|(?=[\x1f\xff]))".encode("latin-1"))
-
-
-@cache
-def _rows() -> Matcher:
-    return compile_patterns([shape(ROWS, once=False)])
+_FIRST = re.compile(b"(?:%b){3,}+" % _ROW.pattern.replace(b"([", b"(?:["))
+_STRETCH = re.compile(rb"[\n\x1f]" + _FIRST.pattern)
+_FOR_ONE = 4
+"""Rows that cost as much as one piece of another view."""
 
 
 def rows(view: View, budget: Budget) -> View | None:
     """What the short rows of `view` say that follow one another, in one piece. Raises InspectionError where
     `budget` is used up."""
-    text = view.text
-    places = array("L")
-    _rows().search(text, lambda _index, _from, end, _flags, _text: places.append(end))
-    pieces = Pieces(view)
-    done = 0
-    for place in sorted(places):
-        if place <= done:
-            continue
-        done = place - 1
-        for _ in range(_THREE):
-            least = max(0, done - _WIDEST)
-            done = max(text.rfind(mark, least, done) for mark in (b"\n", b"\x1f"))
-        done += 1
-        while row := _ROW.match(text, done):
-            budget.piece()
-            pieces.add(row[1], *row.span(1), WHOLE)
-            done = row.end()
-        pieces.gap()
-    made = pieces.made()
-    if made:
-        made.joined = made.stretches = True
-    return made
+    first = _FIRST.match(view.text)
+    spans = [first.span()] if first else []
+    spans += [found.span() for found in _STRETCH.finditer(view.text, first.end() - 1 if first else 0)]
+    return _Rows(view, spans, budget) if spans else None
+
+
+class _Rows(View):
+    """Places are found when they are first asked for: nearly all rows hold nothing."""
+
+    __slots__ = ("_begins", "_source", "_spans", "_starts")
+
+    def __init__(self, outer: View, spans: list[tuple[int, int]], budget: Budget) -> None:
+        said = []
+        for start, end in spans:
+            cells = _ROW.findall(outer.text, start, end + 1)
+            budget.piece(1 + len(cells) // _FOR_ONE)
+            said.append(b"".join(cells))
+        super().__init__(GAP.join(said) + PAD, outer)
+        self._source = outer.text
+        self.joined = self.stretches = True
+        self._spans = spans
+        self._starts, self._begins = array("L"), array("L")
+
+    def at(self, place: int, more: int = 0) -> int:
+        if not self._starts:
+            self._place()
+        row = bisect_right(self._starts, place) - 1
+        return self._begins[row] + place - self._starts[row] + more
+
+    def _place(self) -> None:
+        """Where each row begins here, and what it says in the outer view."""
+        done = 0
+        for start, end in self._spans:
+            for row in _ROW.finditer(self._source, start, end + 1):
+                self._starts.append(done)
+                self._begins.append(row.start(1))
+                done += len(row[1])
+            done += len(GAP)
