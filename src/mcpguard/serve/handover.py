@@ -1,7 +1,8 @@
 """A configuration and its policies, read by a child of the process that serves.
 
 Reading files takes a third of a start, and 9 MB that no call needs. So a child reads and checks them while
-this process imports the code that serves. The child hands over what is to be in force, and ends.
+this process imports the code that serves. The child hands over what is to be in force, and where the
+user's state is, which takes a library to find out, and ends.
 
 Law of this file: what is handed over is complete, including the mistakes in a file. If anything else goes
 wrong in the child, this process reads everything again; nothing comes into force that it would not have read.
@@ -21,6 +22,7 @@ from typing import Any, NoReturn, TypeVar
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import user_state
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
@@ -70,7 +72,7 @@ def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:
 def _hand_over(reads: Callable[[], Any], pipe: int) -> NoReturn:
     try:
         with open(pipe, "wb") as file:
-            pickle.dump(_found(reads), file, pickle.HIGHEST_PROTOCOL)
+            pickle.dump((_found(reads), user_state()), file, pickle.HIGHEST_PROTOCOL)
     finally:
         os._exit(0)
 
@@ -83,17 +85,15 @@ def _found(reads: Callable[[], T]) -> T | DocumentError:
 
 
 def _taken(reads: Callable[[], T], what: type[T], child: int, pipe: int) -> T:
-    # While the child is still reading: nearly every process needs it later.
-    with suppress(ImportError):
-        import platformdirs  # noqa: F401
     with open(pipe, "rb") as file:
         data = file.read()
     # Freeing the memory of the child takes a while, and nobody has to wait for that.
     threading.Thread(target=_reap, args=(child,), daemon=True).start()
     try:
-        found = pickle.loads(data)  # noqa: S301
+        found, state = pickle.loads(data)  # noqa: S301
     except Exception:  # Incomplete, or made by other modules.
         return reads()
+    user_state(state)
     if isinstance(found, DocumentError):
         raise found
     return found if isinstance(found, what) else reads()

@@ -427,7 +427,7 @@ def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budge
     ends = [end - begin for end in bounds[leaf + 1 : last][:_LEAVES]] if detector.stops else []
     for end in (len(piece), *ends):
         budget.trigger(_COST_OF_A_CUT)
-        found = compiled(detector.pattern).match(piece, start - begin, end)
+        found = detector.regex.match(piece, start - begin, end)
         if found and found.end() + begin > bounds[leaf]:
             begins, ends_at = found.span(found.re.groups)
             if len(piece[begins:ends_at].translate(None, _LIKE_WORDS)) < _SOME:

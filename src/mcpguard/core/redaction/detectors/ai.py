@@ -1,10 +1,10 @@
 """Models and what is built around them."""
 
-from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, MIX, UUID, Detector, token
+from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, MIX, UUID, Detector, Format, token
 
 AI: tuple[Detector, ...] = (
     token("openai-key", "sk-proj- sk-svcacct- sk-admin- sk-service-", "[A-Za-z0-9_-]{40,256}"),
-    Detector(
+    Format(
         "openai-legacy-key",
         pattern=rf"{ALONE}sk-[A-Za-z0-9]{{20}}T3BlbkFJ[A-Za-z0-9]{{20}}",
         starts=("sk-",),
@@ -44,7 +44,7 @@ AI: tuple[Detector, ...] = (
     token("adafruit-key", "aio_", "[A-Za-z0-9]{28}$", alone=True),
     token("apify-token", "apify_api_", "[A-Za-z0-9]{36}"),
     token("elevenlabs-key", "sk_", "[0-9a-f]{48}$", alone=True, often=True),
-    Detector(
+    Format(
         "openai-like-key",
         pattern=rf"{ALONE}sk-(?![A-Za-z0-9]{{20}}T3BlbkFJ)[A-Za-z0-9]{{32,64}}(?!\.[a-z]{{2,5}}\b){END}",
         starts=("sk-",),

@@ -1,10 +1,10 @@
 """Clouds, hosting, and what is built on them."""
 
-from mcpguard.core.redaction.detectors.format import ALONE, HEX, IS, MIX, UUID, Detector, inner, token
+from mcpguard.core.redaction.detectors.format import ALONE, HEX, IS, MIX, UUID, Detector, Format, inner, token
 
 CLOUD: tuple[Detector, ...] = (
     token("aws-access-key-id", "AKIA ASIA ABIA ACCA", "[A-Z0-9]{16}$", alone=True),
-    Detector(
+    Format(
         "aws-secret-access-key",
         pattern=rf"(?i:secret_?access_?key){IS}([A-Za-z0-9/+]{{40}})(?![A-Za-z0-9/+=])",
         starts=("secret_access_key", "SECRET_ACCESS_KEY", "SecretAccessKey", "secretAccessKey"),
@@ -24,7 +24,7 @@ CLOUD: tuple[Detector, ...] = (
     token("aws-marketplace-token", "amzn.mws.", UUID),
     token("amazon-oauth-secret", "amzn1.oa2-cs.v1.", "[0-9a-f]{64}"),
     token("amazon-oauth-token", "Atza| Atzr|", "[A-Za-z0-9_-]{60,2048}", alone=True),
-    Detector(
+    Format(
         "azure-storage-key",
         pattern=r"(?i:(?:account|(?:shared)?access|storage)[_-]?key|sharedsecretvalue)[\"'\])}]{0,4}\s{0,4}[=:,({]{1,2}\s{0,16}"
         r"[\"'{]{0,2}([A-Za-z0-9+/]{42,86}={1,2})(?![A-Za-z0-9+/=])",
@@ -38,14 +38,14 @@ CLOUD: tuple[Detector, ...] = (
         hits=(f"AccountName=a;AccountKey={MIX[:86]}==;Suffix=b", f"SharedAccessKey={MIX[:43]}="),
         misses=("AccountKey=", "AccountKey=" + MIX[:41] + "=", "AccountKey = <your key>"),
     ),
-    Detector(
+    Format(
         "azure-app-configuration-key",
         pattern=r"\.azconfig\.io;Id=[^;\s]{4,80};Secret=([A-Za-z0-9+/]{36,100}={0,2})",
         starts=(".azconfig.io;Id=",),
         hits=("Endpoint=https://shop.azconfig.io;Id=Ab1-l0-s0:x;Secret=" + MIX[:43] + "=",),
         misses=("Endpoint=https://shop.azconfig.io;Id=Ab1;Secret=", "https://shop.azconfig.io"),
     ),
-    Detector(
+    Format(
         "azure-shared-access-signature",
         pattern=rf"{ALONE}sig=([A-Za-z0-9%+/_-]{{43,128}}={{0,2}})",
         starts=("sig=",),

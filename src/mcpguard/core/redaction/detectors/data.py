@@ -1,6 +1,6 @@
 """Databases, search, metrics, logs and alarms."""
 
-from mcpguard.core.redaction.detectors.format import MIX, UUID, Detector, inner, token
+from mcpguard.core.redaction.detectors.format import MIX, UUID, Detector, Format, inner, token
 
 DATA: tuple[Detector, ...] = (
     token("supabase-token", "sbp_ sb_secret_", "[A-Za-z0-9_-]{31,64}"),
@@ -39,21 +39,21 @@ DATA: tuple[Detector, ...] = (
         "mapbox-token", "pk.eyJ sk.eyJ tk.eyJ", r"[A-Za-z0-9_=+/-]{30,400}\.[A-Za-z0-9_-]{20,40}", alone=True
     ),
     token("datadog-token", "ddapp_ ddpat_", "[A-Za-z0-9_]{30,80}", alone=True),
-    Detector(
+    Format(
         "tines-webhook",
         pattern=r"\.tines\.com/webhook/([A-Za-z0-9]{16,64}/[A-Za-z0-9]{16,64})",
         starts=(".tines.com/webhook/",),
         hits=("https://shop.tines.com/webhook/" + MIX[:32] + "/" + MIX[:32],),
         misses=("https://shop.tines.com/webhook/help",),
     ),
-    Detector(
+    Format(
         "zapier-webhook",
         pattern=r"hooks\.zapier\.com/hooks/(?:catch|standard)/([A-Za-z0-9/]{12,40})",
         starts=("hooks.zapier.com/hooks/",),
         hits=("https://hooks.zapier.com/hooks/catch/1234567/" + MIX[:7],),
         misses=("https://hooks.zapier.com/hooks/catch/", "https://zapier.com/apps"),
     ),
-    Detector(
+    Format(
         "ifttt-webhook",
         pattern=r"maker\.ifttt\.com/trigger/[^/\s]{1,64}/(?:json/)?with/key/([A-Za-z0-9_-]{16,64})",
         starts=("maker.ifttt.com/trigger/",),

@@ -1,6 +1,7 @@
 """What a format of a secret is, and how an entry of a table is written."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import cache
 
@@ -12,7 +13,7 @@ ALONE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """Nothing that belongs to a word stands before; an escape such as \\n or %3D may."""
 
 
-class Detector(Struct, frozen=True):
+class Detector(Struct, frozen=True, eq=False):
     """One format of a secret or of personal data.
 
     `kind` is its public name. `starts` are literals, one of which begins every match; where one of
@@ -26,13 +27,11 @@ class Detector(Struct, frozen=True):
     case and found in any. With `back` there are no `starts`: a match begins so many bytes before `trigger`.
     `rare`, where its `starts` are met in most texts, is an expression for Hyperscan of how each match begins,
     which then is ALONE: only where that is, or where something is cut up, `starts` are looked for.
-    `hits` and `misses` are made-up examples that the tests run.
+    `hits` and `misses` are made-up examples that the tests run. There are nine hundred, so what can be made
+    of the rest is made when somebody asks for it.
     """
 
     kind: str
-    pattern: str
-    hits: tuple[str, ...]
-    misses: tuple[str, ...]
     starts: tuple[str, ...] = ()
     trigger: str = ""
     accept: Callable[[bytes], int] | None = None
@@ -43,13 +42,33 @@ class Detector(Struct, frozen=True):
     rare: str = ""
 
     @property
+    @abstractmethod
+    def pattern(self) -> str:
+        """See above, and so for the other two."""
+
+    @property
+    @abstractmethod
+    def hits(self) -> tuple[str, ...]:
+        """Texts in which it is found."""
+
+    @property
+    @abstractmethod
+    def misses(self) -> tuple[str, ...]:
+        """Texts in which it is not found."""
+
+    @property
     def stops(self) -> bool:
         """Whether it counts only where something does not go on behind it."""
         return "(?!" in self.pattern[-24:]
 
+    @property
+    def regex(self) -> re.Pattern[bytes]:
+        """`pattern`, compiled at first use."""
+        return _regex(self)
+
     def match(self, text: bytes, start: int) -> tuple[int, int] | None:
         """The span to remove if a match starts at `start`."""
-        found = compiled(self.pattern).match(text, start)
+        found = self.regex.match(text, start)
         if found is None or (self.accept and not self.accept(found[0])):
             return None
         return found.span(found.re.groups)
@@ -57,7 +76,7 @@ class Detector(Struct, frozen=True):
     def every(self, text: bytes) -> list[tuple[int, int]]:
         """All spans to remove, for a detector without `starts`."""
         spans: list[tuple[int, int]] = []
-        pattern = compiled(self.pattern)
+        pattern = self.regex
         found = pattern.search(text)
         while found:
             length = self.accept(found[0]) if self.accept else len(found[0])
@@ -65,6 +84,19 @@ class Detector(Struct, frozen=True):
                 spans.append((found.start(), found.start() + length))
             found = pattern.search(text, found.start() + (length or 1))
         return spans
+
+
+class Format(Detector, frozen=True, eq=False, kw_only=True):
+    """One that is written out in a table."""
+
+    pattern: str
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+@cache
+def _regex(detector: Detector) -> re.Pattern[bytes]:
+    return compiled(detector.pattern)
 
 
 @cache
@@ -106,24 +138,38 @@ def token(
     words itself, as names are. The examples are made of `body`: the shortest that it allows, and without
     its last character.
     """
-    prefixes = starts.split(" ")
-    rest = filled(body)
+    prefixes = tuple(starts.split(" "))
     either = "|".join(map(re.escape, prefixes))
     follows = END if body.endswith("$") else ""
-    return Detector(
+    return _Token(
         kind,
         pattern=f"{ALONE if alone else ''}(?:{either}){_DIGIT if digit else ''}{body.removesuffix('$')}"
         f"{tail}{follows}",
-        starts=tuple(prefixes),
+        starts=prefixes,
         rare=f"(?:{either}){_least(body)}" if often else "",
         accept=_unlike_a_name if "A-Za-z" in body and all(map(_WORD.fullmatch, prefixes)) else None,
-        hits=tuple(start + rest for start in prefixes),
-        misses=(prefixes[0], prefixes[0] + rest[:-1], *(["x" + prefixes[0] + rest] if alone else [])),
+        body=body,
+        alone=alone,
     )
 
 
 def _unlike_a_name(match: bytes) -> int:
     return 0 if is_of_words(match.decode()) else len(match)
+
+
+class _Token(Detector, frozen=True, eq=False, kw_only=True):
+    pattern: str
+    body: str
+    alone: bool
+
+    @property
+    def hits(self) -> tuple[str, ...]:
+        return tuple(start + filled(self.body) for start in self.starts)
+
+    @property
+    def misses(self) -> tuple[str, ...]:
+        prefix, rest = self.starts[0], filled(self.body)
+        return (prefix, prefix + rest[:-1], *(["x" + prefix + rest] if self.alone else []))
 
 
 def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Detector:
@@ -132,7 +178,7 @@ def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Det
     least, most = (sum(int(one[at] or one[1] or 1) for one in _PART.findall(ahead)) for at in (1, 2))
     follows = END if body.endswith("$") else ""
     before, rest = filled(ahead), filled(body)
-    return Detector(
+    return Format(
         kind,
         pattern=f"{ALONE}{ahead}{re.escape(literal)}{body.removesuffix('$')}{tail}{follows}",
         trigger=literal,

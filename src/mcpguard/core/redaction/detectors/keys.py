@@ -3,7 +3,7 @@
 from base64 import b64encode
 from binascii import Error, a2b_base64
 
-from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, MIX, Detector, token
+from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, MIX, Detector, Format, token
 
 
 def is_pair(match: bytes) -> int:
@@ -17,7 +17,7 @@ def is_pair(match: bytes) -> int:
 
 
 KEYS: tuple[Detector, ...] = (
-    Detector(
+    Format(
         "jwt",
         # What may stand in it may not stand before it, so that no text is looked at over and over.
         pattern=r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))eyJ[A-Za-z0-9_-]{8,4096}"
@@ -27,7 +27,7 @@ KEYS: tuple[Detector, ...] = (
         hits=("eyJ" + MIX[:30] + ".eyJ" + MIX[:60] + "." + MIX[:43],),
         misses=("eyJ" + MIX[:60], "eyJ" + MIX[:30] + "." + MIX[:43], "eyJ.eyJ.x"),
     ),
-    Detector(
+    Format(
         "private-key",
         pattern=r"-----BEGIN [A-Z ]{0,100}PRIVATE {1,100}KEY(?: BLOCK)?-----"
         r"(?:(?:[^\x00-\x08\x0b-\x1f\xff-]|\r|-(?!----)){0,16384}+-?-----END [A-Z ]{0,40}-----"
@@ -39,7 +39,7 @@ KEYS: tuple[Detector, ...] = (
         ),
         misses=("-----BEGIN PRIVATE " + "KEY-----", "-----BEGIN CERTIFICATE-----\n" + MIX[:64]),
     ),
-    Detector(
+    Format(
         "url-password",
         # A raw "@" in a password is a common mistake, so it may reach to the last one.
         pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{0,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048})@""",
@@ -58,7 +58,7 @@ KEYS: tuple[Detector, ...] = (
     ),
     token("age-secret-key", "AGE-SECRET-KEY-1", "[0-9A-Z]{58}"),
     token("age-plugin-secret-key", "AGE-SECRET-KEY-PQ-1 AGE-PLUGIN-YUBIKEY-1", "[0-9A-Z]{20,200}"),
-    Detector(
+    Format(
         "1password-secret-key",
         pattern=rf"{ALONE}A3-[A-Z0-9]{{6}}-(?:[A-Z0-9]{{11}}|[A-Z0-9]{{6}}-[A-Z0-9]{{5}})(?:-[A-Z0-9]{{5}}){{3}}{END}",
         starts=("A3-",),
@@ -78,14 +78,14 @@ KEYS: tuple[Detector, ...] = (
         r"[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}",
         alone=True,
     ),
-    Detector(
+    Format(
         "putty-private-key",
         pattern=r"Private-Lines: [0-9]{1,3}\r?\n((?:[A-Za-z0-9+/=]{1,64}\r?\n?){2,200})",
         starts=("Private-Lines: ",),
         hits=(f"Private-Lines: 2\n{MIX[:64]}\n{MIX[:60]}\n",),
         misses=("Private-Lines: 14", "Public-Lines: 2\n" + MIX[:64] + "\n" + MIX[:60]),
     ),
-    Detector(
+    Format(
         "password-hash",
         pattern=rf"{ALONE}\$(?:2[abxy]\$[0-9]{{2}}\$[./A-Za-z0-9]{{53}}"
         r"|[156y]\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9$]{1,40}\$[./A-Za-z0-9]{22,86}"
@@ -124,14 +124,14 @@ KEYS: tuple[Detector, ...] = (
         ),
         misses=("$2b$12$", f"$2b$12${MIX[:52]}", "costs $1$ or $5$", "$argon2id$"),
     ),
-    Detector(
+    Format(
         "ldap-password-hash",
         pattern=r"\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)\}[A-Za-z0-9+/=$.]{20,128}",
         starts=("{SSHA", "{SHA", "{SMD5}", "{MD5}", "{CRYPT}"),
         hits=(f"bob:{{SHA}}{MIX[:27]}=", f"userPassword: {{SSHA512}}{MIX[:86]}=="),
         misses=("{SHA}", "{SSHA}" + MIX[:12]),
     ),
-    Detector(
+    Format(
         "password-hash-by-name",
         pattern=r"(?:pbkdf2_sha(?:1|256|512)\$[0-9]{1,9}\$[A-Za-z0-9./+]{6,64}\$[A-Za-z0-9+/]{27,90}={0,2}"
         r"|SCRAM-SHA-(?:1|256)\$[0-9]{1,9}:[A-Za-z0-9+/=]{8,64}\$[A-Za-z0-9+/=]{28,90}:[A-Za-z0-9+/=]{28,90}"
@@ -144,7 +144,7 @@ KEYS: tuple[Detector, ...] = (
         ),
         misses=("pbkdf2_sha256$", "SCRAM-SHA-256", "scrypt:32768:8:1$"),
     ),
-    Detector(
+    Format(
         "docker-registry-auth",
         pattern=r"\"auth\\{0,3}\"\s{0,4}:\s{0,4}\\{0,3}\"([A-Za-z0-9+/]{16,1024}={0,2})\\{0,3}\"",
         starts=('"auth"', '"auth\\"', '"auth\\\\"'),
@@ -152,14 +152,14 @@ KEYS: tuple[Detector, ...] = (
         hits=('"auth": "' + b64encode(f"kim:{MIX[:24]}".encode()).decode() + '"',),
         misses=(f'"auth": "{MIX[:32]}"', f'"auth": "{MIX[:17]}"', '"auth": "none"', '"author": "kim"'),
     ),
-    Detector(
+    Format(
         "filezilla-password",
         pattern=r"<Pass encoding=\"base64\">([A-Za-z0-9+/]{4,400}={0,2})</Pass>",
         starts=('<Pass encoding="base64">',),
         hits=(f'<Pass encoding="base64">{MIX[:16]}</Pass>',),
         misses=('<Pass encoding="base64"></Pass>',),
     ),
-    Detector(
+    Format(
         "wordpress-key",
         pattern=r"(?:AUTH|LOGGED_IN|NONCE)_(?:KEY|SALT)['\"]\s{0,4},\s{0,16}['\"]([^'\"\x00-\x1f\xff]{32,128})['\"]",
         starts=tuple(

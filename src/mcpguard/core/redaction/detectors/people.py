@@ -2,24 +2,35 @@
 
 from base64 import b64encode
 
-from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, UUID, Detector, inner, token
+from mcpguard.core.redaction.detectors.format import (
+    ALONE,
+    END,
+    HEX,
+    IS,
+    MIX,
+    UUID,
+    Detector,
+    Format,
+    inner,
+    token,
+)
 
 PEOPLE: tuple[Detector, ...] = (
-    Detector(
+    Format(
         "slack-token",
         pattern=r"(?:xox[a-eoprs]-|xapp-|xoxe\.xox[bp]-)(?!1234-1234-)[A-Za-z0-9%][A-Za-z0-9%-]{15,400}",
         starts=(*(f"xox{letter}-" for letter in "abcdeoprs"), "xapp-", "xoxe.xoxb-", "xoxe.xoxp-"),
         hits=tuple(f"xox{letter}-1234567890-{MIX[:24]}" for letter in "abcdeoprs"),
         misses=("xoxa-", "xoxa-1234567890-abc", "xoxb-1234-1234-1234-abc124"),
     ),
-    Detector(
+    Format(
         "slack-webhook",
         pattern=r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{30,120})",
         starts=("hooks.slack.com/",),
         hits=("https://hooks.slack.com/services/T0" + "A1B2C3D4/B0" + "A1B2C3D4/" + MIX[:24],),
         misses=("https://hooks.slack.com/services/", "https://slack.com/help"),
     ),
-    Detector(
+    Format(
         "discord-bot-token",
         # The first part is the number of a user in base64, so of its letters each fourth is one of a few.
         pattern=rf"{ALONE}(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){{5,6}}[A-Za-z0-9]{{0,4}}"
@@ -32,14 +43,14 @@ PEOPLE: tuple[Detector, ...] = (
             f"{MIX[:24]}.{MIX[:6]}.{MIX[:38]}",
         ),
     ),
-    Detector(
+    Format(
         "discord-webhook",
         pattern=r"discord(?:app)?\.com/api/webhooks/([0-9]{17,20}/[A-Za-z0-9_-]{60,80})",
         starts=("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"),
         hits=("https://discord.com/api/webhooks/123456789012345678/" + MIX[:68],),
         misses=("https://discord.com/api/webhooks/", "https://discord.com/developers"),
     ),
-    Detector(
+    Format(
         "teams-webhook",
         pattern=r"(?:webhook\.office\.com/webhookb2|outlook\.office\.com/webhook)/([0-9A-Za-z@/-]{100,300})",
         starts=("webhook.office.com/webhookb2/", "outlook.office.com/webhook/"),
@@ -52,7 +63,7 @@ PEOPLE: tuple[Detector, ...] = (
         misses=("https://shop.webhook.office.com/webhookb2/",),
     ),
     token("sendgrid-key", "SG.", r"[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}", alone=True),
-    Detector(
+    Format(
         "twilio-auth-token",
         pattern=rf"(?i:twilio_?auth_?token){IS}([0-9a-f]{{32}}){END}",
         starts=("TWILIO_AUTH_TOKEN", "twilio_auth_token", "twilioAuthToken"),
@@ -91,7 +102,7 @@ PEOPLE: tuple[Detector, ...] = (
     token("resend-key", "re_", "[A-Za-z0-9]{8}_[A-Za-z0-9]{24}$", alone=True, often=True),
     token("klaviyo-key", "pk_", "[0-9a-f]{34}$", alone=True),
     token("clickup-token", "pk_", "[0-9]{7,9}_[0-9A-Z]{32}$", alone=True),
-    Detector(
+    Format(
         "facebook-token",
         pattern=rf"{ALONE}(?<![+/])EAA[B-Zb-z][A-Za-z0-9]{{60,255}}+(?![A-Za-z0-9+/=])",
         starts=("EAA",),

@@ -1,6 +1,6 @@
 """Personal data: off unless a rule asks for it by name, as in `redact: [email, payment-card]`."""
 
-from mcpguard.core.redaction.detectors.format import ALONE, Detector
+from mcpguard.core.redaction.detectors.format import ALONE, Detector, Format
 
 _IBAN = (
     "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18"
@@ -32,7 +32,7 @@ def iban(match: bytes) -> int:
 
 
 PERSONAL: tuple[Detector, ...] = (
-    Detector(
+    Format(
         "email",
         pattern=r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@"
         # A placeholder for a removed address is not an address.
@@ -41,7 +41,7 @@ PERSONAL: tuple[Detector, ...] = (
         hits=("jane.doe+x@example.co.uk", "a@b.io"),
         misses=("jane.doe@", "@example.com", "user@localhost", "pkg@1.2.3", "redacted-1@redacted.invalid"),
     ),
-    Detector(
+    Format(
         "payment-card",
         pattern=ALONE + r"(?:[2-6][0-9]{12,18}|[2-6][0-9]{3}(?: [0-9]{4}){3}|[2-6][0-9]{3}(?:-[0-9]{4}){3}"
         r"|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})(?![0-9A-Za-z])",
@@ -49,7 +49,7 @@ PERSONAL: tuple[Detector, ...] = (
         hits=("4111 1111 1111 1111", "378282246310005", "3782 822463 10005", "5555-5555-5555-4444"),
         misses=("4111 1111 1111 1112", "411111111111", "id4111111111111111", "1234567890123"),
     ),
-    Detector(
+    Format(
         "iban",
         pattern=ALONE + r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,29}",
         accept=iban,

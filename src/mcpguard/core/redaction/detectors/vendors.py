@@ -313,21 +313,35 @@ def _vendors() -> tuple[Detector, ...]:
     return tuple(_vendor(name, of_one) for name, of_one in sorted(bodies.items()))
 
 
+class _Vendor(Detector, frozen=True, eq=False, kw_only=True):
+    """Its only start is the vendor's name; `bodies` are patterns of its keys."""
+
+    bodies: tuple[str, ...]
+
+    @property
+    def pattern(self) -> str:
+        name = re.escape(self.starts[0])
+        return rf"(?i:{name}){_GAP}{_MIXED}({'|'.join(self.bodies)}){_ENDS}"
+
+    @property
+    def hits(self) -> tuple[str, ...]:
+        name, bodies = self.starts[0], self.bodies
+        return f"{name}_api_key={filled(bodies[0])}", f'"{name.title()}Token": "{filled(bodies[-1])}"'
+
+    @property
+    def misses(self) -> tuple[str, ...]:
+        name, hit = self.starts[0], self.hits[0]
+        return f"{name}_api_key=", f"{name} {filled(self.bodies[0])[:-1]}", hit + "x" * 40
+
+
 def _vendor(name: str, bodies: list[str]) -> Detector:
-    hit = filled(bodies[0])
-    return Detector(
+    return _Vendor(
         f"{name.replace('_', '-')}-{'api-' if name in _TWICE else ''}key",
-        pattern=rf"(?i:{re.escape(name)}){_GAP}{_MIXED}({'|'.join(bodies)}){_ENDS}",
         starts=(name,),
         any_case=True,
         joins=False,
         accept=likely,
-        hits=(f"{name}_api_key={hit}", f'"{name.title()}Token": "{filled(bodies[-1])}"'),
-        misses=(
-            f"{name}_api_key=",
-            f"{name} {hit[:-1]}",
-            f"{name}_api_key={hit}" + "x" * 40,
-        ),
+        bodies=tuple(bodies),
     )
 
 
