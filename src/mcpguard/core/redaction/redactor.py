@@ -23,7 +23,7 @@ from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_part
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.detectors.named.objects import OPENED
 from mcpguard.core.redaction.held.holding import Holding
-from mcpguard.core.redaction.held.search import mark_of
+from mcpguard.core.redaction.held.search import found_in, mark_of
 from mcpguard.core.redaction.leaves import AS_THEY_ARE, SEPARATOR, Leaves, Rebuild, edges, has_digit, padded
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
@@ -137,7 +137,7 @@ class Redactor:
 
     def holds(self, padded: bytes) -> bool:
         """Whether a held value is in `padded`, which ends in PAD, in any form."""
-        return self._held.found(padded)
+        return found_in(self._held.busy, padded)
 
     def strays(self, value: Json, names: frozenset[str], most: int = maxsize) -> tuple[str, ...]:
         """The names of the held values in `value`, without those that are held under one of `names` too.
@@ -151,7 +151,7 @@ class Redactor:
             text = padded(order.arranged(parts))
             if len(text) > most * _MUCH:
                 raise TooMuchAtOnce(len(text))
-            found, hidden = self._held.found(text), may_hide(text)
+            found, hidden = self.holds(text), may_hide(text)
             if (found or hidden) and len(text) > most:
                 raise TooMuchAtOnce(len(text))
             budget = budget or Budget(len(text))
@@ -292,7 +292,7 @@ class Redactor:
             seen.any(flat)
             or (seen.may_be_marked and seen.marked() and hides(text))
             or (also and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
-            or self._held.found(text)
+            or found_in(self._held.busy, text)
         ):
             return True
         if seen.may_be_coded and has_code(text):
@@ -307,7 +307,7 @@ class Redactor:
             return False
         if len(text) > most:
             raise TooMuchAtOnce(len(text))
-        return found_behind(chain([view], behind), self._held.found, also, budget)
+        return found_behind(chain([view], behind), self.holds, also, budget)
 
     def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...], visible: bool) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""

@@ -15,7 +15,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held import holding
 from mcpguard.core.redaction.held.holding import Holding
-from mcpguard.core.redaction.held.search import Held, HeldSet
+from mcpguard.core.redaction.held.search import Held, HeldSet, found_in
 from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
@@ -120,7 +120,7 @@ def hold(made: Holding, *numbers: int) -> None:
 def found(made: Holding, number: int) -> bool:
     padded = f"it is {value(number)}, they say".encode() + PAD
     spans = made.spans(padded, Budget(len(padded)))
-    assert made.found(padded) == bool(spans)
+    assert found_in(made.busy, padded) == bool(spans)
     return bool(spans)
 
 

@@ -13,7 +13,7 @@ from threading import Lock, Thread
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held.reduced import SKELETON, SLICE, Reduced, skeleton
+from mcpguard.core.redaction.held.reduced import Reduced
 from mcpguard.core.redaction.held.search import Held, HeldSet, held
 from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
@@ -92,21 +92,6 @@ class Holding:
         preparing = self._preparing
         if preparing is not None:
             preparing.join()
-
-    def found(self, padded: bytes) -> bool:
-        """Whether any held value is in `padded` (which ends in PAD) in any form."""
-        busy = self.busy
-        if not busy:
-            return False
-        # As `skeleton` does, on the road of every answer.
-        bones = skeleton(padded) if len(padded) > SLICE else padded.translate(*SKELETON)
-        text: Reduced | None = None
-        for one in busy:
-            if one.may_be_in(padded, bones):
-                text = text or Reduced(padded, False, bones)
-                if one.found(text):
-                    return True
-        return False
 
     def strays(self, padded: bytes, names: frozenset[str], budget: Budget) -> set[str]:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has

@@ -23,6 +23,8 @@ from mcpguard.core.redaction.held.parts import parts
 from mcpguard.core.redaction.held.reduced import (
     RUNS,
     SENTENCES,
+    SKELETON,
+    SLICE,
     Reduced,
     capitals_in,
     letters_in,
@@ -368,6 +370,21 @@ class HeldSet:
         if self._loose is None or self._exact is None:
             return self.prepare()
         return self._loose, self._exact
+
+
+def found_in(sets: Sequence[HeldSet], padded: bytes) -> bool:
+    """Whether any value of these is in `padded`, which ends in PAD, in any form."""
+    if not sets:
+        return False
+    # As `skeleton` does, on the road of every answer.
+    bones = skeleton(padded) if len(padded) > SLICE else padded.translate(*SKELETON)
+    text: Reduced | None = None
+    for one in sets:
+        if one.may_be_in(padded, bones):
+            text = text or Reduced(padded, False, bones)
+            if one.found(text):
+                return True
+    return False
 
 
 def _has_one(text: bytes, of: bytes) -> bool:

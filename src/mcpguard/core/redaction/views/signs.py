@@ -43,6 +43,8 @@ _FORM = tuple(
     f"{name}\x1f".encode() for name in ("content", "contents", "type", "text", "result", "structuredContent")
 )
 """Names that stand behind the last text of a value, since what a result is made of has them."""
+_SERVED_BY = b"io.modelcontextprotocol/serverInfo\x1f"
+"""A name that each modern result has: none of it is random, though it is long and has a capital."""
 
 _LAST = 15
 """So much of a line is looked at, with its end."""
@@ -118,7 +120,9 @@ class Signs:
         sign = SIGNS[index]
         if sign in _AT_ENDS:  # Most of what is seen.
             # As `is_random` asks, for what most lines and leaves are.
-            if sign in self.found or (sign == LEAVES and text.startswith(_FORM, end)):
+            if sign in self.found:
+                return False
+            if sign == LEAVES and (text.startswith(_FORM, end) or text.endswith(_SERVED_BY, 0, end)):
                 return False
             if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS):
                 last = end if sign == BEGINS else end_of_run(text, end)
