@@ -194,6 +194,17 @@ def _imported_by(*words: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
+def test_a_verb_imports_no_typing_extensions_for_msgspec_and_whoever_wants_it_gets_it() -> None:
+    assert "msgspec" in _imported_by("audit", "heads", "--help")
+    assert "typing_extensions" not in _imported_by("audit", "heads", "--help")
+    code = (
+        "from mcpguard.cli import main; main(['audit', 'heads', '--help']); "
+        "import typing_extensions; print(typing_extensions.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "typing_extensions"
+
+
 def test_the_help_imports_no_verb() -> None:
     assert not {f"mcpguard.cli.{place}" for place, _ in VERBS.values()} & _imported_by("--help")
 

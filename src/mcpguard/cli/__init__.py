@@ -95,6 +95,17 @@ def _without_plugins() -> None:
     sys.modules[none.__name__] = none
 
 
+def _import_msgspec() -> None:
+    """It looks in typing_extensions first for what Python has itself: a third of a megabyte that no call
+    needs. What wants that module later gets it."""
+    if "msgspec" not in sys.modules and "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        try:
+            import msgspec  # noqa: F401
+        finally:
+            del sys.modules["typing_extensions"]
+
+
 def _failed(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         _discard_output()
@@ -154,6 +165,7 @@ def _run(verb: str, words: list[str]) -> int:
     from importlib import import_module
     from pathlib import Path
 
+    _import_msgspec()
     from mcpguard.adapters.system.hardening import close_to_others
     from mcpguard.adapters.system.tables import keep_tables
     from mcpguard.cli.parser import Parser, examples
