@@ -5,13 +5,7 @@ from urllib.parse import parse_qs
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.handing import (
-    IN_USE,
-    Message,
-    check_room,
-    is_request,
-    tell,
-)
+from mcpguard.adapters.transports.http.handing import IN_USE, Message, check_room, hand_in, is_request, tell
 from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest, Intake
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Beats, Outlet
@@ -77,11 +71,7 @@ class Events:
             self._world(request)
             if not client.awaits(message["id"]):
                 raise _not_taken(original)
-            self._turn.inside = True
-            try:
-                world.receiver.receive(message, request.headers)
-            finally:
-                self._turn.end()
+            hand_in(world, self._turn, message, request.headers)
 
     async def _refused(self, request: HttpRequest, problem: MessageError) -> None:
         world = self._world(request)
@@ -101,11 +91,7 @@ class Events:
         if world.client.full:
             raise _not_taken(problem.request_id)
         problem.request_id = world.client.expect(problem.request_id, None, malformed=True)
-        self._turn.inside = True
-        try:
-            world.receiver.refuse_message(problem)
-        finally:
-            self._turn.end()
+        hand_in(world, self._turn, problem, {})
 
 
 def _not_taken(request_id: RequestId | None) -> HttpRefusal:
