@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.relay.link import FULL_BYTES, Link, own_descriptor
-from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
+from mcpguard.adapters.relay.turn import (
+    BYTES_A_TURN,
+    FULL_BYTES,
+    MESSAGES_A_TURN,
+    Link,
+    Turn,
+    own_descriptor,
+)
 from mcpguard.protocol.framing import Oversize
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]

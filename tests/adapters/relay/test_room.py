@@ -7,9 +7,8 @@ import os
 
 import pytest
 
-from mcpguard.adapters.relay.link import Link
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room, Standing
-from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.relay.turn import Link, Turn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

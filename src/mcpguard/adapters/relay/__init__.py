@@ -1,1 +1,1 @@
-"""The stdio relay: `turn.py` is the end of a turn of the event loop, `link.py` one side of the wire."""
+"""The stdio relay: `turn.py` has the turns of the event loop, and the links that they read and flush."""

@@ -6,8 +6,7 @@ one way never reaches the gateway (law 4).
 
 from collections.abc import Callable
 
-from mcpguard.adapters.relay.link import Link, own_descriptor
-from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.relay.turn import Link, Turn, own_descriptor
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Redacted
 from mcpguard.gateway.ports import Receiver, RequestId

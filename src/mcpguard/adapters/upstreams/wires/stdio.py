@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mcpguard.adapters.relay.link import Link
-from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.relay.turn import Link, Turn
 from mcpguard.adapters.upstreams.process.child import Child, Nursery, exit_status
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.own_folder import (
