@@ -48,9 +48,16 @@ def _claims(subject: LintSubject) -> Iterator[Problem]:
 def _any_action(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         one = placed.written
-        if one.effect == "allow" and one.on == "call" and ANY_ACTION in one.action:
+        if one.effect != "allow" or one.on != "call":
+            continue
+        if ANY_ACTION in one.action:
             said = "`*` also allows what servers ask of the client (sampling, elicitation, roots), tasks and"
             yield placed.problem(("action",), f"{said} extensions: name the intended actions")
+        elif "*" in (one.tools or ()) and not one.when:
+            said = "`*` without a condition also allows tools that the server adds later: name the tools, or"
+            yield placed.problem(
+                ("tools",), f"{said} add a condition, `tool.annotations.readOnlyHint == true`"
+            )
 
 
 def _asks(subject: LintSubject) -> Iterator[Problem]:
@@ -177,9 +184,10 @@ CLAIMS = Lint(
 ANY = Lint(
     "P504",
     "warning",
-    "An `allow` with the action `*` also allows what servers ask of the client, tasks, and extensions.",
+    "An `allow` with the action `*` also allows what servers ask of the client, tasks, and extensions; one "
+    "with the tool `*` and without a condition also allows tools that the server adds later.",
     _any_action,
-    example('{id: all, effect: allow, server: files, action: ["*"]}'),
+    example('{id: all, effect: allow, server: files, tools: ["*"]}'),
     example("{id: all, effect: allow, server: files, action: [tools/call, resources/read]}"),
 )
 
