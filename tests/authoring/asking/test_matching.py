@@ -101,16 +101,17 @@ def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
             add(sink, outcome)
         for sink in sinks:
             sink.close(CLOSED)
-        answers = []
-        for whole in (1, 1_000):
-            patched.setattr(f"{MATCHING}.WHOLE", whole)
-            answers.append([answer(folder, text) for text in texts])
+        with closing(AuditIndex(folder)) as index:
+            answers = []
+            for whole in (1, 1_000):
+                patched.setattr(f"{MATCHING}.WHOLE", whole)
+                answers.append([answer(index, text) for text in texts])
         assert answers[0] == answers[1]
 
 
-def answer(folder: Path, text: str) -> list[str] | None:
+def answer(index: AuditIndex, text: str) -> list[str] | None:
     try:
-        return ids(folder, text)
+        return [one.decision.id for one in found(index, CallQuestion(text))]
     except AuditError:  # It is no condition.
         return None
 

@@ -12,6 +12,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.indexing import CallFacts, microseconds
 from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
 from mcpguard.authoring.asking.question import VOCABULARY, CallQuestion, Filters, time_of
+from mcpguard.core.conditions.cel_python import PythonCondition, PythonEngine
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.errors import AuditError
 from tests.adapters.audit.audit_records import NOW
@@ -156,3 +157,14 @@ def test_an_age_or_a_time_says_since_when() -> None:
 
 def test_every_name_has_a_value_in_a_call_that_has_an_outcome() -> None:
     assert view().keys() == VOCABULARY.names.keys()
+
+
+def test_what_is_not_boolean_is_found_by_few_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, evaluated = [], []
+    compile_, value = PythonEngine.compile, PythonCondition.value
+    monkeypatch.setattr(PythonEngine, "compile", lambda *given: compiled.append(1) or compile_(*given))
+    monkeypatch.setattr(PythonCondition, "value", lambda *given: evaluated.append(1) or value(*given))
+    question = CallQuestion('args.nothing == "x"')
+    assert not any(question.matches(view()) for _ in range(300))
+    assert (len(compiled), len(evaluated), question.failed) == (1, 100, 300)
+    question.check()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, json
 
@@ -24,6 +25,9 @@ from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.conditions.names import Vocabulary
 from mcpguard.core.errors import AuditError, did_you_mean
 from mcpguard.core.model import Json
+
+if TYPE_CHECKING:
+    from mcpguard.core.conditions.cel_python import PythonCondition
 
 VOCABULARY = Vocabulary(
     names={
@@ -77,6 +81,8 @@ _SHARED = frozenset(VOCABULARY.names) - {
 _DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
+_UNSURE = 100
+"""Of so many calls for which a condition fails it is looked whether it is something else than a boolean."""
 SHORT_NAME = 8
 """The least characters of a session's name that stand for it."""
 
@@ -175,6 +181,8 @@ class CallQuestion:
         self._rest: list[Condition] = []
         self._members: Members = {}
         self._texts: dict[Condition, str] = {}
+        self._python: dict[Condition, PythonCondition] = {}
+        self._unsure = _UNSURE
         if text:
             engine = engine_for(VOCABULARY)
             try:
@@ -225,12 +233,18 @@ class CallQuestion:
             return FALSE
         if not failed:
             return TRUE
-        if not (self._other_type or self._decided):
+        if self._unsure and not (self._other_type or self._decided):
+            self._unsure -= 1
+            self._other_type = any(self._by_python(one).value(bound) is not ERROR for one in failed)
+        return ERROR
+
+    def _by_python(self, condition: Condition) -> PythonCondition:
+        """The same for the engine that says what is not boolean."""
+        if condition not in self._python:
             from mcpguard.core.conditions.cel_python import PythonEngine
 
-            values = [PythonEngine(VOCABULARY).compile(self._texts[one]).value(bound) for one in failed]
-            self._other_type = any(value is not ERROR for value in values)
-        return ERROR
+            self._python[condition] = PythonEngine(VOCABULARY).compile(self._texts[condition])
+        return self._python[condition]
 
     def _add(self, condition: Condition, text: str) -> None:
         self._texts[condition] = text
