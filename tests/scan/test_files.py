@@ -139,3 +139,13 @@ def test_nothing_that_a_repository_configures_is_run(folder: Path) -> None:
     ran.unlink(missing_ok=True)
     assert "a.py" in names(Path())
     assert not ran.exists()
+
+
+def test_what_mcpguard_keeps_for_undo_is_left_out(folder: Path) -> None:
+    (folder / "moves" / "000001").mkdir(parents=True)
+    (folder / "moves" / "000001" / "move.json").write_text("{}")
+    (folder / "moves2").mkdir()
+    (folder / "moves2" / "a.py").touch()
+    found = [one.path for one in files([Path()], own=folder / "moves")]
+    assert "moves2/a.py" in found
+    assert [one for one in found if one.startswith("moves/")] == []

@@ -141,6 +141,7 @@ def _kinds(args: argparse.Namespace) -> frozenset[str]:
 
 
 def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
+    from mcpguard.adapters.system.files import state_folder
     from mcpguard.scan.files import files
     from mcpguard.scan.history import history, staged
     from mcpguard.scan.sources import ScanError
@@ -154,7 +155,8 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
             raise ScanError("with `--stdin` no PATH is read: leave one of them out")
         return [_input()]
     if not (args.git or args.staged):
-        return files(args.paths or [Path()], args.no_ignore)
+        # What an import seals for `mcpguard undo` has marks of secrets, which look like some.
+        return files(args.paths or [Path()], args.no_ignore, state_folder("moves"))
     if len(args.paths) > 1:
         raise ScanError("name one repository at most: its history is scanned as a whole")
     folder = args.paths[0] if args.paths else Path()

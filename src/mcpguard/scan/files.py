@@ -17,18 +17,22 @@ _GIT = ".git"
 _LIST = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 
 
-def files(paths: Sequence[Path], ignored: bool = False) -> Iterator[ScanSource | Skipped]:
+def files(
+    paths: Sequence[Path], ignored: bool = False, own: Path | None = None
+) -> Iterator[ScanSource | Skipped]:
     """All files of `paths`, which are files and folders, each once. What git ignores in its repositories is
-    left out, unless `ignored`; so is what is in `.git`."""
+    left out, unless `ignored`; so is what is in `.git`, and in the folder `own`, which is mcpguard's."""
+    left_out = "" if own is None else os.path.join(os.path.realpath(own), "")
     seen: set[str | Skipped] = set()
     for path in paths:
         real, named = os.path.realpath(path), os.path.abspath(path)
         for one in _in(path, ignored):
             # Below what was named no link is followed, so this is what each file really is.
             what = one if isinstance(one, Skipped) else real + one.file.removeprefix(named)
-            if what not in seen:
-                seen.add(what)
-                yield one
+            if what in seen or (left_out and isinstance(what, str) and what.startswith(left_out)):
+                continue
+            seen.add(what)
+            yield one
 
 
 def _in(path: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.tree import DecidedTree, LogicNode, Wanted, tree_of
+from tests.rows import each
 
 
 def drawn(node: LogicNode) -> Any:
@@ -116,3 +117,18 @@ def test_the_same_atom_is_wanted_once() -> None:
     decided = DecidedTree(engine("cpp"), Bound({"args": {"a": False}}))
     needs = decided.needs(tree_of("(args.a || args.b) && (args.a || args.c)"), True)
     assert needs == (Wanted("args.a", True),)
+
+
+@each(
+    ("text", "wanted"),
+    [
+        ("principal.id == 'ada' || args.a", "args.a"),
+        ("args.a || principal.id == 'ada'", "args.a"),
+        ("tool.name == 'x' ? args.b : args.a", "args.a"),
+        ("args.a || args.b", "args.a"),
+    ],
+)
+def test_of_as_many_changes_those_of_arguments_come_first(text: str, wanted: str) -> None:
+    request = {"args": {"a": False, "b": False}, "principal": {"id": "bob"}, "tool": {"name": "y"}}
+    (one,) = DecidedTree(engine("cpp"), Bound(request)).needs(tree_of(text), True)
+    assert one.text == wanted

@@ -119,6 +119,12 @@ def test_a_locked_client_starts_mcpguard_and_nothing_else(
         assert not starts(text, other), other
 
 
+def test_without_a_client_those_that_can_be_locked_are_listed(root: Path, capsys: Capture) -> None:
+    assert main(["lock"]) == 2
+    said = capsys.readouterr().out
+    assert all(client in said and str(root / file) in said for client, file in FILES.items())
+
+
 def strict(path: Path) -> str:
     """The text of a file; of one in JSON without the comments that an administrator has in it."""
     return "\n".join(

@@ -33,7 +33,7 @@ _BACK = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    add_client(parser, "client", "its name")
+    add_client(parser, "client", "its name (left out: lists those that can be locked)", nargs="?")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--undo", action="store_true", help="take the lock back")
     how.add_argument("--print", action="store_true", help="print what the file would be, and nothing else")
@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where the client is locked, or not any more, 1 where that takes the administrator, and where the
-    client may still start something else. Raises McpGuardError where it cannot be done; then nothing was."""
+    client may still start something else, 2 where none is named: then those that can be locked are listed.
+    Raises McpGuardError where it cannot be done; then nothing was."""
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.discovery.clients import CLIENTS
     from mcpguard.onboarding.discovery.reading import here
@@ -58,6 +59,8 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.locks.lockable import ELSEWHERE, NOTHING, lockable
     from mcpguard.onboarding.locks.locking import Keeper, make_folder
 
+    if args.client is None:
+        return _listed()
     one = lockable(args.client)
     if one is None:
         title = next(each.title for each in CLIENTS if each.name == args.client)
@@ -71,6 +74,15 @@ def execute(args: argparse.Namespace) -> int:
             print(_BACK[keeper.take_back()].format(path=plain(str(keeper.path))))
         return 0
     return _lock(one, keeper, args)
+
+
+def _listed() -> int:
+    from mcpguard.onboarding.locks.lockable import LOCKABLE
+
+    print("name a client, `mcpguard lock CLIENT`; these can be locked:")
+    for one in LOCKABLE:
+        print(f"  {', '.join(one.clients)}: {plain(str(system().file(one)))}")
+    return 2
 
 
 def system() -> System:

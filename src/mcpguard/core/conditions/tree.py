@@ -6,12 +6,15 @@ reported about it is what counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound, ConditionError, Engine, Verdict
 from mcpguard.core.conditions.parts import Logic, Part, parts_of
+
+_ARGUMENT = re.compile(r"\bargs\b")
 
 
 class LogicNode(Struct, frozen=True):
@@ -51,7 +54,8 @@ class DecidedTree:
         return found
 
     def needs(self, node: LogicNode, value: bool) -> tuple[Wanted, ...]:
-        """The fewest atoms that must change for the node to be `value`; none where it is."""
+        """The fewest atoms that must change for the node to be `value`, of as many rather those that read an
+        argument; none where it is."""
         if self.verdict(node) is (TRUE if value else FALSE):
             return ()
         if node.logic == "atom":
@@ -63,11 +67,17 @@ class DecidedTree:
             ways = [
                 self.needs(test, way) + self.needs(side, value) for way, side in ((True, yes), (False, no))
             ]
-            return min(ways, key=len)
+            return min(ways, key=_unlikely)
         each = [self.needs(one, value) for one in node.nodes]
         if (node.logic == "and") == value:
             return tuple({wanted: None for needs in each for wanted in needs})
-        return min(each, key=len)
+        return min(each, key=_unlikely)
+
+
+def _unlikely(needs: tuple[Wanted, ...]) -> tuple[int, int]:
+    """How unlikely changes are: few come first, and of as many those of arguments, which a caller chooses,
+    before those of who calls, when, and what the session did."""
+    return len(needs), sum(not _ARGUMENT.search(one.text) for one in needs)
 
 
 def tree_of(text: str) -> LogicNode:

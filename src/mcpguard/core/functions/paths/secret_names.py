@@ -17,12 +17,13 @@ SECRET_KINDS = (
         "passwords and tokens of an application, read when it starts",
         """
         .env* *.env *.env.local _env env.local env.production env.prod .dev.vars .envrc* local.settings.json
-        appsettings.production*.json application-prod*.yml
-        application-prod*.yaml application-prod*.properties
+        appsettings.production*.json application-prod*.yml application-prod*.yaml application-prod*.properties
+        *.env.json *.env.yml *.env.yaml *.env.txt
         """,
         hits=(
             ".env", "deploy/.env.local", ".ENV.production", "prod.env", ".envrc", ".env~", "a/.env#1",
             ".dev.vars",
+            "config/prod.env.json",
         ),
         misses=(
             ".env.example", "env.md", "environment.yml", "src/env.ts", "example.env", ".env.sample.bak",
@@ -37,14 +38,15 @@ SECRET_KINDS = (
         "whoever has one can sign, decrypt or log in as its owner",
         """
         *.key *.pem *.p12 *.pfx *.pkcs12 *.p8 *.pk8 *.ppk *.jks *.jceks *.bcfks *.keystore *.keytab *.priv
-        *.privkey privkey* *privatekey* *private-key* *private_key* *id_rsa* *id_dsa* *id_ecdsa*
-        *id_ed25519* *_rsa *_ed25519 *_ecdsa ssh_host_*_key *.ovpn *.agekey secring.* *.asc.key *.snk
-        *.private deploy_key deploykey deploy-key *_deploy_key *-key.json *_key.json rootkey.csv *accesskey*
-        *access_key* *access-key*
+        *.privkey privkey* *privatekey* *private-key* *private_key* *id_rsa* *id_dsa* *id_ecdsa* *id_ed25519*
+        *_rsa *_ed25519 *_ecdsa ssh_host_*_key *.ovpn *.agekey secring.* *.asc.key *.snk *.private deploy_key
+        deploykey deploy-key *_deploy_key *-key.json *_key.json rootkey.csv *accesskey* *access_key*
+        *access-key* *.key.txt *.pem.txt
         """,
         hits=(
             "tls/server.key", "server.pem.bak", "my_id_rsa~", "id_ed25519", "release.keystore",
             "deploy_ed25519", "a.p12", "AuthKey_7.p8", "private_key.txt",
+            "server.key.txt",
         ),
         misses=(
             "id_rsa.pub", "ssl/fullchain.pem", "keys.md", "keyboard.ts", "private_key_test.go",
@@ -94,21 +96,23 @@ SECRET_KINDS = (
         .git-credentials git/credentials .git/config .config/gh .config/hub .config/glab-cli
         .config/configstore .vault-token .vault_pass* *vault_pass* *vault-pass* .consul-token .nomad-token
         .terraform.d/credentials* .terraformrc terraform.rc .pulumi/credentials.json .sentryclirc .slack
-        .twilio-cli .stripe .config/stripe .jupyter/*.json .kaggle huggingface/token
-        .cache/huggingface/token .authinfo* .smbcredentials .ftpconfig sftp-config.json .vscode/sftp.json
-        .remote-sync.json filezilla.xml recentservers.xml sitemanager.xml winscp.ini .msmtprc .fetchmailrc
-        .claude.json claude_desktop_config.json .claude/.credentials.json .codex/auth.json .slackrc .netlify
+        .twilio-cli .stripe .config/stripe .jupyter/*.json .kaggle huggingface/token .cache/huggingface/token
+        .authinfo* .smbcredentials .ftpconfig sftp-config.json .vscode/sftp.json .remote-sync.json
+        filezilla.xml recentservers.xml sitemanager.xml winscp.ini .msmtprc .fetchmailrc .claude.json
+        claude_desktop_config.json .claude/.credentials.json .codex/auth.json .slackrc .netlify
         .config/github-copilot .continue/config.* kaggle.json .curlrc .wgetrc .lftprc .condarc pip.conf
         .config/pip .config/pypoetry .config/nix/nix.conf .subversion/auth .cvspass .hgrc .sbt/credentials
         .sbt/.credentials .bintray .jira.d .gitlab-runner .config/tea .erlang.cookie .vnc/passwd .remmina
         .mbsyncrc .offlineimaprc .mutt/passwords .purple .odbc.ini .renviron .xauthority .rhosts
         docker-config.json .auth/*.json storagestate.json key.properties keystore.properties
-        signing.properties .restic?password restic?password .config/borg
+        signing.properties .restic?password restic?password .config/borg .dbeaver .config/dbeaver
+        .local/share/dbeaverdata
         """,
         hits=(
             "/home/ada/.npmrc", ".docker/config.json", ".netrc", ".vault-token", ".git-credentials",
             ".git/config", "auth.json", ".terraform.d/credentials.tfrc.json", ".config/gh/hosts.yml",
             ".Renviron", ".curlrc", "playwright/.auth/user.json", "android/key.properties", ".erlang.cookie",
+            ".dbeaver/credentials-config.json",
         ),
         misses=(".docker/Dockerfile", "docs/npmrc.md", "package.json", ".mcp.json", ".git/HEAD"),
     ),
@@ -118,20 +122,21 @@ SECRET_KINDS = (
         """
         credentials.* credential.* *-credentials.* *_credentials.* .credentials* *secret*.json *secret*.yaml
         *secret*.yml *secret*.toml *secret*.txt *secret*.env *secret*.properties *secret*.ini *secret*.cfg
-        *secret*.conf *secret*.xml *secret*.csv *secret*.xlsx .secret .secrets *.secret *.secrets
-        secrets.enc *passwd*.txt .password* *.password *passphrase* *.token .token token.txt token.json
-        *_token *api_key* *apikey* *api-key* credentials.xml hudson.util.secret master.key vault.yml
-        vault.yaml run/secrets run/credentials pgpass.conf *_credentials *-credentials *creds.json
-        *creds.txt *-token .*token *-token.txt *_token.txt secrets/*.yaml secrets/*.yml secrets/*.json
-        secrets/*.txt *passwords.txt *password.txt *passwords.csv *password.csv *passwords.json
-        *password.json *passwords.yaml *passwords.yml *passwords.xlsx *passwords.docx *_passwd *.passwd
-        recovery-codes* recovery_codes* backup-codes* backup_codes* *seed-phrase* *seed_phrase* mnemonic*
-        totp.txt 2fa*.txt *_token.json *-token.json
+        *secret*.conf *secret*.xml *secret*.csv *secret*.xlsx .secret .secrets *.secret *.secrets secrets.enc
+        *passwd*.txt .password* *.password *passphrase* *.token .token token.txt token.json *_token *api_key*
+        *apikey* *api-key* credentials.xml hudson.util.secret master.key vault.yml vault.yaml run/secrets
+        run/credentials pgpass.conf *_credentials *-credentials *creds.json *creds.txt *-token .*token
+        *-token.txt *_token.txt secrets/*.yaml secrets/*.yml secrets/*.json secrets/*.txt *passwords.txt
+        *password.txt *passwords.csv *password.csv *passwords.json *password.json *passwords.yaml
+        *passwords.yml *passwords.xlsx *passwords.docx *_passwd *.passwd recovery-codes* recovery_codes*
+        backup-codes* backup_codes* *seed-phrase* *seed_phrase* mnemonic* totp.txt 2fa*.txt *_token.json
+        *-token.json group_vars/*/vault host_vars/*/vault
         """,
         hits=(
             "credentials.json", "config/secrets.yml", "client_secret_1.json", "k8s/db-secret.yaml",
             "passwords.txt", "/run/secrets/db", "token.json", "api_key.txt", ".github-token", ".credentials",
             "aws-credentials.csv",
+            "group_vars/all/vault",
         ),
         misses=(
             "src/secret.py", "secrets.md", "src/credentials/index.ts", "password_reset.html",
@@ -161,10 +166,13 @@ SECRET_KINDS = (
         """
         .*_history .*history .zhistory .histfile .history .lesshst .viminfo* fish_history
         consolehost_history.txt rediscli_history bash_history zsh_history mysql_history psql_history
+        .bash_sessions .zsh_sessions .aider.chat.history* .claude/projects .claude/history.jsonl
+        .codex/sessions .codex/history.jsonl .gemini/tmp .crush/crush.db
         """,
         hits=(
             "/root/.bash_history", ".zsh_history", ".psql_history", ".python_history",
             ".node_repl_history", "ConsoleHost_history.txt",
+            ".codex/sessions/2026/a.jsonl",
         ),
         misses=("HISTORY.md", "src/history.py", "search_history.json"),
     ),
@@ -205,11 +213,13 @@ SECRET_KINDS = (
         """
         etc/shadow* etc/gshadow* shadow- gshadow* master.passwd etc/security/opasswd etc/sudoers* krb5cc_*
         proc/*/environ proc/*/mem proc/*/cmdline proc/*/maps proc/*/fd proc/*/root proc/*/cwd proc/*/task
-        proc/kcore dev/mem dev/kmem system32/config ntds.dit unattend.xml sysprep.inf
+        proc/kcore dev/mem dev/kmem system32/config ntds.dit unattend.xml sysprep.inf *.hprof *.heapsnapshot
+        *.mdmp *.core
         """,
         hits=(
             "/etc/shadow", "/proc/self/environ", "/proc/1/root/etc/x",
             "C:\\Windows\\System32\\config\\SAM", "/etc/x/../shadow",
+            "heap.hprof",
         ),
         misses=("/etc/hosts", "/proc/cpuinfo", "src/shadow.css", "src/config/system.ts"),
     ),
