@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import json
 
@@ -121,7 +122,5 @@ def _result(one: Finding) -> dict[str, Any]:
 
 def address(file: str) -> str:
     """The URI of a file, relative to the current folder where it is below it, as a forge wants it."""
-    from urllib.parse import quote
-
     path, here = Path(os.path.abspath(file)), Path.cwd()
     return quote(os.fsencode(path.relative_to(here))) if path.is_relative_to(here) else path.as_uri()

@@ -14,11 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
+from pydantic import RootModel, ValidationError
 
 from mcpguard.authoring.snapshot import Offer, Snapshot
 from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import read_document
+from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, UpstreamError
 from mcpguard.core.model import Json
@@ -125,7 +127,6 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
     from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.config.file import ConfigFile
-    from mcpguard.config.references import ENTRY
 
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(
         ConfigFile
@@ -170,7 +171,6 @@ async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: T
     import anyio
     from mcp import Client, MCPError, StdioServerParameters
     from mcp.client.stdio import stdio_client
-    from pydantic import ValidationError
 
     path = folder / f"{name}.json"
     path.touch(0o600)
@@ -204,7 +204,6 @@ def _first(error: BaseException) -> BaseException:
 def _sentence(name: str, failure: BaseException, seconds: float) -> str:
     from mcp import MCPError
     from mcp.types import CONNECTION_CLOSED
-    from pydantic import ValidationError
 
     if isinstance(failure, ValidationError):
         wrong = failure.errors(include_url=False, include_context=False, include_input=False)[0]
@@ -219,7 +218,6 @@ def _sentence(name: str, failure: BaseException, seconds: float) -> str:
 
 async def _lists(client: Client) -> Offer:
     from mcp import types
-    from pydantic import RootModel
 
     found: dict[str, Any] = {}
     # As it came: the models of the SDK would drop members that they do not know.

@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mcpguard.authoring.findings import SEVERITIES
+from mcpguard.authoring.findings import SEVERITIES, Report
 from mcpguard.cli.parser import add_config
 from mcpguard.doctor.codes import DOCTOR_CODES
-
-if TYPE_CHECKING:
-    from mcpguard.authoring.findings import Report
 
 EXAMPLES = (
     "mcpguard doctor",

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mcpguard.core.errors import did_you_mean
+
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
 
@@ -29,7 +31,6 @@ def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         from mcpguard.adapters.system.terminal import plain
-        from mcpguard.core.errors import did_you_mean
 
         if text in names:
             return text

@@ -16,7 +16,6 @@ from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
     from mcpguard.authoring.report.review import AccessReview
-    from mcpguard.authoring.snapshot import Snapshot
 
 EXAMPLES = (
     "mcpguard report",
@@ -63,6 +62,7 @@ def execute(args: argparse.Namespace) -> int:
 def _reviewed(args: argparse.Namespace) -> AccessReview:
     import msgspec
 
+    from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.report.assembly import Period, reviewed
     from mcpguard.authoring.report.review import AccessReview
     from mcpguard.config.policies import load_policies
@@ -82,20 +82,10 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
         raise ReportError("--since is in the future: a review is about what has happened")
     machine = diagnose(here(Path.cwd()), str(config.path))
     period = Period(args.since, now)
-    found = reviewed(config, policies, _snapshot(args.snapshot), machine, period)
+    found = reviewed(config, policies, snapshot_of(args), machine, period)
     # Names come from everywhere: a client calls itself what it likes.
     said = Redactor(os.urandom(32)).inspect(found.model_dump(mode="json")).payload
     return AccessReview.model_validate(msgspec.json.decode(said))
-
-
-def _snapshot(path: Path | None) -> Snapshot | None:
-    if path is None:
-        return None
-    from mcpguard.authoring.snapshot import read_snapshot
-    from mcpguard.config.policies import read_document
-    from mcpguard.core.errors import ConfigError
-
-    return read_snapshot(read_document(path, ConfigError), str(path))
 
 
 def _write(path: Path, review: AccessReview) -> None:

@@ -7,11 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_config
+from mcpguard.cli.parser import add_config, configured
 
 if TYPE_CHECKING:
     from mcpguard.core.redaction.redactor import Redactor
@@ -166,8 +168,6 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
 
 
 def _input() -> ScanSource:
-    from contextlib import nullcontext
-
     from mcpguard.scan.sources import STDIN, ScanSource
 
     return ScanSource(STDIN, STDIN, lambda: nullcontext(sys.stdin.buffer))
@@ -175,7 +175,6 @@ def _input() -> ScanSource:
 
 def _held(config: str | None, redactor: Redactor) -> int:
     """Have the values of the configuration held; how many there are that could not be resolved."""
-    from mcpguard.cli.parser import configured
     from mcpguard.cli.secret_check import check
 
     failed = [one for one in check(configured(config), redactor) if not one.ok]
@@ -243,8 +242,6 @@ def _say(scan: Scan, excepted: Excepted | None) -> None:
 
 
 def _write(path: Path, found: list[Found]) -> None:
-    from datetime import UTC, datetime
-
     from mcpguard.adapters.system.files import write_whole
     from mcpguard.scan.exceptions import as_exceptions
     from mcpguard.scan.sources import ScanError

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import CredentialError
@@ -235,12 +236,7 @@ def _entry(name: str, config: str | None) -> OAuthEntry | None:
 
 
 def _secret(entry: OAuthEntry) -> Secret | None:
-    from mcpguard.adapters.credentials import SOURCES
-
-    if entry.client_secret is None:
-        return None
-    ref = sole_reference(entry.client_secret)
-    return SOURCES[ref.source].source().get(ref)
+    return None if entry.client_secret is None else value_of(sole_reference(entry.client_secret))
 
 
 def _open(url: str) -> None:

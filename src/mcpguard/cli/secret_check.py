@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 
 from pydantic import Field, RootModel
 
+from mcpguard.adapters.credentials import MINTS, SOURCES
 from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.adapters.upstreams.wires.address import Address, authority
+from mcpguard.authoring.check.own import try_own
 from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.printed import Printed
@@ -102,27 +104,13 @@ def _tested(
 
 
 def _own(place: tuple[str | int, ...], ref: CredentialRef, redactor: Redactor) -> Tested:
-    from mcpguard.adapters.audit.signing import SigningKey
-    from mcpguard.adapters.credentials import SOURCES
-
+    ok, said = True, f"available ({ref.source})"
     try:
-        secret = SOURCES[ref.source].source().get(ref)
-        redactor.hold(str(ref), secret)
-        if place == ("audit", "key"):
-            SigningKey(secret)
+        try_own(place, ref, redactor)
     except McpGuardError as problem:
-        ok, said = False, str(problem)
-    else:
-        ok, said = True, f"available ({ref.source})"
+        ok, said = False, redactor.inspect_text(str(problem))
     where = ".".join(map(str, place))
-    return Tested(
-        reference=str(ref),
-        kind=ref.source,
-        server=where,
-        ok=ok,
-        seconds=None,
-        said=redactor.inspect_text(said),
-    )
+    return Tested(reference=str(ref), kind=ref.source, server=where, ok=ok, seconds=None, said=said)
 
 
 def _principal(entry: Credential | None) -> Principal:
@@ -144,8 +132,6 @@ def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
 
 
 def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:
-    from mcpguard.adapters.credentials import MINTS, SOURCES
-
     if entry is None:
         keep = SOURCES[kind].keep
     else:

@@ -13,16 +13,20 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mcpguard.adapters.store.sqlite import KnownSession
 from mcpguard.authoring.replay.past import last
 from mcpguard.authoring.replay.replaying import Replay
+from mcpguard.authoring.replay.report import ReplayReport
+from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.diffs import patch_lines
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.tickets import TicketAnswer, latest_end
+from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, latest_end
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.interventions import (
     clear_label,
@@ -36,13 +40,7 @@ from mcpguard.serve.interventions import (
 )
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from mcpguard.adapters.store.sqlite import KnownSession
-    from mcpguard.authoring.replay.report import ReplayReport
-    from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal
     from mcpguard.console.desk import Desk
-    from mcpguard.core.policy.tickets import Lasting, Ticket
 
 Form = dict[str, list[str]]
 

@@ -6,13 +6,12 @@ Law of this file: a sentence that is not as ours are is shown as it stands.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mcpguard.console.evidence import Place, SeenNotice
 
 EFFECTS = {

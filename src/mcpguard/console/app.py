@@ -18,17 +18,16 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from mcpguard.console import acts, passkeys
+from mcpguard.console.acts import Form
 from mcpguard.console.fence import Fence
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
 from mcpguard.console.watch import MOST_LOOKING
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
-    from mcpguard.console.acts import Form
     from mcpguard.console.desk import Desk
     from mcpguard.console.login import Visit
 

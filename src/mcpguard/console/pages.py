@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mcpguard import __version__
@@ -24,8 +25,6 @@ from mcpguard.adapters.system.terminal import counted, plain
 from mcpguard.console.rendering.texts import marked
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from mcpguard.config.loading import Config
     from mcpguard.console.desk import Desk
 

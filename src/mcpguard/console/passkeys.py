@@ -10,18 +10,16 @@ import re
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mcpguard.adapters.approvals.passkeys import enrolled, enrolment
-from mcpguard.console.acts import answer_of, first
+from mcpguard.console.acts import Form, answer_of, first
 from mcpguard.console.pages import message, page
 from mcpguard.core.errors import SessionError
 from mcpguard.serve.interventions import passkeys_of, waiting_ticket
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from mcpguard.console.acts import Form
     from mcpguard.console.desk import Desk
 
 _PERSON = re.compile(r"(?!group:)[^\s:]+:[^\s\"'{}\[\],#]{1,200}")

@@ -10,11 +10,11 @@ from msgspec import Struct
 from mcpguard.config.policies import present
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.terms import Effect
 from mcpguard.core.redaction.redactor import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
-    from mcpguard.core.policy.terms import Effect
 
 
 class SeenRule(Struct, frozen=True):

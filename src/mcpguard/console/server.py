@@ -14,20 +14,17 @@ import webbrowser
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import uvicorn
 
 from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.loading import Config
 from mcpguard.console.app import console_app
 from mcpguard.console.desk import Desk
 from mcpguard.console.login import LINK_SECONDS
 from mcpguard.core.errors import SessionError
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
 
 TRIES = 16
 MOST_REQUESTS = 64

@@ -7,6 +7,7 @@ from shutil import disk_usage
 
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
 from mcpguard.authoring.check.configuration import nearest, trouble
+from mcpguard.authoring.check.own import try_own
 from mcpguard.authoring.findings import Unchecked
 from mcpguard.core.errors import AuditError, McpGuardError
 from mcpguard.doctor.codes import Checked, found
@@ -36,13 +37,9 @@ def _key(subject: Subject) -> Iterator[Checked]:
     audit = subject.config.audit if subject.config else None
     if audit is None or audit.key is None:
         return
-    from mcpguard.adapters.audit.signing import SigningKey
-    from mcpguard.adapters.credentials import SOURCES
 
     try:
-        secret = SOURCES[audit.key.source].source().get(audit.key)
-        subject.redactor.hold(str(audit.key), secret)
-        SigningKey(secret)
+        try_own(("audit", "key"), audit.key, subject.redactor)
     except McpGuardError as error:
         # A client may set variables that the shell of who runs the doctor does not have.
         if audit.key.source != "env":

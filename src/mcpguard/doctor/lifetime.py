@@ -19,7 +19,7 @@ from mcpguard.core.errors import CredentialError, PolicyError
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.terms import end_of
 from mcpguard.core.policy.written import Policy
-from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.core.secret import CredentialRef
 from mcpguard.core.token_end import ends_at
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
@@ -97,11 +97,11 @@ def _plain(config: Config, served: list[Server]) -> dict[CredentialRef, tuple[st
 
 
 def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Iterator[Finding]:
-    from mcpguard.adapters.credentials import SOURCES
+    from mcpguard.adapters.credentials import value_of
 
     line = subject.line(*place)
     try:
-        secret: Secret = SOURCES[ref.source].source().get(ref)
+        secret = value_of(ref)
         subject.redactor.hold(str(ref), secret)
     except CredentialError as error:
         # A client may set variables that the shell of who runs the doctor does not have.

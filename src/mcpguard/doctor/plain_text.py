@@ -13,7 +13,9 @@ from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.detectors.named.shapes import is_literal
+from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.scanning import tokens
 from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.files import text_of
@@ -139,9 +141,6 @@ def secrets_in(text: str, redactor: Redactor, *, by_name: bool = True) -> list[t
 
 def _formats(text: str) -> dict[int, str]:
     """Line -> kind; the redactor knows these by their form."""
-    from mcpguard.core.redaction.matching import PAD
-    from mcpguard.core.redaction.scanning import tokens
-
     data = text.encode("utf-8", "replace")
     starts = list(
         accumulate((len(line.encode("utf-8", "replace")) for line in text.splitlines(True)), initial=0)

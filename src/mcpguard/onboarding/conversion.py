@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from msgspec.structs import replace
+
 from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
 from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
@@ -45,8 +47,6 @@ class Converted(Unprinted, frozen=True, kw_only=True):
 
 def corrected(entry: Entry, yes: set[Place], no: set[Place]) -> Entry:
     """`entry` with the person's word on what is a secret: `yes` and `no` are places."""
-    from msgspec.structs import replace
-
     kept = [one for one in entry.secrets if one.place not in no | yes]
     for place in yes:
         value = _value_at(entry, place)

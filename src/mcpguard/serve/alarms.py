@@ -68,7 +68,6 @@ def _by_webhook(url: str, alarm: Alarm) -> str:
 
 def _by_notifier(to: str, credentials: Credentials, alarm: Alarm) -> str:
     from mcpguard.adapters.approvals.alerts import told
-    from mcpguard.config.terms import DESKTOP
 
     title, body = alarm.text
     try:

@@ -325,7 +325,7 @@ def test_evidence_comes_first_and_names_what_is_written(home: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mcpguard.adapters.system.files.write_whole", full)
+    monkeypatch.setattr("mcpguard.authoring.suggest.own_policy.write_whole", full)
     with pytest.raises(SuggestError, match="cannot be written: No space left on device"):
         applied(home, asked(id="another"))
     assert [what for what, _ in notices(home)].count("approval-void") == 1

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, challenge_of
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 RP_ID = "localhost"
 """The console is local, so browsers know its passkeys by this name (WebAuthn, section 5.1.3)."""
@@ -153,12 +152,8 @@ def _origin_of(credential: str) -> str:
 
 
 def _text(value: bytes) -> str:
-    from base64 import urlsafe_b64encode
-
     return urlsafe_b64encode(value).decode().rstrip("=")
 
 
 def _bytes(text: str) -> bytes:
-    from base64 import urlsafe_b64decode
-
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))

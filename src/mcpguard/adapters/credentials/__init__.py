@@ -50,6 +50,11 @@ SOURCES: dict[str, SourceKind] = {
 """The SOURCE of a `${SOURCE:NAME}` reference -> where it is read."""
 
 
+def value_of(ref: CredentialRef) -> Secret:
+    """The value of a plain reference now. Raises CredentialError."""
+    return SOURCES[ref.source].source().get(ref)
+
+
 class MintKind(NamedTuple):
     """How the mints of one kind of entry are made.
 

@@ -14,6 +14,7 @@ from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Kept
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
+from mcpguard.config.urls import host_name
 from mcpguard.core.errors import CredentialError, SourceError
 from mcpguard.core.model import Principal
 from mcpguard.core.redaction.redactor import Redactor
@@ -248,8 +249,6 @@ _NOBODY = Principal("", "")
 
 
 def _is_host(host: str, hosts: frozenset[str]) -> bool:
-    from mcpguard.config.urls import host_name
-
     try:
         return host_name(host) in hosts
     except ValueError:

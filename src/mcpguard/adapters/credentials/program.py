@@ -15,6 +15,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec import DecodeError, json
+
 from mcpguard.adapters.credentials.environ import variable
 from mcpguard.adapters.system.guarded import end, found, start
 from mcpguard.core.errors import CredentialError
@@ -45,8 +47,6 @@ def read_output(output: bytes, entry: CommandEntry, now: float) -> Lease:
 
 
 def _from_json(output: bytes, wanted: JsonEntry, now: float) -> tuple[str, float | None]:
-    from msgspec import DecodeError, json
-
     try:
         found = json.decode(output)
     except (DecodeError, RecursionError):

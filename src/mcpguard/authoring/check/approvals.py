@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from mcpguard.adapters.credentials import SOURCES
+from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.system.guarded import found
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.authoring.check.codes import shown, wrong
@@ -77,9 +77,8 @@ def _mute(entry: NotifyTerms) -> str:
         return f"`{program}` was not found; on Linux it belongs to libnotify" if missing else ""
     if find_spec("apprise") is None:
         return "the package `apprise` is missing: install `mcpguard-gateway[notify]`"
-    ref = sole_reference(entry.to)
     try:
-        SOURCES[ref.source].source().get(ref)
+        value_of(sole_reference(entry.to))
     except CredentialError as error:
         return str(error)
     return ""

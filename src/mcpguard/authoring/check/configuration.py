@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from msgspec import structs
 
@@ -153,8 +154,6 @@ def nearest(folder: Path) -> Path:
 def trouble(folder: Path) -> str:
     """Why no evidence can be written to `folder`, "" where it can. Tried and not asked, since a mode says
     little of a full or a read-only disk; leaves nothing behind."""
-    from tempfile import TemporaryFile
-
     try:
         # A full disk makes files, and takes nothing into them.
         with TemporaryFile(dir=nearest(folder)) as file:

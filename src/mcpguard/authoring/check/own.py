@@ -7,14 +7,25 @@ import os
 from collections.abc import Iterator
 
 from mcpguard.adapters.audit.signing import SigningKey
-from mcpguard.adapters.credentials import SOURCES
+from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.system.guarded import found
 from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config
+from mcpguard.core.document.must import Path as Way
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef
+
+
+def try_own(place: Way, ref: CredentialRef, redactor: Redactor) -> None:
+    """Read the value of `ref`, which mcpguard itself uses at `place`, and have it held. Raises McpGuardError
+    where there is none, and for a key that cannot sign."""
+    secret = value_of(ref)
+    redactor.hold(str(ref), secret)
+    if place == ("audit", "key"):
+        SigningKey(secret)
 
 
 def own(config: Config, document: Document, redactor: Redactor) -> Iterator[Finding]:
@@ -23,10 +34,7 @@ def own(config: Config, document: Document, redactor: Redactor) -> Iterator[Find
         if place[0] == "approvals":
             continue
         try:
-            secret = SOURCES[ref.source].source().get(ref)
-            redactor.hold(str(ref), secret)
-            if place == ("audit", "key"):
-                SigningKey(secret)
+            try_own(place, ref, redactor)
         except McpGuardError as error:
             said = str(error)
             yield wrong("C116", document.problem(place, said if str(ref) in said else f"{ref}: {said}"))

@@ -97,10 +97,10 @@ def _is_asked(config: Config, ref: CredentialRef) -> bool:
 
 def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]]:
     """Why `ref` could not be injected, or should not be: it must be there and such that it can be guarded."""
-    from mcpguard.adapters.credentials import SOURCES
+    from mcpguard.adapters.credentials import value_of
 
     try:
-        secret = SOURCES[ref.source].source().get(ref)
+        secret = value_of(ref)
         redactor.hold(str(ref), secret)
     except CredentialError as error:
         yield "C102", str(error)

@@ -22,15 +22,15 @@ from mcpguard.authoring.report.enforcement import cells
 from mcpguard.authoring.report.posture.entry import Present
 from mcpguard.authoring.report.posture.judging import judged
 from mcpguard.authoring.report.tally import RecordTally, Who
+from mcpguard.authoring.snapshot import Snapshot
+from mcpguard.config.loading import Config
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.model import Invocation, Principal
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.protocol.catalogue import KINDS
 
 if TYPE_CHECKING:
     from mcpguard.authoring.findings import Report
-    from mcpguard.authoring.snapshot import Snapshot
-    from mcpguard.config.loading import Config
-    from mcpguard.core.policy.compiled import PolicySet
 
 MOST_DENIED = 50
 MOST_ANSWERS = 200

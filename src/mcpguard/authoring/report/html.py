@@ -79,17 +79,7 @@ MOST_ROWS = 40
 """So many rows of what may be long are shown; JSON has all of them."""
 
 
-class Column(Struct, frozen=True):
-    """A column: its heading, whether it has numbers, and whether it is never broken."""
-
-    title: str
-    number: bool = False
-    tight: bool = False
-
-    @property
-    def style(self) -> str | None:
-        """The class of its cells."""
-        return "num" if self.number else "tight" if self.tight else None
+_STYLES = {"#": "num", "!": "tight"}
 
 
 class BarCell(Struct, frozen=True):
@@ -103,20 +93,22 @@ def section(name: str, title: str, content: Content) -> Markup:
     return element("section", element("h2", title), content, id=name)
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Content | BarCell]]) -> Markup:
-    """A table; where it is narrow each row is a block, and each cell says which column it is of."""
-    head = [element("th", one.title, class_=one.style, scope="col") for one in columns]
+def table(heads: Sequence[str], rows: Iterable[Sequence[Content | BarCell]]) -> Markup:
+    """A table; where it is narrow each row is a block, and each cell says which column it is of. `#` before a
+    heading is for a column of numbers, `!` for one that is never broken."""
+    columns = [(one[1:], _STYLES[one[0]]) if one[:1] in _STYLES else (one, None) for one in heads]
+    head = [element("th", title, class_=style, scope="col") for title, style in columns]
     body = [
-        element("tr", [_cell(column, cell) for column, cell in zip(columns, row, strict=True)])
+        element("tr", [_cell(title, style, cell) for (title, style), cell in zip(columns, row, strict=True)])
         for row in rows
     ]
     return element("table", element("thead", element("tr", head)), element("tbody", body))
 
 
-def _cell(column: Column, cell: Content | BarCell) -> Markup:
+def _cell(title: str, style: str | None, cell: Content | BarCell) -> Markup:
     if isinstance(cell, BarCell):
         return element("td", cell.plot, class_="bar-cell")
-    return element("td", cell, class_=column.style, data_label=column.title)
+    return element("td", cell, class_=style, data_label=title)
 
 
 def mark(text: str, name: str) -> Markup:
@@ -130,13 +122,8 @@ def moment(at: datetime) -> Markup:
     return element("time", f"{utc:%Y-%m-%d %H:%M}", datetime=utc.isoformat(timespec="seconds"))
 
 
-def empty(text: str) -> Markup:
-    """What stands where there is nothing to show."""
-    return element("p", prose(text), class_="soft")
-
-
 def note(text: str) -> Markup:
-    """What explains the section, under its heading."""
+    """What explains the section, or stands where there is nothing to show."""
     return element("p", prose(text), class_="soft")
 
 

@@ -14,12 +14,10 @@ from mcpguard.authoring.report import attention
 from mcpguard.authoring.report.html import (
     MOST_ROWS,
     BarCell,
-    Column,
     Content,
     Markup,
     bars,
     element,
-    empty,
     mark,
     moment,
     name_of,
@@ -104,7 +102,7 @@ def _looks(review: AccessReview) -> Content:
 
 def _days(review: AccessReview) -> Content:
     if not review.days:
-        return empty("No request was made in this period.")
+        return note("No request was made in this period.")
     known = {one.day: (one.allowed, one.refused, one.asked) for one in review.days}
     first, last = date.fromisoformat(min(known)), date.fromisoformat(max(known))
     every = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
@@ -125,16 +123,7 @@ def _days(review: AccessReview) -> Content:
 
 
 def _connected(review: AccessReview) -> Content:
-    columns = [
-        Column("server"),
-        Column("kind"),
-        Column("state"),
-        Column("credentials"),
-        Column("calls", number=True),
-        Column("starts", number=True),
-        Column("tools on record", number=True),
-        Column("changed", number=True),
-    ]
+    columns = ("server", "kind", "state", "credentials", "#calls", "#starts", "#tools on record", "#changed")
     rows = [
         (
             one.name,
@@ -180,21 +169,14 @@ def _access(review: AccessReview) -> Content:
             about.append("what is granted to groups or claims is not shown")
         shown += [element("h3", one.name), element("p", "; ".join(about), class_="soft small")]
         shown.append(_reach(one.reach))
-    return shown if review.principals else empty("Nobody made a request in this period.")
+    return shown if review.principals else note("Nobody made a request in this period.")
 
 
 _ANSWERS = {"yes": ("yes", "good"), "if": ("if", "look"), "no": ("no", "none")}
 
 
 def _reach(reach: Sequence[ReachedThing]) -> Content:
-    columns = [
-        Column("what"),
-        Column("reach"),
-        Column("allowed", number=True),
-        Column("refused", number=True),
-        Column("last used"),
-        Column(""),
-    ]
+    columns = ("what", "reach", "#allowed", "#refused", "last used", "")
     things = sorted(reach, key=lambda one: (-one.allowed - one.refused, one.answer == "no"))
     most = max((one.allowed + one.refused for one in things), default=0)
     rows = [
@@ -224,8 +206,8 @@ def _more(count: int) -> Content:
 
 def _unused(review: AccessReview) -> Content:
     if not review.unused:
-        return empty("Every rule that grants something, and every tool that somebody can reach, was used.")
-    columns = [Column("grant"), Column("name"), Column("where, or who reaches it")]
+        return note("Every rule that grants something, and every tool that somebody can reach, was used.")
+    columns = ("grant", "name", "where, or who reaches it")
     all_of = ", ".join(one.name for one in review.principals)
     everybody = "everybody on record" if review.principals[1:] else all_of
     rows = [
@@ -239,16 +221,9 @@ def _unused(review: AccessReview) -> Content:
 
 def _denied(review: AccessReview) -> Content:
     if not review.denied:
-        return empty("Nothing was refused.")
+        return note("Nothing was refused.")
     most = review.denied[0].count
-    columns = [
-        Column("what"),
-        Column("principal"),
-        Column("why"),
-        Column("last"),
-        Column("times", number=True),
-        Column(""),
-    ]
+    columns = ("what", "principal", "why", "last", "#times", "")
     rows = [
         (
             name_of(one.what),
@@ -265,9 +240,9 @@ def _denied(review: AccessReview) -> Content:
 
 def _detections(review: AccessReview) -> Content:
     if not review.detections:
-        return empty("Nothing had to be removed from a result or a notification.")
+        return note("Nothing had to be removed from a result or a notification.")
     most = review.detections[0].count
-    columns = [Column("kind"), Column("from"), Column("times", number=True), Column("")]
+    columns = ("kind", "from", "#times", "")
     rows = [
         (
             element("code", one.kind),
@@ -282,16 +257,9 @@ def _detections(review: AccessReview) -> Content:
 
 def _credentials(review: AccessReview) -> Content:
     if not review.credentials:
-        return empty("No server needs a credential.")
+        return note("No server needs a credential.")
     oldest = max((one.age_days or 0 for one in review.credentials), default=0)
-    columns = [
-        Column("credential"),
-        Column("kind"),
-        Column("for"),
-        Column("calls", number=True),
-        Column("age"),
-        Column(""),
-    ]
+    columns = ("credential", "kind", "for", "#calls", "age", "")
     rows = []
     for one in review.credentials:
         if one.short_lived:
@@ -301,16 +269,8 @@ def _credentials(review: AccessReview) -> Content:
         else:
             age = f"at least {counted(one.age_days, 'day')}" if one.age_days else "changed today"
         plot = "" if one.age_days is None else share(one.age_days, max(oldest, 1), "look", "age")
-        rows.append(
-            (
-                name_of(one.name),
-                one.kind,
-                ", ".join(one.servers),
-                f"{one.calls:,}",
-                age,
-                BarCell(plot),
-            )
-        )
+        servers = ", ".join(one.servers)
+        rows.append((name_of(one.name), one.kind, servers, f"{one.calls:,}", age, BarCell(plot)))
     said = (
         "Names only. The age counts from the last change on record, else from the first record that names it."
     )
@@ -322,16 +282,9 @@ _VERDICTS = {"approved": "good", "denied": "bad", "void": "none", "ended": "none
 
 def _approvals(review: AccessReview) -> Content:
     if not review.approvals:
-        return empty("No person answered a ticket.")
+        return note("No person answered a ticket.")
     who = ", ".join(f"{one.name} ({one.count})" for one in review.approvers)
-    columns = [
-        Column("when"),
-        Column("answer"),
-        Column("by"),
-        Column("whose call"),
-        Column("ticket"),
-        Column("used", number=True),
-    ]
+    columns = ("when", "answer", "by", "whose call", "ticket", "#used")
     rows = [
         (
             moment(one.at),
@@ -369,19 +322,12 @@ def _dwell(review: AccessReview) -> Content:
     )
     shown: list[Content] = [note(definition)]
     if not review.exposures:
-        return [*shown, empty("No session had a refusal or a label.")]
+        return [*shown, note("No session had a refusal or a label.")]
     if review.median_dwell_seconds is not None:
         shown.append(
             element("p", f"Half of those that ended took {lasted(review.median_dwell_seconds)} at most.")
         )
-    columns = [
-        Column("session"),
-        Column("because"),
-        Column("began"),
-        Column("ended by"),
-        Column("lasted", number=True),
-        Column(""),
-    ]
+    columns = ("session", "because", "began", "ended by", "#lasted", "")
     rows = [_exposure(one, review.since, review.made) for one in review.exposures[:20]]
     return [*shown, table(columns, rows)]
 

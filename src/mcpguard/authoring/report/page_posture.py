@@ -11,7 +11,6 @@ from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.html import (
     MOST_ROWS,
     BarCell,
-    Column,
     Content,
     Markup,
     element,
@@ -90,14 +89,7 @@ def enforcement(review: AccessReview) -> Content:
     """The matrix: a table for each direction, a row for each method."""
     shown: list[Content] = [note(_MATRIX)]
     for direction, cells in groupby(review.enforcement, lambda one: one.direction):
-        columns = [
-            Column("method"),
-            Column("eras and transports"),
-            Column("decided"),
-            Column("inspected"),
-            Column("recorded"),
-            Column("tests"),
-        ]
+        columns = ("method", "eras and transports", "decided", "inspected", "recorded", "tests")
         rows = [_method(list(group)) for _, group in groupby(cells, lambda one: one.method)]
         shown += [element("h3", direction[0].upper() + direction[1:]), table(columns, rows)]
     return shown
@@ -124,7 +116,7 @@ def _method(cells: list[EnforcedCell]) -> list[Content]:
 
 def coverage(review: AccessReview) -> Content:
     """The shares, and what doctor found."""
-    columns = [Column("what"), Column("share", number=True), Column(""), Column("how it is counted")]
+    columns = ("what", "#share", "", "how it is counted")
     rows = []
     for one in review.coverage:
         percent = 100 * one.part / one.whole if one.whole else None
@@ -156,12 +148,7 @@ def coverage(review: AccessReview) -> Content:
     return shown
 
 
-_FOUND = (
-    Column("severity", tight=True),
-    Column("code", tight=True),
-    Column("what"),
-    Column("what to do"),
-)
+_FOUND = ("!severity", "!code", "what", "what to do")
 _SEVERITIES = {"error": "bad", "warning": "look"}
 
 

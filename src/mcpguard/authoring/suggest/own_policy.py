@@ -15,13 +15,16 @@ from contextlib import contextmanager
 from difflib import unified_diff
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.system.files import take_lock, write_whole
+from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.authoring.suggest.rules import SuggestError, constant
 from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.authoring.tests.rehearsal import rehearse
+from mcpguard.config.loading import Config
 from mcpguard.config.policies import SIZE_LIMIT, present, read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
@@ -31,10 +34,7 @@ from mcpguard.core.policy.tickets import arguments_digest
 from mcpguard.core.policy.written import Policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
-
+from mcpguard.serve.interventions import note_of
 
 DEFAULT = "my-approvals.yaml"
 PATIENCE, PAUSE = 5.0, 0.02
@@ -97,7 +97,6 @@ def own_policy(config: Config) -> OwnPolicy:
 def policy_at(config: Config, path: Path) -> OwnPolicy:
     """The one at `path`. Raises PolicyError where a policy does not load."""
     tests = path.with_name(f"{path.stem}_test{path.suffix or '.yaml'}")
-    from mcpguard.adapters.system.identity import operating_system_user
 
     others: list[CompiledPolicy] = []
     files: dict[str, str] = {}
@@ -210,9 +209,6 @@ def write(config: Config, what: str, who: str, make: Callable[[OwnPolicy], Propo
     """Write what `make` proposes for the files as they are now, so what others wrote in the meantime stays.
     `what` is the kind of the record and `who` says for what and by whom. Raises SuggestError and PolicyError,
     AuditError where no evidence can be left; then nothing is written."""
-    from mcpguard.adapters.system.files import write_whole
-    from mcpguard.serve.interventions import note_of
-
     with _alone(config):
         own = own_policy(config)
         made = make(own)
@@ -231,9 +227,6 @@ def write(config: Config, what: str, who: str, make: Callable[[OwnPolicy], Propo
 
 @contextmanager
 def _alone(config: Config) -> Iterator[None]:
-    from mcpguard.adapters.store import default_folder
-    from mcpguard.adapters.system.files import take_lock
-
     folder = config.session_folder or default_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.rows import warn
 from mcpguard.cli.parser import WHEN, moment
 from mcpguard.core.errors import TelemetryError
@@ -89,6 +90,4 @@ def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flus
 
 
 def _say(line: str, _level: str) -> None:
-    from mcpguard.adapters.system.terminal import plain
-
     print(f"mcpguard: {plain(line)}", file=sys.stderr)

@@ -7,9 +7,12 @@ import argparse
 import os
 import re
 from collections import defaultdict
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from mcpguard.adapters.audit.reader import NoChain, Proof, chain_files, chain_name, head, proof
 from mcpguard.adapters.system.terminal import plain, style
@@ -19,8 +22,6 @@ from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from mcpguard.adapters.audit.signing import PublicKey
     from mcpguard.core.secret import CredentialRef
 
@@ -152,8 +153,6 @@ def _public(text: str) -> "PublicKey":
 
 
 def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
-    from msgspec.structs import asdict
-
     from mcpguard.cli.outputs import AuditReport
 
     chains = [
@@ -278,7 +277,7 @@ def print_heads(path: Path, as_json: bool) -> int:
 def print_key(args: argparse.Namespace) -> int:
     """The public key; with `--new` a new one is made before. Raises CredentialError, AuditError."""
     from mcpguard.adapters.audit.signing import SigningKey
-    from mcpguard.adapters.credentials import SOURCES
+    from mcpguard.adapters.credentials import value_of
     from mcpguard.core.secret import CredentialRef
 
     if args.to is not None and not args.new:
@@ -294,7 +293,7 @@ def print_key(args: argparse.Namespace) -> int:
         ref = configured or ref
         if configured is None and not _is_kept(ref):
             raise AuditError(NO_KEY)
-    key = SigningKey(SOURCES[ref.source].source().get(ref)).public
+    key = SigningKey(value_of(ref)).public
     if args.json:
         from mcpguard.cli.outputs import AuditKey
 

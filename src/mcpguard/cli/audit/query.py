@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.rows import trust
+from mcpguard.cli.audit.rows import call_line, trust, width
 from mcpguard.cli.parser import WHEN, moment
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -160,8 +160,6 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
 
 
 def _print_rows(calls: list[FoundCall]) -> None:
-    from mcpguard.cli.audit.rows import call_line, width
-
     columns = width()
     for call in calls:
         print(call_line(call.decision, call.outcome, columns, dated=True))

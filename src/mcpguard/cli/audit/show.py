@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import DecodeError
+from msgspec.json import Decoder
+
 from mcpguard.adapters.audit.checking import LineCheck, last_of_all
 from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import counted, plain, style, table
@@ -61,9 +64,6 @@ _ID = 4
 
 
 def _row(line: bytes) -> tuple[str, ...]:
-    from msgspec import DecodeError
-    from msgspec.json import Decoder
-
     try:
         record: dict[str, Any] = Decoder(dict[str, Any]).decode(line)
     except (DecodeError, UnicodeDecodeError, RecursionError):

@@ -6,7 +6,8 @@ import shutil
 from collections import deque
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, counted_in
 from mcpguard.adapters.audit.reader import chain_files, default_folder, examined, file_name, sound_lines
@@ -14,9 +15,7 @@ from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided
-
-if TYPE_CHECKING:
-    from mcpguard.core.evidence.verification import ChainReport
+from mcpguard.core.evidence.verification import ChainReport
 
 _NARROWEST, _WIDEST, _TOPIC = 40, 110, 13
 
@@ -79,8 +78,6 @@ def _print_json(call: CallRecords, causes: dict[str, CallRecords], reports: dict
 
 
 def _line(line: ChainLine | None) -> dict[str, object] | None:
-    from msgspec import to_builtins
-
     if line is None:
         return None
     return {"file": file_name(line.file), "line": line.number, "record": to_builtins(line.record)}

@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.explain.hypothesis import in_snapshot
-from mcpguard.authoring.snapshot import Snapshot
+from mcpguard.authoring.snapshot import Offer, Snapshot
+from mcpguard.authoring.survey import survey
+from mcpguard.config.loading import Config, load_config
+from mcpguard.config.policies import load_policies
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.pdp import visible
-
-if TYPE_CHECKING:
-    from mcpguard.authoring.snapshot import Offer
-    from mcpguard.config.loading import Config
-    from mcpguard.onboarding.plan import Plan
+from mcpguard.core.redaction.redactor import OPT_IN
+from mcpguard.onboarding.plan import Plan
 
 SECONDS = 30.0
 """How long all servers together may take; what a launcher has to download first takes longer."""
@@ -37,11 +38,6 @@ class FirstLook(Struct, frozen=True):
 
 def first_look(plan: Plan) -> FirstLook:
     """Start the servers of `plan` once."""
-    from mcpguard.authoring.survey import survey
-    from mcpguard.config.loading import load_config
-    from mcpguard.config.policies import load_policies
-    from mcpguard.core.redaction.redactor import OPT_IN
-
     config = load_config(plan.config)
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
     snapshot, failed = survey(config, names, SECONDS, quiet=True)
@@ -64,11 +60,6 @@ def _tables(offer: Offer) -> list[str]:
 def _line(
     config: Config, policies: PolicySet, snapshot: Snapshot, client: str, title: str, project: str
 ) -> str:
-    from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.adapters.system.terminal import counted
-    from mcpguard.cli.onboarding.first_look import sight
-    from mcpguard.core.model import Invocation
-
     view = config.view(client, project or None)
     asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
     seen = [name for name in view.servers if name in snapshot.servers]

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured, confirmed
-from mcpguard.core.errors import SessionError
+from mcpguard.core.errors import PolicyError, SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.config.loading import Config
     from mcpguard.core.policy.tickets import Ticket, TicketAnswer
@@ -87,7 +86,6 @@ def _row(one: Ticket) -> tuple[str, ...]:
 def _digest(config: Config) -> str:
     """That of the policies as they are written now; "" where they do not load."""
     from mcpguard.config.policies import load_policies
-    from mcpguard.core.errors import PolicyError
     from mcpguard.core.redaction.detectors import OPT_IN
 
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.cli.operating.approvals import answer
 from mcpguard.cli.parser import add_config
+from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
     from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer
@@ -57,7 +58,6 @@ def _minutes(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
-    from mcpguard.core.errors import SessionError
     from mcpguard.core.policy.tickets import TicketAnswer, latest_end
 
     free = tuple(dict.fromkeys(args.any))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import when
+from mcpguard.adapters.system.terminal import table, when
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.telemetry.status_file import NotInForce, Status
-    from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
+    from mcpguard.adapters.telemetry.status_file import Status
+    from mcpguard.gateway.ports import Health, LostAlerts, SinkState
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
@@ -27,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """1 where something that serving needs is missing, a tool server fails, waits after a failure or is
     refused, and where changed files are not in force, else 0."""
-    from mcpguard.adapters.system.terminal import table
     from mcpguard.adapters.telemetry.status_file import running
 
     found = running()
@@ -53,8 +54,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def locked() -> list[str]:
     """The clients that a file of this system locks, with that file."""
-    from pathlib import Path
-
     from mcpguard.cli.onboarding.lock import system
     from mcpguard.onboarding.disk import MoveError
     from mcpguard.onboarding.formats.tree import Unreadable
@@ -74,75 +73,69 @@ def locked() -> list[str]:
     return found
 
 
-def _rows(status: Status) -> list[tuple[str, ...]]:
+def _rows(status: Status) -> Iterator[tuple[str, ...]]:
     whose = f" for {status.agent}" if status.agent else ""
     whose += f" in {status.project}" if status.project else ""
-    since, config = when(status.started), status.config + whose
-    own = (str(status.pid), "mcpguard", status.transport, since, "", "", "", config)
-    lost = [_lost(status, one) for one in status.alerts]
-    missing = [_missing(status, one) for one in status.needs if not (one.ok or one.name == "policies")]
-    missing += [_warned(status, one) for one in status.needs if one.warning]
-    late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
-    observed = [_observed(status)] if status.observing else []
-    late += [_unrecognised(status)] if status.unrecognised else []
-    sinks = [_sink(status, one) for one in status.sinks]
+    pid, config = str(status.pid), status.config + whose
+    for what, state, since, said in (
+        ("mcpguard", status.transport, status.started, config),
+        *_needs(status),
+        *_besides(status),
+    ):
+        yield pid, what, state, when(since) if since else "", "", "", "", said
     alike: dict[tuple[str, str], list[Health]] = {}
     for health in status.upstreams:
         alike.setdefault((health.name, health.state), []).append(health)
-    upstreams = [_row(status, ones) for ones in alike.values()]
-    late += [_of_another(status)] if status.version != __version__ else []
-    return [own, *missing, *late, *observed, *upstreams, *sinks, *lost]
+    yield from (_row(pid, ones) for ones in alike.values())
+    for what, state, since, said in (*map(_sink, status.sinks), *map(_lost, status.alerts)):
+        yield pid, what, state, when(since) if since else "", "", "", "", said
 
 
-def _of_another(status: Status) -> tuple[str, ...]:
-    which = f"mcpguard {status.version}" if status.version else "an earlier version of mcpguard"
-    said = f"{which} is running here: restart it to get {__version__}, the version of this command"
-    return str(status.pid), "version", "another", "", "", "", "", said
+_Line = tuple[str, str, float, str]
+"""What, its state, since when (0: not said), and what there is to say of it."""
 
 
-def _missing(status: Status, need: Need) -> tuple[str, ...]:
-    state = "stopping" if need.name == "serving" else "failing"
-    return str(status.pid), need.name, state, when(need.since), "", "", "", need.problem
+def _needs(status: Status) -> Iterator[_Line]:
+    for need in status.needs:
+        if not (need.ok or need.name == "policies"):
+            yield need.name, "stopping" if need.name == "serving" else "failing", need.since, need.problem
+    for need in status.needs:
+        if need.warning:
+            yield need.name, "warning", 0, need.warning
 
 
-def _warned(status: Status, need: Need) -> tuple[str, ...]:
-    return str(status.pid), need.name, "warning", "", "", "", "", need.warning
+def _besides(status: Status) -> Iterator[_Line]:
+    if (late := status.not_in_force) is not None:
+        yield late.what, late.state, late.since, late.problem
+    if status.unrecognised:
+        yield "credentials", "partial", 0, status.unrecognised
+    if status.version != __version__:
+        which = f"mcpguard {status.version}" if status.version else "an earlier version of mcpguard"
+        said = f"{which} is running here: restart it to get {__version__}, the version of this command"
+        yield "version", "another", 0, said
+    if status.observing:
+        yield "policies", "observed", 0, f"{status.observing}: policies are recorded and not enforced"
 
 
-def _late(status: Status, one: NotInForce) -> tuple[str, ...]:
-    return str(status.pid), one.what, one.state, when(one.since), "", "", "", one.problem
+def _lost(one: LostAlerts) -> _Line:
+    return f"alerts to {one.to}", "failing", one.since, f"{one.problem} ({one.lost} lost)"
 
 
-def _unrecognised(status: Status) -> tuple[str, ...]:
-    return str(status.pid), "credentials", "partial", "", "", "", "", status.unrecognised
-
-
-def _observed(status: Status) -> tuple[str, ...]:
-    said = f"{status.observing}: policies are recorded and not enforced"
-    return str(status.pid), "policies", "observed", "", "", "", "", said
-
-
-def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:
-    said = f"{one.problem} ({one.lost} lost)"
-    return str(status.pid), f"alerts to {one.to}", "failing", when(one.since), "", "", "", said
-
-
-def _sink(status: Status, one: SinkState) -> tuple[str, ...]:
+def _sink(one: SinkState) -> _Line:
     state = "standby" if one.standby else "failing" if one.since else "working"
     said = [one.problem] if one.problem else []
     said += [f"{one.lag:,} bytes of evidence not yet sent"] if one.lag else []
     said += [f"{one.refused} refused"] if one.refused else []
     said += ["another process exports"] if one.standby else []
-    since = when(one.since) if one.since else ""
     what = "alerts" if one.format == "alerts" else f"{one.format} to {one.to}"
-    return str(status.pid), what, state, since, "", "", "", "; ".join(said)
+    return what, state, one.since, "; ".join(said)
 
 
-def _row(status: Status, alike: list[Health]) -> tuple[str, ...]:
+def _row(pid: str, alike: list[Health]) -> tuple[str, ...]:
     """A server, with all its processes in this state: each session has its own."""
     first = alike[0]
     return (
-        str(status.pid),
+        pid,
         f"{first.name} x {len(alike)}" if alike[1:] else first.name,
         first.state,
         when(min(one.since for one in alike)),

@@ -15,22 +15,22 @@ from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
-from mcpguard.cli.parser import add_config
+from mcpguard.cli.parser import add_config, configured
+from mcpguard.core.errors import AuditError, McpGuardError
 from mcpguard.core.evidence.bounds import only_counted
+from mcpguard.core.evidence.records import Decided, Noticed
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     from mcpguard.adapters.telemetry.status_file import Status
-    from mcpguard.core.evidence.records import Decided
     from mcpguard.core.policy.tickets import Ticket
 
 EXAMPLES = ("mcpguard top", "mcpguard top --once")
@@ -56,7 +56,6 @@ def execute(args: argparse.Namespace) -> int:
     """0, also after Ctrl-C or q. Raises AuditError where the evidence cannot be read."""
     from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.cli.audit.verb import audit_folder
-    from mcpguard.core.errors import AuditError
 
     folder = args.path or audit_folder(args.config)
     if folder.is_file():
@@ -156,7 +155,6 @@ class TopView:
     def _lines(self) -> list[bytes]:
         from mcpguard.adapters.audit.checking import last_lines
         from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
-        from mcpguard.core.errors import AuditError
 
         self.unread = self.missing = ""
         try:
@@ -178,7 +176,6 @@ class TopView:
 
     def _take(self, line: bytes) -> None:
         from mcpguard.adapters.audit.calls import read_record
-        from mcpguard.core.evidence.records import Decided, Noticed
 
         record = read_record(line)
         if isinstance(record, Noticed) and record.refusals is not None:
@@ -192,8 +189,6 @@ class TopView:
                 del self._denials[:-_DENIALS]
 
     def _tickets(self) -> list[Ticket] | str:
-        from mcpguard.cli.parser import configured
-        from mcpguard.core.errors import McpGuardError
         from mcpguard.serve.interventions import store_of
 
         try:

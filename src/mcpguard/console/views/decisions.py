@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from msgspec import Struct
+from starlette.requests import Request
 from starlette.responses import Response
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.console.pages import page
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from mcpguard.console.desk import Desk
     from mcpguard.console.evidence import SeenCall
 

@@ -8,24 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from starlette.requests import Request
 from starlette.responses import Response
 
-from mcpguard.adapters.telemetry.status_file import running
+from mcpguard.adapters.telemetry.status_file import Status, running
 from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import Reach, offered, reach
 from mcpguard.config.clients import viewers
+from mcpguard.config.loading import Server
 from mcpguard.config.urls import literal_host
 from mcpguard.console.pages import page
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.model import Invocation, Principal
+from mcpguard.gateway.ports import Health
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from mcpguard.adapters.telemetry.status_file import Status
-    from mcpguard.config.loading import Server
     from mcpguard.console.desk import Desk
-    from mcpguard.gateway.ports import Health
 
 MOST_THINGS = 200
 """Tools, prompts and resources of a server on the page."""

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from starlette.requests import Request
 from starlette.responses import Response
 
 from mcpguard.console.pages import page
@@ -14,8 +15,6 @@ from mcpguard.core.policy.session import PARTS
 from mcpguard.core.policy.terms import window_of
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from mcpguard.adapters.store.sqlite import KnownSession
     from mcpguard.console.desk import Desk
     from mcpguard.core.policy.tickets import Ticket

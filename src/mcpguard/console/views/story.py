@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from starlette.requests import Request
 from starlette.responses import Response
 
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
@@ -22,15 +23,13 @@ from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError
 from mcpguard.core.evidence.records import Decided, Outcome
+from mcpguard.core.model import Json
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import encode
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from mcpguard.console.desk import Desk
-    from mcpguard.core.model import Json
-    from mcpguard.core.policy.tickets import Ticket
 
 NOT_KNOWN = (
     *("args_file", "annotations", "snapshot", "group", "claims", "principal", "source", "agent", "now"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mcpguard.console.answers import AnswerStep, answer_steps
@@ -17,8 +18,6 @@ from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from mcpguard.adapters.store.sqlite import KnownSession
     from mcpguard.console.desk import Desk
     from mcpguard.console.evidence import SeenCall

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.core.secret import Unprinted
@@ -82,11 +84,9 @@ def completed(entry: Entry, at: Start) -> Completed:
 def looked_through(before: Entry, after: Entry, given: list[Plaintext] | None = None) -> Entry:
     """`after` with its secrets: those of `before` where a value is the same, so that the person's word on it
     counts; else what is `given`, and what is found."""
-    from msgspec.structs import replace
-
     if after is before:
         return before
-    was, now = texts_of(before), texts_of(after)
+    was, now = before.texts, after.texts
     same = {place for place, text in now.items() if was.get(place) == text}
     known = [one for one in before.secrets if one.place in same]
     places = {one.place for one in given or ()}
@@ -95,19 +95,9 @@ def looked_through(before: Entry, after: Entry, given: list[Plaintext] | None = 
     return replace(after, secrets=tuple(sorted(known, key=lambda one: (str(one.place), one.start))))
 
 
-def texts_of(entry: Entry) -> dict[Place, str]:
-    """Every text of `entry` in which a secret can stand."""
-    texts: dict[Place, str] = {("args", index): word for index, word in enumerate(entry.args)}
-    texts |= {("env", name): value for name, value in entry.env.items()}
-    texts |= {("headers", name): value for name, value in entry.headers.items()}
-    return texts | {("url",): entry.url, ("command",): entry.command}
-
-
 def _rewritten(entry: Entry, change: Callable[[Place, str], str]) -> Entry:
-    from msgspec.structs import replace
-
-    texts = {place: change(place, text) for place, text in texts_of(entry).items()}
-    if texts == texts_of(entry):
+    texts = {place: change(place, text) for place, text in entry.texts.items()}
+    if texts == entry.texts:
         return entry
     return replace(
         entry,
@@ -142,8 +132,6 @@ def _answered(entry: Entry, at: Start, given: list[Plaintext]) -> Entry:
 
 
 def _with_env_file(entry: Entry, at: Start, notes: list[str]) -> Entry:
-    from msgspec.structs import replace
-
     if not entry.env_file:
         return entry
     path = _path(translated(entry.env_file, at.found.client, at.places.home, at.project), at)
@@ -158,8 +146,6 @@ def _with_env_file(entry: Entry, at: Start, notes: list[str]) -> Entry:
 
 def _with_container_files(entry: Entry, at: Start, notes: list[str]) -> Entry:
     """`--env-file F` of a runner of containers as `-e NAME=VALUE`."""
-    from msgspec.structs import replace
-
     if os.path.basename(entry.command) not in _RUNNERS:
         return entry
     words: list[str] = []
@@ -182,8 +168,6 @@ def _with_container_files(entry: Entry, at: Start, notes: list[str]) -> Entry:
 
 def _with_passed_variables(entry: Entry, at: Start) -> Entry:
     """`-e NAME` of a runner of containers, which takes the value from what its client has."""
-    from msgspec.structs import replace
-
     form = _FORMS.get(at.found.client.style)
     if form is None or os.path.basename(entry.command) not in _RUNNERS:
         return entry

@@ -51,6 +51,14 @@ class Entry(Struct, frozen=True, kw_only=True):
         return f"<Entry {self.name}>"
 
     @property
+    def texts(self) -> dict[Place, str]:
+        """Every text in which a secret can stand."""
+        texts: dict[Place, str] = {("args", index): word for index, word in enumerate(self.args)}
+        texts |= {("env", name): value for name, value in self.env.items()}
+        texts |= {("headers", name): value for name, value in self.headers.items()}
+        return texts | {("url",): self.url, ("command",): self.command}
+
+    @property
     def guarded(self) -> bool:
         """Whether it starts mcpguard, as far as its program is an installed one. Reads files."""
         return starts_mcpguard(self.command, self.args, self.env)

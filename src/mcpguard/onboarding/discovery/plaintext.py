@@ -86,10 +86,7 @@ def secrets_of_setting(name: str, value: str) -> list[str]:
 
 
 def _again(entry: Entry, found: list[Plaintext]) -> Iterator[Plaintext]:
-    texts: dict[Place, str] = {("args", index): word for index, word in enumerate(entry.args)}
-    texts |= {("env", name): value for name, value in entry.env.items()}
-    texts |= {("headers", name): value for name, value in entry.headers.items()}
-    texts |= {("url",): entry.url, ("command",): entry.command}
+    texts = entry.texts
     values = dict.fromkeys(
         texts[one.place][one.start : one.end] for one in found if one.end - one.start >= _AGAIN
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
@@ -183,8 +184,6 @@ def _inputs(root: TreeNode) -> tuple[Input, ...]:
 
 
 def _with(found: ClientFile, **changes: Any) -> ClientFile:
-    from msgspec.structs import replace
-
     return replace(found, **changes)
 
 
@@ -245,8 +244,6 @@ def _is_no_server(found: ClientFile, way: tuple[Step, ...], data: Any) -> bool:
 
 
 def _secured(entry: Entry) -> Entry:
-    from msgspec.structs import replace
-
     return entry if entry.problem else replace(entry, secrets=secrets_of(entry))
 
 
