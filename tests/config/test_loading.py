@@ -145,7 +145,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (server("command: x") + "audit: {path: a, key: k}\n", ["4:23 expected one reference"]),
         (
             server("command: x") + "audit: {path: a, key: '${vault:k}'}\n",
-            ["4:23 the key is a reference to one of env, file, keyring"],
+            ["4:23 must be a reference to one of env, file, keyring"],
         ),
         (
             server("command: x") + "limits: {message_bytes: 10}\n",
@@ -221,7 +221,7 @@ def test_who_is_alerted(tmp_path: Path) -> None:
     [
         ("slack://a/b/c", "expected `desktop` or one reference to a URL of apprise"),
         ("'slack://${env:A}'", "expected `desktop` or one reference to a URL of apprise"),
-        ("'${credential:chat}'", "a URL of apprise is a reference to one of env, file, keyring"),
+        ("'${credential:chat}'", "must be a reference to one of env, file, keyring"),
     ],
 )
 def test_a_url_of_apprise_does_not_stand_in_the_configuration(tmp_path: Path, to: str, why: str) -> None:

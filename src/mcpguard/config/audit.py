@@ -6,14 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mcpguard.config.references import SOURCES, FilePath
+from mcpguard.config.references import SOLE_REFERENCE, FilePath, wrong_reference
 from mcpguard.config.terms import ArgumentsOnRecord, Durability
 from mcpguard.config.urls import UrlName
 from mcpguard.core.document.must import Must, between
 from mcpguard.core.document.written import Written
 from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
 from mcpguard.core.evidence.chain import SUFFIXES
-from mcpguard.core.secret import sole_reference
 
 FREE_BYTES = 500_000_000
 """The default of `audit.free_bytes`."""
@@ -29,15 +28,8 @@ def taken_for_chain(folder: Path, file: str | Path) -> bool:
     )
 
 
-def _wrong_key(text: str) -> str:
-    try:
-        ref = sole_reference(text)
-    except ValueError:
-        return "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
-    return "" if ref.source in SOURCES else f"the key is a reference to one of {', '.join(SOURCES)}"
-
-
-KeyRef = Annotated[str, Must(_wrong_key, pattern=rf"^\$\{{(?:{'|'.join(SOURCES)}):.+\}}$")]
+_NO_KEY = "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
+KeyRef = Annotated[str, Must(lambda text: wrong_reference(text, _NO_KEY), pattern=f"^{SOLE_REFERENCE}$")]
 
 
 class RotateEntry(Written):

@@ -10,7 +10,7 @@ from mcpguard.config.audit import AuditEntry
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
-from mcpguard.config.references import SOURCES, FilePath
+from mcpguard.config.references import SOLE_REFERENCE, FilePath, wrong_reference
 from mcpguard.config.servers import ServerEntry, ServerName
 from mcpguard.config.telemetry import TelemetryEntry
 from mcpguard.config.terms import (
@@ -30,7 +30,6 @@ from mcpguard.core.document.written import VERSION_1, Filled, Items, Written, by
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.terms import end_of
 from mcpguard.core.policy.written import A_DAY
-from mcpguard.core.secret import sole_reference
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"
@@ -93,22 +92,16 @@ class PasskeyEntry(Written):
     key: Base64Url = Field(description="Its public key (COSE), as base64url.")
 
 
-def _wrong_target(text: str) -> str:
-    if text == DESKTOP:
-        return ""
-    try:
-        ref = sole_reference(text)
-    except ValueError:
-        return (
-            "expected `desktop` or one reference to a URL of apprise, such as ${keyring:chat}: such a URL "
-            "holds a token, so it stands in a keychain, a file or a variable"
-        )
-    known = ", ".join(SOURCES)
-    return "" if ref.source in SOURCES else f"a URL of apprise is a reference to one of {known}"
-
-
+_NO_TARGET = (
+    "expected `desktop` or one reference to a URL of apprise, such as ${keyring:chat}: such a URL holds a "
+    "token, so it stands in a keychain, a file or a variable"
+)
 NotifyTarget = Annotated[
-    str, Must(_wrong_target, pattern=rf"^(?:{DESKTOP}|\$\{{(?:{'|'.join(SOURCES)}):.+\}})$")
+    str,
+    Must(
+        lambda text: "" if text == DESKTOP else wrong_reference(text, _NO_TARGET),
+        pattern=f"^(?:{DESKTOP}|{SOLE_REFERENCE})$",
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mcpguard.config.references import Reference
 from mcpguard.config.urls import ServiceUrl, host_of, wrong_url
-from mcpguard.core.document.must import Mistake, Must, between, matching
+from mcpguard.core.document.must import Mistake, Must, between, filled, matching
 from mcpguard.core.document.written import Items, Written
 
 _BESIDE = "cannot stand beside `{}`: take one of the two out"
@@ -69,15 +69,14 @@ class OAuthEntry(Written):
             yield ("client_metadata_url",), _BESIDE.format("client_id")
 
 
-class ClientCredentialsEntry(Written):
-    """`credentials.NAME.client_credentials`: a token for mcpguard itself (RFC 6749, section 4.4)."""
+class _ServiceEntry(Written):
+    """What is asked with no person there."""
 
-    client_id: str = Field(description="The client that was made at the authorization server.")
-    token_url: ServiceUrl | None = Field(None, description="Its token endpoint. This or `issuer` is needed.")
+    token_url: ServiceUrl | None = Field(None, description="The token endpoint. This or `issuer` is needed.")
     issuer: ServiceUrl | None = Field(
         None,
-        description="The authorization server; its endpoints are found in its metadata, and tokens are "
-        "revoked at the end. Beside `token_url`: whom the assertion of `private_key` is for.",
+        description="The authorization server; its metadata names the endpoints, and tokens are revoked at "
+        "the end. Beside `token_url`: whom the assertion of `private_key` is for.",
     )
     client_secret: Reference | None = Field(
         None,
@@ -96,16 +95,30 @@ class ClientCredentialsEntry(Written):
     scopes: Items[Scope] = Field((), description="What to ask for.")
     resource: str | None = Field(
         None,
-        description="What the token is for (RFC 8707), such as the URL of the MCP server.",
+        description="What the token is for (RFC 8707): the URL of a service, such as the MCP server.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        yield from _service_mistakes(self)
+        if self.token_url is None and self.issuer is None:
+            yield (), "`token_url` or `issuer` is missing"
+        if self.client_secret is not None and self.private_key is not None:
+            yield ("private_key",), _BESIDE.format("client_secret")
+
+
+class ClientCredentialsEntry(_ServiceEntry):
+    """`credentials.NAME.client_credentials`: a token for mcpguard itself (RFC 6749, section 4.4)."""
+
+    client_id: Annotated[str, filled("`client_id` is missing", minLength=1)] = Field(
+        description="The client that was made at the authorization server.",
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from super().mistakes()
         if self.client_secret is None and self.private_key is None:
             yield (), "`client_secret` or `private_key` is missing"
 
 
-class TokenExchangeEntry(Written):
+class TokenExchangeEntry(_ServiceEntry):
     """`credentials.NAME.token_exchange`: another token in exchange for a configured one (RFC 8693)."""
 
     subject: Reference = Field(
@@ -115,42 +128,17 @@ class TokenExchangeEntry(Written):
         "access_token",
         description="What kind of token it is.",
     )
-    token_url: ServiceUrl | None = Field(None, description="The token endpoint. This or `issuer` is needed.")
-    issuer: ServiceUrl | None = Field(
-        None,
-        description="The authorization server; its metadata names the endpoints, and tokens are revoked at "
-        "the end.",
-    )
     client_id: str | None = Field(None, description="The client that asks, where the server wants one.")
-    client_secret: Reference | None = Field(None, description="Its secret, as one reference.")
-    client_auth: Literal["client_secret_basic", "client_secret_post"] | None = Field(
-        None,
-        description="How the secret is sent. Default: the first of these that the server takes.",
-    )
-    private_key: Reference | None = Field(
-        None,
-        description="The key of the client in PEM, as one reference (RFC 7523).",
-    )
-    key_id: str | None = Field(None, description="The `kid` of that key.")
     audience: str | None = Field(None, description="The name of the service that the new token is for.")
-    resource: str | None = Field(None, description="The URL of the service that the new token is for.")
-    scopes: Items[Scope] = Field((), description="What to ask for.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        yield from _service_mistakes(self)
+        yield from super().mistakes()
+        if (self.client_secret or self.private_key) and not self.client_id:
+            yield (), "`client_id` is missing"
 
 
 OAUTH: tuple[type[Written], ...] = (OAuthEntry, ClientCredentialsEntry, TokenExchangeEntry)
 """The models of this file, for the reference."""
-
-
-def _service_mistakes(entry: ClientCredentialsEntry | TokenExchangeEntry) -> Iterator[Mistake]:
-    if entry.token_url is None and entry.issuer is None:
-        yield (), "`token_url` or `issuer` is missing"
-    if entry.client_secret is not None and entry.private_key is not None:
-        yield ("private_key",), _BESIDE.format("client_secret")
-    if (entry.client_secret or entry.private_key) and not entry.client_id:
-        yield (), "`client_id` is missing"
 
 
 def with_url(entry: OAuthEntry, urls: Sequence[str]) -> OAuthEntry:

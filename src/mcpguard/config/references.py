@@ -76,12 +76,18 @@ def header_mistakes(at: Path, headers: Iterable[str]) -> Iterator[Mistake]:
         seen.add(name.lower())
 
 
-def _wrong_reference(text: str) -> str:
+def wrong_reference(text: str, otherwise: str = "") -> str:
+    """What is wrong with a text that is to be one reference to a source; `otherwise` is said where it is no
+    reference at all."""
     try:
         ref = sole_reference(text)
     except ValueError as error:
-        return str(error)
+        return otherwise or str(error)
     return "" if ref.source in SOURCES else f"must be a reference to one of {', '.join(SOURCES)}"
+
+
+SOLE_REFERENCE = rf"\$\{{(?:{'|'.join(SOURCES)}):.+\}}"
+"""The pattern of such a text."""
 
 
 def _wrong_header(name: str) -> str:
@@ -101,7 +107,7 @@ FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
 Text = Annotated[str, Must(reference_mistake)]
 """A text that may hold references."""
 
-Reference = Annotated[str, Must(_wrong_reference, pattern=rf"^\$\{{(?:{'|'.join(SOURCES)}):.+\}}$")]
+Reference = Annotated[str, Must(wrong_reference, pattern=f"^{SOLE_REFERENCE}$")]
 """One reference and nothing else."""
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mcpguard.core.conditions.cel import ERROR, Bound
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.functions.web.networks import MOST
+from mcpguard.core.functions.function import MOST_TEXTS
 from tests.core.functions.web.test_urls import message, says
 
 CASES = {
@@ -48,8 +48,8 @@ def test_a_list_has_an_answer_where_all_of_it_has_the_same(
 
 
 def test_a_list_is_as_long_as_the_patterns_may_be() -> None:
-    assert says("pathWithin", ["/a"] * MOST, "/a") is True
-    assert str(MOST) in message("pathWithin", ["/a"] * (MOST + 1), "/a")
+    assert says("pathWithin", ["/a"] * MOST_TEXTS, "/a") is True
+    assert str(MOST_TEXTS) in message("pathWithin", ["/a"] * (MOST_TEXTS + 1), "/a")
 
 
 @settings(max_examples=60, deadline=None)

@@ -163,9 +163,9 @@ class _Outbox:
 def _text(ticket: Ticket, more: int, arguments: bool, inspect: Callable[[str], str]) -> tuple[str, str]:
     """The title and the body."""
 
-    def tame(text: str, most: int = _MOST_FIELD) -> str:
+    def tame(text: str) -> str:
         line = _line(inspect(text)).replace("://", ":/ /")
-        return _cut(_MARKUP.sub("?", line), most)
+        return _cut(_MARKUP.sub("?", line), _MOST_FIELD)
 
     agent = f" with {tame(ticket.agent)}" if ticket.agent else ""
     lines = [

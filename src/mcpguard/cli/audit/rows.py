@@ -28,12 +28,11 @@ def width() -> int:
     return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
 
 
-def look_of(decision: Decided, outcome: Outcome | None, running: bool = False) -> str:
-    """One of `LOOKS`: what became of it."""
+def _look_of(decision: Decided, outcome: Outcome | None) -> str:
     if decision.effect != "allow":
         return "denied" if decision.effect == "deny" else "waiting"
     if outcome is None:
-        return "running" if running else "allowed"
+        return "running"
     if outcome.status in _NOT_DONE:
         return "failed"
     return "redacted" if outcome.findings else "allowed"
@@ -41,7 +40,7 @@ def look_of(decision: Decided, outcome: Outcome | None, running: bool = False) -
 
 def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: bool = False) -> str:
     """Time, sign, what was called, why or what came of it, how long it took, and the id."""
-    look = look_of(decision, outcome, running=True)
+    look = _look_of(decision, outcome)
     sign, _, colour = LOOKS[look]
     clock = clock_of(decision.at, dated)
     took = "" if outcome is None else duration(outcome.ms)
@@ -61,10 +60,10 @@ def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: b
     )
 
 
-def notice_line(notice: Noticed, columns: int, dated: bool = False) -> str:
+def notice_line(notice: Noticed, columns: int) -> str:
     """The same of something outside a call."""
     sign, _, colour = LOOKS["noted"]
-    clock = clock_of(notice.at, dated)
+    clock = clock_of(notice.at, dated=False)
     about = " ".join(filter(None, (notice.what, notice.server, notice.detail)))
     return f"{style(clock, 'dim')} {style(f'{shown(sign)} {cut(about, columns - len(clock) - 3)}', colour)}"
 

@@ -247,31 +247,11 @@ def _ticket(
 ) -> Ticket | None:
     """The ticket by which these rules asked a person about exactly this call. Unless it is `listed` as the
     server lists it, that is taken to be as it was."""
-    from mcpguard.core.policy.session import name_of
-    from mcpguard.core.policy.tickets import Ticket, arguments_digest, hosts_of
+    from mcpguard.core.policy.tickets import ticket_of
 
     if store is None:
         return None
-    who, target, at = call.principal, call.target, call.now.timestamp()
-    mine = Ticket(
-        id="",
-        created=at,
-        expires=at,
-        principal=f"{who.source}:{who.id}",
-        agent=call.agent,
-        session=name_of(who, call.agent),
-        server=call.server,
-        method=call.method,
-        target="" if target is None else target.name,
-        args=arguments_digest(call.args),
-        parts={name: arguments_digest(value) for name, value in (call.args or {}).items()},
-        hosts=hosts_of(call.args or {}, policies.terms(rules).same_host),
-        definition="" if target is None else target.digest,
-        policies=policies.digest,
-        rules=rules,
-        message="",
-        shown="",
-    )
+    mine = ticket_of(call, rules, policies.terms(rules), policies.digest)
     return store.standing(mine, listed)
 
 
@@ -309,8 +289,6 @@ def _reach(
 
 
 def _print(found: Sparse, lines: Iterable[str], as_json: bool, redactor: Redactor) -> None:
-    from mcpguard.adapters.system.terminal import plain
-
     if as_json:
         said = found.model_dump(mode="json", exclude_defaults=True)
         print(redactor.inspect(said).payload.decode())

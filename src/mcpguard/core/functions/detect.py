@@ -13,9 +13,9 @@ from mcpguard.core.functions.function import (
     Holds,
     Parameter,
     Returning,
+    as_list,
     nothing_held,
 )
-from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import GROUPS
 from mcpguard.core.redaction.scanning import kinds_in
@@ -68,4 +68,3 @@ DETECT = Function(
     ),
     errors=('detect("x", {\'a\': "email"}.a + "s") == []',),
 )
-"""The entry of the table."""

@@ -13,6 +13,11 @@ from msgspec import Struct
 
 from mcpguard.core.model import Json
 
+MOST_TEXTS = 512
+"""Patterns, or texts, of one call."""
+MOST_CHARACTERS = 32_768
+"""Of all of them together."""
+
 Holds = Callable[[bytes], bool]
 """Whether a value that mcpguard holds is in a text that ends in PAD (`core/redaction/matching.py`)."""
 
@@ -132,3 +137,26 @@ def check_size(name: str, text: str, limit: int) -> None:
         raise FunctionError(f"{name}() reads at most {limit:,} characters")
     if "\0" in text:
         raise FunctionError(f"{name}() reads no text with a NUL character")
+
+
+def as_list(patterns: str | list[str]) -> list[str]:
+    """A string as a list of one. Raises FunctionError for more than MOST_TEXTS, or MOST_CHARACTERS in all."""
+    found = [patterns] if isinstance(patterns, str) else patterns
+    if len(found) > MOST_TEXTS or sum(map(len, found)) > MOST_CHARACTERS:
+        raise FunctionError(
+            f"a call may list at most {MOST_TEXTS} texts of {MOST_CHARACTERS:,} characters in all"
+        )
+    return found
+
+
+def of_each(texts: str | list[str], test: Callable[[str], bool]) -> bool:
+    """The answer of `test` for a text, or for a list of texts that all have the same one: so neither a rule
+    that allows what is within nor one that refuses what is within lets a list through for one of its texts.
+    Raises FunctionError as `test` does for any of them, for a list without any, for one whose texts have
+    different answers, and as `as_list` does."""
+    if isinstance(texts, str):
+        return test(texts)
+    answers = {test(text) for text in as_list(texts)}
+    if len(answers) != 1:
+        raise FunctionError("a list must not be empty, and the answer must be the same for each text")
+    return answers.pop()

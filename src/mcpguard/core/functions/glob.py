@@ -10,8 +10,7 @@ import re
 from fnmatch import translate
 from functools import lru_cache
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size
-from mcpguard.core.functions.web.networks import as_list
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, check_size
 
 LIMIT = 4096
 """Characters of the text, and of all patterns together."""
@@ -49,4 +48,3 @@ GLOB = Function(
     ),
     errors=('glob("main", "")', 'glob("main", ["main", ""])'),
 )
-"""The entry of the table."""

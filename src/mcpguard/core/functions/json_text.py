@@ -90,4 +90,3 @@ JSON = Function(
         'json("") == ""',
     ),
 )
-"""The entry of the table."""

@@ -6,8 +6,7 @@ of a list, or a list in place of a text, is an error: which of them a server tak
 
 from __future__ import annotations
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
-from mcpguard.core.functions.web.networks import as_list
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, of_kind
 from mcpguard.core.model import Json
 
 
@@ -50,4 +49,3 @@ TEXTS = Function(
         'texts(["/a"], "path") == []',
     ),
 )
-"""The entry of the table."""

@@ -18,7 +18,8 @@ from msgspec import Struct, structs
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.web.urls import read_url
-from mcpguard.core.model import Json
+from mcpguard.core.model import Invocation, Json
+from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.terms import AskTerms, Channel, window_of
 
 TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
@@ -133,6 +134,32 @@ class Ticket(Struct, frozen=True):
     def summary(self) -> str:
         """What is called, as its client named it."""
         return f"{self.method} {self.server}/{self.target}"
+
+
+def ticket_of(call: Invocation, rules: tuple[str, ...], terms: AnswerTerms, policies: str) -> Ticket:
+    """The question whether `call` may be made, of which `rules` want the `terms` in the policies with that
+    digest: without its id and what a person is shown, and over at once."""
+    who, target, args, now = call.principal, call.target, call.args or {}, call.now.timestamp()
+    return Ticket(
+        id="",
+        created=now,
+        expires=now,
+        principal=f"{who.source}:{who.id}",
+        agent=call.agent,
+        session=name_of(who, call.agent),
+        server=call.server,
+        method=call.method,
+        target="" if target is None else target.name,
+        args=arguments_digest(call.args),
+        parts={name: arguments_digest(value) for name, value in args.items()},
+        hosts=hosts_of(args, terms.same_host),
+        definition="" if target is None else target.digest,
+        policies=policies,
+        rules=rules,
+        message="",
+        shown="",
+        terms=terms,
+    )
 
 
 def arguments_digest(value: Json) -> str:

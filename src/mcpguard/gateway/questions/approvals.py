@@ -11,15 +11,13 @@ from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Cause, Deny, Invocation, Permit
-from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import (
     Ticket,
-    arguments_digest,
     as_asked,
     covers,
-    hosts_of,
     narrowed,
     objection,
+    ticket_of,
 )
 from mcpguard.core.redaction.neutral import spelled
 from mcpguard.gateway.ports import Store
@@ -265,32 +263,20 @@ class Approvals:
         return trusted
 
     def _ticket(self, call: Invocation, rules: tuple[str, ...], shown: str = "", message: str = "") -> Ticket:
-        scope, target, name = self._scope, call.target, ""
+        scope, target = self._scope, call.target
         now = scope.recorder.now().timestamp()
         terms = scope.judge.policies.terms(rules)
-        args = call.args or {}
-        if target is not None:
-            # As it is, it is among the arguments.
-            name = target.name if target.inspected else scope.inspector.text(target.name)
-        return Ticket(
+        mine = ticket_of(call, rules, terms, scope.judge.policies.digest)
+        # As it is, an inspected name is among the arguments.
+        as_is = target is None or target.inspected
+        return structs.replace(
+            mine,
             id=os.urandom(6).hex(),
             created=now,
             expires=now + (terms.seconds or scope.approvals.ticket_seconds),
-            principal=f"{call.principal.source}:{call.principal.id}",
-            agent=call.agent,
-            session=name_of(call.principal, call.agent),
-            server=call.server,
-            method=call.method,
-            target=name,
-            args=arguments_digest(call.args),
-            parts={name: arguments_digest(value) for name, value in args.items()},
-            hosts=hosts_of(args, terms.same_host),
-            definition="" if target is None else target.digest,
-            policies=scope.judge.policies.digest,
-            rules=rules,
+            target=mine.target if as_is else scope.inspector.text(mine.target),
             message=message,
             shown=shown,
-            terms=terms,
             asker=scope.approvals.process if terms.passkey else "",
         )
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.function import MOST_TEXTS, FunctionError
 from mcpguard.core.functions.paths.diff_files import LIMIT, diff_files
-from mcpguard.core.functions.web.networks import MOST
 
 NAMES = [
     "a.py",
@@ -83,4 +82,4 @@ def test_a_value_has_bounds() -> None:
     with pytest.raises(FunctionError):
         diff_files(["a" * LIMIT, "b"])
     with pytest.raises(FunctionError):
-        diff_files("".join(f"+++ b/{number}\n" for number in range(MOST + 1)))
+        diff_files("".join(f"+++ b/{number}\n" for number in range(MOST_TEXTS + 1)))

@@ -15,7 +15,7 @@ from yarl import URL
 from mcpguard.core.conditions.cel import ConditionError
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
-from mcpguard.core.functions.web.networks import MOST
+from mcpguard.core.functions.function import MOST_TEXTS
 from mcpguard.core.functions.web.urls import LIMIT
 
 HOSTS = ["api.example.com", "*.cdn.example.com", "10.0.0.0/8"]
@@ -118,7 +118,7 @@ def test_a_refusal_never_quotes_the_argument() -> None:
 
 def test_a_list_of_patterns_is_read_to_its_end() -> None:
     assert says("hostIn", "http://a.com/", ["a.com", "b.*"]) is None
-    assert says("hostIn", "http://a.com/", ["a.com"] * (MOST + 1)) is None
+    assert says("hostIn", "http://a.com/", ["a.com"] * (MOST_TEXTS + 1)) is None
     assert says("pathWithin", "/a", ["/a" * 1000] * 17) is None
     assert says("hostIn", "http://a.com/", []) is False
     assert says("hostIn", "a b", []) is None

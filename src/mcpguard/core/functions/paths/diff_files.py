@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.web.networks import MOST
+from mcpguard.core.functions.function import MOST_TEXTS, Function, FunctionError, Parameter
 from mcpguard.core.model import Json
 
 LIMIT = 4_000_000
@@ -26,7 +25,7 @@ _MEANS = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11}
 
 def diff_files(value: Json) -> list[Json]:
     """The names, sorted, each once, without the prefixes of git. Raises FunctionError for a value
-    of more than LIMIT characters, and for more than MOST names."""
+    of more than LIMIT characters, and for more than MOST_TEXTS names."""
     found: set[str] = set()
     left = LIMIT
     for text in _texts(value):
@@ -35,8 +34,8 @@ def diff_files(value: Json) -> list[Json]:
             raise FunctionError(f"diffFiles() reads at most {LIMIT:,} characters")
         for header in _HEADER.finditer(text):
             found.update(_names(header[2], bool(header[1])))
-        if len(found) > MOST:
-            raise FunctionError(f"diffFiles() gives at most {MOST} names")
+        if len(found) > MOST_TEXTS:
+            raise FunctionError(f"diffFiles() gives at most {MOST_TEXTS} names")
     return sorted(found - {"", "/dev/null"})
 
 
@@ -95,4 +94,3 @@ DIFF_FILES = Function(
     ),
     errors=("size(diffFiles()) > 0",),
 )
-"""The entry of the table."""

@@ -11,8 +11,7 @@ To add a kind of files: a `FileKind` in `OBEYED_KINDS`, with its examples.
 
 from __future__ import annotations
 
-from mcpguard.core.functions.each import of_each
-from mcpguard.core.functions.function import Function, Parameter
+from mcpguard.core.functions.function import Function, Parameter, of_each
 from mcpguard.core.functions.paths.naming import FileKind, Naming
 
 OBEYED_KINDS = (
@@ -230,4 +229,3 @@ OBEYED_FILE = Function(
         'obeyedFile(".[g]it/config")',
     ),
 )
-"""The entry of the table."""

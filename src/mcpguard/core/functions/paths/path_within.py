@@ -7,10 +7,8 @@ one for some program or file system (case, globs, what stands behind a `#`), the
 
 from __future__ import annotations
 
-from mcpguard.core.functions.each import of_each
-from mcpguard.core.functions.function import Function, FunctionError, Parameter
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, of_each
 from mcpguard.core.functions.paths.reading import HERE, PurePath, read_path
-from mcpguard.core.functions.web.networks import as_list
 
 
 def path_within(paths: str | list[str], folders: str | list[str], base: str | None = None) -> bool:
@@ -106,4 +104,3 @@ PATH_WITHIN = Function(
         'pathWithin([], "/srv/data")',
     ),
 )
-"""The entry of the table."""

@@ -7,8 +7,7 @@ examples.
 
 from __future__ import annotations
 
-from mcpguard.core.functions.each import of_each
-from mcpguard.core.functions.function import Function, Parameter
+from mcpguard.core.functions.function import Function, Parameter, of_each
 from mcpguard.core.functions.paths.naming import FileKind, Naming
 
 SECRET_KINDS = (
@@ -270,4 +269,3 @@ SECRET_NAME = Function(
         'secretName("$FILE")',
     ),
 )
-"""The entry of the table."""

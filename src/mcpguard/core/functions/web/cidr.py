@@ -5,8 +5,8 @@ Law of this file: only an address has an answer; a name is an error, since it co
 
 from __future__ import annotations
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.web.networks import as_list, check_plain, within
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list
+from mcpguard.core.functions.web.networks import check_plain, within
 from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 
@@ -44,4 +44,3 @@ CIDR = Function(
         'cidr("2002:a01:203::1", "2002::/16")',
     ),
 )
-"""The entry of the table."""

@@ -6,10 +6,9 @@ private address is in the list all the same.
 
 from __future__ import annotations
 
-from mcpguard.core.functions.each import of_each
-from mcpguard.core.functions.function import Function, Parameter
+from mcpguard.core.functions.function import Function, Parameter, as_list, of_each
 from mcpguard.core.functions.web.hosts import Host
-from mcpguard.core.functions.web.networks import Test, as_list, check_plain, host_test
+from mcpguard.core.functions.web.networks import Test, check_plain, host_test
 from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 
@@ -63,4 +62,3 @@ HOST_IN = Function(
         'hostIn([], "api.example.com")',
     ),
 )
-"""The entry of the table."""

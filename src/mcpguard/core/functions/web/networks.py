@@ -13,24 +13,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.web.hosts import Host, read_host
 
-MOST = 512
-"""Patterns, or texts, of one call."""
-
-LONGEST = 32_768
-"""Characters of all of them together."""
-
 Test = Callable[[Host], bool]
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _CARRIERS = tuple(map(IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")))
-
-
-def as_list(patterns: str | list[str]) -> list[str]:
-    """A string as a list of one. Raises FunctionError for more than MOST of them, or LONGEST in all."""
-    found = [patterns] if isinstance(patterns, str) else patterns
-    if len(found) > MOST or sum(map(len, found)) > LONGEST:
-        raise FunctionError(f"a call may list at most {MOST} texts of {LONGEST:,} characters in all")
-    return found
 
 
 def carries_ipv4(address: IPv6Address) -> bool:

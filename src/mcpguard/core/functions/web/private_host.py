@@ -29,68 +29,21 @@ _SPECIAL6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 without 6to4, which `carries_ipv4` knows."""
 
 LOCAL = frozenset(
-    {
-        "alt",
-        "arpa",
-        "consul",
-        "corp",
-        "example",
-        "home",
-        "internal",
-        "intranet",
-        "invalid",
-        "kube",
-        "lan",
-        "local",
-        "localdomain",
-        "localhost",
-        "localnet",
-        "mail",
-        "onion",
-        "private",
-        "svc",
-        "test",
-    }
+    """
+    alt arpa consul corp example home internal intranet invalid kube lan local localdomain localhost localnet
+    mail onion private svc test
+    """.split()  # noqa: SIM905 - one word a line would be a page
 )
 """Last labels of names that the public DNS does not have (RFC 6761, 6762, 7686, 8375, 9476; ICANN)."""
 
 REBINDING = frozenset(
-    {
-        "1u.ms",
-        "42foo.com",
-        "fritz.box",
-        "fuf.me",
-        "ipq.co",
-        "lacolhost.com",
-        "lcl.host",
-        "local-ip.co",
-        "local-ip.medicmobile.org",
-        "local-ip.sh",
-        "local.gd",
-        "localho.st",
-        "localhost.direct",
-        "localtest.me",
-        "lvh.me",
-        "metadata.goog",
-        "metadata.packet.net",
-        "metadata.platformequinix.com",
-        "metadata.tencentyun.com",
-        "nip.io",
-        "plex.direct",
-        "rbndr.us",
-        "router.asus.com",
-        "routerlogin.net",
-        "smackaho.st",
-        "spoofed.burpcollaborator.net",
-        "sslip.io",
-        "tplinkwifi.net",
-        "traefik.me",
-        "ts.net",
-        "vcap.me",
-        "xip.io",
-        "xip.name",
-        "yoogle.com",
-    }
+    """
+    1u.ms 42foo.com fritz.box fuf.me ipq.co lacolhost.com lcl.host local-ip.co local-ip.medicmobile.org
+    local-ip.sh local.gd localho.st localhost.direct localtest.me lvh.me metadata.goog metadata.packet.net
+    metadata.platformequinix.com metadata.tencentyun.com nip.io plex.direct rbndr.us router.asus.com
+    routerlogin.net smackaho.st spoofed.burpcollaborator.net sslip.io tplinkwifi.net traefik.me ts.net vcap.me
+    xip.io xip.name yoogle.com
+    """.split()  # noqa: SIM905 - one word a line would be a page
 )
 """Public domains known to lead to a private address, or to one that stands in the name below them."""
 
@@ -159,4 +112,3 @@ IS_PRIVATE_HOST = Function(
         'isPrivateHost("")',
     ),
 )
-"""The entry of the table."""

@@ -82,4 +82,3 @@ URL = Function(
         'url(" https://example.com/").host == "example.com"',
     ),
 )
-"""The entry of the table."""

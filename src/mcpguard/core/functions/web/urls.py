@@ -14,9 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from mcpguard.core.functions.function import FunctionError, Parameter, check_size
+from mcpguard.core.functions.function import FunctionError, Parameter, as_list, check_size
 from mcpguard.core.functions.web.hosts import Host, read_host_and_port
-from mcpguard.core.functions.web.networks import as_list
 
 LIMIT = 8192
 """Characters of a URL."""
