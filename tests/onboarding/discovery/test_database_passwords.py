@@ -36,7 +36,7 @@ def test_a_password_that_is_a_variable_already_must_be_the_same() -> None:
     [
         ("another-server", "postgresql://app:hunter2pass@db.example.com/app"),
         (PACKAGE[1], "postgresql://app:hunter2pass@db.example.com/app?sslpassword=hunter3pass"),
-        (PACKAGE[1], "ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+        (PACKAGE[1], "ghp_9aB3kQx7Lm2Zt8Wv5Rn1Yc6Ud4Fs0HgJpTeO"),
     ],
 )
 def test_a_server_with_another_secret_in_its_arguments_stays(package: str, address: str) -> None:
