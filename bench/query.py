@@ -16,13 +16,14 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from mcpguard.adapters.audit.index import AuditIndex, index_path
 from mcpguard.authoring.asking.figures import figures_by
-from mcpguard.authoring.asking.matching import last
+from mcpguard.authoring.asking.matching import found
 from mcpguard.authoring.asking.question import CallQuestion, Filters
 from mcpguard.cli.audit.story import tell
 from mcpguard.core.evidence.chain import GENESIS
@@ -143,11 +144,11 @@ def main() -> None:
         print(f"{len(index.facts())} different facts of calls")
         for what, text in QUESTIONS.items():
             began = time.perf_counter()
-            found = last(index, CallQuestion(text), 20)
-            timed(f"query: {what}", began, f"{len(found)} calls")
+            calls = list(islice(found(index, CallQuestion(text)), 20))
+            timed(f"query: {what}", began, f"{len(calls)} calls")
         began = time.perf_counter()
-        found = last(index, CallQuestion("", Filters(denied=True, server="server5")), 20)
-        timed("query: --denied --server server5", began, f"{len(found)} calls")
+        calls = list(islice(found(index, CallQuestion("", Filters(denied=True, server="server5"))), 20))
+        timed("query: --denied --server server5", began, f"{len(calls)} calls")
         began = time.perf_counter()
         rows = figures_by(index, CallQuestion(), "tool")
         timed("stats by tool, of all", began, f"{len(rows)} rows")

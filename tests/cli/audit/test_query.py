@@ -140,13 +140,30 @@ def test_it_is_said_at_once_that_no_index_narrows_a_condition(
     assert main(["audit", "query", "size(args) > 9", audit]) == 0
     assert capsys.readouterr().err == (
         "mcpguard: note: no index narrows this condition, so up to 3 calls are looked at one by one; "
-        "--since, --server, --tool and --session narrow it\n"
+        "--since, --server, --tool and --session narrow it, and Ctrl-C prints what was found until then\n"
     )
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["audit", "query", "size(args) > 9", audit]) == 0
     assert "looked at 2 calls so far" in capsys.readouterr().err
     assert main(["audit", "query", 'args.nowhere == "z"', audit]) == 0
     assert "looked at one by one" not in capsys.readouterr().err
+
+
+def test_who_interrupts_sees_what_was_found_until_then(
+    audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 1)
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.WHOLE", 1)
+    monkeypatch.setattr("mcpguard.cli.audit.query._looking", interrupt)
+    assert main(["audit", "query", "size(args) > 0", audit]) == 130
+    said = capsys.readouterr()
+    assert said.err == "mcpguard: note: interrupted: older calls were not looked at\n"
+    assert [line.split()[-1] for line in said.out.splitlines()] == ["n-9", "n-9`"]
+    assert main(["audit", "query", "size(args) > 0", audit, "--json"]) == 130
+    assert not capsys.readouterr().out
 
 
 def test_show_has_the_same_filters(audit: str, capsys: Capture) -> None:

@@ -177,16 +177,6 @@ def _changed(file: Path) -> AuditError:
     )
 
 
-def last(
-    index: AuditIndex,
-    question: CallQuestion,
-    most: int,
-    looking: Callable[[int, int], None] = lambda _, __: None,
-) -> list[FoundCall]:
-    """The last `most` that match, the oldest first; the rest as in `found`."""
-    return list(islice(found(index, question, looking), most))[::-1]
-
-
 def only_counted_of(index: AuditIndex, question: CallQuestion) -> int:
     """How many refusals that the filters let pass were only counted; no condition can be asked about them."""
     counted = index.folded(question.since, question.until)

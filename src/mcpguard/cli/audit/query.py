@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,15 +102,25 @@ def warn_unknown(index: AuditIndex, filters: Filters) -> None:
 
 
 def query(path: Path, args: argparse.Namespace) -> int:
-    """Print the calls that match, the oldest first. Raises AuditError."""
-    from mcpguard.authoring.asking.matching import last, only_counted_of
+    """Print the calls that match, the oldest first; after Ctrl-C those that were found until then. Raises
+    AuditError."""
+    from mcpguard.authoring.asking.matching import found, only_counted_of
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion(args.condition, filters_of(args))
     with closing(opened(path, args.rebuild)) as index:
-        calls = last(index, question, args.n, _looking)
+        calls: list[FoundCall] = []
+        interrupted = False
+        try:
+            calls += islice(found(index, question, _looking), args.n)
+        except KeyboardInterrupt:
+            if args.json:
+                raise
+            interrupted = True
+            print("mcpguard: note: interrupted: older calls were not looked at", file=sys.stderr)
+        calls.reverse()
         folded = only_counted_of(index, question)
-        if not calls:
+        if not calls and not interrupted:
             question.check()
             warn_unknown(index, question.filters)
     if question.failed:
@@ -121,7 +132,8 @@ def query(path: Path, args: argparse.Namespace) -> int:
         _print_rows(calls)
         if folded:
             print(only_counted(folded))
-    return trust(index.altered)
+    code = trust(index.altered)
+    return 130 if interrupted else code
 
 
 def _looking(looked: int, left: int) -> None:
@@ -133,7 +145,7 @@ def _looking(looked: int, left: int) -> None:
         said = f"{left:,} calls{' or more' * (left == MANY)}"
         print(
             f"mcpguard: note: no index narrows this condition, so up to {said} are looked at one by one; "
-            "--since, --server, --tool and --session narrow it",
+            "--since, --server, --tool and --session narrow it, and Ctrl-C prints what was found until then",
             file=sys.stderr,
         )
     elif sys.stderr.isatty():
