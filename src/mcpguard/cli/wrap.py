@@ -44,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
 
     policies = beside(builtin_read_only, PolicySet)  # Before there is a second thread.
     from mcpguard.adapters.system.allocator import tune_allocator
-    from mcpguard.core.redaction.reading import prepare_soon
+    from mcpguard.core.redaction.beginnings import prepare_soon
 
     tune_allocator()
     prepare_soon()  # Before the rest is imported.

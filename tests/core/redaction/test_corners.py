@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.redaction import budget, reading
+from mcpguard.core.redaction import beginnings, budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import views
@@ -33,14 +33,14 @@ def test_what_goes_to_a_server_is_searched_behind_escapes_too() -> None:
 
 
 def test_who_needs_what_is_compiled_waits_for_it() -> None:
-    reading.prepare_soon()
-    compiled = reading.triggers()
+    beginnings.prepare_soon()
+    compiled = beginnings.triggers()
     got: list[object] = []
-    reading._COMPILED.clear()
-    with reading._COMPILING:
-        waits = Thread(target=lambda: got.append(reading._compiled()))
+    beginnings.COMPILED.clear()
+    with beginnings._COMPILING:
+        waits = Thread(target=lambda: got.append(beginnings._compiled()))
         waits.start()
-        reading._COMPILED.append(compiled)
+        beginnings.COMPILED.append(compiled)
     waits.join(20)
     assert got == [compiled]
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json
-from mcpguard.core.redaction.leaves import EDGE, LONGEST_PATH, MOST_PATHS, Leaves, edges, padded, pointer
+from mcpguard.core.redaction.leaves import EDGE, Leaves, edges, padded
 from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.rebuilding import LONGEST_PATH, MOST_PATHS, pointer
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -62,17 +63,19 @@ def test_what_does_not_stand_side_by_side_is_left_alone() -> None:
 def test_each_order_has_each_text_once(value: Json) -> None:
     leaves = Leaves(value)
     parts = leaves.parts()
-    whole, *others = leaves.orders(parts)
+    whole, *others = leaves.orders()
     assert whole.arranged(parts) == parts
     for order in others:
         assert order.indices is not None
         texts = [index for index in order.indices if index < leaves.numbered().start]
         assert len(texts) == len(set(texts))
         assert [order.part(place) for place in range(len(order.indices))] == list(order.indices)
-    if leaves.reordered(parts):
+    if leaves.reordered():
         assert others[0].arranged(parts) == leaves.document
     named = leaves.named()
     assert named.indices is not None
+    assert leaves.named_text() == edges(named.arranged(parts))
+    assert leaves.text() == (padded(parts), len(parts))
     assert set(range(leaves.numbered().stop)) <= set(named.indices)
 
 
@@ -125,3 +128,21 @@ def test_paths_that_cannot_be_searched_are_left_out(monkeypatch: pytest.MonkeyPa
     assert made._sealed([Detection(KIND, "/a")]) == (Detection(KIND, "/a"),)
     monkeypatch.setattr(made, "_found", found)
     assert made._sealed([Detection(KIND, "/a"), Detection(KIND, "/b")]) == (Detection(KIND, ""),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [840193000 + number for number in range(3_000)],
+        ["a", "b"] * 1_500,
+        [1, "a", 1.5] * 1_000,
+        {f"name{number}": number for number in range(5_000)},
+        {f"name{number}": f"{number}" for number in range(5_000)},
+    ],
+)
+def test_many_leaves_are_gathered_as_few_are(value: Json) -> None:
+    leaves = Leaves(value)
+    parts = leaves.parts()
+    assert leaves.text() == (padded(parts), len(parts))
+    assert leaves.named_text() == edges(leaves.named().arranged(parts))
+    assert sorted(parts) == sorted(map(str, [*leaves.document, *leaves.numbers, *leaves.columns]))

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction import neutral
+from mcpguard.core.redaction.beginnings import BEGINNINGS, Hit, OfFormat, triggers
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
 from mcpguard.core.redaction.leaves import padded
-from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, triggers
+from mcpguard.core.redaction.reading import Glimpse, Perusal, TooMuchAtOnce
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import View, escapes
 
@@ -79,3 +81,53 @@ def test_a_reading_that_is_to_look_at_few_places_says_that_there_are_more() -> N
     assert Perusal(View(text)).all()
     with pytest.raises(TooMuchAtOnce):
         Perusal(View(text), visits=1).all()
+
+
+def floods() -> list[tuple[OfFormat, str]]:
+    triggers()
+    made: dict[str, tuple[OfFormat, str]] = {}
+    for one in BEGINNINGS:
+        if isinstance(one, OfFormat) and one.passes:
+            hits = [hit for each in DETECTORS if each.kind == one.kind for hit in each.hits]
+            made.update((one.kind, (one, hit)) for hit in hits if one.literal in hit.encode())
+    return [*made.values()]
+
+
+@pytest.mark.parametrize(("one", "hit"), floods(), ids=[one.kind for one, _ in floods()])
+def test_a_format_in_a_flood_of_its_beginnings_is_found_wherever_it_is(one: OfFormat, hit: str) -> None:
+    begin = f"{one.literal.decode()} "
+    for before in (*range(31, 36), 64, *range(280, 300), 1200):
+        text = padded([f"{begin * before}{hit} {begin * 300}"])
+        found = Perusal(View(text)).all()
+        assert found == [(start := text.index(hit.encode()), start + len(hit), one.kind)], before
+
+
+def test_a_flood_of_beginnings_is_passed_over() -> None:
+    text = padded(["sk-" * 10_000])
+    budget = Budget(len(text))
+    allowed = budget.triggers
+    assert Perusal(View(text), budget).all() == []
+    assert allowed - budget.triggers < 3_000
+
+
+@pytest.mark.parametrize(
+    ("row", "secret"),
+    [
+        ("password=", "password=hunter2a9 "),
+        ("token: word1234567\n", "token: 9f3Kq7Zx1Lm5\n"),
+        ('"token": "word1234567",\n', '"token": "9f3Kq7Zx1Lm5",\n'),
+        ("password: ********\n", "password: 9f3Kq7Zx1Lm5\n"),
+        ("Authorization: Bearer ${TOKEN}\n", "Authorization: Bearer 9f3Kq7Zx1Lm5Wb8eHj\n"),
+    ],
+)
+def test_equal_rows_are_read_once_and_the_one_that_differs_is_found(row: str, secret: str) -> None:
+    text = padded([row * 500 + secret + row * 500])
+    budget = Budget(len(text))
+    allowed = budget.triggers
+    assert [kind for _, _, kind in Perusal(View(text), budget).all()] != []
+    assert allowed - budget.triggers < 3_000 + 6 * 1_000
+
+
+def test_so_many_different_rows_are_remembered_and_no_more() -> None:
+    rows = "".join(f"token: word{number}word1\n" for number in range(1_500))
+    assert Perusal(View(padded([rows])), Budget(len(rows), 4)).all() == []

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
-from mcpguard.core.redaction import reading
+from mcpguard.core.redaction import beginnings
 from mcpguard.core.redaction import redactor as redaction
-from mcpguard.core.redaction.leaves import Leaves, Rebuild
+from mcpguard.core.redaction.leaves import Leaves
+from mcpguard.core.redaction.rebuilding import Rebuild
 from mcpguard.core.redaction.redactor import KINDS, OPT_IN, TOO_LONG, Redactor, authored
 from mcpguard.core.redaction.views.signs import expressions
 from mcpguard.core.secret import Secret
@@ -424,7 +425,7 @@ def test_a_redactor_serves_many_threads_while_values_are_added() -> None:
 
 def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hyperscan", None)
-    reading._COMPILED.clear()
+    beginnings.COMPILED.clear()
     expressions.cache_clear()
     try:
         value = {"a": f"{TOKEN} and {GITHUB}", "b": "postgres://me:" + "pa55@db", "c": "fine"}
@@ -434,7 +435,7 @@ def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None
             "c": "fine",
         }
     finally:
-        reading._COMPILED.clear()
+        beginnings.COMPILED.clear()
         expressions.cache_clear()
 
 

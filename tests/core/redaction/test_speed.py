@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction import matching, patterns, reading
+from mcpguard.core.redaction import beginnings, matching, patterns
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce
 from mcpguard.core.redaction.views import dumps, escapes, lines, signs
@@ -126,8 +126,8 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
 
 def clear() -> None:
     """Forget what is compiled."""
-    reading._COMPILED.clear()
-    for module in (reading, signs, dumps, escapes, lines):
+    beginnings.COMPILED.clear()
+    for module in (beginnings, signs, dumps, escapes, lines):
         for one in vars(module).values():
             if isinstance(one, _lru_cache_wrapper) and one.__module__ == module.__name__:
                 one.cache_clear()

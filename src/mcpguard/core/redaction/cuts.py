@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.named import pairs
-from mcpguard.core.redaction.leaves import EditedLeaf, Layout, Leaves, Order
+from mcpguard.core.redaction.leaves import Layout, Leaves, Order
 from mcpguard.core.redaction.matching import Span
 from mcpguard.core.redaction.placeholder import CREDENTIAL
+from mcpguard.core.redaction.rebuilding import EditedLeaf
 
 _FORM = frozenset(
     [

@@ -1,6 +1,6 @@
-"""The strings and numbers of a JSON value, laid side by side to be scanned once, and put back.
+"""The strings and numbers of a JSON value, laid side by side to be scanned once.
 
-Law of this file: `gather` and `rebuild` meet the leaves in the same order. Strings are ordered by the name
+Law of this file: they have one order, in which `rebuilding` puts them back. Strings are ordered by the name
 of the member that holds them, so that the texts of several content blocks stand side by side, whatever
 else the blocks have in them; then come the numbers, then the distinct names. What stands side by side in the
 value itself is another order of the same.
@@ -9,13 +9,16 @@ value itself is another order of the same.
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
+from operator import eq
+from typing import TypeVar, cast
 
 from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.model import Detection, Json
+from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors.named.objects import NumberedLeaf
 from mcpguard.core.redaction.matching import PAD
 
@@ -29,12 +32,6 @@ LABEL = "type"
 
 EDGE = 512
 """Characters at each end of a long text that may belong to something that is cut up over several."""
-
-LONGEST_PATH = 256
-"""Characters of a JSON Pointer that is reported."""
-
-MOST_PATHS = 200
-"""So many findings are told apart by where they are; the rest by their kind alone."""
 
 
 class Leaves:
@@ -65,9 +62,32 @@ class Leaves:
         for column in self.columns.values():
             parts += column
         if self.numbers:
-            parts += map(_written(len(self.numbers)), self.numbers)
+            parts += self._written(1)
         parts += self.columns
         return parts
+
+    def text(self) -> tuple[bytes, int]:
+        """What `padded` makes of them, without a text for each of many numbers, which take 50 bytes each; and
+        how many they are."""
+        texts: list[str] = []
+        for column in self.columns.values():
+            texts += column
+        count = len(texts) + len(self.numbers) + len(self.columns)
+        if self.numbers:
+            texts += self._written(_AT_ONCE)
+        texts += self.columns
+        # As `padded` does, on the road of every answer.
+        return SEPARATOR.join(texts).encode("utf-8", "surrogatepass") + PAD, count
+
+    def _written(self, each: int) -> Iterable[str]:
+        """The numbers as JSON has them, in texts of so `each` many of them where there are many."""
+        numbers = self.numbers
+        if len(numbers) < _MANY:
+            return map(repr, numbers)
+        if each > 1:
+            slices = (numbers[at : at + each] for at in range(0, len(numbers), each))
+            return (SEPARATOR.join(map(repr, some)) for some in slices)
+        return map(lru_cache(_KNOWN, typed=True)(repr), numbers)
 
     def marked(self) -> Json:
         """The value with strings that know their index among the parts."""
@@ -88,20 +108,21 @@ class Leaves:
         strings = sum(map(len, self.columns.values()))
         return range(strings, strings + len(self.numbers))
 
-    def reordered(self, parts: list[str]) -> bool:
+    def reordered(self) -> bool:
         """Whether `document` has another order than `parts`."""
         if len(self.document) < 2:
             return False
+        columns: Iterable[list[str]] = self.columns.values()
         if LABEL in self.columns:
-            parts = [text for name, column in self.columns.items() if name != LABEL for text in column]
-        return self.document != parts[: len(self.document)]
+            columns = [column for name, column in self.columns.items() if name != LABEL]
+        return not all(map(eq, self.document, chain.from_iterable(columns)))
 
-    def orders(self, parts: list[str]) -> "Iterator[Order]":
+    def orders(self) -> "Iterator[Order]":
         """The orders in which the leaves may say something together: as `parts` has them; as they stand in
         the value; and where a name has a digit, so that it may be a piece of something, each leaf behind its
         name."""
         yield AS_THEY_ARE
-        if self.reordered(parts):
+        if self.reordered():
             yield Order(self._indices(named=False))
         if has_digit(self.columns):
             yield self.named()
@@ -110,12 +131,28 @@ class Leaves:
         """That of all leaves as they stand, each behind its name."""
         return Order(self._indices(named=True))
 
+    def named_text(self) -> bytes:
+        """`edges` of the leaves as they stand, each behind its name: few at a time, since there may be as
+        many as bytes."""
+        texts: list[str] = []
+        done: list[bytes] = []
+
+        def add(text: str) -> None:
+            texts.append(text)
+            if len(texts) == _AT_ONCE:
+                done.append(edges(texts)[: -len(PAD)])
+                texts.clear()
+
+        strings = {name: iter(column) for name, column in self.columns.items() if column}
+        _lay(self.value, "", add, (strings, map(repr, self.numbers), str))
+        return SEPARATOR.encode().join([*done, edges(texts)])
+
     def _indices(self, named: bool) -> "array[int]":
         """The indices of the strings as they stand; `named`: and of the numbers, each behind its name."""
         strings, numbers = self._strings(), self.numbered()
         names = {name: index for index, name in enumerate(self.columns, numbers.stop)} if named else None
-        made = array("L")
-        _index(self.value, "", made, (strings, iter(numbers), names))
+        made = array("I")
+        _lay(self.value, "", made.append, (strings, iter(numbers), names.__getitem__ if names else None))
         return made
 
     def pointers(self) -> dict[int, str]:
@@ -136,38 +173,36 @@ class Leaves:
 
 _MANY = 1_000
 """Numbers of which some are likely to be equal."""
-_KNOWN = 4_096
+_KNOWN = _AT_ONCE = 4_096
 
 
-def _written(count: int) -> Callable[[int | float], str]:
-    """What writes so many numbers: of many equal ones one text, since each takes 50 bytes."""
-    return repr if count < _MANY else lru_cache(_KNOWN, typed=True)(repr)
+_T = TypeVar("_T")
+_Rest = tuple[Mapping[str, Iterator[_T]], Iterator[_T], Callable[[str], _T] | None]
+"""What is laid for the strings of each name and for the numbers, in their order, and for a name."""
 
 
-_Rest = tuple[Mapping[str, Iterator[int]], Iterator[int], Mapping[str, int] | None]
-
-
-def _index(value: Json, name: str, made: "array[int]", rest: _Rest) -> None:
-    kind, (strings, numbers, names) = type(value), rest
+def _lay(value: Json, name: str, add: Callable[[_T], None], rest: _Rest[_T]) -> None:
+    """Add something for each string as it stands; with names, for these and for the numbers too."""
+    kind, (strings, numbers, named) = type(value), rest
     if kind is str:
-        made.append(next(strings[name]))
+        add(next(strings[name]))
     elif kind is list:
         for child in value:
-            _index(child, name, made, rest)
+            _lay(child, name, add, rest)
     elif kind is dict:
         for below, child in value.items():
-            if names is not None:
-                made.append(names[below])
+            if named is not None:
+                add(named(below))
             elif below == LABEL and type(child) is str:
                 next(strings[below])
                 continue
             # As for what is below, for what most members are.
             if type(child) is str:
-                made.append(next(strings[below]))
+                add(next(strings[below]))
             else:
-                _index(child, below, made, rest)
-    elif names is not None and (kind is int or kind is float):
-        made.append(next(numbers))
+                _lay(child, below, add, rest)
+    elif named is not None and (kind is int or kind is float):
+        add(next(numbers))
 
 
 def _marked(value: Json, name: str, strings: Mapping[str, Iterator[int]]) -> Json:
@@ -181,7 +216,7 @@ def _marked(value: Json, name: str, strings: Mapping[str, Iterator[int]]) -> Jso
     return value
 
 
-def _point(value: Json, name: str, path: str, made: dict[int, str], rest: _Rest) -> None:
+def _point(value: Json, name: str, path: str, made: dict[int, str], rest: _Rest[int]) -> None:
     kind, (strings, numbers, _) = type(value), rest
     if kind is str:
         made[next(strings[name])] = path
@@ -242,12 +277,14 @@ def edges(texts: list[str]) -> bytes:
 
 _Columns = dict[str, list[str]]
 _Numbers = list[int | float]
+_OF_TEXTS: set[type[object]] = {str}
+_OF_NUMBERS: set[type[object]] = {int}
 _NO_TEXTS: list[str] = []
 """The column of a name without strings. Never changed: there may be as many such names as numbers."""
 
 
 def _gather_list(
-    value: Iterable[Json],
+    value: Sequence[Json],
     name: str,
     columns: _Columns,
     document: list[str],
@@ -260,6 +297,8 @@ def _gather_list(
     column = columns.get(name, _NO_TEXTS)
     if column is _NO_TEXTS:
         column = columns[name] = []
+    if len(value) > _MANY and _gather_at_once(value, column, document, numbers):
+        return
     for child in value:
         kind = type(child)
         if kind is str:
@@ -274,6 +313,17 @@ def _gather_list(
             numbers.append(child)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
+
+
+def _gather_at_once(value: Sequence[Json], column: list[str], document: list[str], numbers: _Numbers) -> bool:
+    """Whether all that is in it is of one kind, and gathered: a list that grows is copied again and again."""
+    kinds: set[type[object]] = set(map(type, value))
+    if kinds == _OF_TEXTS:
+        column += cast("list[str]", value)
+        document += cast("list[str]", value)
+    elif kinds == _OF_NUMBERS:
+        numbers += cast(_Numbers, value)
+    return kinds in (_OF_TEXTS, _OF_NUMBERS)
 
 
 def _gather_dict(
@@ -305,124 +355,13 @@ def _gather_dict(
             raise InspectionError("not a JSON value")
 
 
-class EditedLeaf(str):
-    """A leaf that was changed; `kinds` says what was taken out of it."""
-
-    __slots__ = ("kinds",)
-    kinds: tuple[str, ...]
-
-    def __new__(cls, text: str) -> "EditedLeaf":
-        made = super().__new__(cls, text)
-        made.kinds = ()
-        return made
-
-
-Path = tuple["Path", str | int] | None
-"""Where a value stands: where its parent stands, and its name or its index in that; None is the root."""
-
-
-def pointer(path: Path) -> str:
-    """The JSON Pointer (RFC 6901), of at most `LONGEST_PATH` characters: of a place that is longer, that of
-    the innermost value around it that is not."""
-    steps: list[str | int] = []
-    while path is not None:
-        path, step = path
-        steps.append(step)
-    made = ""
-    for step in reversed(steps):
-        room = LONGEST_PATH - len(made) - 1
-        name = str(step) if len(str(step)) <= room else "~" * LONGEST_PATH
-        name = name.replace("~", "~0").replace("/", "~1")
-        if len(name) > room:
-            break
-        made = f"{made}/{name}"
-    return made
-
-
-class Rebuild:
-    """Rebuild a value with some leaves changed. `findings` then says what changed, and where."""
-
-    def __init__(self, leaves: Leaves, parts: Iterable[str]) -> None:
-        rest = iter(parts)
-        self._columns: Mapping[str, Iterator[str]] = {
-            name: iter([next(rest) for _ in column]) for name, column in leaves.columns.items()
-        }
-        self._numbers = iter([next(rest) for _ in leaves.numbers])
-        names = zip(leaves.columns, rest, strict=True)
-        self._renamed = {name: new for name, new in names if type(new) is EditedLeaf}
-        self.findings: dict[Detection, None] = {}
-
-    def value(self, old: Json, name: str = "", path: Path = None) -> Json:
-        """`old` with the changed leaves in it; `path` is where that stands in the new value."""
-        kind = type(old)
-        if kind is dict:
-            return self._dict(old, path)
-        if kind is list:
-            return [self.value(child, name, (path, i)) for i, child in enumerate(old)]
-        if kind is str:
-            return self._leaf(next(self._columns[name]), path)
-        if kind is int or kind is float:
-            new = next(self._numbers)
-            return self._leaf(new, path) if type(new) is EditedLeaf else old
-        return old
-
-    def _leaf(self, new: str, path: Path) -> str:
-        if type(new) is not EditedLeaf:
-            return new
-        self._find(new, path)
-        return str(new)
-
-    def _find(self, new: EditedLeaf, path: Path) -> None:
-        where = pointer(path) if len(self.findings) < MOST_PATHS else ""
-        for kind in new.kinds:
-            self.findings[Detection(kind, where)] = None
-
-    def _dict(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
-        if not self._renamed or self._renamed.keys().isdisjoint(old):
-            return self._members(old, path)
-        taken = {name for name in old if name not in self._renamed}
-        copies: dict[str, int] = {}
-        made: dict[str, Json] = {}
-        for name, child in old.items():
-            new = self._renamed.get(name)
-            unique = name if new is None else _unique(str(new), taken, copies)
-            if new is not None:
-                self._find(new, (path, unique))
-            made[unique] = self.value(child, name, (path, unique))
-        return made
-
-    def _members(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
-        made: dict[str, Json] = {}
-        for name, child in old.items():
-            if type(child) is str:
-                new = next(self._columns[name])
-                made[name] = new if type(new) is str else self._leaf(new, (path, name))
-            elif type(child) is dict:
-                made[name] = self._dict(child, (path, name))
-            else:
-                made[name] = self.value(child, name, (path, name))
-        return made
-
-
-def _unique(name: str, taken: set[str], copies: dict[str, int]) -> str:
-    """`name`, or with the next number that makes it none of those that are `taken`; then it is taken."""
-    copy = copies.get(name, 0) + 1
-    unique = name if copy == 1 else f"{name}({copy})"
-    while unique in taken:
-        copy += 1
-        unique = f"{name}({copy})"
-    copies[name] = copy
-    taken.add(unique)
-    return unique
-
-
 class Layout:
     """Where each part is in the joined bytes."""
 
     __slots__ = ("starts",)
 
     def __init__(self, parts: Iterable[str]) -> None:
-        self.starts = array("L", [0])
+        self.starts = array("I", [0])
         at = 0
         for part in parts:
             at += 1 + (len(part) if part.isascii() else len(part.encode("utf-8", "surrogatepass")))

@@ -18,8 +18,9 @@ from functools import cache
 from mcpguard.core.expressions import expression
 from mcpguard.core.legible import GROUPS, HIDDEN, charset
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.leaves import SEPARATOR, EditedLeaf
+from mcpguard.core.redaction.leaves import SEPARATOR
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
+from mcpguard.core.redaction.rebuilding import EditedLeaf
 
 TERMINAL = "terminal"
 
@@ -195,7 +196,9 @@ def hides(text: bytes) -> bool:
     looked at."""
     if not may_hide_in(text.replace(b"\x1f", b"")):
         return False
-    leaves = text[: -len(PAD)].replace(b"\xff", b"?").decode("utf-8", "surrogatepass").split(SEPARATOR)
+    if text.find(b"\xff") < len(text) - len(PAD):
+        text = text[: -len(PAD)].replace(b"\xff", b"?") + PAD
+    leaves = str(memoryview(text)[: -len(PAD)], "utf-8", "surrogatepass").split(SEPARATOR)
     return any(_changes(leaf) for leaf in leaves if not (leaf.isascii() and leaf.isprintable()))
 
 

@@ -18,17 +18,19 @@ import msgspec
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
+from mcpguard.core.redaction.beginnings import Hit, triggers
 from mcpguard.core.redaction.budget import MASKING, Budget
 from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.detectors.named.objects import OPENED
 from mcpguard.core.redaction.held.holding import Holding
 from mcpguard.core.redaction.held.search import found_in, mark_of
-from mcpguard.core.redaction.leaves import AS_THEY_ARE, SEPARATOR, Leaves, Rebuild, edges, has_digit, padded
+from mcpguard.core.redaction.leaves import AS_THEY_ARE, Leaves, edges, has_digit, padded
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
-from mcpguard.core.redaction.reading import Glimpse, Hit, TooMuchAtOnce, triggers
+from mcpguard.core.redaction.reading import Glimpse, TooMuchAtOnce
+from mcpguard.core.redaction.rebuilding import Rebuild
 from mcpguard.core.redaction.scanning import (
     OPT_IN_DETECTORS,
     found_behind,
@@ -147,7 +149,7 @@ class Redactor:
         parts = leaves.parts()
         strays: set[str] = set()
         budget: Budget | None = None
-        for order in leaves.orders(parts):
+        for order in leaves.orders():
             text = padded(order.arranged(parts))
             if len(text) > most * _MUCH:
                 raise TooMuchAtOnce(len(text))
@@ -185,15 +187,13 @@ class Redactor:
         wanted, also = also, also and kinds_in(also)
         try:
             leaves = Leaves(value)
-            parts = leaves.parts()
-            # As `padded` does, on the road of every answer.
-            text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
+            text, count = leaves.text()
             if len(text) // _MUCH > most:
                 raise TooMuchAtOnce(len(text))
             found = (
-                self._found_reordered(leaves, parts, text, also, most)
-                if leaves.reordered(parts)
-                else self._found(text, also, most, len(parts))
+                self._found_reordered(leaves, text, also, most, count)
+                if leaves.reordered()
+                else self._found(text, also, most, count)
             )
             if found or (
                 (
@@ -206,11 +206,12 @@ class Redactor:
                 )
                 and (
                     any(True for _ in members(leaves, Budget(len(text)), text))
-                    or self._found_named(leaves, parts, also, most)
+                    or self._found_named(leaves, also, most)
                 )
             ):
                 if len(text) > most:
                     raise TooMuchAtOnce(len(text))
+                del text  # What is removed takes as much again.
                 return self._clean(value, leaves, wanted, visible)
             return Redacted(value, _encode(value) if sent else b"")
         except (InspectionError, TooMuchAtOnce):
@@ -249,15 +250,15 @@ class Redactor:
             return TOO_LONG
 
     def _found_reordered(
-        self, leaves: Leaves, parts: list[str], text: bytes, also: tuple[str, ...], most: int
+        self, leaves: Leaves, text: bytes, also: tuple[str, ...], most: int, count: int
     ) -> bool:
-        """Whether anything is in the leaves as they are in `parts`, which are `text`, or as they stand."""
+        """Whether anything is in the leaves as they are in their `text`, or as they stand."""
         as_they_stand = edges(leaves.document)
         if len(text) > AT_ONCE:
-            return self._found(text, also, most, len(parts)) or self._found(as_they_stand, also, most)
+            return self._found(text, also, most, count) or self._found(as_they_stand, also, most)
         # One search is faster than two of short texts, and nothing goes on over 0xFF.
         both = text[: 1 - len(PAD)] + as_they_stand
-        return self._found(both, also, most, len(parts) + len(leaves.document) - 1)
+        return self._found(both, also, most, count + len(leaves.document) - 1)
 
     def _are_plain(self, names: Iterable[str]) -> bool:
         """Whether none of the names says anything of what it names; those are remembered."""
@@ -268,8 +269,8 @@ class Redactor:
             self._plain.update(name for name in new[:_NAMES] if len(name) <= _LONGEST_NAME)
         return True
 
-    def _found_named(self, leaves: Leaves, parts: list[str], also: tuple[str, ...], most: int) -> bool:
-        return has_digit(leaves.columns) and self._found(edges(leaves.named().arranged(parts)), also, most)
+    def _found_named(self, leaves: Leaves, also: tuple[str, ...], most: int) -> bool:
+        return has_digit(leaves.columns) and self._found(leaves.named_text(), also, most)
 
     def _may_have(self, text: bytes, also: tuple[str, ...]) -> bool:
         try:
@@ -314,27 +315,38 @@ class Redactor:
         sparing = Sparing(wanted)
         findings: dict[Detection, None] = {}
         hidden: Counter[str] = Counter()
-        parts = leaves.parts()
-        text = padded(parts)
+        text, _ = leaves.text()
         numbers = Numbers(self._taken(text))
         budget = Budget(len(text), MASKING if any(kind in OPT_IN for kind in wanted) else 1)
+        del text
         for turn in range(_ROUNDS):
-            parts = leaves.parts() if turn else parts
-            cuts = self._cuts(leaves, parts, sparing, budget, again=turn > 0)
-            # What may be put together by what is dropped is looked for in the next turn.
-            if cuts:
-                edited: list[str] | None = edited_parts(leaves, parts, cuts, numbers)
-            else:
-                edited = neutralised(parts, hidden) if visible else None
-            if edited is None:
+            rebuild = self._cleaner(leaves, sparing, budget, numbers, hidden if visible else None, turn > 0)
+            if rebuild is None:
                 counts = tuple(sorted((+hidden).items()))
                 found, spared = (self._sealed(list(findings)), self._sealed(list(sparing.found)))
                 return Redacted(value, _encode(value), found, counts, spared)
-            rebuild = Rebuild(leaves, edited)
             value = rebuild.value(value)
             findings |= rebuild.findings
             leaves = Leaves(value)
         raise InspectionError("a value could not be made clean")
+
+    def _cleaner(
+        self,
+        leaves: Leaves,
+        sparing: Sparing,
+        budget: Budget,
+        numbers: Numbers,
+        hidden: Counter[str] | None,
+        again: bool,
+    ) -> Rebuild | None:
+        """What puts the leaves in their places without what was found, None where that is nothing. What may
+        be put together by what is dropped is looked for in the next turn."""
+        parts = leaves.parts()
+        cuts = self._cuts(leaves, parts, sparing, budget, again)
+        if cuts:
+            return Rebuild(leaves, edited_parts(leaves, parts, cuts, numbers))
+        edited = None if hidden is None else neutralised(parts, hidden)
+        return None if edited is None else Rebuild(leaves, edited)
 
     def _sealed(self, findings: list[Detection]) -> tuple[Detection, ...]:
         """The findings, without a path in which something may be."""
@@ -357,7 +369,7 @@ class Redactor:
         """What is to be removed from each part, by its index, in order and without overlaps: all that is in
         the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at
         first, as for what is cut up otherwise."""
-        for order in leaves.orders(parts):
+        for order in leaves.orders():
             arranged = order.arranged(parts)
             first = order is AS_THEY_ARE
             more: Iterable[Hit] = members(leaves, budget) if first else ()
@@ -384,8 +396,11 @@ class Redactor:
                 spans.append(Span(start, end, span.kind, span.mark))
         # Last, since an answer that has too much of something may have as many names.
         spans += [Span(*hit, _UNMARKED) for hit in more if not stays(*hit)]
-        marked = merged_spans(sorted(spans))
-        return [span if span.mark else span._replace(mark=self._mark(text, span)) for span in marked]
+        spans = merged_spans(sorted(spans))
+        for index, span in enumerate(spans):  # In place: there may be one for each few bytes.
+            if not span.mark:
+                spans[index] = span._replace(mark=self._mark(text, span))
+        return spans
 
     def _mark(self, text: bytes, span: Span) -> bytes:
         return hmac.digest(self._key, text[span.start : span.end], hashlib.sha256)

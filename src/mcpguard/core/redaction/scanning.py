@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.beginnings import Hit
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, pairs
@@ -19,7 +20,6 @@ from mcpguard.core.redaction.reading import (
     COST_OF_A_CELL,
     COST_OF_A_JUDGEMENT,
     COST_OF_A_PAIR,
-    Hit,
     Perusal,
     judged,
 )
@@ -177,7 +177,7 @@ def kinds_in(value: Json, wanted: frozenset[str], holds: Callable[[bytes], bool]
     parts = leaves.parts()
     budget = Budget(sum(map(len, parts)), IMPATIENT)
     kinds = {kind for _, _, kind in members(leaves, budget)}
-    for order in leaves.orders(parts):
+    for order in leaves.orders():
         text = padded(order.arranged(parts))
         if len(text) > most:
             raise ValueError

@@ -4,8 +4,9 @@ are.
 """
 
 import re
+from array import array
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import accumulate, chain, repeat
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import Pieces, View, slices
@@ -28,12 +29,13 @@ CODES = (
 """Where there may be such codes."""
 
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
-_ONE = re.compile(_NUMBER)
+_EACH = re.compile(rb"(" + _NUMBER + rb")")
 _LEAST = 12
 _RUN = re.compile(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
 _WIDEST = 3
 """So many numbers may be a row."""
-_READABLE = frozenset((9, 10, 13, *range(32, 127)))
+_READABLE = re.compile(rb"[^\x00]{%d,}+" % _LEAST)
+_CODES = {code: code for code in (9, 10, 13, *range(32, 127))}
 
 
 def coded(view: View, budget: Budget) -> Iterator[View]:
@@ -41,23 +43,32 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
     pieces = Pieces(view)
     for at, end in slices(view.text):
         for run in _RUN.finditer(view.text, at, end):
-            numbers = [*_ONE.finditer(view.text, *run.span())]
-            budget.piece(len(numbers))
+            # What stands between the numbers, and these: at once, since there may be one for each few bytes.
+            parts = _EACH.split(run[0])
+            budget.piece(len(parts) // 2)
+            ends = array("I", accumulate(map(len, parts), initial=run.start()))
+            codes = bytes(map(_CODES.get, map(_code, parts[1::2]), repeat(0)))
             for width in range(1, _WIDEST + 1):
                 for column in range(width):
-                    for said in _said(numbers[column::width]):
-                        for number, code in said:
-                            pieces.add(bytes([code]), *number.span())
-                        pieces.gap()
+                    _add(
+                        pieces,
+                        codes[column::width],
+                        ends[1 + 2 * column :: 2 * width],
+                        ends[2 + 2 * column :: 2 * width],
+                    )
     made = pieces.made()
     if made:
         yield made
 
 
-def _said(numbers: list[re.Match[bytes]]) -> Iterator[list[tuple[re.Match[bytes], int]]]:
+def _code(number: bytes) -> int:
+    return int(number) if number.isdigit() else int(float(number))
+
+
+def _add(pieces: Pieces, codes: bytes, starts: "array[int]", ends: "array[int]") -> None:
     """Each run of codes that can be read."""
-    codes = [(number, int(float(number[0]))) for number in numbers]
-    for readable, some in groupby(codes, lambda one: one[1] in _READABLE):
-        said = [*some] if readable else []
-        if len(said) >= _LEAST:
-            yield said
+    for found in _READABLE.finditer(codes):
+        begin, stop = found.span()
+        places = chain.from_iterable(zip(starts[begin:stop], ends[begin:stop], strict=True))
+        pieces.add_each(found[0], range(stop - begin), places)
+        pieces.gap()

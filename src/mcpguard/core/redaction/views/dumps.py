@@ -1,62 +1,89 @@
 """What a dump of bytes says: `xxd`, `hexdump`, `od`, bytes in hexadecimal with marks between them."""
 
 import re
+from array import array
 from binascii import a2b_hex
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate
-from struct import pack
+from struct import calcsize, pack
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher, stop
 from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.view import ENOUGH, Pieces, View, slices
+from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, Pieces, View, slices
 
-_Decode = Callable[[bytes], bytes]
-
-
-def _plain(part: bytes) -> bytes:
-    digits = re.sub(rb"0[xX]|[^0-9A-Fa-f]", b"", part)
-    return a2b_hex(digits[: len(digits) & ~1])
+_NO_HEX = bytes({*range(256)} - {*b"0123456789abcdefABCDEF\n"})
+_Decode = Callable[[list[bytes]], list[bytes]]
+"""Of the rows of a dump what each says."""
 
 
-def _swapped(part: bytes) -> bytes:
-    """Words, each with its last byte first."""
-    words = re.sub(rb"0[xX]", b"", part).replace(b"-", b" ").split()
-    return b"".join(a2b_hex(word)[::-1] for word in words if not len(word) % 2)
+def _plain(rows: list[bytes]) -> list[bytes]:
+    joined = b"\n".join(rows)
+    for prefix in (b"0x", b"0X"):
+        joined = joined.replace(prefix, b"") if prefix in joined else joined
+    digits = joined.translate(None, _NO_HEX).split(b"\n")
+    return [a2b_hex(row[: len(row) & ~1]) for row in digits]
 
 
-def _numbers(base: int, size: int) -> _Decode:
-    """Numbers of `size` bytes, the last byte first."""
-    mask = (1 << 8 * size) - 1
+def _swapped(rows: list[bytes]) -> list[bytes]:
+    """Words, each with its last byte first. Of single bytes that is nothing new."""
+    said = [_swapped_row(row) for row in rows]
+    return [one for one, _ in said] if any(wide for _, wide in said) else []
 
-    def decode(part: bytes) -> bytes:
-        return b"".join((int(word, base) & mask).to_bytes(size, "little") for word in part.split())
 
-    return decode
+def _swapped_row(row: bytes) -> tuple[bytes, bool]:
+    """What it says, and whether it has a word of several bytes."""
+    words = row.replace(b"0x", b"").replace(b"0X", b"").replace(b"-", b" ").split()
+    sizes = set(map(len, words))
+    if any(size % 2 for size in sizes):
+        words = [word for word in words if not len(word) % 2]
+    # The last byte of all comes first, if the words go backwards too.
+    return a2b_hex(b"".join(words[::-1]))[::-1], max(sizes, default=0) > 2
+
+
+def _numbers(base: int, form: str) -> _Decode:
+    """Numbers of as many bytes as `form` has (`struct`), the last byte first."""
+    mask = (1 << 8 * calcsize(form)) - 1
+
+    def decode(row: bytes) -> bytes:
+        numbers = [int(word, base) & mask for word in row.split()]
+        return pack(f"<{len(numbers)}{form}", *numbers)
+
+    return lambda rows: [decode(row) for row in rows]
+
+
+def _bits(rows: list[bytes]) -> list[bytes]:
+    digits = [row.translate(None, b" ") for row in rows]
+    return [int(row, 2).to_bytes(len(row) // 8) for row in digits]
 
 
 def _floats(form: str) -> _Decode:
     """Numbers with a fraction, of as many bytes as `form` has (`struct`)."""
 
-    def decode(part: bytes) -> bytes:
+    def decode(row: bytes) -> bytes:
+        words = row.split()
         try:
-            return b"".join(pack(form, float(word)) for word in part.split())
+            return pack(f"<{len(words)}{form}", *map(float, words))
         except OverflowError:  # Wider ones.
             return b""
 
-    return decode
+    return lambda rows: [decode(row) for row in rows]
 
 
 _ESCAPES = {b"\\0": b"\0", b"\\a": b"\a", b"\\b": b"\b", b"\\t": b"\t", b"\\n": b"\n", b"\\f": b"\f"}
 _ESCAPES |= {b"\\r": b"\r", b"\\v": b"\v", b"": b" "}
 
 
-def _cells(part: bytes) -> bytes:
+def _cells(rows: list[bytes]) -> list[bytes]:
     """Four columns for each byte."""
-    cells = [part[at : at + 4].strip() for at in range(0, len(part), 4)]
+    return [_cells_of(row) for row in rows]
+
+
+def _cells_of(row: bytes) -> bytes:
+    cells = [row[at : at + 4].strip() for at in range(0, len(row), 4)]
     return b"".join(
         cell if len(cell) == 1 else _ESCAPES.get(cell) or bytes([int(cell, 8) & 0xFF]) for cell in cells
     )
@@ -112,16 +139,16 @@ _MEMORY = _row(
     _plain,
     _swapped,
 )
-_BITS = _row(rb"[0-9A-Fa-f]{6,16}: ((?:[01]{8} ){1,16}) *(?: [^\n\x1f]*)?", _numbers(2, 1))
-_OCTAL = _units(rb"[01][0-7]{5}", _numbers(8, 2))
-_OCTAL_LONGS = _units(rb"[0-3][0-7]{10}", _numbers(8, 4))
-_OCTAL_EIGHTS = _units(rb"[01][0-7]{21}", _numbers(8, 8))
-_OCTETS = _units(rb"[0-3][0-7]{2}", _numbers(8, 1))
-_DECIMALS = _units(rb"-?[0-9]{1,3}", _numbers(10, 1))
-_SHORTS = _units(rb"-?[0-9]{1,5}", _numbers(10, 2))
-_WIDE = _units(rb"-?[0-9]{1,10}", _numbers(10, 4))
-_EIGHTS = _units(rb"-?[0-9]{1,20}", _numbers(10, 8))
-_FLOATS = _units(rb"-?[0-9]{1,16}(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?", _floats("<f"), _floats("<d"))
+_BITS = _row(rb"[0-9A-Fa-f]{6,16}: ((?:[01]{8} ){1,16}) *(?: [^\n\x1f]*)?", _bits)
+_OCTAL = _units(rb"[01][0-7]{5}", _numbers(8, "H"))
+_OCTAL_LONGS = _units(rb"[0-3][0-7]{10}", _numbers(8, "I"))
+_OCTAL_EIGHTS = _units(rb"[01][0-7]{21}", _numbers(8, "Q"))
+_OCTETS = _units(rb"[0-3][0-7]{2}", _numbers(8, "B"))
+_DECIMALS = _units(rb"-?[0-9]{1,3}", _numbers(10, "B"))
+_SHORTS = _units(rb"-?[0-9]{1,5}", _numbers(10, "H"))
+_WIDE = _units(rb"-?[0-9]{1,10}", _numbers(10, "I"))
+_EIGHTS = _units(rb"-?[0-9]{1,20}", _numbers(10, "Q"))
+_FLOATS = _units(rb"-?[0-9]{1,16}(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?", _floats("f"), _floats("d"))
 _LETTERS = _row(rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}){1,32})", _cells)
 _BYTES = re.compile(
     rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
@@ -178,7 +205,6 @@ row do, and words do not."""
 _LEAST = 12
 _BEFORE = 256
 """A log has no more than this before a row."""
-_NO_BREAKS = bytes({*range(256)} - {*b"\n\x1f"})
 
 
 @cache
@@ -235,23 +261,21 @@ def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:
 
 def _between(text: bytes, end: int, start: int) -> bool:
     """Whether a line or a text stands between two rows, or more than what is written before one."""
-    return start > end + _BEFORE or len(text[end:start].translate(None, _NO_BREAKS)) > 1
+    return start > end + _BEFORE or text.count(b"\n", end, start) + text.count(SEPARATOR, end, start) > 1
 
 
 def _add(pieces: Pieces, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:
     """What these rows say; each byte comes from all of its row, which may show it a second time."""
-    said = [decode(row[row.re.groups]) for row in rows]
-    starts = list(accumulate(map(len, said), initial=0))
+    said = decode([row[row.re.groups] for row in rows])
+    starts = array("I", accumulate(map(len, said), initial=0))
     plain = b"".join(said)
     for found in contents(plain, budget) if len(plain) >= _LEAST else ():
         budget.read(len(found.plain))
         if found.packed:
             pieces.add(found.plain, rows[0].start(), rows[-1].end())
         else:
-            at = found.start
-            while at < found.end:
-                index = bisect_right(starts, at) - 1
-                end = min(found.end, starts[index + 1])
-                pieces.add(plain[at:end], *rows[index].span())
-                at = end
+            first, last = bisect_right(starts, found.start) - 1, bisect_left(starts, found.end)
+            begins = [max(0, start - found.start) for start in starts[first:last]]
+            places = [place for row in rows[first:last] for place in row.span()]
+            pieces.add_each(plain[found.start : found.end], begins, places)
         pieces.gap()

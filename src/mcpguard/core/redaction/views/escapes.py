@@ -2,6 +2,7 @@
 are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other shapes as plain ones."""
 
 import re
+from binascii import a2b_hex
 from collections.abc import Callable
 from functools import cache
 from unicodedata import normalize
@@ -179,12 +180,15 @@ class Undisguised(View):
 def _plain(match: re.Match[bytes]) -> bytes:
     """What a match of `_DISGUISE` stands for, "" for nothing."""
     known = _KNOWN.get(match[0])
-    return _said(match) if known is None else known
+    if known is not None:
+        return known
+    kind = match.lastgroup
+    return _all(match[kind]) if kind in _RUNS else _said(match)
 
 
 def _said(match: re.Match[bytes]) -> bytes:
     said = _read(match)
-    # One character each, and few: of a run, or of a space that is alone at times, nothing is kept.
+    # One character each, and few: of a space that is alone at times nothing is kept.
     if len(_KNOWN) < _MOST_KNOWN and len(said) < 2 and match[0] != _TAG_SPACE:
         _KNOWN[match[0]] = said
     return said
@@ -224,7 +228,7 @@ def _shaped(letter: bytes) -> bytes:
 
 
 def _all(said: bytes) -> bytes:
-    return bytes.fromhex(said.replace(b"u00", b"").translate(None, b"%\\x&#;").decode())
+    return a2b_hex(said.replace(b"u00", b"").translate(None, b"%\\x&#;"))
 
 
 _BYTES = {"url": 16, "hex": 16, "octal": 8}
@@ -236,7 +240,6 @@ _LETTERS: dict[str, Callable[[bytes], bytes]] = {
     "wide": lambda said: bytes([_low(said) + 0x20]),
     "urls": lambda said: bytes.fromhex(said.decode().replace("%", "")),
     "pair": lambda said: bytes.fromhex((said[:4] + said[-4:]).decode()).decode("utf-16-be").encode(),
-    **dict.fromkeys(_RUNS, _all),
 }
 
 

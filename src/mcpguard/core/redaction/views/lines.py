@@ -69,7 +69,7 @@ def joined(view: View, budget: Budget) -> View | None:
     text = view.text
     # What is asked of each waits until it is known that no run reaches over it. Four times a place, and what
     # is there.
-    places = array("L")
+    places = array("I")
     _ends().search(text, lambda index, _from, end, _flags, _text: places.append(4 * end + index))
     _begins().search(text, lambda _index, _from, end, _flags, _text: places.append(4 * end + _BEGINNING))
 
@@ -95,7 +95,7 @@ def across(view: View, budget: Budget) -> View | None:
     third by chance."""
     text = view.text
     pieces = Pieces(view)
-    places = array("L")
+    places = array("I")
     _leaf_ends().search(text, lambda _index, _from, end, _flags, _text: places.append(end))
     done = 0
     for place in sorted(places):

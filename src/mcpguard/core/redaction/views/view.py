@@ -2,8 +2,8 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
-from itertools import accumulate, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from mcpguard.core.redaction.matching import PAD
 
@@ -46,8 +46,8 @@ class View:
         self.weight: int = 1 if outer is None else outer.weight
         if outer is not None:
             # Plain numbers in a row: there may be as many pieces as bytes.
-            self._made, self._from, self._sizes = array("L"), array("L"), array("i")
-            self._squeezed = -1, array("L")
+            self._made, self._from, self._sizes = array("I"), array("I"), array("i")
+            self._squeezed = -1, array("I")
 
     def add(self, made: int, start: int, end: int, size: Size) -> None:
         """A piece that begins at `made`, of what `outer` has from `start` to `end`."""
@@ -55,6 +55,12 @@ class View:
         self._from.append(start)
         self._from.append(end)
         self._sizes.extend(size)
+
+    def add_each(self, made: int, begins: Sequence[int], places: Iterable[int]) -> None:
+        """The same for pieces that are REPLACED, of what begins at `made`."""
+        self._made.extend(map(made.__add__, begins))
+        self._from.extend(places)
+        self._sizes.frombytes(bytes(2 * self._sizes.itemsize * len(begins)))
 
     def place(self, start: int, end: int) -> tuple[int, int]:
         """What is at `start` to `end` here, in the text that all is a view of."""
@@ -85,7 +91,12 @@ class View:
 
 
 def _ends(text: bytes) -> "array[int]":
-    return array("L", islice(accumulate(map(len, text.split(SEPARATOR))), text.count(SEPARATOR)))
+    ends, size = array("I"), 0
+    for at in range(0, len(text), ENOUGH):  # Not at once: there may be as many leaves as bytes.
+        sums = array("I", accumulate(map(len, text[at : at + ENOUGH].split(SEPARATOR)), initial=size))
+        ends += sums[1:-1]
+        size = sums[-1]
+    return ends
 
 
 class Flat(View):
@@ -94,8 +105,9 @@ class Flat(View):
 
     __slots__ = ("_bounds", "source")
 
-    def __init__(self, outer: View) -> None:
-        super().__init__(outer.text.replace(SEPARATOR, b""), outer)
+    def __init__(self, outer: View, text: bytes | None = None) -> None:
+        """`text` is what it comes to, where that is known."""
+        super().__init__(outer.text.replace(SEPARATOR, b"") if text is None else text, outer)
         self.source = outer.text
         self._bounds: array[int] | None = None
 
@@ -120,6 +132,12 @@ class Pieces:
     def add(self, plain: bytes, start: int, end: int, size: Size = REPLACED) -> None:
         """`plain` comes from what the outer view has from `start` to `end`."""
         self._view.add(len(self._text), start, end, size)
+        self._text += plain
+
+    def add_each(self, plain: bytes, begins: Sequence[int], places: Iterable[int]) -> None:
+        """Pieces at once, all of whose bytes come from all of each: where each begins in `plain`, and in
+        pairs from where to where in the outer view it comes."""
+        self._view.add_each(len(self._text), begins, places)
         self._text += plain
 
     @property

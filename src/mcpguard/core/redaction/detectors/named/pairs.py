@@ -5,7 +5,8 @@ stand, forwards and backwards from one place, over a bounded number of bytes. Wh
 as a template, a call or a word of a language, is left alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from re import Match
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named import commands
@@ -37,25 +38,27 @@ from mcpguard.core.redaction.detectors.named.values import (
 
 __all__ = [
     "BASIC",
-    "COOKIE",
     "GIVEN",
     "KINDS",
+    "LENGTHS",
     "LITERALS",
+    "NEAR_ALONE",
     "REST",
     "VALUE",
     "WORDS",
     "Pairs",
     "Read",
-    "has_digit",
+    "ends_near",
     "is_example",
     "is_secret",
     "kind_of",
-    "length_of_cookies",
     "may_be",
+    "may_be_one",
     "named",
     "said",
     "said_of_member",
     "stands_in",
+    "surroundings",
 ]
 
 
@@ -83,8 +86,6 @@ REST = (
 """What stands between a word of a name and a value, and the beginning of this. For each beginning it ends in
 one place, so that the value begins `VALUE` bytes before it."""
 
-COOKIE = "cookie"
-
 # --- what stands around a value ---------------------------------------------------------------------------
 
 _OF_PASSWORDS = expression(rb"passw|passphrase|pass\b|pwd|_pass|pass_")
@@ -101,16 +102,72 @@ _OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$
 _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
 _BASIC = expression(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
 _BEARER = expression(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
+_OF_TYPES = frozenset(map(bytes, zip(b" :&'|[")))
+"""What stands before a type or in one, as in `token: str | None = …`."""
+_TYPED_BY = 28
+_OTHERWISE = (b"\\", b"{")
+"""Ahead of the letter of an escape, and of a name that a program fills in."""
+_FORMS = (b";", b"?", b"&")
+_NEAR_END = expression(
+    rb"""(?<=(["'`]))[^"'`\\\x00-\x1f\xff]{6,40}\1"""
+    rb"""|(?<!["'`\\])[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{6,40}[ \t\r\n]"""
+)
 _AFTER = frozenset(map(bytes, zip(b"})]&|+?:")))
 _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
     rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put)\($"""
 )
 _FALLBACK = expression(rb"""(?![-=?+])(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,512}(?=\})""")
+_LONGEST_FALLBACK, _LONGEST_RUN = 512, 2048
+_UNCLOSED = expression(rb"""(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,2048}+(?!\})""")
 _OWNER_OF_DEFAULT = expression(
     rb"""([A-Za-z][\w.-]{2,63})(?:["'],|[ ]?:[\w\[\]. |]{1,40}=[ ]?\w{1,24}\()[^()\n]{0,80}default=["']$"""
 )
+_BACKWARDS = expression(rb"""(["'`\\]{0,4})([ \t]*)([=:])[ \t]*["'`\\\]]*([\w.-]{1,64})(?=([^\w.-])|\Z)""")
+"""The simplest pairs, from the value back to the name."""
 _ALTERNATIVE = expression(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
+
+
+def _plain(before: bytes) -> Match[bytes] | None:
+    """The simplest pair that ends with `before`, if the name in it is one: no type, nothing that begins with
+    the letter of an escape, nothing in braces, and no `value` that has its name in another place."""
+    found = _BACKWARDS.match(before[::-1])
+    if found is None:
+        return None
+    _, _, mark, back, ahead = found.groups()
+    if ahead in _OTHERWISE or (mark == b"=" and ahead in _OF_TYPES and b":" in before[-_TYPED_BY:]):
+        return None
+    return None if back[:1] in b"eE" and back[:5].lower() == b"eulav" else found
+
+
+def surroundings(text: bytes, at: int) -> bytes:
+    """All that `may_be_one` looks at of a value that begins at a place, and what is read of one that
+    `ends_near`."""
+    return text[max(0, at - BACK) : at + NEAR]
+
+
+def ends_near(text: bytes, at: int) -> bool:
+    """Whether all that is read of a value that begins at a place is within its `surroundings`."""
+    return _NEAR_END.match(text, at) is not None and b"uthoriz" not in text[max(0, at - BACK) : at]
+
+
+def may_be_one(text: bytes, at: int) -> bool:
+    """Whether a value that begins at a place is worth to be read: it has a digit, as nearly all secrets, or
+    is that of a password, which may have none; and no simple pair around it says otherwise."""
+    near = DIGIT.search(text, at, at + NEAR)
+    if not near:
+        ahead = text[max(0, at - NEAR) : at].lower()
+        if not (b"pass" in ahead or b"pwd" in ahead) or not _OF_PASSWORDS.search(ahead):
+            return False
+    simple = _plain(text[max(0, at - BACK) : at])
+    if simple is None:
+        return True
+    opening, space, mark, back, ahead = simple.groups()
+    name = back[::-1].decode()
+    strength = said(name)
+    if near or not strength or strength != "password" or opening or mark == b":" or ahead in _FORMS:
+        return bool(strength)
+    return not space and (name.startswith("-") or name.isupper() or name.count(".") > 1)
 
 
 def _given_until(name: str, ahead: bytes) -> bytes:
@@ -134,6 +191,10 @@ class Pairs(Commands):
     def pair(self, at: int) -> Found | None:
         """Of what `WORDS` and `REST` match."""
         before = self._text[max(0, at - BACK) : at]
+        simple = _plain(before)
+        return self._simple(at, before, simple) if simple else self._other(at, before)
+
+    def _other(self, at: int, before: bytes) -> Found | None:
         if before.endswith((b">", b"[")):
             return self._element(at, before)
         bare, opening = opened(before)
@@ -147,6 +208,18 @@ class Pairs(Commands):
         if bare.endswith(b"\t"):
             return self._line(at, bare[:-1], opening)
         return self._said(at, bare, opening)
+
+    def _simple(self, at: int, before: bytes, found: Match[bytes]) -> Found | None:
+        """A name, a mark and a value, as most pairs are, with `found` read backwards from the value."""
+        opening, space, mark, back, _ = found.groups()
+        name = back[::-1].decode()
+        strength = said(name)
+        if not strength or (mark == b":" and not (opening or space)):
+            return None
+        if opening in (b'""', b"''") and self._text[at : at + 1] in _AFTER:
+            return None  # An empty text, and code behind it.
+        ahead = before[: len(before) - found.end(4)]
+        return self._under(at, name, strength, ahead, opening[::-1], mark == b"=", bool(space))
 
     def _assigned(self, at: int, before: bytes, opening: bytes) -> Found | None:
         bare = before.rstrip(b" \t")
@@ -163,9 +236,14 @@ class Pairs(Commands):
         strength = said(name)
         if not strength:
             return None
+        return self._under(at, name, strength, bare[: len(bare) - len(name)], opening, equals, spaced)
+
+    def _under(
+        self, at: int, name: str, strength: Signal, ahead: bytes, opening: bytes, equals: bool, spaced: bool
+    ) -> Found | None:
+        """A value under a `name` that has something `ahead` of it."""
         if name.lower().endswith("authorization"):
             return self._header(at)
-        ahead = bare[: len(bare) - len(name)]
         if equals and not spaced and (ends := _given_until(name, ahead)):
             whole = ends == _ENDS
             return self._judged(at, given(strength), opening, whole_line=whole, ends=ends)
@@ -336,16 +414,27 @@ the former on."""
 # --- judging ---------------------------------------------------------------------------------------------
 
 
-def has_digit(text: bytes, at: int) -> bool:
-    """Whether there is a digit in a value that begins at a place, as in nearly all secrets, or whether it is
-    that of a password, which may have none."""
-    if DIGIT.search(text, at, at + NEAR):
-        return True
-    ahead = text[max(0, at - NEAR) : at].lower()
-    return (b"pass" in ahead or b"pwd" in ahead) and _OF_PASSWORDS.search(ahead) is not None
-
-
-def length_of_cookies(text: bytes, at: int) -> int:
+def _length_of_cookies(text: bytes, at: int) -> int:
     """How much of a header of cookies there is from a place on."""
     found = _COOKIES.match(text, at)
     return len(found[0]) if found else 0
+
+
+def _length_of_fallback(text: bytes, at: int) -> int:
+    """How much there is from a place on in which no fallback begins, since none would end."""
+    found = _UNCLOSED.match(text, at)
+    if found is None:
+        return 0
+    size = len(found[0])
+    return size if size < _LONGEST_RUN else size - _LONGEST_FALLBACK
+
+
+NEAR_ALONE: frozenset[Read] = frozenset(
+    (Pairs.bearer, Pairs.token, Pairs.basic, Pairs.fallback, Pairs.defaulted, Pairs.set_to)
+)
+"""Those that look at nothing but `surroundings` where a value `ends_near`."""
+LENGTHS: Mapping[Read, Callable[[bytes, int], int]] = {
+    Pairs.cookie: _length_of_cookies,
+    Pairs.fallback: _length_of_fallback,
+}
+"""How much need not be read again."""

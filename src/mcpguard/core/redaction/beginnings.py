@@ -1,0 +1,256 @@
+"""Where a format or a pair may begin: a literal, and what has to follow it in any case.
+
+Law of this file: all literals are compiled once, into two sets, and an entry of either is known by its index.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cached_property, partial
+from re import Match
+from threading import Lock, Thread
+from typing import Protocol
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
+from mcpguard.core.redaction.detectors.named import apart, pairs
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
+from mcpguard.core.redaction.views import Flat
+from mcpguard.core.redaction.views.signs import expressions, marks
+
+Hit = tuple[int, int, str]
+"""Start, end and kind."""
+
+_LIKE_WORDS = bytes({*range(256)} - {*b"0123456789+/="})
+_SOME = 2
+"""40 random letters and digits have fewer digits in one of 200 cases; words one after another have none."""
+_BEHIND = 8
+_AHEAD = 64
+_LEAVES = 64
+_INSIDE = 24
+_COST_OF_A_CUT = 10
+_NEEDED = 768
+"""Bytes that are enough to tell whether a format with a short beginning begins."""
+_RUN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+_FAR = 4200
+_NEAR = 48
+_SHORT = 3
+_COST_OF_A_FORMAT = 3
+
+
+class ReadsOn(Protocol):
+    """What reads on where something may begin: whether there is anything."""
+
+    def format(self, one: "OfFormat", start: int, most: int) -> bool:
+        """At `start`, where it matches up to `most`."""
+
+    def pair(self, one: "OfPair", flat: bytes, end: int) -> bool:
+        """Where a value begins at `end`."""
+
+    def apart(self, one: "Distant", end: int) -> bool:
+        """Where what stands apart has its name or its head before `end`."""
+
+
+def _without_its_surroundings(detector: Detector) -> str:
+    """The pattern without what it wants to stand before and behind."""
+    core = detector.pattern
+    if core.startswith("(?:(?<"):
+        depth = at = 1
+        while depth:
+            depth += (core[at] == "(") - (core[at] == ")")
+            at += 1
+        core = core[at:]
+    return core[: core.rfind("(?!")] if detector.stops else core
+
+
+ENOUGH = 8
+"""Characters of a beginning that are searched for at once. A thousand longer ones take four times as long to
+compile, and few texts have eight without the rest."""
+
+
+class Beginning(ABC):
+    """A literal that a format begins with or has in it, or that stands before a pair."""
+
+    kind = ""
+    begins = False
+    rare = False
+    any_case = False
+    joins = False
+    cost = 1
+
+    def __init__(self, literal: bytes, peek: Callable[[], str]) -> None:
+        self.literal = literal
+        self.size = len(literal)
+        self.inside = _INSIDE
+        """So many bytes from its beginning on lie within what was read, where that need not be read again."""
+        self._peek = peek
+
+    @cached_property
+    def may(self) -> Callable[[bytes, int], Match[bytes] | None]:
+        """What has to be there in any case, at the place that `start` says."""
+        return compiled(self._peek()).match
+
+    def start(self, _flat: bytes, end: int) -> int:
+        """Where to look, where the literal ends at `end` and does not begin a format; -1 for nowhere."""
+        return end
+
+    @abstractmethod
+    def look(self, reader: ReadsOn, flat: bytes, start: int, most: int) -> bool:
+        """Whether there is anything at `start` of a text, where `may` matches up to `most`."""
+
+
+class OfFormat(Beginning):
+    """What a format begins with, or has in it."""
+
+    def __init__(self, literal: str, start: str, detector: Detector) -> None:
+        self.begins = literal == start
+        looked_for = literal[:ENOUGH] if self.begins else literal
+        super().__init__(looked_for.encode(), partial(_without_its_surroundings, detector))
+        self._start = start.encode()
+        self.rare = bool(detector.rare)
+        # Identifiers and words of many rows begin as these. A row with one of the others has twice as many
+        # bytes as that costs.
+        often = self.rare or len(literal) <= _SHORT or (literal.isalpha() and literal.islower())
+        self.cost = 1 if often else _COST_OF_A_FORMAT
+        self._reach = _FAR if literal.startswith(".") else _NEAR
+        self._detector = detector
+        self.kind = detector.kind
+        self.any_case = detector.any_case
+        self.joins = detector.joins
+        placed = self.begins or bool(detector.back)
+        # Whether a flood of it may be passed over: only short beginnings make one that costs much.
+        self.passes = placed and self.cost == 1 and not self.any_case
+
+    def next(self, flat: bytes, end: int, stop: int) -> int:
+        """The next place behind `end`, but not behind `stop`, where a literal ends that something may begin
+        with."""
+        at = end - self.size - max(self._detector.back, default=0)
+        found = compiled(self._peek()).search(flat, max(0, at) + 1, stop + _NEEDED)
+        return min(found.start(), stop) if found else stop
+
+    def start(self, flat: bytes, end: int) -> int:
+        at = end - self.size
+        for before in self._detector.back:
+            if at >= before and self.may(flat, at - before):
+                return at - before
+        if self._detector.back:
+            return -1
+        least = max(0, at - self._reach)
+        return flat.find(self._start, least + len(flat[least:at].rstrip(_RUN)), at)
+
+    def look(self, reader: ReadsOn, _flat: bytes, start: int, most: int) -> bool:
+        return reader.format(self, start, most)
+
+    def read(self, flat: Flat, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
+        """What is to be removed from the text that `flat` is made of, and where in `flat` this ends, which is
+        at `most` at the latest."""
+        bounds = flat.bounds
+        leaf = bisect_right(bounds, start)
+        place = start + leaf
+        span = self._detector.match(flat.source, place)
+        if span:
+            return (*span, self.kind), start + span[1] - place
+        if leaf < len(bounds) and bounds[leaf] < most and self.joins:
+            return _across(flat, self._detector, start, most, budget)
+        return None
+
+
+class OfPair(Beginning):
+    """What stands before the value of a pair."""
+
+    def __init__(self, literal: bytes, peek: str, read: pairs.Read) -> None:
+        super().__init__(literal, lambda: peek)
+        self.reads = read
+        self.near = read in pairs.NEAR_ALONE
+        # In what it covers no other one begins.
+        self.length: Callable[[bytes, int], int] = pairs.LENGTHS.get(read, lambda _text, _at: 0)
+        self.kind = read.__name__ if read in pairs.LENGTHS else ""
+
+    def look(self, reader: ReadsOn, flat: bytes, start: int, _most: int) -> bool:
+        return reader.pair(self, flat, start)
+
+
+class Distant(Beginning):
+    """What shows that a name and its value stand apart."""
+
+    def __init__(self, literal: str, any_case: bool, peek: str, read: apart.Read) -> None:
+        super().__init__(literal.encode(), lambda: peek)
+        self.inside = self.size
+        self.reads = read
+        self.any_case = any_case
+        self.kind = read.__name__
+
+    def look(self, reader: ReadsOn, _flat: bytes, start: int, _most: int) -> bool:
+        return reader.apart(self, start)
+
+
+def _beginnings() -> list[OfFormat | OfPair | Distant]:
+    formats = [
+        OfFormat(detector.trigger or start, start, detector)
+        for detector in DETECTORS
+        if detector is not OF_URLS
+        for start in detector.starts or ("",)
+    ]
+    beside = [
+        Distant(one, any_case, peek, read) for words, any_case, peek, read in apart.LOOKS for one in words
+    ]
+    return [*formats, *(OfPair(*one) for one in pairs.LITERALS), *beside]
+
+
+OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
+BEGINNINGS: "list[OfFormat | OfPair | Distant]" = []
+"""Those of the formats with `rare` come last. Made when they are compiled: there are a thousand."""
+
+
+def triggers() -> tuple[Matcher, Matcher]:
+    """The literals of formats and pairs, and those of the formats with `rare`. Compiled
+    once, with all else that each text is searched with, which takes a tenth of a second: who needs it
+    meanwhile waits."""
+    return COMPILED[0] if COMPILED else _compiled()
+
+
+def prepare_soon() -> None:
+    """Compile `triggers` in a thread, while a program reads what it is to do."""
+    Thread(target=triggers, name="formats of secrets", daemon=True).start()
+
+
+COMPILED: list[tuple[Matcher, Matcher]] = []
+_COMPILING = Lock()
+
+
+def _compiled() -> tuple[Matcher, Matcher]:
+    with _COMPILING:
+        if not COMPILED:
+            expressions()
+            marks()
+            BEGINNINGS[:] = sorted(_beginnings(), key=lambda one: one.rare)
+            first = next(index for index, one in enumerate(BEGINNINGS) if one.rare)
+            COMPILED.append((_literals(0, first, "formats"), _literals(first, len(BEGINNINGS), "rare")))
+        return COMPILED[0]
+
+
+def _literals(first: int, end: int, table: str) -> Matcher:
+    of = BEGINNINGS[first:end]
+    any_case = {index for index, one in enumerate(of) if one.any_case}
+    return compile_literals([one.literal for one in of], any_case, table, first)
+
+
+def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
+    """The span of one that is cut up over leaves and ends at `most` at the latest. What must not go on behind
+    it is looked for as if each of the next leaves were the last one."""
+    bounds, text = flat.bounds, flat.text
+    leaf = bisect_right(bounds, start)
+    begin = max(bounds[leaf - 1] if leaf else 0, start - _BEHIND)
+    piece = text[begin : min(len(text) - len(PAD), most + _AHEAD)]
+    last = bisect_right(bounds, most)
+    ends = [end - begin for end in bounds[leaf + 1 : last][:_LEAVES]] if detector.stops else []
+    for end in (len(piece), *ends):
+        budget.trigger(_COST_OF_A_CUT)
+        found = detector.regex.match(piece, start - begin, end)
+        if found and found.end() + begin > bounds[leaf]:
+            begins, ends_at = found.span(found.re.groups)
+            if len(piece[begins:ends_at].translate(None, _LIKE_WORDS)) < _SOME:
+                continue  # The names of tools in their order, such as secret_length, leak and slow.
+            hit = (flat.at(begins + begin), flat.at(ends_at + begin - 1, 1), detector.kind)
+            return hit, ends_at + begin
+    return None
