@@ -18,6 +18,7 @@ from tests.rows import each
 
 Capture = pytest.CaptureFixture[str]
 
+TOPICS = topics()
 _NAMED = re.compile(r"mcpguard help ([a-z0-9/-]+)")
 _MISSING = re.compile(r"\b(?:docs|configs|schemas|tests|scripts|src)/[\w./-]+\.(?:md|yaml|json|py)\b")
 """Paths of the source tree, which an installation does not have."""
@@ -96,9 +97,9 @@ def test_an_installation_without_pages_says_so(capsys: Capture, monkeypatch: pyt
     assert "has no pages" in capsys.readouterr().err
 
 
-@each("topic", topics())
+@each("topic", TOPICS)
 def test_what_a_page_links_to_can_be_reached_from_where_it_is_printed(topic: str) -> None:
-    pages = topics()
+    pages = TOPICS
     text = readable(pages[topic], topic, pages)
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     assert "](" not in prose
@@ -114,7 +115,7 @@ def test_every_topic_that_is_named_has_its_page() -> None:
         for name in _NAMED.findall(path.read_text("utf-8"))
     }
     assert {"hold-a-credential", "oauth", "short-lived-credentials"} <= found
-    assert [one for one in found if named(one, topics()) is None] == []
+    assert [one for one in found if named(one, TOPICS) is None] == []
 
 
 @each("source", sources(), ids=lambda path: str(path.relative_to(ROOT / "src")))
