@@ -3,14 +3,21 @@
 import functools
 import inspect
 
+import pytest
+
+PARAM = type(pytest.param(None))
+
 
 def each(names, rows, ids=None):
     """As `pytest.mark.parametrize`, but one test: pytest and its workers take some 4 ms for a test, and many a row takes a
     tenth of that. All rows are checked, also after one has failed, and each failure names its row.
 
     For tests that leave nothing behind: the rows share the fixtures. `ids` has a title for each row, or makes one of a value.
+    Rows are plain: none is a `pytest.param`.
     """
     words = [names] if isinstance(names, str) else list(names)
+    rows = list(rows)
+    assert not any(isinstance(row, PARAM) for row in rows), "a `pytest.param` is for pytest.mark.parametrize"
     table = [(row,) if len(words) == 1 else tuple(row) for row in rows]
     name = ids if callable(ids) else repr
     titles = (

@@ -30,3 +30,8 @@ def test_a_row_of_one_value_is_named_by_it():
     with pytest.raises(ExceptionGroup) as caught:
         check()
     assert caught.value.exceptions[0].__notes__ == ["Row: number 2"]
+
+
+def test_rows_with_marks_are_left_to_pytest():
+    with pytest.raises(AssertionError, match=r"is for pytest\.mark\.parametrize"):
+        each("one", [pytest.param(1, id="one")])

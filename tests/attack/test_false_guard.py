@@ -13,6 +13,7 @@ import pytest
 
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.ourselves import fetched
+from tests.rows import each
 
 OURS = Path(sys.executable).with_name("mcpguard")
 
@@ -69,7 +70,7 @@ def test_what_is_called_like_mcpguard_is_not_taken_for_it(words: tuple[str, ...]
     assert not made.guarded
 
 
-@pytest.mark.parametrize(
+@each(
     "env",
     [
         {"PYTHONPATH": "/tmp/evil"},
@@ -140,7 +141,7 @@ def test_the_real_layout_of_this_environment_is_the_one_that_is_looked_for() -> 
     assert os.path.commonpath([sysconfig.get_path("purelib"), OURS]) == str(OURS.parent.parent)
 
 
-@pytest.mark.parametrize(
+@each(
     ("words", "package"),
     [
         (("uvx", "mcpguard"), "mcpguard of PyPI"),

@@ -18,6 +18,7 @@ from mcpguard.authoring.snapshot import (
     write_snapshot,
 )
 from mcpguard.core.errors import DocumentError
+from tests.rows import each
 
 ALWAYS, OPTIONAL, NEVER, UNKNOWN = Presence.ALWAYS, Presence.OPTIONAL, Presence.NEVER, Presence.UNKNOWN
 
@@ -56,7 +57,7 @@ SCHEMAS: list[tuple[Any, Steps, list[Presence]]] = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "steps", "expected"), SCHEMAS)
+@each(("schema", "steps", "expected"), SCHEMAS)
 def test_a_schema_says_how_far_a_path_leads(schema: Any, steps: Steps, expected: list[Presence]) -> None:
     assert presence(schema, steps) == expected
 

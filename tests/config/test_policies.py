@@ -16,6 +16,7 @@ from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.protocol.catalogue import about_of
+from tests.rows import each
 
 KINDS = frozenset({"email"})
 
@@ -101,7 +102,7 @@ def test_an_error_without_words_of_the_system_is_told_all_the_same(
         read_document(tmp_path / "a", PolicyError)
 
 
-@pytest.mark.parametrize(
+@each(
     ("annotations", "allowed"),
     [
         ({"readOnlyHint": True}, True),

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from mcpguard.core.secret import CredentialRef, Secret, filled, parse_template, sole_reference
+from tests.rows import each
 
 VALUE = "s3cr3t-value"
 
@@ -20,7 +21,7 @@ def test_it_reveals_its_value() -> None:
     assert Secret(VALUE).reveal() == VALUE
 
 
-@pytest.mark.parametrize(
+@each(
     "use",
     [
         str,

@@ -9,6 +9,7 @@ import pytest
 
 from mcpguard.core.secret import Secret
 from mcpguard.core.token_end import LONGEST, ends_at
+from tests.rows import each
 
 
 def token(claims: object, head: object = None) -> str:
@@ -23,7 +24,7 @@ def test_a_token_says_when_it_ends(claims: object, end: float) -> None:
     assert ends_at(Secret("Bearer " + token(claims))) == end
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "plain",

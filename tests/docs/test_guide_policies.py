@@ -9,6 +9,7 @@ from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.docs.pages import ROOT, blocks
 from tests.docs.verdicts import verdict
+from tests.rows import each
 
 GUIDE = ROOT / "docs" / "guides" / "write-a-policy.md"
 
@@ -29,7 +30,7 @@ def test_harmless_commands_are_run(command: str) -> None:
     assert allowed(command)
 
 
-@pytest.mark.parametrize(
+@each(
     "command",
     [
         "git push --force", "git rm -r .", "git status", "cat /etc/passwd", "cat ../x", "cd .. && cat x", "ls > x",
@@ -59,7 +60,7 @@ def test_own_hosts_are_fetched_and_no_secret_goes_out(url: str, passes: bool) ->
     assert isinstance(verdict(reading(), "web", "fetch", {"url": url}), Permit) is passes
 
 
-@pytest.mark.parametrize(
+@each(
     ("sql", "passes"),
     [
         ("SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id LIMIT 10", True),

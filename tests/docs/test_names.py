@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.docs.pages import ROOT
 from tests.rows import each
 
@@ -101,7 +99,7 @@ def added() -> list[tuple[str, str, str]]:
     return [(what, entry, more) for what, entry, more in rows[2:]]
 
 
-@pytest.mark.parametrize(("entry", "more"), [row[1:] for row in added()], ids=[row[0] for row in added()])
+@each(("entry", "more"), [row[1:] for row in added()], ids=[row[0] for row in added()])
 def test_what_is_added_to_is_in_a_file_beside_which_it_is_named(entry: str, more: str) -> None:
     words = re.findall(r"`([^`\s]+)`", f"{entry} {more}")
     named = [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from tests.docs.pages import ROOT
+from tests.rows import each
 
 PAGE = ROOT / "docs" / "proof.md"
 
@@ -21,7 +20,7 @@ def test_there_are_promises() -> None:
     assert len(rows()) >= 40
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.split("|")[1].strip())
+@each("row", rows(), ids=lambda row: row.split("|")[1].strip())
 def test_each_promise_names_a_test_that_exists(row: str) -> None:
     cells = row.strip("| ").split(" | ")
     assert len(cells) == 2

@@ -78,7 +78,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "text"), BAD)
+@each(("kind", "text"), BAD)
 def test_what_cannot_be_read_does_not_fit(kind: str, text: str) -> None:
     assert not VALIDATORS[kind].is_valid(loaded(text))
     assert Document(text, "x")  # Only its form is wrong, not its YAML.

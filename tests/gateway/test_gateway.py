@@ -17,6 +17,7 @@ from mcpguard.gateway.inspection.inspector import CROWDED, FULL, INLINE_BYTES, T
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
+from tests.rows import each
 
 ALLOW_READ = '  - {id: read, effect: allow, tools: ["read"]}\n'
 ALLOW_ALL = '  - {id: all, effect: allow, tools: ["*"]}\n'
@@ -542,7 +543,7 @@ def test_initialize_answers_with_the_clients_revision_or_our_newest() -> None:
         assert world.gateway.version == given
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "code"),
     [
         ("resources/List", -32601),
@@ -590,7 +591,7 @@ def test_answers_and_notifications_of_the_client_that_nobody_waits_for_are_ignor
     assert world.upstreams["one"].requests[1:] == []
 
 
-@pytest.mark.parametrize(
+@each(
     "params",
     [
         {},

@@ -17,6 +17,7 @@ from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.filling import Machine, values_for
 from mcpguard.onboarding.policies import pack_of, policy_for
+from tests.rows import each
 
 V = "s3cr3t-vAlue-0001"
 ENVIRON = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "B_TOKEN": V}
@@ -46,7 +47,7 @@ def shown(settings: Any) -> Any:
     return settings
 
 
-@pytest.mark.parametrize(
+@each(
     ("client", "data", "settings"),
     [
         ("cursor", {"command": "sh"}, {"command": "/usr/bin/sh"}),
@@ -82,7 +83,7 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
     assert shown(converted(client, data).settings) == settings
 
 
-@pytest.mark.parametrize(
+@each(
     ("client", "data", "why"),
     [
         ("cursor", {"command": "sh", "args": ["--x", f"--api-key={V}"]}, "has a secret in argument 2, which every process on this machine can read"),
@@ -216,7 +217,7 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
 NOWHERE = Machine((), (), Path("/nowhere"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "said", "params"),
     [
         ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", {"folders": ["/a", "/b c"]}),

@@ -14,6 +14,7 @@ from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import ALL, ENGINES, FOLDER, PACKS, POSTURES, Pack, loaded, samples, written
+from tests.rows import each
 
 REDACTOR = Redactor(b"the key of these tests, 32 bytes")
 
@@ -68,7 +69,7 @@ def test_postgres_needs_its_tables_alone_for_statements_on_one(posture: str) -> 
     assert "`columns`" in said["SELECT o.id FROM orders o"].message
 
 
-@pytest.mark.parametrize("pack", ALL, ids=str)
+@each("pack", ALL, ids=str)
 def test_a_pack_has_cases_that_pass_and_more_that_are_refused(pack: Pack) -> None:
     effects = [case.expected.effect for case in written(pack).tests]
     assert len(effects) >= 10

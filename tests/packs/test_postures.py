@@ -11,6 +11,7 @@ from mcpguard.authoring.tests.cases import CallEntry, Case
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
+from tests.rows import each
 
 REDACTOR = Redactor(b"the key of these tests, 32 bytes")
 STATED = ("rule", "approval")
@@ -42,14 +43,14 @@ def test_what_a_closer_posture_allows_the_next_allows_or_says_why_not(server: st
             assert two.effect == "allow" or (two.cause in STATED and two.message), (wider, call)
 
 
-@pytest.mark.parametrize("server", PACKS)
+@each("server", PACKS)
 def test_each_posture_allows_something_that_the_closer_one_does_not(server: str) -> None:
     for closer, wider in pairwise(POSTURES):
         both = zip(verdicts(Pack(server, closer)), verdicts(Pack(server, wider)), strict=True)
         assert any(one.effect != "allow" and two.effect == "allow" for one, two in both), wider
 
 
-@pytest.mark.parametrize("server", PACKS)
+@each("server", PACKS)
 def test_read_only_has_no_rule_that_allows_a_tool_that_may_change_something(server: str) -> None:
     for rule in loaded(Pack(server, "read-only")).rules:
         for name in rule.written.tools or () if rule.effect != "deny" else ():
@@ -58,13 +59,13 @@ def test_read_only_has_no_rule_that_allows_a_tool_that_may_change_something(serv
             assert not says.get("destructiveHint", False), name
 
 
-@pytest.mark.parametrize("pack", ALL, ids=str)
+@each("pack", ALL, ids=str)
 def test_every_refusal_of_a_rule_tells_the_model_what_to_do(pack: Pack) -> None:
     silent = [rule.name for rule in loaded(pack).rules if rule.effect != "allow" and not rule.message]
     assert silent == []
 
 
-@pytest.mark.parametrize("pack", ALL, ids=str)
+@each("pack", ALL, ids=str)
 def test_no_call_without_arguments_gets_past_a_rule_by_their_absence(pack: Pack) -> None:
     """Only tools that need no argument may be called without."""
     for name, tool in tools(pack.server).items():

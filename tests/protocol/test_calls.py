@@ -9,6 +9,7 @@ import pytest
 from mcpguard.core.errors import MessageError
 from mcpguard.core.policy.terms import ACTIONS
 from mcpguard.protocol.calls import FORMS, Call, read_call, upstream_params
+from tests.rows import each
 
 NAMED = {"tool": "name", "prompt": "name", "resource": "uri", "task": "taskId"}
 
@@ -17,7 +18,7 @@ def least(method: str) -> dict[str, Any]:
     return {FORMS[method].key: "x"}
 
 
-@pytest.mark.parametrize("method", sorted(FORMS))
+@each("method", sorted(FORMS))
 def test_every_method_names_its_target_and_refuses_what_it_does_not_know(method: str) -> None:
     call = read_call(method, least(method), True)
     assert call.name == "x"
@@ -28,7 +29,7 @@ def test_every_method_names_its_target_and_refuses_what_it_does_not_know(method:
         assert refused.value.code == -32602
 
 
-@pytest.mark.parametrize("method", sorted(FORMS))
+@each("method", sorted(FORMS))
 def test_what_goes_upstream_has_the_upstreams_own_name_and_what_policy_saw(method: str) -> None:
     call = read_call(method, {**least(method), "_meta": {"traceparent": "00-1"}}, True)
     sent = upstream_params(call, "own" if call.kind in ("tool", "prompt") else "x")
@@ -83,7 +84,7 @@ def test_a_completion_names_a_prompt_or_a_template_and_policy_sees_the_argument(
     assert upstream_params(call, "x:{a}")["ref"] == {"type": "ref/resource", "uri": "x:{a}"}
 
 
-@pytest.mark.parametrize(
+@each(
     "params",
     [
         {},

@@ -9,6 +9,7 @@ import pytest
 from mcpguard.core.model import Listed
 from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue, Visible
 from tests.fakes import tool
+from tests.rows import each
 
 TOOL = KINDS["tool"]
 
@@ -300,7 +301,7 @@ def test_a_hidden_template_is_not_passed_by_through_a_resource_of_the_same_text(
     assert owner(catalogue.template("x:1", shown)) == "b"
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "entry"),
     [
         ("tool", "no object"),

@@ -12,6 +12,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller
 from mcpguard.protocol import eras
 from mcpguard.protocol.methods import FROM_CLIENT
+from tests.rows import each
 
 MODERN = Caller("2026-07-28", True)
 LEGACY = Caller("2025-06-18")
@@ -37,7 +38,7 @@ def test_an_envelope_says_revision_capabilities_and_log_level() -> None:
     assert eras.read_envelope(meta()).log_level is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("params", "said"),
     [
         ({}, "`_meta` must be an object"),
@@ -147,7 +148,7 @@ def test_params_for_a_modern_upstream_have_the_envelope_of_their_caller_and_none
     assert said[eras.LOG_LEVEL_KEY] == "info"
 
 
-@pytest.mark.parametrize(
+@each(
     ("caller", "method", "code", "from_modern", "expected"),
     [
         (MODERN, READ, -32002, False, -32602),
@@ -174,7 +175,7 @@ def test_an_error_has_the_code_that_the_callers_era_knows(
 ELICIT, SAMPLE = "elicitation/create", "sampling/createMessage"
 
 
-@pytest.mark.parametrize(
+@each(
     ("capabilities", "method", "params", "expected"),
     [
         ({}, ELICIT, {}, False),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mcp.shared import inbound as oracle
 
 from mcpguard.protocol import headers
+from tests.rows import each
 
 VERSION = "2026-07-28"
 
@@ -57,12 +58,12 @@ def test_a_plain_header_is_read_as_the_sdk_reads_it(header: str) -> None:
     assert headers.decode(header) == oracle.decode_header_value(header)
 
 
-@pytest.mark.parametrize("header", ["=?base64?%%?=", "=?base64?YQ?=", "=?base64?YR==?=", "=?base64?/w==?=", "ü", "a\r\nb", "\x7f", "=?base64?YQ==\n?="])  # fmt: skip
+@each("header", ["=?base64?%%?=", "=?base64?YQ?=", "=?base64?YR==?=", "=?base64?/w==?=", "ü", "a\r\nb", "\x7f", "=?base64?YQ==\n?="])  # fmt: skip
 def test_what_was_never_encoded_is_read_as_nothing(header: str) -> None:
     assert headers.decode(header) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "params", "name"),
     [
         ("tools/call", {"name": "add"}, "add"),
@@ -123,7 +124,7 @@ def test_marked_arguments_are_mirrored_wherever_properties_lead() -> None:
     assert headers.mirrored(NESTED, {"region": ["x"], "place": {"floor": 10**5000}}) == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "arguments", "agrees"),
     [
         ({"region": "x"}, {"region": "x"}, True),
@@ -212,7 +213,7 @@ VALID: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("bad", INVALID)
+@each("bad", INVALID)
 def test_a_tool_with_an_annotation_that_breaks_a_rule_is_left_out(bad: dict[str, Any]) -> None:
     assert headers.invalid_annotation(bad) is not None
     assert oracle.find_invalid_x_mcp_header(bad) is not None
@@ -220,7 +221,7 @@ def test_a_tool_with_an_annotation_that_breaks_a_rule_is_left_out(bad: dict[str,
     assert headers.param_mismatch({"mcp-param-a": "y"}, headers.annotated(bad), {"a": "x"}) is None
 
 
-@pytest.mark.parametrize("good", VALID)
+@each("good", VALID)
 def test_a_tool_whose_annotations_are_right_stays(good: Any) -> None:
     assert headers.invalid_annotation(good) is None
     assert oracle.find_invalid_x_mcp_header(good) is None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mcpguard.core.errors import MessageError
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, MAX_ID, MOST_VALUES, encode, parse, parse_strict
+from tests.rows import each
 
 
 def call(args: str) -> bytes:
@@ -62,7 +63,7 @@ def test_the_same_key_twice_in_the_message_itself_is_refused() -> None:
     assert code_of(b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}') == -32600
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         b"not json",
@@ -79,7 +80,7 @@ def test_what_is_not_json_in_utf8_is_a_parse_error(line: bytes) -> None:
     assert code_of(line) == jsonrpc.PARSE_ERROR
 
 
-@pytest.mark.parametrize(
+@each(
     "message",
     [
         [],
@@ -138,7 +139,7 @@ def test_what_is_broken_only_within_still_says_which_request_it_is_or_answers(
     assert id_in(request, asking=False) is id_in(answer, asking=True) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         b'[NaN,{"id":1,"method":"ping"}]',

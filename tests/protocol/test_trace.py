@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.protocol.trace import child_of, ids_of, traceparent_of
+from tests.rows import each
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{TRACE}-{SPAN}-01"
@@ -26,7 +27,7 @@ def test_a_traceparent_is_read(written: str, read: str) -> None:
     assert traceparent_of(written) == read
 
 
-@pytest.mark.parametrize(
+@each(
     "written",
     [
         None,

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.protocol.uri_template import expressions, matches
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("template", "uri", "expected"),
     [
         ("x:1", "x:1", True),

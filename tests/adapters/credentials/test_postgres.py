@@ -24,6 +24,7 @@ from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from tests.database import PASSWORD, Database, database, installed
+from tests.rows import each
 
 ADMIN_PASSWORD = "minter-of-the-tests"
 READ = "GRANT SELECT ON notes TO {role}"
@@ -510,7 +511,7 @@ def test_the_database_of_the_entry_is_the_one_that_is_granted_and_named(setting:
     ended(lease)
 
 
-@pytest.mark.parametrize(
+@each(
     ("where", "host", "url"),
     [
         ({"host": "db", "port": "6000", "dbname": "a b"}, None, "r:p@db:6000/a%20b"),

@@ -16,6 +16,7 @@ from mcpguard.adapters.credentials.program import CommandMint, read_output
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Lease
+from tests.rows import each
 
 CANARY = "canary-0123456789"
 NAME = "key"
@@ -213,7 +214,7 @@ def lease(output: str, expires: str | None = "at", ttl: float | None = 5.0) -> L
     return read_output(output.encode(), entry, NOW)
 
 
-@pytest.mark.parametrize(
+@each(
     ("at", "seconds"),
     [
         ("3600", 3600),
@@ -235,7 +236,7 @@ def test_without_a_key_for_the_end_the_configured_time_holds() -> None:
     assert lease('{"a": {"token": "value-1234"}}', None).seconds == 5
 
 
-@pytest.mark.parametrize(
+@each(
     ("output", "why"),
     [
         ("value-1234", "is not JSON"),

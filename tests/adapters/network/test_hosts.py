@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.adapters.network.hosts import is_private
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     "address",
     [
         "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.1.2.3", "169.254.169.254",

@@ -17,6 +17,7 @@ from mcpguard.adapters.telemetry.formats.row import COLUMNS
 from mcpguard.adapters.telemetry.happenings import Happening, Joining
 from tests.adapters.telemetry.happened import ASKED, DENIED, EVIL, happened
 from tests.adapters.telemetry.happened import DECIDED as CALL
+from tests.rows import each
 
 SCHEMA = json.loads((Path(__file__).parent / "ocsf-1.8.0.json").read_text())
 
@@ -61,7 +62,7 @@ def test_no_cell_of_csv_begins_as_a_formula_does(story: list[Happening]) -> None
     assert denied["message"] == "'" + EVIL
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", " =1", "\t=1", "\uff1d1", "\u00a0=1", "\n=1"])
+@each("cell", ["=1", "+1", "-1", "@a", " =1", "\t=1", "\uff1d1", "\u00a0=1", "\n=1"])
 def test_a_formula_is_text_in_a_spreadsheet(cell: str) -> None:
     assert table._safe(cell) == f"'{cell}"
     assert table._safe("a" + cell) == "a" + cell

@@ -6,6 +6,7 @@ import pytest
 
 from mcpguard.adapters.transports.http.guard import FrontGuard, accepts, refuse_address, split_address
 from mcpguard.adapters.transports.http.request import HttpRefusal
+from tests.rows import each
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def refused(guard: FrontGuard, **headers: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     ["localhost", "LocalHost:1234", "127.0.0.1:80", "[::1]:80", "[::1]", "10.1.2.3:80", "guard.example",
      "Guard.Example:443", "only.example:8443"],
@@ -55,7 +56,7 @@ def test_a_host_of_ours_is_served(host: str) -> None:
     assert not refused(FrontGuard("10.1.2.3", ("guard.example", "only.example:8443"), ()), host=host)
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     ["", "evil.example", "localhost.evil.example", "only.example", "only.example:1", "127.0.0.1@evil.example",
      "localhost:80:80", "[::2]", "localhost/", "0.0.0.0", "0.0.0.0:80", "\xe9"],
@@ -71,7 +72,7 @@ def test_an_origin_of_ours_is_served(origin: str) -> None:
     assert not refused(FrontGuard("127.0.0.1", (), ("app://x",)), host="localhost", origin=origin)
 
 
-@pytest.mark.parametrize(
+@each(
     "origin",
     ["", "null", "http://evil.example", "http://localhost.evil.example", "http://user@localhost", "ftp://localhost",
      "http://localhost/", "http://localhost:x", "http://[::1", "HTTPS://APP.EXAMPLE", "https://app.example:8443"],

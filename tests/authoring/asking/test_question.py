@@ -17,6 +17,7 @@ from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.errors import AuditError
 from tests.adapters.audit.audit_records import NOW
 from tests.cli.audit.test_story import CALL, DONE
+from tests.rows import each
 
 FACTS = facts_with(CALL, DONE)
 
@@ -74,7 +75,7 @@ def test_what_is_not_there_does_not_match() -> None:
     assert not answer('server == "gitlab"')
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "lines"),
     [
         ('server == "x" && ms > 10', False),

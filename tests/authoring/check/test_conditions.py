@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.authoring.check.lints.conditions import reads_of
+from tests.rows import each
 
 
 def reads(text: str) -> list[str]:
@@ -18,7 +19,7 @@ def reads(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         ("args.a.b", ["0:+args.a.b"]),

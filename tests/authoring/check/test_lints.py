@@ -11,6 +11,7 @@ from mcpguard.authoring.check.lints import engines
 from mcpguard.authoring.check.lints.entry import SNAPSHOT
 from mcpguard.core.conditions.engines import engine
 from tests.authoring.check.linting import flaws, found, rules
+from tests.rows import each
 
 CALL = "server: files, tools: [read]"
 
@@ -18,7 +19,7 @@ CALL = "server: files, tools: [read]"
 # --- rules that never decide ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("deny", "unreachable"),
     [
         ("", True),
@@ -42,7 +43,7 @@ def test_a_deny_hides_an_allow_only_where_it_covers_it(deny: str, unreachable: b
         assert said[0].endswith("example/d denies all that it matches, without a condition")
 
 
-@pytest.mark.parametrize(
+@each(
     ("wide", "narrow", "covered"),
     [
         ("'get_*'", "'get_a*'", True),
@@ -383,7 +384,7 @@ def test_flaws_are_in_the_order_of_files_and_lines() -> None:
     assert {source for source, _ in places} == {"0.yaml", "1.yaml"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("first", "second", "told"),
     [
         ("limit: {calls: 5, per: 1h}", "limit: {calls: 5, per: 1h}", 1),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.authoring.check.linting import codes, offering
+from tests.rows import each
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_text_comparison_of_what_programs_read_otherwise_is_reported(when: str
     assert codes(when) == ["P701"]
 
 
-@pytest.mark.parametrize(
+@each(
     "when",
     [
         "pathWithin(args.path, '/srv')",
@@ -113,7 +114,7 @@ def test_a_rule_on_results_is_not_reported() -> None:
     assert codes("args.path.startsWith('..')", more="    on: result\n    label: [x]\n") == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("effect", "when", "expected"),
     [
         ("allow", "args.branch != 'main'", ["P704"]),

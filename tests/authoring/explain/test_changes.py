@@ -12,6 +12,7 @@ from mcpguard.authoring.explain.explanation import Change, WantedOperand
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import NOW, call, explained, policies, tool
+from tests.rows import each
 
 
 def changes(
@@ -149,7 +150,7 @@ def test_a_limit_that_has_room_is_not_mentioned() -> None:
 A1, A2 = "args.a == 1", "args.a == 2"
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "expected"),
     [
         # what makes it hold makes a deny hold

@@ -15,6 +15,7 @@ from mcpguard.core.model import Deny, Detection, Permit
 from mcpguard.core.policy.pdp import NEEDS_APPROVAL, decide
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import call, explained, policies, tool
+from tests.rows import each
 
 
 def outcomes(candidates: tuple[Considered, ...]) -> list[str]:
@@ -59,7 +60,7 @@ def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "effect", "cause", "why"),
     [
         (["effect: allow"], "allow", "", "no deny rule and no ask rule matches, and an allow rule does"),

@@ -17,13 +17,14 @@ from mcpguard.core.model import Permit
 from mcpguard.core.policy.pdp import bind, decide, visible
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import call, policies, tool
+from tests.rows import each
 
 
 def found(*rules: str, engine: EngineName = "cpp", head: str = "") -> Reach:
     return reach(policies(*rules, engine=engine, head=head), call(), tool())
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "answer"),
     [
         ([], "no"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mcpguard.authoring.explain.reasons import reason_of
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.names import NAMES
 from tests.authoring.explain.explaining import NOW
+from tests.rows import each
 
 ARGS: dict[str, Any] = {
     "text": "hush",
@@ -60,7 +59,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "reason"), CASES, ids=[text for text, _ in CASES])
+@each(("text", "reason"), CASES, ids=[text for text, _ in CASES])
 def test_a_reason_names_what_is_there_and_of_which_type(text: str, reason: str) -> None:
     bound = Bound(VIEW)
     said = reason_of(text, engine("cpp").compile(text).verdict(bound), VIEW)

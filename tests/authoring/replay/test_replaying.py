@@ -26,6 +26,7 @@ from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
+from tests.rows import each
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
 ALL = "{id: all, effect: allow}"
@@ -224,7 +225,7 @@ def test_where_a_rule_reads_what_was_redacted_it_cannot_be_said() -> None:
     assert "1 cannot be determined" in summary(report)
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "unsaid"),
     [
         ('args.path == "/etc"', 0),
@@ -802,7 +803,7 @@ def with_(key: str) -> str:
     return f"{{id: all, effect: allow, {key}}}" if key else ALL
 
 
-@pytest.mark.parametrize(
+@each(
     ("then", "now", "direction"),
     [
         ("argument: {dry_run: true}", "", "loosened"),
@@ -835,7 +836,7 @@ def test_another_credential_is_neither_the_same_nor_another_reason() -> None:
     assert became(lo, lo, record) == ("same", "")
 
 
-@pytest.mark.parametrize(
+@each(
     ("changed", "direction"),
     [
         ({}, "same"),
@@ -1020,7 +1021,7 @@ def test_how_calls_ended_is_read_only_where_rules_on_results_are(tmp_path: Path)
 ASKS = "{id: ask, effect: ask}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("then", "now", "direction"),
     [
         ("", ASKS, "tightened"),

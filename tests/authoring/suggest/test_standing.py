@@ -30,6 +30,7 @@ from mcpguard.core.policy.tickets import Ticket, arguments_digest
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.authoring.explain.explaining import NOW
 from tests.cli.operating.test_session import notices
+from tests.rows import each
 
 ROOT = Path(__file__).parents[3]
 ADA = Principal("ada", "os-user")
@@ -394,9 +395,7 @@ def test_check_finds_nothing_wrong_with_what_was_written(
     assert "P001" not in said
 
 
-@pytest.mark.parametrize(
-    "value", ["a", "\u202e", '"\\', "\U0001f600", 1, 1.5, None, True, {"a": [1]}, "\x00"]
-)
+@each("value", ["a", "\u202e", '"\\', "\U0001f600", 1, 1.5, None, True, {"a": [1]}, "\x00"])
 def test_a_constant_is_json_that_can_be_seen(value: Json) -> None:
     text = constant(value)
     assert text.isprintable()

@@ -9,6 +9,7 @@ import pytest
 from mcpguard.authoring.tests.cases import CallEntry, Expect, PolicyTests, method_of, target_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
+from tests.rows import each
 
 HEAD = "version: 1\npolicies: [p.yaml]\ntests:\n"
 CASE = "  - name: a\n    call: {server: s, tool: t}\n    expect: deny\n"
@@ -49,7 +50,7 @@ def test_a_call_has_a_method_and_a_target(call: CallEntry, method: str, target: 
     assert (method_of(call), target_of(call)) == (method, target)
 
 
-@pytest.mark.parametrize(
+@each(
     ("more", "place", "said"),
     [
         ("    call: {server: s}\n", (5, 11), "name what is called: `tool`, `prompt`, `resource` or `action`"),

@@ -12,6 +12,7 @@ from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 ALLOWED = CaseOutcome(
     effect="allow", rules=("p/a", "p/b"), redact=("email",), arguments={"n": 1}, output={"x": True}
@@ -19,7 +20,7 @@ ALLOWED = CaseOutcome(
 DENIED = CaseOutcome(effect="deny", rules=("p/d",), cause="rule", message="Use a branch.")
 
 
-@pytest.mark.parametrize(
+@each(
     ("expected", "outcome", "keys"),
     [
         (Expect(effect="allow"), ALLOWED, []),
@@ -66,7 +67,7 @@ ASKED = CaseOutcome(effect="ask", rules=(), cause="approval")
 WITHHELD = CaseOutcome(effect="withhold", rules=("p/w",), cause="rule")
 
 
-@pytest.mark.parametrize(
+@each(
     ("expected", "first", "second", "judgement"),
     [
         (Expect(effect="allow"), ALLOWED, None, Judgement()),
@@ -104,7 +105,7 @@ def one(when: str, **args: Any) -> tuple[str, tuple[str, ...]]:
     return reason.state, reason.because
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "state", "because"),
     [
         ("args.a == 1", "held", []),

@@ -7,6 +7,7 @@ import pytest
 from mcpguard.authoring.tests.samples import PostureSamples
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
+from tests.rows import each
 
 HEAD = """\
 version: 1
@@ -65,7 +66,7 @@ def test_an_argument_of_the_file_is_that_of_its_groups() -> None:
     assert read(HEAD + group).samples[0].call.args == {"b": "x"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("group", "said"),
     [
         ("^{name: g, calls: [{server: s, tool: t}]}", "name the postures for which these calls are `ordinary` or `harmful`"),

@@ -19,6 +19,7 @@ from mcpguard.console.rendering.arguments import (
     whole,
 )
 from mcpguard.console.rendering.diffs import MOST_LINES, compared, is_patch
+from tests.rows import each
 
 
 def shown(args: Any) -> ShownArguments:
@@ -34,7 +35,7 @@ def signs(one: ShownValue) -> str:
     return "".join(line.sign for line in one.lines)
 
 
-@pytest.mark.parametrize(
+@each(
     ("args", "kind", "language"),
     [
         ({"query": "DELETE FROM t"}, "code", "sql"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mcpguard.console.rendering.languages import MOST
 from mcpguard.console.rendering.texts import highlighted, marked
+from tests.rows import each
 
 LANGUAGES = ("sql", "shell", "json")
 
@@ -20,7 +21,7 @@ def seen(markup: str) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", markup))
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "escaped"),
     [
         ("a\u202eb", r"a\u202eb"),

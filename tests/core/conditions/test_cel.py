@@ -19,6 +19,7 @@ from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionErr
 from mcpguard.core.functions import Function, Holds, apply
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIEW: dict[str, Any] = {
@@ -238,7 +239,7 @@ def test_a_broken_condition_is_refused(name: EngineName, text: str) -> None:
     assert all(0 <= at <= len(text) for at, _ in found)
 
 
-@pytest.mark.parametrize(("text", "offset"), [case for case in BROKEN if case[1]])
+@each(("text", "offset"), [case for case in BROKEN if case[1]])
 def test_the_place_of_a_mistake_is_exact(text: str, offset: int) -> None:
     assert abs(mistakes("cpp", text)[0][0] - offset) <= 1
     assert abs(mistakes("python", text)[0][0] - offset) <= 2
@@ -249,7 +250,7 @@ def test_all_unknown_names_are_told() -> None:
     assert mistakes("cpp", "a || b") == mistakes("python", "a || b") == expected
 
 
-@pytest.mark.parametrize("text", ["1", "'a'", "[true]", "args", "now", "server", "null", "size(args)"])
+@each("text", ["1", "'a'", "[true]", "args", "now", "server", "null", "size(args)"])
 def test_a_condition_that_is_not_boolean_is_refused_at_load(text: str) -> None:
     assert mistakes("cpp", text) == [(0, cel.NOT_BOOLEAN)]
     assert verdict("python", text, {}) is ERROR

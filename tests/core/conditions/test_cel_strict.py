@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mcpguard.core.conditions.cel import ERROR, Bound
 from mcpguard.core.conditions.engines import engine
+from tests.rows import each
 
 TEXT: dict[str, Any] = {"a": "10.0.0.1", "empty": "", "none": None, "yes": True, "map": {"k": 1}}
 LIST: dict[str, Any] = {"a": ["rm", "x"], "empty": [], "number": 1, "real": 1.5}
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "args"),
     [
         # a string is no list, and a list is no string
@@ -89,7 +88,7 @@ def test_a_division_by_zero_is_an_error_in_python_which_takes_it_for_infinity() 
     assert engine("python").compile("args.real / 0.0 < 0.0").verdict(Bound({"args": {"real": -1.5}})) is ERROR
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "args"),
     [
         ("args.a[1] == 'x' && args.a.size() == 2", LIST),

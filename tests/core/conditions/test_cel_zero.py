@@ -17,11 +17,12 @@ from mcpguard.core.policy import pdp
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
 from tests.core.policy.test_review import judged
+from tests.rows import each
 
 EVIL = "a\0rm -rf /"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "args", "exact"),
     [
         ("args.a.contains('rm')", {"a": EVIL}, TRUE),
@@ -46,7 +47,7 @@ def test_a_condition_on_a_text_with_a_zero_is_an_error(text: str, args: Any, exa
     assert engine("python").compile(text).verdict(Bound({"args": args})) is exact
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "args", "expected"),
     [
         ("size(args.a) == 3 && args.a.size() == 3", {"a": "a\0b"}, TRUE),

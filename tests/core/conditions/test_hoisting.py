@@ -17,6 +17,7 @@ from mcpguard.core.conditions.hoisted import Constant, HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
 from mcpguard.core.redaction.detectors import GROUPS
+from tests.rows import each
 
 SQL_KNOWS = "sql() accepts as `dialect`: bigquery, duckdb, mysql, postgres, snowflake, sqlite, tsql"
 DETECT_KNOWS = f"detect() accepts as `kinds`: {', '.join(sorted({*GROUPS['all'], *GROUPS}))}"
@@ -65,7 +66,7 @@ def both(text: str, **args: Any) -> Verdict:
     return one if one is two else ERROR
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "calls"),
     [
         ("count(args.q).length == 1", ["count(args['q'])"]),
@@ -104,7 +105,7 @@ def test_a_call_of_paths_and_constants_is_hoisted(text: str, calls: list[str]) -
     assert hoisted.text.count("\n") == text.count("\n")
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "args.all(x, count(x).known)",
@@ -185,7 +186,7 @@ def test_a_mistake_behind_a_call_keeps_its_place() -> None:
     assert [at for at, _ in caught.value.mistakes] == [text.index("nope")]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "args", "expected"),
     [
         ("count(args.q).length == 3", {"q": "abc"}, TRUE),

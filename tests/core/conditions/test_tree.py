@@ -19,7 +19,7 @@ def drawn(node: LogicNode) -> Any:
     return node.text if node.logic == "atom" else (node.logic, *map(drawn, node.nodes))
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "tree"),
     [
         ("args.a", "args.a"),

@@ -16,6 +16,7 @@ from mcpguard.core.document.must import Mistake, above, between, filled, matchin
 from mcpguard.core.document.reading import Document, read
 from mcpguard.core.document.written import Filled, Items, Written, by_shape, whole
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
+from tests.rows import each
 
 
 class Leaf(Written):
@@ -74,7 +75,7 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         ("", "0:0 the file is empty"),
@@ -151,7 +152,7 @@ class Strict(Written):
             yield ("words", 0), "this word is taken"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         ("size: 4\n", ["1:7 must be from 1 to 3"]),
@@ -214,7 +215,7 @@ def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
     assert not mistake.startswith("0:")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "place", "advice"),
     [
         ("message: a: b", "1:11", "quote the whole value, or write it on the next line after `key: >-`"),
@@ -278,7 +279,7 @@ def test_a_problem_shows_the_line_and_a_caret() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "version: 1\ntable:\n  env:\n    name: hunter2\n    size: x\n",
@@ -331,7 +332,7 @@ class When(Written):
     when: str
 
 
-@pytest.mark.parametrize(("text", "value", "char", "place"), PLACES)
+@each(("text", "value", "char", "place"), PLACES)
 def test_a_place_inside_a_text_is_found_in_every_style(
     text: str, value: str, char: str, place: tuple[int, int]
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from mcpguard.core.conditions.cel import ERROR, Bound
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.function import MOST_TEXTS
 from tests.core.functions.web.test_urls import message, says
+from tests.rows import each
 
 CASES = {
     "pathWithin": ("/srv/data", ["/srv/data/a", "/srv/data", "/etc/passwd", "/srv/data/../b", "~/a", ""]),
@@ -23,7 +23,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "texts", "answer"),
     [
         ("pathWithin", ["/srv/data/a", "/srv/data/b"], True),

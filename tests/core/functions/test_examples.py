@@ -34,7 +34,7 @@ def test_an_example_of_an_error_is_one(name: EngineName, text: str) -> None:
     assert condition.verdict(Bound({})) is ERROR
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda one: one.name)
+@each("function", FUNCTIONS.values(), ids=lambda one: one.name)
 def test_a_function_has_examples_of_both_and_says_what_it_gives(function: Function) -> None:
     assert len(function.examples) >= 4
     assert function.errors

@@ -10,6 +10,7 @@ import pytest
 
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter, apply
 from mcpguard.core.functions.function import check_size
+from tests.rows import each
 
 
 def walked(value: Any, *_rest: Any) -> Any:
@@ -25,7 +26,7 @@ def taking(kind: str) -> Function:
     return Function("f", "", (Parameter("x", kind), Parameter("y", "any", optional=True)), "", walked, ())
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "value", "fits"),
     [
         ("string", "a", True),

@@ -15,6 +15,7 @@ from mcpguard.core.policy.arguments import CACHE_LIMIT, misfit
 from mcpguard.core.redaction.structured.conforming import LONGEST_PATTERN, TYPES
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
+from tests.rows import each
 
 PREFIX = "The arguments do not fit the schema of the tool: "
 
@@ -27,7 +28,7 @@ def properties(**parts: Any) -> dict[str, Any]:
     return {"type": "object", "properties": parts}
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "given", "expected"),
     [
         (properties(a={"type": "string"}), {"a": 1}, "`a` must be of type string."),
@@ -103,7 +104,7 @@ def test_what_does_not_fit_is_named_in_words_for_the_model(schema: Any, given: A
     assert said(schema, given) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "given"),
     [
         ({}, {"a": 1}),
@@ -246,7 +247,7 @@ def test_choices_of_another_kind_than_a_large_value_cost_nothing(monkeypatch: py
     assert said(schema, {"a": "y" * 1000}).endswith("one of the values in the schema.")
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "given"),
     [
         # JSON Schema 2020-12, section 8.2.1: `$id` begins a schema of its own.

@@ -15,6 +15,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.core.policy.test_pdp import call
+from tests.rows import each
 
 KINDS = frozenset({"email"})
 
@@ -96,9 +97,7 @@ def test_beyond_its_limit_a_rule_refuses(rule: str, said: str) -> None:
     assert (last.cause, last.rules, last.message) == (Cause.LIMIT, ("p/a",), said)
 
 
-@pytest.mark.parametrize(
-    "args", [{}, {"n": 0}, {"n": -1}, {"n": True}, {"n": 1.5}, {"n": "2"}, {"n": {"n": 1}}, {"n": 1 << 60}]
-)
+@each("args", [{}, {"n": 0}, {"n": -1}, {"n": True}, {"n": 1.5}, {"n": "2"}, {"n": {"n": 1}}, {"n": 1 << 60}])
 def test_a_cost_that_is_no_whole_number_is_an_error(args: Any) -> None:
     verdict = decide(
         "id: a, effect: allow, limit: {per: 1h, units: 9, cost: args.n}", args=args, session=Session()
@@ -246,7 +245,7 @@ def test_texts_are_marked_if_one_rule_says_so_even_one_that_fails() -> None:
     assert verdict.spotlight
 
 
-@pytest.mark.parametrize(
+@each(
     ("rule", "said"),
     [
         ("effect: allow, unredacted: [githb-token]", "did you mean `github-token`?"),

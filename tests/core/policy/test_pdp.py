@@ -21,6 +21,7 @@ from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Princip
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.session import Session, StoredSession
+from tests.rows import each
 
 Args = dict[str, Any]
 KINDS = frozenset({"email", "iban", "phone"})
@@ -167,7 +168,7 @@ def test_a_protocol_method_is_permitted_by_no_rule() -> None:
 # --- lists ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "expected"),
     [
         ([], False),

@@ -12,6 +12,7 @@ from mcpguard.core.model import Permit
 from mcpguard.core.policy.placeholders import IN_A_NAME, MALFORMED, filled, placeholders_in
 from mcpguard.core.secret import CredentialRef
 from tests.core.policy.test_obligations import decide
+from tests.rows import each
 
 VALUES = {"a": "value-of-a", "gh/write_1.x": "value-of-b"}
 
@@ -128,7 +129,7 @@ def test_a_request_about_a_task_takes_the_credential_of_the_call_that_began_it()
     assert pdp.permit_protocol(plain.invocation, "narrow").credential == "narrow"
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "{{secret}}",

@@ -11,6 +11,7 @@ from mcpguard.core.policy import compiled as module
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 from mcpguard.core.policy.terms import ACTIONS, EXTENSION
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM, Treatment
+from tests.rows import each
 
 KINDS = frozenset({"email", "iban"})
 EXAMPLE = """\
@@ -95,7 +96,7 @@ def test_the_example_of_the_design_is_served() -> None:
     assert found.conditional
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "server", "tool", "expected"),
     [
         ("server: github", "github", "x", True),
@@ -146,7 +147,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
     assert decided | {EXTENSION} == ACTIONS
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         ("when: 'args.x =='", "4:44 Syntax error: mismatched input '<EOF>'"),
@@ -176,7 +177,7 @@ def test_a_mistake_in_a_rule_has_its_place(text: str, expected: str) -> None:
     assert found.startswith(expected)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         ("version: 1\npolicy: a/b\nrules: [{id: r, effect: deny}]\n", "2:9 a name has"),
@@ -268,7 +269,7 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
     assert PolicySet([compiled(one_rule("tools: [x]"))]).candidates("s", "x", "tools/call").allow
 
 
-@pytest.mark.parametrize(
+@each(
     ("rule", "expected"),
     [
         ("effect: deny, label: [a]", "4:34 a `deny` rule lets nothing through, so `label` has no effect"),

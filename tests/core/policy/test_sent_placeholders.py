@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from msgspec import structs
 
 from mcpguard.core.model import Cause, Deny, Permit
@@ -14,6 +13,7 @@ from mcpguard.core.policy.observation import Observation
 from mcpguard.core.redaction.placeholder import carries_placeholder
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
+from tests.rows import each
 
 MARK = "[REDACTED:github-token#1]"
 ALLOW = "id: a, effect: allow"
@@ -35,7 +35,7 @@ def cause(*rules: str, **more: Any) -> Cause | None:
     return verdict.cause if isinstance(verdict, Deny) else None
 
 
-@pytest.mark.parametrize(
+@each(
     "args",
     [
         {"text": MARK},
@@ -55,7 +55,7 @@ def test_it_is_found_in_strings_and_in_the_names_of_members(args: Any) -> None:
     assert cause(ALLOW, args=args) is Cause.PLACEHOLDER
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "[REDACTED]",

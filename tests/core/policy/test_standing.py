@@ -13,6 +13,7 @@ from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit, Principa
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.pdp import decide, visible
 from mcpguard.core.policy.session import Session
+from tests.rows import each
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC)
 PUSH = Listed("git", "push", "push", {}, {}, "")
@@ -155,7 +156,7 @@ def test_many_rules_approve_as_one_does() -> None:
     assert effect(verdict(Written(mine=mine), branch="c")) == "approval"
 
 
-@pytest.mark.parametrize(
+@each(
     ("written", "why"),
     [
         (

@@ -21,6 +21,7 @@ from mcpguard.core.policy.tickets import (
     objection,
 )
 from tests.adapters.store.test_store import TICKET
+from tests.rows import each
 
 ADA = TicketAnswer("approved", "os-user:ada", "terminal")
 EVE = TicketAnswer("approved", "os-user:eve", "terminal", groups=("staff",))
@@ -135,7 +136,7 @@ def test_where_it_lasts_arguments_that_are_free_may_have_other_values() -> None:
     assert not covers(approved(), other(branch="b2", force="f1"))
 
 
-@pytest.mark.parametrize(
+@each(
     "call",
     [
         other(force="f1"),

@@ -17,6 +17,7 @@ from mcpguard.core.redaction import neutral as module
 from mcpguard.core.redaction.matching import PlainMatcher
 from mcpguard.core.redaction.neutral import literals, neutral, spelled
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 if TYPE_CHECKING:
     from mcpguard.core.model import Json
@@ -133,7 +134,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("text", STAYS.values(), ids=STAYS)
+@each("text", STAYS.values(), ids=STAYS)
 def test_what_a_language_needs_stays(text: str) -> None:
     counts: Counter[str] = Counter()
     assert neutral(text, counts) is text
@@ -142,7 +143,7 @@ def test_what_a_language_needs_stays(text: str) -> None:
     assert Redactor(b"key").inspect(value).value is value
 
 
-@pytest.mark.parametrize(("text", "made", "counted"), CHANGES.values(), ids=CHANGES)
+@each(("text", "made", "counted"), CHANGES.values(), ids=CHANGES)
 def test_what_is_hidden_becomes_visible(text: str, made: str, counted: dict[str, int] | None) -> None:
     inspected = Redactor(b"key").inspect({"text": text})
     assert inspected.value == {"text": made}

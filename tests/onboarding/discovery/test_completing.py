@@ -20,6 +20,7 @@ from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed
 from mcpguard.onboarding.discovery.references import Stays
 from tests.onboarding.corpus import Person
 from tests.onboarding.test_conversion import V, shown
+from tests.rows import each
 
 
 def converted(
@@ -104,7 +105,7 @@ def test_a_file_that_no_one_can_read_leaves_the_server(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "value"),
     [
         ("A=b", "b"),

@@ -12,6 +12,7 @@ from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import read_entry
+from tests.rows import each
 
 V = "s3cr3t-vAlue-0001"
 
@@ -31,7 +32,7 @@ def seen(**data: Any) -> list[tuple[tuple[str | int, ...], str]]:
     return found
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     ["TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN", "apiKey", "X-Api-Key", "DB_PASSWORD", "PGPASSWORD", "MYSQL_PWD", "clientSecret", "--api-key", "AUTH", "GH_PAT", "SENTRY_DSN", "Cookie", "openaiApiKey", "OPENAI_APIKEY"],
 )  # fmt: skip
@@ -39,7 +40,7 @@ def test_names_that_hold_secrets(name: str) -> None:
     assert signal(name)
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     ["AWS_ACCESS_KEY_ID", "KEY_FILE", "SSH_KEY_PATH", "TOKEN_LIMIT", "KEYBOARD", "MONKEY", "AUTHOR", "PATH", "-y", "SECRET_NAME", "TOKEN_URL", ""],
 )  # fmt: skip
@@ -47,7 +48,7 @@ def test_names_that_do_not(name: str) -> None:
     assert not signal(name)
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "found"),
     [
         ({"env": {"API_TOKEN": V}}, [(("env", "API_TOKEN"), V)]),

@@ -6,6 +6,7 @@ from mcpguard.adapters.credentials.oauth.asking import LIMIT, OAuthProblem, name
 from mcpguard.adapters.credentials.oauth.grants import LONGEST_SECONDS
 from mcpguard.adapters.credentials.oauth.metadata import find_resource, find_server
 from tests.adapters.credentials.oauth.oauth_stage import Stage
+from tests.rows import each
 from tests.servers.hosted import as_json, hosted
 
 RESOURCE = "/.well-known/oauth-protected-resource/mcp"
@@ -258,7 +259,7 @@ def test_a_server_that_does_not_answer_in_time_is_a_clear_error(stage, serving, 
     over.set()
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         None, 7, "", "x", "http://a.example/", "http://localhost/", "https://", "https://a:b@c/", "https://a/#f", "https://a:99999/",

@@ -13,9 +13,10 @@ from mcpguard.core.conditions.cel import ConditionError
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.paths.reading import LIMIT, LONGEST
 from tests.core.functions.web.test_urls import message, says
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "folders", "answer"),
     [
         ("/a", "/", True),
@@ -139,7 +140,7 @@ def test_no_disguise_takes_a_path_out_of_a_folder(path: str, disguises: list[Any
     assert says("pathWithin", path, "/srv/data") is not False
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "folders", "base", "answer"),
     [
         ("a/b", "/srv/data", "/srv/data", True),
@@ -172,7 +173,7 @@ def test_a_refusal_says_how_relative_paths_are_compared() -> None:
     assert "write out the folder" in message("pathWithin", "~/a", "/srv")
 
 
-@pytest.mark.parametrize(
+@each(
     ("condition", "why"),
     [
         ('pathWithin(args.path, "~/x")', "`~` is not expanded: write out the folder"),
@@ -190,7 +191,7 @@ def test_a_folder_that_holds_nothing_is_known_when_a_policy_is_loaded(condition:
         engine().compile(condition)
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         *(

@@ -17,6 +17,7 @@ from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
 from mcpguard.core.functions.function import MOST_TEXTS
 from mcpguard.core.functions.web.urls import LIMIT
+from tests.rows import each
 
 HOSTS = ["api.example.com", "*.cdn.example.com", "10.0.0.0/8"]
 
@@ -65,7 +66,7 @@ def test_a_host_has_one_form(text: str, host: str) -> None:
     assert says("url", text)["host"] == host
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "why"),
     [
         ("http://[::1/", "bracket"),
@@ -124,7 +125,7 @@ def test_a_list_of_patterns_is_read_to_its_end() -> None:
     assert says("hostIn", "a b", []) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "pattern",
     [
         *("", "*", "*.", "*.1.2.3.4", "a.*", "**.a.com", "a.com:80", "a.com/8", "https://a.com", "a.com."),
@@ -311,9 +312,7 @@ def test_the_schemes_that_are_read_are_those_that_a_condition_names(schemes: Any
         assert says("isPrivateHost", text, *more) is (False if read else None)
 
 
-@pytest.mark.parametrize(
-    "scheme", ["evil.com", "HTTP", "https://", "", "1http", "file", "javascript", "a" * 33]
-)
+@each("scheme", ["evil.com", "HTTP", "https://", "", "1http", "file", "javascript", "a" * 33])
 def test_a_scheme_that_can_never_be_read_is_an_error(scheme: str) -> None:
     for schemes in (scheme, ["https", scheme]):
         assert says("url", "https://example.com/", schemes) is None

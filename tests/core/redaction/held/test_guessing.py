@@ -9,9 +9,10 @@ from mcpguard.core.redaction.held.guessing import guessed
 from mcpguard.core.redaction.held.holding import GUESSES
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "said"),
     [
         ("840193752618", "is only digits, and too few"),
@@ -58,7 +59,7 @@ def test_how_a_value_can_be_guessed_is_said(value: str, said: str) -> None:
     assert guessed(value) == said
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "aB3kQ9xZ7mT2pL5wvN4cR8",

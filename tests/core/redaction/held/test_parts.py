@@ -11,6 +11,7 @@ import pytest
 from mcpguard.core.redaction.held.parts import MOST, parts
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 
 def b64(text: str) -> str:
@@ -325,7 +326,7 @@ def test_a_member_is_read_as_its_format_has_it(value: str, member: str) -> None:
     assert member in parts(value)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         R,

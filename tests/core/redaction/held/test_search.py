@@ -189,7 +189,7 @@ def test_the_whole_of_an_encoded_run_is_covered_to_its_edges() -> None:
     assert without(TOKEN, f"Basic {text}") == "Basic █"
 
 
-@pytest.mark.parametrize("line", KEY.splitlines()[1:-2])
+@each("line", KEY.splitlines()[1:-2])
 def test_each_line_of_a_key_is_as_secret_as_the_key(line: str) -> None:
     assert without(KEY, f"see {line}.") == "see █."
 

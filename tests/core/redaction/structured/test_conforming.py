@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from mcpguard.core.redaction.structured.conforming import Conformity, TooComplex, compiled_pattern
+from tests.rows import each
 
 TREE = {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}, "n": {"type": "integer"}}}}}  # fmt: skip
 
@@ -18,7 +19,7 @@ def fits(schema: Any, value: Any) -> bool | None:
     return Conformity(schema).fits(schema, value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "good", "bad"),
     [
         ({"type": "integer"}, [1, 1.0], [1.5, "1", True, None]),
@@ -67,7 +68,7 @@ def test_each_keyword_is_read_as_the_specification_has_it(
         assert validator.is_valid(value) is expected, value
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "value"),
     [
         ({"pattern": "^(?=a)"}, "a"),

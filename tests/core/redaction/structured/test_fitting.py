@@ -11,6 +11,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.structured.fitting import Unfit, fitted
 from mcpguard.core.redaction.structured.standins import standins
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
 HELD = "Zq7-Lm2.Xw9_Kd4Rt6"
@@ -269,7 +270,7 @@ def test_an_odd_schema_takes_nothing_away(fit: Any, redactor: Redactor) -> None:
             assert odd == 7
 
 
-@pytest.mark.parametrize(
+@each(
     "pattern",
     [
         "(?i)x",
@@ -302,7 +303,7 @@ def test_a_pattern_is_met_in_several_lengths() -> None:
     assert 1.5 in list(standins([{"minimum": 1}, {"maximum": 2}], MARK, 1))
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "text"),
     [
         ("^[^\\s@]+@[^\\s@]+$", "abc@example.com"),

@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
 VALUES = ("SunshineHarbor", "correcthorse", "Tr0ub4dorAnd3")
@@ -62,7 +63,7 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@each("form", FORMS)
 def test_what_is_named_elsewhere_is_removed(form: str) -> None:
     for value in VALUES:
         assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
@@ -166,12 +167,12 @@ LEFT_ALONE = [
 ]
 
 
-@pytest.mark.parametrize("text", LEFT_ALONE)
+@each("text", LEFT_ALONE)
 def test_what_only_looks_like_a_table_is_left_alone(text: str) -> None:
     assert cleaned(text) == text
 
 
-@pytest.mark.parametrize(
+@each(
     "leaves",
     [
         ["sshpass ", "-p SunshineHarbor"],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcpguard.core.redaction.detectors.named.commands import PROGRAMS
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 VALUES = ("SunshineHarbor", "correcthorse", "kXwPqZvLmNbT", "Tr0ub4dor&3")
 HITS = [hit for program in PROGRAMS for hit in program.hits]
@@ -16,13 +15,13 @@ def cleaned(text: str) -> str:
     return str(Redactor(b"key").inspect(text).value)
 
 
-@pytest.mark.parametrize("form", HITS)
+@each("form", HITS)
 def test_what_a_program_takes_for_a_password_is_removed(form: str) -> None:
     for value in VALUES if "'" in form else VALUES[:3]:
         assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
 
 
-@pytest.mark.parametrize("form", MISSES)
+@each("form", MISSES)
 def test_other_arguments_are_left_alone(form: str) -> None:
     text = form.replace("{}", "shop")
     assert cleaned(text) == text
@@ -58,7 +57,7 @@ GIVEN = [
 ]
 
 
-@pytest.mark.parametrize("form", GIVEN)
+@each("form", GIVEN)
 def test_a_word_is_a_password_where_nothing_else_can_stand(form: str) -> None:
     for value in VALUES[:3]:
         assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
@@ -98,6 +97,6 @@ LEFT_ALONE = [
 ]
 
 
-@pytest.mark.parametrize("text", LEFT_ALONE)
+@each("text", LEFT_ALONE)
 def test_a_word_is_no_password_where_anything_may_stand(text: str) -> None:
     assert cleaned(text) == text

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.core.redaction.detectors.named import naming, shapes, values
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "says"),
     [
         ("DB_PASSWORD", "password"),
@@ -87,7 +88,7 @@ def test_a_value_may_be_a_reference_a_sample_or_a_path() -> None:
     assert shapes.is_uuid("a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6")
 
 
-@pytest.mark.parametrize(
+@each(
     ("says", "value", "secret"),
     [
         ("", "q7Zt2Wb9Kx", False),
@@ -108,7 +109,7 @@ def test_a_value_is_a_secret_under_a_name(says: naming.Signal, value: str, secre
     assert shapes.is_secret(says, value) is secret
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "random"),
     [
         ("q7Zt2Wb9Kx", True),

@@ -7,6 +7,7 @@ import pytest
 
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 RANDOM = "q7Zk2vX9pL4mT8wR1nB6"
 CHOSEN = "Winter2024x"
@@ -73,7 +74,7 @@ LEFT: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
+@each("name", FOUND)
 def test_what_another_text_names_is_removed(name: str) -> None:
     found = Redactor(b"key").inspect(FOUND[name])
     said = json.dumps(found.value)
@@ -82,7 +83,7 @@ def test_what_another_text_names_is_removed(name: str) -> None:
     assert not [one for one in secrets if one in said]
 
 
-@pytest.mark.parametrize("name", LEFT)
+@each("name", LEFT)
 def test_what_nothing_names_stays(name: str) -> None:
     assert not Redactor(b"key").inspect(LEFT[name]).findings
 

@@ -18,6 +18,7 @@ from mcpguard.core.redaction.detectors.named.plausible import (
     is_secret,
 )
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
 HUMAN = "river.Stone47!"
@@ -102,7 +103,7 @@ PASSWORDS = [
 ]
 
 
-@pytest.mark.parametrize("form", [*FOUND, *PASSWORDS])
+@each("form", [*FOUND, *PASSWORDS])
 def test_a_secret_is_cut_out_of_every_form_of_a_pair(form: str) -> None:
     value = HUMAN if form in PASSWORDS else TOKEN
     kind = "password" if form in PASSWORDS else "authorization" if "uthorization" in form else "secret-value"
@@ -245,7 +246,7 @@ LEFT_ALONE = [
 ]
 
 
-@pytest.mark.parametrize("text", LEFT_ALONE)
+@each("text", LEFT_ALONE)
 def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert cleaned(text) == text
 
