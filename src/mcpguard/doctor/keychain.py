@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mcpguard.adapters.credentials.keychain import leave_out_macos
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
 
@@ -19,6 +20,7 @@ def check(subject: Subject) -> Iterator[Checked]:
     line = _first_use(subject)
     if line is None:
         return
+    leave_out_macos()
     from keyring import get_keyring
 
     backend = get_keyring()

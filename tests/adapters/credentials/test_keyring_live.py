@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.adapters.credentials.secret_service import needs_secret_service, run_with_secret_service
@@ -23,3 +27,19 @@ def test_without_a_keychain_the_command_says_so(backend: str, words: tuple[str, 
     assert b"this machine has no keychain that mcpguard can use" in done.stderr
     assert b"value-1234" not in done.stdout + done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its keychain is found by other means")
+def test_no_program_of_the_path_is_run_to_find_the_keychain(tmp_path: Path) -> None:
+    for name in ("gcc", "cc", "ld"):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/ran\n")
+        program.chmod(0o755)
+    nobody = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none"}
+    done = command(
+        "secret",
+        "list",
+        environment={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), **nobody},
+    )
+    assert b"this machine has no keychain that mcpguard can use" in done.stderr
+    assert not (tmp_path / "ran").exists()

@@ -5,8 +5,10 @@ macOS Keychain, Secret Service (GNOME Keyring, KWallet), or what the user's keyr
 """
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import closing
+from types import ModuleType
 from typing import TypeVar
 
 from mcpguard.core.errors import CredentialError, SourceError
@@ -19,6 +21,7 @@ SERVICE = "mcpguard"
 _INDEX = ("mcpguard.names", "names")
 
 _RUNTIME = "/run/user"
+_MACOS = "keyring.backends.macOS"
 
 T = TypeVar("T")
 
@@ -114,6 +117,7 @@ def quietly(ref: CredentialRef) -> Secret | None:
     """See `SourceKind.quietly`. macOS asks where another program wrote the entry, KWallet where it is
     locked, and of others nothing is known."""
     _find_session_bus()
+    leave_out_macos()
     import keyring
 
     asked = keyring.get_keyring()
@@ -147,6 +151,13 @@ def _find_session_bus() -> None:
         os.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={bus}"
 
 
+def leave_out_macos() -> None:
+    """To be called before keyring chooses a backend. Elsewhere than on macOS, its module for that looks for
+    Apple's libraries by whatever is called `gcc` and `ld` in PATH."""
+    if sys.platform != "darwin":
+        sys.modules.setdefault(_MACOS, ModuleType(_MACOS))
+
+
 def _backend() -> str:
     import keyring
 
@@ -164,6 +175,7 @@ def _ask(what: str, question: Callable[[], T]) -> T:
     The backend's own words are dropped: a third party's exception may quote anything.
     """
     _find_session_bus()
+    leave_out_macos()
     about = f"{what}: " if what else ""
     from keyring.errors import InitError, KeyringLocked, NoKeyringError
 
