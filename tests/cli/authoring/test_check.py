@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.audit import reader
-from mcpguard.adapters.audit.heads import Heads
 from mcpguard.authoring.check import configuration
 from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -308,10 +307,14 @@ def test_the_default_audit_folder_is_the_users_state_folder(
 def test_evidence_that_cannot_be_continued_is_an_error(
     folder: Path, remarks: Remarks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreadable(_: Heads) -> None:
-        raise PermissionError(13, "Permission denied")
+    listdir = os.listdir
 
-    monkeypatch.setattr(Heads, "loose", unreadable)
+    def unreadable(path: str | Path) -> list[str]:
+        if Path(path).name == "audit":
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", unreadable)
     (folder / "audit").mkdir()
     assert remarks(f"{{git: {SERVER}}}") == (
         1,
