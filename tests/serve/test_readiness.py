@@ -122,8 +122,9 @@ async def test_a_change_that_failed_counts_until_something_can_be_written(tmp_pa
     shared = shared_in(tmp_path)
     shared.store._open()
     shared.store.failing = "state.sqlite cannot be used: database or disk is full"
-    assert "full" in missing(shared)["store"]
-    assert await changed(shared, missing(shared)) == {}
+    seen = missing(shared)
+    assert "full" in seen["store"]
+    assert await changed(shared, seen) == {}
 
 
 async def test_a_store_that_is_refused_is_missing_as_soon_as_it_is_needed(tmp_path):

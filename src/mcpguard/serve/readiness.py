@@ -135,8 +135,11 @@ class Needs:
         store = self._store
         if not (store.in_use or self.always):
             return ""
+        failing = (
+            store.failing
+        )  # Before the look: that may end at once, and find that it can be written again.
         found = self._ask_store.look()
-        return store.failing or found
+        return failing or found
 
     def _keychain(self) -> str:
         locked = self._credentials.unavailable.get("keyring")
