@@ -77,11 +77,12 @@ SECRET_KINDS = (
         gcp-key*.json .edgerc etc/kubernetes etc/rancher .linode-cli .config/linode-cli .config/.wrangler
         .config/op .op .passwd-s3fs kube.config *kubeconfig.yaml *kubeconfig.yml k3s.yaml .snowflake
         .config/flyctl .railway .config/ngrok .ngrok2 ngrok.yml .cloudflared .config/cloudflared .wrangler
-        .cf/config.json .okta .saml2aws .config/helm/registry
+        .cf/config.json .okta .saml2aws .config/helm/registry aws/credentials gha-creds-*.json
         """,
         hits=(
             "~/.aws/credentials", "service-account-prod.json", "kubeconfig-dev", ".kube/config",
             ".config/gcloud/x.db", ".snowflake/config.toml", "prod-kubeconfig.yaml", ".cloudflared/cert.pem",
+            "aws/credentials",
         ),
         misses=("docs/aws.md", "src/azure/client.py", "k8s/deployment.yaml", "service-account.md"),
     ),
@@ -105,13 +106,14 @@ SECRET_KINDS = (
         .mbsyncrc .offlineimaprc .mutt/passwords .purple .odbc.ini .renviron .xauthority .rhosts
         docker-config.json .auth/*.json storagestate.json key.properties keystore.properties
         signing.properties .restic?password restic?password .config/borg .dbeaver .config/dbeaver
-        .local/share/dbeaverdata
+        .local/share/dbeaverdata .netrc.*
         """,
         hits=(
             "/home/ada/.npmrc", ".docker/config.json", ".netrc", ".vault-token", ".git-credentials",
             ".git/config", "auth.json", ".terraform.d/credentials.tfrc.json", ".config/gh/hosts.yml",
             ".Renviron", ".curlrc", "playwright/.auth/user.json", "android/key.properties", ".erlang.cookie",
             ".dbeaver/credentials-config.json",
+            ".netrc.gpg",
         ),
         misses=(".docker/Dockerfile", "docs/npmrc.md", "package.json", ".mcp.json", ".git/HEAD"),
     ),
@@ -129,13 +131,15 @@ SECRET_KINDS = (
         *password.txt *passwords.csv *password.csv *passwords.json *password.json *passwords.yaml
         *passwords.yml *passwords.xlsx *passwords.docx *_passwd *.passwd recovery-codes* recovery_codes*
         backup-codes* backup_codes* *seed-phrase* *seed_phrase* mnemonic* totp.txt 2fa*.txt *_token.json
-        *-token.json group_vars/*/vault host_vars/*/vault
+        *-token.json group_vars/*/vault host_vars/*/vault tokens.txt *secrets.zip *secrets.tar* *secrets.7z
+        *secret*.gpg *secret*.age *credentials.zip
         """,
         hits=(
             "credentials.json", "config/secrets.yml", "client_secret_1.json", "k8s/db-secret.yaml",
             "passwords.txt", "/run/secrets/db", "token.json", "api_key.txt", ".github-token", ".credentials",
             "aws-credentials.csv",
             "group_vars/all/vault",
+            "secrets.tar.gz",
         ),
         misses=(
             "src/secret.py", "secrets.md", "src/credentials/index.ts", "password_reset.html",

@@ -164,6 +164,8 @@ def _statement(
     source: Source, tokens: list[SqlToken], dialect: str, written: frozenset[str], facts: Facts
 ) -> None:
     tokens, explained, analyzed = _explained(tokens, facts)
+    if dialect == "sqlite" and tokens[0].text == "create":
+        tokens = _without_rowid(tokens)
     simple = plain(tokens, dialect)
     if simple is not None:
         facts.kinds.add(simple.kind)
@@ -191,6 +193,14 @@ def _statement(
     facts.filtered &= filtered(tree, exp, dialect, is_column)
     facts.writes |= analyzed or not plain_read(tokens, tree, functions, exp, dialect)
     facts.limit = max(facts.limit, 0 if explained and not analyzed else most_rows(tree, exp))
+
+
+def _without_rowid(tokens: list[SqlToken]) -> list[SqlToken]:
+    """Without the option that only says how SQLite keeps a table, which the parser does not know."""
+    words = [token.text for token in tokens]
+    if words[-2:] != ["without", "rowid"] or "select" in words or "with" in words:
+        return tokens  # In a query they could be a table and its alias.
+    return tokens[: -3 if words[-3] == "," else -2]
 
 
 def _always(_chain: tuple[str, ...]) -> bool:
