@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.cli.parser import Parser, examples
 
 
@@ -70,3 +70,16 @@ def test_options_cannot_be_abbreviated_in_sub_commands_either(capsys: pytest.Cap
     sub = parser.add_subparsers().add_parser("y")
     sub.add_argument("--json", action="store_true")
     assert parser.parse_known_args(["y", "--js"])[1] == ["--js"]
+
+
+def test_a_sentence_is_broken_for_a_terminal_but_never_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    command = "`mcpguard import --set shop.folders=/srv/data/of/a/long/path`"
+    first, *rest = broken(f"  note: what needs a folder is refused until you run {command}").splitlines()
+    assert first == "  note: what needs a folder is refused"
+    assert rest == ["    until you run", f"    {command}"]
+
+
+def test_a_sentence_for_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert broken("word " * 40) == "word " * 40

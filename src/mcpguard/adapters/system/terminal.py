@@ -4,6 +4,7 @@ Law of this file: colour only for a person, that is on a terminal without NO_COL
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -27,6 +28,21 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
+
+
+def broken(text: str) -> str:
+    """A sentence as lines, where standard output is a terminal. Each begins with a whole word, all but the
+    first indented; what is in backquotes stays whole, since it is to be copied."""
+    if not sys.stdout.isatty():
+        return text
+    from shutil import get_terminal_size
+    from textwrap import TextWrapper
+
+    whole = re.sub("`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    lines = TextWrapper(max(get_terminal_size().columns, 40), subsequent_indent=indent)
+    lines.break_long_words = lines.break_on_hyphens = False
+    return lines.fill(whole).replace("\0", " ")
 
 
 def counted(count: int, one: str, many: str = "") -> str:

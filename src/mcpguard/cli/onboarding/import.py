@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from mcpguard.adapters.system.terminal import counted, plain, style
+from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.cli.parser import add_client, add_config
 from mcpguard.core.policy.observation import MOST_DAYS
 
@@ -98,6 +98,10 @@ def _add_secrets(parser: argparse.ArgumentParser) -> None:
             metavar="SERVER.env.NAME",
             help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
         )
+
+
+def _say(text: str) -> None:
+    print(broken(text))
 
 
 def _days(text: str) -> int:
@@ -207,7 +211,7 @@ def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
     """Without the files of the project: others write them, and their servers would run as this user."""
     for found in founds:
         if found.file.scope == "project" and any(not one.guarded for one in found.entries):
-            print(
+            _say(
                 f"note: {plain(str(found.path))} belongs to the project and is left alone: review it, "
                 "then add --project"
             )
@@ -233,7 +237,7 @@ def _tell_dry(plan: Plan, vault: Vault) -> None:
         if plan.clients:
             vault.ready()
     except CredentialError as error:
-        print(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
+        _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
     print("nothing was changed: `mcpguard import` makes these changes")
 
 
@@ -281,28 +285,28 @@ def _tell(plan: Plan, vault: Vault) -> None:
     if plan.secrets:
         where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
         go = "secret goes" if len(plan.secrets) == 1 else "secrets go"
-        print(f"{len(plan.secrets)} {go} to {where}: {', '.join(map(plain, plan.secrets))}")
+        _say(f"{len(plan.secrets)} {go} to {where}: {', '.join(map(plain, plan.secrets))}")
         if vault.kind == "file":
-            print(f"note: files are weaker than a keychain: {_WEAKER}")
+            _say(f"note: files are weaker than a keychain: {_WEAKER}")
 
 
 def _tell_servers(plan: Plan) -> None:
     for server, names in _alike(plan):
         policy = f": {server.policy}" if server.policy else ": is already in the configuration"
-        print(f"{style('guarded', 'green')}  {plain(', '.join(names))}{policy}")
+        _say(f"{style('guarded', 'green')}  {plain(', '.join(names))}{policy}")
         for name, values in server.params.items():
             if values:
-                print(f"  {plain(name)}: {plain(_short(values))}")
+                _say(f"  {plain(name)}: {plain(_short(values))}")
         for note in server.notes:
-            print(f"  note: {plain(note)}")
+            _say(f"  note: {plain(note)}")
     if plan.observed:
-        print(f"{style('observed', 'yellow')} {_observed(plan)}")
+        _say(f"{style('observed', 'yellow')} {_observed(plan)}")
     for said in plan.split:
-        print(f"note: {plain(said)}")
+        _say(f"note: {plain(said)}")
     for said in _left(plan):
-        print(f"{style('stays', 'yellow')}    {said}")
+        _say(f"{style('stays', 'yellow')}    {said}")
     for (name, param), values in plan.set.items():
-        print(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
+        _say(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
 
 
 def _alike(plan: Plan) -> list[tuple[PlannedServer, list[str]]]:
@@ -336,16 +340,16 @@ def _tell_files(plan: Plan) -> None:
     from mcpguard.onboarding.masking import remains
 
     for said in plan.broken:
-        print(f"{style('left out', 'yellow')} {plain(said)}")
+        _say(f"{style('left out', 'yellow')} {plain(said)}")
     for one in plan.clients:
         found = one.found
         for line in remains(one.text, plan.secrets.values()):
-            print(
+            _say(
                 f"note: {plain(str(found.path))} line {line} still contains a secret that was moved: "
                 "remove it"
             )
         if found.file.scope == "project":
-            print(
+            _say(
                 f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is installed "
                 "elsewhere"
             )
@@ -385,7 +389,7 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
     answers = []
     for server in plan.servers:
         for name, about in server.unset.items():
-            print(f"{plain(server.name)} needs `{plain(name)}` for its policy: {plain(about)}")
+            _say(f"{plain(server.name)} needs `{plain(name)}` for its policy: {plain(about)}")
             said = _line(f"{plain(name)}, separated by commas (empty for none): ")
             values = [one.strip() for one in said.split(",") if one.strip()]
             if values:
@@ -398,27 +402,27 @@ def _after(plan: Plan, folder: Path, vault: Vault) -> None:
     from mcpguard.onboarding.installing import alias
 
     if line := alias():
-        print(f"note: `mcpguard` is not in your PATH; for this shell: `{plain(line)}`")
+        _say(f"note: `mcpguard` is not in your PATH; for this shell: `{plain(line)}`")
     beside = plain(str(plan.config.parent))
     if vault.kind == "file" and plan.secrets and folder.parent != plan.config.parent:
-        print(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
+        _say(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
     for server in plan.servers:
         for param in server.unset:
             option = f"{plain(server.name)}.{plain(param)}"
             said = f"what needs {plain(param)} is refused until `mcpguard import --set {option}=VALUE`"
-            print(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
+            _say(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
     guarded = f"{counted(len(plan.servers), 'server')}: {names}"
-    print(f"{style('guarded', 'green')}  {guarded}; restart {', '.join(titles)}")
+    _say(f"{style('guarded', 'green')}  {guarded}; restart {', '.join(titles)}")
     if plan.observed:
         seen = "`mcpguard audit show --observed` prints what would be refused"
-        print(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")
+        _say(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")
     stays = _left(plan)
     for said in stays or ["nothing"]:
-        print(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
+        _say(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
     rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
-    print(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
+    _say(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
 
 
 def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
@@ -428,11 +432,11 @@ def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
     from mcpguard.onboarding.moves import carry_out, config_writing
     from mcpguard.onboarding.policies import present_params
 
-    print(f"starting the servers once, for up to {first_look.SECONDS:g} seconds, to see what clients see …")
+    _say(f"starting the servers once, for up to {first_look.SECONDS:g} seconds, to see what clients see …")
     sys.stdout.flush()
     seen = first_look.first_look(plan)
     for line in seen.lines:
-        print(plain(line))
+        _say(plain(line))
     if not seen.tables:
         return
     before = configuration.read(plan.config)
@@ -443,4 +447,4 @@ def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
         if (server.name, "tables") in seen.tables:
             del server.unset["tables"]
             tables = _short(seen.tables[server.name, "tables"])
-            print(f"{plain(server.name)}: its tables may be read: {plain(tables)}")
+            _say(f"{plain(server.name)}: its tables may be read: {plain(tables)}")
