@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.config.audit import FREE_BYTES
-from mcpguard.config.loading import Audit, Config, find_config, load_config
+from mcpguard.config.loading import Audit, Config, evidence_folder, find_config, load_config
 from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
@@ -364,6 +364,17 @@ def test_nothing_is_exported_into_what_is_exported(tmp_path: Path, file: str, fi
         else:
             column = more.splitlines()[-1].index(key) + len(key) + 1
             assert mistakes(tmp_path, text + more) == [f"{line}:{column} {said}"]
+
+
+def test_nothing_is_exported_into_the_default_audit_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    folder = evidence_folder(None)
+    text = "version: 1\nservers: {s: {command: x}}\ntelemetry: {sinks: [{to: %s/calls.%s, format: %s}]}\n"
+    load(tmp_path, text % (folder, "csv", "csv"))
+    said = "3:26 it would be taken for a chain in the audit folder: name a file in another folder"
+    assert mistakes(tmp_path, text % (folder, "jsonl", "jsonl")) == [said]
 
 
 def test_heads_may_go_elsewhere_alone(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ print(len(found().policies.rules), len(before) == len(after))
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
 def test_the_child_finds_the_state_folder_for_its_parent_too(config: Path) -> None:
     code = """
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 beside(Path(sys.argv[1]))()
 print(state_folder("audit"), "platformdirs" in sys.modules)
 os.environ["XDG_STATE_HOME"] = "/elsewhere"

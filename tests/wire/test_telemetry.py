@@ -95,10 +95,14 @@ def test_a_call_is_a_span_under_the_callers_whose_id_went_upstream(session, rece
     assert {"mcpguard decide", "mcpguard inspect"} <= {one.name for one in found if one.parent_span_id == own}
     assert receiver.headers[0]["Authorization"] == f"Bearer {SECRET}"
     assert SECRET.encode() not in guard.stderr
+
+    def counted():
+        read = receiver.read("metrics", ExportMetricsServiceRequest)
+        return {one.name for each in read for one in each.resource_metrics[0].scope_metrics[0].metrics}
+
+    wanted = {"mcp.server.operation.duration", "mcpguard.calls"}
+    eventually(lambda: wanted <= counted(), "the metrics")
     assert guard.end() == 0
-    counted = receiver.read("metrics", ExportMetricsServiceRequest)
-    names = {one.name for each in counted for one in each.resource_metrics[0].scope_metrics[0].metrics}
-    assert {"mcp.server.operation.duration", "mcpguard.calls"} <= names
 
 
 def test_what_a_sink_missed_it_gets_from_the_next_process(session, receiver, tmp_path):

@@ -18,7 +18,7 @@ from pydantic import RootModel, ValidationError
 
 from mcpguard.authoring.snapshot import Offer, Snapshot
 from mcpguard.config.credentials import CredentialEntry
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import read_document
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
@@ -125,7 +125,6 @@ def survey(
 
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
-    from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.config.file import ConfigFile
 
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(

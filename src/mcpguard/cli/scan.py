@@ -143,7 +143,7 @@ def _kinds(args: argparse.Namespace) -> frozenset[str]:
 
 
 def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
-    from mcpguard.adapters.system.files import state_folder
+    from mcpguard.config.user_state import state_folder
     from mcpguard.scan.files import files
     from mcpguard.scan.history import history, staged
     from mcpguard.scan.sources import ScanError

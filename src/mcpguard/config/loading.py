@@ -25,6 +25,7 @@ from mcpguard.config.terms import (
     ServingLimits,
 )
 from mcpguard.config.urls import host_name, literal_host
+from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.policy.observation import Observation
@@ -278,14 +279,16 @@ def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
     named = option or environ.get("MCPGUARD_CONFIG")
     if named:
         return Path(named)
-    return _default()
-
-
-def _default() -> Path:
     # Imported where it is needed: most clients name the file, and a start is counted in ms.
     from platformdirs import user_config_path
 
     return user_config_path("mcpguard", appauthor=False) / "mcpguard.yaml"
+
+
+def evidence_folder(config: Config | None) -> Path:
+    """Where the evidence of a configuration is, of None that of whoever serves without one: `audit` in the
+    user's state folder if the configuration does not say."""
+    return config.audit.path if config is not None and config.audit else state_folder("audit")
 
 
 def load_config(path: Path) -> Config:
@@ -294,17 +297,9 @@ def load_config(path: Path) -> Config:
     from mcpguard.config.file import ConfigFile
     from mcpguard.core.document.reading import Document
 
-    if not os.path.exists(path) and path == _default():
-        raise ConfigError(
-            [
-                Problem(
-                    str(path),
-                    0,
-                    0,
-                    "does not exist: create it with `mcpguard import`, or name another file with --config",
-                )
-            ]
-        )
+    if not os.path.exists(path) and path == find_config(None, {}):
+        said = "does not exist: create it with `mcpguard import`, or name another file with --config"
+        raise ConfigError([Problem(str(path), 0, 0, said)])
     document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)
     audit = written.audit
@@ -338,18 +333,18 @@ _PLANTED = "it would be taken for a chain in the audit folder: name a file in an
 
 def _refuse_planted(config: Config, document: Document) -> None:
     """Raise ConfigError where a file is named that would look like evidence, and would be exported again."""
-    if config.audit is None:
-        return
-    from mcpguard.config.audit import taken_for_chain
-
     sinks = config.telemetry.sinks if config.telemetry else ()
     files: dict[tuple[str | int, ...], str] = {
         ("telemetry", "sinks", index, "to"): one.to for index, one in enumerate(sinks) if "://" not in one.to
     }
-    if config.audit.heads is not None and config.audit.heads.file is not None:
+    if config.audit is not None and config.audit.heads is not None and config.audit.heads.file is not None:
         files["audit", "heads", "file"] = config.audit.heads.file
-    planted = [place for place, file in files.items() if taken_for_chain(config.audit.path, file)]
-    if planted:
+    if not files:
+        return
+    from mcpguard.config.audit import taken_for_chain
+
+    folder = evidence_folder(config)
+    if planted := [place for place, file in files.items() if taken_for_chain(folder, file)]:
         raise ConfigError([document.problem(place, _PLANTED) for place in planted])
 
 

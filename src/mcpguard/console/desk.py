@@ -7,8 +7,8 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
+from mcpguard.config.loading import evidence_folder
 from mcpguard.console.evidence import Evidence
 from mcpguard.console.login import Visits
 from mcpguard.console.rulebook import Rulebook

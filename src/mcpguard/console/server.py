@@ -19,8 +19,8 @@ import anyio
 import anyio.to_thread
 import uvicorn
 
-from mcpguard.adapters.system.files import state_folder
 from mcpguard.config.loading import Config
+from mcpguard.config.user_state import state_folder
 from mcpguard.console.app import console_app
 from mcpguard.console.desk import Desk
 from mcpguard.console.login import LINK_SECONDS

@@ -12,8 +12,7 @@ from shlex import quote
 
 from msgspec import Struct
 
-from mcpguard.adapters.audit.reader import default_folder
-from mcpguard.config.loading import Config, find_config, load_config
+from mcpguard.config.loading import Config, evidence_folder, find_config, load_config
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError
@@ -85,7 +84,7 @@ def here(project: Path) -> Surroundings:
         uid=os.geteuid(),
         now=datetime.now(UTC),
         platform=sys.platform,
-        state=default_folder().parent,
+        state=evidence_folder(None).parent,
         system=Path("/"),
         programs=(Path(sys.prefix), Path(sys.executable), Path(__file__).parents[1]),
     )

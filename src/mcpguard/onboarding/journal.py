@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.vault import Kind

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import disk
 

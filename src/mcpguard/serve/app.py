@@ -17,7 +17,6 @@ from typing import Any
 from msgspec import structs
 
 from mcpguard import __version__
-from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.clock import SetClocks
@@ -27,7 +26,7 @@ from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
-from mcpguard.config.loading import CLIENT_FOLDER, Config, Server
+from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, evidence_folder
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened

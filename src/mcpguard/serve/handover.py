@@ -22,9 +22,9 @@ from typing import Any, NoReturn, TypeVar
 
 from msgspec import Struct
 
-from mcpguard.adapters.system.files import user_state
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
+from mcpguard.config.user_state import user_state
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.changes.file_watch import Look, look_at

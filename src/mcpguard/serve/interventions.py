@@ -148,8 +148,8 @@ def described(session: KnownSession) -> str:
 def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
     from mcpguard.adapters.audit.note import note
-    from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.adapters.system.identity import machine_name, operating_system_user
+    from mcpguard.config.loading import evidence_folder
     from mcpguard.core.evidence.records import FORMAT, Noticed, Opened
 
     now, who = datetime.now(UTC), operating_system_user()

@@ -162,18 +162,21 @@ class Exporting:
 
     def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> Exporter[FollowedLine]:
         from mcpguard.adapters.audit.following import Following
-        from mcpguard.adapters.system.files import state_folder
         from mcpguard.adapters.telemetry.exporting import Exporter
+        from mcpguard.config.user_state import state_folder
 
         def later(call: Callable[[], None]) -> None:
             with suppress(RuntimeError):  # The loop has ended meanwhile.
                 self._loop.call_soon_threadsafe(call)
 
         named = sha256(f"{folder} {form} {to}".encode()).hexdigest()[:16]
+        following = Following(folder, state_folder("telemetry") / f"{named}.cursor", own=self._starts)
+        if not self._starts:
+            following.from_now()
         return Exporter(
             to,
             form,
-            Following(folder, state_folder("telemetry") / f"{named}.cursor", own=self._starts),
+            following,
             sink,
             self._host,
             lambda line, level: later(partial(self._report, line, level)),

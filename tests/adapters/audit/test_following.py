@@ -52,6 +52,28 @@ def test_a_chain_that_grows_is_read_on_from_where_it_was_kept(folder: Path, curs
     assert again.lag() == 0
 
 
+def test_what_is_recorded_before_a_thread_begins_is_read_from_now_on(folder: Path, cursor: Path) -> None:
+    following = Following(folder, cursor, own=False)
+    following.from_now()  # There is no folder yet, so it begins where there is one.
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.commit()
+    following.from_now()
+    sink.write(DECIDED)
+    sink.commit()
+    following.begin()
+    found = following.read(10)
+    assert ids(found) == ["n-1"]
+    following.keep(found, {})
+    following.close()
+    sink.write(OUTCOME)
+    sink.close(CLOSED)
+    following.from_now()  # The cursor is there, and says where to go on.
+    following.begin()
+    assert ids(following.read(10)) == ["n-1", "closed"]
+    following.close()
+
+
 def test_what_is_half_written_is_read_when_it_is_whole(folder: Path) -> None:
     path = chain(folder, DECIDED)
     whole = path.read_bytes()

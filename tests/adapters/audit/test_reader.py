@@ -13,6 +13,7 @@ import pytest
 from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.reader import LineReader, NoChain, blocks, chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.evidence.verification import verify
@@ -99,8 +100,8 @@ def test_a_chain_is_read_also_where_it_was_compressed_meanwhile(folder: Path) ->
 def test_the_default_folder_is_in_the_users_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     if sys.platform == "linux":
-        assert reader.default_folder() == tmp_path / "mcpguard" / "audit"
-    assert reader.default_folder().name == "audit"
+        assert evidence_folder(None) == tmp_path / "mcpguard" / "audit"
+    assert evidence_folder(None).name == "audit"
 
 
 def test_lines_are_read_at_their_places_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

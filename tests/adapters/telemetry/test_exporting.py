@@ -268,6 +268,28 @@ def test_an_unknown_url_is_refused(url: str) -> None:
         destination(url, "h", "text/plain")
 
 
+@pytest.mark.parametrize("form", ["cef", "otlp"])
+@pytest.mark.parametrize("scheme", ["http", "https", "syslog+tcp", "syslog+udp"])
+def test_a_url_with_a_password_is_refused_and_not_repeated(scheme: str, form: str) -> None:
+    with pytest.raises(TelemetryError) as refused:
+        sink_of(f"{scheme}://me:canary@127.0.0.1:9/?token=canary", form, "h").close()
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["cef", "otlp"])
+def test_the_query_of_a_url_is_in_no_message(setting: Setting, form: str) -> None:
+    chain(setting.folder)
+    said: list[str] = []
+    with web([503]) as (url, _got):
+        to = f"{url}?token=canary"
+        source = Following(setting.folder, from_start=True)
+        exporter = Exporter(to, form, source, sink_of(to, form, "h"), "h", lambda line, _: said.append(line))
+        exporter.step()
+        exporter.close()
+    assert "answered HTTP 503" in said[0]
+    assert "canary" not in f"{said}{exporter.state}"
+
+
 @contextmanager
 def web(
     answers: list[int], body: bytes = b"", headers: Mapping[str, str] | None = None

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
+from mcpguard.config.loading import evidence_folder
 from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
@@ -298,11 +298,11 @@ def test_the_folder_is_that_of_the_configuration_else_the_users_state(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
-    monkeypatch.setattr(reader, "default_folder", lambda: tmp_path / "state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     config = tmp_path / "mcpguard.yaml"
     servers = "version: 1\nservers: {git: {command: git-server}}\n"
     config.write_text(servers + "audit: {path: evidence}\n")
-    in_state, in_config = chain(tmp_path / "state"), chain(tmp_path / "evidence")
+    in_state, in_config = chain(evidence_folder(None)), chain(tmp_path / "evidence")
 
     def verified(*words: str) -> str:
         assert main(["audit", "verify", *words]) == 0

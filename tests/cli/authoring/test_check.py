@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.audit import reader
 from mcpguard.authoring.check import configuration
 from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -297,10 +296,10 @@ def audit_remark(folder: Path) -> tuple[str, str]:
 def test_the_default_audit_folder_is_the_users_state_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(reader, "default_folder", lambda: folder / "state" / "audit")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     (folder / "mcpguard.yaml").write_text(f"version: 1\nservers: {{git: {SERVER}}}\npolicies: [p.yaml]\n")
     assert main(["check", "--config", "mcpguard.yaml"]) == 0
-    assert "ok       state/audit: evidence can be written\n" in capsys.readouterr().out
+    assert "ok       state/mcpguard/audit: evidence can be written\n" in capsys.readouterr().out
     assert not (folder / "state").exists()
 
 

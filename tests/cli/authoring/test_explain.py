@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.cli import main
+from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
 from mcpguard.core.redaction.detectors import OPT_IN
@@ -204,11 +204,33 @@ def test_other_methods_are_explained_too(explain: Explain, words: list[str], sta
     assert explain("--server", "git", *words).startswith(start)
 
 
+def test_a_session_with_a_key_that_none_has_is_refused(explain: Explain, folder: Path) -> None:
+    for key, hint in (("lables", "did you mean `labels`?"), ("x", "it has calls, tools, labels, facts")):
+        (folder / "session.json").write_text(json.dumps({"calls": 1, key: ["hush"]}))
+        said = explain(*call("log"), "--session", "session.json", code=2)
+        assert f"session.json: a session has no `{key}`; {hint}" in said
+        assert "hush" not in said
+
+
+def test_a_method_of_an_extension_is_explained_where_it_may_be_one(explain: Explain, folder: Path) -> None:
+    server = "{command: x, extensions: {com.example/x: [skills/get]}}"
+    (folder / "more.yaml").write_text(f"version: 1\nservers: {{git: {server}}}\npolicies: [p.yaml]\n")
+    asked = ["--server", "git", "--action", "skills/get"]
+    assert explain(*asked, "--config", "more.yaml").startswith("deny (no-rule)")
+    assert explain("p.yaml", *asked).startswith("deny (no-rule)")
+    assert "no rule decides `skills/get`" in explain(*asked, code=2)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--tool", "log"], "name the request: --server NAME with --tool NAME"),
         (["--server", "git"], "name the request"),
+        (["--server", "git", "--action", "tools/call"], "name what `tools/call` is for: --tool NAME"),
+        (["--server", "git", "--action", "nope"], "no rule decides `nope`: mcpguard refuses it"),
+        (["--server", "git", "--action", "extension"], "no rule decides `extension`: mcpguard refuses it"),
+        (["--server", "git", "--action", "ping"], "decides `ping`: it is answered by mcpguard itself"),
+        (["--server", "git", "--action", "task/get"], "refuses it; did you mean `tasks/get`?"),
         (["--server", "git", "--tool", "a\nb"], "no server can list a tool by that name"),
         ([*call("log")[:-1], '{"a": "hush'], "it must be a JSON object"),
         ([*call("log")[:-1], '["hush"]'], "it must be a JSON object"),
@@ -370,7 +392,7 @@ def test_what_wrap_recorded_is_explained_without_a_configuration(
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     policies = builtin_read_only()
     call = decision({}, server="server", tool="write", policy_digest=policies.digest)
-    chain(default_folder(), call)
+    chain(evidence_folder(None), call)
     assert main(["explain", "n-1"]) == 0
     said = capsys.readouterr().out
     assert "  policies: the current ones\n" in said
@@ -386,7 +408,7 @@ def test_what_wrap_recorded_is_explained_by_its_own_policy_beside_a_configuratio
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     wrapped = decision({}, server="server", tool="write", policy_digest=builtin_read_only().digest)
-    chain(default_folder(), wrapped)
+    chain(evidence_folder(None), wrapped)
     for _ in range(2):
         said = explain("n-1")
         assert "  policies: the current ones\n" in said

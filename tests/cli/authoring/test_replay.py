@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
+from mcpguard.config.loading import evidence_folder
+from mcpguard.config.policies import builtin_read_only
 from tests.authoring.replay.test_replaying import call, chain, redacted, refused, rules
 
 HOME = rules("{id: all, effect: allow, tools: [echo]}").digest
@@ -26,6 +28,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "version: 1\nservers: {git: {command: x}}\npolicies: [p.yaml]\naudit: {path: audit}\n"
     )
     return tmp_path
+
+
+def test_what_wrap_recorded_is_replayed_without_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
+    for name in ("STATE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
+    chain(evidence_folder(None), call(1, policy_digest=builtin_read_only().digest))
+    assert main(["replay"]) == 0
+    said = capsys.readouterr()
+    assert said.err == (
+        "note: there is no configuration: what is on record is replayed under the policy of `mcpguard wrap`\n"
+    )
+    assert "0 of 1 decision on record would change" in said.out
+    (tmp_path / "p.yaml").write_text("version: 1\npolicy: p\nrules: [{id: no, effect: deny}]\n")
+    assert main(["replay", "--policy", str(tmp_path / "p.yaml")]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_loosened_decision_is_shown_and_is_exit_code_1(home: Path, capsys: Capture) -> None:

@@ -62,11 +62,24 @@ def test_a_call_to_a_server_that_is_not_configured_suggests_nothing(home: Path, 
 def test_altered_evidence_is_reported(home: Path, capsys: Capture) -> None:
     chain = record(home, decided())
     chain.write_bytes(chain.read_bytes().replace(b'"log"', b'"lug"'))
-    assert main(["suggest"]) == 0
+    assert main(["suggest"]) == 1
     assert (
         f"{chain.name} was altered, or written by a newer mcpguard, so it does not count"
         in capsys.readouterr().err
     )
+    assert main(["suggest", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["altered"] == [chain.name]
+
+
+def test_what_sound_evidence_suggests_is_written_beside_an_altered_chain(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = record(home, decided(1))
+    chain.write_bytes(chain.read_bytes().replace(b'"log"', b'"lug"'))
+    record(home, decided(2))
+    says(monkeypatch, "y")
+    assert main(["suggest", "--write"]) == 1
+    assert "written log-" in capsys.readouterr().out
 
 
 def test_a_person_writes_it(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

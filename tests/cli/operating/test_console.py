@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.system.files import state_folder
 from mcpguard.cli import main
 from mcpguard.cli.operating import console
 from mcpguard.config.loading import load_config
+from mcpguard.config.user_state import state_folder
 from mcpguard.console import server
 from mcpguard.console.desk import Desk
 from mcpguard.console.server import Links, has_a_screen, listening

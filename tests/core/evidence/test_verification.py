@@ -328,6 +328,16 @@ def test_a_later_outcome_that_no_chain_of_the_process_decided_is_a_flaw() -> Non
     ]
 
 
+def test_a_chain_that_lost_its_end_is_the_only_flaw() -> None:
+    whole = sealed([opened(), decided(1), decided(2), outcome(2)])
+    after = verify(continuing("a", outcome(1), decided(3)))
+    last = verify(continuing("b", outcome(3)))
+    assert all(one.intact for one in joined({"a": verify(whole), "b": after, "c": last}).values())
+    cut = verify(whole[:1], [whole[-1][-67:-3].decode()])
+    reports = joined({"a": cut, "b": after, "c": last})
+    assert [name for name, report in reports.items() if not report.intact] == ["a"]
+
+
 def test_of_a_chain_that_is_not_there_no_decision_is_looked_for() -> None:
     assert joined({"b": verify(continuing("a", outcome(1)))})["b"].intact
     circle = {"a": verify(continuing("b", outcome(1))), "b": verify(continuing("a", outcome(2)))}

@@ -73,10 +73,16 @@ class Following:
         self._own = own
         self._cursor = cursor
         self._from_start = from_start
+        self._before: dict[str, tuple[Path, int]] | None = None
         self._lock = -1
         self._places: ReadSoFar | None = None
         self.left: set[str] = set()
         """Chains that are not read any further."""
+
+    def from_now(self) -> None:
+        """A cursor that is made later begins here: whoever calls `begin` in a thread may come to it late."""
+        with suppress(AuditError):  # Then it begins where the folder can be read.
+            self._before = self._present()
 
     def begin(self) -> list[FollowedLine] | None:
         """Take the cursor; None where another process has it. Gives the lines that are still open.
@@ -194,7 +200,7 @@ class Following:
 
     def _new(self) -> ReadSoFar:
         # A chain of a few lines may have begun with this process: it is read from its start.
-        known = {} if self._from_start else self._present()
+        known = {} if self._from_start else self._present() if self._before is None else self._before
         ours = f"-{os.getpid()}-"
         sizes = {name: size for name, (path, size) in known.items() if not (self._own and ours in name)}
         return ReadSoFar(

@@ -31,7 +31,7 @@ from mcpguard.adapters.audit.indexing import (
 )
 from mcpguard.adapters.audit.passages import Texts, bits_of, unpacked
 from mcpguard.adapters.audit.reader import NoChain, chain_files, chain_name, line_at, packed, sound_lines
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, continues
 

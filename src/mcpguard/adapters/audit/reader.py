@@ -17,12 +17,11 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpguard.adapters.system.files import state_folder, without_waiting
+from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL, SUFFIXES
 
 if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
     from mcpguard.core.evidence.verification import ChainReport, Removal, Signature
 
 
@@ -51,16 +50,6 @@ class NoChain(AuditError):
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"the audit file {path} cannot be read: {why}")
         self.why = why
-
-
-def default_folder() -> Path:
-    """Where the evidence goes if the configuration does not say: `audit` in the user's state folder."""
-    return state_folder("audit")
-
-
-def evidence_folder(config: Config | None) -> Path:
-    """Where the evidence of a configuration is."""
-    return config.audit.path if config is not None and config.audit else default_folder()
 
 
 def chain_files(path: Path) -> list[Path]:

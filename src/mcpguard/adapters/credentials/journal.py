@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 
 HANDLE = re.compile("[A-Za-z0-9_]+")
 

@@ -3,7 +3,7 @@ is in use."""
 
 from pathlib import Path
 
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 
 
 def default_folder() -> Path:

@@ -9,26 +9,6 @@ import stat
 import time
 from pathlib import Path
 
-_found: dict[tuple[str | None, str | None], Path] = {}
-
-
-def state_folder(part: str) -> Path:
-    """The folder named `part` in the user's state folder (XDG_STATE_HOME on Linux)."""
-    return user_state() / part
-
-
-def user_state(found: Path | None = None) -> Path:
-    """The user's state folder, as a process with the same environment has `found` it: the library that knows
-    takes half a megabyte."""
-    where = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
-    if where not in _found:
-        if found is None:
-            from platformdirs import user_state_path
-
-            found = user_state_path("mcpguard", appauthor=False)
-        _found[where] = found
-    return _found[where]
-
 
 def read_regular(path: Path, limit: int | None = None) -> bytes | None:
     """A regular file, at most its first `limit` + 1 bytes; None where it is something else, such as a FIFO or

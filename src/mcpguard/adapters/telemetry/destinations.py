@@ -74,8 +74,13 @@ def destination(
         return _Datagrams(partial(_to_path, parts.path), to, host)
     address = (parts.hostname or "", parts.port or SYSLOG_PORT)
     if parts.scheme == "syslog+udp":
-        return _Datagrams(partial(_to_address, address), to, host)
-    return _Octets(address, to, host)
+        return _Datagrams(partial(_to_address, address), shown(to), host)
+    return _Octets(address, shown(to), host)
+
+
+def shown(to: str) -> str:
+    """A destination in a message: without the query of a URL, which may hold a token."""
+    return to.partition("?")[0] if "://" in to else to
 
 
 def _split(to: str) -> SplitResult | None:
@@ -88,6 +93,8 @@ def _split(to: str) -> SplitResult | None:
         _ = parts.port
     except ValueError:
         known = False
+    if known and "@" in parts.netloc:
+        raise TelemetryError("a destination must have no user name or password: neither would be sent")
     if not known:
         raise TelemetryError(f"not a destination: expected a file, or a URL of {', '.join(SCHEMES)}")
     return parts
@@ -176,6 +183,7 @@ class WebPoints:
         # Imported where it is needed: most processes serve over stdio and export nothing.
         from mcpguard.adapters.network.posting import NotInTime, Poster
 
+        named = shown(url)
         if self._poster is None:
             self._poster = Poster(self._origin)
         try:
@@ -183,12 +191,12 @@ class WebPoints:
             headers = given | {"Content-Type": media_type}
             answer = self._poster.post(url, headers, body, SECONDS)
         except CredentialError as problem:
-            raise TelemetryError(f"a header of {url} is not available: {problem}") from None
+            raise TelemetryError(f"a header of {named} is not available: {problem}") from None
         except UpstreamError as problem:
-            raise TelemetryError(f"{url} {problem}", slow=isinstance(problem, NotInTime)) from None
+            raise TelemetryError(f"{named} {problem}", slow=isinstance(problem, NotInTime)) from None
         status = answer.status
         if not 200 <= status < 300:
-            said, after = f"{url} answered HTTP {status}", _seconds(answer.retry_after)
+            said, after = f"{named} answered HTTP {status}", _seconds(answer.retry_after)
             if status in _MISSING:
                 raise _NoEndpoint(said, after=after)
             raise TelemetryError(said, final=status in _REFUSED, after=after)
@@ -222,6 +230,10 @@ class OtlpPoints:
     others get their signals; what one endpoint has accepted is not sent again when another one fails."""
 
     def __init__(self, url: str, host: str, headers: Headers = lambda: {}) -> None:
+        """Raises TelemetryError where the URL is of another kind."""
+        parts = _split(url)
+        if parts is None or parts.scheme not in ("http", "https"):
+            raise TelemetryError("OTLP goes to an http:// or https:// URL, such as http://127.0.0.1:4318")
         self._web = WebPoints(url, headers)
         self._url = url.rstrip("/")
         self._host = host

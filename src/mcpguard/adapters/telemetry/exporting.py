@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -22,6 +21,7 @@ from mcpguard.adapters.telemetry.destinations import (
     OtlpPoints,
     Rendered,
     destination,
+    shown,
 )
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.adapters.telemetry.formats import cef, ocsf, otlp, table
@@ -103,7 +103,7 @@ class Exporter(Generic[LineT]):
         since: datetime | None = None,
     ) -> None:
         """What was over before `since` is left out."""
-        self.state = SinkState(to, form)
+        self.state = SinkState(shown(to), form)
         self._source = source
         self._sink = sink
         self._render = rendering(form, host)
@@ -321,8 +321,6 @@ MEDIA_TYPES = {
 def sink_of(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination[Any]:
     """Where a format goes. Raises TelemetryError."""
     if form == "otlp":
-        if urlsplit(to).scheme not in ("http", "https"):
-            raise TelemetryError("OTLP goes to an http:// or https:// URL, such as http://127.0.0.1:4318")
         return OtlpPoints(to, host, headers)
     header = table.header() if form == "csv" else ""
     return destination(to, host, MEDIA_TYPES[form], header, headers)

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
 REFRESH_SECONDS = 5.0

@@ -13,7 +13,6 @@ from tempfile import TemporaryFile
 
 from msgspec import structs
 
-from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
 from mcpguard.authoring.check.codes import problems, wrong
@@ -23,7 +22,7 @@ from mcpguard.authoring.check.own import own
 from mcpguard.authoring.check.servers import clients, servers
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
-from mcpguard.config.loading import Config, load_config
+from mcpguard.config.loading import Config, evidence_folder, load_config
 from mcpguard.config.policies import present, read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError

@@ -20,17 +20,21 @@ from mcpguard.authoring.explain.explanation import Explanation
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Offer, Snapshot, read_snapshot
 from mcpguard.config.clients import viewers
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import read_document
-from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.core.errors import ConfigError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.pdp import decide
 from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.terms import ACTIONS, EXTENSION
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.catalogue import KINDS, Catalogue
+from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 
 _METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources/read"}
+_SESSION = StoredSession.__struct_fields__
+_NAMED = ", ".join(_SESSION)
 OS_USER = "os-user"
 """The source of who is known by the operating system: without groups and claims."""
 
@@ -98,6 +102,8 @@ def asked_by(options: Namespace, config: Config | None) -> Supposition:
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):
         raise _problem("name the request: --server NAME with --tool NAME, --prompt, --resource or --action")
+    if options.action:
+        _check_action(options.action, kind, None if config is None else config.servers.get(options.server))
     args = arguments_of(options) or {}
     target = target_of(options, options.server, kind, getattr(options, kind), config) if kind else None
     invocation = Invocation(
@@ -112,6 +118,21 @@ def asked_by(options: Namespace, config: Config | None) -> Supposition:
         params={"arguments": args},
     )
     return Supposition(invocation, target)
+
+
+def _check_action(action: str, kind: str, server: Server | None) -> None:
+    """Raise ConfigError for a method that no rule decides, or that is about something which is not named."""
+    named = {method: kind for kind, method in _METHODS.items()}
+    if action in named and not kind:
+        raise _problem(f"name what `{action}` is for: --{named[action]} NAME")
+    declared = () if server is None else [one for methods in server.extensions.values() for one in methods]
+    row = FROM_CLIENT.get(action) or FROM_UPSTREAM.get(action)
+    # Without a configuration any other method may be one of an extension.
+    if action in declared or action in ACTIONS - {EXTENSION} or not (row or server or action == EXTENSION):
+        return
+    why = "mcpguard refuses it" if row is None else f"it is {row.treatment.value}"
+    hint = did_you_mean(action, [*ACTIONS - {EXTENSION}, *declared]) if row is None else ""
+    raise _problem(f"no rule decides `{action}`: {why}" + (f"; {hint}" if hint else ""))
 
 
 def principal_of(options: Namespace) -> Principal:
@@ -238,11 +259,17 @@ def session_of(options: Namespace, live: StoredSession | None = None) -> Session
     that is not a session."""
     kept = live or StoredSession()
     if options.session is not None:
+        text = read_document(options.session, ConfigError)
         try:
-            kept = msgspec.json.decode(read_document(options.session, ConfigError), type=StoredSession)
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+            kept = msgspec.json.decode(text, type=StoredSession)
+            unknown = set(msgspec.json.decode(text)).difference(_SESSION)
+        except (msgspec.DecodeError, RecursionError):
             said = "not a session: a JSON object with calls, tools, labels, facts and spent"
             raise ConfigError([Problem(str(options.session), 0, 0, said)]) from None
+        if unknown:
+            name = min(unknown)
+            said = f"a session has no `{name}`; {did_you_mean(name, _SESSION) or f'it has {_NAMED}'}"
+            raise ConfigError([Problem(str(options.session), 0, 0, said)])
     session = Session(kept)
     session.add(tuple(options.label), tuple(options.fact))
     return session

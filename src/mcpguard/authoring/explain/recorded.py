@@ -21,8 +21,6 @@ from mcpguard.adapters.audit.reader import (
     NothingRecorded,
     chain_files,
     chain_name,
-    default_folder,
-    evidence_folder,
     examined,
     file_name,
     sound_lines,
@@ -39,7 +37,7 @@ from mcpguard.authoring.explain.hypothesis import (
     target_of,
     unknown_of,
 )
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import anchors
@@ -388,7 +386,7 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
 def _files_of(config: Config | None) -> list[Path]:
     """The chains in which a call may stand: those of the configuration last, and before them those of
     `mcpguard wrap`, which has none. Raises AuditError where there are none."""
-    folder, of_wrap = evidence_folder(config), default_folder()
+    folder, of_wrap = evidence_folder(config), evidence_folder(None)
     found: list[Path] = []
     if folder.resolve() != of_wrap.resolve():
         with suppress(NothingRecorded):

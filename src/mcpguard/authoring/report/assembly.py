@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, chain_name, evidence_folder, proof
+from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, chain_name, proof
 from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
@@ -23,7 +23,7 @@ from mcpguard.authoring.report.posture.entry import Present
 from mcpguard.authoring.report.posture.judging import judged
 from mcpguard.authoring.report.tally import RecordTally, Who
 from mcpguard.authoring.snapshot import Snapshot
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.compiled import PolicySet

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from pydantic import Field
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import chain_files, chain_name, evidence_folder, examined, lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, lines
 from mcpguard.authoring.suggest.own_policy import (
     DEFAULT,
     Draft,
@@ -32,6 +32,7 @@ from mcpguard.authoring.suggest.own_policy import (
 )
 from mcpguard.authoring.suggest.rules import SuggestError, constant, glob_of
 from mcpguard.authoring.suggest.standing import draft_of
+from mcpguard.config.loading import evidence_folder
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.evidence.bounds import folded_about

@@ -10,9 +10,10 @@ from textwrap import wrap
 from msgspec import to_builtins
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, counted_in
-from mcpguard.adapters.audit.reader import chain_files, default_folder, examined, file_name, sound_lines
+from mcpguard.adapters.audit.reader import chain_files, examined, file_name, sound_lines
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.asking.story import headline, places_of, story_of
+from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided
 from mcpguard.core.evidence.verification import ChainReport
@@ -43,7 +44,7 @@ def _missing(path: Path, call_id: str) -> str:
     for file in chain_files(path):
         deque(sound_lines(file, altered), 0)
     lost = f"; it may be in a file that cannot be read ({plain(next(iter(altered)))})" if altered else ""
-    of_wrap = default_folder()
+    of_wrap = evidence_folder(None)
     if path.resolve() != of_wrap.resolve() and of_wrap.is_dir():
         lost += f"; what `mcpguard wrap` recorded is in {of_wrap}"
     return f"no call {plain(call_id)} in {path}{lost}: `mcpguard audit show` lists the last records"

@@ -4,7 +4,6 @@ import argparse
 import re
 from pathlib import Path
 
-from mcpguard.adapters.audit.reader import evidence_folder
 from mcpguard.cli.audit.export import add_export, export
 from mcpguard.cli.audit.proof import add_key, add_verify, print_heads, print_key, verify_chains
 from mcpguard.cli.audit.query import add_filters, add_query, positive, query
@@ -12,6 +11,7 @@ from mcpguard.cli.audit.show import show
 from mcpguard.cli.audit.stats import add_stats, stats
 from mcpguard.cli.audit.tail import add_tail, tail
 from mcpguard.cli.parser import configured_if_any
+from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
 
 EXAMPLES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style, table
-from mcpguard.cli.parser import WHEN, add_config, configured, moment
+from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -58,12 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where something is not at least as strict as it was, or a chain was altered, with `--strict` where
     something cannot be determined."""
-    from mcpguard.adapters.audit.reader import evidence_folder
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.past import past
     from mcpguard.authoring.replay.replaying import Replay
+    from mcpguard.config.loading import evidence_folder
 
-    config = None if args.policy and args.audit and not args.config else configured(args.config)
+    config = None if args.policy and args.audit and not args.config else configured_if_any(args.config)
+    if config is None and not args.policy:
+        said = "there is no configuration: what is on record is replayed under the policy of `mcpguard wrap`"
+        print(f"note: {said}", file=sys.stderr)
     policies, before = _policies(args.policy, config)
     folder: Path = args.audit or evidence_folder(config)
     replay = Replay(policies, before, snapshot_of(args), args.since, _observed(config))
@@ -83,19 +86,18 @@ def execute(args: argparse.Namespace) -> int:
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
     """Those to replay under, and others that may have been in force. Raises PolicyError."""
-    from mcpguard.config.policies import PolicyFile, load_policies
+    from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
     from mcpguard.core.errors import PolicyError
     from mcpguard.core.redaction.redactor import OPT_IN
 
-    if not files:
-        assert config is not None  # noqa: S101 - without files it was read
-        return load_policies(config.policies, OPT_IN), []
-    policies = load_policies([PolicyFile(file) for file in files], OPT_IN)
+    given = load_policies([PolicyFile(file) for file in files], OPT_IN) if files else None
     try:
-        return policies, [] if config is None else [load_policies(config.policies, OPT_IN)]
+        present = builtin_read_only() if config is None else load_policies(config.policies, OPT_IN)
     except PolicyError:
-        # They only help to say more.
-        return policies, []
+        if given is None:
+            raise
+        return given, []  # The present ones only help to say more.
+    return (present, []) if given is None else (given, [present])
 
 
 def _observed(config: Config | None) -> frozenset[str]:

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0; 1 where the person does not say yes; 2 where there is nothing to look at, or nothing to write to."""
+    """0; 1 where the person does not say yes, or a chain was altered; 2 where there is nothing to look at, or
+    nothing to write to."""
     from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal, own_policy, write
     from mcpguard.authoring.suggest.records import suggested
     from mcpguard.authoring.suggest.rules import SuggestError
@@ -57,10 +58,10 @@ def execute(args: argparse.Namespace) -> int:
         found, proposal = suggested(config, since, args.server, store.known_ticket)
         if args.json:
             print(found.model_dump_json())
-            return 0
-        _print(found)
+        else:
+            _print(found)
         if proposal is None or not args.write:
-            return 0
+            return 1 if found.altered else 0
         if not confirmed("write this? [y/N] "):
             print("nothing was written")
             return 1
@@ -76,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
         who = operating_system_user()
         made = write(config, "rules-suggested", f"by {who.source}:{who.id}", again)
         print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
-        return 0
+        return 1 if found.altered else 0
 
 
 def _print(found: Suggestions) -> None:

@@ -11,7 +11,7 @@ from mcpguard.core.evidence.verification import ChainReport, Flaw, Removal
 def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
     """The reports of chains, by their names, where each knows those that it continues: an outcome needs its
     decision there, and what has its outcome later is not unfinished. Where such a chain is not among them
-    (it was removed on purpose, say), its decisions are not looked for."""
+    (it was removed on purpose, say), or has a flaw of its own, its decisions are not looked for."""
     found = dict(reports)
     for name in reports:
         carried, at = reports[name].carried, reports[name].continues
@@ -24,7 +24,7 @@ def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
             left -= done
             passed.add(at)
             at = before.continues
-        if left and not at:
+        if left and not at and all(found[one].intact for one in passed - {name}):
             found[name] = _flawed(
                 found[name], f"ends a chain with outcomes that have no allowed decision: {min(left)}"
             )

@@ -22,7 +22,8 @@ from msgspec import Struct
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.asking import Answer, OAuthProblem, named_hosts, post
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient
-from mcpguard.adapters.system.files import state_folder, take_lock
+from mcpguard.adapters.system.files import take_lock
+from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import Secret, Unprinted

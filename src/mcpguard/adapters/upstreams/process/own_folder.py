@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mcpguard.adapters.system.files import state_folder
+from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import UpstreamError
 
 KEPT_SECONDS = 7 * 86400
