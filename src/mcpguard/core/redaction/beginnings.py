@@ -6,7 +6,7 @@ Law of this file: all literals are compiled once, into two sets, and an entry of
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from re import Match
 from threading import Lock, Thread
 from typing import Protocol
@@ -69,7 +69,10 @@ compile, and few texts have eight without the rest."""
 
 
 class Beginning(ABC):
-    """A literal that a format begins with or has in it, or that stands before a pair."""
+    """A literal that a format begins with or has in it, or that stands before a pair. There are a thousand,
+    and few are ever met: only those have `may`, and with it a `__dict__`."""
+
+    __slots__ = ("__dict__", "inside", "literal", "size")
 
     kind = ""
     begins = False
@@ -78,16 +81,19 @@ class Beginning(ABC):
     joins = False
     cost = 1
 
-    def __init__(self, literal: bytes, peek: Callable[[], str]) -> None:
+    def __init__(self, literal: bytes) -> None:
         self.literal = literal
         self.size = len(literal)
         self.inside = _INSIDE
         """So many bytes from its beginning on lie within what was read, where that need not be read again."""
-        self._peek = peek
+
+    @abstractmethod
+    def _peek(self) -> str:
+        """The pattern of what has to be there in any case."""
 
     @cached_property
     def may(self) -> Callable[[bytes, int], Match[bytes] | None]:
-        """What has to be there in any case, at the place that `start` says."""
+        """Whether that is there, at the place that `start` says."""
         return compiled(self._peek()).match
 
     def start(self, _flat: bytes, end: int) -> int:
@@ -102,10 +108,23 @@ class Beginning(ABC):
 class OfFormat(Beginning):
     """What a format begins with, or has in it."""
 
+    __slots__ = (
+        "_detector",
+        "_reach",
+        "_start",
+        "any_case",
+        "begins",
+        "cost",
+        "joins",
+        "kind",
+        "passes",
+        "rare",
+    )
+
     def __init__(self, literal: str, start: str, detector: Detector) -> None:
         self.begins = literal == start
         looked_for = literal[:ENOUGH] if self.begins else literal
-        super().__init__(looked_for.encode(), partial(_without_its_surroundings, detector))
+        super().__init__(looked_for.encode())
         self._start = start.encode()
         self.rare = bool(detector.rare)
         # Identifiers and words of many rows begin as these. A row with one of the others has twice as many
@@ -120,6 +139,9 @@ class OfFormat(Beginning):
         placed = self.begins or bool(detector.back)
         # Whether a flood of it may be passed over: only short beginnings make one that costs much.
         self.passes = placed and self.cost == 1 and not self.any_case
+
+    def _peek(self) -> str:
+        return _without_its_surroundings(self._detector)
 
     def next(self, flat: bytes, end: int, stop: int) -> int:
         """The next place behind `end`, but not behind `stop`, where a literal ends that something may begin
@@ -158,13 +180,19 @@ class OfFormat(Beginning):
 class OfPair(Beginning):
     """What stands before the value of a pair."""
 
-    def __init__(self, literal: bytes, peek: str, read: pairs.Read) -> None:
-        super().__init__(literal, lambda: peek)
+    __slots__ = ("_pattern", "kind", "length", "near", "reads")
+
+    def __init__(self, literal: bytes, pattern: str, read: pairs.Read) -> None:
+        super().__init__(literal)
+        self._pattern = pattern
         self.reads = read
         self.near = read in pairs.NEAR_ALONE
         # In what it covers no other one begins.
         self.length: Callable[[bytes, int], int] = pairs.LENGTHS.get(read, lambda _text, _at: 0)
         self.kind = read.__name__ if read in pairs.LENGTHS else ""
+
+    def _peek(self) -> str:
+        return self._pattern
 
     def look(self, reader: ReadsOn, flat: bytes, start: int, _most: int) -> bool:
         return reader.pair(self, flat, start)
@@ -173,12 +201,18 @@ class OfPair(Beginning):
 class Distant(Beginning):
     """What shows that a name and its value stand apart."""
 
-    def __init__(self, literal: str, any_case: bool, peek: str, read: apart.Read) -> None:
-        super().__init__(literal.encode(), lambda: peek)
+    __slots__ = ("_pattern", "any_case", "kind", "reads")
+
+    def __init__(self, literal: str, any_case: bool, pattern: str, read: apart.Read) -> None:
+        super().__init__(literal.encode())
+        self._pattern = pattern
         self.inside = self.size
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
+
+    def _peek(self) -> str:
+        return self._pattern
 
     def look(self, reader: ReadsOn, _flat: bytes, start: int, _most: int) -> bool:
         return reader.apart(self, start)
