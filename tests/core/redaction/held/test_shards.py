@@ -154,6 +154,15 @@ def test_what_is_beside_a_piece_is_searched_for_in_a_long_text(
     assert searched(line * 500 + " and ".join(cut(RANDOM, 8))) == (True, True)
 
 
+def test_what_is_beside_a_piece_is_searched_for_in_the_next_long_text_too() -> None:
+    one = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")])
+    lines = "10:15:02 info request kq9x of billing done, with words behind it\n" * 500
+    for text, found in ((lines, False), (lines, False), (lines + " and ".join(cut(RANDOM, 8)), True)):
+        padded = text.encode() + PAD
+        assert one.may_be_in(padded, skeleton(padded)) is found
+        assert one.found(Reduced(padded, False)) is found
+
+
 def test_more_pieces_by_chance_than_there_is_patience_for_are_searched_further() -> None:
     assert searched("kq9x. " * 900) == (False, False)
     assert searched("kq9x. " * 3000) == (True, True)

@@ -264,6 +264,7 @@ def test_the_name_says_how_much_a_value_has_to_look_like_a_secret() -> None:
 
 def test_what_documentation_gives_as_an_example_is_known() -> None:
     assert is_example("aws-access-key-id", b"AKIAIOSFODNN7EXAMPLE")
+    assert is_example("github-token", b"ghp_1234567890abcdefghijklmnopqrstuvwxyz")
     assert is_example("private-key", b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----")
     assert not is_example("private-key", b"-----BEGIN PRIVATE KEY-----\n" + b"aB3k" * 8)
     assert not is_basic(b"////")
