@@ -140,6 +140,7 @@ LEFT_ALONE = [
     "|---|---|\n| password | harboursunshine |",
     "| program | how |\n| --- | --- |\n| 1Password | op |\n| Bitwarden | bw |",
     "-[ RECORD 1 ]\nname | harboursunshine\nend",
+    "+---+---+\n| a | b |\n+---+---+\n| *Change Password* | c |\n+---+---+\n| *Truncate* | d |\n+---+---+\n",
     "INSERT INTO t (id, name) VALUES (1, 'harboursunshine');",
     "INSERT INTO t (id, password) VALUES (1, :password);",
     "INSERT INTO t (id, password) VALUES (1, 'correcthorse', 2);",

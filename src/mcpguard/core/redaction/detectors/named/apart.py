@@ -154,7 +154,7 @@ class Apart(Values):
             head_start, head_end = self._line(end + 1)
             end = head_end
         head = self._text[head_start:head_end]
-        if head_end > len(self._text) or not _HEAD.search(head):
+        if head_end > len(self._text) or not _HEAD.search(head) or self._is_amid(head_start):
             return [], end
         if BARS.search(head):
             cells: Cells = barred
@@ -164,6 +164,13 @@ class Apart(Values):
             cells = fixed(starts)
         names = [cell.decode("utf-8", "replace") for _, _, cell in cells(head, 0)]
         return self._rows(Columns(names), end, cells)
+
+    def _is_amid(self, at: int) -> bool:
+        """Whether the row that begins at a place has a line above it, and above that another row."""
+        start, end = self._line(at - 1)
+        if at < 1 or not (self._text.startswith(b"+", start) and _RULE.fullmatch(self._text[start:end])):
+            return False
+        return start > 0 and self._text.startswith(b"|", self._line(start - 1)[0])
 
     def record(self, at: int) -> Seen:
         """A row that psql shows with a line for each column."""

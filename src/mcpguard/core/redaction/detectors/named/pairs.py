@@ -94,6 +94,8 @@ _TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _IS = expression(rb"(?i) (?:is|was|to)(?: set to| now)?$")
 _SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
 _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
+_CHOICE = expression(rb"""\?\s{0,4}["'`]$""")
+"""Before the first of two texts of which code takes one."""
 _ENDS = b"\n\r\x1f\xff\\"
 _OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
 _COOKIES = expression(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
@@ -177,7 +179,7 @@ def _given_until(name: str, ahead: bytes) -> bytes:
         return SPACE
     if name.isupper() and _SETS.search(ahead[-8:]):
         return _ENDS
-    if name.isupper() or ahead.endswith(b";"):
+    if name.isupper() or (ahead.endswith(b";") and "." not in name):
         return SPACE + b";,\"'"
     of_code = name.count(".") < 2 or name.startswith(_OF_OBJECTS)
     return b"" if of_code or not _ALONE.search(ahead) else _ENDS
@@ -244,6 +246,8 @@ class Pairs(Commands):
         """A value under a `name` that has something `ahead` of it."""
         if name.lower().endswith("authorization"):
             return self._header(at)
+        if not equals and _CHOICE.search(ahead[-8:]):
+            return None
         if equals and not spaced and (ends := _given_until(name, ahead)):
             whole = ends == _ENDS
             return self._judged(at, given(strength), opening, whole_line=whole, ends=ends)

@@ -58,7 +58,7 @@ _MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}")
 _WORDS = expression(r"(?:[A-Za-z:_-]|%20)+")
 _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
-_SAYS_SO = expression("password|passwd|secret|changeme")
+_SAYS_SO = expression("password|passwd|passphrase|secret|changeme")
 _TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
 _DOTTED = expression(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
 _NAME = "_{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*"
@@ -90,7 +90,7 @@ _OF_FORMS = expression(
 _TRANSLATION = expression(
     "passwort|kennwort|passwoord|wachtwo|wachtwu|passwuert|wagwoord|passord|adgangskod|kodeord|losenord|lykilord|"
     "salas[ao]na|lozinka|zaporka|slaptazod|jelsza|contrasen|contrasinal|motdepasse|palavra|parolachiave|pasahitz|"
-    "pasfhocal|focalfaire|cyfrinair|fjalekalim|pasvorto|katalaluan|katasandi|matkhau|nenosiri|sifreniz"
+    "pasfhocal|focalfaire|gertremen|cyfrinair|fjalekalim|pasvorto|katalaluan|katasandi|matkhau|nenosiri|sifreniz"
 )
 """What the word is in other languages, as files of translations have it."""
 _NO_MARKS = str.maketrans("", "", "-_ ")
@@ -103,7 +103,7 @@ _SAYINGS = frozenset(
 """What stands behind an option in a sentence about it."""
 _PUBLISHED = expression(
     # Each begins with one character that is written as such, so that all others are passed over.
-    rb"EXAMPLE|x[xX]{7}|X[xX]{7}|\*\*\*\*|00000000|0123456789"
+    rb"EXAMPLE|x[xX]{7}|X[xX]{7}|\*\*\*\*|00000000|0123456789|1234567890abcdef"
     # RFC 5849, RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
     rb"|wOJIO9A2W5mFwDgiDvZbTSMK|0685bd9184jfhq22|ad180jjd733klru7|dpf43f3p2l4k3l03|nnch734d00sl2jdk"
     rb"|hh5s93j4hdidpola|hdhd0244k9j7ao03|pfkkdhi9sl3r4s00|kd94hf93k423kf44|9djdj82h48djs9d2"
@@ -122,6 +122,7 @@ _BEGINNING_OF_RSA = expression(
     rb"PRIVATE KEY-----(?:\\n|\s){0,4}MII[A-Za-z0-9+/]{1,56}(?:\.\.\.(?![A-Za-z0-9+/])|\s*$)"
 )
 """What documentation shows of a key: so much of it is the modulus, which is public."""
+_VERSION = expression(r"[v^~]?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:[-+.][a-z]{1,8}[-.0-9]*)?")
 _RATE = expression(r"[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/\S*")
 
 
@@ -212,7 +213,7 @@ def _words_of_samples(value: str) -> bool:
 
 
 def _is_password(value: str, quoted: bool) -> bool:
-    if "://" in value or " " in value or value.isdigit() or _RATE.match(value):
+    if "://" in value or " " in value or value.isdigit() or _RATE.match(value) or _VERSION.fullmatch(value):
         return False
     if _DIGIT.search(value) is None:
         return quoted and _is_of_letters(value)
