@@ -1,10 +1,10 @@
 """What is cut up in short rows, each behind a number or a word in capitals, such as what `nl` makes of the
 lines of `base32 -w4`, or `od` of a byte a row."""
 
-import re
 from array import array
 from bisect import bisect_right
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.view import GAP, View
@@ -14,9 +14,12 @@ _SHORT = r"[^\n\x1f\xff]{1,16}"
 ROWS = rf"(?:^|[\n\x1f]){_BEFORE}{_SHORT}\n{_BEFORE}{_SHORT}\n{_BEFORE}{_SHORT}[\n\x1f]"
 """Three of them."""
 
-_ROW = re.compile(rf"{_BEFORE}([^\n\r\x1f\xff]{{1,16}}+)\r?(?:\n|(?=[\x1f\xff]))".encode("latin-1"))
-_FIRST = re.compile(b"(?:%b){3,}+" % _ROW.pattern.replace(b"([", b"(?:["))
-_STRETCH = re.compile(rb"[\n\x1f]" + _FIRST.pattern)
+_SAYS = rb"([^\n\r\x1f\xff]{1,16}+)"
+_END = rb"\r?(?:\n|(?=[\x1f\xff]))"
+_THREE = b"(?:%b%b%b){3,}+" % (_BEFORE.encode(), _SAYS.replace(b"(", b"(?:", 1), _END)
+_ROW = expression(_BEFORE.encode() + _SAYS + _END)
+_FIRST = expression(_THREE)
+_STRETCH = expression(rb"[\n\x1f]" + _THREE)
 _FOR_ONE = 4
 """Rows that cost as much as one piece of another view."""
 

@@ -13,19 +13,9 @@ CELLS = 64
 MARKS = b" \t\r\"'`*"
 """What stands around the text of a cell."""
 _VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])
-_KEYS = frozenset(
-    [
-        "name",
-        "key",
-        "variable",
-        "parameter",
-        "option",
-        "config_key",
-        "option_name",
-        "meta_key",
-        "setting_name",
-    ]
-)
+_KEYS = frozenset([
+    "name", "key", "variable", "parameter", "option", "config_key", "option_name", "meta_key", "setting_name",
+])  # fmt: skip
 
 _QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
 _CELLS_OF = {

@@ -78,7 +78,6 @@ _SEQUENCES = " ".join(
     )
 )
 
-
 _DIGIT = expression("[0-9]")
 _DIGITS = expression(r"[0-9].*[0-9]")
 _METAVARIABLE = expression(r"[A-Z]+(?:[_-][A-Z]+)*|[A-Za-z_][\w.]*\(.*")
