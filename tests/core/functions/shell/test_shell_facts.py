@@ -353,6 +353,10 @@ def test_where_cat_is_given_secrets_by_find_they_are_named(tmp_path: Path) -> No
         ("git grep x -- '*.py' ':!.env' ':(exclude,glob)*.pem' ':^x'", []),
         ("git log -p -- ':(glob)**/.e*'", ["**/.e*"]),
         ("git diff HEAD -- config/*.json", []),
+        ("git log -p -- ':(top).npmrc' ':(literal)id_rsa'", [".npmrc", "id_rsa"]),
+        ("rg x -g '.ssh**/config'", [".ssh**/config"]),
+        ("rg x -g '{.env,a:b}'", ["{.env,a:b}"]),
+        ("rg x -g '**/*.ts' -g 'src/**/*.ts' --type-add 'web:*.html'", []),
     ],
 )
 def test_globs_that_choose_secrets_are_named(text: str, secrets: list[str]) -> None:

@@ -20,7 +20,8 @@ _ELSEWHERE = re.compile(r"^[/~]|\.\.")
 _REVISION = re.compile(r"\^?\w[\w/.-]*(?:[~^]\d*|@\{[^{}/]*\})+", re.ASCII)
 _RANGE = re.compile(r"[\w/.@{}^~-]*[\w}^~]\.\.\.?[\w/@{}^~-]*", re.ASCII)
 _EXCLUDED = re.compile(r":(?:[!^]|\([^()]*\bexclude\b[^()]*\))")
-_MAGIC = re.compile(r"\A:\((?:glob|icase|,)*\)")
+_MAGIC = re.compile(r"\A:\([^()]*\)")
+_TYPE = re.compile(r"\A\w+:")
 
 
 class Texts(Struct, frozen=True):
@@ -143,7 +144,7 @@ class _Arguments:
         elif kind == ">":
             self.reading.write(value)
         elif kind == "%" and not value.text.startswith("!"):
-            self.reading.selected.add(value.text.rpartition(":")[2])
+            self.reading.selected.add(_TYPE.sub("", value.text))
         elif self.replaced:
             self.texts.append(value)
 
@@ -190,9 +191,11 @@ class _Arguments:
 
     def pathspec(self, word: Word) -> Word:
         """A word of git, which expands globs itself, without what stands before some: `:(glob)*.py`."""
-        text = _MAGIC.sub("", word.text)
-        if not (word.literal or word.pattern) or not any(char in text for char in "*?["):
+        if not (word.literal or word.pattern):
             return word
+        text = _MAGIC.sub("", word.text)
+        if not any(char in text for char in "*?["):
+            return Word(text)
         self.reading.selected.add(text)
         return Word(text, literal=False, pattern=True)
 

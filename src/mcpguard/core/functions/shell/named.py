@@ -22,6 +22,7 @@ _DATA = _SOURCE | {"cfg", "conf", "csv", "ini", "json", "toml", "txt", "xml", "y
 """Endings by which nobody means secrets, though files with secrets have them too."""
 _ENDINGS = re.compile(r"(.*/)?\*\.(?:\{([\w.,-]+)\}|([\w.-]+))", re.DOTALL)
 _KNOWN = re.compile(r"(.*/)?(?:changelog|dockerfile|licen[cs]e|makefile|readme)\*", re.DOTALL | re.IGNORECASE)
+_ANYWHERE = re.compile(r"(?:(?<=/)|\A)(?:\*\*/)+")
 _ALL = re.compile(r"(.*[^/*])/\*\*?", re.DOTALL)
 _LIST = frozenset(
     [
@@ -101,7 +102,7 @@ def _could_write(commands: Iterable[Command], changing: frozenset[str]) -> Itera
 def _chooses(glob: str, endings: frozenset[str]) -> bool:
     """Whether a glob chooses files with secrets, or could. One that means all files with one of `endings`, or
     all of a folder that is named, does not."""
-    glob = glob.replace("**/", "")
+    glob = _ANYWHERE.sub("", glob)
     known = _KNOWN.fullmatch(glob) or (endings is _DATA and _ALL.fullmatch(glob))
     if known:
         return bool(known[1]) and _is(SECRETS, known[1])
