@@ -15,6 +15,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, index_path
 from mcpguard.adapters.audit.indexing import microseconds
+from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.evidence.records import Decided, Outcome, Record
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
@@ -255,3 +256,42 @@ def test_many_calls_come_newest_first_over_all_their_facts(folder: Path) -> None
         assert [one.took for one in slow] == [199_000, 198_000]
         one = next(iter(facts))
         assert len(list(index.durations(one, since, until))) in (3, 4)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_question_is_asked_of_one_state_while_others_take_in_more(folder: Path, compressed: bool) -> None:
+    sink = begun(folder, call(1), call(2))
+    with index_of(folder) as index:
+        add(sink, end(1), call(3))
+        other = begun(folder, call(4))
+        other.close(CLOSED)
+        if compressed:
+            compress(other.path)
+        assert len(rows(folder)) == 4
+        assert [one.at - microseconds(NOW) for one in index.newest(index.facts())] == [2_000_000, 1_000_000]
+    sink.close(CLOSED)
+
+
+def test_a_chain_that_is_compressed_or_removed_while_it_is_listed_is_not_altered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        begun(folder, call(number)).close(CLOSED)
+    first, second, _ = chain_files(folder)
+
+    def listed(path: Path) -> list[Path]:
+        found = chain_files(path)
+        if first.exists():
+            compress(first)
+            second.unlink()
+        return found
+
+    monkeypatch.setattr("mcpguard.adapters.audit.index.chain_files", listed)
+    with index_of(folder) as index:
+        assert [one.at - microseconds(NOW) for one in index.newest(index.facts())] == [2_000_000, 0]
+        assert not index.altered
+
+
+def compress(chain: Path) -> None:
+    chain.with_name(f"{chain.name}.gz").write_bytes(gzip.compress(chain.read_bytes()))
+    chain.unlink()

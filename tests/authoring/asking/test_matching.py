@@ -68,12 +68,13 @@ def ids(folder: Path, text: str) -> list[str]:
         return [one.decision.id for one in found(index, CallQuestion(text))]
 
 
+EFFECTS = {"allow": "allow", "open": "allow", "asked": "allow", "deny": "deny"}
 CALLS = st.lists(
     st.tuples(
         ARGUMENTS,
         st.sampled_from(TEXTS),
         st.sampled_from(TEXTS),
-        st.sampled_from(["allow", "deny", "open"]),
+        st.sampled_from([*EFFECTS, "ask"]),
         st.integers(0, 9),
         st.booleans(),
     ),
@@ -91,9 +92,12 @@ def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
         sinks = [chain(folder), chain(folder)]
         late = []
         for number, (arguments, subject, said, what, seconds, other) in enumerate(calls):
-            changes = {"arguments": arguments, "subject": subject, "effect": what.replace("open", "allow")}
-            add(sinks[other], call(number, seconds, **changes))
-            if what == "allow":
+            changes = {"arguments": arguments, "subject": subject}
+            if what in ("ask", "asked"):
+                add(sinks[other], call(number, seconds, effect="ask", **changes))
+            if what != "ask":
+                add(sinks[other], call(number, seconds, effect=EFFECTS[what], **changes))
+            if what in ("allow", "asked"):
                 late.append((sinks[number % 3 == 0], end(number, error=said, message=subject)))
         if between:
             ids(folder, "")
@@ -142,6 +146,15 @@ def test_what_a_call_ends_with_is_found_wherever_its_end_stands(tmp_path: Path) 
         assert ids(tmp_path, 'message.startsWith("refused")') == ["n-18"]
         sink.close(CLOSED)
         other.close(CLOSED)
+
+
+def test_a_call_that_a_person_approved_is_found_once_by_its_arguments(tmp_path: Path) -> None:
+    with by_texts():
+        wanted = {"arguments": {"q": "push"}}
+        sink = chain(tmp_path, call(1, effect="ask", **wanted), call(1, 2, **wanted), end(1))
+        add(sink, call(3, effect="ask", **wanted), *(call(n) for n in range(4, 20)))
+        assert ids(tmp_path, 'args.q == "push"') == ["n-3", "n-1"]
+        sink.close(CLOSED)
 
 
 def test_calls_of_several_chains_come_in_the_order_of_time(tmp_path: Path) -> None:

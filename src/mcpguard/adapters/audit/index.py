@@ -100,11 +100,13 @@ class AuditIndex:
         self._last: dict[int, int] = {}
         self.altered: dict[str, None] = {}
         """Names of chains with a line that is not as it was written; who reads lines adds to it."""
-        self._files: dict[str, Path] = {}
-        for file in chain_files(chains):
+        self._files: dict[str, tuple[Path, os.stat_result]] = {}
+        for listed in chain_files(chains):
+            # One may have been compressed, or removed, since it was listed.
+            file = listed if os.path.lexists(listed) else packed(listed)
             if file.is_file():
-                self._files[chain_name(file)] = file
-            else:
+                self._files[chain_name(file)] = file, file.stat()
+            elif os.path.lexists(file):
                 self.altered[chain_name(file)] = None
         path = index_path(chains)
         if rebuild:
@@ -236,33 +238,31 @@ class AuditIndex:
             for name in [name for name in known if name not in self._files]:
                 rows.forget(known.pop(name)[0])
             reading = ChainReading(rows)
-            self._names = {}
-            for name, file in self._files.items():
-                number = self._read(name, file, known.get(name), reading)
-                self._names[number] = file
-            self._places = {file: number << FILE_BITS for number, file in self._names.items()}
+            for name in self._files:
+                self._read(name, known.get(name), reading)
             reading.store()
             database.execute("COMMIT")
         finally:
             if database.in_transaction:
                 database.execute("ROLLBACK")
+        # All questions are asked of one state, whatever other commands take in meanwhile.
+        database.execute("BEGIN")
+        for number, name in database.execute("SELECT number, name FROM chains"):
+            self._names[number] = self._files[name][0] if name in self._files else self._chains / name
+        self._places = {file: number << FILE_BITS for number, file in self._names.items()}
 
     def _read(
-        self,
-        name: str,
-        file: Path,
-        row: tuple[int, str, int, bytes, int, int, str] | None,
-        reading: ChainReading,
-    ) -> int:
+        self, name: str, row: tuple[int, str, int, bytes, int, int, str] | None, reading: ChainReading
+    ) -> None:
+        file, status = self._files[name]
         number, _, read, head, over, was_altered, before = row or (0, "", 0, b"", 0, 0, "")
-        status = file.stat()
         stamp = f"{status.st_ino} {status.st_ctime_ns}"
         ended = bool(over) if file.suffix == ".gz" else status.st_size == read
         alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
         if row is not None and ended and alone and stamp == before:
             if was_altered:
                 self.altered[name] = None
-            return number
+            return
         # What was altered may have been put right.
         if row is not None and (was_altered or not (_intact if ended else _fits)(file, read, head)):
             reading.forget(number)
@@ -281,7 +281,6 @@ class AuditIndex:
         )
         if altered:
             self.altered[name] = None
-        return number
 
 
 def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:

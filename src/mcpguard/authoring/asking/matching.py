@@ -141,8 +141,11 @@ class _Search:
         self, by_decision: dict[CallFacts, list[int]], line: bytes, where: tuple[Path, int], until: int
     ) -> CallAt | None:
         decision = read_record(line)
-        numbers = by_decision.get(facts_of(decision)) if isinstance(decision, Decided) else None
-        if not isinstance(decision, Decided) or numbers is None:
+        if not isinstance(decision, Decided):
+            raise _changed(where[0])
+        # Of a call that has been decided since it waited for a person, the index has the last decision only.
+        numbers = by_decision.get(facts_of(decision), [] if decision.effect == "ask" else None)
+        if numbers is None:
             raise _changed(where[0])
         at = microseconds(decision.at)
         inside = self._question.since <= at < until
