@@ -215,8 +215,8 @@ class Exporter(Generic[LineT]):
         """What the sink is given. Each happening is rendered and dropped before the next one is read, which
         takes a quarter less of time than one after the other for all."""
         if self.state.format == "jsonl":
-            given = (one for line in lines for one in _raw(line))
-            return [one for one in given if self._since is None or one[0].at >= self._since]
+            since = self._since
+            return [one for line in lines for one in _raw(line) if since is None or one[0].at >= since]
         if not lines:  # Else its outcome may be among what is still to be read.
             return self._rendered(joining.overdue(datetime.now(UTC) - GIVEN_UP))
         return self._rendered(one for line in lines for one in joining.add(line.file, line.data, line))
