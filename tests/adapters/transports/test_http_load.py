@@ -10,7 +10,7 @@ import pytest
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
-from mcpguard.adapters.transports.http.request import HttpRequest
+from mcpguard.adapters.transports.http.request import PIECE_BYTES, HttpRequest
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Beats, Outlet
 from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving
 
@@ -247,6 +247,18 @@ async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
     gate.open()
     await until(lambda: not looks[-1])
     assert load.waiting == 0
+
+
+async def test_a_connection_keeps_no_more_of_a_large_answer_than_it_has_not_sent() -> None:
+    gate = Gate()
+    request = HttpRequest(gate, "POST", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False)
+    said = bytes(range(256)) * 5000
+    request.start(200, [])
+    request.write(memoryview(said), last=True)
+    # What is sent in part is kept whole, so it must neither be large nor a view of something large.
+    assert max(map(len, gate.taken)) <= PIECE_BYTES
+    assert {type(one) for one in gate.taken} == {bytes}
+    assert b"".join(gate.taken).endswith(b"\r\n\r\n" + said)
 
 
 async def test_in_a_shared_world_a_large_message_goes_out_in_pieces_and_whole() -> None:

@@ -33,6 +33,8 @@ ANONYMOUS = Principal("anonymous", "http")
 
 SMALL_BYTES = 64 * 1024
 """So much of each body does not count."""
+PIECE_BYTES = 256 * 1024
+"""Of a large answer so much is given to the connection at once."""
 BODIES = 4
 """All that counts is at most so many times the largest message, so that large bodies keep nobody from an
 ordinary request."""
@@ -334,9 +336,11 @@ class HttpRequest(Struct, eq=False):
             self._left = None if self._left is None else self._left - len(data)
             parts.append(data)
         if len(data) > SMALL_BYTES:
-            for part in parts:  # Joined, and cut by the transport, it would be there three times more.
-                if part:
-                    self.connection.put(memoryview(part))
+            # Since Python 3.12 a transport keeps the whole of what is sent in part: give it pieces.
+            for part in parts:
+                view = memoryview(part)
+                for start in range(0, len(view), PIECE_BYTES):
+                    self.connection.put(bytes(view[start : start + PIECE_BYTES]))
         else:
             self.connection.put(b"".join(parts))
         if last:
