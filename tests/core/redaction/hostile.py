@@ -73,6 +73,12 @@ UNITS = {
     "words": "a sphere of many words and https://example.com/a/b in a line\n",
     "e-mail": "jane@example.com ",
     "digits": "4111 1111 1111 1112 ",
+    "CHR": "CHR(97)||",
+    "rows of bytes": "00000000: 7361 7920 7a71 3348 7637 6b50  say zq3Hv7kP\n",
+    "rows of bits": "00000000: 01110011 01100001  sa\n",
+    "token: x": "token: word1234567 ",
+    "default=": 'default="',
+    "${TOKEN:-": "TOKEN:-",
 }
 """What is repeated in one text."""
 

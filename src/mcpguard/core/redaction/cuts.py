@@ -44,10 +44,13 @@ class Numbers:
 
 
 def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget) -> dict[int, list[Span]]:
-    """The spans of a text that is `arranged` in this order, by the part in which they lie."""
+    """The spans of a text that is `arranged` in this order, by the part in which they lie. They are used up:
+    there may be many."""
     cuts: dict[int, list[Span]] = {}
     layout = Layout(arranged)
-    for span in spans:
+    spans.reverse()
+    while spans:
+        span = spans.pop()
         count = layout.count(span.start, span.end)
         budget.hit(count - 1)
         for place, start, end in layout.touched(span.start, span.end):

@@ -33,6 +33,8 @@ _DIGESTS = tuple(
 _NEAR = 48
 _USER = 80
 COST_OF_A_READING = 6
+_FOR_ONE = 32
+"""Bytes that are as long to read as it takes to look at one place where something may begin."""
 COST_OF_A_URL = 8
 COST_OF_A_LOOK = 3
 COST_OF_A_PAIR = 4
@@ -159,7 +161,7 @@ class Perusal:
 
     def format(self, one: OfFormat, start: int, most: int) -> bool:
         """Whether there is one at `start` of `flat`, as far as `most`."""
-        self._trigger(COST_OF_A_READING)
+        self._trigger(COST_OF_A_READING + (most - start) // _FOR_ONE)
         read = one.read(self.flat, start, most, self._budget)
         if read is None:
             return False

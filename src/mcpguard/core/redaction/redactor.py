@@ -392,8 +392,8 @@ class Redactor:
             found = hits([view], also, budget, begun)
             spans += [Span(*hit, _UNMARKED) for hit in found if not stays(*hit)]
             for span in self._held.spans(view.text, budget):
-                start, end = view.place(span.start, span.end)
-                spans.append(Span(start, end, span.kind, span.mark))
+                place = view.place(span.start, span.end)
+                spans.append(span if place == span[:2] else Span(*place, span.kind, span.mark))
         # Last, since an answer that has too much of something may have as many names.
         spans += [Span(*hit, _UNMARKED) for hit in more if not stays(*hit)]
         spans = merged_spans(sorted(spans))

@@ -21,7 +21,7 @@ from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
 from mcpguard.core.redaction.held.holding import Holding
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.views import PAD, views
+from mcpguard.core.redaction.views import PAD, runs, views
 from mcpguard.core.redaction.views.lines import end_of_run
 from mcpguard.core.redaction.views.signs import ENDS, RUNS, signs_of
 from mcpguard.core.secret import Secret
@@ -476,3 +476,10 @@ def test_codes_in_a_structured_result_are_read(value: Any) -> None:
 def test_many_numbers_are_no_flood() -> None:
     text = json.dumps([[n, n % 120] for n in range(2000)])
     assert Redactor(b"key").inspect(text).value is text
+
+
+def test_a_run_is_read_whole_wherever_the_parts_of_a_text_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "ENOUGH", 40)
+    for before in range(0, 85, 3):
+        text = padded([f"{' ' * before}{'ab/cd/' * 15}{base64('say ' * 9 + HELD)} and more"])
+        assert any(HELD.encode() in view.text for view in views(text)), before

@@ -118,6 +118,9 @@ _WORD = re.compile("[a-z]{1,8}[-_]")
 _PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
 
 
+_LONGEST_NAME = 80
+
+
 def token(
     kind: str,
     starts: str,
@@ -154,7 +157,8 @@ def token(
 
 
 def _unlike_a_name(match: bytes) -> int:
-    return 0 if is_of_words(match.decode()) else len(match)
+    # A name is no longer; a flood of beginnings is, and each begins such a match.
+    return 0 if is_of_words(match[:_LONGEST_NAME].decode()) else len(match)
 
 
 class _Token(Detector, frozen=True, eq=False, kw_only=True):

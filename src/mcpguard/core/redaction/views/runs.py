@@ -70,6 +70,7 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> Iterator[View]:
                 plain = _base32(found[0])
                 _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
         if pieces.size > ENOUGH:
+            del chars
             yield pieces.whole()
             pieces = Pieces(view)
     made = pieces.made()
@@ -103,20 +104,42 @@ def _is_of_one_case(chars: bytes) -> bool:
 
 def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
     """Where each run of letters of base64 begins, and the run."""
-    marked = text.translate(_ALNUM)
-    wide = b""
     long = b"a" * least
-    done = 0
-    at = marked.find(long)
-    while at >= 0:
-        begin = at
-        while begin > done and text[begin - 1] in b"+/_-":
-            begin = max(done, marked.rfind(b" ", done, begin - 1) + 1)
-        # No expression: while it runs no other thread does, and a run may be as long as the message.
-        wide = wide or text.translate(_ALL)
-        done = wide.find(b" ", begin)
-        yield begin, text[begin:done]
-        at = marked.find(long, done)
+    at = done = 0
+    while True:
+        # A part at a time: all that is here stays while what a run says is read, which may have runs too.
+        part = text[at : at + ENOUGH]
+        marked, wide = part.translate(_ALNUM), b""
+        place = marked.find(long)
+        while place >= 0:
+            # No expression: while it runs no other thread does, and a run may be as long as the message.
+            wide = wide or part.translate(_ALL)
+            first, last = wide.rfind(b" ", 0, place), wide.find(b" ", place)
+            begin = max(done, at + first + 1) if first >= 0 or done >= at else _begin(text, done, at)
+            done = at + last if last >= 0 else _end(text, at + len(part))
+            yield begin, text[begin:done]
+            place = marked.find(long, done - at)
+        if at + len(part) == len(text):
+            return
+        at = max(done, at + len(part) - least + 1)
+
+
+def _begin(text: bytes, least: int, place: int) -> int:
+    """Where the run begins that goes on at `place`."""
+    while place > least:
+        at = max(least, place - ENOUGH)
+        found = text[at:place].translate(_ALL).rfind(b" ")
+        if found >= 0:
+            return at + found + 1
+        place = at
+    return place
+
+
+def _end(text: bytes, place: int) -> int:
+    """Where the run ends that goes on at `place`, at the latest where PAD begins."""
+    while (found := text[place : place + ENOUGH].translate(_ALL).find(b" ")) < 0:
+        place += ENOUGH
+    return place + found
 
 
 def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget) -> None:
