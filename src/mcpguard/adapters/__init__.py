@@ -1,6 +1,6 @@
 """The parts that touch the world: families that never import each other, and what they share.
 
-`transports/` face clients, `upstreams/` tool servers; `credentials/` fetch and mint, `audit/` writes
-evidence, `store/` keeps state, `telemetry/` says how a running mcpguard is. `network/`, `relay/` and
-`system/` are shared.
+`transports/` face clients, `upstreams/` tool servers; `credentials/` fetch and mint, `approvals/` reach
+those who approve, `audit/` writes evidence and reads it back, `store/` keeps state, `telemetry/` exports.
+`network/`, `relay/` and `system/` are shared.
 """

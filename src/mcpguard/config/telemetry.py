@@ -6,14 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mcpguard.config.references import ENTRY, Headers, header_mistakes, references
+from mcpguard.config.terms import SINK_SCHEMES, SinkFormat
 from mcpguard.config.urls import NEEDS_TLS, is_open, split
 from mcpguard.core.document.must import Mistake, Must
 from mcpguard.core.document.written import Items, Written
 
-SinkFormat = Literal["otlp", "jsonl", "csv", "cef", "ocsf"]
-
-_SCHEMES = ("http", "https", "syslog+udp", "syslog+tcp", "syslog+unix")
-_WRONG = "expected a file, or a URL that begins with " + ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+_WRONG = "expected a file, or a URL that begins with " + ", ".join(f"{scheme}://" for scheme in SINK_SCHEMES)
 
 
 def _wrong_sink(text: str) -> str:
@@ -21,7 +19,7 @@ def _wrong_sink(text: str) -> str:
         return "" if text.strip("- ") else "expected a file or a URL: a client reads the standard output"
     parts = split(text)
     try:
-        known = parts is not None and parts.scheme in _SCHEMES and (parts.port or 1) > 0
+        known = parts is not None and parts.scheme in SINK_SCHEMES and (parts.port or 1) > 0
     except ValueError:
         known = False
     if parts is None or not known or not (parts.hostname or parts.scheme == "syslog+unix"):

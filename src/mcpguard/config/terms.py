@@ -36,6 +36,10 @@ Durability = Literal["flush", "fsync", "group"]
 """What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure, too, and
 so does "group", which gathers records for a moment so that more of them share one sync."""
 ArgumentsOnRecord = Literal["redacted", "digest"]
+SinkFormat = Literal["jsonl", "csv", "cef", "ocsf", "otlp"]
+"""`adapters/telemetry/exporting.py` writes them."""
+SINK_SCHEMES = ("http", "https", "syslog+udp", "syslog+tcp", "syslog+unix")
+"""Of the URLs that evidence can be exported to; anything without a scheme is the name of a file."""
 
 
 class ServingLimits(Struct, frozen=True):

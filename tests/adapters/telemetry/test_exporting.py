@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec import structs
@@ -19,6 +19,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry import exporting
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
 from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
+from mcpguard.config.terms import SinkFormat
 from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.secret import Secret
 from tests.adapters.telemetry.happened import CLOSED, DECIDED, NOW, OPENED, OUTCOME, STORY, chain, happened
@@ -260,6 +261,19 @@ def test_a_file_gets_its_header_once(tmp_path: Path, lines: list[Rendered]) -> N
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(TelemetryError, match="cannot be written: Is a directory"):
         sink_of(str(tmp_path), "cef", "h").deliver(lines)
+
+
+@pytest.mark.parametrize("form", get_args(SinkFormat))
+def test_a_call_has_its_line_in_every_format_that_a_configuration_may_name(
+    setting: Setting, form: str
+) -> None:
+    chain(setting.folder, *STORY)
+    with web([200] * 3) as (url, got):
+        source = Following(setting.folder, from_start=True)
+        exporter = Exporter(url, form, source, sink_of(url, form, "h"), "h", lambda _line, _level: None)
+        exporter.step()
+        exporter.close()
+    assert any(DECIDED.id.encode() in body for _headers, body in got)
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "syslog+tcp://a:99999", "https://[::1"])

@@ -1,1 +1,2 @@
-"""How a running mcpguard is: its status file, and lines on standard error."""
+"""What others see of a running mcpguard: evidence that `exporting.py` puts into one of the `formats/` and
+sends to one of `destinations.py`, alerts, metrics, the status file, and lines on standard error."""

@@ -25,6 +25,7 @@ from urllib.parse import SplitResult, urlsplit
 from mcpguard.adapters.telemetry.formats import otlp, syslog
 from mcpguard.adapters.telemetry.formats.protobuf import read_number
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
+from mcpguard.config.terms import SINK_SCHEMES
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
 from mcpguard.core.secret import Secret
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 """How long a destination may take."""
 SYSLOG_PORT = 514
-SCHEMES = ("http", "https", "syslog+udp", "syslog+tcp", "syslog+unix")
-"""Of URLs; whatever is not one is the name of a file."""
 _REFUSED = frozenset({400, 413, 422})
 """HTTP statuses that say that the content is at fault."""
 _SIGNALS = {"traces": otlp.traces, "logs": otlp.logs, "metrics": otlp.metrics}
@@ -89,14 +88,14 @@ def _split(to: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(to)
-        known = parts.scheme in SCHEMES and (bool(parts.hostname) or parts.scheme == "syslog+unix")
+        known = parts.scheme in SINK_SCHEMES and (bool(parts.hostname) or parts.scheme == "syslog+unix")
         _ = parts.port
     except ValueError:
         known = False
     if known and "@" in parts.netloc:
         raise TelemetryError("a destination must have no user name or password: neither would be sent")
     if not known:
-        raise TelemetryError(f"not a destination: expected a file, or a URL of {', '.join(SCHEMES)}")
+        raise TelemetryError(f"not a destination: expected a file, or a URL of {', '.join(SINK_SCHEMES)}")
     return parts
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import structs
 
@@ -43,8 +43,6 @@ IN_A_ROW = 10
 """After so many records are skipped in a row, without any accepted, the sink itself counts as failing."""
 GIVEN_UP = timedelta(hours=1)
 """A call without an outcome for so long is exported as it is: its process was killed."""
-
-FORMATS = ("jsonl", "csv", "cef", "ocsf", "otlp")
 
 
 class EvidenceLine(Protocol):
@@ -292,38 +290,40 @@ def _defect(error: Exception) -> TelemetryError:
     return TelemetryError(f"an internal error ({type(error).__name__})", final=True)
 
 
+class LineFormat(NamedTuple):
+    """A format with a line for each happening: `line(host)` gives what makes it, on the machine of that name.
+    `header` is the first line of a file."""
+
+    media_type: str
+    line: Callable[[str], Callable[[Happening], str]]
+    header: str = ""
+
+
+LINES = {
+    "jsonl": LineFormat("application/x-ndjson", lambda _host: lambda _one: ""),
+    "csv": LineFormat("text/csv", lambda _host: table.line, table.header()),
+    "cef": LineFormat("text/plain", lambda _host: cef.line),
+    "ocsf": LineFormat("application/x-ndjson", lambda host: partial(ocsf.line, host=host)),
+}
+"""All but OTLP. The line of `jsonl` is that of the chain, and alerts need none."""
+
+
 def rendering(form: str, host: str) -> Callable[[Happening], Any]:
-    """What makes of a happening what a sink is given. Alerts need no line, and that of `jsonl` is the one of
-    the chain."""
+    """What makes of a happening what a sink is given."""
     if form == "otlp":
         return otlp.signals
-    lines: dict[str, Callable[[Happening], str]] = {
-        "csv": table.line,
-        "cef": cef.line,
-        "ocsf": partial(ocsf.line, host=host),
-    }
-    return partial(_with_line, lines.get(form, lambda _one: ""))
+    return partial(_with_line, LINES.get(form, LINES["jsonl"]).line(host))
 
 
 def _with_line(line: Callable[[Happening], str], one: Happening) -> Rendered:
     return one, line(one)
 
 
-MEDIA_TYPES = {
-    "jsonl": "application/x-ndjson",
-    "csv": "text/csv",
-    "cef": "text/plain",
-    "ocsf": "application/x-ndjson",
-}
-"""The `Content-Type` of each format."""
-
-
 def sink_of(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination[Any]:
     """Where a format goes. Raises TelemetryError."""
     if form == "otlp":
         return OtlpPoints(to, host, headers)
-    header = table.header() if form == "csv" else ""
-    return destination(to, host, MEDIA_TYPES[form], header, headers)
+    return destination(to, host, LINES[form].media_type, LINES[form].header, headers)
 
 
 def _raw(line: EvidenceLine) -> list[Rendered]:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.rows import warn
 from mcpguard.cli.parser import WHEN, moment
+from mcpguard.config.terms import SinkFormat
 from mcpguard.core.errors import TelemetryError
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.following import FollowedLine
     from mcpguard.adapters.telemetry.exporting import Exporter
 
-FORMATS = ("jsonl", "csv", "cef", "ocsf", "otlp")
-
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `audit export`."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="jsonl", help="the format (default: jsonl, records as they are)"
+        "--format",
+        choices=get_args(SinkFormat),
+        default="jsonl",
+        help="the format (default: jsonl, records as they are)",
     )
     parser.add_argument(
         "--to",

@@ -45,8 +45,6 @@ _BASE32 = re.compile(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
 _IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in range(256))
 _IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
 _OTHER = b"a" * 32
-_ZLIB = b"eA", b"eF", b"eJ", b"eN"
-"""How the bytes begin that begin zlib."""
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
 
