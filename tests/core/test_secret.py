@@ -59,7 +59,28 @@ def test_a_template_is_split_at_its_references() -> None:
     assert str(template.refs[0]) == "keyring:linear/token"
 
 
-@pytest.mark.parametrize("text", ["${", "${TOKEN}", "${env:}", "${ENV:A}", "${env:A B}", "a ${env:${env:B}}"])
+def test_the_path_of_a_file_may_have_spaces_in_it() -> None:
+    template = parse_template("a ${file:/home/Jürgen Müller/my key} ${files:x}")
+    assert template.refs == (CredentialRef("file", "/home/Jürgen Müller/my key"), CredentialRef("files", "x"))
+    assert template.texts == ("a ", " ", "")
+
+
+@each(
+    "text",
+    [
+        "${",
+        "${TOKEN}",
+        "${env:}",
+        "${ENV:A}",
+        "${env:A B}",
+        "${file: }",
+        "${file: /a}",
+        "${file:/a }",
+        "${file:/a\tb}",
+        "${file:/a\nb}",
+        "a ${env:${env:B}}",
+    ],
+)
 def test_what_only_looks_like_a_reference_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must start a reference"):
         parse_template(text)

@@ -131,16 +131,20 @@ def test_where_nothing_is_to_move_no_keychain_is_needed(
     assert [*person.home.rglob("mcpguard.yaml")] == []
 
 
-def test_secrets_can_go_to_files_that_only_their_owner_reads(person: Person, capsys: Capture) -> None:
+@pytest.mark.parametrize("folder", [".config/mcpguard", "Library/Application Support/mcpguard"])
+def test_secrets_can_go_to_files_that_only_their_owner_reads(
+    folder: str, person: Person, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(person.home / folder / "mcpguard.yaml"))
     path = person.has(GITHUB)
     before = path.read_bytes()
     assert main(["import", "--yes", "--to", "file"]) == 0
     assert "weaker than a keychain" in capsys.readouterr().out
-    folder = config().parent / "secrets"
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+    secrets = person.home / folder / "secrets"
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    assert {one.stat().st_mode & 0o777 for one in secrets.iterdir()} == {0o600}
     assert with_a_secret(tree(person.home), planted(GITHUB)) == sorted(
-        one for one in folder.iterdir() if "import" not in one.name
+        one for one in secrets.iterdir() if "import" not in one.name
     )
     assert main(["check"]) == 0
     assert main(["undo"]) == 0
@@ -155,6 +159,15 @@ def test_a_folder_for_secrets_that_others_can_read_is_refused(person: Person, ca
     folder.chmod(0o755)
     assert main(["import", "--yes", "--to", "file"]) == 2
     assert f"chmod 700 {folder}" in capsys.readouterr().err
+
+
+def test_a_folder_for_secrets_that_no_reference_can_name_is_refused_with_what_to_do(
+    person: Person, capsys: Capture
+) -> None:
+    person.has(GITHUB)
+    config = str(person.home / "${x}" / "mcpguard.yaml")
+    assert main(["import", "--yes", "--to", "file", "--config", config]) == 2
+    assert "name a file in another folder with --config" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("backend")

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-_REFERENCE = re.compile(r"\$\{([a-z][a-z0-9-]*):([^${}\s]+)\}")
+_WORD = r"[^${}\s]+"
+_REFERENCE = re.compile(rf"\$\{{(?:(file):({_WORD}(?: +{_WORD})*)|([a-z][a-z0-9-]*):({_WORD}))\}}")
 _LOOKS_LIKE_ONE = re.compile(r"\$\{[^}]*\}?")
 
 
@@ -100,7 +101,7 @@ class Placeholder(Struct, frozen=True):
 
 
 def parse_template(text: str) -> Template:
-    """Split `text` at its `${SOURCE:NAME}` references.
+    """Split `text` at its `${SOURCE:NAME}` references. Only the path of a file can have spaces in it.
 
     Raises ValueError, with a sentence for the author, where `${` starts something else: a typo must
     not be sent to an upstream as a literal.
@@ -110,7 +111,7 @@ def parse_template(text: str) -> Template:
     end = 0
     for found in _REFERENCE.finditer(text):
         texts.append(text[end : found.start()])
-        refs.append(CredentialRef(found[1], found[2]))
+        refs.append(CredentialRef(found[1] or found[3], found[2] or found[4]))
         end = found.end()
     texts.append(text[end:])
     for part in texts:

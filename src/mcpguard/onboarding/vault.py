@@ -10,10 +10,12 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import sole_reference
 from mcpguard.onboarding import disk
 
 if TYPE_CHECKING:
@@ -98,15 +100,20 @@ class Files:
 
     def reference(self, name: str) -> str:
         """`${file:/…}`."""
-        path = str(self._path(name))
-        if re.search(r"[${}\s]", path):
-            raise CredentialError(f"{self._folder}: a reference cannot name a folder with spaces in it")
-        return f"${{file:{path}}}"
+        written = f"${{file:{self._path(name)}}}"
+        try:
+            sole_reference(written)
+        except ValueError:
+            raise CredentialError(
+                f"{self._folder}: a reference cannot name a folder that has `$`, `{{`, `}}` or a tab in its "
+                "name: use the keychain, or name a file in another folder with --config"
+            ) from None
+        return written
 
     def ready(self) -> None:
         """Refuses a folder that others can read."""
         if self._folder.exists() and self._folder.stat().st_mode & 0o077:
-            raise CredentialError(f"{self._folder} is open to others: `chmod 700 {self._folder}`")
+            raise CredentialError(f"{self._folder} is open to others: `chmod 700 {quote(str(self._folder))}`")
 
     def get(self, name: str) -> str | None:
         try:

@@ -118,6 +118,10 @@ def test_a_file_that_is_open_to_others_is_refused_with_the_remedy(tmp_path: Path
     said = refusal(Mounted(), str(path))
     assert f"chmod o= {path}" in said
     assert "value-1234" not in said
+    folder = tmp_path / "Application Support"
+    folder.mkdir()
+    path = secret_file(folder, b"value-1234", mode)
+    assert f"chmod o= '{path}'" in refusal(Mounted(), str(path))
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o640])

@@ -1,7 +1,8 @@
-"""`${file:/run/secrets/token}`: a file that an orchestrator or an operator put there."""
+"""`${file:/run/secrets/token}`: a file that an operator put there; its path may have spaces in it."""
 
 import os
 import stat
+from shlex import quote
 
 from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import CredentialError
@@ -25,7 +26,7 @@ class Mounted:
             raise CredentialError(f"{ref} must be an absolute path or begin with ~/")
         try:
             with open(path, "rb", opener=without_waiting) as file:
-                _refuse_unsafe(ref, os.fstat(file.fileno()))
+                _refuse_unsafe(ref, path, os.fstat(file.fileno()))
                 data = file.read(_MAX_SIZE + 1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a valid path"
@@ -40,12 +41,12 @@ class Mounted:
         return True
 
 
-def _refuse_unsafe(ref: CredentialRef, facts: os.stat_result) -> None:
+def _refuse_unsafe(ref: CredentialRef, path: str, facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise CredentialError(f"{ref} is not a regular file")
     if facts.st_mode & stat.S_IRWXO:
         raise CredentialError(
-            f"{ref} is open to every account on this machine: `chmod o= {ref.name}` "
+            f"{ref} is open to every account on this machine: `chmod o= {quote(path)}` "
             "(Docker: `mode: 0400` of the secret; Kubernetes: `defaultMode: 0400` of the volume)"
         )
 
