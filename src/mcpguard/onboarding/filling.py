@@ -17,6 +17,7 @@ from msgspec import Struct
 from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.programs import own_arguments
 from mcpguard.onboarding.discovery.reading import ClientFile, Places
 
 Values = dict[str, list[str]]
@@ -70,7 +71,7 @@ def values_for(pack: str, entry: Entry, project: Path | None, around: Machine) -
     """What the params of `pack` are for the server `entry`, which is of `project` if it is of one. A param
     that is missing can only be set by a person."""
     if pack == "filesystem":
-        named = [word for word in entry.args[1:] if os.path.isabs(word)]
+        named = [word for word in own_arguments(entry) if os.path.isabs(word)]
         return _some("folders", named or ([str(project)] if project else []))
     if pack == "git":
         pairs = pairwise(entry.args)

@@ -7,6 +7,8 @@ from which it takes the password where the address of a database, as an argument
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -74,15 +76,38 @@ PROGRAMS: tuple[Program, ...] = (
 """Every server that is known."""
 
 _VERSION = re.compile(r"(?<=.)(?:@[^/@]*|==.*|:[\w.-]+)$")
+_INSTALLED = re.compile(r".*/node_modules/((?:@[^/]+/)?[^/.@][^/]*)/.")
+_BY_NAME = {name: program for program in PROGRAMS for name in program.names}
 
 
 def known(entry: Entry) -> Program | None:
     """What `entry` starts or connects to, None for nothing that is known."""
-    words = {os.path.basename(entry.command)}
-    words |= {_VERSION.sub("", word) for word in entry.args if not word.startswith("-")}
+    return _found(entry)[0]
+
+
+def own_arguments(entry: Entry) -> tuple[str, ...]:
+    """What the known program that `entry` starts gets itself, without what its launcher gets."""
+    return entry.args[_found(entry)[1] :]
+
+
+def _found(entry: Entry) -> tuple[Program | None, int]:
+    """What is known, and the index of its own first argument."""
+    said = ((_BY_NAME.get(name), index) for name, index in _names(entry))
+    return next((one for one in said if one[0]), (None, len(entry.args)))
+
+
+def _names(entry: Entry) -> Iterator[tuple[str, int]]:
+    """What may be the name of a program, with the index of the first argument after it."""
     if entry.url:
-        try:
-            words = {urlsplit(entry.url).hostname or ""}
-        except ValueError:
-            words = set()
-    return next((one for one in PROGRAMS if words & set(one.names)), None)
+        with suppress(ValueError):
+            yield urlsplit(entry.url).hostname or "", len(entry.args)
+        return
+    yield os.path.basename(entry.command), 0
+    words = [(word, index) for index, word in enumerate(entry.args, 1) if not word.startswith("-")]
+    for word, index in words:
+        yield _VERSION.sub("", word), index
+        if entry.args[index - 2 : index - 1] == ("-m",):  # Of python, which names the module of a package.
+            yield word.replace("_", "-"), index
+    for word, index in words[:1]:  # What node or python starts.
+        installed = _INSTALLED.match(word)
+        yield installed[1] if installed else os.path.basename(word), index
