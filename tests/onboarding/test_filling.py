@@ -206,17 +206,34 @@ def test_a_value_for_nothing_is_said_at_the_first_import_too(
     assert not find_config(None, os.environ).exists()
 
 
-def test_a_policy_that_is_named_without_params_is_said(person: Person, capsys: Capture) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        'policies: ["policies/github.yaml"]',
+        "policies: [ policies/github.yaml ]",
+        "policies:\n  - policies/github.yaml  # mine",
+        "policies:\n- 'policies/github.yaml'",
+    ],
+)
+def test_a_policy_that_is_named_without_params_gets_them(written: str, person: Person) -> None:
     cursor(person, github=GITHUB)
     assert main(["import", "--yes"]) == 0
     made = find_config(None, os.environ)
     text = made.read_text()
     made.write_text(
-        text[: text.index("policies:")]
-        + 'policies: ["policies/github.yaml"]\nclients: {cursor: {servers: [github]}}\n'
+        f"{text[: text.index('policies:')]}{written}\nclients: {{cursor: {{servers: [github]}}}}\n"
     )
-    assert main(["import", "--yes", "--set", "github.owners=acme"]) == 2
-    assert "write `{file: policies/github.yaml, params: {owners: []}}` first" in capsys.readouterr().err
+    assert main(["import", "--yes", "--set", "github.owners=acme"]) == 0
+    assert params("github") == {"owners": ["acme"]}
+    assert ("# mine" in written) == ("# mine" in made.read_text())
+
+
+def test_folders_that_an_import_did_not_find_can_be_set_as_it_says(person: Person, capsys: Capture) -> None:
+    cursor(person, files={"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", "gone"]})
+    assert main(["import", "--yes"]) == 0
+    assert "until `mcpguard import --set files.folders=VALUE`" in capsys.readouterr().out
+    assert main(["import", "--yes", "--set", f"files.folders={person.project}"]) == 0
+    assert params("files") == {"folders": [str(person.project)]}
 
 
 def test_check_says_nothing_right_after_an_import(person: Person, capsys: Capture) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,25 @@ def extended(text: str, source: str, more: Addition) -> str:
     if not fresh:
         checked(text, source)
     want.setdefault("version", 1)
+    text = _opened(text, want, more.params)
     for path, value in _pieces(want, more):
         text = _put(text, path, value)
         _merge(want, path, value)
     checked(text, source)
     if yaml_text.parse(text).plain() != want:
         raise ConfigError([Problem(source, 0, 0, "is written in a way that `mcpguard import` cannot extend")])
+    return text
+
+
+def _opened(text: str, want: dict[str, Any], files: Collection[str]) -> str:
+    """`text` with a mapping in place of the bare name of each policy in `files`, so that it can have params."""
+    for index, one in enumerate(want.get("policies") or ()):
+        node = (
+            yaml_text.parse(text).at(("policies", index)) if isinstance(one, str) and one in files else None
+        )
+        if node is not None:
+            text = f"{text[: node.start]}{{file: {scalar(one)}}}{text[node.end :]}"
+            want["policies"][index] = {"file": one}
     return text
 
 

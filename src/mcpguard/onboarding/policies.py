@@ -84,14 +84,10 @@ def present_params(
             file = one if isinstance(one, str) else one.file
             policy = read(read_document(config.parent / Path(file).expanduser(), PolicyError), file, Policy)
             if name in policy.params and any(server in as_tuple(rule.server) for rule in policy.rules):
-                files.append((file, isinstance(one, str)))
+                files.append(file)
         if not files:
             raise MoveError(f"no policy for a server named {server} has a param {name}; nothing was done")
-        file, bare = files[0]
-        if bare:
-            entry = f"{{file: {file}, params: {{{name}: []}}}}"
-            raise MoveError(f"{config} names {file} without params: write `{entry}` first; nothing was done")
-        found.setdefault(file, {})[name] = values
+        found.setdefault(files[0], {})[name] = values
     return found
 
 
