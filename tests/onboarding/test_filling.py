@@ -236,6 +236,19 @@ def test_folders_that_an_import_did_not_find_can_be_set_as_it_says(person: Perso
     assert params("files") == {"folders": [str(person.project)]}
 
 
+def test_a_value_with_which_the_policy_would_not_be_loaded_changes_nothing(
+    person: Person, capsys: Capture
+) -> None:
+    cursor(person, files={"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", "gone"]})
+    assert main(["import", "--yes"]) == 0
+    before = find_config(None, os.environ).read_text()
+    assert main(["import", "--yes", "--set", "files.folders=relative"]) == 2
+    said = capsys.readouterr().err
+    assert "relative is no value for files.folders" in said
+    assert "must be absolute; nothing was done" in said
+    assert find_config(None, os.environ).read_text() == before
+
+
 def test_check_says_nothing_right_after_an_import(person: Person, capsys: Capture) -> None:
     repository(person.project, "git@github.com:acme/shop.git")
     cursor(

@@ -61,7 +61,7 @@ def extended(text: str, source: str, more: Addition) -> str:
 
 
 def _opened(text: str, want: dict[str, Any], files: Collection[str]) -> str:
-    """`text` with a mapping in place of the bare name of each policy in `files`, so that it can have params."""
+    """`text` with a mapping for each policy of `files` that is named alone, so that it can have params."""
     for index, one in enumerate(want.get("policies") or ()):
         node = (
             yaml_text.parse(text).at(("policies", index)) if isinstance(one, str) and one in files else None

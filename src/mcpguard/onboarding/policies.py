@@ -6,13 +6,15 @@ Law of this file: what it gives is never wider than what the server's client had
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from mcpguard.adapters.system.shipped import declared_for, pack_for
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import read
 from mcpguard.core.errors import PolicyError
@@ -72,23 +74,33 @@ def present_params(
     config: Path, wanted: Mapping[tuple[str, str], list[str]]
 ) -> dict[str, dict[str, list[str]]]:
     """For each policy file of the configuration at `config` the `wanted` values, by server and param, that
-    are for it. Raises MoveError for one that no policy takes."""
+    are for it. Raises MoveError for one that no policy takes, or with which its policy is not loaded."""
     found: dict[str, dict[str, list[str]]] = {}
-    if not wanted:
-        return found
-    text = configuration.read(config)
-    written = configuration.checked(text, str(config)).policies if text.strip() else ()
+    written = list(_named_in(config)) if wanted else []
     for (server, name), values in wanted.items():
-        files = []
-        for one in written:
-            file = one if isinstance(one, str) else one.file
-            policy = read(read_document(config.parent / Path(file).expanduser(), PolicyError), file, Policy)
-            if name in policy.params and any(server in as_tuple(rule.server) for rule in policy.rules):
-                files.append(file)
-        if not files:
+        takes = (one for one in written if _takes(one[2], one[0], server, name))
+        file, params, text = next(takes, ("", {}, ""))
+        if not file:
             raise MoveError(f"no policy for a server named {server} has a param {name}; nothing was done")
-        found.setdefault(files[0], {})[name] = values
+        found.setdefault(file, {})[name] = values
+        params[name] = [*(params.get(name) or ()), *values]
+        if refusal := refusal_of(text, params):
+            said = ", ".join(values)
+            raise MoveError(f"{plain(said)} is no value for {server}.{name}: {refusal}; nothing was done")
     return found
+
+
+def _takes(text: str, file: str, server: str, param: str) -> bool:
+    policy = read(text, file, Policy)
+    return param in policy.params and any(server in as_tuple(rule.server) for rule in policy.rules)
+
+
+def _named_in(config: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """(name, params, text) of each policy of the configuration at `config`."""
+    text = configuration.read(config)
+    for one in configuration.checked(text, str(config)).policies if text.strip() else ():
+        file, params = (one, {}) if isinstance(one, str) else (one.file, one.params)
+        yield file, dict(params), read_document(config.parent / Path(file).expanduser(), PolicyError)
 
 
 class PolicyFiles:
