@@ -75,6 +75,12 @@ def _floats(form: str) -> _Decode:
 
 _ESCAPES = {b"\\0": b"\0", b"\\a": b"\a", b"\\b": b"\b", b"\\t": b"\t", b"\\n": b"\n", b"\\f": b"\f"}
 _ESCAPES |= {b"\\r": b"\r", b"\\v": b"\v", b"": b" "}
+_NAMES = (
+    b"nul soh stx etx eot enq ack bel bs ht nl vt ff cr so si "
+    b"dle dc1 dc2 dc3 dc4 nak syn etb can em sub esc fs gs rs us sp"
+)
+_ESCAPES |= {name: bytes([code]) for code, name in enumerate(_NAMES.split())} | {b"del": b"\x7f"}
+"""As `od -a` calls them."""
 
 
 def _cells(rows: list[bytes]) -> list[bytes]:
@@ -112,9 +118,8 @@ _LAST_WORD = rb" {1,16}[0-9A-Fa-f]{2,14}(?= {2})"
 _LOGGED = rb" \t:>|)\]`+-"
 """What may stand before a row: a log, the message of an error, a diff."""
 _XXD = _row(
-    _PLACE
-    + rb"(?::| -)? {1,9}((?:[0-9A-Fa-f]{2,64}(?: {1,2}|-|(?=\r?$|\x1f))){1,32}(?:%b)?|%b)[^\n\x1f]*"
-    % (_LAST_WORD, _LAST_WORD),
+    _PLACE + rb"(?::| -)? {1,9}((?:[0-9A-Fa-f]{2}(?: {1,2}|-|(?=\r?$|\x1f))"
+    rb"|[0-9A-Fa-f]{4,64}(?: |-|(?=\r?$|\x1f))){1,32}(?:%b)?|%b)[^\n\x1f]*" % (_LAST_WORD, _LAST_WORD),
     _plain,
     _swapped,
     behind=_LOGGED,
@@ -149,7 +154,11 @@ _SHORTS = _units(rb"-?[0-9]{1,5}", _numbers(10, "H"))
 _WIDE = _units(rb"-?[0-9]{1,10}", _numbers(10, "I"))
 _EIGHTS = _units(rb"-?[0-9]{1,20}", _numbers(10, "Q"))
 _FLOATS = _units(rb"-?[0-9]{1,16}(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?", _floats("f"), _floats("d"))
-_LETTERS = _row(rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}){1,32})", _cells)
+_LETTERS = _row(
+    rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}|%b){1,32})"
+    % b"|".join(name.rjust(4) for name in [*_NAMES.split(), b"del"]),
+    _cells,
+)
 _BYTES = re.compile(
     rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
     rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
@@ -157,7 +166,7 @@ _BYTES = re.compile(
 _LINE = re.compile(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("(?:[0-9A-Fa-f]{2} {1,2}){6}", (_XXD, _HEXDUMP, _HEXYL)),
-    ("[0-9A-Fa-f]{7}: [0-9A-Fa-f]{2,6}(?: [0-9A-Fa-f]{2}){0,2}  ", (_XXD,)),
+    ("[0-9A-Fa-f]{7}: [0-9A-Fa-f]{2,64} ", (_XXD,)),
     ("[0-9A-Fa-f]{7} (?:[0-9A-Fa-f]{2} ){1,3}[0-9A-Fa-f]{2}\r?\n", (_HEXDUMP,)),
     ("(?:[0-9A-Fa-f]{4} {1,4}){4}", (_XXD, _WORDS)),
     (" [0-9A-Fa-f]{4}\r?\n", (_WORDS,)),

@@ -29,8 +29,8 @@ _DISGUISES: dict[bytes, bytes] = {
     rb"|(?P<utfrun>u00[0-7][0-9A-Fa-f](?:\\u00[0-7][0-9A-Fa-f]){3,}+)"
     rb"|\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2}"
     rb"|[fF]{2}[0-5][0-9A-Fa-f])|u(?P<pair>[dD](?:835|[bB]40)\\{1,8}u[dD][c-fC-F][0-9A-Fa-f]{2})"
-    rb"|x(?P<hex>[0-7][0-9A-Fa-f])|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
-    rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[ !-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)",
+    rb"|x(?P<hex>[0-9A-Fa-f]{2})|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
+    rb"|(?P<octal>[01][0-7]{2})|0|(?P<mark>[ !-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)",
     b"&": rb"(?:(?P<xmlrun>#x[0-7][0-9A-Fa-f];(?:&#x[0-7][0-9A-Fa-f];){3,}+)"
     rb"|#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)",
     b"<": rb"(?:/?(?:" + _INLINE + rb")(?:[ \n/][^<>\x1f]{0,512})?>|!--[^<>\x1f]{0,512}-->|!\[CDATA\[)",
@@ -116,8 +116,8 @@ def marks() -> list[bytes]:
     found |= {b"\xf0\x9f\xaf", b"\xe2\x92", b"\xe2\x93", b"^[["}
     texts = {f"%{code:02x}" for code in (*letters, *range(9), 0x1B, 0x25, *b"!#$&'()*,;?[]")}
     texts |= {"%e2%80", "%e2%81", "%ef%bb", "%c2%ad"}
-    texts |= {f"\\u00{high}" for high in range(2, 8)} | {f"\\x{high}" for high in range(2, 8)}
-    texts |= {"\\u00ad", "\\u001b", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x1b", "\\/", "\\033", "\\e["}
+    texts |= {f"\\u00{high}" for high in range(8)} | {f"\\x{high:x}" for high in range(16)}
+    texts |= {"\\u00ad", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x{", "\\/", "\\0", "\\e["}
     texts |= {f"\\uff{low}" for low in range(6)} | {"\\ud835", "\\udb40"}
     texts |= {"\\u{", "\\U000000", "<![CDATA[", "&#0", "&#x0", "&amp;#", "&amp;amp"}
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}

@@ -29,10 +29,11 @@ _LONG = 128
 _BIG = 4096
 _IS_ASCII = bytes(97 if byte < 128 else 32 for byte in range(256))
 
-# Four letters whose three bytes are ASCII: the first bit of each is not set.
+# Four letters whose three bytes are ASCII: the first bit of each is not set. No text begins with zeros,
+# which look like one wherever the four begin.
 _SECOND = bytes(letter for index, letter in enumerate(_LETTERS) if not index & 8)
 _THIRD = bytes(letter for index, letter in enumerate(_LETTERS) if not index & 2)
-_ASCII64 = rb"(?:[A-Za-f][%b][%b][A-Za-z0-9+/_-]){%d,}+(?:[A-Za-f][%b][%b]?)?"
+_ASCII64 = rb"(?!A[A-P])(?:[A-Za-f][%b][%b][A-Za-z0-9+/_-]){%d,}+(?:[A-Za-f][%b][%b]?)?"
 _TEXTS = {
     least: re.compile(_ASCII64 % (_SECOND, _THIRD, least // 4, _SECOND, _THIRD)) for least in (LEAST, FEW)
 }
@@ -142,9 +143,11 @@ def _end(text: bytes, place: int) -> int:
 
 def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget) -> None:
     for found in _TEXTS[least].finditer(chars) if len(chars) < _LONG or _may_be_text(chars) else ():
-        plain = _decode64(found[0])
+        # A byte that is not ASCII may share its four letters with the first or last of the text.
+        start, end = max(found.start() % 4, found.start() - 4), found.end() + 4
+        plain = _decode64(chars[start:end])
         budget.read(len(plain))
-        pieces.add(plain, begin + found.start(), begin + found.end(), (3, 4))
+        pieces.add(plain, begin + start, begin + min(end, len(chars)), (3, 4))
         pieces.gap()
 
 
@@ -185,15 +188,15 @@ def _decode64(chars: bytes) -> bytes:
 
 
 def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
-    if found := _hex_reads(chars):
-        shift = found.start() % 2
+    # Zeros look like a text from their second digit on too, so that says nothing of where bytes begin.
+    for shift in (0, 1) if _hex_reads(chars) else ():
         plain = a2b_hex(chars[shift : len(chars) - (len(chars) - shift) % 2])
         _add(pieces, begin + shift, begin + len(chars), (1, 2), plain, budget)
 
 
-def _hex_reads(chars: bytes) -> re.Match[bytes] | None:
-    """From where on hexadecimal comes to a text, or to something packed."""
-    return _HEX_TEXT.search(chars) or _HEX_PACKED.search(chars)
+def _hex_reads(chars: bytes) -> bool:
+    """Whether hexadecimal may come to a text, or to something packed."""
+    return bool(_HEX_TEXT.search(chars) or _HEX_PACKED.search(chars))
 
 
 def _base32(chars: bytes) -> bytes:

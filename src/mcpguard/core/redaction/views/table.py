@@ -30,6 +30,8 @@ DISGUISES: tuple[Disguise, ...] = (
         (
             ("zq3\\u0048v7kP\\u002B9xWb\\/5nT2", "zq3Hv7kP+9xWb/5nT2"),
             ("zq3\\x48v7\\u{6b}\\U00000050\\0539xWb", "zq3Hv7kP+9xWb"),
+            ("zq3\\x00H\\u0000v\\07\\x15k", "zq3Hv7k"),
+            ("\\xc3\\x9czq3\\x{48}v7", "\u00dczq3Hv7"),
             ("zq3Hv7kP\\+9xWb\\\n5nT2", "zq3Hv7kP+9xWb5nT2"),
             ("\\\\\\\\u007aq3Hv7", "zq3Hv7"),
         ),
@@ -123,6 +125,8 @@ DISGUISES: tuple[Disguise, ...] = (
             ("/a/b/c2F5IHpxM0h2N2tQOXhXYjVuVDJtUjhjTDQ", _SAYS),
             ("c2F5IHpxM0h2N2tQOXhX\nYjVuVDJtUjhjTDQ=", _SAYS),
             ("c2F5IHpxM0h2N2tQOXhX\\nYjVuVDJtUjhjTDQ=", _SAYS),
+            ("gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJVzYXkgenEzSHY3a1A5eFdiNW5UMm1SOGNMNA==", _SAYS),
+            ("gJVzYXkgenEzSHY3a1A5eFdiNW5UMm1SOGNMNP8=", _SAYS),
         ),
         ("src/mcpguard/core/redaction/Views", "0a1b2c3d" * 8),
     ),
@@ -130,6 +134,7 @@ DISGUISES: tuple[Disguise, ...] = (
         "hexadecimal, also with marks between the bytes, and base32",
         (
             ("736179207a71334876376b50397857623562", "say zq3Hv7kP9xWb5b"),
+            ("8004" + "00" * 17 + "95736179207a71334876376b5039785762", "say zq3Hv7kP9xWb"),
             ("73:61:79:20:7a:71:33:48:76:37:6b:50:39", "say zq3Hv7kP9"),
             ("0x73, 0x61, 0x79, 0x20, 0x7a, 0x71, 0x33, 0x48, 0x76, 0x37, 0x6b, 0x50", "say zq3Hv7kP"),
             ("<Buffer 73 61 79 20 7a 71 33 48 76 37 6b 50>", "say zq3Hv7kP"),
@@ -166,6 +171,20 @@ DISGUISES: tuple[Disguise, ...] = (
             ("00000000  73 61 79 20 7a 71 33 48  76 37 6b 50  |say zq3Hv7kP|", "say zq3Hv7kP"),
             ("0000000 6173 2079 717a 4833 3776 506b", "say zq3Hv7kP"),
             ("0000000   s   a   y       z   q   3   H   v   7   k   P", "say zq3Hv7kP"),
+            (
+                "0000000   s   a   y  sp   z   q   3   H   v   7   k   P   9   x   W   b\n"
+                "0000020   5   n   T   2  nl\n0000025",
+                "say zq3Hv7kP9xWb5nT2\n",
+            ),
+            (
+                "00000000: 6361 6665  cafe\n00000004: 207a 7133   zq3\n00000008: 4876 376b  Hv7k",
+                "cafe zq3Hv7k",
+            ),
+            (
+                "00000000: 7361 7920 7a71 33  say zq3\n00000007: 4876 376b 5039 78  Hv7kP9x\n"
+                "0000000e: 5762 356e 5432     Wb5nT2",
+                "say zq3Hv7kP9xWb5nT2",
+            ),
             (
                 "00000000: 20796173 4833717a 506b3776 62577839  say zq3Hv7kP9xWb\n"
                 "00000010: 32546e35 6338526d 5961344c     6436  5nT2mR8cL4aY6d",
