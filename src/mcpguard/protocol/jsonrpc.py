@@ -92,7 +92,7 @@ def parse_strict(line: bytes) -> dict[str, Json]:
     message = parse(line, asking=True)
     if type(known := message.get("id")) is str and len(known) > MAX_ID:
         raise MessageError(INVALID_REQUEST, f"a message id must have {MAX_ID} characters at most")
-    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _deeper_than(message, MAX_DEPTH):
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and deeper_than(message, MAX_DEPTH):
         raise MessageError(
             INVALID_REQUEST, f"message is nested deeper than {MAX_DEPTH} levels", _id_of(message)
         )
@@ -224,7 +224,8 @@ def _colons(line: bytes) -> int:
     return found
 
 
-def _deeper_than(value: Json, limit: int) -> bool:
+def deeper_than(value: Json, limit: int) -> bool:
+    """Whether arrays and objects are nested in more than `limit` levels."""
     level: list[Json] = [value]
     for _ in range(limit):
         if not level:

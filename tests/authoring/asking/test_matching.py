@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec import json, structs
 
 from mcpguard.adapters.audit.index import AuditIndex
 from mcpguard.adapters.audit.passages import LONGEST, Passage, bits_of, unpacked
@@ -22,6 +23,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.asking.matching import found
 from mcpguard.authoring.asking.question import CallQuestion
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import GENESIS
 from mcpguard.core.evidence.records import Decided, Outcome, Record
 from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
 from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS
@@ -208,6 +210,28 @@ def test_a_record_that_was_altered_where_it_is_looked_for_is_an_error(tmp_path: 
                 with pytest.raises(AuditError, match="has changed since it was indexed"):
                     list(found(index, CallQuestion('args.q == "number 7"')))
         sink.close(CLOSED)
+
+
+@pytest.mark.parametrize(
+    "odd", ["[1]", '{"n":1e999}', '{"q":' * 65 + "1" + "}" * 65], ids=["list", "number", "deep"]
+)
+@pytest.mark.parametrize("whole", [1, 1_000])
+def test_a_record_that_no_writer_writes_is_left_out_and_hides_no_other(
+    tmp_path: Path, odd: str, whole: int
+) -> None:
+    with by_texts(whole):
+        planted, head = tmp_path / "20260101T000000Z-1-0.jsonl", GENESIS
+        arguments = {"q": "push"}
+        bodies = [OPENED, call(1, arguments=arguments), call(2, arguments=arguments), end(2)]
+        for seq, record in enumerate(bodies, 1):
+            body = json.encode(record)[:-1].replace(b'{"q":"push"}', odd.encode()) if seq == 2 else b""
+            body = (body or json.encode(record)[:-1]) + b',"seq":%d,"prev":"%b"' % (seq, head.encode())
+            head = sha256(body).hexdigest()
+            with planted.open("ab") as file:
+                file.write(body + b',"hash":"%b"}\n' % head.encode())
+        chain(tmp_path, *(call(n, arguments=arguments) for n in (3, 4))).close(CLOSED)
+        assert ids(tmp_path, 'args.q == "push"') == ["n-4", "n-3", "n-2"]
+        assert ids(tmp_path, "true") == ["n-4", "n-3", "n-2"]
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.data())

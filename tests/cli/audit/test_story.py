@@ -333,6 +333,24 @@ def test_json_has_the_records_and_where_they_stand(tmp_path: Path, capsys: Captu
     assert [one["topic"] for one in said["story"]][:3] == ["who", "what", "why"]
 
 
+def test_an_effect_that_this_version_does_not_know_is_printed_as_it_is(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    folder_of(tmp_path, structs.replace(CALL, effect="defer"))
+    assert told(tmp_path, capsys)["summary"].startswith("n-7: defer, 1 August 2026")
+
+
+def test_arguments_that_no_client_can_send_are_no_record(tmp_path: Path, capsys: Capture) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    folder_of(tmp_path, structs.replace(CALL, arguments=deep), DONE)
+    assert main(["audit", "show", "n-7", str(tmp_path), "--json"]) == 2
+    assert "no call n-7 in" in capsys.readouterr().err
+    assert main(["audit", "query", "true", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["calls"] == []
+
+
 def test_an_unknown_id_is_an_error(tmp_path: Path, capsys: Capture) -> None:
     folder_of(tmp_path, CALL)
     assert main(["audit", "show", "n-9", str(tmp_path)]) == 2

@@ -454,7 +454,10 @@ def test_a_record_in_a_file_that_was_altered_is_told_as_such_first(explain: Expl
     assert json.loads(explain("n-1", "--json", code=1))["altered"] in told
 
 
-@pytest.mark.parametrize("change", [b'"rules":["hush",7]', b'"rules":{"hush":7}', b'"rules":7'])
+DEEP = b'"rules":["p/x"],"arguments":%b"hush"%b' % (b'{"a":' * 300, b"}" * 300)
+
+
+@pytest.mark.parametrize("change", [b'"rules":["hush",7]', b'"rules":{"hush":7}', b'"rules":7', DEEP])
 def test_a_record_that_was_altered_into_another_form_is_refused_and_not_quoted(
     explain: Explain, folder: Path, change: bytes
 ) -> None:

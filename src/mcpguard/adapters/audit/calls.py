@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.audit.reader import NoChain, blocks, chain_files, chain_name, file_name, line_at
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
+from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
 
 _decode = msgspec.json.Decoder(Record).decode
 _BLOCK = 1 << 20
@@ -44,6 +45,8 @@ def read_record(line: bytes) -> Record | None:
         found: Record = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if isinstance(found, Decided) and line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+        return None if deeper_than(found.arguments or {}, MAX_DEPTH) else found
     return found
 
 

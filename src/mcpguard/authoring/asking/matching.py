@@ -141,11 +141,11 @@ class _Search:
         self, by_decision: dict[CallFacts, list[int]], line: bytes, where: tuple[Path, int], until: int
     ) -> CallAt | None:
         decision = read_record(line)
-        if not isinstance(decision, Decided):
-            raise _changed(where[0])
-        # Of a call that has been decided since it waited for a person, the index has the last decision only.
-        numbers = by_decision.get(facts_of(decision), [] if decision.effect == "ask" else None)
-        if numbers is None:
+        numbers = by_decision.get(facts_of(decision)) if isinstance(decision, Decided) else None
+        if not isinstance(decision, Decided) or numbers is None:
+            # Of a call that was decided again, the index has the last decision only.
+            if continues(line + b"\n", None):
+                return None
             raise _changed(where[0])
         at = microseconds(decision.at)
         inside = self._question.since <= at < until
@@ -159,12 +159,17 @@ class _Search:
         """The call, if it matches."""
         facts = self._fitting[at.facts]
         call = _checked(self._index, at, lines, facts)
+        if call is None:
+            return
         if not self._question.reads_lines or self._question.matches(view_of(call, facts)):
             yield call
 
 
-def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallFacts) -> FoundCall:
+def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallFacts) -> FoundCall | None:
+    """The call; None where a record is one that this version does not write, as for all who read chains."""
     call = _read(at, raw)
+    if call is None and any(read_record(line) is None and continues(line, None) for line in raw):
+        return None
     if call is None or facts_with(call.decision, call.outcome) != facts:
         raise _changed(at.decision[0])
     for (file, _), line in zip((at.decision, at.outcome or at.decision), raw, strict=False):

@@ -106,7 +106,8 @@ def headline(call: CallRecords) -> str:
     if not isinstance(decision, Decided):
         return ""
     outcome = _outcome(call)
-    verdict = {"allow": "allowed", "deny": "denied", "ask": "waiting for a person"}[decision.effect]
+    said = {"allow": "allowed", "deny": "denied", "ask": "waiting for a person"}
+    verdict = said.get(decision.effect, decision.effect)
     end = f" ({outcome.status})" if outcome is not None and outcome.status != "ok" else ""
     return f"{decision.id}: {verdict}{end}, {moment(decision.at)}"
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import ValidationError
 
 from mcpguard.adapters.audit.calls import counted_in
 from mcpguard.adapters.audit.reader import (
@@ -58,7 +57,7 @@ from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.terms import ASKED
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, why_failed
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than, encode
 
 _EMPTY = sha256(b"{}").hexdigest()
 _KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
@@ -195,8 +194,10 @@ def _unrouted(found: Recorded, kind: str) -> Explanation:
 def _recorded(values: dict[str, Any]) -> Recorded:
     """Raises AuditError for what no writer of records would have written."""
     try:
+        if deeper_than(values, MAX_DEPTH + 1):
+            raise ValueError
         return Recorded(**values)
-    except ValidationError:
+    except ValueError:
         said = f": {values['altered']}" if values["altered"] else ""
         raise AuditError(f"the record of this call has another form than mcpguard writes{said}") from None
 
