@@ -55,10 +55,12 @@ CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NO
 
 class CallAt(Struct, frozen=True):
     """A call: its time in microseconds since 1970, the number of its facts, and where its records are, as
-    (file, offset). `took` is in microseconds, None without an outcome."""
+    (file, offset); `place` orders calls of the same time. `took` is in microseconds, None without an
+    outcome."""
 
     at: int
     facts: int
+    place: int
     decision: tuple[Path, int]
     outcome: tuple[Path, int] | None
     took: int | None
@@ -75,8 +77,8 @@ class Stretch(Struct, frozen=True):
     size: int
 
 
-_Stream = tuple[int, int, int, CallAt, Iterator[CallAt]]
-"""What is first in it comes next: the latest, and of those with the same time what stands last in a chain."""
+_Stream = tuple[int, int, CallAt, Iterator[CallAt]]
+"""What is first in it comes next: the latest, and of those with the same time what stands last."""
 
 _folded = json.Decoder(FoldedRefusals).decode
 
@@ -174,7 +176,7 @@ class AuditIndex:
         while rows := self._database.execute(query, (facts, since, at, place, most)).fetchall():
             for at, place, duration, size, outcome in rows:
                 end = None if outcome is None else self._where(outcome)
-                yield CallAt(at, facts, self._where(place), end, duration, size)
+                yield CallAt(at, facts, place, self._where(place), end, duration, size)
             if len(rows) < most:
                 return
             most = min(4 * most, _LARGEST_PAGE)
@@ -220,7 +222,7 @@ class AuditIndex:
         for one in facts:
             for duration, size, outcome in self._database.execute(query, (one, at, place)):
                 end = None if outcome is None else self._where(outcome)
-                return CallAt(at, one, where, end, duration, size)
+                return CallAt(at, one, place, where, end, duration, size)
         return None
 
     def _where(self, place: int) -> tuple[Path, int]:
@@ -286,7 +288,7 @@ class AuditIndex:
 def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:
     call = next(stream, None)
     if call is not None:
-        heapq.heappush(streams, (-call.at, -call.decision[1], call.facts, call, stream))
+        heapq.heappush(streams, (-call.at, -call.place, call, stream))
 
 
 def _fits(file: Path, read: int, head: bytes) -> bool:

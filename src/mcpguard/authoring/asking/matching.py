@@ -124,7 +124,7 @@ class _Search:
             numbers = by_decision.setdefault(replace(facts, status="", kinds=()), [])
             numbers += [number] if number in self._fitting else []
         texts = self._question.texts(DECIDED)
-        found: list[tuple[int, int, Path, CallAt]] = []
+        found: list[tuple[int, int, CallAt]] = []
         for stretch in stretches:
             # Stretches overlap in time: several processes write chains, and a clock may be turned back.
             while found and -found[0][0] > stretch.latest:
@@ -133,7 +133,7 @@ class _Search:
                 if line.startswith(b'{"kind":"decision"') and have(texts, line):
                     at = self._row(by_decision, line, (stretch.file, start), until)
                     if at is not None:
-                        heappush(found, (-at.at, -start, stretch.file, at))
+                        heappush(found, (-at.at, -at.place, at))
         while found:
             yield heappop(found)[-1]
 
