@@ -244,6 +244,17 @@ def test_an_invalid_configuration_is_reported_once_and_changes_nothing(session, 
     assert guard.stderr.count(NOT_IN_FORCE.encode()) == 1
 
 
+def test_the_latest_mistake_in_a_policy_is_the_one_that_status_shows(session):
+    guard = session({"a": puppet()})
+    guard.tools()
+    replace(guard.folder / "policy.yaml", "version: 1\npolicy: p\nrules: {}\n")
+    first = eventually(lambda: not_in_force(guard), "its status")
+    assert (first["what"], first["state"]) == ("policies", "refused")
+    replace(guard.folder / "policy.yaml", "version: 1\npolicy: p\nrules: [{id: a, efect: allow}]\n")
+    eventually(lambda: "`effect` is missing" in not_in_force(guard)["problem"], "the second mistake")
+    assert not_in_force(guard)["since"] == first["since"]
+
+
 def test_a_configuration_with_a_policy_that_comes_later_is_in_force_when_it_is_there(session):
     guard = session({"a": puppet()})
     change(guard, {"a": puppet()}, policies=["policy.yaml", "later.yaml"])

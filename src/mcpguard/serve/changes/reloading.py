@@ -217,8 +217,10 @@ class Reloading:
         shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
         told = "the changed policies were not loaded, the previous ones stay in force"
         shared.diagnostics.report("", f"{told}: {_in_a_line(str(problems))}")
-        if self.not_in_force is None:
-            self.not_in_force = NotInForce("policies", "refused", time.time(), _first(str(problems)))
+        late = self.not_in_force
+        if late is None or late.what == "policies":
+            since = time.time() if late is None else late.since
+            self.not_in_force = NotInForce("policies", "refused", since, _first(str(problems)))
             self._told()
         shared.turn.touch()
 
