@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from mcpguard.adapters.audit import chain_file, retention, upkeep, writer
+from mcpguard.adapters.audit.calls import calls_by_id
 from mcpguard.adapters.audit.reader import chain_files, lines, proof
 from mcpguard.adapters.audit.signing import PublicKey, SigningKey, new_key
 from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
@@ -24,7 +25,17 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.secret import Secret
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, Owner, failure, fault, kinds
+from tests.adapters.audit.audit_records import (
+    CLOSED,
+    DECIDED,
+    NOW,
+    OPENED,
+    OUTCOME,
+    Owner,
+    failure,
+    fault,
+    kinds,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -307,6 +318,41 @@ async def test_a_long_chain_goes_on_in_a_new_one_without_a_gap(
     # None of them can vanish or lose its end.
     (folder / names[1]).unlink()
     assert proof(folder, {}).missing == [names[1]]
+
+
+async def test_a_call_that_ends_after_the_clock_was_set_back_is_read_to_its_end(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    await owner.stored(DECIDED)
+    first = owner.sink.path
+    monkeypatch.setattr(chain_file, "datetime", SimpleNamespace(now=lambda _: NOW))
+    monkeypatch.setattr(chain_file, "MOST_BACK", datetime.now(UTC) - NOW + timedelta(hours=1))
+    work = start(owner.sink, told, UpkeepTerms(rotate_bytes=first.stat().st_size))
+    await told.later(lambda: owner.sink.path != first)
+    await asyncio.to_thread(work.close, 5)
+    await owner.stored(OUTCOME)
+    owner.sink.close(CLOSED)
+    assert chain_files(folder)[0] == first
+    call = calls_by_id(folder, [DECIDED.id])[DECIDED.id]
+    assert call.outcome is not None
+    assert call.outcome.file != first
+
+
+def test_a_clock_that_was_wrong_for_long_gives_no_name_in_the_future(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [chain_file.ChainFile(folder, sync=False)]
+    for back in (timedelta(0), timedelta(hours=2), timedelta(days=2)):
+        at = files[0].begun - back
+        monkeypatch.setattr(chain_file, "datetime", SimpleNamespace(now=lambda _, at=at: at))
+        files.append(chain_file.ChainFile(folder, False, files[-1]))
+    names = [one.path.name for one in files]
+    assert names[:3] == sorted(names[:3])
+    assert names[3].startswith(f"{files[0].begun - timedelta(days=2):%Y%m%dT%H%M%SZ}")
+    for one in files:
+        one.close()
 
 
 async def test_a_new_chain_that_cannot_be_begun_leaves_the_one_before_to_be_continued(

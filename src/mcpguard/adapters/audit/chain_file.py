@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -37,6 +37,11 @@ END_SECONDS = 3.0
 """How long the last records may take when the process ends."""
 PLACE_SECONDS = 1.0
 """How old the last look may be at whether the file is still where its name says."""
+MOST_BACK = timedelta(days=1)
+"""A clock that was set back further was wrong for long, and names in the future would keep chains from being
+removed."""
+_PART = timedelta(microseconds=16)
+"""What names tell apart."""
 
 
 class ChainFile:
@@ -44,14 +49,17 @@ class ChainFile:
     where it is missing.
 
     Locked (flock) as long as this process has it open, so that others can tell that it is being written.
-    Raises OSError where it cannot be made.
+    Its name sorts behind that of `after`, the chain of this process before it, also where the clock was set
+    back meanwhile, by up to `MOST_BACK`. Raises OSError where it cannot be made.
     """
 
-    def __init__(self, folder: Path, sync: bool) -> None:
-        now = datetime.now(UTC)
+    def __init__(self, folder: Path, sync: bool, after: ChainFile | None = None) -> None:
+        self.begun = datetime.now(UTC)
         # A call may end in the next chain of its process, which readers must not read before this one.
-        part = f"{(now.microsecond << 16) // 1_000_000:04x}{os.urandom(2).hex()}"
-        self.path = folder / f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}-{part}.jsonl"
+        if after is not None and -MOST_BACK < self.begun - after.begun < _PART:
+            self.begun = after.begun + _PART
+        part = f"{(self.begun.microsecond << 16) // 1_000_000:04x}{os.urandom(2).hex()}"
+        self.path = folder / f"{self.begun:%Y%m%dT%H%M%SZ}-{os.getpid()}-{part}.jsonl"
         self.chain = Chain()
         self.size = 0
         self.sound = True

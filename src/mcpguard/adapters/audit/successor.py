@@ -53,7 +53,7 @@ def settle(future: Future[None] | None, batch: LineGroup) -> None:
 def successor(old: ChainFile, opened: Opened, folder: Path, heads: Heads, sync: bool) -> ChainFile:
     """A new chain that begins with `opened` and holds the head of `old` as this process knows it. Raises
     OSError, AuditError."""
-    new = ChainFile(folder, sync)
+    new = ChainFile(folder, sync, old)
     new.continues = opened.continues
     try:
         mine = (old.head,) if old.chain.seq else ()

@@ -209,7 +209,7 @@ class Upkeep:
 
     def _rotate(self) -> None:
         audit = self._audit
-        new = ChainFile(self._folder, audit.syncs)
+        new = ChainFile(self._folder, audit.syncs, audit.file)
         try:
             others = audit.others.loose(audit.file.path.name)
         except OSError:
