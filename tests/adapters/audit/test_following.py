@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit.checking import CheckedFollowing
 from mcpguard.adapters.audit.following import Following
+from mcpguard.adapters.audit.retention import compress
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
@@ -138,6 +142,35 @@ def test_a_chain_that_is_compressed_meanwhile_is_read_on(folder: Path, cursor: P
     assert ids(found) == ["n-1", "closed"]
     following.keep(found, {})
     assert following.read(10) == []
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_a_chain_that_is_compressed_while_it_is_listed_is_neither_altered_nor_read_twice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, missed: bool
+) -> None:
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.commit()
+    warned: list[str] = []
+    following = CheckedFollowing(folder, from_start=True, warn=warned.append)
+    following.begin()
+    following.keep(following.read(10), {})
+    sink.close(CLOSED)
+    real = os.scandir
+
+    @contextmanager
+    def listed(path: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with real(path) as entries:
+            found = list(entries)
+        if sink.path.exists():
+            compress(sink.path)
+        yield [] if missed else found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", listed)
+        found = following.read(10)
+    assert ids(found or following.read(10)) == ["closed"]
+    assert not warned
 
 
 def test_a_chain_that_is_removed_is_forgotten(folder: Path, cursor: Path) -> None:

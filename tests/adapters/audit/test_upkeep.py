@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -338,6 +341,28 @@ async def test_a_call_that_ends_after_the_clock_was_set_back_is_read_to_its_end(
     call = calls_by_id(folder, [DECIDED.id])[DECIDED.id]
     assert call.outcome is not None
     assert call.outcome.file != first
+
+
+def test_one_process_at_a_time_compresses_a_chain(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.commit()
+    assert not retention.compress(sink.path).exists()  # It is written.
+    sink.close(CLOSED)
+    whole, real = sink.path.read_bytes(), shutil.copyfileobj
+
+    def copied(*arguments: Any) -> None:
+        assert not retention.over(sink.path)
+        assert not retention.compress(sink.path).exists()
+        real(*arguments)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    packed = retention.compress(sink.path)
+    assert gzip.decompress(packed.read_bytes()) == whole
+    assert [one.name for one in folder.iterdir()] == [packed.name]
+    assert retention.compress(sink.path) == packed
+    monkeypatch.setattr(Path, "iterdir", lambda _: [sink.path, packed])
+    assert retention.expired(folder, (), time.time(), 1) == ([], 0)
 
 
 def test_a_clock_that_was_wrong_for_long_gives_no_name_in_the_future(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
-from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, unlisted
+from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, packed, unlisted
 from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import SUFFIXES
@@ -210,7 +210,9 @@ class Following:
     def _forget(self, now: Mapping[str, object]) -> None:
         places = self._begun()
         for name in places.read.keys() - now.keys():
-            del places.read[name]
+            # A list that is made while a chain is compressed may have neither of its files.
+            if _still_there(self._folder / name) is None:
+                del places.read[name]
 
     # --- files -----------------------------------------------------------------------------------
 
@@ -223,12 +225,13 @@ class Following:
             with os.scandir(self._folder) as entries:
                 for entry in entries:
                     name = chain_name(Path(entry.path))
-                    plain = not entry.name.endswith(".gz")
-                    wanted = entry.name.endswith(SUFFIXES) and self._only in name
-                    if wanted and not Path(entry.path).is_file():
-                        self.passed(Path(entry.path))
-                    elif wanted and (plain or name not in found):
-                        found[name] = (Path(entry.path), entry.stat().st_size)
+                    if not entry.name.endswith(SUFFIXES) or self._only not in name:
+                        continue
+                    path = _still_there(Path(entry.path))
+                    if path is not None and not path.is_file():
+                        self.passed(path)
+                    elif path is not None and (path.suffix != ".gz" or name not in found):
+                        found[name] = (path, path.stat().st_size)
         except OSError as error:
             raise unlisted(self._folder, error) from None
         return found
@@ -249,3 +252,8 @@ class Following:
         for name, start in places.open.values():
             if name in now:
                 yield from islice(self._lines(name, now[name][0], start), 1)
+
+
+def _still_there(path: Path) -> Path | None:
+    """A chain that was listed, which may have been compressed or removed a moment ago."""
+    return next((one for one in (path, packed(path)) if os.path.lexists(one)), None)

@@ -9,8 +9,8 @@ import math
 import os
 import re
 import stat
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -26,26 +26,46 @@ _AT = re.compile(rb'\{"kind":"[a-z]+","at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.
 
 
 def over(path: Path) -> bool:
-    """Whether no process writes this chain: a writer keeps it locked."""
+    """Whether no process writes this chain, or compresses it."""
+    with _locked(path) as file:
+        return file is not None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int | None]:
+    """The descriptor of a chain, which is locked in the meantime; None where a process writes or compresses
+    it, or where it is not there any more."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return False
+        yield None
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = os.path.samestat(os.fstat(file), os.stat(path))
     except OSError:
-        return False
+        is_there = False
+    try:
+        yield file if is_there else None
     finally:
         os.close(file)
-    return True
 
 
 def compress(path: Path) -> Path:
-    """Put its packed form (`.gz`) in its place, with the same times. Raises OSError, and leaves it then."""
+    """Put its packed form (`.gz`) in its place, with the same times, unless it is still written, or another
+    process does it. Raises OSError, and leaves it then."""
+    packed = path.with_name(f"{path.name}.gz")
+    with _locked(path) as file:
+        if file is not None:
+            _compress(path, packed)
+    return packed
+
+
+def _compress(path: Path, packed: Path) -> None:
     import gzip
     import shutil
 
-    packed, fresh = path.with_name(f"{path.name}.gz"), path.with_name(f"{path.name}.gz.new")
+    fresh = path.with_name(f"{path.name}.gz.new")
     fresh.unlink(missing_ok=True)
     try:
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -66,7 +86,6 @@ def compress(path: Path) -> Path:
             fresh.unlink(missing_ok=True)
         raise
     path.unlink()
-    return packed
 
 
 class Expired(NamedTuple):
@@ -96,7 +115,10 @@ def expired(folder: Path, settled: Collection[str], now: float, days: float, mos
 
 def _size(path: Path, now: float) -> int:
     """The bytes on disk of a chain that began before `now`; -1 for anything else."""
-    found = path.lstat()
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # Another process compressed or removed it.
+        return -1
     if not stat.S_ISREG(found.st_mode) or not -math.inf < _begun(path.name) <= now:
         return -1
     # Of a file with holes only what is there counts.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mcpguard.adapters.audit.chain_file import ChainFile, Due
-from mcpguard.adapters.audit.retention import compress, expired, over
+from mcpguard.adapters.audit.retention import compress, expired
 from mcpguard.adapters.system.disk_thread import DiskThread
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
@@ -271,8 +271,7 @@ class Upkeep:
             for path in sorted(self._folder / name for name in settled):
                 if self._ended.is_set():
                     return
-                if path.exists() and over(path):
-                    compress(path)
+                compress(path)
 
     def _tell_surplus(self, surplus: int) -> None:
         """Warn where the folder stays larger than it should be."""
