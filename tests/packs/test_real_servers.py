@@ -66,6 +66,18 @@ def test_git_reads_its_repository_and_takes_no_options(behind, tmp_path):
     assert b"theirs" not in session.received
 
 
+def test_git_shows_no_difference_that_another_program_made_without_names(behind, tmp_path):
+    ours = repository(tmp_path / "ours")
+    (tmp_path / "ours" / ".env").write_text("PASSWORD=hunter2\n")
+    git(ours, "add", ".")
+    session = behind(Pack("git", "read-only"), GIT, {"repositories": [ours]})
+    git(ours, "config", "diff.external", "f() { cat $5; }; f")
+    assert refused(session.call("git_diff", repo_path=ours, target="HEAD"), "diffs-by-their-names")
+    assert refused(session.call("git_diff_staged", repo_path=ours), "diffs-by-their-names")
+    assert session.text("git_diff_unstaged", repo_path=ours).strip() == "Unstaged changes:"
+    assert b"hunter2" not in session.received
+
+
 def test_git_shows_no_secrets_file_of_a_commit(behind, tmp_path):
     ours = repository(tmp_path / "ours")
     (tmp_path / "ours" / ".env").write_text("A=canary\n")
