@@ -140,7 +140,8 @@ def test_a_pattern_that_cannot_be_read_is_an_error(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["64:ff9b::1.2.3.4", "2002:102:304::1", "::1.2.3.4", "2001::1", "2a00::5efe:1.2.3.4"]
+    "text",
+    ["64:ff9b::1.2.3.4", "2002:102:304::1", "::1.2.3.4", "2001::1", "2a00::5efe:1.2.3.4", "::ffff:0:1.2.3.4"],
 )
 def test_an_address_that_carries_another_is_in_no_list(text: str) -> None:
     assert says("cidr", text, "::/0") is None

@@ -16,12 +16,15 @@ from mcpguard.core.functions.web.hosts import Host, read_host
 Test = Callable[[Host], bool]
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
-_CARRIERS = tuple(map(IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")))
+_CARRIERS = tuple(
+    map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+)
 
 
 def carries_ipv4(address: IPv6Address) -> bool:
-    """Whether an IPv6 address stands for an IPv4 one that it holds: compatible (RFC 4291), NAT64 (RFC 6052,
-    RFC 8215), Teredo (RFC 4380), 6to4 (RFC 3056) or ISATAP (RFC 5214). Mapped ones never come here."""
+    """Whether an IPv6 address stands for an IPv4 one that it holds: compatible (RFC 4291), translated
+    (RFC 2765), NAT64 (RFC 6052, RFC 8215), Teredo (RFC 4380), 6to4 (RFC 3056) or ISATAP (RFC 5214). Mapped
+    ones never come here."""
     if int(address) < 2:  # the unspecified one and the loopback
         return False
     return int(address) >> 32 & 0xFDFFFFFF == 0x5EFE or any(address in network for network in _CARRIERS)

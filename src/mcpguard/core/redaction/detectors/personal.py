@@ -10,6 +10,12 @@ _IBAN = (
 )
 _LENGTHS = {_IBAN[i : i + 2].encode(): int(_IBAN[i + 2 : i + 4]) for i in range(0, len(_IBAN), 4)}
 
+_BEYOND = (
+    r"(?:[\xc3-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|\xe3[\x81-\xbf][\x80-\xbf]"
+    r"|[\xe1\xe4-\xed][\x80-\xbf]{2}|\xf0[\xa0-\xb1][\x80-\xbf]{2})"
+)
+"""A letter beyond ASCII, in UTF-8: not the blocks of punctuation, symbols and emoji."""
+
 
 def luhn(match: bytes) -> int:
     """ISO/IEC 7812-1, annex B: the check digit of a payment card number."""
@@ -34,12 +40,33 @@ def iban(match: bytes) -> int:
 PERSONAL: tuple[Detector, ...] = (
     Format(
         "email",
-        pattern=r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@"
+        # Letters beyond ASCII (RFC 6531) count only where they stand at the end of the name: before that they
+        # may be the text of a script that puts no blanks between words.
+        pattern=r"(?<![A-Za-z0-9._%+-])(?:[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}"
+        rf"|(?:[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{{0,31}})?{_BEYOND}{{1,21}})@"
         # A placeholder for a removed address is not an address.
         r"(?!redacted\.invalid(?![A-Za-z0-9.-]))"
-        r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
-        hits=("jane.doe+x@example.co.uk", "a@b.io"),
-        misses=("jane.doe@", "@example.com", "user@localhost", "pkg@1.2.3", "redacted-1@redacted.invalid"),
+        rf"(?:(?:[A-Za-z0-9-]|{_BEYOND}){{1,63}}\.){{1,8}}"
+        rf"(?:xn--[A-Za-z0-9-]{{1,59}}|[A-Za-z]{{2,24}}|{_BEYOND}{{2,24}})(?![A-Za-z0-9])",
+        hits=(
+            "jane.doe+x@example.co.uk",
+            "a@b.io",
+            "jane@bücher.example",
+            "rené@example.com",
+            "почта@пример.рф",
+            "a@b.xn--p1ai",
+        ),
+        misses=(
+            "jane.doe@",
+            "@example.com",
+            "user@localhost",
+            "ü@ä",
+            "@bücher.example",
+            "20€@shop.example",
+            "“x@y”.txt",
+            "pkg@1.2.3",
+            "redacted-1@redacted.invalid",
+        ),
     ),
     Format(
         "payment-card",
