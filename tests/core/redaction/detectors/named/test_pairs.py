@@ -354,6 +354,11 @@ def test_the_password_of_a_url_is_no_sample_where_it_is_random() -> None:
         "x_password:-Tr0ub4dor&3}",
         'add_argument("--count", default="q7Zt2Wb9Kx4Lm8Rv1Yd5")',
         "password field; default='Tr0ub4dorAnd3'",
+        "password=>''+concat(first1234)",
+        'password:=""|coalesce(first1234)',
+        # What is not closed, and repeats, is read once.
+        "${DB_PASSWORD:-" + "x" * 40 + " ${DB_PASSWORD:-" + "y" * 40,
+        "default='abcdef' " * 60,
     ],
 )
 def test_what_has_no_value_and_what_only_stands_behind_a_name_stays(text: str) -> None:
