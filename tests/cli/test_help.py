@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import subprocess
 import sys
 import types
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +112,31 @@ def test_a_defect_shows_where_and_not_what(
     assert "hunter2" not in said
     assert "test_help.py" in said
     assert said.endswith("mcpguard: RuntimeError: this is a bug, please report it\n")
+
+
+def test_a_file_that_cannot_be_used_is_said_in_a_sentence(
+    verb: Callable[[Callable[[], int]], None], capsys: Capture
+) -> None:
+    verb(raising(OSError(errno.EROFS, "Read-only file system", "/home/\x1bada/lock")))
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err == "mcpguard: /home/\\x1bada/lock cannot be used: Read-only file system\n"
+    verb(raising(OSError(errno.EROFS, "no file of it is known")))
+    assert main(["check"]) == 70
+
+
+@pytest.mark.parametrize("name", ["Jürgen Müller", "\N{SNOWMAN}\N{GRINNING FACE}"])
+def test_an_output_that_lacks_a_character_gets_it_in_ascii_and_json_stays_json(
+    name: str, tmp_path: Path
+) -> None:
+    file = str(tmp_path / name / "mcpguard.yaml")
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = [sys.executable, "-m", "mcpguard", "check", "--config", file]
+    text, data = (
+        subprocess.run([*run, *more], capture_output=True, check=False, env=env) for more in ([], ["--json"])
+    )
+    assert (text.returncode, text.stderr, data.returncode, data.stderr) == (1, b"", 1, b"")
+    assert json.dumps(name).strip('"') in text.stdout.decode("ascii")
+    assert name in str(json.loads(data.stdout.decode("ascii")))
 
 
 def test_what_follows_two_dashes_belongs_to_the_guarded_command(monkeypatch: pytest.MonkeyPatch) -> None:

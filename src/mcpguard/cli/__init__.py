@@ -6,8 +6,10 @@ that change clients, `authoring/` those for who writes policies, `operating/` th
 and ends what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`), `signs.py`.
 """
 
+import codecs
 import errno
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -117,6 +119,11 @@ def _failed(error: Exception) -> int:
     if isinstance(error, McpGuardError):
         print(f"mcpguard: {_sentence(error)}", file=sys.stderr)
         return 2
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        from mcpguard.adapters.system.terminal import plain
+
+        print(f"mcpguard: {plain(error.filename)} cannot be used: {error.strerror}", file=sys.stderr)
+        return 2
     _confess(error)
     return 70
 
@@ -132,6 +139,18 @@ def _open_all() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    # A name that the terminal cannot show is no reason to fail, and JSON with it stays JSON.
+    codecs.register_error("mcpguard", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="mcpguard")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """`\\uXXXX` for characters that the encoding of the output lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
 def _sentence(error: McpGuardError) -> str:

@@ -6,11 +6,14 @@ import os
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mcpguard.core.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mcpguard.config.loading import Config
 
 
@@ -58,7 +61,21 @@ def configured(option: str | None) -> Config:
     """The configuration that `--config` names, or that is found without it. Raises ConfigError."""
     from mcpguard.config.loading import find_config, load_config
 
-    return load_config(find_config(option, os.environ))
+    path = find_config(option, os.environ)
+    if not (option or os.environ.get("MCPGUARD_CONFIG") or os.path.lexists(path)):
+        _say_which_is_in_use(path)
+    return load_config(path)
+
+
+def _say_which_is_in_use(missing: Path) -> None:
+    """Raises ConfigError where mcpguard runs with other configurations than the one that is `missing`."""
+    from mcpguard.adapters.telemetry.status_file import running
+    from mcpguard.core.errors import ConfigError, Problem
+
+    others = dict.fromkeys(f"`--config {quote(one.config)}`" for one in running() if one.config)
+    if others:
+        said = f"does not exist, and mcpguard runs with another configuration: add {' or '.join(others)}"
+        raise ConfigError([Problem(str(missing), 0, 0, said)])
 
 
 def configured_if_any(option: str | None) -> Config | None:

@@ -394,13 +394,25 @@ def test_what_wrap_recorded_is_explained_without_a_configuration(
     call = decision({}, server="server", tool="write", policy_digest=policies.digest)
     chain(evidence_folder(None), call)
     assert main(["explain", "n-1"]) == 0
-    said = capsys.readouterr().out
-    assert "  policies: the current ones\n" in said
-    assert "deny (no-rule): no allow rule matches" in said
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "  policies: the current ones\n" in said.out
+    assert "deny (no-rule): no allow rule matches" in said.out
     assert main(["explain", "--tool", "write"]) == 2
     assert "does not exist" in capsys.readouterr().err
     assert main(["report"]) == 2
     assert "`mcpguard audit stats`" in capsys.readouterr().err
+
+
+def test_a_call_of_a_configuration_that_is_not_found_is_explained_with_a_note(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MCPGUARD_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "none"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    chain(evidence_folder(None), decision({}))
+    assert main(["explain", "n-1"]) == 0
+    assert "name the configuration that it was decided with, as --config FILE" in capsys.readouterr().err
 
 
 def test_what_wrap_recorded_is_explained_by_its_own_policy_beside_a_configuration(

@@ -100,6 +100,20 @@ def test_nothing_runs(folder: Path, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == {"running": []}
 
 
+@pytest.mark.parametrize("words", [["approvals"], ["session", "list"], ["snapshot"], ["suggest"]])
+def test_a_command_that_finds_no_configuration_says_with_which_one_mcpguard_runs(
+    words: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    assert main(words) == 2
+    assert "does not exist: create it with `mcpguard import`" in capsys.readouterr().err
+    put(folder, os.getpid())
+    assert main(words) == 2
+    assert "another configuration: add `--config /c/mcpguard.yaml`" in capsys.readouterr().err
+
+
 def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
     put(folder, os.getpid())
     assert main(["status"]) == 0

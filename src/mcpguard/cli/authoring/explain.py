@@ -38,6 +38,11 @@ EXAMPLES = (
     "mcpguard explain --reach --principal ada --group ops --snapshot tools.json",
 )
 
+_WRAPPED = (
+    "note: there is no configuration, so the call is explained under the policy of `mcpguard wrap`: name the "
+    "configuration that it was decided with, as --config FILE"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
@@ -155,6 +160,8 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     if ids:
         found = explain_record(ids, args, policies, config, redactor, named=bool(files))
+        if config is None and not files and not found.same_policies:
+            print(_WRAPPED, file=sys.stderr)
     else:
         _check_server(config, args.server)
         found = _explained(args, policies, config, redactor)
