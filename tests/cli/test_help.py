@@ -166,6 +166,25 @@ def test_an_argument_too_many_is_refused_without_repeating_its_value(
     assert "hunter22" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["audit", "vrify"], "'vrify' is not one of them: did you mean `verify`?\n"),
+        (["session", "lst"], "'lst' is not one of them: did you mean `list`?\n"),
+        (["import", "--to", "fiel"], "'fiel' is not one of them: did you mean `file`?\n"),
+        (["import", "--to", "vault"], "file')\n"),
+        (["import", "--cleint", "cursor"], "unknown option --cleint: did you mean `--client`?\n"),
+        (["audit", "query", "--serer=x"], "unknown option --serer: did you mean `--server`?\n"),
+        (["check", "mcpguard.yaml"], "too many arguments: name the configuration as --config FILE\n"),
+    ],
+)
+def test_a_word_with_a_mistake_in_it_gets_the_one_that_was_meant(
+    words: list[str], said: str, capsys: Capture
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.endswith(said)
+
+
 def test_the_reader_of_the_output_may_go_away() -> None:
     read, write = os.pipe()
     os.close(read)

@@ -199,10 +199,7 @@ def _run(verb: str, words: list[str]) -> int:
         # After an option argparse takes no place that may be left out.
         args.path, unknown = Path(unknown[0]), []
     if unknown:
-        # The rest of it may be a credential that somebody tried to pass.
-        option = unknown[0].partition("=")[0]
-        option = option if option.startswith("--") else option[:2]
-        options.error(f"unknown option {option}" if option.startswith("-") else "too many arguments")
+        options.refuse(unknown[0])
     close_to_others()
     keep_tables()
     code: int = module.execute(args)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable, Collection
+from argparse import (
+    Action,
+    ArgumentError,
+    ArgumentParser,
+    ArgumentTypeError,
+    RawDescriptionHelpFormatter,
+    _SubParsersAction,
+)
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpguard.core.errors import did_you_mean
 
@@ -27,6 +34,36 @@ class Parser(ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False, **options})
+
+    def _check_value(self, action: Action, value: Any) -> None:
+        choices = action.choices or ()
+        near = did_you_mean(value, choices) if choices and value not in choices else ""
+        if near:
+            from mcpguard.adapters.system.terminal import plain
+
+            raise ArgumentError(action, f"{plain(value)!r} is not one of them: {near}")
+        super()._check_value(action, value)
+
+    def refuse(self, word: str) -> NoReturn:
+        """Ends with what is wrong with `word`, which no option and no argument takes. The rest of it may be a
+        credential that somebody tried to pass."""
+        option = word.partition("=")[0]
+        if option.startswith("--"):
+            near = did_you_mean(option, _options(self))
+            self.error(f"unknown option {option}{near and f': {near}'}")
+        if word.startswith("-"):
+            self.error(f"unknown option {word[:2]}")
+        where = ": name the configuration as --config FILE"
+        self.error(f"too many arguments{where if word.endswith(('.yaml', '.yml')) else ''}")
+
+
+def _options(parser: ArgumentParser) -> Iterator[str]:
+    """The options of `parser` and of its sub-commands."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, _SubParsersAction):
+            for one in action.choices.values():
+                yield from _options(one)
 
 
 def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
