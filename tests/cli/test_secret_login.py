@@ -89,7 +89,7 @@ def test_a_name_that_is_no_entry_with_oauth_is_said(server, tmp_path, capsys):
     for name in ("linear", "gone"):
         assert main(["secret", "login", name, "--config", str(config)]) == 2
         said = capsys.readouterr().err
-        assert f"credential:{name} is no entry with `oauth`" in said
+        assert f"credential:{name} is not an entry with `oauth`" in said
         assert f"{config}: name another one with --config" in said
 
 

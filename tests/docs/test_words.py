@@ -38,6 +38,9 @@ ODD = {
     r"\b(?:made?|making|written) anew\b": "created, written again",
     r"\bgo(?:es)? on with what\b": "keeps ..., continues with",
     r"\bare no (?:records|lines|secrets)\b": "are not",
+    r"(?<![Tt]here )(?<!where )\b(?:is|are|was|were) no "
+    r"(?!\w+er\b|more\b|less\b|one\b|end\b|problem\b|accident\b|reason\b|use\b|further\b)\w": "is not a",
+    r"\b(?:of|for|to) who (?:asks|asked|makes|made|starts?|started|approved|runs|reads|watches|writes)\b": "whoever",
     r"\baccepts? no record any more\b": "no longer accepts",
 }
 """A phrase -> what to write instead."""

@@ -118,7 +118,7 @@ PAGES = (
         ours("30", "Task Listing", "there is a `nextCursor` if there are more tasks", "gateway/test_tasks.py::test_the_list_has_the_tasks_of_this_client_of_every_server_and_page"),
         ours("31", "Task Listing", "cursors are opaque", "gateway/test_tasks.py::test_the_list_has_the_tasks_of_this_client_of_every_server_and_page"),
         ours("32", "Task Listing", "a task that can be read is listed", "gateway/test_tasks.py::test_the_list_has_the_tasks_of_this_client_of_every_server_and_page"),
-        ours("41-43", "Task Isolation and Access Control", "a task is bound to who started it", "gateway/test_tasks.py::test_a_task_that_this_client_did_not_start_is_not_there"),
-        ours("44", "Task Isolation and Access Control", "the list has only tasks of who asks", "gateway/test_tasks.py::test_the_list_has_the_tasks_of_this_client_of_every_server_and_page"),
+        ours("41-43", "Task Isolation and Access Control", "a task is bound to whoever started it", "gateway/test_tasks.py::test_a_task_that_this_client_did_not_start_is_not_there"),
+        ours("44", "Task Isolation and Access Control", "the list has only tasks of whoever asks", "gateway/test_tasks.py::test_the_list_has_the_tasks_of_this_client_of_every_server_and_page"),
     )),
 )

@@ -53,7 +53,7 @@ PAGES = (
     )),
     Page("2025-11-25", "server/resources", 4, (
         ours("1", "Capabilities", "a server with resources declares them", "protocol/test_lifecycle.py::test_only_what_is_served_is_declared_on_either_side"),
-        other("2", "Custom URI Schemes", "own schemes follow RFC 3986", "of who makes URIs; mcpguard keeps their text (test_a_uri_keeps_its_text_and_belongs_to_who_listed_it_first)"),
+        other("2", "Custom URI Schemes", "own schemes follow RFC 3986", "of whoever makes URIs; mcpguard keeps their text (test_a_uri_keeps_its_text_and_belongs_to_who_listed_it_first)"),
         ours("3", "Security Considerations", "URIs are validated", "gateway/test_resources.py::test_a_uri_goes_to_the_server_whose_template_makes_it", "protocol/test_catalogue.py::test_what_nobody_lists_belongs_to_the_only_server_and_with_several_to_none"),
         other("4", "Security Considerations", "binary data is encoded", "the upstream's; a blob that hides a held value is redacted (test_a_secret_in_any_part_of_what_is_read_is_gone_and_counted)"),
     )),

@@ -58,7 +58,7 @@ PAGES = (
         ours("2", "Capabilities", "a server with resources declares them", "protocol/test_lifecycle.py::test_only_what_is_served_is_declared_on_either_side"),
         ours("3", "Capabilities", "and lists those that the client can reach", "gateway/lists/test_lists.py::test_a_list_shows_only_what_policy_lets_the_principal_reach"),
         ours("4", "Capabilities", "the list does not vary by connection or by other requests", "adapters/transports/test_http_streamable.py::test_modern_requests_of_one_principal_share_a_world_and_may_carry_the_same_id"),
-        other("5", "Custom URI Schemes", "own schemes follow RFC 3986", "of who makes URIs; mcpguard keeps their text (test_a_uri_keeps_its_text_and_belongs_to_who_listed_it_first)"),
+        other("5", "Custom URI Schemes", "own schemes follow RFC 3986", "of whoever makes URIs; mcpguard keeps their text (test_a_uri_keeps_its_text_and_belongs_to_who_listed_it_first)"),
         ours("6", "Error Handling", "a resource that is not there is -32602", "gateway/test_resources.py::test_a_resource_that_the_server_does_not_have_has_the_code_of_the_clients_era", "wire/test_across.py::test_a_resource_that_is_not_there_has_the_code_of_the_clients_era"),
         ours("7", "Error Handling", "and no empty list of contents", "gateway/test_resources.py::test_a_hidden_resource_answers_exactly_like_one_that_is_missing"),
         ours("8", "Security Considerations", "URIs are validated", "gateway/test_resources.py::test_a_uri_goes_to_the_server_whose_template_makes_it", "protocol/test_catalogue.py::test_what_nobody_lists_belongs_to_the_only_server_and_with_several_to_none"),

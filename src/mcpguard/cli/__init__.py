@@ -2,8 +2,8 @@
 
 Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` and `execute(args) -> int`;
 only the chosen one is imported, since a client waits for `mcpguard run` to start. `onboarding/` has the verbs
-that change clients, `authoring/` those for who writes policies, `operating/` those for who watches, answers
-and ends what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`), `signs.py`.
+that change clients, `authoring/` those for writing policies, `operating/` those for watching, answering and
+ending what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`), `signs.py`.
 """
 
 import codecs

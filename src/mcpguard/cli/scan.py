@@ -257,7 +257,7 @@ def _write(path: Path, found: list[Found]) -> None:
 
 
 class _Progress:
-    """A line on standard error for who waits: on a terminal it is written over, else one a minute."""
+    """A line on standard error for whoever waits: on a terminal it is written over, else one a minute."""
 
     _AFTER, _EVERY, _RARELY = 1.0, 0.2, 60.0
 

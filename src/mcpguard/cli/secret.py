@@ -43,7 +43,7 @@ _NOT_IN_ARGV = (
 
 _GUESSED = (
     "warning: the value {said}, so it can be guessed, and is removed from every result in which it appears. "
-    "If it is no secret, write it in the configuration; otherwise replace it with a long random one"
+    "If it is not a secret, write it in the configuration; otherwise replace it with a long random one"
 )
 
 
@@ -201,7 +201,7 @@ def _in(args: argparse.Namespace) -> None:
     entry = _entry(args.name, args.config)
     if entry is None:
         raise CredentialError(
-            f"credential:{args.name} is no entry with `oauth` in `credentials` of the configuration, "
+            f"credential:{args.name} is not an entry with `oauth` in `credentials` of the configuration, "
             f"{find_config(args.config, os.environ)}: name another one with --config"
         )
 

@@ -45,7 +45,7 @@ class RotateEntry(Written):
 
 class BoundsEntry(Written):
     """`bounds` of `audit`: how much evidence one session may make a minute, whoever its clients are. What is
-    not used adds up for four minutes; 0 is no bound."""
+    not used adds up for four minutes; 0 removes the bound."""
 
     refusals_per_minute: Annotated[int, between(0, 1_000_000, "refusals")] = Field(
         REFUSALS_A_MINUTE,

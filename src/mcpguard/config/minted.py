@@ -83,7 +83,7 @@ def _one_of(part: Written, one: str, other: str) -> Iterator[Mistake]:
 class AppRoleEntry(Written):
     """`vault.auth.approle`: log in with a role id and a secret id."""
 
-    role_id: str = Field(description="The role id; it is no secret.")
+    role_id: str = Field(description="The role id; it is not a secret.")
     secret_id: Reference = Field(
         description="The secret id: one reference, such as `${keyring:vault/secret-id}`."
     )

@@ -77,8 +77,8 @@ def header_mistakes(at: Path, headers: Iterable[str]) -> Iterator[Mistake]:
 
 
 def wrong_reference(text: str, otherwise: str = "") -> str:
-    """What is wrong with a text that is to be one reference to a source; `otherwise` is said where it is no
-    reference at all."""
+    """What is wrong with a text that is to be one reference to a source; `otherwise` is said where it is not
+    a reference at all."""
     try:
         ref = sole_reference(text)
     except ValueError as error:

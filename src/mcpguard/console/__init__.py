@@ -1,7 +1,7 @@
 """The local page where a person sees, decides and undoes: a process of its own beside those that serve.
 
 Law of this package: it reads what serving processes leave (the store, the evidence, the status files) and
-they carry nothing for it. Nothing is served to who did not come by a link of this process, and whatever
+they carry nothing for it. Nothing is served to those who did not come by a link of this process, and what
 others wrote is shown as text that cannot hide, reorder or run.
 
 `server.py` serves `app.py`, behind `fence.py` and `login.py`. `views/` has a function a page, over what

@@ -95,7 +95,7 @@ def _outside(desk: Desk) -> Endpoint:
 
 
 def _landing(desk: Desk) -> Endpoint:
-    """Where a link leads: a form, so that who only looks at a link does not use it up."""
+    """Where a link leads: a form, so that whoever only looks at a link does not use it up."""
 
     async def landing(request: Request) -> Response:
         key = request.query_params.get("key", "")

@@ -46,7 +46,7 @@ class Visits:
         return bool(self._link) and _same(key, self._link) and self._now() < self._ends
 
     def enter(self, key: str) -> Visit | None:
-        """The visit of who brings this key; None where it is not the link's, was used, or has expired."""
+        """The visit of whoever brings this key; None where it is not the link's, was used, or has expired."""
         if not self.opens(key):
             return None
         self._link = ""

@@ -139,7 +139,7 @@ def span(seconds: float) -> str:
 
 
 def near(path: Path) -> str:
-    """A path, with `~` for the home of who started the console."""
+    """A path, with `~` for the home of whoever started the console."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 

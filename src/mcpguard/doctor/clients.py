@@ -147,7 +147,7 @@ def _refusal(subject: Subject, entry: Entry) -> str:
 
 
 def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
-    """Tokens in comments, in histories and in settings that are no server's."""
+    """Tokens in comments, in histories and in settings that are not a server's."""
     try:
         places = secrets_in(text, subject.redactor, by_name=False)
     except InspectionError:

@@ -41,7 +41,7 @@ def _key(subject: Subject) -> Iterator[Checked]:
     try:
         try_own(("audit", "key"), audit.key, subject.redactor)
     except McpGuardError as error:
-        # A client may set variables that the shell of who runs the doctor does not have.
+        # A client may set variables that the shell of whoever runs the doctor does not have.
         if audit.key.source != "env":
             yield found("D605", subject.path, f"audit.key: {error}", subject.line("audit", "key"))
 

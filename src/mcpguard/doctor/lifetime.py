@@ -104,7 +104,7 @@ def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Itera
         secret = value_of(ref)
         subject.redactor.hold(str(ref), secret)
     except CredentialError as error:
-        # A client may set variables that the shell of who runs the doctor does not have.
+        # A client may set variables that the shell of whoever runs the doctor does not have.
         if ref.source != "env":
             run = _storing(ref) if _is_missing(ref) else ""
             yield found("D304", subject.path, f"{'.'.join(place)}: {error}", line, run=run, subject=place[1])

@@ -167,7 +167,7 @@ class Gateway:
     def _notification(self, method: str, params: dict[str, Json]) -> None:
         if method == "notifications/cancelled":
             request_id = params.get("requestId")
-            # `true` is no id, though a dict finds it as 1.
+            # `true` is not an id, though a dict finds it as 1.
             if isinstance(request_id, int | str) and not isinstance(request_id, bool):
                 self.cancel(request_id, "cancelled")
         elif method == "notifications/roots/list_changed" and not self.modern:

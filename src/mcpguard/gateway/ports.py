@@ -84,7 +84,7 @@ class Listener(Protocol):
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
     ) -> None:
-        """Take a notification that is no progress; `related` as in `Question`."""
+        """Take a notification that is not progress; `related` as in `Question`."""
 
     def renewed(self, server: str) -> None:
         """This upstream was initialized again, so what it listed before may have changed. Called after the

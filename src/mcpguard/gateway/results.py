@@ -46,7 +46,7 @@ class Results:
         self._tasks = tasks
 
     async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
-        """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
+        """Raises UpstreamError for what is not an answer, InspectionError for what cannot be inspected."""
         body, failed = self._translated(request, permit, raw.message), "error" in raw.message
         begun = permit if call.kind != "task" else self._begun(permit, call)
         wanted = tuple(dict.fromkeys(request.redact + permit.unredacted + begun.unredacted))

@@ -24,7 +24,7 @@ _ONE_A_ROW = ("policies", "folders", "repositories", "owners", "tables", "hosts"
 _PLAIN = re.compile("(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*")
 
 _NO_TEXT = re.compile("|true|false|null|yes|no|on|off|y|n|[0-9-]+|0[xob][0-9a-f]+|[0-9]+e-?[0-9]+")
-"""Names that are no text to every reader of YAML."""
+"""Names that not every reader of YAML takes for text."""
 
 Way = tuple[str | int, ...]
 

@@ -133,7 +133,7 @@ def _owners(around: Machine) -> Iterator[str]:
 
 
 def _candidates(around: Machine) -> Iterator[str]:
-    """The folders, and what is in those of them that are no repositories: those who write in a repository
+    """The folders, and what is in those of them that are not repositories: those who write in a repository
     also write what is in it."""
     for folder in (*around.projects, *around.folders):
         yield folder

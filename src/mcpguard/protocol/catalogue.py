@@ -222,7 +222,7 @@ class Catalogue:
         return []
 
     def _rank(self, template: Listed) -> tuple[int, int, int]:
-        """The most specific one sorts first; of one text, that of who listed it first."""
+        """The most specific one sorts first; of one text, that of whoever listed it first."""
         claims = self._claims["template", template.name]
         return (*uri_template.breadth(template.name), claims.index(template.server))
 

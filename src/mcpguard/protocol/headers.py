@@ -151,7 +151,7 @@ def _problem(path: _Path | None, node: dict[str, Json]) -> str | None:
 
 def _positions(root: Json) -> Iterator[tuple[_Path | None, dict[str, Json]]]:
     """Every place of a schema: how `properties` alone lead there, None where they do not. Data such as
-    `default` and `enum` is no place, and a `$ref` is not followed. Needs no call stack, however deep."""
+    `default` and `enum` is not a place, and a `$ref` is not followed. Needs no call stack, however deep."""
     waiting: list[tuple[_Path | None, Json]] = [((), root)]
     while waiting:
         path, node = waiting.pop()

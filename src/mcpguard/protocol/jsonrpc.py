@@ -52,8 +52,8 @@ encode = msgspec.json.Encoder().encode
 
 
 class Batch(MessageError):
-    """Several messages in one text: refused like all that is no message, but where a session of a `BATCHED`
-    revision takes it apart."""
+    """Several messages in one text: refused, as all is that is not a message, except where a session
+    of a `BATCHED` revision takes it apart."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__(
@@ -183,7 +183,7 @@ def _id_of(message: dict[str, Json]) -> int | str | None:
 
 
 def _id_of_unreadable(line: bytes, asking: bool) -> int | str | None:
-    """The id of a message that is wrong only within: NaN, half a surrogate pair, bytes that are no UTF-8."""
+    """The id of a message that is wrong only within: NaN, half a surrogate pair, bytes that are not UTF-8."""
     # Such a message is rare, and whoever waits for its answer would wait until the deadline.
     import json
 
@@ -204,7 +204,7 @@ def _short(digits: str) -> int | None:
 
 
 def _id_of_answer(line: bytes) -> int | None:
-    """The id of an answer that is no JSON at all, as `id_of_dropped`; None for what is no answer."""
+    """The id of an answer that is not JSON at all, as `id_of_dropped`; None for what is not an answer."""
     head = line[:HEAD]
     if b'"jsonrpc"' not in line or _METHOD.search(head):
         return None

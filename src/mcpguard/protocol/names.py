@@ -22,7 +22,7 @@ MOST_NAMES = 20_000
 """So many own names of one kind a server may have had on one connection; later ones get the full name."""
 
 _NOBODY = ""
-"""Stands among the servers that have a name where it must be no server's own any more."""
+"""Stands among the servers that have a name where it must no longer be one of a server."""
 
 _Key = tuple[str, str]
 """A kind and a name."""
@@ -33,7 +33,7 @@ _ALIKE = {code: chr(code).lower() if chr(code).isalnum() else "_" for code in ra
 
 
 def alike(name: str) -> str:
-    """What names have in common that a client may take for one: many replace what is no letter or digit."""
+    """What names have in common that a client may take for one: many replace all but letters and digits."""
     if name.isascii():
         return name.translate(_ALIKE)
     return re.sub(r"\W", "_", normalize("NFKC", name)).casefold()

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 
 MAX_EXPRESSIONS = 32
-"""What a template may have; more is no address that anybody wrote."""
+"""What a template may have; more is not an address that anybody wrote."""
 
 _EXPRESSION = re.compile(r"\{([+#./;?&]?)[^{}]*\}")
 _EXCLUDED = {"": "/?#", "+": "", "#": "", "/": "?#"}

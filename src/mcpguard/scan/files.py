@@ -1,7 +1,7 @@
 """The files in folders, as sources.
 
-Law of this file: no link is followed but one that was named, nothing that is no regular file is opened, and
-what cannot be read is said.
+Law of this file: no link is followed but one that was named, only regular files are opened, and what cannot
+be read is reported.
 """
 
 import os

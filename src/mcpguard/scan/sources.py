@@ -15,7 +15,7 @@ COMMIT = "<commit>"
 TAG = "<tag>"
 """What the message of a tag is called, with who made it below; the path has its name too."""
 FILELESS = frozenset({STDIN, COMMIT, TAG})
-"""All that is read and is no file."""
+"""All that is read and is not a file."""
 
 
 class ScanError(McpGuardError):

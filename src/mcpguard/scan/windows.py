@@ -144,7 +144,7 @@ def _characters(text: bytes) -> int:
 
 
 def _binary(file: Readable, first: bytes) -> Iterator[Window]:
-    """What is no letter of ASCII is what nothing is found across. Of UTF-16 each other byte is the text,
+    """What is not a letter of ASCII is what nothing is found across. Of UTF-16 each other byte is the text,
     whichever half of a character comes first."""
     kept, begin, shift = b"", 0, 0
     piece = first

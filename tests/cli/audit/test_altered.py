@@ -1,4 +1,4 @@
-"""Whoever reads evidence says where it was altered, once a file, and exits with 1; what is no evidence is
+"""Whoever reads evidence says where it was altered, once a file, and exits with 1; what is not evidence is
 refused."""
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_evidence_is_refused(
     assert main([*words, "notes.yaml"]) == 2
     said = capfd.readouterr()
     assert said.err == (
-        "mcpguard: notes.yaml is no evidence of mcpguard: its first line is not an `opened` record\n"
+        "mcpguard: notes.yaml is not evidence of mcpguard: its first line is not an `opened` record\n"
     )
     assert not said.out
     assert main([*words, "empty.jsonl"]) == 2

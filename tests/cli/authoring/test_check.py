@@ -169,7 +169,7 @@ def test_a_broken_constant_pattern_is_an_error_at_the_pattern(folder: Path, rema
     )
     code, lines = remarks(f"{{git: {SERVER}}}")
     assert code == 1
-    assert lines[0].startswith("error    p.yaml:6:55: this is no regular expression (RE2)")
+    assert lines[0].startswith("error    p.yaml:6:55: this is not a regular expression (RE2)")
 
 
 def test_a_command_is_looked_for_in_the_path_of_its_server(folder: Path, remarks: Remarks) -> None:

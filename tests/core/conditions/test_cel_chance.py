@@ -102,7 +102,7 @@ def test_a_literal_is_the_same_to_both_engines_or_refused() -> None:
 )
 def test_what_is_no_escape_is_a_mistake_in_both_engines(text: str, offset: int) -> None:
     for name in ("cpp", "python"):
-        with pytest.raises(ConditionError, match="is no escape here") as told:
+        with pytest.raises(ConditionError, match="is not an escape here") as told:
             engine(name).compile(text)  # type: ignore[arg-type]
         assert told.value.mistakes[0][0] == offset
 

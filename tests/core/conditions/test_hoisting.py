@@ -157,11 +157,11 @@ def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
         ("count(3).known", 0, "count() needs `text` to be a string"),
         ("sql(args.q, 'oracle').writes", 0, SQL_KNOWS),
         ("detect(args.q, ['email', 'emial']) == []", 0, DETECT_KNOWS),
-        ("args.x.matches('(')", 15, "this is no regular expression (RE2): missing ): ("),
+        ("args.x.matches('(')", 15, "this is not a regular expression (RE2): missing ): ("),
         (
             "args.all(x, x.matches('(?=a)'))",
             22,
-            "this is no regular expression (RE2): invalid perl operator: (?=; "
+            "this is not a regular expression (RE2): invalid perl operator: (?=; "
             "RE2 has no lookahead, no lookbehind and no references back",
         ),
         ("args.all(server, true)", 9, "`server` cannot be the name of a loop's variable"),

@@ -292,7 +292,7 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
         ("effect: ask, ask: {proof: passkey}", "4:39 a passkey is asked for on the console"),
         (
             "effect: ask, ask: {via: client, approvers: ['a:b']}",
-            "4:56 a client answers for who made the call",
+            "4:56 a client answers for whoever made the call",
         ),
         ("effect: deny, on: result, action: [roots/list]", "4:48 the client answers this"),
         ("effect: allow, action: [roots/list], credential: x", "4:62 the client answers this"),

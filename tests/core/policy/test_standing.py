@@ -161,12 +161,12 @@ def test_many_rules_approve_as_one_does() -> None:
     [
         (
             Written(mine=[f"{{{MINE.replace('work/push', 'work/psuh')}}}"]),
-            "my.yaml:4:57: `work/psuh` is no rule with `effect: ask` of the policies in force; did you mean "
+            "my.yaml:4:57: `work/psuh` is not a rule with `effect: ask` of the policies in force; did you mean "
             "`work/push`?",
         ),
         (
             Written(mine=["{id: mine, effect: allow, approves: [elsewhere/x]}"]),
-            "`elsewhere/x` is no rule with `effect: ask` of the policies in force; these are: work/push",
+            "`elsewhere/x` is not a rule with `effect: ask` of the policies in force; these are: work/push",
         ),
         (
             Written(

@@ -81,7 +81,7 @@ def counted_in(path: Path, call_id: str) -> str:
 
 
 def _place(call_id: str) -> tuple[str, int]:
-    """The connection of a call, and its number there; "" for what is no id."""
+    """The connection of a call, and its number there; "" for what is not an id."""
     name, _, number = call_id.rpartition("-")
     return (name, int(number)) if number.isdecimal() else ("", 0)
 

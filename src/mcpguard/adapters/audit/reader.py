@@ -56,7 +56,7 @@ def chain_files(path: Path) -> list[Path]:
     """The chains at `path`, oldest first: its `*.jsonl` and `*.jsonl.gz` if it is a folder, else the file
     itself.
 
-    Raises AuditError where there is none, the folder cannot be read, or the file is no chain.
+    Raises AuditError where there is none, the folder cannot be read, or the file is not a chain.
     """
     if path.is_file():
         _must_be_chain(path)
@@ -91,7 +91,7 @@ def _must_be_chain(path: Path) -> None:
     if not first and not broken:
         raise AuditError(f"{path} is empty: it contains no evidence")
     if not any(line.startswith(_RECORD) for line in first):
-        raise AuditError(f"{path} is no evidence of mcpguard: its first line is not an `opened` record")
+        raise AuditError(f"{path} is not evidence of mcpguard: its first line is not an `opened` record")
 
 
 def file_name(path: Path) -> str:

@@ -27,7 +27,7 @@ def new_key() -> str:
 
 
 class SigningKey:
-    """Signs. Raises AuditError where the value is no private key."""
+    """Signs. Raises AuditError where the value is not a private key."""
 
     def __init__(self, value: Secret) -> None:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

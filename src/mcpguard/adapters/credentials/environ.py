@@ -13,7 +13,7 @@ _dropped: dict[str, Secret] = {}
 
 def take(names: Iterable[str]) -> None:
     """Move variables out of the environment, so that the system does not show them; `Environ` still has
-    them. One that is not set or is empty is no credential."""
+    them. One that is not set or is empty is not a credential."""
     for name in names:
         value = take_variable(name)
         if value:

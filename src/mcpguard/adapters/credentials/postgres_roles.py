@@ -2,7 +2,7 @@
 
 Law of this file: no statement holds a password, only its SCRAM verifier (RFC 5803), every name in one is
 quoted as an identifier, and nothing that a role made is ever run or owned by the admin. Works from
-PostgreSQL 14 on, for an admin with CREATEROLE who is no superuser too.
+PostgreSQL 14 on, for an admin with CREATEROLE who is not a superuser too.
 """
 
 from __future__ import annotations

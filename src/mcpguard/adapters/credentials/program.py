@@ -92,7 +92,7 @@ def _moment(text: str) -> float:
 
 
 MOST_BYTES = 64 * 1024
-"""A program that prints more is killed: that is no credential."""
+"""A program that prints more is killed: that is not a credential."""
 
 _LOOK_MS = 50
 """How often it is looked whether a program has ended whose children keep its output open."""

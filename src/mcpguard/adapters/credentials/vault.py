@@ -23,7 +23,7 @@ _WORTH_RENEWING = 3
 """A renewal that gives less than this part of the first length is near the engine's `max_ttl`."""
 _FOREVER = 10**9
 _NAMES = frozenset({"user", "username", "user_name"})
-"""Fields that are no secret by themselves: one such as `admin` would be redacted everywhere."""
+"""Fields that are not secret by themselves: one such as `admin` would be redacted everywhere."""
 _SAID = {
     400: "refused the request: check `path`, `version` and what it logs in with",
     403: "denied permission: the token is no longer valid, or its policy does not allow this path",

@@ -14,7 +14,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 def is_private(address: str) -> bool:
     """Whether an IP address is not one of the public internet: private, loopback, link-local, multicast,
     reserved, unspecified, or an IPv6 address that has such an IPv4 address in it (mapped, NAT64, 6to4,
-    Teredo). What is no address counts as private."""
+    Teredo). What is not an address counts as private."""
     try:
         ip = ip_address(address)
     except ValueError:

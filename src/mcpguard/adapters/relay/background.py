@@ -1,6 +1,6 @@
 """Work that goes on beside a call: each task has an owner, and none fails unseen.
 
-Law of this file: nothing else begins a task but a connection of the HTTP front (a test says so). It is no
+Law of this file: nothing else begins a task but a connection of the HTTP front (a test says so). It is not a
 task group: what owns a task here outlives the function that begins it, and one defect must not end others.
 """
 

@@ -1,8 +1,8 @@
 """State that outlives a message, in one SQLite file of the state folder: what each principal with each agent
 has done. A new process, and another one at the same time, go on with the same session.
 
-Law of this file: a change is one statement that works only on the version it was made of, so who is stopped
-or killed in the middle has changed nothing and holds nobody up. Nothing waits: where the file is busy the
+Law of this file: a change is one statement that works only on the version it was made of, so whoever is
+stopped or killed halfway has changed nothing and holds nobody up. Nothing waits: where the file is busy the
 change is made again later. What is not stored is not decided, and what cannot be read is never taken for a
 new session. While a disk hangs nothing is decided that needs the file, and everything else goes on.
 """

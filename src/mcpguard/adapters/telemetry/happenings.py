@@ -85,7 +85,7 @@ class Joining(Generic[T]):
         self.unread = 0
 
     def copy(self) -> Joining[T]:
-        """As it is now, for who may have to go back."""
+        """As it is now, for whoever may have to go back."""
         other: Joining[T] = Joining()
         other._open, other._hosts, other.unread = dict(self._open), dict(self._hosts), self.unread
         return other

@@ -166,7 +166,7 @@ _NAMED: dict[str, Callable[[CallFacts], Iterable[str]]] = {
 
 
 class CallQuestion:
-    """A condition with filters. Raises AuditError for a text that is no condition, with the place and what
+    """A condition with filters. Raises AuditError for a text that is not a condition, with the place and what
     was probably meant."""
 
     def __init__(self, text: str = "", filters: Filters = NO_FILTERS) -> None:

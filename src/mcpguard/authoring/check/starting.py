@@ -107,7 +107,7 @@ def _written(config: Config, server: Server, way: Way, folder: Path | None, runs
             return None
         return Exposed(way, "the folder that the client starts mcpguard in", "where agents work", runs)
     for other in config.servers.values():
-        # That it starts where it works itself is no finding, as long as it runs nothing from there.
+        # That it starts where it works itself is not a finding, as long as it runs nothing from there.
         if other.disabled or (other is server and not runs):
             continue
         for _way, given in _given(other):

@@ -154,7 +154,7 @@ class Recorded(Sparse):
 
     id: str = Field(description="Of the invocation.")
     at: str = Field(description="When.")
-    principal: str = Field(description="`SOURCE:ID` of who asked.")
+    principal: str = Field(description="`SOURCE:ID` of whoever asked.")
     method: str = Field(description="The MCP method.")
     effect: str = Field(description="`allow` or `deny`.")
     same_policies: bool = Field(

@@ -36,7 +36,7 @@ _METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resource
 _SESSION = StoredSession.__struct_fields__
 _NAMED = ", ".join(_SESSION)
 OS_USER = "os-user"
-"""The source of who is known by the operating system: without groups and claims."""
+"""The source of whoever is known by the operating system: without groups and claims."""
 
 _FITS = "{}, and the arguments fit its schema (--snapshot FILE)"
 _LISTS = "{} (--snapshot FILE)"

@@ -92,7 +92,7 @@ def _name(value: Json) -> str:
 
 
 def members_read(text: str) -> Iterator[MemberRead]:
-    """The members that `text` reads; an index that is no constant ends the way."""
+    """The members that `text` reads; an index that is not a constant ends the way."""
     tokens = tokens_of(text)
     for at, token in enumerate(tokens):
         begins = token.kind == "name" and token.text in NAMES and (at == 0 or tokens[at - 1].text != ".")

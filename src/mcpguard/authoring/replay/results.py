@@ -96,7 +96,7 @@ def _compared(
     unsaid = Divergence(unsaid=tuple(unsure.values()))
     refusing = [rule.name for rule in _holding(values, "deny")]
     if came is not None and came.status == "withheld":
-        # What a limit withholds is no rule on results.
+        # What a limit withholds is not by a rule on results.
         by = [name for name in came.rules if not held or any(rule.name == name for rule in held)]
         if refusing or not by:
             return NOTHING

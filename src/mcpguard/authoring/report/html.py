@@ -66,7 +66,7 @@ def name_of(text: str) -> Markup:
 
 
 def sheet(css: str) -> Markup:
-    """A style sheet of our own. It is no text, so it is not escaped."""
+    """A style sheet of our own. It is not text, so it is not escaped."""
     return Markup(f"<style>{css}</style>")
 
 

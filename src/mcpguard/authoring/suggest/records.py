@@ -57,7 +57,7 @@ class Suggestion(Printed):
         description="`no-rule`: they were refused for want of a rule, or would have been, where the server "
         "is only observed. `approved`: persons approved them."
     )
-    principal: str = Field(description="`SOURCE:ID` of who made them.")
+    principal: str = Field(description="`SOURCE:ID` of whoever made them.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     server: str = Field(description="The upstream.")
     tool: str = Field(description="The upstream's own name of the tool.")
@@ -142,7 +142,7 @@ def _key_of(record: Decided) -> _Key | None:
     cause = record.cause if record.observed is None else record.observed.cause
     if cause == "no-rule":
         return _Key("no-rule", *place)
-    # A client that answered for its user is no person whose choice could be made for good.
+    # A client that answered for its user is not a person whose choice could be made for good.
     by_client = record.approval.rpartition(" (")[2].startswith("client")
     if record.effect == "allow" and record.approval and not by_client:
         return _Key("approved", *place, record.rules)

@@ -54,8 +54,8 @@ def shown_arguments(ticket: Ticket, free: tuple[str, ...]) -> dict[str, Json]:
 
 
 def caller_of(ticket: Ticket) -> tuple[str, str]:
-    """The source and the id of who made the call. Both may have a colon, so the session says where one ends
-    and the other begins. Raises SuggestError where it does not."""
+    """The source and the id of whoever made the call. Both may have a colon, so the session says where one
+    ends and the other begins. Raises SuggestError where it does not."""
     text = ticket.principal
     for at in [index for index, character in enumerate(text) if character == ":"]:
         source, who = text[:at], text[at + 1 :]

@@ -1,1 +1,1 @@
-"""Verbs for who writes policies: check, test and explain them, decide again, suggest rules."""
+"""Verbs for writing policies: check, test and explain them, replay calls under them, suggest rules."""

@@ -154,7 +154,7 @@ def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> l
 
 
 def _is_policy(file: Path) -> bool:
-    """Whether it has the key of a policy, and so is no test and nothing else."""
+    """Whether it has the key of a policy, and so is not a test and nothing else."""
     from mcpguard.config.policies import read_document
 
     return re.search(r"^policy\s*:", read_document(file, PolicyError), re.MULTILINE) is not None

@@ -59,7 +59,7 @@ def execute(args: argparse.Namespace) -> int:
 
     folder = args.path or audit_folder(args.config)
     if folder.is_file():
-        chain_files(folder)  # It says so where this is no chain.
+        chain_files(folder)  # It says so where this is not a chain.
     view = TopView(folder, args.config)
     view.look()
     if view.unread:

@@ -63,7 +63,7 @@ class ShownValue(Struct, frozen=True):
 
 class ShownArguments(Struct, frozen=True):
     """All of them. `redacted` counts the marks of redaction, `folded` and `cut` the characters that are not
-    seen at once; `raw` is the text where it is no object."""
+    seen at once; `raw` is the text where it is not an object."""
 
     values: tuple[ShownValue, ...]
     redacted: int

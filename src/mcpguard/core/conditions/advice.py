@@ -59,7 +59,7 @@ _WRONG = (
     (r"\$|\{\{", "write a name alone, as in `args.x`"),
     (";", "join conditions by `&&` or `||`"),
 )
-"""What is no CEL, as a pattern on the condition without its texts, and what to write."""
+"""What is not CEL, as a pattern on the condition without its texts, and what to write."""
 
 
 def advised(
@@ -121,7 +121,7 @@ def _syntax(text: str) -> str:
         return "a text is not closed, or has a quote in it that needs a backslash"
     bare = [" "] * len(text)
     for one in tokens:
-        # What stands in a text is no mistake.
+        # What stands in a text is not a mistake.
         inside = "s" * len(one.text) if one.kind == "string" else one.text
         bare[one.start : one.start + len(one.text)] = inside
     words = "".join(bare)

@@ -40,7 +40,7 @@ TRUE, FALSE, ERROR = Verdict.TRUE, Verdict.FALSE, Verdict.ERROR
 
 
 class ConditionError(Exception):
-    """A text that is no condition. `mistakes` are (offset in characters, sentence), at least one.
+    """A text that is not a condition. `mistakes` are (offset in characters, sentence), at least one.
 
     Leaves `core/` only as the problems of a PolicyError.
     """

@@ -1,6 +1,6 @@
 """The words of a CEL text (cel-spec, lexis), as far as calls, paths and constants need them.
 
-Law of this file: it never fails. What is no word of CEL is an "other", and the engine says what is wrong.
+Law of this file: it never fails. What is not a word of CEL is an "other", and the engine says what is wrong.
 """
 
 import re
@@ -59,7 +59,7 @@ def escape_mistakes(tokens: list[CelToken]) -> list[tuple[int, str]]:
             good = _IN_RAW if raw else _GOOD[kind]
             for found in re.finditer(r"\\.", token.text, re.DOTALL):
                 if not good.match(token.text, found.start() + 1):
-                    said = f"`{found[0]}` is no escape here: write two backslashes for one"
+                    said = f"`{found[0]}` is not an escape here: write two backslashes for one"
                     mistakes.append((token.start + found.start(), said))
         before = token
     return mistakes

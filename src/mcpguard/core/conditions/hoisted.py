@@ -81,7 +81,7 @@ def compute(call: HoistedCall, view: Mapping[str, Json], holds: Holds = nothing_
 @cache
 def compiled(pattern: str) -> Any:
     """A constant pattern of a policy, ready for `search`. Raises ValueError with RE2's reason
-    for what is no pattern."""
+    for what is not a pattern."""
     import re2  # A start without patterns does not pay for it.
 
     options = re2.Options()

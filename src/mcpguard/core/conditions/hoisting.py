@@ -73,7 +73,7 @@ def joined(several: Iterable[Members]) -> Members:
 
 
 def hoist(text: str, vocabulary: Vocabulary = POLICY) -> Hoisted:
-    """Take the calls out of `text`, which may read names of `vocabulary`. Never raises: what is no CEL is
+    """Take the calls out of `text`, which may read names of `vocabulary`. Never raises: what is not CEL is
     left to the engine, which says so."""
     return _Hoister(text, vocabulary).run()
 
@@ -138,7 +138,7 @@ class _Hoister:
         return (whole, after) if isinstance(whole, HoistedCall) else (None, at)
 
     def _begins(self, at: int) -> bool:
-        """Whether a term may begin here: a name that is no member of something."""
+        """Whether a term may begin here: a name that is not a member of something."""
         return self._tokens[at].kind == "name" and (at == 0 or self._tokens[at - 1].text != ".")
 
     def _is_call(self, at: int) -> bool:
@@ -169,7 +169,7 @@ class _Hoister:
         steps, after = self._steps(at + 1)
         path = (tokens[at].text, *[step for step in steps if isinstance(step, str)])
         if len(path) <= len(steps):
-            return  # An index is no member; what it leads to may have any.
+            return  # An index is not a member; what it leads to may have any.
         place = tokens[at]
         if path in self._vocabulary.members and tokens[after].text == "[":
             said = f"select a member of `{'.'.join(path)}` by its name"
@@ -203,7 +203,7 @@ class _Hoister:
             compiled(pattern.value)
         except ValueError as reason:
             start = self._tokens[after - 2].start
-            said = f"this is no regular expression (RE2): {reason}"
+            said = f"this is not a regular expression (RE2): {reason}"
             if _BEYOND.search(str(reason)):
                 said += "; RE2 has no lookahead, no lookbehind and no references back"
             self._mistakes.append((start, said))

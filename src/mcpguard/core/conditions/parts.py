@@ -3,7 +3,7 @@
     (args.a == 1 || has(args.b)) && !args.c   ->   the whole, its operands, their operands, the values in them
 
 Law of this file: a part means by itself what it means in its place. So what reads the variable of a loop is
-left out, and so is the argument of `has()`, which is no value.
+left out, and so is the argument of `has()`, which is not a value.
 """
 
 from collections.abc import Iterator

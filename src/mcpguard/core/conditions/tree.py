@@ -76,7 +76,7 @@ class DecidedTree:
 
 def _unlikely(needs: tuple[Wanted, ...]) -> tuple[int, int]:
     """How unlikely changes are: few come first, and of as many those of arguments, which a caller chooses,
-    before those of who calls, when, and what the session did."""
+    before the caller, the time, and what the session did."""
     return len(needs), sum(not _ARGUMENT.search(one.text) for one in needs)
 
 
@@ -92,7 +92,7 @@ def tree_of(text: str) -> LogicNode:
 def _node(parts: tuple[Part, ...], at: int) -> LogicNode:
     part = parts[at]
     nodes = () if part.logic == "atom" else tuple(_node(parts, one) for one in _inside(parts, at))
-    # What `!` stands before may be a constant, which is no part.
+    # What `!` stands before may be a constant, which is not part.
     return LogicNode(part.text, part.logic if nodes else "atom", nodes)
 
 

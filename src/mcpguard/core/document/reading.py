@@ -84,7 +84,7 @@ class Document:
 
     def examine(self, type_: type[T]) -> tuple[T | None, list[Problem]]:
         """The document as a `type_`, and what is wrong with it. There is a value wherever all types are
-        right, so that who reads it can look for more mistakes; it is of use only without any."""
+        right, so that whoever reads it can look for more mistakes; it is of use only without any."""
         data = _plain(self._root)
         try:
             value, problems = type_.model_validate(data), []

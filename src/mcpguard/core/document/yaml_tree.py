@@ -25,8 +25,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What YAML 1.1 (section 5.1) does not call printable; a class of the others compiles 3 ms longer.
 _NOT_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _UNSEEN = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Ends of lines for YAML 1.1 and not for who reads the file, and signs that turn the order of what is read:
-by these a comment could hold a rule, and a rule look like another."""
+"""Ends of lines for YAML 1.1 but not for a reader of the file, and signs that reverse what is read: by
+these a comment could hold a rule, and a rule look like another."""
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")

@@ -34,7 +34,7 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
     at: Annotated[datetime, Meta(description="When.", tz=True)]
     version: Annotated[str, Meta(description="The version of mcpguard.")]
     pid: Annotated[int, Meta(description="The process.")]
-    principal: Annotated[str, Meta(description="`SOURCE:ID` of who started the process: `os-user:NAME`.")]
+    principal: Annotated[str, Meta(description="`SOURCE:ID` of whoever started the process: `os-user:NAME`.")]
     policies: Annotated[tuple[str, ...], Meta(description="Names of the policies in force.")]
     policy_digest: Annotated[str, Meta(description="sha256 (hex) of their content.")]
     agent: Annotated[
@@ -95,8 +95,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     principal: Annotated[
         str,
         Meta(
-            description="`SOURCE:ID` of who asked: as in `opened` on stdio; over HTTP `ISSUER:SUBJECT` of "
-            "the token, or `http:anonymous`."
+            description="`SOURCE:ID` of whoever asked: as in `opened` on stdio; over HTTP `ISSUER:SUBJECT` "
+            "of the token, or `http:anonymous`."
         ),
     ]
     method: Annotated[str, Meta(description="The MCP method.")]

@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def value_of(text: str) -> Json:
-    """The value. Raises FunctionError for what is no JSON, for equal keys in one object, for NaN and
+    """The value. Raises FunctionError for what is not JSON, for equal keys in one object, for NaN and
     infinities, lone surrogates, integers that CEL cannot hold (64 bits, signed) and deep nesting."""
     check_size("json", text, LIMIT)
     try:

@@ -12,13 +12,13 @@ from mcpguard.core.model import Json
 
 def texts(value: Json, names: str | list[str], lists: str | list[str] | None = None) -> list[Json]:
     """The texts of the members `names`, then those of the members `lists`. Raises FunctionError for what is
-    no map, for a member of another kind, and as `as_list` does."""
+    not a map, for a member of another kind, and as `as_list` does."""
     if type(value) is not dict:
         raise FunctionError("texts() reads the members of a map")
     single = [value[name] for name in as_list(names) if name in value]
     several = [value[name] for name in as_list(lists or []) if name in value]
     if not of_kind("list", single) or not all(of_kind("list", member) for member in several):
-        raise FunctionError("texts() found a member that is no text, or no list of texts")
+        raise FunctionError("texts() found a member that is not a text, or not a list of texts")
     return [*single, *(text for member in several for text in member)]
 
 

@@ -54,7 +54,7 @@ _CLAIM = "an `allow` rule can read `client.agent` only: what a client says about
 def kind_problems(
     document: Document, at: Path, rule: Rule, kinds: frozenset[str] | None
 ) -> Iterator[Problem]:
-    """The names in `redact` that are not among `kinds`, and those in `unredacted` that are no formats."""
+    """The names in `redact` that are not among `kinds`, and those in `unredacted` that are not formats."""
     if not rule.redact and not rule.unredacted:
         return
     # Imported where it is needed: what reads the files of most policies needs no formats.
@@ -234,7 +234,7 @@ class PolicySet:
             sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
         )
         self.places = {rule.name: rule.place for rule in self.rules}
-        """Where each rule stands, FILE:LINE, by name: for persons, since a machine is no model's business."""
+        """Where each rule stands, FILE:LINE, by name: for persons: paths are not for a model."""
         self.stateful = any(rule.stateful for rule in self.rules)
         self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)
@@ -395,7 +395,7 @@ def _why_not(name: str, asking: Mapping[str, AskTerms]) -> str:
     ask = asking.get(name)
     if ask is None:
         hint = did_you_mean(name, asking) or f"these are: {', '.join(sorted(asking)) or 'none'}"
-        return f"`{name}` is no rule with `effect: ask` of the policies in force; {hint}"
+        return f"`{name}` is not a rule with `effect: ask` of the policies in force; {hint}"
     if (ask.proof or ask.approvers) and not ask.standing:
         wants = "a passkey" if ask.proof else "approvers"
         return f"`{name}` wants {wants} for each call; its author can allow this: `ask: {{standing: true}}`"

@@ -15,7 +15,7 @@ from mcpguard.core.redaction.redactor import Redactor
 
 ASTRAY = (
     "this contains a credential that is not for this server, so nothing was sent. Leave it out: mcpguard "
-    "adds each server's own credentials. If it is no credential, the owner of the configuration can write "
+    "adds each server's own credentials. If it is not a credential, the owner of the configuration can write "
     "it there in plain text."
 )
 """The message of a refusal. It says neither which value nor which credential."""

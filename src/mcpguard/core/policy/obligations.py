@@ -20,8 +20,8 @@ DIFFER = "The rules that allow it {}; the owner of the policy has to change them
 
 
 class ObligationError(Exception):
-    """What the rules want cannot be done: they differ, or a cost is no whole number. Its text is a sentence
-    for the model; it never leaves `core/` as an exception."""
+    """What the rules want cannot be done: they differ, or a cost is not a whole number. Its text is for
+    the model; it never leaves `core/` as an exception."""
 
 
 def charges_of(rules: Iterable[CompiledRule], invocation: Invocation) -> dict[CompiledRule, Charge]:

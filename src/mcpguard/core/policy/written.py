@@ -195,7 +195,7 @@ class AskEntry(Filled):
         if self.standing and not (self.proof or self.approvers):
             yield ("standing",), "it has neither `proof` nor `approvers`, so any rule may approve in advance"
         if self.approvers and "client" in self.channels:
-            yield ("approvers",), "a client answers for who made the call, who cannot be the approver"
+            yield ("approvers",), "a client answers for whoever made the call, who cannot be the approver"
 
 
 _OF_CALLS = ("limit", "argument", "credential", "placeholders", "unredacted")

@@ -54,7 +54,7 @@ def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget
         count = layout.count(span.start, span.end)
         budget.hit(count - 1)
         for place, start, end in layout.touched(span.start, span.end):
-            # A name that gives a value its form is no part of a secret that is cut up around it.
+            # A name that gives a value its form is not part of a secret that is cut up around it.
             if count == 1 or arranged[place] not in _FORM:
                 cut = Span(start, end, span.kind, span.mark)
                 cuts.setdefault(order.part(place), []).append(cut)

@@ -253,7 +253,7 @@ class Perusal:
 
 class _Judge:
     """A Judge that spends a budget: equal values under names that say as much are judged once. `joined`: of
-    lines that are put together, where a word with the next line behind it is no word."""
+    lines that are put together, where a word with the next line behind it is not a word."""
 
     __slots__ = ("_budget", "_cost", "_joined", "_known")
 

@@ -178,8 +178,8 @@ class Redactor:
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`sparing`)
         let a format stay. What is removed leaves `[REDACTED:<kind>#<n>]`; within this `value` equal texts
         have equal n, which says nothing of other values. What is hidden becomes visible (`neutral`), and is
-        counted apart; not so without `visible`, for who does that when it is shown. Where it is not `sent`
-        but recorded, nothing is encoded if nothing was removed: the payload is empty then. Raises
+        counted apart; not so without `visible`, for whoever does that when it is shown. Where it is not
+        `sent` but recorded, nothing is encoded if nothing was removed: the payload is empty then. Raises
         InspectionError if the value cannot be inspected to its end: nested deeper than 128 levels, too many
         hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where there may be
         something in more than `most` bytes of text: to look through them takes long.
@@ -406,7 +406,7 @@ class Redactor:
         return hmac.digest(self._key, text[span.start : span.end], hashlib.sha256)
 
     def _masked(self, text: bytes) -> bytes:
-        """Our own placeholders are no text: nothing is found in them or across them."""
+        """Our own placeholders are not text: nothing is found in them or across them."""
         masked: bytearray | None = None
         for found in self._placeholders(text):
             masked = masked or bytearray(text)

@@ -23,7 +23,7 @@ def exception_in_words(one: str) -> str:
 
 
 def kinds_in(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `wanted` that are no exceptions."""
+    """Those of `wanted` that are not exceptions."""
     return tuple(one for one in wanted if not one.startswith(SPARED))
 
 

@@ -58,7 +58,7 @@ class Notices:
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
     ) -> None:
-        """Take a notification of `server` that is no progress."""
+        """Take a notification of `server` that is not progress."""
         row, client = FROM_UPSTREAM.get(method), self._client()
         if row is None or client is None:
             return

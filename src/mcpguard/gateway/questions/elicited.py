@@ -220,7 +220,7 @@ class ClientChannel:
 
 
 def read(response: Json) -> tuple[Said | None, str]:
-    """What an ElicitResult says, and why; None where it is no answer to the form."""
+    """What an ElicitResult says, and why; None where it is not an answer to the form."""
     action = response.get("action") if type(response) is dict else None
     if action == "decline":
         return "denied", ""

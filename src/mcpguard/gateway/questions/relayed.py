@@ -143,8 +143,8 @@ class Questions:
         return Asked(invocation, sealed)
 
     async def kept_back(self, asked: Asked, answer: Json) -> str:
-        """Why this answer may not go to who asked, "" where it may: policy would refuse the question now, or
-        there is a credential in it that is not for that server."""
+        """Why this answer may not go to whoever asked, "" where it may: policy would refuse the question now,
+        or there is a credential in it that is not for that server."""
         scope, before = self._scope, asked.invocation
         method, server = before.method, before.server
         invocation = scope.recorder.invocation(method, server, args=before.args, caller=before.caller)

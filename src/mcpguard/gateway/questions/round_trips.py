@@ -253,7 +253,7 @@ class RoundTrips:
             retry, responses = await wait
             request.adopt(retry)
             self._scope.requests[request.id] = request
-            # What is no result is asked for again, like what is missing.
+            # What is not a result is asked for again, like what is missing.
             given = {key: responses[key] for key in shown if type(responses.get(key)) is dict}
             for key, why in (await self.questions.kept_back_of(shown, given)).items():
                 refused = {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {why}")}

@@ -111,7 +111,7 @@ def scalar(value: Any) -> str:
 
 
 def compose(text: str) -> None:
-    """Raises Broken where an alias names nothing, or `text` is no YAML."""
+    """Raises Broken where an alias names nothing, or `text` is not YAML."""
     try:
         yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:

@@ -118,7 +118,7 @@ async def ask(
 
 async def _answer(exchange: Exchange) -> Answer:
     challenge = exchange.joined("WWW-Authenticate")[:LIMIT]
-    # What is no JSON is not needed: a web page, or the stream of an MCP server that is open to all.
+    # What is not JSON is not needed: a web page, or the stream of an MCP server that is open to all.
     kind = exchange.media_type
     if kind != "application/json" and not kind.endswith("+json"):
         return Answer(exchange.status, challenge)

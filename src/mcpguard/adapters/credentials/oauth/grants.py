@@ -3,7 +3,7 @@ token endpoint gives (RFC 6749, sections 5 and 6; RFC 8693) and takes back (RFC 
 
 Law of this file: who asks for new tokens holds the lock of the grant, and new tokens are kept before they are
 used; so a refresh token that the server rotates is never used twice (RFC 9700, section 4.14.2). A
-token that is no bearer token, or says something impossible of its life, is refused.
+token that is not a bearer token, or says something impossible of its life, is refused.
 """
 
 from __future__ import annotations

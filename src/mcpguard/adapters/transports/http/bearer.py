@@ -150,7 +150,7 @@ class TokenVerifier:
         try:
             msgspec.json.encode(kept)
         except (ValueError, RecursionError):
-            # Half of a surrogate pair is no text that a condition could read, or that can be compared.
+            # Half of a surrogate pair is not text that a condition could read, or that can be compared.
             raise BearerError("a claim of the token is not JSON") from None
         return Principal(subject, self._entry.issuer, self._groups_of(claims), kept, _actor_of(claims))
 

@@ -182,7 +182,7 @@ class HttpClient:
         if asked.stream is None:
             self.standing.event(line)
             return
-        # A legacy error is an answer like any other; only what was no message is one of HTTP.
+        # A legacy error is an answer like any other; only what was not a message is one of HTTP.
         status = _STATUS.get(error.value["code"], 200) if self.modern or asked.malformed else 200
         asked.stream.answer(asked.original, status, (line,))
 

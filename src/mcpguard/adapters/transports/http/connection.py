@@ -196,7 +196,7 @@ class HttpConnection(asyncio.Protocol):
         if self._deaf:
             return
         if not self._in_head:
-            # Behind a body it is no header (RFC 9110, section 6.5.1).
+            # Behind a body it is not a header (RFC 9110, section 6.5.1).
             raise HttpRefusal(400, "Trailer fields are not accepted.", 0)
         self._fields += 1
         if self._fields > FIELDS:
@@ -316,7 +316,7 @@ class HttpConnection(asyncio.Protocol):
         self._url, self._headers, self._fields = b"", {}, 0
         self.data_received(b"\r\n".join((line, *kept, b"", rest)))
 
-    # --- for its request, and for who holds connections --------------------------------------------
+    # --- for its request, and for whoever holds connections --------------------------------------------
 
     @property
     def unsent(self) -> int:

@@ -185,7 +185,7 @@ class Endpoint:
         request.respond(200, b"ok", TEXT)
 
     async def _ready(self, request: HttpRequest) -> None:
-        """Whether requests can be served; what is wrong, and how the upstreams are, only to who may know."""
+        """Whether requests can be served, and for those who may know, why not, and how each upstream is."""
         if request.method not in _READING:
             raise _wrong_method("GET, HEAD")
         found = self.readiness()

@@ -72,7 +72,7 @@ class Connection(Protocol):
         ...
 
     def welcome(self) -> None:
-        """Its client is no stranger any more."""
+        """Its client is not a stranger any more."""
         ...
 
     def read_on(self) -> None:
@@ -218,7 +218,7 @@ class HttpRequest(Struct, eq=False):
         if self.whole and len(self.arrived) <= intake.small and not self.lost:
             return bytes(self.arrived)
         length = self.headers.get("content-length", "")
-        # llhttp has refused what is no number; nothing is read of a body that says it is too large.
+        # llhttp has refused what is not a number; nothing is read of a body that says it is too large.
         if length.isdecimal() and int(length) > intake.message_bytes:
             raise _too_large(intake.message_bytes)
         try:

@@ -1,7 +1,7 @@
 """Worlds: whose request goes to which gateway, and how long that one lives.
 
 A modern request is stateless, so all requests of one Principal share a world. A legacy client has a world
-per session. Law of this file: a session id is no proof of who asks; it opens a world to the Principal that
+per session. Law of this file: a session id does not prove who asks; it opens a world to the Principal that
 began it and to nobody else.
 """
 

@@ -82,7 +82,7 @@ class Trouble(Struct, frozen=True):
 
 
 class OpenRequests:
-    """A table from our own ids, which count up, to who waits."""
+    """A table from our own ids, which count up, to whoever waits."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class OpenRequests:
         self._changed()
 
     def broken(self, request_id: RequestId | None) -> None:
-        """Take what has this id and is no response."""
+        """Take what has this id and is not a response."""
         self.fail(request_id, "answered with something that is not a JSON-RPC response")
 
     def oversize(self, line: Oversize) -> None:

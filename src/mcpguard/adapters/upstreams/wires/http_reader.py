@@ -1,6 +1,6 @@
 """Reads what comes over HTTP: bodies and event streams become messages for the listener of a wire.
 
-Law of this file: each call of the listener is within one turn of work; what is no JSON-RPC message, is too
+Law of this file: each call of the listener is within one turn of work; what is not a JSON-RPC message, is too
 long, or answers something else than what was asked never counts as the answer.
 """
 
@@ -26,7 +26,7 @@ _METHOD = re.compile(rb'"method"\s*:')
 
 class HttpReader:
     """Reads for one wire. `limit` is that of a message, in bytes; `other` takes
-    events that are no messages."""
+    events that are not messages."""
 
     def __init__(
         self, turn: Turn, listener: WireListener, limit: int, other: Callable[[Event], None] | None = None

@@ -19,7 +19,7 @@ class WireListener(Protocol):
         response stream it came, None where the wire does not tell."""
 
     def broken(self, request_id: int | str | None, sentence: str, shown: str) -> None:
-        """Something that is no JSON-RPC message; `request_id` where it could be read. `sentence` says
+        """Something that is not a JSON-RPC message; `request_id` where it could be read. `sentence` says
         what it is, `shown` is its uninspected beginning for the operator, "" for none."""
 
     def oversize(self, line: Oversize) -> None:

@@ -67,8 +67,8 @@ class PathName(Struct, frozen=True):
 
     @property
     def plain(self) -> bool:
-        """Whether all programs read it as it stands: it is no pattern, and nothing in it is cut off by those
-        that take a path for part of a URL, of a list or of a command line."""
+        """Whether all programs read it as it stands: it is not a pattern, and nothing in it is cut off by
+        those that take a path for part of a URL, of a list or of a command line."""
         return not self.pattern and _CUT.search(self.name) is None
 
     def could_be(self, other: str) -> bool:

@@ -122,7 +122,7 @@ def _below(starts: Sequence[Word], names: frozenset[str] | None) -> list[Word]:
 
 
 def _test(reading: Reading, word: Word, rest: list[Word], starts: list[Word]) -> None:
-    """Note a test, an option or a folder. What is named as an action is no argument of a test."""
+    """Note a test, an option or a folder. What is named as an action is not an argument of a test."""
     if word.text in _READS and rest:
         reading.read(rest.pop(0))
     elif word.text in _TEXTS:

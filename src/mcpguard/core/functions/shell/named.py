@@ -1,7 +1,7 @@
 """Which words of commands name files that hold secrets, and files that programs run or obey by themselves.
 
 Law of this file: a word for which that cannot be determined, such as a glob that may be a secret, counts.
-What is no file, such as a pattern for grep, is not looked at where the program is known, and neither is what
+What is not a file, such as a pattern for grep, is not looked at where the program is known, nor is what
 `grep -r` finds below a folder, unless a glob chooses files with secrets: `grep -r --include=.env`.
 """
 

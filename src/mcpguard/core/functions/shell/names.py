@@ -1,4 +1,4 @@
-"""Lists of names that mean something to a shell, or to who reads its commands. To add one: a word in a list.
+"""Lists of names that mean something to a shell, or to readers of its commands. To add one: a word in a list.
 
 Law of this file: lists only. What a list is good for stands below it.
 """

@@ -46,7 +46,7 @@ def _jq(reading: Reading, _args: Texts, texts: Texts) -> None:
 
 
 def _date(reading: Reading, _args: Texts, texts: Texts) -> None:
-    """A time that is no option's sets the clock."""
+    """A time that is not an option's sets the clock."""
     _code(reading, not all(word.text.startswith("+") for word in texts))
 
 

@@ -238,7 +238,7 @@ class _Walk:
         return others
 
     def divided(self, operator: str, others: list[Word]) -> None:
-        """`&>` and `>&` are no redirects to dash: it takes `a &> b c` for `a &` and for `>b c`."""
+        """`&>` and `>&` are not redirects to dash: it takes `a &> b c` for `a &` and for `>b c`."""
         if "&" in operator:
             self.reading.places.divide()
             if others:

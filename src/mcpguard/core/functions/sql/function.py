@@ -273,8 +273,8 @@ def _known(node: Node, parser: DialectParser) -> str:
 
 
 def _stays(node: Node, root: Node, exp: Any) -> bool:
-    """Whether all tables are named, and whether what is defined stays in them: it is no code, file or other
-    server, as a table of MySQL's engine FEDERATED is."""
+    """Whether all tables are named, and whether what is defined stays in them: it is not code, a file or
+    another server, as a table of MySQL's engine FEDERATED is."""
     if isinstance(node, exp.Returning):
         return not node.args.get("into")
     if isinstance(node, exp.TableFromRows):

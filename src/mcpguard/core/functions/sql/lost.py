@@ -2,7 +2,7 @@
 `date_trunc(password, now())`, which the parser takes for a unit of time, or holds in an unknown role, such as
 `f(data->'a')`, which it takes for a lambda.
 
-Law of this file: each quoted name, and in PostgreSQL, SQLite and MySQL each word that is no syntax in its
+Law of this file: each quoted name, and in PostgreSQL, SQLite and MySQL each word that is not syntax in its
 place, is an identifier of the tree with a role that is known, or is reported as a column.
 """
 

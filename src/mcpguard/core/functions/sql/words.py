@@ -1,4 +1,4 @@
-"""The literal lists that `sql()` reads by: words that are no call, alarms, pragmas, classes of nodes. All
+"""The literal lists that `sql()` reads by: words that are not calls, alarms, pragmas, classes of nodes. All
 words are lower case; the functions that have no effect are in `pure.py`.
 """
 
@@ -108,7 +108,7 @@ RUNS_TEXT = RUNS_TEXT_POSTGRES | _words(
     sqlite_query sqlite_scan sys_eval sys_exec system table
     """
 )
-"""The same of other databases, where they are no names of columns."""
+"""The same of other databases, where they are not names of columns."""
 
 BEFORE_STRING = _words(
     """

@@ -109,7 +109,7 @@ def _a_labels(text: str) -> str:
             raise FunctionError("a host has a character that some readers replace")
         return idna.encode(text, strict=True).decode()
     except (idna.IDNAError, UnicodeError):
-        raise FunctionError("a host is no internationalised name") from None
+        raise FunctionError("a host is not a valid internationalised name") from None
 
 
 def _check_a_label(label: str) -> None:
@@ -121,4 +121,4 @@ def _check_a_label(label: str) -> None:
     except (idna.IDNAError, UnicodeError):
         same = False
     if not same:
-        raise FunctionError("a host has a label in Punycode that is no name")
+        raise FunctionError("a host has a label in Punycode that is not a name")

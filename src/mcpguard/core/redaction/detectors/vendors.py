@@ -297,7 +297,7 @@ _PUBLIC = expression(rb"(?i)client[_-]?id[^A-Za-z0-9]{1,12}[A-Za-z0-9_-]+$")
 
 
 def likely(match: bytes) -> int:
-    """Whether the end of a match is no digest that stands beside the name of a vendor by chance, nor a row of
+    """Whether the end of a match is not a digest beside the name of a vendor by chance, nor a row of
     one character, nor the public name of a client."""
     if _SAME.search(match) or _PUBLIC.search(match):
         return 0

@@ -76,7 +76,7 @@ _PLACE = frozenset([
     "file", "domain", "issuer", "user", "username", "login", "name", "database", "bucket", "project",
     "account", "zone", "cluster", "context", "type", "audience", "scope", "scopes", "address",
 ])  # fmt: skip
-"""The last word of the name of what is no secret, whatever it looks like."""
+"""The last word of the name of what is not a secret, whatever it looks like."""
 _TIME = expression(r"[0-9:.,+TZ-]*")
 _LONE = expression("-{0,2}[A-Za-z]+(?:[_-][A-Za-z]+)*")
 _WORD = expression(r"[A-Z]?[a-z]+[0-9]{0,4}|[0-9]+|[A-Z]+|.{1,2}")

@@ -62,8 +62,8 @@ Piece = Core | Shards | Strewn
 
 
 class Held(Struct, frozen=True):
-    """One held value under one name. `mark` identifies the value to who has the key only. `anchors`: where
-    one of them is, some of the value may be escaped. `guess` says how it can be guessed."""
+    """One held value under one name. `mark` identifies the value only to whoever has the key. `anchors`:
+    where one of them is, some of the value may be escaped. `guess` says how it can be guessed."""
 
     kind: str
     mark: bytes

@@ -43,7 +43,7 @@ _SHORT = 12
 _LONG = 16
 _LF = 10
 _EVEN = 32
-"""Lines of so many letters of base64 that are as wide as one another are no words."""
+"""Lines of so many letters of base64 that are as wide as one another are not words."""
 _COST_OF_A_LINE = 3
 _BEGINNING = 3
 
@@ -238,7 +238,7 @@ def _line(text: bytes, end: int, most: int) -> int:
 
 
 def _ahead(text: bytes, end: int, start: int) -> int:
-    """How much of the line at `start` is no part of what goes on from the line before, which ends at `end`;
+    """How much of the line at `start` is not part of what goes on from the line before, which ends at `end`;
     so much below -1 where the line before is shorter."""
     before = _line(text, end, _WIDE)
     stop = text.find(b"\n", start, start + _WIDE)

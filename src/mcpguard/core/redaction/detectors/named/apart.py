@@ -134,7 +134,7 @@ class Apart(Values):
 
     def _aligned(self, head: bytes, end: int) -> Seen:
         """Columns with two spaces or more between them, as `kubectl get` prints them. What stands so may be
-        a list of words with what they mean, so that a word is no secret."""
+        a list of words with what they mean, so that a word is not a secret."""
         starts = starts_of(head)
         names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
         if len(names) < 2 or not all(map(_CELL_OF_HEAD.fullmatch, names)):

@@ -68,7 +68,7 @@ def is_value(name: str) -> bool:
 
 def of_kubernetes(name: str, data: bytes, plain: bool, judge: Judge) -> str:
     """The kind of what a member of the `data` of a Secret is, or of its `stringData` (`plain`); "" for what
-    is no secret."""
+    is not a secret."""
     if name.lower() in _OPEN:
         return ""
     if plain:

@@ -1,8 +1,8 @@
 """Secrets that nothing but their name gives away: `DB_PASSWORD=…`, `"apiKey": "…"`, `Cookie: session=…`.
 
 Law of this file: the name says how much a value has to look like a secret, and both are read where they
-stand, forwards and backwards from one place, over a bounded number of bytes. What is no literal value, such
-as a template, a call or a word of a language, is left alone.
+stand, forwards and backwards from one place, over a bounded number of bytes. What is not a literal value,
+such as a template, a call or a word of a language, is left alone.
 """
 
 from collections.abc import Callable, Mapping

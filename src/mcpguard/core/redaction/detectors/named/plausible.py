@@ -1,7 +1,7 @@
 """Whether a value that stands under the name of a secret is one: a judgement of its form alone.
 
-Law of this file: what somebody wrote to be replaced, to be looked up elsewhere or to be read by people is no
-secret. A value has to look the more like one, the less its name says.
+Law of this file: what somebody wrote to be replaced, to be looked up elsewhere or to be read by people is
+not a secret. A value has to look the more like one, the less its name says.
 """
 
 from binascii import Error, a2b_base64
@@ -232,7 +232,7 @@ def _is_mixed(value: str, quoted: bool) -> bool:
 
 
 def _is_of_letters(value: str) -> bool:
-    """Whether a text without a digit is no word that stands for a password, or says something of it."""
+    """Whether a text without a digit is not a word that stands for a password, or says something of it."""
     if len(value) < 8 or not value.isascii() or value.startswith("@"):
         return False
     if _TRANSLATION.search(value.lower().translate(_NO_MARKS)):

@@ -77,7 +77,7 @@ def said(name: str) -> Signal:
 
 @lru_cache(4096)
 def _said_by(name: str) -> Signal:
-    # Most of what is no name goes up and down more often than a name, and is not taken apart.
+    # Most of what is not a name goes up and down more often than a name, and is not taken apart.
     words = words_of(name) if may_say(name) and len(_HUMPS.findall(name)) < _MOST_WORDS else []
     if not words or len(words) > _MOST_WORDS or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
