@@ -50,7 +50,7 @@ def test_an_answer_does_not_go_to_where_another_credential_is_than_who_asked(ser
         lambda: [one for one in guard.records("notice") if one["what"] == "policy-reloaded"], "other rules"
     )
     refused = client.ask("tools/call", **back)
-    assert "was started with another credential" in refused["error"]["message"]
+    assert "was started with a different credential" in refused["error"]["message"]
     assert guard.records("outcome")[-1]["status"] == "unavailable"
     assert "requestState" not in json.dumps([one.message for one in stage.calls()])
     rewrite(guard, rules(""))

@@ -159,10 +159,10 @@ def test_a_view_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> Non
         ("{c: {servers: []}}", ["8:24 name at least one server, or leave it out"]),
         ("{'': {servers: [s]}}", ["8:11 a client needs a name"]),
         ("{c: {servers: [s, t, s]}}", ["8:31 this server is in the list already"]),
-        ("{c: {servers: [s, x]}}", ["8:28 there is no server of this name; known are s, t"]),
+        ("{c: {servers: [s, x]}}", ["8:28 there is no server of this name; the known ones are s, t"]),
         ("{c: {projects: {}}}", ["8:25 name at least one project, or leave it out"]),
         ("{c: {projects: {/p: []}}}", ["8:30 name at least one server, or leave it out"]),
-        ("{c: {projects: {/p: [x]}}}", ["8:31 there is no server of this name; known are s, t"]),
+        ("{c: {projects: {/p: [x]}}}", ["8:31 there is no server of this name; the known ones are s, t"]),
         (
             "{c: {projects: {p: [s]}}}",
             ["8:26 a project is an absolute folder, such as /home/ada/shop or ~/shop"],

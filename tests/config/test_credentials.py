@@ -101,7 +101,10 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
         ("command: {argv: [x], ttl_seconds: 0}, servers: [git]", "must be above 0 and at most 86400 seconds"),
         ("command: {argv: [x], env: ['A=b']}, servers: [git]", "the name of a variable has only"),
         ("value: '${env:A}', servers: []", "at least one server is needed"),
-        ("value: '${env:A}', servers: [gone]", "there is no server of this name; known are git, far, other"),
+        (
+            "value: '${env:A}', servers: [gone]",
+            "there is no server of this name; the known ones are git, far, other",
+        ),
         ("value: '${env:A}', servers: [git], principals: ['group:']", "must be a name, or `group:NAME`"),
         ("value: '${env:A}', servers: [git], cache_seconds: 3601", "must be from 0 to 3600 seconds"),
         (

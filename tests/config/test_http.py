@@ -72,7 +72,7 @@ URL = "3:12 must be an http:// or https:// URL with a host"
         ('url: "https://h/", headers: {Host: x}', "3:36 not a header that can be set here"),
         (
             'url: "https://h/", headers: {A: x, a: y}',
-            "3:45 this header is here twice: its case makes no difference",
+            "3:45 this header is set twice: its case makes no difference",
         ),
         ('url: "https://h/", headers: {MCP-Method: x}', "3:36 not a header that can be set here"),
         ('url: "https://h/", headers: {A: "x\\ny"}', "3:39 a header value must be one line"),

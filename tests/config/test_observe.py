@@ -42,7 +42,7 @@ def test_without_it_nothing_is_observed(tmp_path: Path) -> None:
         ("{until: 2026-12-11T10:00:00Z, servers: [github]}", "a day is written YYYY-MM-DD"),
         (
             "{until: 2026-12-11, servers: [files, git]}",
-            "there is no server of this name; known are github, files",
+            "there is no server of this name; the known ones are github, files",
         ),
         ("{until: 2026-12-11, servers: [github], always: true}", "unknown key `always`"),
     ],

@@ -41,6 +41,10 @@ ODD = {
     r"(?<![Tt]here )(?<!where )\b(?:is|are|was|were) no "
     r"(?!\w+er\b|more\b|less\b|one\b|end\b|problem\b|accident\b|reason\b|use\b|further\b)\w": "is not a",
     r"\b(?:of|for|to) who (?:asks|asked|makes|made|starts?|started|approved|runs|reads|watches|writes)\b": "whoever",
+    r"\bpersons\b": "people",
+    r"\b[Ff]rom when on\b": "the time from which",
+    r"; known are\b": "the known ones are",
+    r"\bsa(?:ys?|id) nothing of\b": "says nothing about",
     r"\baccepts? no record any more\b": "no longer accepts",
 }
 """A phrase -> what to write instead."""

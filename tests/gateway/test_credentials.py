@@ -91,7 +91,7 @@ def test_a_task_is_not_asked_for_with_another_credential_than_it_was_begun_with(
     put_in_force(world, CHOOSES.format("wide"))
     quiet(world)
     world.send("tasks/get", {"taskId": "t1"}, 2)
-    assert "this task was started with another credential" in last(world)["message"]
+    assert "this task was started with a different credential" in last(world)["message"]
     assert chosen(world) == []
     assert statuses(world) == ["unavailable"]
 
@@ -132,7 +132,7 @@ def test_a_suspended_call_does_not_go_on_for_a_request_with_another_credential()
     put_in_force(world, CHOOSES.format("wide"))
     quiet(world)
     retry(world, state)
-    assert "this call was started with another credential" in str(last(world))
+    assert "this call was started with a different credential" in str(last(world))
     told = [body for _question, body in world.upstreams["one"].answered]
     assert [list(body) for body in told] == [["error"]]
     assert statuses(world) == ["denied", "unavailable"]
@@ -145,7 +145,7 @@ def test_an_answer_does_not_go_to_a_server_with_another_credential_than_who_aske
     quiet(world)
     world.upstreams["one"].requests.clear()
     call(world, "read", 2, requestState=state, inputResponses={"branch": ACCEPTED})
-    assert "this call was started with another credential" in str(last(world))
+    assert "this call was started with a different credential" in str(last(world))
     assert chosen(world) == []
     assert statuses(world) == ["unavailable"]
 

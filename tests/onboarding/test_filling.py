@@ -244,7 +244,7 @@ def test_a_value_with_which_the_policy_would_not_be_loaded_changes_nothing(
     before = find_config(None, os.environ).read_text()
     assert main(["import", "--yes", "--set", "files.folders=relative"]) == 2
     said = capsys.readouterr().err
-    assert "relative is no value for files.folders" in said
+    assert "relative is not a value for files.folders" in said
     assert "must be absolute; nothing was done" in said
     assert find_config(None, os.environ).read_text() == before
 

@@ -24,7 +24,7 @@ ALWAYS = """
 P104 sqlite look
 P203 github one-repository
 """
-"""`list_tables` says nothing of itself, and one of the two servers of GitHub calls an argument `q`."""
+"""`list_tables` says nothing about itself, and one of the two servers of GitHub calls an argument `q`."""
 MEANT = {
     "read-only": "P302 fetch fetch\nP302 filesystem what-was-read",
     "careful": """P201 github by-number-alone

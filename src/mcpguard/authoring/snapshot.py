@@ -130,7 +130,7 @@ def _member(parts: list[dict[str, Json]], name: str) -> tuple[Presence, list[Jso
 
 
 def _open(schema: dict[str, Json]) -> bool:
-    """Whether it may have members that it does not name. Most say nothing of others and mean none."""
+    """Whether it may have members that it does not name. Most say nothing about others and mean none."""
     kinds = schema.get("type", "object")
     if "object" not in (kinds if type(kinds) is list else [kinds]):
         return False

@@ -21,17 +21,17 @@ class AlertsEntry(Written):
     webhook: ServiceUrl | None = Field(None, description="A URL to which an alert is posted as JSON.")
     notify: bool = Field(False, description="Whether those in `approvals.notify` hear of it too.")
     denials_per_minute: Annotated[int, between(0, 100_000)] = Field(
-        30, description="So many refused requests of one principal; 0 for never."
+        30, description="How many refused requests of one principal raise an alert; 0 for never."
     )
     approvals_per_minute: Annotated[int, between(0, 100_000)] = Field(
-        10, description="So many calls of one principal that ask for an approval; 0 for never."
+        10, description="How many calls of one principal that ask for an approval raise one; 0 for never."
     )
     held_secret: bool = Field(
         True,
         description="A value that mcpguard holds was found in what a server sent, or a client sent one that "
         "is not for this server.",
     )
-    pin_change: bool = Field(True, description="A tool has another definition than before.")
+    pin_change: bool = Field(True, description="A tool has a different definition than before.")
     evidence_gap: bool = Field(True, description="Evidence could not be written for a time.")
     quiet_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         600.0, description="How long the same alert is not repeated."

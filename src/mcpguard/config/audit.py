@@ -36,10 +36,10 @@ class RotateEntry(Written):
     """`rotate` of `audit`: when a process goes on in a new chain."""
 
     bytes: Annotated[int, between(4096, 1 << 40, "bytes")] | None = Field(
-        None, description="When the file is so long."
+        None, description="When the file reaches this size."
     )
     seconds: Annotated[float, between(1, 31_536_000, "seconds")] | None = Field(
-        None, description="When it is so old, and something was recorded."
+        None, description="When it reaches this age, and something was recorded."
     )
 
 

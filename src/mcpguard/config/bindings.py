@@ -41,7 +41,7 @@ def binding_mistakes(credentials: Credentials, servers: Servers) -> Iterator[Mis
         for index, server in enumerate(entry.servers):
             if server not in servers:
                 known = ", ".join(servers)
-                yield (*at, "servers", index), f"there is no server of this name; known are {known}"
+                yield (*at, "servers", index), f"there is no server of this name; the known ones are {known}"
         yield from _host_mistakes(at, entry, servers)
         yield from _site_mistakes(at, entry, credentials, servers)
         if entry.oauth is not None:

@@ -74,7 +74,7 @@ def client_mistakes(clients: Mapping[str, ViewEntry], servers: Collection[str]) 
             for index, server in enumerate(named):
                 place = ("clients", name, *at, index)
                 if server not in servers:
-                    yield place, f"there is no server of this name; known are {known}"
+                    yield place, f"there is no server of this name; the known ones are {known}"
                 elif server in named[:index]:
                     yield place, "this server is in the list already"
 

@@ -67,8 +67,8 @@ class SessionEntry(Written):
 
     idle_seconds: Annotated[float, between(60, 2_592_000, "seconds")] = Field(
         SESSION_IDLE_SECONDS,
-        description="A session ends when it was not used for so long and no connection that used it is open, "
-        "since the model may still hold what a label stands for. Limits go on counting.",
+        description="A session ends when it has not been used for this long and no connection that used it "
+        "is open, since the model may still hold what a label stands for. Limits go on counting.",
     )
     path: str | None = Field(
         None,
@@ -219,7 +219,7 @@ class HttpEntry(Written):
     )
     session_idle_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         1800.0,
-        description="A session that says nothing for so long is closed, but not while a call waits for its "
+        description="A session that says nothing for this long is closed, but not while a call waits for its "
         "client's answer (`limits.think_seconds`).",
     )
     token: TokenEntry | None = Field(None, description="Needed to listen on more than loopback.")
@@ -244,7 +244,7 @@ class ObserveEntry(Written):
         known = ", ".join(servers)
         for index, name in enumerate(self.servers):
             if name not in servers:
-                yield (*at, "servers", index), f"there is no server of this name; known are {known}"
+                yield (*at, "servers", index), f"there is no server of this name; the known ones are {known}"
 
     @property
     def observation(self) -> Observation:

@@ -157,4 +157,4 @@ def server_mistakes(entry: OAuthEntry, urls: Mapping[str, str]) -> Iterator[str]
         yield f"the `url` of its server: {said}"
     for name, url in urls.items():
         if whole.url is not None and "${" not in url and host_of(url) != host_of(whole.url):
-            yield f"a token is for one server (RFC 8707), and `{name}` is at another host than `url`"
+            yield f"a token is for one server (RFC 8707), and `{name}` is at a different host from `url`"

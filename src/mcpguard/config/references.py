@@ -64,7 +64,7 @@ def reference_mistake(text: str) -> str:
     known = (*SOURCES, ENTRY)
     if all(ref.source in known for ref in refs):
         return ""
-    return f"unknown source of a reference; known are {', '.join(known)}"
+    return f"unknown source of a reference; the known ones are {', '.join(known)}"
 
 
 def header_mistakes(at: Path, headers: Iterable[str]) -> Iterator[Mistake]:
@@ -72,7 +72,7 @@ def header_mistakes(at: Path, headers: Iterable[str]) -> Iterator[Mistake]:
     seen: set[str] = set()
     for name in headers:
         if name.lower() in seen:
-            yield (*at, name), "this header is here twice: its case makes no difference"
+            yield (*at, name), "this header is set twice: its case makes no difference"
         seen.add(name.lower())
 
 

@@ -229,5 +229,5 @@ class Redacted(Struct, frozen=True):
 
     @property
     def changed(self) -> bool:
-        """Whether it is another value than what was inspected."""
+        """Whether it is a different value than what was inspected."""
         return bool(self.findings or self.neutralised)

@@ -276,7 +276,7 @@ DOCTOR_CODES: dict[str, Code] = {
         "warning",
         "A running mcpguard has not put its changed configuration or policies in force: they are wrong, or "
         "something in them can only change with a restart.",
-        "mend what it says, or restart the client or the service that runs it",
+        "fix what it reports, or restart the client or the service that runs it",
         "configuration integrity",
     ),
     "D703": Code(

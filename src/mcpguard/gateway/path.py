@@ -45,7 +45,7 @@ MOST_ANNOTATED = 1000
 """Tools of which it is remembered which of their parameters are mirrored in headers."""
 
 _ANEW = "Nobody was asked, since {}: make the call again without it."
-_OTHER = "this {} was started with another credential than the one that the policy chooses for this request"
+_OTHER = "this {} was started with a different credential from the one that the policy chooses now"
 
 
 _Allowed = tuple[Permit, Call, str | None]

@@ -19,7 +19,7 @@ class MoveError(McpGuardError):
 
 
 IRREGULAR = "no regular file"
-"""Stands for the digest of what is not a file: it is another one than that of each file."""
+"""Stands for the digest of what is not a file: it differs from that of each file."""
 
 
 def digest_of(data: bytes) -> str:

@@ -155,7 +155,7 @@ def make_plan(
         configuration.checked(before, str(config))
     others, founds = list(others), list(founds)
     agreed = {one.path for one in founds if not _leads_out(one, places)}
-    # A project's file that nobody has agreed to says nothing of what this person works with.
+    # A project's file that nobody has agreed to says nothing about what this person works with.
     known = [one for one in others if one.file.scope == "user" or one.path in agreed]
     around = machine(known, places)
     maker = _Maker(plan, wishes, places, environ, stored, reference, around)

@@ -86,7 +86,7 @@ def present_params(
         params[name] = [*(params.get(name) or ()), *values]
         if refusal := refusal_of(text, params):
             said = ", ".join(values)
-            raise MoveError(f"{plain(said)} is no value for {server}.{name}: {refusal}; nothing was done")
+            raise MoveError(f"{plain(said)} is not a value for {server}.{name}: {refusal}; nothing was done")
     return found
 
 

@@ -53,8 +53,8 @@ class ScanException(Written):
     )
     fingerprint: Annotated[str, Must(_is_fingerprint)] = Field(
         "",
-        description="Only in a line with this fingerprint, as `--format json` prints it; it says nothing of "
-        "the secret.",
+        description="Only in a line with this fingerprint, as `--format json` prints it; it says nothing "
+        "about the secret.",
     )
     reason: Annotated[str, filled("must say why")] = Field(description="Why it is known and stays.")
 

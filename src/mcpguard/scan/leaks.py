@@ -1,6 +1,6 @@
 """What redaction finds in the windows of a file, and where.
 
-Law of this file: of a value nothing is kept but its place, its kind, and marks that say nothing of it.
+Law of this file: of a value nothing is kept but its place, its kind, and marks that say nothing about it.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Leak(Struct, frozen=True):
     """One secret. `line` and `column` count from 1; in a binary file `line` is 0 and `column` the byte.
 
     `fingerprint` is of its kind and of its line without what was found in that: it stays when the line
-    moves, and says nothing of the value. `mark` is equal for equal values, within one process.
+    moves, and says nothing about the value. `mark` is equal for equal values, within one process.
     """
 
     kind: str

@@ -36,7 +36,7 @@ class Aside:
 
     def __init__(self, ask: Callable[[], str], told: Callable[[], None], first: str = "") -> None:
         """`ask()` gives what is wrong, "" for nothing; `told()` is called in the thread where that is
-        another answer than before, which is `first` at the beginning."""
+        a different answer than before, which is `first` at the beginning."""
         self._ask = ask
         self._told = told
         self._answer = first

@@ -190,7 +190,7 @@ class Exporting:
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def _headers(self, sink: SinkTerms) -> Mapping[str, Secret]:
-        """Asked in a thread, each time: a value may be another one than before."""
+        """Asked in a thread, each time: a value may have changed."""
         to = Recipient(f"{WHOM} {sink.to}", urlsplit(sink.to).hostname, Principal("", ""))
         return {
             name: filled(template, [self._credentials.get(ref, to) for ref in template.refs])

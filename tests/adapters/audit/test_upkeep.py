@@ -626,7 +626,7 @@ def test_a_compression_that_fails_leaves_the_chain(folder: Path, monkeypatch: py
 def test_a_text_that_is_no_key_is_refused() -> None:
     assert PublicKey.parse(f"{PUBLIC}\n").id == PUBLIC.id
     for text in ("", "x", "mcpguard-audit-public-1:", "mcpguard-audit-public-1:AAAA", str(PUBLIC)[:-4] + "!"):
-        with pytest.raises(AuditError, match="that is no public key"):
+        with pytest.raises(AuditError, match="that is not a public key"):
             PublicKey.parse(text)
-    with pytest.raises(AuditError, match="that is no private key"):
+    with pytest.raises(AuditError, match="that is not a private key"):
         SigningKey(Secret(str(PUBLIC)))

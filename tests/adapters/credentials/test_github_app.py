@@ -136,7 +136,7 @@ def test_all_repositories_are_asked_for_only_where_the_entry_says_so(setting: Se
 )
 def test_a_token_with_wider_permissions_is_revoked_and_refused(setting: Setting, permissions: object) -> None:
     setting.github.change = {"permissions": permissions}
-    assert "other permissions than requested" in setting.refusal()
+    assert "different permissions than requested" in setting.refusal()
     assert setting.github.tokens == []
 
 
@@ -161,7 +161,7 @@ def test_a_token_for_other_repositories_is_revoked_and_refused(
     setting: Setting, change: dict[str, Any]
 ) -> None:
     setting.github.change = change
-    assert "other repositories than requested" in setting.refusal()
+    assert "different repositories than requested" in setting.refusal()
     assert setting.github.tokens == []
 
 

@@ -254,7 +254,7 @@ async def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no
             structs.replace(permit(name="t"), credential="write"),
             "this process does not have the credential 'write'",
         ),
-        (with_placeholder("read"), "there is no value for credential:a"),
+        (with_placeholder("read"), "there is not a value for credential:a"),
     ):
         with pytest.raises(CredentialError, match=said):
             await as_future(upstream.request(asked))

@@ -477,7 +477,7 @@ def test_a_record_that_was_altered_into_another_form_is_refused_and_not_quoted(
     (file,) = (folder / "audit").glob("*.jsonl")
     file.write_bytes(file.read_bytes().replace(b'"rules":["p/x"]', change, 1))
     said = explain("n-1", code=2)
-    assert "the record of this call has another form" in said
+    assert "the record of this call has a different form" in said
     assert f"{file.name}, line 2 was altered" in said
     assert "hush" not in said
 
@@ -866,6 +866,8 @@ def test_a_snapshot_says_what_a_tool_says_of_itself(explain: Explain, folder: Pa
     words = ["q.yaml", "--server", "git", "--snapshot", "snapshot.json", "--tool"]
     assert explain(*words, "t").startswith("allow:")
     absent = explain(*words, "u")
-    assert absent.startswith("deny (unknown): by the snapshot the server has nothing by that name\n")
+    assert absent.startswith(
+        "deny (unknown): according to the snapshot, the server has nothing by that name\n"
+    )
     assert "the client is told: Unknown tool: u\n" in absent
     assert explain(*words, "t", "--annotations", '{"readOnlyHint": false}').startswith("deny (no-rule):")

@@ -89,7 +89,7 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("words: []\n", "1:1 `version` is missing"),
         ("version: 1\nversion: 1\n", "2:1 `version` appears twice; first on line 1"),
         ("version: 1\nleafs: []\n", "2:1 unknown key `leafs`; did you mean `leaves`?"),
-        ("version: 1\nzzz: []\n", "2:1 unknown key `zzz`; known are version, leaves, table, words"),
+        ("version: 1\nzzz: []\n", "2:1 unknown key `zzz`; the known ones are version, leaves, table, words"),
         ("version: 1\n1: x\n", "2:1 a key must be text"),
         ("version: 1\n[a]: x\n", "2:1 a key must be text"),
         ("version: 1\nwords: [1]\n", "2:9 expected text, found a number; put it in quotes"),

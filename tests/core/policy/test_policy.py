@@ -48,7 +48,7 @@ def test_mistakes_that_are_handed_to_another_process_are_the_same() -> None:
 
 def test_what_may_be_redacted_is_all_personal_data_unless_said_otherwise() -> None:
     compile_policy(one_rule("redact: [email]"), "p.yaml")
-    with pytest.raises(PolicyError, match=r"`?unknown name; known are .*email"):
+    with pytest.raises(PolicyError, match=r"`?unknown name; the known ones are .*email"):
         compile_policy(one_rule("redact: [nothing]"), "p.yaml")
 
 
@@ -159,7 +159,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
             "4:5 an `allow` rule on results changes nothing without `redact`, `label`, `fact` or `spotlight`",
         ),
         ("on: x", "4:32 expected one of call, result"),
-        ("redact: [emial]", "4:37 unknown name; known are email, iban"),
+        ("redact: [emial]", "4:37 unknown name; the known ones are email, iban"),
         ("action: [tools/list]", "4:37 expected one of tools/call, resources/read, "),
         ("action: tools/call", "4:36 expected a list, found text"),
         ("action: []", "4:36 `action` must not be empty: leave it out to match all"),

@@ -157,7 +157,7 @@ class _Outbox:
         except OSError as problem:
             return f"the program that sends them cannot be started: {problem.strerror}"
         except subprocess.TimeoutExpired:
-            return f"to send one took longer than {self._seconds:g} seconds"
+            return f"sending one took longer than {self._seconds:g} seconds"
 
 
 def _text(ticket: Ticket, more: int, arguments: bool, inspect: Callable[[str], str]) -> tuple[str, str]:
@@ -214,7 +214,7 @@ def told(url: Secret | None, title: str, body: str, seconds: float) -> str:
     except OSError as problem:
         return f"the program that sends them cannot be started: {problem.strerror}"
     except subprocess.TimeoutExpired:
-        return f"to send one took longer than {seconds:g} seconds"
+        return f"sending one took longer than {seconds:g} seconds"
 
 
 def by_command(words: list[str], given: bytes, seconds: float) -> str:

@@ -81,5 +81,5 @@ def _bytes(text: str, begin: str, what: str, source: str) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise AuditError(f"that is no {what} key: one is `{begin}` and 32 bytes in base64; {source}")
+        raise AuditError(f"that is not a {what} key: one is `{begin}` and 32 bytes in base64; {source}")
     return raw

@@ -74,7 +74,7 @@ class Broker:
     ) -> None:
         """`named` are the references to a source that each server may have; `guard` is the redactor,
         `report("", line)` tells the operator. `rotated(name)` is called, in any thread, when a reference has
-        another value than before."""
+        a different value than before."""
         self._credentials = credentials
         self._named = named
         self._guard = guard

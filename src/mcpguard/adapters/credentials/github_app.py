@@ -138,14 +138,14 @@ class GithubAppMint(Mint):
 
     def _check(self, said: dict[str, Json]) -> None:
         if not _within(said.get("permissions"), self._entry.permissions):
-            raise self._error("issued a token with other permissions than requested, so it was not used")
+            raise self._error("issued a token with different permissions than requested, so it was not used")
         if self._entry.all_repositories:
             return
         found = said.get("repositories")
         listed = found if type(found) is list else []
         names = [one.get("name") if type(one) is dict else None for one in listed]
         if said.get("repository_selection") != "selected" or not _same(names, self._entry.repositories):
-            raise self._error("issued a token for other repositories than requested, so it was not used")
+            raise self._error("issued a token for different repositories than requested, so it was not used")
 
     def _seconds(self, answer: ServiceAnswer) -> float:
         written = answer.body.get("expires_at")

@@ -52,7 +52,7 @@ class Kept:
         however long its value lasts."""
         self.issues = issues
         self.rotated: Callable[[str], None] = lambda _name: None
-        """Called with its name when its source gives another value than before."""
+        """Called with its name when its source gives a different value than before."""
         self._name = name
         self._mint = mint
         self._keep = keep

@@ -29,7 +29,7 @@ SUMMARIES = {
     "denials": "many requests of one principal are refused",
     "approvals": "many calls of one principal ask for an approval",
     "held-secret": "a credential that mcpguard holds was found where it must not be",
-    "pin-change": "the definition of a tool is another one than before",
+    "pin-change": "the definition of a tool has changed",
     "evidence-gap": "for a time no evidence could be written",
 }
 

@@ -54,7 +54,7 @@ def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) ->
 
 
 def split(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
-    """Each rule that sends calls of a `stateful` server to another process than the first rule does."""
+    """Each rule that sends calls of a `stateful` server to a different process than the first rule does."""
     placed = [PlacedRule(policy, index) for policy in compiled for index in range(len(policy.rules))]
     for server in config.servers.values():
         if server.disabled or not server.stateful:

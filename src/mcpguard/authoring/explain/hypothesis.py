@@ -41,7 +41,7 @@ OS_USER = "os-user"
 _FITS = "{}, and the arguments fit its schema (--snapshot FILE)"
 _LISTS = "{} (--snapshot FILE)"
 _NOTHING_HELD = "nothing in it is a credential that mcpguard holds: those are not read here"
-_ABSENT = "by the snapshot the server has nothing by that name"
+_ABSENT = "according to the snapshot, the server has nothing by that name"
 
 
 def an_object(text: str) -> dict[str, Json]:

@@ -199,7 +199,7 @@ def _recorded(values: dict[str, Any]) -> Recorded:
         return Recorded(**values)
     except ValueError:
         said = f": {values['altered']}" if values["altered"] else ""
-        raise AuditError(f"the record of this call has another form than mcpguard writes{said}") from None
+        raise AuditError(f"the record of this call has a different form than mcpguard writes{said}") from None
 
 
 def _explained(

@@ -23,7 +23,7 @@ FREED = "a limit refused it, and earlier calls that this counted would be decide
 
 
 def counted_since(policies: Iterable[PolicySet], since: datetime | None) -> datetime | None:
-    """From when on decisions may have used up what limits of `policies` still count; None if no rule has a
+    """Since when decisions may have used up what limits of `policies` still count; None if no rule has a
     limit."""
     limits = [rule.written.limit for one in policies for rule in one.rules if rule.written.limit is not None]
     if not limits:

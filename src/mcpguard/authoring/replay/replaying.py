@@ -89,7 +89,7 @@ class Replay:
         self._requests = Requests(snapshot)
         self._judging = Judging(policies, known, observed)
         self.aside = counted_since(known, since)
-        """From when on decisions count that use up limits, asked for or not; None where no rule has one."""
+        """Since when decisions count that use up limits, asked for or not; None where no rule has one."""
         self._sides: dict[str, Sides] = {}
         self._counting = Counting(policies.digest)
         self._definitions = Definitions(snapshot)

@@ -63,7 +63,7 @@ class ReplayReport(Printed):
 
     policies: tuple[str, ...] = Field(description="The names of the policies.")
     policy_digest: str = Field(description="sha256 (hex) of their content.")
-    since: datetime | None = Field(description="From when on decisions count; null for all.")
+    since: datetime | None = Field(description="The time from which decisions count; null for all.")
     decisions: int = Field(description="How many decisions were looked at.")
     no_rule_asked: int = Field(
         description="How many of them no rule decides: lists, and what is refused before rules are asked."

@@ -19,7 +19,7 @@ from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 from mcpguard.core.redaction.sparing import SPARED
 
 EFFECT = "its effect"
-OTHER_ARGUMENTS = "a rule sets other arguments than then"
+OTHER_ARGUMENTS = "a rule now sets different arguments"
 OTHER_TIME = "the time to answer was that of the configuration"
 
 Scope = tuple[frozenset[str], ...]

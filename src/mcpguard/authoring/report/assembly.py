@@ -307,7 +307,7 @@ def _detections(tally: RecordTally) -> Iterator[shown.DetectedKind]:
         yield shown.DetectedKind(kind=kind, count=count, servers=tuple(sorted(filter(None, servers[kind]))))
 
 
-# --- persons -------------------------------------------------------------------------------------
+# --- people -------------------------------------------------------------------------------------
 
 
 def _answers(tally: RecordTally) -> Iterator[shown.ReviewedApproval]:

@@ -39,7 +39,7 @@ _SAID = (
     "own suite."
 )
 _MATRIX = (
-    "Every method of MCP that mcpguard knows, by who sends it, in each era over each transport. Anything "
+    "Every method of MCP that mcpguard knows, by sender, in each era over each transport. Anything "
     "else is refused. Made from the tables that the gateway works by."
 )
 

@@ -221,7 +221,7 @@ class AccessReview(Printed):
     """What `mcpguard report --json` prints."""
 
     made: datetime = Field(description="When it was made.")
-    since: datetime = Field(description="From when on records count.")
+    since: datetime = Field(description="The time from which records count.")
     version: str = Field(description="The version of mcpguard that made it.")
     config: str = Field(description="The configuration that it is about.")
     policies: tuple[str, ...] = Field(description="The policies in force.")
@@ -236,7 +236,7 @@ class AccessReview(Printed):
     denied: tuple[DeniedCalls, ...] = Field(description="What was refused most, at most 50 groups.")
     detections: tuple[DetectedKind, ...] = Field(description="What was removed, the most frequent first.")
     credentials: tuple[ReviewedCredential, ...] = Field(description="Credentials, the oldest first.")
-    approvals: tuple[ReviewedApproval, ...] = Field(description="Answers of persons, the last 200.")
+    approvals: tuple[ReviewedApproval, ...] = Field(description="Answers of people, the last 200.")
     approvers: tuple[Tallied, ...] = Field(description="Who answered, and how often.")
     exposures: tuple[Exposure, ...] = Field(description="Dwell time, the longest first, at most 200.")
     median_dwell_seconds: float | None = Field(

@@ -1,4 +1,4 @@
-"""What the evidence suggests: rules for calls that none allows, and for those that persons approved.
+"""What the evidence suggests: rules for calls that none allows, and for those that people approved.
 
     records -> groups -> drafts -> Proposal
 
@@ -51,11 +51,11 @@ Known = Callable[[str], Ticket | None]
 
 
 class Suggestion(Printed):
-    """Calls of one agent to one tool that no rule allows, or that persons approved."""
+    """Calls of one agent to one tool that no rule allows, or that people approved."""
 
     why: Literal["no-rule", "approved"] = Field(
         description="`no-rule`: they were refused for want of a rule, or would have been, where the server "
-        "is only observed. `approved`: persons approved them."
+        "is only observed. `approved`: people approved them."
     )
     principal: str = Field(description="`SOURCE:ID` of whoever made them.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
@@ -74,7 +74,7 @@ class Suggestion(Printed):
 class Suggestions(Printed):
     """What `mcpguard suggest --json` prints."""
 
-    since: datetime = Field(description="From when on records count.")
+    since: datetime = Field(description="The time from which records count.")
     suggestions: tuple[Suggestion, ...] = Field(description="The most frequent first.")
     altered: tuple[str, ...] = Field(
         description="Chains that were altered, or that a newer mcpguard wrote, so they do not count."

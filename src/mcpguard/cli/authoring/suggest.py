@@ -1,4 +1,4 @@
-"""`mcpguard suggest`: rules for what was refused for want of one or approved by persons, as a diff."""
+"""`mcpguard suggest`: rules for what was refused for want of one or approved by people, as a diff."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _BACK = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    add_client(parser, "client", "its name (left out: lists those that can be locked)", nargs="?")
+    add_client(parser, "client", "its name (default: list those that can be locked)", nargs="?")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--undo", action="store_true", help="take the lock back")
     how.add_argument("--print", action="store_true", help="print what the file would be, and nothing else")

@@ -211,7 +211,7 @@ def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
     if kind == NO_VALUE:
         return f"`{name}` has no value: write one, or leave the key out"
     known = [key for type_ in types if _is_part(type_) for key in type_.names()]
-    return f"unknown key `{name}`; {did_you_mean(name, known) or 'known are ' + ', '.join(known)}"
+    return f"unknown key `{name}`; {did_you_mean(name, known) or 'the known ones are ' + ', '.join(known)}"
 
 
 def _chosen(expected: str, node: Node) -> str:

@@ -347,8 +347,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
         Meta(
             description="started (`detail` is where clients come in), stopping (`detail` is why), "
             "upstream-started, upstream-ended (`detail` says why), pin-changed (a tool or a prompt has "
-            "another definition than before; `detail` has both digests), credential-rotated (`detail` is its "
-            "name), credentials-read (`detail` names those that are about to be read so that they are "
+            "a different definition than before; `detail` has both digests), credential-rotated (`detail` is "
+            "its name), credentials-read (`detail` names those that are about to be read so that they are "
             "recognised in answers), credentials-recognised (`detail` names those that are held, those that "
             "are once a server needs them, and those that could not be read, with why), "
             "message-refused, notification-redacted, "

@@ -136,7 +136,7 @@ def check_size(name: str, text: str, limit: int) -> None:
     if len(text) > limit:
         raise FunctionError(f"{name}() reads at most {limit:,} characters")
     if "\0" in text:
-        raise FunctionError(f"{name}() reads no text with a NUL character")
+        raise FunctionError(f"{name}() does not read text with a NUL character")
 
 
 def as_list(patterns: str | list[str]) -> list[str]:

@@ -65,7 +65,7 @@ def kind_problems(
     for index, name in enumerate(rule.redact):
         if name not in kinds:
             known = ", ".join(sorted(kinds))
-            yield document.problem((*at, "redact", index), f"unknown name; known are {known}")
+            yield document.problem((*at, "redact", index), f"unknown name; the known ones are {known}")
     for index, one in enumerate(rule.unredacted):
         name = one if isinstance(one, str) else one.kind
         if name not in formats:
@@ -234,7 +234,7 @@ class PolicySet:
             sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
         )
         self.places = {rule.name: rule.place for rule in self.rules}
-        """Where each rule stands, FILE:LINE, by name: for persons: paths are not for a model."""
+        """Where each rule stands, FILE:LINE, by name: for people, since paths are not for a model."""
         self.stateful = any(rule.stateful for rule in self.rules)
         self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)

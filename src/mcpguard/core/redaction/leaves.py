@@ -109,7 +109,7 @@ class Leaves:
         return range(strings, strings + len(self.numbers))
 
     def reordered(self) -> bool:
-        """Whether `document` has another order than `parts`."""
+        """Whether `document` has a different order than `parts`."""
         if len(self.document) < 2:
             return False
         columns: Iterable[list[str]] = self.columns.values()

@@ -177,8 +177,8 @@ class Redactor:
         Strings, numbers and the names of members are inspected for held values in any form, for the
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`sparing`)
         let a format stay. What is removed leaves `[REDACTED:<kind>#<n>]`; within this `value` equal texts
-        have equal n, which says nothing of other values. What is hidden becomes visible (`neutral`), and is
-        counted apart; not so without `visible`, for whoever does that when it is shown. Where it is not
+        have equal n, which says nothing about other values. What is hidden becomes visible (`neutral`), and
+        is counted apart; not so without `visible`, for whoever does that when it is shown. Where it is not
         `sent` but recorded, nothing is encoded if nothing was removed: the payload is empty then. Raises
         InspectionError if the value cannot be inspected to its end: nested deeper than 128 levels, too many
         hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where there may be

@@ -231,7 +231,7 @@ class Fetching:
             self._scope.report(server, said)
 
     def _note_changes(self, server: str, kind: Kind, before: dict[str, Listed]) -> None:
-        """Leave evidence of tools and prompts that have another definition than `before`."""
+        """Leave evidence of tools and prompts that have a different definition than `before`."""
         scope, changed = self._scope, []
         for entry in self.catalogue.entries(server, kind) if kind.id_key == "name" else ():
             known = before.get(entry.exposed)

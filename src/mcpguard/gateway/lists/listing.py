@@ -55,7 +55,7 @@ class Listing:
         self.fetching = Fetching(scope, self.visible)
         self.catalogue = self.fetching.catalogue
         self.changed: Callable[[str, Kind, Caller], None] = lambda *_: None
-        """Hears of each list that is another one than the client was given."""
+        """Hears of each list that differs from what the client was given."""
         self.failed: Callable[[str, str, Caller, RequestId | None], None] = lambda *_: None
         """Hears why a server is not in a list, and of the request that it was for."""
         self._told: dict[str, str] = {}
@@ -130,7 +130,7 @@ class Listing:
             self._told[server] = reason
 
     async def _follow(self, server: str, kind: Kind, caller: Caller, before: list[str]) -> None:
-        """Wait for a list that was left out, and say so if it is another one than `before`."""
+        """Wait for a list that was left out, and say so if it differs from `before`."""
         key = (server, kind.name)
         scope, running = self._scope, self.fetching.running(server, kind)
         if running is not None:

@@ -248,7 +248,7 @@ def _secured(entry: Entry) -> Entry:
 
 
 def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: int, data: Any) -> Entry:
-    """One entry as written. What has another form than expected is its `problem`."""
+    """One entry as written. What has a different form than expected is its `problem`."""
     if not isinstance(data, dict):
         return Entry(name=name, where=where, line=line, problem="is not a mapping")
     try:

@@ -133,7 +133,7 @@ _REGISTERED = ("client_id", "client_secret", "token_endpoint_auth_method")
 
 
 def _registered(body: dict[str, Any], asked: str) -> OAuthClient:
-    """The server may have given another method than the one that was asked for (section 3.2.1)."""
+    """The server may have given a different method than the one that was asked for (section 3.2.1)."""
     from mcp.shared.auth import OAuthClientInformationFull
     from pydantic import ValidationError
 

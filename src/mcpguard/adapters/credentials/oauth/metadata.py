@@ -122,7 +122,7 @@ def _server(
     said = body.get("issuer")
     if type(said) is not str or said not in issuers:
         raise OAuthProblem(
-            "the metadata is from another issuer than the one that was asked, so it is not trusted"
+            "the metadata is from a different issuer than the one that was asked, so it is not trusted"
         )
     methods = _texts(body.get("token_endpoint_auth_methods_supported"))
     token = _endpoint(body, "token_endpoint", named)

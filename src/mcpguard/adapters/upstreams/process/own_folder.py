@@ -47,7 +47,7 @@ class OwnFolder(Struct, frozen=True):
                 if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & _OTHERS:
                     raise UpstreamError(
                         f"it would start in {above}, and {folder} is a link or can be changed by others: "
-                        "remove it, and mcpguard makes it anew"
+                        "remove it, and mcpguard creates it again"
                     )
             made = above / f"{os.getpid()}-{os.urandom(8).hex()}"
             made.mkdir(mode=0o700)

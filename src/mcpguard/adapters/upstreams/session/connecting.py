@@ -54,7 +54,7 @@ class Connector:
     async def connect(self, talk_over: Callable[[MakeWire], Conversation]) -> tuple[Conversation, Greeting]:
         """Open and greet. `talk_over` makes a conversation, which whoever calls closes if this fails.
 
-        Raises UpstreamError (Changed for another server than before), CredentialError or OSError.
+        Raises UpstreamError (Changed for a different server than before), CredentialError or OSError.
         """
         modern = self._terms.listener.modern and self._probes
         attempts = [(make, modern and n == 0) for n, make in enumerate(self._wires)]

@@ -36,7 +36,7 @@ def _filled(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, Js
     def value(ref: CredentialRef) -> str:
         secret = call.values.get(ref)
         if secret is None:
-            raise CredentialError(f"there is no value for {ref}")
+            raise CredentialError(f"there is not a value for {ref}")
         return secret.reveal()
 
     return {**params, "arguments": filled(params.get("arguments") or {}, permit.placeholders, value)}

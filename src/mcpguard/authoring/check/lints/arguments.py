@@ -1,7 +1,7 @@
 """Lints on arguments that conditions read, against the input schemas of the tools that the rule matches.
 
 Law of this file: only rules on `tools/call` alone are looked at, since elsewhere `args` is something else;
-one tool whose schema says nothing of an argument is enough to say nothing.
+one tool whose schema says nothing about an argument is enough to say nothing.
 """
 
 import re

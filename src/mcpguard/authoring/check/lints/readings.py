@@ -173,7 +173,7 @@ def _programs(subject: LintSubject) -> Iterator[Problem]:
         said = f"`{field}` names programs, and options of many run another program or write a file"
         yield placed.problem(("when",), f"{said}: go by `simple` or `code` of shell() too", offset)
     for placed, field, offset in _allowing(_alone(subject, "shell", _DONE, needed | fields)):
-        said = f"`{field}` says nothing of what else the programs do"
+        said = f"`{field}` says nothing about what else the programs do"
         yield placed.problem(("when",), f"{said}: go by `simple` of shell() too", offset)
     needed = fields | {"simple", "changes"}
     for placed, field, offset in _allowing(_alone(subject, "shell", frozenset(["code", "unknown"]), needed)):
@@ -192,7 +192,7 @@ def _statements(subject: LintSubject) -> Iterator[Problem]:
         yield placed.problem(("when",), f"{said}: go by `writes` of sql() too", offset)
     fields = frozenset(["tables", "columns", "limit", "statements"])
     for placed, field, offset in _allowing(_alone(subject, "sql", fields, needed | {"kinds"})):
-        said = f"`{field}` says nothing of what a statement changes, or of functions that it calls"
+        said = f"`{field}` says nothing about what a statement changes, or about functions that it calls"
         yield placed.problem(("when",), f"{said}: go by `writes` or `pure` of sql() too", offset)
 
 

@@ -89,7 +89,7 @@ def _just_in_time(present: Present) -> Verdict:
             f"authority without an end: {', '.join(present.static)}"
         )
     if present.renewed or ending:
-        return "met", "credentials and grants end by themselves"
+        return "met", "credentials and grants expire automatically"
     return "partly", "no credential is needed, and no policy has an end (`expires`)"
 
 

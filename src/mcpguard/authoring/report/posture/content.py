@@ -17,7 +17,7 @@ def _approved(present: Present) -> Verdict:
         return "not met", "no rule has a person approve anything (`effect: ask`)"
     return (
         "met",
-        f"a person is asked by {asking}; how well they read is theirs",
+        f"a person is asked by {asking}; how carefully they read is up to them",
     )
 
 

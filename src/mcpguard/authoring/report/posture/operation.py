@@ -23,7 +23,7 @@ def _alerts(present: Present) -> Verdict:
         return "met", "an alert says what happened and which records caused it"
     if not present.config.approvals.targets:
         return "not met", "nobody is alerted (`alerts`, `approvals.notify`)"
-    return "partly", "persons are alerted about calls that wait for them, and about nothing else (`alerts`)"
+    return "partly", "people are alerted about calls that wait for them, and about nothing else (`alerts`)"
 
 
 def _playbooks(present: Present) -> Verdict:
@@ -147,7 +147,7 @@ CONTROLS = (
         ),
         TierEntry(
             "A committee reviews them",
-            beyond="persons meet; this report is what they can read",
+            beyond="people meet; this report is what they can read",
         ),
         TierEntry(
             "Checks in the pipeline, and measures of compliance",

@@ -35,7 +35,7 @@ def diff_files(value: Json) -> list[Json]:
         for header in _HEADER.finditer(text):
             found.update(_names(header[2], bool(header[1])))
         if len(found) > MOST_TEXTS:
-            raise FunctionError(f"diffFiles() gives at most {MOST_TEXTS} names")
+            raise FunctionError(f"diffFiles() returns at most {MOST_TEXTS} names")
     return sorted(found - {"", "/dev/null"})
 
 

@@ -280,7 +280,7 @@ class _Walk:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
         self.reading.run(words[0], words[1:])
         if len(words) == 1:
-            raise FunctionError("shell() reads no declaration without a name, which shows the variables")
+            raise FunctionError("shell() does not read a declaration without a name, which prints variables")
         for word in words[1:]:
             name = _DECLARED.match(self.reading.see(word).text)
             if not name:
