@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mcp import Client
 
 AT_ONCE = 4
-"""So many servers are asked side by side."""
+"""How many servers are asked side by side."""
 
 LIST_SECONDS = 120.0
 """How long the lists of one server may take after its start."""

@@ -204,7 +204,7 @@ def first(form: Form, name: str) -> str:
 
 
 MOST_DECISIONS = 1_000
-"""So many of the last decisions are replayed."""
+"""How many of the last decisions are replayed."""
 
 
 class Foresight(Struct, frozen=True):

@@ -15,7 +15,7 @@ from msgspec import Struct
 LINK_SECONDS = 120.0
 IDLE_SECONDS = 12 * 3600.0
 MOST_VISITS = 16
-"""So many browsers are let in at a time; the one that was quiet for longest has to come again."""
+"""How many browsers are let in at a time; the one that was quiet for longest has to come again."""
 
 
 class Visit(Struct):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcpguard.core.policy.tickets import Ticket
 
 MOST_READABLE = 262_144
-"""So many characters a value may take that is shown a member a line."""
+"""How many characters a value may take that is shown a member a line."""
 MIN_ROOM = 20
 MARGIN = "│ "
 MORE = "> "

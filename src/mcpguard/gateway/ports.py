@@ -297,7 +297,7 @@ class Clock(Protocol):
         """A monotonic clock, in seconds."""
 
     def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
-        """Call `then` in so many seconds; gives what cancels that."""
+        """Call `then` in this many seconds; gives what cancels that."""
 
 
 State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "closed"]

@@ -24,12 +24,12 @@ Values = dict[str, list[str]]
 """By param. An empty list: nothing may be used until somebody sets it."""
 
 FOLDERS_LIMIT = 200
-"""So many folders are looked at for repositories."""
+"""How many folders are looked at for repositories."""
 
 TABLES_LIMIT = 1000
 
 TEXT_LIMIT = 1 << 20
-"""So many bytes are read of a file."""
+"""How many bytes are read of a file."""
 
 # Nothing here passes the end of a line twice: who can write in a project must not hold the import up.
 _REMOTE = re.compile(r'(?m)^[ \t]*\[[ \t]*remote[ \t]+"origin"[ \t]*\][ \t\r]*$(?:\n(?![ \t]*\[).*)*')

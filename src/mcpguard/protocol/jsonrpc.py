@@ -43,7 +43,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 BATCHED = frozenset({"2025-03-26"})
 """Revisions with batches, which each side must take there (2025-03-26, basic/index, batching)."""
 MOST_IN_BATCH = 100
-"""So many messages are taken in one batch."""
+"""How many messages are taken in one batch."""
 
 _decode = msgspec.json.Decoder().decode
 _cut = msgspec.json.Decoder(list[msgspec.Raw]).decode

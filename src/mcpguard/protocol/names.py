@@ -19,7 +19,7 @@ Prefix = Literal["when-needed", "always"]
 
 SEPARATOR = "__"
 MOST_NAMES = 20_000
-"""So many own names of one kind a server may have had on one connection; later ones get the full name."""
+"""How many own names of one kind a server may have had on one connection; later ones get the full name."""
 
 _NOBODY = ""
 """Stands among the servers that have a name where it must no longer be one of a server."""

@@ -152,7 +152,7 @@ class _Blob:
         self._answer.read(1)
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes of it."""
+        """At most this many bytes of it."""
         piece = self._answer.read(min(size, self._left))
         self._left -= len(piece)
         return piece

@@ -45,7 +45,7 @@ def totals(scan: Scan, found: Sequence[Found], what: tuple[str, str]) -> str:
 
 
 def size(count: int) -> str:
-    """So many bytes as people say it."""
+    """This many bytes as people say it."""
     for unit in ("bytes", "KB", "MB"):
         if count < 1000:
             return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

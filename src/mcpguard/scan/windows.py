@@ -89,7 +89,7 @@ def windows(file: Readable) -> Iterator[Window]:
 
 
 def _read(file: Readable, size: int) -> bytes:
-    """So many bytes, fewer only at the end: a pipe gives what it has."""
+    """This many bytes, fewer only at the end: a pipe gives what it has."""
     pieces: list[bytes] = []
     while size:
         piece = file.read(size)

@@ -48,7 +48,7 @@ from mcpguard.serve.sinks import Exporting
 from mcpguard.serve.worlds import Shared
 
 ROOM = 4
-"""So many messages of the largest size may be read from servers, inspected and unsent at once."""
+"""How many messages of the largest size may be read from servers, inspected and unsent at once."""
 LEFT_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
 LAST_SECONDS = 1.0
@@ -63,7 +63,7 @@ SWITCH_SECONDS = 0.0005
 own default is ten times as long."""
 
 WAITING = 256
-"""So many questions to keychains, programs and services may be open at once; threads are made as needed. The
+"""How many questions to keychains, programs and services may be open at once; threads are made as needed. The
 default of a small machine is six, and six that hang would hold up the credentials of every other server."""
 
 ENGINES = ("cel-expr-python", "cel-python")
@@ -401,7 +401,7 @@ class _Process:
         await self._drained(LAST_SECONDS)
 
     async def _drained(self, seconds: float) -> bool:
-        """Whether all was finished, within so many seconds and before somebody is in a hurry."""
+        """Whether all was finished, within this many seconds and before somebody is in a hurry."""
         clock = self._shared.clock
         deadline = clock.seconds() + seconds
         while not (done := self._front.drained) and not self._hurry and clock.seconds() < deadline:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FEW_WORLDS = 8
 BALANCE_SECONDS = 0.005
-"""With more than so many worlds, flow control looks at them no more often than this: a look costs time for
+"""With more than this many worlds, flow control looks at them no more often than this: a look costs time for
 each, and what can come meanwhile is bounded by the pipes and sockets."""
 
 

@@ -58,7 +58,7 @@ SCANNERS = 2
 
 
 COPIES = 4
-"""So many times an inspected message is in memory: its bytes, its texts, and these as they are searched."""
+"""How many times an inspected message is in memory: its bytes, its texts, and these as they are searched."""
 
 
 class Shared:

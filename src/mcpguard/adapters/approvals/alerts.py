@@ -27,7 +27,7 @@ from mcpguard.core.secret import Secret
 from mcpguard.gateway.ports import LostAlerts
 
 MOST_WAITING = 20
-"""So many tickets are kept for one alert; of more only the number is known."""
+"""How many tickets are kept for one alert; of more only the number is known."""
 SECONDS = 30.0
 """How long the sending of one alert may take."""
 PAUSE_SECONDS = 10.0

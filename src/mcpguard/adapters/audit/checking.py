@@ -35,7 +35,7 @@ class LineCheck:
 
 
 def last_lines(file: Path, most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
-    """The last lines of a chain that have `having` in them, at most so many, after `check` has taken them."""
+    """The last lines of a chain that have `having` in them, at most this many, once `check` took them."""
     found = _last(file, most, check, having)
     _checked(((chain_name(file), start, line) for start, line in found), check)
     return [line for _, line in found]

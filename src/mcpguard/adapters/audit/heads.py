@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_ANCHORS = 2_000
 """Of one record; a line has at most 1 MiB. The rest is left to the next one."""
 AT_START = 64
-"""So many chains are looked at by a process that serves before its first record. Its upkeep looks at all of
+"""How many chains are looked at by a process that serves before its first record. Its upkeep looks at all of
 them right after that: a folder with many chains does not slow a start."""
 TAIL = 8 << 10
 """Bytes at the end of a chain that are read first; where its last line is longer, more are."""
@@ -65,7 +65,7 @@ class Heads:
 
     def loose(self, own: str = "", most: int = 0) -> tuple[Anchor, ...]:
         """The present heads of all chains but `own` that no first record of a chain, and no earlier answer
-        of this method, holds, in the order of their names. With `most`, only so many chains are looked at,
+        of this method, holds, in the order of their names. With `most`, only this many chains are looked at,
         those with the latest names.
 
         Raises OSError where the folder cannot be listed.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mcpguard.core.evidence.records import Decided
 
 FILE_BITS = 40
-"""A place is the number of a file, then the offset of the line in so many bits."""
+"""A place is the number of a file, then the offset of the line in this many bits."""
 OFFSET = (1 << FILE_BITS) - 1
 _BATCH = 20_000
 _FOLDED = b'"what":"refusals-folded"'

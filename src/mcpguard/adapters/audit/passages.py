@@ -17,7 +17,7 @@ LONGEST = 1 << 20
 _BITS = 1 << 16
 _BYTES = _BITS // 8
 _FULL = _BITS // 3
-"""With so many bits a passage ends, since more would tell fewer texts apart."""
+"""With this many bits a passage ends, since more would tell fewer texts apart."""
 _GATHER = 32 << 10
 _SET = ord("1")
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 _FIRST_LINES = 16
-"""In so many lines a chain has a record, whatever was altered."""
+"""In this many lines a chain has a record, whatever was altered."""
 MOST_ODD = 100
-"""After so many lines that are not records a chain is read no further: a file of noise, or one that unpacks
+"""After this many lines that are not records a chain is read no further: a file of noise, or one that unpacks
 to noise, must not hold up a reader."""
 _RECORD = b'{"kind":"'
 _PLANTED = {

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mcpguard.gateway.flight import Wait
 
 CHECKPOINT_RECORDS = 1_000
-"""After so many records there is a checkpoint, whatever the time."""
+"""After this many records there is a checkpoint, whatever the time."""
 TIDY_SECONDS = 3_600.0
 """How often it is looked for chains to compress or remove."""
 SIZE_SECONDS = 60.0

@@ -62,7 +62,7 @@ class AuditFile:
     def __init__(
         self, folder: Path, durability: Durability = "flush", turn: Turn | None = None, looks: int = 0
     ) -> None:
-        """The first record holds heads of so many chains as `looks` says, 0 for all."""
+        """The first record holds heads of this many chains as `looks` says, 0 for all."""
         self.pending = False
         """Whether `commit` has something to do now."""
         self.health = AuditHealth(True, time.time())

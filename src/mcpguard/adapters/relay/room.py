@@ -70,7 +70,7 @@ class Room:
         return sum(self._sizes.values()) + self.elsewhere() > self.most
 
     def keeps(self, reader: Reader, size: int) -> None:
-        """`reader` has so many bytes of a message that is not complete."""
+        """`reader` has this many bytes of a message that is not complete."""
         if size <= SMALL_BYTES:
             self.leaves(reader)
             return

@@ -46,7 +46,7 @@ MOST_PAUSE = 0.05
 TRIES = 32
 """How often a change is made again at once, since another process was quicker."""
 CHECKPOINT = 500
-"""After so many changes a thread moves what they wrote from the log to the file: it waits for the disk."""
+"""After this many changes a thread moves what they wrote from the log to the file: it waits for the disk."""
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 """How long a session that ended stays at most: a limit may still count what it holds."""
 

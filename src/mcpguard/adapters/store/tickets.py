@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 MOST_WAITING = 100
-"""So many tickets of one principal with one agent may wait: it must not bury one call among others, nor keep
+"""How many tickets of one principal with one agent may wait: it must not bury one call among others, nor keep
 another agent from asking."""
 
 _UNREADABLE = "a ticket cannot be read"

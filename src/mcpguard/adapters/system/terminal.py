@@ -46,7 +46,7 @@ def broken(text: str) -> str:
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """So many of something: "1 rule", "2 rules"."""
+    """A number of something: "1 rule", "2 rules"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 

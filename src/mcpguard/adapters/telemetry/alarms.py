@@ -22,7 +22,7 @@ from mcpguard.core.redaction.placeholder import CREDENTIAL
 
 MINUTE = timedelta(minutes=1)
 MOST_RECORDS = 20
-"""So many records are named by an alert, the last ones."""
+"""How many records are named by an alert, the last ones."""
 MOST_KEPT = 1_000
 
 SUMMARIES = {

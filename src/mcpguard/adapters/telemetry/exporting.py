@@ -40,7 +40,7 @@ LATE_SECONDS = 30.0
 MOST_AFTER = 600.0
 """How long a sink that asks for it is left alone, in seconds."""
 IN_A_ROW = 10
-"""After so many records are skipped in a row, without any accepted, the sink itself counts as failing."""
+"""After this many records are skipped in a row, without any accepted, the sink itself counts as failing."""
 GIVEN_UP = timedelta(hours=1)
 """A call without an outcome for so long is exported as it is: its process was killed."""
 

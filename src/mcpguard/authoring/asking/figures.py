@@ -16,7 +16,7 @@ from mcpguard.adapters.audit.indexing import CallFacts
 from mcpguard.authoring.asking.question import CallQuestion
 
 PARTS = 24
-"""Into so many equal parts the time is divided."""
+"""Into this many equal parts the time is divided."""
 NONE = "(none)"
 
 

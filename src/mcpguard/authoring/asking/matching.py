@@ -29,7 +29,7 @@ from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.model import Json
 
 WHOLE = 1_000
-"""So many calls are evaluated, so that it is known where a condition fails; of the others only those whose
+"""How many calls are evaluated, so that it is known where a condition fails; of the others only those whose
 lines have the texts that a match needs."""
 LOOKS = 20_000
 MANY = 1_000_000

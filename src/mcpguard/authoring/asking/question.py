@@ -82,7 +82,7 @@ _DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
 _UNSURE = 100
-"""Of so many calls for which a condition fails it is looked whether it is something else than a boolean."""
+"""Of this many calls for which a condition fails it is looked whether it is something else than a boolean."""
 SHORT_NAME = 8
 """The least characters of a session's name that stand for it."""
 

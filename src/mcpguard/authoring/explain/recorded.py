@@ -79,7 +79,7 @@ _UNROUTED = {
 _ENDED = "ended"
 """Of a decision as it is explained: the cause of UNDECIDED for which a person's answer did not count."""
 MOST_SETTING = 8
-"""So many rules are tried that may have set arguments."""
+"""How many rules are tried that may have set arguments."""
 
 NOT_GIVEN = (
     "only the sha256 of its arguments was recorded; pass them with --args-file FILE for an explanation"

@@ -27,10 +27,10 @@ from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect
 
 MOST_KEPT = 65_536
-"""So many verdicts are kept for requests that are the same."""
+"""How many verdicts are kept for requests that are the same."""
 
 MOST_READERS = 3
-"""At most so many of the rules that read what is missing are named."""
+"""At most this many of the rules that read what is missing are named."""
 
 REASONS = {
     "args": "its arguments were redacted, or are not on record",

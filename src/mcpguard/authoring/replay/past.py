@@ -92,7 +92,7 @@ class Distrusted(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True):
-    """So many bytes came back for the call `id`."""
+    """This many bytes came back for the call `id`."""
 
     id: str
     size: int
@@ -106,7 +106,7 @@ class SessionEnded(Struct, frozen=True):
 
 
 class OnlyCounted(Struct, frozen=True):
-    """So many refusals of which no other record is left."""
+    """This many refusals of which no other record is left."""
 
     count: int
 
@@ -177,7 +177,7 @@ def past(
 
 
 def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
-    """The last decisions, at most so many, the oldest first; of the newest chains that have together at most
+    """The last decisions, at most this many, the oldest first; of the newest chains with, together, at most
     `size` bytes. Raises AuditError where there is no evidence."""
     found: list[PastDecision] = []
     ended: dict[str, Came] = {}

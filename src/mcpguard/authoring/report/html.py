@@ -76,7 +76,7 @@ def _visible(text: str) -> str:
 
 
 MOST_ROWS = 40
-"""So many rows of what may be long are shown; JSON has all of them."""
+"""How many rows of what may be long are shown; JSON has all of them."""
 
 
 _STYLES = {"#": "num", "!": "tight"}

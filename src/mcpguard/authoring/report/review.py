@@ -109,8 +109,8 @@ class ReviewedCredential(Printed):
         description="The first record, as far back as evidence goes, that names it."
     )
     age_days: int | None = Field(
-        description="At least so many days old: since it was rotated, else since it was first seen. Null for "
-        "one that is renewed automatically, and where no record names it."
+        description="At least this many days old: since it was rotated, else since it was first seen. Null "
+        "for one that is renewed automatically, and where no record names it."
     )
     calls: int = Field(description="How many allowed calls went to a server that holds it.")
 

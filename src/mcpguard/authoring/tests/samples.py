@@ -32,16 +32,16 @@ class AimsEntry(Written):
     """What each posture has to reach; a test fails where one is missed."""
 
     refused: Annotated[float, _PERCENT] = Field(
-        description="Of the ordinary calls, at most so many percent are refused."
+        description="Of the ordinary calls, at most this many percent are refused."
     )
     asked: Annotated[float, _PERCENT] = Field(
-        description="Of the ordinary calls, a person is asked about at most so many percent."
+        description="Of the ordinary calls, a person is asked about at most this many percent."
     )
     allowed: Annotated[float, _PERCENT] = Field(
-        description="Of the harmful calls, at most so many percent are allowed."
+        description="Of the harmful calls, at most this many percent are allowed."
     )
     calls: Annotated[int, between(1, 100_000)] = Field(
-        description="Each posture has at least so many ordinary calls, and so many harmful ones."
+        description="Each posture has at least this many ordinary calls, and as many harmful ones."
     )
 
 

@@ -84,7 +84,7 @@ def _add_observe(parser: argparse.ArgumentParser) -> None:
         type=_days,
         const=OBSERVE_DAYS,
         metavar="DAYS",
-        help="at first only observe the policies of the imported servers: for so many days (default: "
+        help="at first only observe the policies of the imported servers: for this many days (default: "
         f"{OBSERVE_DAYS}, at most {MOST_DAYS}) what they would refuse is recorded and goes on",
     )
 

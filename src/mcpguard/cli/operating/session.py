@@ -22,7 +22,7 @@ EXAMPLES = (
 )
 
 SHOWN = 8
-"""So many characters of a session's name are shown; fewer are enough where they are clear."""
+"""How many characters of a session's name are shown; fewer are enough where they are clear."""
 NONE = "no session is stored: the policies have had nothing to remember yet"
 _HEAD = ("SESSION", "PRINCIPAL", "AGENT", "CALLS", "LABELS", "FACTS", "LAST USED", "CONNECTED")
 

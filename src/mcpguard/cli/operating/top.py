@@ -95,7 +95,7 @@ class _Pressed(Protocol):
 
 @contextmanager
 def _keys() -> Iterator[_Pressed]:
-    """Whether q was pressed within so many seconds; the terminal gives each key at once meanwhile."""
+    """Whether q was pressed within this many seconds; the terminal gives each key at once meanwhile."""
     import select
     import termios
     import tty

@@ -23,7 +23,7 @@ _LATIN = re.compile(r"[A-Za-z]")
 _ALIKE = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "FULLWIDTH ", "MATHEMATICAL ", "LATIN LETTER ")
 _KEPT = "\n\t"
 _NAMES = 12
-"""So many characters of a run of escapes are named in its title."""
+"""How many characters of a run of escapes are named in its title."""
 
 
 def marked(text: str) -> Markup:

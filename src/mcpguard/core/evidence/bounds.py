@@ -175,7 +175,7 @@ def folded_about(folded: FoldedRecords, *names: str) -> int:
 
 
 def only_counted(count: int) -> str:
-    """What a reader of evidence says of so many folded refusals."""
+    """What a reader of evidence says of this many folded refusals."""
     said = "refusal was" if count == 1 else "refusals were"
     return f"and {count:,} more {said} only counted (refusals-folded)"
 

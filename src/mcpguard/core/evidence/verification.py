@@ -17,7 +17,7 @@ from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED
 from mcpguard.core.evidence.records import FORMAT, Anchor, Record
 
 MAX_FLAWS = 100
-"""So many flaws are described in a report; a file that is noise must not fill the memory."""
+"""How many flaws are described in a report; a file that is noise must not fill the memory."""
 _NOT_DECIDED = "is an outcome without an allowed decision before it"
 
 

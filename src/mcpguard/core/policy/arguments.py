@@ -64,7 +64,7 @@ class _Run(Struct):
     found: list[tuple[str, str]] = []
 
     def spend(self, steps: int) -> None:
-        """Raises _TooMuch where so many are not left; on the road of every call that stands in its place."""
+        """Raises _TooMuch where this many are not left; on the road of every call that is inlined."""
         self.steps -= steps
         if self.steps < 0:
             raise _TooMuch

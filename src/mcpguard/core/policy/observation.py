@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 MOST_DAYS = 31
-"""So many days ahead its last day may be."""
+"""How many days ahead its last day may be."""
 
 _DAY = timedelta(days=1)
 

@@ -95,7 +95,7 @@ def placed(text: str, params: Mapping[str, Param]) -> Placed:
 
 _IN_MESSAGE = re.compile(r"\{params\.(\w*)\}")
 MOST_SHOWN = 20
-"""So many texts of a list are shown."""
+"""How many texts of a list are shown."""
 
 
 def shown_in(message: str, params: Mapping[str, Param]) -> tuple[str, list[str]]:

@@ -54,7 +54,7 @@ NEEDS_APPROVAL = "a person has to approve this call."
 _NOT_SO = "no rule allows this call as it is."
 _OTHERS = "set other arguments because of those that they set"
 MOST_MESSAGES = 3
-"""So many authors say what would pass."""
+"""How many authors say what would pass."""
 
 _encode = Encoder().encode
 _name, _adds = attrgetter("name"), attrgetter("adds")

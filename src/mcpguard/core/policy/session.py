@@ -17,7 +17,7 @@ from mcpguard.core.model import Charge, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.terms import window_of
 
 PARTS = 60
-"""A window is counted in so many parts; the oldest counts until it is wholly over."""
+"""A window is counted in this many parts; the oldest counts until it is wholly over."""
 
 
 class LabelCause(Struct, frozen=True):

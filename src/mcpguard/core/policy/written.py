@@ -101,14 +101,14 @@ class Limit(Filled):
     per: Annotated[str, _A_WINDOW] = Field(
         description="The window: a number and `s`, `m`, `h` or `d` (at most 31 days), or `session`.",
     )
-    calls: Annotated[int, _AN_AMOUNT] | None = Field(None, description="So many calls.")
+    calls: Annotated[int, _AN_AMOUNT] | None = Field(None, description="How many calls.")
     bytes: Annotated[int, _AN_AMOUNT] | None = Field(
         None,
-        description="So many bytes of results. The call that would exceed it is made, and its result is "
+        description="How many bytes of results. The call that would exceed it is made, and its result is "
         "withheld.",
     )
     units: Annotated[int, _AN_AMOUNT] | None = Field(
-        None, description="So many units, each call costing `cost`."
+        None, description="How many units, each call costing `cost`."
     )
     cost: Annotated[
         Annotated[int, _A_COST, Tag("a whole number")]

@@ -85,7 +85,7 @@ class Beginning(ABC):
         self.literal = literal
         self.size = len(literal)
         self.inside = _INSIDE
-        """So many bytes from its beginning on lie within what was read, where that need not be read again."""
+        """This many bytes from its beginning lie within what was read, where that need not be read again."""
 
     @abstractmethod
     def _peek(self) -> str:

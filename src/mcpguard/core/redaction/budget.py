@@ -47,7 +47,7 @@ class Budget:
         self._hits = int(_allowed(HITS, size) * patience)
 
     def read(self, size: int) -> None:
-        """So many bytes are about to be read once more, or were unpacked."""
+        """This many bytes are about to be read once more, or were unpacked."""
         self._read -= size
         if self._read < 0:
             self._over(READ, "bytes of disguised or packed text")
@@ -65,19 +65,19 @@ class Budget:
         return self._pieces
 
     def piece(self, count: int = 1) -> None:
-        """A view is made of so many more pieces."""
+        """A view is made of this many more pieces."""
         self._pieces -= count
         if self._pieces < 0:
             self._over(PIECES, "pieces of disguised text", self._patience)
 
     def trigger(self, count: int = 1) -> None:
-        """There are so many more places at which something may begin."""
+        """There are this many more places at which something may begin."""
         self.triggers -= count
         if self.triggers < 0:
             self._over(TRIGGERS, "beginnings of secrets", self._patience)
 
     def hit(self, count: int = 1) -> None:
-        """So many more things were found."""
+        """This many more things were found."""
         self._hits -= count
         if self._hits < 0:
             self._over(HITS, "hits", self._patience)

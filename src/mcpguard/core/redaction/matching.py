@@ -138,7 +138,7 @@ _numbers: list[int] = []
 
 
 def _ids(count: int) -> list[int]:
-    """The indices of so many literals. Hyperscan 0.9.1 keeps a reference to each integer that it is given, so
+    """The indices of this many literals. Hyperscan 0.9.1 keeps a reference to each integer it is given, so
     all compiles share theirs: else each rotation of a credential would leave some behind."""
     while len(_numbers) < count:
         _numbers.append(len(_numbers))

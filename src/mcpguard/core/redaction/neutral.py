@@ -77,7 +77,7 @@ _SELECTORS = "\U000e0100-\U000e011f"
 _FAR = 24
 """Characters to the left or right in which there has to be text from right to left."""
 _FEW, _SPARSE = 6, 8
-"""So many marks are in a short text, and one in so many characters in a long one."""
+"""This many marks are in a short text, and one in so many characters in a long one."""
 
 
 def _behind(before: str, character: str, after: str = "") -> str:

@@ -23,7 +23,7 @@ from mcpguard.core.redaction.views import Flat, View
 from mcpguard.core.redaction.views.signs import RARE, SIGNS, URL, Signs, expressions
 
 _ROW = 32
-"""So many misses of one beginning, as close together as words, are a flood."""
+"""How many misses of one beginning, as close together as words, are a flood."""
 _CLOSE = 32
 _AHEAD_OF_A_ROW = 8
 _DIGESTS = tuple(

@@ -12,7 +12,7 @@ LONGEST_PATH = 256
 """Characters of a JSON Pointer that is reported."""
 
 MOST_PATHS = 200
-"""So many findings are told apart by where they are; the rest by their kind alone."""
+"""How many findings are told apart by where they are; the rest by their kind alone."""
 
 
 class EditedLeaf(str):

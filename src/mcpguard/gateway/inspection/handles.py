@@ -23,7 +23,7 @@ from mcpguard.protocol.catalogue import ALIAS
 
 MOST = 2_000
 LONGEST = 8_192
-"""So many handles are kept for one client, and so many characters of each."""
+"""How many handles are kept for one client, and how many characters of each."""
 
 CURSORS = frozenset(
     [

@@ -21,7 +21,7 @@ from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Kind
 
 MOST_VISIBLE = 20_000
-"""Of so many entries it is remembered whether a client may see them."""
+"""Of this many entries it is remembered whether a client may see them."""
 ASKED = "A person is asked to approve each call."
 """Ends the description of a tool that nothing but approvals let through."""
 

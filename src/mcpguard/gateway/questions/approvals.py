@@ -32,7 +32,7 @@ LOOK_SECONDS = 0.25
 PROGRESS_SECONDS = 5.0
 """How often its client hears that it waits."""
 MOST_WAITING = 100
-"""So many calls of one client wait; others are told at once to come back later."""
+"""How many calls of one client wait; others are told at once to come back later."""
 SHOWN = 65_536
 """Nobody is asked about arguments of more characters: what a person does not see is not approved."""
 

@@ -70,7 +70,7 @@ class ParkedCalls:
     """What the `requestState`s of one client lead to, the oldest first."""
 
     def __init__(self, clock: Clock, seconds: Callable[[], float]) -> None:
-        """Each is kept for so many `seconds`."""
+        """Each is kept for this many `seconds`."""
         self._clock = clock
         self._seconds = seconds
         self._parked: dict[str, Parked] = {}

@@ -27,7 +27,7 @@ WAIT_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 """How often files with values are looked at: who replaces one does not tell."""
 MANY = 20
-"""So many names stand in a line for the operator."""
+"""How many names stand in a line for the operator."""
 
 
 class Recognising:

@@ -260,7 +260,7 @@ def _own(field: int, one: Happening, record: Decided) -> bytes:
 @lru_cache(1024)
 def _before(field: int, sizes: tuple[int, ...]) -> list[bytes]:
     """What begins each attribute of a call whose value is not empty, and an empty part in the place of that
-    value, which has so many bytes and ends it."""
+    value, which has this many bytes and ends it."""
     parts = list[bytes]()
     for index, (name, size) in enumerate(zip(_OWN_NAMES, sizes, strict=False)):
         if size:

@@ -18,7 +18,7 @@ from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import eras, jsonrpc
 
 MOST_REQUESTS = 256
-"""So many requests of one world may be open at once."""
+"""How many requests of one world may be open at once."""
 
 CANCELLED = -32800
 """What the request is answered with that a legacy client cancelled, since each POST needs an answer."""

@@ -22,7 +22,7 @@ HEAD_BYTES = 64 * 1024
 FIELDS = 128
 """The most headers that one request may have."""
 BODY_BYTES = 64 * 1024
-"""Above so many bytes of a body that nobody has taken yet, nothing more is read."""
+"""Above this many bytes of a body that nobody has taken yet, nothing more is read."""
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may stay open between two requests, or while its client takes none of an answer."""
 LINGER_SECONDS = 2.0
@@ -32,7 +32,7 @@ LINGER_BYTES = 1024 * 1024
 STALLED_SECONDS = 2.0
 """A client that takes nothing of its answer for so long counts as stalled."""
 SURPLUS = 16
-"""So many connections above the bound are told so; further ones are cut."""
+"""How many connections above the bound are told so; further ones are cut."""
 
 _VERSIONS = ("1.1", "1.0")
 _PLAIN = re.compile(r"/[a-z0-9_/-]*")
@@ -388,7 +388,7 @@ class HttpConnection(asyncio.Protocol):
             self._idle = self._loop.call_later(seconds, self._is_quiet, self.unsent)
 
     def _is_quiet(self, before: int) -> None:
-        """Close it, or wait on while the client takes an answer of which so many bytes were unsent."""
+        """Close it, or wait on while the client takes an answer of which this many bytes were unsent."""
         left = self.unsent
         if left and left < before:
             self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self._is_quiet, left)

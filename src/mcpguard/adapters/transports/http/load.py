@@ -28,7 +28,7 @@ class Load(Struct, eq=False, kw_only=True):
     """Bytes that wait in one legacy session, of all its answers."""
 
     piece: ClassVar[int | None] = None
-    """A message goes to the connection in pieces of so many bytes; None for whole."""
+    """A message goes to the connection in pieces of this many bytes; None for whole."""
 
     waiting: int = 0
 
@@ -38,12 +38,12 @@ class Load(Struct, eq=False, kw_only=True):
         return self.waiting > FULL_BYTES
 
     def added(self, size: int, last: bool = False) -> bool:
-        """So many bytes more wait, the `last` of their answer or not: whether it is full now."""
+        """This many bytes more wait, the `last` of their answer or not: whether it is full now."""
         self.waiting += size
         return self.waiting > FULL_BYTES
 
     def taken(self, size: int) -> bool:
-        """So many bytes wait no more: whether it was full until now."""
+        """This many bytes wait no more: whether it was full until now."""
         was_full = self.waiting > FULL_BYTES
         self.waiting -= size
         return was_full and self.waiting <= FULL_BYTES

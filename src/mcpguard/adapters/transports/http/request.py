@@ -36,7 +36,7 @@ SMALL_BYTES = 64 * 1024
 PIECE_BYTES = 256 * 1024
 """Of a large answer so much is given to the connection at once."""
 BODIES = 4
-"""All that counts is at most so many times the largest message, so that large bodies keep nobody from an
+"""All that counts is at most this many times the largest message, so that large bodies keep nobody from an
 ordinary request."""
 
 _TOO_MUCH = "the requests being received are too large in total; send this one again later"

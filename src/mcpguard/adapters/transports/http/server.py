@@ -24,11 +24,11 @@ GRACE_SECONDS = 2.0
 """How long answers may take to go out once every world has ended."""
 
 MOST_CONNECTIONS = 1000
-"""So many connections are served at once, and no more than half of the files that may be open: the servers of
+"""How many connections are served at once, and at most half of the files that may be open: the servers of
 clients need some, and so does evidence."""
 
 BACKLOG = 256
-"""So many connections wait to be accepted, and no more than a quarter of those that are served: so many are
+"""How many connections wait to be accepted, and no more than a quarter of those that are served: so many are
 accepted in one turn before any is closed. A client that finds no room tries again after a second."""
 
 QUIET_SECONDS = 60.0

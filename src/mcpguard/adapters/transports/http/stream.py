@@ -20,7 +20,7 @@ from mcpguard.gateway.ports import Clock, RequestId
 from mcpguard.protocol import jsonrpc
 
 KEPT = 256
-"""So many events of one session are kept, of all its streams together; the oldest go first."""
+"""How many events of one session are kept, of all its streams together; the oldest go first."""
 KEPT_BYTES = 1024 * 1024
 """And they are no more than this."""
 RETRY_MILLISECONDS = 1000

@@ -17,7 +17,7 @@ READ_BYTES = 8 * 1024
 LINES_A_PASS = 16
 """Lines that are handled in one pass: each is inspected and written by itself."""
 LAST_PASSES = 64
-"""So many passes are waited for when the process has ended: what it said last says why."""
+"""How many passes are waited for when the process has ended: what it said last says why."""
 
 
 class StderrLines:

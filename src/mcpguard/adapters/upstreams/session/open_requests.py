@@ -28,7 +28,7 @@ from mcpguard.protocol.framing import Oversize
 Progress = Callable[[Json], None]
 
 STRETCH = 6
-"""Progress restarts a deadline; a request may take at most so many times the deadline."""
+"""Progress restarts a deadline; a request may take at most this many times the deadline."""
 
 
 class Holder(Protocol):

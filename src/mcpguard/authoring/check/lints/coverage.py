@@ -9,7 +9,7 @@ from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, mat
 from mcpguard.core.errors import Problem
 
 MOST_NAMED = 8
-"""So many tools are named in one finding; of the others only how many."""
+"""How many tools are named in one finding; of the others only how many."""
 
 
 def _tools_unmentioned(subject: LintSubject) -> Iterator[Problem]:

@@ -100,7 +100,7 @@ def _parser(dialect: str) -> DialectParser:
     one = Dialect.get_or_raise(dialect)
 
     class Counted(one.parser_class):  # type: ignore[misc, name-defined]
-        """Stops after so many steps, whatever it tries."""
+        """Stops after this many steps, whatever it tries."""
 
         steps = 0
 

@@ -24,7 +24,7 @@ class Detector(Struct, frozen=True, eq=False):
     and answers how many bytes of the match count, 0 for none. `members` are names of JSON members
     whose whole value is removed if `pattern` matches "name=value". Without `joins` it is not put
     together from several texts, since these would be one by chance. With `any_case`, `starts` are in lower
-    case and found in any. With `back` there are no `starts`: a match begins so many bytes before `trigger`.
+    case and found in any. With `back` there are no `starts`: a match begins this many bytes before `trigger`.
     `rare`, where its `starts` are met in most texts, is an expression for Hyperscan of how each match begins,
     which then is ALONE: only where that is, or where something is cut up, `starts` are looked for.
     `hits` and `misses` are made-up examples that the tests run. There are nine hundred, so what can be made
@@ -112,7 +112,7 @@ MIX = "aZ3kQ9xB7mT2" * 22
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
 REACH = 24
-"""So many characters of a body are in `rare`."""
+"""How many characters of a body are in `rare`."""
 _DIGIT = "(?=[A-Za-z_-]{0,64}[0-9])"
 _WORD = re.compile("[a-z]{1,8}[-_]")
 _PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
@@ -212,7 +212,7 @@ def filled(body: str) -> str:
 
 @cache
 def _filled(one: str, count: int) -> str:
-    """So many characters of a class, or of the one that is written."""
+    """This many characters of a class, or of the one that is written."""
     if one[0] != "[":
         return one[-1] * count
     allowed = re.compile(one)

@@ -14,7 +14,7 @@ from mcpguard.core.redaction.detectors.named.shapes import looks_random
 from mcpguard.core.redaction.held.reduced import skeleton
 
 LEAST = 12
-"""So many characters of a skeleton in a row, with a digit and a letter among them."""
+"""How many characters of a skeleton in a row, with a digit and a letter among them."""
 _BLOCK = 8
 _STEP = LEAST - _BLOCK + 1
 """A block begins at each so many characters, so that LEAST in a row have a whole one in them."""

@@ -19,12 +19,12 @@ from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
 
 RECENT = 16
-"""So many values that were prepared last are a set of their own; then all are one."""
+"""How many values that were prepared last are a set of their own; then all are one."""
 FEW = 32
-"""So many values are always one set, since each set is one more search of every answer; to compile them takes
+"""How many values are always one set, since each set is one more search of each answer; to compile them takes
 30 ms."""
 FORMER = 256
-"""So many values that are in use no more stay held; an older one could come back only from who kept it for
+"""How many values that are in use no more stay held; an older one could come back only from who kept it for
 longer than all of those lasted."""
 
 GUESSES = 8

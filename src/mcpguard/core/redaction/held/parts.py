@@ -26,10 +26,10 @@ from mcpguard.core.redaction.detectors.named.shapes import (
 )
 
 MOST = 512
-"""So many members of one value are held."""
+"""How many members of one value are held."""
 _DEPTH = 4
 _READ = 128 * 1024
-"""So many characters are read, members of members too."""
+"""How many characters are read, members of members too."""
 _LEAST = 6
 _LONG = 16
 """A member of letters only that is shorter is met in ordinary text."""

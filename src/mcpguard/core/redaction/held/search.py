@@ -46,7 +46,7 @@ _JOINED = 64
 _HEXADECIMAL = frozenset(b"0123456789abcdef")
 _BACKSLASH = ord("\\")
 _CHANCES, _SIZE = 1_000, 64
-"""So many blocks, and one for each so many bytes, may be in a text by chance: fewer than Reduced has patience
+"""How many blocks, and one per how many bytes, may be in a text by chance: fewer than Reduced has patience
 for."""
 _AT_PLACE, _PLACES = 2_048, 8
 """A block is looked at where it is, once for each so many bytes of a text and at so many places at most,

@@ -30,7 +30,7 @@ _FEW = 2
 
 
 class Rows(NamedTuple):
-    """What is found of a value: its `inner` characters, with so many `before` and `after` them."""
+    """What is found of a value: its `inner` characters, with this many `before` and `after` them."""
 
     pattern: bytes
     before: int
@@ -132,6 +132,6 @@ def _of(form: str) -> Iterator[Strewn]:
 
 
 def _least(text: bytes) -> int:
-    """So many letters in a row count."""
+    """This many letters in a row count."""
     few = _OF_SIX if _HEXADECIMAL.issuperset(text) else _FEWEST
     return max(few, -(-len(text) * _PART[0] // _PART[1]))

@@ -91,7 +91,7 @@ class Conformity:
         self._alone = type(draft) is str and any(f"draft-0{n}" in draft for n in (3, 4, 6, 7))
 
     def spend(self, steps: int) -> None:
-        """Raises TooComplex where so many are not left."""
+        """Raises TooComplex where this many are not left."""
         self._steps -= steps
         if self._steps < 0:
             raise TooComplex

@@ -39,7 +39,7 @@ from mcpguard.core.redaction.views.view import Flat, View
 __all__ = ["DEPTH", "PAD", "Flat", "View", "may_hide", "views"]
 
 DEPTH = 3
-"""So many encodings within one another are undone."""
+"""How many encodings within one another are undone."""
 
 DECODED = 4
 """What is found in what was decoded takes as long as so many hits, and hardly an answer has a row of that."""

@@ -33,7 +33,7 @@ _EACH = re.compile(rb"(" + _NUMBER + rb")")
 _LEAST = 12
 _RUN = re.compile(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
 _WIDEST = 3
-"""So many numbers may be a row."""
+"""How many numbers may be a row."""
 _READABLE = re.compile(rb"[^\x00]{%d,}+" % _LEAST)
 _CODES = {code: code for code in (9, 10, 13, *range(32, 127))}
 

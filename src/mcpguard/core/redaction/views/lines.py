@@ -43,7 +43,7 @@ _SHORT = 12
 _LONG = 16
 _LF = 10
 _EVEN = 32
-"""Lines of so many letters of base64 that are as wide as one another are not words."""
+"""Lines of this many letters of base64 that are as wide as one another are not words."""
 _COST_OF_A_LINE = 3
 _BEGINNING = 3
 

@@ -188,7 +188,7 @@ def _decode64(chars: bytes) -> bytes:
 
 
 def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
-    # Zeros look like a text from their second digit on too, so that says nothing of where bytes begin.
+    # Zeros look like a text from their second digit on too, so that says nothing about where bytes begin.
     for shift in (0, 1) if _hex_reads(chars) else ():
         plain = a2b_hex(chars[shift : len(chars) - (len(chars) - shift) % 2])
         _add(pieces, begin + shift, begin + len(chars), (1, 2), plain, budget)

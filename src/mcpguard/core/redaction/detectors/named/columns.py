@@ -9,7 +9,7 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.values import given, said
 
 CELLS = 64
-"""So many columns of a table are read."""
+"""How many columns of a table are read."""
 MARKS = b" \t\r\"'`*"
 """What stands around the text of a cell."""
 _VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])

@@ -63,7 +63,7 @@ __all__ = [
 
 
 VALUE = 6
-"""So many bytes of a value are in a match of `WORDS` and `REST`."""
+"""How many bytes of a value are in a match of `WORDS` and `REST`."""
 WORDS = ("pass", "pwd", "secret", "token", "key", "auth")
 """In lower case; one of them, in any case, begins what `REST` goes on with."""
 
