@@ -111,7 +111,7 @@ def _say_which_is_in_use(missing: Path) -> None:
 
     others = dict.fromkeys(f"`--config {quote(one.config)}`" for one in running() if one.config)
     if others:
-        said = f"does not exist, and mcpguard runs with another configuration: add {' or '.join(others)}"
+        said = f"does not exist: add {' or '.join(others)}, with which mcpguard runs"
         raise ConfigError([Problem(str(missing), 0, 0, said)])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import shlex
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(
     assert main(["console", "--config", str(written(tmp_path))]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "needs jinja2, which is not installed: pip install 'mcpguard-gateway[console]'" in said
+    command = f"{shlex.quote(sys.executable)} -m pip install 'mcpguard-gateway[console]'"
+    assert f"needs jinja2, which is not installed: run `{command}`" in said
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536", "1.5"])

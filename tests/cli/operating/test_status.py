@@ -111,7 +111,9 @@ def test_a_command_that_finds_no_configuration_says_with_which_one_mcpguard_runs
     assert "does not exist: create it with `mcpguard import`" in capsys.readouterr().err
     put(folder, os.getpid())
     assert main(words) == 2
-    assert "another configuration: add `--config /c/mcpguard.yaml`" in capsys.readouterr().err
+    assert (
+        "does not exist: add `--config /c/mcpguard.yaml`, with which mcpguard runs" in capsys.readouterr().err
+    )
 
 
 def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:

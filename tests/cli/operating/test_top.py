@@ -104,6 +104,18 @@ def test_new_records_are_taken_up(audit: str) -> None:
     assert [what for _, what, _ in view._calls] == ["github/get", "github/get", "github/late"]
 
 
+def test_why_no_ticket_is_known_fits_into_eighty_columns(
+    audit: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, f"{audit}/{'deep/' * 20}")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["top", "--once", audit]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("? "))
+    assert "mcpguard.yaml: does not exist: add `--config /c`" in row
+
+
 def test_a_day_of_frames_keeps_no_thread_and_no_file(audit: str) -> None:
     seen = top.TopView(Path(audit), None)
     seen.look()

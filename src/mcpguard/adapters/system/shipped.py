@@ -4,10 +4,12 @@ Law of this file: a checkout shows its own files, and an installation those that
 """
 
 import re
+import sys
 import sysconfig
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from shlex import quote
 
 _SHARE = "share/mcpguard"
 _SERVER = re.compile(r"(?m)^    server: ([a-z0-9_-]+)$")
@@ -17,6 +19,11 @@ _PACKAGE = Path(__file__).parents[2]
 def shipped(name: str) -> Path | None:
     """The file or folder `name`, such as `policies/git.yaml` or `docs`; None where it was not installed."""
     return next((root / name for root in _roots() if (root / name).exists()), None)
+
+
+def command_for_extra(extra: str) -> str:
+    """What installs the libraries of an extra, such as "console", for this mcpguard and no other."""
+    return f"{quote(sys.executable)} -m pip install 'mcpguard-gateway[{extra}]'"
 
 
 def _roots() -> Iterator[Path]:

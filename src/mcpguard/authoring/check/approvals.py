@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.system.guarded import found
 from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.shipped import command_for_extra
 from mcpguard.authoring.check.codes import shown, wrong
 from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config
@@ -31,7 +32,7 @@ def approvals(config: Config, document: Document, compiled: list[CompiledPolicy]
                 continue
             at = ("rules", index, "ask")
             if rule.ask.proof is not None:
-                said = "the package `webauthn` is missing: install `mcpguard-gateway[passkeys]`"
+                said = f"the package `webauthn` is missing: run `{command_for_extra('passkeys')}`"
                 if find_spec("webauthn") is not None:
                     said = _holders(config, rule.ask.approvers)
                 if said:
@@ -76,7 +77,7 @@ def _mute(entry: NotifyTerms) -> str:
         missing = found(program, os.environ.get("PATH")) is None
         return f"`{program}` was not found; on Linux it belongs to libnotify" if missing else ""
     if find_spec("apprise") is None:
-        return "the package `apprise` is missing: install `mcpguard-gateway[notify]`"
+        return f"the package `apprise` is missing: run `{command_for_extra('notify')}`"
     try:
         value_of(sole_reference(entry.to))
     except CredentialError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from mcpguard.adapters.system.shipped import command_for_extra
 from mcpguard.adapters.system.terminal import at_terminal, style
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
@@ -11,8 +12,7 @@ from mcpguard.core.errors import SessionError
 EXAMPLES = ("mcpguard console", "mcpguard console --port 8300 --no-browser")
 
 MISSING = (
-    "the console needs {}, which is not installed: pip install 'mcpguard-gateway[console]' "
-    "(`mcpguard approvals` works without it)"
+    "the console needs {}, which is not installed: run `{}` (`mcpguard approvals` works without the console)"
 )
 
 
@@ -48,7 +48,7 @@ def execute(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("mcpguard"):
             raise
-        raise SessionError(MISSING.format(missing.name)) from None
+        raise SessionError(MISSING.format(missing.name, command_for_extra("console"))) from None
     print(f"console of {config.path}: Enter prints a new link, Ctrl-C ends it")
     serve_console(config, args.port, not args.no_browser, _print_link)
     return 0

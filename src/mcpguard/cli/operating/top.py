@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
 from mcpguard.cli.parser import add_config, configured
-from mcpguard.core.errors import AuditError, McpGuardError
+from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
 from mcpguard.core.evidence.bounds import only_counted
 from mcpguard.core.evidence.records import Decided, Noticed
 
@@ -194,8 +194,11 @@ class TopView:
         try:
             with closing(store_of(configured(self._config))) as store:
                 return store.waiting()
-        except McpGuardError as problem:
-            return str(problem)
+        except DocumentError as error:
+            problem = error.problems[0]  # Its whole path would fill the row.
+            return f"{os.path.basename(problem.source)}: {problem.message}"
+        except McpGuardError as error:
+            return str(error)
 
     # --- the picture ----------------------------------------------------------------------------
 
