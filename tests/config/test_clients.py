@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.core.errors import ConfigError
-from mcpguard.serve.app import settings_from
+from mcpguard.serve.app import loaded
+from mcpguard.serve.handover import read
 from mcpguard.serve.settings import variables_of
 
 SERVERS = """\
@@ -97,7 +99,8 @@ def test_what_a_process_still_needs_of_them_is_not_dropped(tmp_path: Path) -> No
         "  b: {command: x, env: {T: '${env:B}', P: '${env:PATH}', N: '${env:CHAT}'}}\n"
         "approvals: {notify: ['${env:CHAT}']}\nclients: {c: {servers: [a]}}\n"
     )
-    settings = settings_from(load(tmp_path, text).view("c"))
+    (path := tmp_path / "mcpguard.yaml").write_text(text, "utf-8")
+    settings = loaded(read(path, "c"), partial(read, path, "c"))
     assert variables_of(settings) == ({"A", "CHAT"}, {"B"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.config.loading import Config, Credential
 from mcpguard.core.secret import CredentialRef
-from mcpguard.serve.app import settings_from
+from mcpguard.serve import handover
+from mcpguard.serve.app import loaded
 from mcpguard.serve.settings import variables_of
 from tests.config.test_loading import load, mistakes
 
@@ -173,5 +175,6 @@ def test_variables_that_credentials_are_made_of_are_taken_out_of_our_environment
         "  made: {command: {argv: [op], env: [OP_SERVICE_ACCOUNT_TOKEN, VAULT_ADDR, HOME]}, servers: [s]}\n"
         "  value: {value: '${env:INNER}', servers: [s], env: {C: '${env:BESIDE}', D: '${credential:value}'}}\n"
     )
-    taken, _others = variables_of(settings_from(load(tmp_path, text)))
+    (path := tmp_path / "mcpguard.yaml").write_text(text, "utf-8")
+    taken, _others = variables_of(loaded(handover.read(path), partial(handover.read, path)))
     assert taken == {"PLAIN", "INNER", "BESIDE", "OP_SERVICE_ACCOUNT_TOKEN"}

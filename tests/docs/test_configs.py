@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from mcpguard.cli import main
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import policy_files
 from mcpguard.core.document.reading import Document
-from mcpguard.serve.app import settings_from
+from mcpguard.serve.app import loaded
+from mcpguard.serve.handover import read
 from tests.docs.pages import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -22,7 +24,7 @@ POLICIES = sorted(set((ROOT / "policies").glob("*.yaml")) - set(TESTS))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_a_configuration_loads_with_its_policies(path: Path) -> None:
-    settings = settings_from(load_config(path))
+    settings = loaded(read(path), partial(read, path))
     assert {server.name for server in settings.servers} == set(settings.policies.names)
 
 

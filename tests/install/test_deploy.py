@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import pytest
 import yaml
 
 from mcpguard import __version__
-from mcpguard.config.loading import load_config
-from mcpguard.serve.app import settings_from
+from mcpguard.serve.app import loaded
+from mcpguard.serve.handover import read
 from tests.docs.pages import ROOT
 
 DEPLOY = ROOT / "configs" / "deploy"
@@ -234,7 +235,8 @@ def test_each_mount_has_its_volume_and_selectors_agree() -> None:
 def test_the_configuration_of_the_chart_loads_and_can_be_served_off_loopback(tmp_path: Path) -> None:
     for name, text in documents()["ConfigMap"]["data"].items():
         (tmp_path / name).write_text(text)
-    settings = settings_from(load_config(tmp_path / "mcpguard.yaml"))
+    path = tmp_path / "mcpguard.yaml"
+    settings = loaded(read(path), partial(read, path))
     assert settings.http.token is not None
     assert {server.name for server in settings.servers} == {"docs"}
     assert set(settings.policies.names) == {"team"}

@@ -6,14 +6,15 @@ import gc
 import sys
 import tempfile
 from base64 import b64encode
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import mcpguard.cli.run  # noqa: F401
 from mcpguard.cli import main
-from mcpguard.config.loading import load_config
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.serve.app import settings_from
+from mcpguard.serve.app import loaded
+from mcpguard.serve.handover import read
 from tests.servers import warm
 
 CONFIG = """
@@ -45,7 +46,8 @@ def once():
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (("mcpguard.yaml", CONFIG), ("policy.yaml", POLICY)):
             Path(folder, name).write_text(text)
-        settings_from(load_config(Path(folder, "mcpguard.yaml")))
+        path = Path(folder, "mcpguard.yaml")
+        loaded(read(path), partial(read, path))
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
     Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()], **ORDINARY})
     gc.collect()

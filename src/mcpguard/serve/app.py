@@ -27,16 +27,13 @@ from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
 from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, evidence_folder
-from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
-from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
-from mcpguard.serve.changes.file_watch import look_at
 from mcpguard.serve.changes.observing import said_of
 from mcpguard.serve.changes.reloading import Reloading
 from mcpguard.serve.evidence import upkeep
@@ -73,13 +70,6 @@ WRAP_ADVICE = (
     "mcpguard wrap offers only tools that the server marked as read-only when it was first listed: restart "
     "it after a change of the server; for more, write a policy and use `mcpguard run`"
 )
-
-
-def settings_from(config: Config) -> Settings:
-    """The settings of a loaded configuration, or of what a client sees of it (`Config.view`). Raises
-    PolicyError."""
-    look = look_at(config.policy_paths)
-    return _settings(HandedOver(config, (), load_policies(config.policies, OPT_IN), look))
 
 
 def _settings(found: HandedOver) -> Settings:
