@@ -1,1 +1,1 @@
-"""What goes with an approval outside of the agent's channel: `passkeys.py` proves who gave it."""
+"""Approvals outside the agent's channel: `alerts.py` reports a ticket, `passkeys.py` proves who answered."""
