@@ -159,6 +159,17 @@ def test_a_call_that_a_person_approved_is_found_once_by_its_arguments(tmp_path: 
         sink.close(CLOSED)
 
 
+def test_calls_of_one_moment_have_the_same_order_in_all_answers(tmp_path: Path) -> None:
+    with by_texts() as patched:
+        one = chain(tmp_path, *(call(n, 5, arguments={"q": "push"}) for n in (1, 2, 3)))
+        two = chain(tmp_path, *(call(n, 5, arguments={"q": "push"}, server=f"s{n}") for n in (4, 5)))
+        narrowed = ids(tmp_path, 'args.q == "push"')
+        patched.setattr(f"{MATCHING}.WHOLE", 1_000)
+        assert narrowed == ids(tmp_path, 'args.q == "push"') == ids(tmp_path, "")
+        one.close(CLOSED)
+        two.close(CLOSED)
+
+
 def test_calls_of_several_chains_come_in_the_order_of_time(tmp_path: Path) -> None:
     with by_texts():
         one = chain(
