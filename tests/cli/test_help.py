@@ -175,6 +175,8 @@ def test_an_argument_too_many_is_refused_without_repeating_its_value(
         (["import", "--to", "vault"], "file')\n"),
         (["import", "--cleint", "cursor"], "unknown option --cleint: did you mean `--client`?\n"),
         (["audit", "query", "--serer=x"], "unknown option --serer: did you mean `--server`?\n"),
+        (["demo", "mcpguard.yaml"], "too many arguments\n"),
+        (["scan", "-"], "-: there is no such file or folder: `mcpguard scan --stdin` reads standard input\n"),
         (["check", "mcpguard.yaml"], "too many arguments: name the configuration as --config FILE\n"),
     ],
 )
@@ -183,6 +185,13 @@ def test_a_word_with_a_mistake_in_it_gets_the_one_that_was_meant(
 ) -> None:
     assert main(words) == 2
     assert capsys.readouterr().err.endswith(said)
+
+
+def test_an_unknown_option_is_refused_in_the_usage_of_its_own_command(capsys: Capture) -> None:
+    assert main(["audit", "tail", "--sicne", "2h"]) == 2
+    assert capsys.readouterr().err.startswith("usage: mcpguard audit tail ")
+    assert main(["check", "--sicne", "2h"]) == 2
+    assert capsys.readouterr().err.startswith("usage: mcpguard check ")
 
 
 def test_the_reader_of_the_output_may_go_away() -> None:

@@ -199,7 +199,7 @@ def _run(verb: str, words: list[str]) -> int:
         # After an option argparse takes no place that may be left out.
         args.path, unknown = Path(unknown[0]), []
     if unknown:
-        options.refuse(unknown[0])
+        options.refuse(unknown[0], words)
     close_to_others()
     keep_tables()
     code: int = module.execute(args)

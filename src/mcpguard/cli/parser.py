@@ -11,7 +11,7 @@ from argparse import (
     RawDescriptionHelpFormatter,
     _SubParsersAction,
 )
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -44,26 +44,30 @@ class Parser(ArgumentParser):
             raise ArgumentError(action, f"{plain(value)!r} is not one of them: {near}")
         super()._check_value(action, value)
 
-    def refuse(self, word: str) -> NoReturn:
-        """Ends with what is wrong with `word`, which no option and no argument takes. The rest of it may be a
-        credential that somebody tried to pass."""
+    def refuse(self, word: str, words: Iterable[str]) -> NoReturn:
+        """Ends with what is wrong with `word`, which no option and no argument takes, in the usage of the
+        command that `words` name. The rest of it may be a credential that somebody tried to pass."""
+        parser = _chosen(self, iter(words))
+        options = [one for action in parser._actions for one in action.option_strings]
         option = word.partition("=")[0]
         if option.startswith("--"):
-            near = did_you_mean(option, _options(self))
-            self.error(f"unknown option {option}{near and f': {near}'}")
+            near = did_you_mean(option, options)
+            parser.error(f"unknown option {option}{near and f': {near}'}")
         if word.startswith("-"):
-            self.error(f"unknown option {word[:2]}")
-        where = ": name the configuration as --config FILE"
-        self.error(f"too many arguments{where if word.endswith(('.yaml', '.yml')) else ''}")
+            parser.error(f"unknown option {word[:2]}")
+        is_config = word.endswith((".yaml", ".yml")) and "--config" in options
+        where = ": name the configuration as --config FILE" if is_config else ""
+        parser.error(f"too many arguments{where}")
 
 
-def _options(parser: ArgumentParser) -> Iterator[str]:
-    """The options of `parser` and of its sub-commands."""
+def _chosen(parser: ArgumentParser, words: Iterator[str]) -> ArgumentParser:
+    """The sub-command of `parser` that `words` name, or `parser` itself."""
     for action in parser._actions:
-        yield from action.option_strings
         if isinstance(action, _SubParsersAction):
-            for one in action.choices.values():
-                yield from _options(one)
+            return next(
+                (_chosen(action.choices[one], words) for one in words if one in action.choices), parser
+            )
+    return parser
 
 
 def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:

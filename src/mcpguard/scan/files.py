@@ -41,7 +41,8 @@ def _in(path: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
     elif path.is_file():
         yield _source(path, path, follow=True)
     elif not path.exists():
-        yield Skipped(shown(path), "there is no such file or folder")
+        said = ": `mcpguard scan --stdin` reads standard input" if path == Path("-") else ""
+        yield Skipped(shown(path), f"there is no such file or folder{said}")
     else:
         yield Skipped(shown(path), "not a regular file: give what it says to `mcpguard scan --stdin`")
 
