@@ -75,6 +75,9 @@ def test_git_shows_no_difference_that_another_program_made_without_names(behind,
     assert refused(session.call("git_diff", repo_path=ours, target="HEAD"), "diffs-by-their-names")
     assert refused(session.call("git_diff_staged", repo_path=ours), "diffs-by-their-names")
     assert session.text("git_diff_unstaged", repo_path=ours).strip() == "Unstaged changes:"
+    git(ours, "config", "diff.external", "f() { cat $5; false; }; f")
+    assert refused(session.call("git_diff_staged", repo_path=ours), "diffs-by-their-names")
+    assert "nothing" in session.text("git_diff", repo_path=ours, target="nothing")
     assert b"hunter2" not in session.received
 
 
