@@ -30,6 +30,10 @@ def cleaned(value: Any) -> Any:
 
 
 FOUND = [
+    "// api key: {}\n",
+    "**API key:** `{}`\n",
+    "Your secret key is '{}'.",
+    "map[api_key:{}]",
     "token={}&x=1\n",
     "production:\n  secret_key_base: {}\n",
     "export API_KEY={}",
@@ -83,6 +87,24 @@ FOUND = [
     'the token is "{}"',
 ]
 PASSWORDS = [
+    "map[password:{} user:ada]",
+    "cfg=&{{DB:{{Host:x Password:{}}} Port:1}}\n",
+    "- **Password:** {}\n",
+    "**password**: `{}`\n",
+    'password: Some("{}")',
+    "User(name='ada', password=SecretStr('{}'))",
+    'String password = new String("{}");',
+    'char password[] = "{}";',
+    'NSString *password = @"{}";',
+    "EXEC add @password = N'{}'",
+    "DB_PASSWORD ?= {}\n",
+    "[('user', 'ada'), ('password', '{}')]",
+    '[["password", "{}"]]',
+    '{{password, "{}"}}.',
+    '  ["password"]=>\n  string(14) "{}"\n',
+    'a:1:{{s:8:"password";s:14:"{}";}}',
+    "Db:Password = {}\n",
+    "ConnectionStrings:Db:Password={}\n",
     "x login bob password {}\n",
     "Setting --password (password) to {}\n",
     "x\nDB_PASSWORD\t{}\ny",
@@ -157,6 +179,17 @@ def test_the_words_of_a_list_of_passwords_are_no_passwords() -> None:
 
 
 LEFT_ALONE = [
+    "{password:String(pass1word2)}",
+    "{password:harboursunshine}",
+    "{password:harbour1sun,user:b}",
+    "x={password:harbour1sun",
+    "a ? password:harbour1sunshine",
+    'f("password", "harbour1sunshine")',
+    '["password", "harbour1sunshine", "x"]',
+    '["password", "harboursunshine"]',
+    '["monkey", "harbour1sunshine"]',
+    "sort key: q7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+    "x: Password = harboursunshine",
     "Key: logs/2026/01/abcDEF123456.gz\nKey=uploads/9f86d081884c7d65.png",
     '{"component_key": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"}',
     '{"versionToken": "9f86d081884c7d65", "concurrencyToken": "9f86d081884c7d65"}',

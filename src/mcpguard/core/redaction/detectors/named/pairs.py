@@ -69,12 +69,14 @@ WORDS = ("pass", "pwd", "secret", "token", "key", "auth")
 
 _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""
 _MORE = r"""[^\s"'`\\\x00-\x1f\xff]"""
-_QUOTED = r"""["'`\\\]]{0,4}"""
+_QUOTED = r"""["'`\\\[\]*]{0,4}"""
 _TYPE = r"(?::[ ]?&?(?:'static )?(?:str|string|bytes|secretstr|str \| none|optional\[str\])[ ]?)?"
 _BLOCK = r"[ \t]?[|>][+-]?\r?\n[ \t]{1,16}"
+_OPENED = r"""(?:(?:[brun@]{0,2}|(?:some|secretstr|string::from|new string|std::string)\()["'`\\]{1,4})?"""
 REST = (
     rf"[a-z0-9_.-]{{0,24}}{_QUOTED}(?:"
-    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|[:=])(?:[ \t]{{0,32}}|{_BLOCK})(?:[bru]{{0,2}}[\"'`\\]{{1,4}})?"
+    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_OPENED}"
+    r"|=>\s{1,9}string\([0-9]{1,4}\) \"|;s:[0-9]{1,4}:\""
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
     r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}[\"'`]"
@@ -139,7 +141,9 @@ def _plain(before: bytes) -> Match[bytes] | None:
     _, _, mark, back, ahead = found.groups()
     if ahead in _OTHERWISE or (mark == b"=" and ahead in _OF_TYPES and b":" in before[-_TYPED_BY:]):
         return None
-    return None if back[:1] in b"eE" and back[:5].lower() == b"eulav" else found
+    # `API key` goes on ahead of its space, and PHP shows how long a text is.
+    aside = back.isdigit() or back[:5].lower() == b"eulav" or (ahead == b" " and back.lower() == b"yek")
+    return None if aside else found
 
 
 def surroundings(text: bytes, at: int) -> bytes:
@@ -204,7 +208,7 @@ class Pairs(Commands):
             return None  # An empty text, and code behind it.
         if alternative := _ALTERNATIVE.search(bare[-24:]) if opening and opening != b"`" else None:
             return self._default(at, bare[: -len(alternative[0])], opening, alternative[0])
-        if bare.rstrip(b" \t").endswith((b":", b"=", b">", b"\n")):
+        if bare.rstrip(b" \t*").endswith((b":", b"=", b">", b"\n")):
             found = self._assigned(at, bare, opening) or self._named(at, bare, opening)
             return found or self._substituted(at, bare[:-1])
         if bare.endswith(b"\t"):
@@ -216,24 +220,26 @@ class Pairs(Commands):
         opening, space, mark, back, _ = found.groups()
         name = back[::-1].decode()
         strength = said(name)
-        if not strength or (mark == b":" and not (opening or space)):
-            return None
-        if opening in (b'""', b"''") and self._text[at : at + 1] in _AFTER:
-            return None  # An empty text, and code behind it.
+        if not strength or (opening in (b'""', b"''") and self._text[at : at + 1] in _AFTER):
+            return None  # Or an empty text, and code behind it.
         ahead = before[: len(before) - found.end(4)]
+        if mark == b":" and not (opening or space):
+            return self._dumped(at, ahead, strength)
         return self._under(at, name, strength, ahead, opening[::-1], mark == b"=", bool(space))
 
     def _assigned(self, at: int, before: bytes, opening: bytes) -> Found | None:
-        bare = before.rstrip(b" \t")
+        bare = before.rstrip(b" \t*")
         spaced = len(bare) < len(before)
         if block := bare.endswith(b"\n"):
             bare = bare.rstrip(b"\r\n").rstrip(b"+-").rstrip(b"|>").rstrip(b" \t")
         equals, colon = bare.endswith(b"="), bare.endswith(b":")
         if (block and not (equals or colon)) or (colon and not opening and not spaced):
             return None
-        bare = bare[:-2] if bare.endswith((b"=>", b":=")) else bare[:-1]
+        bare = bare[:-2] if bare.endswith((b"=>", b":=", b"?=")) else bare[:-1]
         typed = _TYPED.search(bare[-24:]) if equals and b":" in bare[-24:] else None
-        bare = (bare[: -len(typed[0])] if typed else bare).rstrip(b" \t").rstrip(b"\"'`\\]")
+        # In the keys of .NET a colon stands between the names of sections.
+        typed = None if typed and said(name_at_end(typed[0].rstrip())) and typed[0][1:2] != b" " else typed
+        bare = (bare[: -len(typed[0])] if typed else bare).rstrip(b" \t").rstrip(b"\"'`\\[]*")
         name = name_at_end(bare)
         strength = said(name)
         if not strength:
@@ -269,10 +275,8 @@ class Pairs(Commands):
         name = name_at_end(bare)
         if b"," in between and not _CALLED.search(bare[: len(bare) - len(name)].rstrip(QUOTES)[-24:]):
             return self._line(at, before, opening)
-        strength = said(name)
-        if not strength:
-            return None
-        return self._judged(at, given(strength) if name.isupper() else strength, opening[-1:])
+        strength = given(said(name)) if name.isupper() else said(name)
+        return self._judged(at, strength, opening[-1:]) if strength else None
 
     def fallback(self, at: int) -> Found | None:
         """What a shell takes where nothing is set: `${DB_PASSWORD:-…}`."""
@@ -295,15 +299,14 @@ class Pairs(Commands):
         return self._judged(at, strength, self._text[at - 1 : at]) if strength else None
 
     def _line(self, at: int, before: bytes, opening: bytes) -> Found | None:
-        """A line that is a name and a value: `DB_PASSWORD<TAB>…`, `"DB_PASSWORD","…"`."""
+        """A name and a value: a line `DB_PASSWORD<TAB>…` or `"DB_PASSWORD","…"`, or `("password", "…")`."""
         name = name_at_end(before.rstrip(QUOTES))
         ahead = before.rstrip(QUOTES)[: -len(name) or None].rstrip(QUOTES)
         strength = said(name) if _ALONE.search(ahead) else ""
         if not strength:
-            return None
+            return self._paired(at, name, ahead, opening)
         found = self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)
-        closed = found is not None and _CLOSED.match(self._text, found[1])
-        return found if closed else None
+        return found if found and _CLOSED.match(self._text, found[1]) else None
 
     def set_to(self, at: int) -> Found | None:
         """`Setting --password (password) to …`, as wget says it."""

@@ -48,7 +48,15 @@ _SINGLE = expression(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=
 _ESCAPED = expression(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
 _TICKED = expression(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
 _OF_FORM = expression(rb"([^&=]{1,512})&[\w.-]{1,64}=")
-_PREFIXES = (b"b", b"r", b"u", b"B", b"R", b"U")
+_OF_GO = expression(rb"""(?:map\[|\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64} ){0,16}$""")
+_PAIR = expression(rb"(?:^|[\s,\[({])[\[({]\s{0,4}$")
+_END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
+_PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@")
+_WRAPPED = expression(
+    rb"(?i)(?:some|secretstr|string::from|new string|std::string)\($|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$"
+)
+"""Before a text that stands in a call of these, or that PHP shows with its length."""
+_KEY_OF = expression(rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master)( )key$")
 
 # --- names ------------------------------------------------------------------------------------------------
 
@@ -93,6 +101,8 @@ def name_at_end(text: bytes) -> str:
     """The name that `text` ends with."""
     bare = text.rstrip(_NAME)
     name = text[len(bare) :]
+    if name[:3].lower() == b"key" and (found := _KEY_OF.search(text[-16:])):
+        name = found[0].replace(b" ", b"_")
     if bare.endswith(b"\\") and name[:1] in (b"n", b"r", b"t"):
         name = name[1:]
     return name.decode()
@@ -135,6 +145,21 @@ class Values:
         value = value.rstrip(b".:," if of_password else b".:,!?")
         return self._secret(at, at + len(value), strength, known_end=known)
 
+    def _dumped(self, at: int, ahead: bytes, strength: Signal) -> Found | None:
+        """`map[user:ada password:…]` and `{User:ada Password:…}`, as Go shows them."""
+        found = self._judged(at, strength, b"", ends=b" ]}") if _OF_GO.search(ahead) else None
+        if found is None or DIGIT.search(self._text, *found[:2]) is None:
+            return None
+        return found if self._text[found[1] : found[1] + 1] in (b" ", b"]", b"}") else None
+
+    def _paired(self, at: int, name: str, ahead: bytes, opening: bytes) -> Found | None:
+        """`("password", "…")` and `["password", "…"]`, where a word may be any text."""
+        strength = said(name) if opening and _PAIR.search(ahead) else ""
+        found = self._judged(at, strength, opening) if strength else None
+        if found is None or DIGIT.search(self._text, *found[:2]) is None:
+            return None
+        return found if _END_OF_PAIR.match(self._text, found[1]) else None
+
     def _secret(self, start: int, end: int, strength: str, *, known_end: bool = True) -> Found | None:
         if not self._judge(strength, self._text[start:end], known_end):
             return None
@@ -147,6 +172,8 @@ def opened(before: bytes) -> tuple[bytes, bytes]:
     opening = before[len(bare) :]
     if opening and bare[-1:] in _PREFIXES and bare[-2:-1] in (b"=", b" ", b":", b"("):
         bare = bare[:-1]
+    elif opening and (found := _WRAPPED.search(bare[-16:])):
+        bare = bare[: -len(found[0])] + (b"=" if found[1] else b"")
     return bare, opening
 
 
