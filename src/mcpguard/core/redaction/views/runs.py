@@ -142,6 +142,11 @@ def _end(text: bytes, place: int) -> int:
 
 
 def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget) -> None:
+    if len(chars) < _BIG and _is_utf8(plain := _decode64(chars)):
+        budget.read(len(plain))
+        pieces.add(plain, begin, begin + len(chars), (3, 4))
+        pieces.gap()
+        return
     for found in _TEXTS[least].finditer(chars) if len(chars) < _LONG or _may_be_text(chars) else ():
         # A byte that is not ASCII may share its four letters with the first or last of the text.
         start, end = max(found.start() % 4, found.start() - 4), found.end() + 4
@@ -149,6 +154,14 @@ def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget
         budget.read(len(plain))
         pieces.add(plain, begin + start, begin + min(end, len(chars)), (3, 4))
         pieces.gap()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _packed64(pieces: Pieces, begin: int, chars: bytes, magic: list[bytes], budget: Budget) -> None:
