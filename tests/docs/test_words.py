@@ -45,6 +45,7 @@ ODD = {
     r"\b[Ff]rom when on\b": "the time from which",
     r"; known are\b": "the known ones are",
     r"\bsa(?:ys?|id) nothing of\b": "says nothing about",
+    r"\(\) (?:reads|knows) no\b": "does not read",
     r'"""So many\b|description="So many\b': "How many",
     r"\b(?:most|least|[Aa]fter|[Ww]ithin?) so many\b": "this many",
     r"\baccepts? no record any more\b": "no longer accepts",

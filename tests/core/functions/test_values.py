@@ -144,7 +144,7 @@ def test_numbers_are_looked_at() -> None:
 
 
 def test_kinds_must_be_known() -> None:
-    assert "no such kind" in message("detect", "x", "s3cret")
+    assert "does not know this kind" in message("detect", "x", "s3cret")
     assert says("detect", "a@b.io", [*sorted(KINDS)[:500], "email"]) == ["email"]
     assert says("detect", "a@b.io", []) == []
 

@@ -8,7 +8,7 @@ import json
 import sys
 
 SENT, LOST, MISSING, UNKNOWN = 0, 1, 3, 4
-"""What it ends with: apprise is not installed, or knows no such URL."""
+"""What it ends with: apprise is not installed, or does not know such a URL."""
 
 
 def main(descriptor: int) -> int:

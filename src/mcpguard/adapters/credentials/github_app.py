@@ -30,7 +30,7 @@ _IMPLIED = {"metadata": "read"}
 _SAID = {
     401: "does not accept the app's JWT: check `client_id` or `app_id`, `private_key` and the clock",
     403: "refused: the installation is suspended, or there were too many requests",
-    404: "knows no such installation of this app: check `installation_id` or `account`",
+    404: "has no such installation of this app: check `installation_id` or `account`",
     422: "refused: the installation does not have all of these repositories or permissions",
 }
 

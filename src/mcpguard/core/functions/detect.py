@@ -33,7 +33,7 @@ def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = not
     named = ["all"] if kinds is None else as_list(kinds)
     wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named))
     if not wanted <= GROUPS["all"]:
-        raise FunctionError("detect() knows no such kind")
+        raise FunctionError("detect() does not know this kind")
     if isinstance(holds, Returning):
         value = holds.spared(value)
     try:

@@ -61,7 +61,7 @@ def _check_keys(raw: bytes) -> None:
 
     def unique(pairs: list[tuple[str, Json]]) -> None:
         if len({key for key, _ in pairs}) != len(pairs):
-            raise FunctionError("json() reads no object with the same key twice")
+            raise FunctionError("json() does not read an object with the same key twice")
 
     # Numbers were read already; `len` spares a second, slower conversion of a huge one.
     json.loads(raw, object_pairs_hook=unique, parse_int=len, parse_float=len)

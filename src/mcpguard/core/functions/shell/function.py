@@ -24,7 +24,7 @@ def shell(text: str, folder: str = "") -> dict[str, Json]:
     FunctionError: see the law above."""
     check_size("shell", text, LIMIT)
     if any(char not in " \t\n" and unicodedata.category(char) in _HIDDEN for char in text):
-        raise FunctionError("shell() reads no control characters, and no blanks but space, tab and line feed")
+        raise FunctionError("shell() does not read control characters, or blanks but space, tab and LF")
     # The parser costs a start some milliseconds, so it is imported where a text needs it.
     from mcpguard.core.functions.shell.tree import read_tree
 

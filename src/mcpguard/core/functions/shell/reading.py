@@ -26,7 +26,7 @@ TEXTS_LIMIT = 4096
 """The longest that those may be together, in characters."""
 
 NO_BREAK = "\u00a0"
-"""What stands in a `line` for a blank within a word, and for an empty word. shell() reads no text with it."""
+"""What stands in a `line` for a blank within a word, and for an empty word. shell() refuses text with it."""
 
 _UNBROKEN = str.maketrans(dict.fromkeys(" \t\n", NO_BREAK))
 _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
@@ -113,7 +113,7 @@ class Reading:
         if not target.literal or not target.text:
             raise FunctionError("shell() cannot determine which file a redirect means")
         if _NETWORK.match(target.text):
-            raise FunctionError("shell() reads no redirect to the network, or to `!`")
+            raise FunctionError("shell() does not read a redirect to the network, or to `!`")
         self.redirects.append({"operator": operator, "target": target.text})
         if "<" in operator:
             self.read(target)

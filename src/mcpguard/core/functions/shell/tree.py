@@ -126,7 +126,7 @@ class _Walk:
     def has_command(self, node: Any) -> None:
         """Raises FunctionError for redirects without a command: zsh runs cat or a pager for them."""
         if node.type in _REDIRECTS:
-            raise FunctionError("shell() reads no redirect without a command")
+            raise FunctionError("shell() does not read a redirect without a command")
 
     def part(self, node: Any, nesting: int) -> None:
         if not node.is_named:
@@ -242,7 +242,7 @@ class _Walk:
         if "&" in operator:
             self.reading.places.divide()
             if others:
-                raise FunctionError("shell() reads no words behind this redirect: to dash they are a command")
+                raise FunctionError("shell() does not read words after this redirect: dash runs them")
 
     def here_string(self, node: Any, _nesting: int) -> None:
         text = self.word(node.children[-1].start_byte, node.end_byte).text

@@ -81,7 +81,7 @@ def read_body(body: bytes) -> Word:
     """The text of a here-document whose delimiter is not quoted. Raises FunctionError for a substitution."""
     reader = _WordReader(body, {})
     if b"\\" in body or b"`" in body:
-        raise FunctionError("shell() reads no backslash or backtick in a here-document")
+        raise FunctionError("shell() does not read a backslash or a backtick in a here-document")
     at = 0
     while at < len(body):
         at = reader.dollar(at, quoted=True) if body[at] == ord("$") else reader.keep(at)
@@ -116,7 +116,7 @@ class _WordReader:
             act = self.plain.get(byte)
             at = act(at) if act else self.other(at, at == start)
         if self.braces:
-            raise FunctionError("shell() reads no lone brace: to zsh it is the end of a group")
+            raise FunctionError("shell() does not read a lone brace: to zsh it is the end of a group")
         return self.word(), at
 
     def word(self) -> Word:
@@ -151,7 +151,7 @@ class _WordReader:
         if byte in _BLANK_ELSEWHERE:
             raise FunctionError("shell() reads this character only in quotes: to some shells it is a blank")
         if first and byte == ord("#"):
-            raise FunctionError("shell() reads no comments: at a prompt they can be commands")
+            raise FunctionError("shell() does not read comments: at a prompt they can be commands")
         if byte == ord("!"):
             self.history(at)
         self.pattern(at, first)
@@ -179,7 +179,7 @@ class _WordReader:
 
     def escape(self, at: int) -> int:
         if self.source[at + 1 : at + 2] in (b"", b"\n"):
-            raise FunctionError("shell() reads no word that continues on the next line")
+            raise FunctionError("shell() does not read a word that continues on the next line")
         return self.keep(at + 1)
 
     def single(self, at: int) -> int:
@@ -219,7 +219,7 @@ class _WordReader:
         return self.keep(at, self.inner[at] - at)
 
     def backtick(self, _at: int) -> int:
-        raise FunctionError("shell() reads no backticks: `$(...)` is the unambiguous form")
+        raise FunctionError("shell() does not read backticks: `$(...)` is the unambiguous form")
 
     def dollar(self, at: int, quoted: bool = False) -> int:
         if at in self.inner:
@@ -240,7 +240,7 @@ class _WordReader:
     def ansi(self, at: int) -> int:
         found = _ANSI.match(self.source, at)
         if not found:
-            raise FunctionError("shell() reads no such escapes: not all shells know them")
+            raise FunctionError("shell() does not read such escapes: not all shells know them")
         self.expands()
         self.out += re.sub(rb"\\.", lambda one: _ANSI_ESCAPES[one[0]], found[1])
         return found.end()

@@ -138,12 +138,12 @@ def read(text: str, dialect: str) -> Source:
 
 def _check_characters(text: str) -> None:
     if "\r" in text.replace("\r\n", ""):
-        raise FunctionError("sql() reads no carriage return without a line feed")
+        raise FunctionError("sql() does not read a carriage return without a line feed")
     if text.isascii() and text.isprintable():
         return
     for char in set(text):
         if char not in "\t\n\r" and unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp"):
-            raise FunctionError("sql() reads no control characters")
+            raise FunctionError("sql() does not read control characters")
 
 
 def _token(kind: str, piece: str, place: int, dialect: str) -> SqlToken:

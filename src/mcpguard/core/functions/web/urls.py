@@ -125,7 +125,7 @@ def host_of(name: str, text: str, schemes: str | list[str] | None = None) -> Hos
         return host
     url = read_url(name, text, schemes)
     if url.user:
-        raise FunctionError(f"{name}() reads no URL with a user name or password")
+        raise FunctionError(f"{name}() does not read a URL with a user name or password")
     return url.host
 
 
