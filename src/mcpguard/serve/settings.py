@@ -36,7 +36,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.names import Prefix
-from mcpguard.serve.alarms import notified_by
+from mcpguard.serve.alerts import notified_by
 from mcpguard.serve.changes.file_watch import Look
 from mcpguard.serve.evidence import signed_by
 from mcpguard.serve.sinks import exported_by

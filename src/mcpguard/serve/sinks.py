@@ -26,7 +26,7 @@ from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import AuditSink, Credentials, Recipient, SinkState
-from mcpguard.serve.alarms import alarm_sink
+from mcpguard.serve.alerts import alert_sink
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.following import FollowedLine
@@ -157,7 +157,7 @@ class Exporting:
     def _alerts(
         self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]
     ) -> Exporter[FollowedLine]:
-        sink = alarm_sink(entry, notify, self._credentials, self._host)
+        sink = alert_sink(entry, notify, self._credentials, self._host)
         return self._exporter(folder, "alerts", "alerts", sink)
 
     def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> Exporter[FollowedLine]:

@@ -40,7 +40,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
-from mcpguard.serve.alarms import Alerting, alerts
+from mcpguard.serve.alerts import Alerting, alerts
 from mcpguard.serve.changes.recognising import Recognising
 from mcpguard.serve.evidence import bounded
 from mcpguard.serve.readiness import Needs

@@ -105,7 +105,7 @@ CONTROLS = (
         TierEntry(
             "Graduated playbooks",
             _playbooks,
-            ("adapters/telemetry/test_alarms.py::test_a_program_gets_the_alert_on_its_standard_input",),
+            ("adapters/telemetry/test_alerts.py::test_a_program_gets_the_alert_on_its_standard_input",),
             ("alerts.command", "alerts.webhook"),
         ),
     ),

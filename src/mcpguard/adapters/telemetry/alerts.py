@@ -34,7 +34,7 @@ SUMMARIES = {
 }
 
 
-class AlarmTerms(Struct, frozen=True):
+class AlertTerms(Struct, frozen=True):
     """What raises an alert: how many a minute, 0 for never; and which events."""
 
     denials: int = 0
@@ -43,7 +43,7 @@ class AlarmTerms(Struct, frozen=True):
     quiet: timedelta = timedelta(minutes=10)
 
 
-class AlarmRecord(Struct, frozen=True):
+class AlertRecord(Struct, frozen=True):
     """A record that caused an alert; `id` is that of the call, "" for none."""
 
     id: str
@@ -51,7 +51,7 @@ class AlarmRecord(Struct, frozen=True):
     hash: str
 
 
-class Alarm(Struct, frozen=True):
+class Alert(Struct, frozen=True):
     """An alert. `about` is the principal or the server, `count` how many records caused it, with those that
     came in the quiet time before."""
 
@@ -61,7 +61,7 @@ class Alarm(Struct, frozen=True):
     since: datetime
     about: str
     count: int
-    records: tuple[AlarmRecord, ...]
+    records: tuple[AlertRecord, ...]
     host: str
 
     @property
@@ -81,26 +81,26 @@ class Alarm(Struct, frozen=True):
 class _Tally(Struct):
     """What was seen of one kind, of one principal or server."""
 
-    times: deque[tuple[datetime, AlarmRecord]]
+    times: deque[tuple[datetime, AlertRecord]]
     more: int = 0
     quiet_until: datetime | None = None
 
 
-class AlarmWatch:
+class AlertWatch:
     """Raises alerts."""
 
-    def __init__(self, terms: AlarmTerms, host: str) -> None:
+    def __init__(self, terms: AlertTerms, host: str) -> None:
         self._terms = terms
         self._host = host
         self._seen: dict[tuple[str, str], _Tally] = {}
 
-    def due(self, now: datetime) -> list[Alarm]:
+    def due(self, now: datetime) -> list[Alert]:
         """The alerts about what came in a quiet time that is over by `now`."""
         found = []
         for (kind, about), seen in self._seen.items():
             if seen.quiet_until is not None and now >= seen.quiet_until:
                 if seen.more:
-                    found.append(self._alarm(kind, about, seen, now))
+                    found.append(self._alert(kind, about, seen, now))
                 else:
                     seen.quiet_until = None
         return found
@@ -111,13 +111,13 @@ class AlarmWatch:
         ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.more)
         return min(ends, default=None)
 
-    def see(self, happened: Iterable[Happening]) -> list[Alarm]:
+    def see(self, happened: Iterable[Happening]) -> list[Alert]:
         """The alerts that these raise."""
         found = []
         for one in happened:
             for kind, about, least in self._kinds(one):
-                alarms = (self._count(kind, about, least, one) for _ in range(_times(one)))
-                found += [alarm for alarm in alarms if alarm is not None]
+                alerts = (self._count(kind, about, least, one) for _ in range(_times(one)))
+                found += [alert for alert in alerts if alert is not None]
         return found
 
     def _kinds(self, one: Happening) -> Iterable[tuple[str, str, int]]:
@@ -139,10 +139,10 @@ class AlarmWatch:
             if "held-secret" in terms.events and _has_held(record.findings):
                 yield "held-secret", record.server, 1
 
-    def _count(self, kind: str, about: str, least: int, one: Happening) -> Alarm | None:
+    def _count(self, kind: str, about: str, least: int, one: Happening) -> Alert | None:
         seen = self._seen.setdefault((kind, about), _Tally(deque(maxlen=MOST_KEPT)))
         identity = getattr(one.record, "id", "")
-        seen.times.append((one.at, AlarmRecord(identity, one.place.file, one.place.hash)))
+        seen.times.append((one.at, AlertRecord(identity, one.place.file, one.place.hash)))
         if seen.quiet_until is not None:
             if one.at < seen.quiet_until:
                 seen.more += 1
@@ -154,16 +154,16 @@ class AlarmWatch:
             return None
         if seen.more:
             seen.more += 1
-        return self._alarm(kind, about, seen, one.at)
+        return self._alert(kind, about, seen, one.at)
 
-    def _alarm(self, kind: str, about: str, seen: _Tally, at: datetime) -> Alarm:
+    def _alert(self, kind: str, about: str, seen: _Tally, at: datetime) -> Alert:
         """What is told now, after which it is quiet for a time."""
         records = tuple(dict.fromkeys(record for _at, record in seen.times))[-MOST_RECORDS:]
         since = seen.times[0][0]
         count = max(len(seen.times), seen.more)
         seen.times.clear()
         seen.more, seen.quiet_until = 0, at + self._terms.quiet
-        return Alarm(kind, SUMMARIES[kind], at, since, about, count, records, self._host)
+        return Alert(kind, SUMMARIES[kind], at, since, about, count, records, self._host)
 
 
 def _times(one: Happening) -> int:
@@ -183,14 +183,14 @@ def _has_held(findings: Mapping[str, int]) -> bool:
 _now = partial(datetime.now, UTC)
 
 
-class AlarmSink:
+class AlertSink:
     """A destination of telemetry that tells people. `targets` are ways to tell, by what the configuration
     calls them: each gives why it could not, "" where it could."""
 
     def __init__(
         self,
-        watch: AlarmWatch,
-        targets: Mapping[str, Callable[[Alarm], str]],
+        watch: AlertWatch,
+        targets: Mapping[str, Callable[[Alert], str]],
         now: Callable[[], datetime] = _now,
     ) -> None:
         """`now()` is the time in UTC."""
@@ -207,11 +207,11 @@ class AlarmSink:
             return 0
         watch = deepcopy(self._watch)
         problems = []
-        for alarm in [*watch.see(one for one, _line in lines), *watch.due(now)]:
+        for alert in [*watch.see(one for one, _line in lines), *watch.due(now)]:
             for name, tell in self._targets.items():
-                key = (name, json.encode(alarm))
+                key = (name, json.encode(alert))
                 if key not in self._told:
-                    if problem := tell(alarm):
+                    if problem := tell(alert):
                         problems.append(f"{name}: {problem}")
                     else:
                         self._told.add(key)

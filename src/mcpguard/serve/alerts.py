@@ -23,42 +23,42 @@ from mcpguard.core.secret import CredentialRef, sole_reference
 from mcpguard.gateway.ports import Credentials, LostAlerts, Recipient
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.telemetry.alarms import Alarm, AlarmSink
+    from mcpguard.adapters.telemetry.alerts import Alert, AlertSink
     from mcpguard.config.alerts import AlertsEntry
 
 SECONDS = 30.0
 """How long a target may take."""
 
 
-def alarm_sink(
+def alert_sink(
     entry: AlertsEntry, notify: tuple[NotifyTerms, ...], credentials: Credentials, host: str
-) -> AlarmSink:
+) -> AlertSink:
     """What tells whom the configuration names; `host` is the name of this machine."""
-    from mcpguard.adapters.telemetry.alarms import AlarmSink, AlarmTerms, AlarmWatch
+    from mcpguard.adapters.telemetry.alerts import AlertSink, AlertTerms, AlertWatch
 
-    terms = AlarmTerms(entry.denials_per_minute, entry.approvals_per_minute, entry.events, entry.quiet)
-    targets: dict[str, Callable[[Alarm], str]] = {}
+    terms = AlertTerms(entry.denials_per_minute, entry.approvals_per_minute, entry.events, entry.quiet)
+    targets: dict[str, Callable[[Alert], str]] = {}
     if entry.command is not None:
         targets["the command"] = partial(_by_command, list(entry.command))
     if entry.webhook is not None:
         targets[entry.webhook] = partial(_by_webhook, entry.webhook)
     for one in notify if entry.notify else ():
         targets[one.to] = partial(_by_notifier, one.to, credentials)
-    return AlarmSink(AlarmWatch(terms, host), targets)
+    return AlertSink(AlertWatch(terms, host), targets)
 
 
-def _by_command(words: list[str], alarm: Alarm) -> str:
+def _by_command(words: list[str], alert: Alert) -> str:
     from mcpguard.adapters.approvals.alerts import by_command
 
-    return by_command(words, json.encode(alarm), SECONDS)
+    return by_command(words, json.encode(alert), SECONDS)
 
 
-def _by_webhook(url: str, alarm: Alarm) -> str:
+def _by_webhook(url: str, alert: Alert) -> str:
     from mcpguard.adapters.telemetry.destinations import WebPoints
 
     web = WebPoints(url, dict)
     try:
-        web.post(url, "application/json", json.encode(alarm))
+        web.post(url, "application/json", json.encode(alert))
     except TelemetryError as problem:
         return str(problem)
     finally:
@@ -66,10 +66,10 @@ def _by_webhook(url: str, alarm: Alarm) -> str:
     return ""
 
 
-def _by_notifier(to: str, credentials: Credentials, alarm: Alarm) -> str:
+def _by_notifier(to: str, credentials: Credentials, alert: Alert) -> str:
     from mcpguard.adapters.approvals.alerts import told
 
-    title, body = alarm.text
+    title, body = alert.text
     try:
         recipient = Recipient(WHOM, None, Principal("", ""))
         url = None if to == DESKTOP else credentials.get(sole_reference(to), recipient)

@@ -13,13 +13,13 @@ from msgspec import structs
 from msgspec.json import encode
 
 from mcpguard.adapters.approvals.alerts import by_command
-from mcpguard.adapters.telemetry.alarms import Alarm, AlarmSink, AlarmTerms, AlarmWatch
+from mcpguard.adapters.telemetry.alerts import Alert, AlertSink, AlertTerms, AlertWatch
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import FoldedRecords, Noticed
 from tests.adapters.telemetry.happened import ANSWERED, DECIDED, DENIED, NOW
 
-TERMS = AlarmTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
+TERMS = AlertTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
 HELD = structs.replace(ANSWERED, findings={"credential:github/read /content/0/text": 1})
 
 
@@ -36,24 +36,24 @@ def denied(seconds: float, principal: str = "os-user:1") -> Happening:
     return Happening(record, place(int(seconds)))
 
 
-def seen(*happened: Happening, terms: AlarmTerms = TERMS) -> list[Alarm]:
-    return AlarmWatch(terms, "host-1").see(happened)
+def seen(*happened: Happening, terms: AlertTerms = TERMS) -> list[Alert]:
+    return AlertWatch(terms, "host-1").see(happened)
 
 
 def test_many_refusals_in_a_minute_raise_one_alert_that_names_them() -> None:
-    (alarm,) = seen(*(denied(second) for second in (0, 20, 40, 50, 55)))
-    assert (alarm.alert, alarm.about, alarm.count) == ("denials", "os-user:1", 3)
-    assert [one.id for one in alarm.records] == ["n-0", "n-20", "n-40"]
-    assert (alarm.since, alarm.at) == (at(0), at(40))
-    assert alarm.records[1].hash == place(20).hash
+    (alert,) = seen(*(denied(second) for second in (0, 20, 40, 50, 55)))
+    assert (alert.alert, alert.about, alert.count) == ("denials", "os-user:1", 3)
+    assert [one.id for one in alert.records] == ["n-0", "n-20", "n-40"]
+    assert (alert.since, alert.at) == (at(0), at(40))
+    assert alert.records[1].hash == place(20).hash
 
 
 def test_refusals_that_were_recorded_together_count_each() -> None:
     folded = FoldedRecords(50, at(1), at(5), "n-1", "n-50")
     notice = Noticed(at(5), "refusals-folded", principal="os-user:1", folded=folded)
-    watch = AlarmWatch(TERMS, "h")
-    (alarm,) = watch.see([Happening(notice, place(1))])
-    assert (alarm.alert, alarm.about, alarm.count, len(alarm.records)) == ("denials", "os-user:1", 3, 1)
+    watch = AlertWatch(TERMS, "h")
+    (alert,) = watch.see([Happening(notice, place(1))])
+    assert (alert.alert, alert.about, alert.count, len(alert.records)) == ("denials", "os-user:1", 3, 1)
     (later,) = watch.due(at(9000))
     assert later.count == 47
 
@@ -64,9 +64,9 @@ def test_slow_refusals_and_those_of_several_principals_raise_none() -> None:
 
 
 def test_after_the_quiet_time_the_next_one_counts_what_came_meanwhile() -> None:
-    alarms = seen(*(denied(second) for second in range(0, 640, 10)))
-    assert [one.at for one in alarms] == [at(20), at(620)]
-    assert alarms[1].count > 3
+    alerts = seen(*(denied(second) for second in range(0, 640, 10)))
+    assert [one.at for one in alerts] == [at(20), at(620)]
+    assert alerts[1].count > 3
 
 
 def test_a_flood_of_questions_is_one_alert() -> None:
@@ -74,8 +74,8 @@ def test_a_flood_of_questions_is_one_alert() -> None:
         Happening(structs.replace(DECIDED, effect="ask", id=f"a-{index}", at=at(index)), place(index))
         for index in range(4)
     ]
-    (alarm,) = seen(*asked)
-    assert (alarm.alert, alarm.count) == ("approvals", 2)
+    (alert,) = seen(*asked)
+    assert (alert.alert, alert.count) == ("approvals", 2)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_flood_of_questions_is_one_alert() -> None:
     ],
 )
 def test_events_raise_one_each(one: Happening, alert: str, about: str) -> None:
-    (alarm,) = seen(one, one)
-    assert (alarm.alert, alarm.about, alarm.count) == (alert, about, 1)
-    assert seen(one, terms=AlarmTerms()) == []
+    (raised,) = seen(one, one)
+    assert (raised.alert, raised.about, raised.count) == (alert, about, 1)
+    assert seen(one, terms=AlertTerms()) == []
 
 
 def test_what_is_well_raises_none() -> None:
@@ -106,11 +106,11 @@ def test_what_is_well_raises_none() -> None:
 
 def test_an_alert_holds_nothing_that_was_written_by_others() -> None:
     for one in (Happening(DENIED, place(1)), Happening(Noticed(NOW, "pin-changed", "s", "canary"), place(1))):
-        (alarm,) = seen(one, terms=structs.replace(TERMS, denials=1))
-        for text in (encode(alarm).decode(), "".join(alarm.text)):
+        (alert,) = seen(one, terms=structs.replace(TERMS, denials=1))
+        for text in (encode(alert).decode(), "".join(alert.text)):
             assert "canary" not in text
             assert "=1+1" not in text
-        assert "host-1" in alarm.text[1]
+        assert "host-1" in alert.text[1]
 
 
 class Told:
@@ -118,19 +118,19 @@ class Told:
 
     def __init__(self) -> None:
         self.problem = ""
-        self.good: list[Alarm] = []
-        self.bad: list[Alarm] = []
-        ways: dict[str, Callable[[Alarm], str]] = {"good": self._good, "bad": self._bad}
+        self.good: list[Alert] = []
+        self.bad: list[Alert] = []
+        ways: dict[str, Callable[[Alert], str]] = {"good": self._good, "bad": self._bad}
         self.now = at(3)
-        self.sink = AlarmSink(AlarmWatch(TERMS, "h"), ways, lambda: self.now)
+        self.sink = AlertSink(AlertWatch(TERMS, "h"), ways, lambda: self.now)
 
-    def _good(self, alarm: Alarm) -> str:
-        self.good.append(alarm)
+    def _good(self, alert: Alert) -> str:
+        self.good.append(alert)
         return ""
 
-    def _bad(self, alarm: Alarm) -> str:
+    def _bad(self, alert: Alert) -> str:
         if not self.problem:
-            self.bad.append(alarm)
+            self.bad.append(alert)
         return self.problem
 
 
@@ -169,7 +169,7 @@ def test_what_came_in_the_quiet_time_is_told_when_that_is_over_though_nothing_fo
 
 
 def test_a_quiet_time_in_which_nothing_came_ends_quietly() -> None:
-    watch = AlarmWatch(TERMS, "h")
+    watch = AlertWatch(TERMS, "h")
     assert len(watch.see(denied(second) for second in range(3))) == 1
     assert watch.next_due is None
     assert watch.due(at(9000)) == []
@@ -179,8 +179,8 @@ def test_a_quiet_time_in_which_nothing_came_ends_quietly() -> None:
 def test_a_program_gets_the_alert_on_its_standard_input(tmp_path: Path) -> None:
     place = tmp_path / "said"
     code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())"
-    (alarm,) = seen(*(denied(second) for second in (0, 1, 2)))
-    assert by_command([sys.executable, "-c", code, str(place)], encode(alarm), 20) == ""
+    (alert,) = seen(*(denied(second) for second in (0, 1, 2)))
+    assert by_command([sys.executable, "-c", code, str(place)], encode(alert), 20) == ""
     assert json.loads(place.read_text())["alert"] == "denials"
     assert by_command([sys.executable, "-c", "raise SystemExit(3)"], b"", 20) == "it ended with status 3"
     assert by_command(["no-such-program-here"], b"", 1) == "`no-such-program-here` was not found"
