@@ -122,7 +122,14 @@ def test_the_private_numbers_of_a_key_that_openssl_prints_are_removed(name: str)
     assert said == f"{PUBLIC}{name}:\n    [REDACTED:private-key#1]\npub:\n    04:b3"
 
 
+def test_a_cell_beside_its_name_is_removed_where_it_is_no_word() -> None:
+    row = "<table><tr><td>Password</td>\n<td>{}</td></tr></table>"
+    assert cleaned(row.format("hG7kq2Lw9Zx")) == row.format("[REDACTED:password#1]")
+
+
 LEFT_ALONE = [
+    "<tr><td>Password</td><td>Mailbox</td></tr>",
+    "<tr><td>Colour</td><td>hG7kq2Lw9Zx</td></tr>",
     "<key>dbPassword</key><array/>",
     "prime1:\n    12:30 is the time of 12:30:00:12:13:14:15:16 and so on",
     "CREATE TABLE u (name text);\nINSERT INTO u VALUES ('SunshineHarbor');",

@@ -279,6 +279,8 @@ class Apart(Values):
     def property(self, at: int) -> Seen:
         """The text of a property list, a configuration or a list of terms, behind its name."""
         found = _STRING.match(self._text, at)
+        if found and self._text.endswith(b"</td>", 0, at) and not DIGIT.search(found[2]):
+            return [], at  # Two cells may be a heading too.
         name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
         return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
 
@@ -418,7 +420,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
-    (("</key>", "</name>", "</dt>", "</th>"), False, _STRING.pattern.decode(), Apart.property),
+    (("</key>", "</name>", "</dt>", "</th>", "</td>"), False, _STRING.pattern.decode(), Apart.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", Apart.headed),
     (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
     (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
