@@ -11,7 +11,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.indexing import CallFacts, microseconds
 from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
-from mcpguard.authoring.asking.question import VOCABULARY, CallQuestion, Filters, time_of
+from mcpguard.authoring.asking.question import NO_FILTERS, VOCABULARY, CallQuestion, Filters, time_of
 from mcpguard.core.conditions.cel_python import PythonCondition, PythonEngine
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.errors import AuditError
@@ -104,6 +104,9 @@ def test_times_and_durations_are_left_to_the_index() -> None:
         "at > timestamp(\"2026-08-01T07:00:00Z\") && at <= timestamp('2026-08-01T07:00:01Z')"
     )
     assert later.until - later.since == 1_000_000
+    for finer in ('at < timestamp("2026-08-01T07:00:00.0000009Z")', "ms == 2.5001"):
+        question = CallQuestion(finer)
+        assert (question.until, question.took, question.reads_lines) == (NO_FILTERS.until, "", True)
 
 
 @pytest.mark.parametrize(

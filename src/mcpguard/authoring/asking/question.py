@@ -78,7 +78,7 @@ _SHARED = frozenset(VOCABULARY.names) - {
     *("message", "error", "trace", "sent", "received"),
 }
 """What is known of a call from its facts alone."""
-_DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d+)?)\s*")
+_DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d{1,3})?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
 _UNSURE = 100
@@ -281,6 +281,9 @@ def _verdict(condition: Condition, known: dict[bytes, Verdict], view: dict[str, 
 
 
 def _instant(text: str) -> int | None:
+    """None for what is not a time, or is finer than a microsecond."""
+    if re.search(r"\.\d{7}", text):
+        return None
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
