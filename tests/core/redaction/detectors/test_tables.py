@@ -133,6 +133,10 @@ def test_personal_data_is_left_alone_unless_asked_for() -> None:
         ("iban", "to DE89 3704 0044 0532 0130 00 BIC X", "to [REDACTED:iban#1] BIC X"),
         ("iban", "DE89370400440532013000 DE89370400440532013001", "[REDACTED:iban#1] DE89370400440532013001"),
         ("email", "Jane <jane@example.com>;", "Jane <[REDACTED:email#1]>;"),
+        ("email", "an jane@bücher.example, und", "an [REDACTED:email#1], und"),
+        ("email", "à rené@example.com.", "à [REDACTED:email#1]."),
+        ("email", "на почта@пример.рф или", "на [REDACTED:email#1] или"),
+        ("email", "请发邮件到jane@example.com。谢谢", "请发邮件到[REDACTED:email#1]。谢谢"),
     ],
 )
 def test_personal_data_is_cut_out_exactly(kind: str, text: str, clean: str) -> None:

@@ -48,14 +48,7 @@ PERSONAL: tuple[Detector, ...] = (
         r"(?!redacted\.invalid(?![A-Za-z0-9.-]))"
         rf"(?:(?:[A-Za-z0-9-]|{_BEYOND}){{1,63}}\.){{1,8}}"
         rf"(?:xn--[A-Za-z0-9-]{{1,59}}|[A-Za-z]{{2,24}}|{_BEYOND}{{2,24}})(?![A-Za-z0-9])",
-        hits=(
-            "jane.doe+x@example.co.uk",
-            "a@b.io",
-            "jane@bücher.example",
-            "rené@example.com",
-            "почта@пример.рф",
-            "a@b.xn--p1ai",
-        ),
+        hits=("jane.doe+x@example.co.uk", "a@b.io", "a@b.xn--p1ai"),
         misses=(
             "jane.doe@",
             "@example.com",
