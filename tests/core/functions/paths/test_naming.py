@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,10 +17,10 @@ HITS = [(table, path) for table, kinds in TABLES for kind in kinds for path in k
 MISSES = [(table, path) for table, kinds in TABLES for kind in kinds for path in kind.misses]
 
 
-def says(table: Naming, path: str) -> bool | None:
+def says(table: Naming, path: str, *, whole: bool = False) -> bool | None:
     """The answer, None for none."""
     try:
-        return table.finds(path)
+        return table.finds(path, whole=whole)
     except FunctionError:
         return None
 
@@ -153,3 +154,37 @@ def test_no_text_in_place_of_a_star_turns_no_into_yes(text: str, other: str) -> 
 
 def test_a_glob_within_an_escape_has_no_answer() -> None:
     assert says(Naming("x", [FileKind("", "", "a.b", (), ())]), "a%*e") is None
+
+
+@each(
+    ("table", "folder"),
+    [
+        (SECRETS, ".docker/"),
+        (SECRETS, "deploy/secrets/"),
+        (SECRETS, "a/.config/./"),
+        (SECRETS, ".DOCKER\\"),
+        (OBEYED, ".venv/"),
+        (OBEYED, "web/node_modules//"),
+    ],
+    ids=of,
+)
+def test_a_folder_is_found_by_the_files_that_it_is_known_to_hold(table: Naming, folder: str) -> None:
+    assert says(table, folder, whole=True) is True
+    assert says(table, folder) is False
+    assert says(table, f"{folder}/readme.md", whole=True) is False
+
+
+@each(
+    ("table", "folder"),
+    [(SECRETS, "src/"), (SECRETS, "terraform/aws"), (OBEYED, "src/hooks"), (OBEYED, "/"), (SECRETS, "x*.py")],
+    ids=of,
+)
+def test_a_folder_whose_name_mostly_means_something_else_is_not(table: Naming, folder: str) -> None:
+    assert says(table, folder, whole=True) is False
+
+
+def test_a_path_is_taken_for_nothing_that_is_not_listed() -> None:
+    assert SECRETS.of([".docker", "secrets"], "folder") is True
+    assert SECRETS.of(".docker", "file") is False
+    with pytest.raises(FunctionError):
+        SECRETS.of(".docker", "tree")

@@ -397,3 +397,25 @@ def test_words_that_name_what_programs_obey(text: str, obeyed: list[str]) -> Non
 )
 def test_a_line_has_a_blank_between_words_alone(text: str, lines: list[str]) -> None:
     assert [one["line"] for one in shell(text)["commands"]] == lines
+
+
+@each(
+    ("text", "fact", "words"),
+    [
+        ("cp -r secrets x", "secrets", ["secrets"]),
+        ("mv .docker/ x", "secrets", [".docker/"]),
+        ("git mv secrets x", "secrets", ["secrets"]),
+        ("ln -s ../.cargo x", "secrets", ["../.cargo"]),
+        ("cd .docker && cp -r . ../x", "secrets", [".docker"]),
+        ("mv made .venv", "obeyed", [".venv"]),
+        ("cp -r node_modules x", "obeyed", ["node_modules"]),
+        ("ls secrets/", "secrets", []),
+        ("git add secrets", "secrets", []),
+        ("rm -rf node_modules .venv", "obeyed", []),
+        ("cp -r src/hooks x", "obeyed", []),
+    ],
+)
+def test_a_folder_that_gets_another_name_counts_with_what_it_is_known_to_hold(
+    text: str, fact: str, words: list[str]
+) -> None:
+    assert shell(text)[fact] == words

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import re2
 from msgspec import Struct
 
-from mcpguard.core.functions.function import FunctionError, check_size
+from mcpguard.core.functions.function import FunctionError, Parameter, check_size, of_each
 from mcpguard.core.functions.paths.reading import LIMIT, LONGEST, UNSEEN
 
 GLOBS = 64
@@ -45,6 +45,11 @@ _ATOM = re.compile(r"([@+!*?]\([^()]*\)|\*)|(\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\
 _TEXT, _ONE = "\0text", "\0one"
 
 
+TAKEN = ("file", "folder")
+"""What a path may stand for: itself alone, or itself with all that is in it."""
+PARAMETERS = (Parameter("paths", "strings"), Parameter("taken", "string", optional=True, choices=TAKEN))
+
+
 class FileKind(Struct, frozen=True):
     """One kind of files.
 
@@ -66,10 +71,14 @@ class Naming:
     """Finds `kinds` in paths, for the function called `name`.
 
     A file whose name ends in one of `plain`, such as `.py`, and begins with no dot, is found by names without
-    `*` alone.
+    `*` alone. Where a kind is a name in a folder, a path that may be a folder finds it as well, if a
+    name on its way begins with a dot or it is one of `folders`: others, such as aws, mostly mean something
+    else.
     """
 
-    def __init__(self, name: str, kinds: Iterable[FileKind], plain: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, kinds: Iterable[FileKind], plain: tuple[str, ...] = (), folders: str = ""
+    ) -> None:
         self._name = name
         self._plain = plain
         kinds = tuple(kinds)
@@ -78,15 +87,27 @@ class Naming:
         self._any, self._exact = _automaton(globs), _automaton(exact)
         self._kinds = [(_union(kind.names.split()), _union(kind.but.split())) for kind in kinds]
         self._globs, self._exact_globs = _split(globs), _split(exact)
+        self._holders = _holders(globs, folders.split())
 
-    def finds(self, path: str) -> bool:
-        """Whether a name in `path` is of one of the kinds. Raises FunctionError for a path that is empty or
-        longer than a path can be, and where it depends on a glob, braces or a variable."""
+    def of(self, paths: str | list[str], taken: str = "file") -> bool:
+        """The answer for all of `paths`; `taken` is "file", or "folder" for those that may be folders with
+        all that is in them."""
+        if taken not in TAKEN:
+            raise FunctionError(f"{self._name}() takes a path as: {', '.join(TAKEN)}")
+        return of_each(paths, lambda path: self.finds(path, whole=taken == "folder"))
+
+    def finds(self, path: str, *, whole: bool = False) -> bool:
+        """Whether a name in `path` is of one of the kinds, or with `whole` is the folder of one.
+        Raises FunctionError for a path that is empty or longer than a path can be, and where it depends on a
+        glob, braces or a variable."""
         check_size(self._name, path, LIMIT)
         if not path:
             raise FunctionError("a path must not be empty")
         readings = [one for text in _readings(path) for one in dict.fromkeys((text, text.replace(":", "/")))]
-        if any(self._in(text) for reading in readings for text in _forms(_names(reading))):
+        forms = [text for reading in readings for text in _forms(_names(reading))]
+        if any(map(self._in, forms)):
+            return True
+        if whole and any(map(self._holders.search, forms)):
             return True
         for reading in filter(_MARKED.search, readings):
             if _HALF_ESCAPE.search(reading):
@@ -174,6 +195,15 @@ def _automaton(globs: Iterable[str]) -> Any:
 
 def _each(globs: Iterable[str]) -> str:
     return "|".join(re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for glob in globs)
+
+
+def _holders(globs: Iterable[str], folders: list[str]) -> re.Pattern[str]:
+    """Finds a path that ends with a folder in which a kind is a name."""
+    found = {
+        "/".join(steps[:end]) for steps in (one.split("/") for one in globs) for end in range(1, len(steps))
+    }
+    named = [one for one in sorted(found) if re.search(r"(?:^|/)\.", one) or one in folders]
+    return re.compile(f"(?:^|/)(?:{_each(named) or '(?!)'})$")
 
 
 def _union(globs: Iterable[str]) -> re.Pattern[str]:

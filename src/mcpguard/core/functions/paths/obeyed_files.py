@@ -11,8 +11,8 @@ To add a kind of files: a `FileKind` in `OBEYED_KINDS`, with its examples.
 
 from __future__ import annotations
 
-from mcpguard.core.functions.function import Function, Parameter, of_each
-from mcpguard.core.functions.paths.naming import FileKind, Naming
+from mcpguard.core.functions.function import Function
+from mcpguard.core.functions.paths.naming import PARAMETERS, FileKind, Naming
 
 OBEYED_KINDS = (
     FileKind(
@@ -199,7 +199,7 @@ OBEYED_KINDS = (
 )  # fmt: skip
 """All kinds of files that act without being asked. Sources: the manuals of the programs that obey them."""
 
-OBEYED = Naming("obeyedFile", OBEYED_KINDS)
+OBEYED = Naming("obeyedFile", OBEYED_KINDS, folders="node_modules venv")
 """Reads paths for `obeyedFile`."""
 
 OBEYED_FILE = Function(
@@ -209,10 +209,10 @@ OBEYED_FILE = Function(
     "acts when something else is done: a folder is opened, a shell begins, git commits, a change is "
     "pushed. What acts when somebody builds, tests or runs it (`Makefile`, `package.json`, "
     "`conftest.py`) is source code and does not. Paths are read as by `secretName`: lists of them, "
-    "globs and variables, too. False means that the name is not known.",
-    parameters=(Parameter("paths", "strings"),),
+    "globs, variables and folders, too. False means that the name is not known.",
+    parameters=PARAMETERS,
     gives="a bool",
-    call=lambda paths: of_each(paths, OBEYED.finds),
+    call=OBEYED.of,
     examples=(
         'obeyedFile("/srv/app/.git/hooks/pre-commit") && obeyedFile("sub/.GIT./config")',
         'obeyedFile([".github/workflows/ci.yml", "Jenkinsfile", ".circleci/config.yml"])',
@@ -220,6 +220,7 @@ OBEYED_FILE = Function(
         'obeyedFile(["/home/ada/.bashrc", ".envrc", "/home/ada/.ssh/authorized_keys"])',
         '!obeyedFile(["Makefile", "package.json", "conftest.py", "Rakefile", ".gitignore", "src/[id].ts"])',
         '!obeyedFile(".github/PULL_REQUEST_TEMPLATE.md")',
+        '!obeyedFile(".venv") && obeyedFile([".venv", "web/node_modules"], "folder")',
     ),
     errors=(
         'obeyedFile("")',

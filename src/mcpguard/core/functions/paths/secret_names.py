@@ -7,8 +7,8 @@ examples.
 
 from __future__ import annotations
 
-from mcpguard.core.functions.function import Function, Parameter, of_each
-from mcpguard.core.functions.paths.naming import FileKind, Naming
+from mcpguard.core.functions.function import Function
+from mcpguard.core.functions.paths.naming import PARAMETERS, FileKind, Naming
 
 SECRET_KINDS = (
     FileKind(
@@ -238,7 +238,7 @@ PLAIN = (
 )  # fmt: skip
 """Endings of source code and of texts about it: there a word such as `secret` is what they are about."""
 
-SECRETS = Naming("secretName", SECRET_KINDS, PLAIN)
+SECRETS = Naming("secretName", SECRET_KINDS, PLAIN, "secrets group_vars host_vars")
 """Reads paths for `secretName`."""
 
 SECRET_NAME = Function(
@@ -249,11 +249,11 @@ SECRET_NAME = Function(
     "like source code or a text about it (`secret.py`, `secrets.md`) is known by an exact name alone. "
     "For a list of paths it is true if all are and false if none is; an empty list, or one in which "
     "only some are, is an error, and so is a path where the answer depends on a glob, braces or a "
-    "variable. False means that the name is not known: files are not read, and links are not "
-    "followed.",
-    parameters=(Parameter("paths", "strings"),),
+    'variable. With `"folder"` as `taken` a folder that is known to hold such files counts, too: `.docker`. '
+    "False means that the name is not known: files are not read, and links are not followed.",
+    parameters=PARAMETERS,
     gives="a bool",
-    call=lambda paths: of_each(paths, SECRETS.finds),
+    call=SECRETS.of,
     examples=(
         'secretName("/srv/app/.env") && secretName("deploy/prod.ENV") && !secretName(".env.example")',
         'secretName("/home/ada/.ssh/known_hosts") && secretName("/etc/x/../shadow")',
@@ -262,6 +262,7 @@ SECRET_NAME = Function(
         'secretName(".env::$DATA") && secretName("C:\\\\app\\\\.env. ") && secretName("/srv/%2eenv")',
         '!secretName(["src/secret.py", "docs/secrets.md", "src/[id]/page.tsx", "id_rsa.pub"])',
         '!secretName("src/*.py") && !secretName("$HOME/src/main.go")',
+        '!secretName(".docker") && secretName([".docker", "deploy/secrets"], "folder")',
     ),
     errors=(
         'secretName("")',

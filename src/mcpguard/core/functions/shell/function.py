@@ -70,9 +70,11 @@ SHELL = Function(
         "secrets": "Words that name a file with secrets, or could by a glob or a variable, as secretName() "
         "says: of `reads` and `writes`, of globs but for those of programs that only list (`ls`), of the "
         "arguments of git and find, of globs that choose what is read (`find -name`, `grep --include`, "
-        "`rg -g`), or of all programs where `code` is true. Not all that `grep -r` finds.",
+        "`rg -g`), or of all programs where `code` is true. Also a folder that is copied, moved or "
+        "linked, if it is known to hold such files (`secrets`). Not all that `grep -r` finds.",
         "obeyed": "Words that name a file which programs run or obey by themselves, as obeyedFile() says: of "
-        "`writes`, and of the arguments of `changes`, or of all programs where `code` is true.",
+        "`writes`, and of the arguments of `changes`, or of all programs where `code` is true. Also a folder "
+        "that is copied, moved or linked, if it is known to hold such files (`.venv`).",
         "folders": "Folders other than the first one that something runs in, after `cd` or by `git -C`.",
         "obeys": "Programs that obey files of the folder that they run in, such as its "
         "configuration, hooks or build files: git, make, test runners, linters, package "

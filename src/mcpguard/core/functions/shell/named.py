@@ -49,6 +49,8 @@ _LIST = frozenset(
     ]
 )
 """Programs that show no more of a file than its name, its size and a hash."""
+_TAKE = frozenset(["cp", "gcp", "install", "ln", "mv", "rsync", "scp"])
+"""Programs that give a folder another name, so that what is in it is no longer known by its own."""
 _SEARCH = frozenset(["grep", "egrep", "fgrep", "ggrep", "rg"])
 """Programs that may search what find finds, as they may search a folder."""
 _NAMES = frozenset(["git", "find", "gfind"])
@@ -66,7 +68,8 @@ def secrets(
 ) -> list[str]:
     """Of `files`, which are read or written, of the arguments of `commands`, and of globs that choose what
     they read, those that name secrets. `code`: the commands could do more than is known."""
-    found = {one for one in files if _is(SECRETS, one)}
+    commands = list(commands)
+    found = set(_of(SECRETS, files, commands))
     found |= {one for one in selected if _chooses(one, _DATA)}
     return sorted(found | {one for one in _could_show(commands, code) if _chooses(one, _SOURCE)})
 
@@ -74,7 +77,28 @@ def secrets(
 def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozenset[str]) -> list[str]:
     """Of `files`, which are written, and of the arguments of those `commands` whose programs are `changing`
     something, those that programs obey."""
-    return sorted({one for one in (*files, *_could_write(commands, changing)) if _is(OBEYED, one)})
+    commands = list(commands)
+    return sorted(
+        {*_of(OBEYED, files, commands)}
+        | {one for one in _could_write(commands, changing) if _is(OBEYED, one)}
+    )
+
+
+def _of(kind: Naming, files: Iterable[str], commands: list[Command]) -> Iterator[str]:
+    """Those of `files` that are of a kind, and folders that hold such files where a command may take them."""
+    whole = any(_takes(program, args) for program, args in commands)
+    yield from (one for one in files if _is(kind, one, whole=whole))
+    yield from (one for one in _taken(commands) if _is(kind, one, whole=True))
+
+
+def _takes(program: str, args: tuple[Word, ...]) -> bool:
+    return program in _TAKE or (program == "git" and any(word.text == "mv" for word in args))
+
+
+def _taken(commands: Iterable[Command]) -> Iterator[str]:
+    for program, args in commands:
+        if _takes(program, args):
+            yield from (word.text for word in args if _PLAIN.fullmatch(word.text))
 
 
 def _could_show(commands: Iterable[Command], code: bool) -> Iterator[str]:
@@ -114,8 +138,9 @@ def _chooses(glob: str, endings: frozenset[str]) -> bool:
     return any(_is(SECRETS, f"{folder}{stem}.{one}") for stem, one in zip(means, ends, strict=True))
 
 
-def _is(kind: Naming, path: str) -> bool:
+def _is(kind: Naming, path: str, *, whole: bool = False) -> bool:
+    """`whole`: the path may be a folder, with all that is in it."""
     try:
-        return kind.finds(path)
+        return kind.finds(path, whole=whole)
     except FunctionError:
         return True

@@ -363,6 +363,11 @@ def test_nothing_is_left_to_remove(value: Any) -> None:
     assert not again.findings
 
 
+def test_an_odd_name_above_an_empty_line_begins_no_table() -> None:
+    value = {"\u200bpassword": "\nplain"}
+    assert Redactor(b"key").inspect(value).value == {"[U+200B]password": "\nplain"}
+
+
 def test_what_is_not_quoted_is_no_secret_where_it_is_no_token() -> None:
     assert is_secret("token", TOKEN, False)
     assert not is_secret("token", f"{TOKEN}(x)", False)

@@ -89,7 +89,7 @@ def barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
 
 def fixed(starts: list[int]) -> Cells:
     """Cells each of which begins at one of `starts` of its line; none of a line that has a word there."""
-    bounds = [*zip(starts, [*starts[1:], 4096], strict=True)]
+    bounds = [*pairwise([*starts, 4096])]
 
     def cells(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
         if any(line[start - 1 : start].strip() for start in starts if start):
