@@ -154,15 +154,16 @@ def test_whatever_else_differs_is_another_call(call: Ticket) -> None:
     assert not covers(approved("branch"), call)
 
 
-def test_the_host_of_a_free_argument_stays_the_same() -> None:
+def test_the_origin_of_a_free_argument_stays_the_same() -> None:
     def at(url: Any) -> Ticket:
         return structs.replace(
             other(branch=str(url), force="f1"), hosts=hosts_of({"branch": url}, ["branch", "page"])
         )
 
     one = structs.replace(at("https://a.example/1"), state="approved", answer=lasting("branch"))
-    assert covers(one, at("http://A.example:81/2"))
-    for url in ("https://b.example/1", "a.example", 1, ["https://a.example/1"]):
+    assert covers(one, at("https://A.example:443/2"))
+    others = ("https://b.example/1", "http://a.example/1", "https://a.example:81/1", "https://u@a.example/1")
+    for url in (*others, "a.example", 1, ["https://a.example/1"]):
         assert not covers(one, at(url))
         assert covers(structs.replace(at(url), state="approved", answer=lasting("branch")), at(url))
     assert not covers(structs.replace(one, hosts={}), at("https://a.example/1?2"))

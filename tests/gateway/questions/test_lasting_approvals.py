@@ -292,7 +292,11 @@ ONE_HOST = ASK.replace("effect: ask,", "effect: ask, ask: {same_host: [url]},")
 def test_an_address_that_is_free_stays_on_its_host(era: str) -> None:
     world = approved("session", "url", era=era, rules=ONE_HOST, url="https://example.com/a", raw=False)
     assert went_on(call(world, era, url="https://EXAMPLE.com/b?c=d", raw=False))
+    assert went_on(call(world, era, url="https://example.com:443/b", raw=False))
     assert not went_on(call(world, era, url="https://evil.example/a", raw=False))
+    assert not went_on(call(world, era, url="http://example.com/a", raw=False))
+    assert not went_on(call(world, era, url="https://example.com:8443/a", raw=False))
+    assert not went_on(call(world, era, url="https://ada@example.com/a", raw=False))
     assert not went_on(call(world, era, url="https://example.com@evil.example/", raw=False))
     assert not went_on(call(world, era, url="https://example.com/a", raw=True))
 

@@ -169,15 +169,17 @@ def arguments_digest(value: Json) -> str:
 
 
 def hosts_of(args: Mapping[str, Json], names: Iterable[str]) -> dict[str, str]:
-    """The sha256 (hex) of the host of the URL in each argument of `names`; of all of it where it cannot be
-    read."""
-    return {name: arguments_digest(_host_or_all(args[name])) for name in names if name in args}
+    """The sha256 (hex) of the origin (scheme, host and port, RFC 6454) of the URL in each argument of
+    `names`; of all of it where it cannot be read or has a user name."""
+    return {name: arguments_digest(_origin_or_all(args[name])) for name in names if name in args}
 
 
-def _host_or_all(value: Json) -> list[Json]:
+def _origin_or_all(value: Json) -> list[Json]:
     with suppress(FunctionError):
         if type(value) is str:
-            return ["host", read_url("same_host", value).host.name]
+            url = read_url("same_host", value)
+            if not url.user:
+                return ["origin", url.scheme, url.host.name, url.port]
     return ["all", value]
 
 

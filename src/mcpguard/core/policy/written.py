@@ -175,8 +175,8 @@ class AskEntry(Filled):
     )
     same_host: Items[str] = Field(
         (),
-        description="Names of arguments with a URL: an approval that lasts is for the same host, also where "
-        "any value of the argument is approved.",
+        description="Names of arguments with a URL: an approval that lasts is for the same host, scheme "
+        "and port, even if any value of the argument is approved.",
     )
 
     standing: bool = Field(
