@@ -127,7 +127,7 @@ def test_what_mcpguard_itself_uses_is_told_too(
     key.write_text("not a key, but long enough")
     key.chmod(0o600)
     code, said = checked(path, capsys)
-    assert (code, "that is no private key" in said) == (1, True)
+    assert (code, "that is not a private key" in said) == (1, True)
     key.write_text(new_key())
     assert checked(path, capsys)[0] == 0
 

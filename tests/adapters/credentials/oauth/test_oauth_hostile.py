@@ -32,11 +32,11 @@ def paths(serving):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"issuer": EVIL}, "the metadata is from another issuer"),
-        ({"issuer": None}, "the metadata is from another issuer"),
-        ({"issuer": "ORIGIN/"}, "the metadata is from another issuer"),
-        ({"issuer": "ORIGIN:80"}, "the metadata is from another issuer"),
-        ({"issuer": 1}, "the metadata is from another issuer"),
+        ({"issuer": EVIL}, "the metadata is from a different issuer"),
+        ({"issuer": None}, "the metadata is from a different issuer"),
+        ({"issuer": "ORIGIN/"}, "the metadata is from a different issuer"),
+        ({"issuer": "ORIGIN:80"}, "the metadata is from a different issuer"),
+        ({"issuer": 1}, "the metadata is from a different issuer"),
         ({"token_endpoint": None}, "names no token endpoint"),
         (
             {"token_endpoint": "http://evil.example/token"},
