@@ -92,7 +92,7 @@ def _rows(status: Status) -> Iterator[tuple[str, ...]]:
 
 
 _Line = tuple[str, str, float, str]
-"""What, its state, since when (0: not said), and what there is to say of it."""
+"""The name, the state, when that began (0 if unknown), and a note."""
 
 
 def _needs(status: Status) -> Iterator[_Line]:
