@@ -1,5 +1,6 @@
 """One `mcpguard run` process under test, with a raw client that has a deadline on every read and write."""
 
+import contextlib
 import json
 import os
 import select
@@ -231,7 +232,9 @@ class Guard:
     @property
     def audit_bytes(self):
         """All bytes of the audit folder."""
-        return b"".join(path.read_bytes() for path in sorted(self.audit_folder.glob("*")))
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # Compressed meanwhile, it has another name.
+                return b"".join(path.read_bytes() for path in sorted(self.audit_folder.glob("*")))
 
     def records(self, kind=None):
         """All whole records of the audit folder, in order."""
