@@ -19,8 +19,7 @@ from jsonschema import Draft202012Validator
 from mcpguard.cli import main
 from mcpguard.cli.authoring.schema import schema_of
 from mcpguard.cli.demo import Teller
-from mcpguard.demo.evidence import Tally
-from mcpguard.demo.play import Mark
+from mcpguard.demo.play import Mark, Tally
 from scripts import recording
 from tests.wire import warm
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.console.answers import answer_steps
-from mcpguard.console.evidence import Place, SeenNotice
+from mcpguard.console.evidence import Place, SeenNotice, answer_steps
 from mcpguard.core.evidence.records import Noticed
 from tests.console.desk import NOW
 

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from mcpguard.console.app import COOKIE
-from mcpguard.console.fence import MOST_BYTES, POLICY
-from mcpguard.console.login import IDLE_SECONDS, LINK_SECONDS, MOST_VISITS, Visits
+from mcpguard.console.door import IDLE_SECONDS, LINK_SECONDS, MOST_BYTES, MOST_VISITS, POLICY, Visits
 from tests.console.desk import HERE, PORT, Browser
 
 

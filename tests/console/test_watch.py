@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from mcpguard.console import watch
+from mcpguard.console import desk as module
 from mcpguard.console.app import _changes
 from tests.console.desk import DECIDED, Browser
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 def test_too_many_streams_are_refused(browser: Browser) -> None:
-    browser.desk.watch.looking = watch.MOST_LOOKING
+    browser.desk.watch.looking = module.MOST_LOOKING
     answer = browser.get(f"{browser.root}/events")
     assert answer.status_code == 503
     assert "Too many pages" in answer.text
@@ -25,7 +25,7 @@ def test_too_many_streams_are_refused(browser: Browser) -> None:
 async def test_each_subject_has_a_number_that_changes_with_it(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0)
     seen = browser.desk.watch
     await seen.look()
     before = dict(seen.counts)
@@ -52,7 +52,7 @@ class Looking:
 async def test_a_stream_tells_of_changes_and_ends_with_the_visit(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
     desk = browser.desk
     stream: AsyncIterator[bytes] = _changes(desk, Looking(browser))  # type: ignore[arg-type]
     with anyio.fail_after(20):

@@ -124,7 +124,7 @@ def evidence(content: str) -> Scene:
 def disk(free: int) -> Scene:
     def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         machine.configured()
-        patch.setattr("mcpguard.doctor.evidence.disk_usage", lambda _: SimpleNamespace(free=free))
+        patch.setattr("mcpguard.doctor.operation.disk_usage", lambda _: SimpleNamespace(free=free))
 
     return make
 

@@ -196,9 +196,9 @@ def test_a_keychain_is_looked_at_where_one_is_needed(
     made.configured(servers, more)
     monkeypatch.setattr(keyring, "get_keyring", Chain)
     assert made.codes() == set()
-    monkeypatch.setattr("mcpguard.doctor.keychain.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring",) * 3)
+    monkeypatch.setattr("mcpguard.doctor.operation.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring",) * 3)
     assert made.codes() == {"D306"}
-    monkeypatch.setattr("mcpguard.doctor.keychain.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring", "a", "b"))
+    monkeypatch.setattr("mcpguard.doctor.operation.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring", "a", "b"))
     assert made.codes() == {"D305"}
 
 

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from mcpguard.core.redaction import budget
-from mcpguard.doctor import clients, evidence, files, plain_text
+from mcpguard.doctor import clients, operation, plain_text, surroundings
 from mcpguard.onboarding.discovery import reading
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import CURSOR
@@ -249,7 +249,7 @@ def test_nothing_that_lies_there_stops_it(name: str, made: Machine) -> None:
 
 def test_what_is_too_large_or_holds_too_much_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     path = made.write("home/.bashrc", "A=b\n" * 1000)
-    monkeypatch.setattr(files, "SIZE_LIMIT", 3999)
+    monkeypatch.setattr(surroundings, "SIZE_LIMIT", 3999)
     assert [(one.what, one.why) for one in made.diagnosed().unchecked] == [
         (str(path), "larger than 3999 bytes")
     ]
@@ -299,5 +299,5 @@ def test_only_the_newest_evidence_is_verified(made: Machine, monkeypatch: pytest
     for number in (1, 2):
         made.write(f"state/audit/2026010{number}T000000Z-1-00000000.jsonl", '{"kind":"opened"}\n')
     assert len(made.diagnosed().findings) == 2
-    monkeypatch.setattr(evidence, "VERIFIED_BYTES", 20)
+    monkeypatch.setattr(operation, "VERIFIED_BYTES", 20)
     assert [Path(one.file).name[:8] for one in made.diagnosed().findings] == ["20260102"]

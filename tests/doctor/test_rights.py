@@ -170,7 +170,7 @@ def test_a_kernel_without_these_settings_is_none(made: Machine) -> None:
 def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     made.configured()
     made.write("state/audit/20260101T000000Z-1-00000000.jsonl", "")
-    monkeypatch.setattr("mcpguard.doctor.evidence.verified", lambda *_, **__: ({}, ["b.jsonl"]))
+    monkeypatch.setattr("mcpguard.doctor.operation.verified", lambda *_, **__: ({}, ["b.jsonl"]))
     assert [one.message for one in made.diagnosed().findings] == [
         "it is missing, although another chain holds its head"
     ]
@@ -187,7 +187,7 @@ def test_evidence_that_cannot_be_read_is_said(made: Machine, monkeypatch: pytest
     def failing(*_: object, **__: object) -> None:
         raise AuditError("the audit file cannot be read: Permission denied")
 
-    monkeypatch.setattr("mcpguard.doctor.evidence.verified", failing)
+    monkeypatch.setattr("mcpguard.doctor.operation.verified", failing)
     assert [one.why for one in made.diagnosed().unchecked] == [
         "the audit file cannot be read: Permission denied"
     ]

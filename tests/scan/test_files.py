@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.scan.files import files
-from mcpguard.scan.git import Git
+from mcpguard.scan.files import Git, files
 from mcpguard.scan.sources import Skipped
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan import leaks as finding
-from mcpguard.scan import windows as reading
+from mcpguard.scan import sources as reading
 from mcpguard.scan.leaks import Leak, Missed, leaks
-from mcpguard.scan.windows import windows
+from mcpguard.scan.sources import windows
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 

@@ -16,8 +16,7 @@ from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.signs import LOOKS, shown
 
 if TYPE_CHECKING:
-    from mcpguard.demo.evidence import Tally
-    from mcpguard.demo.play import Mark
+    from mcpguard.demo.play import Mark, Tally
     from mcpguard.demo.stage import Stage
 
 EXAMPLES = (
@@ -110,8 +109,7 @@ def _perform(made: Stage, teller: Teller) -> Tally | None:
     import anyio
     from mcp import MCPError
 
-    from mcpguard.demo.evidence import prove
-    from mcpguard.demo.play import Mark, play
+    from mcpguard.demo.play import Mark, play, prove
 
     try:
         calls = anyio.run(play, made, teller)

@@ -20,16 +20,16 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from mcpguard.console import acts, passkeys
+from mcpguard.console import acts
 from mcpguard.console.acts import Form
-from mcpguard.console.fence import Fence
+from mcpguard.console.desk import MOST_LOOKING
+from mcpguard.console.door import Fence
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
-from mcpguard.console.watch import MOST_LOOKING
 
 if TYPE_CHECKING:
     from mcpguard.console.desk import Desk
-    from mcpguard.console.login import Visit
+    from mcpguard.console.door import Visit
 
 COOKIE = "mcpguard-console"
 KEEP_ALIVE_SECONDS = 15.0
@@ -52,10 +52,10 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
         Route("/tickets/{ticket}/deny", _act(desk, acts.deny), methods=["POST"]),
         Route("/tickets/{ticket}/always", _act(desk, acts.always), methods=["POST"]),
         Route("/approvals/{ticket}/end", _act(desk, acts.withdraw), methods=["POST"]),
-        Route("/tickets/{ticket}/challenge", _act(desk, passkeys.challenge), methods=["POST"]),
-        Route("/passkeys", _view(desk, passkeys.passkeys)),
-        Route("/passkeys/new", _act(desk, passkeys.begin), methods=["POST"]),
-        Route("/passkeys/made", _act(desk, passkeys.finish), methods=["POST"]),
+        Route("/tickets/{ticket}/challenge", _act(desk, acts.challenge), methods=["POST"]),
+        Route("/passkeys", _view(desk, acts.passkeys)),
+        Route("/passkeys/new", _act(desk, acts.begin), methods=["POST"]),
+        Route("/passkeys/made", _act(desk, acts.finish), methods=["POST"]),
         Route("/decisions", _view(desk, decisions.decisions)),
         Route("/sessions", _view(desk, sessions.sessions)),
         Route("/sessions/{session}/clear", _act(desk, acts.clear), methods=["POST"]),

@@ -23,7 +23,7 @@ from mcpguard.config.loading import Config
 from mcpguard.config.user_state import state_folder
 from mcpguard.console.app import console_app
 from mcpguard.console.desk import Desk
-from mcpguard.console.login import LINK_SECONDS
+from mcpguard.console.door import LINK_SECONDS
 from mcpguard.core.errors import SessionError
 
 TRIES = 16

@@ -1,4 +1,5 @@
-"""The clients of this user and this folder: servers past mcpguard, credentials in plain text, and old copies.
+"""The clients of this user and this folder: servers past mcpguard, credentials in plain text, old copies, and
+the locks that keep a client from starting anything else.
 
 The files are read by `onboarding/discovery/reading.py`, as `mcpguard import` reads them.
 
@@ -21,10 +22,9 @@ from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Server
 from mcpguard.core.errors import ConfigError, InspectionError
 from mcpguard.doctor.codes import Checked, found
-from mcpguard.doctor.files import text_of
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
-from mcpguard.doctor.surroundings import Subject, Surroundings
+from mcpguard.doctor.surroundings import Subject, Surroundings, text_of
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.conversion import convert
 from mcpguard.onboarding.discovery import reading
@@ -32,7 +32,12 @@ from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.ourselves import PROJECT, fetched
 from mcpguard.onboarding.discovery.references import Stays
-from mcpguard.onboarding.locks.allowed import served
+from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.installing import as_administrator
+from mcpguard.onboarding.locks.allowed import Looked, look, projects_in, served, titles
+from mcpguard.onboarding.locks.editing import says
+from mcpguard.onboarding.locks.forms import is_locked, more, refused
+from mcpguard.onboarding.locks.lockable import LOCKABLE, Lockable, System
 
 _GONE = "delete it there, and replace it at its issuer"
 _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there"
@@ -319,3 +324,45 @@ def _saved(folder: Path, paths: Collection[Path]) -> Iterator[tuple[Path, Path]]
         return
     if path in paths:
         yield from ((path, folder / one.id) for one in history.entries if os.path.basename(one.id) == one.id)
+
+
+def check_locks(subject: Subject) -> Iterator[Checked]:
+    """D204, D205 and D206, for clients that have mcpguard."""
+    at = subject.at
+    if at.home is None:
+        return  # The check_locks of clients reports that.
+    for one in LOCKABLE:
+        mine = None if subject.config is None else subject.config.path
+        seen = look(one, places_of(at, at.home), projects_in(subject.config, one), mine)
+        if seen.allowed:
+            yield from _lock(subject, one, seen)
+
+
+def _lock(subject: Subject, one: Lockable, seen: Looked) -> Iterator[Checked]:
+    path = System(subject.at.system, subject.at.platform).file(one)
+    text = text_of(path)
+    if isinstance(text, Unchecked):
+        yield text
+        return
+    try:
+        there = says(text or "", one.format, str(path))
+    except Unreadable as error:
+        yield Unchecked(str(path), str(error).removeprefix(f"{path}: "))
+        return
+    name = seen.allowed[0].client
+    if not is_locked(one, there):
+        said = f"{titles(seen.allowed)} could start servers without mcpguard"
+        yield found("D204", path, said, fix=f"`mcpguard lock {name}` shows how", subject=name)
+        return
+    words = ["lock", name, *(["--config", str(subject.path)] if subject.option else [])]
+    for each in refused(one, seen.allowed, there):
+        said = f"it does not allow {each.name}: {' '.join(each.command)}"
+        yield found("D205", path, said, run=_line(subject, words), subject=name)
+    for rest in more(one, there):
+        run = _line(subject, [*words, "--replace"])
+        yield found("D206", path, f"it also allows {rest}", run=run, subject=name)
+
+
+def _line(subject: Subject, words: list[str]) -> str:
+    environ = {"HOME": os.fspath(subject.at.home or ""), **subject.at.environ}
+    return as_administrator(words, environ)

@@ -1,4 +1,5 @@
-"""All checks of `mcpguard doctor` on one machine. A new subject is a module here and a line in `checks`.
+"""All checks of `mcpguard doctor` on one machine. A new one is a function in the module of its subject, and
+a line in `checks`.
 
 Law of this file: nothing is changed or started, no value is printed, a check that fails hides no other one.
 """
@@ -9,18 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from mcpguard.authoring.findings import SEVERITIES, Finding, Report, Severity, Unchecked, inspected, passes
 from mcpguard.config.loading import find_config
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.doctor import (
-    accepted,
-    clients,
-    evidence,
-    installation,
-    isolation,
-    keychain,
-    lifetime,
-    locks,
-    permissions,
-    plain_text,
-)
+from mcpguard.doctor import accepted, clients, lifetime, operation, permissions, plain_text
 from mcpguard.doctor.clients import configuration_in_use
 from mcpguard.doctor.codes import DOCTOR_CODES, Checked
 from mcpguard.doctor.surroundings import Subject, Surroundings, examined
@@ -72,14 +62,14 @@ def checks() -> dict[str, Check]:
     """What is checked -> what checks it. A check gives its findings, and what it could not check."""
     return {
         "the clients": clients.check,
-        "the locks of clients": locks.check,
+        "the locks of clients": clients.check_locks,
         "profiles and files of variables": plain_text.check,
         "permissions of files": permissions.check,
         "the lifetime of credentials and policies": lifetime.check,
-        "the keychain": keychain.check,
-        "the isolation of servers": isolation.check,
-        "the evidence": evidence.check,
-        "mcpguard itself": installation.check,
+        "the keychain": operation.check_keychain,
+        "the isolation of servers": operation.check_isolation,
+        "the evidence": operation.check_evidence,
+        "mcpguard itself": operation.check_program,
     }
 
 

@@ -18,9 +18,8 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.scanning import tokens
 from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found
-from mcpguard.doctor.files import text_of
 from mcpguard.doctor.permissions import open_to_readers
-from mcpguard.doctor.surroundings import Subject, Surroundings
+from mcpguard.doctor.surroundings import Subject, Surroundings, text_of
 from mcpguard.onboarding.discovery.entry import Entry, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 

@@ -1,6 +1,7 @@
 """Where `mcpguard doctor` looks: whose home, which folder, which system, and mcpguard's configuration there.
 
-Law of this file: a check takes all of it from here, so that it can be shown a made-up machine.
+Law of this file: a check takes all of it from here, so that it can be shown a made-up machine. Files of
+others are not trusted: reading one never waits, follows a loop or takes more than a limit.
 """
 
 import os
@@ -12,6 +13,8 @@ from shlex import quote
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import read_regular
+from mcpguard.authoring.findings import Unchecked
 from mcpguard.config.loading import Config, evidence_folder, find_config, load_config
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
@@ -117,3 +120,25 @@ def examined(at: Surroundings, path: Path, redactor: Redactor, *, named: bool) -
             raise
         return Subject(at, redactor, path, problem=error)
     return Subject(at, redactor, path, config, document)
+
+
+SIZE_LIMIT = 1 << 20
+"""The largest file that is looked into, in bytes."""
+
+
+def text_of(path: Path) -> str | Unchecked | None:
+    """The text of a regular file; None where there is none, or where it is something else.
+
+    Bytes that are not UTF-8 become U+FFFD. A link is followed.
+    """
+    try:
+        data = read_regular(path, SIZE_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return Unchecked(str(path), error.strerror or "cannot be read")
+    if data is None:
+        return None
+    if len(data) > SIZE_LIMIT:
+        return Unchecked(str(path), f"larger than {SIZE_LIMIT} bytes")
+    return data.decode("utf-8-sig", "replace")

@@ -1,7 +1,7 @@
 """`mcpguard scan`: secrets in files and in the history of git, found as redaction finds them.
 
-    files, git, history   what there is to read, as sources
-    windows               a source in pieces that overlap, as text
+    files, history        what there is to read, in folders and in git
+    sources               what each of it is, and its text in pieces that overlap
     leaks                 what redaction finds in it, and where
     exceptions            what a person has judged already
     run                   all of it, in one pass

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.scan.files import shown
-from mcpguard.scan.git import Git
+from mcpguard.scan.files import Git, shown
 from mcpguard.scan.sources import COMMIT, TAG, ScanError, ScanSource, Skipped
 
 EVERYTHING = "--all"

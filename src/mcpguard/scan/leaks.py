@@ -14,7 +14,7 @@ from msgspec import Struct
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.matching import Span
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.scan.windows import AFTER, BEFORE, Window
+from mcpguard.scan.sources import AFTER, BEFORE, Window
 
 SMALL = 1 << 14
 """Bytes of a window's own part that are not cut further, where there is too much in it for one search."""

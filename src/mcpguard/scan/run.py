@@ -13,8 +13,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan.exceptions import CREDENTIAL, Excepted
 from mcpguard.scan.files import why
 from mcpguard.scan.leaks import ENTROPY, Leak, Missed, leaks
-from mcpguard.scan.sources import ScanSource, Skipped
-from mcpguard.scan.windows import Readable, Window, windows
+from mcpguard.scan.sources import Readable, ScanSource, Skipped, Window, windows
 
 Level = Literal["error", "warning", "note"]
 

@@ -16,8 +16,7 @@ from starlette.responses import Response
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.authoring.explain.recorded import altered_at, explain_record
 from mcpguard.authoring.explain.text import lines_of
-from mcpguard.console.answers import AnswerStep, answer_steps
-from mcpguard.console.evidence import Place, SeenCall, parsed
+from mcpguard.console.evidence import AnswerStep, Place, SeenCall, answer_steps, parsed
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of

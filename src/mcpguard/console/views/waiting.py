@@ -10,7 +10,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from mcpguard.console.answers import AnswerStep, answer_steps
+from mcpguard.console.evidence import AnswerStep, answer_steps
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments, whole
 from mcpguard.console.views.decisions import effect_of

@@ -1,0 +1,238 @@
+"""What mcpguard itself needs: its program, its evidence, the keychain, and what isolates its servers.
+
+mcpguard's own process is closed to others (`adapters/system/hardening.py`); a process that it starts is not,
+since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from shlex import quote
+from shutil import disk_usage
+
+from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
+from mcpguard.adapters.credentials.keychain import leave_out_macos
+from mcpguard.adapters.telemetry.status_file import running
+from mcpguard.authoring.check.configuration import nearest, trouble
+from mcpguard.authoring.check.own import try_own
+from mcpguard.authoring.findings import Finding, Unchecked
+from mcpguard.config.loading import Config, Server
+from mcpguard.core.errors import AuditError, McpGuardError
+from mcpguard.core.secret import CredentialRef
+from mcpguard.doctor.codes import Checked, found
+from mcpguard.doctor.lifetime import is_static
+from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer
+from mcpguard.doctor.surroundings import Subject
+from mcpguard.onboarding.discovery.ourselves import PROJECT, starts_mcpguard
+
+_TOLD = 5
+_UV_LOCK = ".lock"
+"""What uv leaves in an environment, for everybody to write; nothing reads what is in it."""
+
+_NOTICED_SECONDS = 3.0
+"""Within so long a process has noticed a change, and its status says whether it is in force."""
+
+
+def check_program(subject: Subject) -> Iterator[Checked]:
+    """D701, D702, D703 and D705."""
+    if subject.problem is not None:
+        for one in subject.problem.problems:
+            yield found("D703", one.source, one.message, one.line)
+    parts = [one for program in subject.at.programs for one in _suspect(program, trusted_in(subject.at))]
+    yield from islice(open_to_writers("D701", [*subject.at.programs, *parts], subject.at), _TOLD)
+    yield from _running(subject)
+    yield from _other_project(subject)
+
+
+def _other_project(subject: Subject) -> Iterator[Checked]:
+    """A program of our name that is not ours: what a person types, or a hint names, would start that."""
+    path = subject.at.environ.get("PATH")
+    program = path and shutil.which("mcpguard", path=path)
+    if program and not starts_mcpguard(program, [], {}):
+        said = f"this is not {PROJECT}, and `mcpguard` starts it"
+        yield found("D705", program, said)
+
+
+def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
+    """What is below `program` and is open by itself, or leads elsewhere. The ways to it are those of
+    `program`."""
+    for folder, folders, names in os.walk(program):
+        environment = "pyvenv.cfg" in names
+        for name in (*folders, *names):
+            if environment and name == _UV_LOCK:
+                continue
+            path = os.path.join(folder, name)
+            if writer(path, trusted) or os.path.islink(path):
+                yield Path(path)
+
+
+def _running(subject: Subject) -> Iterator[Checked]:
+    for status in running(subject.at.state / "status"):
+        try:
+            changed = os.stat(status.config).st_mtime
+        except OSError:
+            continue
+        late = status.not_in_force
+        if late is not None:
+            said = f"the changed {late.what} is not in force in process {status.pid}: {late.problem}"
+            yield found("D702", status.config, said)
+        elif changed > max(status.started, status.loaded) + _NOTICED_SECONDS:
+            yield found("D702", status.config, f"changed since process {status.pid} read it")
+
+
+_OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
+
+
+def check_isolation(subject: Subject) -> Iterator[Checked]:
+    """D401 for each local server with a credential; D402 and D403 where there is one and the system is
+    open."""
+    exposed = [] if subject.config is None else list(_exposed(subject.config))
+    for server, static in exposed:
+        refs = ", ".join(map(str, static))
+        message = f"{server.name} has {refs} in the environment of its process"
+        line = subject.line("servers", server.name)
+        yield found("D401", subject.path, message, line, subject=server.name)
+    if exposed and subject.at.platform == "linux":
+        yield from _kernel(subject.at.system / "proc" / "sys" / "kernel")
+
+
+def _exposed(config: Config) -> Iterator[tuple[Server, list[CredentialRef]]]:
+    """Local servers of this user that get a credential which does not end by itself."""
+    for server in config.servers.values():
+        here = server.url is None and not server.disabled and Path(server.command).name not in _OTHER_USER
+        static = [ref for ref in server.credentials if is_static(config, ref)]
+        if here and static:
+            yield server, static
+
+
+def _kernel(folder: Path) -> Iterator[Finding]:
+    scope = folder / "yama" / "ptrace_scope"
+    if _setting(scope) == "0":
+        said = "it is 0: the memory of a server can be read, like its environment"
+        yield found("D402", scope, said, run="sudo sysctl -w kernel.yama.ptrace_scope=1")
+    pattern = folder / "core_pattern"
+    said = _setting(pattern)
+    program = Path(said.removeprefix("|").strip().partition(" ")[0]).name
+    # It looks at the limit itself.
+    if said.startswith("|") and program != "systemd-coredump":
+        yield found("D403", pattern, f"dumps go to {program}", run="sudo sysctl -w kernel.core_pattern=core")
+
+
+def _setting(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+OPEN = (
+    "keyrings.alt.file.PlaintextKeyring",
+    "keyrings.alt.Windows.RegistryKeyring",
+    "keyring.backends.null.Keyring",
+    "keyring.backends.fail.Keyring",
+)
+"""Backends whose values anybody can read who reads the user's files; the last two keep nothing."""
+
+
+def check_keychain(subject: Subject) -> Iterator[Checked]:
+    """D305 and D306, where the configuration refers to the keychain."""
+    line = _first_use(subject)
+    if line is None:
+        return
+    leave_out_macos()
+    from keyring import get_keyring
+
+    backend = get_keyring()
+    kinds = [_name(one) for one in getattr(backend, "backends", None) or [backend]]
+    # Of a chain, the first one takes what is stored.
+    first = kinds[0] if kinds else OPEN[-1]
+    if first in OPEN[-2:]:
+        yield found("D306", subject.path, "no keychain on this machine can be used", line)
+    elif first in OPEN:
+        yield found("D305", subject.path, f"the keychain is {first}", line)
+
+
+def _name(backend: object) -> str:
+    kind = type(backend)
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def _first_use(subject: Subject) -> int | None:
+    """The line of the first entry that needs the keychain, None where none does."""
+    if subject.config is None:
+        return None
+    for name, server in subject.config.servers.items():
+        if not server.disabled and any(ref.source == "keyring" for ref in server.credentials):
+            return subject.line("servers", name)
+    for name, entry in subject.config.credentials.items():
+        refs = entry.sources | entry.beside
+        if entry.kind == "oauth" or any(ref.source == "keyring" for ref in refs):
+            return subject.line("credentials", name)
+    return None
+
+
+FREE_BYTES = 100 * 1024 * 1024
+"""Less than that is nearly full."""
+
+VERIFIED_BYTES = 64 * 1024 * 1024
+"""How much of the newest evidence is verified; `mcpguard audit verify` takes all of it."""
+
+
+def check_evidence(subject: Subject) -> Iterator[Checked]:
+    """D602 to D605."""
+    folder = subject.audit
+    if subject.config is not None:
+        if reason := trouble(folder):
+            yield found("D603", folder, f"the audit folder cannot be used: {reason}")
+        elif (free := disk_usage(nearest(folder)).free) < FREE_BYTES:
+            yield found("D604", folder, f"{free // (1024 * 1024)} MiB are free")
+        yield from _key(subject)
+    if folder.is_dir():
+        yield from _chains(folder)
+
+
+def _key(subject: Subject) -> Iterator[Checked]:
+    audit = subject.config.audit if subject.config else None
+    if audit is None or audit.key is None:
+        return
+
+    try:
+        try_own(("audit", "key"), audit.key, subject.redactor)
+    except McpGuardError as error:
+        # A client may set variables that the shell of whoever runs the doctor does not have.
+        if audit.key.source != "env":
+            yield found("D605", subject.path, f"audit.key: {error}", subject.line("audit", "key"))
+
+
+def _chains(folder: Path) -> Iterator[Checked]:
+    try:
+        files = chain_files(folder) if any(folder.glob("*.jsonl")) or any(folder.glob("*.jsonl.gz")) else []
+        newest = _newest(files)
+        if files and newest == files:
+            # The first one may continue what retention removed.
+            reports, gone = verified(folder, {}, removed_until=chain_name(files[0]))
+        else:
+            reports, gone = {file_name(file): examined(file) for file in newest}, []
+    except (AuditError, OSError) as error:
+        yield Unchecked(str(folder), str(error))
+        return
+    fix = f"find out who had access: `mcpguard audit verify {quote(str(folder))}` shows the first place"
+    for name, report in reports.items():
+        if report.flaws:
+            yield found("D602", folder / name, "the chain is broken", report.flaws[0].line, fix)
+    for name in gone:
+        yield found("D602", folder / name, "it is missing, although another chain holds its head", fix=fix)
+
+
+def _newest(files: list[Path]) -> list[Path]:
+    """The last ones that are together not larger than what is verified."""
+    left = VERIFIED_BYTES
+    taken: list[Path] = []
+    for file in reversed(files):
+        left -= file.lstat().st_size
+        if left < 0:
+            break
+        taken.insert(0, file)
+    return taken
