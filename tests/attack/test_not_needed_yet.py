@@ -62,6 +62,28 @@ def test_credentials_that_no_server_has_needed_are_removed_from_answers_and_reco
     assert {"env:ONE", "env:TWO"} <= set(read["detail"].split(", "))
 
 
+def test_what_a_client_says_at_once_is_recorded_without_them(start, setting, tmp_path):
+    servers, more = setting
+    guard = start(servers, **more)
+    about = {"protocolVersion": "2025-11-25", "capabilities": {}}
+    asked = [
+        ("initialize", {**about, "clientInfo": {"name": FILE, "version": ENV}}),
+        ("tools/call", {"name": OTHER, "arguments": {"text": PART}}),
+        ("resources/read", {"uri": f"x:{FILE}"}),
+        ("tools/list", {}),
+    ]
+    lines = [
+        {"jsonrpc": "2.0", "id": n, "method": method, "params": params}
+        for n, (method, params) in enumerate(asked)
+    ]
+    guard.pump("".join(json.dumps(line) + "\n" for line in lines).encode())
+    for line in lines:
+        guard.answer(line["id"])
+    assert guard.end() == 0
+    for value in VALUES:
+        assert value.encode() not in guard.stderr + guard.audit_bytes
+
+
 def test_over_http_they_are_known_before_the_first_answer(setting, tmp_path):
     servers, more = setting
     guard = HttpGuard(tmp_path, servers, env=more["env"], credentials=more["credentials"])

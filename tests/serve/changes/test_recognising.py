@@ -63,11 +63,12 @@ async def test_what_is_read_is_on_record_before_and_after(monkeypatch):
     monkeypatch.setenv("SOME_TOKEN", "q7Zk2vX9pL4mT8wR1nB6")
     audit, said = Audit(), []
     one = make(audit, said)
-    assert one.known.done
+    waits_from_before = one.known
     redactor = Redactor(b"key")
     one.begin(Recognition([REF], {}, redactor), frozenset())
     assert not one.known.done
     await as_future(one.known)
+    assert waits_from_before.done
     assert audit.written == [
         ("credentials-read", "env:SOME_TOKEN"),
         ("credentials-recognised", "held: env:SOME_TOKEN"),
@@ -94,6 +95,28 @@ async def test_a_source_that_hangs_is_not_waited_for_and_reported_until_it_answe
     while one.problem:
         await asyncio.sleep(0.001)
     assert audit.written[-1] == ("credentials-recognised", "held: env:SOME_TOKEN")
+    await one.close()
+
+
+async def test_who_waits_when_the_configuration_changes_goes_on_to_wait_for_its_values(monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "q7Zk2vX9pL4mT8wR1nB6")
+    monkeypatch.setattr(recognising, "WAIT_SECONDS", 60)
+    let_go, audit, redactor = Event(), Audit(), Redactor(b"key")
+    one = make(audit, [])
+    one.begin(Blocked(let_go), frozenset())
+    waits = one.known
+    one.begin(Recognition([REF], {}, redactor), frozenset())
+    assert not waits.done
+    await as_future(waits)
+    assert "[REDACTED:" in redactor.inspect_text("a q7Zk2vX9pL4mT8wR1nB6 b")
+    let_go.set()
+    await one.close()
+
+
+async def test_nobody_waits_where_there_is_nothing_to_recognise():
+    one = make(Audit(), [])
+    one.begin(Recognition([], {}, Redactor(b"key")), frozenset())
+    assert one.known.done
     await one.close()
 
 

@@ -43,8 +43,7 @@ class Recognising:
     ) -> None:
         """`report(line)` tells the operator; `changed()` is called when `problem` may be another one."""
         self.known: Wait[None] = Wait()
-        """Over once the values are held, or are not waited for any more."""
-        self.known.set(None)
+        """Over once the values are held, or are not waited for any more. A front is there before `begin`."""
         self.problem = ""
         """Which values are not recognised though they are local, and why; "" for none."""
         self._audit = audit
@@ -61,12 +60,14 @@ class Recognising:
         before, self._now = self._now, recognition
         self._stop.set()
         self._stop, self.problem = Event(), ""
-        self.known.set(None)
         if recognition.names:
-            self.known = Wait()
+            # Who waits for the values before goes on to wait for these.
+            self.known = Wait() if self.known.done else self.known
             self._background.start(self._begin(recognition, before, quiet, self._stop, self.known))
-        elif before is not None:
+            return
+        if before is not None:
             recognition.read(before)
+        self.known.set(None)
 
     async def close(self) -> None:
         self._stop.set()
@@ -100,7 +101,7 @@ class Recognising:
             target=_keep, args=(recognition, before, stop, tell), name="mcpguard-known", daemon=True
         ).start()
         await asyncio.sleep(WAIT_SECONDS)
-        if not known.done:
+        if not (known.done or stop.is_set()):
             self.problem = _unread(recognition.names, f" within {WAIT_SECONDS:g} seconds")
             self._say()
             known.set(None)
