@@ -82,7 +82,7 @@ def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() ->
         "adapters/credentials/environ.py",  # For a program that makes another credential of it.
         "adapters/audit/signing.py",
         "adapters/telemetry/destinations.py",  # A header of a sink, in the request to it.
-        "adapters/approvals/alerts.py",  # The URL of apprise, for the process that sends by it.
+        "adapters/approvals/notifying.py",  # The URL of apprise, for the process that sends by it.
     }
 
 
@@ -107,7 +107,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/functions/sql/function.py",
         "adapters/audit/writer.py",
         "adapters/telemetry/exporting.py",  # One record must not end the export of the others.
-        "adapters/system/disk_thread.py",  # Its owner is told, whatever it was.
+        "adapters/system/disk.py",  # Its owner is told, whatever it was.
         "adapters/approvals/passkeys.py",  # Whatever its library raises, nothing is proven.
         "adapters/credentials/keychain.py",
         "adapters/upstreams/session/conversation.py",  # One message of an upstream: its stream must go on.

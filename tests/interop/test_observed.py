@@ -17,9 +17,9 @@ SERVING = """
 import datetime, os, sys
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.cli import main
-from mcpguard.serve.changes import observing
+from mcpguard.serve import reloading
 
-observing.LOOK_SECONDS = 0.02
+reloading.LOOK_SECONDS = 0.02
 days = lambda: 3 if os.path.exists(sys.argv[1]) else 0
 SystemClock.now = lambda _self=None: datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days())
 sys.exit(main(sys.argv[2:]))

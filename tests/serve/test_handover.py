@@ -178,7 +178,7 @@ print(user_state_path("mcpguard", appauthor=False) / "audit" == state_folder("au
 def test_the_child_is_as_closed_to_others_as_its_parent() -> None:
     code = """
 import ctypes
-from mcpguard.adapters.system.hardening import close_to_others
+from mcpguard.adapters.system.own_process import close_to_others
 close_to_others()
 print(handover.beside(lambda: (os.getpid(), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)), tuple)()[1])
 """

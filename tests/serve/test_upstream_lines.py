@@ -1,7 +1,7 @@
 """Each server that runs, gets into trouble, or is out of it, is one line."""
 
 from mcpguard.gateway.ports import Health
-from mcpguard.serve.upstream_lines import UpstreamLines
+from mcpguard.serve.wiring import UpstreamLines
 
 
 def health(state, problem=""):

@@ -185,7 +185,7 @@ def _run(verb: str, words: list[str]) -> int:
     from pathlib import Path
 
     _import_msgspec()
-    from mcpguard.adapters.system.hardening import close_to_others
+    from mcpguard.adapters.system.own_process import close_to_others
     from mcpguard.adapters.system.tables import keep_tables
     from mcpguard.cli.parser import Parser, examples
 

@@ -52,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
 
     reads = partial(read, find_config(args.config, os.environ), args.agent, args.project)
     found = beside(reads, HandedOver)  # Before there is a second thread.
-    from mcpguard.adapters.system.allocator import tune_allocator
+    from mcpguard.adapters.system.own_process import tune_allocator
     from mcpguard.core.redaction.beginnings import prepare_soon
 
     tune_allocator()

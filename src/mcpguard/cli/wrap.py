@@ -43,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.serve.handover import beside
 
     policies = beside(builtin_read_only, PolicySet)  # Before there is a second thread.
-    from mcpguard.adapters.system.allocator import tune_allocator
+    from mcpguard.adapters.system.own_process import tune_allocator
     from mcpguard.core.redaction.beginnings import prepare_soon
 
     tune_allocator()

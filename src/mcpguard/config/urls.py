@@ -126,3 +126,16 @@ UrlName = Annotated[str, Must(_wrong_name, pattern="^https?://")]
 
 Host = Annotated[str, Must(_wrong_host)]
 """A host that a credential may be told to."""
+
+
+def metadata_urls(issuer: str) -> tuple[str, ...]:
+    """Where an issuer's metadata may be, in order: RFC 8414 section 3.1, then OpenID Discovery as that
+    RFC places it, then as OpenID itself does."""
+    url = urlsplit(issuer)
+    origin, path = f"{url.scheme}://{url.netloc}", url.path.rstrip("/")
+    places = (
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+        f"{origin}/.well-known/openid-configuration{path}",
+        f"{origin}{path}/.well-known/openid-configuration",
+    )
+    return tuple(dict.fromkeys(places))

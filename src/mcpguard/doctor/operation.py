@@ -1,7 +1,7 @@
 """What mcpguard itself needs: its program, its evidence, the keychain, and what isolates its servers.
 
-mcpguard's own process is closed to others (`adapters/system/hardening.py`); a process that it starts is not,
-since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
+mcpguard's own process is closed to others (`adapters/system/own_process.py`); a process that it starts is
+not, since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
 """
 
 import os

@@ -20,8 +20,8 @@ from mcpguard import __version__
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.clock import SetClocks
+from mcpguard.adapters.system.disk import Standby
 from mcpguard.adapters.system.identity import installed_versions, machine_name, operating_system_user
-from mcpguard.adapters.system.standby import Standby
 from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
@@ -34,14 +34,12 @@ from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
-from mcpguard.serve.changes.observing import said_of
-from mcpguard.serve.changes.reloading import Reloading
-from mcpguard.serve.evidence import upkeep
+from mcpguard.serve.evidence import Exporting, upkeep
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
 from mcpguard.serve.handover import HandedOver
 from mcpguard.serve.interventions import passkeys_of
+from mcpguard.serve.reloading import Reloading, said_of
 from mcpguard.serve.settings import Settings, claim_variables
-from mcpguard.serve.sinks import Exporting
 from mcpguard.serve.worlds import Shared
 
 ROOM = 4

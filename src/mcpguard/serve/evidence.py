@@ -1,42 +1,62 @@
-"""What belongs to the evidence of a serving process beside its records: upkeep, who signs, where heads go.
+"""What belongs to the evidence of a serving process beside its records: upkeep, who signs, where heads go,
+and the sinks and alerts to which `telemetry` and `alerts` of the configuration have it exported, each in a
+thread.
 
-Law of this file: the private key is for evidence and for no server, and nothing here runs in the loop.
+Law of this file: the private key, the headers of a sink and the URL of an alert are for these and for no
+server. Nothing here is on the path of a call, unless a sink that fails has to block everything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct, json
 
 from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
-from mcpguard.core.errors import AuditError, UpstreamError
+from mcpguard.adapters.telemetry.diagnostics import Level
+from mcpguard.config.terms import DESKTOP, NotifyTerms
+from mcpguard.core.errors import AuditError, CredentialError, ExportError, TelemetryError, UpstreamError
 from mcpguard.core.evidence.bounds import BoundTerms
+from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
-from mcpguard.core.secret import CredentialRef
-from mcpguard.gateway.ports import Recipient
+from mcpguard.core.secret import CredentialRef, Secret, filled, sole_reference
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import AuditSink, Credentials, Recipient, SinkState
+from mcpguard.serve.notifying import FOR_NOTIFY
 
 if TYPE_CHECKING:
+    from mcpguard.adapters.audit.following import FollowedLine
     from mcpguard.adapters.audit.writer import AuditFile
+    from mcpguard.adapters.telemetry.alerts import Alert, AlertSink
+    from mcpguard.adapters.telemetry.destinations import Destination
+    from mcpguard.adapters.telemetry.exporting import Exporter
+    from mcpguard.config.alerts import AlertsEntry
     from mcpguard.config.audit import HeadsEntry
-    from mcpguard.config.loading import Audit
+    from mcpguard.config.loading import Audit, SinkTerms, Telemetry
+    from mcpguard.config.terms import NotifyTerms
     from mcpguard.core.evidence.records import Anchor
     from mcpguard.gateway.ports import Clock, Credentials
 
-WHOM = "audit.key"
+
+FOR_KEY = "audit.key"
 """For whom the private key is: no server is called so."""
 POST_SECONDS = 10.0
 
 
 def signed_by(audit: Audit | None) -> dict[str, frozenset[CredentialRef]]:
     """The reference that evidence may have, as `broker.named_by` gives those of servers."""
-    return {} if audit is None or audit.key is None else {WHOM: frozenset((audit.key,))}
+    return {} if audit is None or audit.key is None else {FOR_KEY: frozenset((audit.key,))}
 
 
 def bounded(
@@ -74,7 +94,7 @@ def upkeep(
         audit.keep_bytes or 0,
         audit.free_bytes,
     )
-    to = Recipient(WHOM, None, Principal("", ""))
+    to = Recipient(FOR_KEY, None, Principal("", ""))
     key = None if audit.key is None else partial(credentials.get, audit.key, to)
     heads = audit.heads
     if heads is not None and heads.stdout and not over_http:
@@ -93,7 +113,7 @@ def _export(heads: HeadsEntry, over_http: bool, head: Anchor) -> None:
     except OSError as error:
         raise AuditError(f"the head of the chain could not be exported: {error.strerror}") from None
     if heads.url is not None:
-        asyncio.run(_post(heads.url, json.dumps({"file": head.file, "head": head.head}).encode()))
+        _post(heads.url, json.encode({"file": head.file, "head": head.head}))
 
 
 def _append(path: Path, line: str) -> None:
@@ -102,20 +122,271 @@ def _append(path: Path, line: str) -> None:
         file.write(line)
 
 
-async def _post(url: str, body: bytes) -> None:
-    from mcpguard.adapters.network.outbound import Outbound
+def _post(url: str, body: bytes) -> None:
+    from mcpguard.adapters.network import Poster
 
-    outbound = Outbound(frozenset((urlsplit(url).hostname or "",)))
+    poster = Poster(url)
     failed = f"the head of the chain could not be exported: {url}"
     try:
-        async with asyncio.timeout(POST_SECONDS):
-            exchange = await outbound.request("POST", url, {"Content-Type": "application/json"}, body)
-            exchange.close()
+        status = poster.post(url, {"Content-Type": "application/json"}, body, POST_SECONDS).status
     except UpstreamError as problem:
         raise AuditError(f"{failed} {problem}") from None
-    except TimeoutError:
-        raise AuditError(f"{failed} did not answer within {POST_SECONDS:g} seconds") from None
     finally:
-        await outbound.close()
-    if not 200 <= exchange.status < 300:
-        raise AuditError(f"{failed} answered HTTP {exchange.status}")
+        poster.close()
+    if not 200 <= status < 300:
+        raise AuditError(f"{failed} answered HTTP {status}")
+
+
+FOR_SINKS = "telemetry"
+"""With a URL after it, for whom the headers are: no server is called so."""
+LOOK_SECONDS = 5.0
+"""How often it is looked for sinks that do not answer."""
+END_SECONDS = 3.0
+"""How long the end of the process waits for what is still to be exported; the next process does the rest."""
+
+
+def exported_by(telemetry: Telemetry | None) -> dict[str, frozenset[CredentialRef]]:
+    """The references that sinks may have, as `broker.named_by` gives those of servers."""
+    sinks = () if telemetry is None else telemetry.sinks
+    return {f"{FOR_SINKS} {one.to}": frozenset(_refs(one)) for one in sinks if one.headers}
+
+
+def _refs(sink: SinkTerms) -> list[CredentialRef]:
+    return [ref for template in sink.headers.values() for ref in template.refs]
+
+
+class Gate:
+    """Evidence that takes no decision while a sink takes nothing; implements `ports.AuditSink`."""
+
+    def __init__(self, audit: AuditSink) -> None:
+        self.problem = ""
+        """Why not, "" where it takes them."""
+        self.sink = ""
+        """Which sink it is, as clients may know it."""
+        self.refused = 0
+        self._audit = audit
+
+    def write(self, record: Record) -> Wait[None]:
+        if self.problem and isinstance(record, Decided):
+            self.refused += 1
+            refused: Wait[None] = Wait()
+            refused.fail(ExportError(f"mcpguard cannot export evidence to {self.sink}"))
+            return refused
+        return self._audit.write(record)
+
+    def settled(self) -> Wait[None]:
+        return self._audit.settled()
+
+
+class _Exported(Struct):
+    """A sink that is exported to, and the thread that does."""
+
+    exporter: Exporter[FollowedLine]
+    thread: threading.Thread
+
+
+class Exporting:
+    """All sinks of a process."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        credentials: Credentials,
+        report: Callable[[str, Level], None],
+        note: Callable[[str, str], None],
+        changed: Callable[[], None],
+        host: str,
+    ) -> None:
+        """`report` takes a line for the operator, `note(what, detail)` leaves evidence, `changed()` hears of
+        another state; all in the loop, in which this is made. `host` is the name of this machine."""
+        self._gate = gate
+        self._credentials = credentials
+        self._report = report
+        self._note = note
+        self._changed = changed
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._running: dict[tuple[str, ...], _Exported] = {}
+        self._ending: list[threading.Thread] = []
+        self._blocks = False
+        """Whether a sink that fails stops serving."""
+        self._starts = True
+        """Whether this process has just begun, so that all of its evidence is for a new sink."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def states(self) -> tuple[SinkState, ...]:
+        return tuple(one.exporter.state for one in self._running.values())
+
+    def follow(
+        self,
+        folder: Path,
+        telemetry: Telemetry | None,
+        alerts: AlertsEntry | None,
+        notify: tuple[NotifyTerms, ...],
+    ) -> None:
+        """Export what is in `folder` as the configuration says now; what it says as before goes on."""
+        wanted: dict[tuple[str, ...], Callable[[], Exporter[FollowedLine]]] = {}
+        for sink in telemetry.sinks if telemetry else ():
+            key = sink.to, sink.format, *(f"{name}: {text}" for name, text in sink.headers.items())
+            wanted[key] = partial(self._sink, folder, sink)
+        if alerts is not None:
+            wanted["alerts", repr((alerts, notify))] = partial(self._alerts, folder, alerts, notify)
+        for key in self._running.keys() - wanted.keys():
+            over = self._running.pop(key)
+            over.exporter.end()
+            self._ending.append(over.thread)
+        for key, make in wanted.items():
+            if key not in self._running:
+                exporter = make()
+                thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
+                self._running[key] = _Exported(exporter, thread)
+                thread.start()
+        self._starts = False
+        self._blocks = telemetry is not None and telemetry.blocks
+        self._hold()
+        if self._running and self._timer is None:
+            self._look()
+
+    def _sink(self, folder: Path, sink: SinkTerms) -> Exporter[FollowedLine]:
+        # Imported where it is needed: most processes export nothing.
+        from mcpguard.adapters.telemetry.exporting import sink_of
+
+        to = sink_of(sink.to, sink.format, self._host, partial(self._headers, sink))
+        return self._exporter(folder, sink.to, sink.format, to)
+
+    def _alerts(
+        self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]
+    ) -> Exporter[FollowedLine]:
+        sink = alert_sink(entry, notify, self._credentials, self._host)
+        return self._exporter(folder, "alerts", "alerts", sink)
+
+    def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> Exporter[FollowedLine]:
+        from mcpguard.adapters.audit.following import Following
+        from mcpguard.adapters.telemetry.exporting import Exporter
+        from mcpguard.config.user_state import state_folder
+
+        def later(call: Callable[[], None]) -> None:
+            with suppress(RuntimeError):  # The loop has ended meanwhile.
+                self._loop.call_soon_threadsafe(call)
+
+        named = sha256(f"{folder} {form} {to}".encode()).hexdigest()[:16]
+        following = Following(folder, state_folder("telemetry") / f"{named}.cursor", own=self._starts)
+        if not self._starts:
+            following.from_now()
+        return Exporter(
+            to,
+            form,
+            following,
+            sink,
+            self._host,
+            lambda line, level: later(partial(self._report, line, level)),
+            lambda _state: later(self._is),
+        )
+
+    def _look(self) -> None:
+        """Now and then look for sinks that have not answered for long: their threads cannot say so."""
+        for one in self._running.values():
+            one.exporter.look()
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _headers(self, sink: SinkTerms) -> Mapping[str, Secret]:
+        """Asked in a thread, each time: a value may have changed."""
+        to = Recipient(f"{FOR_SINKS} {sink.to}", urlsplit(sink.to).hostname, Principal("", ""))
+        return {
+            name: filled(template, [self._credentials.get(ref, to) for ref in template.refs])
+            for name, template in sink.headers.items()
+        }
+
+    def _is(self) -> None:
+        self._hold()
+        self._changed()
+
+    def _hold(self) -> None:
+        """Accept or refuse decisions, depending on the present state of the sinks."""
+        gate = self._gate
+        failing = (one for one in self.states if one.since and one.format != "alerts")
+        down = next(failing, None) if self._blocks else None
+        before, gate.problem = gate.problem, ""
+        if down is not None:
+            gate.sink = _place(down.to)
+            gate.problem = down.problem if down.to in down.problem else f"{down.to}: {down.problem}"
+        if gate.problem and not before:
+            self._note("telemetry-blocked", gate.problem)
+            said = "a sink accepts no evidence, so every request is refused until it does"
+            self._report(f"{said} (`telemetry.on_sink_failure: block`): {gate.problem}", "error")
+        elif before and not gate.problem:
+            count = "1 request was" if gate.refused == 1 else f"{gate.refused:,} requests were"
+            meanwhile = f"{count} refused meanwhile"
+            self._note("telemetry-resumed", meanwhile)
+            why = "all sinks accept evidence again" if self._blocks else "sinks no longer stop serving"
+            self._report(f"{why}; requests are served: {meanwhile}", "info")
+            gate.refused = 0
+
+    def close(self) -> None:
+        """Export what is still there, if that does not take long."""
+        if self._timer is not None:
+            self._timer.cancel()
+        ends = time.monotonic() + END_SECONDS
+        for one in self._running.values():
+            one.exporter.end()
+        for thread in (*self._ending, *(one.thread for one in self._running.values())):
+            thread.join(max(0.0, ends - time.monotonic()))
+
+
+def _place(to: str) -> str:
+    """Without a path and a query of a URL: these may be as good as a credential, and clients read it."""
+    url = urlsplit(to)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}" if url.netloc else to
+
+
+ALERT_SECONDS = 30.0
+"""How long the target of an alert may take."""
+
+
+def alert_sink(
+    entry: AlertsEntry, notify: tuple[NotifyTerms, ...], credentials: Credentials, host: str
+) -> AlertSink:
+    """What tells whom the configuration names; `host` is the name of this machine."""
+    from mcpguard.adapters.telemetry.alerts import AlertSink, AlertTerms, AlertWatch
+
+    terms = AlertTerms(entry.denials_per_minute, entry.approvals_per_minute, entry.events, entry.quiet)
+    targets: dict[str, Callable[[Alert], str]] = {}
+    if entry.command is not None:
+        targets["the command"] = partial(_by_command, list(entry.command))
+    if entry.webhook is not None:
+        targets[entry.webhook] = partial(_by_webhook, entry.webhook)
+    for one in notify if entry.notify else ():
+        targets[one.to] = partial(_by_notifier, one.to, credentials)
+    return AlertSink(AlertWatch(terms, host), targets)
+
+
+def _by_command(words: list[str], alert: Alert) -> str:
+    from mcpguard.adapters.approvals.notifying import by_command
+
+    return by_command(words, json.encode(alert), ALERT_SECONDS)
+
+
+def _by_webhook(url: str, alert: Alert) -> str:
+    from mcpguard.adapters.telemetry.destinations import WebPoints
+
+    web = WebPoints(url, dict)
+    try:
+        web.post(url, "application/json", json.encode(alert))
+    except TelemetryError as problem:
+        return str(problem)
+    finally:
+        web.close()
+    return ""
+
+
+def _by_notifier(to: str, credentials: Credentials, alert: Alert) -> str:
+    from mcpguard.adapters.approvals.notifying import told
+
+    title, body = alert.text
+    try:
+        recipient = Recipient(FOR_NOTIFY, None, Principal("", ""))
+        url = None if to == DESKTOP else credentials.get(sole_reference(to), recipient)
+    except CredentialError as problem:
+        return str(problem)
+    return told(url, title, body, ALERT_SECONDS)

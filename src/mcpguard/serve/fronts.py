@@ -229,7 +229,7 @@ def healths_of(worlds: Iterable[World]) -> tuple[Health, ...]:
 
 def _fetch(token: TokenTerms) -> Callable[[str], Awaitable[Json]]:
     """How keys are fetched: from the hosts that the configuration names, and from public addresses."""
-    from mcpguard.adapters.network.outbound import fetch_json
+    from mcpguard.adapters.network import fetch_json
 
     hosts = (urlsplit(url).hostname for url in (token.issuer, token.jwks_url) if url is not None)
     named = frozenset(host for host in hosts if host is not None)

@@ -27,7 +27,7 @@ from mcpguard.config.policies import load_policies
 from mcpguard.config.user_state import user_state
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.serve.changes.file_watch import Look, look_at
+from mcpguard.serve.file_watch import Look, look_at
 
 T = TypeVar("T")
 

@@ -36,10 +36,9 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.names import Prefix
-from mcpguard.serve.alerts import notified_by
-from mcpguard.serve.changes.file_watch import Look
-from mcpguard.serve.evidence import signed_by
-from mcpguard.serve.sinks import exported_by
+from mcpguard.serve.evidence import exported_by, signed_by
+from mcpguard.serve.file_watch import Look
+from mcpguard.serve.notifying import notified_by
 
 if TYPE_CHECKING:
     from mcpguard.config.alerts import AlertsEntry

@@ -21,8 +21,8 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
-from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.adapters.system.own_process import Allocator
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.server import ServerUpstream
@@ -40,14 +40,12 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
-from mcpguard.serve.alerts import Alerting, alerts
-from mcpguard.serve.changes.recognising import Recognising
-from mcpguard.serve.evidence import bounded
+from mcpguard.serve.evidence import Gate, bounded
+from mcpguard.serve.notifying import Notifying, notifying
 from mcpguard.serve.readiness import Needs
+from mcpguard.serve.recognising import Recognising
 from mcpguard.serve.settings import Settings, claim_variables, named_of, recognition_of
-from mcpguard.serve.sinks import Gate
-from mcpguard.serve.upstream_lines import UpstreamLines
-from mcpguard.serve.wiring import Wiring, bound_of, kinds_of, references_of
+from mcpguard.serve.wiring import UpstreamLines, Wiring, bound_of, kinds_of, references_of
 
 RETIRE_SECONDS = 5.0
 """How long the calls of a server may take on that is not in the configuration any more, or is another one."""
@@ -94,7 +92,7 @@ class Shared:
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
         self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again, self._blocked)
-        self.alerts = self._alerts()
+        self.notifying = self._notifying()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         say = partial(report, "")
@@ -127,7 +125,7 @@ class Shared:
         self.credentials.reconfigure(settings.credentials, named)
         self.recognise()
         if settings.notify != old.notify:
-            self.alerts = self._alerts()
+            self.notifying = self._notifying()
         self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
         self.store.idle_seconds = settings.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
@@ -143,9 +141,9 @@ class Shared:
         await asyncio.to_thread(self.credentials.close)
         await self.recognising.close()
 
-    def _alerts(self) -> Alerting:
+    def _notifying(self) -> Notifying:
         report, notify = self.diagnostics.report, self.settings.notify
-        return alerts(notify, self.credentials, self.redactor, report, self._loop)
+        return notifying(notify, self.credentials, self.redactor, report, self._loop)
 
     def evidence_changed(self, health: AuditHealth) -> None:
         """Evidence cannot be written any more, or can again."""
@@ -176,11 +174,11 @@ class Shared:
 
     def lost_alerts(self) -> tuple[LostAlerts, ...]:
         """Those that cannot be sent."""
-        return self.alerts.failing()
+        return self.notifying.failing()
 
     def alert(self, ticket: Ticket) -> None:
         """Tell all whom the configuration names about a call that waits."""
-        self.alerts.send(ticket)
+        self.notifying.send(ticket)
 
     def upstream_changed(self) -> None:
         """An upstream has another state, or is gone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.adapters.network.hosts import is_private
+from mcpguard.adapters.network import is_private
 from tests.rows import each
 
 

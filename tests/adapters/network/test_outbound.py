@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import mcpguard
-from mcpguard.adapters.network import outbound
-from mcpguard.adapters.network.outbound import Outbound, fetch_json
+from mcpguard.adapters import network
+from mcpguard.adapters.network import Outbound, fetch_json
 from mcpguard.core.errors import UpstreamError
 from tests.adapters.upstreams.http_script import Heard, Reply, scripted
 
@@ -266,7 +266,7 @@ def test_only_the_one_place_knows_the_http_library() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if {name.split(".")[0] for name in names} & {"aiohttp", "yarl"}:
                 knows.add(path)
-    assert knows == {Path(outbound.__file__)}
+    assert knows == {Path(network.__file__)}
 
 
 def test_the_contracts_of_the_wires_need_no_http_library() -> None:

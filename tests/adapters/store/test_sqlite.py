@@ -24,7 +24,7 @@ from mcpguard.adapters.store import default_folder, sqlite
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.store.upkeep import REPLACED
 from mcpguard.adapters.system import clock as system_clock
-from mcpguard.adapters.system import disk_thread
+from mcpguard.adapters.system import disk
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Principal
@@ -362,10 +362,10 @@ def test_a_file_that_is_busy_is_tried_again_and_refused_after_a_while(
 def test_a_disk_that_hangs_is_waited_for_once_and_what_it_does_later_is_read(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_thread, "TRUST_SECONDS", 0.0)
+    monkeypatch.setattr(disk, "TRUST_SECONDS", 0.0)
     store = machine.store(tmp_path)
     labels(store, add="a")
-    monkeypatch.setattr(disk_thread, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(disk, "HOLD_SECONDS", 0.05)
     asked, answers, ended = threading.Event(), threading.Event(), threading.Event()
 
     def hangs(session: Session) -> None:
@@ -377,7 +377,7 @@ def test_a_disk_that_hangs_is_waited_for_once_and_what_it_does_later_is_read(
     with pytest.raises(SessionError, match="the disk has not answered for seconds"):
         given_by(store.change(ADA, hangs))
     assert asked.wait(20)
-    monkeypatch.setattr(disk_thread, "HOLD_SECONDS", 1e9)  # Nobody waits for it again.
+    monkeypatch.setattr(disk, "HOLD_SECONDS", 1e9)  # Nobody waits for it again.
     for _ in range(3):
         with pytest.raises(SessionError, match="the disk has not answered for seconds"):
             labels(store)

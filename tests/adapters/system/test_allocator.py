@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from mcpguard.adapters.system import allocator
-from mcpguard.adapters.system.allocator import Allocator, tune_allocator
+from mcpguard.adapters.system import own_process
+from mcpguard.adapters.system.own_process import Allocator, tune_allocator
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_memory_is_given_back_once_after_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocator, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(own_process, "QUIET_SECONDS", 0.0)
     given: list[int] = []
     tuned = Allocator()
     tuned._trim = given.append

@@ -30,7 +30,7 @@ def said_by(code: str, **variables: str) -> str:
 @needs_proc
 def test_a_taken_variable_is_in_no_view_of_the_environment_and_its_neighbours_are() -> None:
     code = (
-        "import os; from mcpguard.adapters.system.hardening import take_variable\n"
+        "import os; from mcpguard.adapters.system.own_process import take_variable\n"
         "first, second, missing = (take_variable(name) for name in ('TOKEN', 'TOKEN', 'NOT_SET'))\n"
         "shown = open('/proc/self/environ', 'rb').read()\n"
         "print(ascii([first, second, missing, 'TOKEN' in os.environ, shown.count(b'canary')]))\n"
@@ -42,7 +42,7 @@ def test_a_taken_variable_is_in_no_view_of_the_environment_and_its_neighbours_ar
 
 def test_no_child_inherits_a_taken_variable() -> None:
     code = (
-        "import subprocess; from mcpguard.adapters.system.hardening import take_variable\n"
+        "import subprocess; from mcpguard.adapters.system.own_process import take_variable\n"
         "take_variable('TOKEN'); print(subprocess.run(['env'], capture_output=True, text=True).stdout)"
     )
     assert "canary" not in said_by(code, TOKEN=CANARY, PATH="/usr/bin:/bin", PYTHONUTF8="1")
@@ -72,7 +72,7 @@ def test_no_source_has_what_was_dropped(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_neither_we_nor_what_we_start_leaves_a_core_dump() -> None:
     code = (
-        "import subprocess; from mcpguard.adapters.system.hardening import close_to_others\n"
+        "import subprocess; from mcpguard.adapters.system.own_process import close_to_others\n"
         "close_to_others(); close_to_others()\n"
         "print(subprocess.run(['sh', '-c', 'ulimit -c'], capture_output=True, text=True).stdout)"
     )
@@ -83,7 +83,7 @@ def test_neither_we_nor_what_we_start_leaves_a_core_dump() -> None:
 def test_another_process_of_the_same_user_can_read_neither_environment_nor_memory() -> None:
     code = f"""
 import ctypes, os
-from mcpguard.adapters.system.hardening import close_to_others
+from mcpguard.adapters.system.own_process import close_to_others
 if os.getuid() == 0:
     os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY})
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # As any process that has not called setuid(2) is.

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 from msgspec.json import encode
 
-from mcpguard.adapters.approvals.alerts import by_command
+from mcpguard.adapters.approvals.notifying import by_command
 from mcpguard.adapters.telemetry.alerts import Alert, AlertSink, AlertTerms, AlertWatch
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.network.outbound import Outbound
+from mcpguard.adapters.network import Outbound
 from mcpguard.adapters.upstreams.wires.address import Address, laid_over
 from mcpguard.adapters.upstreams.wires.sender import Sender
 from mcpguard.core.errors import UpstreamError

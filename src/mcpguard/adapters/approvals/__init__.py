@@ -1,1 +1,1 @@
-"""Approvals outside the agent's channel: `alerts.py` reports a ticket, `passkeys.py` proves who answered."""
+"""Approvals outside the agent's channel: `notifying.py` reports a ticket, `passkeys.py` says who answered."""

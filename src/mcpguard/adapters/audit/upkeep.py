@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.audit.chain_file import ChainFile, Due
 from mcpguard.adapters.audit.retention import compress, expired
-from mcpguard.adapters.system.disk_thread import DiskThread
+from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 

@@ -35,7 +35,7 @@ from mcpguard.adapters.audit.chain_file import (
 )
 from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.audit.successor import Flying, Outage, settle, successor, tell
-from mcpguard.adapters.system.disk_thread import HOLD_SECONDS, TRUST_SECONDS, DiskThread
+from mcpguard.adapters.system.disk import HOLD_SECONDS, TRUST_SECONDS, DiskThread
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import Countable
 from mcpguard.core.evidence.records import Anchor, Checkpoint, Closed, Decided, Noticed, Opened, Record

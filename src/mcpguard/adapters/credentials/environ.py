@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from mcpguard.adapters.system.hardening import take_variable
+from mcpguard.adapters.system.own_process import take_variable
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 

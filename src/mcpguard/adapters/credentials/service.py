@@ -60,7 +60,7 @@ async def _ask(
     seconds: float,
     ca_file: str | None,
 ) -> ServiceAnswer:
-    from mcpguard.adapters.network.outbound import Outbound, json_object
+    from mcpguard.adapters.network import Outbound, json_object
 
     certificates = None if ca_file is None else _trusting(ca_file)
     outbound = Outbound(frozenset({urlsplit(url).hostname or ""}), certificates=certificates)

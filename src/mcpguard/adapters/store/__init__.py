@@ -1,5 +1,5 @@
-"""State that outlives a message: `sqlite.py` keeps what a principal did so far, `open_sessions.py` knows what
-is in use."""
+"""State that outlives a message: `sqlite.py` keeps what a principal did so far, `sessions.py` has the
+rows of sessions and knows which are in use, `tickets.py` the questions to people."""
 
 from pathlib import Path
 

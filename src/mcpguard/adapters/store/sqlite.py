@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from msgspec import Struct
 
-from mcpguard.adapters.store import rows, tickets
-from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
-from mcpguard.adapters.store.rows import SessionRow, decode, decode_earlier, encode
+from mcpguard.adapters.store import sessions, tickets
+from mcpguard.adapters.store.sessions import LOCKED, OpenSessions, SessionRow, decode, decode_earlier, encode
 from mcpguard.adapters.store.upkeep import REPLACED, checkpoint, is_busy, of_later, problem_of, unusable
 from mcpguard.adapters.system.clock import Uptime, uptime
-from mcpguard.adapters.system.disk_thread import WaitedDisk
+from mcpguard.adapters.system.disk import WaitedDisk
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
@@ -182,7 +181,7 @@ class SqliteStore:
             time.sleep(PAUSE)
 
     def _all(self) -> "list[tuple[Any, ...]]":
-        return self._open().execute(rows.EVERY).fetchall()
+        return self._open().execute(sessions.EVERY).fetchall()
 
     def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
         name, principal, agent, version, used, boot, up, state = found
@@ -198,7 +197,7 @@ class SqliteStore:
     def _edited(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
         database = self._open()
         while True:
-            found = database.execute(rows.READ, (name,)).fetchone()
+            found = database.execute(sessions.READ, (name,)).fetchone()
             if found is None:
                 return False
             version, used, boot, up, state = found
@@ -206,7 +205,7 @@ class SqliteStore:
             with suppress(ValueError, RecursionError):
                 kept = decode(state).session()
             place = (used, boot, up, encode(change(kept)))
-            if database.execute(rows.CHANGE, (*place, name, version)).rowcount:
+            if database.execute(sessions.CHANGE, (*place, name, version)).rowcount:
                 return True
 
     # --- in the loop -----------------------------------------------------------------------------
@@ -281,9 +280,9 @@ class SqliteStore:
             return True, value
         place = (used, now.boot, now.seconds, state)
         if row.version:
-            done = database.execute(rows.CHANGE, (*place, name, row.version)).rowcount
+            done = database.execute(sessions.CHANGE, (*place, name, row.version)).rowcount
         else:
-            done = database.execute(rows.NEW, (name, principal, agent, *place)).rowcount
+            done = database.execute(sessions.NEW, (name, principal, agent, *place)).rowcount
         if not done:
             self._fresh.discard(name)
             return False, value
@@ -352,7 +351,7 @@ class SqliteStore:
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         if form < FORM:
-            database.execute(rows.TABLE)
+            database.execute(sessions.TABLE)
             database.executescript(tickets.TABLES)
             database.execute(f"PRAGMA user_version = {FORM}")
         self._sweep(database)
@@ -392,7 +391,7 @@ class SqliteStore:
             self._fresh.clear()
         if name in self._fresh:
             return self._rows[name]
-        found = database.execute(rows.READ, (name,)).fetchone()
+        found = database.execute(sessions.READ, (name,)).fetchone()
         if found is None:
             return self._without_row(name)
         version, used, boot, up, state = found

@@ -30,7 +30,7 @@ from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
 from mcpguard.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.network.posting import Poster
+    from mcpguard.adapters.network import Poster
 
 SECONDS = 10.0
 """How long a destination may take."""
@@ -180,7 +180,7 @@ class WebPoints:
     def post(self, url: str, media_type: str, body: bytes) -> bytes:
         """The body of the answer. Raises TelemetryError, unless its status says that all is well."""
         # Imported where it is needed: most processes serve over stdio and export nothing.
-        from mcpguard.adapters.network.posting import NotInTime, Poster
+        from mcpguard.adapters.network import NotInTime, Poster
 
         named = shown(url)
         if self._poster is None:

@@ -16,7 +16,7 @@ from mcp.client.auth.utils import (
 from mcp.shared.auth import OAuthClientInformationFull
 
 from mcpguard.adapters.credentials.oauth.login import logout
-from mcpguard.adapters.network.hosts import metadata_urls
+from mcpguard.config.urls import metadata_urls
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 from tests.adapters.credentials.oauth.oauth_stage import NAME, SECRETS, Stage

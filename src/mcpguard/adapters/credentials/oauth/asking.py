@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
-from mcpguard.adapters.network.hosts import plain
-from mcpguard.adapters.network.outbound import Exchange, Outbound, json_object
+from mcpguard.adapters.network import Exchange, Outbound, json_object, plain
 from mcpguard.config.urls import LOOPBACK, is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json

@@ -13,8 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask, usable
-from mcpguard.adapters.network.hosts import metadata_urls
-from mcpguard.config.urls import is_plain_url
+from mcpguard.config.urls import is_plain_url, metadata_urls
 from mcpguard.core.model import Json
 
 _PARAMETER = re.compile(r'(?:^|[\s,])(resource_metadata|scope)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 
-from mcpguard.adapters.network.hosts import metadata_urls
 from mcpguard.adapters.relay.background import Background
 from mcpguard.config.terms import ALGORITHMS, TokenTerms
+from mcpguard.config.urls import metadata_urls
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address

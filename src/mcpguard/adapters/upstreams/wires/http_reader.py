@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mcpguard.adapters.network.outbound import Exchange, json_object
+from mcpguard.adapters.network import Exchange, json_object
 from mcpguard.adapters.relay.room import Standing
 from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES

@@ -8,7 +8,7 @@ is another value since.
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.upstreams.supply import same
 from mcpguard.adapters.upstreams.wires.address import Address, FilledAddress, laid_over
 from mcpguard.core.errors import CredentialError, UpstreamError

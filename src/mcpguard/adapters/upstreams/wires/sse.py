@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urljoin
 
-from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address

@@ -83,7 +83,7 @@ CONTROLS = (
             _alerts,
             (
                 "wire/test_telemetry.py::test_a_held_secret_in_a_result_raises_an_alert_that_does_not_show_it",
-                "adapters/approvals/test_alerts.py::test_a_alert_says_who_wants_what_and_how_to_answer",
+                "adapters/approvals/test_notifying.py::test_a_alert_says_who_wants_what_and_how_to_answer",
             ),
             ("alerts", "approvals.notify"),
             ("notice.ticket",),

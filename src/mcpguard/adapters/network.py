@@ -1,23 +1,25 @@
 """The one place where connections to other hosts are made. Imported only when a configuration needs HTTP.
 
-Law of this file: the address that was checked is the one that is connected to; certificates are always
-verified; no redirect leaves the origin, no proxy and no cookie is used. So a header goes to one origin only
-(law 3). Each sentence of an UpstreamError follows the words "upstream 'NAME' " and holds no header value.
+Law of this file: the address that was checked is the one that is connected to, and what cannot be read
+counts as private; certificates are always verified; no redirect leaves the origin, no proxy and no cookie is
+used. So a header goes to one origin only (law 3). Each sentence of an UpstreamError follows the words
+"upstream 'NAME' " and holds no header value.
 """
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from msgspec import Struct
 from yarl import URL
 
 from mcpguard import __version__
-from mcpguard.adapters.network.hosts import is_address, is_private, plain
 from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
@@ -300,3 +302,95 @@ def _sentence(error: Exception, host: str) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         return "answered with something that is not HTTP"
     return "closed the connection before it answered"
+
+
+_GLOBAL = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def is_private(address: str) -> bool:
+    """Whether an IP address is not one of the public internet: private, loopback, link-local, multicast,
+    reserved, unspecified, or an IPv6 address that has such an IPv4 address in it (mapped, NAT64, 6to4,
+    Teredo). What is not an address counts as private."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return True
+    if isinstance(ip, IPv4Address):
+        return not ip.is_global or ip.is_multicast or ip.is_reserved
+    inner = _inside(ip)
+    if inner:
+        return any(is_private(str(each)) for each in inner)
+    return ip not in _GLOBAL or not ip.is_global
+
+
+def _inside(ip: IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses that this IPv6 address leads to."""
+    if ip in _NAT64:
+        return [IPv4Address(int(ip) & 0xFFFFFFFF)]
+    found = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    return [each for each in found if each is not None]
+
+
+def plain(host: str) -> str:
+    """A host as it is compared: lower case, without brackets and without a dot at its end."""
+    return host.lower().strip("[]").rstrip(".")
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address in its usual form."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+MOST_ANSWER = 64 * 1024
+"""Bytes of an answer that are read."""
+
+
+class PostAnswer(Struct, frozen=True):
+    """An answer to a post. `body` has no more than MOST_ANSWER bytes; `retry_after` is that header, ""
+    without one."""
+
+    status: int
+    body: bytes
+    retry_after: str
+
+
+class NotInTime(UpstreamError):
+    """Nothing was answered in the time that there was."""
+
+
+class Poster:
+    """Posts to one origin and keeps its connection for a few seconds. For one thread, which has no loop."""
+
+    def __init__(self, url: str) -> None:
+        self._named = frozenset((urlsplit(url).hostname or "",))
+        self._loop = asyncio.new_event_loop()
+        self._outbound: Outbound | None = None
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> PostAnswer:
+        """The answer. Raises UpstreamError, with the rest of a sentence that begins with the URL; NotInTime
+        where it took longer than `seconds`."""
+        return self._loop.run_until_complete(self._post(url, headers, body, seconds))
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> PostAnswer:
+        if self._outbound is None:
+            self._outbound = Outbound(self._named)
+        try:
+            async with asyncio.timeout(seconds):
+                exchange = await self._outbound.request("POST", url, headers, body)
+                try:
+                    retry_after = exchange.header("Retry-After") or ""
+                    return PostAnswer(exchange.status, await exchange.body(MOST_ANSWER) or b"", retry_after)
+                finally:
+                    exchange.close()
+        except TimeoutError:
+            raise NotInTime(f"did not answer within {seconds:g} seconds") from None
+
+    def close(self) -> None:
+        if self._outbound is not None:
+            self._loop.run_until_complete(self._outbound.close())
+        self._loop.close()

@@ -1,8 +1,9 @@
-"""Alerts: somebody hears that a call waits for an approval, on the desktop or by whatever apprise reaches.
+"""Notifications: somebody hears that a call waits for an approval, on the desktop or by whatever apprise
+reaches.
 
-Law of this file: an alert says that a call waits, and nothing in it answers. It holds nothing up: each target
-has a thread, and a program with a deadline does the sending. What an agent or a server wrote stands in it on
-one line, short, and without what a notifier takes for more than text.
+Law of this file: a notification says that a call waits, and nothing in it answers. It holds nothing up: each
+target has a thread, and a program with a deadline does the sending. What an agent or a server wrote stands in
+it on one line, short, and without what a notifier takes for more than text.
 """
 
 import json
@@ -51,7 +52,7 @@ _TOLD = (
 """Variables that a program gets which sends an alert."""
 
 
-class AlertTarget(Struct, frozen=True):
+class NotifyTarget(Struct, frozen=True):
     """Where alerts go. `name` is what the configuration writes; `url` gives the URL of apprise and may
     block, None for the desktop. With `arguments` an alert has those that the rules of its ticket show."""
 
@@ -60,12 +61,12 @@ class AlertTarget(Struct, frozen=True):
     arguments: bool = False
 
 
-class Alerts:
+class Notifier:
     """Tells all targets. `report(line)` takes a line for the operator, from any thread."""
 
     def __init__(
         self,
-        targets: Iterable[AlertTarget],
+        targets: Iterable[NotifyTarget],
         inspect: Callable[[str], str],
         report: Callable[[str], None],
         pause: float = PAUSE_SECONDS,
@@ -91,7 +92,7 @@ class _Outbox:
 
     def __init__(
         self,
-        target: AlertTarget,
+        target: NotifyTarget,
         inspect: Callable[[str], str],
         report: Callable[[str], None],
         pause: float,
@@ -149,15 +150,10 @@ class _Outbox:
         """Why the alert was not sent, "" where it was."""
         try:
             title, body = _text(ticket, more, self._target.arguments, self._inspect)
-            if self._target.url is None:
-                return _on_desktop(title, body, self._seconds)
-            return _by_apprise(self._target.url().reveal(), title, body, self._seconds)
+            url = None if self._target.url is None else self._target.url()
         except (CredentialError, InspectionError) as problem:
             return str(problem)
-        except OSError as problem:
-            return f"the program that sends them cannot be started: {problem.strerror}"
-        except subprocess.TimeoutExpired:
-            return f"sending one took longer than {self._seconds:g} seconds"
+        return told(url, title, body, self._seconds)
 
 
 def _text(ticket: Ticket, more: int, arguments: bool, inspect: Callable[[str], str]) -> tuple[str, str]:

@@ -1,7 +1,11 @@
-"""What a process that holds credentials does about others of the same user: it shows them nothing of itself.
+"""What this process asks of its operating system: to show it to no other process of the same user, since it
+holds credentials, and to keep memory that it is about to need again.
 
 On Linux no such process can then read our memory or our environment, or trace us (prctl(2),
 PR_SET_DUMPABLE); elsewhere only core dumps are off. The administrator can still do all of it.
+
+glibc's malloc maps each big block anew by default, and most of the time of a big message, whose megabytes are
+copied a few times and go, is page faults (`bench/relay.py`). Other C libraries are left as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +14,11 @@ import ctypes
 import os
 import resource
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -57,3 +66,40 @@ def _block() -> ctypes._Pointer[ctypes.c_void_p] | None:
     else:
         found = pointer.in_dll(library, "environ")
     return found if found else None
+
+
+KEPT = 8 * 1024 * 1024
+"""Freed bytes that are reused instead of given back at once."""
+QUIET_SECONDS = 1.0
+"""How long after a big message they are given back."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
+
+
+def tune_allocator() -> None:
+    """To be called before there is a second thread: the arena of a thread gives no memory back."""
+    option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if option is not None:
+        # One arena: what one thread frees, the other uses.
+        for name, value in ((_MMAP_THRESHOLD, KEPT), (_TRIM_THRESHOLD, KEPT), (_ARENA_MAX, 1)):
+            option(name, value)
+
+
+class Allocator:
+    """The C library's allocator, where it is glibc's; elsewhere nothing happens."""
+
+    def __init__(self) -> None:
+        self._trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def used(self) -> None:
+        """A big message is being handled, or policies were compiled: memory that this frees goes back to the
+        system a little later."""
+        if self._trim is not None and self._timer is None:
+            import asyncio
+
+            self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._give_back)
+
+    def _give_back(self) -> None:
+        self._timer = None
+        self._trim(0)

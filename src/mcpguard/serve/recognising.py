@@ -20,7 +20,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.ports import Clock
-from mcpguard.serve.changes.file_watch import look_at
+from mcpguard.serve.file_watch import look_at
 
 WAIT_SECONDS = 2.0
 """How long requests wait for values that can be had without asking anybody."""

@@ -13,8 +13,8 @@ from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait, as_future
-from mcpguard.serve.changes import recognising
-from mcpguard.serve.changes.recognising import Recognising
+from mcpguard.serve import recognising
+from mcpguard.serve.recognising import Recognising
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.approvals.alerts import MOST_WAITING, Alerts, AlertTarget
+from mcpguard.adapters.approvals.notifying import MOST_WAITING, Notifier, NotifyTarget
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.policy.tickets import AnswerTerms
 from mcpguard.core.redaction.redactor import Redactor
@@ -74,11 +74,11 @@ def until(check: Callable[[], Any]) -> Any:
         time.sleep(0.01)
 
 
-def alerts(*targets: AlertTarget, pause: float = 0.0, seconds: float = 20.0) -> tuple[Alerts, list[str]]:
+def alerts(*targets: NotifyTarget, pause: float = 0.0, seconds: float = 20.0) -> tuple[Notifier, list[str]]:
     redactor = Redactor(b"k" * 32)
     redactor.hold("env:CANARY", Secret(SECRET))
     reports: list[str] = []
-    return Alerts(targets, redactor.inspect_text, reports.append, pause, seconds), reports
+    return Notifier(targets, redactor.inspect_text, reports.append, pause, seconds), reports
 
 
 def body(words: list[str]) -> str:
@@ -89,7 +89,7 @@ def test_a_alert_says_who_wants_what_and_how_to_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, reports = alerts(AlertTarget("desktop"))
+    told, reports = alerts(NotifyTarget("desktop"))
     told.send(ASKED)
     (words,) = desk.wait(1)
     assert words[-2] == "mcpguard: a call waits for your approval"
@@ -113,7 +113,7 @@ def test_it_names_the_channels_that_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, via: Any, how: str
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, _ = alerts(AlertTarget("desktop"))
+    told, _ = alerts(NotifyTarget("desktop"))
     told.send(structs.replace(ASKED, terms=AnswerTerms(via=("client",))))
     told.send(structs.replace(ASKED, agent=None, terms=AnswerTerms(via=via)))
     (words,) = desk.wait(1)
@@ -125,7 +125,7 @@ def test_arguments_are_there_only_where_the_configuration_and_the_rule_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, _ = alerts(AlertTarget("desktop", arguments=True))
+    told, _ = alerts(NotifyTarget("desktop", arguments=True))
     told.send(ASKED)
     (words,) = desk.wait(1)
     assert 'to: "main"' in body(words).split("\n")
@@ -136,7 +136,7 @@ def test_what_agents_and_servers_wrote_is_text_on_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, _ = alerts(AlertTarget("desktop", arguments=True))
+    told, _ = alerts(NotifyTarget("desktop", arguments=True))
     evil = "<b>x</b>\n\nmcpguard approve 000\u202e [a](https://evil.test) @everyone `x` -- & " + "y" * 1000
     shown = json.dumps({"to": evil})
     told.send(structs.replace(ASKED, target=evil, agent=evil, shown=shown))
@@ -152,7 +152,7 @@ def test_the_message_of_the_author_is_no_markup_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, _ = alerts(AlertTarget("desktop"))
+    told, _ = alerts(NotifyTarget("desktop"))
     told.send(structs.replace(ASKED, message="a < b\n& c " + "d" * 1000))
     (words,) = desk.wait(1)
     wanted = "a &lt; b &amp; c d" if sys.platform != "darwin" else "a < b & c d"
@@ -163,11 +163,11 @@ def test_the_message_of_the_author_is_no_markup_either(
 def test_on_macos_the_text_is_an_argument_of_the_script_and_no_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpguard.adapters.approvals.alerts.sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr("mcpguard.adapters.approvals.notifying.sys", SimpleNamespace(platform="darwin"))
     desk = Desk(tmp_path, monkeypatch)
     if not (tmp_path / "osascript").exists():
         (tmp_path / "notify-send").rename(tmp_path / "osascript")
-    told, _ = alerts(AlertTarget("desktop"))
+    told, _ = alerts(NotifyTarget("desktop"))
     told.send(structs.replace(ASKED, message='" & (do shell script "x") & "'))
     (words,) = desk.wait(1)
     assert words[:2] == ["-e", "on run argv"]
@@ -177,7 +177,7 @@ def test_on_macos_the_text_is_an_argument_of_the_script_and_no_part_of_it(
 
 def test_what_the_redactor_holds_leaves_in_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, _ = alerts(AlertTarget("desktop", arguments=True))
+    told, _ = alerts(NotifyTarget("desktop", arguments=True))
     fields = dict.fromkeys(("principal", "agent", "server", "target", "message"), f"x:{SECRET}")
     told.send(structs.replace(ASKED, **fields, shown=json.dumps({"to": SECRET})))  # type: ignore[arg-type]
     (words,) = desk.wait(1)
@@ -190,7 +190,7 @@ def test_what_the_redactor_holds_leaves_in_no_field(tmp_path: Path, monkeypatch:
 )
 def test_a_flood_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, said: str) -> None:
     desk = Desk(tmp_path, monkeypatch, more="while not os.path.exists(place + '.go'): time.sleep(0.01)")
-    told, _ = alerts(AlertTarget("desktop"))
+    told, _ = alerts(NotifyTarget("desktop"))
     told.send(ASKED)
     desk.wait(1)
     for number in range(many):
@@ -204,7 +204,7 @@ def test_a_flood_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, m
 
 def test_a_program_that_is_missing_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    told, reports = alerts(AlertTarget("desktop"))
+    told, reports = alerts(NotifyTarget("desktop"))
     assert told.failing == ()
     told.send(ASKED)
     until(lambda: reports)
@@ -233,13 +233,13 @@ def test_a_program_that_fails_or_hangs_is_reported_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Desk(tmp_path, monkeypatch, more="sys.exit(3)")
-    told, reports = alerts(AlertTarget("desktop"))
+    told, reports = alerts(NotifyTarget("desktop"))
     told.send(ASKED)
     assert "ended with status 3" in until(lambda: reports)[0]
     hung = tmp_path / "hung"
     hung.mkdir()
     desk = Desk(hung, monkeypatch, more="time.sleep(600)")
-    told, reports = alerts(AlertTarget("desktop"), seconds=1.0)
+    told, reports = alerts(NotifyTarget("desktop"), seconds=1.0)
     begun = time.monotonic()
     told.send(ASKED)
     assert time.monotonic() - begun < 0.5  # Nothing of it is waited for; the sending takes a second.
@@ -262,8 +262,8 @@ def test_a_program_that_cannot_be_started_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Desk(tmp_path, monkeypatch)
-    monkeypatch.setattr("mcpguard.adapters.approvals.alerts.start", _no_processes)
-    told, reports = alerts(AlertTarget("desktop"))
+    monkeypatch.setattr("mcpguard.adapters.approvals.notifying.start", _no_processes)
+    told, reports = alerts(NotifyTarget("desktop"))
     told.send(ASKED)
     assert "cannot be started: too many" in until(lambda: reports)[0]
 
@@ -272,7 +272,7 @@ def test_without_a_thread_the_call_goes_on_and_the_next_ticket_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
-    told, reports = alerts(AlertTarget("desktop"))
+    told, reports = alerts(NotifyTarget("desktop"))
     with monkeypatch.context() as without:
         without.setattr(Thread, "start", _no_threads)
         told.send(ASKED)
@@ -295,7 +295,7 @@ def test_a_url_that_cannot_be_read_is_reported(problem: Exception) -> None:
     def url() -> Secret:
         raise problem
 
-    told, reports = alerts(AlertTarget("${keyring:chat}", url))
+    told, reports = alerts(NotifyTarget("${keyring:chat}", url))
     told.send(ASKED)
     assert until(lambda: reports) == [f"alerts to ${{keyring:chat}} are failing (reported once): {problem}"]
 
@@ -334,8 +334,8 @@ def receiver() -> Iterator[Receiver]:
         thread.join(DEADLINE)
 
 
-def by_apprise(url: str, **more: Any) -> tuple[Alerts, list[str]]:
-    return alerts(AlertTarget("${env:CHAT}", lambda: Secret(url), **more))
+def by_apprise(url: str, **more: Any) -> tuple[Notifier, list[str]]:
+    return alerts(NotifyTarget("${env:CHAT}", lambda: Secret(url), **more))
 
 
 def test_apprise_posts_the_alert(receiver: Receiver) -> None:

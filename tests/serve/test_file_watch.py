@@ -11,7 +11,7 @@ import pytest
 from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.changes.file_watch import FileWatch, look_at
+from mcpguard.serve.file_watch import FileWatch, look_at
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"

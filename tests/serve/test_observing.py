@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from mcpguard.core.policy.observation import Observation
-from mcpguard.serve.changes.observing import LOOK_SECONDS, Observing, beginning
+from mcpguard.serve.reloading import LOOK_SECONDS, Observing, beginning
 from tests.fakes import START, FixedClock
 
 SECONDS = 100.0

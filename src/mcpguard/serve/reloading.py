@@ -2,7 +2,9 @@
 
 Law of this file: a changed configuration is in force whole or not at all. Everything that can fail is done
 before the first thing is changed, nothing of a client comes in between, and what is not in force is said on
-standard error, in the status file and in evidence (law 13).
+standard error, in the status file and in evidence (law 13). An observation ends once, by the clock of the
+machine or by one that nobody sets, whichever comes first, so that setting the clock back does not bring it
+back.
 """
 
 import time
@@ -18,10 +20,10 @@ from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.observation import MOST_DAYS, Observation, ObservedNow
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.changes.file_watch import FileWatch
-from mcpguard.serve.changes.observing import Observing, beginning, over
+from mcpguard.gateway.ports import Clock
+from mcpguard.serve.file_watch import FileWatch
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared, World
 
@@ -288,3 +290,53 @@ def _in_a_line(problems: str) -> str:
 def _first(text: str) -> str:
     """What fits into one line: an excerpt of a file may hold anything."""
     return text.partition("\n")[0]
+
+
+LOOK_SECONDS = 60.0
+"""How long a clock that was set forward goes unnoticed here; decisions notice it at once."""
+
+
+class Observing:
+    """Waits for the end of an observation that is on, until it is closed."""
+
+    def __init__(self, observation: Observation, clock: Clock, ended: Callable[[], None]) -> None:
+        """`ended()` is called once."""
+        self._observation = observation
+        self._clock = clock
+        self._ended = ended
+        self._deadline = clock.seconds() + self._left_by_clock()
+        self._stop: Callable[[], None] = lambda: None
+        self._again()
+
+    def close(self) -> None:
+        self._stop()
+
+    def _again(self) -> None:
+        left = min(self._left_by_clock(), self._deadline - self._clock.seconds())
+        if left > 0:
+            self._stop = self._clock.later(min(left, LOOK_SECONDS), self._again)
+        else:
+            self._ended()
+
+    def _left_by_clock(self) -> float:
+        return (self._observation.end - self._clock.now()).total_seconds()
+
+
+def beginning(observation: Observation, state: ObservedNow) -> str:
+    """What the operator reads when it is taken up."""
+    if state == "over":
+        return f"`observe` ended with {observation.until}: policies are enforced, and it can be removed"
+    if state == "too far ahead":
+        said = f"`observe` ends on {observation.until}, more than {MOST_DAYS} days ahead"
+        return f"{said}, so it has no effect: policies are enforced"
+    return f"observing {observation.said}: policies are recorded and not enforced"
+
+
+def over(observation: Observation) -> str:
+    """What the operator reads when it is over."""
+    return f"policies are enforced from now on for {', '.join(sorted(observation.servers))}"
+
+
+def said_of(observation: Observation | None) -> str:
+    """Which servers, until when; "" for none."""
+    return "" if observation is None else observation.said

@@ -1,0 +1,61 @@
+"""Telling people while serving about calls that wait (`approvals.notify`).
+
+Law of this file: the URL of a target goes to that target and to no server; it is read when something is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+
+from msgspec import Struct
+
+from mcpguard.config.terms import DESKTOP, NotifyTerms
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef, sole_reference
+from mcpguard.gateway.ports import Credentials, LostAlerts, Recipient
+
+FOR_NOTIFY = "approvals.notify"
+"""For whom the URLs are: no server is called so."""
+
+
+class Notifying(Struct, frozen=True):
+    """`send` tells all targets about a ticket, `failing()` gives those that take nothing now."""
+
+    send: Callable[[Ticket], None] = lambda _ticket: None
+    failing: Callable[[], tuple[LostAlerts, ...]] = lambda: ()
+
+
+def notified_by(entries: Iterable[NotifyTerms]) -> dict[str, frozenset[CredentialRef]]:
+    """The references that notifications may have, as `broker.named_by` gives those of servers."""
+    return {FOR_NOTIFY: frozenset(sole_reference(one.to) for one in entries if one.to != DESKTOP)}
+
+
+def notifying(
+    entries: tuple[NotifyTerms, ...],
+    credentials: Credentials,
+    redactor: Redactor,
+    report: Callable[[str, str], None],
+    loop: asyncio.AbstractEventLoop,
+) -> Notifying:
+    """What tells all targets; `report("", line)` takes a line for the operator, in the loop."""
+    if not entries:
+        return Notifying()
+    from mcpguard.adapters.approvals.notifying import Notifier, NotifyTarget
+
+    to = Recipient(FOR_NOTIFY, None, Principal("", ""))
+
+    def target(entry: NotifyTerms) -> NotifyTarget:
+        url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
+        return NotifyTarget(entry.to, url, entry.arguments == "shown")
+
+    def say(line: str) -> None:
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(report, "", line)
+
+    made = Notifier(map(target, entries), redactor.inspect_text, say)
+    return Notifying(made.send, lambda: made.failing)
