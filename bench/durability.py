@@ -10,13 +10,11 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
 import relay
 
-UPSTREAM = [sys.executable, str(Path(__file__).parent.parent / "tests" / "servers" / "echo.py")]
 ROUNDS = 7
 
 
@@ -27,7 +25,7 @@ def used(pid):
 
 
 def session(folder, durability):
-    command = relay.guarded(folder, UPSTREAM)
+    command = relay.guarded(folder, relay.UPSTREAM)
     place = folder / "mcpguard.yaml"
     config = json.loads(place.read_text())
     config["audit"]["durability"] = durability

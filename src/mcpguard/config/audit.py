@@ -86,8 +86,8 @@ class AuditEntry(Written):
     durability: Durability = Field(
         "flush",
         description="What evidence survives: `flush` a killed process, `fsync` also a power "
-        "failure. `group` is as `fsync`, and gathers records for 2 ms, so that more of them share one "
-        "sync.",
+        "failure. `group` is as `fsync`, and gathers records for up to 2 ms, or until there are 64, so that "
+        "more of them share one sync.",
     )
     arguments: ArgumentsOnRecord = Field(
         "redacted",

@@ -74,6 +74,9 @@ class Unended(Turn):
     def touch(self, link: Flushable | None = None) -> None:
         self.asked.set()
 
+    def end(self) -> None:
+        self.asked.set()
+
 
 class Owner:
     """What owns a sink in a process that serves: it commits at the end of each turn of the loop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from pathlib import Path
@@ -218,6 +219,42 @@ async def test_records_that_are_gathered_share_one_sync(
     owner.commit()
     owner.sink.close(CLOSED)
     assert kinds(owner.sink.path) == ["opened", "decision", "outcome", "closed"]
+
+
+async def test_enough_records_are_synced_at_once_also_where_some_are_gathered_already(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 3_600.0)
+    disk = SlowDisk(monkeypatch)
+    disk.release.release(50)
+    owner = Owner(folder, "group")
+    first = owner.sink.write(OPENED)
+    owner.commit()
+    for _ in range(writer.ENOUGH - 1):
+        last = owner.sink.write(DECIDED)
+    owner.commit()
+    await owner.over(last)
+    assert stored(first)
+    for _ in range(writer.ENOUGH):
+        last = owner.sink.write(DECIDED)
+    owner.commit()
+    await owner.over(last)
+    assert disk.count == 2
+    owner.sink.close(CLOSED)
+
+
+async def test_groups_leave_nothing_for_the_collector(folder: Path) -> None:
+    owner = Owner(folder, "fsync")
+    await owner.stored(OPENED)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await owner.stored(DECIDED)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    owner.sink.close(CLOSED)
 
 
 async def test_closing_waits_for_the_sync_that_is_under_way(

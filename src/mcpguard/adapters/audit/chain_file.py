@@ -29,6 +29,8 @@ RETRY_SECONDS = 0.5
 """Between two attempts to write evidence again."""
 GATHER_SECONDS = 0.002
 """How long "group" gathers records for one sync."""
+ENOUGH = 64
+"""With "group", so many records or more are handed over at once: a sync of them is shared by enough."""
 STALL_SECONDS = 5.0
 """A write in a thread that takes longer counts as failed for those who wait for it."""
 MANY = 8

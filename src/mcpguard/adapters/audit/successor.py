@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-Flying: TypeAlias = "tuple[Future[None] | None, LineGroup]"
-"""What a thread stores, or None and what is still gathered."""
+Flying: TypeAlias = "tuple[Future[None], LineGroup]"
+"""What a thread stores."""
 
 
 class Outage(Struct):
@@ -41,9 +41,8 @@ class Outage(Struct):
         return f"from {began:%Y-%m-%dT%H:%M:%SZ} to this record, {refused} refused: {self.why}"
 
 
-def settle(future: Future[None] | None, batch: LineGroup) -> None:
+def settle(future: Future[None], batch: LineGroup) -> None:
     """Wait for a write that hangs, and see what is in its file."""
-    assert future is not None  # noqa: S101 - it was handed over
     failed = future.exception() is not None
     batch.file.chain.rewind(batch.start if failed else batch.end)
     if failed:

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit.chain_file import (
     DURABLE,
     END_SECONDS,
+    ENOUGH,
     GATHER_SECONDS,
     MANY,
     RETRY_SECONDS,
@@ -80,6 +81,7 @@ class AuditFile:
         self._outage: Outage | None = None
         self._closed = False
         self._ending = threading.Event()
+        self._gathering: asyncio.TimerHandle | None = None
         self._flying: Flying | None = None
         self._hung: Flying | None = None
         self._disk = DiskThread("mcpguard-audit")
@@ -178,9 +180,7 @@ class AuditFile:
             return self._batch
         if self._queue:
             return self._queue[-1]
-        if self._flying is not None:
-            return self._flying[1]
-        return DURABLE
+        return DURABLE if self._flying is None else self._flying[1]
 
     def commit(self) -> None:
         """Store what was written since the last commit, and resume who waits for it.
@@ -192,10 +192,10 @@ class AuditFile:
             return
         if not self.syncs:
             self._store_now()
-        elif self._gather:
+        elif self._gather and not self._queue and len(self._batch.lines) < ENOUGH:
             self.pending = False
-            self._flying = flying = (None, self._batch)
-            asyncio.get_running_loop().call_later(self._gather, self._gathered, flying)
+            if self._gathering is None:
+                self._gathering = asyncio.get_running_loop().call_later(self._gather, self._gathered)
         else:
             self._hand_over()
 
@@ -222,8 +222,7 @@ class AuditFile:
         next(last.__await__(), None)
 
     def discard(self) -> None:
-        """Close the file after a start that failed, and remove it if it holds nothing. Nothing is written
-        any more."""
+        """Close the file after a start that failed; remove it if it holds nothing."""
         self._closed = True
         self._ending.set()
         self._end()
@@ -267,12 +266,12 @@ class AuditFile:
     def _stored_in_time(self, batch: LineGroup) -> bool:
         """Store it in a thread that is waited for; False where that takes too long, and failed by that."""
         batch.end = batch.file.chain.mark
-        future = self._disk.within(HOLD_SECONDS, lambda: self._store(batch))
+        future = self._disk.within(HOLD_SECONDS, partial(self._store, batch))
         if future.done():
             future.result()
             return True
-        self._flying = flying = (future, batch)
-        self._stalled(flying)
+        self._flying = (future, batch)
+        self._stalled(batch)
         return False
 
     def _store(self, batch: LineGroup) -> None:
@@ -293,54 +292,56 @@ class AuditFile:
 
     def _drain(self) -> None:
         while True:
-            if self._flying is not None:
-                future = self._flying[0]
-                if future is None:
-                    self._flying = None
-                    self.pending = True
-                    continue
-                with suppress(Exception):  # `_land` asks for it again.
-                    future.result(END_SECONDS)
-                if not future.done():
-                    self._stalled(self._flying)
+            if (flying := self._flying) is not None:
+                with suppress(TimeoutError):
+                    flying[0].exception(END_SECONDS)
+                if not flying[0].done():
+                    self._stalled(flying[1])
                     return
-                self._land(self._flying)
+                self._land(flying)
             elif self._queue or self._batch.lines:
-                store = self._hand_over if self.syncs else self._store_now
-                store()
+                (self._hand_over if self.syncs else self._store_now)()
             else:
                 return
 
     # --- in a thread -----------------------------------------------------------------------------
 
-    def _gathered(self, flying: Flying) -> None:
-        if self._flying is flying:
+    def _gathered(self) -> None:
+        self._gathering = None
+        if self._flying is None and self._batch.lines:
             self._hand_over()
 
     def _hand_over(self) -> None:
         """Have a thread store the next batch."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         batch = self._take()
         batch.end = batch.file.chain.mark
         self.pending = False
-        future = self._disk.submit(lambda: self._store(batch))
-        self._flying = flying = (future, batch)
+        future = self._disk.submit(partial(self._store, batch))
+        self._flying = (future, batch)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # The process ends: `_drain` waits for it.
             return
-        timer = loop.call_later(STALL_SECONDS, self._stalled, flying)
+        timer = loop.call_later(STALL_SECONDS, self._stalled, batch)
+        # Nothing here leads back to the future: what a group needs goes without the collector.
+        future.add_done_callback(lambda _: tell(loop, partial(self._landed, batch, timer)))
 
-        def over() -> None:
-            timer.cancel()
-            if self._flying is flying:
-                self._land(flying)
-                (self.commit if self._turn is None else self._turn.touch)()
-
-        future.add_done_callback(lambda _: tell(loop, over))
+    def _landed(self, batch: LineGroup, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        if (flying := self._flying) is None or flying[1] is not batch:
+            return
+        if (turn := self._turn) is not None:
+            turn.inside = True  # Who is resumed needs no turn of its own.
+        try:
+            self._land(flying)
+        finally:
+            (self.commit if turn is None else turn.end)()
 
     def _land(self, flying: Flying) -> None:
         future, batch = flying
-        assert future is not None  # noqa: S101 - `_drain` and `_hand_over` see to it
         error = future.exception()
         self._flying = None
         self.pending = bool(self._queue or self._batch.lines)
@@ -349,11 +350,11 @@ class AuditFile:
         else:
             self._lose(batch, error)
 
-    def _stalled(self, flying: Flying) -> None:
+    def _stalled(self, batch: LineGroup) -> None:
         """A write does not end: nobody waits for it any more, and what becomes of it is seen when it does."""
-        if self._flying is flying:
+        flying = self._flying
+        if flying is not None and flying[1] is batch:
             self._flying, self._hung = None, flying
-            batch = flying[1]
             self._fail(batch, batch.file.failure("the disk has not answered for seconds"))
 
     # --- failure and recovery --------------------------------------------------------------------

@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -50,7 +50,8 @@ class DiskThread:
     def within(self, seconds: float, work: Callable[[], T]) -> Future[T]:
         """Do `work`, and wait for it for at most so long."""
         future = self.submit(work)
-        wait([future], seconds)
+        with suppress(TimeoutError):
+            future.exception(seconds)
         return future
 
     def end(self) -> None:
