@@ -15,7 +15,7 @@ from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.core.functions import FUNCTIONS
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.function import shell
-from mcpguard.core.functions.shell.table import known
+from mcpguard.core.functions.shell.programs import known
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import FOLDER, POSTURES, ROOT, Pack, loaded, samples
 from tests.rows import each

@@ -105,7 +105,7 @@ def _texts(values: Iterable[str]) -> list[str]:
 def _readable(folder: str) -> bool:
     """Whether a policy can name the folder: it would not be loaded otherwise."""
     # Most clients have no server of files.
-    from mcpguard.core.functions.paths.path_within import path_within
+    from mcpguard.core.functions.paths.reading import path_within
 
     try:
         return path_within(folder, folder)

@@ -82,7 +82,7 @@ engine("cpp").compile("has(args.path) && args.path.startsWith('/srv/')").verdict
 names = [name for name in sys.modules if name.startswith("mcpguard.core.functions.")]
 assert names == ["mcpguard.core.functions.function"], names
 engine("cpp").compile("glob(args.path, 'a')")
-assert "mcpguard.core.functions.glob" in sys.modules
+assert "mcpguard.core.functions.texts" in sys.modules
 assert not {"idna", "sqlglot", "tree_sitter"} & sys.modules.keys()
 """
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.core.functions import detect, glob, json_text
+from mcpguard.core.functions import detect, texts
 from mcpguard.core.redaction import budget
 from mcpguard.core.redaction.detectors import KINDS, PERSONAL, TABLES, VENDORS
 from mcpguard.core.redaction.redactor import Redactor
@@ -45,9 +45,9 @@ def test_a_glob_counts_case_and_crosses_slashes_and_lines() -> None:
 
 
 def test_the_work_of_a_glob_is_bounded() -> None:
-    assert "4,096" in message("glob", "a" * (glob.LIMIT + 1), "a")
-    assert "4,096" in message("glob", "a", ["a" * glob.LIMIT, "b"])
-    assert says("glob", "a" * glob.LIMIT, "*a" * 2000 + "b") is False
+    assert "4,096" in message("glob", "a" * (texts.GLOB_LIMIT + 1), "a")
+    assert "4,096" in message("glob", "a", ["a" * texts.GLOB_LIMIT, "b"])
+    assert says("glob", "a" * texts.GLOB_LIMIT, "*a" * 2000 + "b") is False
 
 
 @given(JSON, st.sampled_from([None, 1]))
@@ -81,7 +81,7 @@ def test_a_json_text_gives_its_value(value: Any, indent: int | None) -> None:
             "-" + "9" * 19,
             "9" * 5000,
         ),
-        *("[" * 65 + "]" * 65, "[" * 5000 + "]" * 5000, '"\0"', '"' + "a" * json_text.LIMIT + '"', '"a\nb"'),
+        *("[" * 65 + "]" * 65, "[" * 5000 + "]" * 5000, '"\0"', '"' + "a" * texts.JSON_LIMIT + '"', '"a\nb"'),
     ],
     ids=lambda text: ascii(text[:20]),
 )

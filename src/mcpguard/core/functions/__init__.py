@@ -1,7 +1,7 @@
 """The functions that conditions may call.
 
-To add one: a module here, or in the package of its subject, with a `Function`, and a line in `PLACES`. The
-examples of the `Function` are its tests and stand in the reference.
+To add one: a `Function` in the module of its subject, or in a new one, and a line in `PLACES`. The examples
+of the `Function` are its tests and stand in the reference.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from mcpguard.core.functions.function import (
 PLACES = {
     "sql": ("sql.function", "SQL"),
     "shell": ("shell.function", "SHELL"),
-    "url": ("web.url", "URL"),
-    "hostIn": ("web.host_in", "HOST_IN"),
-    "isPrivateHost": ("web.private_host", "IS_PRIVATE_HOST"),
-    "cidr": ("web.cidr", "CIDR"),
-    "pathWithin": ("paths.path_within", "PATH_WITHIN"),
-    "secretName": ("paths.secret_names", "SECRET_NAME"),
-    "obeyedFile": ("paths.obeyed_files", "OBEYED_FILE"),
+    "url": ("web.urls", "URL"),
+    "hostIn": ("web.networks", "HOST_IN"),
+    "isPrivateHost": ("web.networks", "IS_PRIVATE_HOST"),
+    "cidr": ("web.networks", "CIDR"),
+    "pathWithin": ("paths.reading", "PATH_WITHIN"),
+    "secretName": ("paths.naming", "SECRET_NAME"),
+    "obeyedFile": ("paths.naming", "OBEYED_FILE"),
     "diffFiles": ("paths.diff_files", "DIFF_FILES"),
     "texts": ("texts", "TEXTS"),
-    "glob": ("glob", "GLOB"),
+    "glob": ("texts", "GLOB"),
     "detect": ("detect", "DETECT"),
-    "json": ("json_text", "JSON"),
+    "json": ("texts", "JSON"),
 }
 """The module of each function and its name there, in the order of the reference."""
 

@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.paths.naming import GLOBS, FileKind, Naming
-from mcpguard.core.functions.paths.obeyed_files import OBEYED, OBEYED_KINDS
-from mcpguard.core.functions.paths.secret_names import PLAIN, SECRET_KINDS, SECRETS
+from mcpguard.core.functions.paths.naming import (
+    GLOBS,
+    OBEYED,
+    OBEYED_KINDS,
+    PLAIN,
+    SECRET_KINDS,
+    SECRETS,
+    FileKind,
+    Naming,
+)
 from tests.rows import each
 
 TABLES = ((SECRETS, SECRET_KINDS), (OBEYED, OBEYED_KINDS))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell.folders import MOST
 from mcpguard.core.functions.shell.function import shell
+from mcpguard.core.functions.shell.reading import MOST
 from tests.rows import each
 
 

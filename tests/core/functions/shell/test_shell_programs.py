@@ -10,11 +10,9 @@ import yaml
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.function import shell
 from mcpguard.core.functions.shell.git import subcommands
-from mcpguard.core.functions.shell.names import SHELLS
-from mcpguard.core.functions.shell.notation import TRAITS
+from mcpguard.core.functions.shell.launch import WRAPPERS
 from mcpguard.core.functions.shell.own import OWN
-from mcpguard.core.functions.shell.table import known, programs
-from mcpguard.core.functions.shell.wrappers import WRAPPERS
+from mcpguard.core.functions.shell.programs import SHELLS, TRAITS, known, programs
 
 FORMS = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "programs.yaml").read_text(encoding="utf-8"))
 

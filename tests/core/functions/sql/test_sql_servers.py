@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.sql.function import sql
-from mcpguard.core.functions.sql.pure import POSTGRES_OPERATORS, PURE
+from mcpguard.core.functions.sql.words import POSTGRES_OPERATORS, PURE
 from tests.core.functions.sql.sql_servers import WHOLE, Postgres, Truth, sqlite
 from tests.core.functions.sql.sql_statements import WRITTEN, statements
 from tests.database import database, installed

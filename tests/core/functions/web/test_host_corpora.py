@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
-from mcpguard.core.functions.web.private_host import LOCAL, REBINDING
+from mcpguard.core.functions.web.networks import LOCAL, REBINDING
 from tests.rows import each
 
 FOLDER = Path(__file__).parents[1] / "corpus"

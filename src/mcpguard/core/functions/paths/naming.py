@@ -1,4 +1,5 @@
-"""What the names in a path say: kinds of files, each known by globs, and a reader that finds them.
+"""What the names in a path say: `secretName()` and `obeyedFile()` find kinds of files, each known by globs,
+which `secret_names.txt` and `obeyed_files.txt` have with their examples.
 
 Law of this file: a path is searched in every reading that some file system or program may give it, and one
 that finds a kind is enough. A glob or a variable means "no" only where nothing in its place could be of a
@@ -17,8 +18,9 @@ from urllib.parse import unquote
 import re2
 from msgspec import Struct
 
-from mcpguard.core.functions.function import FunctionError, Parameter, check_size, of_each
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size, of_each
 from mcpguard.core.functions.paths.reading import LIMIT, LONGEST, UNSEEN
+from mcpguard.core.functions.tables import sections
 
 GLOBS = 64
 """The most characters of a name that is a glob, names of a path that are, and paths that braces stand for."""
@@ -65,6 +67,17 @@ class FileKind(Struct, frozen=True):
     hits: tuple[str, ...]
     misses: tuple[str, ...]
     but: str = ""
+
+
+def kinds_in(name: str) -> tuple[FileKind, ...]:
+    """The kinds in a table of this package: `what` in brackets, then a line for each other part, which goes
+    on in lines that begin with a blank; `hits` and `misses` have commas between them."""
+    found = []
+    for what, lines in sections(__package__, name).items():
+        parts = dict(line.split(": ", 1) for line in lines.replace("\n    ", " ").splitlines() if line)
+        hits, misses = (tuple(parts.pop(key).split(", ")) for key in ("hits", "misses"))
+        found.append(FileKind(what, hits=hits, misses=misses, **parts))
+    return tuple(found)
 
 
 class Naming:
@@ -290,3 +303,89 @@ def _expanded(text: str) -> Iterator[str]:
 
 def _tokens(name: str) -> list[str]:
     return [_TEXT if atom[1] else _ONE if atom[2] else atom[0] for atom in _ATOM.finditer(name)]
+
+
+SECRET_KINDS = kinds_in("secret_names.txt")
+"""All kinds of files that hold secrets. Sources: the manuals of the programs that write them."""
+
+PLAIN = (
+    ".py", ".pyi", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx", ".vue", ".svelte", ".go",
+    ".rs", ".java", ".kt", ".scala", ".clj", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".fs", ".rb", ".php",
+    ".pl", ".pm", ".lua", ".swift", ".m", ".dart", ".ex", ".exs", ".erl", ".hs", ".ml", ".r", ".jl", ".zig",
+    ".nim", ".sol", ".sh", ".bash", ".zsh", ".fish", ".ps1", ".sql", ".css", ".scss", ".less", ".html",
+    ".htm", ".md", ".mdx", ".rst", ".adoc", ".tex", ".tf", ".proto", ".graphql",
+)  # fmt: skip
+"""Endings of source code and of texts about it: there a word such as `secret` is what they are about."""
+
+SECRETS = Naming("secretName", SECRET_KINDS, PLAIN, "secrets group_vars host_vars")
+"""Reads paths for `secretName`."""
+
+SECRET_NAME = Function(
+    name="secretName",
+    summary="Whether the name of a file, or of a folder on its way, says that it holds secrets: one of "
+    "[these kinds](names.md#secretname). Case, trailing dots and spaces, `\\`, `::$DATA`, escapes (`%2e`), "
+    "invisible characters and what copies append (`.bak`, `~`, ` (1)`) hide nothing. A file that ends "
+    "like source code or a text about it (`secret.py`, `secrets.md`) is known by an exact name alone. "
+    "For a list of paths it is true if all are and false if none is; an empty list, or one in which "
+    "only some are, is an error, and so is a path where the answer depends on a glob, braces or a "
+    'variable. With `"folder"` as `taken` a folder that is known to hold such files counts, too: `.docker`. '
+    "False means that the name is not known: files are not read, and links are not followed.",
+    parameters=PARAMETERS,
+    gives="a bool",
+    call=SECRETS.of,
+    examples=(
+        'secretName("/srv/app/.env") && secretName("deploy/prod.ENV") && !secretName(".env.example")',
+        'secretName("/home/ada/.ssh/known_hosts") && secretName("/etc/x/../shadow")',
+        'secretName(["tls/server.key", "server.pem.bak", "id_rsa (1)"])',
+        'secretName("terraform.tfstate") && secretName(".bash_history") && secretName("db-secret.yaml")',
+        'secretName(".env::$DATA") && secretName("C:\\\\app\\\\.env. ") && secretName("/srv/%2eenv")',
+        '!secretName(["src/secret.py", "docs/secrets.md", "src/[id]/page.tsx", "id_rsa.pub"])',
+        '!secretName("src/*.py") && !secretName("$HOME/src/main.go")',
+        '!secretName(".docker") && secretName([".docker", "deploy/secrets"], "folder")',
+    ),
+    errors=(
+        'secretName("")',
+        "secretName([])",
+        'secretName(["README.md", ".env"])',
+        'secretName("config/*")',
+        'secretName(".e[n]v")',
+        'secretName("{a,.env}")',
+        'secretName("$FILE")',
+    ),
+)
+
+
+OBEYED_KINDS = kinds_in("obeyed_files.txt")
+"""All kinds of files that act without being asked. Sources: the manuals of the programs that obey them."""
+
+OBEYED = Naming("obeyedFile", OBEYED_KINDS, folders="node_modules venv")
+"""Reads paths for `obeyedFile`."""
+
+OBEYED_FILE = Function(
+    name="obeyedFile",
+    summary="Whether programs run or obey a file without anybody asking for it, as its name or that of a "
+    "folder on its way says: one of [these kinds](names.md#obeyedfile). A file belongs to them if it "
+    "acts when something else is done: a folder is opened, a shell begins, git commits, a change is "
+    "pushed. What acts when somebody builds, tests or runs it (`Makefile`, `package.json`, "
+    "`conftest.py`) is source code and does not. Paths are read as by `secretName`: lists of them, "
+    "globs, variables and folders, too. False means that the name is not known.",
+    parameters=PARAMETERS,
+    gives="a bool",
+    call=OBEYED.of,
+    examples=(
+        'obeyedFile("/srv/app/.git/hooks/pre-commit") && obeyedFile("sub/.GIT./config")',
+        'obeyedFile([".github/workflows/ci.yml", "Jenkinsfile", ".circleci/config.yml"])',
+        'obeyedFile("docs/AGENTS.md") && obeyedFile(".mcp.json") && obeyedFile(".vscode/tasks.json")',
+        'obeyedFile(["/home/ada/.bashrc", ".envrc", "/home/ada/.ssh/authorized_keys"])',
+        '!obeyedFile(["Makefile", "package.json", "conftest.py", "Rakefile", ".gitignore", "src/[id].ts"])',
+        '!obeyedFile(".github/PULL_REQUEST_TEMPLATE.md")',
+        '!obeyedFile(".venv") && obeyedFile([".venv", "web/node_modules"], "folder")',
+    ),
+    errors=(
+        'obeyedFile("")',
+        "obeyedFile([])",
+        'obeyedFile(["a.py", ".envrc"])',
+        'obeyedFile("*")',
+        'obeyedFile(".[g]it/config")',
+    ),
+)

@@ -1,4 +1,4 @@
-"""The arguments of a program that `table.py` knows -> what it does with them, as facts of a Reading.
+"""The arguments of a program that `programs.txt` has -> what it does with them, as facts of a Reading.
 
 Law of this file: an argument is a flag, a file or a text only where the program's line says so; anything else
 counts as code. Where an argument is not known, it counts as the worst one that it could be.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mcpguard.core.functions.shell.notation import Usage
+from mcpguard.core.functions.shell.programs import Usage
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Word
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
-from mcpguard.core.functions.shell.names import names
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Word, read_body, read_word, read_words
+from mcpguard.core.functions.tables import names
 
 NESTING = 100
 """How deep statements may stand in statements; `a && b && c` is two deep."""

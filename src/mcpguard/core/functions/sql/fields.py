@@ -1,11 +1,13 @@
-"""Which `a.b` of PostgreSQL is a column, and which may be the call of a function.
+"""Which `a.b` of PostgreSQL is a column, and which may be the call of a function; and the names of a text
+that the parser's tree does not hold, or holds in an unknown role.
 
 PostgreSQL reads `x.f` as `f(x)` where x has no column f, whether x is a row or a single value, and `(x).f`,
-`x[1].f` and `$1.f` likewise.
-Law of this file: a name after a dot is a column only where the columns of what stands before the dot are
-written down: in the statement (an alias with names, a WITH or a subquery that names what it gives), or by the
-author of the policy for a table. Every other one is a call of that name, which reads the whole row.
-Source: PostgreSQL 4.2.4, 8.16.5 and 38.5.3.
+`x[1].f` and `$1.f` likewise. Law of this file: a name after a dot is a column only where the columns of what
+stands before the dot are written down: in the statement (an alias with names, a WITH or a subquery that names
+what it gives), or by the author of the policy for a table. Every other one is a call of that name, which
+reads the whole row. Each quoted name, and in PostgreSQL, SQLite and MySQL each word that is not syntax in its
+place, is an identifier of the tree with a role that is known, or is reported as a column. Source: PostgreSQL
+4.2.4, 8.16.5 and 38.5.3.
 """
 
 from __future__ import annotations
@@ -18,6 +20,14 @@ from msgspec import Struct
 
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
+from mcpguard.core.functions.sql.words import (
+    MYSQL_SYNTAX,
+    POSTGRES_TYPES,
+    ROLES,
+    SYNTAX,
+    UNITS,
+    WITHOUT_BRACKETS,
+)
 
 Names = frozenset[str]
 Chain = tuple[str, ...]
@@ -102,7 +112,7 @@ def _name(token: SqlToken) -> str:
 
 class Relations:
     """What stands in the FROMs of a statement, with the columns of it that are written down: here, or in
-    `written` by the author of the policy, as `table.column`."""
+    `written` by the author of the policy, as `TABLE.COLUMN`."""
 
     def __init__(self, tree: Tree, exp: Any, written: Names) -> None:
         self._tree = tree
@@ -197,3 +207,52 @@ class Relations:
     def _listed(self, columns: list[Node]) -> Names:
         names = [one.this if isinstance(one, self._exp.ColumnDef) else one for one in columns]
         return frozenset(name_of(name, "postgres") for name in names)
+
+
+MYSQL = MYSQL_SYNTAX | UNITS | WITHOUT_BRACKETS
+_NOTHING = SqlToken("mark", "", -1, -1)
+
+
+def lost(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]:
+    """See this file."""
+    words = dialect in ("mysql", "postgres", "sqlite")
+    found: Counter[str] = Counter()
+    defined = frozenset(node.name.lower() for node in tree.of_kind(exp.ColumnDef))
+    for place, token in enumerate(tokens):
+        after = tokens[place + 1] if place + 1 < len(tokens) else _NOTHING
+        if after.kind == "mark" and after.text == "(":
+            continue
+        syntax = token.text in MYSQL if dialect == "mysql" else _is_syntax(tokens, place, after, defined)
+        if token.kind == "name" or (words and token.kind == "word" and not syntax):
+            found[shown(token.text, token.kind == "name", dialect)] += 1
+    names = tree.of_kind(exp.Identifier)
+    found.subtract(name_of(node, dialect) for node in names)
+    odd = {name_of(node, dialect) for node in names if not _has_role(node, exp)}
+    return {name for name, count in found.items() if count > 0} | odd
+
+
+def _has_role(name: Any, exp: Any) -> bool:
+    """Whether an identifier is the name of something other than a column, or of a column that is reported."""
+    if isinstance(name.parent, exp.Dot):
+        return name.arg_key == "expression" or isinstance(name.parent.expression, exp.Func | exp.Identifier)
+    return f"{type(name.parent).__name__}.{name.arg_key}" in ROLES
+
+
+def _is_syntax(tokens: list[SqlToken], place: int, after: SqlToken, defined: frozenset[str]) -> bool:
+    word = tokens[place].text
+    last = tokens[place - 1] if place else _NOTHING
+    if word in SYNTAX or word in WITHOUT_BRACKETS or _is_argument(tokens, place + 1):
+        return True
+    if word in UNITS:
+        extracted = last.text == "(" and place > 1 and tokens[place - 2].text == "extract"
+        return last.kind in ("string", "number") or last.text == "to" or extracted
+    if word in POSTGRES_TYPES or word in ("precision", "varying"):
+        before = last.text in (":", "as", "double", "character", "bit", "char")
+        return before or after.kind == "string" or after.text in ("with", "without") or last.text in defined
+    return False
+
+
+def _is_argument(tokens: list[SqlToken], place: int) -> bool:
+    """Whether `=>` stands here, so that the word before is the name of an argument."""
+    signs = tokens[place : place + 2]
+    return [one.text for one in signs] == ["=", ">"] and signs[0].end == signs[1].start

@@ -15,13 +15,10 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
-from mcpguard.core.functions.sql.calls import called, plain_read, pure, refuse_text_as_sql
-from mcpguard.core.functions.sql.fields import Relations, fields
-from mcpguard.core.functions.sql.filter import IsColumn, filtered
-from mcpguard.core.functions.sql.implicit import implicit
-from mcpguard.core.functions.sql.lost import lost
+from mcpguard.core.functions.sql.calls import called, implicit, plain_read, pure, refuse_text_as_sql
+from mcpguard.core.functions.sql.fields import Relations, fields, lost
 from mcpguard.core.functions.sql.plain import plain
-from mcpguard.core.functions.sql.rows import most_rows
+from mcpguard.core.functions.sql.rows import IsColumn, filtered, most_rows
 from mcpguard.core.functions.sql.text import LEXIS, Source, SqlToken, read, statements
 from mcpguard.core.functions.sql.tree import Node, Tree
 from mcpguard.core.functions.sql.words import (
@@ -146,7 +143,7 @@ def sql(text: str, dialect: str, columns: Json = None) -> Json:
 
 
 def _written(columns: Json) -> frozenset[str]:
-    """The third argument as `table.column`."""
+    """The third argument as `TABLE.COLUMN`."""
     lists = columns.items() if isinstance(columns, dict) else [("", columns or [])]
     found = set()
     for table, names in lists:

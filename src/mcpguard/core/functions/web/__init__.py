@@ -1,2 +1,2 @@
-"""URLs, hosts and addresses: `url`, `hostIn`, `isPrivateHost`, `cidr`, one module each; they read with
-`urls.py`, `hosts.py` and `networks.py`."""
+"""URLs, hosts and addresses: `urls.py` is for `url`, `networks.py` for `hostIn`, `isPrivateHost` and `cidr`;
+`hosts.py` reads hosts for both."""

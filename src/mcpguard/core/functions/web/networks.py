@@ -1,17 +1,22 @@
-"""Patterns of hosts and addresses, as an author writes them in a condition.
+"""`hostIn()`, `cidr()` and `isPrivateHost()`: which hosts and addresses a text means.
 
 Law of this file: a pattern that cannot be read is an error, never one that matches nothing; a name never
-matches a pattern of addresses.
+matches a pattern of addresses. A name is compared as text and never resolved, so a name in the list that
+leads to a private address is in the list all the same, and `cidr()` refuses names. Only a global unicast
+address, or a name that could be one's of the public DNS, is not private; a public name that its owner points
+at a private address is seen by whoever connects, not here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
-from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, of_each
 from mcpguard.core.functions.web.hosts import Host, read_host
+from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 Test = Callable[[Host], bool]
 
@@ -79,3 +84,191 @@ def _network(pattern: str) -> IPv4Network | IPv6Network:
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         raise FunctionError("a range of mapped IPv4 addresses must be written as an IPv4 range")
     return network
+
+
+def host_in(
+    texts: str | list[str], patterns: str | list[str], schemes: str | list[str] | None = None
+) -> bool:
+    """Whether the host in a text, or in each of a list, matches one of `patterns`. Raises FunctionError for a
+    text or a pattern that cannot be read, even one that would not matter, for addresses as `check_plain`
+    does, for a list as `of_each` does, and for `schemes` as `read_url` does."""
+    tests = [host_test(pattern) for pattern in as_list(patterns)]
+    return of_each(texts, lambda text: _matches(host_of("hostIn", text, schemes), tests))
+
+
+def _matches(host: Host, tests: list[Test]) -> bool:
+    check_plain(host)
+    return any(test(host) for test in tests)
+
+
+HOST_IN = Function(
+    name="hostIn",
+    summary="Whether the host of a URL, or a bare `host` or `host:port`, matches one of the patterns: "
+    "`example.com` is that host only, `*.example.com` all hosts below it, `10.0.0.0/8` or an address matches "
+    "addresses. Ports are ignored, names are never resolved. For a list of texts it is true "
+    "if all match and false if none does; an empty list, or one in which only some match, is an error. "
+    "`schemes`: see `url`.",
+    parameters=(Parameter("texts", "strings"), Parameter("patterns", "strings", check=host_test), SCHEMES),
+    gives="a bool",
+    call=host_in,
+    examples=(
+        'hostIn("https://api.example.com/v1", ["api.example.com", "*.cdn.example.com"])',
+        'hostIn("https://eu.cdn.example.com/x.js", ["api.example.com", "*.cdn.example.com"])',
+        '!hostIn("https://cdn.example.com/", "*.cdn.example.com")',
+        '!hostIn("https://api.example.com.evil.example/", "api.example.com")',
+        'hostIn("API.EXAMPLE.COM:8443", "api.example.com")',
+        'hostIn("http://10.1.2.3/", ["10.0.0.0/8"]) && hostIn("[2001:db8::1]:80", "2001:db8::/32")',
+        'hostIn("http://[::ffff:10.1.2.3]/", "10.0.0.0/8")',
+        '!hostIn("https://example.com/", "10.0.0.0/8")',
+        'hostIn(["https://api.example.com/", "cdn.example.com:443"], ["api.example.com", "cdn.example.com"])',
+        'hostIn("https://api.example.com./a{b}|c?q=100%", "api.example.com")',
+        'hostIn("wss://api.example.com/socket", "api.example.com", ["wss", "https"])',
+    ),
+    errors=(
+        'hostIn("https://api.example.com@evil.example/", "api.example.com")',
+        'hostIn("https://evil.example@api.example.com/", "api.example.com")',
+        'hostIn("evil.example://api.example.com/", "api.example.com")',
+        'hostIn("ftp://api.example.com/", "api.example.com")',
+        'hostIn("https://api.example.com/", "api.*.com")',
+        'hostIn("http://10.1.2.3/", "10.1.2.3/8")',
+        'hostIn("api.example.com/v1", "api.example.com")',
+        'hostIn(["https://api.example.com/", "https://evil.example/"], "api.example.com")',
+        'hostIn([], "api.example.com")',
+    ),
+)
+
+
+def cidr(text: str, ranges: str | list[str], schemes: str | list[str] | None = None) -> bool:
+    """Whether the address in `text` is in one of `ranges`. Raises FunctionError for a name, for a text or a
+    range that cannot be read, even one that would not matter, for addresses as `check_plain` does, and for
+    `schemes` as `read_url` does."""
+    tests = [within(one) for one in as_list(ranges)]
+    host = host_of("cidr", text, schemes)
+    if host.address is None:
+        raise FunctionError("cidr() reads addresses only; names are not resolved")
+    check_plain(host)
+    return any(test(host) for test in tests)
+
+
+CIDR = Function(
+    name="cidr",
+    summary="Whether an IP address is in one of the ranges (RFC 4632). The text is an address, or a URL or "
+    "`host:port` whose host is one; a name is an error. `schemes`: see `url`.",
+    parameters=(Parameter("text", "string"), Parameter("ranges", "strings", check=within), SCHEMES),
+    gives="a bool",
+    call=cidr,
+    examples=(
+        'cidr("10.1.2.3", "10.0.0.0/8")',
+        'cidr("192.168.1.7:8080", ["10.0.0.0/8", "192.168.1.7"])',
+        'cidr("http://[2001:db8::5]/", "2001:db8::/32") && cidr("2001:db8::5", "2001:db8::/32")',
+        'cidr("::ffff:10.1.2.3", "10.0.0.0/8")',
+        '!cidr("11.0.0.1", "10.0.0.0/8") && !cidr("::1", "0.0.0.0/0")',
+    ),
+    errors=(
+        'cidr("example.com", "0.0.0.0/0")',
+        'cidr("10.1.2", "10.0.0.0/8")',
+        'cidr("10.1.2.3", "10.0.0.1/8")',
+        'cidr("10.1.2.3", "10.0.0.0/255.0.0.0")',
+        'cidr("2002:a01:203::1", "2002::/16")',
+    ),
+)
+
+
+_SPECIAL4 = tuple(
+    IPv4Network(text)
+    for text in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        "168.63.129.16/32",  # Azure's platform, which every machine there reaches
+    )
+)
+_GLOBAL6 = IPv6Network("2000::/3")
+_SPECIAL6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
+"""The special-purpose registries of IANA (RFC 6890), kept here so that no version of Python changes them;
+without 6to4, which `carries_ipv4` knows."""
+
+LOCAL = frozenset(
+    """
+    alt arpa consul corp example home internal intranet invalid kube lan local localdomain localhost localnet
+    mail onion private svc test
+    """.split()  # noqa: SIM905 - one word a line would be a page
+)
+"""Last labels of names that the public DNS does not have (RFC 6761, 6762, 7686, 8375, 9476; ICANN)."""
+
+REBINDING = frozenset(
+    """
+    1u.ms 42foo.com fritz.box fuf.me ipq.co lacolhost.com lcl.host local-ip.co local-ip.medicmobile.org
+    local-ip.sh local.gd localho.st localhost.direct localtest.me lvh.me metadata.goog metadata.packet.net
+    metadata.platformequinix.com metadata.tencentyun.com nip.io plex.direct rbndr.us router.asus.com
+    routerlogin.net smackaho.st spoofed.burpcollaborator.net sslip.io tplinkwifi.net traefik.me ts.net vcap.me
+    xip.io xip.name yoogle.com
+    """.split()  # noqa: SIM905 - one word a line would be a page
+)
+"""Public domains known to lead to a private address, or to one that stands in the name below them."""
+
+_EMBEDDED = re.compile(r"(?<![0-9])(?=([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})(?![0-9]))")
+
+
+def is_private_host(text: str, schemes: str | list[str] | None = None) -> bool:
+    """Whether the host in `text` is not plainly of the public internet. Raises FunctionError for a text
+    that cannot be read as one host, and for `schemes` as `read_url` does."""
+    host = host_of("isPrivateHost", text, schemes)
+    if host.address is not None:
+        return not is_global(host.address)
+    return _is_local_name(host.name)
+
+
+def is_global(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is global unicast and leads to itself, not to an IPv4 address that it carries."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _SPECIAL4)
+    if address not in _GLOBAL6 or carries_ipv4(address):
+        return False
+    return not any(address in network for network in _SPECIAL6)
+
+
+def _is_local_name(name: str) -> bool:
+    labels = name.split(".")
+    top = labels[-1]
+    if len(labels) == 1 or top in LOCAL or not (top.isalpha() or top.startswith("xn--")):
+        return True
+    if any(".".join(labels[start:]) in REBINDING for start in range(len(labels))):
+        return True
+    return any(_embeds_private(found.groups()) for found in _EMBEDDED.finditer(name))
+
+
+def _embeds_private(numbers: tuple[str, ...]) -> bool:
+    """Whether four numbers in a name, as wildcard names have them, are an address that is not global."""
+    values = [int(number) for number in numbers]
+    return max(values) < 256 and not is_global(IPv4Address(bytes(values)))
+
+
+IS_PRIVATE_HOST = Function(
+    name="isPrivateHost",
+    summary="Whether the host of a URL, or a bare `host` or `host:port`, is not of the public internet: an "
+    "address that is not global unicast (loopback, private, link-local and cloud metadata, shared, "
+    "multicast, reserved, or IPv6 that carries an IPv4 address), a name without a dot, one that only "
+    "local networks have, or one known to lead to such an address. Names are never resolved. "
+    "`schemes`: see `url`.",
+    parameters=(Parameter("text", "string"), SCHEMES),
+    gives="a bool",
+    call=is_private_host,
+    examples=(
+        'isPrivateHost("http://169.254.169.254/latest/meta-data/")',
+        'isPrivateHost("http://[::1]:8080/") && isPrivateHost("::ffff:10.0.0.1")',
+        'isPrivateHost("http://[64:ff9b::7f00:1]/") && isPrivateHost("http://[2002:7f00:1::]/")',
+        'isPrivateHost("localhost") && isPrivateHost("printer") && isPrivateHost("nas.local")',
+        'isPrivateHost("http://127.0.0.1.nip.io/") && isPrivateHost("10-0-0-1.evil.example.com")',
+        '!isPrivateHost("https://example.com/") && !isPrivateHost("8.8.8.8:53")',
+        '!isPrivateHost("http://[2606:4700::6810:84e5]/")',
+        '!isPrivateHost("ssh://example.com/x", ["ssh"])',
+    ),
+    errors=(
+        'isPrivateHost("http://127.1/")',
+        'isPrivateHost("http://2130706433/")',
+        'isPrivateHost("http://example.com@127.0.0.1/")',
+        'isPrivateHost("metadata.google.internal://example.com/")',
+        'isPrivateHost("")',
+    ),
+)

@@ -1,15 +1,42 @@
-"""One line of the table of programs -> a Usage: what its options and operands do.
+"""The programs that shell() knows: `programs.txt` has a line for each, which is read here, and other lists of
+names that mean something to a shell.
 
-    NAME,NAME [*] [TRAIT ...] [ROLES] [OPTIONS]
+    NAME,NAME [*] [TRAIT ...] [ROLES] [OPTIONS]   ->   a Usage: what its options and operands do
 
-Law of this file: what does not stand in the line is not known, and so not harmless.
+Law of this file: a positive list. What does not stand in the line is not known, and so not harmless.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from msgspec import Struct
+
+from mcpguard.core.functions.tables import names, read_table
+
+RESERVED = names("""
+    if then else elif fi do done case esac while until for in select function coproc { } ! [[ ]] ]
+    repeat foreach end always
+""")
+"""Words that begin or end something other than a command, in some shell."""
+
+ZSH_VARIABLES = names("""
+    path fpath cdpath mailpath manpath module_path fignore psvar argv status prompt watch aliases
+    functions commands options parameters precmd_functions preexec_functions chpwd_functions
+""")
+"""Variables in lower case that zsh obeys: zshparam(1)."""
+
+DECLARING = names("""
+    export declare typeset local readonly unset read integer float private
+""")
+"""Builtins that set the variables that their arguments name."""
+
+SHELLS = names("""
+    sh bash dash ash zsh ksh mksh rbash rzsh lksh
+""")
+"""Programs that read the language that is read here."""
+
 
 TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "inner"))
 """`code`: each run counts as code. `obeys`: it obeys files of its folder. `sends`: it uses the network.
@@ -69,3 +96,22 @@ def parse(line: str) -> tuple[list[str], Usage]:
             roles = part
     number = short.pop("#", None) is not None
     return head.split(","), Usage(roles, frozenset(traits), short, long, number, "*" in parts)
+
+
+@cache
+def programs() -> dict[str, Usage]:
+    """Each program by its name, in the case in which it is written."""
+    found: dict[str, Usage] = {}
+    for line in lines(read_table(__package__, "programs.txt")):
+        known, program = parse(line)
+        found.update(dict.fromkeys(known, program))
+    return found
+
+
+def known(name: str) -> Usage | None:
+    """The program `name`; one that counts as code in each of its versions, so `python3.11` is python."""
+    program = programs().get(name)
+    if program is None:
+        program = programs().get(name.rstrip("0123456789.-"))
+        program = program if program and "code" in program.traits else None
+    return program
