@@ -73,10 +73,10 @@ def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() ->
     revealing = where(".reveal")
     assert {path for path in revealing if not path.startswith("adapters/upstreams/")} == {
         "core/redaction/held/search.py",
-        "core/token_end.py",  # Gives the time that stands in a token, and nothing else of it.
+        "core/secret.py",  # Gives the time that stands in a token, and nothing else of it.
         "adapters/credentials/github_app.py",  # Each shows what it needs to the service that mints.
         "adapters/credentials/oauth/clients.py",
-        "adapters/credentials/oauth/service_token.py",
+        "adapters/credentials/oauth/mints.py",
         "adapters/credentials/postgres.py",
         "adapters/credentials/vault.py",
         "adapters/credentials/environ.py",  # For a program that makes another credential of it.

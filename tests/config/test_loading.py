@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config.audit import FREE_BYTES
+from mcpguard.config.evidence import FREE_BYTES
 from mcpguard.config.loading import Audit, Config, evidence_folder, find_config, load_config
 from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config.oauth import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
+from mcpguard.config.minted import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 from tests.config.test_credentials import entry, read
 from tests.config.test_loading import load, mistakes
 

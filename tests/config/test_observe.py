@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.core.errors import ConfigError
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 
 SERVERS = "version: 1\nservers:\n  github: {command: x}\n  files: {command: x}\n"
 

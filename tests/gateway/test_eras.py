@@ -9,7 +9,7 @@ import pytest
 from mcpguard.core.policy.terms import ACTIONS
 from mcpguard.gateway import path
 from mcpguard.protocol import eras
-from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
+from mcpguard.protocol.eras import LEGACY_VERSIONS
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 from tests.fakes import World, text, tool
 from tests.gateway.scenes import ALLOW_ALL, call, envelope, last, legacy, modern, offers, quiet

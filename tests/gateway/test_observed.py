@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import structs
 
 from mcpguard.core.evidence.records import Decided, ObservedRefusal, Outcome
-from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.pdp import NO_SESSION
 from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.policy.terms import Observation
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.recorder import MOST_MESSAGE
 from mcpguard.gateway.scope import ApprovalTerms

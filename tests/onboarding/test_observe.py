@@ -11,7 +11,7 @@ import yaml
 
 from mcpguard.cli import main
 from mcpguard.config.loading import find_config, load_config
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 from tests.onboarding.corpus import Person, tree
 from tests.onboarding.test_views import has, outside_state
 

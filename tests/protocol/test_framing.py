@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.protocol.framing import HEAD, Framer, Oversize
+from mcpguard.protocol.jsonrpc import HEAD, Framer, Oversize
 
 
 def test_lines_are_whole_however_the_stream_is_cut() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller
-from mcpguard.protocol.lifecycle import (
+from mcpguard.protocol.eras import (
     ANY_CLIENT,
     LEGACY_VERSIONS,
     capabilities,

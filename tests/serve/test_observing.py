@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 from mcpguard.serve.reloading import LOOK_SECONDS, Observing, beginning
 from tests.fakes import START, FixedClock
 

@@ -6,7 +6,6 @@ from threading import Event
 import pytest
 
 from mcpguard.adapters.credentials import SOURCES, keychain
-from mcpguard.adapters.credentials.recognition import Recognised, Recognition
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.core.errors import AuditError, CredentialError
@@ -14,7 +13,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.serve import recognising
-from mcpguard.serve.recognising import Recognising
+from mcpguard.serve.recognising import Recognised, Recognising, Recognition
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]

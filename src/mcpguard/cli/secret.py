@@ -17,7 +17,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
 if TYPE_CHECKING:
-    from mcpguard.config.oauth import OAuthEntry
+    from mcpguard.config.minted import OAuthEntry
 
 EXAMPLES = (
     "mcpguard secret set github/read                     (asks, without showing what you type)",
@@ -229,7 +229,7 @@ def _out(name: str, config: str | None) -> None:
 
 
 def _entry(name: str, config: str | None) -> OAuthEntry | None:
-    from mcpguard.config.oauth import OAuthEntry
+    from mcpguard.config.minted import OAuthEntry
 
     found = configured(config).credentials.get(name)
     return found.made if found is not None and isinstance(found.made, OAuthEntry) else None

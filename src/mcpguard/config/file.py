@@ -5,14 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from mcpguard.config.alerts import AlertsEntry
-from mcpguard.config.audit import AuditEntry
-from mcpguard.config.bindings import binding_mistakes
-from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
-from mcpguard.config.credentials import CredentialEntry
+from mcpguard.config.credentials import CredentialEntry, binding_mistakes
+from mcpguard.config.evidence import AlertsEntry, AuditEntry, TelemetryEntry
 from mcpguard.config.references import SOLE_REFERENCE, FilePath, wrong_reference
-from mcpguard.config.servers import ServerEntry, ServerName
-from mcpguard.config.telemetry import TelemetryEntry
+from mcpguard.config.servers import ClientName, ServerEntry, ServerName, ViewEntry, client_mistakes
 from mcpguard.config.terms import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
@@ -27,8 +23,7 @@ from mcpguard.config.terms import (
 from mcpguard.config.urls import UrlName
 from mcpguard.core.document.must import Mistake, Must, Path, above, between, filled, matching
 from mcpguard.core.document.written import VERSION_1, Filled, Items, Written, by_shape, whole
-from mcpguard.core.policy.observation import Observation
-from mcpguard.core.policy.terms import end_of
+from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import A_DAY
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"

@@ -28,17 +28,14 @@ from mcpguard.config.urls import host_name, literal_host
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
 from mcpguard.protocol.names import Prefix
 
 if TYPE_CHECKING:
-    from mcpguard.config.alerts import AlertsEntry
-    from mcpguard.config.audit import AuditEntry, HeadsEntry
-    from mcpguard.config.clients import ViewEntry
+    from mcpguard.config.evidence import AlertsEntry, AuditEntry, HeadsEntry, TelemetryEntry
     from mcpguard.config.file import ConfigFile
-    from mcpguard.config.servers import ServerEntry
-    from mcpguard.config.telemetry import TelemetryEntry
+    from mcpguard.config.servers import ServerEntry, ViewEntry
     from mcpguard.core.document.reading import Document
 
 DAY = 86_400.0
@@ -263,7 +260,7 @@ class Config(Struct, frozen=True):
             if project is not None:
                 raise LookupError("there are no `clients`, so there are no projects: leave out `--project`")
             return tuple(self.servers)
-        from mcpguard.config.clients import seen_by
+        from mcpguard.config.servers import seen_by
 
         seen = seen_by(self.clients, agent, project)
         if all(self.servers[name].disabled for name in seen):
@@ -341,7 +338,7 @@ def _refuse_planted(config: Config, document: Document) -> None:
         files["audit", "heads", "file"] = config.audit.heads.file
     if not files:
         return
-    from mcpguard.config.audit import taken_for_chain
+    from mcpguard.config.evidence import taken_for_chain
 
     folder = evidence_folder(config)
     if planted := [place for place, file in files.items() if taken_for_chain(folder, file)]:
@@ -349,7 +346,7 @@ def _refuse_planted(config: Config, document: Document) -> None:
 
 
 def _project(folder: str) -> str:
-    from mcpguard.config.clients import project_folder
+    from mcpguard.config.servers import project_folder
 
     return project_folder(folder)
 
@@ -395,7 +392,7 @@ def _absolute(folder: Path, written: str) -> Path:
 
 def _credential(name: str, written: ConfigFile) -> Credential:
     from mcpguard.config.credentials import kind_of
-    from mcpguard.config.oauth import OAuthEntry, with_url
+    from mcpguard.config.minted import OAuthEntry, with_url
 
     entry = written.credentials[name]
     kind = kind_of(entry)

@@ -2,5 +2,5 @@
 
 `policy/` decides, with `conditions/` (CEL) and the `functions/` that they call; `redaction/` inspects what
 comes back; `evidence/` chains records; `document/` reads what people write. `model.py` has the nouns,
-`secret.py` the credentials, `token_end.py` when one says itself that it expires, `errors.py` every exception.
+`secret.py` the credentials, `errors.py` every exception.
 """

@@ -2,14 +2,16 @@
 
 Law of this file: a `Secret` cannot be printed, compared, hashed, copied into a pickle or formatted. Only what
 sends a value to the service that it is for, or looks for it in what comes back, may call `reveal()`:
-`tests/test_architecture.py` lists these places.
+`tests/test_architecture.py` lists these places. Of a value that says itself when it ends,
+only that time leaves.
 """
 
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct, json
 
 _WORD = r"[^${}\s]+"
 _REFERENCE = re.compile(rf"\$\{{(?:(file):({_WORD}(?: +{_WORD})*)|([a-z][a-z0-9-]*):({_WORD}))\}}")
@@ -133,3 +135,22 @@ def filled(template: Template, secrets: Sequence[Secret]) -> Secret:
     values = (secret._value for secret in secrets)
     rest = (value + text for value, text in zip(values, template.texts[1:], strict=True))
     return Secret(template.texts[0] + "".join(rest))
+
+
+LONGEST_TOKEN = 65_536
+"""Characters of a token that is looked at."""
+
+
+def ends_at(secret: Secret) -> float | None:
+    """The `exp` of a JSON Web Token (RFC 7519, section 4.1.4) in seconds since 1970, as it stands there:
+    nothing is verified. None for anything else, and for a token that does not say."""
+    value = secret.reveal()
+    parts = value.removeprefix("Bearer ").split(".") if len(value) <= LONGEST_TOKEN else []
+    if len(parts) not in (3, 5) or not parts[0].startswith("ey"):
+        return None
+    try:
+        claims: Any = json.decode(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, DecodeError, RecursionError):
+        return None
+    end = claims.get("exp") if isinstance(claims, dict) else None
+    return float(end) if isinstance(end, (int, float)) and not isinstance(end, bool) else None

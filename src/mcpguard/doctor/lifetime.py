@@ -16,11 +16,9 @@ from mcpguard.config.references import ENTRY
 from mcpguard.config.urls import host_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError, PolicyError
-from mcpguard.core.policy.observation import Observation
-from mcpguard.core.policy.terms import end_of
+from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import Policy
-from mcpguard.core.secret import CredentialRef
-from mcpguard.core.token_end import ends_at
+from mcpguard.core.secret import CredentialRef, ends_at
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
 

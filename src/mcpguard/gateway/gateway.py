@@ -27,9 +27,9 @@ from mcpguard.gateway.questions.round_trips import RoundTrips
 from mcpguard.gateway.recorder import Times
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
-from mcpguard.protocol import eras, headers, jsonrpc, lifecycle, refusals
+from mcpguard.protocol import eras, headers, jsonrpc, refusals
+from mcpguard.protocol.calls import TRACEPARENT, traceparent_of
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
-from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
@@ -92,14 +92,14 @@ class Gateway:
     def version(self) -> str:
         """The legacy revision to greet upstreams with."""
         caller = self._caller
-        return lifecycle.LEGACY_VERSIONS[0] if caller is None or caller.modern else caller.version
+        return eras.LEGACY_VERSIONS[0] if caller is None or caller.modern else caller.version
 
     @property
     def caller(self) -> Caller:
         """For whom a legacy upstream is greeted: a legacy client as it is. Modern ones declare in each
         request what they can, so all of it is declared, and each question is judged when it comes."""
         caller = self._caller
-        return lifecycle.ANY_CLIENT if caller is None or caller.modern else caller
+        return eras.ANY_CLIENT if caller is None or caller.modern else caller
 
     def reconfigured(self, kept: frozenset[str]) -> None:
         """The configuration is another one, and so is the scope; the servers in `kept` are what they were."""
@@ -315,7 +315,7 @@ class Gateway:
         await self._handlers[request.method](request)
 
     async def _initialize(self, request: Request) -> None:
-        self._caller = request.caller = lifecycle.read_initialize(request.params)
+        self._caller = request.caller = eras.read_initialize(request.params)
         self._welcomed = False
         await self._welcome.reply(request)
         self._welcomed = True
@@ -358,7 +358,7 @@ class Welcome:
         scope = self._scope
         await self._start(request)
         known = [scope.upstreams[server].capabilities for server in scope.servers]
-        capabilities = lifecycle.capabilities(request.caller.modern, known, scope.extension_ids)
+        capabilities = eras.capabilities(request.caller.modern, known, scope.extension_ids)
         self.declares_logging = "logging" in capabilities
         result: dict[str, Json] = {"capabilities": capabilities}
         if request.caller.modern:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 from mcpguard.onboarding.formats import yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
 from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode

@@ -1,14 +1,17 @@
-"""JSON-RPC 2.0 messages as MCP uses them: one object a line, checked before anybody decides on it.
+"""JSON-RPC 2.0 messages as MCP uses them: cut out of a stream of bytes, one object a line (basic/transports,
+stdio), and checked before anybody decides on it.
 
 Law of this file: what cannot be read in exactly one way is refused (law 4). Duplicate keys, NaN, lone
 surrogates, bad UTF-8, over-deep nesting, batches and odd ids never get past `parse_strict`. A batch is only
-ever cut, and each message in it is read like any other.
+ever cut, and each message in it is read like any other. Cutting is linear in the bytes fed, and never keeps
+more than `limit` bytes.
 """
 
 import gc
 import re
 
 import msgspec
+from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
@@ -274,3 +277,63 @@ def id_of_dropped(head: bytes, tail: bytes) -> int | None:
     """
     found = _ID_AT_END.search(tail) or _ID_IN_HEAD.search(head)
     return None if found is None else int(found[1])
+
+
+class Oversize(Struct, frozen=True):
+    """A line that was longer than the limit: dropped, all but its first and last bytes."""
+
+    head: bytes
+    tail: bytes = b""
+
+    def __len__(self) -> int:
+        """Bytes that are left of it."""
+        return len(self.head) + len(self.tail)
+
+
+class Framer:
+    """Cuts a stream into lines of at most `limit` bytes; white space at their ends (a CR) and lines of
+    nothing else vanish."""
+
+    __slots__ = ("_dropping", "_limit", "_parts", "_tail", "kept")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self.kept = 0
+        """Bytes of the line that is not complete."""
+        self._dropping = False
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[bytes | Oversize]:
+        """Take the next bytes; return the lines that they complete, without their newline."""
+        *ended, rest = data.split(b"\n")
+        lines: list[bytes | Oversize] = []
+        for piece in ended:
+            line = self._end(piece) if self._parts or len(piece) > self._limit else piece.rstrip()
+            if line:
+                lines.append(line)
+        if rest:
+            self._keep(rest)
+        return lines
+
+    def finish(self) -> list[bytes | Oversize]:
+        """The stream has ended: whatever stands without a newline is the last line."""
+        return self.feed(b"\n") if self._parts or self._dropping else []
+
+    def _end(self, piece: bytes) -> bytes | Oversize:
+        self._keep(piece)
+        whole = b"".join(self._parts)
+        dropped, tail = self._dropping, self._tail
+        self._parts, self.kept, self._dropping, self._tail = [], 0, False, b""
+        return Oversize(whole, tail) if dropped else whole.rstrip()
+
+    def _keep(self, piece: bytes) -> None:
+        if self._dropping:
+            self._tail = (self._tail + piece[-HEAD:])[-HEAD:]
+            return
+        self._parts.append(piece)
+        self.kept += len(piece)
+        if self.kept > self._limit:
+            self._dropping = True
+            whole = b"".join(self._parts)
+            self._parts, self.kept, self._tail = [whole[:HEAD]], HEAD, whole[-HEAD:]

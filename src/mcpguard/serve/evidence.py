@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.alerts import Alert, AlertSink
     from mcpguard.adapters.telemetry.destinations import Destination
     from mcpguard.adapters.telemetry.exporting import Exporter
-    from mcpguard.config.alerts import AlertsEntry
-    from mcpguard.config.audit import HeadsEntry
+    from mcpguard.config.evidence import AlertsEntry, HeadsEntry
     from mcpguard.config.loading import Audit, SinkTerms, Telemetry
     from mcpguard.config.terms import NotifyTerms
     from mcpguard.core.evidence.records import Anchor

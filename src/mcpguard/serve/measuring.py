@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.telemetry.counting import Counts
-from mcpguard.adapters.telemetry.formats.prometheus import page
+from mcpguard.adapters.telemetry.counting import Counts, page
 from mcpguard.adapters.telemetry.happenings import Joining
 from mcpguard.core.errors import AuditError
 from mcpguard.serve.worlds import Shared

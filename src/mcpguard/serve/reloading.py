@@ -20,7 +20,7 @@ from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.observation import MOST_DAYS, Observation, ObservedNow
+from mcpguard.core.policy.terms import MOST_DAYS, Observation, ObservedNow
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.gateway.ports import Clock
 from mcpguard.serve.file_watch import FileWatch

@@ -13,7 +13,6 @@ from msgspec import Struct
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import drop, take
 from mcpguard.adapters.credentials.program import TOLD
-from mcpguard.adapters.credentials.recognition import Recognition
 from mcpguard.adapters.telemetry.diagnostics import LogFormat
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.config.loading import Audit, Config, Credential, Server, Telemetry
@@ -31,7 +30,7 @@ from mcpguard.config.terms import (
     NotifyTerms,
 )
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.scope import ApprovalTerms
@@ -39,9 +38,10 @@ from mcpguard.protocol.names import Prefix
 from mcpguard.serve.evidence import exported_by, signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.notifying import notified_by
+from mcpguard.serve.recognising import Recognition
 
 if TYPE_CHECKING:
-    from mcpguard.config.alerts import AlertsEntry
+    from mcpguard.config.evidence import AlertsEntry
 
 
 class Settings(Struct, frozen=True, kw_only=True):

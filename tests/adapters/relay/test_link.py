@@ -19,7 +19,7 @@ from mcpguard.adapters.relay.turn import (
     Turn,
     own_descriptor,
 )
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.telemetry.formats import cef, ocsf, syslog, table
-from mcpguard.adapters.telemetry.formats.row import COLUMNS
+from mcpguard.adapters.telemetry.destinations import framed, syslog_message
+from mcpguard.adapters.telemetry.formats import cef, ocsf, rows
+from mcpguard.adapters.telemetry.formats.rows import COLUMNS
 from mcpguard.adapters.telemetry.happenings import Happening, Joining
 from tests.adapters.telemetry.happened import ASKED, DENIED, EVIL, happened
 from tests.adapters.telemetry.happened import DECIDED as CALL
@@ -51,21 +52,21 @@ def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None
 
 
 def test_no_cell_of_csv_begins_as_a_formula_does(story: list[Happening]) -> None:
-    text = table.header() + "".join(map(table.line, story))
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert rows[0] == list(COLUMNS)
-    assert len(rows) == 1 + len(story)
-    assert {len(row) for row in rows} == {len(COLUMNS)}
-    starts = {cell.lstrip()[:1] for row in rows for cell in row}
+    text = rows.csv_header() + "".join(map(rows.csv_line, story))
+    read = list(csv.reader(io.StringIO(text, newline="")))
+    assert read[0] == list(COLUMNS)
+    assert len(read) == 1 + len(story)
+    assert {len(row) for row in read} == {len(COLUMNS)}
+    starts = {cell.lstrip()[:1] for row in read for cell in row}
     assert not starts & set("=+-@\uff1d\t")
-    denied = dict(zip(COLUMNS, next(row for row in rows if "n-3" in row), strict=True))
+    denied = dict(zip(COLUMNS, next(row for row in read if "n-3" in row), strict=True))
     assert denied["message"] == "'" + EVIL
 
 
 @each("cell", ["=1", "+1", "-1", "@a", " =1", "\t=1", "\uff1d1", "\u00a0=1", "\n=1"])
 def test_a_formula_is_text_in_a_spreadsheet(cell: str) -> None:
-    assert table._safe(cell) == f"'{cell}"
-    assert table._safe("a" + cell) == "a" + cell
+    assert rows._safe(cell) == f"'{cell}"
+    assert rows._safe("a" + cell) == "a" + cell
 
 
 # --- CEF ------------------------------------------------------------------------------------------
@@ -110,14 +111,14 @@ _SYSLOG = re.compile(rb"<(\d{1,3})>1 (\S+) (\S{1,255}) mcpguard - (\S{1,32}) - (
 
 def test_a_syslog_message_has_the_head_of_rfc_5424(story: list[Happening]) -> None:
     for one, line in zip(story, map(cef.line, story), strict=True):
-        found = _SYSLOG.fullmatch(syslog.message(one, line, "a host\u00e9"))
+        found = _SYSLOG.fullmatch(syslog_message(one, line, "a host\u00e9"))
         assert found is not None
         assert int(found[1]) // 8 == 13
         assert found[3] == b"ahost"
         assert found[5].decode() == line
-    assert syslog.framed([b"ab", b"c"]) == b"2 ab1 c"
-    assert b" - closed - x y" in syslog.message(story[-1], "x\ny", "")
-    assert b"Z - mcpguard" in syslog.message(story[-1], "x", "")
+    assert framed([b"ab", b"c"]) == b"2 ab1 c"
+    assert b" - closed - x y" in syslog_message(story[-1], "x\ny", "")
+    assert b"Z - mcpguard" in syslog_message(story[-1], "x", "")
 
 
 # --- OCSF -----------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[Happening]) -> None:
 
 
 def test_arguments_stay_in_the_evidence(story: list[Happening], tmp_path: Path) -> None:
-    texts = [text for one in story for text in (table.line(one), cef.line(one), ocsf.line(one, "h"))]
+    texts = [text for one in story for text in (rows.csv_line(one), cef.line(one), ocsf.line(one, "h"))]
     assert not any("canary-argument" in text for text in texts)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
-from mcpguard.adapters.telemetry.counting import Counts
-from mcpguard.adapters.telemetry.formats.prometheus import page
+from mcpguard.adapters.telemetry.counting import Counts, page
 from mcpguard.gateway.ports import Need, SinkState
 from tests.adapters.telemetry.happened import EVIL, happened
 

@@ -14,7 +14,7 @@ from mcpguard.adapters.upstreams.wires.sse import SseWire
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.secret import parse_template
 from mcpguard.protocol.eras import CAPABILITIES_KEY, VERSION_KEY
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
 DEADLINE = 20.0

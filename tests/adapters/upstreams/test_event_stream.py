@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
-from mcpguard.protocol.framing import HEAD, Oversize
-from mcpguard.protocol.jsonrpc import id_of_dropped
+from mcpguard.protocol.jsonrpc import HEAD, Oversize, id_of_dropped
 
 
 def events_of(stream: bytes, limit: int = 1000, step: int | None = None) -> list[Any]:

@@ -11,7 +11,7 @@ from mcpguard.adapters.upstreams.session.questions import MOST_OPEN
 from mcpguard.core.model import Listed
 from mcpguard.gateway.flight import as_future
 from mcpguard.protocol import eras
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 from tests.adapters.upstreams.fake_wire import (
     MODERN,
     FakeWire,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
-from mcpguard.core.conditions.parts import Part, parts_of, value_of
+from mcpguard.core.conditions.tree import Part, parts_of, value_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from mcpguard.core.model import Cause, Deny, Detection, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
-from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.review import Review, review, settle
 from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.terms import Observation
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.core.policy.test_obligations import policies

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from mcpguard.core.model import Cause, Deny, Permit
 from mcpguard.core.policy import pdp
-from mcpguard.core.policy.observation import Observation
+from mcpguard.core.policy.terms import Observation
 from mcpguard.core.redaction.placeholder import carries_placeholder
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call

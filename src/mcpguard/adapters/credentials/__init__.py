@@ -89,8 +89,8 @@ MINTS: dict[str, MintKind] = {
     "vault": MintKind("vault", "VaultMint"),
     "github_app": MintKind("github_app", "GithubAppMint"),
     "postgres": MintKind("postgres", "PostgresMint", recovers=True),
-    "oauth": MintKind("oauth.authorization_code", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
-    "client_credentials": MintKind("oauth.service_token", "ServiceToken"),
-    "token_exchange": MintKind("oauth.service_token", "ServiceToken"),
+    "oauth": MintKind("oauth.mints", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
+    "client_credentials": MintKind("oauth.mints", "ServiceToken"),
+    "token_exchange": MintKind("oauth.mints", "ServiceToken"),
 }
 """The kind of an entry of `credentials` (its field in `config/credentials.py`) -> how it is made."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from mcpguard.adapters.credentials import postgres_roles as roles
-from mcpguard.adapters.credentials.journal import HandleJournal
+from mcpguard.adapters.credentials.postgres_roles import HandleJournal
 from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference

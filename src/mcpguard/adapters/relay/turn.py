@@ -16,7 +16,7 @@ from typing import Protocol
 
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room
 from mcpguard.core.redaction.redactor import AT_ONCE
-from mcpguard.protocol.framing import Framer, Oversize
+from mcpguard.protocol.jsonrpc import Framer, Oversize
 
 MESSAGES_A_TURN = 64
 """Of what came from one side, more messages wait for the next turn, so that no side starves another."""

@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from mcpguard.adapters.telemetry.formats import otlp, syslog
+from mcpguard.adapters.telemetry.formats import otlp
+from mcpguard.adapters.telemetry.formats.cef import severity
 from mcpguard.adapters.telemetry.formats.protobuf import read_number
+from mcpguard.adapters.telemetry.formats.rows import kind_of, stamp
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.config.terms import SINK_SCHEMES
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
@@ -31,6 +33,7 @@ from mcpguard.core.secret import Secret
 
 if TYPE_CHECKING:
     from mcpguard.adapters.network import Poster
+
 
 SECONDS = 10.0
 """How long a destination may take."""
@@ -295,7 +298,7 @@ class _Datagrams:
             if self._socket is None:
                 self._socket = self._connected()
             for one, line in lines:
-                refused += not _sent(self._socket, syslog.message(one, line, self._host))
+                refused += not _sent(self._socket, syslog_message(one, line, self._host))
         except OSError as error:
             self.close()
             raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
@@ -347,7 +350,7 @@ class _Octets:
         self._host = host
 
     def deliver(self, lines: Sequence[Rendered]) -> int:
-        data = syslog.framed([syslog.message(one, line, self._host) for one, line in lines])
+        data = framed([syslog_message(one, line, self._host) for one, line in lines])
         try:
             with socket.create_connection(self._address, SECONDS) as made:
                 made.sendall(data)
@@ -370,3 +373,24 @@ def _unsent(made: socket.socket) -> int:
     with suppress(OSError):
         fcntl.ioctl(made, termios.TIOCOUTQ, count)
     return int.from_bytes(count, sys.byteorder)
+
+
+AUDIT = 13
+"""The facility "log audit"."""
+ERROR, WARNING, INFORMATIONAL = 3, 4, 6
+
+
+def syslog_message(one: Happening, text: str, host: str) -> bytes:
+    """A syslog message (RFC 5424) around a line of another format: `<PRI>1 TIME HOST mcpguard - KIND - TEXT`;
+    `host` is for where the happening has none. No byte order mark precedes it, which MSG-ANY allows: readers
+    of CEF and JSON trip over it."""
+    grade = severity(one)
+    level = ERROR if grade >= 7 else WARNING if grade >= 4 else INFORMATIONAL
+    name = "".join(mark for mark in one.host or host if "!" <= mark <= "~")[:255] or "-"
+    line = " ".join(text.splitlines())
+    return f"<{AUDIT * 8 + level}>1 {stamp(one)} {name} mcpguard - {kind_of(one)} - {line}".encode()
+
+
+def framed(messages: list[bytes]) -> bytes:
+    """For a stream: each preceded by its length (octet counting, RFC 6587, section 3.4.1)."""
+    return b"".join(b"%d %b" % (len(one), one) for one in messages)

@@ -11,7 +11,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Redacted
 from mcpguard.gateway.ports import Receiver, RequestId
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 
 class StdioClient:

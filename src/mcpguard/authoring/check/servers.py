@@ -14,9 +14,9 @@ from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
 from mcpguard.authoring.check.starting import folders, is_in, starting
 from mcpguard.authoring.findings import Finding, fine
-from mcpguard.config.clients import ViewEntry
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.references import ENTRY
+from mcpguard.config.servers import ViewEntry
 from mcpguard.core.document.must import Path
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError

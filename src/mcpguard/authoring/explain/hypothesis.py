@@ -19,9 +19,9 @@ from mcpguard.authoring.explain.explainer import Known, Result, explain, no_such
 from mcpguard.authoring.explain.explanation import Explanation
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Offer, Snapshot, read_snapshot
-from mcpguard.config.clients import viewers
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import read_document
+from mcpguard.config.servers import viewers
 from mcpguard.core.errors import ConfigError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.compiled import PolicySet

@@ -21,10 +21,9 @@ from mcpguard.authoring.replay.strictness import Obligations, added, obligations
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
-from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.pdp import bind, decide, over
 from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.terms import Effect
+from mcpguard.core.policy.terms import Effect, Observation
 
 MOST_KEPT = 65_536
 """How many verdicts are kept for requests that are the same."""

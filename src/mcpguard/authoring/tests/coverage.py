@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcpguard.authoring.tests.rehearsal import Look
 from mcpguard.core.conditions.cel import TRUE
-from mcpguard.core.conditions.parts import parts_of, value_of
+from mcpguard.core.conditions.tree import parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
 from mcpguard.core.policy.terms import ANY_ACTION, as_tuple

@@ -14,7 +14,7 @@ from pydantic import Field
 from mcpguard.authoring.tests.cases import Expect
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.conditions.parts import Part, parts_of, value_of
+from mcpguard.core.conditions.tree import Part, parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledRule

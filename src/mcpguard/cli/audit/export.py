@@ -55,7 +55,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.adapters.system.identity import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
-    from mcpguard.config.audit import taken_for_chain
+    from mcpguard.config.evidence import taken_for_chain
 
     host = machine_name()
     if "://" not in args.to and taken_for_chain(path.parent if path.is_file() else path, args.to):

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.cli.parser import add_client, add_config
-from mcpguard.core.policy.observation import MOST_DAYS
+from mcpguard.core.policy.terms import MOST_DAYS
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.completing import Answer

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from mcpguard.adapters.telemetry.status_file import Status, running
 from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import Reach, offered, reach
-from mcpguard.config.clients import viewers
 from mcpguard.config.loading import Server
+from mcpguard.config.servers import viewers
 from mcpguard.config.urls import literal_host
 from mcpguard.console.pages import page
 from mcpguard.console.views.decisions import effect_of

@@ -18,7 +18,6 @@ from typing import Any
 import celpy
 from celpy import celtypes, evaluation
 
-from mcpguard.core.conditions.advice import advised
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
@@ -36,7 +35,7 @@ from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, ST
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, hoist
-from mcpguard.core.conditions.names import LATER, POLICY, Vocabulary
+from mcpguard.core.conditions.names import LATER, POLICY, Vocabulary, advised
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
 

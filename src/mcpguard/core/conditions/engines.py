@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from mcpguard.core.conditions.advice import advised
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
@@ -31,7 +30,7 @@ from mcpguard.core.conditions.cel import (
     offset_of,
 )
 from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
-from mcpguard.core.conditions.names import POLICY, Vocabulary
+from mcpguard.core.conditions.names import POLICY, Vocabulary, advised
 from mcpguard.core.model import Json
 
 _MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")

@@ -1,4 +1,5 @@
-"""What a condition may name, and which members these names have.
+"""What a condition may name, and which members these names have; and what an author who named something else
+probably meant, since engines say what they do not know, not what to write.
 
 Law of this file: a name whose members are listed has no others. A rule that reads one that does not exist
 would be in force and never hold, so it is refused when it is loaded.
@@ -6,11 +7,14 @@ would be in force and never hold, so it is refused when it is loaded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
 
+from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.errors import did_you_mean
+from mcpguard.core.functions import PLACES
 
 NAMES: dict[str, str] = {
     "action": "string",
@@ -67,3 +71,124 @@ def unknown_member(path: tuple[str, ...], vocabulary: Vocabulary = POLICY) -> st
             hint = did_you_mean(path[end], members) or f"it has {', '.join(members)}"
             return f"`{'.'.join(path[:end])}` has no `{path[end]}`; {hint}"
     return None
+
+
+_OF_CEL = (
+    *("all", "exists", "exists_one", "filter", "map", "has", "size", "matches", "contains", "startsWith"),
+    *("endsWith", "int", "uint", "double", "string", "bool", "bytes", "type", "duration", "timestamp", "dyn"),
+    *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours"),
+    *("getMinutes", "getSeconds", "getMilliseconds"),
+)
+_METHODS = frozenset(("startsWith", "endsWith", "contains", "matches"))
+_ELSEWHERE = {
+    **dict.fromkeys(("len", "length", "count"), "size"),
+    **dict.fromkeys(("include", "includes", "indexOf", "has_substring"), "contains"),
+    **dict.fromkeys(("any", "some", "find"), "exists"),
+    **dict.fromkeys(("None", "nil", "undefined", "Null", "NULL"), "null"),
+    **dict.fromkeys(("True", "TRUE"), "true"),
+    **dict.fromkeys(("False", "FALSE"), "false"),
+    **{"every": "all", "test": "matches", "not": "!", "NOT": "!"},
+    **{"arguments": "args", "input": "args", "user": "principal", "toolName": "tool.name"},
+}
+"""What other languages call it, and CEL."""
+_ABSENT = {
+    **dict.fromkeys(
+        ("lower", "upper", "toLowerCase", "toUpperCase", "lowerAscii", "upperAscii"),
+        '`matches("(?i)…")` ignores case',
+    ),
+    **dict.fromkeys(
+        ("split", "substring", "replace", "trim", "strip"), '`matches("^…")` compares a part of a text'
+    ),
+}
+"""What CEL does not have, and what serves."""
+_MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))
+_UNKNOWN = re.compile(r"undeclared reference to '(\w+)[\w.]*'")
+_WRONG = (
+    ("===", "write `==` to compare"),
+    ("!==", "write `!=` to compare"),
+    ("<>", "write `!=` to compare"),
+    ("=~", 'write `.matches("…")` to compare with a pattern'),
+    ("=>", "write `.all(x, …)`, with a comma"),
+    ("->", "write `.` before a member"),
+    (r"(?<![=!<>])=(?!=)", "write `==` to compare"),
+    (r"(?i)\bnot\s+in\b", "write `!(x in list)` for `x not in list`"),
+    (r"(?i)(?<!\.)\band\b", "write `&&` for `and`"),
+    (r"(?i)(?<!\.)\bor\b", "write `||` for `or`"),
+    (r"(?i)(?<!\.)\bnot\b", "write `!` for `not`"),
+    (r"(?i)(?<!\.)\bis\b", "write `==` to compare"),
+    (r"(?i)(?<!\.)\blike\b", 'write `.matches("…")` to compare with a pattern'),
+    (r"(?<!\.)\bif\b", "write `condition ? one : other`"),
+    ("(?<!&)&(?!&)", "write `&&` for `&`"),
+    (r"(?<!\|)\|(?!\|)", "write `||` for `|`"),
+    (r"\bin\s*[({]", "write a list in brackets, as in `x in [1, 2]`"),
+    ("[\u2018\u2019\u201c\u201d`]", "put a text between `'` or `\"`"),
+    (r"\$|\{\{", "write a name alone, as in `args.x`"),
+    (";", "join conditions by `&&` or `||`"),
+)
+"""What is not CEL, as a pattern on the condition without its texts, and what to write."""
+
+
+def advised(
+    text: str, mistakes: list[tuple[int, str]], names: Mapping[str, str] = NAMES
+) -> list[tuple[int, str]]:
+    """`mistakes` in the condition `text`, (offset, sentence), with what to write where that is plain; it may
+    read `names`."""
+    found = []
+    for offset, sentence in mistakes:
+        unknown = _UNKNOWN.search(sentence)
+        hint = ""
+        if unknown:
+            hint = _hyphen(text, unknown[1], names) or _near(unknown[1], names)
+        elif sentence.startswith(("Syntax error", "reserved identifier")):
+            hint = _syntax(text)
+        elif sentence.startswith("has() argument"):
+            hint = 'write `has(args.x)`, or `"x" in args`'
+        found.append((offset, f"{sentence}; {hint}" if hint else sentence))
+    return found
+
+
+def _near(name: str, names: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
+    known = [*_OF_CEL, *names, *PLACES]
+    if name in known:
+        return _form(name, names)
+    if name in _ABSENT:
+        return _ABSENT[name]
+    same = [one for one in known if one.lower() == name.lower()]
+    head = re.match(r"[a-z]*", name)
+    alike = [one for one in PLACES if head and len(head[0]) > 3 and one.startswith(head[0])]
+    elsewhere = [_ELSEWHERE[name]] if name in _ELSEWHERE else []
+    near = elsewhere or same or get_close_matches(name, known, n=1, cutoff=0.7) or alike
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def _form(name: str, names: Mapping[str, str]) -> str:
+    """How a name is used that is known, and was used in another way."""
+    if name in names:
+        return f"`{name}` is a value and no function"
+    form = f"{name}(args.x)"
+    if name in _MACROS:
+        form = f"args.list.{name}(x, …)"
+    elif name in _METHODS:
+        form = f'args.x.{name}("…")'
+    return f"write `{form}`"
+
+
+def _hyphen(text: str, name: str, names: Mapping[str, str]) -> str:
+    """What to write where `name` is the end of a member with a hyphen in it."""
+    member = re.search(rf"\b((?:{'|'.join(names)})(?:\.\w+)*)\.((?:\w+-)+{name}(?:-\w+)*)\b", text)
+    return f'write `{member[1]}["{member[2]}"]`' if member else ""
+
+
+def _syntax(text: str) -> str:
+    tokens = tokens_of(text)
+    if any(one.kind == "other" and one.text in ("'", '"') for one in tokens):
+        return "a text is not closed, or has a quote in it that needs a backslash"
+    bare = [" "] * len(text)
+    for one in tokens:
+        # What stands in a text is not a mistake.
+        inside = "s" * len(one.text) if one.kind == "string" else one.text
+        bare[one.start : one.start + len(one.text)] = inside
+    words = "".join(bare)
+    return next((advice for pattern, advice in _WRONG if re.search(pattern, words)), "")

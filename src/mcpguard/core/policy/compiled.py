@@ -26,7 +26,6 @@ from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.folding import Folded
-from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
 from mcpguard.core.policy.terms import (
     ACTIONS,
@@ -36,6 +35,7 @@ from mcpguard.core.policy.terms import (
     AskTerms,
     Effect,
     Moment,
+    Observation,
     RuleTerms,
     as_tuple,
     end_of,

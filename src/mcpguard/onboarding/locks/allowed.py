@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpguard.config.clients import project_folder
+from mcpguard.config.servers import project_folder
 from mcpguard.onboarding.discovery.clients import CLIENTS, PROJECT
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.ourselves import arguments_of, starts_mcpguard

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keyring
 
-from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
-from mcpguard.config.oauth import OAuthEntry
+from mcpguard.adapters.credentials.oauth.mints import AuthorizationCode
+from mcpguard.config.minted import OAuthEntry
 from tests.adapters.credentials.file_keyring import FileKeyring
 
 

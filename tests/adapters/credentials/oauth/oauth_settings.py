@@ -4,10 +4,10 @@ import json
 from asyncio import run
 from contextlib import ExitStack
 
-from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login
-from mcpguard.config.oauth import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
+from mcpguard.adapters.credentials.oauth.mints import AuthorizationCode
+from mcpguard.config.minted import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 from tests.adapters.credentials.fake_credentials import kind
 from tests.adapters.credentials.mint_contract import MintSetting
 from tests.servers.authority import browse

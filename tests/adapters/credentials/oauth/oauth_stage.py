@@ -5,10 +5,10 @@ from asyncio import run
 
 import pytest
 
-from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login
-from mcpguard.config.oauth import OAuthEntry
+from mcpguard.adapters.credentials.oauth.mints import AuthorizationCode
+from mcpguard.config.minted import OAuthEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 from tests.servers.authority import browse, stored

@@ -2,9 +2,15 @@
 
 import pytest
 
-from mcpguard.adapters.credentials.oauth.asking import LIMIT, OAuthProblem, named_hosts, usable
+from mcpguard.adapters.credentials.oauth.asking import (
+    LIMIT,
+    OAuthProblem,
+    find_resource,
+    find_server,
+    named_hosts,
+    usable,
+)
 from mcpguard.adapters.credentials.oauth.grants import LONGEST_SECONDS
-from mcpguard.adapters.credentials.oauth.metadata import find_resource, find_server
 from tests.adapters.credentials.oauth.oauth_stage import Stage
 from tests.rows import each
 from tests.servers.hosted import as_json, hosted

@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
-from mcpguard.adapters.credentials.oauth.service_token import ServiceToken
-from mcpguard.config.oauth import ClientCredentialsEntry, TokenExchangeEntry
+from mcpguard.adapters.credentials.oauth.mints import ServiceToken
+from mcpguard.config.minted import ClientCredentialsEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 from tests.servers.authority import authority

@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask
-from mcpguard.adapters.credentials.oauth.metadata import AuthorizationServer
+from mcpguard.adapters.credentials.oauth.asking import AuthorizationServer, OAuthProblem, ask
 from mcpguard.core.secret import Secret
 
 ASSERTION_SECONDS = 60

@@ -20,16 +20,18 @@ from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
-from mcpguard.adapters.credentials.oauth.asking import CODES, OAuthProblem, named_hosts
-from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
-from mcpguard.adapters.credentials.oauth.grants import Grant, Grants, TokenEndpoint, request_tokens, revoke
-from mcpguard.adapters.credentials.oauth.metadata import (
+from mcpguard.adapters.credentials.oauth.asking import (
+    CODES,
     AuthorizationServer,
+    OAuthProblem,
     Resource,
     find_resource,
     find_server,
+    named_hosts,
 )
-from mcpguard.config.oauth import OAuthEntry
+from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
+from mcpguard.adapters.credentials.oauth.grants import Grant, Grants, TokenEndpoint, request_tokens, revoke
+from mcpguard.config.minted import OAuthEntry
 from mcpguard.core.secret import Secret
 
 

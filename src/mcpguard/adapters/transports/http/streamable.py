@@ -25,7 +25,7 @@ from mcpguard.adapters.transports.http.stream import Beats, Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol import eras, jsonrpc
-from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
+from mcpguard.protocol.eras import LEGACY_VERSIONS
 
 VERSION = "mcp-protocol-version"
 SESSION = "mcp-session-id"

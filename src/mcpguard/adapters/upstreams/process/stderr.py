@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from mcpguard.protocol.framing import Framer, Oversize
+from mcpguard.protocol.jsonrpc import Framer, Oversize
 
 LINE_BYTES = 64 * 1024
 READ_BYTES = 8 * 1024

@@ -28,7 +28,7 @@ from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, as_future
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.protocol.eras import SERVER_INFO_KEY, SET_LEVEL, legacy_params, modern_params
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 
 class Conversation:

@@ -17,7 +17,7 @@ from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.protocol import eras
-from mcpguard.protocol.lifecycle import LEGACY_VERSIONS, initialize_params
+from mcpguard.protocol.eras import LEGACY_VERSIONS, initialize_params
 
 DISCOVER = "server/discover"
 PROBE_SECONDS = 5.0

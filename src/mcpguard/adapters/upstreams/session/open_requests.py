@@ -23,7 +23,7 @@ from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Raw, RequestId
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 Progress = Callable[[Json], None]
 

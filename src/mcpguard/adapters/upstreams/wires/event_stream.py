@@ -7,7 +7,7 @@ import re
 
 from msgspec import Struct
 
-from mcpguard.protocol.framing import HEAD, Oversize
+from mcpguard.protocol.jsonrpc import HEAD, Oversize
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"

@@ -19,7 +19,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 _METHOD = re.compile(rb'"method"\s*:')
 

@@ -23,7 +23,7 @@ from mcpguard.adapters.upstreams.wires.wire import WireListener, too_many_values
 from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 
 class Launch(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.framing import Oversize
+from mcpguard.protocol.jsonrpc import Oversize
 
 
 class WireListener(Protocol):

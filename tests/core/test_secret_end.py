@@ -7,8 +7,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from mcpguard.core.secret import Secret
-from mcpguard.core.token_end import LONGEST, ends_at
+from mcpguard.core.secret import LONGEST_TOKEN, Secret, ends_at
 from tests.rows import each
 
 
@@ -36,7 +35,7 @@ def test_a_token_says_when_it_ends(claims: object, end: float) -> None:
         token([1]),
         token({"exp": "soon"}),
         token({"exp": True}),
-        token({"exp": 1, "more": "x" * LONGEST}),
+        token({"exp": 1, "more": "x" * LONGEST_TOKEN}),
         "eyJhIjoxfQ." + urlsafe_b64encode(b"[" * 3000).decode() + ".c",
         "eyJhIjoxfQ." + urlsafe_b64encode(b'{"exp": 1e999}').decode() + ".c",
     ],

@@ -1,0 +1,250 @@
+"""The schemas of `audit`, `telemetry` and `alerts`: where evidence goes, how much of it a session may make
+and how long it is kept; where it is exported to while mcpguard serves; and what an operator hears of at once.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mcpguard.config.references import (
+    ENTRY,
+    SOLE_REFERENCE,
+    FilePath,
+    Headers,
+    header_mistakes,
+    references,
+    wrong_reference,
+)
+from mcpguard.config.terms import SINK_SCHEMES, ArgumentsOnRecord, Durability, SinkFormat
+from mcpguard.config.urls import NEEDS_TLS, ServiceUrl, UrlName, is_open, split
+from mcpguard.core.document.must import Mistake, Must, between, filled
+from mcpguard.core.document.written import Items, Written
+from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
+from mcpguard.core.evidence.chain import SUFFIXES
+
+FREE_BYTES = 500_000_000
+"""The default of `audit.free_bytes`."""
+
+
+def taken_for_chain(folder: Path, file: str | Path) -> bool:
+    """Whether what is written to `file` would be read as a chain of the evidence in `folder`."""
+    name = os.path.basename(file)
+    named = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(file))), name)
+    inside = os.path.realpath(folder)
+    return any(
+        one.endswith(SUFFIXES) and os.path.dirname(one) == inside for one in (named, os.path.realpath(file))
+    )
+
+
+_NO_KEY = "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
+KeyRef = Annotated[str, Must(lambda text: wrong_reference(text, _NO_KEY), pattern=f"^{SOLE_REFERENCE}$")]
+
+
+class RotateEntry(Written):
+    """`rotate` of `audit`: when a process goes on in a new chain."""
+
+    bytes: Annotated[int, between(4096, 1 << 40, "bytes")] | None = Field(
+        None, description="When the file reaches this size."
+    )
+    seconds: Annotated[float, between(1, 31_536_000, "seconds")] | None = Field(
+        None, description="When it reaches this age, and something was recorded."
+    )
+
+
+class BoundsEntry(Written):
+    """`bounds` of `audit`: how much evidence one session may make a minute, whoever its clients are. What is
+    not used adds up for four minutes; 0 removes the bound."""
+
+    refusals_per_minute: Annotated[int, between(0, 1_000_000, "refusals")] = Field(
+        REFUSALS_A_MINUTE,
+        description="Refused requests and messages that are recorded individually, and as many requests for "
+        "lists. Beyond that they are counted: a notice `refusals-folded` or `lists-folded` stands for them. "
+        "Servers are not asked for lists more often than that on behalf of one session.",
+    )
+    arguments_bytes_per_minute: Annotated[int, between(0, 1 << 40, "bytes")] = Field(
+        ARGUMENTS_A_MINUTE,
+        description="Arguments on record, refused and allowed requests apart. Beyond that their sha256 and "
+        "length are; those of an allowed request up to 1 KiB always are on record.",
+    )
+
+
+class HeadsEntry(Written):
+    """`heads` of `audit`: where the head of the chain goes at each checkpoint."""
+
+    file: FilePath | None = Field(
+        None,
+        description="A line `FILE:HASH` is appended to this file. A relative one is relative to this file.",
+    )
+    url: UrlName | None = Field(
+        None, description="A JSON object with `file` and `head` is posted to this URL."
+    )
+    stdout: bool = Field(
+        False,
+        description="A line `FILE:HASH` is printed; only where it serves over HTTP, since a client reads "
+        "the output otherwise.",
+    )
+
+
+class AuditEntry(Written):
+    """`audit` as written."""
+
+    path: FilePath = Field(
+        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file.",
+    )
+    durability: Durability = Field(
+        "flush",
+        description="What evidence survives: `flush` a killed process, `fsync` also a power "
+        "failure. `group` is as `fsync`, and gathers records for up to 2 ms, or until there are 64, so that "
+        "more of them share one sync.",
+    )
+    arguments: ArgumentsOnRecord = Field(
+        "redacted",
+        description="What is recorded of the arguments of a call beside their sha256: `redacted` all of "
+        "them, redacted as results are, up to 16 KiB; `digest` nothing.",
+    )
+    key: KeyRef | None = Field(
+        None,
+        description="A reference to the private key that signs checkpoints, such as `${keyring:audit/key}`; "
+        "`mcpguard audit key --new` makes one, in the keychain or with `--to FILE` in a file.",
+    )
+    checkpoint_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
+        60.0,
+        description="How often there is a checkpoint, where something was recorded; after 1,000 records "
+        "there is one in any case.",
+    )
+    heads: HeadsEntry | None = Field(None, description="Where heads are kept beside the chains.")
+    rotate: RotateEntry | None = Field(
+        None,
+        description="When a process goes on in a new chain. Default: never; with `keep_days` once a day, "
+        "with `keep_bytes` after a tenth of them.",
+    )
+    compress: bool = Field(False, description="Whether chains that are over are compressed (`.jsonl.gz`).")
+    keep_days: Annotated[float, between(1, 36_500, "days")] | None = Field(
+        None,
+        description="Chains that were last written longer ago are removed, oldest first, and evidence says "
+        "up to which. Default: none is.",
+    )
+    keep_bytes: Annotated[int, between(1 << 20, 1 << 50, "bytes")] | None = Field(
+        None,
+        description="Where the chains of the folder are larger together, the oldest are removed as with "
+        "`keep_days`, but none that was written within a day. Default: none is.",
+    )
+    free_bytes: Annotated[int, between(0, 1 << 50, "bytes")] = Field(
+        FREE_BYTES,
+        description="Where less is free on the disk, mcpguard warns: on standard error, in "
+        "`mcpguard status`, `/readyz` and `/metrics`. 0 for never.",
+    )
+    bounds: BoundsEntry = Field(
+        default_factory=BoundsEntry, description="How much evidence a session may make a minute."
+    )
+
+
+_WRONG = "expected a file, or a URL that begins with " + ", ".join(f"{scheme}://" for scheme in SINK_SCHEMES)
+
+
+def _wrong_sink(text: str) -> str:
+    if "://" not in text:
+        return "" if text.strip("- ") else "expected a file or a URL: a client reads the standard output"
+    parts = split(text)
+    try:
+        known = parts is not None and parts.scheme in SINK_SCHEMES and (parts.port or 1) > 0
+    except ValueError:
+        known = False
+    if parts is None or not known or not (parts.hostname or parts.scheme == "syslog+unix"):
+        return _WRONG
+    return "must have neither a user name nor a reference: use `headers`" if "@" in parts.netloc else ""
+
+
+class SinkEntry(Written):
+    """An entry of `telemetry.sinks`."""
+
+    to: Annotated[str, Must(_wrong_sink)] = Field(
+        description="A URL (`https://`, `http://`, `syslog+tcp://HOST:PORT`, `syslog+udp://HOST:PORT`, "
+        "`syslog+unix:///dev/log`), or a file to append to, but no `.jsonl` in the audit folder. A "
+        "relative one is relative to this file. For `otlp` the URL under which "
+        "`/v1/traces`, `/v1/logs` and `/v1/metrics` are.",
+    )
+    format: SinkFormat = Field(description="One of the formats of `mcpguard audit export`.")
+    headers: Headers = Field(
+        {}, description="For an HTTP endpoint; a value may hold references, such as `Bearer ${keyring:otel}`."
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        web = self.to.startswith(("http://", "https://"))
+        if self.format == "otlp" and not web:
+            yield ("to",), "OTLP goes to an http:// or https:// URL, such as http://127.0.0.1:4318"
+        if self.headers and not web:
+            yield ("headers",), "only an http:// or https:// URL has headers"
+        refs = [ref for text in self.headers.values() for ref in references(text)]
+        if refs and is_open(self.to):
+            yield ("to",), NEEDS_TLS
+        if any(ref.source == ENTRY for ref in refs):
+            yield ("headers",), "an entry of `credentials` is for servers: use ${keyring:…} or ${env:…}"
+        yield from header_mistakes(("headers",), self.headers)
+
+
+class TelemetryEntry(Written):
+    """`telemetry`: what is exported of evidence, as it is recorded. A call never waits for it."""
+
+    sinks: Items[SinkEntry] = Field(
+        (),
+        description="Where evidence goes; each sink has its own place in it, and gets what it missed later.",
+    )
+    metrics: bool = Field(
+        False,
+        description="Whether `mcpguard run --http HOST:PORT` serves `/metrics` for Prometheus, to whoever "
+        "may use the MCP endpoint: on loopback, or with a token.",
+    )
+    on_sink_failure: Literal["continue", "block"] = Field(
+        "continue",
+        description="While a sink takes nothing: `continue` serves on, since the evidence is kept and sent "
+        "later; `block` refuses every request.",
+    )
+
+
+class AlertsEntry(Written):
+    """`alerts`: what raises one. Each kind is told once for each principal or server, and then not again for
+    `quiet_seconds`."""
+
+    command: Annotated[Items[str], filled("name a program, or leave it out", minItems=1)] | None = Field(
+        None, description="A program with its arguments, which gets an alert as JSON on its standard input."
+    )
+    webhook: ServiceUrl | None = Field(None, description="A URL to which an alert is posted as JSON.")
+    notify: bool = Field(False, description="Whether those in `approvals.notify` hear of it too.")
+    denials_per_minute: Annotated[int, between(0, 100_000)] = Field(
+        30, description="How many refused requests of one principal raise an alert; 0 for never."
+    )
+    approvals_per_minute: Annotated[int, between(0, 100_000)] = Field(
+        10, description="How many calls of one principal that ask for an approval raise one; 0 for never."
+    )
+    held_secret: bool = Field(
+        True,
+        description="A value that mcpguard holds was found in what a server sent, or a client sent one that "
+        "is not for this server.",
+    )
+    pin_change: bool = Field(True, description="A tool has a different definition than before.")
+    evidence_gap: bool = Field(True, description="Evidence could not be written for a time.")
+    quiet_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
+        600.0, description="How long the same alert is not repeated."
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.command is None and self.webhook is None and not self.notify:
+            yield (), "nobody hears of them: add `command`, `webhook` or `notify: true`"
+
+    @property
+    def events(self) -> frozenset[str]:
+        named = {
+            "held-secret": self.held_secret,
+            "pin-change": self.pin_change,
+            "evidence-gap": self.evidence_gap,
+        }
+        return frozenset(name for name, wanted in named.items() if wanted)
+
+    @property
+    def quiet(self) -> timedelta:
+        return timedelta(seconds=self.quiet_seconds)
