@@ -212,6 +212,21 @@ def test_long_texts_are_read_in_pieces_that_cut_nothing_apart() -> None:
     assert neutral(line * 6000, Counter()) == line.replace("\x1b[1m", "").replace("\x1b[0m", "") * 6000
 
 
+@pytest.mark.parametrize("hidden", ["\u00ad", "\u200c"])
+def test_what_stays_stays_at_the_ends_of_pieces_of_a_text_without_lines_too(hidden: str) -> None:
+    text = hidden.join(("\u0628" if hidden == "\u200c" else "a") * 300_000)
+    counts: Counter[str] = Counter()
+    assert neutral(text, counts) is text
+    assert not counts
+
+
+@pytest.mark.parametrize("before", range(128 * 1024 - 8, 128 * 1024 + 2))
+def test_a_sequence_at_the_end_of_a_piece_is_dropped_whole(before: int) -> None:
+    counts: Counter[str] = Counter()
+    assert neutral(f"{'x' * before}\x1b[31myz\u200b\u200b", counts) == f"{'x' * before}yz[U+200B][U+200B]"
+    assert counts == {"terminal": 1, "invisible": 2}
+
+
 ALPHABET = "ab1 \n\b\x1b[]0m\x07\x9b\u200b\u200d\u200e\ufe0f\ufeff\u2800\u28ff\u202e\xadאم中ไ" + (
     "\U0001f600\U0001f3f4\U000e0067\U000e0041\U000e0100\ud800"
 )

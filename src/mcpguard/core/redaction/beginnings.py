@@ -36,6 +36,7 @@ _FAR = 4200
 _NEAR = 48
 _SHORT = 3
 _COST_OF_A_FORMAT = 3
+_COST_OF_A_SEARCH = 5
 
 
 class ReadsOn(Protocol):
@@ -77,6 +78,7 @@ class Beginning(ABC):
     kind = ""
     begins = False
     rare = False
+    passes = False
     any_case = False
     joins = False
     cost = 1
@@ -130,7 +132,7 @@ class OfFormat(Beginning):
         # Identifiers and words of many rows begin as these. A row with one of the others has twice as many
         # bytes as that costs.
         often = self.rare or len(literal) <= _SHORT or (literal.isalpha() and literal.islower())
-        self.cost = 1 if often else _COST_OF_A_FORMAT
+        self.cost = 1 if often else _COST_OF_A_FORMAT if self.begins or detector.back else _COST_OF_A_SEARCH
         self._reach = _FAR if literal.startswith(".") else _NEAR
         self._detector = detector
         self.kind = detector.kind
@@ -181,6 +183,7 @@ class OfPair(Beginning):
     """What stands before the value of a pair."""
 
     __slots__ = ("_pattern", "kind", "length", "near", "reads")
+    cost = 2
 
     def __init__(self, literal: bytes, pattern: str, read: pairs.Read) -> None:
         super().__init__(literal)
@@ -202,6 +205,7 @@ class Distant(Beginning):
     """What shows that a name and its value stand apart."""
 
     __slots__ = ("_pattern", "any_case", "kind", "reads")
+    cost = 2
 
     def __init__(self, literal: str, any_case: bool, pattern: str, read: apart.Read) -> None:
         super().__init__(literal.encode())

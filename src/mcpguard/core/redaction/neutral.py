@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.legible import GROUPS, HIDDEN, charset
@@ -163,11 +163,6 @@ def _from_right() -> re.Pattern[str]:
     return re.compile(f"[{_RIGHT_TO_LEFT}]")
 
 
-@cache
-def _cut() -> re.Pattern[str]:
-    return re.compile(f"(?<=[^{HIDDEN}]{{{_FAR}}})(?=[^{HIDDEN}]{{{_FAR}}})")
-
-
 def neutral(text: str, counts: Counter[str]) -> str:
     """`text` in which nothing is hidden, the very same object if nothing was; adds to `counts` how many
     characters and sequences were neutralised, by kind."""
@@ -205,34 +200,40 @@ def hides(text: bytes) -> bool:
 def _changes(text: str) -> bool:
     """Whether `neutral` would change anything."""
     mark = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
-    return any(_shown(piece, Counter()) != piece for piece in _pieces(text, mark))
+    return any(_shown(text, at, end, Counter()) != text[at:end] for at, end in _pieces(text, mark))
 
 
 def _once(text: str, counts: Counter[str]) -> str:
     """The same, but for what stays because of a neighbour that does not."""
-    mark = text[:1] if text.startswith(_BYTE_ORDER_MARK) else ""
-    return mark + "".join([_shown(piece, counts) for piece in _pieces(text, len(mark))])
+    mark = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
+    return text[:mark] + "".join([_shown(text, at, end, counts) for at, end in _pieces(text, mark)])
 
 
-def _shown(text: str, counts: Counter[str]) -> str:
-    if "\b" in text:
-        text, count = _OVERSTRUCK.subn(r"\1", text)
+def _shown(whole: str, start: int, stop: int, counts: Counter[str]) -> str:
+    """What is shown of a piece of the `whole`, which decides too what stays beside the ends of the piece."""
+    if "\b" in whole:
+        text, count = _OVERSTRUCK.subn(r"\1", whole[start:stop])
         counts[TERMINAL] += count
-    # No call of a function for each: a hostile text has nothing else in it.
-    parts = _hidden().split(text)
+        parts = _hidden().split(text)
+    else:
+        # No call of a function for each: a hostile text has nothing else in it.
+        first = max(0, start - _FAR)
+        parts = _hidden().split(whole[first : stop + _FAR])
+        _trim(parts, start - first)
+        _trim_end(parts, min(len(whole), stop + _FAR) - stop)
     if len(parts) == 1:
-        return text
+        return parts[0]
     found = parts[1::2]
-    tally = Counter(found)
+    tally = Counter(found) if len(found) > 1 else {found[0]: 1}
     shown = {one: _written(one) for one in tally}
+    marks = sum(tally[mark] for mark in _MARKS & tally.keys())
     parts[1::2] = map(shown.__getitem__, found)
-    marks = sum(tally[mark] for mark in _MARKS)
-    may_stay = _FLAGS if marks > _FEW + len(text) // _SPARSE else _FLAGS | _MARKS
-    if any(one in may_stay or one[0] == _BLANK for one in tally):
-        before = ""
+    may_stay = _FLAGS if marks > _FEW + (stop - start) // _SPARSE else _FLAGS | _MARKS
+    if any(one in may_stay or one.startswith(_BLANK) for one in tally):
+        before = whole[max(0, start - _FAR) : start]
         for at, one in enumerate(found):
             before = (before + parts[2 * at])[-_FAR:]
-            if (one in may_stay or one[0] == _BLANK) and _stays(one, before, parts[2 * at + 2]):
+            if (one in may_stay or one.startswith(_BLANK)) and _stays(one, before, parts[2 * at + 2]):
                 parts[2 * at + 1] = one
                 tally[one] -= 1
             before += one
@@ -240,6 +241,28 @@ def _shown(text: str, counts: Counter[str]) -> str:
         for kind, size in _kinds(one):
             counts[kind] += size * times
     return "".join(parts)
+
+
+def _trim(parts: list[str], size: int) -> None:
+    """Take so many characters away from the beginning of `parts`, of which each second one is hidden; and a
+    whole sequence of a terminal that would be cut."""
+    while len(parts) > 1 and size >= len(parts[0]) + len(parts[1]):
+        size -= len(parts[0]) + len(parts[1])
+        del parts[:2]
+    if size > len(parts[0]):
+        hidden = parts[1]
+        parts[1] = "" if _sequence().fullmatch(hidden) else hidden[size - len(parts[0]) :]
+    parts[0] = parts[0][size:]
+
+
+def _trim_end(parts: list[str], size: int) -> None:
+    """The same from the end, but for a sequence of a terminal, which stays."""
+    while len(parts) > 1 and size >= len(parts[-1]) + len(parts[-2]):
+        size -= len(parts[-1]) + len(parts[-2])
+        del parts[-2:]
+    if size > len(parts[-1]) and not _sequence().fullmatch(parts[-2]):
+        parts[-2] = parts[-2][: len(parts[-1]) - size]
+    parts[-1] = parts[-1][: max(0, len(parts[-1]) - size)]
 
 
 def _stays(found: str, before: str, after: str) -> bool:
@@ -256,14 +279,21 @@ def _stays(found: str, before: str, after: str) -> bool:
 
 
 def _kinds(found: str) -> Iterable[tuple[str, int]]:
+    if len(found) == 1:
+        return _kinds_of_one(found)
     if _sequence().fullmatch(found):
         return ((TERMINAL, 1),)
     # A run may be as long as the text, and is of few different characters.
-    return [(_RANGES[bisect_right(_STARTS, ord(one)) - 1][2], times) for one, times in Counter(found).items()]
+    return [(kind, times) for one, times in Counter(found).items() for kind, _ in _kinds_of_one(one)]
+
+
+@lru_cache(1024)
+def _kinds_of_one(found: str) -> tuple[tuple[str, int]]:
+    return ((_RANGES[bisect_right(_STARTS, ord(found)) - 1][2], 1),)
 
 
 def _written(found: str) -> str:
-    if _sequence().fullmatch(found):
+    if len(found) > 1 and _sequence().fullmatch(found):
         return ""
     if len(found) > _WRITTEN:
         return f"[U+{ord(found[0]):04X} and {len(found) - 1} more hidden characters]"
@@ -307,14 +337,11 @@ def _literals() -> Matcher:
     return compile_literals(literals())
 
 
-def _pieces(text: str, at: int) -> Iterator[str]:
-    """`text` from `at` on, in pieces, so that other threads have their turn. It is cut where no rule of
-    `_NEEDED` looks across, if there is such a place."""
+def _pieces(text: str, at: int) -> Iterator[tuple[int, int]]:
+    """`text` from `at` on, in pieces, so that other threads have their turn: behind the end of a line, if
+    there is one."""
     while len(text) - at > _SLICE:
-        end = text.rfind("\n", at + _SLICE - _LOOKED_AT, at + _SLICE) + 1
-        if not end:
-            cut = _cut().search(text, at + _SLICE - _LOOKED_AT, at + _SLICE)
-            end = at + _SLICE if cut is None else cut.start()
-        yield text[at:end]
+        end = text.rfind("\n", at + _SLICE - _LOOKED_AT, at + _SLICE) + 1 or at + _SLICE
+        yield at, end
         at = end
-    yield text[at:]
+    yield at, len(text)

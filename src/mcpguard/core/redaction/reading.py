@@ -10,6 +10,7 @@ from mcpguard.core.redaction.beginnings import (
     BEGINNINGS,
     COMPILED,
     OF_URLS,
+    Beginning,
     Distant,
     Hit,
     OfFormat,
@@ -33,6 +34,9 @@ _DIGESTS = tuple(
 _NEAR = 48
 _USER = 80
 COST_OF_A_READING = 6
+COST_OF_A_READING_AROUND = 8
+COST_OF_THE_SAME = 3
+"""What was read before, and held nothing."""
 _FOR_ONE = 32
 """Bytes that are as long to read as it takes to look at one place where something may begin."""
 COST_OF_A_URL = 8
@@ -116,16 +120,18 @@ class Perusal:
 
     def any(self) -> bool:
         """Whether there is anything."""
-        some, rare = COMPILED[0] if COMPILED else triggers()
-        return (
-            expressions().search(self._view.text, self.expression)
-            or some.search(self.flat.text, self.literal)
-            or (self._rare and rare.search(self.flat.text, self.literal))
+        return expressions().search(self._view.text, self.expression) or self.begins(self._rare)
+
+    def begins(self, rare: bool) -> bool:
+        """Whether there is anything but what `expression` sees; `rare`: of the formats with `rare` too."""
+        some, others = COMPILED[0] if COMPILED else triggers()
+        return some.search(self.flat.text, self.literal) or (
+            rare and others.search(self.flat.text, self.literal)
         )
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`."""
-        if end <= self._passed.get(index, 0):
+        if index in self._passed and end <= self._passed[index]:
             return False
         one = BEGINNINGS[index]
         if self._joined and not one.joins:
@@ -144,11 +150,11 @@ class Perusal:
         found = one.may(flat, start) if start >= 0 else None
         if found:
             return one.look(self, flat, start, found.end())
-        if isinstance(one, OfFormat) and one.passes:
+        if one.passes:
             self._miss(index, one, end, flat)
         return False
 
-    def _miss(self, index: int, one: OfFormat, end: int, flat: bytes) -> None:
+    def _miss(self, index: int, one: Beginning, end: int, flat: bytes) -> None:
         """Nothing begins there. In a flood of such, those up to the next place at which something may begin
         are passed over."""
         count, first = self._missed.get(index, (0, end))
@@ -156,7 +162,7 @@ class Perusal:
             self._missed[index] = count + 1, first
             return
         self._missed[index] = 1, end
-        if end - first < _ROW * _CLOSE:
+        if end - first < _ROW * _CLOSE and isinstance(one, OfFormat):
             self._passed[index] = one.next(flat, end, end + _AHEAD_OF_A_ROW * (end - first))
 
     def format(self, one: OfFormat, start: int, most: int) -> bool:
@@ -188,7 +194,7 @@ class Perusal:
         text, at = self._view.text, self.flat.at(end - 1, 1)
         around = one.literal + pairs.surroundings(text, at) if one.near else b""
         if around in self._harmless:
-            self._trigger(1)
+            self._trigger(COST_OF_THE_SAME)
             return False
         self._trigger(COST_OF_A_PAIR)
         if one.kind:
@@ -200,7 +206,7 @@ class Perusal:
 
     def apart(self, one: Distant, end: int) -> bool:
         """Whether there is anything that stands apart from what ends at `end`."""
-        self._trigger(COST_OF_A_PAIR)
+        self._trigger(COST_OF_A_READING_AROUND)
         at = self.flat.at(end - 1, 1)
         found, stop = one.reads(self._beside, at)
         self._covered[one.kind] = end + stop - at
@@ -208,33 +214,30 @@ class Perusal:
 
     def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""
+        if index < URL:
+            return self._pair(text, end - pairs.VALUE)
         if index > URL:
             self._rare = self._rare or SIGNS[index] == RARE
             return False
-        hit: Hit | None = None
-        if index == URL:
-            self._trigger(1)
-            span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
-            if span:
-                self._trigger(COST_OF_A_URL)
-                hit = None if pairs.stands_in(text[slice(*span)]) else (*span, OF_URLS.kind)
-        else:
-            at = end - pairs.VALUE
-            hit = self._pair(text, at)
-        return hit is not None and self._found(hit)
+        self._trigger(1)
+        span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
+        if span is None:
+            return False
+        self._trigger(COST_OF_A_URL)
+        return not pairs.stands_in(text[slice(*span)]) and self._found((*span, OF_URLS.kind))
 
-    def _pair(self, text: bytes, at: int) -> Hit | None:
-        """That whose value begins at a place, if it is one; equal surroundings are read once."""
+    def _pair(self, text: bytes, at: int) -> bool:
+        """Whether there is one whose value begins at a place; equal surroundings are read once."""
         around = pairs.surroundings(text, at)
         if around in self._harmless:
-            self._trigger(1)
-            return None
+            self._trigger(COST_OF_THE_SAME)
+            return False
         likely = pairs.may_be_one(text, at)
         self._trigger(1 + COST_OF_A_PAIR if likely else COST_OF_A_LOOK)
         hit = self._pairs.pair(at) if likely else None
         if hit is None and len(self._harmless) < _KNOWN and not (likely and not pairs.ends_near(text, at)):
             self._harmless.add(around)
-        return hit
+        return hit is not None and self._found(hit)
 
     def _trigger(self, cost: int) -> None:
         budget = self._budget
@@ -308,7 +311,7 @@ class Glimpse(Signs):
             expressions().search(self._text, self.see)
             or some.search(flat, self._literal)
             or (self.rare and rare.search(flat, self._literal))
-        ) and (self._visits >= 0 or (self._perusal or self._peruse()).any())
+        ) and (self._visits >= 0 or (self._perusal or self._peruse()).begins(self.rare))
 
     def _literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`. Many texts have a few letters that a format begins with."""

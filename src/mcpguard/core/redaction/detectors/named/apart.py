@@ -16,6 +16,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     Cells,
     Columns,
     barred,
+    columns_of,
     delimited,
     fixed,
     starts_of,
@@ -42,6 +43,7 @@ _AROUND = 4096
 _ROWS = 2000
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
+_REST = expression(rb"[^\n\x1f\xff]{0,4096}")
 _RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
 _RUN = expression(rb"-{2,}")
 _TUPLE = expression(rb"\s{0,64},?\s{0,64}\(")
@@ -88,6 +90,7 @@ _NUMBERS = (
 )
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 _STRING = expression(rb"\s{0,32}<(string|value|dd|td)>([^<\x1f]{4,1024})</\1>")
+_STRING_WITH_A_DIGIT = r"\s{0,32}<(string|value|dd|td)>(?=[^<\x1f0-9]{0,1023}+[0-9])[^<\x1f]{4,1024}+</\1>"
 _HEADING = expression(rb"\s{0,64}<th[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</th>")
 _NEXT_ROW = expression(
     rb"\s{0,64}</tr>\s{0,64}(?:</thead>\s{0,64})?(?:<tbody[^<>\x1f]{0,256}>\s{0,64})?<tr[^<>\x1f]{0,256}>"
@@ -102,6 +105,7 @@ _BARE_INSERT = expression(rb"""["`\[]?([\w.]{1,64})["`\]]? (?:VALUES|values)""")
 _COLUMN = expression(
     rb"""\s{0,32}["`\[]?(?!(?:PRIMARY|UNIQUE|KEY|CONSTRAINT|FOREIGN|CHECK|INDEX|FULLTEXT) )(\w{1,64})"""
 )
+_BODY = expression(rb"(?:[^();]|\([^()]{0,256}\)){0,4096}+")
 _DEEPER = expression(rb"\([^()]{0,256}\)")
 _PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
@@ -129,8 +133,7 @@ class Apart(Values):
             _CELL_OF_HEAD.fullmatch(name.strip(MARKS)) and not name.startswith(b" ") for name in names
         ):
             return [], end
-        columns = Columns([name.decode("utf-8", "replace") for name in names])
-        return self._rows(columns, end, lambda line, begin: delimited(line, begin, char))
+        return self._rows(columns_of(tuple(names)), end, lambda line, begin: delimited(line, begin, char))
 
     def _aligned(self, head: bytes, end: int) -> Seen:
         """Columns with two spaces or more between them, as `kubectl get` prints them. What stands so may be
@@ -139,8 +142,7 @@ class Apart(Values):
         names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
         if len(names) < 2 or not all(map(_CELL_OF_HEAD.fullmatch, names)):
             return [], end
-        columns = Columns([name.decode("utf-8", "replace") for name in names])
-        return self._rows(columns, end, fixed(starts), sure=False)
+        return self._rows(columns_of(tuple(names)), end, fixed(starts), sure=False)
 
     def ruled(self, at: int) -> Seen:
         """A table with lines between its columns, or below their names."""
@@ -162,8 +164,7 @@ class Apart(Values):
             rule = self._text[start : self._line(at - 1)[1]]
             starts = [found.start() for found in islice(_RUN.finditer(rule), CELLS)]
             cells = fixed(starts)
-        names = [cell.decode("utf-8", "replace") for _, _, cell in cells(head, 0)]
-        return self._rows(Columns(names), end, cells)
+        return self._rows(columns_of(tuple(cell for _, _, cell in cells(head, 0))), end, cells)
 
     def _is_amid(self, at: int) -> bool:
         """Whether the row that begins at a place has a line above it, and above that another row."""
@@ -177,7 +178,7 @@ class Apart(Values):
         hits: list[Found] = []
         end = self._line(at)[1]
         for _ in range(CELLS):
-            start, stop = end + 1, self._line(end + 1)[1]
+            start, stop = end + 1, self._end_of_line(end + 1)
             name, bar, value = self._text[start:stop].partition(b"|")
             if not bar:
                 break
@@ -190,7 +191,7 @@ class Apart(Values):
         found = _COLUMNS.match(self._text, at)
         if found is None:
             return [], at
-        columns = Columns([name.decode("utf-8", "replace") for name in found[1].split(b",")[:CELLS]])
+        columns = columns_of(tuple(found[1].split(b",")[:CELLS]))
         if not columns.any():
             return [], found.end()
         if found[0].endswith(b"\n"):
@@ -279,19 +280,17 @@ class Apart(Values):
     def property(self, at: int) -> Seen:
         """The text of a property list, a configuration or a list of terms, behind its name."""
         found = _STRING.match(self._text, at)
-        if found and self._text.endswith(b"</td>", 0, at) and not DIGIT.search(found[2]):
-            return [], at  # Two cells may be a heading too.
         name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
         return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
 
     def headed(self, at: int) -> Seen:
         """A table of HTML, from the end of its first heading on."""
         end = self._text.find(b">", self._text.rfind(b"<tr", max(0, at - _AROUND), at)) + 1
-        names: list[str] = []
+        names: list[bytes] = []
         while len(names) < CELLS and (heading := _HEADING.match(self._text, end)):
-            names.append(heading[1].strip().decode("utf-8", "replace"))
+            names.append(heading[1].strip())
             end = heading.end()
-        columns, hits = Columns(names), list[Found]()
+        columns, hits = columns_of(tuple(names)), list[Found]()
         while columns.any() and (begins := _NEXT_ROW.match(self._text, end)):
             end = begins.end()
             row: list[tuple[int, int, bytes]] = []
@@ -308,11 +307,10 @@ class Apart(Values):
         found = _CREATED.match(self._text, at)
         if found is None:
             return [], at
-        body = self._text[found.end() : found.end() + _AROUND]
-        columns = [_COLUMN.match(one) for one in _DEEPER.sub(b"", body).partition(b")")[0].split(b",")]
-        names = [one[1].decode("utf-8", "replace") for one in columns if one][:CELLS]
-        self._created[found[1].lower()] = Columns(names)
-        return [], found.end()
+        body = _BODY.match(self._text, found.end())
+        columns = [_COLUMN.match(one) for one in _DEEPER.sub(b"", body[0]).split(b",")] if body else []
+        self._created[found[1].lower()] = columns_of(tuple(one[1] for one in columns if one)[:CELLS])
+        return [], body.end() if body else found.end()
 
     def filled(self, at: int) -> Seen:
         """`INSERT INTO t VALUES (…)`, where the text has made `t` before."""
@@ -337,7 +335,7 @@ class Apart(Values):
         if not columns.any():
             return hits, end
         for _ in range(_ROWS):
-            start, stop = end + 1, self._line(end + 1)[1]
+            start, stop = end + 1, self._end_of_line(end + 1)
             line = self._text[start:stop]
             if start >= stop or not line.strip():
                 break
@@ -381,19 +379,19 @@ class Apart(Values):
 
     def _line(self, at: int) -> tuple[int, int]:
         """Where the line that a place is in begins and ends."""
-        start = self._text.rfind(b"\n", max(0, at - _AROUND), max(at, 0)) + 1
-        start = max(start, self._text.rfind(b"\x1f", start, max(at, 0)) + 1)
-        ends = [
-            end
-            for char in (b"\n", b"\x1f", b"\xff")
-            if (end := self._text.find(char, max(at, 0), at + _AROUND)) >= 0
-        ]
-        return start, min(ends, default=min(len(self._text), at + _AROUND))
+        at = max(at, 0)
+        start = self._text.rfind(b"\n", max(0, at - _AROUND), at) + 1
+        start = max(start, self._text.rfind(b"\x1f", start, at) + 1)
+        return start, self._end_of_line(at)
+
+    def _end_of_line(self, at: int) -> int:
+        rest = _REST.match(self._text, at)
+        return rest.end() if rest else at
 
 
 Read = Callable[[Apart, int], Seen]
 
-_NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}\r?\n[^\r\n\x1f\xff]"
+_NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}+\r?\n[^\r\n\x1f\xff]"
 _BORDERS = (
     "-+-", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
     "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",
@@ -408,7 +406,7 @@ _SEPARATORS = tuple(
 )
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (_SEPARATORS, True, _NEXT_LINE, Apart.separated),
-    ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}\r?\n[^\r\n\x1f\xff]", Apart.separated),
+    ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}+\r?\n[^\r\n\x1f\xff]", Apart.separated),
     (_BORDERS, False, "", Apart.ruled),
     (("-[ RECORD ",), False, r"[0-9]", Apart.record),
     (tuple(f"{name}{end}" for name in _NAMES for end in (" \n--", "\n--")), True, "", Apart.ruled),
@@ -420,7 +418,9 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
-    (("</key>", "</name>", "</dt>", "</th>", "</td>"), False, _STRING.pattern.decode(), Apart.property),
+    (("</key>", "</name>", "</dt>", "</th>"), False, _STRING.pattern.decode(), Apart.property),
+    # Two cells may be a heading too.
+    (("</td>",), False, _STRING_WITH_A_DIGIT, Apart.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", Apart.headed),
     (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
     (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
