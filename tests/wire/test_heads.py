@@ -71,7 +71,9 @@ def test_heads_go_to_a_file_a_url_and_a_log_and_find_what_is_cut_off(tmp_path, k
 
 def test_a_collector_that_refuses_is_said_and_holds_nothing_up(tmp_path, key, collector):
     url, _posted = collector
-    guard = Guard(tmp_path, {"p": puppet()}, audit=audit_of(key, url=f"{url}/elsewhere", stdout=True))
+    guard = Guard(
+        tmp_path, {"p": puppet()}, audit=audit_of(key, url=f"{url}/elsewhere?key=secret", stdout=True)
+    )
     try:
         guard.hello()
         guard.wait_stderr(f"the head of the chain could not be exported: {url}/elsewhere answered HTTP 500")
@@ -80,6 +82,7 @@ def test_a_collector_that_refuses_is_said_and_holds_nothing_up(tmp_path, key, co
         assert guard.end() == 0
     finally:
         guard.dispose()
+    assert b"key=secret" not in guard.stderr
     assert verify(guard.audit_folder)[0] == 0
 
 

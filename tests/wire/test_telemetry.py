@@ -299,6 +299,21 @@ def test_many_refusals_raise_one_alert_with_the_calls_that_caused_it(session, re
     assert len(receiver.events()) == 1
 
 
+def test_a_webhook_that_fails_is_named_by_its_host_since_its_path_may_be_secret(session, receiver):
+    receiver.down = True
+    more = {"alerts": {"webhook": f"{receiver.url}/services/{SECRET}?key={SECRET}", "denials_per_minute": 1}}
+    guard = session({"p": puppet()}, [{"id": "no", "effect": "deny", "tools": ["*"]}], **more)
+    guard.call("echo", text="x")
+    host = receiver.url.removeprefix("http://")
+    said = f"the webhook at {host}: it answered HTTP 503"
+    guard.wait_stderr(f"sending alerts is failing (reported once): {said}")
+    status = eventually(
+        lambda: (out := command("status", "--json").stdout) and said.encode() in out and out, "it"
+    )
+    assert SECRET.encode() not in status + guard.stderr
+    assert guard.end() == 0
+
+
 def test_a_held_secret_in_a_result_raises_an_alert_that_does_not_show_it(session, receiver):
     server = puppet(env={"TOKEN": "${env:CANARY}"})
     more = {"alerts": {"webhook": f"{receiver.url}/hook"}}

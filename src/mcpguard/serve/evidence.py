@@ -123,9 +123,10 @@ def _append(path: Path, line: str) -> None:
 
 def _post(url: str, body: bytes) -> None:
     from mcpguard.adapters.network import Poster
+    from mcpguard.adapters.telemetry.destinations import shown
 
     poster = Poster(url)
-    failed = f"the head of the chain could not be exported: {url}"
+    failed = f"the head of the chain could not be exported: {shown(url)}"
     try:
         status = poster.post(url, {"Content-Type": "application/json"}, body, POST_SECONDS).status
     except UpstreamError as problem:
@@ -354,7 +355,8 @@ def alert_sink(
     if entry.command is not None:
         targets["the command"] = partial(_by_command, list(entry.command))
     if entry.webhook is not None:
-        targets[entry.webhook] = partial(_by_webhook, entry.webhook)
+        # Its path is what may be secret: who knows it can post.
+        targets[f"the webhook at {urlsplit(entry.webhook).netloc}"] = partial(_by_webhook, entry.webhook)
     for one in notify if entry.notify else ():
         targets[one.to] = partial(_by_notifier, one.to, credentials)
     return AlertSink(AlertWatch(terms, host), targets)
@@ -369,7 +371,7 @@ def _by_command(words: list[str], alert: Alert) -> str:
 def _by_webhook(url: str, alert: Alert) -> str:
     from mcpguard.adapters.telemetry.destinations import WebPoints
 
-    web = WebPoints(url, dict)
+    web = WebPoints(url, dict, named="it")
     try:
         web.post(url, "application/json", json.encode(alert))
     except TelemetryError as problem:

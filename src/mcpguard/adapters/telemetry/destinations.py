@@ -173,10 +173,11 @@ class _Web:
 
 
 class WebPoints:
-    """Endpoints of one origin, to which is posted."""
+    """Endpoints of one origin, to which is posted. Messages call them `named`, by default as `shown` does."""
 
-    def __init__(self, url: str, headers: Headers) -> None:
+    def __init__(self, url: str, headers: Headers, named: str = "") -> None:
         self._origin = url
+        self._named = named
         self._headers = headers
         self._poster: Poster | None = None
 
@@ -185,7 +186,7 @@ class WebPoints:
         # Imported where it is needed: most processes serve over stdio and export nothing.
         from mcpguard.adapters.network import NotInTime, Poster
 
-        named = shown(url)
+        named = self._named or shown(url)
         if self._poster is None:
             self._poster = Poster(self._origin)
         try:
