@@ -21,7 +21,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import apart, pairs
 from mcpguard.core.redaction.views import Flat, View
-from mcpguard.core.redaction.views.signs import RARE, SIGNS, URL, Signs, expressions
+from mcpguard.core.redaction.views.signs import CHANCES, RARE, SIGNS, URL, Signs, expressions
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -296,7 +296,8 @@ class Glimpse(Signs):
     def __init__(self, text: bytes, visits: int, most: int) -> None:
         # As Signs does, on the road of every answer.
         self.found = set()
-        self.rare = self.may_be_marked = self.may_be_coded = False
+        self.rare = self.may_be_marked = self.may_be_coded = self.packed = False
+        self.chances = CHANCES
         self._text = text
         self._visits = visits
         self._most = most

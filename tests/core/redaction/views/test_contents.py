@@ -5,14 +5,23 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from base64 import b64encode
+import random
+import re
+import string
+import zlib
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views.contents import contents
+from mcpguard.core.redaction.views.signs import CHANCES, Signs, expressions
+from mcpguard.core.secret import Secret
 
 SAID = b"say zq3Hv7kP9xWb5nT2mR8cL4" * 3
 PACK = {"bzip2": bz2.compress, "xz": lzma.compress}
@@ -58,3 +67,34 @@ def test_what_comes_to_too_much_is_withheld_whatever_the_budget(way: str) -> Non
 def test_what_is_deflated_to_too_much_is_withheld_whatever_the_budget() -> None:
     with pytest.raises(InspectionError, match="packed data comes to more than 4,194,304 bytes"):
         list(contents(gzip.compress(b"a" * 6_000_000), Budget(10_000_000)))
+
+
+def odd(pack: Callable[[bytes], bytes]) -> Iterator[tuple[str, bytes]]:
+    """Random values, and each as it is packed, of which base64 has signs in every row of 24 letters."""
+    source = random.Random(7)
+    for size in (14, 20, 32, 40) * 60:
+        value = "".join(source.choices(string.ascii_letters + string.digits, k=size))
+        packed = pack(value.encode())
+        if not re.search(b"[A-Za-z0-9]{24}", b64encode(packed)):
+            yield value, packed
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("pack", [zlib.compress, partial(gzip.compress, mtime=0)])
+def test_a_value_is_found_in_packed_data_whose_base64_is_full_of_signs(
+    pack: Callable[[bytes], bytes], encode: Callable[[bytes], bytes]
+) -> None:
+    found = list(odd(pack)) + [(value, pack(pack(value.encode()))) for value, _ in odd(pack)]
+    assert found
+    redactor = Redactor(b"key")
+    redactor.hold_all((f"env:V{n}", Secret(value)) for n, (value, _) in enumerate(found))
+    for _value, packed in found:
+        said = f"it is {encode(packed).decode()} there"
+        assert "[REDACTED:credential:" in redactor.inspect_text(said), said
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_letters_that_packed_data_begins_with_are_no_sign_within_a_run(count: int) -> None:
+    seen = Signs((b"0123+eJwA" + b"+/a" * 30 + b" ") * count + PAD)
+    expressions().search((b"0123+eJwA" + b"+/a" * 30 + b" ") * count + PAD, seen.see)
+    assert seen.packed == (count > CHANCES)

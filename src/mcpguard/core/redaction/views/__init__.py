@@ -28,6 +28,7 @@ from mcpguard.core.redaction.views.signs import (
     ESCAPED,
     JOINED,
     LEAVES,
+    PACKED,
     QUOTED,
     ROWS,
     RUNS,
@@ -100,7 +101,7 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
 
 def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget: Budget) -> Iterator[View]:
     if depth and (RUNS in signs or least < LEAST):
-        yield from _within(decoded(plain, budget, least), depth, least, budget)
+        yield from _within(decoded(plain, budget, least, PACKED in signs), depth, least, budget)
     if depth and DUMPS in signs:
         yield from _within(dumped(plain, budget), depth, least, budget)
     if depth and CODED in signs:
@@ -116,7 +117,7 @@ def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget
             budget.view(len(found.text))
             yield found
         if found and depth:
-            yield from _within(decoded(found, budget, least), depth, least, budget)
+            yield from _within(decoded(found, budget, least, PACKED in signs), depth, least, budget)
             yield from _within(dumped(found, budget), depth, least, budget)
 
 

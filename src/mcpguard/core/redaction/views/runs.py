@@ -15,6 +15,10 @@ LEAST = 24
 FEW = 16
 RUN = "[A-Za-z0-9]{24}"
 """In each run that is decoded: the other letters of base64 are rare in what a text comes to."""
+_OF_PACKED = "(?:H4sI|UEsDB|QlpoO|[/_]Td6WFoA|XQAA|eA[E-H]|eF[4-7]|eJ[w-z]|eN[o-r])"
+_ANY = "[A-Za-z0-9+/_-]"
+PACKED_RUN = f"{_OF_PACKED}{_ANY}{{21}}"
+"""What is packed has all of the letters: one in twelve short packed texts has no RUN in its base64."""
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ALNUM = bytes(97 if byte in _LETTERS else 32 for byte in range(256))
@@ -45,18 +49,20 @@ _HEX_PACKED = re.compile(
 _BASE32 = re.compile(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
 _IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in range(256))
 _IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
+_PACKED_RUN = re.compile(f"(?<!{_ANY}){PACKED_RUN}".encode())
+_LONGEST_HEAD = 32
 _OTHER = b"a" * 32
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
 
-def decoded(view: View, budget: Budget, least: int = LEAST) -> Iterator[View]:
+def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False) -> Iterator[View]:
     """What the runs of `view` say: several views where that is much, since no run has to do with another and
-    who finds too much in the first reads no further."""
+    who finds too much in the first reads no further. `packed` says that it may have a PACKED_RUN."""
     text = view.text
     pieces = Pieces(view)
     magic = [one for one in _MAGIC if one in text]
     of_hex, of_base32 = _OTHER in text.translate(_IS_HEX), _OTHER in text.translate(_IS_BASE32)
-    for begin, chars in _runs(text, least):
+    for begin, chars in _runs(text, least, packed):
         budget.piece(_COST_OF_A_RUN)
         if not _is_of_one_case(chars):
             _base64(pieces, begin, chars, least, budget)
@@ -77,9 +83,9 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> Iterator[View]:
         yield made
 
 
-def has_code(text: bytes) -> bool:
+def has_code(text: bytes, packed: bool) -> bool:
     """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
-    for _, chars in _runs(text, LEAST):
+    for _, chars in _runs(text, LEAST, packed):
         if not _is_of_one_case(chars) and _may_be_base64(chars):
             return True
         if len(chars) < len(_OTHER):
@@ -89,6 +95,11 @@ def has_code(text: bytes) -> bool:
         if _OTHER in chars.translate(_IS_BASE32):
             return True
     return False
+
+
+def is_packed(text: bytes, end: int) -> bool:
+    """Whether the PACKED_RUN that ends there begins a run: within one its letters are met by chance."""
+    return _PACKED_RUN.search(text, max(0, end - _LONGEST_HEAD), end) is not None
 
 
 def _may_be_base64(chars: bytes) -> bool:
@@ -101,7 +112,7 @@ def _is_of_one_case(chars: bytes) -> bool:
     return chars.islower() or chars.isupper() or chars.isdigit()
 
 
-def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
+def _runs(text: bytes, least: int, packed: bool) -> Iterator[tuple[int, bytes]]:
     """Where each run of letters of base64 begins, and the run."""
     long = b"a" * least
     at = done = 0
@@ -109,6 +120,8 @@ def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
         # A part at a time: all that is here stays while what a run says is read, which may have runs too.
         part = text[at : at + ENOUGH]
         marked, wide = part.translate(_ALNUM), b""
+        if packed:
+            marked = _with_packed(part, marked)
         place = marked.find(long)
         while place >= 0:
             # No expression: while it runs no other thread does, and a run may be as long as the message.
@@ -121,6 +134,13 @@ def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
         if at + len(part) == len(text):
             return
         at = max(done, at + len(part) - least + 1)
+
+
+def _with_packed(part: bytes, marked: bytes) -> bytes:
+    made = bytearray(marked)
+    for found in _PACKED_RUN.finditer(part):
+        made[found.start() : found.end()] = b"a" * len(found[0])
+    return bytes(made)
 
 
 def _begin(text: bytes, least: int, place: int) -> int:

@@ -28,12 +28,11 @@ from mcpguard.core.redaction.views.lines import (
     is_random,
 )
 from mcpguard.core.redaction.views.rows import ROWS as SHORT_ROWS
-from mcpguard.core.redaction.views.runs import RUN, has_code
+from mcpguard.core.redaction.views.runs import PACKED_RUN, RUN, has_code, is_packed
 from mcpguard.core.redaction.views.view import SEPARATOR
 
-PAIR, URL, RARE, MARKS, RUNS, QUOTED, ESCAPED, ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS = range(
-    15
-)
+PAIR, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(8)
+ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS = range(8, 16)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -45,6 +44,9 @@ _FORM = tuple(
 """Names that stand behind the last text of a value, since what a result is made of has them."""
 _SERVED_BY = b"io.modelcontextprotocol/serverInfo\x1f"
 """A name that each modern result has: none of it is random, though it is long and has a capital."""
+
+CHANCES = 256
+"""In how many places something packed may seem to begin: by chance that is one in 4,000 letters of base64."""
 
 _LAST = 15
 """So much of a line is looked at, with its end."""
@@ -72,6 +74,7 @@ _ALL = (
     *((RARE, shape(one)) for one in _rare()),
     (MARKS, shape(escapes.MAY_BE_MARKED)),
     (RUNS, shape(RUN)),
+    (PACKED, shape(PACKED_RUN, once=False)),
     (QUOTED, shape(escapes.QUOTED)),
     (ESCAPED, shape(escapes.ESCAPED)),
     (ENDS, shape(LINE_END, once=False)),
@@ -104,7 +107,7 @@ def marks() -> Matcher:
 class Signs:
     """The signs of one text, of which `see` is a Visit of `expressions`; to be asked when that has ended."""
 
-    __slots__ = ("_text", "found", "may_be_coded", "may_be_marked", "rare")
+    __slots__ = ("_text", "chances", "found", "may_be_coded", "may_be_marked", "packed", "rare")
 
     def __init__(self, text: bytes) -> None:
         self.found: set[int] = set()
@@ -113,6 +116,9 @@ class Signs:
         self.may_be_marked = False
         self.may_be_coded = False
         """Whether a run may be there that `has_code` looks for: a sign of RUNS."""
+        self.packed = False
+        """Whether a PACKED_RUN is there."""
+        self.chances = CHANCES
         self._text = text
 
     def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
@@ -134,15 +140,30 @@ class Signs:
             self.may_be_marked = True
         elif sign == RARE:
             self.rare = True
-        elif sign == RUNS:
-            self.may_be_coded = True
+        elif sign <= PACKED:
+            self.may_be_coded |= sign == RUNS or self._is_packed(end, text)
         else:
             self.found.add(sign)
         return False
 
+    def _is_packed(self, end: int, text: bytes) -> bool:
+        """Whether what is packed may begin a run; where much looks so, that is not asked of each."""
+        self.chances -= 1
+        self.packed = self.packed or self.chances < 0 or is_packed(text, end)
+        return self.packed
+
     def read(self, _index: int, _end: int, _text: bytes) -> bool:
         """Whether there is a pair or a URL with a password, where one may end at `_end`: not asked here."""
         return False
+
+    def coded(self) -> bool:
+        """Whether there is a run that may say something."""
+        if not (self.may_be_coded and has_code(self._text, self.packed)):
+            return False
+        self.found.add(RUNS)
+        if self.packed:
+            self.found.add(PACKED)
+        return True
 
     def marked(self) -> bool:
         """Whether one of `marks` is in the text: a sign that there are escapes, and a reason to look for what
@@ -158,6 +179,5 @@ def signs_of(text: bytes) -> set[int]:
     signs = Signs(text)
     expressions().search(text, signs.see)
     signs.marked()
-    if signs.may_be_coded and has_code(text):
-        signs.found.add(RUNS)
+    signs.coded()
     return signs.found
