@@ -20,7 +20,7 @@ from msgspec import json, structs
 from mcpguard.adapters.audit.index import AuditIndex
 from mcpguard.adapters.audit.passages import LONGEST, Passage, bits_of, unpacked
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.authoring.asking.matching import found
+from mcpguard.authoring.asking.matching import _Search, found
 from mcpguard.authoring.asking.question import CallQuestion
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS
@@ -208,6 +208,48 @@ def test_a_chain_that_is_compressed_or_gone_leaves_no_texts(tmp_path: Path) -> N
             (passage,) = index.passages((), 0, 1 << 62)
             assert passage.file.suffix == ".jsonl"
             assert not index.passages((frozenset([b"number 7"]),), 0, 1 << 62)
+
+
+def test_calls_are_decided_by_what_a_condition_reads_of_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with by_texts() as patched:
+        calls = [call(n, arguments={"n": n % 5, "q": "x" * (n % 7), "l": [n]}) for n in range(60)]
+        ends = [end(n, received=n, ms=n / 2, error="" if n % 4 else "late") for n in range(0, 60, 2)]
+        chain(tmp_path, *calls, *ends).close(CLOSED)
+        read: list[tuple[bytes, ...]] = []
+        lines = _Search._matching
+        patched.setattr(_Search, "_matching", lambda *given: read.append(given[2]) or lines(*given))
+        for text, wanted in {
+            "args.n + 1 == 5": [n for n in range(60) if n % 5 == 4],
+            "size(args.q) > 5": [n for n in range(60) if n % 7 == 6],
+            '!args.q.startsWith("x")': [n for n in range(60) if n % 7 == 0],
+            "args.n == 3 && received > 40": [n for n in range(42, 60, 2) if n % 5 == 3],
+            'size(args.q) == 6 && (ms > 20.0 || server == "x")': [48],
+            "args == {}": [],
+            "args.l[0] == 17 && size(subject) == 0": [17],
+            'ms / 2.0 > 14.0 && status == "ok"': [58],
+        }.items():
+            for read_for_a_call in (1, LONGEST):
+                patched.setattr(f"{MATCHING}.READ_FOR_A_CALL", read_for_a_call)
+                read.clear()
+                assert ids(tmp_path, text) == [f"n-{n}" for n in reversed(wanted)], text
+                assert len(read) <= len(wanted) + 1, text
+
+
+def test_how_far_a_long_search_is_can_be_heard(tmp_path: Path) -> None:
+    with by_texts() as patched:
+        patched.setattr(f"{MATCHING}.LOOKS", 1)
+        patched.setattr(f"{MATCHING}._TOLD", 5_000)
+        chain(tmp_path, *(call(n, arguments={"q": f"number {n}"}) for n in range(90))).close(CLOSED)
+        heard: list[tuple[int, int]] = []
+        with closing(AuditIndex(tmp_path)) as index:
+            question = CallQuestion("size(args.q) > 20")
+            assert not list(found(index, question, lambda *said: heard.append(said)))
+        assert heard[0] == (1, 90)
+        assert len(heard) > 3
+        assert heard == sorted(heard)
+        assert all(looked + left == 91 for looked, left in heard)
 
 
 def test_a_record_that_was_altered_where_it_is_looked_for_is_an_error(tmp_path: Path) -> None:

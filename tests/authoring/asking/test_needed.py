@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from mcpguard.adapters.audit.passages import have
 from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
-from mcpguard.authoring.asking.needed import DECIDED, ENDED, needed
+from mcpguard.authoring.asking.needed import DECIDED, ENDED, Needs, needed, texts_in
+from mcpguard.authoring.asking.patterns import Pattern, compiled
 from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.engines import engine_for
@@ -24,7 +24,11 @@ ENGINE = engine_for(VOCABULARY)
 
 
 def alternatives(text: str, names: frozenset[str] = DECIDED | ENDED) -> list[set[str]]:
-    return [{one.decode() for one in some} for some in needed(text, names)]
+    return [{one.decode() for one in some} for some in texts_in(needed(text, names))]
+
+
+def have(needs: Needs, line: bytes) -> bool:
+    return all(some and compiled(some).search(line) for some in needs)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +44,17 @@ def alternatives(text: str, names: frozenset[str] = DECIDED | ENDED) -> list[set
             [{'"path":'}, {"/etc/a"}, {"b"}, {"c"}, {"q."}],
         ),
         (
-            'args.path.matches("^a|b$") && args.path.matches("(?i)x") && args.path.matches("\\\\x41")',
+            'args.path.matches("^a*|b$") && args.path.matches("(?i)x") && args.path.matches("\\\\x41")',
             [{'"path":'}],
+        ),
+        (
+            'args.path.matches("passwd$|^/etc/sh(adow|ells)") || args.n == 5',
+            [
+                {'"path":', '"n":'},
+                {'"path":', '"n":5'},
+                {'"n":', "passwd", "/etc/sh"},
+                {'"n":5', "passwd", "/etc/sh"},
+            ],
         ),
         (
             'args.n in [5, -5, 1.5, "x", null]',
@@ -77,6 +90,14 @@ def alternatives(text: str, names: frozenset[str] = DECIDED | ENDED) -> list[set
 )
 def test_a_condition_needs_what_it_reads_and_looks_for(text: str, texts: list[set[str]]) -> None:
     assert alternatives(text) == texts
+
+
+def test_a_pattern_is_needed_where_its_texts_are_common() -> None:
+    (*_, lines) = needed(r'args.path.matches("/file1[0-9]\\.txt$")', DECIDED)
+    assert lines == frozenset([Pattern(r'/file1[0-9]\.txt"')])
+    assert not any(
+        isinstance(one, Pattern) for some in needed('subject.matches("^x?$")', DECIDED) for one in some
+    )
 
 
 def test_what_may_stand_in_an_outcome_is_told_apart() -> None:

@@ -137,6 +137,7 @@ def test_it_is_said_at_once_that_no_index_narrows_a_condition(
 ) -> None:
     monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 1)
     monkeypatch.setattr("mcpguard.authoring.asking.matching.WHOLE", 1)
+    monkeypatch.setattr("mcpguard.authoring.asking.matching.READ_FOR_A_CALL", 1)
     assert main(["audit", "query", "size(args) > 9", audit]) == 0
     assert capsys.readouterr().err == (
         "mcpguard: note: no index narrows this condition, so up to 3 calls are looked at one by one; "

@@ -76,11 +76,6 @@ def unpacked(bits: bytes) -> bytes:
     return bits if len(bits) == _BYTES else zlib.decompress(bits) if bits else bytes(_BYTES)
 
 
-def have(texts: Texts, data: bytes) -> bool:
-    """Whether records with this data have what is needed."""
-    return all(any(text in data for text in some) for some in texts)
-
-
 def bits_of(text: bytes) -> list[tuple[int, int]]:
     """The bits of a passage with this text: which byte, and its bit there."""
     even, odd = _bits(text)

@@ -371,15 +371,11 @@ class LineReader:
         whole = _piece(path, file, MAX_LINE, start)
         return whole[: whole.find(b"\n") + 1] or whole
 
-    def lines(self, path: Path, start: int, size: int) -> Iterator[tuple[int, bytes]]:
-        """The lines that begin in these bytes of a chain, each with where it begins and without its LF.
-        Raises AuditError."""
+    def piece(self, path: Path, start: int, size: int) -> bytes:
+        """These bytes of a chain. Raises AuditError."""
         if path not in self._open:
             self.line(path, start)
-        at = start
-        for line in _piece(path, self._open[path][0], size, start).split(b"\n"):
-            yield at, line
-            at += len(line) + 1
+        return _piece(path, self._open[path][0], size, start)
 
 
 _BEFORE, _AFTER = 96 << 10, 32 << 10

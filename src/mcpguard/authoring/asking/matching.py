@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
@@ -18,23 +19,29 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, Stretch
 from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, microseconds
-from mcpguard.adapters.audit.passages import have
 from mcpguard.adapters.audit.reader import LineReader, chain_name, file_name
-from mcpguard.authoring.asking.needed import DECIDED, ENDED
+from mcpguard.authoring.asking.glance import Glance, Sieve
+from mcpguard.authoring.asking.needed import DECIDED, ENDED, texts_in
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
-from mcpguard.core.conditions.cel import ERROR, TRUE
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import continues
 from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.model import Json
 
 WHOLE = 1_000
-"""How many calls are evaluated, so that it is known where a condition fails; of the others only those whose
-lines have the texts that a match needs."""
+"""How many calls are evaluated by all their records, so that it is known where a condition fails, and what is
+rare."""
 LOOKS = 20_000
 MANY = 1_000_000
-READ_FOR_A_CALL = 8 << 10
-"""Bytes of chains that are read through in the time that it takes to look at one call."""
+READ_FOR_A_CALL = 1 << 10
+"""Bytes of chains in which each decision is looked up in the time that it takes to look at one call."""
+_GLANCED, _SEARCHED = 4, 16
+"""How many times as many bytes where each decision is only glanced at, or something rare is searched for."""
+_LONG = 4 << 30
+"""Searching this many bytes takes a while."""
+_TOLD = 256 << 20
+"""After this many bytes the progress is reported again."""
 
 
 class FoundCall(Struct, frozen=True):
@@ -79,6 +86,7 @@ class _Search:
     ) -> None:
         self._index, self._question, self._reader = index, question, reader
         self._all_facts, self._fitting = all_facts, fitting
+        self._views: dict[int, dict[str, Json]] = {}
 
     def found(self, looking: Callable[[int, int], None]) -> Iterator[FoundCall]:
         """See `found`."""
@@ -88,50 +96,82 @@ class _Search:
             for at in rows:
                 yield from self._matching(at, self._lines(at))
             return
-        first = []
+        sample = []
+        last: list[CallAt] = []
         for at in islice(rows, WHOLE):
             lines = self._lines(at)
-            first.append((at, b"".join(lines)))
+            sample.append(lines[0])
+            last = [one for one in last if one.at == at.at] + [at]
             yield from self._matching(at, lines)
-        if len(first) == WHOLE:
-            yield from self._older(rows, first, looking)
+        if len(sample) == WHOLE:
+            yield from self._older(rows, sample, last, looking)
 
     def _older(
-        self, rows: Iterator[CallAt], first: list[tuple[CallAt, bytes]], looking: Callable[[int, int], None]
+        self,
+        rows: Iterator[CallAt],
+        sample: list[bytes],
+        last: list[CallAt],
+        looking: Callable[[int, int], None],
     ) -> Iterator[FoundCall]:
-        """Those after the `first`, which say how rare the texts are that a match needs."""
-        texts = self._question.texts(DECIDED | ENDED)
-        since, until = self._question.since, first[-1][0].at + 1 if first else self._question.until
-        stretches = self._index.passages(texts, since, until) if texts else []
-        calls = sum(one.size for one in stretches) // READ_FOR_A_CALL
-        rare = 8 * sum(have(texts, raw) for _, raw in first) < WHOLE
-        if rare and self._index.count(self._fitting, since, until, calls + 1) > calls:
-            known = {at.decision for at, _ in first if at.at + 1 == until}
-            rows, left = (at for at in self._in(stretches, until) if at.decision not in known), 0
-        else:
-            left = self._index.count(self._fitting, since, until, MANY)
+        """Those after the calls with these decisions, the `last` of which have the same time."""
+        question, index = self._question, self._index
+        needs = question.needs(DECIDED | ENDED)
+        glance, sieve = question.glance(), Sieve(question.needs(DECIDED), sample)
+        since, until = question.since, last[0].at + 1 if last else question.until
+        stretches = index.passages(texts_in(needs), since, until)
+        ease = _SEARCHED if sieve.rare else _GLANCED if glance.decides else 1
+        size = sum(one.size for one in stretches)
+        calls = size // (READ_FOR_A_CALL * ease)
+        through = index.count(self._fitting, since, until, calls + 1) > calls
+        quick = through and sieve.rare and size < _LONG
+        left = 0 if quick else index.count(self._fitting, since, until, MANY)
+        if through:
+            known = {at.decision for at in last}
+            read = partial(_told, looking, left, size) if left > LOOKS else lambda _: None
+            rows = (at for at in self._in(stretches, until, sieve, glance, read) if at.decision not in known)
         for looked, at in enumerate(rows):
-            if left > LOOKS and looked % LOOKS == 0:
+            if left > LOOKS and not through and looked % LOOKS == 0:
                 looking(WHOLE + looked, left - looked if left < MANY else MANY)
             lines = self._lines(at)
-            if have(texts, b"".join(lines)):
+            shared = self._shared(at.facts) if glance.shares else {}
+            verdict = glance.verdict(lines, at.facts, shared)
+            question.failed += verdict is ERROR
+            if verdict not in (FALSE, ERROR):
                 yield from self._matching(at, lines)
 
-    def _in(self, stretches: list[Stretch], until: int) -> Iterator[CallAt]:
+    def _shared(self, number: int) -> dict[str, Json]:
+        if number not in self._views:
+            self._views[number] = view_of_facts(self._fitting[number])
+        return self._views[number]
+
+    def _in(
+        self,
+        stretches: list[Stretch],
+        until: int,
+        sieve: Sieve,
+        glance: Glance,
+        read: Callable[[int], None],
+    ) -> Iterator[CallAt]:
         """The calls in these parts of chains that may match, the newest first."""
         by_decision: dict[CallFacts, list[int]] = {}
         for number, facts in self._all_facts.items():
             numbers = by_decision.setdefault(replace(facts, status="", kinds=()), [])
             numbers += [number] if number in self._fitting else []
-        texts = self._question.texts(DECIDED)
         found: list[tuple[int, int, CallAt]] = []
+        done, told = 0, -1
         for stretch in stretches:
             # Stretches overlap in time: several processes write chains, and a clock may be turned back.
             while found and -found[0][0] > stretch.latest:
                 yield heappop(found)[-1]
-            for start, line in self._reader.lines(stretch.file, stretch.start, stretch.size):
-                if line.startswith(b'{"kind":"decision"') and have(texts, line):
-                    at = self._row(by_decision, line, (stretch.file, start), until)
+            if done // _TOLD > told:
+                told = done // _TOLD
+                read(done)
+            done += stretch.size
+            data = self._reader.piece(stretch.file, stretch.start, stretch.size)
+            for start, line in sieve.lines(data):
+                if not glance.leaves_out(line):
+                    where = stretch.file, stretch.start + start
+                    at = self._row(by_decision, line, where, until)
                     if at is not None:
                         heappush(found, (-at.at, -at.place, at))
         while found:
@@ -163,6 +203,12 @@ class _Search:
             return
         if not self._question.reads_lines or self._question.matches(view_of(call, facts)):
             yield call
+
+
+def _told(looking: Callable[[int, int], None], left: int, size: int, done: int) -> None:
+    """How many of the calls that were left are in the `done` of `size` bytes, if all are as long."""
+    looked = left * done // size
+    looking(WHOLE + looked, left - looked if left < MANY else MANY)
 
 
 def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallFacts) -> FoundCall | None:

@@ -1,4 +1,4 @@
-"""The texts that the records of a call must have for a condition to be true of it.
+"""The texts and patterns that the records of a call must have for a condition to be true of it.
 
 Law of this file: what it cannot follow needs nothing. A condition that is an error is not true, so a call
 must have whatever is read in any case: of `size(args.path) > 3` the key of an argument `path`.
@@ -6,7 +6,6 @@ must have whatever is read in any case: of `size(args.path) > 3` the key of an a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from math import isfinite
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct, json
 
+from mcpguard.authoring.asking.patterns import Pattern, compiled, pattern_of
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
@@ -28,7 +28,9 @@ DECIDED = frozenset(
 """Names of what stands in the record of a decision only."""
 ENDED = frozenset(["message", "error"])
 """Names of what may stand in that of an outcome."""
-_NEVER: Texts = (frozenset(),)
+Needs = tuple[frozenset[bytes | Pattern], ...]
+"""The records have at least one of each of these sets, as it stands in JSON; () is true of every call."""
+_NEVER: Needs = (frozenset(),)
 _MOST = 64
 """Of sets that alternatives make together; more of them need nothing."""
 _AND, _OR, _CHOICE = "conditionaland", "conditionalor", "expr"
@@ -50,7 +52,7 @@ class _Way(Struct, frozen=True):
 _Loops = Mapping[str, _Way | None]
 
 
-def needed(text: str, names: frozenset[str]) -> Texts:
+def needed(text: str, names: frozenset[str]) -> Needs:
     """What the condition `text` needs of these names."""
     from celpy import CELParseError
 
@@ -61,7 +63,14 @@ def needed(text: str, names: frozenset[str]) -> Texts:
         return ()
 
 
-def _either(ways: Iterable[Texts]) -> Texts:
+def texts_in(needs: Needs) -> Texts:
+    """Those that are plain texts."""
+    return tuple(
+        cast("frozenset[bytes]", some) for some in needs if all(isinstance(one, bytes) for one in some)
+    )
+
+
+def _either(ways: Iterable[Needs]) -> Needs:
     found = _NEVER
     for way in ways:
         found = tuple({one | other: None for one in found for other in way})
@@ -75,7 +84,7 @@ class _Needs:
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
 
-    def of(self, tree: Any, value: bool, loops: _Loops) -> Texts:
+    def of(self, tree: Any, value: bool, loops: _Loops) -> Needs:
         """What is needed for `tree` to be `value`; `loops` are the variables around it."""
         node = _inner(tree)
         if node.data == _CHOICE:
@@ -93,7 +102,7 @@ class _Needs:
             return self._read(node, loops) + self._element(node, value, loops)
         return self._read(node, loops) + self._compared(node, value, loops)
 
-    def _read(self, tree: Any, loops: _Loops) -> Texts:
+    def _read(self, tree: Any, loops: _Loops) -> Needs:
         """What is needed for it not to be an error."""
         node = _inner(tree)
         way = _way(node, loops)
@@ -109,7 +118,7 @@ class _Needs:
             children = children[:1]
         return tuple(chain(*(self._read(child, loops) for child in children)))
 
-    def _element(self, node: Any, value: bool, loops: _Loops) -> Texts:
+    def _element(self, node: Any, value: bool, loops: _Loops) -> Needs:
         over, name, *rest = node.children
         arguments = rest[0].children if rest else []
         if len(arguments) != 2 or (name.value, value) not in _FLOWS:
@@ -118,7 +127,7 @@ class _Needs:
         element = way and _Way(way.root, (*way.steps, None))
         return self.of(arguments[1], value, {**loops, str(variable.children[0]): element})
 
-    def _compared(self, node: Any, value: bool, loops: _Loops) -> Texts:
+    def _compared(self, node: Any, value: bool, loops: _Loops) -> Needs:
         if node.data == "relation":
             how, (left,), right = node.children[0].data, node.children[0].children, node.children[1]
             if how == ("relation_eq" if value else "relation_ne"):
@@ -131,30 +140,39 @@ class _Needs:
             return () if _token(node) == token else _NEVER
         return self._has(_way(node, loops), token, begins=True)
 
-    def _equal(self, side: Any, other: Any, loops: _Loops) -> Texts:
+    def _equal(self, side: Any, other: Any, loops: _Loops) -> Needs:
         token = _token(other)
         return () if token is None else self._has(_way(side, loops), token, begins=True)
 
-    def _in(self, left: Any, right: Any, loops: _Loops) -> Texts:
+    def _in(self, left: Any, right: Any, loops: _Loops) -> Needs:
         items, token = _inner(right), _token(left)
         if items.data == "exprlist":
             return _either(self._equal(left, one, loops) for one in items.children)
         return () if token is None else self._has(_way(items, loops), token)
 
-    def _asked(self, node: Any, loops: _Loops) -> Texts:
+    def _asked(self, node: Any, loops: _Loops) -> Needs:
         """What a method needs to be true of a text."""
         way, how, literal = _way(node.children[0], loops), str(node.children[1]), _token(node.children[2])
         if literal is None or literal[:1] != b'"':
             return ()
         if how == "matches":
-            runs = _runs(json.decode(literal))
-            return tuple(chain(*(self._has(way, json.encode(run)[1:-1]) for run in runs)))
+            return self._matched(way, json.decode(literal))
         if how not in _QUOTES:
             return ()
         before, after = _QUOTES[how]
         return self._has(way, before + literal[1:-1] + after, begins=bool(before))
 
-    def _has(self, way: _Way | None, part: bytes, begins: bool = False) -> Texts:
+    def _matched(self, way: _Way | None, text: str) -> Needs:
+        found = pattern_of(text)
+        if found is None or way is None or way.root not in self._names:
+            return ()
+        ways = ([json.encode(run)[1:-1] for run in some] for some in found.ways)
+        texts = _either(tuple(chain(*(self._has(way, run) for run in some))) for some in ways)
+        # A record leaves out what is empty.
+        whole = way.root == "args" or not compiled([Pattern(text)]).search(b"")
+        return (*texts, frozenset([found.lines])) if whole else texts
+
+    def _has(self, way: _Way | None, part: bytes, begins: bool = False) -> Needs:
         """What is needed for the JSON of a value to have `part`, or to begin with it."""
         if way is None or way.root not in self._names:
             return ()
@@ -166,7 +184,7 @@ class _Needs:
         key = way.steps[-1]
         return (frozenset([part if key is None or not begins else b"%b:%b" % (json.encode(key), part)]),)
 
-    def _keys(self, way: _Way | None) -> Texts:
+    def _keys(self, way: _Way | None) -> Needs:
         if way is None or way.root != "args" or "args" not in self._names:
             return ()
         return tuple(frozenset([json.encode(step) + b":"]) for step in way.steps if step is not None)
@@ -228,38 +246,3 @@ def _token(tree: Any) -> bytes | None:
         return json.encode(number) if isfinite(number) else None
     # A record may have -0.0 for 0.
     return str(int(number)).encode() if 0 < abs(number) < _EXACT else None
-
-
-_REPEATED = re.compile(r"[*?]|\{\d+(?:,\d*)?\}")
-_STEP = re.compile(
-    r"(?P<end>[.^$+]|\\[dDwWsSbBAzabfnrtv]|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\])|\\(?P<escaped>[^\w])|(?P<plain>[^\\\[{|()*?])",
-    re.DOTALL,
-)
-
-
-def _runs(pattern: str) -> list[str]:
-    """Texts that whatever matches the pattern (RE2) has; [] for what is not followed."""
-    runs, depth, at = [""], 0, 0
-    while at < len(pattern):
-        if repeated := _REPEATED.match(pattern, at):
-            runs[-1] = runs[-1][:-1]
-            runs.append("")
-            at = repeated.end()
-        elif pattern[at] in "()":
-            if pattern.startswith("(?", at) and not pattern.startswith("(?:", at):
-                return []
-            depth += 1 if pattern[at] == "(" else -1
-            at += 3 if pattern.startswith("(?:", at) else 1
-            runs.append("")
-        elif (found := _STEP.match(pattern, at)) is not None:
-            literal = found["escaped"] or found["plain"] or ""
-            if not literal:
-                runs.append("")
-            elif not depth:
-                runs[-1] += literal
-            at = found.end()
-        elif pattern[at] == "|" and depth:
-            at += 1
-        else:
-            return []
-    return [run for run in runs if run]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
-from mcpguard.adapters.audit.passages import Texts
-from mcpguard.authoring.asking.needed import needed
+from mcpguard.authoring.asking.glance import Glance
+from mcpguard.authoring.asking.needed import Needs, needed
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, ConditionError, Verdict
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.engines import engine_for
@@ -210,9 +210,13 @@ class CallQuestion:
         found = [(_verdict(condition, known, view), condition) for condition, known in self._shared]
         return self._joint(found, Bound(view))
 
-    def texts(self, names: frozenset[str]) -> Texts:
+    def needs(self, names: frozenset[str]) -> Needs:
         """What a call that matches has in its records, as far as conditions on these names need it."""
-        return tuple(text for one in self._rest for text in needed(self._texts[one], names))
+        return tuple(some for one in self._rest for some in needed(self._texts[one], names))
+
+    def glance(self) -> Glance:
+        """Decides what `matches` does by the lines of a call alone, wherever these are enough."""
+        return Glance(self._rest, _SHARED)
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""

@@ -1,0 +1,105 @@
+"""What a regular expression (RE2) that a text matches says of the JSON of that text.
+
+Law of this file: JSON of a text that matches is never left out; JSON of another one may be let through. A
+character stands for itself in JSON or is escaped, and an anchor may be dropped. What is not listed here, such
+as a flag in the middle, is not followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct, json
+
+_FLAGS = re.compile(r"\(\?(?:i|s|is|si)\)")
+_STEP = re.compile(
+    r"""(?P<open>\((?!\?)|\(\?:|\(\?P?<\w+>)|(?P<close>\))|(?P<or>\|)
+    |(?P<times>(?:[*+?]|\{\d+(?:,\d*)?\})\??)|(?P<any>\.)|(?P<edge>[\^$]|\\[bBAz])
+    |(?P<some>\\[dDwWsS]|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])
+    |(?P<one>\\[^\w]|\\[fnrtv]|[^\\\[{|()*?+.^$])""",
+    re.VERBOSE | re.DOTALL,
+)
+_UNESCAPED = re.compile(
+    r"\\[dw]|\[(?:[0-9]-[0-9]|[a-z]-[a-z]|[A-Z]-[A-Z]|\[:(?:alnum|alpha|digit|lower|upper|word|xdigit):\]"
+    r"|[\w./:@](?!-[^\]]))+-?\]",
+    re.ASCII,
+)
+"""Sets of characters that JSON never escapes."""
+_ESCAPE = r"|\\[^u]|\\u[0-9a-f]{4})"
+_TIMES = ("*", "+", "?", "{")
+_CONTROL = {r"\f": "\f", r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\v": "\v"}
+
+
+class Pattern(Struct, frozen=True):
+    """A regular expression for a line of JSON."""
+
+    source: str
+
+
+class JsonPattern(Struct, frozen=True):
+    """`lines` is what the JSON of a text has; `ways` are texts that are in it: all of one of these lists."""
+
+    lines: Pattern
+    ways: list[list[str]]
+
+
+def pattern_of(text: str) -> JsonPattern | None:
+    """What follows from the pattern `text`; None for one that is not followed."""
+    flags = _FLAGS.match(text)
+    at = begin = flags.end() if flags else 0
+    source, ways, depth = [flags[0] if flags else ""], [[""]], 0
+    while at < len(text):
+        step = _STEP.match(text, at)
+        if step is None:
+            return None
+        kind, word, at = str(step.lastgroup), step[0], step.end()
+        depth += (kind == "open") - (kind == "close")
+        begins = word in ("^", r"\A") and step.start() == begin and text[at : at + 1] not in _TIMES
+        ends = word in ("$", r"\z") and at == len(text) and depth == 0
+        source.append('"' if begins or ends else _translated(kind, word))
+        runs = ways[-1]
+        if kind == "one" and depth == 0:
+            runs[-1] += _character(word)
+        elif kind == "or" and depth == 0:
+            ways.append([""])
+        else:
+            # What is repeated may be left out, but for `+`.
+            runs[-1] = runs[-1][:-1] if kind == "times" and word[0] != "+" else runs[-1]
+            runs.append("")
+    some = [[] if flags else [run for run in runs if run] for runs in ways]
+    return JsonPattern(Pattern("".join(source)), some)
+
+
+def compiled(some: Iterable[bytes | Pattern]) -> Any:
+    """One expression of RE2 for lines that have one of these texts or patterns. Raises re2.error for one that
+    is too large."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_nl = True
+    sources = [f"(?:{one.source})" if isinstance(one, Pattern) else re2.escape(one).decode() for one in some]
+    return re2.compile("|".join(sources).encode(), options)
+
+
+def _translated(kind: str, word: str) -> str:
+    if kind == "one":
+        literals = [_literal(one) for one in json.encode(_character(word)).decode()[1:-1]]
+        return literals[0] if len(literals) == 1 else f"(?:{''.join(literals)})"
+    if kind == "edge":
+        return "(?:)"
+    if kind == "any":
+        return rf'(?:[^"\\]{_ESCAPE}'
+    if kind == "some":
+        return word if _UNESCAPED.fullmatch(word) else f"(?:{word}{_ESCAPE}"
+    return "(?:" if kind == "open" else word
+
+
+def _character(word: str) -> str:
+    return _CONTROL.get(word, word[-1])
+
+
+def _literal(character: str) -> str:
+    return f"\\{character}" if character in r"\.+*?()|[]{}^$" else character
