@@ -12,7 +12,7 @@ from msgspec import structs
 
 from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, Needs, needed, texts_in
-from mcpguard.authoring.asking.patterns import Pattern, compiled
+from mcpguard.authoring.asking.patterns import LinePattern, compiled
 from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.engines import engine_for
@@ -94,9 +94,9 @@ def test_a_condition_needs_what_it_reads_and_looks_for(text: str, texts: list[se
 
 def test_a_pattern_is_needed_where_its_texts_are_common() -> None:
     (*_, lines) = needed(r'args.path.matches("/file1[0-9]\\.txt$")', DECIDED)
-    assert lines == frozenset([Pattern(r'/file1[0-9]\.txt"')])
+    assert lines == frozenset([LinePattern(r'/file1[0-9]\.txt"')])
     assert not any(
-        isinstance(one, Pattern) for some in needed('subject.matches("^x?$")', DECIDED) for one in some
+        isinstance(one, LinePattern) for some in needed('subject.matches("^x?$")', DECIDED) for one in some
     )
 
 

@@ -368,6 +368,60 @@ def test_a_call_is_found_anywhere_in_a_long_chain(
     assert f"The decision is line 32 of {path.name}. The outcome is line 43 of {path.name}." in said
 
 
+def test_only_chains_that_may_have_the_call_are_read_where_there_is_an_index(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "audit"
+    for number in range(5):
+        records = (structs.replace(one, id=f"n-{number}") for one in (CALL, DONE))
+        folder_of(folder, *records)
+    names = sorted(file.name for file in folder.iterdir())
+    read: list[str] = []
+    blocks = calls.blocks
+    monkeypatch.setattr(calls, "blocks", lambda path, size: read.append(path.name) or blocks(path, size))
+    told(folder, capsys, "n-1")
+    assert read == names[:0:-1]
+    assert main(["audit", "query", str(folder)]) == 0
+    capsys.readouterr()
+    read.clear()
+    assert told(folder, capsys, "n-1")["summary"].startswith("n-1: allowed")
+    assert read == [names[1]]
+    # What has grown or is new since then is not in the index.
+    later = folder_of(folder, structs.replace(CALL, id="n-9"))
+    with (folder / names[3]).open("ab") as file:
+        file.write(b"more")
+    read.clear()
+    told(folder, capsys, "n-9")
+    assert read[0] == later.name
+    read.clear()
+    assert main(["audit", "show", "n-77", str(folder)]) == 2
+    assert set(read) == {*names, later.name}
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_an_outcome_is_found_in_whatever_chain_continues_that_of_the_decision(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, indexed: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "audit"
+    decided = folder_of(folder, CALL)
+    folder_of(folder, structs.replace(CALL, id="n-8"))
+    sink = AuditFile(folder)
+    for record in (structs.replace(OPENED, continues=decided.name), DONE):
+        sink.write(record)
+    sink.commit()
+    sink.close(CLOSED)
+    # The clock was set back by more than a day.
+    sink.path.rename(folder / "20200101T000000Z-1-0.jsonl")
+    if indexed:
+        assert main(["audit", "query", 'status == "ok"', str(folder)]) == 0
+        assert "n-7" in capsys.readouterr().out
+    said = told(folder, capsys)
+    assert "It finished 12 ms after the decision" in said["time"]
+    assert "The outcome is line 2 of 20200101T000000Z-1-0.jsonl" in said["evidence"]
+
+
 def test_a_refusal_that_was_only_counted_is_found_in_the_record_that_counts_it(
     tmp_path: Path, capsys: Capture
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.audit.index import files_with
 from mcpguard.adapters.audit.reader import NoChain, blocks, chain_files, chain_name, file_name, line_at
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
@@ -51,17 +52,37 @@ def read_record(line: bytes) -> Record | None:
 
 
 def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
-    """Those of `ids` that the chains at `path` have. The newest chains are read first, and no more of them
-    than it takes. Raises AuditError."""
+    """Those of `ids` that the chains at `path` have. Chains that have them by the index as it is are read
+    first, else the newest, and no more than it takes. Raises AuditError."""
     wanted = {one: CallRecords() for one in ids}
     files = chain_files(path)
-    before = ""
-    for file in reversed(files):
-        if all(call.decision is not None for call in wanted.values()) and chain_name(file) != before:
-            continue
-        _read(file, wanted)
-        before = next((_continued(one) for one in wanted.values() if _lacks(one)), "")
+    likely = files_with(path, files, [b'"%b"' % one.encode() for one in wanted])
+    for some in (likely, [file for file in files if file not in likely]):
+        before = ""
+        for file in reversed(some):
+            if all(call.decision is not None for call in wanted.values()) and chain_name(file) != before:
+                continue
+            _read(file, wanted)
+            before = next((_continued(one) for one in wanted.values() if _lacks(one)), "")
+    _read_ends(files, wanted)
     return {one: call for one, call in wanted.items() if call.decision is not None}
+
+
+def _read_ends(files: list[Path], wanted: dict[str, CallRecords]) -> None:
+    """Find the outcomes in the chains that continue those of the decisions, whatever their names are."""
+    after: dict[str, Path] | None = None
+    for one, call in wanted.items():
+        allowed = call.decision is not None and getattr(call.decision.record, "effect", "") == "allow"
+        file = call.decision.file if allowed and call.decision is not None else None
+        seen = set[Path]()
+        while file is not None and call.outcome is None and file not in seen:
+            seen.add(file)
+            if after is None:
+                firsts = ((_first(chain), chain) for chain in files)
+                after = {first.continues: chain for first, chain in firsts if first and first.continues}
+            file = after.get(chain_name(file))
+            if file is not None:
+                _read(file, {one: call})
 
 
 def counted_in(path: Path, call_id: str) -> str:

@@ -14,7 +14,7 @@ import heapq
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -203,13 +203,10 @@ class AuditIndex:
 
     def passages(self, texts: Texts, since: int, until: int) -> list[Stretch]:
         """Where calls may stand that have these texts and these times, the latest first."""
-        wanted = [[bits_of(text) for text in some] for some in texts]
-        query = "SELECT latest, place, end, bits FROM passages WHERE latest >= ? AND first < ?"
-        found = []
-        for latest, place, end, stored in self._database.execute(query, (since, until)):
-            bits = unpacked(stored)
-            if all(any(all(bits[at] & bit for at, bit in one) for one in some) for some in wanted):
-                found.append(Stretch(latest, *self._where(place), end - place))
+        found = [
+            Stretch(latest, *self._where(place), end - place)
+            for place, end, latest in _passages(self._database, texts, since, until)
+        ]
         return sorted(found, key=lambda one: one.latest, reverse=True)
 
     def call_at(
@@ -258,7 +255,7 @@ class AuditIndex:
     ) -> None:
         file, status = self._files[name]
         number, _, read, head, over, was_altered, before = row or (0, "", 0, b"", 0, 0, "")
-        stamp = f"{status.st_ino} {status.st_ctime_ns}"
+        stamp = _stamp(status)
         ended = bool(over) if file.suffix == ".gz" else status.st_size == read
         alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
         if row is not None and ended and alone and stamp == before:
@@ -283,6 +280,50 @@ class AuditIndex:
         )
         if altered:
             self.altered[name] = None
+
+
+def files_with(chains: Path, files: list[Path], texts: list[bytes]) -> list[Path]:
+    """Those of the `files`, all chains at `chains`, that may have a call with one of these texts. The index
+    is taken as it is, not brought up to date; without one that is all of them."""
+    with suppress(sqlite3.DatabaseError, OSError):
+        database = sqlite3.connect(f"{index_path(chains).as_uri()}?mode=ro", uri=True)
+        with closing(database):
+            if database.execute("PRAGMA user_version").fetchone() == (FORM,):
+                found = _passages(database, (frozenset(texts),), 0, 1 << 62)
+                having = {place >> FILE_BITS for place, *_ in found}
+                rows = database.execute(
+                    "SELECT number, name, stamp, read, over FROM chains WHERE NOT altered"
+                )
+                known = {name: row for row in rows for name in [row[1]] if row[0] not in having}
+                return [file for file in files if not _is_read(file, known.get(chain_name(file)))]
+    return files
+
+
+def _is_read(file: Path, row: tuple[int, str, str, int, int] | None) -> bool:
+    """Whether all of it is in the index."""
+    if row is None:
+        return False
+    _, _, stamp, read, over = row
+    status = file.stat()
+    ended = bool(over) if file.suffix == ".gz" else status.st_size == read
+    return ended and stamp == _stamp(status)
+
+
+def _stamp(status: os.stat_result) -> str:
+    """What is another one after each change of a file."""
+    return f"{status.st_ino} {status.st_ctime_ns}"
+
+
+def _passages(
+    database: sqlite3.Connection, texts: Texts, since: int, until: int
+) -> Iterator[tuple[int, int, int]]:
+    """(place, end, latest) of the passages that may have these texts and times."""
+    wanted = [[bits_of(text) for text in some] for some in texts]
+    query = "SELECT place, end, latest, bits FROM passages WHERE latest >= ? AND first < ?"
+    for place, end, latest, stored in database.execute(query, (since, until)):
+        bits = unpacked(stored)
+        if all(any(all(bits[at] & bit for at, bit in one) for one in some) for some in wanted):
+            yield place, end, latest
 
 
 def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:

@@ -28,6 +28,9 @@ FILE_BITS = 40
 """A place is the number of a file, then the offset of the line in this many bits."""
 OFFSET = (1 << FILE_BITS) - 1
 _BATCH = 20_000
+_MOST_EARLY = 10_000
+"""Of outcomes that are read before their decisions: where a clock was set back, a chain may have a name
+before that of the one that it continues."""
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
@@ -237,6 +240,7 @@ class ChainReading:
         self._calls: list[Row] = []
         self._gone: list[tuple[int, int, int]] = []
         self._passage = Passage(0)
+        self._early: dict[str, tuple[_Read, int]] = {}
         self._late: list[tuple[int, tuple[bytes, ...]]] = []
 
     def read(self, number: int, file: Path, start: int, head: bytes) -> tuple[int, bytes, int, int]:
@@ -289,12 +293,16 @@ class ChainReading:
         self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
         if found.effect == "deny":
             self._calls.append((self._rows.number_of(facts), at, place, None, 0, None))
-        else:
-            self._open[found.id] = OpenCall(facts, at, place)
+            return
+        self._open[found.id] = OpenCall(facts, at, place)
+        if found.id in self._early:
+            self._ended(*self._early.pop(found.id))
 
     def _ended(self, found: _Read, place: int) -> None:
         call = self._open.pop(found.id, None)
         if call is None:
+            if len(self._early) < _MOST_EARLY:
+                self._early[found.id] = found, place
             return
         facts = call.facts if isinstance(call.facts, CallFacts) else self._rows.stored_facts(call.facts)
         self._drop(call)

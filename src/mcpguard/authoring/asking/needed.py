@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct, json
 
-from mcpguard.authoring.asking.patterns import Pattern, compiled, pattern_of
+from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
@@ -28,7 +28,7 @@ DECIDED = frozenset(
 """Names of what stands in the record of a decision only."""
 ENDED = frozenset(["message", "error"])
 """Names of what may stand in that of an outcome."""
-Needs = tuple[frozenset[bytes | Pattern], ...]
+Needs = tuple[frozenset[bytes | LinePattern], ...]
 """The records have at least one of each of these sets, as it stands in JSON; () is true of every call."""
 _NEVER: Needs = (frozenset(),)
 _MOST = 64
@@ -169,7 +169,7 @@ class _Needs:
         ways = ([json.encode(run)[1:-1] for run in some] for some in found.ways)
         texts = _either(tuple(chain(*(self._has(way, run) for run in some))) for some in ways)
         # A record leaves out what is empty.
-        whole = way.root == "args" or not compiled([Pattern(text)]).search(b"")
+        whole = way.root == "args" or not compiled([LinePattern(text)]).search(b"")
         return (*texts, frozenset([found.lines])) if whole else texts
 
     def _has(self, way: _Way | None, part: bytes, begins: bool = False) -> Needs:

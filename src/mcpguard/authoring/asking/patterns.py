@@ -32,7 +32,7 @@ _TIMES = ("*", "+", "?", "{")
 _CONTROL = {r"\f": "\f", r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\v": "\v"}
 
 
-class Pattern(Struct, frozen=True):
+class LinePattern(Struct, frozen=True):
     """A regular expression for a line of JSON."""
 
     source: str
@@ -41,7 +41,7 @@ class Pattern(Struct, frozen=True):
 class JsonPattern(Struct, frozen=True):
     """`lines` is what the JSON of a text has; `ways` are texts that are in it: all of one of these lists."""
 
-    lines: Pattern
+    lines: LinePattern
     ways: list[list[str]]
 
 
@@ -69,10 +69,10 @@ def pattern_of(text: str) -> JsonPattern | None:
             runs[-1] = runs[-1][:-1] if kind == "times" and word[0] != "+" else runs[-1]
             runs.append("")
     some = [[] if flags else [run for run in runs if run] for runs in ways]
-    return JsonPattern(Pattern("".join(source)), some)
+    return JsonPattern(LinePattern("".join(source)), some)
 
 
-def compiled(some: Iterable[bytes | Pattern]) -> Any:
+def compiled(some: Iterable[bytes | LinePattern]) -> Any:
     """One expression of RE2 for lines that have one of these texts or patterns. Raises re2.error for one that
     is too large."""
     import re2
@@ -80,7 +80,9 @@ def compiled(some: Iterable[bytes | Pattern]) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.never_nl = True
-    sources = [f"(?:{one.source})" if isinstance(one, Pattern) else re2.escape(one).decode() for one in some]
+    sources = [
+        f"(?:{one.source})" if isinstance(one, LinePattern) else re2.escape(one).decode() for one in some
+    ]
     return re2.compile("|".join(sources).encode(), options)
 
 
