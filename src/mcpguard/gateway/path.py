@@ -33,7 +33,7 @@ from mcpguard.gateway.questions.elicited import ClientChannel, Elicited
 from mcpguard.gateway.questions.relayed import with_lack
 from mcpguard.gateway.questions.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.recorder import undecided
-from mcpguard.gateway.results import Ready, Results, asks, is_plain
+from mcpguard.gateway.results import Ready, Results
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
@@ -394,9 +394,11 @@ class Path:
             times = request.times
             times.sent_at, times.came = times.sent_at or raw.sent_at, self._scope.recorder.seconds()
             times.sent, times.received = times.sent + raw.sent, times.received + raw.size
-            if is_plain(raw):
-                return raw
-            if not asks(raw):
+            result = raw.message.get("result")
+            kind = result.get("resultType") if type(result) is dict else None
+            if kind != eras.INPUT_REQUIRED:
+                if type(result) is dict and "inputRequests" not in result:
+                    return raw
                 return await self._trips.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
                 raise UpstreamError(

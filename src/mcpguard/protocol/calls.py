@@ -96,7 +96,7 @@ def read_call(method: str, params: dict[str, Json], modern: bool) -> Call:
     for key in form.objects:
         # The modern tasks extension has the server choose, so a client's wish counts no more (SEP-2663).
         if key in params and not (modern and key == "task"):
-            rest[key] = _object(params, key)
+            rest[key] = value if type(value := params[key]) is dict else _object(params, key)
     if "task" in rest:
         _check_task(rest["task"])
     args = rest.pop("arguments", {}) if "arguments" in form.objects else {form.key: name, **rest}

@@ -147,17 +147,21 @@ def described(session: KnownSession) -> str:
 
 def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
-    from mcpguard.adapters.audit.note import note
+    from mcpguard.adapters.audit.writer import AuditFile
     from mcpguard.adapters.system.identity import machine_name, operating_system_user
     from mcpguard.config.loading import evidence_folder
-    from mcpguard.core.evidence.records import FORMAT, Noticed, Opened
+    from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 
     now, who = datetime.now(UTC), operating_system_user()
-    folder = evidence_folder(config)
     durability = config.audit.durability if config.audit else "flush"
     who_text, host = f"{who.source}:{who.id}", machine_name()
-    opened = Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host)
-    note(folder, durability, opened, Noticed(now, what, detail=detail), _signer(config))
+    audit = AuditFile(evidence_folder(config), durability)
+    audit.signer = _signer(config)
+    audit.write(Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host))
+    audit.write(Noticed(now, what, detail=detail))
+    if audit.signer is not None:
+        audit.checkpoint(())
+    audit.close(Closed(now, "done"))
 
 
 def _signer(config: Config) -> SigningKey | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.upstreams.process.environment import Environment
-from mcpguard.adapters.upstreams.process.program import executable, not_startable
+from mcpguard.adapters.upstreams.process.inherited import executable, not_startable
 from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template

@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
+from mcpguard.adapters.upstreams.wires.address import Exchange
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
-from mcpguard.adapters.upstreams.wires.sender import Exchange
 from tests.adapters.upstreams.http_stage import RecordingEar
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]

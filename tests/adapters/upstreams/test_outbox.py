@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.session.patience import FULL_BYTES
+from mcpguard.adapters.upstreams.session.open_requests import FULL_BYTES
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
 from tests.adapters.upstreams.http_stage import READY, request
 

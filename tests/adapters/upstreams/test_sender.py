@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.network import Outbound
-from mcpguard.adapters.upstreams.wires.address import Address, laid_over
-from mcpguard.adapters.upstreams.wires.sender import Sender
+from mcpguard.adapters.upstreams.wires.address import Address, Sender, laid_over
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.ports import Recipient

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.upstreams.session import patience
+from mcpguard.adapters.upstreams.session import open_requests
 from mcpguard.adapters.upstreams.session.questions import MOST_OPEN
 from mcpguard.core.model import Listed
 from mcpguard.gateway.flight import as_future
@@ -128,10 +128,10 @@ async def test_an_exchange_that_fails_is_the_error_of_its_request_only() -> None
 
 async def test_a_full_upstream_takes_no_more_requests_and_then_holds_its_client_no_longer() -> None:
     world = await serving().ready()
-    world.wire.unsent = patience.FULL_BYTES + 1
+    world.wire.unsent = open_requests.FULL_BYTES + 1
     world.terms.turn.strained = True  # As a wire does that is not sent all of it.
     assert world.upstream.full
-    world.wire.unsent = patience.MOST * patience.FULL_BYTES + 1
+    world.wire.unsent = open_requests.MOST * open_requests.FULL_BYTES + 1
     assert "no more requests are sent" in await failure(world.upstream.request(permit(name="t")))
     world.upstream.hold(True)
     assert world.wire.held
@@ -140,13 +140,13 @@ async def test_a_full_upstream_takes_no_more_requests_and_then_holds_its_client_
 async def test_flow_control_looks_once_many_requests_are_open_or_wait_for_the_start() -> None:
     world = serving()
     turn = world.terms.turn
-    for _ in range(patience.FULL_OPEN - 1):
+    for _ in range(open_requests.FULL_OPEN - 1):
         world.upstream.request(permit(name="t"))
     assert (turn.strained, world.upstream.strained) == (False, False)
     world.upstream.request(permit(name="t"))
     assert (turn.strained, world.upstream.strained) == (True, True)
     turn.strained = False
-    await world.sent("tools/call", patience.FULL_OPEN)
+    await world.sent("tools/call", open_requests.FULL_OPEN)
     assert (turn.strained, world.upstream.strained) == (True, True)
 
 
@@ -445,7 +445,7 @@ async def test_a_ping_of_a_legacy_upstream_is_answered_before_and_after_the_gree
 
 async def test_who_asks_and_does_not_read_gets_no_answers() -> None:
     world = await serving().ready()
-    world.wire.unsent = patience.MOST * patience.FULL_BYTES + 1
+    world.wire.unsent = open_requests.MOST * open_requests.FULL_BYTES + 1
     before = len(world.wire.sent)
     world.wire.say({"id": "p", "method": "ping"})
     assert len(world.wire.sent) == before

@@ -32,10 +32,14 @@ from mcpguard.adapters.audit.chain_file import (
     STALL_SECONDS,
     ChainFile,
     Due,
+    Flying,
     LineGroup,
+    Outage,
+    settle,
+    successor,
+    tell,
 )
 from mcpguard.adapters.audit.heads import Heads
-from mcpguard.adapters.audit.successor import Flying, Outage, settle, successor, tell
 from mcpguard.adapters.system.disk import HOLD_SECONDS, TRUST_SECONDS, DiskThread
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import Countable
@@ -88,16 +92,17 @@ class AuditFile:
         self._trusted_until = 0.0
         self._queue: deque[LineGroup] = deque()
         try:
-            self._file = ChainFile(folder, self.syncs)
+            self.file = ChainFile(folder, self.syncs)
+            """The chain that is being written, some of which is not durable yet."""
             self.others = Heads(folder)
             """What is known of the other chains of the folder; not for two threads at once."""
-            self._anchors = self.others.loose(self._file.path.name, looks)
+            self._anchors = self.others.loose(self.file.path.name, looks)
         except OSError as error:
             raise AuditError(
                 f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "
                 "user can write to, or name another one in the configuration (`audit: {path: …}`)"
             ) from None
-        self._batch = LineGroup(self._file, self._file.chain.mark)
+        self._batch = LineGroup(self.file, self.file.chain.mark)
         self.due: Due | None = None
         """When somebody is to be told that the chain has grown."""
         self.signer: SigningKey | None = None
@@ -106,7 +111,7 @@ class AuditFile:
     @property
     def path(self) -> Path:
         """The chain that is being written."""
-        return self._file.path
+        return self.file.path
 
     def write(self, record: Record) -> Wait[None]:
         """Append `record`. The wait is over, or fails with AuditError, in the commit that stores it.
@@ -140,21 +145,16 @@ class AuditFile:
             turn.touch()
         return batch
 
-    @property
-    def file(self) -> ChainFile:
-        """The chain that is being written, some of which is not durable yet."""
-        return self._file
-
     def checkpoint(self, heads: tuple[Anchor, ...], removed: int = 0, until: str = "") -> Wait[None]:
         """Append a checkpoint, signed if there is a key."""
         record = Checkpoint(datetime.now(UTC), heads, removed, until)
         if self.signer is not None:
-            record = self.signer.signed(record, self._file.path.name, self._file.chain.head)
+            record = self.signer.signed(record, self.file.path.name, self.file.chain.head)
         return self.write(record)
 
     def switch(self, new: ChainFile, others: tuple[Anchor, ...]) -> Wait[None]:
         """Go on in `new`, which is empty and is to hold the heads `others`; the chain until now is closed."""
-        old = self._file
+        old = self.file
         if self._lost is not None or not old.chain.seq:
             new.close()
             return self.settled()
@@ -166,7 +166,7 @@ class AuditFile:
         self._queue.append(last)
         opened = replace(self._opening(old), anchors=(old.head, *others))
         new.continues = opened.continues
-        self._file = new
+        self.file = new
         self._batch = LineGroup(new, new.chain.mark)
         self._batch.lines.append(new.chain.seal(opened))
         self.pending = self._flying is None
@@ -229,7 +229,7 @@ class AuditFile:
 
     def _last_checkpoint(self) -> None:
         with suppress(OSError, RuntimeError):  # The thread that looks at them may not have ended.
-            heads = self.others.loose(self._file.path.name)
+            heads = self.others.loose(self.file.path.name)
             if heads or self.signer is not None:
                 self.checkpoint(heads)
 
@@ -237,7 +237,7 @@ class AuditFile:
         self._lost = self._lost or AuditError("the audit log is closed")
         self._disk.end()
         if self._hung is None:
-            self._file.close()
+            self.file.close()
 
     # --- batches ---------------------------------------------------------------------------------
 
@@ -245,7 +245,7 @@ class AuditFile:
         if self._queue:
             batch = self._queue.popleft()
         else:
-            batch, self._batch = self._batch, LineGroup(self._file, self._file.chain.mark)
+            batch, self._batch = self._batch, LineGroup(self.file, self.file.chain.mark)
         self.pending = bool(self._queue or self._batch.lines)
         return batch
 
@@ -372,11 +372,11 @@ class AuditFile:
     def _fail(self, batch: LineGroup, failure: AuditError) -> None:
         """From now on everything is refused, until evidence can be written again."""
         failed = [batch, *self._queue, self._batch]
-        if self._file is not batch.file:
-            self._file.close()
-        self._file = batch.file
+        if self.file is not batch.file:
+            self.file.close()
+        self.file = batch.file
         self._queue.clear()
-        self._batch = LineGroup(self._file, self._file.chain.mark)
+        self._batch = LineGroup(self.file, self.file.chain.mark)
         self.pending = False
         self._lost = failure
         if self._outage is None:
@@ -392,7 +392,7 @@ class AuditFile:
         with suppress(RuntimeError):  # Without a loop nothing goes on for long.
             loop = asyncio.get_running_loop()
             if self._opened is not None:
-                threading.Thread(target=self._try, args=(loop, self._file, self._hung), daemon=True).start()
+                threading.Thread(target=self._try, args=(loop, self.file, self._hung), daemon=True).start()
 
     def _try(self, loop: asyncio.AbstractEventLoop, old: ChainFile, hung: Flying | None) -> None:
         if hung is not None:
@@ -431,7 +431,7 @@ class AuditFile:
         """Evidence can be written again."""
         old.close()
         self._hung = None
-        self._file = new
+        self.file = new
         self._batch = batch = LineGroup(new, new.chain.mark)
         self._lost = None
         assert self._outage is not None  # noqa: S101 - nothing else is mended
@@ -442,7 +442,7 @@ class AuditFile:
         """Try once more, so that the end and what was refused before it are on record."""
         if self._hung is None and self._opened is not None and self._outage is not None:
             with suppress(OSError, AuditError):
-                self._go_on(self._file, self._successor(self._file))
+                self._go_on(self.file, self._successor(self.file))
 
     def _is_now(self, health: AuditHealth) -> None:
         before, self.health = self.health, health

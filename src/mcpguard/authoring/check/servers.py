@@ -7,9 +7,8 @@ Law of this file: nothing is started and no value is printed.
 import os
 from collections.abc import Iterable, Iterator
 
-from mcpguard.adapters.upstreams.process.inherited import child_environment
+from mcpguard.adapters.upstreams.process.inherited import child_environment, executable, not_startable
 from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
-from mcpguard.adapters.upstreams.process.program import executable, not_startable
 from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
 from mcpguard.authoring.check.starting import folders, is_in, starting

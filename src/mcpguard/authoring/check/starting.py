@@ -10,9 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mcpguard.adapters.upstreams.process.inherited import child_environment
+from mcpguard.adapters.upstreams.process.inherited import child_environment, executable
 from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
-from mcpguard.adapters.upstreams.process.program import executable
 from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config, Server

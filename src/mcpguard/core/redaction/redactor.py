@@ -41,6 +41,7 @@ from mcpguard.core.redaction.scanning import (
 )
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
+from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -294,7 +295,8 @@ class Redactor:
             or found_in(self._held.busy, text)
         ):
             return True
-        seen.coded()
+        if seen.may_be_coded and has_code(text, seen.packed):
+            seen.coded()
         return bool(seen.found or also) and self._found_behind(text, also, most, seen.found)
 
     def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None) -> bool:

@@ -1,2 +1,2 @@
 """What may leave, and in which form: `inspector.py` looks through it, here or in a thread; `handles.py` keeps
-usable what a client gives back; `spotlight.py` marks texts of others."""
+usable what a client gives back."""

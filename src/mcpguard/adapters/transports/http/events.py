@@ -5,9 +5,17 @@ from urllib.parse import parse_qs
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.handing import IN_USE, Message, check_room, hand_in, is_request, tell
 from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest, Intake
-from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
+from mcpguard.adapters.transports.http.sessions import (
+    IN_USE,
+    HttpWorld,
+    Message,
+    Worlds,
+    check_room,
+    hand_in,
+    is_request,
+    tell,
+)
 from mcpguard.adapters.transports.http.stream import Beats, Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import RequestId

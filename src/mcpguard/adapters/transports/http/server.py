@@ -1,19 +1,21 @@
 """Listens for clients over HTTP, in the loop that runs already.
 
-Law of this file: it installs no signal handler, prints nothing, and says no exception text (law 2). Where no
-more files may be open, asyncio tries again each second and reports each attempt, many times: the operator is
-told once, in a sentence that says what to do.
+Law of this file: it installs no signal handler, prints nothing, and says no exception text (law 2). The
+address on the command line decided whether a token is needed, and which `Host` is served, so a socket that a
+supervisor passes (sd_listen_fds(3)) is refused if it is bound to another one. Where no more files may be
+open, asyncio tries again each second and reports each attempt, many times: the operator is told once, in a
+sentence that says what to do.
 """
 
 import asyncio
 import errno
+import os
 import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from mcpguard.adapters.transports.http.activation import passed
 from mcpguard.adapters.transports.http.connection import Connections, HttpConnection
 from mcpguard.adapters.transports.http.endpoint import Endpoint
 
@@ -160,4 +162,25 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError:
         listening.close()
         raise
+    return listening
+
+
+_FIRST = 3
+_NUMERIC = {"localhost": "127.0.0.1"}
+
+
+def passed(host: str, port: int) -> socket.socket | None:
+    """The socket, None where none was passed. Raises OSError where it is not one that listens on that
+    address."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    if os.environ.get("LISTEN_FDS") != "1":
+        raise OSError(errno.EINVAL, "more than one socket was passed")
+    listening = socket.socket(fileno=_FIRST)
+    listening.setblocking(False)
+    listening.set_inheritable(False)
+    wanted = (_NUMERIC.get(host, host), port)
+    if listening.type != socket.SOCK_STREAM or listening.getsockname()[:2] != wanted:
+        listening.close()
+        raise OSError(errno.EADDRNOTAVAIL, "the socket that was passed is bound to another address")
     return listening

@@ -9,20 +9,22 @@ from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.handing import (
+from mcpguard.adapters.transports.http.load import Share
+from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest, Intake
+from mcpguard.adapters.transports.http.sessions import (
     IN_USE,
+    HttpWorld,
     Message,
     Taken,
+    Worlds,
     check_room,
     hand_in,
     number,
     tell,
 )
-from mcpguard.adapters.transports.http.load import Share
-from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest, Intake
-from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Beats, Outlet
 from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.eras import LEGACY_VERSIONS
@@ -39,7 +41,7 @@ _ONLY_POST: Headers = ((b"allow", b"POST"),)
 class _Exchange(Struct, eq=False):
     """A request that was handed in, until its answer is out or its client is gone."""
 
-    _worlds: Worlds
+    _clock: Clock
     _turn: Turn
     _world: HttpWorld
     _outlet: Outlet
@@ -47,7 +49,9 @@ class _Exchange(Struct, eq=False):
 
     def over(self) -> None:
         """See `HttpRequest.then`."""
-        self._worlds.release(self._world)
+        # As `Worlds.release` does, on the road of every call.
+        self._world.uses -= 1
+        self._world.quiet_since = self._clock.seconds()
         if self._outlet.done:
             return
         self._outlet.drop()
@@ -66,6 +70,8 @@ class Streamable:
         self._turn = turn
         self._clock = clock
         self._intake = intake
+        self._latest: HttpWorld | None = None
+        """The modern world that was asked for last."""
 
     # --- POST ------------------------------------------------------------------------------------
 
@@ -90,7 +96,7 @@ class Streamable:
         if modern or ("_meta" in params and eras.is_enveloped(params)):
             if "method" not in message:
                 raise HttpRefusal(400, "in this protocol version clients do not send responses")
-            world = self._worlds.shared(request.principal)
+            world = self._shared(request.principal)
         elif SESSION not in headers and message.get("method") == "initialize" and "id" in message:
             await self._initialize(request, message)
             return
@@ -100,6 +106,13 @@ class Streamable:
             await self._exchange(request, world, message)
         else:
             self._told(request, world, message)
+
+    def _shared(self, principal: Principal) -> HttpWorld:
+        """See `Worlds.shared`; a client that goes on has the world that was asked for last."""
+        latest = self._latest
+        if latest is None or latest.principal is not principal or latest.ended:
+            latest = self._latest = self._worlds.shared(principal)
+        return latest
 
     def _session(self, request: HttpRequest) -> HttpWorld:
         """The legacy world that a request names. Raises HttpRefusal where it names none that there is."""
@@ -190,7 +203,7 @@ class Streamable:
             else:
                 message["id"] = number = client.expect(message["id"], outlet, primed=primed)
             world.uses += 1
-            request.then = _Exchange(self._worlds, turn, world, outlet, number).over
+            request.then = _Exchange(self._clock, turn, world, outlet, number).over
             if held:
                 pass
             elif isinstance(message, MessageError):

@@ -1,3 +1,3 @@
-"""A server that we start: `child.py` starts and ends it and what it started, `environment.py` says what it
-gets to see of ours, `program.py` which program it is.
+"""A server that we start: `child.py` starts and ends it and what it started, `environment.py` and
+`inherited.py` say what it gets to see of ours.
 """

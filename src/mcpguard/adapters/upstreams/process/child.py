@@ -21,7 +21,7 @@ from typing import IO
 
 from msgspec import Struct
 
-from mcpguard.adapters.upstreams.process.program import executable, not_startable
+from mcpguard.adapters.upstreams.process.inherited import executable, not_startable
 from mcpguard.core.errors import UpstreamError
 
 GRACE_SECONDS = 0.5

@@ -1,10 +1,13 @@
-"""What a server gets of mcpguard's environment, beside what its own `env` says.
+"""What a server gets of mcpguard's environment, beside what its own `env` says, and which program its command
+names there.
 
 Law of this file: a positive list of names, none of which holds a credential (law 3). A proxy's address may
 hold one: then it is passed on only to servers whose `env` names it, as every other credential is.
 """
 
+import os
 import re
+import shutil
 from collections.abc import Mapping
 
 PASSED_ON = (
@@ -96,3 +99,19 @@ def _git_setting(own: Mapping[str, str]) -> dict[str, str]:
         f"GIT_CONFIG_KEY_{at}": name,
         f"GIT_CONFIG_VALUE_{at}": value,
     }
+
+
+def executable(command: str, path: str | None, cwd: str | None, mode: int = os.F_OK | os.X_OK) -> str | None:
+    """The program that `command` names in the folder `cwd` and the child's PATH, a file with these rights,
+    or None."""
+    if cwd is not None and os.sep in command:
+        command = os.path.join(cwd, command)
+    return shutil.which(command, mode, path or os.defpath)
+
+
+def not_startable(command: str, path: str | None, cwd: str | None) -> str:
+    """Why `executable` finds nothing, and what to do."""
+    there = executable(command, path, cwd, os.F_OK)
+    if there is None:
+        return f"the command '{command}' was not found; give its full path or fix PATH"
+    return f"the command '{command}' is {there}, which is not executable; `chmod +x` it"

@@ -1,7 +1,9 @@
 """One conversation with an upstream over one wire: who waits for what, in the upstream's own era.
 
 Law of this file: a request is sent for a `Permit`, or is one of mcpguard's own of the protocol itself (the
-greeting, the stream of events, the level of logs). What the upstream says is handed on raw; the gateway
+greeting, the stream of events, the level of logs). The value of a placeholder is revealed only into the
+message that goes to the upstream, after the decision is on record, and a request that a rule chose a
+credential for is never sent with another one (law 3). What the upstream says is handed on raw; the gateway
 inspects it.
 """
 
@@ -10,21 +12,28 @@ from collections.abc import Callable
 from time import perf_counter
 
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, another
-from mcpguard.adapters.upstreams.session.injection import params_of
 from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
 from mcpguard.adapters.upstreams.session.listening import (
     SUBSCRIBE,
     SUBSCRIPTIONS,
+    UNSUBSCRIBE,
     Listening,
     remember,
     stream_of,
 )
-from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, OpenRequests, Trouble
-from mcpguard.adapters.upstreams.session.patience import LISTS, exhausted
+from mcpguard.adapters.upstreams.session.open_requests import (
+    LISTS,
+    OpenRequest,
+    OpenRequests,
+    Trouble,
+    exhausted,
+)
 from mcpguard.adapters.upstreams.session.questions import OpenQuestions
 from mcpguard.adapters.upstreams.wires.wire import Wire, WireListener
-from mcpguard.core.errors import UpstreamError
-from mcpguard.core.model import Json
+from mcpguard.core.errors import CredentialError, UpstreamError
+from mcpguard.core.model import Json, Permit
+from mcpguard.core.policy.placeholders import filled
+from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.flight import Flight, as_future
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.protocol.eras import SERVER_INFO_KEY, SET_LEVEL, legacy_params, modern_params
@@ -89,7 +98,7 @@ class Conversation:
         invocation, terms = permit.invocation, self._terms
         params: dict[str, Json] | None = invocation.params or {}
         if permit.placeholders or permit.credential != (terms.lane or ""):
-            params = params_of(call, permit, terms.lane)
+            params = _params_of(call, permit, terms.lane)
         if params is None or (call.method in SUBSCRIPTIONS and self._subscribes(call, params)):
             return
         call.seconds = terms.start_seconds if call.method in LISTS else terms.call_seconds
@@ -315,3 +324,33 @@ class Conversation:
             self._listening.heard(stream, method, params)
         else:
             self._terms.listener.notified(self._terms.name, method, params, self._open.find(related))
+
+
+_ANYWHERE = frozenset({SET_LEVEL, UNSUBSCRIBE})
+"""What every process of a server is told, whatever credential it has."""
+
+
+def _params_of(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, Json] | None:
+    """The params of `call` as they are sent. None where it is not for `lane` or a value is not there: then
+    it has failed with CredentialError."""
+    try:
+        return _filled(call, permit, lane)
+    except CredentialError as problem:
+        call.fail(problem)
+        return None
+
+
+def _filled(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, Json]:
+    if lane is not None and permit.credential != lane and call.method not in _ANYWHERE:
+        raise CredentialError(f"this process does not have the credential '{permit.credential}'")
+    params = permit.invocation.params or {}
+    if not permit.placeholders:
+        return params
+
+    def value(ref: CredentialRef) -> str:
+        secret = call.values.get(ref)
+        if secret is None:
+            raise CredentialError(f"there is not a value for {ref}")
+        return secret.reveal()
+
+    return {**params, "arguments": filled(params.get("arguments") or {}, permit.placeholders, value)}

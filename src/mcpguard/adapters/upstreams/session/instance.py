@@ -16,8 +16,14 @@ from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, 
 from mcpguard.adapters.upstreams.session.conversation import Conversation
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, said_of
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
-from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
-from mcpguard.adapters.upstreams.session.patience import FULL_OPEN, Patience, crowded, exhausted
+from mcpguard.adapters.upstreams.session.open_requests import (
+    FULL_OPEN,
+    OpenRequest,
+    Patience,
+    Progress,
+    crowded,
+    exhausted,
+)
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.gateway.flight import Wait

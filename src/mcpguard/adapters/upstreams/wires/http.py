@@ -13,11 +13,10 @@ from functools import partial
 from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Address, Sender
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
-from mcpguard.adapters.upstreams.wires.sender import REFUSED, UNWELCOME, Sender
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed

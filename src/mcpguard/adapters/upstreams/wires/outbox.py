@@ -13,7 +13,7 @@ from typing import Any
 
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.session.patience import FULL_BYTES
+from mcpguard.adapters.upstreams.session.open_requests import FULL_BYTES
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol.jsonrpc import encode
 

@@ -13,12 +13,11 @@ from urllib.parse import urljoin
 from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Address, Sender, origin
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.wires.http import EVENTS, FORGOTTEN_SECONDS
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
-from mcpguard.adapters.upstreams.wires.sender import REFUSED, UNWELCOME, Sender, origin
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError

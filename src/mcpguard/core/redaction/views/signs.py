@@ -156,14 +156,11 @@ class Signs:
         """Whether there is a pair or a URL with a password, where one may end at `_end`: not asked here."""
         return False
 
-    def coded(self) -> bool:
-        """Whether there is a run that may say something."""
-        if not (self.may_be_coded and has_code(self._text, self.packed)):
-            return False
+    def coded(self) -> None:
+        """There is a run that may say something."""
         self.found.add(RUNS)
         if self.packed:
             self.found.add(PACKED)
-        return True
 
     def marked(self) -> bool:
         """Whether one of `marks` is in the text: a sign that there are escapes, and a reason to look for what
@@ -179,5 +176,6 @@ def signs_of(text: bytes) -> set[int]:
     signs = Signs(text)
     expressions().search(text, signs.see)
     signs.marked()
-    signs.coded()
+    if signs.may_be_coded and has_code(text, signs.packed):
+        signs.coded()
     return signs.found
