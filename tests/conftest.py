@@ -4,8 +4,10 @@ import contextlib
 import gc
 import importlib
 import inspect
+import itertools
 import os
 import pkgutil
+import re
 import threading
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from hypothesis import is_hypothesis_test, settings
 
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
+from tests.workers import COVERAGE
 
 # Without a deadline: on a busy machine any example may take long.
 settings.register_profile("suite", max_examples=int(os.environ.get("MCPGUARD_EXAMPLES", "50")), deadline=None)
@@ -37,10 +40,9 @@ COMPUTING = tuple(
 
 COLLECTING = gc.get_threshold()
 OPENED = pytest.StashKey[int]()
+FOLDERS = itertools.count()
 DESCRIPTORS = 40
 """How many descriptors a file of tests may leave: of processes that stay warm for the tests of other files."""
-
-COVERAGE = pytest.StashKey[Coverage | None]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +55,7 @@ def pytest_collection(session):
         for package in PACKAGES:
             begin(f"mcpguard.{package}")
     while (running := Coverage.current()) is not None:
-        running.stop()  # A worker has two: pytest-cov starts one before it knows that it is in a worker.
+        running.stop()  # Workers of xdist have two: pytest-cov starts one before it knows that it is in a worker.
     result = yield
     gc.freeze()
     gc.enable()
@@ -152,6 +154,15 @@ def state_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory, request):
+    """As pytest's own, which looks through the folders of all earlier tests to find a new name."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    path = tmp_path_factory.getbasetemp() / f"{name}-{os.getpid()}-{next(FOLDERS)}"
+    path.mkdir(mode=0o700)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.approvals.test_alerts import FAKE, receiver
+from tests.adapters.approvals.test_notifying import FAKE, receiver
 from tests.wire.session import eventually, puppet
 from tests.wire.warm import command
 
