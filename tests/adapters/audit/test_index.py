@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -187,6 +188,69 @@ def test_what_was_edited_while_a_chain_grew_is_noticed_when_it_is_over(folder: P
     assert altered(folder) == []
     sink.close(CLOSED)
     assert altered(folder) == [sink.path.name]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_copy_of_a_chain_is_counted_once(folder: Path, packed: bool) -> None:
+    sink = begun(folder, call(1), end(1))
+    copy = folder / "copy of a chain.jsonl"
+    copy.write_bytes(sink.path.read_bytes()[:-9] if packed else sink.path.read_bytes())
+    if packed:
+        copy.with_name(f"{copy.name}.gz").write_bytes(gzip.compress(copy.read_bytes()))
+        copy.unlink()
+    add(sink, call(2))
+    other = begun(folder, call(3))
+    wanted = [(3, "allow", "", None), (2, "allow", "", None), (1, "allow", "ok", 1.5)]
+    for _ in range(2):
+        assert rows(folder) == wanted
+        with index_of(folder) as index:
+            assert index.copies == {copy.name: sink.path.name}
+    # The chain goes on, then its copy is all that is left.
+    add(sink, end(2))
+    assert rows(folder)[1] == (2, "allow", "ok", 1.5)
+    sink.close(CLOSED)
+    sink.path.unlink()
+    assert rows(folder) == [wanted[0], (1, "allow", "" if packed else "ok", None if packed else 1.5)]
+    other.close(CLOSED)
+
+
+def test_an_older_copy_that_was_read_first_gives_way_to_the_chain(folder: Path) -> None:
+    sink = begun(folder, call(1), end(1))
+    copy = folder / "0.jsonl"
+    copy.write_bytes(sink.path.read_bytes())
+    hidden = sink.path.rename(folder.parent / "hidden")
+    assert len(rows(folder)) == 1
+    hidden.rename(sink.path)
+    add(sink, call(2))
+    sink.close(CLOSED)
+    assert len(rows(folder)) == 2
+    # Where the copy goes on in another way it is a chain of its own, and `verify` says that they fork.
+    line = sink.path.read_bytes().splitlines(keepends=True)[-2]
+    with copy.open("ab") as file:
+        file.write(line[:-67] + b"0" * 64 + line[-3:])
+    with index_of(folder) as index:
+        assert not index.copies
+        assert index.altered
+
+
+def test_a_chain_that_is_removed_while_it_is_read_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chains = [begun(folder, call(number), end(number)) for number in (1, 2)]
+    for one in chains:
+        one.close(CLOSED)
+    first = sorted(folder.iterdir())[0]
+    read = AuditIndex._find_copies
+
+    def removed(*given: Any) -> None:
+        read(*given)
+        first.unlink(missing_ok=True)
+
+    monkeypatch.setattr(AuditIndex, "_find_copies", removed)
+    with index_of(folder) as index:
+        assert list(index.removed) == [first.name]
+        assert len(list(index.newest(index.facts()))) == 1
+    assert len(rows(folder)) == 1
 
 
 def test_a_touched_chain_is_the_same(folder: Path) -> None:

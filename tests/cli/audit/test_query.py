@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.audit.index import AuditIndex
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.records import ObservedRefusal
@@ -243,3 +245,26 @@ def test_a_session_is_found_by_the_short_name_that_is_printed(audit: str, capsys
     assert ids(capsys, audit, "--session", "bed0881") == []
     assert main(["audit", "query", audit, "--session", "bed08817", "--tool", "get"]) == 0
     assert not capsys.readouterr().err
+
+
+def test_a_chain_that_is_removed_during_a_query_is_said_and_the_others_are_printed(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "audit"
+    gone, kept = (folder_of(folder, structs.replace(CALL, id=f"n-{number}"), DONE) for number in (1, 2))
+    (folder / f"{kept.stem}-copy.jsonl").write_bytes(kept.read_bytes())
+    unknown = AuditIndex.facts
+
+    def removed(index: AuditIndex) -> Any:
+        gone.unlink(missing_ok=True)
+        return unknown(index)
+
+    monkeypatch.setattr(AuditIndex, "facts", removed)
+    for condition in ("", 'args.q == "x"'):
+        assert main(["audit", "query", condition, str(folder)]) == 0
+        out, err = capsys.readouterr()
+        assert out.count("n-2") == 2
+        assert "n-1" not in out
+        assert f"{kept.stem}-copy.jsonl is a copy of {kept.name}, whose calls are counted once" in err
+        assert condition or f"{gone.name} was removed while it was read" in err

@@ -13,7 +13,15 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.audit.index import files_with
-from mcpguard.adapters.audit.reader import NoChain, blocks, chain_files, chain_name, file_name, line_at
+from mcpguard.adapters.audit.reader import (
+    NoChain,
+    Removed,
+    blocks,
+    chain_files,
+    chain_name,
+    file_name,
+    line_at,
+)
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
 
@@ -127,7 +135,7 @@ def _read(file: Path, wanted: dict[str, CallRecords]) -> None:
 
 
 def _first(file: Path) -> Opened | None:
-    with suppress(NoChain):
+    with suppress(NoChain, Removed):
         first = read_record(line_at(file, 0))
         return first if isinstance(first, Opened) else None
     return None
@@ -137,7 +145,7 @@ def _holding(file: Path, needles: list[bytes]) -> Iterator[tuple[int, bytes]]:
     """The lines that have one of `needles` in them, with their numbers. Most blocks have none, and are not
     taken apart."""
     number = 1
-    with suppress(NoChain):  # What is found is verified, which says so.
+    with suppress(NoChain, Removed):  # What is found is verified, which says so.
         for block in blocks(file, _BLOCK):
             if any(needle in block for needle in needles):
                 for offset, line in enumerate(block.split(b"\n")):

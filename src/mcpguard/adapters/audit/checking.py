@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
+
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.audit.reader import NoChain, chain_name, sound_lines
-from mcpguard.core.evidence.chain import GENESIS, continues
+from mcpguard.adapters.audit.reader import NoChain, Removed, chain_name, line_at, sound_lines
+from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
 
 
 class LineCheck:
@@ -32,6 +34,44 @@ class LineCheck:
         if not continues(line, head if end == start else None):
             self.altered[name] = None
         self._ends[name] = (start + len(line), line[-67:-3])
+
+
+class ChainExtent(Struct, frozen=True):
+    """The hash that the first line of a chain states, and where its last whole line ends, with the hash of
+    that."""
+
+    begin: bytes
+    end: int
+    head: bytes
+
+
+def extent(file: Path) -> ChainExtent:
+    """That of a chain, as far as it can be read. Raises AuditError."""
+    begin, end, head = b"", 0, b""
+    for line in sound_lines(file, {}):
+        if line.endswith(b"\n"):
+            head = line[-67:-3]
+            begin, end = begin or head, end + len(line)
+    return ChainExtent(begin, end, head)
+
+
+def copies(extents: Mapping[Path, ChainExtent]) -> dict[Path, Path]:
+    """Those of several chains that another of them begins with, each with that one: a copy has another name,
+    and may have been made while its chain grew. Raises AuditError."""
+    found: dict[Path, Path] = {}
+    alike: dict[bytes, list[Path]] = {}
+    for file, one in extents.items():
+        if one.begin:
+            alike.setdefault(one.begin, []).append(file)
+    for files in alike.values():
+        # The name of a copy is mostly the longer one.
+        files.sort(key=lambda file: (-extents[file].end, len(file.name), file.name))
+        whole, *others = files
+        for file in others:
+            with suppress(NoChain, Removed):
+                if line_at(whole, extents[file].end - SEAL)[-67:-3] == extents[file].head:
+                    found[file] = whole
+    return found
 
 
 def last_lines(file: Path, most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:

@@ -13,13 +13,15 @@ from __future__ import annotations
 import heapq
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from msgspec import Struct, json
 
+from mcpguard.adapters.audit.checking import ChainExtent, copies, extent
 from mcpguard.adapters.audit.indexing import (
     FILE_BITS,
     OFFSET,
@@ -30,18 +32,27 @@ from mcpguard.adapters.audit.indexing import (
     read_facts,
 )
 from mcpguard.adapters.audit.passages import Texts, bits_of, unpacked
-from mcpguard.adapters.audit.reader import NoChain, chain_files, chain_name, line_at, packed, sound_lines
+from mcpguard.adapters.audit.reader import (
+    NoChain,
+    Removed,
+    chain_files,
+    chain_name,
+    line_at,
+    packed,
+    sound_lines,
+)
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, continues
 
-FORM = 5
+FORM = 6
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _SEAL = 76
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
-  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL);
+  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL,
+  begin BLOB NOT NULL, copy INTEGER NOT NULL);
 CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
   bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
@@ -77,6 +88,21 @@ class Stretch(Struct, frozen=True):
     size: int
 
 
+class _ChainRow(Struct, frozen=True):
+    """What is known of a chain: up to where it was `read`, the hash there, whether it is `over`, what its
+    file looked like then, and the hash of its first line."""
+
+    number: int
+    name: str
+    read: int = 0
+    head: bytes = b""
+    over: int = 0
+    altered: int = 0
+    stamp: str = ""
+    begin: bytes = b""
+    copy: int = 0
+
+
 _Stream = tuple[int, int, CallAt, Iterator[CallAt]]
 """What is first in it comes next: the latest, and of those with the same time what stands last."""
 
@@ -102,6 +128,10 @@ class AuditIndex:
         self._last: dict[int, int] = {}
         self.altered: dict[str, None] = {}
         """Names of chains with a line that is not as it was written; who reads lines adds to it."""
+        self.removed: dict[str, None] = {}
+        """Names of chains that were removed while they were read; who reads lines adds to it."""
+        self.copies: dict[str, str] = {}
+        """Names of chains that another one begins with, and the name of that one, whose calls count."""
         self._files: dict[str, tuple[Path, os.stat_result]] = {}
         for listed in chain_files(chains):
             # One may have been compressed, or removed, since it was listed.
@@ -233,12 +263,17 @@ class AuditIndex:
         try:
             rows = IndexRows(database)
             self._last = rows.last
-            known = {row[1]: row for row in database.execute("SELECT * FROM chains").fetchall()}
+            all_rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
+            known = {row.name: row for row in all_rows}
             for name in [name for name in known if name not in self._files]:
-                rows.forget(known.pop(name)[0])
+                rows.forget(known.pop(name).number)
             reading = ChainReading(rows)
+            self._find_copies(known)
             for name in self._files:
-                self._read(name, known.get(name), reading)
+                try:
+                    self._read(name, known.get(name), reading)
+                except Removed:
+                    self.removed[name] = None
             reading.store()
             database.execute("COMMIT")
         finally:
@@ -250,33 +285,53 @@ class AuditIndex:
             self._names[number] = self._files[name][0] if name in self._files else self._chains / name
         self._places = {file: number << FILE_BITS for number, file in self._names.items()}
 
-    def _read(
-        self, name: str, row: tuple[int, str, int, bytes, int, int, str] | None, reading: ChainReading
-    ) -> None:
+    def _find_copies(self, known: Mapping[str, _ChainRow]) -> None:
+        """Only a chain that is new, or has changed, is read for it, and its end only if two begin alike."""
+        rows = {name: row for name, row in known.items() if _is_read(*self._files[name], row)}
+        begins = {name: row.begin for name, row in rows.items()}
+        for name in self._files.keys() - rows.keys():
+            begins[name] = _begin(self._files[name][0])
+        often = Counter(begins.values())
+        extents: dict[Path, ChainExtent] = {}
+        for name, begin in begins.items():
+            if begin and often[begin] > 1:
+                file = self._files[name][0]
+                with suppress(Removed):
+                    row = rows.get(name)
+                    extents[file] = extent(file) if row is None else ChainExtent(begin, row.read, row.head)
+        self.copies = {chain_name(file): chain_name(whole) for file, whole in copies(extents).items()}
+
+    def _read(self, name: str, row: _ChainRow | None, reading: ChainReading) -> None:
         file, status = self._files[name]
-        number, _, read, head, over, was_altered, before = row or (0, "", 0, b"", 0, 0, "")
-        stamp = _stamp(status)
-        ended = bool(over) if file.suffix == ".gz" else status.st_size == read
-        alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
-        if row is not None and ended and alone and stamp == before:
-            if was_altered:
+        copy = name in self.copies
+        if row is not None and row.copy == copy and _is_read(file, status, row):
+            if row.altered:
                 self.altered[name] = None
             return
+        ended = row is not None and _has_ended(file, status, row)
         # What was altered may have been put right.
-        if row is not None and (was_altered or not (_intact if ended else _fits)(file, read, head)):
-            reading.forget(number)
-            row, read, head = None, 0, b""
+        fits = _intact if ended else _fits
+        if row is not None and (row.altered or row.copy or copy or not fits(file, row.read, row.head)):
+            reading.forget(row.number)
+            row = None
         if row is None:
-            cursor = self._database.execute("INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '')", (name,))
-            number = int(cursor.lastrowid or 0)
-        start = read
-        read, head, over, altered = reading.read(number, file, read, head)
-        if over and start and not ended and not altered and not _intact(file, read, head):
+            cursor = self._database.execute(
+                "INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '', x'', 0)", (name,)
+            )
+            row = _ChainRow(int(cursor.lastrowid or 0), name)
+        if copy:
+            whole = extent(file)
+            read, head, over, altered = whole.end, whole.head, 1, 0
+        else:
+            read, head, over, altered = reading.read(row.number, file, row.read, row.head)
+        if over and row.read and not ended and not altered and not _intact(file, read, head):
             # What was read while it grew may have been changed since.
             altered = 1
+        begin = row.begin or _begin(file)
         self._database.execute(
-            "UPDATE chains SET read = ?, head = ?, over = ?, altered = ?, stamp = ? WHERE number = ?",
-            (read, head, over, altered, stamp, number),
+            "UPDATE chains SET read = ?, head = ?, over = ?, altered = ?, stamp = ?, begin = ?, copy = ? "
+            "WHERE number = ?",
+            (read, head, over, altered, _stamp(status), begin, copy, row.number),
         )
         if altered:
             self.altered[name] = None
@@ -291,22 +346,22 @@ def files_with(chains: Path, files: list[Path], texts: list[bytes]) -> list[Path
             if database.execute("PRAGMA user_version").fetchone() == (FORM,):
                 found = _passages(database, (frozenset(texts),), 0, 1 << 62)
                 having = {place >> FILE_BITS for place, *_ in found}
-                rows = database.execute(
-                    "SELECT number, name, stamp, read, over FROM chains WHERE NOT altered"
-                )
-                known = {name: row for row in rows for name in [row[1]] if row[0] not in having}
-                return [file for file in files if not _is_read(file, known.get(chain_name(file)))]
+                rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
+                known = {row.name: row for row in rows if not row.altered and row.number not in having}
+                return [
+                    file for file in files if not _is_read(file, file.stat(), known.get(chain_name(file)))
+                ]
     return files
 
 
-def _is_read(file: Path, row: tuple[int, str, str, int, int] | None) -> bool:
-    """Whether all of it is in the index."""
-    if row is None:
-        return False
-    _, _, stamp, read, over = row
-    status = file.stat()
-    ended = bool(over) if file.suffix == ".gz" else status.st_size == read
-    return ended and stamp == _stamp(status)
+def _is_read(file: Path, status: os.stat_result, row: _ChainRow | None) -> bool:
+    """Whether the index has all of it, and it has not changed since."""
+    alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
+    return row is not None and _has_ended(file, status, row) and alone and _stamp(status) == row.stamp
+
+
+def _has_ended(file: Path, status: os.stat_result, row: _ChainRow) -> bool:
+    return bool(row.over) if file.suffix == ".gz" else status.st_size == row.read
 
 
 def _stamp(status: os.stat_result) -> str:
@@ -330,6 +385,13 @@ def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:
     call = next(stream, None)
     if call is not None:
         heapq.heappush(streams, (-call.at, -call.place, call, stream))
+
+
+def _begin(file: Path) -> bytes:
+    """The hash of the first line; b"" where it cannot be read."""
+    with suppress(NoChain, Removed):
+        return line_at(file, 0)[-67:-3]
+    return b""
 
 
 def _fits(file: Path, read: int, head: bytes) -> bool:

@@ -52,6 +52,10 @@ class NoChain(AuditError):
         self.why = why
 
 
+class Removed(AuditError):
+    """A chain that is not there any more, in neither form."""
+
+
 def chain_files(path: Path) -> list[Path]:
     """The chains at `path`, oldest first: its `*.jsonl` and `*.jsonl.gz` if it is a folder, else the file
     itself.
@@ -127,6 +131,8 @@ def _unread(path: Path, error: OSError) -> AuditError:
         return NoChain(path, _DAMAGED)
     if error.errno in _PLANTED and os.path.lexists(path):
         return NoChain(path, _PLANTED[error.errno])
+    if error.errno == errno.ENOENT:
+        return Removed(f"the audit file {path} cannot be read: {error.strerror}")
     return AuditError(f"the audit file {path} cannot be read: {error.strerror}")
 
 

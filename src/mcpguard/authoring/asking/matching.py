@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, Stretch
 from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, microseconds
-from mcpguard.adapters.audit.reader import LineReader, chain_name, file_name
+from mcpguard.adapters.audit.reader import LineReader, Removed, chain_name, file_name
 from mcpguard.authoring.asking.glance import Glance, Sieve
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, texts_in
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
@@ -100,7 +100,7 @@ class _Search:
         last: list[CallAt] = []
         for at in islice(rows, WHOLE):
             lines = self._lines(at)
-            sample.append(lines[0])
+            sample.append(b"".join(lines[:1]))
             last = [one for one in last if one.at == at.at] + [at]
             yield from self._matching(at, lines)
         if len(sample) == WHOLE:
@@ -134,7 +134,7 @@ class _Search:
                 looking(WHOLE + looked, left - looked if left < MANY else MANY)
             lines = self._lines(at)
             shared = self._shared(at.facts) if glance.shares else {}
-            verdict = glance.verdict(lines, at.facts, shared)
+            verdict = glance.verdict(lines, at.facts, shared) if lines else None
             question.failed += verdict is ERROR
             if verdict not in (FALSE, ERROR):
                 yield from self._matching(at, lines)
@@ -167,7 +167,11 @@ class _Search:
                 told = done // _TOLD
                 read(done)
             done += stretch.size
-            data = self._reader.piece(stretch.file, stretch.start, stretch.size)
+            try:
+                data = self._reader.piece(stretch.file, stretch.start, stretch.size)
+            except Removed:
+                self._index.removed[chain_name(stretch.file)] = None
+                continue
             for start, line in sieve.lines(data):
                 if not glance.leaves_out(line):
                     where = stretch.file, stretch.start + start
@@ -192,13 +196,17 @@ class _Search:
         return self._index.call_at(numbers, at, where, self._question.took) if inside else None
 
     def _lines(self, at: CallAt) -> tuple[bytes, ...]:
-        line = self._reader.line
-        return (line(*at.decision),) if at.outcome is None else (line(*at.decision), line(*at.outcome))
+        """Those of a call; () where a chain is not there any more."""
+        try:
+            return tuple([self._reader.line(*where) for where in (at.decision, at.outcome) if where])
+        except Removed:
+            self._index.removed[chain_name(at.decision[0])] = None
+            return ()
 
     def _matching(self, at: CallAt, lines: tuple[bytes, ...]) -> Iterator[FoundCall]:
         """The call, if it matches."""
         facts = self._fitting[at.facts]
-        call = _checked(self._index, at, lines, facts)
+        call = _checked(self._index, at, lines, facts) if lines else None
         if call is None:
             return
         if not self._question.reads_lines or self._question.matches(view_of(call, facts)):

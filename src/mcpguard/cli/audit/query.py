@@ -101,6 +101,16 @@ def warn_unknown(index: AuditIndex, filters: Filters) -> None:
         print(f"mcpguard: note: {plain(sentence)}", file=sys.stderr)
 
 
+def note_files(index: AuditIndex) -> None:
+    """Say on standard error which chains were not read, and why."""
+    for name, whole in index.copies.items():
+        said = f"{plain(name)} is a copy of {plain(whole)}, whose calls are counted once"
+        print(f"mcpguard: note: {said}", file=sys.stderr)
+    for name in index.removed:
+        said = f"{plain(name)} was removed while it was read, so some of its calls may be missing here"
+        print(f"mcpguard: note: {said}", file=sys.stderr)
+
+
 def query(path: Path, args: argparse.Namespace) -> int:
     """Print the calls that match, the oldest first; after Ctrl-C those that were found until then. Raises
     AuditError."""
@@ -123,6 +133,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
         if not calls and not interrupted:
             question.check()
             warn_unknown(index, question.filters)
+        note_files(index)
     if question.failed:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
         print(f"mcpguard: note: {said}, so they do not match", file=sys.stderr)
@@ -168,6 +179,7 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
                 break
         if not lines:
             warn_unknown(index, question.filters)
+        note_files(index)
     return lines[-args.n :], index.altered
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import style
-from mcpguard.cli.audit.query import add_filters, filters_of, opened, positive, warn_unknown
+from mcpguard.cli.audit.query import add_filters, filters_of, note_files, opened, positive, warn_unknown
 from mcpguard.cli.audit.rows import amount, duration, padded, sparkline, trust, width
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -40,6 +40,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         folded = only_counted_of(index, question)
         if not found:
             warn_unknown(index, question.filters)
+        note_files(index)
     if args.json:
         from mcpguard.cli.audit.outputs import AuditStatistics
 
