@@ -84,6 +84,16 @@ def test_what_a_client_says_at_once_is_recorded_without_them(start, setting, tmp
         assert value.encode() not in guard.stderr + guard.audit_bytes
 
 
+def test_a_secret_among_the_arguments_of_a_server_is_removed_and_goes_to_no_other(session, tmp_path):
+    servers = {"keyed": puppet("--api-key", ENV, "--region", "us-east-1"), "files": puppet()}
+    guard = session(servers)
+    said = guard.text("keyed__act", code="answer = text(' '.join(sys.argv[1:]))")
+    assert said == "--api-key [REDACTED:credential:keyed/args.3#1] --region us-east-1"
+    assert guard.text("keyed__act", code=f"answer = text({ENV!r}[::-1])") != ENV[::-1]
+    assert "not for" in json.dumps(guard.call("files__act", code=f"answer = text({ENV!r})"))
+    assert ENV.encode() not in bytes(guard.received) + guard.stderr + guard.audit_bytes
+
+
 def test_over_http_they_are_known_before_the_first_answer(setting, tmp_path):
     servers, more = setting
     guard = HttpGuard(tmp_path, servers, env=more["env"], credentials=more["credentials"])

@@ -8,6 +8,7 @@ import pytest
 from mcpguard.adapters.credentials import SOURCES, keychain
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.config.loading import Server
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Secret
@@ -136,6 +137,29 @@ def test_a_value_that_cannot_be_guarded_leaves_the_others_held(monkeypatch):
     assert found.held == ("env:SOME_TOKEN",)
     assert list(found.failed) == ["env:SHORT"]
     assert "q7Zk2vX9pL4mT8wR1nB6" not in redactor.inspect_text("q7Zk2vX9pL4mT8wR1nB6")
+
+
+def held_of(*args):
+    redactor = Redactor(b"key")
+    one = Recognition([], {}, redactor, [Server(name="s", command="x", args=args)])
+    return one.names, one.read().held
+
+
+KEY, LOCATION = "q7Zk2vX9pL4mT8wR1nB6", "postgresql://app:q7Zk2vX9pL4mT8wR@db/app"
+
+
+def test_a_secret_among_arguments_is_held():
+    assert held_of("--api-key", KEY) == (("s/args.1",), ("s/args.1",))
+    assert held_of("serve", f"--token={KEY}", "--port=8080")[1] == ("s/args.1",)
+    assert held_of("-y", "server-postgres", LOCATION)[1] == ("s/args.2",)
+
+
+def test_of_arguments_only_what_is_a_secret_and_hard_to_guess_is_held():
+    assert held_of("-y", "mcp-server-git", "--repository", "/home/ada/src") == ((), ())
+    assert held_of("--password", "postgres", "--id", KEY) == (("s/args.3",), ())
+    keys = [f"--api-key={KEY[:-5]}{n:05}" for n in range(9000)]
+    assert len(held_of(*keys[:2])[1]) == 2
+    assert held_of(*keys)[1] == ()
 
 
 @pytest.fixture

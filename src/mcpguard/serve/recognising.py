@@ -21,10 +21,13 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials import SOURCES
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.config.loading import Credential
+from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
-from mcpguard.core.errors import AuditError, CredentialError
+from mcpguard.core.errors import AuditError, CredentialError, InspectionError
 from mcpguard.core.evidence.records import Noticed
+from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.shapes import looks_random
+from mcpguard.core.redaction.held.guessing import guessed
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Secret, filled, parse_template
 from mcpguard.gateway.flight import Wait, as_future
@@ -35,6 +38,7 @@ WAIT_SECONDS = 2.0
 """How long requests wait for values that can be had without asking anybody."""
 LOOK_SECONDS = 5.0
 """How often files with values are looked at: who replaces one does not tell."""
+_PIECES = expression(r"[\s/?&=:@,]")
 MANY = 20
 """How many names stand in a line for the operator."""
 
@@ -157,6 +161,11 @@ def _keep(
             tell(recognition.read())
 
 
+def _may_be_secret(word: str) -> bool:
+    """Whether a piece of it looks random: a quick look, which most arguments do not pass."""
+    return any(map(looks_random, _PIECES.split(word)))
+
+
 def _said(found: Recognised) -> str:
     """What a record says of it."""
     parts = [f"held: {', '.join(found.held)}" if found.held else "none is held"]
@@ -191,18 +200,29 @@ class Recognised(Struct, frozen=True):
     failed: Mapping[str, str] = {}
 
 
+def named_words(server: Server) -> dict[str, str]:
+    """The arguments of a server by the name under which a secret in one is held."""
+    return {f"{server.name}/args.{index}": word for index, word in enumerate(server.args)}
+
+
 class Recognition:
-    """The references to sources and the entries of a configuration. It is used by one thread at a time; it
-    may block."""
+    """The references to sources, the entries and the arguments of servers of a configuration. It is used by
+    one thread at a time; it may block."""
 
     def __init__(
-        self, refs: Iterable[CredentialRef], entries: Mapping[str, Credential], guard: Redactor
+        self,
+        refs: Iterable[CredentialRef],
+        entries: Mapping[str, Credential],
+        guard: Redactor,
+        servers: Iterable[Server] = (),
     ) -> None:
         self._refs = sorted(refs)
         self._entries = entries
         self._guard = guard
         self._held: dict[str, Secret] = {}
-        self.names = tuple(map(str, self._refs))
+        self._lines = [named_words(server) for server in servers]
+        doubtful = [name for line in self._lines for name, word in line.items() if _may_be_secret(word)]
+        self.names = (*map(str, self._refs), *doubtful)
         """What is read."""
 
     @property
@@ -236,7 +256,26 @@ class Recognition:
                     later.append(str(ref))
                 else:
                     found[str(ref)] = secret
+        for words in self._lines if len(self.names) > len(self._refs) else ():
+            found |= self._in_clear(words)
         return found, later, failed
+
+    def _in_clear(self, words: Mapping[str, str]) -> dict[str, Secret]:
+        """The secrets among the arguments of a server, by the names of these: some programs take theirs in no
+        other way. One that is easy to guess is left out, since it would vanish from ordinary answers."""
+        line, at, found = " ".join(words.values()).encode(), 0, dict[str, Secret]()
+        try:
+            spans = self._guard.places(line)
+        except InspectionError:
+            return {}
+        for name, word in words.items():
+            end = at + len(word.encode())
+            for span in spans:
+                value = line[span.start : span.end].decode(errors="replace")
+                if at <= span.start and span.end <= end and not guessed(value):
+                    found[name] = Secret(value)
+            at = end + 1
+        return found
 
     def _hold(self, found: Mapping[str, Secret], before: Mapping[str, Secret]) -> dict[str, str]:
         """Have these held in place of what was before; the names of those that cannot be, with why."""

@@ -125,4 +125,5 @@ def recognition_of(settings: Settings, guard: Redactor) -> tuple[Recognition, fr
     needed.update(ref for entry in settings.credentials.values() for ref in entry.sources)
     source = settings.source
     refs = needed if source is None else needed | source.plain_references | source.elsewhere
-    return Recognition(refs, settings.credentials, guard), frozenset(str(ref) for ref in refs - needed)
+    recognition = Recognition(refs, settings.credentials, guard, settings.servers)
+    return recognition, frozenset(str(ref) for ref in refs - needed)

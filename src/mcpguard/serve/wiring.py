@@ -28,6 +28,7 @@ from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.ports import Credentials, Recipient
+from mcpguard.serve.recognising import named_words
 
 if TYPE_CHECKING:
     from mcpguard.adapters.upstreams.session.connecting import MakeWire
@@ -175,11 +176,13 @@ def kinds_of(entries: Mapping[str, Credential]) -> dict[str, str]:
 
 
 def bound_of(servers: Iterable[Server], entries: Mapping[str, Credential]) -> dict[str, frozenset[str]]:
-    """The names under which values are held that each server may have: those of its own references, and for
-    an entry that is for it the entry's, those beside it and those that stand in its value. What an entry only
-    asks its source with is for that source."""
+    """The names under which values are held that each server may have: those of its own references and
+    arguments, and for an entry that is for it the entry's, those beside it and those that stand in its value.
+    What an entry only asks its source with is for that source."""
+    servers = tuple(servers)
     named = named_by(servers, entries)
-    found = {server: {str(ref) for ref in refs} for server, refs in named.items()}
+    own = {server.name: named_words(server) for server in servers}
+    found = {server: {*map(str, refs), *own[server]} for server, refs in named.items()}
     for name, entry in entries.items():
         parts = entry.sources if entry.kind == "value" else ()
         for server in entry.servers & found.keys():
