@@ -53,6 +53,7 @@ STAYS = {
     "Marathi": "अ\u200dॅप",
     "Kannada": "ಸಾಫ್ಟ್\u200cವೇರ್ ಏಪ್ರಿಲ್\u200c",
     "Malayalam": "ബ്രൗസര്\u200d അവന്\u200d",
+    "Malayalam with a letter that does not join": "ഇന്റര്\u200d\u200cനെറ്റ്",
     "Sinhala": "ක්\u200dෂ ශ්\u200dරී",
     "a slip of a typist in Nepali": "स\u200cंजय",
     "a name of two variants": "葛\U000e0100飾\U000e0101区",
@@ -84,6 +85,7 @@ CHANGES = {
     "joiners between letters that join anyway": ("ب\u200dب\u200dب", "ب[U+200D]ب[U+200D]ب", {"invisible": 2}),
     "joiners after letters that do not": ("ا\u200cا\u200cا\u200cا", "ا\u200cا[U+200C]ا[U+200C]ا", None),  # noqa: RUF001
     "joiners between letters of Hindi": ("क\u200dक\u200cकक", "क\u200dक[U+200C]कक", {"invisible": 1}),
+    "two joiners of Malayalam at the end": ("ര്\u200d\u200c.", "ര്[U+200D][U+200C].", {"invisible": 2}),
     "ends of lines that others do not see": ("a\u2028b\u2029", "a[U+2028]b[U+2029]", {"separator": 2}),
     "joiners of hieroglyphs": (
         "a\U00013430b\U00013000\U00013431",
@@ -130,6 +132,8 @@ CHANGES = {
     "a sequence without its end": ("x\x1b", "x[U+001B]", {"control": 1}),
     "a sequence over lines": ("\x1b]0;a\nb\x07", "[U+001B]]0;a\nb[U+0007]", {"control": 2}),
     "a sequence between controls": ("\x00\x1b[1mx", "[U+0000]x", {"control": 1, "terminal": 1}),
+    "a key that no terminal knows, as in a macro of Vim": ("Ox\x1bjAx", "Ox[U+001B]jAx", {"control": 1}),
+    "an escape in a sentence": ("\x1b is one\x1b Fx", "[U+001B] is onex", {"control": 1, "terminal": 1}),
     "bold as a printer makes it": ("N\bNA\bA\bA _\bx", "NA x", {"terminal": 3}),
 }
 

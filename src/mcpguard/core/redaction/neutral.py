@@ -99,6 +99,9 @@ _NEEDED = (
             _behind(_CURSIVE, _ZWJ, f"(?![{HIDDEN}{_CURSIVE}])"),
             _behind("\u0626", _ZWJ, f"(?=[{_CURSIVE}])"),
             _behind(_KILLED, _JOINERS, f"(?![{HIDDEN}])"),
+            # A chillu of Malayalam as it was written before Unicode 5.1, and a letter that does not join it.
+            _behind("\u0d4d", _ZWJ, f"(?={_ZWNJ}[\u0d00-\u0d7f])"),
+            f"(?<=\u0d4d{_ZWJ}{_ZWNJ})(?=[\u0d00-\u0d7f])",
             _behind(_INDIC, _JOINERS, f"(?=[{_KILLED}])"),
             _behind("\u0905", _ZWJ, "(?=\u0945)"),
             _behind(_JOINING, _JOINERS, f"(?![{HIDDEN}])"),
@@ -124,7 +127,8 @@ _STRING = r"[^\x00-\x1f\x7f-\x9f]{0,4096}+(?:\x07|\x1b\\|\x9c)"
 _SEQUENCE = (
     r"(?:(?<=\x1b)\[|(?<=\x9b))[0-?]{0,64}+[ -/]{0,8}+[@-~]"
     rf"|(?:(?<=\x1b)[\]PX^_]|(?<=[\x90\x98\x9d-\x9f])){_STRING}"
-    r"|(?<=\x1b)[ -/]{1,4}[0-~]|(?<=\x1b)[0-OQ-WYZ\\`-~]"
+    # Of two letters only those that terminals know: a file with keys for an editor has any other.
+    r"|(?<=\x1b)(?: [FGLMN]|[!-/]{1,4}[0-~])|(?<=\x1b)[6-9<=>DEHMNOZ\\cln-o|}~]"
 )
 _BLANK = "\u2800"
 # What takes long to compile is compiled when it is first needed.
