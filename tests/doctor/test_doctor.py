@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.findings import SEVERITIES, Report, Unchecked
-from mcpguard.authoring.rendering import as_paragraphs
+from mcpguard.authoring.findings import SEVERITIES, Report, Unchecked, as_paragraphs
 from mcpguard.cli import main
 from mcpguard.cli.outputs import DoctorReport
 from mcpguard.doctor import diagnosis

@@ -222,7 +222,7 @@ def test_what_belongs_to_another_user_needs_the_administrator(made: Machine, mon
 def test_a_section_says_what_to_do_now_and_each_command_has_a_line_of_its_own(
     made: Machine, monkeypatch: Patch
 ) -> None:
-    from mcpguard.authoring.rendering import as_paragraphs
+    from mcpguard.authoring.findings import as_paragraphs
 
     both(config("git: {command: cat, env: {A: '${env:A}'}}"), client(CAT))(made, monkeypatch)
     said = as_paragraphs(made.diagnosed()).splitlines()

@@ -11,12 +11,10 @@ import pytest
 
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.entry import Entry, Stays
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
-from mcpguard.onboarding.discovery.references import Stays
-from mcpguard.onboarding.filling import Machine, values_for
-from mcpguard.onboarding.policies import pack_of, policy_for
+from mcpguard.onboarding.policies import Machine, pack_of, policy_for, values_for
 from tests.rows import each
 
 V = "s3cr3t-vAlue-0001"

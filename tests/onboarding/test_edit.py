@@ -15,8 +15,7 @@ from mcpguard.onboarding.changed import put_back
 from mcpguard.onboarding.discovery.clients import CLIENTS, File
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, existing, parsed
 from mcpguard.onboarding.edit import added, new_text, replaced
-from mcpguard.onboarding.formats import jsonc
-from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.formats import Unreadable, jsonc
 from tests.onboarding.corpus import CASES, FORMS, Case, Person, planted
 
 ENTRY = {"command": "/opt/mcpguard", "args": ["run", "--config", "/c/ü.yaml"]}

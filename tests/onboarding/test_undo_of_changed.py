@@ -15,8 +15,7 @@ from mcpguard.cli import main
 from mcpguard.onboarding.changed import put_back
 from mcpguard.onboarding.discovery.reading import PARSERS, existing
 from mcpguard.onboarding.edit import replaced
-from mcpguard.onboarding.formats import jsonc
-from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.formats import Unreadable, jsonc
 from mcpguard.onboarding.journal import default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import CASES, WRITTEN, Case, Person, tree

@@ -1,19 +1,36 @@
 """What servers offer, as `mcpguard snapshot` writes it: tools with schemas, prompts, resources, templates.
+Each server is asked through a `mcpguard run` of its own.
 
 Law of this file: what upstreams said is data of any shape; a schema that cannot be read tells nothing, and
-never fails.
+never fails. There is no way around the one path: what starts a server, gives it its credentials, inspects
+what it says and leaves evidence is `mcpguard run`, under a policy that shows all and allows no call.
 """
 
+from __future__ import annotations
+
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from enum import Enum
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import msgspec
-from pydantic import Field, ValidationError
+from pydantic import Field, RootModel, ValidationError
 
+from mcpguard.config.credentials import CredentialEntry
+from mcpguard.config.loading import Config, evidence_folder
+from mcpguard.config.policies import read_document
+from mcpguard.config.references import ENTRY
+from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, whole
-from mcpguard.core.errors import DocumentError, Problem
+from mcpguard.core.errors import ConfigError, DocumentError, Problem, UpstreamError
 from mcpguard.core.model import Json
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 REFERENCES = 64
 """How many parts of a schema are looked at for one step; a schema may refer to itself."""
@@ -149,3 +166,204 @@ def _list(value: Json) -> list[Json]:
 
 def _map(value: Json) -> dict[str, Json]:
     return value if type(value) is dict else {}
+
+
+AT_ONCE = 4
+"""How many servers are asked side by side."""
+
+LIST_SECONDS = 120.0
+"""How long the lists of one server may take after its start."""
+
+_OURS = "mcpguard: "
+"""Begins a line in which mcpguard says why it ends."""
+_ENDED = "`mcpguard run` ended before it answered"
+_LONGEST = 300
+
+PATIENCE = 600.0
+"""`limits.list_seconds` here, the most there is."""
+
+LISTS = {
+    "tools": ("tools/list", "tools", "name"),
+    "prompts": ("prompts/list", "prompts", "name"),
+    "resources": ("resources/list", "resources", "uri"),
+    "templates": ("resources/templates/list", "resourceTemplates", "uriTemplate"),
+}
+"""Key of an Offer -> the method, the key of its result, and what its entries are called by."""
+
+KEPT = frozenset(
+    [
+        "name",
+        "title",
+        "description",
+        "inputSchema",
+        "outputSchema",
+        "annotations",
+        "arguments",
+        "uri",
+        "uriTemplate",
+        "mimeType",
+    ]
+)
+"""What is kept of an entry: what rules can read, and schemas."""
+
+_POLICY: dict[str, Json] = {
+    "version": 1,
+    "policy": "mcpguard-snapshot",
+    "owner": "mcpguard",
+    "rules": [
+        {
+            "id": "lists-only",
+            "effect": "allow",
+            "action": ["tools/call", "prompts/get", "resources/read"],
+            # Unknown while a list is made, so all is shown; false for every call.
+            "when": "size(args) < 0",
+        }
+    ],
+}
+
+
+def survey(
+    config: Config, names: list[str], most: float = 0.0, *, quiet: bool = False
+) -> tuple[Snapshot, dict[str, str]]:
+    """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
+    take `most` seconds; 0: as long as its configuration says. `quiet`: what they print is not
+    shown, and where mcpguard itself ends the sentence says why.
+
+    Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive. What those
+    report goes to standard error. Raises ConfigError where the file is not what it was when it was loaded.
+    """
+    import anyio
+
+    entries = _entries(config, names)
+    offers: dict[str, Offer] = {}
+    failed: dict[str, str] = {}
+
+    async def ask(folder: Path, name: str, places: anyio.CapacityLimiter) -> None:
+        seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
+        try:
+            async with places:
+                offers[name] = await _offer(folder, name, entries[name], seconds, logs.get(name, shown))
+        except UpstreamError as error:
+            failed[name] = str(error)
+
+    async def ask_all(folder: Path) -> None:
+        places = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for name in entries:
+                group.start_soon(ask, folder, name, places)
+
+    shown = sys.__stderr__ or sys.stderr
+    logs: dict[str, TextIO] = {}
+    with TemporaryDirectory(prefix="mcpguard-") as made, ExitStack() as opened:
+        (Path(made) / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
+        for name in entries if quiet else ():
+            logs[name] = opened.enter_context(open(Path(made) / f"{name}.log", "w+", encoding="utf-8"))
+        anyio.run(ask_all, Path(made))
+        failed = {name: said + _reason(said, logs.get(name)) for name, said in failed.items()}
+    return Snapshot(version=1, servers={name: offers[name] for name in entries if name in offers}), failed
+
+
+def _entries(config: Config, names: list[str]) -> dict[str, Json]:
+    """A configuration for each server alone, all paths absolute; references stay references."""
+    from mcpguard.config.file import ConfigFile
+
+    written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(
+        ConfigFile
+    )
+    audit = config.audit
+    rest = {
+        "version": 1,
+        "policies": ["policy.json"],
+        "agent": written.agent,
+        # What a client may hear of later is waited for here.
+        "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
+        "audit": {
+            "path": str(evidence_folder(config)),
+            "durability": audit.durability if audit else "flush",
+        },
+    }
+    found = {}
+    for name in names:
+        server = config.servers[name]
+        entry = {**written.servers[name].model_dump(exclude_unset=True), "disabled": False}
+        if server.cwd is not None:
+            entry["cwd"] = str(server.cwd)
+        servers = {name: entry}
+        credentials = {
+            ref.name: _bound_to(written.credentials[ref.name], name, written.servers[name].url is not None)
+            for ref in config.servers[name].credentials
+            if ref.source == ENTRY
+        }
+        found[name] = {**rest, "servers": servers, "credentials": credentials}
+    return found
+
+
+def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
+    """The entry for this server alone, as it uses it while no rule has chosen it."""
+    hosts = entry.hosts if remote else ()
+    alone = entry.model_copy(update={"servers": (server,), "hosts": hosts, "env": {}, "headers": {}})
+    return alone.model_dump(by_alias=True)
+
+
+async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: TextIO) -> Offer:
+    """What the server of `entry` offers. Raises UpstreamError."""
+    import anyio
+    from mcp import Client, MCPError, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    path = folder / f"{name}.json"
+    path.touch(0o600)
+    path.write_bytes(msgspec.json.encode(entry))
+    # -P: a project's own `mcpguard` must not run in its place.
+    words = ["-P", "-m", "mcpguard", "run", "--config", str(path)]
+    run = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
+    failure: BaseException
+    try:
+        with anyio.fail_after(seconds):
+            async with Client(stdio_client(run, errors)) as client:
+                return await _lists(client)
+    except* (MCPError, ValidationError, TimeoutError) as group:
+        failure = _first(group)
+    raise UpstreamError(_sentence(name, failure, seconds))
+
+
+def _reason(sentence: str, log: TextIO | None) -> str:
+    """What `mcpguard run` wrote to `log` about its own end, for the end of `sentence`; "" for nothing."""
+    if log is None or not sentence.endswith(_ENDED):
+        return ""
+    log.seek(0)
+    said = next((line for line in log if line.startswith(_OURS)), "").strip()
+    return f": {said.removeprefix(_OURS)[:_LONGEST]}" if said else ""
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _sentence(name: str, failure: BaseException, seconds: float) -> str:
+    from mcp import MCPError
+    from mcp.types import CONNECTION_CLOSED
+
+    if isinstance(failure, ValidationError):
+        wrong = failure.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        return f"{name} could not be listed: what it offers is not valid MCP: {where}: {wrong['msg']}"
+    if not isinstance(failure, MCPError):
+        return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
+    if failure.code == CONNECTION_CLOSED:
+        return f"{name} could not be listed: {_ENDED}"
+    return failure.message
+
+
+async def _lists(client: Client) -> Offer:
+    from mcp import types
+
+    found: dict[str, Any] = {}
+    # As it came: the models of the SDK would drop members that they do not know.
+    written = RootModel[dict[str, Any]]
+    for kind, (method, key, called) in LISTS.items():
+        request = types.Request[Any, str](method=method, params={})
+        entries = (await client.session.send_request(request, written)).root[key]
+        kept = [{k: v for k, v in one.items() if k in KEPT} for one in entries]
+        found[kind] = tuple(sorted(kept, key=lambda one, by=called: str(one.get(by))))  # type: ignore[misc]
+    return Offer(**found)

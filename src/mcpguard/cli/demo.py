@@ -13,7 +13,7 @@ from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.signs import LOOKS, shown
+from mcpguard.cli.audit.rows import LOOKS, shown
 
 if TYPE_CHECKING:
     from mcpguard.demo.play import Mark, Tally

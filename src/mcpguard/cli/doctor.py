@@ -63,7 +63,7 @@ def _add_accepting(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where nothing is to do now, 1 where something is, 2 where nothing is and something could not be
     checked. Raises ConfigError where a configuration was named that is missing, and AcceptError."""
-    from mcpguard.authoring.rendering import as_paragraphs
+    from mcpguard.authoring.findings import as_paragraphs
     from mcpguard.cli.outputs import DoctorReport
     from mcpguard.doctor.accepted import withdraw
     from mcpguard.doctor.diagnosis import diagnose

@@ -100,8 +100,7 @@ def _write(path: Path, review: AccessReview) -> None:
 
 def _print(review: AccessReview) -> None:
     from mcpguard.adapters.system.terminal import counted, plain, style, table
-    from mcpguard.authoring.report.attention import looks
-    from mcpguard.authoring.report.review import State
+    from mcpguard.authoring.report.review import State, looks
 
     colours = {"bad": "red", "look": "yellow", "good": "green"}
     print(style(f"Access review, {review.since:%Y-%m-%d} to {review.made:%Y-%m-%d}", "bold"))

@@ -25,8 +25,8 @@ from mcpguard.adapters.store.sqlite import KnownSession
 from mcpguard.authoring.replay.past import last
 from mcpguard.authoring.replay.replaying import Replay
 from mcpguard.authoring.replay.report import ReplayReport
-from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal
-from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
+from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal, own_policy
+from mcpguard.authoring.suggest.proposals import apply, proposal
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.diffs import patch_lines
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError

@@ -29,15 +29,21 @@ from mcpguard.onboarding import disk
 from mcpguard.onboarding.conversion import convert
 from mcpguard.onboarding.discovery import reading
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
-from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.entry import Entry, Stays
 from mcpguard.onboarding.discovery.ourselves import PROJECT, fetched
-from mcpguard.onboarding.discovery.references import Stays
-from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.installing import as_administrator
-from mcpguard.onboarding.locks.allowed import Looked, look, projects_in, served, titles
-from mcpguard.onboarding.locks.editing import says
-from mcpguard.onboarding.locks.forms import is_locked, more, refused
-from mcpguard.onboarding.locks.lockable import LOCKABLE, Lockable, System
+from mcpguard.onboarding.locks.forms import is_locked, more, refused, says
+from mcpguard.onboarding.locks.lockable import (
+    LOCKABLE,
+    Lockable,
+    Looked,
+    System,
+    look,
+    projects_in,
+    served,
+    titles,
+)
 
 _GONE = "delete it there, and replace it at its issuer"
 _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there"

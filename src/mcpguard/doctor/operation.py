@@ -15,8 +15,7 @@ from shutil import disk_usage
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
 from mcpguard.adapters.credentials.keychain import leave_out_macos
 from mcpguard.adapters.telemetry.status_file import running
-from mcpguard.authoring.check.configuration import nearest, trouble
-from mcpguard.authoring.check.own import try_own
+from mcpguard.authoring.check.configuration import nearest, trouble, try_own
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
 from mcpguard.core.errors import AuditError, McpGuardError

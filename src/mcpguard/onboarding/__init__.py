@@ -1,8 +1,7 @@
 """Moving in (`mcpguard import`, `install`) and back (`undo`): a client's servers go behind mcpguard.
 
 `discovery/` finds what clients have, in their `formats/`. `plan.py` says what would be done, with
-`conversion.py` for one server, `policies.py` and `filling.py` for its policy, and `views.py` for its clients;
-`configuration.py` and `edit.py` make the new texts. `moves.py` does it and takes it back, with `journal.py`,
-`disk.py` and `vault.py`, and with `changed.py` where a file has changed since. `locks/` has clients start
-nothing but mcpguard.
+`conversion.py` for one server and `policies.py` for its policy; `configuration.py` and `edit.py` make the new
+texts. `moves.py` does it and takes it back, with `journal.py`, `disk.py` and `vault.py`, and with
+`changed.py` where a file has changed since. `locks/` makes clients start nothing but mcpguard.
 """

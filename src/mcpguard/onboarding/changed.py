@@ -10,13 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mcpguard.onboarding import disk
+from mcpguard.onboarding import disk, formats
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
 from mcpguard.onboarding.edit import applied, checked, free_name, name_for, table_for
-from mcpguard.onboarding.formats import jsonc, tree, yaml_text
+from mcpguard.onboarding.formats import Broken, Change, TreeNode, Unreadable, jsonc, yaml_text
 from mcpguard.onboarding.formats.toml_text import statements
-from mcpguard.onboarding.formats.tree import Broken, Change, TreeNode, Unreadable
 from mcpguard.onboarding.journal import Move, Step, mark
 from mcpguard.onboarding.vault import REMOVED, Vault
 
@@ -75,7 +74,7 @@ def is_another(move: Move, vault: Vault, name: str) -> bool:
         return True  # The key is the last to go, so what is still there was left on purpose.
 
 
-Way = tuple[tree.Step, ...]
+Way = tuple[formats.Step, ...]
 """Where something is in a document."""
 
 
@@ -151,7 +150,7 @@ def _moved(was: ClientFile, gone: list[Way], entry: dict[str, Any]) -> Iterable[
             )
 
 
-def _steps(table: TreeNode) -> list[tree.Step]:
+def _steps(table: TreeNode) -> list[formats.Step]:
     if table.kind == "list":
         return list(range(len(table.value)))
     return [member.key for member in table.value]

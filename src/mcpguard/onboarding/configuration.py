@@ -1,8 +1,14 @@
-"""mcpguard's own configuration with more servers and policies in it; what a person wrote there stays."""
+"""mcpguard's own configuration with more servers and policies in it, and its `clients`: which client, in
+which project, sees which servers.
+
+Law of this file: what a person wrote there stays, and nobody who is served by a configuration now is shut out
+by it.
+"""
 
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +18,10 @@ from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.policy.terms import Observation
-from mcpguard.onboarding.formats import yaml_text
+from mcpguard.onboarding.discovery.reading import ClientFile
+from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.formats import Broken, Member, TreeNode, yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
-from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode
 from mcpguard.onboarding.formats.yaml_text import scalar
 
 _HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` reports mistakes.\nversion: 1\n"
@@ -232,3 +239,47 @@ def has_clients(text: str) -> bool:
 def same(one: Any, other: Any) -> bool:
     """Whether two entries say the same."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+class Views:
+    """What to add to `clients` of the configuration at `config`, which has the servers `known`, and `clients`
+    already or not."""
+
+    def __init__(self, config: Path, has_clients: bool, known: list[str]) -> None:
+        self._config, self._has_clients, self._known = config, has_clients, known
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def clients(
+        self, wanted: Iterable[tuple[ClientFile, str, str]], others: Iterable[ClientFile]
+    ) -> dict[str, dict[str, Any]]:
+        """`wanted` are (file, project, server); `others` are all files of clients. Where there are no
+        `clients` yet, whoever starts this configuration goes on seeing all of it. Raises MoveError for one
+        that does not say who it is."""
+        if self._known and not self._has_clients:
+            for found in others:
+                self._keep(found)
+        for found, project, server in wanted:
+            self._add(found.client.name, project, server)
+        return self._found
+
+    def _add(self, client: str, project: str, server: str) -> None:
+        view = self._found.setdefault(client, {})
+        if project:
+            names = view.setdefault("projects", {}).setdefault(project, [])
+        else:
+            names = view.setdefault("servers", [])
+        if server not in names:
+            names.append(server)
+
+    def _keep(self, found: ClientFile) -> None:
+        for entry in found.entries:
+            if str(self._config) in entry.args and entry.guarded:
+                agent = dict(pairwise(entry.args)).get("--agent")
+                if agent is None:
+                    raise MoveError(
+                        f"{found.path} starts mcpguard without saying which client it is, and would be "
+                        "refused once clients see their own servers only: add "
+                        f'"--agent", "{found.client.name}" to its `args`, and import again; nothing was done'
+                    )
+                for server in self._known:
+                    self._add(agent, "", server)

@@ -19,13 +19,12 @@ from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relati
 from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
-from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.bridges import remote
 from mcpguard.onboarding.discovery.completing import Answer, Start, completed, looked_through, no_answer
-from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext, Stays, literal, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of
+from mcpguard.onboarding.discovery.programs import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
-from mcpguard.onboarding.discovery.references import Stays, literal, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
 _TYPES = {

@@ -13,8 +13,16 @@ from typing import Any
 
 from mcpguard.onboarding.discovery.clients import PROJECT, File, words_of
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
-from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
-from mcpguard.onboarding.formats.tree import Broken, Change, Step, TreeNode, Unreadable
+from mcpguard.onboarding.formats import (
+    Broken,
+    Change,
+    Step,
+    TreeNode,
+    Unreadable,
+    jsonc,
+    toml_text,
+    yaml_text,
+)
 
 NAME = "mcpguard"
 """What the entry is called, unless a server of another kind has that name. That of a project has the name of

@@ -17,7 +17,7 @@ from mcpguard.onboarding.changed import encoded, is_another, uses_us, without_us
 from mcpguard.onboarding.discovery.clients import words_of
 from mcpguard.onboarding.discovery.reading import BOM, ClientFile
 from mcpguard.onboarding.disk import MoveError
-from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.journal import Edit, Move, MoveJournal, Role, Step, mark, new_key
 from mcpguard.onboarding.plan import Plan
 from mcpguard.onboarding.vault import Vault, vault_of

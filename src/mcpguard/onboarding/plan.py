@@ -17,28 +17,30 @@ from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.changed import encoded
+from mcpguard.onboarding.configuration import Views
 from mcpguard.onboarding.conversion import convert, corrected
-from mcpguard.onboarding.discovery.arguments import Text
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
-from mcpguard.onboarding.discovery.entry import Entry, Place
+from mcpguard.onboarding.discovery.entry import Entry, Place, Stays
+from mcpguard.onboarding.discovery.programs import Text
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of, parsed, view_of
-from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.edit import replaced
-from mcpguard.onboarding.filling import Machine, Values, machine, values_for
-from mcpguard.onboarding.formats.tree import Step, Unreadable
+from mcpguard.onboarding.formats import Step, Unreadable
 from mcpguard.onboarding.journal import Edit
 from mcpguard.onboarding.policies import (
     Hidden,
+    Machine,
     PolicyFiles,
+    Values,
     expect_params,
     hidden_policy,
+    machine,
     pack_of,
     policy_for,
     present_params,
     refusal_of,
+    values_for,
 )
-from mcpguard.onboarding.views import Views
 
 Origin = tuple[ClientFile, Entry]
 Way = tuple[Step, ...]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mcpguard.adapters.system.terminal import counted, plain, style
-from mcpguard.authoring.rendering import address, sarif_of
+from mcpguard.authoring.findings import address, sarif_of
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.scan.exceptions import CREDENTIAL

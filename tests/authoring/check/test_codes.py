@@ -146,14 +146,14 @@ def test_an_alert_that_needs_what_is_missing(
 ) -> None:
     monkeypatch.setenv("HERE", "json://127.0.0.1")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("mcpguard.authoring.check.approvals.find_spec", lambda _name: None)
+    monkeypatch.setattr("mcpguard.authoring.check.configuration.find_spec", lambda _name: None)
     assert "C112" in Scene(more=f"approvals: {{notify: {more}}}\n").codes(tmp_path / "one")
 
 
 def test_a_passkey_that_cannot_be_checked_for_want_of_a_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpguard.authoring.check.approvals.find_spec", lambda _name: None)
+    monkeypatch.setattr("mcpguard.authoring.check.configuration.find_spec", lambda _name: None)
     _, right = SCENES["C111"]
     assert "C111" in right.codes(tmp_path / "one")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcpguard.authoring.explain.reasons import reason_of
+from mcpguard.authoring.explain.unknown import reason_of
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.names import NAMES

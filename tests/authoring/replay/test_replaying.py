@@ -15,11 +15,19 @@ from msgspec import structs
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.replay import past as past_module
-from mcpguard.authoring.replay.counting import FREED
+from mcpguard.authoring.replay.besides import RESULTS, UNRECORDED
 from mcpguard.authoring.replay.past import Came, _is_before, last, past, past_of
-from mcpguard.authoring.replay.replaying import ALTERED, CHANGED, GONE, NOTE_RESULTS, OTHER, REFUSED, Replay
+from mcpguard.authoring.replay.replaying import (
+    ALTERED,
+    CHANGED,
+    FREED,
+    GONE,
+    NOTE_RESULTS,
+    OTHER,
+    REFUSED,
+    Replay,
+)
 from mcpguard.authoring.replay.report import ReplayReport, summary, tables
-from mcpguard.authoring.replay.results import RESULTS, UNRECORDED
 from mcpguard.authoring.snapshot import Offer, Snapshot
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, ObservedRefusal, Opened, Outcome, Record
 from mcpguard.core.model import Json

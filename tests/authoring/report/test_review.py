@@ -12,10 +12,8 @@ from msgspec import structs
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.findings import Finding, Report, Unchecked
 from mcpguard.authoring.report.assembly import Period, reviewed
-from mcpguard.authoring.report.attention import looks
-from mcpguard.authoring.report.dwell import DwellWatch
-from mcpguard.authoring.report.review import AccessReview, ReachedThing
-from mcpguard.authoring.report.tally import RecordTally
+from mcpguard.authoring.report.review import AccessReview, ReachedThing, looks
+from mcpguard.authoring.report.tally import DwellWatch, RecordTally
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies

@@ -14,9 +14,8 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.system.files import take_lock
-from mcpguard.authoring.suggest.own_policy import with_item
-from mcpguard.authoring.suggest.rules import SuggestError, constant
-from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
+from mcpguard.authoring.suggest.own_policy import SuggestError, constant, own_policy, with_item
+from mcpguard.authoring.suggest.proposals import apply, proposal
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies
@@ -367,7 +366,7 @@ def test_a_policy_that_came_later_is_added_to_the_tests(home: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from mcpguard.authoring.suggest.standing import apply
+from mcpguard.authoring.suggest.proposals import apply
 from mcpguard.config.loading import load_config
 from tests.authoring.suggest.test_standing import asked
 home = Path(sys.argv[1])

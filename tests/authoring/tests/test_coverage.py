@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mcpguard.authoring.tests.cases import CallEntry, Case
-from mcpguard.authoring.tests.coverage import Coverage, percent
 from mcpguard.authoring.tests.rehearsal import rehearse
+from mcpguard.authoring.tests.running import Coverage, percent
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor

@@ -10,7 +10,7 @@ from typing import Any
 import mcp
 import pytest
 
-from mcpguard.authoring import survey
+from mcpguard.authoring import snapshot
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
 from tests.wire import warm
@@ -73,7 +73,7 @@ def test_where_mcpguard_itself_ends_a_quiet_survey_says_why(
 ) -> None:
     write(folder, one=server("echo.py"))
     (folder / "audit").write_text("not a folder")
-    found, failed = survey.survey(load_config(folder / "mcpguard.yaml"), ["one"], quiet=True)
+    found, failed = snapshot.survey(load_config(folder / "mcpguard.yaml"), ["one"], quiet=True)
     assert found.servers == {}
     assert failed["one"].startswith("one could not be listed: `mcpguard run` ended before it answered: ")
     assert "audit" in failed["one"].partition("answered: ")[2]
@@ -164,7 +164,7 @@ def test_a_list_that_no_client_would_take_is_said_with_its_place(folder: Path, c
 def test_a_server_that_never_answers_is_given_up(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "LIST_SECONDS", -28.0)
+    monkeypatch.setattr(snapshot, "LIST_SECONDS", -28.0)
     silent = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}
     write(folder, one={**silent, "start_timeout_seconds": 30})
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1

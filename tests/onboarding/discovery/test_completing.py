@@ -16,8 +16,8 @@ from mcpguard.cli import main
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.completing import FILE_LIMIT, dotenv, no_answer
+from mcpguard.onboarding.discovery.entry import Stays
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed
-from mcpguard.onboarding.discovery.references import Stays
 from tests.onboarding.corpus import Person
 from tests.onboarding.test_conversion import V, shown
 from tests.rows import each

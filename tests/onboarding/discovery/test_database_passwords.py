@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.onboarding.discovery.arguments import environment_of
-from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.entry import Entry, Stays
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.references import Stays
+from mcpguard.onboarding.discovery.programs import environment_of
 
 PACKAGE = ("-y", "@modelcontextprotocol/server-postgres")
 

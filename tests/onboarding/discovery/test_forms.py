@@ -11,8 +11,8 @@ import yaml
 
 from mcpguard.cli import main
 from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.entry import Stays
 from mcpguard.onboarding.discovery.reading import existing, read_entry
-from mcpguard.onboarding.discovery.references import Stays
 from tests.onboarding.corpus import CASES, Case, Person
 from tests.onboarding.test_conversion import converted, shown
 

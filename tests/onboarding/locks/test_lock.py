@@ -15,8 +15,7 @@ import tomlkit
 from mcpguard.cli import main
 from mcpguard.cli.onboarding import lock as verb
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.locks.allowed import runs_mcpguard
-from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, System, lockable
+from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, System, lockable, runs_mcpguard
 from mcpguard.onboarding.locks.locking import Keeper
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import OURS
@@ -452,7 +451,7 @@ def test_print_gives_the_file_alone(person: Person, root: Path, capsys: Capture)
 
 
 def test_the_guide_shows_what_is_written(tmp_path: Path) -> None:
-    from mcpguard.onboarding.locks.allowed import Allowed
+    from mcpguard.onboarding.locks.lockable import Allowed
     from tests.docs.pages import ROOT, blocks
 
     [shown] = [one.text for one in blocks("text", "", [ROOT / "docs" / "guides" / "lock-a-client.md"])]

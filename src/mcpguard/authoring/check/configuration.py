@@ -1,33 +1,129 @@
-"""All checks of `mcpguard check` on one configuration.
+"""All checks of `mcpguard check` on one configuration; those on approvals and on what mcpguard itself uses (a
+key, headers of sinks, the program of alerts) are here.
 
-Law of this file: without `live` nothing is started, nothing is left behind and no value is printed; a broken
-configuration file hides the rest, and a policy that does not load what only all of them together can show;
-everything else is reported together.
+Law of this file: without `live` nothing is started, nothing is left behind and no value is printed; nobody is
+alerted and nothing is signed or sent. A broken configuration file hides the rest, and a policy that does not
+load hides what only all of them together can show; everything else is reported together.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from msgspec import structs
 
-from mcpguard.adapters.system.shipped import is_shipped
-from mcpguard.authoring.check.approvals import approvals
-from mcpguard.authoring.check.codes import problems, wrong
-from mcpguard.authoring.check.credentials import chosen, split
+from mcpguard.adapters.audit.signing import SigningKey
+from mcpguard.adapters.credentials import value_of
+from mcpguard.adapters.system.guarded import found
+from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
+from mcpguard.authoring.check.codes import problems, shown, wrong
 from mcpguard.authoring.check.lints import LintSubject, lint
-from mcpguard.authoring.check.own import own
-from mcpguard.authoring.check.servers import clients, servers
+from mcpguard.authoring.check.servers import chosen, clients, servers, split
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
 from mcpguard.config.loading import Config, evidence_folder, load_config
 from mcpguard.config.policies import present, read_document
+from mcpguard.config.terms import DESKTOP, NotifyTerms
+from mcpguard.core.document.must import Path as Way
 from mcpguard.core.document.reading import Document
-from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
+from mcpguard.core.errors import ConfigError, CredentialError, DocumentError, McpGuardError, PolicyError
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN, Redactor
+from mcpguard.core.secret import CredentialRef, sole_reference
+
+
+def try_own(place: Way, ref: CredentialRef, redactor: Redactor) -> None:
+    """Read the value of `ref`, which mcpguard itself uses at `place`, and have it held. Raises McpGuardError
+    where there is none, and for a key that cannot sign."""
+    secret = value_of(ref)
+    redactor.hold(str(ref), secret)
+    if place == ("audit", "key"):
+        SigningKey(secret)
+
+
+def own(config: Config, document: Document, redactor: Redactor) -> Iterator[Finding]:
+    """Each that is missing. What alerts of approvals use has a code of its own."""
+    for place, ref in config.own_references:
+        if place[0] == "approvals":
+            continue
+        try:
+            try_own(place, ref, redactor)
+        except McpGuardError as error:
+            said = str(error)
+            yield wrong("C116", document.problem(place, said if str(ref) in said else f"{ref}: {said}"))
+    command = config.alerts.command if config.alerts else None
+    if command and found(command[0], os.environ.get("PATH")) is None:
+        said = f"the command '{command[0]}' was not found; give its full path or fix PATH"
+        yield wrong("C116", document.problem(("alerts", "command"), said))
+
+
+_ROOT = "os-user:root"
+
+
+def approvals(config: Config, document: Document, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
+    """Each rule that asks, and each entry of `approvals.notify`."""
+    for one in compiled:
+        for index, rule in enumerate(one.policy.rules):
+            if rule.ask is None:
+                continue
+            at = ("rules", index, "ask")
+            if rule.ask.proof is not None:
+                said = f"the package `webauthn` is missing: run `{command_for_extra('passkeys')}`"
+                if find_spec("webauthn") is not None:
+                    said = _holders(config, rule.ask.approvers)
+                if said:
+                    yield wrong("C111", one.document.problem((*at, "proof"), said))
+            elif rule.ask.approvers and (said := _unreachable(config, rule.ask.approvers)):
+                yield shown("C113", one.document.problem((*at, "approvers"), said))
+    for index, entry in enumerate(config.approvals.targets):
+        if said := _mute(entry):
+            yield wrong("C112", document.problem(("approvals", "notify", index), said))
+
+
+def _holders(config: Config, approvers: tuple[str, ...]) -> str:
+    """Why none of the passkeys can approve; "" where one can."""
+    passkeys = config.approvals.passkeys
+    if not passkeys:
+        return "`approvals.passkeys` of the configuration is empty: `mcpguard console` adds a passkey"
+    known = [{one.person, *(f"group:{group}" for group in one.groups)} for one in passkeys]
+    if approvers and all(one.isdisjoint(approvers) for one in known):
+        return f"no passkey of the configuration is that of {' or '.join(approvers)}"
+    return ""
+
+
+def _unreachable(config: Config, approvers: tuple[str, ...]) -> str:
+    """Why nobody who can open the state file is an approver; "" where somebody could be."""
+    user = operating_system_user()
+    me = f"{user.source}:{user.id}"
+    # Who is in a group is not known here: whoever serves may be.
+    if any(one in (me, _ROOT) or one.startswith("group:") for one in approvers):
+        return ""
+    if not _holders(config, approvers):
+        return ""
+    return (
+        f"without a passkey only the user that serves can answer, which is {me} if mcpguard runs as you, and "
+        "no approver: add a passkey of an approver (`mcpguard console`), or run mcpguard as an approver"
+    )
+
+
+def _mute(entry: NotifyTerms) -> str:
+    """Why no alert could be sent to it; "" where one could."""
+    if entry.to == DESKTOP:
+        program = "osascript" if sys.platform == "darwin" else "notify-send"
+        missing = found(program, os.environ.get("PATH")) is None
+        return f"`{program}` was not found; on Linux it belongs to libnotify" if missing else ""
+    if find_spec("apprise") is None:
+        return f"the package `apprise` is missing: run `{command_for_extra('notify')}`"
+    try:
+        value_of(sole_reference(entry.to))
+    except CredentialError as error:
+        return str(error)
+    return ""
 
 
 def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool) -> Report:
@@ -81,7 +177,7 @@ def _observation(config: Config, document: Document) -> Iterator[Finding]:
 
 
 def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]:
-    from mcpguard.authoring.survey import survey
+    from mcpguard.authoring.snapshot import survey
 
     snapshot, failed = survey(config, [*config.served])
     places = [document.problem(("servers", name), said) for name, said in failed.items()]

@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import structs
 
 from mcpguard.authoring.explain.explanation import Change, WantedOperand
-from mcpguard.authoring.explain.reasons import reason_of
+from mcpguard.authoring.explain.unknown import reason_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.cel_text import CelToken, tokens_of
 from mcpguard.core.conditions.hoisting import constant_of

@@ -18,8 +18,7 @@ from mcpguard.authoring.explain.explanation import (
     Returned,
     WouldRefuse,
 )
-from mcpguard.authoring.explain.reasons import reason_of
-from mcpguard.authoring.explain.unknown import SUPPLY, WHOLE, Unknown, leaves_open, shown
+from mcpguard.authoring.explain.unknown import SUPPLY, WHOLE, Unknown, leaves_open, reason_of, shown
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json, Listed, Permit

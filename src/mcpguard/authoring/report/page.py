@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from importlib.resources import files
 
 from mcpguard.adapters.system.terminal import counted
-from mcpguard.authoring.report import attention
 from mcpguard.authoring.report.html import (
     MOST_ROWS,
     BarCell,
@@ -31,7 +30,7 @@ from mcpguard.authoring.report.html import (
     table,
 )
 from mcpguard.authoring.report.page_posture import coverage, enforcement, evidence, posture
-from mcpguard.authoring.report.review import AccessReview, Exposure, ReachedThing
+from mcpguard.authoring.report.review import AccessReview, Exposure, ReachedThing, looks
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may do with the page: nothing but show it."""
@@ -95,7 +94,7 @@ def _figures(review: AccessReview) -> Markup:
 def _looks(review: AccessReview) -> Content:
     rows = [
         element("li", mark(_LOOKS[one.level], one.level), element("a", one.text, href=f"#{one.section}"))
-        for one in attention.looks(review)
+        for one in looks(review)
     ]
     return element("ul", rows, class_="looks")
 

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mcpguard.adapters.system.terminal import counted, plain, style
-from mcpguard.authoring.tests.coverage import Goal, percent
 from mcpguard.authoring.tests.expectations import Reason
-from mcpguard.authoring.tests.running import CaseReport, CoverageReport, FileReport, SuiteReport
-from mcpguard.authoring.tests.scoring import Misjudged, PostureScore, share
+from mcpguard.authoring.tests.running import (
+    CaseReport,
+    CoverageReport,
+    FileReport,
+    Goal,
+    SuiteReport,
+    percent,
+)
+from mcpguard.authoring.tests.samples import Misjudged, PostureScore, share
 from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy

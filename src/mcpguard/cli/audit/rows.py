@@ -14,8 +14,36 @@ from datetime import datetime
 from unicodedata import east_asian_width
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.signs import LOOKS, shown
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
+
+LOOKS = {
+    "allowed": ("✓", "+", "green"),
+    "denied": ("✗", "x", "red"),
+    "redacted": ("■", "#", "yellow"),
+    "verified": ("◆", "*", "cyan"),
+    "altered": ("≠", "!", "magenta"),
+    "waiting": ("?", "?", "yellow"),
+    "failed": ("!", "!", "magenta"),
+    "running": ("○", "o", "dim"),
+    "noted": ("·", "-", "dim"),
+}
+"""Name -> its sign, the sign where the encoding lacks it, its colour."""
+_ASCII = str.maketrans(
+    {"→": ">", "│": "|", "·": "-", "…": "..."}
+    | {sign: other for sign, other, _ in LOOKS.values()}
+    | dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True))
+)
+
+
+def shown(text: str) -> str:
+    """`text` in characters that the encoding of standard output has."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_ASCII)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
 
 _NARROWEST, _WIDEST = 40, 200
 _NOT_DONE = frozenset(

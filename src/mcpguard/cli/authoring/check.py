@@ -36,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not. Raises
     DocumentError where the file of `--snapshot` is not a snapshot."""
     from mcpguard.authoring.check.configuration import checked
-    from mcpguard.authoring.rendering import as_lines, as_sarif
+    from mcpguard.authoring.findings import as_lines, as_sarif
     from mcpguard.config.loading import find_config
 
     snapshot = None if args.snapshot is None else Path(args.snapshot)

@@ -24,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where every server was listed; 1 where one was not; then nothing is written. Raises ConfigError."""
     from mcpguard.adapters.system.terminal import plain
-    from mcpguard.authoring.snapshot import write_snapshot
-    from mcpguard.authoring.survey import survey
+    from mcpguard.authoring.snapshot import survey, write_snapshot
 
     config = configured(args.config)
     names = args.servers or [*config.served]

@@ -61,8 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 where all passed, 1 where a case failed, an aim was missed or coverage is too low. Raises
     DocumentError."""
     from mcpguard.authoring.tests import report as test_report
-    from mcpguard.authoring.tests.coverage import Coverage, percent
-    from mcpguard.authoring.tests.running import Shelf, load, run
+    from mcpguard.authoring.tests.running import Coverage, Shelf, load, percent, run
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))

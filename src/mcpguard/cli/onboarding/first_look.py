@@ -11,8 +11,7 @@ from msgspec import Struct, structs
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.explain.hypothesis import in_snapshot
-from mcpguard.authoring.snapshot import Offer, Snapshot
-from mcpguard.authoring.survey import survey
+from mcpguard.authoring.snapshot import Offer, Snapshot, survey
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.model import Invocation

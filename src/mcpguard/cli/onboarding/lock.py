@@ -12,8 +12,7 @@ from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.parser import add_client, add_config
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.locks.allowed import Looked
-    from mcpguard.onboarding.locks.lockable import Lockable, System
+    from mcpguard.onboarding.locks.lockable import Lockable, Looked, System
     from mcpguard.onboarding.locks.locking import Keeper
 
 EXAMPLES = (
@@ -122,7 +121,7 @@ def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
     from mcpguard.config.loading import find_config, load_config
     from mcpguard.core.errors import ConfigError
     from mcpguard.onboarding.discovery.reading import here
-    from mcpguard.onboarding.locks.allowed import look, projects_in
+    from mcpguard.onboarding.locks.lockable import look, projects_in
 
     path = find_config(args.config, os.environ)
     try:
@@ -161,9 +160,8 @@ def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) ->
 
 
 def _tell(one: Lockable, keeper: Keeper, seen: Looked, client: str, fresh: bool) -> int:
-    from mcpguard.onboarding.locks.allowed import titles
-    from mcpguard.onboarding.locks.editing import says
-    from mcpguard.onboarding.locks.forms import more
+    from mcpguard.onboarding.locks.forms import more, says
+    from mcpguard.onboarding.locks.lockable import titles
 
     path = plain(str(keeper.path))
     before = "" if fresh else " already"

@@ -56,9 +56,8 @@ def locked() -> list[str]:
     """The clients that a file of this system locks, with that file."""
     from mcpguard.cli.onboarding.lock import system
     from mcpguard.onboarding.disk import MoveError
-    from mcpguard.onboarding.formats.tree import Unreadable
-    from mcpguard.onboarding.locks.editing import says
-    from mcpguard.onboarding.locks.forms import is_locked
+    from mcpguard.onboarding.formats import Unreadable
+    from mcpguard.onboarding.locks.forms import is_locked, says
     from mcpguard.onboarding.locks.lockable import LOCKABLE
     from mcpguard.onboarding.locks.locking import Keeper
 

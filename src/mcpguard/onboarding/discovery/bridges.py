@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpguard.onboarding.discovery.addresses import secrets_of_addresses
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.plaintext import secrets_of_addresses
 
 _STARTERS = frozenset(("npx", "bunx", "pnpx", "pnpm", "yarn", "npm", "bun", "uvx", "uv", "pipx"))
 _LEADING = frozenset(("-y", "--yes", "-q", "--quiet", "x", "dlx", "exec", "run", "tool", "--"))

@@ -14,10 +14,9 @@ from msgspec.structs import replace
 from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.core.secret import Unprinted
-from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext, Stays, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 from mcpguard.onboarding.discovery.reading import ClientFile, Input, Places
-from mcpguard.onboarding.discovery.references import Stays, translated
 
 Answer = Callable[[ClientFile, Input], str | None]
 """What a person says to an input of a client's file; None for no answer."""

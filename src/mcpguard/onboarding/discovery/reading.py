@@ -21,8 +21,7 @@ from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.formats import jsonc, yaml_text
-from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Step, TreeNode, leaves, place
+from mcpguard.onboarding.formats import ALIAS, Broken, Member, Step, TreeNode, jsonc, leaves, place, yaml_text
 
 SIZE_LIMIT = 32 << 20
 """The largest configuration that is read, in bytes. Clients keep histories beside their servers."""

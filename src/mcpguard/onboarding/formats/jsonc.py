@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode
+from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"', re.DOTALL)

@@ -16,8 +16,8 @@ from tomlkit.container import Container
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item, Key, Table
 
+from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, TreeNode
 from mcpguard.onboarding.formats.jsonc import newline
-from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Change, Member, TreeNode
 
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
 _DEEP = f"nested deeper than {DEPTH_LIMIT} levels"

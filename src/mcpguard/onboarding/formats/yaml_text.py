@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from mcpguard.core.document import yaml_tree
+from mcpguard.onboarding.formats import ALIAS, Broken, Change, Member, Step, TreeNode
 from mcpguard.onboarding.formats.jsonc import newline
-from mcpguard.onboarding.formats.tree import ALIAS, Broken, Change, Member, Step, TreeNode
 
 
 def parse(text: str) -> TreeNode:

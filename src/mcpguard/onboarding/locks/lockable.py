@@ -1,16 +1,32 @@
-"""What clients offer, on this machine, to allow some servers only: the literal table. To add one: an entry in
-`LOCKABLE`, or a sentence in `ELSEWHERE`.
+"""What clients offer, on this machine, to allow some servers only, and what a lock is to allow: the entries
+that start mcpguard in the files of a client, of the user and of the projects that the configuration names. To
+add a client: an entry in `LOCKABLE`, or a sentence in `ELSEWHERE`.
 
 `docs/guides/lock-a-client.md` says for each what it was checked against.
+
+Law of this file: only an entry that positively starts an installed mcpguard, by its full path, is allowed; in
+a file of a project, which others write, only one that serves a configuration of the user.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mcpguard.onboarding.discovery.clients import CLIENTS, Format, KnownClient
+from mcpguard.config.servers import project_folder
+from mcpguard.onboarding.discovery.clients import CLIENTS, PROJECT, Format, KnownClient
+from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.ourselves import arguments_of, starts_mcpguard
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, existing
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
 
 Form = Literal["allowlist", "requirements", "settings"]
 
@@ -140,3 +156,123 @@ class System(Struct, frozen=True):
         return self.root / (
             "Library/Application Support/mcpguard/locks" if darwin else "var/lib/mcpguard-locks"
         )
+
+
+_REFERENCE = re.compile(r"\$\{?\w+\}?|\$\{env:\w+\}")
+
+
+_SAID = {"--config", "--agent", PROJECT}
+
+
+class Allowed(Struct, frozen=True, order=True):
+    """An entry of mcpguard in a file of `client`. `command` is the program with its arguments; `project` is
+    its folder, "" for the user's. `env` are variables that it passes on, by reference."""
+
+    client: str
+    name: str
+    command: tuple[str, ...]
+    project: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+
+
+class Looked(NamedTuple):
+    """What the files of a client have: entries that a lock allows, those of mcpguard that it cannot allow,
+    each with the reason, and servers without mcpguard, which it ends. `unread` are sentences on files."""
+
+    allowed: list[Allowed]
+    left: list[str]
+    ended: list[str]
+    unread: list[str]
+
+
+def look(one: Lockable, places: Places, projects: Iterable[Path], config: Path | None = None) -> Looked:
+    """What the clients of `one` have in the files of the user, of `places.project` and of `projects`;
+    `config` is the configuration of the user, beside those that their own files name."""
+    found = Looked([], [], [], [])
+    files = list(_files(one, places, projects))
+    mine = {served(entry) for file in files if file.file.scope == "user" for entry in file.entries}
+    mine = {*mine, "" if config is None else str(config.absolute())} - {""}
+    for file in files:
+        if file.problem:
+            found.unread.append(file.problem)
+        others_write = file.file.scope == "project"
+        for entry in [each for each in file.entries if not each.disabled]:
+            if others_write and entry.guarded and served(entry) not in mine:
+                where = f"{entry.name} in {file.path}"
+                found.left.append(f"{where} does not serve your configuration, and others write that file")
+            else:
+                _sort(one, file, entry, found)
+    return Looked(sorted(set(found.allowed)), *(list(dict.fromkeys(part)) for part in found[1:]))
+
+
+def served(entry: Entry) -> str:
+    """The configuration that `entry` serves; "" where it is not `mcpguard run` with nothing but `--config`,
+    `--agent` and `--project`."""
+    words = arguments_of(entry.command, entry.args) if entry.guarded else []
+    named = dict(zip(words[1::2], words[2::2], strict=False))
+    plainly = words[:1] == ["run"] and len(words) == 1 + 2 * len(named) and named.keys() <= _SAID
+    return named.get("--config", "") if plainly else ""
+
+
+def _files(one: Lockable, places: Places, projects: Iterable[Path]) -> Iterator[ClientFile]:
+    seen: set[Path] = set()
+    for project in (places.project, *projects):
+        for file in existing(replace(places, project=project), list(one.known())):
+            if file.path not in seen:
+                seen.add(file.path)
+                yield file
+
+
+def _sort(one: Lockable, file: ClientFile, entry: Entry, found: Looked) -> None:
+    where = f"{entry.name} in {file.path}"
+    if not entry.guarded:
+        found.ended.append(where)
+        return
+    project = project_of(entry.args)
+    secret = [name for name, value in entry.env.items() if not _REFERENCE.fullmatch(value)]
+    if not os.path.isabs(entry.command):
+        found.left.append(f"{where} starts mcpguard by a name that PATH decides: give its full path")
+    elif one.form == "settings" and project:
+        found.left.append(
+            f"{where} is for the project {project} alone: {one.title} starts what its lock names everywhere"
+        )
+    elif one.form == "settings" and secret:
+        found.left.append(f"{where} sets {', '.join(secret)}, which every user here could then read")
+    elif one.form != "allowlist" and any(
+        each.name == entry.name and each.project != project for each in found.allowed
+    ):
+        found.left.append(
+            f"{where} has the name of another entry, and {one.title} has one for each: rename it"
+        )
+    else:
+        env = tuple(entry.env.items()) if one.form == "settings" else ()
+        found.allowed.append(
+            Allowed(file.client.name, entry.name, (entry.command, *entry.args), project, env)
+        )
+
+
+def project_of(args: Iterable[str]) -> str:
+    """The folder that `mcpguard run` is given with `--project`, "" for none."""
+    words = list(args)
+    return words[words.index(PROJECT) + 1] if PROJECT in words[:-1] else ""
+
+
+def projects_in(config: Config | None, one: Lockable) -> list[Path]:
+    """The folders of projects that `config` names for the clients of `one`."""
+    views = {} if config is None else config.clients
+    return [
+        Path(project_folder(path)) for name in one.clients if name in views for path in views[name].projects
+    ]
+
+
+def runs_mcpguard(command: list[str]) -> bool:
+    """Whether these words serve an installed mcpguard, and nothing that they name themselves."""
+    if not command or arguments_of(command[0], command[1:])[:1] != ["run"]:
+        return False
+    return starts_mcpguard(command[0], command[1:], {})
+
+
+def titles(every: Iterable[Allowed]) -> str:
+    """How people call the clients that have these entries."""
+    names = {one.client for one in every}
+    return " and ".join(client.title for client in CLIENTS if client.name in names)

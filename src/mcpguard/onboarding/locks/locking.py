@@ -14,11 +14,9 @@ from msgspec import Struct
 
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.disk import MoveError
-from mcpguard.onboarding.formats.tree import Unreadable
-from mcpguard.onboarding.locks.allowed import Allowed
-from mcpguard.onboarding.locks.editing import edited, says
-from mcpguard.onboarding.locks.forms import Put, puts
-from mcpguard.onboarding.locks.lockable import Lockable, System
+from mcpguard.onboarding.formats import Unreadable
+from mcpguard.onboarding.locks.forms import Put, edited, puts, says
+from mcpguard.onboarding.locks.lockable import Allowed, Lockable, System
 
 
 class Replaced(Struct, frozen=True):

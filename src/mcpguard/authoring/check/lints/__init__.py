@@ -6,12 +6,10 @@ at the end of that module. A new subject is a module with its tuple, which `LINT
 
 from mcpguard.authoring.check.lints.arguments import ARGUMENTS
 from mcpguard.authoring.check.lints.care import CARE
-from mcpguard.authoring.check.lints.coverage import COVERAGE
 from mcpguard.authoring.check.lints.engines import ENGINES
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject
-from mcpguard.authoring.check.lints.limits import LIMITS
 from mcpguard.authoring.check.lints.marks import MARKS
-from mcpguard.authoring.check.lints.reach import REACH
+from mcpguard.authoring.check.lints.reach import COVERAGE, LIMITS, REACH
 from mcpguard.authoring.check.lints.readings import READINGS
 from mcpguard.authoring.check.lints.shapes import SHAPES
 from mcpguard.authoring.findings import Finding, at

@@ -1,9 +1,11 @@
-"""What the evidence suggests: rules for calls that none allows, and for those that people approved.
+"""Rules that are proposed: for exactly the call that a person approves for good, and for what the evidence
+has: calls that no rule allows, and those that people approved.
 
     records -> groups -> drafts -> Proposal
 
-Law of this file: it never widens by itself. A call that a deny refused, a limit, a pin or a credential, is
-never suggested; which arguments are meant is closed until a person fills it in.
+Law of this file: what is proposed is what its tests show. It never widens by itself: a call that a deny, a
+limit, a pin or a credential refused is never suggested; which arguments are meant is closed until a person
+fills it in.
 """
 
 from __future__ import annotations
@@ -25,22 +27,100 @@ from mcpguard.authoring.suggest.own_policy import (
     Draft,
     OwnPolicy,
     Proposal,
+    SuggestError,
+    case_text,
+    constant,
     drafted,
+    glob_of,
     outcome,
     policy_at,
+    rule_id,
+    rule_text,
+    shown_arguments,
     with_rules,
+    write,
 )
-from mcpguard.authoring.suggest.rules import SuggestError, constant, glob_of
-from mcpguard.authoring.suggest.standing import draft_of
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.evidence.bounds import folded_about
 from mcpguard.core.evidence.records import Decided, Noticed
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.model import Json
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.tickets import Ticket, no_argument
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
+
+_NOT_ALONE = (
+    "even with this rule the call would not be allowed, since another rule sets its arguments, reads the "
+    "session or what the server declares: write the rule yourself"
+)
+_ONE_HOST = (
+    "an approval of this call is for one host, so `{0}` cannot have any value for good: write a rule that "
+    "approves with `hostIn(args.{0}, [HOST])` yourself"
+)
+
+
+def proposal(own: OwnPolicy, ticket: Ticket, free: tuple[str, ...] = ()) -> Proposal:
+    """The rule that approves the call of `ticket` for good, with any value of the arguments `free`, and its
+    tests. Raises SuggestError where it cannot be written so, PolicyError where it does not load."""
+    return drafted(own, [draft_of(own, ticket, free)])
+
+
+def draft_of(own: OwnPolicy, ticket: Ticket, free: tuple[str, ...] = ()) -> Draft:
+    """The rule and its tests. Raises as `proposal`."""
+    if ticket.method != "tools/call":
+        raise SuggestError(f"only calls of tools can be approved for good, not {ticket.method}")
+    for name in free:
+        if name not in ticket.parts:
+            raise SuggestError(no_argument(ticket, name))
+        if name in ticket.hosts:
+            raise SuggestError(_ONE_HOST.format(name))
+    shown = shown_arguments(ticket, free)
+    rule = rule_text(ticket, shown, free)
+    _, policies = with_rules(own, [rule])
+    return Draft(rule_id(ticket), rule, _cases(ticket, policies, shown, free), ticket.rules)
+
+
+def _cases(
+    ticket: Ticket, policies: PolicySet, shown: dict[str, Json], free: tuple[str, ...]
+) -> list[list[str]]:
+    what = f"{ticket.target} as approved with ticket {ticket.id}"
+    allowed = case_text(ticket, f"{what} is allowed", shown, "allow", ticket.agent)
+    if outcome(policies, allowed, shown) != "allow":
+        raise SuggestError(_NOT_ALONE)
+    for name, args, agent in _changed(ticket, shown, free):
+        case = case_text(ticket, f"{what}, but {name}, is asked about", args, "ask", agent)
+        if outcome(policies, case, args) == "ask":
+            return [allowed, case]
+    return [allowed]
+
+
+def _changed(
+    ticket: Ticket, shown: dict[str, Json], free: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, Json], str | None]]:
+    """Calls that the rule is not about: what is different, the arguments, the agent."""
+    for name, value in shown.items():
+        if name not in free:
+            yield f"with another {name}", {**shown, name: _other(value)}, ticket.agent
+    yield "with one more argument", {**shown, "another_argument": "x"}, ticket.agent
+    yield "by another agent", shown, f"{ticket.agent or ''}-other"
+
+
+def _other(value: Json) -> Json:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return f"{value}-other"
+    return value + 1 if isinstance(value, int | float) else "other"
+
+
+def apply(config: Config, ticket: Ticket, free: tuple[str, ...], by: str) -> Proposal:
+    """Write it for `by` ("SOURCE:ID"). Raises as `own_policy.write`; then nothing is written."""
+    who = f"by {by} for ticket {ticket.id} of {ticket.principal}"
+    return write(config, "approval-standing", who, lambda own: proposal(own, ticket, free))
+
 
 MOST_EXAMPLES = 3
 
