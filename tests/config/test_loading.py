@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.config.evidence import FREE_BYTES
-from mcpguard.config.loading import Audit, Config, evidence_folder, find_config, load_config
+from mcpguard.config.loading import Audit, Config, config_option, evidence_folder, find_config, load_config
 from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
@@ -255,6 +255,13 @@ def test_the_option_comes_before_the_environment_and_that_before_the_users_folde
         assert found.name == "mcpguard.yaml"
         assert found.parent.name == "mcpguard"
         assert tmp_path not in found.parents
+
+
+def test_a_command_names_the_configuration_that_it_would_not_find(tmp_path: Path) -> None:
+    path = tmp_path / "own rules.yaml"
+    assert config_option(path, {}) == f" --config '{path}'"
+    assert config_option(path, {"MCPGUARD_CONFIG": str(path)}) == ""
+    assert config_option(find_config(None, {}), {}) == ""
 
 
 def test_reading_a_configuration_imports_no_engine_and_nothing_heavy(tmp_path: Path) -> None:

@@ -236,16 +236,19 @@ def test_folders_that_an_import_did_not_find_can_be_set_as_it_says(person: Perso
     assert params("files") == {"folders": [str(person.project)]}
 
 
-def test_a_value_with_which_the_policy_would_not_be_loaded_changes_nothing(
-    person: Person, capsys: Capture
+@pytest.mark.parametrize("param", ["files.folders", "git.repositories"])
+@pytest.mark.parametrize("folder", ["relative", "~/app", "/srv/../app"])
+def test_a_folder_that_is_not_absolute_changes_nothing(
+    param: str, folder: str, person: Person, capsys: Capture
 ) -> None:
-    cursor(person, files={"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", "gone"]})
+    files = {"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", "gone"]}
+    cursor(person, files=files, git=GIT)
     assert main(["import", "--yes"]) == 0
     before = find_config(None, os.environ).read_text()
-    assert main(["import", "--yes", "--set", "files.folders=relative"]) == 2
+    assert main(["import", "--yes", "--set", f"{param}={folder}"]) == 2
     said = capsys.readouterr().err
-    assert "relative is not a value for files.folders" in said
-    assert "must be absolute; nothing was done" in said
+    assert f"{folder} is not a value for {param}" in said
+    assert "expected a list of absolute folders without `..`; nothing was done" in said
     assert find_config(None, os.environ).read_text() == before
 
 

@@ -282,6 +282,14 @@ def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
     return user_config_path("mcpguard", appauthor=False) / "mcpguard.yaml"
 
 
+def config_option(path: Path, environ: Mapping[str, str]) -> str:
+    """` --config FILE` where a command in `environ` would not find the configuration at `path` without it,
+    else ""."""
+    from shlex import quote
+
+    return "" if path == find_config(None, environ).absolute() else f" --config {quote(str(path))}"
+
+
 def evidence_folder(config: Config | None) -> Path:
     """Where the evidence of a configuration is, of None that of whoever serves without one: `audit` in the
     user's state folder if the configuration does not say."""

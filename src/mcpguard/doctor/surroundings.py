@@ -9,13 +9,12 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
 
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import read_regular
 from mcpguard.authoring.findings import Unchecked
-from mcpguard.config.loading import Config, evidence_folder, find_config, load_config
+from mcpguard.config.loading import Config, config_option, evidence_folder, load_config
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError
@@ -68,8 +67,7 @@ class Subject(Struct, frozen=True):
     @property
     def option(self) -> str:
         """` --config FILE` where a command would not find this configuration by itself, else ""."""
-        usual = find_config(None, self.at.environ).absolute()
-        return "" if self.path == usual else f" --config {quote(str(self.path))}"
+        return config_option(self.path, self.at.environ)
 
     def line(self, *way: str | int) -> int:
         """The line of something in the configuration, from 1; 0 where nobody knows."""

@@ -43,6 +43,8 @@ class ApprovalTerms(Struct, frozen=True):
     whether it was used."""
     used: dict[str, float] = {}
     """When tickets for one call expire that this process has used."""
+    option: Callable[[], str] = str
+    """What a command needs besides to find this configuration, such as ` --config FILE`."""
 
 
 class Questioned(Exception):

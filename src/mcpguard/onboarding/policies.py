@@ -259,7 +259,7 @@ def policy_for(name: str, entry: Entry, values: Mapping[str, list[str]]) -> Chos
     params = {one: values[one] for one in declared if one in values}
     open_ = {one: about for one, about in declared.items() if not (params.get(one) or about.is_set)}
     for one, about in open_.items():
-        if about.type == "strings" and one != "folders":
+        if about.type in ("strings", "folders") and one != "folders":
             params.setdefault(one, [])
     unset = {} if pack == "fetch" else {one: about.description for one, about in open_.items()}
     return ChosenPolicy(text, said, params, unset)

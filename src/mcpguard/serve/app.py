@@ -26,7 +26,7 @@ from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
-from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, evidence_folder
+from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, config_option, evidence_folder
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
@@ -116,7 +116,8 @@ def _approval_terms(config: Config) -> ApprovalTerms:
         return asyncio.to_thread(passkeys.objection, ticket, answer)
 
     times = config.approvals.wait_seconds, config.approvals.ticket_seconds
-    return ApprovalTerms(*times, unproven, os.urandom(8).hex())
+    option = partial(config_option, config.path, {})
+    return ApprovalTerms(*times, unproven, os.urandom(8).hex(), option=option)
 
 
 def settings_for_wrap(

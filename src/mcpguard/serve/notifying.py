@@ -41,8 +41,10 @@ def notifying(
     redactor: Redactor,
     report: Callable[[str, str], None],
     loop: asyncio.AbstractEventLoop,
+    option: Callable[[], str] = str,
 ) -> Notifying:
-    """What tells all targets; `report("", line)` takes a line for the operator, in the loop."""
+    """What tells all targets; `report("", line)` takes a line for the operator, in the loop. `option` as in
+    `NotifyTarget`."""
     if not entries:
         return Notifying()
     from mcpguard.adapters.approvals.notifying import Notifier, NotifyTarget
@@ -51,7 +53,7 @@ def notifying(
 
     def target(entry: NotifyTerms) -> NotifyTarget:
         url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
-        return NotifyTarget(entry.to, url, entry.arguments == "shown")
+        return NotifyTarget(entry.to, url, entry.arguments == "shown", option)
 
     def say(line: str) -> None:
         with suppress(RuntimeError):  # The loop has ended meanwhile.

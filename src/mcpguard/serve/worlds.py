@@ -142,8 +142,9 @@ class Shared:
         await self.recognising.close()
 
     def _notifying(self) -> Notifying:
-        report, notify = self.diagnostics.report, self.settings.notify
-        return notifying(notify, self.credentials, self.redactor, report, self._loop)
+        notify, option = self.settings.notify, self.settings.approvals.option
+        report = self.diagnostics.report
+        return notifying(notify, self.credentials, self.redactor, report, self._loop, option)
 
     def evidence_changed(self, health: AuditHealth) -> None:
         """Evidence cannot be written any more, or can again."""

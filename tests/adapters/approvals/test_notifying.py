@@ -102,6 +102,18 @@ def test_a_alert_says_who_wants_what_and_how_to_answer(
     assert reports == []
 
 
+def test_it_names_the_configuration_where_a_command_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, monkeypatch)
+    told, _ = alerts(NotifyTarget("desktop", option=lambda: " --config /c.yaml"))
+    told.send(ASKED)
+    (words,) = desk.wait(1)
+    assert body(words).split("\n")[-1] == (
+        "mcpguard approve 4f1c09aa7d31 --config /c.yaml or mcpguard console --config /c.yaml (ticket 4f1c09aa7d31)"
+    )
+
+
 @pytest.mark.parametrize(
     ("via", "how"),
     [

@@ -121,6 +121,15 @@ def test_what_is_set_must_fit() -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["/srv", ["srv"], [""], ["~/srv"], ["/srv", "/srv/../etc"], ["/srv\0"]])
+def test_folders_are_absolute(value: Any) -> None:
+    declared, when = "  folders: {type: folders}\n", "pathWithin(args.path, params.folders)"
+    assert verdict(policy(declared, when, {"folders": ["/srv", "/x"]}), path="/x/y") is TRUE
+    assert problems(declared, when, {"folders": value}) == [
+        "4:3 the configuration sets `folders` to something else: expected a list of absolute folders without `..`"
+    ]
+
+
 def test_a_default_must_fit() -> None:
     assert problems("  names: {type: string, default: [a]}\n", "args.name == params.names") == [
         "4:34 expected a text"

@@ -105,6 +105,17 @@ def test_evidence_says_who_was_asked_before_anybody_can_answer() -> None:
     assert f"one: tools/call push needs an approval: `mcpguard approve {ticket(world).id}`" in world.reports
 
 
+@pytest.mark.parametrize(
+    ("via", "how"), [("terminal", "approve {} --config /c.yaml"), ("console", "console --config /c.yaml")]
+)
+def test_the_operator_reads_which_configuration_a_command_needs(via: str, how: str) -> None:
+    rules = ASK.replace("message:", f"ask: {{via: {via}}}, message:")
+    world = asking(structs.replace(NOW, option=lambda: " --config /c.yaml"), rules)
+    push(world)
+    said = f"one: tools/call push needs an approval: `mcpguard {how.format(ticket(world).id)}`"
+    assert said in world.reports
+
+
 def test_a_call_that_waits_goes_on_when_a_person_approves() -> None:
     world = asking(WAITING)
     world.clock.slow = True

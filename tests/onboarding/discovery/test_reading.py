@@ -176,12 +176,27 @@ def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
         "is not a mapping",
         "has neither a command nor a URL",
         "has several files of variables (envFile)",
-        "has arguments that are not a list",
+        "sets `args` to something other than a list",
         "",
         "",
     ]
     assert [entry.guarded for entry in found.entries] == [False] * 4 + [True, False]
     assert found.entries[5].env == {"A": "", "B": "true"}
+
+
+def test_a_key_with_another_form_than_clients_read_is_said(person: Person) -> None:
+    path = person.has(CASES[0])
+    wrong = {"command": ["uvx", "server"], "env": ["A=1"], "headers": ["A: 1"], "cwd": ["/srv"], "url": 1}
+    entries = {key: {"command": "x", key: value} for key, value in wrong.items()}
+    path.write_text(json.dumps({"mcpServers": entries}))
+    (found,) = existing(person.places)
+    assert [entry.problem for entry in found.entries] == [
+        "sets `command` to something other than a string",
+        "sets `env` to something other than a mapping",
+        "sets `headers` to something other than a mapping",
+        "sets `cwd` to something other than a string",
+        "sets `url` to something other than a string",
+    ]
 
 
 def test_what_would_be_taken_for_something_else_is_not_guarded(person: Person) -> None:

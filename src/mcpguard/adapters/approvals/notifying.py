@@ -54,11 +54,13 @@ _TOLD = (
 
 class NotifyTarget(Struct, frozen=True):
     """Where alerts go. `name` is what the configuration writes; `url` gives the URL of apprise and may
-    block, None for the desktop. With `arguments` an alert has those that the rules of its ticket show."""
+    block, None for the desktop. With `arguments` an alert has those that the rules of its ticket show.
+    `option` is what a command needs besides to find the configuration, such as ` --config FILE`."""
 
     name: str
     url: Callable[[], Secret] | None = None
     arguments: bool = False
+    option: Callable[[], str] = str
 
 
 class Notifier:
@@ -149,15 +151,16 @@ class _Outbox:
     def _sent(self, ticket: Ticket, more: int) -> str:
         """Why the alert was not sent, "" where it was."""
         try:
-            title, body = _text(ticket, more, self._target.arguments, self._inspect)
+            title, body = _text(ticket, more, self._target, self._inspect)
             url = None if self._target.url is None else self._target.url()
         except (CredentialError, InspectionError) as problem:
             return str(problem)
         return told(url, title, body, self._seconds)
 
 
-def _text(ticket: Ticket, more: int, arguments: bool, inspect: Callable[[str], str]) -> tuple[str, str]:
+def _text(ticket: Ticket, more: int, target: NotifyTarget, inspect: Callable[[str], str]) -> tuple[str, str]:
     """The title and the body."""
+    option = target.option()
 
     def tame(text: str) -> str:
         line = _line(inspect(text)).replace("://", ":/ /")
@@ -169,16 +172,16 @@ def _text(ticket: Ticket, more: int, arguments: bool, inspect: Callable[[str], s
         f"by {tame(ticket.principal)}{agent}",
         f"asked by {tame(', '.join(ticket.rules))}: {_cut(_line(inspect(ticket.message)), _MOST_MESSAGE)}",
     ]
-    if arguments:
+    if target.arguments:
         lines += [f"{tame(name)}: {tame(value)}" for name, value in _shown(ticket)]
     commands = []
     if "terminal" in ticket.terms.via:
-        commands.append(f"mcpguard approve {ticket.id}")
+        commands.append(f"mcpguard approve {ticket.id}{option}")
     if "console" in ticket.terms.via:
-        commands.append(f"mcpguard console (ticket {ticket.id})")
+        commands.append(f"mcpguard console{option} (ticket {ticket.id})")
     lines.append(" or ".join(commands))
     if more:
-        lines.append(f"{more} more {'call waits' if more == 1 else 'calls wait'}: mcpguard approvals")
+        lines.append(f"{more} more {'call waits' if more == 1 else 'calls wait'}: mcpguard approvals{option}")
     return "mcpguard: a call waits for your approval", inspect("\n".join(lines))
 
 

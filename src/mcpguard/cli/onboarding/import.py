@@ -118,10 +118,11 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.moves import recover
 
     journal = MoveJournal(default_folder())
+    if args.dry_run:
+        return _import(args, journal)
     with disk.locked(journal.lock):
-        if not args.dry_run:
-            for said in recover(journal):
-                print(f"note: {said}")
+        for said in recover(journal):
+            print(f"note: {said}")
         return _import(args, journal)
 
 

@@ -120,7 +120,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     """Show the call to the person at the terminal and answer its ticket as `said`; with `always` a rule is
     written that approves it for good, with any value of these arguments. Raises SessionError where there is
     no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be left, and
-    as `authoring.suggest.standing.apply`; then nothing is answered."""
+    as `authoring.suggest.proposals.apply`; then nothing is answered."""
     from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 

@@ -94,7 +94,7 @@ RESERVED = (
 )
 """Words that cannot be selected in an expression (cel-spec, syntax)."""
 
-ParamType = Literal["string", "strings", "integer", "boolean", "map"]
+ParamType = Literal["string", "strings", "folders", "integer", "boolean", "map"]
 
 
 def _is_text(value: Any) -> bool:
@@ -105,6 +105,10 @@ def _is_list(value: Any) -> bool:
     return type(value) is list and all(map(_is_text, value))
 
 
+def _are_folders(value: Any) -> bool:
+    return _is_list(value) and all(one[:1] == "/" and ".." not in one.split("/") for one in value)
+
+
 def _is_map(value: Any) -> bool:
     return type(value) is dict and all(map(_is_text, value)) and all(map(_is_list, value.values()))
 
@@ -112,6 +116,7 @@ def _is_map(value: Any) -> bool:
 _FITS: Mapping[ParamType, tuple[str, Callable[[Any], bool]]] = {
     "string": ("a text", _is_text),
     "strings": ("a list of texts", _is_list),
+    "folders": ("a list of absolute folders without `..`", _are_folders),
     "integer": ("a whole number below 2^53", lambda value: type(value) is int and abs(value) < 1 << 53),
     "boolean": ("true or false", lambda value: type(value) is bool),
     "map": ("a mapping of names to lists of texts", _is_map),

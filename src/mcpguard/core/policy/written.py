@@ -354,8 +354,8 @@ class Param(Filled):
     configuration. Without a value, whatever depends on it is refused."""
 
     type: ParamType = Field(
-        description="`string`, `strings` (a list of texts), `integer`, `boolean`, or `map` (names with lists "
-        "of texts).",
+        description="`string`, `strings` (a list of texts), `folders` (a list of absolute folders), "
+        "`integer`, `boolean`, or `map` (names with lists of texts).",
     )
     description: str = Field("", description="What it means; `mcpguard check` shows it when it has no value.")
     default: Any = Field(None, description="Its value if the configuration does not set it.")

@@ -249,7 +249,7 @@ class Approvals:
             )
             noted = scope.recorder.noticed("approval-asked", call.server, what, id=call.id, ticket=mine.id)
             await scope.audit.write(noted)
-            said = f"{mine.method} {mine.target} needs an approval: {_where(mine)}"
+            said = f"{mine.method} {mine.target} needs an approval: {_where(mine, scope.approvals.option())}"
             scope.report(call.server, said)
             scope.alert(ticket)
             return ticket
@@ -352,11 +352,11 @@ def refusal_by(ticket: Ticket) -> str:
     return _VOID.format(against) if against else ""
 
 
-def _where(ticket: Ticket) -> str:
-    """Where a person answers the ticket."""
+def _where(ticket: Ticket, option: str) -> str:
+    """Where a person answers the ticket; `option` as in `ApprovalTerms`."""
     if "terminal" in ticket.terms.via:
-        return f"`mcpguard approve {ticket.id}`"
-    return "`mcpguard console`" if "console" in ticket.terms.via else "its client asks"
+        return f"`mcpguard approve {ticket.id}{option}`"
+    return f"`mcpguard console{option}`" if "console" in ticket.terms.via else "its client asks"
 
 
 def _wanted(ticket: Ticket, declined: bool) -> Ticket:

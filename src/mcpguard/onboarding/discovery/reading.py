@@ -46,6 +46,16 @@ PARSERS: dict[str, Callable[[str], TreeNode]] = {
 
 _ENV_FILES = ("envFile", "env_file")
 
+_FORMS = (
+    ("command", (str, dict), "a string"),
+    ("args", list, "a list"),
+    ("env", dict, "a mapping"),
+    ("headers", dict, "a mapping"),
+    ("url", str, "a string"),
+    ("cwd", str, "a string"),
+)
+"""Keys that most clients have, and what their values are."""
+
 BOM = "\ufeff"
 
 
@@ -301,12 +311,13 @@ def _stored(client: KnownClient, data: dict[str, Any], known: dict[str, Any]) ->
 
 
 def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
+    for key, form, words in _FORMS:
+        if data.get(key) and not isinstance(data[key], form):
+            return f"sets `{key}` to something other than {words}"
     if not known["command"] and not known["url"]:
         return "has neither a command nor a URL"
     if any(data.get(key) and not isinstance(data[key], str) for key in _ENV_FILES):
         return "has several files of variables (envFile)"
-    if isinstance(data.get("args"), str):
-        return "has arguments that are not a list"
     known_as = [data.get(key) for key in ("args", "env", "headers")]
     values = [value for one in known_as for value in (one.values() if isinstance(one, dict) else one or ())]
     if any(isinstance(one, (dict, list)) for one in values):
