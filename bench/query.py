@@ -25,7 +25,7 @@ from mcpguard.adapters.audit.index import AuditIndex, index_path
 from mcpguard.authoring.asking.figures import figures_by
 from mcpguard.authoring.asking.matching import found
 from mcpguard.authoring.asking.question import CallQuestion, Filters
-from mcpguard.cli.audit.story import tell
+from mcpguard.cli.audit.show import tell
 from mcpguard.core.evidence.chain import GENESIS
 
 A_FILE = 1_000_000

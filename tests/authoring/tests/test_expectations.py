@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from mcpguard.authoring.tests.cases import CallEntry, Case, Expect
-from mcpguard.authoring.tests.expectations import Difference, Judgement, Reason, differences, judge, reasons
-from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
+from mcpguard.authoring.tests.rehearsal import (
+    CaseOutcome,
+    Difference,
+    Judgement,
+    Reason,
+    differences,
+    judge,
+    reasons,
+    rehearse,
+)
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mcpguard.authoring.tests.cases import Case, Expect, PolicyTests
-from mcpguard.authoring.tests.expectations import differences
-from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look, rehearse
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look, differences, rehearse
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.document.reading import Document

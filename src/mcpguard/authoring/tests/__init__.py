@@ -1,3 +1,3 @@
 """Tests of policies: `cases.py` and `samples.py` as written, `running.py` runs them and says what no case
-showed, `rehearsal.py` plays one case, `expectations.py` compares, `report.py` prints.
+showed, `rehearsal.py` plays one case and compares, `report.py` prints.
 """

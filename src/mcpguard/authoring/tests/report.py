@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mcpguard.adapters.system.terminal import counted, plain, style
-from mcpguard.authoring.tests.expectations import Reason
+from mcpguard.authoring.tests.rehearsal import Reason
 from mcpguard.authoring.tests.running import (
     CaseReport,
     CoverageReport,

@@ -19,8 +19,7 @@ from msgspec import Struct, json
 from pydantic import Field
 
 from mcpguard.authoring.tests.cases import Case, PolicyTests
-from mcpguard.authoring.tests.expectations import Difference, Reason, judge, reasons
-from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look, rehearse
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, Difference, Look, Reason, judge, reasons, rehearse
 from mcpguard.authoring.tests.samples import PostureSamples, PostureScore, scores
 from mcpguard.config.file import PolicyEntry
 from mcpguard.config.policies import PolicyFile, policy_files, read_document

@@ -251,12 +251,8 @@ def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
         secret=tuple(map(_place, args.secret)),
         plain=tuple(map(_place, args.not_secret)),
         params=tuple(map(_param, args.set)),
-        observe="" if args.observe is None else _day(args.observe),
+        observe="" if args.observe is None else f"{datetime.now(UTC) + timedelta(args.observe):%Y-%m-%d}",
     )
-
-
-def _day(days: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
 def _param(text: str) -> tuple[tuple[str, str], list[str]]:
@@ -343,17 +339,11 @@ def _tell_files(plan: Plan) -> None:
     for said in plan.broken:
         _say(f"{style('left out', 'yellow')} {plain(said)}")
     for one in plan.clients:
-        found = one.found
+        found, path = one.found, plain(str(one.found.path))
         for line in remains(one.text, plan.secrets.values()):
-            _say(
-                f"note: {plain(str(found.path))} line {line} still contains a secret that was moved: "
-                "remove it"
-            )
+            _say(f"note: {path} line {line} still contains a secret that was moved: remove it")
         if found.file.scope == "project":
-            _say(
-                f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is installed "
-                "elsewhere"
-            )
+            _say(f"note: {path} may be shared with others, whose mcpguard is installed elsewhere")
 
 
 def _agreed() -> bool:
