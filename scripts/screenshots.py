@@ -27,9 +27,8 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.config.loading import load_config
-from mcpguard.console.app import console_app
+from mcpguard.console.app import console_app, listening
 from mcpguard.console.desk import Desk
-from mcpguard.console.server import listening
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp

@@ -65,13 +65,12 @@ def execute(args: argparse.Namespace) -> int:
     checked. Raises ConfigError where a configuration was named that is missing, and AcceptError."""
     from mcpguard.authoring.findings import as_paragraphs
     from mcpguard.cli.outputs import DoctorReport
-    from mcpguard.doctor.accepted import withdraw
-    from mcpguard.doctor.diagnosis import diagnose
+    from mcpguard.doctor.diagnosis import diagnose, withdraw_acceptance
     from mcpguard.doctor.surroundings import here
 
     at = here(args.project or Path.cwd())
     if args.withdraw:
-        withdraw(at.state, args.withdraw, args.subject)
+        withdraw_acceptance(at.state, args.withdraw, args.subject)
         print(f"withdrawn: {args.withdraw} counts again")
         return 0
     report = diagnose(at, args.config, args.ignore, args.fail_on)
@@ -85,7 +84,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _accept(args: argparse.Namespace, report: Report, state: Path) -> int:
     from mcpguard.adapters.system.terminal import plain
-    from mcpguard.doctor.accepted import Acceptance, AcceptError, keep
+    from mcpguard.doctor.diagnosis import Acceptance, AcceptError, keep_acceptance
 
     if not args.reason:
         raise AcceptError("say why with `--reason TEXT`: it is shown whenever the finding is")
@@ -97,14 +96,14 @@ def _accept(args: argparse.Namespace, report: Report, state: Path) -> int:
     covered = [each for each in report.findings if one.covers(each)]
     if not covered:
         raise AcceptError(f"nothing with {args.accept} and this subject is found, so nothing was accepted")
-    keep(state, one)
+    keep_acceptance(state, one)
     for each in covered:
         print(f"accepted: {plain(each.where)}: {plain(each.message)}")
     return 0
 
 
 def _day(text: str | None, today: date) -> date | None:
-    from mcpguard.doctor.accepted import AcceptError
+    from mcpguard.doctor.diagnosis import AcceptError
 
     if text is None:
         return None

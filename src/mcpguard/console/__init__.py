@@ -4,7 +4,7 @@ Law of this package: it reads what serving processes leave (the store, the evide
 they carry nothing for it. Nothing is served to those who did not come by a link of this process, and what
 others wrote is shown as text that cannot hide, reorder or run.
 
-`server.py` serves `app.py`, behind `door.py`. `views/` has a function a page, over what `desk.py` looks at;
+`app.py` serves all of it, behind `door.py`. `views/` has a function a page, over what `desk.py` looks at;
 `acts.py` does what a person answers; `rendering/` shows what others wrote. `terminal.py` is a ticket without
 a browser.
 """

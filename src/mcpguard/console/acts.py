@@ -2,8 +2,8 @@
 ends a session.
 
 Law of this file: each is a form of our own page, by who is logged in; what it changes is changed by
-`serve/interventions.py` and `authoring/suggest`, with evidence first. A rule is written only as it was shown.
-Who approves is whose passkey signed, and what they sign is what their page showed. Nothing here adds a
+`serve/interventions.py` and `authoring/suggest.py`, with evidence first. A rule is written only as it was
+shown. Who approves is whose passkey signed, and what they sign is what their page showed. Nothing here adds a
 passkey to those that count: a person writes it into the configuration.
 """
 
@@ -22,11 +22,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mcpguard.adapters.approvals.passkeys import enrolled, enrolment
 from mcpguard.adapters.store.sqlite import KnownSession
+from mcpguard.authoring.own_policy import OwnPolicy, Proposal, own_policy
 from mcpguard.authoring.replay.past import last
 from mcpguard.authoring.replay.replaying import Replay
 from mcpguard.authoring.replay.report import ReplayReport
-from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal, own_policy
-from mcpguard.authoring.suggest.proposals import apply, proposal
+from mcpguard.authoring.suggest import apply, proposal
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.diffs import patch_lines
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError

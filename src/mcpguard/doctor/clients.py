@@ -336,7 +336,7 @@ def check_locks(subject: Subject) -> Iterator[Checked]:
     """D204, D205 and D206, for clients that have mcpguard."""
     at = subject.at
     if at.home is None:
-        return  # The check_locks of clients reports that.
+        return  # The check of clients reports that.
     for one in LOCKABLE:
         mine = None if subject.config is None else subject.config.path
         seen = look(one, places_of(at, at.home), projects_in(subject.config, one), mine)

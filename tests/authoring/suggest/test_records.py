@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.authoring.suggest.own_policy import Proposal
-from mcpguard.authoring.suggest.proposals import Suggestion, Suggestions, suggested
+from mcpguard.authoring.own_policy import Proposal
+from mcpguard.authoring.suggest import Suggestion, Suggestions, suggested
 from mcpguard.config.loading import load_config
 from mcpguard.core.errors import AuditError, SessionError
 from mcpguard.core.evidence.records import Closed, Decided, ObservedRefusal, Opened
@@ -251,7 +251,7 @@ def test_records_that_cannot_be_read_do_not_count(home: Path, monkeypatch: pytes
     chain = record(home, decided())
     chain.write_bytes(chain.read_bytes() + b'{"kind":"decision"}\n')
     monkeypatch.setattr(
-        "mcpguard.authoring.suggest.proposals.examined",
+        "mcpguard.authoring.suggest.examined",
         lambda *_: type("Sound", (), {"intact": True, "newer": ""}),
     )
     assert len(found(home)[0].suggestions) == 1

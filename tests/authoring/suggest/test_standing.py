@@ -14,8 +14,8 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.system.files import take_lock
-from mcpguard.authoring.suggest.own_policy import SuggestError, constant, own_policy, with_item
-from mcpguard.authoring.suggest.proposals import apply, proposal
+from mcpguard.authoring.own_policy import SuggestError, constant, own_policy, with_item
+from mcpguard.authoring.suggest import apply, proposal
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies
@@ -325,7 +325,7 @@ def test_evidence_comes_first_and_names_what_is_written(home: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mcpguard.authoring.suggest.own_policy.write_whole", full)
+    monkeypatch.setattr("mcpguard.authoring.own_policy.write_whole", full)
     with pytest.raises(SuggestError, match="cannot be written: No space left on device"):
         applied(home, asked(id="another"))
     assert [what for what, _ in notices(home)].count("approval-void") == 1
@@ -366,7 +366,7 @@ def test_a_policy_that_came_later_is_added_to_the_tests(home: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from mcpguard.authoring.suggest.proposals import apply
+from mcpguard.authoring.suggest import apply
 from mcpguard.config.loading import load_config
 from tests.authoring.suggest.test_standing import asked
 home = Path(sys.argv[1])
@@ -428,7 +428,7 @@ def test_what_only_another_agent_is_asked_about_has_a_test_all_the_same(home: Pa
 def test_a_file_that_would_be_too_large_to_read_is_not_written(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpguard.authoring.suggest.own_policy.SIZE_LIMIT", 300)
+    monkeypatch.setattr("mcpguard.authoring.own_policy.SIZE_LIMIT", 300)
     with pytest.raises(SuggestError, match="would become larger than 300 bytes"):
         applied(home, asked())
     assert not (home / "my-approvals.yaml").exists()
@@ -449,7 +449,7 @@ def test_where_nothing_else_is_asked_about_there_is_one_test(home: Path) -> None
 
 
 def test_who_waits_too_long_for_another_writer_hears_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpguard.authoring.suggest.own_policy.PATIENCE", 0.0)
+    monkeypatch.setattr("mcpguard.authoring.own_policy.PATIENCE", 0.0)
     (home / "sessions").mkdir()
     held = take_lock(home / "sessions" / "own-policy.lock", 0, 0.01)
     try:

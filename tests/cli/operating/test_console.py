@@ -15,9 +15,9 @@ from mcpguard.cli import main
 from mcpguard.cli.operating import console
 from mcpguard.config.loading import load_config
 from mcpguard.config.user_state import state_folder
-from mcpguard.console import server
+from mcpguard.console import app
+from mcpguard.console.app import Links, has_a_screen, listening
 from mcpguard.console.desk import Desk
-from mcpguard.console.server import Links, has_a_screen, listening
 from mcpguard.core.errors import SessionError
 from tests.console.desk import written
 
@@ -42,7 +42,7 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(
     real = builtins.__import__
 
     def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "mcpguard.console.server":
+        if name == "mcpguard.console.app":
             raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
         return real(name, *rest, **more)
 
@@ -85,7 +85,7 @@ def test_a_link_is_opened_by_a_file_of_this_user_alone(
 ) -> None:
     opened: list[str] = []
     said: list[str] = []
-    monkeypatch.setattr(server, "has_a_screen", lambda: True)
+    monkeypatch.setattr(app, "has_a_screen", lambda: True)
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
     links = Links(Desk(load_config(written(tmp_path))), 8300, True, said.append)

@@ -35,7 +35,7 @@ MODELS = {
     "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
     "secret-check-output": ("mcpguard.cli.secret:TestedList",),
     "approvals-output": ("mcpguard.cli.outputs:WaitingTickets",),
-    "suggest-output": ("mcpguard.authoring.suggest.proposals:Suggestions",),
+    "suggest-output": ("mcpguard.authoring.suggest:Suggestions",),
     "replay-output": ("mcpguard.authoring.replay.report:ReplayReport",),
     "session-list-output": ("mcpguard.cli.outputs:SessionList",),
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),

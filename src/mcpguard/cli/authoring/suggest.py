@@ -13,7 +13,7 @@ from mcpguard.core.errors import SessionError
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
-    from mcpguard.authoring.suggest.proposals import Suggestions
+    from mcpguard.authoring.suggest import Suggestions
 
 EXAMPLES = (
     "mcpguard suggest",
@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where the person does not say yes, or a chain was altered; 2 where there is nothing to look at, or
     nothing to write to."""
-    from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal, SuggestError, own_policy, write
-    from mcpguard.authoring.suggest.proposals import suggested
+    from mcpguard.authoring.own_policy import OwnPolicy, Proposal, SuggestError, own_policy, write
+    from mcpguard.authoring.suggest import suggested
     from mcpguard.serve.interventions import store_of
 
     config = configured(args.config)
@@ -80,7 +80,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _print(found: Suggestions) -> None:
-    from mcpguard.authoring.suggest.proposals import named
+    from mcpguard.authoring.suggest import named
 
     for name in found.altered:
         why = "was altered, or written by a newer mcpguard, so it does not count"

@@ -138,7 +138,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
             print("not answered")
             return 1
         if always is not None:
-            from mcpguard.authoring.suggest.proposals import apply
+            from mcpguard.authoring.suggest import apply
 
             made = apply(config, ticket, always, given.by)
             print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
@@ -161,8 +161,8 @@ def _became(store: SqliteStore, ticket: Ticket, by_rule: bool) -> str:
 
 
 def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:
-    from mcpguard.authoring.suggest.own_policy import own_policy
-    from mcpguard.authoring.suggest.proposals import proposal
+    from mcpguard.authoring.own_policy import own_policy
+    from mcpguard.authoring.suggest import proposal
 
     lines = proposal(own_policy(config), ticket, free).diff.splitlines()
     colours = {"+": "green", "-": "red"}

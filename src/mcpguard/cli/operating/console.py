@@ -44,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
         raise SessionError("the console is for a person, so it needs a terminal")
     config = configured(args.config)
     try:
-        from mcpguard.console.server import serve_console
+        from mcpguard.console.app import serve_console
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("mcpguard"):
             raise

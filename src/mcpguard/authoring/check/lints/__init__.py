@@ -4,9 +4,8 @@ To add a lint: an entry in the module of its subject, with the next free code th
 at the end of that module. A new subject is a module with its tuple, which `LINTS` unpacks.
 """
 
-from mcpguard.authoring.check.lints.arguments import ARGUMENTS
+from mcpguard.authoring.check.lints.arguments import ARGUMENTS, ENGINES
 from mcpguard.authoring.check.lints.care import CARE
-from mcpguard.authoring.check.lints.engines import ENGINES
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.authoring.check.lints.marks import MARKS
 from mcpguard.authoring.check.lints.reach import COVERAGE, LIMITS, REACH

@@ -8,7 +8,7 @@ either, and none of these is an error.
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
-from mcpguard.authoring.check.lints.kinds import (
+from mcpguard.authoring.check.lints.shapes import (
     PATH,
     URL,
     beside,

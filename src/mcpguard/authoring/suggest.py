@@ -22,7 +22,7 @@ from pydantic import Field
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, lines
-from mcpguard.authoring.suggest.own_policy import (
+from mcpguard.authoring.own_policy import (
     DEFAULT,
     Draft,
     OwnPolicy,
