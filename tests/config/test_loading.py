@@ -361,7 +361,7 @@ def test_nothing_is_exported_into_what_is_exported(tmp_path: Path, file: str, fi
     (tmp_path / "audit").mkdir()
     (tmp_path / "link").symlink_to("audit")
     (tmp_path / "planted").symlink_to("audit/chain.jsonl")
-    said = "it would be taken for a chain in the audit folder: name a file in another folder"
+    said = "it would be mistaken for a chain in the audit folder: name a file in another folder"
     text = "version: 1\nservers: {s: {command: x}}\n"
     sink = f"audit: {{path: audit}}\ntelemetry: {{sinks: [{{to: {file}, format: jsonl}}]}}\n"
     heads = f"audit: {{path: {tmp_path}/audit, heads: {{file: {file}}}}}\n"
@@ -380,7 +380,7 @@ def test_nothing_is_exported_into_the_default_audit_folder(
     folder = evidence_folder(None)
     text = "version: 1\nservers: {s: {command: x}}\ntelemetry: {sinks: [{to: %s/calls.%s, format: %s}]}\n"
     load(tmp_path, text % (folder, "csv", "csv"))
-    said = "3:26 it would be taken for a chain in the audit folder: name a file in another folder"
+    said = "3:26 it would be mistaken for a chain in the audit folder: name a file in another folder"
     assert mistakes(tmp_path, text % (folder, "jsonl", "jsonl")) == [said]
 
 

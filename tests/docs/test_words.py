@@ -49,6 +49,16 @@ ODD = {
     r'"""So many\b|description="So many\b': "How many",
     r"\b(?:most|least|[Aa]fter|[Ww]ithin?) so many\b": "this many",
     r"\baccepts? no record any more\b": "no longer accepts",
+    r"\b(?:something|nothing|everything) is in order\b|\bis in order \(": "passes, is well configured",
+    r"\b(?:closed|ended|shut down) in order\b": "closed properly, shut down cleanly",
+    r"\bfor want of\b": "for lack of",
+    r"\bused last first\b": "the most recently used first",
+    r"\b(?:is|are) called so\b": "has this name, unknown",
+    r"\btaken for a chain\b": "mistaken for",
+    r"\brecorded and goes on\b": "recorded and let through",
+    r"\bfrom then on: ": "since then",
+    r"\bwithout saying why\b": "without a message, without a reason",
+    r"\bhas not got\b": "has not received, does not have",
 }
 """A phrase -> what to write instead."""
 

@@ -68,7 +68,7 @@ def test_a_value_of_the_configuration_is_excepted_by_its_kind_only(tmp_path: Pat
         ("  - {kind: jwt, path: a}\n", "reason"),
         ("  - {kind: jwt, path: a, reason: ''}\n", "must say why"),
         ("  - {kind: '', path: a, reason: x}\n", "empty"),
-        ("  - {kind: github-tokn, path: a, reason: x}\n", "no kind is called so"),
+        ("  - {kind: github-tokn, path: a, reason: x}\n", "unknown kind"),
         ("  - {kind: held, path: a, reason: x}\n", "credential:NAME"),
         ("  - {kind: jwt, path: a, reason: x, fingerprint: abc}\n", "16 hexadecimal digits"),
         ("  - {kind: jwt, paths: a, reason: x}\n", "paths"),
@@ -93,7 +93,7 @@ def test_what_is_written_covers_just_that(tmp_path: Path) -> None:
     known.looked_at("<stdin>")
     assert len(known.unused()) == 2
     for file, one in found:
-        assert known.reason(file, one) == "There when this file was written, on 2026-11-27; review this."
+        assert known.reason(file, one) == "Found when this file was written, on 2026-11-27; review it."
     assert known.reason(f"{tmp_path}/a1b.py", leak()) == ""
     path.write_text(as_exceptions([], tmp_path, date(2026, 11, 27)))
     assert Excepted(path).unused() == []

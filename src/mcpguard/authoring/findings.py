@@ -45,7 +45,7 @@ class Code(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was found. `severity` "ok" says that something is in order; then there is no `code`.
+    """One thing that was found. `severity` "ok" is for a check that passed; then there is no `code`.
 
     `line` and `column` count from 1; a line of 0 is the whole of `file`, a column of 0 the whole line.
     `excerpt` shows the place. `fix` is what to do, a command that works as it is printed if `is_command`.
@@ -107,7 +107,7 @@ def at(code: str, about: Code, problem: Problem, *, excerpt: bool = False) -> Fi
 
 
 def fine(place: Problem | str, message: str) -> Finding:
-    """Something that is in order."""
+    """A check that passed."""
     if isinstance(place, str):
         return Finding("", "ok", place, 0, 0, message)
     return Finding("", "ok", place.source, place.line, place.column, message)

@@ -134,7 +134,7 @@ class Suggestion(Printed):
     """Calls of one agent to one tool that no rule allows, or that people approved."""
 
     why: Literal["no-rule", "approved"] = Field(
-        description="`no-rule`: they were refused for want of a rule, or would have been, where the server "
+        description="`no-rule`: they were refused for lack of a rule, or would have been, where the server "
         "is only observed. `approved`: people approved them."
     )
     principal: str = Field(description="`SOURCE:ID` of whoever made them.")

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 success; 1 a negative result (an altered audit log, a failed check); 2 wrong usage, or an error that is
     explained in one sentence on standard error; 70 a bug in mcpguard; 130 interrupted, except `run` and
-    `wrap`, which shut down in order on a signal and exit with 0; 141 the reader of the output went away.
+    `wrap`, which shut down cleanly on a signal and exit with 0; 141 the reader of the output went away.
     """
     _open_all()
     gc.set_threshold(_AT_ONCE)

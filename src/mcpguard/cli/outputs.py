@@ -16,7 +16,7 @@ class CheckFinding(Printed):
     """One finding of `mcpguard check`."""
 
     level: Severity | Literal["ok"] = Field(
-        validation_alias="severity", description="How severe it is; `ok` says that something is in order."
+        validation_alias="severity", description="How severe it is; `ok` is a check that passed."
     )
     code: str = Field(description="Its code, which never changes its meaning; empty for `ok`.")
     where: str = Field(description="`FILE:LINE:COLUMN`, `FILE:LINE` or `FILE`.")
@@ -30,7 +30,7 @@ class CheckReport(Printed):
     """What `mcpguard check --json` prints."""
 
     ok: bool = Field(description="Whether the exit code is 0.")
-    findings: tuple[CheckFinding, ...] = Field(description="What was found, and what is in order.")
+    findings: tuple[CheckFinding, ...] = Field(description="What was found, and which checks passed.")
 
 
 class DoctorFinding(Printed):
@@ -110,7 +110,7 @@ class NeedShown(Printed):
 
     name: str = Field(description="`serving`, `evidence`, `policies`, `store`, `keychain` or `telemetry`.")
     ok: bool = Field(description="Whether it is there.")
-    since: float = Field(description="Since when that is so, in seconds since 1970.")
+    since: float = Field(description="Since when, in seconds since 1970.")
     problem: str = Field(description="What is wrong; empty where nothing is.")
     warning: str = Field(description="What may soon fail or is degraded; empty for nothing.")
 
@@ -120,10 +120,10 @@ class SinkShown(Printed):
 
     to: str = Field(description="As in `telemetry.sinks`.")
     format: str = Field(description="As in `telemetry.sinks`.")
-    lag: int = Field(description="How many bytes of evidence it has not got.")
+    lag: int = Field(description="How many bytes of evidence it has not received.")
     since: float = Field(description="When it began to fail, in seconds since 1970; 0 where it works.")
     problem: str = Field(description="Why it fails; empty where it works.")
-    refused: int = Field(description="How many events it did not take as they are.")
+    refused: int = Field(description="How many events it rejected.")
     standby: bool = Field(description="Whether another process exports to it.")
 
 
@@ -146,7 +146,7 @@ class LostAlertsShown(Printed):
     to: str = Field(description="The target, as in `approvals.notify`.")
     since: float = Field(description="When the first was lost, in seconds since 1970.")
     lost: int = Field(description="How many were lost.")
-    problem: str = Field(description="Why the first was.")
+    problem: str = Field(description="Why the first was lost.")
 
 
 class NotInForceShown(Printed):
@@ -201,7 +201,7 @@ class LabelCauseShown(Printed):
     call: str = Field(description="The id of the call that brought it, as in the evidence.")
     at: float = Field(description="When that was made, in seconds since 1970.")
     what: str = Field(description="What it was for: `SERVER/NAME`, or the method.")
-    rules: tuple[str, ...] = Field(description="The rules that say so.")
+    rules: tuple[str, ...] = Field(description="The rules that set it.")
 
 
 class SessionContent(Printed):
@@ -225,14 +225,16 @@ class SessionShown(Printed):
     principal: str = Field(description="`SOURCE:ID` of whose it is.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     used: float = Field(description="When it was used last, in seconds since 1970.")
-    open: bool = Field(description="Whether a connection that used it is left.")
+    open: bool = Field(description="Whether a connection still uses it.")
     state: SessionContent | None = Field(description="What it has done; null where that cannot be read.")
 
 
 class SessionList(Printed):
     """What `mcpguard session list --json` prints."""
 
-    sessions: tuple[SessionShown, ...] = Field(description="Those that have not ended, used last first.")
+    sessions: tuple[SessionShown, ...] = Field(
+        description="Those that have not ended, the most recently used first."
+    )
 
 
 class WaitingTicket(Printed):
@@ -292,7 +294,7 @@ class VerifiedChain(Printed):
     intact: bool = Field(description="Whether it has no flaw.")
     records: int = Field(description="How many complete lines it has.")
     head: str = Field(description="The hash that the last of them states.")
-    closed: bool = Field(description="Whether it was ended in order; if not, a missing end goes unnoticed.")
+    closed: bool = Field(description="Whether it was closed properly; if not, a missing end goes unnoticed.")
     torn: bool = Field(description="Whether it ends in an incomplete record (a crash).")
     unfinished: tuple[str, ...] = Field(description="The ids of allowed calls without an outcome, in order.")
     flaws: tuple[ChainFlaw, ...] = Field(description="Its first flaws, at most 100.")

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         type=moment,
         default="30d",
-        help=f"from then on: {WHEN} (default: 30d)",
+        help=f"only calls since then: {WHEN} (default: 30d)",
     )
     parser.add_argument("--html", metavar="FILE", type=Path, help="write the page to FILE")
     parser.add_argument(

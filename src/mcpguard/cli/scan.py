@@ -60,9 +60,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=_HISTORY,
         metavar="RANGE",
-        help="scan what commits brought instead: those of RANGE, such as main..HEAD (default: all)",
+        help="scan what commits added instead: those of RANGE, such as main..HEAD (default: all)",
     )
-    what.add_argument("--staged", action="store_true", help="scan what the next commit would bring instead")
+    what.add_argument("--staged", action="store_true", help="scan staged changes instead")
     parser.add_argument("--no-ignore", action="store_true", help="scan what git ignores too")
 
 
@@ -87,7 +87,10 @@ def _add_which(parser: argparse.ArgumentParser) -> None:
 def _add_exceptions(parser: argparse.ArgumentParser) -> None:
     exceptions = parser.add_mutually_exclusive_group()
     exceptions.add_argument(
-        "--exceptions", metavar="FILE", type=Path, help="what is known and stays, each with its reason"
+        "--exceptions",
+        metavar="FILE",
+        type=Path,
+        help="a file of known secrets that stay, each with a reason",
     )
     exceptions.add_argument(
         "--write-exceptions",

@@ -333,7 +333,7 @@ def load_config(path: Path) -> Config:
     return config
 
 
-_PLANTED = "it would be taken for a chain in the audit folder: name a file in another folder"
+_PLANTED = "it would be mistaken for a chain in the audit folder: name a file in another folder"
 
 
 def _refuse_planted(config: Config, document: Document) -> None:

@@ -185,7 +185,7 @@ def _changed(desk: Desk, request: Request, change: Callable[[KnownSession], None
         name = request.path_params["session"]
         found = next((one for one in desk.store.known() if one.name == name), None)
         if found is None:
-            raise SessionError("there is no such session any more")
+            raise SessionError("the session no longer exists")
         change(found)
         return _to(desk, "/sessions", said)
 
@@ -266,7 +266,7 @@ def finish(desk: Desk, request: Request, form: Form) -> Response:
     begun = desk.enrolling.pop(request.scope["visit"].key, None)
     try:
         if begun is None:
-            raise SessionError("begin with the form of this page")
+            raise SessionError("use the form on this page")
         made = enrolled(*begun, first(form, "made"))
     except SessionError as problem:
         return message(desk, request, "No passkey was added", str(problem), 409)

@@ -131,7 +131,7 @@ def _login(desk: Desk) -> Endpoint:
 
 
 def _no_way_in(desk: Desk, request: Request) -> Response:
-    said = f"A link works once, and for two minutes; this one was used, or is over. {AGAIN}"
+    said = f"A link works once, and for two minutes; this one was used or has expired. {AGAIN}"
     return message(desk, request, "This link does not open the console", said, 403)
 
 

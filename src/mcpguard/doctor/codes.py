@@ -108,7 +108,7 @@ DOCTOR_CODES: dict[str, Code] = {
     ),
     "D210": Code(
         "warning",
-        "Policies are only observed: what they refuse of these servers is recorded and goes on, until a day.",
+        "Policies of these servers are only observed for now: what they refuse is recorded and let through.",
         "see what would be refused with `mcpguard audit show --observed`, then remove `observe` from the "
         "configuration",
         "mediation",

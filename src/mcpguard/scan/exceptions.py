@@ -37,7 +37,7 @@ def _is_kind(glob: str) -> str:
         return ""
     if glob == HELD:
         return f"values of the configuration are `{CREDENTIAL}NAME`, or `{CREDENTIAL}*` for all of them"
-    return "no kind is called so: `mcpguard help reference/detectors` lists them"
+    return "unknown kind: `mcpguard help reference/detectors` lists them"
 
 
 class ScanException(Written):
@@ -121,7 +121,7 @@ def as_exceptions(found: Iterable[tuple[str, Leak]], folder: Path, today: date) 
         ): None
         for file, leak in found
     }
-    reason = json.encode(f"There when this file was written, on {today}; review this.").decode()
+    reason = json.encode(f"Found when this file was written, on {today}; review it.").decode()
     lines = ["version: 1", "exceptions:" if entries else "exceptions: []"]
     for path, kind, fingerprint in entries:
         lines += [f"  - kind: {json.encode(kind).decode()}", f"    path: {json.encode(path).decode()}"]

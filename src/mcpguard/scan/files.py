@@ -97,7 +97,7 @@ def _there(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def _sentence(said: bytes) -> str:
-    lines = said.decode("utf-8", "replace").strip().splitlines() or ["it failed without saying why"]
+    lines = said.decode("utf-8", "replace").strip().splitlines() or ["it failed without a message"]
     first = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0])
     return f"git: {first.removeprefix('fatal: ').removeprefix('error: ')}"
 
@@ -133,7 +133,7 @@ def _in(path: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
         said = ": `mcpguard scan --stdin` reads standard input" if path == Path("-") else ""
         yield Skipped(shown(path), f"there is no such file or folder{said}")
     else:
-        yield Skipped(shown(path), "not a regular file: give what it says to `mcpguard scan --stdin`")
+        yield Skipped(shown(path), "not a regular file: pipe its contents to `mcpguard scan --stdin`")
 
 
 def _folder(folder: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 FOR_KEY = "audit.key"
-"""For whom the private key is: no server is called so."""
+"""For whom the private key is: no server has this name."""
 POST_SECONDS = 10.0
 
 
@@ -138,7 +138,7 @@ def _post(url: str, body: bytes) -> None:
 
 
 FOR_SINKS = "telemetry"
-"""With a URL after it, for whom the headers are: no server is called so."""
+"""With a URL after it, for whom the headers are: no server has this name."""
 LOOK_SECONDS = 5.0
 """How often it is looked for sinks that do not answer."""
 END_SECONDS = 3.0

@@ -20,7 +20,7 @@ from mcpguard.core.secret import CredentialRef, sole_reference
 from mcpguard.gateway.ports import Credentials, LostAlerts, Recipient
 
 FOR_NOTIFY = "approvals.notify"
-"""For whom the URLs are: no server is called so."""
+"""For whom the URLs are: no server has this name."""
 
 
 class Notifying(Struct, frozen=True):

@@ -57,7 +57,7 @@ def test_evidence_is_not_exported_into_itself(folder: Path, tmp_path: Path, capf
     before = file.read_bytes()
     for source, to in ((folder, folder / "new.jsonl"), (folder, file), (file, file)):
         assert main(["audit", "export", str(source), "--to", str(to)]) == 2
-        assert "would be taken for a chain of this evidence" in capfd.readouterr().err
+        assert "would be mistaken for a chain of this evidence" in capfd.readouterr().err
     assert (list(folder.iterdir()), file.read_bytes()) == ([file], before)
     assert main(["audit", "export", str(folder), "--to", str(tmp_path / "new.jsonl")]) == 0
     assert (tmp_path / "new.jsonl").read_bytes() == before

@@ -310,7 +310,7 @@ def test_a_chain_under_another_name_is_told_by_its_process(folder: Path, capfd: 
     last.rename(folder / PLANTED)
     code, out, _ = run(("audit", "verify"), capfd)
     assert code == 0
-    assert f"note: renamed: its name is of process 1, and process {os.getpid()} wrote it" in out
+    assert f"note: renamed: its name is that of process 1, and process {os.getpid()} wrote it" in out
 
 
 def test_a_call_in_what_cannot_be_read_is_not_simply_unknown(folder: Path, capfd: Capture) -> None:

@@ -151,7 +151,9 @@ def test_a_chain_from_before_the_key_is_listed_as_not_signed(folder: Path, capsy
     assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 0
     said = capsys.readouterr().out
     assert f"unsigned  {before.name}:" in said
-    assert f"note: held by {signed.name}, not signed: it existed then, and nothing says who wrote it" in said
+    assert (
+        f"note: held by {signed.name}, not signed: it existed then, but nothing proves who wrote it" in said
+    )
     assert said.endswith("chains: 2, altered or missing: 0, not signed: 1\n")
     assert main(["audit", "verify", str(folder), "--public-key", str(key.public), "--json"]) == 0
     chains = {one["file"]: one for one in json.loads(capsys.readouterr().out)["chains"]}
@@ -176,7 +178,8 @@ def test_what_was_planted_while_a_process_signs_is_found_although_it_holds_it(
     assert main(verify) == 0
     said = capsys.readouterr().out
     assert (
-        f"note: held by {sink.path.name}, not signed: it existed then, and nothing says who wrote it" in said
+        f"note: held by {sink.path.name}, not signed: it existed then, but nothing proves who wrote it"
+        in said
     )
     assert said.endswith("chains: 2, altered or missing: 0, not signed: 1\n")
     # A person who knows where it is from keeps its head.

@@ -116,7 +116,7 @@ def test_an_allowed_call_says_who_what_why_and_what_came_back(tmp_path: Path, ca
     assert "One value of the kind email at /a was removed." in said["result"]
     assert "2 values of the kind pan at /b were removed." in said["result"]
     assert f"The decision is line 2 of {path.name}. The outcome is line 3 of {path.name}." in said["evidence"]
-    assert "is intact: 4 records follow each other unchanged, and it was closed in order." in said["evidence"]
+    assert "is intact: 4 records follow each other unchanged, and it was closed properly." in said["evidence"]
 
 
 def test_a_refusal_names_its_rule_and_what_the_client_was_told(tmp_path: Path, capsys: Capture) -> None:

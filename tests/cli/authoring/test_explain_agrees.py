@@ -507,7 +507,7 @@ def test_nobody_may_be_asked_where_a_rule_that_may_hold_refuses_by_what_it_sets(
 
 # --- servers that are only observed -----------------------------------------------------------------
 
-WOULD = "the policies would refuse it, but its server is only observed, so it is recorded and goes on"
+WOULD = "the policies would refuse it, but its server is only observed, so it is recorded and let through"
 
 
 def observing(folder: Path, *rules: tuple[str, str, str, str]) -> Scene:
@@ -598,4 +598,4 @@ def test_it_is_said_in_words_too(tmp_path: Path) -> None:
         assert main(words) == 0
         assert main(["explain", "--reach", "--config", "mcpguard.yaml"]) == 0
     assert "  would be refused (rule) by p/r0: Say 0." in out.getvalue()
-    assert out.getvalue().count("  only observed now: what is refused here is recorded and goes on") == 1
+    assert out.getvalue().count("  only observed now: what is refused here is recorded and let through") == 1

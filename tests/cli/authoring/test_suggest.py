@@ -50,13 +50,13 @@ def test_as_json(home: Path, capsys: Capture) -> None:
 def test_nothing_to_suggest_says_so(home: Path, capsys: Capture) -> None:
     record(home)
     assert main(["suggest"]) == 0
-    assert "no call was refused for want of a rule" in capsys.readouterr().out
+    assert "no call was refused for lack of a rule" in capsys.readouterr().out
 
 
 def test_a_call_to_a_server_that_is_not_configured_suggests_nothing(home: Path, capsys: Capture) -> None:
     record(home, decided(1, server="wrapped"))
     assert main(["suggest"]) == 0
-    assert capsys.readouterr().out.startswith("no call was refused for want of a rule")
+    assert capsys.readouterr().out.startswith("no call was refused for lack of a rule")
 
 
 def test_altered_evidence_is_reported(home: Path, capsys: Capture) -> None:

@@ -192,7 +192,9 @@ def test_of_several_one_must_be_named(home: Path, capsys: Capture) -> None:
     assert "say which session: " in capsys.readouterr().err
     assert main(["session", "show", "zz"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("mcpguard: no session 'zz' is stored (`mcpguard session list`): where no rule")
+    assert said.startswith(
+        "mcpguard: no session 'zz' is stored (`mcpguard session list`): one is stored only"
+    )
     assert "`mcpguard audit query --session zz`" in said
     assert main(["session", "show", NAME[:8], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == NAME

@@ -131,7 +131,7 @@ class SqliteStore:
     # --- for a person ----------------------------------------------------------------------------
 
     def known(self) -> list[KnownSession]:
-        """All sessions that have not ended, used last first. Raises SessionError."""
+        """All sessions that have not ended, the most recently used first. Raises SessionError."""
         return self._patient(lambda: [one for one in map(self._known, self._all()) if one is not None])
 
     def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:

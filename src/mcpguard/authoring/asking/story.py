@@ -397,7 +397,7 @@ def _verified(file: str, report: ChainReport) -> str:
     if not report.intact:
         why = "; ".join(report.problems[:3])
         return f"THE CHAIN {file} {'WAS ALTERED' if report.flaws else 'IS NOT PROVEN'}: {why}."
-    end = "and it was closed in order" if report.closed else "and it is not closed yet"
+    end = "and it was closed properly" if report.closed else "and it is not closed yet"
     return f"The chain {file} is intact: {report.records} records follow each other unchanged, {end}."
 
 

@@ -25,7 +25,7 @@ CODES: dict[str, Code] = {
     ),
     "C008": Code(
         "warning",
-        "`agent` names none of the `clients`: a start without `--agent` is refused.",
+        "`agent` is not one of the `clients`: a start without `--agent` is refused.",
     ),
     "C009": Code("note", "No client of `clients` sees a server."),
     "C004": Code(
@@ -96,7 +96,7 @@ CODES: dict[str, Code] = {
     "C115": Code(
         "warning",
         "The value of a credential can be guessed (a word, a host, a path, a region, a number or a short "
-        "one): it is removed from every result in which it appears, and what is missing says what it is.",
+        "one): it is removed from every result in which it appears, and the gap gives it away.",
     ),
     "C116": Code(
         "warning",

@@ -139,7 +139,7 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
             yield from found
             if not found:
                 needs = ", ".join(map(str, server.credentials))
-                said = "can be started" if server.url is None else "is in order (not contacted)"
+                said = "can be started" if server.url is None else "is well configured (not contacted)"
                 asked = any(_is_asked(config, ref) for ref in server.credentials)
                 later = " (not requested; `mcpguard secret check` does that)" if asked else ""
                 message = f"{name} {said}{', with ' + needs if needs else ''}{later}"

@@ -56,7 +56,7 @@ _A_DENY: dict[str, object] = {
     "effect": "deny",
     "why": "a deny refuses it; by which rules depends on what is not known here",
 }
-OBSERVED = "the policies would refuse it, but its server is only observed, so it is recorded and goes on"
+OBSERVED = "the policies would refuse it, but its server is only observed, so it is recorded and let through"
 OBSERVED_RESULT = "the policies would withhold it, but its server is only observed"
 _OBSERVED_VAGUE = (
     "its server is only observed, so it goes on whatever the policies say; what they say depends on what is "

@@ -61,7 +61,7 @@ class Reach(Sparse):
     observed: bool = Field(
         False,
         description="Whether the server is only observed now: the other keys say what the policies say; what "
-        "they refuse is recorded and goes on.",
+        "they refuse is recorded and let through.",
     )
 
 

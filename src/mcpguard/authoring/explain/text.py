@@ -177,7 +177,7 @@ def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iter
         count = Counter(one.answer for one in here)
         yield f"{server}: {count['yes']} yes, {count['if']} if, {count['no']} no"
         if any(one.observed for one in here):
-            yield "  only observed now: what is refused here is recorded and goes on"
+            yield "  only observed now: what is refused here is recorded and let through"
         for one in here:
             what = one.name if one.kind == "tool" else f"{one.kind} {one.name}"
             yield f"  {one.answer:<3}  {what}"

@@ -37,7 +37,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=moment,
         metavar="TIME",
-        help=f"leave out what ended before then: {WHEN}",
+        help=f"leave out calls that ended before {WHEN}",
     )
     parser.add_argument("--follow", action="store_true", help="keep exporting new records")
     parser.add_argument(
@@ -59,7 +59,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
 
     host = machine_name()
     if "://" not in args.to and taken_for_chain(path.parent if path.is_file() else path, args.to):
-        raise TelemetryError(f"{args.to} would be taken for a chain of this evidence: name another folder")
+        raise TelemetryError(f"{args.to} would be mistaken for a chain of this evidence: name another folder")
     if not args.follow or path.is_file():
         chain_files(path)  # It raises if this is not a chain, or does not exist.
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)

@@ -238,12 +238,12 @@ def _renamed(report: ChainReport, name: str) -> list[str]:
     said = _PROCESS.match(name)
     if said is None or report.pid in (0, int(said[1])):
         return []
-    return [f"note: renamed: its name is of process {said[1]}, and process {report.pid} wrote it"]
+    return [f"note: renamed: its name is that of process {said[1]}, and process {report.pid} wrote it"]
 
 
 def _signed(report: ChainReport, found: Proof, name: str) -> list[str]:
     if name in found.held and not report.flaws:
-        said = "it existed then, and nothing says who wrote it"
+        said = "it existed then, but nothing proves who wrote it"
         return [f"note: held by {plain(found.held[name])}, not signed: {said}"]
     line = found.vouched[name]
     after = report.records - line

@@ -40,7 +40,7 @@ def add_query(parser: argparse.ArgumentParser) -> None:
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """`--since` and what else narrows the calls, and `--rebuild`."""
-    parser.add_argument("--since", type=_time, metavar="TIME", help=f"from then on: {WHEN}")
+    parser.add_argument("--since", type=_time, metavar="TIME", help=f"only calls since then: {WHEN}")
     parser.add_argument("--until", type=_time, metavar="TIME", help=f"before then: {WHEN}")
     parser.add_argument("--denied", action="store_true", help="only what was denied")
     parser.add_argument("--tool", metavar="NAME", default="", help="only calls of this tool")

@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stats(counted)
     heads = actions.add_parser("heads", help="print the head of each chain as FILE:HASH, not verified")
     add_key(actions.add_parser("key", help="print the public key that proves signatures, or make a key"))
-    exported = actions.add_parser("export", help="put the evidence into another format, or send it somewhere")
+    exported = actions.add_parser(
+        "export", help="convert the evidence to another format, or send it to another system"
+    )
     add_export(exported)
     for action in (check, shown, asked, tailed, counted, heads, exported):
         action.add_argument(

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since",
         metavar="TIME",
         type=moment,
-        help=f"from then on: {WHEN} (default: all)",
+        help=f"only calls since then: {WHEN} (default: all)",
     )
     parser.add_argument("--server", metavar="NAME", help="decisions about this server only")
     parser.add_argument(

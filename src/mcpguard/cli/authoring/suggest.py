@@ -1,4 +1,4 @@
-"""`mcpguard suggest`: rules for what was refused for want of one or approved by people, as a diff."""
+"""`mcpguard suggest`: rules for what none allowed or people approved, as a diff."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         type=moment,
         default="7d",
-        help=f"from then on: {WHEN} (default: 7d)",
+        help=f"only calls since then: {WHEN} (default: 7d)",
     )
     parser.add_argument("--server", metavar="NAME", help="calls to this server only")
     what = parser.add_mutually_exclusive_group()
@@ -88,7 +88,7 @@ def _print(found: Suggestions) -> None:
     if found.suggestions:
         print(table([_HEAD, *named(found.suggestions)]))
     else:
-        print("no call was refused for want of a rule, and none was approved by a person")
+        print("no call was refused for lack of a rule, and none was approved by a person")
     if found.folded:
         print(only_counted(found.folded))
     if found.diff:

@@ -85,7 +85,7 @@ def _add_observe(parser: argparse.ArgumentParser) -> None:
         const=OBSERVE_DAYS,
         metavar="DAYS",
         help="at first only observe the policies of the imported servers: for this many days (default: "
-        f"{OBSERVE_DAYS}, at most {MOST_DAYS}) what they would refuse is recorded and goes on",
+        f"{OBSERVE_DAYS}, at most {MOST_DAYS}) what they would refuse is recorded and let through",
     )
 
 

@@ -30,7 +30,7 @@ _HEAD = ("SESSION", "PRINCIPAL", "AGENT", "CALLS", "LABELS", "FACTS", "LAST USED
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     verbs = parser.add_subparsers(dest="what", required=True, metavar="list|show|clear|end")
-    listing = verbs.add_parser("list", help="all sessions, used last first")
+    listing = verbs.add_parser("list", help="all sessions, the most recently used first")
     showing = verbs.add_parser("show", help="one session: its labels and what caused each, limits, calls")
     clearing = verbs.add_parser("clear", help="take a label off a session")
     clearing.add_argument("label", metavar="LABEL", help="the label")
@@ -85,8 +85,8 @@ def _chosen(known: list[KnownSession], name: str) -> KnownSession:
 def _not_stored(name: str) -> str:
     shown = plain(name)
     return (
-        f"no session {shown!r} is stored (`mcpguard session list`): where no rule needs to know what a "
-        f"session did, none is. Its calls are in the evidence: `mcpguard audit query --session {shown}`"
+        f"no session {shown!r} is stored (`mcpguard session list`): one is stored only where a rule needs to "
+        f"know what it did. Its calls are in the evidence: `mcpguard audit query --session {shown}`"
     )
 
 

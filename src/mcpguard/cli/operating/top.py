@@ -48,7 +48,9 @@ _FILES = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument("--once", action="store_true", help="print one frame and end")
-    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="another folder of chains")
+    parser.add_argument(
+        "path", nargs="?", type=Path, metavar="PATH", help="use this folder of chains instead"
+    )
     add_config(parser)
 
 

@@ -412,7 +412,7 @@ class Checkpoint(Struct, frozen=True, tag_field="kind", tag="checkpoint", omit_d
 
 
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=True):
-    """The last record of a chain whose process ended in order."""
+    """The last record of a chain whose process ended properly."""
 
     at: Annotated[datetime, Meta(description="When.", tz=True)]
     reason: Annotated[

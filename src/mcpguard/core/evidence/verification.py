@@ -40,7 +40,7 @@ class ChainReport(Struct, frozen=True):
     """What `verify` found in one chain.
 
     `records` is the number of whole lines, `head` the hash that the last of them states. `closed` says
-    whether the chain was ended in order; where it is False, a bare chain cannot tell whether its end
+    whether the chain was closed properly; where it is False, a bare chain cannot tell whether its end
     was cut off. `torn` says that bytes follow the last LF (a crash in the middle of a write).
     `unfinished` are the ids of allowed decisions without an outcome, in order. `flaws` has the first
     `MAX_FLAWS` flaws.

@@ -274,7 +274,7 @@ class PolicySet:
         return found
 
     def observes(self, call: Invocation) -> bool:
-        """Whether what they refuse of `call` is recorded and goes on."""
+        """Whether what they refuse of `call` is recorded and let through."""
         return self.observation is not None and self.observation.covers(call.server, call.now)
 
     def terms(self, names: Iterable[str]) -> AnswerTerms:

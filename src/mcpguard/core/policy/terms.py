@@ -1,5 +1,5 @@
 """A rule in force, what `written.py` describes, as plain values; and for which servers the policies are only
-observed: what they refuse is recorded and goes on, until a day.
+observed: what they refuse is recorded and let through, until a day.
 
 Law of this file: it does not import pydantic, which a process that is handed its policies does not need. Only
 a configuration has policies observed, of servers by the names that it gives them; it lasts at most MOST_DAYS,
