@@ -119,16 +119,17 @@ def _steps(root: Command) -> str:
     return " | ".join(_quoted(_where(one)) for one in root.all() if one is not root)
 
 
-def _valued(command: Command) -> list[Option]:
-    return [one for one in command.options if one.names and one.value]
-
-
 def _positional(command: Command) -> list[Option]:
     return [one for one in command.options if not one.names]
 
 
 def _all_after(root: Command, files: str, words: str) -> list[str]:
-    return [_after(one, option, files, words) for one in root.all() for option in _valued(one)]
+    return [
+        _after(one, option, files, words)
+        for one in root.all()
+        for option in one.options
+        if option.names and option.value
+    ]
 
 
 def _after(command: Command, option: Option, files: str, words: str) -> str:

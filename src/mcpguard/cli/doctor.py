@@ -6,7 +6,8 @@ import argparse
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mcpguard.authoring.findings import SEVERITIES, Report
+from mcpguard.adapters.system.terminal import plain
+from mcpguard.authoring.findings import SEVERITIES, Report, as_paragraphs
 from mcpguard.cli.parser import add_config
 from mcpguard.doctor.codes import DOCTOR_CODES
 
@@ -63,7 +64,6 @@ def _add_accepting(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where nothing is to do now, 1 where something is, 2 where nothing is and something could not be
     checked. Raises ConfigError where a configuration was named that is missing, and AcceptError."""
-    from mcpguard.authoring.findings import as_paragraphs
     from mcpguard.cli.outputs import DoctorReport
     from mcpguard.doctor.diagnosis import diagnose, withdraw_acceptance
     from mcpguard.doctor.surroundings import here
@@ -83,7 +83,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _accept(args: argparse.Namespace, report: Report, state: Path) -> int:
-    from mcpguard.adapters.system.terminal import plain
     from mcpguard.doctor.diagnosis import Acceptance, AcceptError, keep_acceptance
 
     if not args.reason:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from mcpguard.adapters.system.files import write_whole
+from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
 from mcpguard.core.errors import McpGuardError
 
@@ -89,7 +91,6 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
 
 
 def _write(path: Path, review: AccessReview) -> None:
-    from mcpguard.adapters.system.files import write_whole
     from mcpguard.authoring.report.page import page
 
     try:
@@ -99,7 +100,6 @@ def _write(path: Path, review: AccessReview) -> None:
 
 
 def _print(review: AccessReview) -> None:
-    from mcpguard.adapters.system.terminal import counted, plain, style, table
     from mcpguard.authoring.report.review import State, looks
 
     colours = {"bad": "red", "look": "yellow", "good": "green"}

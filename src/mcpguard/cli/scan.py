@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
+from mcpguard.config.user_state import state_folder
 
 if TYPE_CHECKING:
     from mcpguard.core.redaction.redactor import Redactor
@@ -146,7 +148,6 @@ def _kinds(args: argparse.Namespace) -> frozenset[str]:
 
 
 def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
-    from mcpguard.config.user_state import state_folder
     from mcpguard.scan.files import files
     from mcpguard.scan.history import history, staged
     from mcpguard.scan.sources import ScanError
@@ -188,7 +189,7 @@ def _held(config: str | None, redactor: Redactor) -> int:
 
 def _printed(found: Iterator[Found], form: str, progress: _Progress) -> Iterator[Found]:
     """What is found; as text it is printed as soon as it is."""
-    from mcpguard.scan.report import as_line
+    from mcpguard.scan.run import as_line
 
     for one in found:
         if form == "text" and not one.excepted:
@@ -198,7 +199,7 @@ def _printed(found: Iterator[Found], form: str, progress: _Progress) -> Iterator
 
 
 def _report(args: argparse.Namespace, scan: Scan, found: list[Found]) -> None:
-    from mcpguard.scan.report import as_sarif, totals
+    from mcpguard.scan.run import as_sarif, totals
 
     if args.format == "sarif":
         print(as_sarif(scan, found))
@@ -245,7 +246,6 @@ def _say(scan: Scan, excepted: Excepted | None) -> None:
 
 
 def _write(path: Path, found: list[Found]) -> None:
-    from mcpguard.adapters.system.files import write_whole
     from mcpguard.scan.exceptions import as_exceptions
     from mcpguard.scan.sources import ScanError
 
@@ -271,7 +271,7 @@ class _Progress:
         self._next = time.monotonic() + (self._AFTER if self._person else self._RARELY)
 
     def tick(self, scan: Scan) -> None:
-        from mcpguard.scan.report import size
+        from mcpguard.scan.run import size
 
         now = time.monotonic()
         if now < self._next:

@@ -14,7 +14,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pydantic import Field, RootModel
 
@@ -26,17 +25,16 @@ from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.adapters.upstreams.wires.address import Address, authority
 from mcpguard.authoring.check.configuration import try_own
 from mcpguard.cli.parser import add_config, configured
-from mcpguard.config.loading import Config, Credential, Server
+from mcpguard.config.loading import Config, Credential, Server, find_config
+from mcpguard.config.minted import OAuthEntry
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import CredentialError, McpGuardError
 from mcpguard.core.model import Principal
+from mcpguard.core.redaction.held.search import unguardable
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 from mcpguard.gateway.ports import Recipient
-
-if TYPE_CHECKING:
-    from mcpguard.config.minted import OAuthEntry
 
 
 class Tested(Printed):
@@ -305,8 +303,6 @@ def _piped() -> str:
 
 
 def _acceptable(value: str) -> str:
-    from mcpguard.core.redaction.held.search import unguardable
-
     if not value:
         raise CredentialError("the value is empty")
     if fault := unguardable(value):
@@ -335,7 +331,6 @@ def _in(args: argparse.Namespace) -> None:
 
     from mcpguard.adapters.credentials.oauth.grants import Grants
     from mcpguard.adapters.credentials.oauth.login import login
-    from mcpguard.config.loading import find_config
 
     if not 0 < args.timeout <= 86400:
         raise CredentialError("--timeout must be above 0 and at most 86400 seconds")
@@ -370,8 +365,6 @@ def _out(name: str, config: str | None) -> None:
 
 
 def _entry(name: str, config: str | None) -> OAuthEntry | None:
-    from mcpguard.config.minted import OAuthEntry
-
     found = configured(config).credentials.get(name)
     return found.made if found is not None and isinstance(found.made, OAuthEntry) else None
 

@@ -84,7 +84,11 @@ def _pieces(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]
     if more.servers:
         yield ("servers",), more.servers
     known = {one if isinstance(one, str) else one.get("file") for one in before.get("policies") or ()}
-    files = [_policy(file, params) for file, params in more.policies.items() if file not in known]
+    files = [
+        {"file": file, "params": params} if params else file
+        for file, params in more.policies.items()
+        if file not in known
+    ]
     if files:
         yield ("policies",), files
     for index, one in enumerate(before.get("policies") or ()):
@@ -119,10 +123,6 @@ def _new(path: Way, wanted: list[str], there: list[str]) -> Iterator[tuple[Way, 
     fresh = [one for one in wanted if one not in there]
     if fresh:
         yield path, fresh
-
-
-def _policy(file: str, params: dict[str, list[str]]) -> Any:
-    return {"file": file, "params": params} if params else file
 
 
 def _merge(want: Any, path: Way, value: Any) -> None:

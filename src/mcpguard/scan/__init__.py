@@ -4,8 +4,7 @@
     sources               what each of it is, and its text in pieces that overlap
     leaks                 what redaction finds in it, and where
     exceptions            what a person has judged already
-    run                   all of it, in one pass
-    report                text and SARIF
+    run                   all of it, in one pass, as text and SARIF
 
 Law of this package: no value, and nothing of one, leaves it.
 """

@@ -21,6 +21,7 @@ from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.system.guarded import found
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.check.codes import problems, shown, wrong
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.servers import chosen, clients, servers, split
@@ -133,15 +134,12 @@ def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool)
     DocumentError where `snapshot` cannot be read or is not a snapshot.
     """
     redactor = Redactor(os.urandom(32))
-    offers = None if snapshot is None else _read(snapshot)
+    text = None if snapshot is None else read_document(snapshot, DocumentError)
+    offers = None if text is None else read_snapshot(text, str(snapshot))
     found = list(_findings(path, redactor, offers, live))
     # Not before all checks are done: what one learns to hold, another could quote.
     findings = tuple(inspected(one, redactor) for one in found)
     return Report(findings, passes(findings, fail_on))
-
-
-def _read(path: Path) -> Snapshot:
-    return read_snapshot(read_document(path, DocumentError), str(path))
 
 
 def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Finding]:
@@ -210,7 +208,7 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
             continue
         compiled.append(one)
         count = len(one.rules)
-        yield fine(str(file.path), f"policy {one.policy.policy}: {count} rule{'s' * (count != 1)}")
+        yield fine(str(file.path), f"policy {one.policy.policy}: {counted(count, 'rule')}")
 
 
 def _lints(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.core.document.printed import Printed
 
 MOST_EXAMPLES = 3
@@ -135,24 +136,16 @@ def place_of(server: str, what: str) -> str:
 def summary(report: ReplayReport) -> str:
     """All counts in one sentence."""
     changed = report.loosens + report.tightened
-    said = f"{changed} of {_decisions(report.decisions)} would change: "
+    said = f"{changed} of {counted(report.decisions, 'decision')} on record would change: "
     said += f"{report.loosened} loosened, {report.tightened} tightened"
     said += f", {report.both} both" if report.both else ""
     said += f", {report.credential} with another credential" if report.credential else ""
-    more = [_plural(report.same, "stays the same", "stay the same")]
+    more = [counted(report.same, "stays the same", "stay the same")]
     if report.otherwise:
         reason = "the same effect for another reason"
-        more.append(_plural(report.otherwise, f"has {reason}", f"have {reason}"))
+        more.append(counted(report.otherwise, f"has {reason}", f"have {reason}"))
     if report.no_rule_asked:
-        more.append(_plural(report.no_rule_asked, "is not decided by rules", "are not decided by rules"))
+        more.append(counted(report.no_rule_asked, "is not decided by rules", "are not decided by rules"))
     if report.unsaid:
         more.append(f"{report.unsaid:,} cannot be determined")
     return f"{said}; {', '.join(more)}"
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
-
-
-def _decisions(count: int) -> str:
-    return f"{count:,} decision{'s' if count != 1 else ''} on record"

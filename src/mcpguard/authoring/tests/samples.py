@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Struct
 from pydantic import Field, Tag
 
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.tests.cases import CallEntry, Case, SessionState
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.config.file import PolicyRef
@@ -260,7 +261,7 @@ def _tally(outcomes: list[CaseOutcome]) -> CallCounts:
 def _missed(aims: AimsEntry, ordinary: CallCounts, harmful: CallCounts) -> Iterator[str]:
     for kind, tally in (("ordinary", ordinary), ("harmful", harmful)):
         if tally.calls < aims.calls:
-            yield f"{tally.calls} {kind} call{'s' * (tally.calls != 1)}, at least {aims.calls} required"
+            yield f"{counted(tally.calls, f'{kind} call')}, at least {aims.calls} required"
     for kind, what, tally in (
         ("ordinary", "refused", ordinary),
         ("ordinary", "asked", ordinary),

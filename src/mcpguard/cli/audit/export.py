@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.rows import warn
 from mcpguard.cli.parser import WHEN, moment
@@ -52,7 +53,6 @@ def export(path: Path, args: argparse.Namespace) -> int:
     """0; 1 where a line was altered. Raises TelemetryError where the destination takes nothing, unless it
     follows."""
     from mcpguard.adapters.audit.checking import CheckedFollowing
-    from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.adapters.system.identity import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
     from mcpguard.config.evidence import taken_for_chain

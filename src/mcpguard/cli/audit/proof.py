@@ -10,20 +10,17 @@ from collections import defaultdict
 from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
 from mcpguard.adapters.audit.reader import NoChain, Proof, chain_files, chain_name, head, proof
+from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_key
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import trust
 from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.verification import ChainReport
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.audit.signing import PublicKey
-    from mcpguard.core.secret import CredentialRef
+from mcpguard.core.secret import CredentialRef
 
 KEY = "audit/key"
 """The name in the keychain under which `key --new` stores one, if nobody says another."""
@@ -140,8 +137,6 @@ def _chain_named(text: str) -> str:
 
 
 def _public(text: str) -> "PublicKey":
-    from mcpguard.adapters.audit.signing import PUBLIC, PublicKey
-
     if text.startswith(PUBLIC):
         return PublicKey.parse(text)
     try:
@@ -276,9 +271,7 @@ def print_heads(path: Path, as_json: bool) -> int:
 
 def print_key(args: argparse.Namespace) -> int:
     """The public key; with `--new` a new one is made before. Raises CredentialError, AuditError."""
-    from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.adapters.credentials import value_of
-    from mcpguard.core.secret import CredentialRef
 
     if args.to is not None and not args.new:
         raise AuditError("--to says where a new key is written: it goes with --new")
@@ -316,7 +309,6 @@ def _is_kept(ref: "CredentialRef") -> bool:
 
 
 def _store_key(ref: "CredentialRef") -> None:
-    from mcpguard.adapters.audit.signing import new_key
     from mcpguard.adapters.credentials.keychain import Keychain
 
     keychain = Keychain()
@@ -333,9 +325,6 @@ def _store_key(ref: "CredentialRef") -> None:
 
 
 def _write_key(to: str) -> "CredentialRef":
-    from mcpguard.adapters.audit.signing import new_key
-    from mcpguard.core.secret import CredentialRef
-
     if to in ("", "-"):
         raise AuditError("--to takes a file: a private key is never printed")
     path = os.path.abspath(to)

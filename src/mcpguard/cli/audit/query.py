@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import call_line, trust, width
 from mcpguard.cli.parser import WHEN, moment
@@ -73,8 +74,6 @@ def positive(text: str) -> int:
 
 
 def _time(text: str) -> int:
-    from mcpguard.adapters.audit.indexing import microseconds
-
     return microseconds(moment(text))
 
 

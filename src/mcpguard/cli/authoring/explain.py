@@ -16,16 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured, configured_if_any
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
+from mcpguard.core.model import Invocation, Json
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.authoring.explain.explanation import Explanation
     from mcpguard.config.loading import Config
     from mcpguard.core.document.printed import Sparse
-    from mcpguard.core.model import Invocation, Json
     from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.core.policy.session import StoredSession
     from mcpguard.core.policy.tickets import Ticket
@@ -216,7 +217,6 @@ def _check_server(config: Config | None, server: str) -> None:
 @contextmanager
 def _store(config: Config) -> Iterator[SqliteStore | None]:
     """The state that a call would be decided in now; None where nothing was ever stored."""
-    from mcpguard.adapters.store import default_folder
     from mcpguard.serve.interventions import store_of
 
     # To look into a folder that is not there would make it.
@@ -285,7 +285,6 @@ def _reach(
     from mcpguard.authoring.explain.hypothesis import principal_of, snapshot_of
     from mcpguard.authoring.explain.reach import Reaches, offered, reach, servers_of
     from mcpguard.authoring.explain.text import reach_lines
-    from mcpguard.core.model import Invocation
 
     servers = servers_of(policies, tuple(config.servers) if config else (), args.server)
     asking = Invocation("explain", "", principal_of(args), args.now or datetime.now(UTC), args.agent or agent)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style, table
 from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
+from mcpguard.core.errors import PolicyError
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -87,7 +88,6 @@ def execute(args: argparse.Namespace) -> int:
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
     """Those to replay under, and others that may have been in force. Raises PolicyError."""
     from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
-    from mcpguard.core.errors import PolicyError
     from mcpguard.core.redaction.redactor import OPT_IN
 
     given = load_policies([PolicyFile(file) for file in files], OPT_IN) if files else None

@@ -4,6 +4,7 @@ import argparse
 from typing import Any, Literal
 
 from mcpguard.cli.parser import one_of
+from mcpguard.core.evidence.records import FORMAT, Record
 
 EXAMPLES = (
     "mcpguard schema policy",
@@ -103,8 +104,6 @@ def schema_of(kind: str) -> dict[str, Any]:
 def _record_schema() -> dict[str, Any]:
     from msgspec import json
     from pydantic.json_schema import GenerateJsonSchema
-
-    from mcpguard.core.evidence.records import FORMAT, Record
 
     made = json.schema(Record)
     for part in made["$defs"].values():

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
 
 EXAMPLES = (
@@ -23,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where every server was listed; 1 where one was not; then nothing is written. Raises ConfigError."""
-    from mcpguard.adapters.system.terminal import plain
     from mcpguard.authoring.snapshot import survey, write_snapshot
 
     config = configured(args.config)

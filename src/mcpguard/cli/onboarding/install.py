@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_client, add_config, configured
+from mcpguard.onboarding import disk
 
 EXAMPLES = (
     "mcpguard install claude-desktop",
@@ -36,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where the client has mcpguard now, or had it. Raises ConfigError where the configuration cannot be
     served, and McpGuardError where a step cannot be taken."""
-    from mcpguard.onboarding import disk
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.installing import install
     from mcpguard.onboarding.journal import MoveJournal, default_folder

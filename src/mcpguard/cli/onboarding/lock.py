@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.parser import add_client, add_config
+from mcpguard.core.errors import ConfigError
+from mcpguard.onboarding import disk
+from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.disk import MoveError
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.locks.lockable import Lockable, Looked, System
@@ -51,10 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 where the client is locked, or not any more, 1 where that takes the administrator, and where the
     client may still start something else, 2 where none is named: then those that can be locked are listed.
     Raises McpGuardError where it cannot be done; then nothing was."""
-    from mcpguard.onboarding import disk
-    from mcpguard.onboarding.discovery.clients import CLIENTS
     from mcpguard.onboarding.discovery.reading import here
-    from mcpguard.onboarding.disk import MoveError
     from mcpguard.onboarding.locks.lockable import ELSEWHERE, NOTHING, lockable
     from mcpguard.onboarding.locks.locking import Keeper, make_folder
 
@@ -92,8 +93,6 @@ def system() -> System:
 
 
 def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
-    from mcpguard.onboarding import disk
-    from mcpguard.onboarding.disk import MoveError
     from mcpguard.onboarding.locks.locking import make_folder
 
     seen = _looked(one, keeper, args)
@@ -119,7 +118,6 @@ def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
 
 def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
     from mcpguard.config.loading import find_config, load_config
-    from mcpguard.core.errors import ConfigError
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.lockable import look, projects_in
 
@@ -145,7 +143,6 @@ def _nothing_to_start(one: Lockable, seen: Looked, client: str) -> str:
 
 
 def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) -> int:
-    from mcpguard.onboarding.disk import MoveError
     from mcpguard.onboarding.installing import as_administrator
 
     if os.geteuid() == 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.parser import add_client
+from mcpguard.onboarding import disk
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.journal import Move, MoveJournal
@@ -30,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
     where a file or the keychain is unavailable."""
-    from mcpguard.onboarding import disk
     from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import take_back
 
@@ -73,7 +73,6 @@ def _tell(back: TakenBack) -> bool:
 
 
 def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
-    from mcpguard.onboarding import disk
     from mcpguard.onboarding.moves import changed, unseal
 
     for step in changed(move):

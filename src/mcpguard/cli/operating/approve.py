@@ -65,14 +65,11 @@ def execute(args: argparse.Namespace) -> int:
         raise SessionError("`--any` needs --for-session, --minutes or --always")
 
     def said(ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
-        lasts, until, now = _length(args), 0.0, time.time()
+        lasts: Lasting = "time" if args.minutes else "session" if args.for_session else "once"
+        until, now = 0.0, time.time()
         if lasts != "once":
             until = now + 60 * args.minutes if args.minutes else latest_end(ticket, lasts, now)
         open_to = () if args.always else free
         return TicketAnswer("approved", by, "terminal", groups, lasts=lasts, until=until, free=open_to)
 
     return answer(args, said, free if args.always else None)
-
-
-def _length(args: argparse.Namespace) -> Lasting:
-    return "time" if args.minutes else "session" if args.for_session else "once"

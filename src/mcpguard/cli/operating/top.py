@@ -19,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines
+from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
@@ -56,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0, also after Ctrl-C or q. Raises AuditError where the evidence cannot be read."""
-    from mcpguard.adapters.audit.reader import chain_files
     from mcpguard.cli.audit.verb import audit_folder
 
     folder = args.path or audit_folder(args.config)
@@ -120,8 +121,6 @@ class TopView:
     """What is shown, as far as it is known."""
 
     def __init__(self, folder: Path, config: str | None) -> None:
-        from mcpguard.adapters.audit.checking import CheckedFollowing
-
         self._folder = folder
         self._config = config
         self._following = CheckedFollowing(folder, own=False, warn=_unsaid)
@@ -155,9 +154,6 @@ class TopView:
         self._folded = deque(one for one in self._folded if one[0] >= before)
 
     def _lines(self) -> list[bytes]:
-        from mcpguard.adapters.audit.checking import last_lines
-        from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
-
         self.unread = self.missing = ""
         try:
             if not self._begun:

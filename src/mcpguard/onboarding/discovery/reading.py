@@ -238,7 +238,7 @@ def _entries(found: ClientFile, root: TreeNode) -> Iterator[Entry]:
             name = data.get("name") if found.file.listed and isinstance(data, dict) else step
             line, _ = place(found.text, node.start)
             entry = read_entry(found.client, str(name), (*path, step), line, data)
-            yield _secured(entry)
+            yield entry if entry.problem else replace(entry, secrets=secrets_of(entry))
 
 
 def _is_no_server(found: ClientFile, way: tuple[Step, ...], data: Any) -> bool:
@@ -250,10 +250,6 @@ def _is_no_server(found: ClientFile, way: tuple[Step, ...], data: Any) -> bool:
             table[: len(way) - 1] == way[:-1] and len(table) >= len(way) for table in found.file.tables
         )
     return data.get("type") in found.client.inner
-
-
-def _secured(entry: Entry) -> Entry:
-    return entry if entry.problem else replace(entry, secrets=secrets_of(entry))
 
 
 def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: int, data: Any) -> Entry:
