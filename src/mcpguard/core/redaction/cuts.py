@@ -4,7 +4,7 @@ placeholder."""
 from collections.abc import Iterable
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors.named import pairs
+from mcpguard.core.redaction.detectors.named import values
 from mcpguard.core.redaction.leaves import Layout, Leaves, Order
 from mcpguard.core.redaction.matching import Span
 from mcpguard.core.redaction.placeholder import CREDENTIAL
@@ -87,7 +87,7 @@ def _cut(text: bytes, spans: list[Span], numbers: Numbers) -> EditedLeaf:
 
 
 def _says_most(span: Span) -> tuple[bool, int, bool]:
-    return span.kind.startswith(CREDENTIAL), span.end - span.start, span.kind not in pairs.KINDS
+    return span.kind.startswith(CREDENTIAL), span.end - span.start, span.kind not in values.KINDS
 
 
 def merged_spans(spans: Iterable[Span]) -> list[Span]:

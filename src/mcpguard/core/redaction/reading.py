@@ -6,6 +6,7 @@ costs a bounded number of steps, however long the text is; the budget counts the
 
 from sys import maxsize
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.beginnings import (
     BEGINNINGS,
     COMPILED,
@@ -19,7 +20,8 @@ from mcpguard.core.redaction.beginnings import (
 )
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.checks import is_by_chance
-from mcpguard.core.redaction.detectors.named import apart, pairs
+from mcpguard.core.redaction.detectors.named import apart, pairs, values
+from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import Flat, View
 from mcpguard.core.redaction.views.signs import CHANCES, RARE, SIGNS, URL, Signs, expressions
 
@@ -27,10 +29,12 @@ _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
 _CLOSE = 32
 _AHEAD_OF_A_ROW = 8
-_DIGESTS = tuple(
-    f"{name}{mark}".encode() for name in ("sha1", "sha256", "sha384", "sha512") for mark in "=-:"
+_DIGEST = expression(
+    rb"sha(?:1|256|384|512)[=:-](?:[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}"
+    rb"|[A-Za-z0-9+/_-]{27}=?|[A-Za-z0-9+/_-]{43}=?|[A-Za-z0-9+/_-]{64}|[A-Za-z0-9+/_-]{86}={0,2})(?![A-Za-z0-9+/_=-])"
 )
-"""What stands before a digest, which is random and not secret."""
+"""A digest in hexadecimal or base64, which is random and not secret."""
+_LONGEST_DIGEST = 140
 _NEAR = 48
 _USER = 80
 COST_OF_A_READING = 6
@@ -177,14 +181,15 @@ class Perusal:
     def _is_harmless(self, hit: Hit) -> bool:
         """Whether it is a digest, an example of documentation, or random."""
         start, end, kind = hit
-        if self._view.text.endswith(_DIGESTS, 0, start):
+        near = max(0, start - _LONGEST_DIGEST), start + _LONGEST_DIGEST
+        if any(found.start() < start < found.end() for found in _DIGEST.finditer(self._view.text, *near)):
             return True
         if is_by_chance(kind, self._view.text, start, end):
             return True
         match = self._view.text[start:end].replace(b"\x1f", b"")
         known = self._examples.get((kind, match))
         if known is None:
-            known = pairs.is_example(kind, match)
+            known = values.is_example(kind, match)
             if len(self._examples) < _KNOWN and len(match) <= _LONG:
                 self._examples[kind, match] = known
         return known
@@ -224,7 +229,7 @@ class Perusal:
         if span is None:
             return False
         self._trigger(COST_OF_A_URL)
-        return not pairs.stands_in(text[slice(*span)]) and self._found((*span, OF_URLS.kind))
+        return not values.stands_in(text[slice(*span)]) and self._found((*span, OF_URLS.kind))
 
     def _pair(self, text: bytes, at: int) -> bool:
         """Whether there is one whose value begins at a place; equal surroundings are read once."""
@@ -267,7 +272,7 @@ class _Judge:
         self._known: dict[tuple[str, bytes, bool], bool] = {}
 
     def __call__(self, strength: str, value: bytes, known_end: bool) -> bool:
-        if self._joined and strength == pairs.GIVEN:
+        if self._joined and strength == GIVEN:
             return False
         known = self._known.get((strength, value, known_end))
         if known is not None:
@@ -281,10 +286,10 @@ class _Judge:
 
 def judged(budget: Budget, cost: int, strength: str, value: bytes, known_end: bool) -> bool:
     """A Judge."""
-    if not pairs.may_be(strength, value):
+    if not values.may_be(strength, value):
         return False
     budget.trigger(cost + len(value) ** 2 // 1024)
-    return pairs.is_secret(strength, value, known_end)
+    return values.is_secret(strength, value, known_end)
 
 
 class Glimpse(Signs):

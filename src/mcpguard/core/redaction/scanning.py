@@ -12,7 +12,7 @@ from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import Hit
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
-from mcpguard.core.redaction.detectors.named import objects, pairs
+from mcpguard.core.redaction.detectors.named import objects, values
 from mcpguard.core.redaction.detectors.named.naming import may_say
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
@@ -89,7 +89,7 @@ def says(name: str) -> bool:
     """Whether the name of a member says something of its value."""
     if name in _TELLING or objects.is_value(name):
         return True
-    return may_say(name) and bool(pairs.said_of_member(name))
+    return may_say(name) and bool(values.said_of_member(name))
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterator[Hit]:
@@ -149,13 +149,13 @@ def _beside(leaves: Leaves, budget: Budget, text: bytes, texts: list[tuple[str, 
 def _kind_of(name: str, value: str, budget: Budget, known: dict[tuple[str, str], str]) -> str:
     """The kind of secret that the value is, "" for none. `known` is what was judged before: rows of a table
     often have the same."""
-    said = pairs.named(name, value)
+    said = values.named(name, value)
     if said is None:
         return ""
     kind = known.get((name, value))
     if kind is None:
         budget.trigger(COST_OF_A_PAIR + COST_OF_A_JUDGEMENT)
-        kind = pairs.kind_of(said[0]) if pairs.is_secret(*said, True) else ""
+        kind = values.kind_of(said[0]) if values.is_secret(*said, True) else ""
         if len(known) < _KNOWN:
             known[name, value] = kind
     return kind

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, TABLES, VENDORS, Detector
-from mcpguard.core.redaction.detectors.named import pairs
+from mcpguard.core.redaction.detectors.named import values
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
@@ -59,8 +59,18 @@ def test_a_miss_is_left_alone(detector: Detector, text: str) -> None:
     assert detector.kind not in kinds(text, detector)
 
 
+@pytest.mark.uncounted
+def test_words_in_place_of_a_token_are_left_alone() -> None:
+    for detector in FORMATS:
+        for start in detector.starts:
+            if not (detector.rare or any(map(str.isdigit, start)) or detector.kind in OPT_IN):
+                for count in (1, 2, 4):
+                    text = start + "-".join(["your-access-token-goes-here"] * count)
+                    assert not kinds(f"see {text} .", detector), text
+
+
 def test_kinds_are_unique() -> None:
-    assert len(KINDS) == len(FORMATS) + len(VENDORS) + len(pairs.KINDS)
+    assert len(KINDS) == len(FORMATS) + len(VENDORS) + len(values.KINDS)
     assert {*DETECTORS} == {*FORMATS, *VENDORS} - {*PERSONAL}
     assert {detector.kind for detector in PERSONAL} == OPT_IN
 

@@ -384,6 +384,16 @@ def test_lines_of_base64_are_one_piece_in_which_each_byte_has_its_place(end: str
             assert text[start:stop] == joined.text[at : at + 1]
 
 
+@pytest.mark.parametrize("mark", ["/", "+"])
+def test_a_mark_with_which_lines_of_base64_begin_belongs_to_them(mark: str) -> None:
+    lines = [
+        mark + "".join(chr(65 + (7 * line + 3 * at) % 26) for at in range(74)) + "7" for line in range(4)
+    ]
+    text = "\n".join(lines).encode() + PAD
+    joined = next(view for view in views(text) if view.joined)
+    assert "".join(lines).encode() in joined.text
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"$\n", b"\x1f", b"\\n", b"\\r"])
 def test_a_run_ends_before_whatever_ends_its_line(end: bytes) -> None:
     assert end_of_run(b"run" + end + b"next", 3 + len(end)) == 3

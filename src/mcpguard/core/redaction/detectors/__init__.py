@@ -13,7 +13,7 @@ from mcpguard.core.redaction.detectors.data import DATA
 from mcpguard.core.redaction.detectors.format import ALONE, Detector, compiled
 from mcpguard.core.redaction.detectors.keys import KEYS
 from mcpguard.core.redaction.detectors.money import MONEY
-from mcpguard.core.redaction.detectors.named import pairs
+from mcpguard.core.redaction.detectors.named import values
 from mcpguard.core.redaction.detectors.people import PEOPLE
 from mcpguard.core.redaction.detectors.personal import PERSONAL
 from mcpguard.core.redaction.detectors.vendors import VENDORS
@@ -30,7 +30,6 @@ __all__ = [
     "VENDORS",
     "Detector",
     "compiled",
-    "pairs",
 ]
 
 TABLES: dict[str, tuple[Detector, ...]] = {
@@ -50,7 +49,7 @@ DETECTORS: tuple[Detector, ...] = (*(one for table in TABLES.values() for one in
 OPT_IN: frozenset[str] = frozenset(detector.kind for detector in PERSONAL)
 """Kinds that a rule may ask for with `redact:`."""
 
-KINDS: frozenset[str] = OPT_IN | {detector.kind for detector in DETECTORS} | {*pairs.KINDS}
+KINDS: frozenset[str] = OPT_IN | {detector.kind for detector in DETECTORS} | {*values.KINDS}
 """All kinds that are formats."""
 
 HELD = "held"

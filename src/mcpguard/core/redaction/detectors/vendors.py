@@ -8,6 +8,7 @@ import re
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.format import UUID, Detector, filled
+from mcpguard.core.redaction.detectors.named.shapes import is_of_words
 
 _ALPHABETS = {
     "hex": "[0-9a-fA-F]",
@@ -293,16 +294,25 @@ _ENDS = r"(?![\w/+-]|\.\w)"
 _DIGEST = expression(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f-]{36})$")
 _SAYS = expression(rb"(?i)key|token|secret|auth|password|credential|private|access|pat")
 _SAME = expression(rb"(.)\1{7}")
+_OF_NAMES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+_ENOUGH = 5
+"""Characters of the name of a vendor that a random value hardly ever has."""
 _PUBLIC = expression(rb"(?i)client[_-]?id[^A-Za-z0-9]{1,12}[A-Za-z0-9_-]+$")
 
 
 def likely(match: bytes) -> int:
     """Whether the end of a match is not a digest beside the name of a vendor by chance, nor a row of
-    one character, nor the public name of a client."""
-    if _SAME.search(match) or _PUBLIC.search(match):
+    one character, nor the public name of a client, nor a name of code, such as `github_release_node_v2`."""
+    if _SAME.search(match) or _PUBLIC.search(match) or _is_name(match):
         return 0
     digest = _DIGEST.search(match)
     return 0 if digest and not _SAYS.search(match, 0, digest.start()) else len(match)
+
+
+def _is_name(match: bytes) -> bool:
+    """Whether the end of a match has the name of the vendor in it again, or is made of words."""
+    value = match[len(match.rstrip(_OF_NAMES)) :]
+    return match[:_ENOUGH].lower() in value.lower() or is_of_words(value.decode())
 
 
 def _vendors() -> tuple[Detector, ...]:

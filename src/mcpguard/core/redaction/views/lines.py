@@ -44,6 +44,8 @@ _LONG = 16
 _LF = 10
 _EVEN = 32
 """Lines of this many letters of base64 that are as wide as one another are not words."""
+_WIDTHS = 64, 76
+"""Of lines of base64 (RFC 1421 and 2045)."""
 _COST_OF_A_LINE = 3
 _BEGINNING = 3
 
@@ -263,5 +265,7 @@ def _alike(one: bytes, two: bytes) -> int:
     left, right = one[:size].translate(_DIGITS), two[:size].translate(_DIGITS)
     size -= ((int.from_bytes(left) ^ int.from_bytes(right)).bit_length() + 7) // 8
     size = len(two[:size].rstrip(_NO_MARKS))
+    if size == 1 and (two[:1] == b"/" or (two[:1] == b"+" and len(one) in _WIDTHS)):
+        return 0  # Lines of base64 may begin so too.
     dashes = size - len(two[:size].rstrip(b"-"))
     return size - dashes if dashes > 1 else size  # The first line of a key begins with five.

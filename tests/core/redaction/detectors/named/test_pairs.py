@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.redaction.detectors.named import pairs
 from mcpguard.core.redaction.detectors.named.plausible import (
     is_basic,
     is_example,
     is_sample_of_a_url,
     is_secret,
 )
+from mcpguard.core.redaction.detectors.named.values import named, said
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -121,6 +121,8 @@ PASSWORDS = [
     "curl --user 'bob:{}' https://x.example",
     "Server=db;Password={};Timeout=3",
     "The password is {} for now.",
+    "config.get('password', '{}')",
+    "getenv(\n  'DB_PASSWORD',\n  '{}')",
     "spring.datasource.password=${{DB_PASSWORD:{}}}\n",
 ]
 
@@ -252,7 +254,29 @@ LEFT_ALONE = [
     "PASSWORD 'none of 12 words'",
     b"-----BEGIN OPENSSH PRIVATE KEY-----".decode() + '"\nEND = "-----END OPENSSH PRIVATE KEY-----"',
     "AKIAIOSFODNN7EXAMPLE",
-    "keys.py,sha256=ghp_" + "aB3kQ9xZ7mT2" * 3,
+    "keys.py,sha256=ghp_" + "aB3kQ9xZ7mT2" * 3 + "x4C",
+    "keys.py,sha256=x4C_ghp_" + "aB3kQ9xZ7mT2" * 2 + "x4CaB3kQ9xZ,1",
+    "name = 'airtableOAuth2Api'; github: 'GithubV1WorkflowNode', 'v11'",
+    "exports.UptimeRobotV1PublicStatusPageGetNode = UptimeRobotV1PublicStatusPageGetNode",
+    "datadog: 'AlertingRuleEvaluationOutcome2x'",
+    '"dialecte+controlador://usuari:contrasenya@amfitrio"',
+    "'ocient://\u043f\u043e\u043b:\u043f\u0430\u0440\u043e\u043b\u044c@host'",
+    "postgresql://usuario:contrase\u00f1a@servidor",
+    're.compile(r"https://[^:]+:[^@]+@github"), re.compile(r"https://x-token-auth:[^@]+@")',
+    'jdbc: "jdbc:mysql://admin:s3cr3t@db"',
+    '(0,o.t)("Enter your login and password below:")}),(0,i.FD)(c.l,{layout:2})',
+    'this.renderPass="translucent"; var blendPass = "additivefirst2";',
+    "(for example, a PIN, biometric data, or a password) to uniquely identify",
+    'credential_type: str  # "password" or "certificate"',
+    "oci iam user update-capabilities --can-use-console-password false",
+    "config.get('password', 'forbidden')",
+    'types = [\n"forget-password",\n"change-email"\n]',
+    "class Store(Model):\n    password: StrictStr\n    user: StrictStr\n",
+    'ED25519_KEY_OPTIONAL_PASSPHRASE = "ed25519-key"; ECDSA_KEY_PASSPHRASE = "ecdsa-key"',
+    '"token": "xoxb-your-slack-token", "key": "sk-ant-your-api-key-here"',
+    "e.g. `-----BEGIN RSA PRIVATE "
+    + "KEY----- MIIEpQIBAAKCAQEAuyf/lNrH9ck8DmNyo3fGgvCI1l9s+cmBY3WIz+cUDqmxiieR\\\\n."
+    "-----END RSA PRIVATE KEY-----`",
     "<secret>|a1b2c3d4e5",
     "Authorization: a1b2c3d",
     "tool -u a1b2 x",
@@ -311,14 +335,14 @@ def test_what_documentation_gives_as_an_example_is_known() -> None:
 
 
 def test_names_are_remembered_up_to_a_length() -> None:
-    assert pairs.said("DB_PASSWORD") == "password"
-    assert pairs.said("x" * 65 + "_token") == ""
-    assert pairs.said("a_b_c_d_e_f_g_h_token") == ""
-    assert pairs.named("password", HUMAN) == ("password", HUMAN.encode())
-    assert pairs.named("password", "a1b2c") is None
-    assert pairs.named("api_token", TOKEN[:9]) is None
-    assert pairs.named("password", HUMAN * 100) is None
-    assert pairs.named("user", HUMAN) is None
+    assert said("DB_PASSWORD") == "password"
+    assert said("x" * 65 + "_token") == ""
+    assert said("a_b_c_d_e_f_g_h_token") == ""
+    assert named("password", HUMAN) == ("password", HUMAN.encode())
+    assert named("password", "a1b2c") is None
+    assert named("api_token", TOKEN[:9]) is None
+    assert named("password", HUMAN * 100) is None
+    assert named("user", HUMAN) is None
 
 
 PIECE = st.sampled_from(

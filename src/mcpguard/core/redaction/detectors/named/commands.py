@@ -14,7 +14,6 @@ from mcpguard.core.redaction.detectors.named.naming import GIVEN, signal
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
-    NEAR,
     SPACE,
     Found,
     Values,
@@ -256,7 +255,8 @@ class Commands(Values):
             return None
         if b"machine" in self._text[max(0, at - BACK) : at]:
             return self._judged(found.end(), GIVEN, b"", whole_line=True)
-        if DIGIT.search(self._text, found.end(), found.end() + NEAR) is None:
+        value = _SHELL.match(self._text, found.end())
+        if value is None or DIGIT.search(value[0]) is None:
             return None  # A sentence about a login and a password.
         return self._judged(found.end(), "password", b"", whole_line=True)
 

@@ -54,6 +54,10 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("api", "hash"): "weak",
     ("app", "hash"): "weak",
 }
+_PASSES = frozenset([
+    "render", "shader", "shadow", "blend", "color", "depth", "post", "first", "second", "low", "high", "band",
+])  # fmt: skip
+"""Words before `pass` that make it another thing."""
 _PUBLIC = frozenset(("public", "publishable"))
 # The last word of a name: `..._KEY_ID` names a key and is not one.
 _ABOUT = frozenset([
@@ -109,7 +113,7 @@ def signal_of(name: str, words: list[str]) -> Signal:
     if name == "--key" or (before, last) in _PAIRS:
         return _PAIRS.get((before, last), "token")
     if _PASSWORD.fullmatch(last):
-        return "password"
+        return "" if last == "pass" and before in _PASSES else "password"
     if _TOKEN.fullmatch(last) and last not in _PLURALS:
         return "token"
     return "weak" if any(map(is_of_secrets, words)) else ""

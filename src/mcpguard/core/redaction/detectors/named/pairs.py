@@ -24,43 +24,10 @@ from mcpguard.core.redaction.detectors.named.values import (
     SPACE,
     Found,
     given,
-    is_example,
-    is_secret,
-    kind_of,
-    may_be,
     name_at_end,
-    named,
     opened,
     said,
-    said_of_member,
-    stands_in,
 )
-
-__all__ = [
-    "BASIC",
-    "GIVEN",
-    "KINDS",
-    "LENGTHS",
-    "LITERALS",
-    "NEAR_ALONE",
-    "REST",
-    "VALUE",
-    "WORDS",
-    "Pairs",
-    "Read",
-    "ends_near",
-    "is_example",
-    "is_secret",
-    "kind_of",
-    "may_be",
-    "may_be_one",
-    "named",
-    "said",
-    "said_of_member",
-    "stands_in",
-    "surroundings",
-]
-
 
 VALUE = 6
 """How many bytes of a value are in a match of `WORDS` and `REST`."""
@@ -121,6 +88,9 @@ _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
     rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put)\($"""
 )
+_OF_SECTIONS = expression(rb"(?i)(?:conf|config|cfg|parser)\.get\($")
+_OPTION = expression(rb"""[a-z_]{4,40}["']\)""")
+_CLOSES = (b'"', b"'")
 _FALLBACK = expression(rb"""(?![-=?+])(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,512}(?=\})""")
 _LONGEST_FALLBACK, _LONGEST_RUN = 512, 2048
 _UNCLOSED = expression(rb"""(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,2048}+(?!\})""")
@@ -273,8 +243,14 @@ class Pairs(Commands):
         """What code takes where nothing is set: `getenv("DB_PASSWORD", "…")`, `env.DB_PASSWORD || "…"`."""
         bare = before.rstrip(b"\"'`\\])")
         name = name_at_end(bare)
-        if b"," in between and not _CALLED.search(bare[: len(bare) - len(name)].rstrip(QUOTES)[-24:]):
-            return self._line(at, before, opening)
+        ahead = bare[: len(bare) - len(name)].rstrip(QUOTES).rstrip(SPACE)[-32:]
+        if b"," not in between:
+            if before.endswith(_CLOSES) and b")" not in between:
+                return None  # One text or another: neither is the name of the other.
+        elif not _CALLED.search(ahead):
+            return None if b"\n" in between else self._line(at, before, opening)
+        elif _OF_SECTIONS.search(ahead) and name.isalpha() and _OPTION.match(self._text, at):
+            return None  # The names of a section and of an option in it.
         strength = given(said(name)) if name.isupper() else said(name)
         return self._judged(at, strength, opening[-1:]) if strength else None
 
@@ -310,6 +286,8 @@ class Pairs(Commands):
 
     def set_to(self, at: int) -> Found | None:
         """`Setting --password (password) to …`, as wget says it."""
+        if b"Setting --" not in self._text[max(0, at - BACK) : at]:
+            return None
         return self._judged(at, GIVEN, b"", ends=_ENDS)
 
     def _element(self, at: int, before: bytes) -> Found | None:

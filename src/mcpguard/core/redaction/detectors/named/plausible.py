@@ -14,6 +14,7 @@ from mcpguard.core.redaction.detectors.named.shapes import (
     has_reference,
     is_address,
     is_known_to_all,
+    is_of_words,
     is_path,
     is_reference,
     is_uuid,
@@ -48,7 +49,7 @@ _SAMPLES = frozenset(
     or db database app application service account master valid invalid wrong bad good correct first
     second number shared basic jwt oauth o code cred creds credential credentials unit integration
     encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
-    data text that you please replace insert put passed failed
+    data text that you please replace ecdsa dsa ed insert put passed failed
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
@@ -57,6 +58,8 @@ _PORTS = expression(r"[0-9]{1,5}(?:,|$)")
 _MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}")
 _WORDS = expression(r"(?:[A-Za-z:_-]|%20)+")
 _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
+_OF_EXPRESSIONS = expression(r"\[\^|\.[*+]|\\[dSsWw][*+]|^\^")
+"""Of an expression that is to match a URL."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAYS_SO = expression("password|passwd|passphrase|secret|changeme")
 _TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
@@ -83,12 +86,12 @@ _DIGITS = expression(r"[0-9].*[0-9]")
 _METAVARIABLE = expression(r"[A-Z]+(?:[_-][A-Z]+)*|[A-Za-z_][\w.]*\(.*")
 _OF_FORMS = expression(
     r"(?i)password|string|field|input|type|text|value|error|exception|provider|handler|secret|token|manager|service|"
-    r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test"
+    r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test|str$"
 )
 """Words of names of types, of errors and of parts of a page."""
 _TRANSLATION = expression(
     "passwort|kennwort|passwoord|wachtwo|wachtwu|passwuert|wagwoord|passord|adgangskod|kodeord|losenord|lykilord|"
-    "salas[ao]na|lozinka|zaporka|slaptazod|jelsza|contrasen|contrasinal|motdepasse|palavra|parolachiave|pasahitz|"
+    "salas[ao]na|lozinka|zaporka|slaptazod|jelsza|contrasen|contrasinal|motdepasse|palavra|parolachiave|pasahitz|kupuhipa|"
     "pasfhocal|focalfaire|gertremen|cyfrinair|fjalekalim|pasvorto|katalaluan|katasandi|matkhau|nenosiri|sifreniz"
 )
 """What the word is in other languages, as files of translations have it."""
@@ -97,6 +100,7 @@ _SAYINGS = frozenset(
     """
     with from then this that when where which used uses using option options argument flag file files string
     required optional plain hidden prompt stdin authentication authorization parameter parameters command
+    true false yes no none null
     """.split()  # noqa: SIM905 - as above
 )
 """What stands behind an option in a sentence about it."""
@@ -118,9 +122,12 @@ _PUBLISHED = expression(
 )
 _BODY = expression(rb"[A-Za-z0-9+/]{24}")
 _BEGINNING_OF_RSA = expression(
-    rb"PRIVATE KEY-----(?:\\n|\s){0,4}MII[A-Za-z0-9+/]{1,56}(?:\.\.\.(?![A-Za-z0-9+/])|\s*$)"
+    rb"PRIVATE KEY-----(?:\\n|\s){0,4}MII"
+    rb"(?:[A-Za-z0-9+/]{1,96}(?:\\{1,4}n)?\.{1,3}(?![A-Za-z0-9+/])|[A-Za-z0-9+/]{1,56}\s*$)"
 )
 """What documentation shows of a key: so much of it is the modulus, which is public."""
+_PREFIX = expression(r"^(?:[A-Za-z0-9]{1,10}[-_.]){0,3}")
+_NO_WORD = expression(r"[0-9\s]")
 _VERSION = expression(r"[v^~]?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:[-+.][a-z]{1,8}[-.0-9]*)?")
 _RATE = expression(r"[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/\S*")
 
@@ -131,7 +138,13 @@ def is_example(kind: str, match: bytes) -> bool:
         return _BODY.search(match) is None or _BEGINNING_OF_RSA.search(match) is not None
     if kind in CHECKS and _counts(match.decode()) and not CHECKS[kind][1](match):
         return True  # Somebody typed it.
-    return _PUBLISHED.search(match) is not None
+    return _is_of_words(match.decode()) or _PUBLISHED.search(match) is not None
+
+
+def _is_of_words(match: str) -> bool:
+    """Whether words stand in place of a token, as in `glpat-your-access-token`."""
+    rest = _PREFIX.sub("", match, count=1)
+    return not _NO_WORD.search(rest) and is_of_words(rest)
 
 
 def is_secret(strength: str, value: str, quoted: bool) -> bool:
@@ -184,11 +197,15 @@ def is_stand_in(value: str) -> bool:
 def is_sample_of_a_url(value: str) -> bool:
     """Whether the password of a URL stands for one, or is the port of one of several hosts."""
     value = value.strip("[]()")
-    if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or value in (".*", ".+"):
+    if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or _OF_EXPRESSIONS.search(value):
         return True
+    if _SAYS_SO.search(value.lower().translate(LEET)):
+        return True
+    if not value.isascii():
+        return value.translate(_NO_MARKS).isalpha()  # The word for "password" in some language.
     if not _WORDS.fullmatch(value) or looks_random(value):
         return False
-    return len(value) < 8 or ":" in value or _STEMS.search(value) is not None
+    return len(value) < 8 or ":" in value or bool(_STEMS.search(value) or _is_translation(value))
 
 
 def _is_sample(value: str) -> bool:
@@ -235,11 +252,15 @@ def _is_of_letters(value: str) -> bool:
     """Whether a text without a digit is not a word that stands for a password, or says something of it."""
     if len(value) < 8 or not value.isascii() or value.startswith("@"):
         return False
-    if _TRANSLATION.search(value.lower().translate(_NO_MARKS)):
+    if _is_translation(value):
         return False
     if looks_random(value) or not _MARKS.isdisjoint(value[1:-1]):
         return _METAVARIABLE.fullmatch(value) is None
     return _WORDS.fullmatch(value) is not None and _OF_FORMS.search(value) is None
+
+
+def _is_translation(value: str) -> bool:
+    return _TRANSLATION.search(value.lower().translate(_NO_MARKS)) is not None
 
 
 def is_given(value: str) -> bool:
