@@ -16,6 +16,7 @@ from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
 from mcpguard.core.redaction.detectors.named import apart, pairs
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views import Flat
+from mcpguard.core.redaction.views.runs import codes
 from mcpguard.core.redaction.views.signs import expressions, marks
 
 Hit = tuple[int, int, str]
@@ -261,6 +262,7 @@ def _compiled() -> tuple[Matcher, Matcher]:
         if not COMPILED:
             expressions()
             marks()
+            codes()
             BEGINNINGS[:] = sorted(_beginnings(), key=lambda one: one.rare)
             first = next(index for index, one in enumerate(BEGINNINGS) if one.rare)
             COMPILED.append((_literals(0, first, "formats"), _literals(first, len(BEGINNINGS), "rare")))

@@ -295,7 +295,7 @@ class Redactor:
             or found_in(self._held.busy, text)
         ):
             return True
-        if seen.may_be_coded and has_code(text, seen.packed):
+        if seen.may_be_coded and has_code(text):
             seen.coded()
         return bool(seen.found or also) and self._found_behind(text, also, most, seen.found)
 

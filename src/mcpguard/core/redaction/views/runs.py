@@ -3,9 +3,12 @@ packed. A run that does not is passed over by a look at its letters: nothing is 
 
 import re
 from binascii import a2b_base64, a2b_hex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.matching import Matcher
+from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw
 from mcpguard.core.redaction.views.view import ENOUGH, Pieces, Size, View
 
@@ -55,6 +58,26 @@ _OTHER = b"a" * 32
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
 
+def _one_of(letters: Iterable[int]) -> str:
+    return f"[{re.escape(bytes(sorted(letters)).decode())}]"
+
+
+_SIX_BITS = {*_LETTERS + b"+/_-"}
+_UNLIKE = f"{_one_of(_ODD)}{_one_of(_SIX_BITS - _HIGH)}|{_one_of(_SIX_BITS - _ODD)}{_one_of(_HIGH)}"
+_GROUPS, _SURE = 4, 14
+_CODES = (
+    f"(?:[A-Za-f]{_one_of(_SECOND)}{_one_of(_THIRD)}{_ANY}){{{_GROUPS}}}",
+    f"(?:^|[^A-Za-z0-9+/_-])(?:{_UNLIKE}|e{_ANY}){_ANY}{{{_SURE - 2}}}",
+    "(?:[0-7][0-9A-Fa-f]){8}",
+    "(?:^|[^0-9A-Fa-f])(?:5[dD]0000|78(?:01|5[eE]|9[cC]|[dD][aA]))[0-9A-Fa-f]{24}",
+    "[A-Z2-7]{32}",
+    "|".join(one.decode() for one in _MAGIC),
+    "1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00",
+)
+"""What is in each run that says something, or begins it: so much of it as is fast to search for."""
+_TEXT, _DEFLATED = 0, 1
+
+
 def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False) -> Iterator[View]:
     """What the runs of `view` say: several views where that is much, since no run has to do with another and
     who finds too much in the first reads no further. `packed` says that it may have a PACKED_RUN."""
@@ -83,18 +106,27 @@ def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False
         yield made
 
 
-def has_code(text: bytes, packed: bool) -> bool:
+@cache
+def codes() -> Matcher:
+    """_CODES, compiled, which takes some twenty milliseconds."""
+    return compile_patterns([shape(one, once=False) for one in _CODES], "codes")
+
+
+def has_code(text: bytes) -> bool:
     """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
-    for _, chars in _runs(text, LEAST, packed):
-        if not _is_of_one_case(chars) and _may_be_base64(chars):
-            return True
-        if len(chars) < len(_OTHER):
-            continue
-        if _OTHER in chars.translate(_IS_HEX) and any(map(_hex_reads, _HEX.findall(chars))):
-            return True
-        if _OTHER in chars.translate(_IS_BASE32):
-            return True
-    return False
+    done = 0
+
+    def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> bool:
+        nonlocal done
+        if index == _DEFLATED:
+            return _is_deflated(text[end - _SURE : end - _SURE + _BIG])
+        if end <= done or (index == _TEXT and not _TEXTS[LEAST].match(text, end - 4 * _GROUPS)):
+            return False
+        begin, done = _begin(text, 0, end), _end(text, end)
+        chars = text[begin:done]
+        return not _is_of_one_case(chars) if index == _TEXT else _has_other_code(chars)
+
+    return codes().search(text, visit)
 
 
 def is_packed(text: bytes, end: int) -> bool:
@@ -102,10 +134,21 @@ def is_packed(text: bytes, end: int) -> bool:
     return _PACKED_RUN.search(text, max(0, end - _LONGEST_HEAD), end) is not None
 
 
-def _may_be_base64(chars: bytes) -> bool:
-    if len(chars) > _BIG or _TEXTS[LEAST].search(chars) or _may_be_deflated(chars):
-        return True
-    return any(one in chars for one in _MAGIC)
+def _has_other_code(chars: bytes) -> bool:
+    """Whether a run may have something in hexadecimal or base32, or base64 of something packed."""
+    return (
+        any(one in chars for one in _MAGIC)
+        or any(map(_hex_reads, _HEX.findall(chars)))
+        or _OTHER in chars.translate(_IS_BASE32)
+    )
+
+
+def _is_deflated(chars: bytes) -> bool:
+    """Whether the run that `chars` begin with says something packed from its beginning on."""
+    if b" " in chars[:LEAST].translate(_ALL):
+        return False
+    head = _decode64(chars[: chars.translate(_ALL).find(b" ") % (len(chars) + 1)])
+    return head.startswith(ZLIB) or is_raw(head)
 
 
 def _is_of_one_case(chars: bytes) -> bool:
@@ -189,10 +232,8 @@ def _packed64(pieces: Pieces, begin: int, chars: bytes, magic: list[bytes], budg
         at = chars.find(one)
         if at >= 0:
             _add(pieces, begin + at, begin + len(chars), (3, 4), _decode64(chars[at:]), budget)
-    if _may_be_deflated(chars):
-        head = _decode64(chars[:_BIG])
-        if head.startswith(ZLIB) or is_raw(head):
-            _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)
+    if _may_be_deflated(chars) and _is_deflated(chars[:_BIG]):
+        _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)
 
 
 def _may_be_deflated(chars: bytes) -> bool:

@@ -176,6 +176,6 @@ def signs_of(text: bytes) -> set[int]:
     signs = Signs(text)
     expressions().search(text, signs.see)
     signs.marked()
-    if signs.may_be_coded and has_code(text, signs.packed):
+    if signs.may_be_coded and has_code(text):
         signs.coded()
     return signs.found
