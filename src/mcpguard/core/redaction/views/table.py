@@ -366,7 +366,7 @@ DISGUISES: tuple[Disguise, ...] = (
     ),
     Disguise(
         "character codes that follow a number, stand in `CHR()` or behind `[char]`, or have a fraction, in "
-        "rows, members or lines",
+        "rows, members, lines or tables",
         (
             (
                 "[[0, 122], [1, 113], [2, 51], [3, 72], [4, 118], [5, 55], [6, 107], [7, 80], [8, 57], "
@@ -404,6 +404,22 @@ DISGUISES: tuple[Disguise, ...] = (
                 "zq3Hv7kP9xWb",
             ),
             (
+                "".join(f"│ {at:<7} │ {code:<6} │\n" for at, code in enumerate(b"zq3Hv7kP9xWb")),
+                "zq3Hv7kP9xWb",
+            ),
+            (
+                "".join(f"{at:>3} | {code:>4}\n" for at, code in enumerate(b"zq3Hv7kP9xWb")),
+                "zq3Hv7kP9xWb",
+            ),
+            (
+                " [1] 122 113  51  72 118  55 107  80  57 120  87  98\n[13]  53 110",
+                "zq3Hv7kP9xWb",
+            ),
+            (
+                "\t.byte\t122, 113, 51, 72, 118, 55\n\t.byte\t107, 80, 57, 120, 87, 98\n",
+                "zq3Hv7kP9xWb",
+            ),
+            (
                 "0,122\n1,113\n2,51\n3,72\n4,118\n5,55\n6,107\n7,80\n8,57\n9,120\n10,87\n11,98\n",
                 "zq3Hv7kP9xWb",
             ),
@@ -413,6 +429,7 @@ DISGUISES: tuple[Disguise, ...] = (
             "[1.0, 12.0, 13.0, 14.0]",
             "SELECT CHR(13)||CHR(10)",
             "{0: 17, 1: 13, 2: 14, 3: 12, 4: 13}",
+            "| 3 | 12 |\n| 4 | 15 |\n| 5 | 11 |\n",
         ),
     ),
 )
