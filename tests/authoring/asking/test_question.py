@@ -84,7 +84,7 @@ def test_what_is_not_there_does_not_match() -> None:
         ('server == "x" && args.a == 1', True),
         ('server == "x" || args.a == 1', True),
         ("ms > 10 && ms < 20", True),
-        ('at > timestamp("tomorrow")', True),
+        ('at > timestamp("2026-08-01T00:00:00Z") - duration("1h")', True),
         ("effect == 'deny' ? true : ms > 1.0", True),
     ],
 )
@@ -117,6 +117,13 @@ def test_times_and_durations_are_left_to_the_index() -> None:
         ("server", "condition:1:1: a condition must be true or false"),
         ('server = "x"', "write `==` to compare"),
         ('server == "a" &&\n  args.x === 1', "condition:2:"),
+        (
+            'server == "a" && at > timestamp("2026-13-01T00:00:00Z")',
+            "condition:1:33: this is not a time: write",
+        ),
+        ('at > timestamp("2026-08-01")', "condition:1:16: this is not a time: write it with its zone, as in"),
+        ('at > timestamp("tomorrow")', "this is not a time"),
+        ('at - timestamp("2026-08-01T00:00:00Z") > duration("1 day")', "condition:1:51: this is not a dur"),
         ("result == 1", "undeclared reference to 'result'"),
     ],
 )

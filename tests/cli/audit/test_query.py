@@ -268,3 +268,17 @@ def test_a_chain_that_is_removed_during_a_query_is_said_and_the_others_are_print
         assert "n-1" not in out
         assert f"{kept.stem}-copy.jsonl is a copy of {kept.name}, whose calls are counted once" in err
         assert condition or f"{gone.name} was removed while it was read" in err
+
+
+def test_a_path_may_stand_before_the_condition_and_one_that_does_not_exist_is_said(
+    audit: str, capsys: Capture, tmp_path: Path
+) -> None:
+    assert main(["audit", "query", audit, 'args.q == "x"']) == 0
+    assert "n-7" in capsys.readouterr().out
+    for wrong in (f"{tmp_path}/gone", "./audit.d/", "20260801T070000Z-1-0.jsonl.gz"):
+        for more in ([], [audit]):
+            assert main(["audit", "query", wrong, *more]) == 2
+            assert (
+                f"{wrong} is neither a file or folder that exists nor a condition" in capsys.readouterr().err
+            )
+    assert main(["audit", "query", f"args.q == '{'x' * 5000}'", audit]) == 0

@@ -18,7 +18,17 @@ from msgspec import Struct, json
 from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
 from mcpguard.authoring.asking.glance import Glance
 from mcpguard.authoring.asking.needed import Needs, needed
-from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, ConditionError, Verdict
+from mcpguard.core.conditions.cel import (
+    ERROR,
+    FALSE,
+    NOTHING,
+    TRUE,
+    Bound,
+    Condition,
+    ConditionError,
+    Engine,
+    Verdict,
+)
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.conditions.hoisting import Members, joined
@@ -187,6 +197,7 @@ class CallQuestion:
             engine = engine_for(VOCABULARY)
             try:
                 engine.compile(text)
+                _check_constants(text, engine)
                 for part in _joined(text):
                     if not self._narrowed(part):
                         self._add(engine.compile(part), part)
@@ -273,6 +284,29 @@ class CallQuestion:
                 self.since = max(self.since, at + (found[1] == ">"))
             return True
         return False
+
+
+_CONSTANTS = {
+    "timestamp": 'this is not a time: write it with its zone, as in timestamp("2026-08-01T07:00:00Z")',
+    "duration": 'this is not a duration: write it as in duration("90s") or duration("1.5h")',
+}
+
+
+def _check_constants(text: str, engine: Engine) -> None:
+    """Raises ConditionError for a time or a duration that the engine cannot read: the condition would be an
+    error for each call."""
+    tokens = tokens_of(text)
+    mistakes = []
+    for before, name, bracket, constant, end in zip(
+        [tokens[-1], *tokens], tokens, tokens[1:], tokens[2:], tokens[3:], strict=False
+    ):
+        found = name.text in _CONSTANTS and before.text != "." and constant.kind == "string"
+        if found and (bracket.text, end.text) == ("(", ")"):
+            call = text[name.start : end.start + 1]
+            if engine.compile(f"{call} == {call}").verdict(NOTHING) is not TRUE:
+                mistakes.append((constant.start, _CONSTANTS[name.text]))
+    if mistakes:
+        raise ConditionError(mistakes)
 
 
 def _verdict(condition: Condition, known: dict[bytes, Verdict], view: dict[str, Json]) -> Verdict:

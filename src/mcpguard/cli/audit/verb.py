@@ -1,6 +1,7 @@
 """`mcpguard audit`: verify that the evidence is as it was written, print it, and ask it."""
 
 import argparse
+import os
 import re
 from pathlib import Path
 
@@ -91,8 +92,8 @@ def execute(args: argparse.Namespace) -> int:
                 f"{args.id} is neither the id of a call, such as 4f1c09aa-17, nor a file or folder"
             )
         args.id, args.path = None, Path(args.id)
-    if args.action == "query" and args.path is None and args.condition and Path(args.condition).exists():
-        args.condition, args.path = "", Path(args.condition)
+    if args.action == "query" and args.condition:
+        _sort_out(args)
     path = args.path or audit_folder(args.config)
     if args.action == "export":
         return export(path, args)
@@ -102,6 +103,21 @@ def execute(args: argparse.Namespace) -> int:
         return verify_chains(path, args)
     asked = {"show": show, "query": query, "tail": tail, "stats": stats}
     return asked[args.action](path, args)
+
+
+def _sort_out(args: argparse.Namespace) -> None:
+    """Take a path as one even if it stands first. Raises AuditError for one that does not exist."""
+    if os.path.exists(args.condition) and (args.path is None or not os.path.exists(args.path)):
+        args.condition, args.path = "" if args.path is None else str(args.path), Path(args.condition)
+    elif _PATH.fullmatch(args.condition):
+        raise AuditError(
+            f"{args.condition} is neither a file or folder that exists nor a condition; either may be left "
+            "out of `mcpguard audit query 'CEL' PATH`"
+        )
+
+
+_PATH = re.compile(r"[\w.~-]*(?:/[\w.@~+-]*)+|[\w.-]+\.jsonl(?:\.gz)?")
+"""What looks like a path and is not a condition."""
 
 
 def _is_id(text: str) -> bool:
