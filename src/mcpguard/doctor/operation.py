@@ -6,6 +6,7 @@ not, since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,7 @@ from mcpguard.core.errors import AuditError, McpGuardError
 from mcpguard.core.secret import CredentialRef
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.lifetime import is_static
-from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer
+from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer_of
 from mcpguard.doctor.surroundings import Subject
 from mcpguard.onboarding.discovery.ourselves import PROJECT, starts_mcpguard
 
@@ -57,14 +58,25 @@ def _other_project(subject: Subject) -> Iterator[Checked]:
 def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
     """What is below `program` and is open by itself, or leads elsewhere. The ways to it are those of
     `program`."""
-    for folder, folders, names in os.walk(program):
-        environment = "pyvenv.cfg" in names
-        for name in (*folders, *names):
-            if environment and name == _UV_LOCK:
+    folders = [os.fspath(program)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as listed:
+                entries = list(listed)
+        except OSError:
+            continue
+        environment = any(one.name == "pyvenv.cfg" for one in entries)
+        for one in entries:
+            try:
+                facts = one.stat(follow_symlinks=False)
+            except OSError:
                 continue
-            path = os.path.join(folder, name)
-            if writer(path, trusted) or os.path.islink(path):
-                yield Path(path)
+            if stat.S_ISDIR(facts.st_mode):
+                folders.append(one.path)
+            if environment and one.name == _UV_LOCK:
+                continue
+            if stat.S_ISLNK(facts.st_mode) or writer_of(facts, trusted):
+                yield Path(one.path)
 
 
 def _running(subject: Subject) -> Iterator[Checked]:

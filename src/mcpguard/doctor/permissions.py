@@ -128,10 +128,11 @@ def writer(path: Path | str, trusted: frozenset[int], *, on_the_way: bool = Fals
         facts = os.lstat(path)
     except OSError:
         return ""
-    return _writer(facts, trusted, on_the_way)
+    return writer_of(facts, trusted, on_the_way=on_the_way)
 
 
-def _writer(facts: os.stat_result, trusted: frozenset[int], on_the_way: bool) -> str:
+def writer_of(facts: os.stat_result, trusted: frozenset[int], *, on_the_way: bool = False) -> str:
+    """As `writer`, of what `os.lstat` gives."""
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
         return ""
     if facts.st_uid not in trusted:
