@@ -16,6 +16,7 @@ from mcpguard.cli.help import named, readable, topics
 from tests.docs.pages import PAGES, ROOT
 from tests.rows import each
 
+pytestmark = pytest.mark.uncounted
 Capture = pytest.CaptureFixture[str]
 
 TOPICS = topics()

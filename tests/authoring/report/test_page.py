@@ -16,6 +16,7 @@ from tests.authoring.report import month
 from tests.authoring.report.test_review import review
 from tests.console.chromium import chromium
 
+pytestmark = pytest.mark.uncounted
 HOSTILE = '</td><script>alert(1)</script><img src="https://x.example/a">\u202e"\'&'
 
 

@@ -26,6 +26,7 @@ from tests.adapters.audit.audit_records import CLOSED, OPENED
 from tests.cli.audit.test_every_reader import POLICY, written
 from tests.cli.audit.test_story import CALL, DONE
 
+pytestmark = pytest.mark.uncounted
 Capture = pytest.CaptureFixture[str]
 Attack = Callable[[Path, Path, Path], None]
 """What is done to the folder, in which there are a compressed chain and a plain one."""

@@ -384,6 +384,13 @@ def test_a_refusal_that_was_only_counted_is_told_as_audit_show_tells_it(
     assert "'ab-7' has no record of its own. It may be among the requests" in explain("ab-7", code=2)
 
 
+def test_where_nothing_is_on_record_there_is_no_call_to_explain(
+    explain: Explain, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    assert "nothing is on record yet" in explain("n-1", code=2)
+
+
 def test_what_wrap_recorded_is_explained_without_a_configuration(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
