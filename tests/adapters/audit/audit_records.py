@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
@@ -23,6 +24,8 @@ from mcpguard.gateway.ports import AuditHealth
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
 OPENED = Opened(NOW, "0.1.0", os.getpid(), "os-user:1000", ("github",), "d" * 64)
+# `tests.workers` forks after this is imported.
+os.register_at_fork(after_in_child=lambda: structs.force_setattr(OPENED, "pid", os.getpid()))
 DECIDED = Decided(NOW, "n-1", "os-user:1000", "tools/call", "allow", server="github", tool="get")
 OUTCOME = Outcome(NOW, "n-1", "ok", 1.5)
 CLOSED = Closed(NOW, "eof")
