@@ -58,6 +58,10 @@ ODD = {
     r"\brecorded and goes on\b": "recorded and let through",
     r"\bfrom then on: ": "since then",
     r"\bwithout saying why\b": "without a message, without a reason",
+    r"\bwhat became of\b": "the outcome",
+    r"\bc[ao]me to what\b|\bwhat (?:its|each) \w* ?c[ao]mes? to\b": "evaluates to",
+    r"\bthose of then\b": "of the recorded call",
+    r"\bknows no passkeys\b": "does not support",
     r"\bhas not got\b": "has not received, does not have",
 }
 """A phrase -> what to write instead."""

@@ -95,7 +95,7 @@ class Presence(Enum):
 
 def presence(schema: Json, steps: Steps) -> list[Presence]:
     """For each step into a value of `schema` (JSON Schema 2020-12) whether it leads to something, until
-    that is known no more: the last one may be NEVER or UNKNOWN."""
+    that is no longer known: the last one may be NEVER or UNKNOWN."""
     found: list[Presence] = []
     inside = [schema]
     for step in steps:

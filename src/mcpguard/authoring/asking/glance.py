@@ -148,7 +148,7 @@ class Glance:
     def _verdict(self, number: int, condition: Condition, bound: Bound) -> Verdict:
         if condition.members or not condition.calls:
             return condition.verdict(bound)
-        # It depends on what its calls come to, and on nothing else.
+        # It depends on what its calls evaluate to, and on nothing else.
         bound.compute(condition.calls)
         key = number, json_text(bound.called)
         if key not in self._by_calls:

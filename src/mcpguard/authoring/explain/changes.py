@@ -1,8 +1,8 @@
 """The smallest change that would have allowed a call, rule by rule.
 
 Law of this file: it says what decides, not how to get around it: of arguments only what an operand of the
-author's condition would have to come to; and what cannot be shown to lead to a call that is allowed is not
-suggested.
+author's condition would have to evaluate to; and what cannot be shown to lead to a call that is allowed is
+not suggested.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -114,7 +114,7 @@ class Changes:
         )
 
     def _fixed(self, rule: CompiledRule, wanted: Verdict) -> bool:
-        """Whether the rule does not come to `wanted`, whatever the arguments are."""
+        """Whether the rule does not evaluate to `wanted`, whatever the arguments are."""
         verdict = verdict_of(rule, self._blind)
         if verdict is ERROR and rule.condition is not None and "args" in rule.condition.reads:
             return False

@@ -54,7 +54,7 @@ UNANSWERED = "nobody has answered about this very call by other rules"
 SHOWN = "lists show it: else it is refused as if it did not exist"
 _A_DENY: dict[str, object] = {
     "effect": "deny",
-    "why": "a deny refuses it; by which rules depends on what is not known here",
+    "why": "a deny refuses it; which rules do depends on what is not known here",
 }
 OBSERVED = "the policies would refuse it, but its server is only observed, so it is recorded and let through"
 OBSERVED_RESULT = "the policies would withhold it, but its server is only observed"
@@ -257,8 +257,8 @@ def considered(
     deciding: Iterable[str],
     unknown: Unknown = WHOLE,
 ) -> tuple[Considered, ...]:
-    """The rules that apply to `call`, deny first, with what each came to; `deciding` are the names of those
-    that made the verdict."""
+    """The rules that apply to `call`, deny first, with the value of each; `deciding` are the names of those that
+    made the verdict."""
     return tuple(
         _considered(rule, call, bound, rule.name in deciding, unknown) for rule in _all(candidates).all
     )

@@ -1,4 +1,4 @@
-"""Why an operand of a condition came to what it did, in a sentence; what is not known about a request, and
+"""Why an operand of a condition evaluated as it did, in a sentence; what is not known about a request, and
 which rules hang on it.
 
 Law of this file: of a request it reports which members are there and of which type, and of what our functions

@@ -118,7 +118,7 @@ def _compared(
 
 
 def _held(rule: CompiledRule, came: Came | None) -> Verdict | None:
-    """What its condition came to."""
+    """What its condition evaluated to."""
     if came is None:
         return None
     if rule.name in came.rules:

@@ -1,7 +1,7 @@
 """A record as the request that it is of, and what it does not say about it.
 
-Law of this file: what a record does not have is unknown, never empty. Arguments are those of then where their
-digest says so; where something was taken out of them, the members it was in are unknown.
+Law of this file: what a record does not have is unknown, never empty. Arguments are those of the recorded
+call where their digest proves it; where something was taken out of them, the members it was in are unknown.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AllBut(Struct, frozen=True):
 
 class Then(Struct, frozen=True):
     """A request as it was, as far as the record says. `key` is the same for what is unknown alike; `intact`
-    says whether the arguments are those of then."""
+    says whether the arguments are those of the recorded call."""
 
     invocation: Invocation
     session: StoredSession

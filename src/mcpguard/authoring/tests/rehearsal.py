@@ -1,5 +1,5 @@
 """One case of a policy test, from the session so far to the result as it would leave; then what was expected
-against what became of it, and why each rule did what it did.
+against the outcome, and why each rule did what it did.
 
 Law of this file: it decides nothing itself. The verdict is that of `core/policy/pdp.py` and
 `core/policy/review.py`, the output that of `core/redaction/redactor.py`, in the order in which the gateway
@@ -86,7 +86,7 @@ class Look(Struct, frozen=True):
 
 
 class Rehearsed(Struct, frozen=True):
-    """A case that was run: what became of it, and the decisions on its call and its result."""
+    """A case that was run: its outcome, and the decisions on its call and its result."""
 
     outcome: CaseOutcome
     looks: tuple[Look, ...] = ()

@@ -68,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
         def again(_own: OwnPolicy) -> Proposal:
             _, now = suggested(config, since, args.server, store.known_ticket)
             if now is None or now.rule != proposal.rule:
-                raise SuggestError("the suggestions have changed meanwhile: look at them again")
+                raise SuggestError("the suggestions have changed in the meantime: look at them again")
             return now
 
         from mcpguard.adapters.system.identity import operating_system_user

@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _tell(back: TakenBack) -> bool:
-    """Print what became of a move. False where that is nothing."""
+    """Print the outcome of a move. False if there is nothing to report."""
     for path in back.restored:
         did = "restored" if Path(path).exists() else "removed "
         print(f"{style(did, 'green')} {plain(path)}")

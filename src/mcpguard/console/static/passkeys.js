@@ -55,7 +55,7 @@
     if (!work || event.defaultPrevented || field.value) return;
     event.preventDefault();
     say(form, "");
-    if (!window.PublicKeyCredential) return say(form, "This browser knows no passkeys.");
+    if (!window.PublicKeyCredential) return say(form, "This browser does not support passkeys.");
     work(form).then(() => form.submit(), (problem) => say(form, why(problem)));
   });
 })();

@@ -108,7 +108,7 @@ def _choices(names: set[str]) -> list[tuple[str, str]]:
 
 
 def effect_of(call: SeenCall) -> str:
-    """In one word what became of a call."""
+    """The outcome of a call, in one word."""
     one = call.decision
     if one.effect != "allow":
         return "asked" if one.cause == "approval" else "denied"

@@ -31,7 +31,7 @@ TROUBLE = ("failing", "waiting", "failed")
 
 
 class SeenThing(Struct, frozen=True):
-    """A tool, a prompt or a resource: how often it was asked for, what became of that, and whether it can be
+    """A tool, a prompt or a resource: how often it was asked for, with what outcome, and whether it can be
     reached, None where there are no policies to tell by."""
 
     kind: str
@@ -81,7 +81,7 @@ Counts = dict[tuple[str, str, str], Counter[str]]
 
 
 def _counted(desk: Desk) -> tuple[Counts, set[str]]:
-    """How often each thing of each server was asked for, by what became of it, and by whom."""
+    """How often each thing of each server was asked for, by outcome and by whom."""
     counts: Counts = {}
     principals: set[str] = set()
     for call in desk.evidence.calls:

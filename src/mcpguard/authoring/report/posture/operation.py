@@ -33,15 +33,15 @@ def _streamed(present: Present) -> Verdict:
     if telemetry is None or not telemetry.sinks:
         return "not met", "evidence is exported nowhere (`telemetry.sinks`)"
     if not telemetry.blocks:
-        return "partly", "evidence is exported as it is recorded; calls go on while a sink takes nothing"
-    return "met", "evidence is exported as it is recorded, or nothing goes on; a SIEM correlates it"
+        return "partly", "evidence is exported as it is recorded; calls continue while a sink is unavailable"
+    return "met", "evidence is exported as it is recorded, or calls stop; a SIEM correlates it"
 
 
 def _spans(present: Present) -> Verdict:
     telemetry = present.config.telemetry
     if telemetry is not None and any(sink.format == "otlp" for sink in telemetry.sinks):
-        return "met", "the caller's trace goes on to the server, and spans are exported"
-    return "partly", "the caller's trace goes on to the server and is on record; no span is exported"
+        return "met", "the caller's trace is passed on to the server, and spans are exported"
+    return "partly", "the caller's trace is passed on to the server and is on record; no span is exported"
 
 
 def _traced(present: Present) -> Verdict:
