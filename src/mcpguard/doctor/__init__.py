@@ -1,1 +1,3 @@
-"""What on a machine bypasses mcpguard or weakens it. `diagnosis.py` runs the checks, one module each."""
+"""What on a machine bypasses mcpguard or weakens it. `diagnosis.py` runs the checks, each in the module of
+its subject; `surroundings.py` is what they look at, `codes.py` the findings that they make.
+"""

@@ -257,8 +257,8 @@ def considered(
     deciding: Iterable[str],
     unknown: Unknown = WHOLE,
 ) -> tuple[Considered, ...]:
-    """The rules that apply to `call`, deny first, with the value of each; `deciding` are the names of those that
-    made the verdict."""
+    """The rules that apply to `call`, deny first, with the value of each; `deciding` are the names of those
+    that made the verdict."""
     return tuple(
         _considered(rule, call, bound, rule.name in deciding, unknown) for rule in _all(candidates).all
     )

@@ -1,3 +1,6 @@
-"""What clients have: `clients.py` is the table of them, `reading.py` their servers, `plaintext.py` which of
-their values are secrets.
+"""What clients have: `clients.py` is the table of them, `reading.py` reads their servers, each an entry of
+`entry.py`, and `plaintext.py` finds which of their values are secrets.
+
+`completing.py` fills in what a client would, `bridges.py` and `ourselves.py` recognise what an entry really
+starts, and `programs.py` has what is known of some servers.
 """
