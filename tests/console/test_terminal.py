@@ -11,7 +11,7 @@ from msgspec import structs
 from rich.console import Console
 from rich.text import Text
 
-from mcpguard.console.rulebook import SeenRule
+from mcpguard.console.desk import SeenRule
 from mcpguard.console.terminal import show
 from mcpguard.core.policy.tickets import AnswerTerms
 from tests.adapters.store.test_store import TICKET

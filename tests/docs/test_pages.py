@@ -15,7 +15,7 @@ from mcpguard.config.loading import load_config
 from mcpguard.core.document.reading import Document
 from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
-from mcpguard.scan.exceptions import ScanExceptions
+from mcpguard.scan.leaks import ScanExceptions
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 from tests.rows import each
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.core.errors import DocumentError
-from mcpguard.scan.exceptions import Excepted, as_exceptions
-from mcpguard.scan.leaks import Leak
+from mcpguard.scan.leaks import Excepted, Leak, as_exceptions
 
 HEAD = "version: 1\nexceptions:\n"
 PRINT = "0123456789abcdef"

@@ -19,7 +19,7 @@ from mcpguard.config.user_state import state_folder
 
 if TYPE_CHECKING:
     from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.scan.exceptions import Excepted
+    from mcpguard.scan.leaks import Excepted
     from mcpguard.scan.run import Found, Scan
     from mcpguard.scan.sources import ScanSource, Skipped
 
@@ -106,7 +106,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be read.
     Raises ScanError, and DocumentError for a file of exceptions that cannot be used."""
     from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.scan.exceptions import Excepted
+    from mcpguard.scan.leaks import Excepted
     from mcpguard.scan.run import Scan
     from mcpguard.scan.sources import ScanError
 
@@ -246,7 +246,7 @@ def _say(scan: Scan, excepted: Excepted | None) -> None:
 
 
 def _write(path: Path, found: list[Found]) -> None:
-    from mcpguard.scan.exceptions import as_exceptions
+    from mcpguard.scan.leaks import as_exceptions
     from mcpguard.scan.sources import ScanError
 
     folder = Path(os.path.abspath(path)).parent

@@ -1,5 +1,5 @@
-"""What all pages look at: the configuration, the store, the evidence, the policies, and who is there. One
-poller notices changes for everybody, whatever the number of pages.
+"""What all pages look at: the configuration, the store, the evidence, the policies as they are now, and who
+is there. One poller notices changes for everybody, whatever the number of pages.
 
 Law of this file: nothing is polled while nobody looks; who looks is told that something changed, not what.
 """
@@ -9,24 +9,96 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.to_thread
+from msgspec import Struct
 
 from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.config.loading import evidence_folder
+from mcpguard.config.policies import present
 from mcpguard.console.door import Visits
 from mcpguard.console.evidence import Evidence
-from mcpguard.console.rulebook import Rulebook
-from mcpguard.core.errors import SessionError
+from mcpguard.core.errors import PolicyError, SessionError
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.terms import Effect
+from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.serve.interventions import store_of
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.config.loading import Config
+
+
+class SeenRule(Struct, frozen=True):
+    """A rule: its condition as written, and where it stands; no `effect` for one that is not there any
+    more."""
+
+    name: str
+    effect: Effect | None = None
+    message: str = ""
+    when: str = ""
+    file: str = ""
+    line: int = 0
+
+
+class Rulebook:
+    """The policies of a configuration, read again when a file of theirs has changed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._stamp: object = None
+        self._rules: dict[str, SeenRule] = {}
+        self.policies: PolicySet | None = None
+        """None where they cannot be read; `problem` says why."""
+        self.problem = ""
+
+    @property
+    def digest(self) -> str:
+        """Of the policies, as evidence has it; "" where they cannot be read."""
+        return "" if self.policies is None else self.policies.digest
+
+    def rules(self, names: tuple[str, ...]) -> list[SeenRule]:
+        """The rules of these names."""
+        self.refresh()
+        return [self._rules.get(name, SeenRule(name)) for name in names]
+
+    def refresh(self) -> None:
+        stamp = [(str(path), _changed(path)) for path in self._config.policy_paths]
+        if stamp == self._stamp:
+            return
+        self._stamp, self._rules, self.problem = stamp, {}, ""
+        try:
+            compiled = [file.load(OPT_IN) for file in present(self._config.policies)]
+            self.policies = PolicySet(compiled)
+        except PolicyError as problem:
+            self.policies, self.problem = None, str(problem)
+            return
+        for policy in compiled:
+            for number, rule in enumerate(policy.rules):
+                place = policy.document.problem(("rules", number, "id"), "")
+                where = self._near(place.source)
+                self._rules[rule.name] = SeenRule(
+                    rule.name, rule.effect, rule.message, rule.written.when or "", where, place.line
+                )
+
+    def _near(self, file: str) -> str:
+        """The file as seen from the configuration, where it is below that."""
+        path, folder = Path(file), self._config.path.parent
+        return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
 
 POLL_SECONDS = 0.3
 MOST_LOOKING = 24

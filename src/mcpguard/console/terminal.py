@@ -19,7 +19,7 @@ from mcpguard.console.rendering.diffs import DiffLine, compared, is_patch, pair_
 from mcpguard.console.rendering.languages import PLACEHOLDER, Language, classes_of, language_of
 
 if TYPE_CHECKING:
-    from mcpguard.console.rulebook import SeenRule
+    from mcpguard.console.desk import SeenRule
     from mcpguard.core.policy.tickets import Ticket
 
 MOST_READABLE = 262_144

@@ -15,9 +15,8 @@ from mcpguard.authoring.findings import address, sarif_of
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import GROUPS, HELD, OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.scan.exceptions import CREDENTIAL, Excepted
 from mcpguard.scan.files import why
-from mcpguard.scan.leaks import ENTROPY, Leak, Missed, leaks
+from mcpguard.scan.leaks import CREDENTIAL, ENTROPY, Excepted, Leak, Missed, leaks
 from mcpguard.scan.sources import FILELESS, Readable, ScanSource, Skipped, Window, windows
 
 Level = Literal["error", "warning", "note"]

@@ -113,7 +113,7 @@ def test_what_changed_after_it_was_shown_is_not_written(
     says(monkeypatch, "y")
     monkeypatch.setattr("builtins.input", lambda _: record(home, decided(2, tool="other")) and "y")
     assert main(["suggest", "--write"]) == 2
-    assert "the suggestions have changed meanwhile" in capsys.readouterr().err
+    assert "the suggestions have changed in the meantime" in capsys.readouterr().err
     assert not (home / "my-approvals.yaml").exists()
 
 

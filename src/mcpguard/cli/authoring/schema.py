@@ -22,7 +22,7 @@ MODELS = {
         "mcpguard.authoring.tests.cases:PolicyTests",
         "mcpguard.authoring.tests.samples:PostureSamples",
     ),
-    "scan-exceptions": ("mcpguard.scan.exceptions:ScanExceptions",),
+    "scan-exceptions": ("mcpguard.scan.leaks:ScanExceptions",),
     "snapshot": ("mcpguard.authoring.snapshot:Snapshot",),
     "check-output": ("mcpguard.cli.outputs:CheckReport",),
     "doctor-output": ("mcpguard.cli.outputs:DoctorReport",),

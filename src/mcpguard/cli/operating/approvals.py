@@ -194,7 +194,7 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
 
 
 def _show(config: Config, store: SqliteStore, ticket: Ticket) -> None:
-    from mcpguard.console.rulebook import Rulebook
+    from mcpguard.console.desk import Rulebook
     from mcpguard.console.terminal import show
 
     states = [one.state for one in store.known() if one.name == ticket.session]

@@ -19,9 +19,8 @@ from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import KnownSession
-    from mcpguard.console.desk import Desk
+    from mcpguard.console.desk import Desk, SeenRule
     from mcpguard.console.evidence import SeenCall
-    from mcpguard.console.rulebook import SeenRule
 
 MOST_BEFORE = 8
 """Calls that the session made before."""
