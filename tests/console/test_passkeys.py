@@ -71,7 +71,7 @@ def test_what_was_not_begun_here_makes_no_passkey(browser: Browser, device: Auth
     place = f"{browser.root}/passkeys/made"
     options = new(browser, person="a:b")["options"]
     assert browser.post(place, made="{}").status_code == 409
-    assert "Begin with the form" in browser.post(place, made=device.create(options)).text
+    assert "Use the form on this page" in browser.post(place, made=device.create(options)).text
 
 
 def test_a_call_is_approved_by_whose_passkey_signed_it(known: Browser, device: Authenticator) -> None:
