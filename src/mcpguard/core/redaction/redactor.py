@@ -204,7 +204,7 @@ class Redactor:
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (
-                    any(True for _ in members(leaves, Budget(len(text)), text))
+                    any(True for _ in members(leaves, Budget(len(text)), text, once=True))
                     or self._found_named(leaves, also, most)
                 )
             ):
@@ -254,7 +254,7 @@ class Redactor:
         """Whether anything is in the leaves as they are in their `text`, or as they stand."""
         as_they_stand = edges(leaves.document)
         if len(text) > AT_ONCE:
-            return self._found(text, also, most, count) or self._found(as_they_stand, also, most)
+            return self._found(text, also, most, count) or self._found(as_they_stand, also, most, known=True)
         # One search is faster than two of short texts, and nothing goes on over 0xFF.
         both = text[: 1 - len(PAD)] + as_they_stand
         return self._found(both, also, most, count + len(leaves.document) - 1)
@@ -269,7 +269,7 @@ class Redactor:
         return True
 
     def _found_named(self, leaves: Leaves, also: tuple[str, ...], most: int) -> bool:
-        return has_digit(leaves.columns) and self._found(leaves.named_text(), also, most)
+        return has_digit(leaves.columns) and self._found(leaves.named_text(), also, most, known=True)
 
     def _may_have(self, text: bytes, also: tuple[str, ...]) -> bool:
         try:
@@ -278,10 +278,16 @@ class Redactor:
             return True
 
     def _found(
-        self, text: bytes, also: tuple[str, ...] = (), most: int = maxsize, leaves: int = maxsize
+        self,
+        text: bytes,
+        also: tuple[str, ...] = (),
+        most: int = maxsize,
+        leaves: int = maxsize,
+        known: bool = False,
     ) -> bool:
         """Whether anything is in `text`. Nearly every answer holds nothing, nor a sign that a closer look is
-        worth it. Where it is told how many `leaves` there are, a separator within one is something too."""
+        worth it. Where it is told how many `leaves` there are, a separator within one is something too;
+        `known` as in `views`."""
         flat = text.replace(b"\x1f", b"")
         if len(text) - len(flat) >= (leaves or 1):
             return True
@@ -295,13 +301,15 @@ class Redactor:
             or found_in(self._held.busy, text)
         ):
             return True
-        if seen.may_be_coded and has_code(text):
+        if seen.may_be_coded and not known and has_code(text):
             seen.coded()
-        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found)
+        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known)
 
-    def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None) -> bool:
+    def _found_behind(
+        self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None, known: bool
+    ) -> bool:
         budget = Budget(len(text))
-        behind = islice(views(text, bool(also), budget, signs), 1, None)
+        behind = islice(views(text, bool(also), budget, signs, known), 1, None)
         view = next(behind, None)
         if view is None:
             return False
@@ -374,7 +382,7 @@ class Redactor:
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
                 seen = padded(arranged) if first else edges(arranged)
-                if not self._found(self._masked(seen), sparing.kinds):
+                if not self._found(self._masked(seen), sparing.kinds, known=not first):
                     continue
             stays = sparing.over(leaves, order, arranged)
             spans = self._spans(self._masked(padded(arranged)), sparing.kinds, more, budget, stays)

@@ -92,23 +92,26 @@ def says(name: str) -> bool:
     return may_say(name) and bool(values.said_of_member(name))
 
 
-def members(leaves: Leaves, budget: Budget, text: bytes | None = None) -> Iterator[Hit]:
+def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
     """Values whose member's name says what they are, such as AWS's SecretAccessKey, or another text of the
-    value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves."""
+    value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only
+    whether there is one matters, not where it is."""
     if leaves.telling is None:
         leaves.telling = set(filter(says, leaves.columns))
     telling = leaves.telling
     beside = {name for name in telling if name in objects.GATES or objects.is_value(name)}
     texts = [one for one in leaves.placed(_TEXTS) if objects.may_have_tables(one[2])]
     if beside or leaves.tables or texts:
-        yield from _beside(leaves, budget, padded(leaves.parts()) if text is None else text, texts)
+        text = padded(leaves.parts()) if text is None else text
+        yield from _beside(leaves, budget, text, texts, once)
     known: dict[tuple[str, str], str] = {}
     for name, at, value in leaves.placed(telling - beside):
         data = value.encode("utf-8", "surrogatepass")
-        span = _of_member(name, data)
-        if span:
+        if span := _of_member(name, data):
+            budget.hit()
             yield at + span[0], at + span[1], MEMBERS[name].kind
         elif kind := _kind_of(name, value, budget, known):
+            budget.hit()
             yield at, at + len(data), kind
 
 
@@ -123,27 +126,51 @@ def may_have_tables(leaves: Leaves) -> bool:
     return any(map(objects.may_have_tables, leaves.columns.get("text", ())))
 
 
-def _beside(leaves: Leaves, budget: Budget, text: bytes, texts: list[tuple[str, int, str]]) -> Iterator[Hit]:
+class _Enough(Exception):
+    """One is found."""
+
+
+def _beside(
+    leaves: Leaves, budget: Budget, text: bytes, texts: list[tuple[str, int, str]], once: bool
+) -> Iterator[Hit]:
     """What another text of the value names, or of the JSON that `texts` are."""
     if not _telling().search(text, stop):
         return
 
     def judge(strength: str, value: bytes) -> bool:
         budget.trigger()
-        return judged(budget, COST_OF_A_CELL, strength, value, True)
+        if not judged(budget, COST_OF_A_CELL, strength, value, True):
+            return False
+        budget.hit()
+        return True
 
     for _, at, written in texts:
         data = written.encode("utf-8", "surrogatepass")
         budget.read(len(data))
         for start, end, kind in objects.in_text(data, judge):
             yield at + start, at + end, kind
-    if not objects.Objects(judge, leaves.value).found:
-        return
+    if _is_one_beside(leaves.value, judge):
+        yield from [(0, 0, "")] if once else _each_beside(leaves, judge)
+
+
+def _each_beside(leaves: Leaves, judge: objects.Judge) -> Iterator[Hit]:
     starts = Layout(leaves.parts()).starts
     for leaf, ahead, kind in objects.Objects(judge, leaves.marked()).found:
         assert isinstance(leaf, objects.NumberedLeaf)  # noqa: S101 - as all of that value
         start = starts[leaf.part]
         yield start + ahead, start + len(leaf.encode("utf-8", "surrogatepass")), kind
+
+
+def _is_one_beside(value: Json, judge: objects.Judge) -> bool:
+    def first(strength: str, text: bytes) -> bool:
+        if judge(strength, text):
+            raise _Enough
+        return False
+
+    try:
+        return bool(objects.Objects(first, value).found)
+    except _Enough:
+        return True
 
 
 def _kind_of(name: str, value: str, budget: Budget, known: dict[tuple[str, str], str]) -> str:

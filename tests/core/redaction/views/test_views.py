@@ -25,6 +25,7 @@ from mcpguard.core.redaction.views import PAD, runs, views
 from mcpguard.core.redaction.views.lines import end_of_run
 from mcpguard.core.redaction.views.signs import ENDS, RUNS, signs_of
 from mcpguard.core.secret import Secret
+from tests.core.redaction.hostile import TOKEN
 
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
 
@@ -500,3 +501,27 @@ def test_a_run_is_read_whole_wherever_the_parts_of_a_text_meet(monkeypatch: pyte
     for before in range(0, 85, 3):
         text = padded([f"{' ' * before}{'ab/cd/' * 15}{base64('say ' * 9 + HELD)} and more"])
         assert any(HELD.encode() in view.text for view in views(text)), before
+
+
+@pytest.mark.parametrize("escape", ["%{:02x}", "\\x{:02x}", "&#{};", "={:02X}"])
+@pytest.mark.parametrize("off", range(0, 21, 4))
+def test_an_escaped_value_is_found_wherever_it_is_in_a_text_without_lines(escape: str, off: int) -> None:
+    made = Redactor(b"key")
+    made.hold("env:A", Secret(HELD))
+    escaped = "".join(escape.format(ord(char)) for char in HELD)
+    filling = escape.format(ord("Z")) * 30_000
+    text = str(made.inspect({"text": filling[: 65_536 - off] + escaped + filling}).value["text"])
+    assert "[REDACTED:credential:env:A#1]" in text
+    assert escaped[4:40] not in text
+
+
+def test_a_long_text_without_lines_and_escapes_is_cut_between_characters() -> None:
+    text = "\u200b" + "\u00e9" * 50_000
+    assert [*views(padded([text]))][1].text == text[1:].encode() + PAD
+
+
+def test_a_value_that_is_wrapped_in_a_long_table_is_found_wherever_it_is() -> None:
+    made = Redactor(b"key")
+    for before in (0, 2040, 2047, 2050):
+        rows = "| name of a row |\n" * before + f"| {TOKEN[:20]} |\n| {TOKEN[20:]} |\n" + "| last |\n" * 2100
+        assert TOKEN[20:] not in str(made.inspect({"text": rows}).value)

@@ -17,7 +17,7 @@ from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.codes import coded
 from mcpguard.core.redaction.views.dumps import dumped
-from mcpguard.core.redaction.views.escapes import Undisguised, unquoted
+from mcpguard.core.redaction.views.escapes import Undisguised, Unquoted
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.rows import rows
 from mcpguard.core.redaction.views.runs import FEW, LEAST, decoded
@@ -50,13 +50,18 @@ _ROUNDS = 4
 
 
 def views(
-    text: bytes, every_run: bool = False, budget: Budget | None = None, signs: set[int] | None = None
+    text: bytes,
+    every_run: bool = False,
+    budget: Budget | None = None,
+    signs: set[int] | None = None,
+    known: bool = False,
 ) -> Iterator[View]:
     """`text`, which ends in PAD, and all views of it. With `every_run` shorter runs of base64 are decoded
-    too; `signs` are those of `text`, where they are known. Raises InspectionError where `budget`, by default
-    one for `text` alone, is used up."""
+    too; `signs` are those of `text`, where they are known. Where all leaves are `known` from another order,
+    runs are not decoded that are within one. Raises InspectionError where `budget`, by default one for
+    `text` alone, is used up."""
     least = FEW if every_run else LEAST
-    yield from _below(View(text), DEPTH, least, budget or Budget(len(text)), signs)
+    yield from _below(View(text), DEPTH, least, budget or Budget(len(text)), signs, known)
 
 
 def may_hide(text: bytes) -> bool:
@@ -69,7 +74,7 @@ def may_hide(text: bytes) -> bool:
 
 
 def _below(
-    view: View, depth: int, least: int, budget: Budget, signs: set[int] | None = None
+    view: View, depth: int, least: int, budget: Budget, signs: set[int] | None = None, known: bool = False
 ) -> Iterator[View]:
     budget.view(len(view.text))
     yield view
@@ -83,7 +88,7 @@ def _below(
         yield plain
         if depth and dump:
             yield from _within(dumped(view, budget), depth, least, budget)
-    yield from _cut_or_encoded(plain, signs, depth, least, budget)
+    yield from _cut_or_encoded(plain, signs, depth, least, budget, known)
 
 
 def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set[int]]:
@@ -92,15 +97,17 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
         if ESCAPED in signs:
             view = Undisguised(view, budget)
         if QUOTED in signs:
-            view = unquoted(view, budget)
+            view = Unquoted(view, budget)
         signs = signs_of(view.text)
         if signs.isdisjoint(DISGUISED):
             break
     return view, signs
 
 
-def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget: Budget) -> Iterator[View]:
-    if depth and (RUNS in signs or least < LEAST):
+def _cut_or_encoded(
+    plain: View, signs: set[int], depth: int, least: int, budget: Budget, known: bool = False
+) -> Iterator[View]:
+    if depth and not known and (RUNS in signs or least < LEAST):
         yield from _within(decoded(plain, budget, least, PACKED in signs), depth, least, budget)
     if depth and DUMPS in signs:
         yield from _within(dumped(plain, budget), depth, least, budget)

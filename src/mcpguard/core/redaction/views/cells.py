@@ -12,6 +12,7 @@ ROW_END = r"(?:[|]|\x94\x82)\r?\n"
 _WORDS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_./:=+*#()[]`'\",-"
 _LEAST = 8
 _WIDEST = 4096
+_MANY, _AGAIN = 2048, 64
 _FOR_ONE = 4
 """Cells that cost as much as one place where something may begin."""
 
@@ -49,6 +50,9 @@ def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
         row = text[begin:at]
         if row.lstrip(b" \t").startswith(bar) and row.rstrip(b" \t\r").endswith(bar):
             rows.append((begin, row.split(bar)))
+            if len(rows) == _MANY:  # Each cell takes some sixty bytes.
+                yield rows
+                rows = rows[-_AGAIN:]
             begin = at + 1
             at = text.find(b"\n", begin)
         else:

@@ -6,7 +6,7 @@ are.
 import re
 from array import array
 from collections.abc import Iterator
-from itertools import accumulate, chain, repeat
+from itertools import accumulate, chain, islice, repeat
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import Pieces, View, slices
@@ -32,6 +32,7 @@ CODES = (
 """Where there may be such codes."""
 
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
+_SOME = re.compile(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
 _EACH = re.compile(rb"(" + _NUMBER + rb")")
 _LEAST = 12
 _RUN = re.compile(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
@@ -46,16 +47,19 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
     pieces = Pieces(view)
     for at, end in slices(view.text):
         for run in _RUN.finditer(view.text, at, end):
-            # What stands between the numbers, and these: at once, since there may be one for each few bytes.
-            parts = _EACH.split(run[0])
-            budget.piece(len(parts) // 2)
-            ends = array("I", accumulate(map(len, parts), initial=run.start()))
-            codes = bytes(map(_CODES.get, map(_code, parts[1::2]), repeat(0)))
+            codes, ends = bytearray(), array("I", [run.start()])
+            for part in _SOME.finditer(run[0]):
+                # What stands between the numbers, and these: many at once, since there may be one for each
+                # few bytes, and not all, since each takes fifty.
+                parts = _EACH.split(part[0])
+                budget.piece(len(parts) // 2)
+                ends.extend(islice(accumulate(map(len, parts[:-1]), initial=ends[-1]), 1, None))
+                codes += bytes(map(_CODES.get, map(_code, parts[1::2]), repeat(0)))
             for width in range(1, _WIDEST + 1):
                 for column in range(width):
                     _add(
                         pieces,
-                        codes[column::width],
+                        bytes(codes[column::width]),
                         ends[1 + 2 * column :: 2 * width],
                         ends[2 + 2 * column :: 2 * width],
                     )

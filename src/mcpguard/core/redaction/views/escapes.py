@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
+from mcpguard.core.redaction.views.view import REPLACED, WHOLE, View, slices
 
 _KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"
 _SOFT = 70
@@ -76,7 +76,12 @@ _NAMED = {
     }.items()
     for name in names.split()
 }  # fmt: skip
-_QUOTED = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
+_QUOTED = re.compile(rb"(=(?:[0-9A-F]{2}|\r?\n))")
+_QUOTES = {b"=%02X" % byte: bytes([byte]) for byte in range(256)}
+_GROUP = re.compile(rb"\(\?P<\w+>")
+_SLICE = 64 * 1024
+_RUN = 4
+"""So many escapes of one kind in a row are one piece."""
 
 QUOTED = r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n"
 """Where there may be quoted-printable."""
@@ -134,6 +139,12 @@ def _disguise() -> re.Pattern[bytes]:
     return re.compile(_DISGUISE)
 
 
+@cache
+def _disguises() -> re.Pattern[bytes]:
+    """The same as one group."""
+    return re.compile(b"(" + _GROUP.sub(b"(?:", _DISGUISE) + b")")
+
+
 class Undisguised(View):
     """A view as it would be seen, or read by who undoes its escapes."""
 
@@ -142,15 +153,37 @@ class Undisguised(View):
     def __init__(self, outer: View, budget: Budget) -> None:
         self._source = outer.text
         text = bytearray()
-        for at, end in slices(self._source):
-            plain, count = _disguise().subn(_plain, self._source[at:end], _FOR_ONE * budget.left + 1)
-            budget.piece(count // _FOR_ONE)
-            text += plain
+        for at, end in slices(self._source, _SLICE):
+            # No call of a function for each: a hostile text has nothing else in it.
+            parts = self._parts(self._source[at:end])
+            budget.piece(len(parts) // 2 // _FOR_ONE)
+            parts[1::2] = self._meant(parts)
+            text += b"".join(parts)
+        super().__init__(self._whole(text), outer)
+
+    def _parts(self, text: bytes) -> list[bytes]:
+        """A text, an escape, a text, and so on."""
+        return _disguises().split(text)
+
+    def _meant(self, parts: list[bytes]) -> list[bytes]:
+        """What the escapes of some `_parts` stand for, "" for nothing."""
+        escapes = parts[1::2]
+        meant = {escape: _plain(escape) for escape in set(escapes)}
+        said = [meant[escape] for escape in escapes]
+        if _TAG_SPACE in meant:
+            for at, escape in enumerate(escapes):
+                # Between letters that are none it is not seen.
+                alone = parts[2 * at] or not at or not escapes[at - 1].startswith(_TAG)
+                if alone and escape == _TAG_SPACE:
+                    said[at] = b""
+        return said
+
+    def _whole(self, text: bytearray) -> bytes:
         # In a form a space is a plus, which stands for itself in a value.
         text += PAD
         if b"+=+" in text or _KEY_IN_FORM in text:
             text = text.replace(b"+=+", b" = ").replace(_KEY_IN_FORM, _KEY)
-        super().__init__(bytes(text), outer)
+        return bytes(text)
 
     def at(self, place: int, more: int = 0) -> int:
         if not self._made:
@@ -158,39 +191,35 @@ class Undisguised(View):
         return super().at(place, more)
 
     def _make(self) -> None:
-        size = 0
-        for begin, stop_ in slices(self._source):
-            at = begin
-            for match in _disguise().finditer(self._source[begin:stop_]):
-                start, end = match.start() + begin, match.end() + begin
-                if start > at:
-                    self.add(size, at, start, WHOLE)
-                    size += start - at
-                plain = _plain(match)
+        size = at = 0
+        for begin, end in slices(self._source, _SLICE):
+            parts = self._parts(self._source[begin:end])
+            for text, escape, plain in zip(parts[::2], parts[1::2], self._meant(parts), strict=False):
+                if text:
+                    self.add(size, at, at + len(text), WHOLE)
+                    size, at = size + len(text), at + len(text)
                 if plain:
-                    run = match.lastgroup in _RUNS
-                    self.add(size, start, end, (1, (end - start) // len(plain)) if run else REPLACED)
+                    each, rest = divmod(len(escape), len(plain))
+                    run = plain == escape or (len(plain) >= _RUN and not rest and plain.isascii())
+                    self.add(size, at, at + len(escape), (1, each) if run else REPLACED)
                     size += len(plain)
-                at = end
-            self.add(size, at, stop_, WHOLE)
-            size += stop_ - at
+                at += len(escape)
+            self.add(size, at, end, WHOLE)
+            size, at = size + end - at, end
         self.add(size, len(self._source) - len(PAD), len(self._source), WHOLE)
 
 
-def _plain(match: re.Match[bytes]) -> bytes:
+def _plain(escape: bytes) -> bytes:
     """What a match of `_DISGUISE` stands for, "" for nothing."""
-    known = _KNOWN.get(match[0])
+    known = _KNOWN.get(escape)
     if known is not None:
         return known
-    kind = match.lastgroup
-    return _all(match[kind]) if kind in _RUNS else _said(match)
-
-
-def _said(match: re.Match[bytes]) -> bytes:
-    said = _read(match)
-    # One character each, and few: of a space that is alone at times nothing is kept.
-    if len(_KNOWN) < _MOST_KNOWN and len(said) < 2 and match[0] != _TAG_SPACE:
-        _KNOWN[match[0]] = said
+    # One of them is such before this mark alone.
+    match = _disguise().fullmatch(escape) or _disguise().match(escape + b"[")
+    said = _read(match) if match else escape
+    # One character each, and few.
+    if len(_KNOWN) < _MOST_KNOWN and len(said) < 2:
+        _KNOWN[escape] = said
     return said
 
 
@@ -199,23 +228,16 @@ def _read(match: re.Match[bytes]) -> bytes:
     if kind is None:
         return b"\x1b" if match[0] in (b"\\e", b"\\E") else b""
     said = match[kind]
-    if kind in _BYTES:
-        return bytes([int(said, _BYTES[kind])])
     if kind in _LETTERS:
-        return b"" if _is_alone(match) else _LETTERS[kind](said)
+        return _LETTERS[kind](said)
     if kind in _SHAPED:
         return _shaped(match[0])
     if kind == "name":
         return _NAMED.get(said, match[0])
-    number = int(said, 10 if kind == "decimal" else 16)
+    number = int(said, _BASES.get(kind, 16))
+    if kind in _BYTES:
+        return bytes([number])
     return chr(number).encode("utf-8", "surrogatepass") if number <= 0x10FFFF else b""
-
-
-def _is_alone(match: re.Match[bytes]) -> bool:
-    """Whether it is a space of tags between letters that are none, where nobody sees it."""
-    if match[0] != _TAG_SPACE:
-        return False
-    return not match.string.startswith(_TAG, max(0, match.start() - len(_TAG_SPACE)))
 
 
 def _low(said: bytes) -> int:
@@ -227,14 +249,14 @@ def _shaped(letter: bytes) -> bytes:
     return plain.encode() if plain.isascii() else letter
 
 
-def _all(said: bytes) -> bytes:
-    return a2b_hex(said.replace(b"u00", b"").translate(None, b"%\\x&#;"))
-
-
-_BYTES = {"url": 16, "hex": 16, "octal": 8}
+_BYTES = frozenset(("url", "hex", "octal"))
+_BASES = {"octal": 8, "decimal": 10}
 _SHAPED = frozenset(("shaped1", "shaped2", "shaped3"))
-_RUNS = frozenset(("urlrun", "hexrun", "utfrun", "xmlrun"))
 _LETTERS: dict[str, Callable[[bytes], bytes]] = {
+    **dict.fromkeys(
+        ("urlrun", "hexrun", "utfrun", "xmlrun"),
+        lambda said: a2b_hex(said.replace(b"u00", b"").translate(None, b"%\\x&#;")),
+    ),
     "mark": bytes,
     "tag": lambda said: bytes([_low(said)]) if 0x20 <= _low(said) < 0x7F else b"",
     "wide": lambda said: bytes([_low(said) + 0x20]),
@@ -243,19 +265,30 @@ _LETTERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def unquoted(view: View, budget: Budget) -> View:
-    """The view of `view` without the escapes of quoted-printable (RFC 2045, section 6.7)."""
-    pieces = Pieces(view)
-    at, end = 0, len(view.text) - len(PAD)
-    for match in _QUOTED.finditer(view.text, 0, end):
-        if not match[1] and match.start() - view.text.rfind(b"\n", at, match.start()) < _SOFT:
-            continue  # Such a line is not broken: it is too short.
-        budget.piece()
-        pieces.add(view.text[at : match.start()], at, match.start(), WHOLE)
-        if match[1]:
-            pieces.add(bytes([int(match[1], 16)]), *match.span())
-        at = match.end()
-    pieces.add(view.text[at:end], at, end, WHOLE)
-    made = pieces.whole()
-    made.stretches = True
-    return made
+class Unquoted(Undisguised):
+    """A view without the escapes of quoted-printable (RFC 2045, section 6.7)."""
+
+    __slots__ = ()
+
+    def __init__(self, outer: View, budget: Budget) -> None:
+        super().__init__(outer, budget)
+        self.stretches = True
+
+    def _parts(self, text: bytes) -> list[bytes]:
+        return _QUOTED.split(text)
+
+    def _meant(self, parts: list[bytes]) -> list[bytes]:
+        said = [_QUOTES.get(one, b"") for one in parts[1::2]]
+        if b"" in said:
+            size = 0
+            for at, text in enumerate(parts[:-1:2]):
+                line = text.rpartition(b"\n")[2]
+                size = len(line) + (0 if len(line) < len(text) else size)
+                if said[at] or size >= _SOFT:
+                    size = _SOFT
+                else:
+                    said[at], size = parts[2 * at + 1], 0  # Such a line is not broken: it is too short.
+        return said
+
+    def _whole(self, text: bytearray) -> bytes:
+        return bytes(text + PAD)

@@ -3,6 +3,7 @@ lines of `base32 -w4`, or `od` of a byte a row."""
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
@@ -20,6 +21,7 @@ _THREE = b"(?:%b%b%b){3,}+" % (_BEFORE.encode(), _SAYS.replace(b"(", b"(?:", 1),
 _ROW = expression(_BEFORE.encode() + _SAYS + _END)
 _FIRST = expression(_THREE)
 _STRETCH = expression(rb"[\n\x1f]" + _THREE)
+_SOME = 64 * 1024
 _FOR_ONE = 4
 """Rows that cost as much as one piece of another view."""
 
@@ -33,6 +35,14 @@ def rows(view: View, budget: Budget) -> View | None:
     return _Rows(view, spans, budget) if spans else None
 
 
+def _cells(text: bytes, at: int, end: int) -> Iterator[list[bytes]]:
+    """What the rows of a stretch say: some at once, since each takes forty bytes."""
+    while at < end:
+        stop = end + 1 if end - at <= _SOME else text.rfind(b"\n", at, at + _SOME) + 1
+        yield _ROW.findall(text, at, stop)
+        at = stop
+
+
 class _Rows(View):
     """Places are found when they are first asked for: nearly all rows hold nothing."""
 
@@ -41,9 +51,11 @@ class _Rows(View):
     def __init__(self, outer: View, spans: list[tuple[int, int]], budget: Budget) -> None:
         said = []
         for start, end in spans:
-            cells = _ROW.findall(outer.text, start, end + 1)
-            budget.piece(1 + len(cells) // _FOR_ONE)
-            said.append(b"".join(cells))
+            stretch = bytearray()
+            for cells in _cells(outer.text, start, end):
+                budget.piece(1 + len(cells) // _FOR_ONE)
+                stretch += b"".join(cells)
+            said.append(stretch)
         super().__init__(GAP.join(said) + PAD, outer)
         self._source = outer.text
         self.joined = self.stretches = True

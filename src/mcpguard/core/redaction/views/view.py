@@ -12,6 +12,8 @@ GAP = b"\xff"
 """Stands between pieces that have nothing to do with one another. It never occurs in UTF-8."""
 
 _SLICE = 256 * 1024
+_LONGEST_ESCAPE = 64
+_ESCAPES = (b"%", b"\\", b"&", b"<", b"=", b"\x1b")
 ENOUGH = 64 * 1024
 """Bytes that were decoded and are a view of their own."""
 
@@ -161,13 +163,23 @@ class Pieces:
         return self.whole() if self._text else None
 
 
-def slices(text: bytes) -> Iterator[tuple[int, int]]:
-    """`text` without its PAD in stretches of whole lines, where it has such: while one is looked through no
-    other thread runs."""
+def slices(text: bytes, most: int = _SLICE) -> Iterator[tuple[int, int]]:
+    """`text` without its PAD in stretches of whole lines, where it has such, and else of whole characters and
+    escapes: while one is looked through no other thread runs."""
     at, size = 0, len(text) - len(PAD)
     while at < size:
-        end = min(size, at + _SLICE)
+        end = min(size, at + most)
         if end < size:
-            end = max(text.rfind(b"\n", at, end), text.rfind(SEPARATOR, at, end)) + 1 or end
+            line = max(text.rfind(b"\n", at, end), text.rfind(SEPARATOR, at, end)) + 1
+            end = line or max(at + 1, _before_an_escape(text, at + most))
         yield at, end
         at = end
+
+
+def _before_an_escape(text: bytes, end: int) -> int:
+    """Where the last escape begins before `end`, or the last character."""
+    least = end - _LONGEST_ESCAPE
+    begin = max(text.rfind(one, least, end) for one in _ESCAPES)
+    if begin < 0:
+        return end - next(back for back in range(_LONGEST_ESCAPE) if text[end - back] & 0xC0 != 0x80)
+    return least + len(text[least:begin].rstrip(b"\\"))

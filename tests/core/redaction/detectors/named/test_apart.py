@@ -7,6 +7,7 @@ from base64 import b64encode
 
 import pytest
 
+from mcpguard.core.redaction.detectors.named.columns import CELLS, delimited
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -254,3 +255,8 @@ def test_each_item_of_a_list_under_the_name_of_several_is_removed(form: str) -> 
 )
 def test_a_list_of_words_or_of_handles_stays(text: str) -> None:
     assert cleaned(text) == text
+
+
+def test_a_line_with_quotes_has_no_more_cells_than_a_table() -> None:
+    for line in (b'"a",' * 70, b"a," * 70):
+        assert len(delimited(line, 0, b",")) == CELLS

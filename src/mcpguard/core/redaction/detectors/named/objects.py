@@ -6,6 +6,7 @@ number of times, and what the name says is judged as in a text.
 
 from binascii import Error, a2b_base64
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -61,6 +62,7 @@ Claim = tuple[str, int, str]
 """A text, how many characters before the secret stay, and the kind of what is to be removed."""
 
 
+@lru_cache(1024)
 def is_value(name: str) -> bool:
     """Whether a member of this name may be what another member of the object names."""
     return name[-5:].lower() == "value" or (len(name) < _LONGEST and name.lower() in _VALUES)

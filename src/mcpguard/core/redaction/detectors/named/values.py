@@ -73,6 +73,7 @@ _HANDLES = frozenset([
 that of a password."""
 _NONE = frozenset(["no", "disabled", "without", "ask", "prompt", "never"])
 """Words before that of a secret which say that there is no value."""
+_NUMBER = expression("[0-9]{3,}$")
 _HUMPS = expression("[a-z0-9][A-Z]")
 _MOST_WORDS = 8
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
@@ -80,7 +81,10 @@ _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot",
 
 def said(name: str) -> Signal:
     """What the name of a pair says."""
-    return _said_by(name) if len(name) <= _LONGEST_NAME else ""
+    if len(name) > _LONGEST_NAME:
+        return ""
+    # Of numbers it matters that they are there.
+    return _said_by(_NUMBER.sub("000", name) if name[-1:].isdigit() else name)
 
 
 @lru_cache(4096)
@@ -216,6 +220,8 @@ def may_be(strength: str, value: bytes) -> bool:
 
 def named(name: str, value: str) -> tuple[Signal, bytes] | None:
     """What a text that stands under a name may be: what the name says, and the text."""
+    if value.isascii() and len(value) < _SHORTEST["password"]:
+        return None
     strength = said_of_member(name)
     data = value.encode("utf-8", "replace") if strength and len(value) <= LONGEST else b""
     if not strength or not may_be(strength, data) or (_is_plural(name) and DIGIT.search(data) is None):
