@@ -73,6 +73,17 @@ def authored(value: Json) -> Redacted:
     return Redacted(value, _encode(value))
 
 
+def _again(before: Leaves, value: Json) -> Leaves:
+    """The leaves of `value`, most of whose names are known from `before`."""
+    leaves, telling = Leaves(value), before.telling
+    if telling is not None:
+        known = before.columns
+        leaves.telling = {
+            name for name in leaves.columns if (name in telling if name in known else says(name))
+        }
+    return leaves
+
+
 class Redactor:
     """Removes what must not reach the client. Any number of threads may use one at once.
 
@@ -334,7 +345,7 @@ class Redactor:
                 return Redacted(value, _encode(value), found, counts, spared)
             value = rebuild.value(value)
             findings |= rebuild.findings
-            leaves = Leaves(value)
+            leaves = _again(leaves, value)
         raise InspectionError("a value could not be made clean")
 
     def _cleaner(

@@ -13,7 +13,7 @@ from mcpguard.core.redaction.beginnings import Hit
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, values
-from mcpguard.core.redaction.detectors.named.naming import may_say
+from mcpguard.core.redaction.detectors.named.naming import may_end_so
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.reading import (
@@ -89,7 +89,7 @@ def says(name: str) -> bool:
     """Whether the name of a member says something of its value."""
     if name in _TELLING or objects.is_value(name):
         return True
-    return may_say(name) and bool(values.said_of_member(name))
+    return may_end_so(name) and bool(values.said_of_member(name))
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:

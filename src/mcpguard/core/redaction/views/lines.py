@@ -42,8 +42,9 @@ _WIDE = 1024
 _SHORT = 12
 _LONG = 16
 _LF = 10
-_EVEN = 32
-"""Lines of this many letters of base64 that are as wide as one another are not words."""
+_EVEN, _NARROW = 16, 32
+"""Lines of this many letters of base64 that are as wide as one another are not words, nor are those of fewer
+letters and digits."""
 _WIDTHS = 64, 76
 """Of lines of base64 (RFC 1421 and 2045)."""
 _COST_OF_A_LINE = 3
@@ -212,9 +213,8 @@ def _even(text: bytes, start: int, end: int) -> tuple[int, int, Size] | None:
 
 @lru_cache(64)
 def _lines_of(width: int, ends: int) -> re.Pattern[bytes]:
-    return re.compile(
-        rb"(?:%b[A-Za-z0-9][A-Za-z0-9+/]{%d}(?=\r?\n)){2,}+" % (rb"\r\n" if ends == 2 else rb"\n", width - 1)
-    )
+    end, letters = rb"\r\n" if ends == 2 else rb"\n", b"A-Za-z0-9" if width < _NARROW else b"A-Za-z0-9+/"
+    return re.compile(rb"(?:%b[A-Za-z0-9][%b]{%d}(?=\r?\n)){2,}+" % (end, letters, width - 1))
 
 
 def _is_run(piece: bytes) -> bool:

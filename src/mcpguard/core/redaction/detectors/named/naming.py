@@ -82,6 +82,7 @@ _STEM = expression(
 )
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
+_LAST = expression("[KTPktp][^A-Za-z0-9]*$")
 _ASKS_FOR_A_PAIR = frozenset(
     ["u", "user", "userpass", "basic", "auth", "credentials", "credential", "creds", "login"]
 )
@@ -100,6 +101,11 @@ def signal(name: str) -> Signal:
 def may_say(name: str) -> bool:
     """Whether `name` may say something: a quick test that most names do not pass."""
     return bool(_STEM.search(name.lower()) or _ALONE.search(name))
+
+
+def may_end_so(name: str) -> bool:
+    """The same for a name whose last word has to say it, if none has a stem."""
+    return bool(_STEM.search(name.lower()) or _LAST.search(name))
 
 
 def signal_of(name: str, words: list[str]) -> Signal:

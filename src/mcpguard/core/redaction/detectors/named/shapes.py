@@ -55,6 +55,10 @@ _DATED = expression(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:T[0-9:.]+Z?)?")
 _SAME = expression(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _CONSONANTS = expression(r"(?i)[bcdfghjklmnpqrstvwxz]{6,}")
 
+_RUN = expression(r"[A-Za-z0-9]+")
+_WORDS = expression(r"\s\S*\s")
+_MAIL = expression(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,190}")
+_URL = expression(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://|jdbc:")
 _LEAST = 5
 """Characters of a token. A password can be shorter, since a person thought of it."""
 _BOT = expression(r"[0-9]{8,12}:AA[A-Za-z0-9_-]{30,40}")
@@ -114,17 +118,17 @@ def is_secret(said: Signal, value: str) -> bool:
 
 def is_address(value: str) -> bool:
     """Whether `value` is a URL or a mail address; a secret can be a part of the former."""
-    return _is_url(value) or bool(re.fullmatch(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,190}", value))
+    return _is_url(value) or ("@" in value and _MAIL.fullmatch(value) is not None)
 
 
 def _is_url(value: str) -> bool:
-    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://|jdbc:", value))
+    return _URL.match(value) is not None
 
 
 def is_path(value: str) -> bool:
     """Whether it is written as a path; a key in base64 can begin with a slash too."""
     return bool(_PATH.fullmatch(value)) and not any(
-        len(run) >= 16 and _is_random(run) for run in re.findall(r"[A-Za-z0-9]+", value[:400])
+        len(run) >= 16 and _is_random(run) for run in _RUN.findall(value[:400])
     )
 
 
@@ -140,11 +144,10 @@ def looks_random(text: str) -> bool:
         return True
     if _ACCOUNT_OF_A_CHAIN.fullmatch(text):
         return False
-    if not 8 <= len(text) <= 20_000 or "://" in text or text.startswith("/") or re.search(r"\s\S*\s", text):
+    if not 8 <= len(text) <= 20_000 or "://" in text or text.startswith("/") or _WORDS.search(text):
         return False
-    bare = _DATED.sub("", text)
-    runs = re.findall(r"[A-Za-z0-9]+", bare)
-    return any(map(_is_random, runs)) or (_is_random("".join(runs)) and _spread(runs))
+    runs = _RUN.findall(_DATED.sub("", text))
+    return any(map(_is_random, runs)) or (len(runs) > 1 and _is_random("".join(runs)) and _spread(runs))
 
 
 def _spread(runs: list[str]) -> bool:

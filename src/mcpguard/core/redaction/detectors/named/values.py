@@ -14,7 +14,7 @@ from mcpguard.core.redaction.detectors.named.naming import (
     GIVEN,
     Signal,
     is_of_secrets,
-    may_say,
+    may_end_so,
     signal_of,
     words_of,
 )
@@ -90,7 +90,7 @@ def said(name: str) -> Signal:
 @lru_cache(4096)
 def _said_by(name: str) -> Signal:
     # Most of what is not a name goes up and down more often than a name, and is not taken apart.
-    words = words_of(name) if may_say(name) and len(_HUMPS.findall(name)) < _MOST_WORDS else []
+    words = words_of(name) if may_end_so(name) and len(_HUMPS.findall(name)) < _MOST_WORDS else []
     if not words or len(words) > _MOST_WORDS or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
     if words[0] in _NONE:
