@@ -79,6 +79,38 @@ UNITS = {
     "token: x": "token: word1234567 ",
     "default=": 'default="',
     "${TOKEN:-": "TOKEN:-",
+    "two cells": "<td>password</td><td>word</td>",
+    "insert": "insert into t (password) values ('x1');",
+    "create table": "create table t (password text);",
+    "name and value": '{"name":"password","value":"x1"},',
+    "a list of passwords": '"passwords": ["a1b2", "c"],',
+    "kind: Secret": "kind: Secret\ndata:\n a: b\n",
+    "borders": "-+-",
+    "rows of a table": "| a | b |\n",
+    "heads of columns": "a,password\n1,2\n",
+    "lines of pgpass": ":5432:a:b:c1d2\n",
+    "curl -u": "curl -u a:b1c2 ",
+    "getenv": 'getenv("TOKEN","")',
+    "elements": "<password>a1</password>",
+    "a connection string": "Server=a;Password=b1;",
+    "queries": "?token=a1&key=b2&",
+    "tags in a word": "a<b>b</b>",
+    "full width": "\uff41\uff42",
+    "letters of tags": "\U000e0061\U000e0062",
+    "quoted-printable": "=61=62",
+    "octal": "\\101\\102",
+    "soft hyphens": "a\u00ad",
+    "selectors": "a\ufe0f",
+    "hidden and percent": "\u200b%41",
+    "rows of od": "0000000 6173 2079 717a 4833 3776 506b\n",
+    "rows of hexyl": "\u2502"
+    + "00000000\u2502 73 61 79 20 7a 71 33 48 \u250a 76 37 6b 50 39 78 57 62 \u2502say\u2502\n",
+    "pairs of codes": "[0,97],[1,98],",
+    "codes with a fraction": "97.0, 98.0, ",
+    "short rows": "1 a\n2 b\n3 c\n",
+    "lines that go on": "zq3Hv7kP9xWb5nT2\n",
+    "half of a held one": HELD[4:14] + " ",
+    "pieces of a held one": f"{HELD[4:8]} {HELD[8:12]}|",
 }
 """What is repeated in one text."""
 
@@ -154,6 +186,33 @@ def _random(size: int) -> bytes:
     return random.Random(1).randbytes(size * 3 // 4)
 
 
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+def _chance(size: int, letters: str = _LETTERS) -> Callable[[int], str]:
+    """`size` letters for each number, the same in each run."""
+    return lambda number: "".join(random.Random(number).choices(letters, k=size))
+
+
+def _each(shape: str, one: Callable[[int], str]) -> Make:
+    """A text of units each of which has another `one` in it."""
+
+    def make(size: int) -> Any:
+        width = len(shape.replace("{}", one(0)))
+        return {"text": "".join(shape.replace("{}", one(number)) for number in range(size // width))}
+
+    return make
+
+
+def _items(item: Callable[[str], Any], width: int) -> Make:
+    one = _chance(12)
+    return lambda size: [item(one(number)) for number in range(size // width)]
+
+
+def _named(one: Callable[[int], str], width: int) -> Make:
+    return lambda size: {one(number): 1 for number in range(size // width)}
+
+
 SHAPES: dict[str, Make] = {
     **{name: _text(unit) for name, unit in UNITS.items()},
     **{f"leaves of {name}": _leaves(UNITS[name]) for name in _MANY},
@@ -182,5 +241,23 @@ SHAPES: dict[str, Make] = {
     "random base64 in lines": lambda size: {"text": base64.encodebytes(_random(size)).decode()},
     "base64 of base64 of base64": _nested,
     "a gzip bomb": _bomb,
+    "pairs of passwords": _each("password={}\n", _chance(12)),
+    "pairs of words": _each("token = {}1\n", _chance(14, "abcdefgh")),
+    "random runs": _each("{} ", _chance(24)),
+    "random lines": _each("{}\n", _chance(16)),
+    "random digests": _each("{} ", _chance(32, "0123456789abcdef")),
+    "random base32": _each("{} ", _chance(32, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")),
+    "percent of random letters": _each("{} ", lambda number: _hidden(_chance(20)(number))),
+    "members of passwords": _items(lambda one: {"password": one}, 27),
+    "objects of names and values": _items(lambda one: {"name": "DB_PASSWORD", "value": one}, 45),
+    "rows below heads": lambda size: {
+        "columns": ["id", "password"],
+        "rows": [[i, f"b{i}"] for i in range(size // 16)],
+    },
+    "random leaves": _items(str, 15),
+    "random names": _named(_chance(12), 17),
+    "random names to be decoded": _named(_chance(26), 31),
+    "names of passwords": _named(lambda number: f"password{number}", 17),
+    "hidden names": _named(lambda number: f"a\u200b{number}", 13),
 }
 """Each makes a value of about so many bytes."""

@@ -139,7 +139,7 @@ _FLAG = "\U0001f3f4"
 _NAMES = ("gbeng", "gbsct", "gbwls")
 _FLAGS = {"".join(chr(0xE0000 + ord(letter)) for letter in f"{name}\x7f") for name in _NAMES}
 
-_SLICE = 128 * 1024
+_SLICE = 32 * 1024
 _LOOKED_AT = 4096
 _SHORT = 512
 _WRITTEN = 8

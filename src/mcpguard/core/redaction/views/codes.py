@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate, chain, islice, repeat
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.views.view import Pieces, View, slices
+from mcpguard.core.redaction.views.view import ENOUGH, Pieces, View, slices
 
 CODES = (
     r"[\])], ?[\[(][0-9]{1,4}, ?[0-9]{2,3}[\])], ?[\[(]",
@@ -63,6 +63,9 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
                         ends[1 + 2 * column :: 2 * width],
                         ends[2 + 2 * column :: 2 * width],
                     )
+            if pieces.size > ENOUGH:
+                yield pieces.whole()
+                pieces = Pieces(view)
     made = pieces.made()
     if made:
         yield made

@@ -22,6 +22,7 @@ _HEADER = 30
 _RAW = -zlib.MAX_WBITS
 _STEP = 64 * 1024
 _FED = 4 * 1024
+_KEPT = 256 * 1024
 _LAYERS = 3
 _COST_OF_PACKED = 20
 _SLOW = 2
@@ -121,9 +122,22 @@ def _body(data: bytes, at: int) -> int:
 def _inflated(data: memoryview, budget: Budget) -> bytes:
     """What is packed in `data`, as far as it is; a sum that is wrong does not matter."""
     budget.piece(_COST_OF_PACKED)
-    unpack = zlib.decompressobj(_RAW)
     said: list[bytes] = []
-    size = at = 0
+    size = 0
+    for some in _inflating(data):
+        size += len(some)
+        budget.read(len(some))
+        if size > MOST:
+            raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
+        if size <= _KEPT:
+            said.append(some)
+    # What is packed to far less than it is has been withheld before it takes as much memory.
+    return b"".join(said if size <= _KEPT else _inflating(data))
+
+
+def _inflating(data: memoryview) -> Iterator[bytes]:
+    unpack = zlib.decompressobj(_RAW)
+    at = 0
     rest: memoryview | bytes = b""
     try:
         while (rest or at < len(data)) and not unpack.eof:
@@ -131,16 +145,11 @@ def _inflated(data: memoryview, budget: Budget) -> bytes:
                 # Few at once: what stands behind the end is copied.
                 rest = data[at : at + _FED]
                 at += _FED
-            said.append(unpack.decompress(rest, _STEP))
-            size += len(said[-1])
-            budget.read(len(said[-1]))
+            yield unpack.decompress(rest, _STEP)
             rest = unpack.unconsumed_tail
-            if size > MOST:
-                raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
-        said.append(unpack.flush())
+        yield unpack.flush()
     except zlib.error:
         pass
-    return b"".join(said)
 
 
 class _Unpacker(Protocol):

@@ -259,11 +259,14 @@ def dumped(view: View, budget: Budget) -> Iterator[View]:
 def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:
     """Rows that follow one another, each in the next line or text."""
     block: list[re.Match[bytes]] = []
+    end = 0
     for row in rows:
-        if block and _between(row.string, block[-1].end(), row.start()):
+        start, stop = row.span()
+        if start > end + 1 and block and _between(row.string, end, start):
             yield block
             block = []
         block.append(row)
+        end = stop
     if block:
         yield block
 

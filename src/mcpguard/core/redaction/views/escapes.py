@@ -81,7 +81,7 @@ _QUOTES = {b"=%02X" % byte: bytes([byte]) for byte in range(256)}
 _GROUP = re.compile(rb"\(\?P<\w+>")
 _SLICE = 64 * 1024
 _RUN = 4
-"""So many escapes of one kind in a row are one piece."""
+"""Escapes of one kind in a row that are one piece."""
 
 QUOTED = r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n"
 """Where there may be quoted-printable."""

@@ -48,7 +48,7 @@ class View:
         self.weight: int = 1 if outer is None else outer.weight
         if outer is not None:
             # Plain numbers in a row: there may be as many pieces as bytes.
-            self._made, self._from, self._sizes = array("I"), array("I"), array("i")
+            self._made, self._from, self._sizes = array("I"), array("I"), array("h")
             self._squeezed = -1, array("I")
 
     def add(self, made: int, start: int, end: int, size: Size) -> None:
