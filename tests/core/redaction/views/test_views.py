@@ -515,6 +515,19 @@ def test_an_escaped_value_is_found_wherever_it_is_in_a_text_without_lines(escape
     assert escaped[4:40] not in text
 
 
+@pytest.mark.parametrize("before", [0, 9_000, 16_380, 16_384, 40_000])
+def test_short_rows_are_read_wherever_they_are_in_a_long_text(before: int) -> None:
+    token = "".join(f"{number % 9} {char}\n" for number, char in enumerate(TOKEN))
+    filling = "12 a\n" + "1 no row of a few characters at all\n" + "2 ab\n3 cd\n4 ef\n" * before
+    for text in (token, filling + token, filling + token + filling):
+        assert "[REDACTED:github-token#1]" in str(Redactor(b"key").inspect({"text": text}).value)
+
+
+def test_a_long_run_of_hexadecimal_is_searched_to_its_end() -> None:
+    run = "ff" * 70_000 + TOKEN.encode().hex()
+    assert TOKEN.encode().hex() not in str(Redactor(b"key").inspect({"text": run}).value)
+
+
 def test_a_long_text_without_lines_and_escapes_is_cut_between_characters() -> None:
     text = "\u200b" + "\u00e9" * 50_000
     assert [*views(padded([text]))][1].text == text[1:].encode() + PAD

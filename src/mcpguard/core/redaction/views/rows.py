@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.views.view import GAP, View
+from mcpguard.core.redaction.views.view import GAP, View, slices
 
 _BEFORE = r"[ \t]{0,8}(?:[0-9A-Fa-f]{1,8}|[A-Z]{2,12})(?: ?(?:\t|[:|)] ?)|[ .-] {0,3})"
 _SHORT = r"[^\n\x1f\xff]{1,16}"
@@ -17,10 +17,14 @@ ROWS = rf"(?:^|[\n\x1f]){_BEFORE}{_SHORT}\n{_BEFORE}{_SHORT}\n{_BEFORE}{_SHORT}[
 
 _SAYS = rb"([^\n\r\x1f\xff]{1,16}+)"
 _END = rb"\r?(?:\n|(?=[\x1f\xff]))"
-_THREE = b"(?:%b%b%b){3,}+" % (_BEFORE.encode(), _SAYS.replace(b"(", b"(?:", 1), _END)
+_EACH = b"(?:%b%b%b)" % (_BEFORE.encode(), _SAYS.replace(b"(", b"(?:", 1), _END)
 _ROW = expression(_BEFORE.encode() + _SAYS + _END)
-_FIRST = expression(_THREE)
-_STRETCH = expression(rb"[\n\x1f]" + _THREE)
+_FIRST = expression(_EACH + b"{3}")
+_STRETCH = expression(rb"(?<=[\n\x1f])" + _EACH + b"{3}")
+_MORE = expression(_EACH + b"{1,4096}+")
+"""A bounded number, since while it is matched no other thread runs."""
+_THREE = 256
+"""Bytes in which three rows are."""
 _SOME = 64 * 1024
 _FOR_ONE = 4
 """Rows that cost as much as one piece of another view."""
@@ -29,10 +33,21 @@ _FOR_ONE = 4
 def rows(view: View, budget: Budget) -> View | None:
     """What the short rows of `view` say that follow one another, in one piece. Raises InspectionError where
     `budget` is used up."""
-    first = _FIRST.match(view.text)
-    spans = [first.span()] if first else []
-    spans += [found.span() for found in _STRETCH.finditer(view.text, first.end() - 1 if first else 0)]
+    spans = [*_stretches(view.text)]
     return _Rows(view, spans, budget) if spans else None
+
+
+def _stretches(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where three rows or more follow one another."""
+    done = 0
+    for begin, stop in slices(text):
+        at = max(begin, done)
+        while found := (at == 0 and _FIRST.match(text)) or _STRETCH.search(text, at, stop + _THREE):
+            end = found.end()
+            while more := _MORE.match(text, end):
+                end = more.end()
+            yield found.start(), end
+            at = done = end
 
 
 def _cells(text: bytes, at: int, end: int) -> Iterator[list[bytes]]:

@@ -270,7 +270,11 @@ def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
 
 def _hex_reads(chars: bytes) -> bool:
     """Whether hexadecimal may come to a text, or to something packed."""
-    return bool(_HEX_TEXT.search(chars) or _HEX_PACKED.search(chars))
+    return any(
+        one.search(chars, at, at + ENOUGH + len(_OTHER))
+        for at in range(0, len(chars), ENOUGH)  # While an expression runs no other thread does.
+        for one in (_HEX_TEXT, _HEX_PACKED)
+    )
 
 
 def _base32(chars: bytes) -> bytes:
