@@ -9,7 +9,7 @@ import random
 import re
 import string
 import zlib
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b32encode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -91,6 +91,15 @@ def test_a_value_is_found_in_packed_data_whose_base64_is_full_of_signs(
     for _value, packed in found:
         said = f"it is {encode(packed).decode()} there"
         assert "[REDACTED:credential:" in redactor.inspect_text(said), said
+
+
+def test_packed_data_is_found_in_base32_whose_letters_may_be_base64_of_a_text_too() -> None:
+    redactor, source = Redactor(b"key"), random.Random(7)
+    for size in (20, 32, 40) * 60:
+        value = "".join(source.choices(string.ascii_letters + string.digits, k=size))
+        redactor.hold("env:V", Secret(value))
+        said = b32encode(gzip.compress(value.encode(), mtime=0)).decode()
+        assert "[REDACTED:credential:" in redactor.inspect_text(f"x: {said}"), said
 
 
 @pytest.mark.parametrize("count", [1, 300])

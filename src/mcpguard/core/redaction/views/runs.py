@@ -124,7 +124,7 @@ def has_code(text: bytes) -> bool:
             return False
         begin, done = _begin(text, 0, end), _end(text, end)
         chars = text[begin:done]
-        return not _is_of_one_case(chars) if index == _TEXT else _has_other_code(chars)
+        return (index == _TEXT and not _is_of_one_case(chars)) or _has_other_code(chars)
 
     return codes().search(text, visit)
 
