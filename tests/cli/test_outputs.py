@@ -18,7 +18,7 @@ from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, birth_of
 from mcpguard.cli import main

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config.evidence import FREE_BYTES
 from mcpguard.config.loading import Audit, Config, config_option, evidence_folder, find_config, load_config
 from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError
@@ -66,9 +65,8 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
         Path("/etc/mcpguard/all.yaml"),
         Path("/home/ada/own.yaml"),
     )
-    assert config.audit == Audit(tmp_path / "audit", "fsync", free_bytes=FREE_BYTES)
+    assert config.audit == Audit(tmp_path / "audit", "fsync")
     assert config.limits == ServingLimits(message_bytes=1048576, think_seconds=30)
-    assert config.audit.rotate_seconds is None
     github, time = config.servers.values()
     assert (github.name, github.command, github.disabled, github.start_timeout_seconds) == (
         "github",
@@ -89,7 +87,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
 
 def test_the_least_configuration_has_a_server_and_no_policies(tmp_path: Path) -> None:
     config = load(tmp_path, server("command: x"))
-    assert (config.policy_paths, config.audit, config.agent) == ((), None, None)
+    assert (config.policy_paths, config.audit, config.agent) == ((), Audit(), None)
     assert config.limits.message_bytes == 16 * 1024 * 1024
     assert config.limits.think_seconds == 600
 
@@ -289,17 +287,15 @@ def test_a_missing_default_configuration_says_what_to_do(
 def test_evidence_is_signed_rotated_and_kept_as_it_is_written(tmp_path: Path) -> None:
     more = "key: '${keyring:audit/key}', heads: {file: heads.txt}, keep_days: 30, compress: true"
     audit = load(tmp_path, server("command: x") + f"audit: {{path: audit, {more}}}\n").audit
-    assert audit is not None
     assert audit.key == CredentialRef("keyring", "audit/key")
     assert audit.heads is not None
     assert audit.heads.file == str(tmp_path / "heads.txt")
-    assert (audit.keep_days, audit.compress) == (30, True)
+    assert (audit.upkeep.keep_days, audit.upkeep.compress) == (30, True)
     # Without rotation a process that runs for long would keep what is old.
-    assert (audit.rotate_seconds, audit.rotate_bytes) == (86_400, None)
+    assert (audit.upkeep.rotate_seconds, audit.upkeep.rotate_bytes) == (86_400, 0)
     more = "heads: {stdout: true}, keep_days: 30, rotate: {bytes: 4096}"
     audit = load(tmp_path, server("command: x") + f"audit: {{path: audit, {more}}}\n").audit
-    assert audit is not None
-    assert (audit.rotate_seconds, audit.rotate_bytes) == (None, 4096)
+    assert (audit.upkeep.rotate_seconds, audit.upkeep.rotate_bytes) == (0, 4096)
 
 
 # --- telemetry ------------------------------------------------------------------------------------
@@ -318,7 +314,6 @@ telemetry:
 
 def test_sinks_come_back_with_absolute_paths_and_parsed_references(tmp_path: Path) -> None:
     telemetry = load(tmp_path, SINKS).telemetry
-    assert telemetry is not None
     assert telemetry.blocks
     web, file, syslog = telemetry.sinks
     assert web.headers["Authorization"] == Template(("Bearer ", ""), (CredentialRef("keyring", "otel"),))
@@ -386,7 +381,7 @@ def test_nothing_is_exported_into_the_default_audit_folder(
 
 def test_heads_may_go_elsewhere_alone(tmp_path: Path) -> None:
     text = "version: 1\nservers: {s: {command: x}}\naudit: {path: audit, heads: {stdout: true}}\n"
-    assert load(tmp_path, text + "telemetry: {metrics: true}\n").audit is not None
+    assert load(tmp_path, text + "telemetry: {metrics: true}\n").audit.heads is not None
 
 
 def test_alerts_have_somebody_who_hears_of_them(tmp_path: Path) -> None:

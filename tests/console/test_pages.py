@@ -16,7 +16,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit import retention
 from mcpguard.adapters.store.sqlite import FILE
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.core.evidence.records import Closed, Noticed, ObservedRefusal, Outcome, Steps
 from mcpguard.core.model import Charge, Invocation, Listed, Principal

@@ -237,6 +237,6 @@ def test_the_configuration_of_the_chart_loads_and_can_be_served_off_loopback(tmp
         (tmp_path / name).write_text(text)
     path = tmp_path / "mcpguard.yaml"
     settings = loaded(read(path), partial(read, path))
-    assert settings.http.token is not None
+    assert settings.config.http.token is not None
     assert {server.name for server in settings.servers} == {"docs"}
     assert set(settings.policies.names) == {"team"}

@@ -296,7 +296,7 @@ def test_what_a_client_had_switched_off_stays_off_for_this_client(person: Person
 def visible(config: Any, agent: str) -> list[str]:
     from datetime import UTC, datetime
 
-    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.adapters.system.own_process import operating_system_user
     from mcpguard.authoring.snapshot import Offer, Snapshot
     from mcpguard.cli.onboarding.first_look import sight
     from mcpguard.config.policies import load_policies

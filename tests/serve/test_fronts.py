@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from mcpguard.config.loading import Audit, Config
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.fronts import FEW_WORLDS, HttpFront
 from mcpguard.serve.settings import Settings
@@ -31,9 +32,7 @@ class Looked:
 
 
 def front(folder, count):
-    settings = Settings(
-        servers=(), policies=PolicySet(), audit_folder=folder, durability="flush", message_bytes=1 << 20
-    )
+    settings = Settings(config=Config(folder, {}, audit=Audit(folder, "flush")), policies=PolicySet())
     made = HttpFront(Shared(settings, asyncio.get_running_loop()), "127.0.0.1", 0)
     worlds = [Looked() for _ in range(count)]
     made._worlds = {object(): (world, world) for world in worlds}

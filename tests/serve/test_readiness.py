@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mcpguard.config.loading import Audit, Config
 from mcpguard.core.errors import SessionError, SourceError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.ports import AuditHealth
@@ -23,14 +24,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 
 def shared_in(folder):
-    settings = Settings(
-        servers=(),
-        policies=PolicySet(),
-        audit_folder=folder / "audit",
-        durability="flush",
-        message_bytes=1 << 20,
-        session_folder=folder / "state",
-    )
+    audit, state = Audit(folder / "audit", "flush"), folder / "state"
+    settings = Settings(config=Config(folder, {}, audit=audit, session_folder=state), policies=PolicySet())
     shared = Shared(settings, asyncio.get_running_loop())
     shared.said = []
     shared.needs._report = lambda _, line, _level: shared.said.append(line)

@@ -37,4 +37,4 @@ def test_a_server_may_have_what_is_bound_to_it_and_what_its_own_values_are_made_
 
 def test_a_wrapped_server_is_listed_as_late_as_it_may_start_since_it_holds_up_no_other() -> None:
     settings = settings_for_wrap("x", (), (), None, builtin_read_only())
-    assert settings.list_seconds == settings.servers[0].start_timeout_seconds == 60
+    assert settings.limits.list_seconds == settings.servers[0].start_timeout_seconds == 60

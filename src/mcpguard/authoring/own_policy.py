@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.files import take_lock, write_whole
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.config.loading import Config

@@ -270,7 +270,6 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(
         ConfigFile
     )
-    audit = config.audit
     rest = {
         "version": 1,
         "policies": ["policy.json"],
@@ -279,7 +278,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
         "audit": {
             "path": str(evidence_folder(config)),
-            "durability": audit.durability if audit else "flush",
+            "durability": config.audit.durability,
         },
     }
     found = {}

@@ -73,7 +73,7 @@ def _serve_http(settings: Settings, address: str) -> int:
     from mcpguard.adapters.transports.http import refuse_address, split_address
     from mcpguard.serve.app import serve_http
 
-    problem = refuse_address(address, settings.http.token is not None)
+    problem = refuse_address(address, settings.config.http.token is not None)
     if problem:
         print(f"mcpguard: {problem}", file=sys.stderr)
         return 2

@@ -20,7 +20,7 @@ from pydantic import Field, RootModel
 from mcpguard.adapters.credentials import MINTS, SOURCES, value_of
 from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.adapters.upstreams.wires.address import Address, authority
 from mcpguard.authoring.check.configuration import try_own

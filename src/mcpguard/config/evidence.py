@@ -19,15 +19,12 @@ from mcpguard.config.references import (
     references,
     wrong_reference,
 )
-from mcpguard.config.terms import SINK_SCHEMES, ArgumentsOnRecord, Durability, SinkFormat
+from mcpguard.config.terms import FREE_BYTES, SINK_SCHEMES, ArgumentsOnRecord, Durability, SinkFormat
 from mcpguard.config.urls import NEEDS_TLS, ServiceUrl, UrlName, is_open, split
 from mcpguard.core.document.must import Mistake, Must, between, filled
 from mcpguard.core.document.written import Items, Written
 from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
 from mcpguard.core.evidence.chain import SUFFIXES
-
-FREE_BYTES = 500_000_000
-"""The default of `audit.free_bytes`."""
 
 
 def taken_for_chain(folder: Path, file: str | Path) -> bool:

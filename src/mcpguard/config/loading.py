@@ -18,11 +18,13 @@ from mcpguard.config.references import ENTRY, references, texts_in
 from mcpguard.config.terms import (
     DESKTOP,
     MAX_LANES,
+    SESSION_IDLE_SECONDS,
     ApprovalSettings,
     ArgumentsOnRecord,
     Durability,
     HttpTerms,
     ServingLimits,
+    UpkeepTerms,
 )
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.config.user_state import state_folder
@@ -112,21 +114,15 @@ class Credential(Struct, frozen=True, kw_only=True):
 
 
 class Audit(Struct, frozen=True):
-    """Where evidence goes: an absolute path."""
+    """Where evidence goes, and how it is kept. `path` is absolute, None for the default of the user."""
 
-    path: Path
-    durability: Durability
+    path: Path | None = None
+    durability: Durability = "flush"
     arguments: ArgumentsOnRecord = "redacted"
     key: CredentialRef | None = None
-    checkpoint_seconds: float = 60.0
     heads: HeadsEntry | None = None
     """Its file, if it has one, is absolute."""
-    rotate_bytes: int | None = None
-    rotate_seconds: float | None = None
-    compress: bool = False
-    keep_days: float | None = None
-    keep_bytes: int | None = None
-    free_bytes: int = 0
+    upkeep: UpkeepTerms = UpkeepTerms()
     bounds: BoundTerms = BoundTerms()
 
 
@@ -155,16 +151,16 @@ class Config(Struct, frozen=True):
 
     path: Path
     servers: dict[str, Server]
-    credentials: dict[str, Credential]
-    agent: str | None
-    policies: tuple[PolicyFile, ...]
-    audit: Audit | None
-    limits: ServingLimits
-    http: HttpTerms
-    session_folder: Path | None
-    session_idle_seconds: float
-    approvals: ApprovalSettings
-    telemetry: Telemetry | None = None
+    credentials: dict[str, Credential] = {}
+    agent: str | None = None
+    policies: tuple[PolicyFile, ...] = ()
+    audit: Audit = Audit()
+    limits: ServingLimits = ServingLimits()
+    http: HttpTerms = HttpTerms()
+    session_folder: Path | None = None
+    session_idle_seconds: float = SESSION_IDLE_SECONDS
+    approvals: ApprovalSettings = ApprovalSettings()
+    telemetry: Telemetry = Telemetry()
     alerts: AlertsEntry | None = None
     observe: Observation | None = None
     own_policy: Path | None = None
@@ -194,9 +190,9 @@ class Config(Struct, frozen=True):
     def own_references(self) -> list[tuple[tuple[str | int, ...], CredentialRef]]:
         """The references of mcpguard itself, none of them for a server, each with its place in the file."""
         found: list[tuple[tuple[str | int, ...], CredentialRef]] = []
-        if self.audit is not None and self.audit.key is not None:
+        if self.audit.key is not None:
             found.append((("audit", "key"), self.audit.key))
-        for index, sink in enumerate(self.telemetry.sinks if self.telemetry else ()):
+        for index, sink in enumerate(self.telemetry.sinks):
             for name, template in sink.headers.items():
                 at = ("telemetry", "sinks", index, "headers", name)
                 found.extend((at, ref) for ref in template.refs)
@@ -293,7 +289,7 @@ def config_option(path: Path, environ: Mapping[str, str]) -> str:
 def evidence_folder(config: Config | None) -> Path:
     """Where the evidence of a configuration is, of None that of whoever serves without one: `audit` in the
     user's state folder if the configuration does not say."""
-    return config.audit.path if config is not None and config.audit else state_folder("audit")
+    return (None if config is None else config.audit.path) or state_folder("audit")
 
 
 def load_config(path: Path) -> Config:
@@ -318,7 +314,7 @@ def load_config(path: Path) -> Config:
         agent=written.agent,
         policies=with_own(policy_files(folder, written.policies), own),
         own_policy=own,
-        audit=None if audit is None else _audit(audit, folder),
+        audit=Audit() if audit is None else _audit(audit, folder),
         limits=convert(written.limits, ServingLimits, from_attributes=True),
         http=convert(written.http, HttpTerms, from_attributes=True),
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
@@ -326,7 +322,7 @@ def load_config(path: Path) -> Config:
         approvals=convert(written.approvals, ApprovalSettings, from_attributes=True),
         clients=written.clients,
         alerts=written.alerts,
-        telemetry=None if written.telemetry is None else _telemetry(written.telemetry, folder),
+        telemetry=Telemetry() if written.telemetry is None else _telemetry(written.telemetry, folder),
         observe=None if written.observe is None else written.observe.observation,
     )
     _refuse_planted(config, document)
@@ -338,11 +334,12 @@ _PLANTED = "it would be mistaken for a chain in the audit folder: name a file in
 
 def _refuse_planted(config: Config, document: Document) -> None:
     """Raise ConfigError where a file is named that would look like evidence, and would be exported again."""
-    sinks = config.telemetry.sinks if config.telemetry else ()
     files: dict[tuple[str | int, ...], str] = {
-        ("telemetry", "sinks", index, "to"): one.to for index, one in enumerate(sinks) if "://" not in one.to
+        ("telemetry", "sinks", index, "to"): one.to
+        for index, one in enumerate(config.telemetry.sinks)
+        if "://" not in one.to
     }
-    if config.audit is not None and config.audit.heads is not None and config.audit.heads.file is not None:
+    if config.audit.heads is not None and config.audit.heads.file is not None:
         files["audit", "heads", "file"] = config.audit.heads.file
     if not files:
         return
@@ -375,21 +372,17 @@ def _audit(entry: AuditEntry, folder: Path) -> Audit:
     heads, rotate = entry.heads, entry.rotate
     if heads is not None and heads.file is not None:
         heads = heads.model_copy(update={"file": str(_absolute(folder, heads.file))})
-    daily = DAY if entry.keep_days is not None and rotate is None else None
-    part = None if entry.keep_bytes is None or rotate is not None else entry.keep_bytes // 10
+    days, most = entry.keep_days or 0.0, entry.keep_bytes or 0
+    size, age = (most // 10, DAY if days else 0.0) if rotate is None else (rotate.bytes, rotate.seconds)
     return Audit(
         _absolute(folder, entry.path),
         entry.durability,
         entry.arguments,
         key=None if entry.key is None else sole_reference(entry.key),
-        checkpoint_seconds=entry.checkpoint_seconds,
         heads=heads,
-        rotate_bytes=part if rotate is None else rotate.bytes,
-        rotate_seconds=daily if rotate is None else rotate.seconds,
-        compress=entry.compress,
-        keep_days=entry.keep_days,
-        keep_bytes=entry.keep_bytes,
-        free_bytes=entry.free_bytes,
+        upkeep=UpkeepTerms(
+            entry.checkpoint_seconds, size or 0, age or 0.0, entry.compress, days, most, entry.free_bytes
+        ),
         bounds=BoundTerms(entry.bounds.refusals_per_minute, entry.bounds.arguments_bytes_per_minute),
     )
 

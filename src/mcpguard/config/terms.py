@@ -42,6 +42,22 @@ SINK_SCHEMES = ("http", "https", "syslog+udp", "syslog+tcp", "syslog+unix")
 """Of the URLs that evidence can be exported to; anything without a scheme is the name of a file."""
 
 
+FREE_BYTES = 500_000_000
+"""The default of `audit.free_bytes`: where less is free, the operator is warned."""
+
+
+class UpkeepTerms(Struct, frozen=True):
+    """When evidence is checkpointed, goes on in a new chain, is compressed and removed; 0 for never."""
+
+    checkpoint_seconds: float = 60.0
+    rotate_bytes: int = 0
+    rotate_seconds: float = 0.0
+    compress: bool = False
+    keep_days: float = 0.0
+    keep_bytes: int = 0
+    free_bytes: int = FREE_BYTES
+
+
 class ServingLimits(Struct, frozen=True):
     """How large a message may be, in bytes, and how many seconds a question, a list and a stop may take."""
 

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 from msgspec import Struct
 
-from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
+from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import present

@@ -205,16 +205,15 @@ def check_evidence(subject: Subject) -> Iterator[Checked]:
 
 
 def _key(subject: Subject) -> Iterator[Checked]:
-    audit = subject.config.audit if subject.config else None
-    if audit is None or audit.key is None:
+    key = subject.config.audit.key if subject.config else None
+    if key is None:
         return
-
     try:
-        try_own(("audit", "key"), audit.key, subject.redactor)
+        try_own(("audit", "key"), key, subject.redactor)
     except McpGuardError as error:
         # A client may set variables that the shell of whoever runs the doctor does not have.
-        if audit.key.source != "env":
-            yield found("D605", subject.path, f"audit.key: {error}", subject.line("audit", "key"))
+        if key.source != "env":
+            yield found("D605", subject.path, f"key: {error}", subject.line("audit", "key"))
 
 
 def _chains(folder: Path) -> Iterator[Checked]:

@@ -55,8 +55,8 @@ class Subject(Struct, frozen=True):
     @property
     def audit(self) -> Path:
         """The folder of evidence."""
-        named = self.config.audit if self.config else None
-        return named.path if named else self.at.state / "audit"
+        named = self.config.audit.path if self.config else None
+        return named or self.at.state / "audit"
 
     @property
     def sessions(self) -> Path:

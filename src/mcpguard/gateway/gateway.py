@@ -53,8 +53,8 @@ class Gateway:
         self._looked = False
         self._level: Permit | None = None
         """By which a legacy client has set the level of log messages."""
-        self._said, self._sayer = b"", Caller()
-        """The last `_meta` of a modern client, and what stands in it."""
+        self._last_meta, self._last_caller = b"", Caller()
+        """The last `_meta` of a modern client, and the caller that it describes."""
         self._caller: Caller | None = None
         """A legacy client after `initialize`; a modern one after its first request."""
         self._welcomed = True
@@ -83,7 +83,7 @@ class Gateway:
             if row.request and row.name not in self._handlers:
                 decided = row.treatment is Treatment.DECIDED
                 self._handlers[row.name] = path.serve if decided else listing.serve
-        self._decided = path.serve
+        self._serve_decided = path.serve
         self._handlers |= dict.fromkeys(scope.extensions, path.serve)
 
     # --- for upstreams ---------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class Gateway:
         """The configuration is another one, and so is the scope; the servers in `kept` are what they were."""
         scope = self._scope
         static = {method: serve for method, serve in self._handlers.items() if method in FROM_CLIENT}
-        self._handlers = {**static, **dict.fromkeys(scope.extensions, self._decided)}
+        self._handlers = {**static, **dict.fromkeys(scope.extensions, self._serve_decided)}
         for server in scope.servers:
             if server not in kept and self._level is not None:
                 scope.upstreams[server].prepare(self._level)
@@ -244,15 +244,15 @@ class Gateway:
         if method == "initialize" and not eras.is_enveloped(params):
             raise eras.unsupported(str(params.get("protocolVersion")))
         meta = jsonrpc.encode(params.get("_meta"))
-        same = meta == self._said  # A client says the same of itself each time.
-        caller = self._sayer if same else eras.read_envelope(params)
+        same = meta == self._last_meta  # A client says the same of itself each time.
+        caller = self._last_caller if same else eras.read_envelope(params)
         if given is not None:
             problem = headers.mismatch(given, message, caller.version)
             if problem is not None:
                 raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
         if not same:
             eras.check_version(caller.version)
-            self._said, self._sayer = meta, caller
+            self._last_meta, self._last_caller = meta, caller
         row = FROM_CLIENT.get(method)
         if row is not None and row.era is Era.LEGACY:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not part of this protocol revision")

@@ -142,7 +142,7 @@ class Path:
             raise
         if not isinstance(verdict, Permit):
             self._trips.parked.refuse(call)
-            await self._denied(request, call, verdict)
+            await self._refuse(request, call, verdict)
             return None
         if call.state is not None:
             return await self._retried(request, verdict, call, call.state)
@@ -174,7 +174,7 @@ class Path:
             if astray is not None:
                 return astray
         if call.state is not None or call.method == "resources/subscribe":
-            return await self._decided(request, call, invocation)
+            return await self._decide(request, call, invocation)
         if judge.policies.stateful:
             verdict = await judge.decide(invocation)
         else:  # As that does, on the road of nearly every call.
@@ -197,7 +197,7 @@ class Path:
             astray = await inspector.elsewhere(partial(keeps_back, invocation, params), len(encode(params)))
         return astray, structs.replace(invocation, searched=True)
 
-    async def _decided(self, request: Request, call: Call, invocation: Invocation) -> Permit | Deny:
+    async def _decide(self, request: Request, call: Call, invocation: Invocation) -> Permit | Deny:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.
         Raises MessageError for a Permit for what is wrong, which leaves no trace."""
         wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
@@ -330,7 +330,7 @@ class Path:
         await scope.audit.write(record)
         scope.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, advice))
 
-    async def _denied(self, request: Request, call: Call, deny: Deny | None) -> None:
+    async def _refuse(self, request: Request, call: Call, deny: Deny | None) -> None:
         if deny is None:  # The client was asked first.
             return
         scope, target = self._scope, deny.invocation.target

@@ -21,12 +21,13 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.clock import SetClocks
 from mcpguard.adapters.system.disk import Standby
-from mcpguard.adapters.system.identity import installed_versions, machine_name, operating_system_user
+from mcpguard.adapters.system.own_process import installed_versions, machine_name, operating_system_user
 from mcpguard.adapters.system.terminal import has_terminal
-from mcpguard.adapters.telemetry.status_file import StatusFile
+from mcpguard.adapters.telemetry.status_file import Status, StatusFile, status_here
 from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
 from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, config_option, evidence_folder
+from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
@@ -70,42 +71,15 @@ WRAP_ADVICE = (
 )
 
 
-def _settings(found: HandedOver) -> Settings:
-    config = found.config
-    return Settings(
-        servers=tuple(config.served.values()),
-        credentials=config.credentials,
-        policies=found.policies,
-        policy_files=config.policies,
-        telemetry=config.telemetry,
-        alerts=config.alerts,
-        tracing=config.telemetry is not None and any(one.format == "otlp" for one in config.telemetry.sinks),
-        observe=config.observe,
-        policy_look=found.policy_look,
-        audit_folder=evidence_folder(config),
-        durability=config.audit.durability if config.audit else "flush",
-        audit=config.audit,
-        message_bytes=config.limits.message_bytes,
-        think_seconds=config.limits.think_seconds,
-        list_seconds=config.limits.list_seconds,
-        drain_seconds=config.limits.drain_seconds,
-        http=config.http,
-        session_folder=config.session_folder,
-        session_idle_seconds=config.session_idle_seconds,
-        approvals=_approval_terms(config),
-        notify=config.approvals.targets,
-        agent=config.agent,
-        project=config.project,
-        prefix=config.prefix,
-        withheld=config.withheld,
-        source=config,
-    )
-
-
 def loaded(found: HandedOver, again: Callable[[], HandedOver]) -> Settings:
     """The settings made of what was `found`; `again` reads it again."""
-    return structs.replace(
-        _settings(found), config_look=found.config_look, reload=lambda: loaded(again(), again)
+    return Settings(
+        config=found.config,
+        policies=found.policies,
+        policy_look=found.policy_look,
+        approvals=_approval_terms(found.config),
+        config_look=found.config_look,
+        reload=lambda: loaded(again(), again),
     )
 
 
@@ -125,8 +99,6 @@ def settings_for_wrap(
 ) -> Settings:
     """One server, no configuration: what `policies` allow, and `env` names variables that it may have. `cwd`
     is as in a configuration, a relative one relative to the folder that this runs in."""
-    from mcpguard.config.terms import MESSAGE_BYTES
-
     server = Server(
         name="server",
         command=command,
@@ -135,16 +107,10 @@ def settings_for_wrap(
         cwd=None if cwd is None or cwd == CLIENT_FOLDER else Path(cwd).expanduser().absolute(),
         in_client_folder=cwd == CLIENT_FOLDER,
     )
-    return Settings(
-        servers=(server,),
-        policies=policies,
-        audit_folder=evidence_folder(None),
-        durability="flush",
-        message_bytes=MESSAGE_BYTES,
-        # A server that is alone holds up no other: its client waits as it would without mcpguard.
-        list_seconds=server.start_timeout_seconds,
-        advice=WRAP_ADVICE,
-    )
+    # A server that is alone holds up no other: its client waits as it would without mcpguard.
+    limits = ServingLimits(list_seconds=server.start_timeout_seconds)
+    config = Config(Path(), {server.name: server}, limits=limits)
+    return Settings(config=config, policies=policies, advice=WRAP_ADVICE)
 
 
 def serve(settings: Settings) -> int:
@@ -190,7 +156,7 @@ class _Process:
         shared, front = self._shared, self._front
         await self._open_audit()
         shared.turn.balance = front.balance
-        shared.turn.room = Room(ROOM * shared.settings.message_bytes, front.under_way, shared.calm)
+        shared.turn.room = Room(ROOM * shared.settings.limits.message_bytes, front.under_way, shared.calm)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._defect)
         threading.excepthook = shared.diagnostics.of_threads
@@ -246,21 +212,24 @@ class _Process:
     def _show_status(self) -> StatusFile:
         """What `mcpguard status` reads, from now on."""
         shared, front = self._shared, self._front
-        source = shared.settings.source
-        status = StatusFile(
-            "" if source is None else str(source.path),
-            front.where,
-            lambda: healths_of(front.worlds()),
-            shared.diagnostics.report,
-            alerts=shared.lost_alerts,
-            agent=shared.settings.agent or "",
-            project=shared.settings.project or "",
-            reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
-            observing=lambda: said_of(shared.judge.policies.observation),
-            needs=shared.needs.look,
-            sinks=shared.sinks,
-            unrecognised=lambda: shared.recognising.problem,
-        )
+        config, reload = shared.settings.config, shared.settings.reload
+        path = "" if reload is None else str(config.path)
+        first = status_here(path, front.where, config.agent or "", config.project or "")
+
+        def look() -> Status:
+            return structs.replace(
+                first,
+                upstreams=healths_of(front.worlds()),
+                alerts=shared.lost_alerts(),
+                loaded=self._reloading.loaded,
+                not_in_force=self._reloading.not_in_force,
+                observing=said_of(shared.judge.policies.observation),
+                needs=shared.needs.look(),
+                sinks=shared.sinks(),
+                unrecognised=shared.recognising.problem,
+            )
+
+        status = StatusFile(look, shared.diagnostics.report)
         shared.watcher = status.changed
         status.start()
         return status
@@ -297,7 +266,7 @@ class _Process:
             principal=f"{principal.source}:{principal.id}",
             policies=shared.judge.policies.names,
             policy_digest=shared.judge.policies.digest,
-            agent=shared.settings.agent,
+            agent=shared.settings.config.agent,
             format=FORMAT,
             host=machine_name(),
             engine=installed_versions(*ENGINES),
@@ -318,8 +287,8 @@ class _Process:
         settings, say = shared.settings, partial(shared.diagnostics.report, "")
         self._upkeep = upkeep(
             shared.audit,
-            settings.audit_folder,
-            settings.audit,
+            evidence_folder(settings.config),
+            settings.config.audit,
             say,
             shared.credentials,
             self._front.where != "stdio",
@@ -339,8 +308,9 @@ class _Process:
     def _export(self, settings: Settings) -> None:
         """Export evidence as `settings` say."""
         self._front.reconfigure()
-        folder, telemetry = settings.audit_folder, settings.telemetry
-        self._exporting.follow(folder, telemetry, settings.alerts, settings.notify)
+        config = settings.config
+        folder, notify = evidence_folder(config), config.approvals.targets
+        self._exporting.follow(folder, config.telemetry, config.alerts, notify)
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).
@@ -377,7 +347,7 @@ class _Process:
 
     async def _drain(self, reason: str) -> None:
         """Let what is in flight finish; what is late is given up, with a record and an answer."""
-        seconds = self._shared.settings.drain_seconds if self._signalled else LEFT_SECONDS
+        seconds = self._shared.settings.limits.drain_seconds if self._signalled else LEFT_SECONDS
         if self._signalled:
             said = f"stopping ({reason}): nothing new begins; calls in flight have {seconds:g} s to finish"
             self._shared.diagnostics.report("", said, "info")

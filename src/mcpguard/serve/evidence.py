@@ -23,11 +23,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.bounded import EvidenceBounds
-from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
+from mcpguard.adapters.audit.upkeep import Upkeep
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.errors import AuditError, CredentialError, ExportError, TelemetryError, UpstreamError
-from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled, sole_reference
@@ -53,22 +52,21 @@ FOR_KEY = "audit.key"
 POST_SECONDS = 10.0
 
 
-def signed_by(audit: Audit | None) -> dict[str, frozenset[CredentialRef]]:
+def signed_by(audit: Audit) -> dict[str, frozenset[CredentialRef]]:
     """The reference that evidence may have, as `broker.named_by` gives those of servers."""
-    return {} if audit is None or audit.key is None else {FOR_KEY: frozenset((audit.key,))}
+    return {} if audit.key is None else {FOR_KEY: frozenset((audit.key,))}
 
 
 def bounded(
     sink: AuditFile,
-    audit: Audit | None,
+    audit: Audit,
     clock: Clock,
     report: Callable[..., None],
     changed: Callable[[], None],
 ) -> EvidenceBounds:
     """The bounds of `sink` from now on; `report` is that of `Diagnostics`, `changed()` is called when
     refusals of a session begin to be counted."""
-    terms = BoundTerms() if audit is None else audit.bounds
-    bounds = EvidenceBounds(terms, clock, sink.write, report, changed)
+    bounds = EvidenceBounds(audit.bounds, clock, sink.write, report, changed)
     sink.bound = bounds
     return bounds
 
@@ -76,30 +74,19 @@ def bounded(
 def upkeep(
     sink: AuditFile,
     folder: Path,
-    audit: Audit | None,
+    audit: Audit,
     report: Callable[[str], None],
     credentials: Credentials,
     over_http: bool,
 ) -> Upkeep:
     """That of a process, by what its configuration says."""
-    if audit is None:
-        return Upkeep(sink, folder, UpkeepTerms(), report)
-    terms = UpkeepTerms(
-        audit.checkpoint_seconds,
-        audit.rotate_bytes or 0,
-        audit.rotate_seconds or 0.0,
-        audit.compress,
-        audit.keep_days or 0.0,
-        audit.keep_bytes or 0,
-        audit.free_bytes,
-    )
     to = Recipient(FOR_KEY, None, Principal("", ""))
     key = None if audit.key is None else partial(credentials.get, audit.key, to)
     heads = audit.heads
     if heads is not None and heads.stdout and not over_http:
         report("`audit.heads.stdout` has no effect here: a client reads this output")
     export = None if heads is None else partial(_export, heads, over_http)
-    return Upkeep(sink, folder, terms, report, key, export)
+    return Upkeep(sink, folder, audit.upkeep, report, key, export)
 
 
 def _export(heads: HeadsEntry, over_http: bool, head: Anchor) -> None:
@@ -145,10 +132,9 @@ END_SECONDS = 3.0
 """How long the end of the process waits for what is still to be exported; the next process does the rest."""
 
 
-def exported_by(telemetry: Telemetry | None) -> dict[str, frozenset[CredentialRef]]:
+def exported_by(telemetry: Telemetry) -> dict[str, frozenset[CredentialRef]]:
     """The references that sinks may have, as `broker.named_by` gives those of servers."""
-    sinks = () if telemetry is None else telemetry.sinks
-    return {f"{FOR_SINKS} {one.to}": frozenset(_refs(one)) for one in sinks if one.headers}
+    return {f"{FOR_SINKS} {one.to}": frozenset(_refs(one)) for one in telemetry.sinks if one.headers}
 
 
 def _refs(sink: SinkTerms) -> list[CredentialRef]:
@@ -221,13 +207,13 @@ class Exporting:
     def follow(
         self,
         folder: Path,
-        telemetry: Telemetry | None,
+        telemetry: Telemetry,
         alerts: AlertsEntry | None,
         notify: tuple[NotifyTerms, ...],
     ) -> None:
         """Export what is in `folder` as the configuration says now; what it says as before goes on."""
         wanted: dict[tuple[str, ...], Callable[[], Exporter[FollowedLine]]] = {}
-        for sink in telemetry.sinks if telemetry else ():
+        for sink in telemetry.sinks:
             key = sink.to, sink.format, *(f"{name}: {text}" for name, text in sink.headers.items())
             wanted[key] = partial(self._sink, folder, sink)
         if alerts is not None:
@@ -243,7 +229,7 @@ class Exporting:
                 self._running[key] = _Exported(exporter, thread)
                 thread.start()
         self._starts = False
-        self._blocks = telemetry is not None and telemetry.blocks
+        self._blocks = telemetry.blocks
         self._hold()
         if self._running and self._timer is None:
             self._look()

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
+from mcpguard.adapters.telemetry.counting import Counts, page
 from mcpguard.adapters.transports.stdio import StdioClient
+from mcpguard.config.loading import evidence_folder
 from mcpguard.config.terms import TokenTerms
+from mcpguard.core.errors import AuditError
 from mcpguard.core.model import Json, Principal
 from mcpguard.gateway.ports import Health, Readiness, Receiver
 from mcpguard.serve.worlds import Shared, World
 
 if TYPE_CHECKING:
     from mcpguard.adapters.transports.http import HttpClient
-    from mcpguard.serve.measuring import Measuring
 
 
 FEW_WORLDS = 8
@@ -74,7 +77,7 @@ class StdioFront:
     listening = None
 
     def __init__(self, shared: Shared) -> None:
-        self._client = StdioClient(shared.turn, shared.settings.message_bytes)
+        self._client = StdioClient(shared.turn, shared.settings.limits.message_bytes)
         self._world = World(shared, self._client, operating_system_user())
 
     async def open(self, ended: Callable[[], None]) -> None:
@@ -124,18 +127,24 @@ class HttpFront:
         self._balancing: asyncio.TimerHandle | None = None
         self._balanced_at = 0.0
         verifier = None
-        if settings.http.token is not None:
+        if settings.config.http.token is not None:
             from mcpguard.adapters.transports.http.bearer import TokenVerifier
 
             verifier = TokenVerifier(
-                settings.http.token,
-                _fetch(settings.http.token),
+                settings.config.http.token,
+                _fetch(settings.config.http.token),
                 shared.clock.seconds,
                 shared.diagnostics.report,
             )
         shared.needs.always = True
         endpoint = Endpoint(
-            self, shared.turn, shared.clock, settings.http, host, settings.message_bytes, verifier
+            self,
+            shared.turn,
+            shared.clock,
+            settings.config.http,
+            host,
+            settings.limits.message_bytes,
+            verifier,
         )
         endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
         self._endpoint = endpoint
@@ -146,13 +155,13 @@ class HttpFront:
     def reconfigure(self) -> None:
         """See `Front.reconfigure`: they say whether there are metrics."""
         settings = self._shared.settings
-        if settings.telemetry is None or not settings.telemetry.metrics:
+        if not settings.config.telemetry.metrics:
             self._endpoint.serve_metrics(None)
             return
         if self._measuring is None:
-            from mcpguard.serve.measuring import Measuring
-
-            self._measuring = Measuring(settings.audit_folder, self._shared, lambda: len(self._worlds))
+            self._measuring = Measuring(
+                evidence_folder(settings.config), self._shared, lambda: len(self._worlds)
+            )
         self._endpoint.serve_metrics(self._measuring.text)
 
     async def open(self, ended: Callable[[], None]) -> None:
@@ -234,3 +243,41 @@ def _fetch(token: TokenTerms) -> Callable[[str], Awaitable[Json]]:
     hosts = (urlsplit(url).hostname for url in (token.issuer, token.jwks_url) if url is not None)
     named = frozenset(host for host in hosts if host is not None)
     return lambda url: fetch_json(url, named)
+
+
+MOST_LINES = 10_000
+"""Lines of evidence that are read at once."""
+
+
+class Measuring:
+    """`/metrics`: what this process counted, read from its own evidence when somebody asks, so that a call
+    pays nothing for it. Reading is done in a thread, once at a time."""
+
+    def __init__(self, folder: Path, shared: Shared, sessions: Callable[[], int]) -> None:
+        """`sessions()` gives how many clients are connected."""
+        # Imported where it is needed: most processes serve no metrics.
+        from mcpguard.adapters.audit.following import FollowedLine, Following
+        from mcpguard.adapters.telemetry.happenings import Joining
+
+        self._following = Following(folder, from_start=True, only_own=True)
+        self._shared = shared
+        self._sessions = sessions
+        self._joining: Joining[FollowedLine] = Joining()
+        self._counts = Counts()
+        self._lock = asyncio.Lock()
+
+    async def text(self) -> bytes:
+
+        async with self._lock:
+            await asyncio.to_thread(self._count)
+            return page(self._counts, self._shared.sinks(), self._shared.needs.look(), self._sessions())
+
+    def _count(self) -> None:
+        try:
+            self._following.begin()
+            while lines := self._following.read(MOST_LINES):
+                for line in lines:
+                    self._counts.add(self._joining.add(line.file, line.data, line))
+                self._following.keep(lines, {})
+        except AuditError:
+            pass  # That evidence cannot be read is seen by `ready`; what was counted stays.

@@ -148,14 +148,13 @@ def described(session: KnownSession) -> str:
 def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
     from mcpguard.adapters.audit.writer import AuditFile
-    from mcpguard.adapters.system.identity import machine_name, operating_system_user
+    from mcpguard.adapters.system.own_process import machine_name, operating_system_user
     from mcpguard.config.loading import evidence_folder
     from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 
     now, who = datetime.now(UTC), operating_system_user()
-    durability = config.audit.durability if config.audit else "flush"
     who_text, host = f"{who.source}:{who.id}", machine_name()
-    audit = AuditFile(evidence_folder(config), durability)
+    audit = AuditFile(evidence_folder(config), config.audit.durability)
     audit.signer = _signer(config)
     audit.write(Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host))
     audit.write(Noticed(now, what, detail=detail))
@@ -169,7 +168,7 @@ def _signer(config: Config) -> SigningKey | None:
     from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.adapters.credentials import SOURCES
 
-    key = None if config.audit is None else config.audit.key
+    key = config.audit.key
     if key is None:
         return None
     try:

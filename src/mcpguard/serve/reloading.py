@@ -74,14 +74,14 @@ class Reloading:
         self._over_http = over_http
         self._told = told
         self._export = export
-        self._were_alone = {_alone(source)} - {""} if (source := shared.settings.source) else set()
+        self._were_alone = {_alone(shared.settings.config)} - {""}
         """Without a prefix a name must not pass from one server to another."""
         self._observing: Observing | None = None
         self._passed: datetime | None = None
         """The end of the last observation that is over, which none comes back from."""
         self._config = self._watched_config()
         self._policies = self._watched_policies()
-        self._observe(shared.settings.observe)
+        self._observe(shared.settings.config.observe)
 
     def close(self) -> None:
         self._policies.close()
@@ -103,15 +103,14 @@ class Reloading:
 
     def _watched_config(self) -> FileWatch[Settings] | None:
         settings, clock = self._shared.settings, self._shared.clock
-        if settings.source is None or settings.reload is None:
+        if settings.reload is None:
             return None
         look = settings.config_look
         changed, refused = self._reconfigured, self._not_reconfigured
-        return FileWatch([settings.source.path], look, settings.reload, clock, changed, refused)
+        return FileWatch([settings.config.path], look, settings.reload, clock, changed, refused)
 
     def _reconfigured(self, settings: Settings) -> None:
-        shared, old, new = self._shared, self._shared.settings.source, settings.source
-        assert old is not None and new is not None  # noqa: S101, PT018
+        shared, old, new = self._shared, self._shared.settings.config, settings.config
         kept = self._kept(old, new)
         if kept:
             said = f"{', '.join(kept)} cannot change while mcpguard is running: restart it"
@@ -121,7 +120,7 @@ class Reloading:
         self.loaded = time.time()
         self._were_alone |= {_alone(new)} - {""}
         before = shared.reconfigure(settings)
-        self._observe(settings.observe, before.observation)
+        self._observe(new.observe, before.observation)
         for world in self._worlds():
             world.reconfigure()
         self._export(settings)
@@ -150,8 +149,7 @@ class Reloading:
         return kept
 
     def _not_reconfigured(self, problems: DocumentError) -> None:
-        config = self._shared.settings.source
-        assert config is not None  # noqa: S101
+        config = self._shared.settings.config
         also = {Path(one.source) for one in problems.problems} - {config.path, *config.policy_paths}
         self._refuse("refused", str(problems), sorted(also))
 
@@ -180,7 +178,7 @@ class Reloading:
     # --- the policies ----------------------------------------------------------------------------
 
     def _watched_policies(self) -> FileWatch[PolicySet]:
-        shared, files = self._shared, self._shared.settings.policy_files
+        shared, files = self._shared, self._shared.settings.config.policies
         return FileWatch(
             tuple(file.path for file in files),
             shared.settings.policy_look,

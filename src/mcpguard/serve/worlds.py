@@ -27,7 +27,7 @@ from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
-from mcpguard.config.loading import Credential, Server
+from mcpguard.config.loading import Credential, Server, evidence_folder
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
@@ -64,29 +64,30 @@ class Shared:
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
+        config = settings.config
         self.turn = Turn(loop)
         self.clock = SystemClock()
         self.redactor = Redactor(key=os.urandom(32))
-        self.redactor.shown = shown_for(settings.servers, settings.credentials)
+        self.redactor.shown = shown_for(settings.servers, config.credentials)
         self.diagnostics = Diagnostics(
             self.redactor.inspect_text, form=settings.log_format, later=self.clock.later
         )
         self.nursery = Nursery()
-        self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn, AT_START)
+        self.audit = AuditFile(evidence_folder(config), config.audit.durability, self.turn, AT_START)
         self.turn.ledger = self.audit
         self.bounds = bounded(
-            self.audit, settings.audit, self.clock, self.diagnostics.report, self.upstream_changed
+            self.audit, config.audit, self.clock, self.diagnostics.report, self.upstream_changed
         )
         self.gate = Gate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
-        folder = settings.session_folder or default_folder()
-        self.store = SqliteStore(folder, settings.session_idle_seconds, self.clock)
+        folder = config.session_folder or default_folder()
+        self.store = SqliteStore(folder, config.session_idle_seconds, self.clock)
         self.store.changed, self.store.replaced = self.upstream_changed, self._store_replaced
-        egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
+        egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         report = self.diagnostics.report
         self.credentials = Broker(
-            settings.credentials, named_of(settings), self.redactor, report=report, rotated=self._rotated
+            config.credentials, named_of(settings), self.redactor, report=report, rotated=self._rotated
         )
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
@@ -102,8 +103,7 @@ class Shared:
 
     @property
     def _blocks(self) -> bool:
-        telemetry = self.settings.telemetry
-        return telemetry is not None and telemetry.blocks
+        return self.settings.config.telemetry.blocks
 
     def _blocked(self) -> str | None:
         return self.gate.problem if self._blocks else None
@@ -121,13 +121,13 @@ class Shared:
         self.settings = structs.replace(settings, approvals=kept)
         claim_variables(settings)
         named = named_of(settings)
-        self.redactor.shown = shown_for(settings.servers, settings.credentials)
-        self.credentials.reconfigure(settings.credentials, named)
+        self.redactor.shown = shown_for(settings.servers, settings.config.credentials)
+        self.credentials.reconfigure(settings.config.credentials, named)
         self.recognise()
-        if settings.notify != old.notify:
+        if settings.config.approvals.targets != old.config.approvals.targets:
             self.notifying = self._notifying()
-        self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
-        self.store.idle_seconds = settings.session_idle_seconds
+        self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.config.credentials))
+        self.store.idle_seconds = settings.config.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
         return before
 
@@ -142,7 +142,7 @@ class Shared:
         await self.recognising.close()
 
     def _notifying(self) -> Notifying:
-        notify, option = self.settings.notify, self.settings.approvals.option
+        notify, option = self.settings.config.approvals.targets, self.settings.approvals.option
         report = self.diagnostics.report
         return notifying(notify, self.credentials, self.redactor, report, self._loop, option)
 
@@ -212,13 +212,14 @@ class World:
         self._shared = shared
         self._client = client
         self._principal = principal
-        shared.store.enter(principal, settings.agent)
-        self._report = shared.diagnostics.of(principal, settings.agent)
+        shared.store.enter(principal, settings.config.agent)
+        self._report = shared.diagnostics.of(principal, settings.config.agent)
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
         self._lines = UpstreamLines(self._report, self._healths, shared.upstream_changed)
         # Before its upstreams, which call it directly.
         self._own = self._scope()
+        self._configure()
         self.gateway = Gateway(self._own)
         self._made: dict[str, _Parts] = {}
         """What each upstream is made of."""
@@ -231,40 +232,46 @@ class World:
         recorder = Recorder(
             clock=shared.clock,
             principal=self._principal,
-            agent=settings.agent,
+            agent=settings.config.agent,
             judge=shared.judge,
-            credentials=references_of(settings.servers, settings.credentials),
+            credentials={},
             nonce=os.urandom(4).hex(),
             inspector=self._inspector,
-            kinds=kinds_of(settings.credentials),
-            arguments=settings.audit is None or settings.audit.arguments == "redacted",
-            room=shared.bounds.room(self._principal, settings.agent),
+            arguments=settings.config.audit.arguments == "redacted",
+            room=shared.bounds.room(self._principal, settings.config.agent),
         )
-        extensions, extension_ids = _extensions(settings)
         return ClientScope(
             judge=shared.judge,
             inspector=self._inspector,
             audit=shared.evidence,
             recorder=recorder,
-            servers=tuple(server.name for server in settings.servers),
+            servers=(),
             upstreams=self.upstreams,
             client=self._client,
             clock=shared.clock,
             identity=("mcpguard", __version__),
             report=self._report,
-            think_seconds=settings.think_seconds,
-            list_seconds=settings.list_seconds,
+            think_seconds=settings.limits.think_seconds,
             store=shared.store,
-            approvals=settings.approvals,
             alert=shared.alert,
             advice=settings.advice,
-            prefix=settings.prefix,
-            extensions=extensions,
-            eager=tuple(server.name for server in settings.servers if server.eager),
-            extension_ids=extension_ids,
-            tracing=settings.tracing,
-            known=shared.recognising.known,
+            prefix=settings.config.prefix,
         )
+
+    def _configure(self) -> None:
+        """Have the scope as the settings of the process are now."""
+        settings, scope = self._shared.settings, self._own
+        scope.audit = self._shared.evidence
+        scope.think_seconds = settings.limits.think_seconds
+        scope.list_seconds = settings.limits.list_seconds
+        scope.approvals = settings.approvals
+        scope.tracing = settings.tracing
+        scope.known = self._shared.recognising.known
+        scope.recorder.credentials = references_of(settings.servers, settings.config.credentials)
+        scope.recorder.kinds = kinds_of(settings.config.credentials)
+        scope.extensions, scope.extension_ids = _extensions(settings)
+        scope.eager = tuple(server.name for server in settings.servers if server.eager)
+        scope.servers = tuple(server.name for server in settings.servers)
 
     def _upstream(self, server: Server) -> ServerUpstream:
         shared = self._shared
@@ -276,13 +283,13 @@ class World:
             clean=partial(shared.redactor.inspect_text, most=AT_ONCE),
             start_seconds=server.start_timeout_seconds,
             call_seconds=server.call_timeout_seconds,
-            message_bytes=shared.settings.message_bytes,
+            message_bytes=shared.settings.limits.message_bytes,
             changed=self._lines.of(server.name),
             noted=partial(self._noted, server.name),
         )
         return Wiring(
             server=server,
-            entries=shared.settings.credentials,
+            entries=shared.settings.config.credentials,
             credentials=shared.credentials,
             to=Recipient(server.name, None, self._principal),
             terms=terms,
@@ -298,19 +305,7 @@ class World:
 
     def reconfigure(self) -> None:
         """The settings of the process are others."""
-        settings, scope = self._shared.settings, self._own
-        scope.audit = self._shared.evidence
-        scope.think_seconds = settings.think_seconds
-        scope.list_seconds = settings.list_seconds
-        scope.approvals = settings.approvals
-        scope.tracing = settings.tracing
-        scope.known = self._shared.recognising.known
-        scope.recorder.credentials = references_of(settings.servers, settings.credentials)
-        scope.recorder.kinds = kinds_of(settings.credentials)
-        extensions = _extensions(settings)
-        scope.extensions, scope.extension_ids = extensions
-        scope.eager = tuple(server.name for server in settings.servers if server.eager)
-        scope.servers = tuple(server.name for server in settings.servers)
+        self._configure()
         parts = self._parts()
         kept = frozenset(name for name, part in self._made.items() if parts.get(name) == part)
         for name in self._made.keys() - kept:
@@ -328,7 +323,7 @@ class World:
                 server,
                 {
                     name: structs.replace(entry, servers=frozenset())
-                    for name, entry in settings.credentials.items()
+                    for name, entry in settings.config.credentials.items()
                     if server.name in entry.servers
                 },
             )
@@ -390,7 +385,7 @@ class World:
         await self._retiring.close()
         everyone = {*self.upstreams.values(), *self._leaving}
         await asyncio.gather(*(upstream.close(gently) for upstream in everyone))
-        self._shared.store.leave(self._principal, self._shared.settings.agent)
+        self._shared.store.leave(self._principal, self._shared.settings.config.agent)
 
 
 def _extensions(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:

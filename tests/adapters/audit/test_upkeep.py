@@ -23,8 +23,9 @@ from mcpguard.adapters.audit import chain_file, retention, upkeep, writer
 from mcpguard.adapters.audit.calls import calls_by_id
 from mcpguard.adapters.audit.reader import chain_files, lines, proof
 from mcpguard.adapters.audit.signing import PublicKey, SigningKey, new_key
-from mcpguard.adapters.audit.upkeep import Upkeep, UpkeepTerms
+from mcpguard.adapters.audit.upkeep import Upkeep
 from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.config.terms import UpkeepTerms
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.secret import Secret

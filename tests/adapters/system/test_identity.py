@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.system.identity import installed_versions, machine_name
+from mcpguard.adapters.system.own_process import installed_versions, machine_name
 
 
 def test_the_versions_of_installed_packages_are_those_of_their_metadata() -> None:

@@ -13,7 +13,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.cli import main
 from mcpguard.cli.operating import session
 from mcpguard.core.model import Charge, Invocation, Listed

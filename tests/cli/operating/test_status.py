@@ -9,14 +9,22 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry import status_file
-from mcpguard.adapters.telemetry.status_file import NotInForce, Status, StatusFile, birth_of, running
+from mcpguard.adapters.telemetry.status_file import (
+    NotInForce,
+    Status,
+    StatusFile,
+    birth_of,
+    running,
+    status_here,
+)
 from mcpguard.cli import main
 from mcpguard.gateway.ports import Health, LostAlerts, Need
 
@@ -51,9 +59,14 @@ def other() -> Iterator[int]:
     process.communicate(b"\n", 20)
 
 
+def looking(config: str, healths: Callable[[], tuple[Health, ...]]) -> Callable[[], Status]:
+    first = status_here(config, "stdio")
+    return lambda: replace(first, upstreams=healths())
+
+
 def file_of(healths: tuple[Health, ...], reports: list[str] | None = None) -> StatusFile:
     said = reports if reports is not None else []
-    return StatusFile("/c/mcpguard.yaml", "stdio", lambda: healths, lambda _, line: said.append(line))
+    return StatusFile(looking("/c/mcpguard.yaml", lambda: healths), lambda _, line: said.append(line))
 
 
 def put(
@@ -305,7 +318,7 @@ async def test_the_file_is_written_for_its_owner_only_and_removed_at_the_end(fol
 
 async def test_a_change_of_state_is_written_soon_and_what_is_the_same_is_not(folder: Path) -> None:
     healths = [GOOD]
-    file = StatusFile("c", "stdio", lambda: tuple(healths), lambda *_: None, folder)
+    file = StatusFile(looking("c", lambda: tuple(healths)), lambda *_: None, folder)
     file.start()
     await written(file)
     path = folder / f"{os.getpid()}.json"
@@ -381,7 +394,7 @@ async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
     monkeypatch.setattr(os, "replace", hangs)
     healths: list[Health] = [GOOD]
     reports: list[str] = []
-    file = StatusFile("c", "stdio", lambda: tuple(healths), lambda _, line: reports.append(line), folder)
+    file = StatusFile(looking("c", lambda: tuple(healths)), lambda _, line: reports.append(line), folder)
     file.start()
     async with asyncio.timeout(10):
         while not reports:  # While it hangs the loop turns.
@@ -428,7 +441,8 @@ def test_servers_that_are_only_observed_are_said_every_time(folder: Path, capsys
 
 async def test_the_file_says_it_while_it_is_so(folder: Path) -> None:
     said = ["git until the end of 2026-12-11 (UTC)"]
-    file = StatusFile("", "stdio", lambda: (), lambda _, line: None, observing=lambda: said[0])
+    first = status_here("", "stdio")
+    file = StatusFile(lambda: replace(first, observing=said[0]), lambda _, line: None)
     file.start()
     await written(file)
     assert running()[0].observing == said[0]

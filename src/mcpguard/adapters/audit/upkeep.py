@@ -18,11 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from mcpguard.adapters.audit.chain_file import ChainFile, Due
 from mcpguard.adapters.audit.retention import compress, expired
 from mcpguard.adapters.system.disk import DiskThread
+from mcpguard.config.terms import UpkeepTerms
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 
@@ -39,24 +38,10 @@ TIDY_SECONDS = 3_600.0
 """How often it is looked for chains to compress or remove."""
 SIZE_SECONDS = 60.0
 """The same where the folder must not grow beyond a size."""
-FREE_BYTES = 500_000_000
-"""Less than that is free: the operator is warned."""
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
 EXPORT_SECONDS = 15.0
 """How long the export of a head may take; then mcpguard stops waiting for it."""
-
-
-class UpkeepTerms(Struct, frozen=True):
-    """What the configuration says; 0 for never."""
-
-    checkpoint_seconds: float = 60.0
-    rotate_bytes: int = 0
-    rotate_seconds: float = 0.0
-    compress: bool = False
-    keep_days: float = 0.0
-    keep_bytes: int = 0
-    free_bytes: int = FREE_BYTES
 
 
 class Upkeep:

@@ -1,7 +1,10 @@
-"""What this process asks of its operating system: to show it to no other process of the same user, since it
-holds credentials, and to keep memory that it is about to need again.
+"""This process and what it asks of its operating system: who started it and on which machine; to show it to
+no other process of the same user, since it holds credentials; and to keep memory that it is about to need
+again.
 
-On Linux no such process can then read our memory or our environment, or trace us (prctl(2),
+On stdio the operating system says who is on the other side (PIP): the user that started us.
+
+On Linux no other process can then read our memory or our environment, or trace us (prctl(2),
 PR_SET_DUMPABLE); elsewhere only core dumps are off. The administrator can still do all of it.
 
 glibc's malloc maps each big block anew by default, and most of the time of a big message, whose megabytes are
@@ -13,11 +16,15 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+
+    from mcpguard.core.model import Principal
 
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
@@ -103,3 +110,51 @@ class Allocator:
     def _give_back(self) -> None:
         self._timer = None
         self._trim(0)
+
+
+def operating_system_user() -> Principal:
+    """The user id of this process, by name where the system knows one; names and numbers do not mix up,
+    since a name cannot be all digits."""
+    import pwd
+
+    from mcpguard.core.model import Principal
+
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return Principal(name, "os-user")
+
+
+def groups_of_user() -> tuple[str, ...]:
+    """The names of the groups of this process, sorted; those without a name are left out."""
+    import grp
+
+    names: set[str] = set()
+    for group in {os.getgid(), *os.getgroups()}:
+        with suppress(KeyError):
+            names.add(grp.getgrgid(group).gr_name)
+    return tuple(sorted(names))
+
+
+def machine_name() -> str:
+    """What this machine calls itself."""
+    return socket.gethostname()
+
+
+def installed_versions(*packages: str) -> dict[str, str]:
+    """The versions of those packages that are installed. Read from the names of folders alone, since
+    `importlib.metadata` takes as long to import as half of a start."""
+    found: dict[str, str] = {}
+    names = {package.replace("-", "_"): package for package in packages}
+    for folder in sys.path:
+        try:
+            entries = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for entry in entries:
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            if version and name in names and entry.endswith(".dist-info"):
+                found.setdefault(names[name], version)
+    return found

@@ -11,13 +11,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpguard import __version__
 from mcpguard.config.user_state import state_folder
 from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
+
+T = TypeVar("T", Health, Need, SinkState, "NotInForce")
 
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
@@ -50,7 +54,7 @@ class Status(Struct, frozen=True):
     birth: str
     config: str
     transport: str
-    upstreams: tuple[Health, ...]
+    upstreams: tuple[Health, ...] = ()
     alerts: tuple[LostAlerts, ...] = ()
     """Those that cannot be sent."""
     loaded: float = 0.0
@@ -77,49 +81,22 @@ def default_folder() -> Path:
     return state_folder("status")
 
 
+def status_here(config: str, transport: str, agent: str = "", project: str = "") -> Status:
+    """That of this process, as far as it does not change."""
+    pid = os.getpid()
+    birth, now = birth_of(pid), time.time()
+    return Status(pid, now, birth, config, transport, agent=agent, project=project, version=__version__)
+
+
 class StatusFile:
     """The file of this process. One per process; its first write is soon after `start`."""
 
     def __init__(
-        self,
-        config: str,
-        transport: str,
-        healths: Callable[[], tuple[Health, ...]],
-        report: Callable[[str, str], None],
-        folder: Path | None = None,
-        alerts: Callable[[], tuple[LostAlerts, ...]] = lambda: (),
-        agent: str = "",
-        project: str = "",
-        reading: Callable[[], tuple[float, NotInForce | None]] = lambda: (0.0, None),
-        observing: Callable[[], str] = lambda: "",
-        needs: Callable[[], tuple[Need, ...]] = tuple,
-        sinks: Callable[[], tuple[SinkState, ...]] = tuple,
-        unrecognised: Callable[[], str] = str,
+        self, look: Callable[[], Status], report: Callable[[str, str], None], folder: Path | None = None
     ) -> None:
-        """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
-        configuration in force was read and what of the files is not, `observing()` the servers for which
-        policies are only observed, `needs()` what serving needs, `sinks()` how exporting is, `unrecognised()`
-        what is not recognised; `report("", line)` takes a line for the operator; `folder` is
+        """`look()` gives the status now; `report("", line)` takes a line for the operator; `folder` is
         `default_folder()` if it is None."""
-        birth = birth_of(os.getpid())
-        self._status = Status(
-            os.getpid(),
-            time.time(),
-            birth,
-            config,
-            transport,
-            (),
-            agent=agent,
-            project=project,
-            version=__version__,
-        )
-        self._healths = healths
-        self._alerts = alerts
-        self._reading = reading
-        self._observing = observing
-        self._needs = needs
-        self._sinks = sinks
-        self._unrecognised = unrecognised
+        self._look = look
         self._unwritable = False
         self._report = report
         self._folder = folder
@@ -194,23 +171,15 @@ class StatusFile:
         self._unwritable = True
 
     def _now(self) -> Status:
-        upstreams = tuple(
-            msgspec.structs.replace(health, problem=health.problem[:PROBLEM]) for health in self._healths()
-        )
-        loaded, not_in_force = self._reading()
-        if not_in_force is not None:
-            problem = not_in_force.problem[:PROBLEM]
-            not_in_force = msgspec.structs.replace(not_in_force, problem=problem)
-        return msgspec.structs.replace(
-            self._status,
-            upstreams=upstreams,
-            alerts=self._alerts(),
-            loaded=loaded,
-            not_in_force=not_in_force,
-            observing=self._observing(),
-            needs=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._needs()),
-            sinks=tuple(msgspec.structs.replace(one, problem=one.problem[:PROBLEM]) for one in self._sinks()),
-            unrecognised=self._unrecognised()[:PROBLEM],
+        status = self._look()
+        late = status.not_in_force
+        return replace(
+            status,
+            upstreams=_short(status.upstreams),
+            needs=_short(status.needs),
+            sinks=_short(status.sinks),
+            not_in_force=None if late is None else _short((late,))[0],
+            unrecognised=status.unrecognised[:PROBLEM],
         )
 
     def _write(self, status: Status) -> None:
@@ -227,6 +196,11 @@ class StatusFile:
             file.write(msgspec.json.encode(status))
         new.replace(self._path)
         self._written = status
+
+
+def _short(found: tuple[T, ...]) -> tuple[T, ...]:
+    """Each with the beginning of its problem."""
+    return tuple(replace(one, problem=one.problem[:PROBLEM]) for one in found)
 
 
 def running(folder: Path | None = None) -> list[Status]:

@@ -19,7 +19,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.signing import SigningKey
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.system.guarded import found
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.check.codes import problems, shown, wrong

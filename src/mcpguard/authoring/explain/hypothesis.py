@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.authoring.explain.explainer import Known, Result, explain, no_such
 from mcpguard.authoring.explain.explanation import Explanation
 from mcpguard.authoring.explain.unknown import Unknown

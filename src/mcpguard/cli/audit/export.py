@@ -53,7 +53,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
     """0; 1 where a line was altered. Raises TelemetryError where the destination takes nothing, unless it
     follows."""
     from mcpguard.adapters.audit.checking import CheckedFollowing
-    from mcpguard.adapters.system.identity import machine_name
+    from mcpguard.adapters.system.own_process import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
     from mcpguard.config.evidence import taken_for_chain
 

@@ -282,7 +282,7 @@ def print_key(args: argparse.Namespace) -> int:
         _store_key(ref)
     else:
         config = configured_if_any(args.config)
-        configured = None if config is None or config.audit is None else config.audit.key
+        configured = None if config is None else config.audit.key
         ref = configured or ref
         if configured is None and not _is_kept(ref):
             raise AuditError(NO_KEY)

@@ -88,7 +88,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     """The schema of one of KINDS."""
     from pkgutil import resolve_name
 
-    from mcpguard.core.document.json_schema import schema_of
+    from mcpguard.core.document.printed import schema_of
     from mcpguard.core.redaction.detectors import OPT_IN
 
     if kind == RECORD:

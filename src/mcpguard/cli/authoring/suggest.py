@@ -71,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
                 raise SuggestError("the suggestions have changed in the meantime: look at them again")
             return now
 
-        from mcpguard.adapters.system.identity import operating_system_user
+        from mcpguard.adapters.system.own_process import operating_system_user
 
         who = operating_system_user()
         made = write(config, "rules-suggested", f"by {who.source}:{who.id}", again)

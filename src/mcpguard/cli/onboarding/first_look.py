@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.explain.hypothesis import in_snapshot
 from mcpguard.authoring.snapshot import Offer, Snapshot, survey

@@ -65,7 +65,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
-    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.adapters.system.own_process import operating_system_user
     from mcpguard.serve.interventions import end_approval
 
     if ticket_id is None:
@@ -121,7 +121,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     written that approves it for good, with any value of these arguments. Raises SessionError where there is
     no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be left, and
     as `authoring.suggest.proposals.apply`; then nothing is answered."""
-    from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
+    from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 
     if not at_terminal():

@@ -21,7 +21,7 @@ def _tamper_evident(present: Present) -> Verdict:
     if not present.evidence.intact:
         return "not met", "the evidence was altered, or some is missing: `mcpguard audit verify`"
     audit = present.config.audit
-    if audit is None or audit.key is None:
+    if audit.key is None:
         return "partly", "chains are intact and hold each other; checkpoints are not signed (`audit.key`)"
     if audit.heads is None:
         return "partly", "checkpoints are signed; heads are kept nowhere else (`audit.heads`)"
@@ -30,7 +30,7 @@ def _tamper_evident(present: Present) -> Verdict:
 
 def _streamed(present: Present) -> Verdict:
     telemetry = present.config.telemetry
-    if telemetry is None or not telemetry.sinks:
+    if not telemetry.sinks:
         return "not met", "evidence is exported nowhere (`telemetry.sinks`)"
     if not telemetry.blocks:
         return "partly", "evidence is exported as it is recorded; calls continue while a sink is unavailable"
@@ -39,7 +39,7 @@ def _streamed(present: Present) -> Verdict:
 
 def _spans(present: Present) -> Verdict:
     telemetry = present.config.telemetry
-    if telemetry is not None and any(sink.format == "otlp" for sink in telemetry.sinks):
+    if any(sink.format == "otlp" for sink in telemetry.sinks):
         return "met", "the caller's trace is passed on to the server, and spans are exported"
     return "partly", "the caller's trace is passed on to the server and is on record; no span is exported"
 
@@ -49,8 +49,7 @@ def _traced(present: Present) -> Verdict:
 
 
 def _replayable(present: Present) -> Verdict:
-    audit = present.config.audit
-    if audit is not None and audit.arguments == "digest":
+    if present.config.audit.arguments == "digest":
         return (
             "partly",
             "arguments leave their digest only (`audit.arguments`), so no decision can be replayed",
