@@ -155,7 +155,17 @@ def leads(program: int) -> re.Pattern[bytes]:
     return re.compile(PROGRAMS[program].leads.encode())
 
 
-SETTERS = ("ENV ", "setenv ", "setx ", "set -x ", "set -gx ", "set -Ux ", "configure set ", "config set ")
+SETTERS = (
+    "ENV ",
+    "setenv ",
+    "SetEnv ",
+    "setx ",
+    "set -x ",
+    "set -gx ",
+    "set -Ux ",
+    "configure set ",
+    "config set ",
+)
 """What is followed by a name, a blank and its value."""
 OPTIONS = (
     "-password", "-passwd", "-passphrase", "-pass", "-token", "-secret", "-key", "-credentials", "--pwd",

@@ -44,7 +44,7 @@ _COLUMNS = frozenset([
     "object", "group", "routing", "translation", "json", "yaml", "map", "project", "space", "team", "issue",
     "hot", "shortcut", "file", "message", "event", "dedup", "idempotency", "feature", "column", "lookup",
     "row", "s3", "template", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata",
-    "label", "component",
+    "label", "component", "md5", "sha1", "sha256", "sha512", "checksum",
 ])  # fmt: skip
 """Words before `key` that make it a name for something."""
 _PAIRS: dict[tuple[str, str], Signal] = {

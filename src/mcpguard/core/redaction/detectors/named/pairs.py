@@ -290,6 +290,21 @@ class Pairs(Commands):
             return None
         return self._judged(at, GIVEN, b"", ends=_ENDS)
 
+    def called(self, at: int) -> Found | None:
+        """`setPassword("…")`; `.password("…")` may ask for one."""
+        before = self._text[max(0, at - BACK) : at - 2]
+        name = name_at_end(before)
+        strength = said(name)
+        sets = name[:3].lower() == "set" or DIGIT.search(self._text, at, at + NEAR) is not None
+        return self._judged(at, strength, self._text[at - 1 : at]) if strength and sets else None
+
+    def field(self, at: int) -> Found | None:
+        """A part of a form (RFC 7578): `name="password"`, and its value below an empty line."""
+        before = self._text[max(0, at - BACK) : at].rstrip(b"\r\n")[:-1]
+        name = name_at_end(before)
+        strength = said(name) if before.endswith(b'name="' + name.encode()) else ""
+        return self._judged(at, given(strength), b"", whole_line=True) if strength else None
+
     def _element(self, at: int, before: bytes) -> Found | None:
         """XML: `<password>…<`, `<entry key="db.password">…<`."""
         data = before.endswith(b"[")
@@ -379,6 +394,7 @@ Read = Callable[[Pairs, int], Found | None]
 _FALLBACKS = tuple(
     f"{end}{mark}" for end in ("WORD", "_PASS", "TOKEN", "SECRET", "_KEY") for mark in (":-", ":=")
 )
+_FIELDS = tuple(f'{end}"{line}{line}' for end in ("assword", "oken", "ecret") for line in ("\r\n", "\n"))
 _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("Bearer ", "bearer ", "BEARER "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.bearer),
     (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.token),
@@ -387,6 +403,8 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (_FALLBACKS, r"[^\s\"'`{}$\\<>\x00-\x1f\xff]{4}", Pairs.fallback),
     (('default="', "default='"), r"[^\s\"'\\\x00-\x1f\xff]{4}", Pairs.defaulted),
     (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
+    (('assword("', "assword('"), r"[^\s\"'\\\x00-\x1f\xff]{6}", Pairs.called),
+    (_FIELDS, r"[^\x00-\x20\x7f\xff]{4}", Pairs.field),
     *commands.LOOKS,
 )
 LITERALS: tuple[tuple[bytes, str, Read], ...] = tuple(

@@ -49,7 +49,7 @@ _SAMPLES = frozenset(
     or db database app application service account master valid invalid wrong bad good correct first
     second number shared basic jwt oauth o code cred creds credential credentials unit integration
     encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
-    data text that you please replace ecdsa dsa ed insert put passed failed
+    data text that you please replace ecdsa dsa ed something insert put passed failed
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
