@@ -11,6 +11,7 @@ from itertools import chain, groupby, pairwise
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import wait
 from operator import attrgetter
+from tempfile import TemporaryFile
 
 import pytest
 from coverage import Coverage
@@ -107,10 +108,11 @@ def work(session, files, queue, link):
     code = 1
     try:
         plugins = session.config.pluginmanager
-        capture = plugins.getplugin("capturemanager")  # Its files are shared with the other processes.
-        capture.stop_global_capturing()
-        capture.start_global_capturing()
-        capture.suspend_global_capture()
+        captured = plugins.getplugin("capturemanager")._global_capturing
+        for one in (captured.out, captured.err) if captured else ():
+            if (file := getattr(one, "tmpfile", None)) is not None:  # The other processes write to it too.
+                with TemporaryFile() as own:
+                    os.dup2(own.fileno(), file.fileno())
         plugins.unregister(name="terminalreporter")
         plugins.register(Reporting(session.config, link))
         taken = iter(lambda: os.read(queue, 4), b"")
