@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from mcpguard.adapters.network import Exchange
 from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
-from mcpguard.adapters.upstreams.wires.address import Exchange
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from tests.adapters.upstreams.http_stage import RecordingEar

@@ -7,20 +7,25 @@ credential goes to the origin that was connected to when the address was resolve
 time only if the upstream refused it unread (HTTP 401 or 403) and there is another value since.
 """
 
+from __future__ import annotations
+
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.upstreams.supply import not_chosen, same
 from mcpguard.config.urls import host_of, is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template
 from mcpguard.gateway.ports import Credentials, Recipient
+
+if TYPE_CHECKING:
+    # `mcpguard secret` reads addresses and connects to nothing.
+    from mcpguard.adapters.network import Exchange, Outbound
 
 _IN_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")

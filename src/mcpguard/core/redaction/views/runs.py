@@ -119,7 +119,9 @@ def has_code(text: bytes) -> bool:
     def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> bool:
         nonlocal done
         if index == _DEFLATED:
-            return _is_deflated(text[end - _SURE : end - _SURE + _BIG])
+            begin = end - _SURE
+            # What is packed does not begin with so many letters of one case; words do.
+            return not text[begin:end].islower() and _is_deflated(text[begin : begin + _BIG])
         if end <= done or (index == _TEXT and not _TEXTS[LEAST].match(text, end - 4 * _GROUPS)):
             return False
         begin, done = _begin(text, 0, end), _end(text, end)
