@@ -128,6 +128,8 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
             ["3:28 unknown source of a reference; the known ones are env, file, keyring"],
         ),
         (server("command: x, env: {A: '${HOME}'}"), ["3:28 `${` must start a reference"]),
+        (server("command: x, env: {A: '${env:T=hunter22}'}"), ["3:28 the name of a variable has only"]),
+        (server("command: x, env: {A: '${env:T:-hunter22}'}"), ["3:28 the name of a variable has only"]),
         (server("command: x, env: {A: 1}"), ["3:28 expected text, found a number; put it in quotes"]),
         (
             server("command: x, args: [-t, 'a=${env:T}']"),

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--env",
         action="append",
+        type=_variable,
         default=[],
         metavar="NAME",
         help="an environment variable to pass to the server; its value is treated as a credential and "
@@ -34,6 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "mcpguard wrap [-h] [--env NAME] [--cwd FOLDER] [--log-format {text,json}] -- COMMAND [ARGUMENT ...]"
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the server and its arguments")
+
+
+def _variable(text: str) -> str:
+    """The `type` of `--env`. What is wrong is not repeated: it may be a credential."""
+    from mcpguard.config.references import names_a_variable
+
+    if names_a_variable(text):
+        return text
+    if "=" not in text:
+        raise argparse.ArgumentTypeError("expected the name of a variable, such as GITHUB_TOKEN")
+    raise argparse.ArgumentTypeError(
+        "name the variable only, as in `--env GITHUB_TOKEN`, and set it in the environment of mcpguard "
+        "(`env` of the client's entry): a value on the command line can be read by every process on this "
+        "machine (`ps`). If it was real, replace it at its issuer"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 Law of this file: it reads nothing and changes nothing, and no message quotes a value.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
@@ -62,9 +63,25 @@ def reference_mistake(text: str) -> str:
     except ValueError as error:
         return str(error)
     known = (*SOURCES, ENTRY)
-    if all(ref.source in known for ref in refs):
+    if not all(ref.source in known for ref in refs):
+        return f"unknown source of a reference; the known ones are {', '.join(known)}"
+    return next(filter(None, map(_misnamed, refs)), "")
+
+
+_VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
+_OF_A_VARIABLE = "the name of a variable has only the characters A-Z a-z 0-9 _"
+
+
+def names_a_variable(text: str) -> bool:
+    """Whether it is the name of an environment variable, and not one with its value (`NAME=VALUE`)."""
+    return re.fullmatch(_VARIABLE, text) is not None
+
+
+def _misnamed(ref: CredentialRef) -> str:
+    # The name of a reference is shown, logged and recorded, so a value must not get into one.
+    if ref.source != "env" or names_a_variable(ref.name):
         return ""
-    return f"unknown source of a reference; the known ones are {', '.join(known)}"
+    return f"{_OF_A_VARIABLE}, and its value is not written here, as in ${{env:TOKEN}}"
 
 
 def header_mistakes(at: Path, headers: Iterable[str]) -> Iterator[Mistake]:
@@ -83,7 +100,7 @@ def wrong_reference(text: str, otherwise: str = "") -> str:
         ref = sole_reference(text)
     except ValueError as error:
         return otherwise or str(error)
-    return "" if ref.source in SOURCES else f"must be a reference to one of {', '.join(SOURCES)}"
+    return _misnamed(ref) if ref.source in SOURCES else f"must be a reference to one of {', '.join(SOURCES)}"
 
 
 SOLE_REFERENCE = rf"\$\{{(?:{'|'.join(SOURCES)}):.+\}}"
@@ -122,7 +139,7 @@ def no_reference(instead: str) -> Must:
 
 Variable = Annotated[
     str,
-    matching("[A-Za-z_][A-Za-z0-9_]*", "the name of a variable has only the characters A-Z a-z 0-9 _"),
+    matching(_VARIABLE, _OF_A_VARIABLE),
 ]
 
 Header = Annotated[
