@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.config.loading import Audit, Config, config_option, evidence_folder, find_config, load_config
+from mcpguard.config.references import SOURCES
 from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
@@ -125,7 +126,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (server("command: x, env: {A-B: x}"), ["3:25 the name of a variable has only"]),
         (
             server("command: x, env: {A: '${vault:x}'}"),
-            ["3:28 unknown source of a reference; the known ones are env, file, keyring"],
+            [f"3:28 unknown source of a reference; the known ones are {', '.join(SOURCES)}"],
         ),
         (server("command: x, env: {A: '${HOME}'}"), ["3:28 `${` must start a reference"]),
         (server("command: x, env: {A: '${env:T=hunter22}'}"), ["3:28 the name of a variable has only"]),
@@ -145,7 +146,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (server("command: x") + "audit: {path: a, key: k}\n", ["4:23 expected one reference"]),
         (
             server("command: x") + "audit: {path: a, key: '${vault:k}'}\n",
-            ["4:23 must be a reference to one of env, file, keyring"],
+            [f"4:23 must be a reference to one of {', '.join(SOURCES)}"],
         ),
         (
             server("command: x") + "limits: {message_bytes: 10}\n",
@@ -221,7 +222,7 @@ def test_who_is_alerted(tmp_path: Path) -> None:
     [
         ("slack://a/b/c", "expected `desktop` or one reference to a URL of apprise"),
         ("'slack://${env:A}'", "expected `desktop` or one reference to a URL of apprise"),
-        ("'${credential:chat}'", "must be a reference to one of env, file, keyring"),
+        ("'${credential:chat}'", f"must be a reference to one of {', '.join(SOURCES)}"),
     ],
 )
 def test_a_url_of_apprise_does_not_stand_in_the_configuration(tmp_path: Path, to: str, why: str) -> None:

@@ -47,12 +47,15 @@ def defined() -> frozenset[str]:
 
 @cache
 def prose(path: Path) -> tuple[str, ...]:
-    """The sentences of a file: docstrings and comments of code, a page without its blocks."""
+    """The sentences of a file: docstrings and comments of code, remarks of a table, a page without its blocks."""
     return tuple(_prose(path))
 
 
 def _prose(path: Path) -> Iterator[str]:
     text = path.read_text("utf-8")
+    if path.suffix == ".txt":
+        yield from re.findall(r"^# (.+)", text, re.MULTILINE)
+        return
     if path.suffix == ".md":
         yield re.sub(r"```.*?```", "", text, flags=re.DOTALL)
         return
@@ -70,13 +73,21 @@ def _prose(path: Path) -> Iterator[str]:
 
 def pages() -> list[Path]:
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "policies" / "README.md"]
-    return sorted({*found, *SRC.rglob("*.py")} - {ROOT / "CHANGELOG.md"})
+    return sorted({*found, *SRC.rglob("*.py"), *SRC.rglob("*.txt")} - {ROOT / "CHANGELOG.md"})
 
 
 def missing(path: Path, word: str) -> bool:
     """Whether `word`, which stands in backticks in the file at `path`, names something of ours that is not there."""
     if re.fullmatch(r"[\w/.-]*\w\.py", word) or re.fullmatch(r"\w[\w/]*/", word):
         return not any((place / word).exists() for place in (*PLACES, path.parent))
+    if path.suffix != ".md" and re.fullmatch(r"[\w/-]*\w\.txt", word):
+        return not any((place / word).exists() for place in (*PLACES, path.parent))
+    if path.suffix == ".py" and re.fullmatch(r"\w+(?:\.\w+){2,}(?:\(\))?", word):
+        *parts, name = word.removesuffix("()").split(".")
+        module = SRC.joinpath(*parts).with_suffix(".py")
+        return (SRC / parts[0]).is_dir() and not (
+            module.exists() and re.search(rf"\b{name}\b", module.read_text("utf-8"))
+        )
     if path.suffix == ".py" and CLASS.fullmatch(word):
         return word not in defined()
     member = re.fullmatch(r"(\w+)\.(\w+)(?:\(\))?", word)
@@ -90,6 +101,23 @@ def test_what_a_text_names_is_there(path: Path) -> None:
     words = {word for text in prose(path) for word in re.findall(r"`([^`\s]+)`", text)}
     said_whole = {word.rpartition("/")[2] for word in words if "/" in word}
     assert {word for word in words - said_whole - NOT_OURS if missing(path, word)} == set()
+
+
+ALIKE = {".", "cli", "cli/audit", "cli/authoring", "cli/onboarding", "cli/operating", "console/views"} | {
+    "core/redaction/detectors"
+}
+"""Folders whose modules are entries of one kind, by the name of each: verbs, pages, kinds of vendors."""
+
+
+@each("package", sorted(SRC.rglob("__init__.py")), ids=lambda path: str(path.parent.relative_to(SRC)))
+def test_a_package_says_what_each_of_its_modules_is_for(package: Path) -> None:
+    folder = package.parent
+    if str(folder.relative_to(SRC)) in ALIKE:
+        return
+    said = ast.get_docstring(ast.parse(package.read_text("utf-8"))) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    named = set(re.findall(r"`(\w+)(?:\.py)?`|^ {4}(\w+)(?:, (\w+))? ", said, re.MULTILINE))
+    assert modules - {word for one in named for word in one} == set()
 
 
 def added() -> list[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 `gateway.py` says what is in turn; `path.py` takes a decided request to its reply, with `judge.py` (decide),
 `recorder.py` (record), `results.py` (what came back) and `inspection/` (what may leave). `lists/` and
-`tasks.py` serve lists, tasks and what upstreams say by themselves; `questions/` is what a client or a person
+`tasks.py` serve lists, tasks and what upstreams send unasked; `questions/` is what a client or a person
 is asked. `scope.py` is what serves one client, `flight.py` resumes a call in the turn in which its answer
 arrives, and `ports.py` is what adapters implement.
 """

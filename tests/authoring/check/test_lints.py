@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.authoring.check.lints import arguments
+from mcpguard.authoring.check.lints import evaluation
 from mcpguard.authoring.check.lints.entry import SNAPSHOT
 from mcpguard.core.conditions.engines import engine
 from tests.authoring.check.linting import flaws, found, rules
@@ -367,12 +367,12 @@ def test_an_engine_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
             raise ImportError
         return engine(name)
 
-    monkeypatch.setattr(arguments, "engine", absent)
-    assert not found("P601", arguments.REFUSED.bad)
+    monkeypatch.setattr(evaluation, "engine", absent)
+    assert not found("P601", evaluation.REFUSED.bad)
 
 
 def test_the_engine_that_refuses_is_named_at_the_place() -> None:
-    (said,) = found("P601", arguments.REFUSED.bad)
+    (said,) = found("P601", evaluation.REFUSED.bad)
     assert 'where only the engine "python" is installed, this policy is refused: map() takes' in said
 
 

@@ -1,1 +1,2 @@
-"""Approvals outside the agent's channel: `notifying.py` reports a ticket, `passkeys.py` says who answered."""
+"""Approvals outside the agent's channel: `notifying.py` reports a ticket, with `apprise_child.py` where
+apprise sends it, and `passkeys.py` says who answered."""

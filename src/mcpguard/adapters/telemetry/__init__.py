@@ -1,2 +1,3 @@
-"""What others see of a running mcpguard: evidence that `exporting.py` puts into one of the `formats/` and
-sends to one of `destinations.py`, alerts, metrics, the status file, and lines on standard error."""
+"""What others see of a running mcpguard: evidence, which `exporting.py` reads as `happenings.py`, puts into
+one of the `formats/` and sends to one of `destinations.py`; alerts (`alerts.py`), metrics (`counting.py`),
+the status file (`status_file.py`), and lines on standard error (`diagnostics.py`)."""

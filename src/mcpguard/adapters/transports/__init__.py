@@ -1,1 +1,2 @@
-"""The client side: each transport takes messages in and lets only `Redacted` values out."""
+"""The client side: each transport (`stdio.py`, `http/`) takes messages in and lets only `Redacted` values
+out."""

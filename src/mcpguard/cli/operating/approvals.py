@@ -112,7 +112,7 @@ def _described(one: Ticket) -> dict[str, object]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    # A letter that looks like another one is seen to be none.
+    # A letter that only looks like an ASCII one is shown as its escape.
     return ", ".join(name if name.isascii() else ascii(name) for name in names)
 
 
@@ -120,7 +120,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     """Show the call to the person at the terminal and answer its ticket as `said`; with `always` a rule is
     written that approves it for good, with any value of these arguments. Raises SessionError where there is
     no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be left, and
-    as `authoring.suggest.proposals.apply`; then nothing is answered."""
+    as `authoring.suggest.apply`; then nothing is answered."""
     from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 

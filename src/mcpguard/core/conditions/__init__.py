@@ -1,5 +1,7 @@
 """CEL conditions: the two engines, their values, and calls of our functions taken out of a condition.
 
-Begin with `cel.py`, the seam of both engines (`engines.py`). `hoisting.py` and `hoisted.py` compute calls
-once per request; `tree.py` takes a condition apart for tests of policies and for `explain`.
+Begin with `cel.py`, the seam of both engines (`engines.py`); `cel_python.py` is ours, as strict as the other
+one by `cel_strict.py`. `hoisting.py` and `hoisted.py` compute calls once per request, on the words of
+`cel_text.py`. `names.py` says what a condition may read; `tree.py` takes one apart for tests of policies and
+for `explain`.
 """

@@ -1,5 +1,7 @@
-"""Policies: as written (`written.py`), compiled (`compiled.py`), and the decision point (`pdp.py`).
+"""Policies: as written (`written.py`), compiled (`compiled.py`, from `prepared.py` conditions, to
+`terms.py`), and the decision point (`pdp.py`).
 
-`obligations.py` and `placeholders.py` are what an allowed call must carry, `review.py` decides on what came
-back, `session.py` holds what was done so far.
+`arguments.py` checks a call against its schema, `egress.py` which held values it may carry. `obligations.py`
+and `placeholders.py` are what an allowed call must carry, `tickets.py` what a person is asked, `wording.py`
+what a refusal says. `review.py` decides on what came back, `session.py` holds what was done so far.
 """

@@ -1,4 +1,5 @@
-"""JSON with comments, TOML and YAML as trees in which every value knows where it stands in the text.
+"""JSON with comments (`jsonc.py`), TOML (`toml_text.py`) and YAML (`yaml_text.py`) as trees in which every
+value knows where it stands in the text.
 
 Law of this package: a span covers the value itself and neither comments, commas nor blanks around it, so what
 is edited between two spans is nobody's text.

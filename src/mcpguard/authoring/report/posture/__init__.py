@@ -1,4 +1,5 @@
-"""The controls of Anthropic's zero-trust framework for agents, and how each stands here.
+"""The controls of Anthropic's zero-trust framework for agents, and how each stands here: `access.py` and
+`operation.py` have them, `entry.py` says what one is.
 
 To add one: an entry in a table of this package; `CONTROLS` names the tables.
 """

@@ -1,6 +1,6 @@
 """What `shell()` reads out of a command line. `function.py` is the function of conditions.
 
 `tree.py` walks what tree-sitter parsed, `words.py` reads each word, and `launch.py` finds the programs that
-run. `programs.txt` says what each does with its arguments; `arguments.py` reads them. `reading.py` has the
-facts.
+run. `programs.txt` (read by `programs.py`) says what each does with its arguments; `arguments.py` reads them,
+`git.py` those of git, and `own.py` those that need a look of their own. `reading.py` has the facts.
 """

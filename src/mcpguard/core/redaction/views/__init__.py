@@ -5,6 +5,7 @@
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows
 
+`signs` say where to look at all, and `view` is what all of these make.
 `table` lists the disguises, each with its examples. Law of this package: a disguise is in that table or it is
 not promised. The work is linear: each text has at most one view of each kind, and of what is decoded one for
 each 64 KB; what is unpacked counts, and what is decoded within what was decoded ends at `DEPTH`.
