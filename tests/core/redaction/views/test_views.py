@@ -491,6 +491,23 @@ def test_codes_in_a_structured_result_are_read(value: Any) -> None:
     assert f"{ord(HELD[9])}" not in said
 
 
+def test_a_token_that_nobody_holds_is_cut_out_of_a_list_of_bytes() -> None:
+    token = "ghp_" + "aB3kQ9xZ7mT2" * 3
+    codes = [*f"x={token}\n".encode()]
+    text = json.dumps({"type": "Buffer", "data": codes})
+    left = '{"type": "Buffer", "data": [120, 61, [REDACTED:github-token#1], 10]}'
+    assert Redactor(b"key").inspect(text).value == left
+    made = Redactor(b"key").inspect({"structuredContent": {"type": "Buffer", "data": codes}}).value
+    assert made["structuredContent"]["data"] == [120, 61, *["[REDACTED:github-token#1]"] * len(token), 10]
+
+
+def test_numbers_that_are_no_codes_stay() -> None:
+    redactor = Redactor(b"key")
+    for numbers in ([61, 118, 99, 102] * 9, [200, 118, 99, 102, 1001] * 9, [1.5, 118.0, 99.0, 102.0] * 9):
+        assert redactor.inspect({"data": numbers}).value == {"data": numbers}
+        assert redactor.inspect(json.dumps(numbers)).value == json.dumps(numbers)
+
+
 def test_many_numbers_are_no_flood() -> None:
     text = json.dumps([[n, n % 120] for n in range(2000)])
     assert Redactor(b"key").inspect(text).value is text

@@ -1,17 +1,27 @@
-"""What the codes of characters say that stand behind numbers or have a fraction: `[[0, 97], [1, 98]]`,
-`{"0": 97, "1": 98}`, `97.0, 98.0`, `CHR(97)||CHR(98)`. Those that stand side by side are searched for as they
-are.
+"""What the codes of characters say in a list (`[97, 98]`, as Node, Go and Python print bytes), behind numbers
+(`[[0, 97], [1, 98]]`, `{"0": 97, "1": 98}`), with a fraction (`97.0, 98.0`) or in calls
+(`CHR(97)||CHR(98)`).
 """
 
 import re
 from array import array
 from collections.abc import Iterator
-from itertools import accumulate, chain, islice, repeat
+from itertools import accumulate, chain, islice
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import ENOUGH, Pieces, View, slices
 
+_PRINTED = "(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
+_TWO_DIGITS = "[3-9][0-9]"
 CODES = (
+    # In a list: a small letter of the second half among four, or eight of neither small letters nor these.
+    *(
+        form.replace("N", one).replace("S", mark)
+        for mark in (",", ", ", r"\x1f", " ")
+        for form, one in (("NS1[01][0-9]SNSNS", _PRINTED), ("(?:NS){8}", _TWO_DIGITS))
+    ),
+    rf"{_PRINTED},\n {{1,24}}1[01][0-9],\n {{1,24}}{_PRINTED},",
+    rf"(?:{_TWO_DIGITS},\n {{1,24}}){{3}}{_TWO_DIGITS},",
     r"[\])], ?[\[(][0-9]{1,4}, ?[0-9]{2,3}[\])], ?[\[(]",
     r"[0-9]\.0,[ \n]{1,9}[0-9]{2,3}\.0,[ \n]{1,9}[0-9]{2,3}\.0",
     r"[0-9]\.0{1,6}\n[0-9]{2,3}\.0{1,6}\n[0-9]{2,3}\.0",
@@ -39,7 +49,18 @@ _RUN = re.compile(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_
 _WIDEST = 3
 """How many numbers may be a row."""
 _READABLE = re.compile(rb"[^\x00]{%d,}+" % _LEAST)
-_CODES = {code: code for code in (9, 10, 13, *range(32, 127))}
+_READ = frozenset((9, 10, 13, *range(32, 127)))
+
+
+class _Codes(dict[bytes, int]):
+    """By number, as it is written, the code that it is; 0 for one that cannot be read."""
+
+    def __missing__(self, number: bytes) -> int:
+        code = _code(number)
+        return code if code in _READ else 0
+
+
+_CODES = _Codes({b"%d" % code: code if code in _READ else 0 for code in range(256)})
 
 
 def coded(view: View, budget: Budget) -> Iterator[View]:
@@ -48,14 +69,18 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
     for at, end in slices(view.text):
         for run in _RUN.finditer(view.text, at, end):
             codes, ends = bytearray(), array("I", [run.start()])
+            marks, first = set[bytes](), list[bytes]()
             for part in _SOME.finditer(run[0]):
                 # What stands between the numbers, and these: many at once, since there may be one for each
                 # few bytes, and not all, since each takes fifty.
                 parts = _EACH.split(part[0])
                 budget.piece(len(parts) // 2)
                 ends.extend(islice(accumulate(map(len, parts[:-1]), initial=ends[-1]), 1, None))
-                codes += bytes(map(_CODES.get, map(_code, parts[1::2]), repeat(0)))
-            for width in range(1, _WIDEST + 1):
+                codes += bytes(map(_CODES.__getitem__, parts[1::2]))
+                marks.update(parts[0 if first else 2 : -1 : 2])
+                first = first or parts[1 : 6 * _WIDEST : 2]
+            widest = 1 if len(marks) == 1 and not _counts(first) else _WIDEST
+            for width in range(1, widest + 1):
                 for column in range(width):
                     _add(
                         pieces,
@@ -69,6 +94,16 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
     made = pieces.made()
     if made:
         yield made
+
+
+def _counts(numbers: list[bytes]) -> bool:
+    """Whether one of the columns that `numbers` may be in counts, so that they are not all codes."""
+    for width in range(2, _WIDEST + 1):
+        for column in range(width):
+            one, two, three = map(_code, numbers[column : column + 3 * width : width][:3])
+            if three - two == two - one in (0, 1):
+                return True
+    return False
 
 
 def _code(number: bytes) -> int:

@@ -365,9 +365,19 @@ DISGUISES: tuple[Disguise, ...] = (
         ),
     ),
     Disguise(
-        "character codes that follow a number, stand in `CHR()` or behind `[char]`, or have a fraction, in "
-        "rows, members, lines or tables",
+        "character codes in a list, as Node, Go and Python print bytes, or that follow a number, stand in "
+        "`CHR()` or behind `[char]`, or have a fraction, in rows, members, lines or tables",
         (
+            *(
+                (form.format(mark.join(map(str, b"zq3Hv7kP9xWb"))), "zq3Hv7kP9xWb")
+                for form, mark in (
+                    ('{{"type":"Buffer","data":[{}]}}', ","),
+                    ("bytes([{}])", ", "),
+                    ("{{Body:[{}] Size:12}}", " "),
+                    ("[\n        {}\n    ]", ",\n        "),
+                )
+            ),
+            (f"[{', '.join(map(str, b'AKIA7Q2Z9XW3'))}]", "AKIA7Q2Z9XW3"),
             (
                 "[[0, 122], [1, 113], [2, 51], [3, 72], [4, 118], [5, 55], [6, 107], [7, 80], [8, 57], "
                 "[9, 120], [10, 87], [11, 98], [12, 53]]",
