@@ -104,6 +104,8 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
         ("cursor", {"command": "/bin/sh", "args": ["/tmp/evil/mcpguard"]}, "looks like mcpguard, but what it starts"),
         ("cursor", {"command": "npx", "args": ["-y", "mcpguard"]}, "looks like mcpguard, but what it starts"),
         ("cursor", {"command": "not-to-be-found"}, "starts `not-to-be-found`, which is not in PATH"),
+        ("cursor", {"command": "no-such -y foo"}, "cannot be started: the command is 'no-such' and its arguments"),
+        ("cursor", {"command": "https://a.example/mcp"}, "cannot be started: the command is the address of"),
         ("cursor", {"command": "./server"}, "starts a program by a path that depends"),
         ("cursor", {"command": "sh", "cwd": "here"}, "works in a folder that depends"),
         ("cursor", {"command": "sh", "env": {"PASSWORD": "abc"}}, "has a secret with fewer than 6"),

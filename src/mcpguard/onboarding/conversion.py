@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
+from mcpguard.adapters.system.guarded import misread
 from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
 from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
@@ -158,13 +159,15 @@ def _folder(cwd: str, places: Places, project: Path | None) -> Path:
 def _program(command: str, cwd: Path | None, places: Places, environ: Mapping[str, str]) -> str:
     if command.startswith("~/"):
         command = str(places.home / command[2:])
+    said = misread(command) and f"cannot be started: {misread(command)}"
     if os.sep in command and not os.path.isabs(command):
         if cwd is None:
-            raise Stays("starts a program by a path that depends on where its client was started")
+            raise Stays(said or "starts a program by a path that depends on where its client was started")
         command = str(cwd / command)
     program = shutil.which(command, path=environ.get("PATH"))
     if program is None:
-        # Only the name: a command that is written as one text may have a secret in it.
+        if said:
+            raise Stays(said)
         name = os.path.basename(command)
         if os.sep in command:
             raise Stays(

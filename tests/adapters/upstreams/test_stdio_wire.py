@@ -302,7 +302,7 @@ async def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
     ("more", "said"),
     [
         ({"command": "no-such-command-anywhere"}, "no-such-command-anywhere"),
-        ({"cwd": "/no/such/folder"}, "cannot be started"),
+        ({"cwd": "/no/such/folder"}, "cannot be started: /no/such/folder is not a folder: correct `cwd`"),
     ],
 )
 async def test_a_process_that_cannot_be_started_is_one_clear_error(more: Any, said: str) -> None:

@@ -99,7 +99,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         "\n"
         "it would be allowed if all of this changed and nothing else did:\n"
         "  p/no-force must not hold\n"
-        "    false  has(args.force)\n"
+        "    false  args.force\n"
         "  p/push must hold\n"
         '    true   args.remote == "origin"   (`args.remote` is a string)\n'
     )

@@ -120,6 +120,22 @@ def test_the_same_atom_is_wanted_once() -> None:
 
 
 @each(
+    ("text", "value", "wanted"),
+    [
+        ("size(args.a) > 0 && !args.a.startsWith('/srv')", False, "args.a.startsWith('/srv')"),
+        ("has(args.a) && (args.a == '/etc' || args.a == '/etc')", False, "args.a == '/etc'"),
+        ("!(size(args.a) == 0 || args.a.startsWith('/srv'))", False, "size(args.a) == 0"),
+        ("size(args.a) == 0 || args.a.startsWith('/srv')", True, "size(args.a) == 0"),
+    ],
+)
+def test_of_as_many_atoms_the_condition_changes_and_not_its_guard(
+    text: str, value: bool, wanted: str
+) -> None:
+    (one,) = DecidedTree(engine("cpp"), Bound({"args": {"a": "/etc"}})).needs(tree_of(text), value)
+    assert one.text == wanted
+
+
+@each(
     ("text", "wanted"),
     [
         ("principal.id == 'ada' || args.a", "args.a"),

@@ -18,7 +18,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.signing import SigningKey
 from mcpguard.adapters.credentials import value_of
-from mcpguard.adapters.system.guarded import found
+from mcpguard.adapters.system.guarded import found, not_found
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
 from mcpguard.adapters.system.terminal import counted
@@ -59,8 +59,7 @@ def own(config: Config, document: Document, redactor: Redactor) -> Iterator[Find
             yield wrong("C116", document.problem(place, said if str(ref) in said else f"{ref}: {said}"))
     command = config.alerts.command if config.alerts else None
     if command and found(command[0], os.environ.get("PATH")) is None:
-        said = f"the command '{command[0]}' was not found; give its full path or fix PATH"
-        yield wrong("C116", document.problem(("alerts", "command"), said))
+        yield wrong("C116", document.problem(("alerts", "command"), not_found(command[0])))
 
 
 _ROOT = "os-user:root"

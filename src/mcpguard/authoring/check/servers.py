@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from mcpguard.adapters.system.guarded import found, misread, not_found
 from mcpguard.adapters.upstreams.process.inherited import child_environment, executable, not_startable
 from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
 from mcpguard.authoring.check.codes import shown, wrong
@@ -111,11 +112,10 @@ def in_urls(server: Server, document: Document) -> Iterator[Finding]:
 def programs(entry: Credential, document: Document) -> Iterator[Finding]:
     """The program of a `command` that is not there."""
     from mcpguard.adapters.credentials.program import command_of
-    from mcpguard.adapters.system.guarded import found
 
     command = command_of(entry.made) if entry.kind == "command" else None
     if command is not None and found(command.argv[0], os.environ.get("PATH")) is None:
-        said = f"the command '{command.argv[0]}' was not found; give its full path or fix PATH"
+        said = not_found(command.argv[0])
         yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))
 
 
@@ -178,7 +178,7 @@ def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
     path = child_environment(os.environ, literal).get("PATH")
     cwd = None if server.cwd is None else str(server.cwd)
     if cwd is None and not server.in_client_folder and relative_command(server.command):
-        message = not_from_here([f"the command '{server.command}'"])
+        message = misread(server.command) or not_from_here([f"the command '{server.command}'"])
         yield wrong("C101", document.problem(("servers", server.name, "command"), message))
     elif executable(server.command, path, cwd) is None:
         message = not_startable(server.command, path, cwd)

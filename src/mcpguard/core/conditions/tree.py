@@ -222,7 +222,7 @@ class DecidedTree:
 
     def needs(self, node: LogicNode, value: bool) -> tuple[Wanted, ...]:
         """The fewest atoms that must change for the node to be `value`, of as many rather those that read an
-        argument; none where it is."""
+        argument, and not the guard that an `&&` begins with; none where it is."""
         if self.verdict(node) is (TRUE if value else FALSE):
             return ()
         if node.logic == "atom":
@@ -238,7 +238,7 @@ class DecidedTree:
         each = [self.needs(one, value) for one in node.nodes]
         if (node.logic == "and") == value:
             return tuple({wanted: None for needs in each for wanted in needs})
-        return min(each, key=_unlikely)
+        return min(each if value else reversed(each), key=_unlikely)
 
 
 def _unlikely(needs: tuple[Wanted, ...]) -> tuple[int, int]:

@@ -78,7 +78,9 @@ class Nursery:
                 bufsize=0,
             )
         except OSError as problem:
-            raise UpstreamError(f"the command '{command}' cannot be started: {problem.strerror}") from None
+            nowhere = cwd is not None and not os.path.isdir(cwd)
+            said = f"{cwd} is not a folder: correct `cwd`" if nowhere else problem.strerror
+            raise UpstreamError(f"the command '{command}' cannot be started: {said}") from None
         self._tell("add", process.pid)
         stdin, stdout, stderr = (_taken(pipe) for pipe in (process.stdin, process.stdout, process.stderr))
         os.write(stdin, b"go\n")

@@ -10,6 +10,8 @@ import re
 import shutil
 from collections.abc import Mapping
 
+from mcpguard.adapters.system.guarded import not_found
+
 PASSED_ON = (
     "PATH",
     "HOME",
@@ -113,5 +115,5 @@ def not_startable(command: str, path: str | None, cwd: str | None) -> str:
     """Why `executable` finds nothing, and what to do."""
     there = executable(command, path, cwd, os.F_OK)
     if there is None:
-        return f"the command '{command}' was not found; give its full path or fix PATH"
+        return not_found(command)
     return f"the command '{command}' is {there}, which is not executable; `chmod +x` it"

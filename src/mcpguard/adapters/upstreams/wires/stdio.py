@@ -10,6 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Link, Turn
+from mcpguard.adapters.system.guarded import misread
 from mcpguard.adapters.upstreams.process.child import Child, Nursery, exit_status
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.own_folder import (
@@ -126,7 +127,8 @@ class StdioWire:
         if not isinstance(launch.cwd, OwnFolder):
             return launch.cwd
         if relative_command(launch.command):
-            raise UpstreamError(not_from_here([f"the command '{launch.command}'"]))
+            said = misread(launch.command) or not_from_here([f"the command '{launch.command}'"])
+            raise UpstreamError(said)
         self._folder = launch.cwd.make()
         return self._folder
 
