@@ -87,11 +87,62 @@ def test_it_goes_on_where_it_ended_and_open_calls_get_their_end(folder: Path) ->
     assert rows(folder) == [(1, "allow", "", None)]
     add(sink, end(1), call(2))
     assert rows(folder) == [(2, "allow", "", None), (1, "allow", "ok", 1.5)]
-    other = begun(folder, end(2), call(3))
+    other = AuditFile(folder)
+    add(other, structs.replace(OPENED, continues=sink.path.name), end(2), call(3))
     assert rows(folder)[:2] == [(3, "allow", "", None), (2, "allow", "ok", 1.5)]
     sink.close(CLOSED)
     other.close(CLOSED)
     assert len(rows(folder)) == 3
+
+
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("planted", [end(1, ms=9), call(1, "deny"), call(1)])
+def test_a_chain_of_another_process_ends_no_call(folder: Path, between: bool, planted: Record) -> None:
+    sink = begun(folder, call(1), call(2, "ask"))
+    if between:
+        assert len(rows(folder)) == 2
+    other = begun(folder, planted)
+    assert (1, "allow", "", None) in rows(folder)
+    add(sink, end(1))
+    assert (1, "allow", "ok", 1.5) in rows(folder)
+    assert rows(folder) == rows(folder, rebuild=True)
+    sink.close(CLOSED)
+    other.close(CLOSED)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_what_was_allowed_is_not_decided_again_by_a_later_chain(folder: Path, between: bool) -> None:
+    sink = begun(folder, call(1))
+    sink.close(CLOSED)
+    if between:
+        assert len(rows(folder)) == 1
+    other = AuditFile(folder)
+    add(other, structs.replace(OPENED, continues=sink.path.name), call(1, "deny"))
+    assert sorted(rows(folder)) == [(1, "allow", "", None), (1, "deny", "", None)]
+    other.close(CLOSED)
+
+
+def test_calls_end_in_a_later_chain_also_where_the_first_is_removed_meanwhile(folder: Path) -> None:
+    first = begun(folder)
+    first.close(CLOSED)
+    second = AuditFile(folder)
+    add(second, structs.replace(OPENED, continues=first.path.name), call(1))
+    assert rows(folder) == [(1, "allow", "", None)]
+    first.path.unlink()
+    third = AuditFile(folder)
+    add(third, structs.replace(OPENED, continues=second.path.name), end(1))
+    assert rows(folder) == [(1, "allow", "ok", 1.5)] == rows(folder, rebuild=True)
+    second.close(CLOSED)
+    third.close(CLOSED)
+
+
+def test_chains_that_say_that_they_continue_each_other_are_read(folder: Path) -> None:
+    first, second = AuditFile(folder), AuditFile(folder)
+    add(first, structs.replace(OPENED, continues=second.path.name), call(1))
+    add(second, structs.replace(OPENED, continues=first.path.name), end(1))
+    assert len(rows(folder)) == 1
+    first.close(CLOSED)
+    second.close(CLOSED)
 
 
 @pytest.mark.parametrize("between", [False, True])

@@ -143,7 +143,9 @@ def test_what_a_call_ends_with_is_found_wherever_its_end_stands(tmp_path: Path) 
         sink = chain(tmp_path, call(1))
         assert ids(tmp_path, 'error == "refused"') == []
         add(sink, *(call(n) for n in range(2, 20)), end(1, error="refused"))
-        other = chain(tmp_path, end(2, error="refused"), end(18, message="refused, too"))
+        other = AuditFile(tmp_path)
+        add(other, structs.replace(OPENED, continues=sink.path.name))
+        add(other, end(2, error="refused"), end(18, message="refused, too"))
         assert ids(tmp_path, 'error == "refused"') == ["n-2", "n-1"]
         assert ids(tmp_path, 'message.startsWith("refused")') == ["n-18"]
         sink.close(CLOSED)

@@ -381,7 +381,7 @@ def test_only_chains_that_may_have_the_call_are_read_where_there_is_an_index(
     blocks = calls.blocks
     monkeypatch.setattr(calls, "blocks", lambda path, size: read.append(path.name) or blocks(path, size))
     told(folder, capsys, "n-1")
-    assert read == names[:0:-1]
+    assert read == names[::-1]
     assert main(["audit", "query", str(folder)]) == 0
     capsys.readouterr()
     read.clear()
@@ -393,10 +393,56 @@ def test_only_chains_that_may_have_the_call_are_read_where_there_is_an_index(
         file.write(b"more")
     read.clear()
     told(folder, capsys, "n-9")
-    assert read[0] == later.name
+    assert read == [later.name, names[3]]
     read.clear()
     assert main(["audit", "show", "n-77", str(folder)]) == 2
     assert set(read) == {*names, later.name}
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize("of", ["nobody", "the same process"])
+@pytest.mark.parametrize("name", ["20200101T000000Z-1-0.jsonl", "20991231T000000Z-1-0.jsonl"])
+def test_a_planted_chain_cannot_pass_for_the_story_of_a_call(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str, of: str, indexed: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "audit"
+    real = folder_of(folder, CALL, DONE)
+    continues = real.name if of == "the same process" else ""
+    sink = AuditFile(folder)
+    for record in (structs.replace(OPENED, continues=continues), structs.replace(CALL, effect="deny")):
+        sink.write(record)
+    sink.commit()
+    planted = sink.path.rename(folder / name)
+    if indexed:
+        assert main(["audit", "query", str(folder)]) == 0
+        assert capsys.readouterr().out.count("n-7\n") == 2
+    assert main(["audit", "show", "n-7", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "n-7 is on record in " in said
+    assert real.name in said
+    assert name in said
+    assert told(real, capsys)["result"].startswith("The server answered")
+    assert told(planted, capsys)["result"] == "Nothing was sent to the server."
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    (tmp_path / "mcpguard.yaml").write_text(
+        "version: 1\nservers: {github: {command: x}}\naudit: {path: audit}\n"
+    )
+    assert main(["explain", "n-7"]) == 2
+    assert "n-7 is on record in " in capsys.readouterr().err
+
+
+def test_an_outcome_of_another_process_is_not_that_of_a_call(tmp_path: Path, capsys: Capture) -> None:
+    real = folder_of(tmp_path, CALL)
+    folder_of(tmp_path, DONE)
+    said = told(tmp_path, capsys)
+    assert said["evidence"].startswith(f"The decision is line 2 of {real.name}. The chain")
+
+
+def test_a_copy_of_a_chain_is_no_other_call(tmp_path: Path, capsys: Capture) -> None:
+    real = folder_of(tmp_path, CALL, DONE)
+    (tmp_path / "20991231T000000Z-1-0.jsonl").write_bytes(real.read_bytes())
+    assert told(tmp_path, capsys)["result"].startswith("The server answered")
 
 
 @pytest.mark.parametrize("indexed", [False, True])

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from mcpguard.core.evidence.between import joined
 from mcpguard.core.evidence.chain import GENESIS, Chain
 from mcpguard.core.evidence.records import Anchor, FoldedRecords, Noticed, Record
-from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, verify
+from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, continued, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
 
@@ -304,6 +304,12 @@ def test_noise_never_makes_the_verifier_fail(at: int, noise: bytes) -> None:
 def continuing(before: str, *records: Record) -> list[bytes]:
     """A chain of the process that wrote `before`."""
     return sealed([replace(opened(), continues=before), *records])
+
+
+def test_a_first_line_names_the_chain_that_its_own_continues() -> None:
+    assert continued(continuing("a.jsonl")[0]) == "a.jsonl"
+    assert continued(sealed([opened()])[0]) == ""
+    assert continued(b"noise") == ""
 
 
 def test_what_a_later_chain_of_the_process_finishes_is_not_unfinished() -> None:

@@ -5,13 +5,15 @@ Law of this file: a line is read as it is. Whether it may be believed is what `v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.audit.checking import origin
 from mcpguard.adapters.audit.index import files_with
 from mcpguard.adapters.audit.reader import (
     NoChain,
@@ -39,13 +41,26 @@ class ChainLine(Struct, frozen=True):
 
 class CallRecords(Struct):
     """What is on record of one call. `asked` is the decision that it waits for a person; `decision` is the
-    last one, which is `asked` while it waits. `opened` is the first record of the chain of `decision`."""
+    last one, which is `asked` while it waits. `opened` is the first record of the chain of `decision`.
+    `also` are the chains with another decision under the same id, which no writer leaves."""
 
     opened: Opened | None = None
     asked: ChainLine | None = None
     decision: ChainLine | None = None
     outcome: ChainLine | None = None
     notices: list[ChainLine] = []
+    also: list[Path] = []
+
+    def several(self, call_id: str) -> str:
+        """That several calls are on record under this id, "" if there is only one."""
+        if self.decision is None or not self.also:
+            return ""
+        names = " and in ".join(file_name(file) for file in (self.decision.file, *self.also))
+        return (
+            f"{call_id} is on record in {names}, with different decisions: no writer leaves that, so one of "
+            f"them was planted. `mcpguard audit show {call_id} FILE` shows each, and "
+            "`mcpguard audit verify --public-key KEY` says which is signed"
+        )
 
 
 def read_record(line: bytes) -> Record | None:
@@ -60,26 +75,83 @@ def read_record(line: bytes) -> Record | None:
 
 
 def calls_by_id(path: Path, ids: Iterable[str]) -> dict[str, CallRecords]:
-    """Those of `ids` that the chains at `path` have. Chains that have them by the index as it is are read
-    first, else the newest, and no more than it takes. Raises AuditError."""
-    wanted = {one: CallRecords() for one in ids}
+    """Those of `ids` that the chains at `path` have. All chains are read that may have a decision about them
+    by the index as it is, and others only for what is missing then. Raises AuditError."""
     files = chain_files(path)
-    likely = files_with(path, files, [b'"%b"' % one.encode() for one in wanted])
-    for some in (likely, [file for file in files if file not in likely]):
-        before = ""
-        for file in reversed(some):
-            if all(call.decision is not None for call in wanted.values()) and chain_name(file) != before:
-                continue
-            _read(file, wanted)
-            before = next((_continued(one) for one in wanted.values() if _lacks(one)), "")
-    _read_ends(files, wanted)
-    return {one: call for one, call in wanted.items() if call.decision is not None}
+    search = _FoundById(files, ids)
+    likely = files_with(path, files, [b'"%b"' % one.encode() for one in search.wanted])
+    for file in reversed(likely):
+        search.read(file)
+    before = search.lacking()
+    for file in reversed([file for file in files if file not in likely]):
+        if search.all_decided and chain_name(file) != before:
+            continue
+        search.read(file)
+        before = search.lacking()
+    found = {one: search.call(one) for one in search.wanted}
+    _read_ends(files, found)
+    return {one: call for one, call in found.items() if call.decision is not None}
 
 
-def _read_ends(files: list[Path], wanted: dict[str, CallRecords]) -> None:
+class _FoundById:
+    """What is on record under some ids. Chains of different processes have different calls, whatever their
+    ids are: whoever can write the folder could plant one."""
+
+    def __init__(self, files: list[Path], ids: Iterable[str]) -> None:
+        self.wanted: dict[str, dict[str, CallRecords]] = {one: {} for one in ids}
+        """The id of a call -> the first chain of a process -> what its chains have."""
+        self._notices: dict[str, list[ChainLine]] = {one: [] for one in self.wanted}
+        self._paths = {chain_name(file): file for file in files}
+        self._origins: dict[str, str] = {}
+
+    @property
+    def all_decided(self) -> bool:
+        """Whether there is a decision about each."""
+        return all(any(call.decision for call in calls.values()) for calls in self.wanted.values())
+
+    def lacking(self) -> str:
+        """The chain in which a person was asked whose question was not found; "" for none."""
+        calls = (call for calls in self.wanted.values() for call in calls.values())
+        return next((_continued(call) for call in calls if _lacks(call)), "")
+
+    def read(self, file: Path) -> None:
+        """Take what a chain has; from the newest to the oldest."""
+        for line in _lines_about(file, self.wanted):
+            if isinstance(line.record, Noticed):
+                self._notices[line.record.id].append(line)
+            elif isinstance(line.record, Decided | Outcome):
+                calls = self.wanted[line.record.id]
+                _take(calls.setdefault(self._origin(chain_name(file)), CallRecords()), line)
+
+    def _origin(self, name: str) -> str:
+        found = self._origins[name] = origin(name, self._paths, self._origins)
+        return found
+
+    def call(self, call_id: str) -> CallRecords:
+        """What was found under this id: the first that was decided, and where there are others."""
+        calls = [call for call in self.wanted[call_id].values() if call.decision is not None]
+        first, *others = sorted(calls, key=_when) or [CallRecords()]
+        first.notices = self._notices[call_id]
+        for other in others:
+            # A copy of a chain has the same line in the same place.
+            if other.decision is not None and not _same(other.decision, first.decision):
+                first.also.append(other.decision.file)
+        return first
+
+
+def _when(call: CallRecords) -> tuple[datetime, str]:
+    assert call.decision is not None  # noqa: S101 - only those are sorted
+    return call.decision.record.at, call.decision.file.name
+
+
+def _same(one: ChainLine, other: ChainLine | None) -> bool:
+    return other is not None and (one.number, one.record) == (other.number, other.record)
+
+
+def _read_ends(files: list[Path], found: dict[str, CallRecords]) -> None:
     """Find the outcomes in the chains that continue those of the decisions, whatever their names are."""
     after: dict[str, Path] | None = None
-    for one, call in wanted.items():
+    for one, call in found.items():
         allowed = call.decision is not None and getattr(call.decision.record, "effect", "") == "allow"
         file = call.decision.file if allowed and call.decision is not None else None
         seen = set[Path]()
@@ -89,8 +161,9 @@ def _read_ends(files: list[Path], wanted: dict[str, CallRecords]) -> None:
                 firsts = ((_first(chain), chain) for chain in files)
                 after = {first.continues: chain for first, chain in firsts if first and first.continues}
             file = after.get(chain_name(file))
-            if file is not None:
-                _read(file, {one: call})
+            for line in () if file is None else _lines_about(file, [one]):
+                if isinstance(line.record, Outcome):
+                    _take(call, line)
 
 
 def counted_in(path: Path, call_id: str) -> str:
@@ -125,13 +198,12 @@ def _continued(call: CallRecords) -> str:
     return "" if call.opened is None else call.opened.continues
 
 
-def _read(file: Path, wanted: dict[str, CallRecords]) -> None:
-    needles = [b'"id":%b' % msgspec.json.encode(one) for one in wanted]
-    opened = _first(file)
+def _lines_about(file: Path, ids: Collection[str]) -> Iterator[ChainLine]:
+    needles = [b'"id":%b' % msgspec.json.encode(one) for one in ids]
     for number, line in _holding(file, needles):
         record = read_record(line)
-        if isinstance(record, Decided | Outcome | Noticed) and record.id in wanted:
-            _take(wanted[record.id], ChainLine(file, number, record), opened)
+        if isinstance(record, Decided | Outcome | Noticed) and record.id in ids:
+            yield ChainLine(file, number, record)
 
 
 def _first(file: Path) -> Opened | None:
@@ -154,15 +226,15 @@ def _holding(file: Path, needles: list[bytes]) -> Iterator[tuple[int, bytes]]:
             number += block.count(b"\n")
 
 
-def _take(call: CallRecords, line: ChainLine, opened: Opened | None) -> None:
+def _take(call: CallRecords, line: ChainLine) -> None:
+    """Into those of its process. Files are read from the newest to the oldest, lines in their order."""
     record = line.record
-    if isinstance(record, Noticed):
-        call.notices.append(line)
-    elif isinstance(record, Outcome):
+    if isinstance(record, Outcome):
         call.outcome = call.outcome or line
     elif isinstance(record, Decided):
         if record.effect == "ask":
             call.asked = line
-        # Files are read from the newest to the oldest, lines in their order.
         if call.decision is None or call.decision.file == line.file:
-            call.decision, call.opened = line, opened
+            call.decision, call.opened = line, _first(line.file)
+        elif record.effect != "ask":
+            call.also.append(line.file)  # Nothing decides again what was decided.

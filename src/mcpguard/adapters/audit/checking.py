@@ -17,6 +17,7 @@ from msgspec import Struct
 from mcpguard.adapters.audit.following import FollowedLine, Following
 from mcpguard.adapters.audit.reader import NoChain, Removed, chain_name, line_at, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
+from mcpguard.core.evidence.verification import continued
 
 
 class LineCheck:
@@ -53,6 +54,27 @@ def extent(file: Path) -> ChainExtent:
             head = line[-67:-3]
             begin, end = begin or head, end + len(line)
     return ChainExtent(begin, end, head)
+
+
+def origin(name: str, files: Mapping[str, Path], known: Mapping[str, str]) -> str:
+    """The name of the first chain of the process that wrote the chain `name`, as far back as `files`, by
+    their names, go; `known` are those that were found before. Raises AuditError."""
+    passed: set[str] = set()
+    while name not in passed:
+        if name in known:
+            return known[name]
+        passed.add(name)
+        before = _continued(files[name])
+        if before not in files:
+            return name
+        name = before
+    return name  # Chains that continue each other: no writer makes them.
+
+
+def _continued(file: Path) -> str:
+    with suppress(NoChain, Removed):
+        return continued(line_at(file, 0))
+    return ""
 
 
 def copies(extents: Mapping[Path, ChainExtent]) -> dict[Path, Path]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
-from mcpguard.adapters.audit.checking import ChainExtent, copies, extent
+from mcpguard.adapters.audit.checking import ChainExtent, copies, extent, origin
 from mcpguard.adapters.audit.indexing import (
     FILE_BITS,
     OFFSET,
@@ -45,19 +45,19 @@ from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, continues
 
-FORM = 6
+FORM = 7
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _SEAL = 76
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
   head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL,
-  begin BLOB NOT NULL, copy INTEGER NOT NULL);
+  begin BLOB NOT NULL, copy INTEGER NOT NULL, origin TEXT NOT NULL);
 CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
   bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
-CREATE TABLE open(id TEXT PRIMARY KEY, facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL)
-  WITHOUT ROWID;
+CREATE TABLE open(origin TEXT NOT NULL, id TEXT NOT NULL, facts INTEGER NOT NULL, at INTEGER NOT NULL,
+  place INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY(origin, id)) WITHOUT ROWID;
 CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
   latest INTEGER NOT NULL, bits BLOB NOT NULL);
 CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
@@ -90,7 +90,7 @@ class Stretch(Struct, frozen=True):
 
 class _ChainRow(Struct, frozen=True):
     """What is known of a chain: up to where it was `read`, the hash there, whether it is `over`, what its
-    file looked like then, and the hash of its first line."""
+    file looked like then, the hash of its first line, and the first chain of its process."""
 
     number: int
     name: str
@@ -101,6 +101,7 @@ class _ChainRow(Struct, frozen=True):
     stamp: str = ""
     begin: bytes = b""
     copy: int = 0
+    origin: str = ""
 
 
 _Stream = tuple[int, int, CallAt, Iterator[CallAt]]
@@ -140,6 +141,8 @@ class AuditIndex:
                 self._files[chain_name(file)] = file, file.stat()
             elif os.path.lexists(file):
                 self.altered[chain_name(file)] = None
+        self._paths = {name: file for name, (file, _) in self._files.items()}
+        self._origins: dict[str, str] = {}
         path = index_path(chains)
         if rebuild:
             _remove(path)
@@ -267,6 +270,7 @@ class AuditIndex:
             known = {row.name: row for row in all_rows}
             for name in [name for name in known if name not in self._files]:
                 rows.forget(known.pop(name).number)
+            self._origins = {name: row.origin for name, row in known.items()}
             reading = ChainReading(rows)
             self._find_copies(known)
             for name in self._files:
@@ -313,17 +317,19 @@ class AuditIndex:
         fits = _intact if ended else _fits
         if row is not None and (row.altered or row.copy or copy or not fits(file, row.read, row.head)):
             reading.forget(row.number)
+            del self._origins[name]
             row = None
         if row is None:
+            first = self._origins[name] = origin(name, self._paths, self._origins)
             cursor = self._database.execute(
-                "INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '', x'', 0)", (name,)
+                "INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '', x'', 0, ?)", (name, first)
             )
-            row = _ChainRow(int(cursor.lastrowid or 0), name)
+            row = _ChainRow(int(cursor.lastrowid or 0), name, origin=first)
         if copy:
             whole = extent(file)
             read, head, over, altered = whole.end, whole.head, 1, 0
         else:
-            read, head, over, altered = reading.read(row.number, file, row.read, row.head)
+            read, head, over, altered = reading.read(row.number, row.origin, file, row.read, row.head)
         if over and row.read and not ended and not altered and not _intact(file, read, head):
             # What was read while it grew may have been changed since.
             altered = 1

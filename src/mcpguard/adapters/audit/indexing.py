@@ -1,7 +1,8 @@
 """Taking lines of chains into the index of calls: a decision and what comes of it are one row.
 
 Law of this file: a line that is not understood is left out, and a call whose end may come in another chain
-stays open over all of them.
+of its process stays open over all of them. A chain of another process ends no call: whoever plants one hides
+nothing with it.
 """
 
 from __future__ import annotations
@@ -114,7 +115,12 @@ class OpenCall(Struct):
     facts: CallFacts | int
     at: int
     place: int
+    effect: str
     stored: bool = False
+
+
+CallKey = tuple[str, str]
+"""The first chain of the process, and the id of the call."""
 
 
 _read = json.Decoder(_Read).decode
@@ -219,20 +225,24 @@ class IndexRows:
         row = (passage.place, passage.end, passage.first, passage.latest, passage.bits())
         self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?)", row)
 
-    def open_calls(self) -> dict[str, OpenCall]:
+    def open_calls(self) -> dict[CallKey, OpenCall]:
         """What was decided and may go on."""
         rows = self._database.execute("SELECT * FROM open")
-        return {id_: OpenCall(facts, at, place, stored=True) for id_, facts, at, place in rows}
+        return {
+            (origin, id_): OpenCall(facts, at, place, effect, stored=True)
+            for origin, id_, facts, at, place, effect in rows
+        }
 
-    def store_open(self, calls: dict[str, OpenCall]) -> None:
+    def store_open(self, calls: dict[CallKey, OpenCall]) -> None:
         """These may go on, and no others."""
         self._database.execute("DELETE FROM open")
-        rows = ((id_, one.facts, one.at, one.place) for id_, one in calls.items())
-        self._database.executemany("INSERT INTO open VALUES(?, ?, ?, ?)", rows)
+        rows = ((*key, one.facts, one.at, one.place, one.effect) for key, one in calls.items())
+        self._database.executemany("INSERT INTO open VALUES(?, ?, ?, ?, ?, ?)", rows)
 
 
 class ChainReading:
-    """Takes lines in. A call whose end may come in another chain stays open over all of them."""
+    """Takes lines in. A call whose end may come in another chain of its process stays open over all of
+    them."""
 
     def __init__(self, rows: IndexRows) -> None:
         self._rows = rows
@@ -240,12 +250,17 @@ class ChainReading:
         self._calls: list[Row] = []
         self._gone: list[tuple[int, int, int]] = []
         self._passage = Passage(0)
-        self._early: dict[str, tuple[_Read, int]] = {}
+        self._origin = ""
+        self._early: dict[CallKey, tuple[_Read, int]] = {}
         self._late: list[tuple[int, tuple[bytes, ...]]] = []
 
-    def read(self, number: int, file: Path, start: int, head: bytes) -> tuple[int, bytes, int, int]:
-        """Take in a chain from `start` on, after the line with the hash `head`; gives where it ended, the
-        hash there, whether it is over, and whether a line is not as it was written."""
+    def read(
+        self, number: int, origin: str, file: Path, start: int, head: bytes
+    ) -> tuple[int, bytes, int, int]:
+        """Take in a chain from `start` on, after the line with the hash `head`; `origin` is the first chain
+        of its process. Gives where it ended, the hash there, whether it is over, and whether a line is not
+        as it was written."""
+        self._origin = origin
         at, over, altered, place = start, 0, 0, number << FILE_BITS
         head = head or GENESIS.encode()
         broken: dict[str, None] = {}
@@ -280,9 +295,12 @@ class ChainReading:
             self._flush()
 
     def _decided(self, found: _Read, place: int, end: int) -> None:
-        before = self._open.pop(found.id, None)
-        if before is not None:
+        key = self._origin, found.id
+        before = self._open.pop(key, None)
+        if before is not None and (before.effect == "ask" or before.place >> FILE_BITS == place >> FILE_BITS):
             self._drop(before)
+        elif before is not None:
+            self._leave(before)  # No chain decides again what another one allowed.
         facts = facts_of(found)
         at = microseconds(found.at)
         if self._passage.full or place - self._passage.place > LONGEST:
@@ -294,15 +312,16 @@ class ChainReading:
         if found.effect == "deny":
             self._calls.append((self._rows.number_of(facts), at, place, None, 0, None))
             return
-        self._open[found.id] = OpenCall(facts, at, place)
-        if found.id in self._early:
-            self._ended(*self._early.pop(found.id))
+        self._open[key] = OpenCall(facts, at, place, found.effect)
+        if key in self._early:
+            self._ended(*self._early.pop(key))
 
     def _ended(self, found: _Read, place: int) -> None:
-        call = self._open.pop(found.id, None)
+        key = self._origin, found.id
+        call = self._open.pop(key, None)
         if call is None:
             if len(self._early) < _MOST_EARLY:
-                self._early[found.id] = found, place
+                self._early[key] = found, place
             return
         facts = call.facts if isinstance(call.facts, CallFacts) else self._rows.stored_facts(call.facts)
         self._drop(call)
@@ -324,11 +343,16 @@ class ChainReading:
         if call.stored and isinstance(call.facts, int):
             self._gone.append((call.facts, call.at, call.place))
 
+    def _leave(self, call: OpenCall) -> None:
+        """It has no outcome, whatever comes."""
+        if isinstance(call.facts, CallFacts):
+            self._calls.append((self._rows.number_of(call.facts), call.at, call.place, None, 0, None))
+
     def forget(self, number: int) -> None:
         """Take nothing of the chain of that number for known."""
         self.store()
         self._rows.forget(number)
-        self._open = {id_: one for id_, one in self._open.items() if one.place >> FILE_BITS != number}
+        self._open = {key: one for key, one in self._open.items() if one.place >> FILE_BITS != number}
 
     def _flush(self) -> None:
         self._calls.sort()
@@ -351,8 +375,8 @@ class ChainReading:
     def store(self) -> None:
         """Store what is not stored yet."""
         for one in self._open.values():
+            self._leave(one)
             if isinstance(one.facts, CallFacts):
                 one.facts, one.stored = self._rows.number_of(one.facts), True
-                self._calls.append((one.facts, one.at, one.place, None, 0, None))
         self._flush()
         self._rows.store_open(self._open)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from mcpguard.adapters.audit.calls import counted_in
+from mcpguard.adapters.audit.calls import calls_by_id, counted_in
 from mcpguard.adapters.audit.reader import (
     NothingRecorded,
     chain_files,
@@ -365,6 +365,10 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     if len(ids) != 1:
         raise AuditError("explain one recorded call at a time")
     folder, files = evidence_folder(config), _files_of(config)
+    for parent in {file.parent for file in files}:
+        call = calls_by_id(parent, ids).get(ids[0])
+        if call is not None and (several := call.several(ids[0])):
+            raise AuditError(several)
     for file in reversed(files):
         found = list(_records(sound_lines(file, {}), ids[0]))
         decisions = [record for record in found if record["kind"] == "decision"]

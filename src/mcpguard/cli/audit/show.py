@@ -37,6 +37,8 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
     call = calls_by_id(path, [call_id]).get(call_id)
     if call is None or call.decision is None:
         raise AuditError(_missing(path, call_id))
+    if several := call.several(call_id):
+        raise AuditError(plain(several))
     decision = call.decision.record
     brought = decision.label_causes.values() if isinstance(decision, Decided) else ()
     causes = calls_by_id(path, set(brought)) if brought else {}

@@ -370,3 +370,9 @@ def anchors(line: bytes) -> tuple[Anchor, ...]:
     """The heads of other chains that a line holds, unchecked."""
     read = _read(line)
     return read.holds() if read is not None else ()
+
+
+def continued(line: bytes) -> str:
+    """The chain that a first line says its own continues, unchecked; "" for none."""
+    read = _read(line)
+    return "" if read is None else read.continues
