@@ -29,13 +29,16 @@ KEYS: tuple[Detector, ...] = (
     ),
     Format(
         "private-key",
-        pattern=r"-----BEGIN [A-Z ]{0,100}PRIVATE {1,100}KEY(?: BLOCK)?-----"
-        r"(?:(?:[^\x00-\x08\x0b-\x1f\xff-]|\r|-(?!----)){0,16384}+-?-----END [A-Z ]{0,40}-----"
+        pattern=r"-----BEGIN (?:[A-Z ]{0,100}PRIVATE {1,100}KEY(?: BLOCK)?"
+        r"|OpenVPN (?:Static key V1|tls-crypt-v2 (?:client|server) key))-----"
+        r"(?:(?:[^\x00-\x08\x0b-\x1f\xff-]|\r|-(?!----)){0,16384}+-?-----END [A-Za-z0-9 -]{0,40}-----"
         r"|[\sA-Za-z0-9+/=\\]{32,16384})",
         starts=("-----BEGIN ",),
         hits=(
             "-----BEGIN PRIVATE " + "KEY-----\n" + MIX[:64] + "\n" + MIX[:20] + "\n-----END PRIVATE KEY-----",
             "-----BEGIN OPENSSH PRIVATE " + "KEY-----\\n" + MIX[:64],
+            f"-----BEGIN OpenVPN Static key V1-----\n{HEX[:32]}\n{HEX[:32]}\n-----END OpenVPN Static key V1"
+            "-----",
         ),
         misses=("-----BEGIN PRIVATE " + "KEY-----", "-----BEGIN CERTIFICATE-----\n" + MIX[:64]),
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mcpguard.core.redaction.detectors.named.commands import PROGRAMS
+from base64 import b64encode
+
+from mcpguard.core.redaction.detectors.named.programs import PROGRAMS
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -63,7 +65,55 @@ def test_a_word_is_a_password_where_nothing_else_can_stand(form: str) -> None:
         assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
 
 
+CONFIGURED = [
+    "account x\nuser bob\npassword {}\n",
+    "  @type elasticsearch\n  password {}\n  aws_sec_key q7Zt2Wb9Kx4Lm8Rv1Yd5",
+    "storePassword '{}'\n",
+    'AuthLDAPBindPassword "{}"\n',
+    'key "k" {{\n\tsecret "{}";\n}};',
+    'psk="{}"\n',
+    "wpa_psk={}\n",
+    "vault_db_pw: '{}'\n",
+    'poll imap.x.example user "bob" password "{}" ssl\n',
+    'proxy_set_header X-Api-Key "{}";\n',
+    "*:6432:*:bob:{}\n",
+    ".x.example\tTRUE\t/\tTRUE\t1790000000\tsessionid\t{}\n",
+    "#HttpOnly_.x.example\tFALSE\t/a\tTRUE\t0\tauth_token\t{}\n",
+    '<Key>Password</Key><Value ProtectInMemory="True">{}</Value>',
+    '<stringProp name="Argument.name">password</stringProp><stringProp name="Argument.value">{}</stringProp>',
+    '{{"headers": [{{"name": "Cookie", "value": "theme=dark; sid={}"}}]}}',
+]
+
+
+@each("form", CONFIGURED)
+def test_files_of_configuration_are_read_as_their_programs_do(form: str) -> None:
+    said = cleaned(form.format("q7Zt2Wb9Kx4Lm8Rv1Yd5"))
+    assert said.startswith(form.format("[")[: form.index("{}") - 3])
+    assert "[REDACTED:" in said
+    assert "q7Zt2Wb9Kx4Lm8Rv1Yd5" not in said.partition("aws_sec_key")[0]
+
+
+PAIRS = b64encode(b"bob:river.Stone47").decode()
+
+
+@each("form", ["//r.example/:_auth={}\n", "_auth = {}\n", "ss://{}@x.example:8388"])
+def test_a_user_and_a_password_in_base64_are_removed(form: str) -> None:
+    assert PAIRS not in cleaned(form.format(PAIRS))
+
+
 LEFT_ALONE = [
+    "foreword 2026abc\n",
+    "the password 2026abcd\n",
+    "password expired\n",
+    "Password 1.2.3\n",
+    ".x.example\tTRUE\t/\tTRUE\t1790000000\tsession_theme\tdark\n",
+    ".x.example\tTRUE\t/\tTRUE\t1790000000\t_ga_sid\tGA1.2.1790000000.1790000000\n",
+    ".x.example\tTRUE\t/\tTRUE\t1790000000\tcolour\tq7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+    '{"name": "Cookie", "value": "theme=dark; lang=en"}',
+    '{"name": "Cookie", "value": "sid=aaaaaaaaaaaaaaaaaaaa"}',
+    "<Key>Password</Key><Value></Value>",
+    "_auth=bm90IGEgcGFpcg\n",
+    "_auth = basic_authentication\n",
     "Allowed only together with --test-passphrase parameter of it.",
     "borg key change\\-passphrase repo\n",
     ".BI \\-\\-http\\-proxy\\-user\\-pass \\ userpass\n",

@@ -99,6 +99,17 @@ def test_the_name_and_the_rest_of_the_value_stay() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["Cookie", "Set-Cookie"])
+def test_a_header_of_cookies_in_an_archive_of_requests_loses_its_session(name: str) -> None:
+    header = {"name": name, "value": f"theme=d\u00fcster; sid={RANDOM}; lang=en"}
+    assert Redactor(b"key").inspect({"headers": [header]}).value == {
+        "headers": [{"name": name, "value": "theme=d\u00fcster; sid=[REDACTED:secret-value#1]"}]
+    }
+    for stays in ("theme=dark", "sid=aaaaaaaaaaaaaaaaaaaaaa"):
+        kept = {"headers": [{"name": name, "value": stays}]}
+        assert Redactor(b"key").inspect(kept).value == kept
+
+
 @pytest.mark.parametrize("name", FOUND)
 @pytest.mark.parametrize("indent", [None, 2])
 def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, indent: int | None) -> None:

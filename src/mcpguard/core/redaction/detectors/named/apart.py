@@ -29,6 +29,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     Found,
     Judge,
     Values,
+    crumbs,
     given,
     name_at_end,
     said,
@@ -89,7 +90,9 @@ _NUMBERS = (
     *("priv:", "private key:"),
 )
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
-_STRING = expression(rb"\s{0,32}<(string|value|dd|td)>([^<\x1f]{4,1024})</\1>")
+_STRING = expression(
+    rb"\s{0,32}<(string|[Vv]alue|dd|td|stringProp)(?: [^<>\x1f]{0,80})?>([^<\x1f]{4,1024})</\1>"
+)
 _STRING_WITH_A_DIGIT = r"\s{0,32}<(string|value|dd|td)>(?=[^<\x1f0-9]{0,1023}+[0-9])[^<\x1f]{4,1024}+</\1>"
 _HEADING = expression(rb"\s{0,64}<th[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</th>")
 _NEXT_ROW = expression(
@@ -219,6 +222,10 @@ class Apart(Values):
         owner = _OWNER.search(self._text[max(0, start - 80) : start + 1])
         ahead, behind = self._text[start:at], self._text[found.end() : max(end, found.end())]
         name = _NAME.search(ahead) or _NAME.search(behind) or owner
+        if name and name[1].lower().endswith(b"cookie"):
+            start, end = found.span(2)
+            hits = [self._secret(start + first, start + last, "weak") for first, last in crumbs(found[2])]
+            return [hit for hit in hits if hit], end
         return self._one(name[1], *found.span(2)) if name else ([], at)
 
     def listed(self, at: int) -> Seen:
@@ -418,12 +425,22 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
-    (("</key>", "</name>", "</dt>", "</th>"), False, _STRING.pattern.decode(), Apart.property),
+    (
+        ("</key>", "</Key>", "</name>", "</dt>", "</th>", "</stringProp>"),
+        False,
+        _STRING.pattern.decode(),
+        Apart.property,
+    ),
     # Two cells may be a heading too.
     (("</td>",), False, _STRING_WITH_A_DIGIT, Apart.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", Apart.headed),
     (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
     (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
-    ((":5432:", ":*:"), False, _PGPASS.pattern.decode(), Apart.pgpass),
+    (
+        (*(f":{port}:" for port in (*range(5432, 5440), 6432, 6543, 25060, 26257)), ":*:"),
+        False,
+        _PGPASS.pattern.decode(),
+        Apart.pgpass,
+    ),
 )
 """Literals, whether they are found in any case, what has to follow, and how it is read from there on."""

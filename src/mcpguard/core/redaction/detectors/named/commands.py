@@ -7,10 +7,10 @@ looked for in the same command as the name of the program, over a bounded number
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, signal
+from mcpguard.core.redaction.detectors.named.programs import PROGRAMS
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
@@ -26,129 +26,6 @@ from mcpguard.core.redaction.detectors.named.values import (
 )
 
 
-class Taking(NamedTuple):
-    """The names that programs begin with, what leads to the password behind them, and an example for each.
-
-    `leads` is an expression that ends where the value begins, behind its quotes.
-    """
-
-    names: tuple[str, ...]
-    leads: str
-    hits: tuple[str, ...]
-    misses: tuple[str, ...]
-
-
-_WORD = r"[^\s\x00-\x1f\xff]"
-_ALONG = r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]"
-"""What may stand between a program and its option, within one command."""
-_QUOTE = r"""\\?["']?"""
-
-PROGRAMS: tuple[Taking, ...] = (
-    Taking(
-        ("mysql", "mariadb"),
-        rf"(?:dump|admin|import|show|check|slap|sh|pump)?(?:\.exe)?{_ALONG}-p{_QUOTE}",
-        ("mysql -h db -u root -p{} shop", "mysqldump -uroot -p'{}' shop > x.sql"),
-        ("mysql -u root -p shop", "mysql -h db -P {}", "mysql -p$MYSQL_PW", "mysql -u root -pPASSWORD"),
-    ),
-    Taking(
-        ("sshpass",),
-        rf" {{1,4}}-p {{0,4}}{_QUOTE}",
-        ("sshpass -p {} ssh root@host", "sshpass -p'{}' scp a b:"),
-        ("sshpass -e ssh host", 'sshpass -p "$PW" ssh host', "sshpass -f {}"),
-    ),
-    Taking(
-        ("docker login", "podman login", "registry login", "oc login", "az login", "skopeo login"),
-        rf"{_ALONG}-p[ =]{_QUOTE}",
-        ("docker login -u bob -p {} registry.example", "az login -u x -p '{}'"),
-        ("docker login -u bob", "docker login --password-stdin", "docker login -p <token>"),
-    ),
-    Taking(
-        ("redis-cli", "keydb-cli", "valkey-cli"),
-        rf"{_ALONG}-a {{0,3}}{_QUOTE}",
-        ("redis-cli -h cache -a {} ping",),
-        ("redis-cli -h cache ping", "redis-cli -a $PW"),
-    ),
-    Taking(
-        ("-passin ", "-passout ", "-pass ", "-passin=", "-srcpass "),
-        rf"{_QUOTE}pass:{_QUOTE}",
-        ("openssl rsa -in a.pem -passin pass:{} -out b.pem", "openssl enc -aes-256-cbc -pass 'pass:{}'"),
-        ("openssl rsa -passin env:PW", "openssl rsa -passin file:/etc/pw", "-passin pass:$PW"),
-    ),
-    Taking(
-        ("curl ", "curlie "),
-        rf"(?:{_ALONG})?(?:-u|-U|--user|--proxy-user)[ =]?{_QUOTE}[^\s:\"'\\$<>{{]{{1,64}}:",
-        ("curl -s -u bob:{} https://x.example", "curl --user 'bob:{}' https://x.example"),
-        ("curl -u bob https://x.example", 'curl -u "bob:$PW" x', "curl -u user:pass x"),
-    ),
-    Taking(
-        ("http -a ", "https -a ", "http --auth ", "lftp -u "),
-        rf"{_QUOTE}[^\s:,\"'\\$<>{{]{{1,64}}[:,]",
-        ("http -a bob:{} x.example/y",),
-        ("http -a bob x.example",),
-    ),
-    Taking(
-        ("sqlcmd", "bcp ", "mongo", "isql"),
-        rf"[a-z]{{0,10}}{_ALONG}-[pP] {{1,3}}{_QUOTE}",
-        ("sqlcmd -S db -U sa -P {} -Q x", "mongodump -h db -u ops -p {}"),
-        ("mongosh -h db --port 27017", "mongo -p $PW"),
-    ),
-    Taking(
-        ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldappasswd", "ldapdelete"),
-        rf"{_ALONG}-w {{0,3}}{_QUOTE}",
-        ("ldapsearch -x -D cn=admin,dc=x -w {} uid=bob",),
-        ("ldapsearch -x -W uid=bob",),
-    ),
-    Taking(
-        ("zip ", "unzip ", "7z "),
-        rf"(?:{_ALONG})?-(?:P {{1,3}}|p){_QUOTE}",
-        ("zip -P {} a.zip b", "7z x a.7z -p{}"),
-        ("unzip -p a.zip", "zip -r a.zip b"),
-    ),
-    Taking(
-        (" -pw ", " -storepass ", " -keypass ", " -deststorepass ", " -srcstorepass "),
-        _QUOTE,
-        ("plink -ssh bob@h -pw {}", "keytool -list -storepass {} -keystore a"),
-        ("keytool -storepass $PW",),
-    ),
-    Taking(
-        ("htpasswd ",),
-        rf"-[a-zA-Z]{{0,4}}b[a-zA-Z]{{0,4}} (?:{_WORD}{{1,128}} )?{_WORD}{{1,64}} {_QUOTE}",
-        ("htpasswd -b .htpasswd bob {}", "htpasswd -nb bob {}"),
-        ("htpasswd -c .htpasswd bob",),
-    ),
-    Taking(
-        ("smbclient ", "rpcclient ", "mount.cifs "),
-        rf"{_ALONG}-U {{0,3}}{_QUOTE}[^\s%\"'\\]{{1,64}}%",
-        ("smbclient //h/s -U bob%{}",),
-        ("smbclient //h/s -U bob",),
-    ),
-    Taking(
-        ("ssh-keygen ",),
-        rf"(?:{_ALONG})?-[NP] {{1,3}}{_QUOTE}",
-        ("ssh-keygen -t ed25519 -N {} -f k",),
-        ('ssh-keygen -t ed25519 -N ""',),
-    ),
-    Taking(
-        ("rabbitmqctl ",),
-        rf"(?:add_user|change_password) {_WORD}{{1,64}} {_QUOTE}",
-        ("rabbitmqctl add_user bob {}",),
-        ("rabbitmqctl add_user bob",),
-    ),
-    Taking(
-        ("net user ", "net use "),
-        rf"[^\x00-\x1f\xff]{{1,80}}?(?: /user:{_WORD}{{1,64}})? {_QUOTE}(?={_WORD}{{4,64}} /(?:add|pers))",
-        ("net user bob {} /add",),
-        ("net user bob /add",),
-    ),
-    Taking(
-        ("requirepass ", "masterauth "),
-        _QUOTE,
-        ("\nrequirepass {}\n",),
-        ("# requirepass foobared",),
-    ),
-)
-
-
 @cache
 def leads(program: int) -> re.Pattern[bytes]:
     """Compiled at first use, as formats are."""
@@ -159,6 +36,10 @@ SETTERS = (
     "ENV ",
     "setenv ",
     "SetEnv ",
+    "proxy_set_header ",
+    "RequestHeader set ",
+    "add_header ",
+    "fastcgi_param ",
     "setx ",
     "set -x ",
     "set -gx ",
@@ -195,6 +76,12 @@ _USER = expression(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
 _IDENTIFIED = expression(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
 _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
+_WORDED = expression(
+    rb"""[ \t]{0,24}(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])([^\s"';\x00-\x1f\xff]{6,128})\1;?"""
+    rb"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
+)
+_FIRST = expression(rb"(?:^|[\r\n\x1f\xff])[ \t]*$")
+
 
 class Commands(Values):
     """The passwords of commands in one text. Each method says what is to be removed where one may begin."""
@@ -222,7 +109,7 @@ class Commands(Values):
             return None
         return self._judged(found.end(), strength, opening, ends=SPACE)
 
-    def given(self, at: int, leads: re.Pattern[bytes]) -> Found | None:
+    def given(self, at: int, leads: re.Pattern[bytes], until: bytes = b"") -> Found | None:
         """Of a command, behind the name of its program: what `leads` leads to."""
         found = leads.match(self._text, at)
         if found is None:
@@ -230,7 +117,10 @@ class Commands(Values):
         opening = left_open(found[0])
         start = found.end()
         value = value_at(self._text, start, opening, False) if opening else _SHELL.match(self._text, start)
-        return self._secret(start, value.end(), GIVEN) if value else None
+        if value is None:
+            return None
+        end = self._text.rfind(until, start, value.end()) if until else value.end()
+        return self._secret(start, end, GIVEN)
 
     def set(self, at: int) -> Found | None:
         """Of `ENV NAME VALUE` and the like."""
@@ -240,6 +130,14 @@ class Commands(Values):
         start, strength = found
         opening = opened(self._text[at:start])[1]
         return self._judged(start, given(strength), opening, whole_line=not opening)
+
+    def worded(self, at: int) -> Found | None:
+        """Of a line that has nothing but a name and a value, as many programs are configured."""
+        before = self._text[max(0, at - BACK) : at].rstrip(b" ")
+        name = name_at_end(before)
+        strength = said(name) if _FIRST.search(before[: len(before) - len(name)]) else ""
+        found = _WORDED.match(self._text, at) if strength else None
+        return self._secret(*found.span(2), strength) if found else None
 
     def user(self, at: int) -> Found | None:
         """Of an option for USER:PASSWORD."""
@@ -277,7 +175,7 @@ Read = Callable[[Commands, int], Found | None]
 
 
 def _of_program(index: int) -> Read:
-    return lambda these, at: these.given(at, leads(index))
+    return lambda these, at: these.given(at, leads(index), PROGRAMS[index].until)
 
 
 LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
@@ -287,6 +185,11 @@ LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("#define ",), r"[A-Za-z]\w{2,64}[ \t]{1,8}\"[^\s\"]", Commands.set),
     *((program.names, program.leads, _of_program(index)) for index, program in enumerate(PROGRAMS)),
     (("IDENTIFIED", "identified"), _IDENTIFIED.pattern.decode(), Commands.identified),
+    (
+        ("assword ", "asswd ", "_pass ", "ecret ", "_key "),
+        _WORDED.pattern.decode(),
+        Commands.worded,
+    ),
     (("login",), _LOGIN.pattern.decode(), Commands.login),
 )
 """What stands before a password, what has to follow, and how it is read from the end of the former on."""

@@ -18,7 +18,7 @@ GIVEN = "given"
 _WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORDS = (
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass"
-    r"|passcode|pwd|pw|mnemonic"
+    r"|passcode|pwd|pw|psk|mnemonic"
 )
 _TOKENS = (
     r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key"
@@ -77,7 +77,7 @@ _WHICH = frozenset([
     "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly", "base",
 ])  # fmt: skip
 _STEM = expression(
-    "key|pas[sc]|pw|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
+    "key|pas[sc]|pw|psk|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
     "|sid|csrf|ct0|ak|sk|hash"
 )
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")

@@ -15,7 +15,7 @@ import msgspec
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
-from mcpguard.core.redaction.detectors.named.values import KINDS, Found, given, kind_of, said
+from mcpguard.core.redaction.detectors.named.values import KINDS, Found, crumbs, given, kind_of, said
 
 Judge = Callable[[str, bytes], bool]
 """Whether a value is a secret under a name that says so much."""
@@ -23,7 +23,21 @@ Judge = Callable[[str, bytes], bool]
 GATES = frozenset(["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers"])
 """Names of members that say that something is to be looked for, beside those of `is_value`."""
 WORDS = (
-    *("pass", "pwd", "pw", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "sess", "sensitive"),
+    *(
+        "pass",
+        "pwd",
+        "pw",
+        "psk",
+        "secret",
+        "token",
+        "key",
+        "auth",
+        "cookie",
+        "cred",
+        "jwt",
+        "sess",
+        "sensitive",
+    ),
     *("kty", "mnemonic", "dsn", "bearer"),
 )
 """In lower case; where none of them is nothing is to be removed."""
@@ -59,7 +73,7 @@ _LISTS = 1000
 _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 
 Claim = tuple[str, int, str]
-"""A text, how many characters before the secret stay, and the kind of what is to be removed."""
+"""A text, how many bytes before the secret stay, and the kind of what is to be removed."""
 
 
 @lru_cache(1024)
@@ -142,7 +156,10 @@ class Objects:
         for name in (*names, owner):
             if strength := _said(name):
                 for text in values:
-                    self._one(given(strength) if name.isupper() else strength, text)
+                    if name.lower().endswith("cookie"):
+                        self._cookies(text)
+                    else:
+                        self._one(given(strength) if name.isupper() else strength, text)
                 return
         if members.get("sensitive") is True or members.get("secure") is True:
             for text in values:
@@ -194,6 +211,14 @@ class Objects:
         cells = [_bytes(cell) if isinstance(cell, str) else b"" for cell in row]
         for at, strength in columns.of(cells):
             self._one(strength, row[at])
+
+    def _cookies(self, text: str) -> None:
+        """The first secret of a header of cookies, and what is behind it."""
+        data = _bytes(text)
+        for start, end in crumbs(data):
+            if self._judge("weak", data[start:end]):
+                self.found.append((text, start, kind_of("weak")))
+                return
 
     def _one(self, strength: str, text: Any) -> None:
         if not isinstance(text, str):

@@ -23,15 +23,17 @@ from mcpguard.core.redaction.detectors.named.values import (
     QUOTES,
     SPACE,
     Found,
+    crumbs,
     given,
     name_at_end,
+    of_session,
     opened,
     said,
 )
 
 VALUE = 6
 """How many bytes of a value are in a match of `WORDS` and `REST`."""
-WORDS = ("pass", "pwd", "secret", "token", "key", "auth")
+WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "psk", "_pw", "credential")
 """In lower case; one of them, in any case, begins what `REST` goes on with."""
 
 _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""
@@ -68,9 +70,9 @@ _CHOICE = expression(rb"""\?\s{0,4}["'`]$""")
 _ENDS = b"\n\r\x1f\xff\\"
 _OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
 _COOKIES = expression(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
-_CRUMB = expression(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
-_OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
-_OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
+_OF_JAR = expression(
+    rb"[^\t\x00-\x1f\xff]{0,256}\t(?:TRUE|FALSE)\t[0-9]{1,12}\t([\w.-]{1,64})\t([^\s\x00-\x1f\xff]{16,1024})"
+)
 _BASIC = expression(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
 _BEARER = expression(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
 _OF_TYPES = frozenset(map(bytes, zip(b" :&'|[")))
@@ -356,12 +358,15 @@ class Pairs(Commands):
     def cookie(self, at: int) -> Found | None:
         """Of a header of the name Cookie or Set-Cookie: the first secret in it."""
         line = _COOKIES.match(self._text, at)
-        for one in _CRUMB.finditer(line[0]) if line else ():
-            if _OF_SESSIONS.search(one[1]) and not one[1].startswith(_OF_COUNTERS):
-                found = self._secret(at + one.start(2), at + one.end(2), "weak")
-                if found:
-                    return found
+        for start, end in crumbs(line[0]) if line else ():
+            if found := self._secret(at + start, at + end, "weak"):
+                return found
         return None
+
+    def jar(self, at: int) -> Found | None:
+        """Of a line of a file of cookies, as curl and browsers keep them, from its path on."""
+        found = _OF_JAR.match(self._text, at)
+        return self._secret(*found.span(2), "weak") if found and of_session(found[1]) else None
 
     def bearer(self, at: int) -> Found | None:
         """Of `Bearer …`."""
@@ -399,6 +404,8 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("Bearer ", "bearer ", "BEARER "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.bearer),
     (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.token),
     (("ookie: ", 'ookie": "'), r"[^\x00-\x1f\x7f\xff]{1,512}=", Pairs.cookie),
+    (("\tTRUE\t/", "\tFALSE\t/"), _OF_JAR.pattern.decode(), Pairs.jar),
+    (("_auth=", "_auth = ", '_auth="', "ss://"), r"[A-Za-z0-9+/]{8}", Pairs.basic),
     (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", Pairs.basic),
     (_FALLBACKS, r"[^\s\"'`{}$\\<>\x00-\x1f\xff]{4}", Pairs.fallback),
     (('default="', "default='"), r"[^\s\"'\\\x00-\x1f\xff]{4}", Pairs.defaulted),

@@ -5,7 +5,7 @@ it or the language around it has it; `plausible` judges its form.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from types import ModuleType
 
@@ -57,6 +57,10 @@ _WRAPPED = expression(
 )
 """Before a text that stands in a call of these, or that PHP shows with its length."""
 _KEY_OF = expression(rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master)( )key$")
+
+_CRUMB = expression(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
+_OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
+_OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
 
 # --- names ------------------------------------------------------------------------------------------------
 
@@ -206,6 +210,18 @@ def kind_of(strength: str) -> str:
 def given(strength: str) -> str:
     """What is said where nothing but the value can stand, since a program reads it."""
     return GIVEN if strength == "password" else strength
+
+
+def crumbs(line: bytes) -> Iterator[tuple[int, int]]:
+    """Where the values of the cookies in a header are that may open something."""
+    for one in _CRUMB.finditer(line):
+        if of_session(one[1]):
+            yield one.span(2)
+
+
+def of_session(name: bytes) -> bool:
+    """Whether a cookie of this name may open something."""
+    return _OF_SESSIONS.search(name) is not None and not name.startswith(_OF_COUNTERS)
 
 
 # --- judging ---------------------------------------------------------------------------------------------

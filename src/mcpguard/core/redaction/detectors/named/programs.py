@@ -1,0 +1,334 @@
+"""Programs, devices and files of configuration in which nothing but a password can stand in a place.
+
+Law of this file: an entry leads from a literal to the password, over a bounded number of bytes, and says what
+stands there when there is no password.
+"""
+
+from typing import NamedTuple
+
+
+class Taking(NamedTuple):
+    """The names that programs begin with, what leads to the password behind them, and an example for each.
+
+    `leads` is an expression that ends where the value begins, behind its quotes; before `until` it ends.
+    """
+
+    names: tuple[str, ...]
+    leads: str
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+    until: bytes = b""
+
+
+_WORD = r"[^\s\x00-\x1f\xff]"
+_ALONG = r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]"
+"""What may stand between a program and its option, within one command."""
+_QUOTE = r"""\\?["']?"""
+
+PROGRAMS: tuple[Taking, ...] = (
+    Taking(
+        ("mysql", "mariadb"),
+        rf"(?:dump|admin|import|show|check|slap|sh|pump)?(?:\.exe)?{_ALONG}-p{_QUOTE}",
+        ("mysql -h db -u root -p{} shop", "mysqldump -uroot -p'{}' shop > x.sql"),
+        ("mysql -u root -p shop", "mysql -h db -P {}", "mysql -p$MYSQL_PW", "mysql -u root -pPASSWORD"),
+    ),
+    Taking(
+        ("sshpass",),
+        rf" {{1,4}}-p {{0,4}}{_QUOTE}",
+        ("sshpass -p {} ssh root@host", "sshpass -p'{}' scp a b:"),
+        ("sshpass -e ssh host", 'sshpass -p "$PW" ssh host', "sshpass -f {}"),
+    ),
+    Taking(
+        ("docker login", "podman login", "registry login", "oc login", "az login", "skopeo login"),
+        rf"{_ALONG}-p[ =]{_QUOTE}",
+        ("docker login -u bob -p {} registry.example", "az login -u x -p '{}'"),
+        ("docker login -u bob", "docker login --password-stdin", "docker login -p <token>"),
+    ),
+    Taking(
+        ("redis-cli", "keydb-cli", "valkey-cli"),
+        rf"{_ALONG}-a {{0,3}}{_QUOTE}",
+        ("redis-cli -h cache -a {} ping",),
+        ("redis-cli -h cache ping", "redis-cli -a $PW"),
+    ),
+    Taking(
+        ("-passin ", "-passout ", "-pass ", "-passin=", "-srcpass "),
+        rf"{_QUOTE}pass:{_QUOTE}",
+        ("openssl rsa -in a.pem -passin pass:{} -out b.pem", "openssl enc -aes-256-cbc -pass 'pass:{}'"),
+        ("openssl rsa -passin env:PW", "openssl rsa -passin file:/etc/pw", "-passin pass:$PW"),
+    ),
+    Taking(
+        ("curl ", "curlie "),
+        rf"(?:{_ALONG})?(?:-u|-U|--user|--proxy-user)[ =]?{_QUOTE}[^\s:\"'\\$<>{{]{{1,64}}:",
+        ("curl -s -u bob:{} https://x.example", "curl --user 'bob:{}' https://x.example"),
+        ("curl -u bob https://x.example", 'curl -u "bob:$PW" x', "curl -u user:pass x"),
+    ),
+    Taking(
+        ("http -a ", "https -a ", "http --auth ", "lftp -u "),
+        rf"{_QUOTE}[^\s:,\"'\\$<>{{]{{1,64}}[:,]",
+        ("http -a bob:{} x.example/y",),
+        ("http -a bob x.example",),
+    ),
+    Taking(
+        ("sqlcmd", "bcp ", "mongo", "isql"),
+        rf"[a-z]{{0,10}}{_ALONG}-[pP] {{1,3}}{_QUOTE}",
+        ("sqlcmd -S db -U sa -P {} -Q x", "mongodump -h db -u ops -p {}"),
+        ("mongosh -h db --port 27017", "mongo -p $PW"),
+    ),
+    Taking(
+        ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldappasswd", "ldapdelete"),
+        rf"{_ALONG}-w {{0,3}}{_QUOTE}",
+        ("ldapsearch -x -D cn=admin,dc=x -w {} uid=bob",),
+        ("ldapsearch -x -W uid=bob",),
+    ),
+    Taking(
+        ("zip ", "unzip ", "7z "),
+        rf"(?:{_ALONG})?-(?:P {{1,3}}|p){_QUOTE}",
+        ("zip -P {} a.zip b", "7z x a.7z -p{}"),
+        ("unzip -p a.zip", "zip -r a.zip b"),
+    ),
+    Taking(
+        (" -pw ", " -storepass ", " -keypass ", " -deststorepass ", " -srcstorepass "),
+        _QUOTE,
+        ("plink -ssh bob@h -pw {}", "keytool -list -storepass {} -keystore a"),
+        ("keytool -storepass $PW",),
+    ),
+    Taking(
+        ("htpasswd ",),
+        rf"-[a-zA-Z]{{0,4}}b[a-zA-Z]{{0,4}} (?:{_WORD}{{1,128}} )?{_WORD}{{1,64}} {_QUOTE}",
+        ("htpasswd -b .htpasswd bob {}", "htpasswd -nb bob {}"),
+        ("htpasswd -c .htpasswd bob",),
+    ),
+    Taking(
+        ("smbclient ", "rpcclient ", "mount.cifs "),
+        rf"{_ALONG}-U {{0,3}}{_QUOTE}[^\s%\"'\\]{{1,64}}%",
+        ("smbclient //h/s -U bob%{}",),
+        ("smbclient //h/s -U bob",),
+    ),
+    Taking(
+        ("ssh-keygen ",),
+        rf"(?:{_ALONG})?-[NP] {{1,3}}{_QUOTE}",
+        ("ssh-keygen -t ed25519 -N {} -f k",),
+        ('ssh-keygen -t ed25519 -N ""',),
+    ),
+    Taking(
+        ("rabbitmqctl ",),
+        rf"(?:add_user|change_password) {_WORD}{{1,64}} {_QUOTE}",
+        ("rabbitmqctl add_user bob {}",),
+        ("rabbitmqctl add_user bob",),
+    ),
+    Taking(
+        ("net user ", "net use "),
+        rf"[^\x00-\x1f\xff]{{1,80}}?(?: /user:{_WORD}{{1,64}})? {_QUOTE}(?={_WORD}{{4,64}} /(?:add|pers))",
+        ("net user bob {} /add",),
+        ("net user bob /add",),
+    ),
+    Taking(
+        ("requirepass ", "masterauth "),
+        _QUOTE,
+        ("\nrequirepass {}\n",),
+        ("# requirepass foobared",),
+    ),
+    Taking(
+        ("sqlplus ", "rman target ", "expdp ", "impdp "),
+        rf"(?:-{_WORD}{{1,8}} ){{0,3}}{_QUOTE}[A-Za-z][\w$#]{{0,32}}/{_QUOTE}(?={_WORD}{{4,128}}@)",
+        ("sqlplus -s system/{}@//db:1521/x", "expdp scott/{}@orcl"),
+        ("sqlplus /nolog", "sqlplus -s system@orcl", "sqlplus / as sysdba"),
+        b"@",
+    ),
+    Taking(
+        ("ipmitool ",),
+        rf"{_ALONG}-P {{1,3}}{_QUOTE}",
+        ("ipmitool -I lanplus -H bmc -U ops -P {} power status",),
+        ("ipmitool -H bmc -U ops -a power status",),
+    ),
+    Taking(
+        ("xfreerdp ", "mstsc ", "wfreerdp "),
+        rf"(?:{_ALONG})?/p:{_QUOTE}",
+        ("xfreerdp /u:bob /p:{} /v:host",),
+        ("xfreerdp /u:bob /v:host /port:3390",),
+    ),
+    Taking(
+        ("openssl enc ", "openssl aes-", "openssl des"),
+        rf"{_ALONG}-k {{1,3}}{_QUOTE}",
+        ("openssl enc -aes-256-cbc -k {} -in a", "openssl aes-256-cbc -d -k {} -in a"),
+        ("openssl enc -aes-256-cbc -kfile pw -in a", "openssl enc -k $PW"),
+    ),
+    Taking(
+        ("echo ",),
+        rf"(?:-[ne] )?{_QUOTE}(?={_WORD}{{4,128}} {{0,2}}\| {{0,2}}"
+        r"(?:sudo -S|cryptsetup |gpg |docker login|kinit))",
+        ("echo {} | sudo -S ls", "echo -n '{}' | cryptsetup open /dev/sdb x -"),
+        ("echo {} | tee a", "echo $PW | sudo -S ls", 'echo "$(pass x)" | sudo -S ls'),
+    ),
+    Taking(
+        ("echo ",),
+        rf"{_QUOTE}[a-z_][\w.-]{{0,32}}:(?={_WORD}{{4,128}} {{0,2}}\| {{0,2}}(?:sudo )?chpasswd)",
+        ("echo 'bob:{}' | chpasswd", "echo root:{} | sudo chpasswd"),
+        ("echo bob:$PW | chpasswd", "echo bob:{} | tee a"),
+    ),
+    Taking(
+        ("ConvertTo-SecureString ",),
+        rf"(?:-String )?(?:-AsPlainText )?{_QUOTE}(?=[^\x00-\x1f\xff]{{4,256}}-)",
+        (
+            '$pw = ConvertTo-SecureString "{}" -AsPlainText -Force',
+            "ConvertTo-SecureString '{}' -AsPlainText -Force",
+        ),
+        ("ConvertTo-SecureString $pw -AsPlainText -Force", "Read-Host | ConvertTo-SecureString -AsPlainText"),
+    ),
+    Taking(
+        (" PSK ", " EAP ", " XAUTH ", " NTLM "),
+        r'"(?=[^"\x00-\x1f\xff]{4,256}"\s{0,8}(?:[#\x1f\xff]|\n|$))',
+        (': PSK "{}"', '192.0.2.1 %any : PSK "{}"\n', 'bob : EAP "{}"'),
+        ('the PSK "{}" of the site', ": RSA key.pem"),
+    ),
+    Taking(
+        ("insecure-password ", "stats auth "),
+        r"(?:(?<=auth )[\w.-]{1,64}:)?",
+        ("user ops insecure-password {}", "  stats auth ops:{}"),
+        ("user ops password", "stats enable"),
+    ),
+    Taking(
+        ("createUser ",),
+        rf"{_WORD}{{1,64}} (?:MD5|SHA(?:-[0-9]{{3}})?) {_QUOTE}",
+        ('createUser bob SHA "{}" AES', "createUser bob SHA-256 {} AES"),
+        ("createUser bob", "createUser(bob, SHA)"),
+    ),
+    Taking(
+        (" AES ", " DES "),
+        r'"(?=[^"\s\x00-\x1f\xff]{8,128}"\s{0,4}(?:[\n\x1f\xff]|$))',
+        ('createUser bob SHA "" AES "{}"',),
+        ('the cipher AES "{}" of x', "AES 256 bits"),
+    ),
+    Taking(
+        ("rocommunity ", "rwcommunity ", "snmp-server community "),
+        _QUOTE,
+        ("rocommunity {} 192.0.2.0/24", "snmp-server community {} RO"),
+        ("rocommunity public", "snmp-server community private RW"),
+    ),
+    Taking(
+        (
+            "enable password ",
+            "enable secret ",
+            "isakmp key ",
+            "tacacs-server key ",
+            "radius-server key ",
+            " key-string ",
+        ),
+        r"(?:[0-9] )?",
+        (
+            "enable password 7 {}",
+            "enable secret {}",
+            "crypto isakmp key {} address 192.0.2.1",
+            "\n  key-string {}\n",
+        ),
+        ("isakmp key <key>",),
+    ),
+    Taking(
+        (" password 0 ", " password 7 ", " secret 0 ", " key 7 "),
+        "",
+        ("username bob privilege 15 password 0 {}", "neighbor 192.0.2.1 password 7 {}"),
+        ("the password 0",),
+    ),
+    Taking(
+        ("neighbor ",),
+        r"[0-9A-Fa-f.:]{3,45} password ",
+        ("neighbor 192.0.2.1 password {}",),
+        ("neighbor 192.0.2.1 remote-as 65000",),
+    ),
+    Taking(
+        ('secret "$9$', 'key ascii-text "$9$', 'password "$9$'),
+        "",
+        ('secret "$9${}"; ## SECRET-DATA',),
+        ('secret "$9$"',),
+    ),
+    Taking(
+        ("option key ", "option password ", "option psk "),
+        r"['\"]",
+        ("\toption key '{}'\n", "\toption password '{}'\n"),
+        ("the option key is {}", "option key ''"),
+    ),
+    Taking(
+        ("wireless.",),
+        r"[\w@\[\]-]{1,40}\.(?:key|sae_password|auth_secret)=['\"]",
+        ("wireless.default_radio0.key='{}'",),
+        ("wireless.default_radio0.ssid='{}'", "wireless.key(x)"),
+    ),
+    Taking(
+        ("rootpw ", "bindpw "),
+        rf"[ \t]{{0,16}}(?:--plaintext |--iscrypted )?{_QUOTE}",
+        ("rootpw --plaintext {}\n", "rootpw {}\n", "bindpw {}"),
+        ("rootpw --lock",),
+    ),
+    Taking(
+        ("root-password password ", "user-password password ", "password-again password "),
+        "",
+        ("d-i passwd/root-password password {}", "d-i passwd/user-password-again password {}"),
+        ("d-i passwd/user-password password <password>",),
+    ),
+    Taking(
+        (" -y hmac-",),
+        rf"[a-z0-9-]{{3,12}}:{_WORD}{{1,64}}?:",
+        ("nsupdate -y hmac-sha256:mykey:{}", "dig -y hmac-md5:k:{} axfr x"),
+        ("nsupdate -y hmac-sha256",),
+    ),
+    Taking(
+        ("login=", 'user = "', "user = '", 'proxy-user = "'),
+        r"(?!urn:)[\w.@+-]{1,64}:(?=[^\x00-\x1f\xff]{4,64})",
+        (
+            "cache_peer p.example parent 3128 0 login=bob:{} no-query",
+            'user = "bob:{}"',
+            'proxy-user = "x:{}"',
+        ),
+        ("login=bob", 'user = "bob"', 'user = "urn:{}"'),
+    ),
+    Taking(
+        ("password\nV ",),
+        r"[0-9]{1,3}\n",
+        ("K 8\npassword\nV 14\n{}\nK 15\nsvn:realmstring",),
+        ("the password\nV 12",),
+    ),
+    Taking(
+        ("<auth-user-pass>\n",),
+        rf"{_WORD}{{1,64}}\n",
+        ("<auth-user-pass>\nbob\n{}\n</auth-user-pass>",),
+        ("<auth-user-pass>\nbob\n</auth-user-pass>",),
+    ),
+    Taking(
+        ("SETUSER ", "setuser ", "user "),
+        rf"{_WORD}{{1,64}} (?:[a-z&~+@*:-]{{1,32}} ){{0,6}}>"
+        rf"(?={_WORD}{{4,128}} {{1,4}}(?:[~&+%]|[a-z]{{2,12}}(?: |$)))",
+        ("ACL SETUSER app on >{} ~app:* +@read", "user app on >{} ~* +@all"),
+        ("ACL SETUSER app on nopass ~*", "user app > {}"),
+    ),
+    Taking(
+        ("poll ",),
+        rf"{_ALONG}pass(?:word)? {_QUOTE}(?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9])",
+        (),
+        ("poll the server with a password {}",),
+    ),
+    Taking(
+        ("assword>",),
+        r"\s{0,32}<Value>",
+        ("<Password><Value>{}</Value><PlainText>true</PlainText></Password>",),
+        ("<Password><Value></Value></Password>",),
+    ),
+    Taking(
+        ("trojan://", "hysteria2://", "hy2://"),
+        r"(?=[^\s@:/\x00-\x1f\xff]{4,128}@)",
+        ("trojan://{}@x.example:443",),
+        ("trojan://x.example",),
+        b"@",
+    ),
+    Taking(
+        ("{PLAIN}", "{CLEARTEXT}", "{CLEAR}", "{cleartext}", "{plain}"),
+        "",
+        ("bob:{{PLAIN}}{}",),
+        ("{PLAIN}",),
+    ),
+    Taking(
+        ("assword:: ",),
+        r"(?=[A-Za-z0-9+/]{4,256}={0,2}\s)",
+        ("userPassword:: {}\n",),
+        ("the password:: ",),
+    ),
+)
