@@ -121,7 +121,7 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
             "value: '${env:A}', servers: [far], hosts: [x.example]",
             "`far` is at api.example, which is not among",
         ),
-        ("value: '${env:A}', servers: [made]", "the host of `made` is a reference: say in `hosts`"),
+        ("value: '${env:A}', servers: [made]", "the host of `made` is a reference: list in `hosts`"),
         ("value: '${env:A}', servers: [far], env: {A: x}", "variables are for servers with a `command`"),
         ("value: '${env:A}', servers: [git], headers: {A: x}", "headers are for servers with a `url`"),
         ("value: '${env:A}', servers: [open], headers: {A: x}", "must not leave this machine over http://"),

@@ -76,7 +76,7 @@ URL = "3:12 must be an http:// or https:// URL with a host"
         ),
         ('url: "https://h/", headers: {MCP-Method: x}', "3:36 not a header that can be set here"),
         ('url: "https://h/", headers: {A: "x\\ny"}', "3:39 a header value must be one line"),
-        ('url: "https://h/", command: x', "3:35 `command` cannot stand beside `url`: take one"),
+        ('url: "https://h/", command: x', "3:35 `command` cannot be combined with `url`: remove one"),
         ('url: "https://h/", type: stdio', "3:32 a server with a `url` is of type http or sse"),
         ("command: x, type: carrier-pigeon", "3:25 expected one of stdio, http, sse"),
         ("command: x, call_timeout_seconds: 0", "3:41 must be above 0 and at most 86400 seconds"),

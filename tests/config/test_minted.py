@@ -90,7 +90,7 @@ def test_the_ways_to_log_in_to_vault(tmp_path: Path) -> None:
     assert made.auth == VaultAuth(kubernetes=KubernetesEntry(role="r"))
 
 
-BOTH = "cannot both stand here"
+BOTH = "cannot be combined"
 ONE = "is needed, one of the two"
 REFERENCE = "must be one reference and nothing else"
 

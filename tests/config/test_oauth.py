@@ -85,7 +85,7 @@ MACHINE = "client_id: c, client_secret: '${env:A}'"
         ("oauth: {client_id: c, client_secret: '${credential:a}'}, servers: [far]", "must be a reference to"),
         (
             "oauth: {client_id: c, client_metadata_url: 'https://x.example/a'}, servers: [far]",
-            "cannot stand beside `client_id`",
+            "cannot be combined with `client_id`",
         ),
         ("oauth: {client_metadata_url: 'https://x.example/'}, servers: [far]", "an https:// URL with a path"),
         ("oauth: {client_metadata_url: 'http://localhost/a'}, servers: [far]", "an https:// URL with a path"),
@@ -94,7 +94,7 @@ MACHINE = "client_id: c, client_secret: '${env:A}'"
         ("client_credentials: {client_id: c, issuer: 'https://x.example'}, servers: [git]", "`client_secret` or"),
         (
             f"client_credentials: {{{MACHINE}, private_key: '${{env:B}}', issuer: 'https://x'}}, servers: [git]",
-            "cannot stand beside `client_secret`",
+            "cannot be combined with `client_secret`",
         ),
         (f"client_credentials: {{{MACHINE}, token_url: 'ftp://x'}}, servers: [git]", URL),
         (

@@ -64,7 +64,7 @@ def test_a_passkey_is_of_a_person_and_groups_that_can_be_written(browser: Browse
     for person in ("", "grace", "group:operators", "a: b", 'a:"b"', "a:b]", "a:b\n  x: 1"):
         assert "SOURCE:ID" in new(browser, person=person)["problem"]
     for groups in ("a b", "[x]", "a,b: c", "é"):
-        assert "A group has" in new(browser, person="a:b", groups=groups)["problem"]
+        assert "A group may only have" in new(browser, person="a:b", groups=groups)["problem"]
 
 
 def test_what_was_not_begun_here_makes_no_passkey(browser: Browser, device: Authenticator) -> None:

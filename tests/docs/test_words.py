@@ -62,6 +62,11 @@ ODD = {
     r"\bc[ao]me to what\b|\bwhat (?:its|each) \w* ?c[ao]mes? to\b": "evaluates to",
     r"\bthose of then\b": "of the recorded call",
     r"\bknows no passkeys\b": "does not support",
+    r"\bcannot (?:both )?stand (?:beside|here)\b": "cannot be combined with",
+    r": take (?:it|one|one of the two) out\b|, or take it out\b": "remove",
+    r"\bmistakes (?:are )?told\b|\bis said once\b|\bis told by itself\b": "reported",
+    r"\bmay be told (?:it|this)\b": "may receive",
+    r"\b(?:what|that|why it|they) (?:is|are) none\b(?! that)": "is not one",
     r"\bhas not got\b": "has not received, does not have",
 }
 """A phrase -> what to write instead."""

@@ -72,7 +72,7 @@ def shown_arguments(ticket: Ticket, free: tuple[str, ...]) -> dict[str, Json]:
     for name in ticket.parts:
         if name not in free and arguments_digest(shown[name]) != ticket.parts[name]:
             raise SuggestError(
-                f"the argument {constant(name)} was redacted, so no condition can hold it: leave it open "
+                f"the argument {constant(name)} was redacted, so no condition can contain it: leave it open "
                 f"(`--any`), or write the rule yourself"
             )
     return shown

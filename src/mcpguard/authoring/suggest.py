@@ -57,8 +57,8 @@ _NOT_ALONE = (
     "session or what the server declares: write the rule yourself"
 )
 _ONE_HOST = (
-    "an approval of this call is for one host, so `{0}` cannot have any value for good: write a rule that "
-    "approves with `hostIn(args.{0}, [HOST])` yourself"
+    "an approval of this call is for one host, so a rule cannot leave `{0}` open: write one that approves "
+    "with `hostIn(args.{0}, [HOST])` yourself"
 )
 
 

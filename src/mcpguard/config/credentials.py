@@ -147,7 +147,7 @@ class CredentialEntry(Written):
     )
     hosts: Items[Host] = Field(
         (),
-        description="The hosts that may be told it, exactly these names; for servers with a `url`. Default: "
+        description="The hosts that may receive it, exactly these names; for servers with a `url`. Default: "
         "the host of the `url` of each of `servers`.",
     )
     principals: Items[Annotated[str, Must(_wrong_principal)]] = Field(
@@ -248,12 +248,12 @@ def _host_mistakes(at: Path, entry: CredentialEntry, servers: Servers) -> Iterat
         try:
             hosts.add(host_name(text))
         except ValueError:
-            return  # Which is told by itself.
+            return  # Reported on its own.
     remote = _remote(entry, servers)
     if entry.hosts and not remote:
         yield (
             (*at, "hosts"),
-            "only a server with a `url` has a host, and none of `servers` is one: take it out",
+            "only a server with a `url` has a host, and `servers` names no such server: remove this key",
         )
     for name, server in remote.items():
         host, parts = literal_host(server.url or ""), split(server.url or "")
@@ -261,9 +261,7 @@ def _host_mistakes(at: Path, entry: CredentialEntry, servers: Servers) -> Iterat
             said = f"the host of `{name}` can be read in two ways: write a name without a dot at its end"
             yield (*at, "servers"), said
         elif host is None and not entry.hosts:
-            said = (
-                f"the host of `{name}` is a reference: say in `hosts` which hosts may be told this credential"
-            )
+            said = f"the host of `{name}` is a reference: list in `hosts` the hosts that may receive it"
             yield at, said
         elif host is not None and hosts and host not in hosts:
             said = f"`{name}` is at {host}, which is not among them, so it would never get this credential"
@@ -279,12 +277,12 @@ def _site_mistakes(
     remote = _remote(entry, servers)
     local = [name for name in entry.servers if name in servers and name not in remote]
     if entry.env and not local:
-        said = "variables are for servers with a `command`, and none of `servers` is one: use `headers`"
+        said = "variables are for servers with a `command`, and `servers` names no such server: use `headers`"
         yield (*at, "env"), said
     if entry.headers and not remote:
         yield (
             (*at, "headers"),
-            "headers are for servers with a `url`, and none of `servers` is one: use `env`",
+            "headers are for servers with a `url`, and `servers` names no such server: use `env`",
         )
     if any(is_open(server.url or "") for server in remote.values()):
         # Without `headers` it could still stand in an argument.
@@ -308,7 +306,7 @@ def _server_mistakes(name: str, server: BoundServer, credentials: Credentials) -
     parts = split(url)
     if parts is not None and any(ref.source == ENTRY for ref in references(parts.netloc)):
         said = (
-            "an entry of `credentials` is bound to hosts, so it cannot be one: use ${env:…} or ${keyring:…}"
+            "an entry of `credentials` is bound to hosts, so no host can be one: use ${env:…} or ${keyring:…}"
         )
         yield (*at, "url"), said
 

@@ -198,14 +198,14 @@ class TelemetryEntry(Written):
     )
     on_sink_failure: Literal["continue", "block"] = Field(
         "continue",
-        description="While a sink takes nothing: `continue` serves on, since the evidence is kept and sent "
-        "later; `block` refuses every request.",
+        description="While a sink accepts nothing: `continue` keeps serving, since the evidence is kept and "
+        "sent later; `block` refuses every request.",
     )
 
 
 class AlertsEntry(Written):
-    """`alerts`: what raises one. Each kind is told once for each principal or server, and then not again for
-    `quiet_seconds`."""
+    """`alerts`: what raises one. Each kind is reported once for each principal or server, and then not again
+    for `quiet_seconds`."""
 
     command: Annotated[Items[str], filled("name a program, or leave it out", minItems=1)] | None = Field(
         None, description="A program with its arguments, which gets an alert as JSON on its standard input."

@@ -78,7 +78,7 @@ Repository = Annotated[
 def _one_of(part: Written, one: str, other: str) -> Iterator[Mistake]:
     given = [key for key in (one, other) if getattr(part, key) is not None]
     if len(given) != 1:
-        said = "cannot both stand here: take one out" if given else "is needed, one of the two"
+        said = "cannot be combined: remove one of the two" if given else "is needed, one of the two"
         yield (given[1],) if given else (), f"`{one}` or `{other}` {said}"
 
 
@@ -253,7 +253,7 @@ class PostgresEntry(Written):
     )
 
 
-_BESIDE = "cannot stand beside `{}`: take one of the two out"
+_BESIDE = "cannot be combined with `{}`: remove one of the two"
 
 
 def _wrong_document(url: str) -> str:

@@ -1,6 +1,6 @@
 """Policy files on disk -> one PolicySet.
 
-Law of this file: all files are read and all their mistakes told before anything is refused; a policy
+Law of this file: all files are read and all their mistakes reported before anything is refused; a policy
 that cannot be read is never left out.
 """
 

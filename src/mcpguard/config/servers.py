@@ -131,7 +131,7 @@ class ServerEntry(Written):
             return
         for key in _OF_A_COMMAND:
             if getattr(self, key) and key in self.model_fields_set:
-                yield (key,), f"`{key}` cannot stand beside `url`: take one of the two out"
+                yield (key,), f"`{key}` cannot be combined with `url`: remove one of the two"
         if self.type == "stdio":
             yield ("type",), "a server with a `url` is of type http or sse"
         if is_open(self.url) and any("${" in text for text in (self.url, *self.headers.values())):
@@ -176,7 +176,7 @@ class ViewEntry(Written):
         "when-needed",
         description="`when-needed`: a tool or prompt keeps the name that its server gives it where no other "
         "server of this client has one of that name; otherwise each of them is `SERVER__NAME`. `always`: "
-        "all are `SERVER__NAME`, also where there is one server.",
+        "all are `SERVER__NAME`, even if there is only one server.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:

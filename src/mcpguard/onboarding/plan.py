@@ -125,7 +125,7 @@ class Plan(Struct, kw_only=True):
 
 class Wishes(Struct, frozen=True, kw_only=True):
     """What the person asked for. `servers` are names of entries, empty for all; `secret` and `plain` are
-    (server, place) that are secrets, or are none; `params` are values for params of the policies of servers.
+    (server, place) that are secrets, or are not; `params` are values for params of the policies of servers.
     `answer` says what a client would ask for; `launcher` is the entry of mcpguard. `observe` is the last day
     on which the policies of what moves in are only observed, "" where they are enforced at once."""
 

@@ -49,7 +49,7 @@ def history(folder: Path, revisions: str = EVERYTHING) -> Iterator[ScanSource | 
 
 
 def _check(git: Git, revisions: str) -> None:
-    """Raise ScanError in git's own words for a range that is none, before anything is read."""
+    """Raise ScanError in git's own words for what is not a range, before anything is read."""
     try:
         list(git.parts("rev-list", "--max-count=1", "--end-of-options", revisions, "--"))
     except ScanError:

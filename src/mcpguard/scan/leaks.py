@@ -171,7 +171,7 @@ def _is_kind(glob: str) -> str:
 
 
 class ScanException(Written):
-    """Secrets that are none, or that are known and stay."""
+    """What is not a secret, or is known and stays."""
 
     kind: Annotated[str, filled("must not be empty"), Must(_is_kind)] = Field(
         description="A kind, such as `jwt`, or a glob of kinds; those that begin with `credential:` only "

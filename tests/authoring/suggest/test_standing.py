@@ -235,9 +235,7 @@ def test_what_a_person_did_not_see_becomes_no_condition(
 
 
 def test_an_address_on_one_host_is_not_opened_for_good(home: Path) -> None:
-    with pytest.raises(
-        SuggestError, match=r"write a rule that approves with `hostIn\(args.branch, \[HOST\]\)`"
-    ):
+    with pytest.raises(SuggestError, match=r"write one that approves with `hostIn\(args.branch, \[HOST\]\)`"):
         applied(home, asked(hosts={"branch": "h"}), "branch")
     assert applied(home, asked(hosts={"branch": "h"}), "force")
 

@@ -664,7 +664,7 @@ def test_a_deny_that_fails_refuses_whatever_another_one_does(explain: Explain, f
         "  - {id: c, effect: allow}\n"
     )
     said = explain(*call("push"))
-    assert said.startswith("deny: a deny refuses it; which rules do depends on what is not known here\n")
+    assert said.startswith("deny: a deny rule refuses it; which one depends on what is not known here\n")
     assert "  not known: what the server lists about this tool" in said
 
 

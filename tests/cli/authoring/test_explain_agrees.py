@@ -557,7 +557,9 @@ def test_where_the_rules_depend_on_what_is_not_known_it_says_that_it_goes_on(tmp
         "unknown",
         ["what the server lists about this tool (--snapshot FILE or --annotations)"],
     )
-    assert found["why"].startswith("its server is only observed, so it goes on whatever the policies say")
+    assert found["why"].startswith(
+        "its server is only observed, so it is let through whatever the policies decide"
+    )
     begun = observing(
         tmp_path, ("deny", "", "", ""), ("allow", "", "tool.annotations.readOnlyHint", "label: [private]")
     )

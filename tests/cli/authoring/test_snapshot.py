@@ -142,7 +142,7 @@ def test_a_server_over_a_url_is_asked_with_the_keys_that_it_has(folder: Path, ca
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
     said = capsys.readouterr().err
     assert "nowhere.invalid" in said
-    assert "cannot stand beside" not in said
+    assert "cannot be combined with" not in said
 
 
 def test_a_run_that_cannot_begin_is_said(folder: Path, capsys: Capture) -> None:

@@ -395,7 +395,7 @@ def test_of_two_entries_with_one_name_codex_can_be_allowed_one(
     capsys.readouterr()
     assert main(["lock", "codex", "--config", "/etc/mcpguard.yaml"]) == 0
     assert "left out: mcpguard-shop in" in (said := capsys.readouterr().out)
-    assert "has the name of another entry, and Codex has one for each: rename it" in said
+    assert "has the same name as another entry, and Codex keeps one entry for each name: rename it" in said
 
 
 def codex_allows(root: Path, server: Server) -> bool:

@@ -108,7 +108,7 @@ class VaultMint(Mint):
         auth = _of(self._said(lambda: self._login(client)), "auth")
         seconds = auth.get("lease_duration")
         try:
-            # 0 is said of a token that does not end by itself.
+            # 0 means that the token does not expire.
             return client, _FOREVER if seconds == 0 else self._length(seconds)
         except CredentialError:
             self._quietly(_Issued(client, True))

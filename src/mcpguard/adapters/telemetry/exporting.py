@@ -1,7 +1,7 @@
 """One sink: evidence is read on from where the sink stopped, put into its format, and delivered.
 
 Law of this file: what was not delivered stays to be read, however long that takes. A sink that is down costs
-it alone, and is said once.
+it alone, and is reported once.
 """
 
 from __future__ import annotations

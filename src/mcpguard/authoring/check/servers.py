@@ -258,7 +258,7 @@ def clients(config: Config, document: Document) -> Iterator[Finding]:
     seen = {server for _, _, servers in views for server in servers}
     for server, about in config.servers.items():
         if server not in seen and not about.disabled:
-            said = f"no client sees {server}: name it under `clients`, or take it out"
+            said = f"no client sees {server}: name it under `clients`, or remove it"
             yield wrong("C009", document.problem(("servers", server), said))
 
 

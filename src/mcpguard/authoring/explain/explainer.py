@@ -54,13 +54,13 @@ UNANSWERED = "nobody has answered about this very call by other rules"
 SHOWN = "lists show it: else it is refused as if it did not exist"
 _A_DENY: dict[str, object] = {
     "effect": "deny",
-    "why": "a deny refuses it; which rules do depends on what is not known here",
+    "why": "a deny rule refuses it; which one depends on what is not known here",
 }
 OBSERVED = "the policies would refuse it, but its server is only observed, so it is recorded and let through"
 OBSERVED_RESULT = "the policies would withhold it, but its server is only observed"
 _OBSERVED_VAGUE = (
-    "its server is only observed, so it goes on whatever the policies say; what they say depends on what is "
-    "not known here"
+    "its server is only observed, so it is let through whatever the policies decide, which depends on what "
+    "is not known here"
 )
 _DEPENDS = "it depends on what is not known here"
 _CONFLICTS = (

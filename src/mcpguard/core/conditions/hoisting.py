@@ -308,7 +308,7 @@ class _Hoister:
         return tuple(found), at + 1
 
     def _steps(self, at: int) -> tuple[Steps, int]:
-        """Members and constant indexes; a method's name is none."""
+        """Members and constant indexes, without the names of methods."""
         steps: list[str | int] = []
         tokens = self._tokens
         while True:

@@ -121,7 +121,7 @@ _WRONG = (
     ("(?<!&)&(?!&)", "write `&&` for `&`"),
     (r"(?<!\|)\|(?!\|)", "write `||` for `|`"),
     (r"\bin\s*[({]", "write a list in brackets, as in `x in [1, 2]`"),
-    ("[\u2018\u2019\u201c\u201d`]", "put a text between `'` or `\"`"),
+    ("[\u2018\u2019\u201c\u201d`]", "quote a text with `'` or `\"`"),
     (r"\$|\{\{", "write a name alone, as in `args.x`"),
     (";", "join conditions by `&&` or `||`"),
 )

@@ -57,7 +57,7 @@ class Part(Struct, frozen=True):
 @lru_cache(4096)
 def parts_of(text: str) -> tuple[Part, ...]:
     """The parts of the condition `text`, each before what is inside it, in the order of the text. Names and
-    constants by themselves are none. Raises ConditionError for what the Python engine does not compile."""
+    constants alone are left out. Raises ConditionError for what the Python engine does not compile."""
     tree = _compiled(text).tree
     _place_booleans(text, tree)
     finder = _Finder(text)

@@ -1,6 +1,6 @@
 """A file that a person wrote -> one frozen model, with every mistake at its place.
 
-Law of this file: all mistakes are told at once, each with line, column and a caret, and a message
+Law of this file: all mistakes are reported at once, each with line, column and a caret, and a message
 names keys and choices but never a value: a value may be a credential.
 """
 

@@ -91,8 +91,8 @@ def signed(reports: Mapping[str, ChainReport], lines: Mapping[str, int]) -> dict
     """The reports where what is not sure by its `lines` (of `vouched`) is a flaw: a whole chain, or the end
     of one that was closed. The end of one that is not closed may have come after the last signature.
 
-    A chain without a signature that a signed one holds is none: it may be from before there was a key, of a
-    command, or of a process that was killed before it signed. `held` names it.
+    A chain without a signature that a signed one holds is not a flaw: it may be from before there was a key,
+    of a command, or of a process that was killed before it signed. `held` names it.
     """
     holders = held(reports, lines)
     found = {}

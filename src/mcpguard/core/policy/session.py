@@ -56,7 +56,7 @@ def name_of(principal: Principal, agent: str | None) -> str:
 
 
 def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:
-    # The key of a charge ends in its window as written; that of a session is none that lasts.
+    # The key of a charge ends in its window as written; that of a session does not outlast it.
     seconds = window_of(key.rpartition(" ")[2]) or 0
     return seconds > 0 and any(part + 1 > (now - seconds) * PARTS / seconds for part, _ in parts)
 

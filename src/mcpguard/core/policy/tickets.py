@@ -320,7 +320,7 @@ def no_argument(ticket: Ticket, name: str) -> str:
 
 
 def _readable(name: str) -> str:
-    # A letter that looks like another one is seen to be none.
+    # A letter that only looks like an ASCII one is shown as its escape.
     return name if name.isascii() and name.isprintable() else ascii(name)
 
 

@@ -242,7 +242,8 @@ def _sort(one: Lockable, file: ClientFile, entry: Entry, found: Looked) -> None:
         each.name == entry.name and each.project != project for each in found.allowed
     ):
         found.left.append(
-            f"{where} has the name of another entry, and {one.title} has one for each: rename it"
+            f"{where} has the same name as another entry, and {one.title} keeps one entry for each name: "
+            "rename it"
         )
     else:
         env = tuple(entry.env.items()) if one.form == "settings" else ()

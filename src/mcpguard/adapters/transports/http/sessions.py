@@ -220,7 +220,7 @@ def _nothing() -> None:
 
 Message = dict[str, Json]
 Taken = Message | MessageError
-"""A message of a batch, or why it is none."""
+"""A message of a batch, or why it is not one."""
 
 IN_USE = "this id is in use by an earlier request"
 

@@ -157,7 +157,7 @@ class SseWire:
 
 
 def _joined(url: str, place: str) -> str:
-    """The URL of an endpoint, "" (no origin) for what is none."""
+    """The URL of an endpoint, "" (no origin) for what is not a URL."""
     try:
         joined = urljoin(url, place)
     except ValueError:

@@ -205,7 +205,7 @@ OPTIONAL = Lint(
     "warning",
     "A `deny` or `ask` reads an argument that the tool's schema does not require, without `has()`: it "
     "refuses every call that leaves it out. `!has(args.x) || …` says that this is intended, and "
-    "`has(args.x) && …` lets such calls pass. Said of one `deny`, `!has(args.x) || …` counts for the other "
+    "`has(args.x) && …` lets such calls pass. In one `deny`, `!has(args.x) || …` counts for the other "
     "rules on the same tools. Needs a snapshot.",
     _optional,
     example('{id: append, effect: deny, server: files, tools: [write], when: "!args.append"}'),

@@ -189,7 +189,7 @@ def _idle(subject: LintSubject) -> Iterator[Problem]:
         other = next((one for one in certain if _before(one, placed)), None)
         if other is not None:
             said = (
-                f"it is never reached: {other.rule.name} limits all that it matches to no more in its window"
+                f"it is never reached: the limit of {other.rule.name} covers its calls and is used up first"
             )
             yield placed.problem(("limit",), said)
 
@@ -218,8 +218,8 @@ def _spans(wide: LimitTerms, narrow: LimitTerms) -> bool:
 IDLE_LIMIT = Lint(
     "P105",
     "warning",
-    "A limit is never reached, since another rule without a condition limits all that the rule matches to no "
-    "more; or no call fits into it, since one costs more than it allows.",
+    "A limit is never reached: that of another rule, which has no condition, covers the same calls and is "
+    "used up first; or no call fits into it, since one costs more than it allows.",
     _idle,
     example(
         "{id: read, effect: allow, server: files, tools: [read], limit: {calls: 100, per: 1m}}",

@@ -208,7 +208,7 @@ def _tested(present: Present) -> Verdict:
         return "not met", "there is no policy to test"
     if bare:
         return "partly", f"no policy test stands beside {', '.join(bare)}"
-    return "met", "policy tests stand beside every policy: `mcpguard test` runs them in a pipeline"
+    return "met", "every policy has its tests: `mcpguard test` runs them in a pipeline"
 
 
 OPERATION = (

@@ -76,7 +76,8 @@ def _printf(reading: Reading, args: Texts, _texts: Texts) -> None:
 
 
 def _cd(reading: Reading, _args: Texts, texts: Texts) -> None:
-    """What stands behind it runs in another folder. To zsh `+1` and two words are none that they name."""
+    """What stands behind it runs in another folder. To zsh, `+1` and two words mean one that they do not
+    name."""
     plain = len(texts) == 1 and texts[0].literal and not _STACK.fullmatch(texts[0].text)
     if plain and not reading.repeats:
         reading.read(texts[0])

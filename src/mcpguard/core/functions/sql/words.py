@@ -40,7 +40,7 @@ POSTGRES_TYPES = _LISTS["POSTGRES_TYPES"]
 POSTGRES_OPERATORS = _LISTS["POSTGRES_OPERATORS"]
 
 CALLED_UNLESS_AFTER = {"filter": names(")"), "first": names("fetch"), "last": names("")}
-"""Words that are functions of the parser too, with what stands before them where they are none."""
+"""Words that are functions of the parser too, with what stands before them where they are not."""
 
 ALARM_PAIRS = frozenset(
     {("for", "share"), ("for", "key"), ("for", "no"), ("for", "browse"), ("value", "for")}

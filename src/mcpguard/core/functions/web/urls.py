@@ -72,7 +72,7 @@ def read_url(name: str, text: str, schemes: str | list[str] | None = None) -> Ur
     """Read a URL of one of `schemes` (HTTP where none are named), with `//` and a host, for the function
     called `name`.
 
-    Raises FunctionError for what is none, such as `mailto:x`, `file:///x`, `//x` and `https:/x`; for white
+    Raises FunctionError for what is not one, such as `mailto:x`, `file:///x`, `//x` and `https:/x`; for white
     space and control characters; for a backslash before the query; for a host as `read_host` does; for paths
     with `.` and `..` in them, escaped or not; and for `schemes` as `check_scheme` does.
     """

@@ -1,7 +1,7 @@
 """The secret members of a value that is made of several: a file, a URL, a header, a pair.
 
 Law of this file: a member is secret if its place or its name says so and it looks like one; a host, a user, a
-region or a kind is none, so that it stays in every result. Nothing here knows for whom a value is.
+region or a kind is not, so that it stays in every result. Nothing here knows for whom a value is.
 """
 
 import re

@@ -172,7 +172,7 @@ class Undisguised(View):
         said = [meant[escape] for escape in escapes]
         if _TAG_SPACE in meant:
             for at, escape in enumerate(escapes):
-                # Between letters that are none it is not seen.
+                # Between other characters it is not seen.
                 alone = parts[2 * at] or not at or not escapes[at - 1].startswith(_TAG)
                 if alone and escape == _TAG_SPACE:
                     said[at] = b""

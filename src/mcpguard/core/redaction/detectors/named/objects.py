@@ -287,7 +287,7 @@ def _is_name(name: str) -> bool:
 
 
 def _heading(child: Any) -> list[str]:
-    """The names of columns, as texts or as objects that have a name; [] for what is none."""
+    """The names of columns, as texts or as objects that have a name; [] for anything else."""
     if type(child) is dict and len(child) <= 2:
         child = next((one for one in child.values() if type(one) is list), None)
     if type(child) is not list or not 2 <= len(child) <= CELLS:

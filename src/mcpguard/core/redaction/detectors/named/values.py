@@ -262,7 +262,7 @@ def is_secret(strength: str, value: bytes, known_end: bool) -> bool:
 
 
 def stands_in(value: bytes) -> bool:
-    """Whether the password of a URL is none, but stands for one."""
+    """Whether the password of a URL only stands for one."""
     return bool(_plausible().is_sample_of_a_url(value.decode("utf-8", "replace")))
 
 
