@@ -147,6 +147,13 @@ def test_folders_keep_their_budget() -> None:
     assert {folder for folder, modules in beside.items() if modules > FOLDER_MODULES} == set()
 
 
+def test_the_folders_of_tests_are_those_of_the_source() -> None:
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests) for path in tests.glob("*/**/test_*.py")}
+    of_source = {folder for folder in folders if (SRC / folder.parts[0]).is_dir()}
+    assert {str(folder) for folder in of_source if not (SRC / folder).is_dir()} == set()
+
+
 def test_files_and_functions_keep_their_budget() -> None:
     too_long = []
     for path in FILES:

@@ -31,7 +31,7 @@ from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import DECIDED, OUTCOME
 from tests.adapters.store.test_store import TICKET
 from tests.authoring.report import month
-from tests.authoring.suggest.test_records import decided, record
+from tests.authoring.test_suggest import decided, record
 from tests.cli.audit.test_verb import chain
 from tests.wire.session import SERVERS
 

@@ -16,7 +16,7 @@ from mcpguard.adapters.credentials.vault import VaultMint
 from mcpguard.config.minted import AppRoleEntry, KubernetesEntry, VaultAuth, VaultEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
-from tests.adapters.network.test_outbound import self_signed
+from tests.adapters.test_network import self_signed
 from tests.servers.answering import Reply, serving
 from tests.servers.vault import JWT, ROLE_ID, SECRET_ID, TOKEN, FakeVault
 

@@ -9,8 +9,8 @@ import pytest
 
 from mcpguard.cli import main
 from mcpguard.cli.authoring import suggest
-from tests.authoring.suggest.test_records import decided, record
-from tests.authoring.suggest.test_standing import home
+from tests.authoring.test_standing import home
+from tests.authoring.test_suggest import decided, record
 from tests.cli.operating.test_session import notices
 
 Capture = pytest.CaptureFixture[str]

@@ -150,7 +150,7 @@ ACCESS = (
             "Mutual TLS, with pinned peers",
             _pinned_peers,
             (
-                "adapters/network/test_outbound.py::test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named_host",
+                "adapters/test_network.py::test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named_host",
             ),
             ("servers.url",),
         ),

@@ -145,9 +145,7 @@ RECORD = (
         TierEntry(
             "A baseline is learned",
             always("partly", "`mcpguard suggest` proposes rules from what was refused; a person writes them"),
-            (
-                "authoring/suggest/test_records.py::test_what_was_refused_for_another_reason_is_never_suggested",
-            ),
+            ("authoring/test_suggest.py::test_what_was_refused_for_another_reason_is_never_suggested",),
         ),
         TierEntry(
             "Drift is found",

@@ -31,7 +31,7 @@ from tests.authoring.explain.explaining import NOW
 from tests.cli.operating.test_session import notices
 from tests.rows import each
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ADA = Principal("ada", "os-user")
 CONFIG = """
 version: 1
@@ -366,7 +366,7 @@ import sys
 from pathlib import Path
 from mcpguard.authoring.suggest import apply
 from mcpguard.config.loading import load_config
-from tests.authoring.suggest.test_standing import asked
+from tests.authoring.test_standing import asked
 home = Path(sys.argv[1])
 for number in range(5):
     ticket = asked({"branch": f"{sys.argv[2]}{number}"}, id=f"{sys.argv[2]}{number}")
