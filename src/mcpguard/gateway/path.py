@@ -186,8 +186,8 @@ class Path:
     async def _searched(
         self, invocation: Invocation, params: dict[str, Json]
     ) -> tuple[Deny | None, Invocation]:
-        """The refusal of params that take long to search and carry a credential astray. Those that do not
-        take long are refused by the decision, as long as nothing says that they were searched."""
+        """The refusal of params that carry a credential astray and take too long to search in this turn, and
+        the invocation, which says whether they were searched: if not, the decision does it."""
         keeps_back, inspector = self._scope.judge.keeps_back, self._scope.inspector
         try:
             if keeps_back(invocation, params, AT_ONCE) is not None:

@@ -19,7 +19,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry import exporting
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
 from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
-from mcpguard.config.terms import SinkFormat
+from mcpguard.config.terms import SINK_SCHEMES, SinkFormat
 from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.secret import Secret
 from tests.adapters.telemetry.happened import CLOSED, DECIDED, NOW, OPENED, OUTCOME, STORY, chain, happened
@@ -274,6 +274,11 @@ def test_a_call_has_its_line_in_every_format_that_a_configuration_may_name(
         exporter.step()
         exporter.close()
     assert any(DECIDED.id.encode() in body for _headers, body in got)
+
+
+@pytest.mark.parametrize("scheme", SINK_SCHEMES)
+def test_each_scheme_that_a_configuration_may_name_has_its_destination(scheme: str) -> None:
+    sink_of(f"{scheme}://127.0.0.1:9/x", "cef", "h").close()
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "syslog+tcp://a:99999", "https://[::1"])

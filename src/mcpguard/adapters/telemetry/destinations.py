@@ -77,7 +77,9 @@ def destination(
     address = (parts.hostname or "", parts.port or SYSLOG_PORT)
     if parts.scheme == "syslog+udp":
         return _Datagrams(partial(_to_address, address), shown(to), host)
-    return _Octets(address, shown(to), host)
+    if parts.scheme == "syslog+tcp":
+        return _Stream(address, shown(to), host)
+    raise TelemetryError(f"{shown(to)} is not supported")
 
 
 def shown(to: str) -> str:
@@ -341,7 +343,7 @@ def _to_address(address: tuple[str, int]) -> socket.socket:
     return made
 
 
-class _Octets:
+class _Stream:
     """A connection a batch, which the server closes when it has read to the end: all that TCP can say of
     what has arrived."""
 
