@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.audit import reader
-from mcpguard.adapters.audit.reader import LineReader, NoChain, blocks, chain_files, lines, verified
+from mcpguard.adapters.audit.line_reader import LineReader
+from mcpguard.adapters.audit.reader import NoChain, blocks, chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
@@ -102,24 +102,3 @@ def test_the_default_folder_is_in_the_users_state(monkeypatch: pytest.MonkeyPatc
     if sys.platform == "linux":
         assert evidence_folder(None) == tmp_path / "mcpguard" / "audit"
     assert evidence_folder(None).name == "audit"
-
-
-def test_lines_are_read_at_their_places_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_BEFORE", 40)
-    monkeypatch.setattr(reader, "_AFTER", 20)
-    monkeypatch.setattr(reader, "_MOST_OPEN", 1)
-    wanted = [b"%d %b\n" % (number, b"x" * (number * 7 % 90)) for number in range(40)] + [b"rest"]
-    plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
-    plain.write_bytes(b"".join(wanted))
-    packed.write_bytes(gzip.compress(b"".join(wanted)))
-    starts = [sum(map(len, wanted[:number])) for number in range(41)]
-    with closing(LineReader()) as read:
-        for order in (1, -1):
-            for start, line in list(zip(starts, wanted, strict=True))[::order]:
-                assert read.line(plain, start) == read.line(packed, start) == line
-        assert read.line(plain, 10_000) == b""
-        with pytest.raises(AuditError, match="cannot be read: No such file"):
-            read.line(tmp_path / "none.jsonl", 0)
-        os.mkfifo(tmp_path / "pipe.jsonl")
-        with pytest.raises(AuditError, match="cannot be read"):
-            read.line(tmp_path / "pipe.jsonl", 0)

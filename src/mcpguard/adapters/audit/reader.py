@@ -12,7 +12,7 @@ from functools import partial
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -113,12 +113,12 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
     """A chain to read from, compressed or not, even if it was compressed a moment ago. Raises AuditError
     if it cannot be read to its end, NoChain if no writer leaves it like that."""
     try:
-        path, file = _opened(path)
+        path, file = open_chain(path)
         with file:
             _must_be_alone(path)
             yield _inside(path, file)
     except OSError as error:
-        raise _unread(path, error) from None
+        raise unread(path, error) from None
     except (EOFError, zlib.error):
         raise NoChain(path, _DAMAGED) from None
 
@@ -126,7 +126,8 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
 _DAMAGED = "it is damaged"
 
 
-def _unread(path: Path, error: OSError) -> AuditError:
+def unread(path: Path, error: OSError) -> AuditError:
+    """Why a chain cannot be read."""
     if error.errno is None:  # gzip found it.
         return NoChain(path, _DAMAGED)
     if error.errno in _PLANTED and os.path.lexists(path):
@@ -136,7 +137,7 @@ def _unread(path: Path, error: OSError) -> AuditError:
     return AuditError(f"the audit file {path} cannot be read: {error.strerror}")
 
 
-def _opened(path: Path) -> tuple[Path, BinaryIO]:
+def open_chain(path: Path) -> tuple[Path, BinaryIO]:
     """The file, or its compressed form. Raises OSError, NoChain."""
     try:
         file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - who reads closes it
@@ -145,7 +146,7 @@ def _opened(path: Path) -> tuple[Path, BinaryIO]:
     except FileNotFoundError:
         if path.suffix == ".gz" or os.path.lexists(path):
             raise
-        return _opened(packed(path))
+        return open_chain(packed(path))
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         file.close()
@@ -176,7 +177,7 @@ def _must_be_alone(path: Path) -> None:
     if not os.path.lexists(other):
         return
     with suppress(FileNotFoundError):
-        with _opened(path)[1] as one, _opened(other)[1] as two:
+        with open_chain(path)[1] as one, open_chain(other)[1] as two:
             left, right = _inside(path, one), _inside(other, two)
             blocks = iter(lambda: (left.read(1 << 20), right.read(1 << 20)), (b"", b""))
             if all(mine == theirs for mine, theirs in blocks):
@@ -344,75 +345,6 @@ def line_at(path: Path, start: int) -> bytes:
         return next(found, b"")
     finally:
         found.close()
-
-
-class LineReader:
-    """Reads lines of chains by their places. Keeps the last chains open, a compressed one unpacked in a file
-    that has no name, and of each the block that was read last, since what is asked next often stands before
-    it."""
-
-    def __init__(self) -> None:
-        self._open: dict[Path, tuple[IO[bytes], int, bytes]] = {}
-
-    def close(self) -> None:
-        """Let go of the files."""
-        for file, *_ in self._open.values():
-            file.close()
-        self._open.clear()
-
-    def line(self, path: Path, start: int) -> bytes:
-        """The line that begins at `start`, or what is left of it; b"" at the end. Raises AuditError."""
-        known = self._open.pop(path, None)
-        file, begin, block = self._open[path] = (_whole(path), 0, b"") if known is None else known
-        end = block.find(b"\n", start - begin) if start >= begin else -1
-        if end < 0:
-            begin = max(0, start - _BEFORE)
-            block = _piece(path, file, _BEFORE + _AFTER, begin)
-            end = block.find(b"\n", start - begin)
-        self._open[path] = file, begin, block
-        if len(self._open) > _MOST_OPEN:
-            self._open.pop(next(iter(self._open)))[0].close()
-        if end >= 0:
-            return block[start - begin : end + 1]
-        whole = _piece(path, file, MAX_LINE, start)
-        return whole[: whole.find(b"\n") + 1] or whole
-
-    def piece(self, path: Path, start: int, size: int) -> bytes:
-        """These bytes of a chain. Raises AuditError."""
-        if path not in self._open:
-            self.line(path, start)
-        return _piece(path, self._open[path][0], size, start)
-
-
-_BEFORE, _AFTER = 96 << 10, 32 << 10
-_MOST_OPEN = 8
-
-
-def _whole(path: Path) -> IO[bytes]:
-    """A chain to read from at any place, as far as it can be read. Raises AuditError."""
-    if path.suffix != ".gz":
-        try:
-            found, plain = _opened(path)
-        except OSError as error:
-            raise _unread(path, error) from None
-        if found == path:
-            return plain
-        plain.close()  # It was compressed a moment ago.
-    import tempfile
-
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - who reads closes it
-    with suppress(NoChain):
-        for block in blocks(path):
-            file.write(block)
-    file.flush()
-    return file
-
-
-def _piece(path: Path, file: IO[bytes], size: int, start: int) -> bytes:
-    try:
-        return os.pread(file.fileno(), size, start)
-    except OSError as error:
-        raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
 
 
 def verified(

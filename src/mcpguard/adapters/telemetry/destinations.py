@@ -122,7 +122,8 @@ class _FileSink:
         except OSError as error:
             if isinstance(error, BrokenPipeError) and self._name == "-":
                 raise
-            raise TelemetryError(f"{self._name} cannot be written: {error.strerror}") from None
+            name = "the output" if self._name == "-" else self._name
+            raise TelemetryError(f"{name} cannot be written: {error.strerror}") from None
         self._begun = True
         return 0
 

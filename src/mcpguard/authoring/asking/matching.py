@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, Stretch
 from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, microseconds
-from mcpguard.adapters.audit.reader import LineReader, Removed, chain_name, file_name
+from mcpguard.adapters.audit.line_reader import LineReader
+from mcpguard.adapters.audit.reader import Removed, chain_name, file_name
 from mcpguard.authoring.asking.glance import Glance, Sieve
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, texts_in
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
