@@ -22,6 +22,7 @@ _RANGE = re.compile(r"[\w/.@{}^~-]*[\w}^~]\.\.\.?[\w/@{}^~-]*", re.ASCII)
 _EXCLUDED = re.compile(r":(?:[!^]|\([^()]*\bexclude\b[^()]*\))")
 _MAGIC = re.compile(r"\A:\([^()]*\)")
 _TYPE = re.compile(r"\A\w+:")
+_VALUE = re.compile(r"(--[a-z0-9-]+)=(.+)", re.DOTALL)
 
 
 class Texts(Struct, frozen=True):
@@ -58,8 +59,7 @@ class _Arguments:
             if ended or (word.fixed and (word.text == "-" or not word.text.startswith("-"))):
                 self.operands.append(word)
             elif not word.fixed:
-                self.unknown()
-                self.operands.append(word)
+                self.expanded(word)
             elif word.text == "--":
                 ended = True
                 self.ended = len(self.operands)
@@ -71,6 +71,16 @@ class _Arguments:
             self.ended = len(self.operands)
         self.assign_roles()
         return Texts(self.texts, self.lists)
+
+    def expanded(self, word: Word) -> None:
+        """A word that stands for others: any, but for a glob in the value of an option that takes a text."""
+        found = _VALUE.fullmatch(word.text) if word.pattern else None
+        role = self.program.long.get(found[1]) if found else None
+        if found and role in (":", "%"):
+            self.take(role, Word(found[2], literal=False, pattern=True))
+        else:
+            self.unknown()
+            self.operands.append(word)
 
     def unknown(self) -> None:
         """An argument that could be any option."""
