@@ -412,6 +412,9 @@ def test_the_password_of_a_url_is_no_sample_where_it_is_random() -> None:
     assert not is_sample_of_a_url("xkqzjvbw")
     assert not is_sample_of_a_url(HUMAN)
     assert is_sample_of_a_url("my-password")
+    assert is_sample_of_a_url("p4ssw0rd")
+    assert not is_sample_of_a_url("S3cretPassw0rd!99")
+    assert not is_sample_of_a_url("pa55w0rd-of-app")
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def is_sample_of_a_url(value: str) -> bool:
     value = value.strip("[]()")
     if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or _OF_EXPRESSIONS.search(value):
         return True
-    if _SAYS_SO.search(value.lower().translate(LEET)):
+    if _SAYS_SO.fullmatch(value.lower().translate(LEET)):
         return True
     if not value.isascii():
         return value.translate(_NO_MARKS).isalpha()  # The word for "password" in some language.
