@@ -57,8 +57,8 @@ class CallRecords(Struct):
             return ""
         names = " and in ".join(file_name(file) for file in (self.decision.file, *self.also))
         return (
-            f"{call_id} is on record in {names}, with different decisions: no writer leaves that, so one of "
-            f"them was planted. `mcpguard audit show {call_id} FILE` shows each, and "
+            f"{call_id} is on record in {names}, with different decisions: mcpguard never writes that, "
+            f"so one of them was planted. `mcpguard audit show {call_id} FILE` shows each, and "
             "`mcpguard audit verify --public-key KEY` says which is signed"
         )
 

@@ -92,7 +92,7 @@ def _holders(config: Config, approvers: tuple[str, ...]) -> str:
         return "`approvals.passkeys` of the configuration is empty: `mcpguard console` adds a passkey"
     known = [{one.person, *(f"group:{group}" for group in one.groups)} for one in passkeys]
     if approvers and all(one.isdisjoint(approvers) for one in known):
-        return f"no passkey of the configuration is that of {' or '.join(approvers)}"
+        return f"no passkey in the configuration belongs to {' or '.join(approvers)}"
     return ""
 
 

@@ -31,7 +31,7 @@ def _tamper_evident(present: Present) -> Verdict:
 def _streamed(present: Present) -> Verdict:
     telemetry = present.config.telemetry
     if not telemetry.sinks:
-        return "not met", "evidence is exported nowhere (`telemetry.sinks`)"
+        return "not met", "evidence is not exported (`telemetry.sinks`)"
     if not telemetry.blocks:
         return "partly", "evidence is exported as it is recorded; calls continue while a sink is unavailable"
     return "met", "evidence is exported as it is recorded, or calls stop; a SIEM correlates it"
@@ -52,7 +52,7 @@ def _replayable(present: Present) -> Verdict:
     if present.config.audit.arguments == "digest":
         return (
             "partly",
-            "arguments leave their digest only (`audit.arguments`), so no decision can be replayed",
+            "only a digest of arguments is recorded (`audit.arguments`), so no decision can be replayed",
         )
     return (
         "partly",
