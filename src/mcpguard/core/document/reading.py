@@ -32,6 +32,9 @@ _NAMES = {
 }
 """pydantic's type of an error of type -> the kind of Node that is wanted, and its name."""
 
+_KINDS = {"servers": "a configuration", "rules": "a policy", "tests": "a file of policy tests"}
+"""The key that each kind of file has, and no other -> the kind."""
+
 _AT_THE_KEY = (NO_VALUE, "extra_forbidden")
 _KEY = "[key]"
 """What pydantic puts at the end of the place of a key."""
@@ -89,6 +92,8 @@ class Document:
         try:
             value, problems = type_.model_validate(data), []
         except ValidationError as error:
+            if other := self._other_kind(type_):
+                return None, [other]
             errors = error.errors(include_url=False, include_input=False)
             problems = [self._error_problem(type_, one) for one in errors]
             if any(one["type"] != MISTAKE for one in errors):
@@ -101,6 +106,20 @@ class Document:
     def has(self, key: str) -> bool:
         """Whether the document is a mapping with this key."""
         return any(_children(self._root, key))
+
+    def _other_kind(self, type_: type[Written]) -> Problem | None:
+        """What is said of a file of another kind than is to be read; None where that is not known."""
+        names = type_.names()
+        wanted = [key for key in _KINDS if key in names]
+        if not wanted or any(self.has(key) for key in wanted):
+            return None
+        for key, kind in _KINDS.items():
+            for at, _ in _children(self._root, key):
+                said = f"this is {kind} (`{key}`), and {_KINDS[wanted[0]]} (`{wanted[0]}`) is expected here"
+                found = self._problem(at.line, at.column, said)
+                found.excerpt = _without_value(found.excerpt, at.column - 1)
+                return found
+        return None
 
     def _error_problem(self, type_: type[Written], error: ErrorDetails) -> Problem:
         node, types = self._root, list(_members(type_))
