@@ -48,8 +48,7 @@ def test_what_is_appended_is_seen_with_its_outcome(tmp_path: Path) -> None:
     audit = chain(tmp_path, decided(1))
     found = Evidence(tmp_path)
     found.poll()
-    call = found.call("c-1")
-    assert call is not None
+    (call,) = found.called("c-1")
     assert call.outcome is None
     audit.write(Outcome(NOW, "c-1", "ok", 1.5))
     audit.write(Noticed(NOW, "label-cleared", detail="x"))
@@ -129,7 +128,7 @@ def test_only_so_many_calls_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = Evidence(tmp_path)
     found.poll()
     assert ids(found) == ["c-2", "c-3", "c-4"]
-    assert found.call("c-0") is None
+    assert found.called("c-0") == []
     assert found.partly
     audit.close(Closed(NOW, "done"))
 
@@ -151,3 +150,21 @@ def test_what_a_session_did_before_is_its_own(tmp_path: Path) -> None:
     assert [call.decision.id for call in before] == ["c-3", "c-1"]
     assert len(found.before(NOW + timedelta(seconds=5), "os-user:ada", "desk", 1)) == 1
     audit.close(Closed(NOW, "done"))
+
+
+def test_a_chain_of_another_process_ends_no_call(tmp_path: Path) -> None:
+    real = chain(tmp_path, decided(1))
+    denied = structs.replace(decided(1, 1), effect="deny")
+    planted = chain(tmp_path, denied, Outcome(NOW, "c-1", "error", 9))
+    found = Evidence(tmp_path)
+    found.poll()
+    assert [call.outcome for call in found.called("c-1")] == [None, Outcome(NOW, "c-1", "error", 9)]
+    later = AuditFile(tmp_path, "flush")
+    later.write(structs.replace(OPENED, continues=real.path.name))
+    later.write(Outcome(NOW, "c-1", "ok", 1.5))
+    later.commit()
+    found.poll()
+    statuses = [call.outcome.status for call in found.called("c-1") if call.outcome is not None]
+    assert statuses == ["ok", "error"]
+    for file in (real, planted, later):
+        file.close(Closed(NOW, "done"))

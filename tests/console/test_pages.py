@@ -15,6 +15,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.audit import retention
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.telemetry import status_file
@@ -24,7 +25,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of
 from mcpguard.core.policy.tickets import AnswerTerms, TicketAnswer
 from mcpguard.gateway.ports import Health
-from tests.console.desk import DECIDED, NOW, Browser
+from tests.console.desk import DECIDED, NOW, OPENED, Browser
 
 HOSTILE = {
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -538,6 +539,17 @@ def test_an_altered_chain_is_not_trusted(browser: Browser) -> None:
     (path,) = (browser.folder / "audit").glob("*.jsonl")
     path.write_bytes(path.read_bytes().replace(b'"method":"tools/call"', b'"method":"tools/cell"'))
     assert "Do not trust this record" in browser.see("/calls/c-1")
+
+
+def test_a_planted_chain_does_not_pass_for_the_story_of_a_call(browser: Browser) -> None:
+    browser.records(DECIDED, Outcome(NOW, "c-1", "ok", 1.0))
+    planted = AuditFile(browser.folder / "audit", "flush")
+    planted.write(OPENED)
+    planted.write(structs.replace(DECIDED, effect="deny", cause="no-rule", rules=()))
+    planted.close(Closed(NOW, "done"))
+    page = browser.see("/calls/c-1")
+    assert f"{planted.path.name} has another decision under the same id" in page
+    assert "The server answered" in text_of(page)
 
 
 def test_a_call_of_a_compressed_chain_has_its_page(browser: Browser) -> None:

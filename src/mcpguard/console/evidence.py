@@ -19,6 +19,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from mcpguard.adapters.audit.calls import read_record
+from mcpguard.adapters.audit.checking import origin
 from mcpguard.adapters.audit.reader import MOST_ODD, unpacked, unpacked_size
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SUFFIXES
@@ -92,12 +93,15 @@ class Evidence:
         """Another whenever something was read."""
         self.partly = False
         """Whether there is more than is kept."""
-        self._by_id: dict[str, SeenCall] = {}
+        self._known: dict[tuple[str, str], SeenCall] = {}
+        """The first chain of a process and an id -> the call: a planted chain ends no call of another."""
+        self._origins: dict[str, str] = {}
         self._files: dict[str, _File] = {}
 
-    def call(self, call_id: str) -> SeenCall | None:
-        """The call of that id, if it is among those that are kept."""
-        return self._by_id.get(call_id)
+    def called(self, call_id: str) -> list[SeenCall]:
+        """The calls of that id that are kept, in the order of time; more than one only where a chain was
+        planted or copied."""
+        return sorted((one for (_, id_), one in self._known.items() if id_ == call_id), key=_when)
 
     def poll(self) -> bool:
         """Read what is new; whether there was something."""
@@ -171,7 +175,7 @@ class Evidence:
         elif isinstance(record, Decided):
             self._add(SeenCall(record, place))
         elif isinstance(record, Outcome):
-            call = self._by_id.get(record.id)
+            call = self._known.get((self._origin(name), record.id))
             if call is not None:
                 call.outcome, call.outcome_place, call.version = record, place, call.version + 1
         elif isinstance(record, Noticed):
@@ -180,19 +184,28 @@ class Evidence:
         elif isinstance(record, Closed):
             file.over = True
 
+    def _origin(self, name: str) -> str:
+        if name not in self._origins:
+            files = {one: self._path(one) for one in self._files}
+            with suppress(AuditError):
+                self._origins[name] = origin(name, files, self._origins)
+        return self._origins.get(name, name)
+
     def _add(self, call: SeenCall) -> None:
-        asked = self._by_id.get(call.decision.id)
+        key = self._origin(call.place.file), call.decision.id
+        asked = self._known.get(key)
         if asked is not None and asked.decision.effect == "ask":
             # It waited for a person, and this is how that ended.
             self.calls.remove(asked)
             call.version = asked.version + 1
         insort(self.calls, call, key=_when)
-        self._by_id[call.decision.id] = call
+        self._known[key] = call
         if len(self.calls) > MOST_CALLS:
             gone = self.calls.pop(0)
             self.partly = True
-            if self._by_id.get(gone.decision.id) is gone:
-                del self._by_id[gone.decision.id]
+            key = self._origin(gone.place.file), gone.decision.id
+            if self._known.get(key) is gone:
+                del self._known[key]
 
     # --- questions -------------------------------------------------------------------------------
 

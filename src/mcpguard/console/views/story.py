@@ -53,15 +53,14 @@ def story(desk: Desk, request: Request) -> Response:
     call_id = request.path_params["call"]
     with desk.lock:
         desk.evidence.poll()
-        call = desk.evidence.call(call_id)
+        called = desk.evidence.called(call_id)
         notices = list(desk.evidence.notices)
-    if call is None:
-        call = _searched(desk, call_id)
+    call = called[0] if called else _searched(desk, call_id)
     if call is None:
         return message(desk, request, "No such call", f"There is no record of a call {call_id}.", 404)
     steps = _steps(answer_steps(notices), call)
     ticket = _ticket(desk, {one.ticket for one in steps} | {call.decision.approval.partition(" ")[0]})
-    chain = _chain(desk, call.place)
+    chain = _planted(call, called) or _chain(desk, call.place)
     return page(
         desk,
         request,
@@ -156,6 +155,16 @@ def _records(name: str, chain: Iterator[bytes], call_id: str) -> Iterator[tuple[
             record, place = parsed(name, line.rstrip(b"\n"))
             if isinstance(record, Decided | Outcome) and place is not None and record.id == call_id:
                 yield record, place
+
+
+def _planted(call: SeenCall, called: list[SeenCall]) -> ChainState | None:
+    """That another process decided something else under the same id; a copy of a chain has the same record
+    in the same place."""
+    for other in called:
+        if (other.place.number, other.decision) != (call.place.number, call.decision):
+            flaw = f"{other.place.file} has another decision under the same id, so one of them was planted"
+            return ChainState(call.place.file, flaw, True)
+    return None
 
 
 def _chain(desk: Desk, place: Place) -> ChainState:
