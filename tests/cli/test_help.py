@@ -182,6 +182,13 @@ def test_an_argument_too_many_is_refused_without_repeating_its_value(
         (["import", "--cleint", "cursor"], "unknown option --cleint: did you mean `--client`?\n"),
         (["audit", "query", "--serer=x"], "unknown option --serer: did you mean `--server`?\n"),
         (["demo", "mcpguard.yaml"], "too many arguments\n"),
+        (["version"], "unknown verb 'version': did you mean `mcpguard --version`?\n"),
+        (
+            ["wrap", "server", "--repository", "x"],
+            "--repository: put `--` before the command, if it is an option of that\n",
+        ),
+        (["wrap", "npx", "-y", "x"], "-y: put `--` before the command, if it is an option of that\n"),
+        (["wrap", "--evn", "T", "--", "x"], "unknown option --evn: did you mean `--env`?\n"),
         (["scan", "-"], "-: there is no such file or folder: `mcpguard scan --stdin` reads standard input\n"),
         (["check", "mcpguard.yaml"], "too many arguments: name the configuration as --config FILE\n"),
     ],

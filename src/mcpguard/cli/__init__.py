@@ -230,7 +230,7 @@ def _unknown(verb: str) -> str:
 
     from mcpguard.adapters.system.terminal import plain
 
-    close = get_close_matches(verb, VERBS, 1)
+    close = get_close_matches(verb, (*VERBS, "--version", "--help"), 1)
     hint = f"did you mean `mcpguard {close[0]}`?" if close else "`mcpguard --help` lists the verbs"
     return f"unknown verb {plain(verb)!r}: {hint}"
 

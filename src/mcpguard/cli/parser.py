@@ -49,12 +49,14 @@ class Parser(ArgumentParser):
         command that `words` name. The rest of it may be a credential that somebody tried to pass."""
         parser = _chosen(self, iter(words))
         options = [one for action in parser._actions for one in action.option_strings]
+        takes_command = any(one.metavar == "COMMAND" for one in parser._actions)
+        dashes = "put `--` before the command, if it is an option of that" if takes_command else ""
         option = word.partition("=")[0]
         if option.startswith("--"):
-            near = did_you_mean(option, options)
+            near = did_you_mean(option, options) or dashes
             parser.error(f"unknown option {option}{near and f': {near}'}")
         if word.startswith("-"):
-            parser.error(f"unknown option {word[:2]}")
+            parser.error(f"unknown option {word[:2]}{dashes and f': {dashes}'}")
         is_config = word.endswith((".yaml", ".yml")) and "--config" in options
         where = ": name the configuration as --config FILE" if is_config else ""
         parser.error(f"too many arguments{where}")
