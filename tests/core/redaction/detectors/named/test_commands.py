@@ -66,6 +66,14 @@ def test_a_word_is_a_password_where_nothing_else_can_stand(form: str) -> None:
 
 
 CONFIGURED = [
+    "cache_peer p.example parent 3128 0 login=bob:{} no-query",
+    'user = "bob:{}"',
+    'proxy-user = "x:{}"',
+    "cli-port=5766\nuser=bob:{}\n",
+    "[Repository R]\nremotepass = {}\n",
+    "url,username,password,totp\nhttps://x.example,bob,,{}\n",
+    "net rpc -U bob%{} -S host",
+    "openssl enc -k {} -in a",
     "account x\nuser bob\npassword {}\n",
     "  @type elasticsearch\n  password {}\n  aws_sec_key q7Zt2Wb9Kx4Lm8Rv1Yd5",
     "storePassword '{}'\n",
@@ -96,12 +104,26 @@ def test_files_of_configuration_are_read_as_their_programs_do(form: str) -> None
 PAIRS = b64encode(b"bob:river.Stone47").decode()
 
 
+def test_a_password_of_remote_desktop_is_removed() -> None:
+    assert cleaned(f"password 51:b:{'01AB9F' * 70}\nx") == "password [REDACTED:password#1]\nx"
+
+
+def test_the_key_of_a_gossip_in_base64_is_removed() -> None:
+    key = b64encode(bytes(range(7, 39))).decode()
+    for form in ('encrypt = "{}"', '{{"encrypt": "{}"}}'):
+        assert cleaned(form.format(key)) == form.format("[REDACTED:password#1]")
+
+
 @each("form", ["//r.example/:_auth={}\n", "_auth = {}\n", "ss://{}@x.example:8388"])
 def test_a_user_and_a_password_in_base64_are_removed(form: str) -> None:
     assert PAIRS not in cleaned(form.format(PAIRS))
 
 
 LEFT_ALONE = [
+    'user = "bob:users"',
+    "login=alice:staff",
+    f"    checksum/secret: {'3f9a0c4e' * 8}\n",
+    f"    checksum/secret: '3f9a0c4e{'7b21d5' * 9}88'\n",
     "foreword 2026abc\n",
     "the password 2026abcd\n",
     "password expired\n",

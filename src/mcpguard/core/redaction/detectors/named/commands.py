@@ -77,7 +77,7 @@ _IDENTIFIED = expression(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
 _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 _WORDED = expression(
-    rb"""[ \t]{0,24}(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])([^\s"';\x00-\x1f\xff]{6,128})\1;?"""
+    rb"""[ \t]{0,24}(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])([^\s"';\x00-\x1f\xff]{6,1024})\1;?"""
     rb"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
 )
 _FIRST = expression(rb"(?:^|[\r\n\x1f\xff])[ \t]*$")
@@ -119,8 +119,8 @@ class Commands(Values):
         value = value_at(self._text, start, opening, False) if opening else _SHELL.match(self._text, start)
         if value is None:
             return None
-        end = self._text.rfind(until, start, value.end()) if until else value.end()
-        return self._secret(start, end, GIVEN)
+        end = self._text.find(until, start, value.end()) if until else -1
+        return self._secret(start, value.end() if end < 0 else end, GIVEN)
 
     def set(self, at: int) -> Found | None:
         """Of `ENV NAME VALUE` and the like."""

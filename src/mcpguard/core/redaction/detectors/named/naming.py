@@ -17,7 +17,7 @@ GIVEN = "given"
 """What is said of a value that can be nothing but a password, since a program reads it as one."""
 _WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORDS = (
-    r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass"
+    r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|imap|ftp|sudo|my|app|remote|wifi|wlan|mqtt|proxy|bind)?pass"
     r"|passcode|pwd|pw|psk|mnemonic"
 )
 _TOKENS = (
@@ -30,7 +30,7 @@ _SHORTEST_STEM = 3
 _PLURALS = ("tokens", "secrets")
 _WEAK = frozenset([
     "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
-    "otp", "login", "hook", "k", "t", "p", "sid", "sessionid", "sessdata", "csrf", "ct0", "ak", "sk",
+    "otp", "totp", "login", "hook", "k", "t", "p", "sid", "sessionid", "sessdata", "csrf", "ct0", "ak", "sk",
 ])  # fmt: skip
 _KEYS = frozenset([
     "api", "secret", "private", "access", "encryption", "master", "signing", "auth", "service", "account",

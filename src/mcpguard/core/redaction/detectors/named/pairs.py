@@ -68,6 +68,8 @@ _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
 _CHOICE = expression(rb"""\?\s{0,4}["'`]$""")
 """Before the first of two texts of which code takes one."""
 _ENDS = b"\n\r\x1f\xff\\"
+_OF_DIGESTS = (b"checksum/", b"sha256/", b"digest/")
+"""Before the name of a thing whose digest is the value, as Helm writes it."""
 _OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
 _COOKIES = expression(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
 _OF_JAR = expression(
@@ -224,7 +226,7 @@ class Pairs(Commands):
         """A value under a `name` that has something `ahead` of it."""
         if name.lower().endswith("authorization"):
             return self._header(at)
-        if not equals and _CHOICE.search(ahead[-8:]):
+        if ahead.endswith(_OF_DIGESTS) or (not equals and _CHOICE.search(ahead[-8:])):
             return None
         if equals and not spaced and (ends := _given_until(name, ahead)):
             whole = ends == _ENDS
@@ -358,10 +360,8 @@ class Pairs(Commands):
     def cookie(self, at: int) -> Found | None:
         """Of a header of the name Cookie or Set-Cookie: the first secret in it."""
         line = _COOKIES.match(self._text, at)
-        for start, end in crumbs(line[0]) if line else ():
-            if found := self._secret(at + start, at + end, "weak"):
-                return found
-        return None
+        places = crumbs(line[0]) if line else ()
+        return next(filter(None, (self._secret(at + start, at + end, "weak") for start, end in places)), None)
 
     def jar(self, at: int) -> Found | None:
         """Of a line of a file of cookies, as curl and browsers keep them, from its path on."""

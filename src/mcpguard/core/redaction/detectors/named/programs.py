@@ -99,8 +99,8 @@ PROGRAMS: tuple[Taking, ...] = (
         ("htpasswd -c .htpasswd bob",),
     ),
     Taking(
-        ("smbclient ", "rpcclient ", "mount.cifs "),
-        rf"{_ALONG}-U {{0,3}}{_QUOTE}[^\s%\"'\\]{{1,64}}%",
+        ("smbclient ", "rpcclient ", "mount.cifs ", "net rpc ", "net ads ", "winexe ", "smbget "),
+        rf"(?:{_ALONG})?-U {{0,3}}{_QUOTE}[^\s%\"'\\]{{1,64}}%",
         ("smbclient //h/s -U bob%{}",),
         ("smbclient //h/s -U bob",),
     ),
@@ -149,7 +149,7 @@ PROGRAMS: tuple[Taking, ...] = (
     ),
     Taking(
         ("openssl enc ", "openssl aes-", "openssl des"),
-        rf"{_ALONG}-k {{1,3}}{_QUOTE}",
+        rf"(?:{_ALONG})?-k {{1,3}}{_QUOTE}",
         ("openssl enc -aes-256-cbc -k {} -in a", "openssl aes-256-cbc -d -k {} -in a"),
         ("openssl enc -aes-256-cbc -kfile pw -in a", "openssl enc -k $PW"),
     ),
@@ -230,12 +230,6 @@ PROGRAMS: tuple[Taking, ...] = (
         ("the password 0",),
     ),
     Taking(
-        ("neighbor ",),
-        r"[0-9A-Fa-f.:]{3,45} password ",
-        ("neighbor 192.0.2.1 password {}",),
-        ("neighbor 192.0.2.1 remote-as 65000",),
-    ),
-    Taking(
         ('secret "$9$', 'key ascii-text "$9$', 'password "$9$'),
         "",
         ('secret "$9${}"; ## SECRET-DATA',),
@@ -252,6 +246,12 @@ PROGRAMS: tuple[Taking, ...] = (
         r"[\w@\[\]-]{1,40}\.(?:key|sae_password|auth_secret)=['\"]",
         ("wireless.default_radio0.key='{}'",),
         ("wireless.default_radio0.ssid='{}'", "wireless.key(x)"),
+    ),
+    Taking(
+        ("neighbor ",),
+        r"[0-9A-Fa-f.:]{3,45} password ",
+        ("neighbor 192.0.2.1 password {}",),
+        ("neighbor 192.0.2.1 remote-as 65000",),
     ),
     Taking(
         ("rootpw ", "bindpw "),
@@ -272,13 +272,9 @@ PROGRAMS: tuple[Taking, ...] = (
         ("nsupdate -y hmac-sha256",),
     ),
     Taking(
-        ("login=", 'user = "', "user = '", 'proxy-user = "'),
-        r"(?!urn:)[\w.@+-]{1,64}:(?=[^\x00-\x1f\xff]{4,64})",
-        (
-            "cache_peer p.example parent 3128 0 login=bob:{} no-query",
-            'user = "bob:{}"',
-            'proxy-user = "x:{}"',
-        ),
+        ("login=", 'user = "', "user = '", 'proxy-user = "', "\nuser="),
+        r"(?!urn:)[\w.@+-]{1,64}:(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])",
+        (),
         ("login=bob", 'user = "bob"', 'user = "urn:{}"'),
     ),
     Taking(
@@ -320,10 +316,29 @@ PROGRAMS: tuple[Taking, ...] = (
         b"@",
     ),
     Taking(
+        ('encrypt = "', '"encrypt": "', '"encrypt":"'),
+        r'(?=[A-Za-z0-9+/]{22,43}={1,2}")',
+        (),
+        ('encrypt = "{}"', '"encrypt": "aes256"'),
+    ),
+    Taking(
+        ('"random_password"',),
+        r'[^}\x00-\x08\xff]{0,800}?"result": {0,2}"',
+        ('{{"type": "random_password", "name": "db", "instances": [{{"attributes": {{"result": "{}"}}}}]}}',),
+        ('{"type": "random_password", "name": "db"}',),
+    ),
+    Taking(
+        ('__COM: "', "__COM=", '__ORG: "', "__ORG="),
+        rf"[A-Za-z][\w.-]{{0,64}}:(?={_WORD}{{4,128}})",
+        ("BUNDLE_GEMS__CONTRIBSYS__COM=bob:{}",),
+        ("BUNDLE_GEMS__CONTRIBSYS__COM=https",),
+    ),
+    Taking(
         ("{PLAIN}", "{CLEARTEXT}", "{CLEAR}", "{cleartext}", "{plain}"),
         "",
-        ("bob:{{PLAIN}}{}",),
+        ("bob:{{PLAIN}}{}::::::",),
         ("{PLAIN}",),
+        b":",
     ),
     Taking(
         ("assword:: ",),
