@@ -175,7 +175,7 @@ def test_a_view_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> Non
             ["8:40 this project is there already, written differently"],
         ),
         ("{c: {servers: [s], prefix: never}}", ["8:37 expected one of when-needed, always"]),
-        ("{c: {servers: s}}", ["8:24 expected a list, found text"]),
+        ("{c: {servers: s}}", ["8:24 expected a list, found text; put it in brackets"]),
         ("{c: {server: [s]}}", ["8:15 unknown key `server`; did you mean `servers`?"]),
     ],
 )

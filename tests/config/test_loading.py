@@ -138,7 +138,10 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         ),
         (server("command: '${env:T}'"), ["3:17 every process on this machine can read an argv"]),
         (server("command: x, cwd: 1"), ["3:24 expected text, found a number; put it in quotes"]),
-        (server("command: x") + "policies: p.yaml\n", ["4:11 expected a list, found text"]),
+        (
+            server("command: x") + "policies: p.yaml\n",
+            ["4:11 expected a list, found text; put it in brackets"],
+        ),
         (server("command: x") + "policies: ['']\n", ["4:12 a path must not be empty"]),
         (server("command: x") + "audit: {}\n", ["4:8 `path` is missing"]),
         (server("command: x") + "audit: {path: ''}\n", ["4:15 a path must not be empty"]),
