@@ -16,6 +16,7 @@ from mcpguard.adapters.telemetry.destinations import framed, syslog_message
 from mcpguard.adapters.telemetry.formats import cef, ocsf, rows
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS
 from mcpguard.adapters.telemetry.happenings import Happening, Joining
+from mcpguard.core.evidence.records import Decided, Outcome
 from tests.adapters.telemetry.happened import ASKED, DENIED, EVIL, happened
 from tests.adapters.telemetry.happened import DECIDED as CALL
 from tests.rows import each
@@ -33,6 +34,28 @@ def test_a_call_is_one_happening_with_its_outcome(story: list[Happening]) -> Non
         *[("", False), ("ok", False), ("ok", False), ("denied", True), ("tool-error", True), ("", False)],
         *[("withheld", True), ("pending", False), ("no-outcome", True), ("", False)],
     ]
+
+
+def test_a_chain_of_another_process_ends_no_call() -> None:
+    joining: Joining[str] = Joining()
+    opened = (
+        b'{"kind":"opened","at":"2026-08-01T07:00:00Z","version":"1","pid":1,"principal":"x:y","policies":[],'
+        b'"policy_digest":""%b}'
+    )
+    decided = b'{"kind":"decision","at":"2026-08-01T07:00:00Z","id":"a","principal":"x:%b","method":"m","effect":"allow"}'
+    outcome = b'{"kind":"outcome","at":"2026-08-01T07:00:01Z","id":"a","status":"%b","ms":1}'
+    joining.add("1", opened % b"", "")
+    joining.add("1", decided % b"real", "in 1")
+    joining.add("planted", opened % b"", "")
+    (alone,) = joining.add("planted", outcome % b"error", "")
+    assert isinstance(alone.record, Outcome)
+    joining.add("planted", decided % b"planted", "in planted")
+    assert list(joining.marks.values()) == ["in 1", "in planted"]
+    joining.add("2", opened % b',"continues":"1"', "")
+    joining.add("3", opened % b',"continues":"2"', "")
+    (ended,) = joining.copy().add("3", outcome % b"ok", "")
+    assert isinstance(ended.record, Decided)
+    assert (ended.record.principal, ended.status) == ("x:real", "ok")
 
 
 def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None:

@@ -77,23 +77,27 @@ class _Open(Struct, Generic[T], frozen=True, gc=False):
 
 
 class Joining(Generic[T]):
-    """Joins decisions with their outcomes, over all chains. `unread` counts lines that are not records."""
+    """Joins decisions with their outcomes, over all chains of a process: a planted chain ends no call of
+    another. `unread` counts lines that are not records."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _Open[T]] = {}
+        self._open: dict[tuple[str, str], _Open[T]] = {}
+        """The first chain of a process, as far as it was read, and the id of the call -> what is open."""
         self._hosts: dict[str, str] = {}
+        self._origins: dict[str, str] = {}
         self.unread = 0
 
     def copy(self) -> Joining[T]:
         """As it is now, for whoever may have to go back."""
         other: Joining[T] = Joining()
         other._open, other._hosts, other.unread = dict(self._open), dict(self._hosts), self.unread
+        other._origins = dict(self._origins)
         return other
 
     @property
     def marks(self) -> dict[str, T]:
-        """The marks of calls without an outcome, by their ids."""
-        return {name: one.mark for name, one in self._open.items()}
+        """The marks of calls without an outcome, by the first chain of their process and their ids."""
+        return {" ".join(key): one.mark for key, one in self._open.items()}
 
     def add(self, file: str, line: bytes, mark: T) -> Sequence[Happening]:
         """What is complete with `line` of the chain `file`; `mark` is what `marks` gives for it."""
@@ -103,23 +107,32 @@ class Joining(Generic[T]):
         if isinstance(record, Decided) and record.effect == "allow":
             too_many = len(self._open) >= MOST_OPEN
             given_up = (self._given_up(next(iter(self._open))),) if too_many else ()
-            self._open[record.id] = _Open(record, place, mark)
+            self._open[self._key(file, record.id)] = _Open(record, place, mark)
             return given_up
         if record is None:
             self.unread += 1
             return ()
         if isinstance(record, Opened):
             self._hosts[file] = record.host
+            if record.continues:
+                self._origins[file] = self._origins.get(record.continues, record.continues)
         left = self._left_by(file, record) if isinstance(record, Closed) else ()
         return (*left, Happening(record, place, host=self._hosts.get(file, "")))
 
+    def _key(self, file: str, call_id: str) -> tuple[str, str]:
+        return self._origins.get(file, file), call_id
+
     def overdue(self, before: datetime) -> Iterator[Happening]:
         """Give up calls that were decided before, and have no outcome: their process was killed."""
-        for name in [name for name, one in self._open.items() if one.record.at < before]:
-            yield self._given_up(name)
+        for key in [key for key, one in self._open.items() if one.record.at < before]:
+            yield self._given_up(key)
 
     def _ended(self, outcome: Outcome, place: LinePlace) -> Happening:
-        begun = self._open.pop(outcome.id, None)
+        key = self._key(place.file, outcome.id)
+        if place.file not in self._hosts and key not in self._open:
+            # Its first line was read by a process before this one.
+            key = next((one for one in self._open if one[1] == outcome.id), key)
+        begun = self._open.pop(key, None)
         host = self._hosts.get(place.file, "")
         if begun is None:
             return Happening(outcome, place, host=host)
@@ -127,11 +140,11 @@ class Joining(Generic[T]):
 
     def _left_by(self, file: str, closed: Closed) -> Iterator[Happening]:
         if closed.reason not in HANDED_ON:
-            for name in [name for name, one in self._open.items() if one.place.file == file]:
-                yield self._given_up(name)
+            for key in [key for key, one in self._open.items() if one.place.file == file]:
+                yield self._given_up(key)
 
-    def _given_up(self, name: str) -> Happening:
-        begun = self._open.pop(name)
+    def _given_up(self, key: tuple[str, str]) -> Happening:
+        begun = self._open.pop(key)
         return Happening(
             begun.record, begun.place, unfinished=True, host=self._hosts.get(begun.place.file, "")
         )
