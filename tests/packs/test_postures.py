@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 
@@ -9,7 +10,11 @@ import pytest
 
 from mcpguard.authoring.tests.cases import CallEntry, Case
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
+from mcpguard.core.model import Invocation, Json, Listed, Permit, Principal
+from mcpguard.core.policy.pdp import decide
+from mcpguard.core.policy.session import Session
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.protocol.catalogue import about_of
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
 from tests.rows import each
 
@@ -82,3 +87,32 @@ GUARDED = {
     "sqlite": {"query", "table_name"},
 }
 """The arguments that a pack binds, by server."""
+
+
+@each(
+    ("server", "tool", "rules", "args"),
+    [
+        (
+            "shell",
+            "run_command",
+            {"everyday", "strangers"},
+            {"command": "gh issue view 12", "workdir": "/srv/project"},
+        ),
+        (
+            "github",
+            "get_file_contents",
+            {"other-owners"},
+            {"owner": "other", "repo": "site", "path": "README.md"},
+        ),
+    ],
+)
+def test_what_a_person_lets_in_from_others_counts_as_texts_of_strangers(
+    server: str, tool: str, rules: set[str], args: dict[str, Json]
+) -> None:
+    now = datetime(2026, 8, 1, tzinfo=UTC)
+    listed = Listed(server, tool, tool, {}, about_of("tool", {"name": tool}), "", "tool")
+    call = Invocation("i", "tools/call", Principal("ada", "os-user"), now, "desk", server, listed, args)
+    agreed = frozenset(f"{server}-careful/{rule}" for rule in rules)
+    permit = decide(loaded(Pack(server, "careful")), call, Session(), approved=agreed)
+    assert isinstance(permit, Permit)
+    assert permit.labels == ("private", "untrusted")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import cache
 from itertools import product
 from typing import Any
@@ -17,9 +16,6 @@ from mcpguard.core.functions import FUNCTIONS
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.function import shell
 from mcpguard.core.functions.shell.programs import known
-from mcpguard.core.model import Invocation, Listed, Permit, Principal
-from mcpguard.core.policy.pdp import decide
-from mcpguard.core.policy.session import Session
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import FOLDER, POSTURES, ROOT, Pack, loaded, samples
 from tests.rows import each
@@ -98,17 +94,6 @@ def test_what_works_is_read_and_not_simple(line: str) -> None:
     assert told["commands"]
     assert not told["simple"]
     assert set(told["changes"]) <= WRITERS
-
-
-def test_what_a_person_lets_in_from_others_counts_as_texts_of_strangers() -> None:
-    tool = Listed("shell", "run_command", "run_command", {}, {}, "")
-    now = datetime(2026, 8, 1, tzinfo=UTC)
-    args = {"command": "gh issue view 12", "workdir": PROJECT}
-    call = Invocation("i", "tools/call", Principal("ada", "os-user"), now, "desk", "shell", tool, args)
-    agreed = frozenset({"shell-careful/everyday", "shell-careful/strangers"})
-    permit = decide(loaded(Pack("shell", "careful")), call, Session(), approved=agreed)
-    assert isinstance(permit, Permit)
-    assert permit.labels == ("private", "untrusted")
 
 
 @each("line", HARMFUL)
