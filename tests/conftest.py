@@ -18,7 +18,6 @@ from hypothesis import is_hypothesis_test, settings
 
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
-from tests.workers import COVERAGE
 
 # Without a deadline: on a busy machine any example may take long.
 settings.register_profile("suite", max_examples=int(os.environ.get("MCPGUARD_EXAMPLES", "50")), deadline=None)
@@ -44,6 +43,8 @@ FOLDERS = itertools.count()
 DESCRIPTORS = 40
 """How many descriptors a file of tests may leave: of processes that stay warm for the tests of other files."""
 
+COVERAGE = pytest.StashKey[Coverage | None]()
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
@@ -55,7 +56,7 @@ def pytest_collection(session):
         for package in PACKAGES:
             begin(f"mcpguard.{package}")
     while (running := Coverage.current()) is not None:
-        running.stop()  # Workers of xdist have two: pytest-cov starts one before it knows that it is in a worker.
+        running.stop()  # A worker has two: pytest-cov starts one before it knows that it is in a worker.
     result = yield
     gc.freeze()
     gc.enable()
