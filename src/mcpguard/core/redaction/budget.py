@@ -59,11 +59,6 @@ class Budget:
             self._over(VIEWS, "disguises")
         self.read(size)
 
-    @property
-    def left(self) -> int:
-        """How many more pieces there may be."""
-        return self._pieces
-
     def piece(self, count: int = 1) -> None:
         """A view is made of this many more pieces."""
         self._pieces -= count

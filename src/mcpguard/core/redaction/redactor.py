@@ -75,12 +75,9 @@ def authored(value: Json) -> Redacted:
 
 def _again(before: Leaves, value: Json) -> Leaves:
     """The leaves of `value`, most of whose names are known from `before`."""
-    leaves, telling = Leaves(value), before.telling
-    if telling is not None:
-        known = before.columns
-        leaves.telling = {
-            name for name in leaves.columns if (name in telling if name in known else says(name))
-        }
+    leaves, telling = Leaves(value), before.telling or set()
+    known = () if before.telling is None else before.columns
+    leaves.telling = {name for name in leaves.columns if (name in telling if name in known else says(name))}
     return leaves
 
 

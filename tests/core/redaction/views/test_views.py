@@ -501,6 +501,13 @@ def test_a_token_that_nobody_holds_is_cut_out_of_a_list_of_bytes() -> None:
     assert made["structuredContent"]["data"] == [120, 61, *["[REDACTED:github-token#1]"] * len(token), 10]
 
 
+def test_a_token_is_found_wherever_it_is_in_long_lists_of_bytes() -> None:
+    token, text = "ghp_" + "aB3kQ9xZ7mT2" * 3, "river stone " * 6000
+    lists = [[*f"{before}{token} ".encode()] for before in (text, text, "")]
+    made = json.dumps(Redactor(b"key").inspect("\n".join(map(str, lists))).value)
+    assert made.count("[REDACTED:github-token#1]") == len(lists)
+
+
 def test_numbers_that_are_no_codes_stay() -> None:
     redactor = Redactor(b"key")
     for numbers in ([61, 118, 99, 102] * 9, [200, 118, 99, 102, 1001] * 9, [1.5, 118.0, 99.0, 102.0] * 9):
