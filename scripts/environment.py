@@ -21,8 +21,8 @@ STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
 INSTALL = ("install", "--quiet", "--disable-pip-version-check", "--no-compile")
 """Of most packages only a part is imported; that is compiled then."""
-PARALLEL = ("-n", "5", "--dist", "loadfile", "--no-loadscope-reorder")
-"""How pytest runs the tests: most of them wait for a process, so five at once keep two cores busy.
+PARALLEL = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
+"""How pytest runs the tests: most of them wait for a process, so six at once keep two cores busy.
 In the order that `tests/conftest.py` gives them: files that wait and files that compute take turns."""
 
 

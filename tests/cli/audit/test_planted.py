@@ -234,7 +234,7 @@ def test_who_follows_or_shows_it_goes_on(attack: Attack, folder: Path) -> None:
         assert any(b'"id":"n-2"' in line.data for line in following.read(10_000))
     seen = Evidence(folder)
     seen.poll()
-    assert seen.call("n-2")
+    assert seen.called("n-2")
     assert len(Heads(folder).loose()) >= 1
 
 
