@@ -161,7 +161,7 @@ def state_folder(tmp_path_factory):
 def tmp_path(tmp_path_factory, request):
     """As pytest's own, which looks through the folders of all earlier tests to find a new name."""
     name = re.sub(r"\W", "_", request.node.name)[:30]
-    path = tmp_path_factory.getbasetemp() / f"{name}-{os.getpid()}-{next(FOLDERS)}"
+    path = tmp_path_factory.getbasetemp() / f"{name}{next(FOLDERS)}"
     path.mkdir(mode=0o700)
     return path
 

@@ -3,7 +3,8 @@
 Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` and `execute(args) -> int`;
 only the chosen one is imported, since a client waits for `mcpguard run` to start. `onboarding/` has the verbs
 that change clients, `authoring/` those for writing policies, `operating/` those for watching, answering and
-ending what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`).
+ending what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`). The one
+action of `secret` that needs more than the others is in `secret_check.py`.
 """
 
 import codecs

@@ -179,7 +179,7 @@ def _input() -> ScanSource:
 
 def _held(config: str | None, redactor: Redactor) -> int:
     """Have the values of the configuration held; how many there are that could not be resolved."""
-    from mcpguard.cli.secret import check
+    from mcpguard.cli.secret_check import check
 
     failed = [one for one in check(configured(config), redactor) if not one.ok]
     for one in failed:

@@ -34,7 +34,7 @@ MODELS = {
         "mcpguard.authoring.explain.reach:Reaches",
     ),
     "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
-    "secret-check-output": ("mcpguard.cli.secret:TestedList",),
+    "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),
     "approvals-output": ("mcpguard.cli.outputs:WaitingTickets",),
     "suggest-output": ("mcpguard.authoring.suggest:Suggestions",),
     "replay-output": ("mcpguard.authoring.replay.report:ReplayReport",),
