@@ -11,6 +11,8 @@ from tests.docs.pages import ROOT
 
 ODD = {
     r"(?:cannot|could not|not to|nowhere to) be had\b": "is unavailable",
+    r"\bcan be had\b": "is available",
+    r"\bwhere there is none\b": "if there is none",
     r"\bnot had within\b": "timed out, not available within",
     r"\bis not to be had\b": "is unavailable",
     r"\bvalue is none\b": "is not one",

@@ -166,7 +166,7 @@ class Draft(Struct, frozen=True):
 
 
 class OwnPolicy(Struct, frozen=True):
-    """The person's own policy file and its tests, as they are now ("" where there is none), beside the
+    """The person's own policy file and its tests, as they are now ("" if there is none), beside the
     `others` that are in force; `owner` is who it would belong to. `files` are the others as a file of tests
     names them, by the policy's name, and `entries` the same with their params, as YAML."""
 

@@ -76,7 +76,7 @@ def keep_acceptance(state: Path, one: Acceptance) -> None:
 
 
 def withdraw_acceptance(state: Path, code: str, subject: str) -> None:
-    """Remove the one with this code and subject. Raises AcceptError where there is none."""
+    """Remove the one with this code and subject. Raises AcceptError if there is none."""
     kept = read_acceptances(state)
     others = [each for each in kept if (each.code, each.subject) != (code, subject)]
     if len(others) == len(kept):

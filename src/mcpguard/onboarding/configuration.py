@@ -200,7 +200,7 @@ def checked(text: str, source: str) -> ConfigFile:
 
 
 def read(path: Path) -> str:
-    """The text of the configuration, "" where there is none. Raises ConfigError."""
+    """The text of the configuration, "" if there is none. Raises ConfigError."""
     from mcpguard.config.policies import read_document
 
     return read_document(path, ConfigError) if path.exists() else ""

@@ -90,7 +90,7 @@ def read_envelope(params: Mapping[str, Json]) -> Caller:
 
 
 def names(info: Json) -> tuple[str, str]:
-    """`name` and `version` of an Implementation object, "" where there is none."""
+    """`name` and `version` of an Implementation object, "" if there is none."""
     known = info if type(info) is dict else {}
     name, release = known.get("name"), known.get("version")
     return name if type(name) is str else "", release if type(release) is str else ""

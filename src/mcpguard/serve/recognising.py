@@ -35,7 +35,7 @@ from mcpguard.gateway.ports import Clock
 from mcpguard.serve.file_watch import look_at
 
 WAIT_SECONDS = 2.0
-"""How long requests wait for values that can be had without asking anybody."""
+"""How long requests wait for values that are available without asking anybody, in seconds."""
 LOOK_SECONDS = 5.0
 """How often files with values are looked at: who replaces one does not tell."""
 _PIECES = expression(r"[\s/?&=:@,]")

@@ -60,7 +60,7 @@ def chain_files(path: Path) -> list[Path]:
     """The chains at `path`, oldest first: its `*.jsonl` and `*.jsonl.gz` if it is a folder, else the file
     itself.
 
-    Raises AuditError where there is none, the folder cannot be read, or the file is not a chain.
+    Raises AuditError if there is none, the folder cannot be read, or the file is not a chain.
     """
     if path.is_file():
         _must_be_chain(path)

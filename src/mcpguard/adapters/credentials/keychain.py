@@ -34,7 +34,7 @@ class Keychain:
     """
 
     def get(self, ref: CredentialRef) -> Secret:
-        """The value now; CredentialError where there is none."""
+        """The value now; CredentialError if there is none."""
         value = self._read(ref.name)
         if not value:
             raise CredentialError(f"{ref} is not in the keychain: run `mcpguard secret set {ref.name}`")
@@ -48,7 +48,7 @@ class Keychain:
             return False
 
     def find(self, name: str) -> str | None:
-        """The value now, None where there is none; CredentialError where the keychain cannot be asked."""
+        """The value now, None if there is none; CredentialError where the keychain cannot be asked."""
         return self._read(name) or None
 
     def put(self, name: str, value: str) -> None:
@@ -63,7 +63,7 @@ class Keychain:
             self._write_names(sorted({*known, name}))
 
     def remove(self, name: str) -> None:
-        """Forget an entry; CredentialError where there is none."""
+        """Forget an entry; CredentialError if there is none."""
         import keyring
 
         if self._read(name) is None:

@@ -40,7 +40,7 @@ from mcpguard.core.secret import CredentialRef, sole_reference
 
 def try_own(place: Way, ref: CredentialRef, redactor: Redactor) -> None:
     """Read the value of `ref`, which mcpguard itself uses at `place`, and have it held. Raises McpGuardError
-    where there is none, and for a key that cannot sign."""
+    if there is none, and for a key that cannot sign."""
     secret = value_of(ref)
     redactor.hold(str(ref), secret)
     if place == ("audit", "key"):

@@ -181,7 +181,7 @@ class Recorded(Sparse):
     observed: WouldRefuse | None = Field(
         None, description="What would have refused it; it went on, since its server was only observed."
     )
-    outcome: str = Field("", description="The status of its outcome, empty where there is none.")
+    outcome: str = Field("", description="The status of its outcome, empty if there is none.")
     error: str = Field("", description="What went wrong with it, as its outcome says.")
     findings: dict[str, int] = Field({}, description="`KIND PATH` -> how often it was removed there.")
     unredacted: dict[str, int] = Field({}, description="As `findings`, of what a rule let stay.")

@@ -360,7 +360,7 @@ def _digest(args: Json) -> str:
 
 
 def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """The records of a decision and of its outcome, {} where there is none yet, and where their file was
+    """The records of a decision and of its outcome, {} if there is none yet, and where their file was
     altered, "" for nowhere. Raises AuditError."""
     if len(ids) != 1:
         raise AuditError("explain one recorded call at a time")

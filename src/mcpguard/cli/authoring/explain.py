@@ -171,7 +171,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _configured(option: str | None, recorded: bool) -> Config | None:
-    """The configuration; None where there is none, and a recorded call is explained."""
+    """The configuration; None if there is none, and a recorded call is explained."""
     return configured_if_any(option) if recorded else configured(option)
 
 

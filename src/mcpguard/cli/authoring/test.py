@@ -98,7 +98,7 @@ _HOW = "`mcpguard help test-a-policy` shows how to write one"
 
 
 def _files(args: argparse.Namespace) -> list[Path]:
-    """Every file to run, once. Raises PolicyError where there is none."""
+    """Every file to run, once. Raises PolicyError if there is none."""
     paths = [Path(path) for path in args.paths] or _folders(args.config)
     found: dict[Path, Path] = {}
     problems: list[Problem] = []

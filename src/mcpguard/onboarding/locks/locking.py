@@ -68,7 +68,7 @@ class Keeper:
         return all(_may_write(path) for path in (self.path, self._note))
 
     def text(self) -> str:
-        """The text of the file now, "" where there is none. Raises Unreadable and MoveError."""
+        """The text of the file now, "" if there is none. Raises Unreadable and MoveError."""
         data = self._bytes(self.path)
         try:
             return "" if data is None else data.decode()

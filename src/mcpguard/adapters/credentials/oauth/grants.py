@@ -108,7 +108,7 @@ class Grants:
         self._keychain.put(_entry(name), msgspec.json.encode(grant).decode())
 
     def forget(self, name: str) -> None:
-        """Remove it; CredentialError where there is none."""
+        """Remove it; CredentialError if there is none."""
         self._keychain.remove(_entry(name))
 
     @contextmanager

@@ -23,7 +23,7 @@ from mcpguard.core.model import Json, Principal
 FRESH_SECONDS = 3600.0
 """Keys older than this are fetched again."""
 STALE_SECONDS = 86400.0
-"""Keys older than this are used no more, also where no newer ones can be had."""
+"""Keys older than this are used no more, also where no newer ones are available."""
 PATIENCE_SECONDS = 1.0
 """A request whose key is known waits for newer keys until they have been asked for so long; a key that was
 withdrawn is so refused at once where the issuer answers."""

@@ -114,7 +114,7 @@ class Worlds:
 
     async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:
         """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
-        ended for it. Raises HttpRefusal with 503 where there is none to be spared."""
+        ended for it. Raises HttpRefusal with 503 if there is none to be spared."""
         self.check_begin()
         while not self._room(principal):
             spare = self._spare(principal)
@@ -128,7 +128,7 @@ class Worlds:
         return world
 
     def find(self, key: str, principal: Principal, events: bool = False) -> HttpWorld:
-        """The legacy world of this session. Raises HttpRefusal with 404 where there is none, or it is
+        """The legacy world of this session. Raises HttpRefusal with 404 if there is none, or it is
         another principal's, which must look the same."""
         world = self._sessions.get(key)
         if world is None or (world.principal, world.events) != (principal, events):

@@ -48,7 +48,7 @@ class _Member:
 
     @property
     def sought(self) -> str:
-        """The constant that is looked for `in` it, "" where there is none, as for `!("x" in …)`."""
+        """The constant that is looked for `in` it, "" if there is none, as for `!("x" in …)`."""
         tokens, begin = self.tokens, self.begin
         if begin < 2 or tokens[begin - 1].text != "in" or tokens[begin - 2].kind != "string":
             return ""

@@ -100,7 +100,7 @@ def _declare(reading: Reading, args: Sequence[Word]) -> None:
 
 
 def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:
-    """The inner command of a wrapper; nothing where there is none, or where it is read later."""
+    """The inner command of a wrapper; nothing if there is none, or where it is read later."""
     if wrapper.needs and not args:
         raise FunctionError("shell() cannot determine what runs: a command that runs another has none")
     marks: list[str] = []

@@ -58,7 +58,7 @@ def read_host(text: str) -> Host:
 
 
 def read_host_and_port(text: str) -> tuple[Host, int]:
-    """`host`, `host:port` or an IPv6 address without brackets; port 0 where there is none. A dot at the end
+    """`host`, `host:port` or an IPv6 address without brackets; port 0 if there is none. A dot at the end
     of a name, which marks it as complete (RFC 1034, section 3.1), is left out.
 
     Raises FunctionError as `read_host` does, and for a port that is empty, 0, above 65535 or does not

@@ -212,12 +212,12 @@ URL = Function(
         "host": "In lower case and ASCII: an international name as its `xn--` form, an IPv6 address in its "
         "shortest form without brackets, an IPv4 address inside an IPv6 one as the IPv4 address.",
         "port": "An int: as written, else the default of the scheme, else 0.",
-        "path": "From its first `/`; `/` where there is none. It has no `.` or `..` in it, and only the "
+        "path": "From its first `/`; `/` if there is none. It has no `.` or `..` in it, and only the "
         "escapes that must be.",
-        "query": "What stands after `?`, without it; empty where there is none. A `%` that begins no escape "
+        "query": "What stands after `?`, without it; empty if there is none. A `%` that begins no escape "
         "is given as `%25`. Only URLs of http, https, ws, wss and ftp may have a query: with other schemes "
         "it could name another host.",
-        "fragment": "What stands after `#`, without it; empty where there is none.",
+        "fragment": "What stands after `#`, without it; empty if there is none.",
         "user": "A bool: whether a user name or a password stands before the host.",
         "ip": "A bool: whether the host is an address. A name is never resolved.",
     },
