@@ -203,9 +203,10 @@ class _Table:
             matcher = self._beside[block] = self._made([*beside])
         return not matcher.search(text, stop)
 
-    def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[_Hit]:
-        """Where each form and each fragment is in `text`, which is one `of` a whole. Raises InspectionError
-        where `budget` is used up."""
+    def hits(self, text: bytes, of: Reduced, budget: Budget, *, each: bool = False) -> list[_Hit]:
+        """Where each form and each fragment is in `text`, which is one `of` a whole. A fragment that several
+        values have is one hit, with `each` one of each of them. Raises InspectionError where `budget` is used
+        up."""
         hits: list[_Hit] = []
         covered: dict[tuple[bytes, int], int] = {}
 
@@ -218,26 +219,37 @@ class _Table:
             if first + index >= len(self._forms) + len(self._blocks):
                 of.near = True
                 return
-            longest: dict[tuple[bytes, int], list[_Hit]] = {}
-            for value, core, at in self._blocks[first + index - len(self._forms)]:
-                key = value.mark, core.cost
-                if covered.get(key, 0) >= end:
-                    continue  # One run has many blocks.
-                runs = core.runs(text, end, at)
-                _count(budget, core, len(runs))
-                if runs:
-                    made = [(*run, value, _form(core, run, end, at)) for run in runs]
-                    longest[key] = max(longest[key], made, key=_length) if key in longest else made
+            longest = self._longest(first + index - len(self._forms), end, text, covered, budget)
+            known: dict[tuple[tuple[int, int], ...], list[_Hit]] = {}
             for key, found in longest.items():
                 covered[key] = found[-1][1]
                 if len(found) > 1 or key[1] == 1:  # Else it is the hit of a core too.
-                    budget.hit(len(found))
-                    hits.extend(found)
+                    one = known.setdefault(tuple(hit[:2] for hit in found), found)
+                    if each or one is found:
+                        hits.extend(found)
+            budget.hit(sum(map(len, known)))
 
         for start, matcher in self.matchers:
             covered.clear()
             matcher.search(text, partial(visit, start))
         return hits
+
+    def _longest(
+        self, block: int, end: int, text: bytes, covered: dict[tuple[bytes, int], int], budget: Budget
+    ) -> dict[tuple[bytes, int], list[_Hit]]:
+        """The longest run around a block that ends at `end`, for each value and cost of a core; no run that
+        was `covered` by an earlier block."""
+        longest: dict[tuple[bytes, int], list[_Hit]] = {}
+        for value, core, at in self._blocks[block]:
+            key = value.mark, core.cost
+            if covered.get(key, 0) >= end:
+                continue  # One run has many blocks.
+            runs = core.runs(text, end, at)
+            _count(budget, core, len(runs))
+            if runs:
+                made = [(*run, value, _form(core, run, end, at)) for run in runs]
+                longest[key] = max(longest[key], made, key=_length) if key in longest else made
+        return longest
 
 
 def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows | Dumped:
@@ -352,11 +364,13 @@ class HeldSet:
         """By each form that is in `text`, the marks of all values that have it."""
         loose, exact = self._tables()
         found: dict[bytes, set[bytes]] = {}
-        hits = exact.hits(text.padded, text, budget) + loose.hits(text.bones, text, budget)
-        hits += loose.hits(text.sown, text, budget)
+        hits = exact.hits(text.padded, text, budget, each=True)
+        hits += loose.hits(text.bones, text, budget, each=True) + loose.hits(
+            text.sown, text, budget, each=True
+        )
         again = self._again(text)
         if again is not None:
-            hits += loose.hits(again, text, budget)
+            hits += loose.hits(again, text, budget, each=True)
         for _start, _end, value, needle in hits:
             others = self._shared.get(needle.pattern, ())
             found.setdefault(needle.pattern, set()).update({value.mark, *[other.mark for other in others]})
