@@ -154,6 +154,21 @@ def test_the_folders_of_tests_are_those_of_the_source() -> None:
     assert {str(folder) for folder in of_source if not (SRC / folder).is_dir()} == set()
 
 
+def test_a_file_of_tests_that_has_the_name_of_a_module_stands_where_the_module_does() -> None:
+    tests = Path(__file__).parent
+    places: dict[tuple[str, str], set[str]] = {}
+    for path in FILES:
+        top = path.relative_to(SRC).parts[0]
+        places.setdefault((top, path.stem), set()).add(relative(path.parent))
+    elsewhere = {}
+    for path in tests.glob("*/**/test_*.py"):
+        folder, name = path.parent.relative_to(tests), path.stem.removeprefix("test_")
+        right = places.get((folder.parts[0], name), {folder.as_posix()})
+        if folder.as_posix() not in right:
+            elsewhere[path.relative_to(tests).as_posix()] = right
+    assert elsewhere == {}
+
+
 def test_files_and_functions_keep_their_budget() -> None:
     too_long = []
     for path in FILES:

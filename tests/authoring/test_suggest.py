@@ -17,7 +17,7 @@ from mcpguard.config.loading import load_config
 from mcpguard.core.errors import AuditError, SessionError
 from mcpguard.core.evidence.records import Closed, Decided, ObservedRefusal, Opened
 from mcpguard.core.policy.tickets import Ticket
-from tests.authoring.test_standing import ARGS, asked, effect, home
+from tests.authoring.test_own_policy_standing import ARGS, asked, effect, home
 
 __all__ = ["home"]
 

@@ -1,4 +1,4 @@
-"""A `keyring` backend in memory; the live one is in test_keyring_live.py."""
+"""A `keyring` backend in memory; the live one is in test_keychain_live.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs inside a private D-Bus session with a real GNOME Keyring (see test_keyring_live.py).
+"""Runs inside a private D-Bus session with a real GNOME Keyring (see test_keychain_live.py).
 
 It talks to the command as a person would, and holds the keychain source to the contract. An assertion
 that fails is this program's exit.

@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.cli import main
 from mcpguard.cli.authoring import suggest
-from tests.authoring.test_standing import home
+from tests.authoring.test_own_policy_standing import home
 from tests.authoring.test_suggest import decided, record
 from tests.cli.operating.test_session import notices
 

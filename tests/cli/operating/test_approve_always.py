@@ -11,7 +11,7 @@ from msgspec import structs
 from mcpguard.cli import main
 from mcpguard.cli.operating import approvals
 from tests.adapters.store.test_store import given_by
-from tests.authoring.test_standing import CONFIG, asked, effect, home
+from tests.authoring.test_own_policy_standing import CONFIG, asked, effect, home
 from tests.cli.operating.test_session import notices, store
 
 Capture = pytest.CaptureFixture[str]

@@ -112,7 +112,7 @@ TESTS_OF_UPSTREAM: dict[str, tuple[str, ...]] = {
     "sampling/createMessage": (_ASKED,),
     "elicitation/create": (
         _ASKED,
-        f"{_G}questions/test_rounds.py::test_a_question_that_policy_denies_is_answered_with_a_refusal_and_the_call_goes_on",
+        f"{_G}questions/test_round_trips.py::test_a_question_that_policy_denies_is_answered_with_a_refusal_and_the_call_goes_on",
     ),
     "roots/list": (_ASKED,),
     "notifications/progress": (

@@ -1,5 +1,5 @@
 """Two processes that use one login at once: `python -m tests.adapters.credentials.oauth.oauth_renewing FOLDER URL` (see
-test_oauth_lease.py). The keychain is a file, so that both have the same; each waits for the other to begin."""
+test_renewal.py). The keychain is a file, so that both have the same; each waits for the other to begin."""
 
 import sys
 from pathlib import Path

@@ -118,7 +118,7 @@ ACCESS = (
             _identity,
             (
                 "attack/test_http_identity.py::test_a_good_token_gives_the_principal_on_record",
-                "adapters/transports/test_bearer.py::test_a_forged_token_is_refused",
+                "adapters/transports/http/test_bearer.py::test_a_forged_token_is_refused",
                 "gateway/test_gateway.py::test_claims_of_the_client_never_change_a_verdict_or_the_recorded_principal",
             ),
             ("http.token",),
@@ -140,7 +140,7 @@ ACCESS = (
             _service_tokens,
             (
                 "adapters/credentials/test_broker.py::test_a_lease_is_made_anew_a_margin_before_its_end",
-                "adapters/credentials/oauth/test_oauth_login.py::test_nothing_of_a_login_is_on_the_disk",
+                "adapters/credentials/oauth/test_login.py::test_nothing_of_a_login_is_on_the_disk",
                 "onboarding/test_import.py::test_no_secret_is_left_in_any_file_and_undo_is_byte_exact",
             ),
             ("credentials.oauth", "credentials.vault", "credentials.github_app", "credentials.postgres"),
@@ -247,7 +247,7 @@ ACCESS = (
             _sandboxes,
             (
                 "attack/test_leaks.py::test_the_environment_of_an_upstream_has_the_allowed_names_and_its_own_and_nothing_else",
-                "adapters/upstreams/test_own_folder.py::test_each_start_has_a_new_empty_folder_that_only_its_user_can_enter",
+                "adapters/upstreams/process/test_own_folder.py::test_each_start_has_a_new_empty_folder_that_only_its_user_can_enter",
             ),
             ("servers.cwd", "servers.env"),
             ("notice.what",),
@@ -330,7 +330,7 @@ CONTENT = (
             ),
             (
                 "attack/test_leaks.py::test_an_upstream_cannot_give_its_secret_away",
-                "core/redaction/detectors/test_tables.py::test_a_hit_is_found_wherever_it_stands",
+                "core/redaction/detectors/test_detectors.py::test_a_hit_is_found_wherever_it_stands",
             ),
             ("rule.redact", "rule.unredacted"),
             ("outcome.findings", "notice.findings"),

@@ -286,7 +286,7 @@ OPERATION = (
             always("met", "a server that ended is started by the next call, after a pause that doubles"),
             (
                 "attack/test_hostile_upstream.py::test_a_crash_in_a_call_is_one_clear_error_at_once_and_the_upstream_comes_back",
-                "adapters/upstreams/test_life.py::test_the_pause_doubles_from_half_a_second_to_a_minute",
+                "adapters/upstreams/session/test_life.py::test_the_pause_doubles_from_half_a_second_to_a_minute",
             ),
             (),
             ("notice.what",),

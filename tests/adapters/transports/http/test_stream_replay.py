@@ -24,7 +24,7 @@ from tests.adapters.transports.front import (
     notice,
     serving,
 )
-from tests.adapters.transports.test_http_sessions import TOKEN, FakeVerifier
+from tests.adapters.transports.http.test_sessions import TOKEN, FakeVerifier
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

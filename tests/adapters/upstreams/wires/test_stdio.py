@@ -33,7 +33,7 @@ from tests.adapters.upstreams.fake_wire import failure, modern_caller, permit
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
-SERVERS = Path(__file__).parents[2] / "servers"
+SERVERS = Path(__file__).parents[3] / "servers"
 
 
 class Real:

@@ -6,7 +6,7 @@ import pytest
 
 from mcpguard.config.file import HttpEntry
 from tests.adapters.transports.front import ENVELOPE, MODERN, call, serving
-from tests.adapters.transports.test_http_sessions import TOKEN, FakeVerifier
+from tests.adapters.transports.http.test_sessions import TOKEN, FakeVerifier
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

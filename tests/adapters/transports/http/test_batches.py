@@ -16,8 +16,8 @@ from tests.adapters.transports.front import (
     notice,
     serving,
 )
-from tests.adapters.transports.test_http_events import begin
-from tests.adapters.transports.test_http_replay import settled
+from tests.adapters.transports.http.test_events import begin
+from tests.adapters.transports.http.test_stream_replay import settled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

@@ -366,7 +366,7 @@ import sys
 from pathlib import Path
 from mcpguard.authoring.suggest import apply
 from mcpguard.config.loading import load_config
-from tests.authoring.test_standing import asked
+from tests.authoring.test_own_policy_standing import asked
 home = Path(sys.argv[1])
 for number in range(5):
     ticket = asked({"branch": f"{sys.argv[2]}{number}"}, id=f"{sys.argv[2]}{number}")

@@ -9,7 +9,7 @@ import pytest
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
 from mcpguard.adapters.transports.http.connection import SURPLUS
 from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
-from tests.adapters.transports.test_http_events import begin
+from tests.adapters.transports.http.test_events import begin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
