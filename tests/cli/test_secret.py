@@ -7,7 +7,9 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import keyring.errors
 import pytest
 
 from mcpguard.adapters.credentials.keychain import Keychain
@@ -183,3 +185,33 @@ def test_removing_is_said_and_a_missing_name_is_an_error(
 def test_an_action_is_needed(capsys: Capture) -> None:
     assert main(["secret"]) == 2
     assert "required" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [("file:/k", "${file:…}"), ("env:K", "${env:…}"), ("keyring:k", ""), ("", ""), ("keyring", "")],
+)
+def test_where_no_keychain_is_used_none_is_asked_for(
+    used: str,
+    said: str,
+    backend: FakeKeyring,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    config = tmp_path / "mcpguard.yaml"
+    config.write_text(
+        f'{{"version": 1, "servers": {{"s": {{"command": "x", "env": {{"K": "${{{used}}}"}}}}}}}}'
+        if used
+        else "servers: ["
+    )
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(config))
+    backend.error = keyring.errors.NoKeyringError()
+    assert main(["secret", "list"]) == (0 if said else 2)
+    shown = capsys.readouterr()
+    if said:
+        assert shown.out == f"the configuration uses no keychain, but {said}: `mcpguard secret check`\n"
+        assert main(["secret", "list", "--json"]) == 0
+        assert capsys.readouterr().out == "[]\n"
+    else:
+        assert "this machine has no keychain that mcpguard can use" in shown.err

@@ -95,8 +95,9 @@ def test_a_name_that_is_no_entry_with_oauth_is_said(server, tmp_path, capsys):
 
 def test_a_time_that_is_none_is_refused(server, tmp_path, capsys):
     config = configured(tmp_path, server.url)
-    assert main(["secret", "login", "linear", "--config", str(config), "--timeout", "0"]) == 2
-    assert "--timeout must be above 0" in capsys.readouterr().err
+    for number in ("0", "-1", "nan", "soon"):
+        assert main(["secret", "login", "linear", "--config", str(config), "--timeout", number]) == 2
+        assert "must be a number of seconds above 0 and at most 86400" in capsys.readouterr().err
 
 
 def test_a_configured_client_secret_is_used_and_a_missing_one_named(tmp_path):

@@ -82,7 +82,7 @@ def test_a_dry_run_touches_nothing_and_needs_no_keychain(
     person.has(GITHUB)
     backend.error = RuntimeError("no keychain")
     before = tree(*person)
-    assert main(["import", "--dry-run"]) == 0
+    assert main(["import", "--dry-run"]) == 2
     said = capsys.readouterr().out
     assert '"GITHUB_PERSONAL_ACCESS_TOKEN": "********"' in said
     assert "${keyring:github/GITHUB_PERSONAL_ACCESS_TOKEN}" in said
@@ -110,13 +110,13 @@ def test_a_dry_run_says_that_there_is_no_keychain_and_that_nothing_was_changed(
 ) -> None:
     person.has(GITHUB)
     backend.error = RuntimeError("no keychain")
-    assert main(["import", "--dry-run"]) == 0
+    assert main(["import", "--dry-run"]) == 2
     missing, nothing = capsys.readouterr().out.splitlines()[-2:]
     assert missing.startswith("to do    the keychain (")
     assert missing.endswith(
         "Or run `mcpguard import --to file`: secrets then go to files that only you can read"
     )
-    assert nothing == "nothing was changed: `mcpguard import` makes these changes"
+    assert nothing == "nothing was changed, nor would `mcpguard import` change anything before that is done"
 
 
 def test_where_nothing_is_to_move_no_keychain_is_needed(

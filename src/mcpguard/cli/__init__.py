@@ -110,7 +110,7 @@ def _import_msgspec() -> None:
 
 
 def _failed(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) or _is_gone(error):
         _discard_output()
         return 141
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -127,6 +127,11 @@ def _failed(error: Exception) -> int:
         return 2
     _confess(error)
     return 70
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether this is what each access to a terminal that was closed gives."""
+    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
 
 
 def _open_all() -> None:

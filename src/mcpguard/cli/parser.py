@@ -12,6 +12,7 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,13 +37,14 @@ class Parser(ArgumentParser):
         super().__init__(**{"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False, **options})
 
     def _check_value(self, action: Action, value: Any) -> None:
-        choices = action.choices or ()
-        near = did_you_mean(value, choices) if choices and value not in choices else ""
-        if near:
-            from mcpguard.adapters.system.terminal import plain
+        choices = [*(action.choices or (value,))]
+        if value in choices:
+            return
+        from mcpguard.adapters.system.terminal import plain
 
+        if near := did_you_mean(value, choices):
             raise ArgumentError(action, f"{plain(value)!r} is not one of them: {near}")
-        super()._check_value(action, value)
+        raise ArgumentError(action, f"expected {' or '.join(choices)}, not {plain(value)!r}")
 
     def refuse(self, word: str, words: Iterable[str]) -> NoReturn:
         """Ends with what is wrong with `word`, which no option and no argument takes, in the usage of the
@@ -137,6 +139,18 @@ def confirmed(question: str) -> bool:
     except EOFError:
         print()
         return False
+
+
+def seconds(most: int) -> Callable[[str], float]:
+    """The `type` of an argument that is a number of seconds."""
+
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            if 0 < (number := float(text)) <= most:
+                return number
+        raise ArgumentTypeError(f"must be a number of seconds above 0 and at most {most}")
+
+    return read
 
 
 WHEN = "a date or a time in ISO 8601 (UTC unless it says otherwise), or an age such as 30m, 2h, 3d or 2w"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.cli.parser import add_config, configured
-from mcpguard.core.errors import CredentialError
+from mcpguard.cli.parser import add_config, configured, configured_if_any, seconds
+from mcpguard.core.errors import CredentialError, McpGuardError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-browser", action="store_true", help="print the page's address instead of opening a browser"
     )
     into.add_argument(
-        "--timeout", type=float, default=LOGIN_SECONDS, metavar="SECONDS", help="how long to wait"
+        "--timeout", type=seconds(86_400), default=LOGIN_SECONDS, metavar="SECONDS", help="how long to wait"
     )
 
 
@@ -84,7 +84,7 @@ def execute(args: argparse.Namespace) -> int:
         return _log(args)
     keychain = Keychain()
     if args.action == "list":
-        _list(keychain.names(), args.json)
+        _list(keychain, args.json)
     elif args.action == "rm":
         keychain.remove(_checked(args.name))
         print(f"removed {args.name}")
@@ -129,13 +129,31 @@ def _told_to_end() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _list(names: list[str], as_json: bool) -> None:
+def _list(keychain: Keychain, as_json: bool) -> None:
+    try:
+        names, nothing = keychain.names(), "nothing is stored yet: `mcpguard secret set NAME`"
+    except CredentialError:
+        # Without a keychain, secrets are elsewhere, and nobody needs to be told to start one.
+        if not (elsewhere := _elsewhere()):
+            raise
+        names, nothing = [], f"the configuration uses no keychain, but {elsewhere}: `mcpguard secret check`"
     if as_json:
         from mcpguard.cli.outputs import SecretNames
 
         print(SecretNames(tuple(names)).model_dump_json())
     else:
-        print("\n".join(names) or "nothing is stored yet: `mcpguard secret set NAME`")
+        print("\n".join(names) or nothing)
+
+
+def _elsewhere() -> str:
+    """The sources of the references of the configuration, as they are written; empty where one is the
+    keychain, or nothing is known."""
+    try:
+        config = configured_if_any(None)
+    except McpGuardError:
+        return ""
+    sources = sorted({ref.source for ref in config.plain_references}) if config else []
+    return "" if "keyring" in sources else " and ".join(f"${{{one}:…}}" for one in sources)
 
 
 def _checked(name: str) -> str:
@@ -196,8 +214,6 @@ def _in(args: argparse.Namespace) -> None:
     from mcpguard.adapters.credentials.oauth.grants import Grants
     from mcpguard.adapters.credentials.oauth.login import login
 
-    if not 0 < args.timeout <= 86400:
-        raise CredentialError("--timeout must be above 0 and at most 86400 seconds")
     entry = _entry(args.name, args.config)
     if entry is None:
         from mcpguard.config.loading import find_config

@@ -299,7 +299,10 @@ def load_config(path: Path) -> Config:
     from mcpguard.core.document.reading import Document
 
     if not os.path.exists(path) and path == find_config(None, {}):
-        said = "does not exist: create it with `mcpguard import`, or name another file with --config"
+        said = (
+            "does not exist: create it with `mcpguard import`, or where no client has a server yet, by hand "
+            "(`mcpguard help start`), or name another file with --config"
+        )
         raise ConfigError([Problem(str(path), 0, 0, said)])
     document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)

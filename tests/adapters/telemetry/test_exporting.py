@@ -392,7 +392,7 @@ def test_syslog_over_tcp_gets_counted_octets(lines: list[Rendered]) -> None:
         message, data = data[: int(count)], data[int(count) :]
         assert message.endswith(b"line %d" % index)
     assert data == b""
-    with pytest.raises(TelemetryError, match="takes nothing"):
+    with pytest.raises(TelemetryError, match=r"^sending to .* failed: "):
         sink.deliver(lines)
 
 
@@ -403,7 +403,7 @@ def datagrams(server: socket.socket, to: str, lines: list[Rendered], end: Callab
     assert [server.recv(65536).split(b" - ")[-1] for _ in range(2)] == [b"line 0", b"line 1"]
     server.close()
     end()
-    with pytest.raises(TelemetryError, match="takes nothing"):
+    with pytest.raises(TelemetryError, match=r"^sending to .* failed: "):
         sink.deliver(lines)  # That nobody listens is heard of with the second one.
     sink.close()
 
@@ -421,5 +421,5 @@ def test_syslog_over_a_socket_of_the_system_gets_a_datagram_each(
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     server.bind(str(path))
     datagrams(server, f"syslog+unix://{path}", lines, path.unlink)
-    with pytest.raises(TelemetryError, match="takes nothing"):
+    with pytest.raises(TelemetryError, match=r"^sending to .* failed: "):
         destination(f"syslog+unix://{path}", "h", "text/plain").deliver(lines)

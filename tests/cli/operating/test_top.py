@@ -160,8 +160,8 @@ def test_many_servers_are_cut(audit: str) -> None:
     assert view._servers()[-1] == ("", "and 9 more", "", "", "")
 
 
-@pytest.mark.parametrize("key", [b"q", b"xq"])
-def test_live_it_ends_by_q(audit: str, monkeypatch: pytest.MonkeyPatch, key: bytes) -> None:
+@pytest.mark.parametrize("key", [b"q", b"xq", b"\4"])
+def test_live_it_ends_by_q_or_ctrl_d(audit: str, monkeypatch: pytest.MonkeyPatch, key: bytes) -> None:
     controller, terminal = pty.openpty()
     shown: list[bytes] = []
 
@@ -185,6 +185,19 @@ def test_live_it_ends_by_q(audit: str, monkeypatch: pytest.MonkeyPatch, key: byt
     reader.join(10)
     os.close(controller)
     assert b"LATEST DENIALS" in b"".join(shown)
+
+
+def test_live_it_ends_with_its_terminal(audit: str) -> None:
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "mcpguard", "top", audit]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE) as process:
+        os.close(terminal)
+        shown = b""
+        while b"q ends" not in shown:
+            shown += _some(controller)
+        os.close(controller)
+        assert process.stderr is not None
+        assert (process.wait(30), process.stderr.read()) == (141, b"")
 
 
 def _some(file: int) -> bytes:

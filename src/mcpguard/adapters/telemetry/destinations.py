@@ -305,7 +305,7 @@ class _Datagrams:
                 refused += not _sent(self._socket, syslog_message(one, line, self._host))
         except OSError as error:
             self.close()
-            raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
+            raise TelemetryError(f"sending to {self._to} failed: {error.strerror or error}") from None
         return refused
 
     def close(self) -> None:
@@ -364,7 +364,7 @@ class _Stream:
                 if _unsent(made):
                     raise OSError(errno.ECONNRESET, "it closed the connection before it had read everything")
         except OSError as error:
-            raise TelemetryError(f"{self._to} takes nothing: {error.strerror or error}") from None
+            raise TelemetryError(f"sending to {self._to} failed: {error.strerror or error}") from None
         return 0
 
     def close(self) -> None:

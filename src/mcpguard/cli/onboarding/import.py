@@ -112,7 +112,8 @@ def _days(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where all that was asked for is guarded now, 1 where a server stays as it is, 2 where nothing was
-    done since nobody agreed. Raises McpGuardError where a step cannot be taken; then all is as it was."""
+    done since nobody agreed, or where a dry run finds that nothing could be done. Raises McpGuardError where
+    a step cannot be taken; then all is as it was."""
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import recover
@@ -141,8 +142,8 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     print("\n".join(map(plain, lines.split("\n"))))
     _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
-    if plan.changes and args.dry_run:
-        _tell_dry(plan, vault)
+    if plan.changes and args.dry_run and not _tell_dry(plan, vault):
+        return 2
     if not plan.changes or args.dry_run:
         return code
     if not (args.yes or _agreed()):
@@ -229,8 +230,8 @@ def _ready(vault: Vault) -> None:
         raise CredentialError(f"{error}{in_files(vault, 'import')}. Nothing was changed") from None
 
 
-def _tell_dry(plan: Plan, vault: Vault) -> None:
-    """What is left to say where nothing is done: whether it could be, and how."""
+def _tell_dry(plan: Plan, vault: Vault) -> bool:
+    """What is left to say where nothing is done: whether it could be, which it returns, and how."""
     from mcpguard.core.errors import CredentialError
     from mcpguard.onboarding.vault import in_files
 
@@ -239,7 +240,10 @@ def _tell_dry(plan: Plan, vault: Vault) -> None:
             vault.ready()
     except CredentialError as error:
         _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
+        print("nothing was changed, nor would `mcpguard import` change anything before that is done")
+        return False
     print("nothing was changed: `mcpguard import` makes these changes")
+    return True
 
 
 def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:

@@ -44,6 +44,7 @@ _DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
 _WIDE, _WIDEST = 30, 200
 ALTERED = "{} was altered: `mcpguard audit verify` says where"
 _FIRST_LINES = 5_000
+_CTRL_D = b"\4"
 _FILES = 3
 
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0, also after Ctrl-C or q. Raises AuditError where the evidence cannot be read."""
+    """0, also after Ctrl-C, Ctrl-D or q. Raises AuditError where the evidence cannot be read."""
     from mcpguard.cli.audit.verb import audit_folder
 
     folder = args.path or audit_folder(args.config)
@@ -98,7 +99,8 @@ class _Pressed(Protocol):
 
 @contextmanager
 def _keys() -> Iterator[_Pressed]:
-    """Whether q was pressed within this many seconds; the terminal gives each key at once meanwhile."""
+    """Whether q or Ctrl-D was pressed, or the input ended, within this many seconds; the terminal gives each
+    key at once meanwhile."""
     import select
     import termios
     import tty
@@ -108,13 +110,14 @@ def _keys() -> Iterator[_Pressed]:
 
     def pressed(seconds: float) -> bool:
         ready, _, _ = select.select([descriptor], [], [], seconds)
-        return bool(ready) and os.read(descriptor, 64)[:1] in (b"q", b"Q", b"")
+        return bool(ready) and os.read(descriptor, 64)[:1] in (b"q", b"Q", _CTRL_D, b"")
 
     try:
         tty.setcbreak(descriptor)
         yield pressed
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # It may be gone.
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 class TopView:
