@@ -20,8 +20,8 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.recorder import MOST_PLACES, Recorder, finding_counts
 from mcpguard.gateway.scope import ApprovalTerms
-from mcpguard.protocol.calls import child_of
 from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.trace import child_of
 from tests.fakes import SECRET, World, text, tool
 from tests.gateway.scenes import legacy
 

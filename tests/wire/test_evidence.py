@@ -15,7 +15,7 @@ from mcpguard.cli.authoring.schema import schema_of
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.protocol.calls import ids_of
+from mcpguard.protocol.trace import ids_of
 from tests.fakes import SECRET
 from tests.wire.session import puppet
 from tests.wire.test_approvals import at_terminal, ticket

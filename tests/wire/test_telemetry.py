@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mcpguard.protocol.calls import ids_of
+from mcpguard.protocol.trace import ids_of
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import eventually, puppet, write_config
 from tests.wire.warm import command

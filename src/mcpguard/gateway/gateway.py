@@ -28,8 +28,8 @@ from mcpguard.gateway.recorder import Times
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, headers, jsonrpc, refusals
-from mcpguard.protocol.calls import TRACEPARENT, traceparent_of
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
+from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 

@@ -37,8 +37,9 @@ from mcpguard.gateway.results import Ready, Results
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
-from mcpguard.protocol.calls import TRACEPARENT, Call, child_of
+from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.trace import TRACEPARENT, child_of
 
 MOST_ANNOTATED = 1000
 """Tools of which it is remembered which of their parameters are mirrored in headers."""

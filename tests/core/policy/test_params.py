@@ -13,7 +13,7 @@ from mcpguard.core.errors import PolicyError
 from mcpguard.core.model import Deny, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
-from mcpguard.core.policy.prepared import placed
+from mcpguard.core.policy.params import placed
 from mcpguard.core.policy.written import Param
 
 ENGINES: tuple[EngineName, ...] = ("cpp", "python")

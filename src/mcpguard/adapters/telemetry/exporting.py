@@ -24,7 +24,7 @@ from mcpguard.adapters.telemetry.destinations import (
     shown,
 )
 from mcpguard.adapters.telemetry.diagnostics import Level
-from mcpguard.adapters.telemetry.formats import cef, ocsf, otlp, rows
+from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, otlp
 from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
 from mcpguard.core.errors import AuditError, TelemetryError
 from mcpguard.gateway.ports import SinkState
@@ -301,7 +301,7 @@ class LineFormat(NamedTuple):
 
 LINES = {
     "jsonl": LineFormat("application/x-ndjson", lambda _host: lambda _one: ""),
-    "csv": LineFormat("text/csv", lambda _host: rows.csv_line, rows.csv_header()),
+    "csv": LineFormat("text/csv", lambda _host: csv_rows.line, csv_rows.header()),
     "cef": LineFormat("text/plain", lambda _host: cef.line),
     "ocsf": LineFormat("application/x-ndjson", lambda host: partial(ocsf.line, host=host)),
 }

@@ -32,7 +32,7 @@ NAMES: dict[str, str] = {
     "params": "map",
 }
 """What a condition may name, and its type: maps and lists hold JSON values. No request has `params`: what is
-set of them is in the text of a condition before it is compiled (`policy/prepared.py`)."""
+set of them is in the text of a condition before it is compiled (`policy/params.py`)."""
 
 LATER = frozenset({"args", "session"})
 """The names that are unknown while a list is made."""

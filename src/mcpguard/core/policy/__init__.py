@@ -1,5 +1,5 @@
-"""Policies: as written (`written.py`), compiled (`compiled.py`, from `prepared.py` conditions, to
-`terms.py`), and the decision point (`pdp.py`).
+"""Policies: as written (`written.py`), compiled (`compiled.py`, with values from `params.py`, to
+`terms.py`), and the decision point (`pdp.py`), for which `folding.py` joins conditions.
 
 `arguments.py` checks a call against its schema, `egress.py` which held values it may carry. `obligations.py`
 and `placeholders.py` are what an allowed call must carry, `tickets.py` what a person is asked, `wording.py`

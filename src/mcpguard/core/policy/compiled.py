@@ -25,7 +25,8 @@ from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.prepared import Folded, Placed, placed, shown_in, with_values
+from mcpguard.core.policy.folding import Folded
+from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
 from mcpguard.core.policy.terms import (
     ACTIONS,
     ANY_ACTION,

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.destinations import framed, syslog_message
-from mcpguard.adapters.telemetry.formats import cef, ocsf, rows
+from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS
 from mcpguard.adapters.telemetry.happenings import Happening, Joining
 from mcpguard.core.evidence.records import Decided, Outcome
@@ -75,7 +75,7 @@ def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None
 
 
 def test_no_cell_of_csv_begins_as_a_formula_does(story: list[Happening]) -> None:
-    text = rows.csv_header() + "".join(map(rows.csv_line, story))
+    text = csv_rows.header() + "".join(map(csv_rows.line, story))
     read = list(csv.reader(io.StringIO(text, newline="")))
     assert read[0] == list(COLUMNS)
     assert len(read) == 1 + len(story)
@@ -88,8 +88,8 @@ def test_no_cell_of_csv_begins_as_a_formula_does(story: list[Happening]) -> None
 
 @each("cell", ["=1", "+1", "-1", "@a", " =1", "\t=1", "\uff1d1", "\u00a0=1", "\n=1"])
 def test_a_formula_is_text_in_a_spreadsheet(cell: str) -> None:
-    assert rows._safe(cell) == f"'{cell}"
-    assert rows._safe("a" + cell) == "a" + cell
+    assert csv_rows._safe(cell) == f"'{cell}"
+    assert csv_rows._safe("a" + cell) == "a" + cell
 
 
 # --- CEF ------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[Happening]) -> None:
 
 
 def test_arguments_stay_in_the_evidence(story: list[Happening], tmp_path: Path) -> None:
-    texts = [text for one in story for text in (rows.csv_line(one), cef.line(one), ocsf.line(one, "h"))]
+    texts = [text for one in story for text in (csv_rows.line(one), cef.line(one), ocsf.line(one, "h"))]
     assert not any("canary-argument" in text for text in texts)
 
 

@@ -22,7 +22,7 @@ from mcpguard.adapters.telemetry.formats import otlp, protobuf
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided, Steps
-from mcpguard.protocol.calls import ids_of
+from mcpguard.protocol.trace import ids_of
 from tests.adapters.telemetry.happened import ANSWERED, ASKED, NOW, PARENT, STORY, chain, happened
 from tests.adapters.telemetry.test_exporting import web
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mcpguard import __version__
-from mcpguard.adapters.telemetry.formats.rows import Templates, kind_of, row, why
+from mcpguard.adapters.telemetry.formats.rows import kind_of, row, why
+from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Decided, Noticed
 

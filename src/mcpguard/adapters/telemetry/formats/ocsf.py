@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import json
 
 from mcpguard import __version__
-from mcpguard.adapters.telemetry.formats.rows import Templates, kind_of, row, why
+from mcpguard.adapters.telemetry.formats.rows import kind_of, row, why
+from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome
 

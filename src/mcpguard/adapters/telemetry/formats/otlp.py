@@ -37,7 +37,7 @@ from mcpguard.adapters.telemetry.formats.protobuf import (
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS, kind_of, row, why
 from mcpguard.adapters.telemetry.happenings import WELL, Happening, LinePlace, title
 from mcpguard.core.evidence.records import Decided, Noticed, Steps
-from mcpguard.protocol.calls import ids_of
+from mcpguard.protocol.trace import ids_of
 
 STEPS = ("decide", "wait", "record", "inject", "call", "inspect")
 """In the order in which they take place."""

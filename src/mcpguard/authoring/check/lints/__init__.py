@@ -1,18 +1,21 @@
 """Lints: what is valid in a policy but probably not what its author meant.
 
-`reach.py` is about what never decides, `evaluation.py` about what fails or is slow, `readings.py` about what
-is read by half, `shapes.py` about what another spelling passes, `marks.py` about labels and facts, `care.py`
-about what a person should look at. `entry.py` says what a lint is, `conditions.py` what a condition reads.
+`reach.py` is about what never decides, `limits.py` about limits, `coverage.py` about names that no rule
+mentions or no server has, `evaluation.py` about what fails or is slow, `readings.py` about what is read by
+half, `shapes.py` about what another spelling passes, `marks.py` about labels and facts, `care.py` about what
+a person should look at. `entry.py` says what a lint is, `conditions.py` what a condition reads.
 
 To add a lint: an entry in the module of its subject, with the next free code there, and its name in the tuple
 at the end of that module. A new subject is a module with its tuple, which `LINTS` unpacks.
 """
 
 from mcpguard.authoring.check.lints.care import CARE
+from mcpguard.authoring.check.lints.coverage import COVERAGE
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.authoring.check.lints.evaluation import ARGUMENTS, ENGINES
+from mcpguard.authoring.check.lints.limits import LIMITS
 from mcpguard.authoring.check.lints.marks import MARKS
-from mcpguard.authoring.check.lints.reach import COVERAGE, LIMITS, REACH
+from mcpguard.authoring.check.lints.reach import REACH
 from mcpguard.authoring.check.lints.readings import READINGS
 from mcpguard.authoring.check.lints.shapes import SHAPES
 from mcpguard.authoring.findings import Finding, at

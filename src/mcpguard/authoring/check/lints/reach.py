@@ -1,19 +1,17 @@
-"""Lints on rules that never decide, on what is allowed without any bound, on limits that no call can reach or
-none can keep, and on names: what rules mention that does not exist, and what exists that no rule mentions.
+"""Lints on rules that never decide, and on what is allowed without any bound.
 
 Law of this file: it reports only what holds in every case. A rule covers another only where every request
-that the other can match it matches too, as far as globs alone can tell; a limit only where the limits of
-other rules are used up before it; a glob only where all servers that it could mean are known.
+that the other can match it matches too, as far as globs alone can tell.
 """
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, matches, reads_only
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, reads_only
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
-from mcpguard.core.policy.terms import ACTIONS, ANY_ACTION, LimitTerms, window_of
+from mcpguard.core.policy.terms import ACTIONS, ANY_ACTION
 
 
 def _glob_covers(wide: str, narrow: str) -> bool:
@@ -171,165 +169,3 @@ UNBOUNDED = Lint(
 )
 
 REACH = (UNREACHABLE, SHADOWED, CONSTANT, UNBOUNDED)
-
-
-UNITS = ("calls", "bytes", "units")
-
-
-def _idle(subject: LintSubject) -> Iterator[Problem]:
-    limited = [one for one in subject.rules if one.written.limit is not None and not one.rule.shadow]
-    certain = [one for one in limited if one.rule.condition is None and one.rule.until is None]
-    for placed in limited:
-        limit = placed.written.limit
-        assert limit is not None  # noqa: S101 - it is one of those that have one
-        if limit.units is not None and isinstance(limit.cost, int) and limit.cost > limit.units:
-            said = f"no call fits into it: one costs {limit.cost}, and {limit.units} are allowed"
-            yield placed.problem(("limit",), said)
-            continue
-        other = next((one for one in certain if _before(one, placed)), None)
-        if other is not None:
-            said = (
-                f"it is never reached: the limit of {other.rule.name} covers its calls and is used up first"
-            )
-            yield placed.problem(("limit",), said)
-
-
-def _before(wide: PlacedRule, narrow: PlacedRule) -> bool:
-    """Whether the limit of `wide` is always used up before that of `narrow`."""
-    one, two = wide.written.limit, narrow.written.limit
-    if one is None or two is None or wide is narrow or not covers(wide, narrow):
-        return False
-    unit = next(unit for unit in UNITS if getattr(two, unit) is not None)
-    most, mine = getattr(one, unit), getattr(two, unit)
-    if most is None or most > mine or one.cost != two.cost or not _spans(one, two):
-        return False
-    if most < mine or one.per != two.per or not covers(narrow, wide) or narrow.rule.condition is not None:
-        return True
-    # Of two that are the same, the second is one too many.
-    return (wide.policy.policy.policy, wide.index) < (narrow.policy.policy.policy, narrow.index)
-
-
-def _spans(wide: LimitTerms, narrow: LimitTerms) -> bool:
-    """Whether each window of `narrow` lies in one of `wide`, also with what it holds back longer."""
-    long, short = window_of(wide.per) or 0, window_of(narrow.per) or 0
-    return wide.per == narrow.per or (long > 0 and short > 0 and long * 60 >= short * 61)
-
-
-IDLE_LIMIT = Lint(
-    "P105",
-    "warning",
-    "A limit is never reached: that of another rule, which has no condition, covers the same calls and is "
-    "used up first; or no call fits into it, since one costs more than it allows.",
-    _idle,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], limit: {calls: 100, per: 1m}}",
-        "{id: all-of-files, effect: allow, server: files, limit: {calls: 50, per: 1h}}",
-        "{id: send, effect: allow, server: mail, limit: {units: 5, cost: 10, per: session}}",
-    ),
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], limit: {calls: 20, per: 1m}}",
-        "{id: all-of-files, effect: allow, server: files, limit: {calls: 50, per: 1h}}",
-        "{id: send, effect: allow, server: mail, limit: {units: 50, cost: 10, per: session}}",
-    ),
-)
-
-LIMITS = (IDLE_LIMIT,)
-
-
-MOST_NAMED = 8
-"""How many tools are named in one finding; of the others only how many."""
-
-
-def _tools_unmentioned(subject: LintSubject) -> Iterator[Problem]:
-    if subject.config is None or not subject.policies:
-        return
-    for server in subject.servers or ():
-        names = [name for of, name, _ in subject.tools if of == server]
-        silent = sorted(name for name in names if not _mentioned(subject, server, name))
-        # Where nothing of a server is mentioned, P404 says so.
-        if silent and any(matches(server, one.servers) for one in subject.rules):
-            more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
-            said = f"no rule mentions these tools of {server}, so calls are refused: "
-            names_said = ", ".join(silent[:MOST_NAMED]) + more
-            yield subject.config.problem(("servers", server), said + names_said)
-
-
-def _mentioned(subject: LintSubject, server: str, name: str) -> bool:
-    return any(one.rule.can_match(server, name, "tools/call") for one in subject.rules)
-
-
-def _tool_unknown(subject: LintSubject) -> Iterator[Problem]:
-    for placed in subject.rules:
-        if not subject.knows(placed):
-            continue
-        names = {name for server, name, _ in subject.tools if matches(server, placed.servers)}
-        for index, glob in enumerate(placed.written.tools or ()):
-            if not any(matches(name, (glob,)) for name in names):
-                yield placed.problem(
-                    ("tools", index), f"no tool of the servers that it names matches `{glob}`"
-                )
-
-
-def _server_unknown(subject: LintSubject) -> Iterator[Problem]:
-    for placed in subject.rules:
-        if subject.servers is not None and not any(matches(name, placed.servers) for name in subject.servers):
-            yield placed.problem(("server",), "no server of this configuration matches")
-
-
-def _server_unmentioned(subject: LintSubject) -> Iterator[Problem]:
-    if subject.config is None or not subject.policies:
-        return
-    for server, served in (subject.servers or {}).items():
-        if served and not any(matches(server, one.servers) for one in subject.rules):
-            said = f"no rule mentions {server}, so every call to it is refused"
-            yield subject.config.problem(("servers", server), said)
-
-
-_READ = example(
-    "{id: read, effect: allow, server: files, tools: [read]}", "{id: mail, effect: allow, server: mail}"
-)
-
-TOOLS_UNMENTIONED = Lint(
-    "P401",
-    "note",
-    "Tools that no rule mentions, so calls to them are refused: intentionally, or forgotten. Needs a "
-    "snapshot.",
-    _tools_unmentioned,
-    _READ,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read, compare]}",
-        "{id: no-writes, effect: deny, server: files, tools: [write]}",
-        "{id: mail, effect: allow, server: mail}",
-    ),
-    whole=True,
-)
-
-TOOL_UNKNOWN = Lint(
-    "P402",
-    "warning",
-    "A glob in `tools` matches no tool of the servers that the rule names. Needs a snapshot.",
-    _tool_unknown,
-    example('{id: read, effect: allow, server: files, tools: [read, "get_*"]}'),
-    _READ,
-)
-
-SERVER_UNKNOWN = Lint(
-    "P403",
-    "warning",
-    "A rule matches no server of the configuration.",
-    _server_unknown,
-    example("{id: read, effect: allow, server: flies}"),
-    _READ,
-)
-
-SERVER_UNMENTIONED = Lint(
-    "P404",
-    "warning",
-    "A server that no rule mentions: every call to it is refused.",
-    _server_unmentioned,
-    example("{id: read, effect: allow, server: files}"),
-    _READ,
-    whole=True,
-)
-
-COVERAGE = (TOOLS_UNMENTIONED, TOOL_UNKNOWN, SERVER_UNKNOWN, SERVER_UNMENTIONED)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.adapters.telemetry.formats import cef, ocsf, rows
+from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, templates
 from mcpguard.adapters.telemetry.happenings import Happening
 from mcpguard.core.evidence.records import Decided, Outcome, Record
 from tests.adapters.telemetry.happened import ANSWERED, ASKED, EVIL, STORY, happened
 
 FORMATS: dict[str, tuple[Callable[[Happening], str], Callable[[Happening, str], str]]] = {
-    "csv": (rows.csv_line, rows._line),
+    "csv": (csv_rows.line, csv_rows._line),
     "cef": (cef.line, cef._line),
     "ocsf": (lambda one: ocsf.line(one, "host"), ocsf._line),
 }
@@ -77,7 +77,7 @@ def test_an_id_that_a_format_cuts_is_cut(tmp_path: Path, form: str) -> None:
 
 
 def test_calls_of_too_many_kinds_are_learnt_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MOST", 2)
+    monkeypatch.setattr(templates, "MOST", 2)
     asked = [replace(ASKED, id=f"n-{n}", tool=f"t{n}") for n in range(5)]
     ended = [replace(AFTER, id=f"n-{n}") for n in range(5)]
     pairs = (one for pair in zip(asked, ended, strict=True) for one in pair)

@@ -11,7 +11,7 @@ from mcpguard.core.conditions.cel import ERROR, FALSE, Bound, ConditionError, Ve
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.model import Deny, Permit
 from mcpguard.core.policy import pdp
-from mcpguard.core.policy.prepared import AFTER, AT_ONCE, WORTH, Folded
+from mcpguard.core.policy.folding import AFTER, AT_ONCE, WORTH, Folded
 from tests.core.conditions.asked import NOW, Conditions
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.protocol.calls import child_of, ids_of, traceparent_of
+from mcpguard.protocol.trace import child_of, ids_of, traceparent_of
 from tests.rows import each
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

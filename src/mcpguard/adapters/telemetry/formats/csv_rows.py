@@ -1,0 +1,36 @@
+"""CSV (RFC 4180): one row a happening, that a spreadsheet can open without doing what a cell says."""
+
+import csv
+from io import StringIO
+
+from mcpguard.adapters.telemetry.formats.rows import COLUMNS, row, stamp
+from mcpguard.adapters.telemetry.formats.templates import Templates
+from mcpguard.adapters.telemetry.happenings import Happening
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a formula of a cell, also in full width (OWASP, CSV injection)."""
+
+
+def header() -> str:
+    """The first line of CSV, which names the columns."""
+    return ",".join(COLUMNS) + "\r\n"
+
+
+def line(one: Happening) -> str:
+    """A row of CSV, the CRLF included; a cell may have line breaks."""
+    return _templates.line(one)
+
+
+def _line(one: Happening, _context: str) -> str:
+    text = StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow([_safe(cell) for cell in row(one).values()])
+    return text.getvalue()
+
+
+_templates = Templates(_line, stamp)
+
+
+def _safe(cell: str) -> str:
+    # Some programs trim a cell before they look at it; NUL ends it for others.
+    cell = cell.replace("\0", " ")
+    return f"'{cell}" if cell.lstrip(" \u00a0").startswith(_FORMULA) else cell
