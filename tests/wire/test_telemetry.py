@@ -314,6 +314,26 @@ def test_a_webhook_that_fails_is_named_by_its_host_since_its_path_may_be_secret(
     assert guard.end() == 0
 
 
+def test_the_url_of_a_webhook_can_be_a_reference_and_reaches_neither_servers_nor_clients(session, receiver):
+    url = f"{receiver.url}/services/{SECRET}"
+    guard = session({"p": puppet()}, env={"HOOK": url}, alerts={"webhook": "${env:HOOK}"})
+    assert guard.text("act", code="import os; answer = text(str('HOOK' in os.environ))") == "False"
+    assert SECRET not in guard.text("act", code=f"answer = text({url[:-4]!r} + {url[-4:]!r})")
+    (alert,) = eventually(receiver.events, "the alert")
+    assert (alert["alert"], alert["about"]) == ("held-secret", "p")
+    assert guard.end() == 0
+
+
+def test_a_webhook_whose_reference_holds_no_url_is_reported_without_it(session):
+    more = {"alerts": {"webhook": "${env:HOOK}", "denials_per_minute": 1}}
+    rules = [{"id": "no", "effect": "deny", "tools": ["*"]}]
+    guard = session({"p": puppet()}, rules, env={"HOOK": f"ftp://h/{SECRET}"}, **more)
+    guard.call("echo", text="x")
+    guard.wait_stderr("the webhook: its URL must be an https:// URL with a host")
+    assert SECRET.encode() not in guard.stderr
+    assert guard.end() == 0
+
+
 def test_a_held_secret_in_a_result_raises_an_alert_that_does_not_show_it(session, receiver):
     server = puppet(env={"TOKEN": "${env:CANARY}"})
     more = {"alerts": {"webhook": f"{receiver.url}/hook"}}

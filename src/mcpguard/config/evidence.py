@@ -20,11 +20,12 @@ from mcpguard.config.references import (
     wrong_reference,
 )
 from mcpguard.config.terms import FREE_BYTES, SINK_SCHEMES, ArgumentsOnRecord, Durability, SinkFormat
-from mcpguard.config.urls import NEEDS_TLS, ServiceUrl, UrlName, is_open, split
+from mcpguard.config.urls import NEEDS_TLS, UrlName, is_open, split, wrong_url
 from mcpguard.core.document.must import Mistake, Must, between, filled
 from mcpguard.core.document.written import Items, Written
 from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
 from mcpguard.core.evidence.chain import SUFFIXES
+from mcpguard.core.secret import CredentialRef, sole_reference
 
 
 def taken_for_chain(folder: Path, file: str | Path) -> bool:
@@ -39,6 +40,13 @@ def taken_for_chain(folder: Path, file: str | Path) -> bool:
 
 _NO_KEY = "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
 KeyRef = Annotated[str, Must(lambda text: wrong_reference(text, _NO_KEY), pattern=f"^{SOLE_REFERENCE}$")]
+
+
+def _wrong_webhook(text: str) -> str:
+    return wrong_reference(text) if "${" in text else wrong_url(text)
+
+
+Webhook = Annotated[str, Must(_wrong_webhook, pattern=f"^(?:https?://.+|{SOLE_REFERENCE})$")]
 
 
 class RotateEntry(Written):
@@ -210,7 +218,11 @@ class AlertsEntry(Written):
     command: Annotated[Items[str], filled("name a program, or leave it out", minItems=1)] | None = Field(
         None, description="A program with its arguments, which gets an alert as JSON on its standard input."
     )
-    webhook: ServiceUrl | None = Field(None, description="A URL to which an alert is posted as JSON.")
+    webhook: Webhook | None = Field(
+        None,
+        description="A URL to which an alert is posted as JSON. Where its path is a secret, as with those of "
+        "chats, a reference to it, such as `${keyring:alerts/url}`.",
+    )
     notify: bool = Field(False, description="Whether those in `approvals.notify` hear of it too.")
     denials_per_minute: Annotated[int, between(0, 100_000)] = Field(
         30, description="How many refused requests of one principal raise an alert; 0 for never."
@@ -232,6 +244,11 @@ class AlertsEntry(Written):
     def mistakes(self) -> Iterator[Mistake]:
         if self.command is None and self.webhook is None and not self.notify:
             yield (), "nobody hears of them: add `command`, `webhook` or `notify: true`"
+
+    @property
+    def webhook_reference(self) -> CredentialRef | None:
+        """What gives the URL of `webhook`; None where it is written, or where nothing is posted."""
+        return sole_reference(self.webhook) if self.webhook and "${" in self.webhook else None
 
     @property
     def events(self) -> frozenset[str]:

@@ -196,6 +196,8 @@ class Config(Struct, frozen=True):
             for name, template in sink.headers.items():
                 at = ("telemetry", "sinks", index, "headers", name)
                 found.extend((at, ref) for ref in template.refs)
+        if self.alerts is not None and self.alerts.webhook_reference is not None:
+            found.append((("alerts", "webhook"), self.alerts.webhook_reference))
         for index, target in enumerate(self.approvals.targets):
             if target.to != DESKTOP:
                 found.append((("approvals", "notify", index), sole_reference(target.to)))

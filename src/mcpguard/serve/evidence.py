@@ -26,7 +26,7 @@ from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.upkeep import Upkeep
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.config.terms import DESKTOP, NotifyTerms
-from mcpguard.core.errors import AuditError, CredentialError, ExportError, TelemetryError, UpstreamError
+from mcpguard.core.errors import AuditError, CredentialError, ExportError, UpstreamError
 from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled, sole_reference
@@ -126,15 +126,19 @@ def _post(url: str, body: bytes) -> None:
 
 FOR_SINKS = "telemetry"
 """With a URL after it, for whom the headers are: no server has this name."""
+FOR_ALERTS = "alerts.webhook"
+"""For whom its URL is."""
 LOOK_SECONDS = 5.0
 """How often it is looked for sinks that do not answer."""
 END_SECONDS = 3.0
 """How long the end of the process waits for what is still to be exported; the next process does the rest."""
 
 
-def exported_by(telemetry: Telemetry) -> dict[str, frozenset[CredentialRef]]:
-    """The references that sinks may have, as `broker.named_by` gives those of servers."""
-    return {f"{FOR_SINKS} {one.to}": frozenset(_refs(one)) for one in telemetry.sinks if one.headers}
+def exported_by(telemetry: Telemetry, alerts: AlertsEntry | None) -> dict[str, frozenset[CredentialRef]]:
+    """The references that sinks and alerts may have, as `broker.named_by` gives those of servers."""
+    named = {f"{FOR_SINKS} {one.to}": frozenset(_refs(one)) for one in telemetry.sinks if one.headers}
+    url = alerts.webhook_reference if alerts is not None else None
+    return named if url is None else {**named, FOR_ALERTS: frozenset([url])}
 
 
 def _refs(sink: SinkTerms) -> list[CredentialRef]:
@@ -340,9 +344,12 @@ def alert_sink(
     targets: dict[str, Callable[[Alert], str]] = {}
     if entry.command is not None:
         targets["the command"] = partial(_by_command, list(entry.command))
-    if entry.webhook is not None:
+    if entry.webhook_reference is not None:
+        targets["the webhook"] = partial(_by_webhook, entry.webhook_reference, credentials)
+    elif entry.webhook is not None:
         # Its path is what may be secret: who knows it can post.
-        targets[f"the webhook at {urlsplit(entry.webhook).netloc}"] = partial(_by_webhook, entry.webhook)
+        name = f"the webhook at {urlsplit(entry.webhook).netloc}"
+        targets[name] = partial(_by_webhook, Secret(entry.webhook), credentials)
     for one in notify if entry.notify else ():
         targets[one.to] = partial(_by_notifier, one.to, credentials)
     return AlertSink(AlertWatch(terms, host), targets)
@@ -354,17 +361,15 @@ def _by_command(words: list[str], alert: Alert) -> str:
     return by_command(words, json.encode(alert), ALERT_SECONDS)
 
 
-def _by_webhook(url: str, alert: Alert) -> str:
-    from mcpguard.adapters.telemetry.destinations import WebPoints
+def _by_webhook(url: Secret | CredentialRef, credentials: Credentials, alert: Alert) -> str:
+    from mcpguard.adapters.telemetry.destinations import posted
 
-    web = WebPoints(url, dict, named="it")
     try:
-        web.post(url, "application/json", json.encode(alert))
-    except TelemetryError as problem:
+        if isinstance(url, CredentialRef):
+            url = credentials.get(url, Recipient(FOR_ALERTS, None, Principal("", "")))
+    except CredentialError as problem:
         return str(problem)
-    finally:
-        web.close()
-    return ""
+    return posted(url, json.encode(alert))
 
 
 def _by_notifier(to: str, credentials: Credentials, alert: Alert) -> str:

@@ -85,8 +85,8 @@ def named_of(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
     """The references that each server may have, and those of mcpguard itself, by whom they are for."""
     config = settings.config
     servers = named_by(settings.servers, config.credentials)
-    others = notified_by(config.approvals.targets) | signed_by(config.audit) | exported_by(config.telemetry)
-    return servers | others
+    exports = exported_by(config.telemetry, config.alerts)
+    return servers | exports | notified_by(config.approvals.targets) | signed_by(config.audit)
 
 
 def recognition_of(settings: Settings, guard: Redactor) -> tuple[Recognition, frozenset[str]]:

@@ -28,6 +28,7 @@ from mcpguard.adapters.telemetry.formats.protobuf import read_number
 from mcpguard.adapters.telemetry.formats.rows import kind_of, stamp
 from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.config.terms import SINK_SCHEMES
+from mcpguard.config.urls import wrong_url
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
 from mcpguard.core.secret import Secret
 
@@ -215,6 +216,21 @@ class WebPoints:
             self._poster = None
 
 
+def posted(url: Secret, data: bytes) -> str:
+    """Post JSON once. What is wrong if it is not taken, else "": who knows the URL can post, so it is not
+    named."""
+    if mistake := wrong_url(url.reveal()):
+        return f"its URL {mistake}"
+    web = WebPoints(url.reveal(), dict, named="it")
+    try:
+        web.post(url.reveal(), "application/json", data)
+    except TelemetryError as problem:
+        return str(problem)
+    finally:
+        web.close()
+    return ""
+
+
 class _NoEndpoint(TelemetryError):
     """There is no such endpoint."""
 
@@ -241,7 +257,7 @@ class OtlpPoints:
         if parts is None or parts.scheme not in ("http", "https"):
             raise TelemetryError("OTLP goes to an http:// or https:// URL, such as http://127.0.0.1:4318")
         self._web = WebPoints(url, headers)
-        self._url = url.rstrip("/")
+        self._parts = parts._replace(path=parts.path.rstrip("/"))
         self._host = host
         self._taken: dict[str, set[LinePlace]] = {signal: set() for signal in _SIGNALS}
         """The endpoint -> what it has accepted that others have not."""
@@ -272,7 +288,8 @@ class OtlpPoints:
 
     def _post(self, signal: str, body: bytes) -> int:
         """How many it rejects: `partial_success.rejected_...`."""
-        answer = self._web.post(f"{self._url}/v1/{signal}", "application/x-protobuf", body)
+        url = self._parts._replace(path=f"{self._parts.path}/v1/{signal}").geturl()
+        answer = self._web.post(url, "application/x-protobuf", body)
         return read_number(answer, 1, 1)
 
     def _answers(self) -> bool:

@@ -235,13 +235,16 @@ def test_a_receiver_gets_all_three_and_says_what_it_does_not_take(tmp_path: Path
     partial.partial_success.rejected_spans = 2
     said: list[str] = []
     with web([200] * 3, partial.SerializeToString()) as (url, got):
-        sink = sink_of(url, "otlp", "h")
+        sink = sink_of(f"{url}/?tenant=a%2Fb", "otlp", "h")
         source = Following(tmp_path / "audit", from_start=True)
         exporter = Exporter(url, "otlp", source, sink, "h", lambda line, _level: said.append(line))
         while exporter.step():
             pass
         exporter.close()
     assert [headers["Content-Type"] for headers, _body in got] == ["application/x-protobuf"] * 3
+    assert [headers["Path"] for headers, _body in got] == [
+        f"/in/v1/{signal}?tenant=a%2Fb" for signal in ("traces", "logs", "metrics")
+    ]
     assert len(ExportTraceServiceRequest.FromString(got[0][1]).resource_spans) == 1
     assert exporter.state.refused == 6  # Each of the three answers says two.
     assert "some records were not accepted" in said[0]
