@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from mcpguard.authoring.findings import Finding, Unchecked
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Server
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.detectors.named.shapes import is_literal
 from mcpguard.core.redaction.matching import PAD
@@ -20,7 +20,7 @@ from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings, text_of
-from mcpguard.onboarding.discovery.entry import Entry, Plaintext
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 
 TOLD = 50
@@ -73,7 +73,8 @@ def check(subject: Subject) -> Iterator[Checked]:
 
 
 def _own(subject: Subject) -> Iterator[Finding]:
-    for entry in () if subject.config is None else own_servers(subject.config):
+    for server in () if subject.config is None else subject.config.servers.values():
+        entry = _as_entry(server)
         for said, _ in in_plain_text(entry, subject.redactor):
             way = (*entry.where, *said.partition(" ")[0].split(".", 1))
             message = f"the server {entry.name} has it in {said}"
@@ -189,19 +190,27 @@ def _value(entry: Entry, one: Plaintext) -> str:
     return str(value)[one.start : one.end]
 
 
-def own_servers(config: Config) -> Iterator[Entry]:
-    """mcpguard's servers, as a client would have them; references stay references."""
-    for name, server in config.servers.items():
-        yield Entry(
-            name=name,
-            where=("servers", name),
-            line=0,
-            command=server.command,
-            args=server.args,
-            env={key: _written(value) for key, value in server.env.items()},
-            url="" if server.url is None else _written(server.url),
-            headers={key: _written(value) for key, value in server.headers.items()},
-        )
+def places_in(server: Server, redactor: Redactor) -> Iterator[tuple[Place, str]]:
+    """Where one of mcpguard's own servers holds a credential, within its entry, and how it was known; values
+    are held now."""
+    entry = _as_entry(server)
+    for one in secrets_of(entry):
+        hold(redactor, ".".join(map(str, one.place)), _value(entry, one))
+        yield one.place, one.why
+
+
+def _as_entry(server: Server) -> Entry:
+    """As a client would have it; references stay references."""
+    return Entry(
+        name=server.name,
+        where=("servers", server.name),
+        line=0,
+        command=server.command,
+        args=server.args,
+        env={key: _written(value) for key, value in server.env.items()},
+        url="" if server.url is None else _written(server.url),
+        headers={key: _written(value) for key, value in server.headers.items()},
+    )
 
 
 def _written(template: Template) -> str:

@@ -11,6 +11,7 @@ import pytest
 from mcpguard.adapters.audit.signing import new_key
 from mcpguard.authoring.check.codes import CODES
 from mcpguard.authoring.check.configuration import checked
+from mcpguard.doctor.plain_text import places_in
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 POLICY = "version: 1\npolicy: p\nowner: ada\nrules:\n  - {id: all, effect: allow}\n"
@@ -47,7 +48,7 @@ class Scene(NamedTuple):
         (folder / "mcpguard.yaml").write_text(
             f"version: 1\nservers: {{{servers}}}\npolicies: {self.policies}\naudit: {{path: {self.audit}}}\n{self.more}"
         )
-        report = checked(folder / "mcpguard.yaml", None, "warning", live=self.live)
+        report = checked(folder / "mcpguard.yaml", None, "warning", places_in, live=self.live)
         return {one.code for one in report.findings}
 
 

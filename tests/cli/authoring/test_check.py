@@ -233,11 +233,33 @@ def test_a_plain_credential_is_a_warning_that_does_not_show_it(remarks: Remarks)
     )
     assert code == 0
     assert [line.partition(": ")[2] for line in lines] == [
-        f"looks like a credential in plain text (github-token): `mcpguard secret set {name}` "
-        f"and refer to it as ${{keyring:{name}}}"
-        for name in ("TOKEN", "NAME")
+        "looks like a credential in plain text (github-token): `mcpguard secret set git/TOKEN` and refer to it "
+        "as ${keyring:git/TOKEN}",
+        "looks like a credential in plain text (github-token), which every process on this machine can read: "
+        "have the server take it from a variable",
     ]
     assert PLAIN_TOKEN not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("entry", "how", "name"),
+    [
+        ("command: sh, env: {GITHUB_TOKEN: hunter2secretvalue99}", "by its name", "git/GITHUB_TOKEN"),
+        ("command: sh, env: {URL: 'postgres://u:hunter2pw@h/d'}", "url-password", "git/URL"),
+        ("url: 'https://h.example/mcp?token=hunter2secretvalue99'", "url", "git/url"),
+        ("url: 'https://h.example/mcp', headers: {X-Api-Key: hunter2secret}", "by its name", "git/X-Api-Key"),
+        ("command: sh, args: [--password, hunter2secret]", "by its name", ""),
+    ],
+)
+def test_a_plain_credential_is_also_known_by_its_name(
+    entry: str, how: str, name: str, remarks: Remarks
+) -> None:
+    code, lines = remarks(f"{{git: {{{entry}}}}}")
+    (said,) = [line for line in lines if "C103" in line or "looks like a credential" in line]
+    assert f"looks like a credential in plain text ({how})" in said
+    assert (f"`mcpguard secret set {name}`" in said) == bool(name)
+    assert code == 0
+    assert "hunter2" not in "".join(lines)
 
 
 def test_a_credential_in_any_other_place_is_not_shown_either(folder: Path, remarks: Remarks) -> None:
@@ -249,7 +271,8 @@ def test_a_credential_in_any_other_place_is_not_shown_either(folder: Path, remar
     assert code == 1
     assert "undeclared reference to 'nobody'" in said
     assert "was not found" in said
-    assert said.count("[REDACTED:github-token#1]") == 2
+    assert said.count("[REDACTED:credential:command#1]") == 2
+    assert "mcpguard.yaml:2:26: looks like a credential in plain text (github-token), which every" in said
     assert PLAIN_TOKEN not in said
 
 

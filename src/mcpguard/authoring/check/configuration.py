@@ -24,7 +24,7 @@ from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.check.codes import problems, shown, wrong
 from mcpguard.authoring.check.lints import LintSubject, lint
-from mcpguard.authoring.check.servers import chosen, clients, servers, split
+from mcpguard.authoring.check.servers import Plain, chosen, clients, servers, split
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
 from mcpguard.config.loading import Config, evidence_folder, load_config
@@ -126,22 +126,24 @@ def _mute(entry: NotifyTerms) -> str:
     return ""
 
 
-def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool) -> Report:
+def checked(path: Path, snapshot: Path | None, fail_on: Severity, plain: Plain, *, live: bool) -> Report:
     """Everything that is found in the configuration at `path`; it is not `ok` from `fail_on` on.
 
-    `snapshot` is a file with what its servers offer; with `live` they are asked, which starts them. Raises
-    DocumentError where `snapshot` cannot be read or is not a snapshot.
+    `plain` finds credentials by their names. `snapshot` is a file with what its servers offer; with `live`
+    they are asked, which starts them. Raises DocumentError where `snapshot` cannot be read or is not one.
     """
     redactor = Redactor(os.urandom(32))
     text = None if snapshot is None else read_document(snapshot, DocumentError)
     offers = None if text is None else read_snapshot(text, str(snapshot))
-    found = list(_findings(path, redactor, offers, live))
+    found = list(_findings(path, redactor, offers, plain, live))
     # Not before all checks are done: what one learns to hold, another could quote.
     findings = tuple(inspected(one, redactor) for one in found)
     return Report(findings, passes(findings, fail_on))
 
 
-def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Finding]:
+def _findings(
+    path: Path, redactor: Redactor, snapshot: Snapshot | None, plain: Plain, live: bool
+) -> Iterator[Finding]:
     try:
         config = load_config(path)
         document = Document(read_document(path, ConfigError), str(path), ConfigError)
@@ -154,7 +156,7 @@ def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: b
         snapshot, lost = _asked(config, document)
         yield from lost
     yield from _policies(config, document, snapshot)
-    yield from servers(config, document, redactor)
+    yield from servers(config, document, redactor, plain)
     yield from clients(config, document)
     yield from own(config, document, redactor)
     yield _evidence(config)

@@ -5,7 +5,7 @@ Law of this file: nothing is started, nothing is asked of a source of credential
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from mcpguard.adapters.system.guarded import found, misread, not_found
@@ -128,7 +128,11 @@ def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Itera
             yield wrong("C103", document.problem(("credentials", entry.name, *path), said))
 
 
-def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[Finding]:
+Plain = Callable[[Server, Redactor], Iterable[tuple[Path, str]]]
+"""Where a server holds a credential that only its name tells, and how that was known."""
+
+
+def servers(config: Config, document: Document, redactor: Redactor, plain: Plain) -> Iterator[Finding]:
     """Each server in turn; `redactor` learns the values of their credentials."""
     for name, server in config.servers.items():
         at = ("servers", name)
@@ -147,7 +151,7 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
             yield from _own_rules(config, server, document)
             yield from starting(config, server, document)
         yield from in_urls(server, document)
-        yield from _plain_credentials(server, document, redactor)
+        yield from _plain_credentials(server, document, redactor, plain)
     for entry in config.credentials.values():
         yield from programs(entry, document)
         yield from plain_in(entry, document, redactor)
@@ -230,18 +234,29 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[F
             return
 
 
-def _plain_credentials(server: Server, document: Document, redactor: Redactor) -> Iterator[Finding]:
+def _plain_credentials(
+    server: Server, document: Document, redactor: Redactor, plain: Plain
+) -> Iterator[Finding]:
     # The name of a variable is a part of some formats, so it is inspected together with its value.
-    texts: list[tuple[tuple[str | int, ...], str, object]] = [
-        (path, path[-1], {path[-1]: "".join(template.texts)}) for path, template in _templates(server)
+    texts: list[tuple[Path, object]] = [
+        (path, {path[-1]: "".join(template.texts)}) for path, template in _templates(server)
     ]
-    texts += [(("args", index), "NAME", argument) for index, argument in enumerate(server.args)]
-    for path, name, text in texts:
-        kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})
-        if kinds:
-            refer = f"`mcpguard secret set {name}` and refer to it as ${{keyring:{name}}}"
-            message = f"looks like a credential in plain text ({', '.join(kinds)}): {refer}"
+    texts += [(("args", index), argument) for index, argument in enumerate(server.args)]
+    texts.append((("command",), server.command))
+    how = {path: sorted({one.kind for one in redactor.inspect(text).findings}) for path, text in texts}
+    named = {path: "by its name" if why == "name" else why for path, why in plain(server, redactor)}
+    for path, kinds in how.items():
+        if kinds or path in named:
+            known = ", ".join(kinds) or named[path]
+            message = f"looks like a credential in plain text ({known}){_instead(server.name, path)}"
             yield wrong("C103", document.problem(("servers", server.name, *path), message))
+
+
+def _instead(server: str, path: Path) -> str:
+    if path[0] in ("args", "command"):
+        return ", which every process on this machine can read: have the server take it from a variable"
+    name = f"{server}/{path[-1]}"
+    return f": `mcpguard secret set {name}` and refer to it as ${{keyring:{name}}}"
 
 
 def clients(config: Config, document: Document) -> Iterator[Finding]:

@@ -38,12 +38,13 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.authoring.check.configuration import checked
     from mcpguard.authoring.findings import as_lines, as_sarif
     from mcpguard.config.loading import find_config
+    from mcpguard.doctor.plain_text import places_in
 
     snapshot = None if args.snapshot is None else Path(args.snapshot)
     path = find_config(args.config, os.environ)
     gc.disable()  # Nearly all that is made stays until the end, which is soon: collecting only takes time.
     try:
-        report = checked(path, snapshot, "warning" if args.strict else "error", live=args.live)
+        report = checked(path, snapshot, "warning" if args.strict else "error", places_in, live=args.live)
     finally:
         gc.enable()
     if args.json:
