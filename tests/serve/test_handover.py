@@ -101,6 +101,47 @@ print(said[0] == said[1], "unknown key `htp`" in said[0], "pydantic" in first)
     assert _run(code, str(config)) == "True True False"
 
 
+WRONG = """
+version: 1
+policy: p
+rules:
+  - {id: a, effect: allow, tools: [x], when: 'args.n + "x" == '}
+  - {id: b, effect: allow, tools: [x], when: '1 + 2'}
+"""
+
+
+@pytest.mark.parametrize("more", ["", "  - {id: c, effect: allow, tools: [x], when: 'argz.n == 1'}\n"])
+def test_a_condition_that_only_its_engine_finds_wrong_is_a_mistake_too(config: Path, more: str) -> None:
+    (config.parent / "policy.yaml").write_text(WRONG + more)
+    code = """
+said = []
+for read in (beside(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
+    try:
+        read()
+    except handover.DocumentError as mistake:
+        said.append(str(mistake))
+print(said[0] == said[1])
+print(said[0])
+"""
+    same, *said = _run(code, str(config)).splitlines()
+    assert same == "True"
+    assert [line for line in said if "policy.yaml:5:" in line]
+    assert "must be true or false" in "".join(said)
+    assert ("argz" in "".join(said)) is bool(more)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
+def test_conditions_are_compiled_in_one_process_and_without_protobuf_in_python(config: Path) -> None:
+    code = """
+handover._found.__globals__["Uncompiled"].compile.__globals__["_CppEngine"].compile = (
+    lambda self, text: os.write(1, b"compiled\\n") and handover.Uncompiled().compile(text)
+)
+beside(Path(sys.argv[1]))()
+print([name for name in sys.modules if name.endswith(("python_message", "text_format"))])
+"""
+    assert _run(code, str(config)).splitlines() == ["compiled", "compiled", "[]"]
+
+
 @pytest.mark.parametrize(
     "failing",
     [
@@ -180,7 +221,7 @@ def test_the_child_is_as_closed_to_others_as_its_parent() -> None:
 import ctypes
 from mcpguard.adapters.system.own_process import close_to_others
 close_to_others()
-print(handover.beside(lambda: (os.getpid(), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)), tuple)()[1])
+print(handover.beside(lambda cel=None: (os.getpid(), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)), tuple)()[1])
 """
     assert _run(code) == "0"
 
@@ -191,7 +232,7 @@ def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.
     thread = threading.Thread(target=ended.wait, args=(60,))
     thread.start()
     try:
-        found = beside(lambda: read(config), HandedOver)()
+        found = beside(lambda cel=None: read(config, cel=cel), HandedOver)()
     finally:
         ended.set()
         thread.join(60)

@@ -77,13 +77,13 @@ def load_policies(
     return PolicySet(compiled)
 
 
-def builtin_read_only() -> PolicySet:
+def builtin_read_only(cel: Engine | None = None) -> PolicySet:
     """The packaged policy that allows the tools that declare themselves read-only."""
     # Imported where it is needed: it brings tempfile, random and three compressors along.
     from importlib import resources
 
     text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
-    return PolicySet([compile_policy(text, "read_only.yaml (built in)", frozenset())])
+    return PolicySet([compile_policy(text, "read_only.yaml (built in)", frozenset(), cel)])
 
 
 def read_document(path: Path, error: type[DocumentError]) -> str:

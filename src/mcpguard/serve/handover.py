@@ -2,10 +2,12 @@
 
 Reading files takes a third of a start, and 9 MB that no call needs. So a child reads and checks them while
 this process imports the code that serves. The child hands over what is to be in force, and where the
-user's state is, which takes a library to find out, and ends.
+user's state is, which takes a library to find out, and ends. Compiled conditions cannot be handed over, so
+only this process compiles them.
 
 Law of this file: what is handed over is complete, including the mistakes in a file. If anything else goes
-wrong in the child, this process reads everything again; nothing comes into force that it would not have read.
+wrong in the child, or a condition cannot be compiled, this process reads everything again; nothing comes into
+force that it would not have read.
 """
 
 from __future__ import annotations
@@ -14,22 +16,36 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from msgspec import Struct
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.config.user_state import user_state
+from mcpguard.core.conditions.engines import Uncompiled, engine
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.file_watch import Look, look_at
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcpguard.core.conditions.cel import Engine
+
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Reads(Protocol[T_co]):
+    """Reads files. Raises DocumentError with all mistakes."""
+
+    def __call__(self, cel: Engine | None = None) -> T_co:
+        """What is in the files; `cel` is the engine for conditions, by default the fastest there is."""
+        ...
 
 
 class HandedOver(Struct, frozen=True):
@@ -41,15 +57,17 @@ class HandedOver(Struct, frozen=True):
     policy_look: Look
 
 
-def read(path: Path, agent: str | None = None, project: str | None = None) -> HandedOver:
+def read(
+    path: Path, agent: str | None = None, project: str | None = None, cel: Engine | None = None
+) -> HandedOver:
     """Read the configuration at `path` and its policies. Raises DocumentError."""
     look = look_at([path])
     config = load_config(path).view(agent, project)
     policy_look = look_at(config.policy_paths)
-    return HandedOver(config, look, load_policies(config.policies), policy_look)
+    return HandedOver(config, look, load_policies(config.policies, cel=cel), policy_look)
 
 
-def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:
+def beside(reads: Reads[T], what: type[T]) -> Callable[[], T]:
     """Begin to read in a child, if this process has only one thread. The function that this returns waits for
     the child, and returns or raises what `reads` does."""
     # A fork has only the thread that made it, and with Apple's frameworks even that may fail.
@@ -69,30 +87,34 @@ def beside(reads: Callable[[], T], what: type[T]) -> Callable[[], T]:
     return partial(_taken, reads, what, child, take)
 
 
-def _hand_over(reads: Callable[[], Any], pipe: int) -> NoReturn:
+def _hand_over(reads: Reads[Any], pipe: int) -> NoReturn:
     try:
         with open(pipe, "wb") as file:
-            pickle.dump((_found(reads), user_state()), file, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(_found(reads), file, pickle.HIGHEST_PROTOCOL)
+            file.flush()  # The other side compiles conditions meanwhile.
+            pickle.dump(user_state(), file, pickle.HIGHEST_PROTOCOL)
     finally:
         os._exit(0)
 
 
-def _found(reads: Callable[[], T]) -> T | DocumentError:
+def _found(reads: Reads[T]) -> T | DocumentError:
     try:
-        return reads()
+        with suppress(DocumentError):
+            return reads(cel=Uncompiled())
+        return reads()  # Conditions may have mistakes as well.
     except DocumentError as mistakes:
         return mistakes
 
 
-def _taken(reads: Callable[[], T], what: type[T], child: int, pipe: int) -> T:
+def _taken(reads: Reads[T], what: type[T], child: int, pipe: int) -> T:
     with open(pipe, "rb") as file:
-        data = file.read()
-    # Freeing the memory of the child takes a while, and nobody has to wait for that.
-    threading.Thread(target=_reap, args=(child,), daemon=True).start()
-    try:
-        found, state = pickle.loads(data)  # noqa: S301
-    except Exception:  # Incomplete, or made by other modules.
-        return reads()
+        # Freeing the memory of the child takes a while, and nobody has to wait for that.
+        threading.Thread(target=_reap, args=(child,), daemon=True).start()
+        try:
+            engine()  # While the child reads: few policies have no conditions.
+            found, state = pickle.load(file), pickle.load(file)  # noqa: S301
+        except Exception:  # Incomplete, or made by other modules, or a condition is wrong.
+            return reads()
     user_state(state)
     if isinstance(found, DocumentError):
         raise found

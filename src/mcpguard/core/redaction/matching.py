@@ -146,7 +146,7 @@ def _ids(count: int) -> list[int]:
 
 
 def _escaped(literal: bytes) -> bytes:
-    return "".join(f"\\x{byte:02x}" for byte in literal).encode()
+    return rb"\x" + literal.hex(" ").replace(" ", r"\x").encode()
 
 
 class PlainMatcher:

@@ -1,0 +1,50 @@
+"""Conditions that another process compiles, and what the engine in C++ brings along."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
+from mcpguard.core.conditions.engines import Uncompiled, _import_descriptors, engine
+
+POOL, IN_PYTHON = "google.protobuf.descriptor_pool", "google.protobuf.internal.python_message"
+
+
+def test_a_condition_that_another_process_compiles_is_an_error_until_then() -> None:
+    text = 'args.path.matches("^/srv") && session.labels.exists(one, one == "seen")'
+    here, compiled = Uncompiled().compile(text), engine().compile(text)
+    assert here.verdict(Bound({"args": {"path": "/srv"}})) is ERROR
+    assert (here.text, here.reads, here.calls) == (compiled.text, compiled.reads, compiled.calls)
+    assert here.members == compiled.members
+    assert here.engine.either([here]) is None
+
+
+@pytest.mark.parametrize("text", ["", 'args.x.matches("(?=a)")', 'sql("select").nothing', "x" * 20_000])
+def test_mistakes_that_need_no_engine_are_found_at_once(text: str) -> None:
+    with pytest.raises(ConditionError) as here:
+        Uncompiled().compile(text)
+    with pytest.raises(ConditionError) as compiled:
+        engine().compile(text)
+    assert here.value.mistakes == compiled.value.mistakes
+
+
+def test_protobuf_in_python_is_imported_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    import google.protobuf.descriptor_pool  # noqa: F401
+
+    before = {name: sys.modules.get(name) for name in (POOL, IN_PYTHON)}
+    monkeypatch.delitem(sys.modules, IN_PYTHON, raising=False)
+    _import_descriptors()
+    assert sys.modules[POOL] is before[POOL]
+    assert IN_PYTHON not in sys.modules
+    monkeypatch.delitem(sys.modules, POOL)
+    _import_descriptors()
+    assert sys.modules[POOL] is not before[POOL]
+    assert IN_PYTHON not in sys.modules
+    monkeypatch.delitem(sys.modules, POOL)
+    python = SimpleNamespace(Type=lambda: "python")
+    monkeypatch.setitem(sys.modules, "google.protobuf.internal.api_implementation", python)
+    _import_descriptors()
+    assert POOL not in sys.modules
