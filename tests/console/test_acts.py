@@ -227,14 +227,22 @@ def test_a_label_is_cleared_and_a_session_ended(browser: Browser) -> None:
     assert known.state is not None
     assert known.state.labels == []
     assert "The label is cleared." in browser.see("/sessions?said=cleared")
+    browser.post(f"{browser.root}/sessions/{name}/clear", limit="p/read")
+    assert "The limit counts from zero again." in browser.see("/sessions?said=freed")
+    (known,) = browser.desk.store.known()
+    assert known.state is not None
+    assert known.state.spent == {}
     browser.post(f"{browser.root}/sessions/{name}/end")
     (known,) = browser.desk.store.known()
     assert known.state is not None
     assert (known.state.calls, known.state.facts) == (0, [])
-    assert sorted(browser.notices()) == ["label-cleared", "session-ended"]
+    assert sorted(browser.notices()) == ["label-cleared", "limit-cleared", "session-ended"]
 
 
-@pytest.mark.parametrize(("path", "fields"), [("clear", {"label": "other"}), ("clear", {}), ("end", {})])
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("clear", {"label": "other"}), ("clear", {"limit": "p/other"}), ("clear", {}), ("end", {})],
+)
 def test_what_is_not_there_is_not_changed(browser: Browser, path: str, fields: dict[str, str]) -> None:
     name = used(browser) if path == "clear" else "none"
     answer = browser.post(f"{browser.root}/sessions/{name}/{path}", **fields)

@@ -34,7 +34,7 @@ from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, latest_end
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.interventions import (
-    clear_label,
+    clear_state,
     end_approval,
     end_session,
     give,
@@ -170,9 +170,11 @@ def withdraw(desk: Desk, request: Request, form: Form) -> Response:
 
 
 def clear(desk: Desk, request: Request, form: Form) -> Response:
-    """A label is taken off a session."""
-    label = first(form, "label")
-    return _changed(desk, request, lambda one: clear_label(desk.config, desk.store, one, label), "cleared")
+    """A label is taken off a session, or one of its limits counts from zero."""
+    limit = first(form, "limit")
+    name = limit or first(form, "label")
+    said = "freed" if limit else "cleared"
+    return _changed(desk, request, lambda one: clear_state(desk.config, desk.store, one, name), said)
 
 
 def end(desk: Desk, request: Request, form: Form) -> Response:

@@ -24,7 +24,6 @@ from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objec
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.config.loading import Config
-    from mcpguard.core.policy.session import StoredSession
 
 
 TAKEN_SECONDS = 2.0
@@ -75,12 +74,13 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
         signed = signed_parts(ticket, answer)
         proof = f"; the assertion of the passkey: {answer.assertion}; its challenge is of {signed}"
     by = f"by {answer.by} ({answer.via}){length_of(answer)}{proof}"
-    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} {by}")
+    about = {"principal": ticket.principal, "ticket": ticket.id}
+    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} {by}", **about)
     try:
         if not store.answer(ticket.id, answer):
             raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
     except SessionError as problem:
-        note_of(config, "approval-void", f"ticket {ticket.id} by {answer.by}: {problem}")
+        note_of(config, "approval-void", f"ticket {ticket.id} by {answer.by}: {problem}", **about)
         raise
 
 
@@ -112,29 +112,33 @@ def end_approval(config: Config, store: SqliteStore, ticket_id: str, by: str) ->
     found = [one for one in store.approved() if one.id == ticket_id]
     if not found:
         raise SessionError(f"no approval has the ticket {ticket_id!r} (`mcpguard approvals`)")
-    used = f"used {found[0].uses} times"
-    note_of(config, "approval-ended", f"ticket {ticket_id} of {found[0].principal} by {by}, {used}")
+    who, used = found[0].principal, f"used {found[0].uses} times"
+    said = f"ticket {ticket_id} of {who} by {by}, {used}"
+    note_of(config, "approval-ended", said, principal=who, ticket=ticket_id)
     store.end(ticket_id)
 
 
-def clear_label(config: Config, store: SqliteStore, session: KnownSession, label: str) -> None:
-    """Take a label off a session. Raises SessionError where it has none of that name or cannot be changed,
-    AuditError where no evidence can be left."""
-    if session.state is None or label not in session.state.labels:
-        raise SessionError(f"the session has no label {label!r}")
-    note_of(config, "label-cleared", f"{label} of {described(session)}")
-
-    def without(kept: StoredSession) -> StoredSession:
-        kept.labels = [one for one in kept.labels if one != label]
-        kept.causes.pop(label, None)
-        return kept
-
-    store.edit(session.name, without)
+def clear_state(config: Config, store: SqliteStore, session: KnownSession, name: str) -> None:
+    """Take the label `name` off a session, or have the limit of the rule `name` ("policy/rule") count from
+    zero. Raises SessionError where the session has neither or cannot be changed, AuditError where no evidence
+    can be left."""
+    kept = session.state
+    if kept is not None and name in kept.labels:
+        _noted(config, session, "label-cleared", f"{name} of {described(session)}")
+        store.edit(session.name, lambda kept: kept.without_label(name))
+    elif kept is not None and kept.has_limit(name):
+        _noted(config, session, "limit-cleared", f"{name} of {described(session)}")
+        store.edit(session.name, lambda kept: kept.without_limit(name))
+    else:
+        raise SessionError(
+            f"the session has neither a label nor a limit in use that is called {name!r}; "
+            f"`mcpguard session show {session.name[:8]}` lists them"
+        )
 
 
 def end_session(config: Config, store: SqliteStore, session: KnownSession) -> None:
-    """Have a session start over with the next call; limits go on counting. Raises as `clear_label`."""
-    note_of(config, "session-ended", described(session))
+    """Have a session start over with the next call; limits go on counting. Raises as `clear_state`."""
+    _noted(config, session, "session-ended", described(session))
     now = datetime.now(UTC).timestamp()
     store.edit(session.name, lambda kept: kept.ended(now))
 
@@ -145,8 +149,15 @@ def described(session: KnownSession) -> str:
     return f"session {session.name} of {session.principal}{agent}"
 
 
-def note_of(config: Config, what: str, detail: str) -> None:
-    """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
+def _noted(config: Config, session: KnownSession, what: str, detail: str) -> None:
+    note_of(config, what, detail, session=session.name, principal=session.principal)
+
+
+def note_of(
+    config: Config, what: str, detail: str, *, session: str = "", principal: str = "", ticket: str = ""
+) -> None:
+    """Leave evidence of what is about to change, as members of a notice. Raises AuditError, and then nothing
+    changes."""
     from mcpguard.adapters.audit.writer import AuditFile
     from mcpguard.adapters.system.own_process import machine_name, operating_system_user
     from mcpguard.config.loading import evidence_folder
@@ -157,7 +168,7 @@ def note_of(config: Config, what: str, detail: str) -> None:
     audit = AuditFile(evidence_folder(config), config.audit.durability)
     audit.signer = _signer(config)
     audit.write(Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host))
-    audit.write(Noticed(now, what, detail=detail))
+    audit.write(Noticed(now, what, detail=detail, session=session, principal=principal, ticket=ticket))
     if audit.signer is not None:
         audit.checkpoint(())
     audit.close(Closed(now, "done"))

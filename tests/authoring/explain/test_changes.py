@@ -79,7 +79,10 @@ def test_a_deny_says_which_operands_would_have_to_differ(engine: EngineName) -> 
     )
 
 
-def test_a_deny_that_no_argument_can_change_says_so() -> None:
+CLEARED = "a person can clear the label: `mcpguard session clear private`"
+
+
+def test_a_deny_that_no_argument_can_change_says_so_and_one_by_a_label_who_can() -> None:
     found = changes(
         "effect: allow",
         "effect: deny",
@@ -87,13 +90,13 @@ def test_a_deny_that_no_argument_can_change_says_so() -> None:
         "effect: deny, when: '\"private\" in session.labels || args.a'",
         "effect: deny, when: '\"private\" in session.labels && args.a'",
         args={"a": True},
-        kept=StoredSession(labels=["private"]),
+        kept=StoredSession(labels=["other", "private"]),
     )
     assert [(one.rule, one.note, len(one.operands)) for one in found] == [
         ("p/r1", NO_ARGUMENT, 0),
-        ("p/r2", NO_ARGUMENT, 1),
+        ("p/r2", CLEARED, 1),
         ("p/r3", NO_ARGUMENT, 2),
-        ("p/r4", "", 1),
+        ("p/r4", CLEARED, 1),
     ]
 
 
@@ -118,21 +121,26 @@ SECOND = int(NOW.timestamp())
             "calls: 1, per: 1h",
             "calls 1h",
             [(SECOND // 60, 1)],
-            "it has room again at 2026-01-02T04:05:00.000001+00:00",
+            "it has room again at 2026-01-02T04:05:00.000001+00:00, or once a person clears it: `mcpguard session clear p/r0`",
         ),
         (
             "calls: 2, per: 1m",
             "calls 1m",
             [(SECOND - 40, 1), (SECOND - 1, 1)],
-            "it has room again at 2026-01-02T03:04:26.000001+00:00",
+            "it has room again at 2026-01-02T03:04:26.000001+00:00, or once a person clears it: `mcpguard session clear p/r0`",
         ),
-        ("calls: 1, per: session", "calls session", [(0, 1)], "a new session has room"),
+        (
+            "calls: 1, per: session",
+            "calls session",
+            [(0, 1)],
+            "a new session has room, or once a person clears it: `mcpguard session clear p/r0`",
+        ),
         ("units: 3, per: 1h, cost: args.n", "units 1h", [], "it never has room for this much at once"),
         (
             "bytes: 3, per: 1s",
             "bytes 1s",
             [(SECOND * 60, 4)],
-            "it has room again at 2026-01-02T03:04:06.016668+00:00",
+            "it has room again at 2026-01-02T03:04:06.016668+00:00, or once a person clears it: `mcpguard session clear p/r0`",
         ),
     ],
 )

@@ -682,10 +682,28 @@ def test_bytes_and_ended_sessions_are_counted_as_they_came(tmp_path: Path) -> No
 
     limited = "{id: all, effect: allow, limit: {bytes: 100, per: session}}"
     then = same_but(limited)
-    ended = Noticed(NOW, "session-ended", session="s"), Noticed(NOW, "session-ended", session="t")
+    at = NOW + timedelta(seconds=3.5)
+    ended = Noticed(at, "session-ended", session="s"), Noticed(at, "session-ended", session="t")
     chain(tmp_path, *done(1), *done(2), *done(3), *ended, *done(4))
     report = Replay(rules(limited), [then]).take(past(tmp_path))
     assert (counts(report), report.changes[0].examples) == ((3, 0, 1, 0, 0), ("c-3",))
+
+
+def test_what_a_person_did_to_a_session_counts_from_when_it_was_done(tmp_path: Path) -> None:
+    limited = "{id: all, effect: allow, limit: {calls: 1, per: 1d}}"
+    then = same_but(limited)
+    decided = [under(then, structs.replace(call(n), at=NOW + timedelta(minutes=n)))[0] for n in range(1, 5)]
+    chain(tmp_path, *decided)
+    at = NOW + timedelta(minutes=2, seconds=30)
+    # A person's command has a chain of its own, which is read after the one that goes on meanwhile.
+    chain(tmp_path, Noticed(at, "limit-cleared", session="s", detail="p/all of session s"))
+    assert Replay(rules(limited), [then]).take(past(tmp_path)).changes[0].examples == ("c-2", "c-4")
+    (tmp_path / "other").mkdir()
+    chain(
+        tmp_path / "other", *decided, Noticed(at, "limit-cleared", session="s", detail="p/few of session s")
+    )
+    found = Replay(rules(limited), [then]).take(past(tmp_path / "other"))
+    assert found.changes[0].examples == ("c-2", "c-3", "c-4")
 
 
 def test_a_limit_whose_cost_was_redacted_cannot_be_counted() -> None:

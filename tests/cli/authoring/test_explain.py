@@ -611,7 +611,7 @@ rules:
 @pytest.mark.parametrize(
     ("cause", "rules", "message"),
     [
-        ("limit", ("p/few",), "the limit of 1 calls in 1h is reached"),
+        ("limit", ("p/few",), "the limit of 1 call in 1h is reached"),
         ("limit", ("p/gone",), ""),
         ("approval", ("p/asks",), "a person has to approve this call."),
         ("error", ("p/errs",), "Its message: Try later."),

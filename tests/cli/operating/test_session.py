@@ -72,12 +72,15 @@ def used(home: Path, call: Invocation = CALL) -> None:
     store(home).change(call, change)
 
 
-def notices(home: Path) -> list[tuple[str, str]]:
+def noticed(home: Path) -> list[dict[str, str]]:
     lines = [
         line for file in sorted((home / "audit").glob("*.jsonl")) for line in file.read_bytes().splitlines()
     ]
-    records = [json.loads(line) for line in lines]
-    return [(one["what"], one["detail"]) for one in records if one["kind"] == "notice"]
+    return [one for one in map(json.loads, lines) if one["kind"] == "notice"]
+
+
+def notices(home: Path) -> list[tuple[str, str]]:
+    return [(one["what"], one["detail"]) for one in noticed(home)]
 
 
 def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
@@ -95,6 +98,7 @@ def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
     assert "fact  ok" in shown
     assert f"until you clear it: `mcpguard session clear LABEL {NAME[:8]}`" in shown
     assert "limit p/all calls 1d: 1 used" in shown
+    assert f"once you clear it: `mcpguard session clear RULE {NAME[:8]}`" in shown
     assert "1  files/read" in shown
 
 
@@ -115,7 +119,23 @@ def test_a_label_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     assert notices(home) == [("label-cleared", f"private of session {NAME} of {who} with desk")]
     assert main(["audit", "verify", str(home / "audit")]) == 0
     assert main(["session", "clear", "private"]) == 2
-    assert "has no label 'private'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "neither a label nor a limit in use that is called 'private'" in said
+    assert f"`mcpguard session show {NAME[:8]}` lists them" in said
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_limit_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> None:
+    used(home)
+    assert main(["session", "clear", "p/al"]) == 2
+    assert main(["session", "clear", "p/all"]) == 0
+    assert f"cleared p/all of session {NAME[:8]}" in capsys.readouterr().out
+    (one,) = store(home).known()
+    assert one.state is not None
+    assert (one.state.spent, one.state.labels) == ({}, ["private"])
+    who = f"{CALL.principal.source}:{CALL.principal.id}"
+    assert notices(home) == [("limit-cleared", f"p/all of session {NAME} of {who} with desk")]
+    assert [(one["session"], one["principal"]) for one in noticed(home)] == [(NAME, who)]
 
 
 @pytest.mark.usefixtures("terminal")

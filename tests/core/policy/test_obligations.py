@@ -72,7 +72,10 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
             "limit: {per: 1h, calls: 2}",
             "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
         ),
-        ("limit: {per: session, calls: 2}", "the limit of 2 calls in this session is reached"),
+        (
+            "limit: {per: session, calls: 2}",
+            "the limit of 2 calls in this session is reached. A person can make room with `mcpguard session clear p/a`",
+        ),
         (
             "limit: {per: 1h, units: 9, cost: 4}",
             "the limit of 9 units in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
@@ -95,6 +98,12 @@ def test_beyond_its_limit_a_rule_refuses(rule: str, said: str) -> None:
     last = verdicts[-1]
     assert isinstance(last, Deny)
     assert (last.cause, last.rules, last.message) == (Cause.LIMIT, ("p/a",), said)
+
+
+def test_a_call_that_is_more_than_its_limit_is_told_so() -> None:
+    verdict = decide("id: a, effect: allow, limit: {per: 1h, units: 1, cost: 7}", session=Session())
+    assert isinstance(verdict, Deny)
+    assert verdict.message == "the limit of 1 unit in 1h is reached. This call alone would use more"
 
 
 @each("args", [{}, {"n": 0}, {"n": -1}, {"n": True}, {"n": 1.5}, {"n": "2"}, {"n": {"n": 1}}, {"n": 1 << 60}])

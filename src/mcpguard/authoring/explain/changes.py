@@ -79,8 +79,17 @@ class Changes:
             if rule.effect == "ask":
                 yield Change(rule=rule.name, must="be approved")
             else:
-                note = NO_ARGUMENT if self._fixed(rule, FALSE) else ""
+                note = self._cleared(rule) or (NO_ARGUMENT if self._fixed(rule, FALSE) else "")
                 yield Change(rule=rule.name, must="not hold", operands=self._needs(rule, False), note=note)
+
+    def _cleared(self, rule: CompiledRule) -> str:
+        """That a person can clear a label without which the rule does not hold; "" if there is none."""
+        view, session = self._bound.view, self._bound.view.get("session") or {}
+        for label in session.get("labels", ()):
+            without = {**session, "labels": [one for one in session["labels"] if one != label]}
+            if verdict_of(rule, Bound({**view, "session": without}, holds=self._bound.holds)) is FALSE:
+                return f"a person can clear the label: `mcpguard session clear {label}`"
+        return ""
 
     def _ways(self) -> Iterator[tuple[Change, ...]]:
         """What makes an allow hold, the smallest first; nothing where one does."""
@@ -128,12 +137,10 @@ class Changes:
                 continue
             if charge.amount > charge.most:
                 note = "it never has room for this much at once"
-            elif not charge.seconds:
-                note = "a new session has room"
             else:
                 free = session.free_at(charge, call.now)
-                said = f"it has room again at {free.isoformat()}" if free else ""
-                note = said or "waiting does not make room for this call"
+                when = f"it has room again at {free.isoformat()}" if free else "a new session has room"
+                note = f"{when}, or once a person clears it: `mcpguard session clear {rule.name}`"
             yield Change(rule=rule.name, must="have room", note=note)
 
 

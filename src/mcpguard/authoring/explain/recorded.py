@@ -50,11 +50,10 @@ from mcpguard.core.policy.pdp import (
     NO_SESSION,
     bind,
     holding,
-    reached,
 )
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.terms import ASKED, Observation
-from mcpguard.core.policy.wording import PLACEHOLDER, first_message, why_failed
+from mcpguard.core.policy.wording import PLACEHOLDER, first_message, reached, why_failed
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than, encode
 

@@ -32,7 +32,8 @@ _decode = msgspec.json.Decoder(Decided).decode
 _DECISION = b'{"kind":"decision"'
 _OUTCOME = b'{"kind":"outcome"'
 _AT = b',"at":"'
-_ENDED = b'"what":"session-ended"'
+_NOTICE = b'{"kind":"notice"'
+_ENDED, _CLEARED = b'"what":"session-ended"', b'"what":"limit-cleared"'
 _FOLDED = b'"what":"refusals-folded"'
 
 MOST_BYTES = 64 << 20
@@ -98,11 +99,13 @@ class Received(Struct, frozen=True):
     size: int
 
 
-class SessionEnded(Struct, frozen=True):
-    """The session of this name was ended by a person."""
+class Intervened(Struct, frozen=True):
+    """A person ended the session of this name, or had the limit of one of its rules count from zero."""
 
     session: str
     at: datetime
+    limit: str = ""
+    """That "policy/rule", "" where the session was ended."""
 
 
 class OnlyCounted(Struct, frozen=True):
@@ -111,7 +114,7 @@ class OnlyCounted(Struct, frozen=True):
     count: int
 
 
-PastFact = PastDecision | Distrusted | Received | SessionEnded | OnlyCounted
+PastFact = PastDecision | Distrusted | Received | Intervened | OnlyCounted
 
 
 class _Wanted(Struct):
@@ -153,18 +156,19 @@ def past(
     outcomes: bool = True,
     aside: datetime | None = None,
 ) -> Iterator[PastFact]:
-    """What the chains at `path` say since then, the oldest chain first; how calls ended only with
-    `outcomes`. With `aside` come also the decisions since then that are earlier than `since`, or about other
-    servers. Raises AuditError where there is no evidence, and at the end where no decision is about `server`.
+    """What the chains at `path` say since then, the oldest chain first; ahead of all of it what people did
+    to sessions, which is in chains of their commands. How calls ended comes only with `outcomes`. With
+    `aside` come also the decisions since then that are earlier than `since`, or about other servers. Raises
+    AuditError where there is no evidence, and at the end where no decision is about `server`.
     """
     wanted = _Wanted(since, server, aside)
     files = chain_files(path)
     sound = {file: _is_sound(file) for file in files}
     ended: dict[str, Came] = {}
-    for file in files if outcomes else ():
+    for file in files:
         # It may be a later one than that of the decision.
         if sound[file]:
-            _outcomes(file, ended, wanted.begin)
+            yield from _ahead(file, ended if outcomes else None, wanted.begin)
     for file in files:
         if sound[file]:
             yield from _of_file(file, wanted, ended)
@@ -186,7 +190,7 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
         if len(found) >= most or size < 0:
             break
         if _is_sound(file):
-            _outcomes(file, ended)
+            deque(_ahead(file, ended), 0)
             read = _of_file(file, _Wanted(), ended)
         else:
             read = _distrusted(file, None, set())
@@ -226,9 +230,7 @@ def _of_file(file: Path, wanted: _Wanted, ended: Mapping[str, Came]) -> Iterator
             elif wanted.takes_aside(record):
                 yield structs.replace(past_of(record, version), aside=True)
         elif line.startswith(_OUTCOME):
-            yield from () if _is_before(line, _OUTCOME, begin) else _besides(line)
-        elif _ENDED in line:
-            yield from _besides(line)
+            yield from () if _is_before(line, _OUTCOME, begin) else _received(line)
         elif _FOLDED in line:
             yield from _only_counted(line, wanted.since, wanted.server or "")
 
@@ -261,22 +263,24 @@ def _only_counted(line: bytes, since: datetime | None, server: str) -> Iterable[
         yield OnlyCounted(folded_about(record.refusals, server))
 
 
-def _besides(line: bytes) -> Iterable[Received | SessionEnded]:
+def _received(line: bytes) -> Iterable[Received]:
     record = read_record(line)
     if isinstance(record, Outcome) and record.received:
         yield Received(record.id, record.received)
-    elif isinstance(record, Noticed) and record.what == "session-ended":
-        yield SessionEnded(record.session, record.at)
 
 
-def _outcomes(file: Path, ended: dict[str, Came], begin: bytes = b"") -> None:
-    """Add how calls ended since then, by id."""
+def _ahead(file: Path, ended: dict[str, Came] | None, begin: bytes = b"") -> Iterator[Intervened]:
+    """What people did to sessions; how calls ended since then is added to `ended`, by id."""
     for line in lines(file):
-        if not line.startswith(_OUTCOME) or _is_before(line, _OUTCOME, begin):
-            continue
-        record = read_record(line)
-        if isinstance(record, Outcome):
-            ended[record.id] = _came(record)
+        if line.startswith(_OUTCOME):
+            record = None if ended is None or _is_before(line, _OUTCOME, begin) else read_record(line)
+            if isinstance(record, Outcome) and ended is not None:
+                ended[record.id] = _came(record)
+        elif line.startswith(_NOTICE) and (_ENDED in line or _CLEARED in line):
+            record = read_record(line)
+            if isinstance(record, Noticed):
+                limit = record.detail.partition(" ")[0] if record.what == "limit-cleared" else ""
+                yield Intervened(record.session, record.at, limit)
 
 
 def _came(record: Outcome) -> Came:

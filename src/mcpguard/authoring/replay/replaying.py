@@ -8,6 +8,7 @@ cannot be said after a call that it counted then and may not count now.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,11 +20,11 @@ from mcpguard.authoring.replay.besides import STRICT, Sides, besides
 from mcpguard.authoring.replay.judging import Again, Judging
 from mcpguard.authoring.replay.past import (
     Distrusted,
+    Intervened,
     OnlyCounted,
     PastDecision,
     PastFact,
     Received,
-    SessionEnded,
 )
 from mcpguard.authoring.replay.report import (
     MOST_EXAMPLES,
@@ -69,6 +70,7 @@ class Counting:
     def __init__(self, digest: str) -> None:
         self._digest = digest
         self._sessions: dict[object, Session] = {}
+        self._interventions: dict[object, list[Intervened]] = {}
         self._waiting: dict[str, _Uncounted] = {}
         self._freed: dict[object, set[str]] = {}
         """By session, the rules whose limits calls used up then that may not use them up now."""
@@ -105,7 +107,7 @@ class Counting:
         if not again.charges:
             return again
         self.counted = True
-        session = self._sessions.setdefault(name, Session())
+        session = self._session(name, record.at)
         full = [charge for charge in again.charges if not session.room(charge, record.at)]
         if full:
             return _reached(tuple(map(_rule_of, full)))
@@ -124,11 +126,20 @@ class Counting:
             assert waiting is not None  # noqa: S101 - it has charges
             waiting.session.charge(structs.replace(charge, amount=came.size), waiting.past.record.at)
 
-    def ended(self, end: SessionEnded) -> None:
-        """A session began anew: what windows hold lasts."""
-        session = self._sessions.get(end.session)
-        if session is not None:
-            session.kept = session.kept.ended(end.at.timestamp())
+    def intervened(self, one: Intervened) -> None:
+        """A person did this, and it may come ahead of decisions that are earlier."""
+        insort(self._interventions.setdefault(one.session, []), one, key=lambda each: each.at)
+
+    def _session(self, name: object, at: datetime) -> Session:
+        """The session as it was then, with what people did to it by then."""
+        session = self._sessions.setdefault(name, Session())
+        pending = self._interventions.get(name)
+        while pending and pending[0].at <= at:
+            one = pending.pop(0)
+            kept = session.kept
+            # What windows hold outlasts a session.
+            session.kept = kept.without_limit(one.limit) if one.limit else kept.ended(one.at.timestamp())
+        return session
 
 
 def _rule_of(charge: Charge) -> str:
@@ -218,7 +229,7 @@ class Replay:
             elif isinstance(one, OnlyCounted):
                 self._counts["folded"] += one.count
             else:
-                self._counting.ended(one)
+                self._counting.intervened(one)
         return self._report()
 
     def _take(self, past: PastDecision) -> None:

@@ -26,7 +26,14 @@ from mcpguard.adapters.audit.reader import chain_name, lines
 from mcpguard.core.evidence.records import UNDECIDED, Closed, Decided, Noticed, Opened, Outcome, Record
 
 _PERSON = frozenset(
-    {"approval-given", "approval-refused", "approval-ended", "label-cleared", "session-ended"}
+    {
+        "approval-given",
+        "approval-refused",
+        "approval-ended",
+        "label-cleared",
+        "limit-cleared",
+        "session-ended",
+    }
 )
 _HANDED_ON = frozenset({"rotated", "evidence-gap"})
 """Why a chain is closed whose process goes on in another."""

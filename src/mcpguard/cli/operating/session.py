@@ -1,4 +1,5 @@
-"""`mcpguard session`: what each principal with each agent did so far; a person clears a label or ends it."""
+"""`mcpguard session`: what each principal with each agent did so far; a person clears a label or a limit, or
+ends it."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ EXAMPLES = (
     "mcpguard session list",
     "mcpguard session show 4f1c09aa",
     "mcpguard session clear private",
+    "mcpguard session clear files/few",
     "mcpguard session end 4f1c09aa",
 )
 
@@ -32,8 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="what", required=True, metavar="list|show|clear|end")
     listing = verbs.add_parser("list", help="all sessions, the most recently used first")
     showing = verbs.add_parser("show", help="one session: its labels and what caused each, limits, calls")
-    clearing = verbs.add_parser("clear", help="take a label off a session")
-    clearing.add_argument("label", metavar="LABEL", help="the label")
+    clearing = verbs.add_parser("clear", help="take a label off a session, or free a limit")
+    clearing.add_argument(
+        "name", metavar="NAME", help="the label, or the rule with the limit (POLICY/RULE), as `show` lists it"
+    )
     ending = verbs.add_parser("end", help="start a session over; limits go on counting")
     for one in (showing, clearing, ending):
         one.add_argument(
@@ -51,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
-    from mcpguard.serve.interventions import clear_label, end_session, store_of
+    from mcpguard.serve.interventions import clear_state, end_session, store_of
 
     config = configured(args.config)
     with closing(store_of(config)) as store:
@@ -64,8 +68,8 @@ def execute(args: argparse.Namespace) -> int:
             session = _chosen(store.known(), args.session)
             short = f"session {session.name[:SHOWN]}"
             if args.what == "clear":
-                clear_label(config, store, session, args.label)
-                print(f"{style('cleared', 'green')} {plain(args.label)} of {short}")
+                clear_state(config, store, session, args.name)
+                print(f"{style('cleared', 'green')} {plain(args.name)} of {short}")
             else:
                 end_session(config, store, session)
                 print(f"{style('ended', 'green')} {short}: it starts over with the next call")
@@ -153,6 +157,9 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         print(f"approval {plain(ticket)} (`mcpguard approvals`)")
     for key, parts in kept.spent.items():
         print(f"limit {plain(key)}: {sum(amount for _, amount in parts)} used")
+    if kept.spent:
+        clears = f"`mcpguard session clear RULE {one.name[:SHOWN]}`"
+        print(f"      a limit counts from zero again once you clear it: {clears}")
     print(f"{kept.calls} calls" + (":" if kept.tools else ""))
     for tool, count in sorted(kept.tools.items(), key=lambda item: -item[1]):
         print(f"  {count:>6}  {plain(tool)}")

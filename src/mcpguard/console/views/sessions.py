@@ -72,6 +72,7 @@ def sessions(desk: Desk, request: Request) -> Response:
 
 SAID = {
     "cleared": "The label is cleared.",
+    "freed": "The limit counts from zero again.",
     "ended": "The session is ended: it starts over with its next call.",
     "withdrawn": "The approval is ended: the next such call is asked about again.",
 }

@@ -360,7 +360,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "evidence-gap (nothing could be written before; `detail` "
             "says since when, how many requests were refused, and why), "
             "credential-taken-back (`detail` is the credential that a killed process left behind), "
-            "label-cleared or session-ended (by a person), approval-asked, approval-given or "
+            "label-cleared, limit-cleared or session-ended (by a person), approval-asked, approval-given or "
             "approval-refused (`detail` has the ticket and who), "
             "approval-elicited (the client was asked), "
             "approval-void (the answer could not be stored: somebody else was quicker, say), "

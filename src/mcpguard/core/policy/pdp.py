@@ -37,7 +37,7 @@ from mcpguard.core.policy.obligations import (
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect
-from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, why_failed
+from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, limits_reached, why_failed
 from mcpguard.core.redaction.placeholder import VISIBLE, WORD, carries_placeholder
 
 REACHED_BY = {
@@ -427,19 +427,10 @@ def _full(
         return None
     if session is None:
         return no_session(invocation)
-    full = [rule for rule, charge in charges.items() if not session.room(charge, invocation.now)]
+    full = {rule: charge for rule, charge in charges.items() if not session.room(charge, invocation.now)}
     if not full:
         return None
-    said = first_message(full) or reached(charges[full[0]])
-    free = [session.free_at(charges[rule], invocation.now) for rule in full]
-    if not first_message(full) and None not in free:
-        said += f". There is room again at {max(filter(None, free)).isoformat(timespec='seconds')}"
-    return Deny(invocation, Cause.LIMIT, names(full), said)
-
-
-def reached(charge: Charge) -> str:
-    """The message of a Deny by a limit whose author wrote none."""
-    return f"the limit of {charge.most} {charge.unit} in {charge.window} is reached"
+    return Deny(invocation, Cause.LIMIT, names(full), limits_reached(full, invocation.now, session))
 
 
 def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.model import Charge, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.terms import window_of
@@ -48,11 +48,31 @@ class StoredSession(Struct):
         spent = {key: parts for key, parts in self.spent.items() if _lasts(key, parts, now)}
         return StoredSession(spent=spent)
 
+    def without_label(self, label: str) -> StoredSession:
+        """What is left once it does not have that label any more."""
+        labels = [one for one in self.labels if one != label]
+        causes = {name: cause for name, cause in self.causes.items() if name != label}
+        return structs.replace(self, labels=labels, causes=causes)
+
+    def has_limit(self, rule: str) -> bool:
+        """Whether calls count against the limit of that "policy/rule"."""
+        return any(_is_of(key, rule) for key in self.spent)
+
+    def without_limit(self, rule: str) -> StoredSession:
+        """What is left once nothing counts against the limit of that "policy/rule" any more."""
+        spent = {key: parts for key, parts in self.spent.items() if not _is_of(key, rule)}
+        return structs.replace(self, spent=spent)
+
 
 def name_of(principal: Principal, agent: str | None) -> str:
     """What the session of `principal` with `agent` is called where sessions are stored."""
     key = msgspec.json.encode([principal.source, principal.id, agent])
     return sha256(key).hexdigest()[:32]
+
+
+def _is_of(key: str, rule: str) -> bool:
+    # The key of a charge begins with its rule.
+    return key.partition(" ")[0] == rule
 
 
 def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:

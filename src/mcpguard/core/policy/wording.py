@@ -6,11 +6,14 @@ Law of this file: no value of the request is in a sentence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.hoisted import why_unread
 from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.model import Charge
 from mcpguard.core.policy.compiled import CompiledRule
+from mcpguard.core.policy.session import Session
 
 PLACEHOLDER = (
     "this contains [REDACTED:...] or [U+...], which mcpguard wrote in place of something that it removed or "
@@ -24,6 +27,27 @@ PLACEHOLDER = (
 def first_message(rules: Iterable[CompiledRule]) -> str:
     """What the first of the authors says, of those who say something."""
     return next((rule.message for rule in rules if rule.message), "")
+
+
+def reached(charge: Charge) -> str:
+    """That the limit is reached, as the beginning of a sentence."""
+    unit = charge.unit.removesuffix("s") if charge.most == 1 else charge.unit
+    return f"the limit of {charge.most} {unit} in {charge.window} is reached"
+
+
+def limits_reached(charges: dict[CompiledRule, Charge], now: datetime, session: Session) -> str:
+    """What the author of one of these rules says, whose limits have no room for what a call is charged; else
+    that the first of them is reached, and when there is room again or who can make it."""
+    if said := first_message(charges):
+        return said
+    said = reached(next(iter(charges.values())))
+    if any(charge.amount > charge.most for charge in charges.values()):
+        return f"{said}. This call alone would use more"
+    free = {rule.name: session.free_at(charge, now) for rule, charge in charges.items()}
+    stuck = [name for name, at in free.items() if at is None]
+    if stuck:
+        return f"{said}. A person can make room with `mcpguard session clear {stuck[0]}`"
+    return f"{said}. There is room again at {max(filter(None, free.values())).isoformat(timespec='seconds')}"
 
 
 def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
