@@ -249,6 +249,24 @@ def test_what_is_not_held_goes_anywhere() -> None:
     assert made.strays(b"nothing" + PAD, frozenset(), Budget(7)) == set()
 
 
+@pytest.mark.parametrize("size", range(10, 16))
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_nothing_of_the_base64_of_a_key_is_left_behind_its_place(size: int, end: str) -> None:
+    lines = "\n".join(wrap(b64encode(Random(size).randbytes(60 + size)).decode(), 64))
+    key = f"-----BEGIN EC PRIVATE KEY-----\n{lines}\n-----END EC PRIVATE KEY-----{end}"
+    text = f"users:\n- user:\n    client-key-data: {b64encode(key.encode()).decode()}\n    x: 1\n"
+    made = Redactor(b"key").inspect(text).value
+    assert made == "users:\n- user:\n    client-key-data: [REDACTED:private-key#1]\n    x: 1\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_lines_around_a_key_of_putty_stay(end: str) -> None:
+    chars = b64encode(Random(4).randbytes(140)).decode()
+    text = end.join(["Private-Lines: 3", *wrap(chars, 64), "Private-MAC: 0a1b2c", ""])
+    made = Redactor(b"key").inspect(text).value
+    assert made == end.join(["Private-Lines: 3", "[REDACTED:putty-private-key#1]", "Private-MAC: 0a1b2c", ""])
+
+
 def test_base64_of_which_the_beginning_is_cut_off_says_no_token() -> None:
     assert removed(base64(".ghp_" + "aB3kQ9xZ7mT2" * 3)[2:]) == set()
 

@@ -83,7 +83,9 @@ KEYS: tuple[Detector, ...] = (
     ),
     Format(
         "putty-private-key",
-        pattern=r"Private-Lines: [0-9]{1,3}\r?\n((?:[A-Za-z0-9+/=]{1,64}\r?\n?){2,200})",
+        pattern=r"Private-Lines: [0-9]{1,3}\r?\n"
+        r"((?=[A-Za-z0-9+/=\r\n]{40})[A-Za-z0-9+/=]{1,12800}+"
+        r"(?:\r?\n(?!Private-)[A-Za-z0-9+/=]{1,64}+){0,199}+)",
         starts=("Private-Lines: ",),
         hits=(f"Private-Lines: 2\n{MIX[:64]}\n{MIX[:60]}\n",),
         misses=("Private-Lines: 14", "Public-Lines: 2\n" + MIX[:64] + "\n" + MIX[:60]),

@@ -208,17 +208,22 @@ def _end(text: bytes, place: int) -> int:
 
 def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget) -> None:
     if len(chars) < _BIG and _is_utf8(plain := _decode64(chars)):
-        budget.read(len(plain))
-        pieces.add(plain, begin, begin + len(chars), (3, 4))
-        pieces.gap()
+        _text64(pieces, plain, begin, begin + len(chars), budget)
         return
     for found in _TEXTS[least].finditer(chars) if len(chars) < _LONG or _may_be_text(chars) else ():
         # A byte that is not ASCII may share its four letters with the first or last of the text.
-        start, end = max(found.start() % 4, found.start() - 4), found.end() + 4
-        plain = _decode64(chars[start:end])
-        budget.read(len(plain))
-        pieces.add(plain, begin + start, begin + min(end, len(chars)), (3, 4))
-        pieces.gap()
+        start, end = max(found.start() % 4, found.start() - 4), min(found.end() + 4, len(chars))
+        _text64(pieces, _decode64(chars[start:end]), begin + start, begin + end, budget)
+
+
+def _text64(pieces: Pieces, plain: bytes, begin: int, end: int, budget: Budget) -> None:
+    """A text that letters of base64 say. What stands at its end takes the letters of the line end behind it
+    along, which would say nothing alone."""
+    budget.read(len(plain))
+    whole = (len(plain.rstrip(b"\r\n")) - 1) // 3 if plain.endswith(b"\n") else len(plain)
+    pieces.add(plain[: 3 * whole], begin, min(end, begin + 4 * whole), (3, 4))
+    pieces.add(plain[3 * whole :], begin + 4 * whole, end - ((end - begin) % 4 == 1))
+    pieces.gap()
 
 
 def _is_utf8(data: bytes) -> bool:

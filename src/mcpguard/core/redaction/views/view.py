@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.matching import PAD
 
 SEPARATOR = b"\x1f"
@@ -16,6 +17,8 @@ _LONGEST_ESCAPE = 64
 _ESCAPES = (b"%", b"\\", b"&", b"<", b"=", b"\x1b")
 ENOUGH = 64 * 1024
 """Bytes that were decoded and are a view of their own."""
+
+_PADDING = expression(rb"={1,2}(?![A-Za-z0-9+/=])")
 
 Size = tuple[int, int]
 """How much of a piece comes from how much: so many bytes from so many characters."""
@@ -68,7 +71,17 @@ class View:
         """What is at `start` to `end` here, in the text that all is a view of."""
         if self._outer is None:
             return start, end
-        return self._outer.place(self.at(start), self.at(end - 1, 1))
+        start, end = self._outer.place(self.at(start), self.at(end - 1, 1))
+        return start, end if self.weight == self._outer.weight else self._padded(end)
+
+    def _padded(self, end: int) -> int:
+        """`end`, behind the signs that fill up the last letters of base64: a line that ends with one looks
+        like a line that is cut, and the sign is not part of what is decoded."""
+        root = self
+        while root._outer is not None:
+            root = root._outer
+        found = _PADDING.match(root.text, end)
+        return found.end() if found else end
 
     def at(self, place: int, more: int = 0) -> int:
         """Where in `outer` the byte at `place` begins; with `more`, 1, where it ends."""

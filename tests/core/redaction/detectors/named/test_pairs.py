@@ -140,6 +140,28 @@ def test_a_secret_is_cut_out_of_every_form_of_a_pair(form: str) -> None:
     assert cleaned(form.format(value)) == form.format(f"[REDACTED:{kind}#1]")
 
 
+@pytest.mark.parametrize(
+    "password",
+    ["S3cretPassw0rd!99", "MyP@ssw0rd123!", "shop-Password#7", "Pr0dSecret-x81", "river_Passw0rd47"],
+)
+def test_a_password_with_a_word_for_it_within_is_a_secret(password: str) -> None:
+    assert cleaned(f"DB_PASSWORD={password}\n") == "DB_PASSWORD=[REDACTED:password#1]\n"
+    assert cleaned(f'{{"password": "{password}"}}') == '{"password": "[REDACTED:password#1]"}'
+    assert cleaned({"password": password}) == {"password": "[REDACTED:password#1]"}
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        *("P@ssw0rd", "P@ssw0rd1!", "s3cr3t", "mypassword1234", "TestPassword123!", "secret_key-1", "b1999"),
+        *("shop_password", "@ESXI1_PASSWORD", "yoursecretkey", "my-password-1234567890", "rsa4096key"),
+    ],
+)
+def test_what_is_made_of_nothing_but_words_for_it_and_a_count_is_none(sample: str) -> None:
+    for text in (f"DB_PASSWORD={sample}\n", f'{{"password": "{sample}"}}'):
+        assert cleaned(text) == text
+
+
 def test_a_user_and_a_password_are_cut_out_of_a_header() -> None:
     assert cleaned(f"Authorization: Basic {BASIC}") == "Authorization: Basic [REDACTED:authorization#1]"
     assert cleaned("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="

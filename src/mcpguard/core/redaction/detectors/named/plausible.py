@@ -53,6 +53,10 @@ _SAMPLES = frozenset(
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
+_JOINED = expression(
+    f"(?:{'|'.join(sorted((word for word in _SAMPLES if len(word) > 2), key=len, reverse=True))}|my|or)++"
+)
+"""Some of them in one, as in `mypassword`."""
 _SAMPLE = expression(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
 _PORTS = expression(r"[0-9]{1,5}(?:,|$)")
 _MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}")
@@ -62,6 +66,10 @@ _OF_EXPRESSIONS = expression(r"\[\^|\.[*+]|\\[dSsWw][*+]|^\^")
 """Of an expression that is to match a URL."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAYS_SO = expression("password|passwd|passphrase|secret|changeme")
+_NAME_OF_ONE = expression(r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)")
+_SIGNS = expression(r"[^A-Za-z]+")
+_TRIVIAL = expression(r"[-_./:+,]*[0-9]{0,4}[-_./:+,!]*")
+"""What somebody writes between such words or behind them."""
 _TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
 _DOTTED = expression(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
 _NAME = "_{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*"
@@ -78,8 +86,10 @@ _SEQUENCES = " ".join(
         "qwertyuiop",
         "9876543210",
         "0987654321",
+        "25519 2048 4096 ",
     )
 )
+"""What somebody types, and numbers of algorithms."""
 
 _DIGIT = expression("[0-9]")
 _DIGITS = expression(r"[0-9].*[0-9]")
@@ -210,19 +220,24 @@ def is_sample_of_a_url(value: str) -> bool:
 
 def _is_sample(value: str) -> bool:
     """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
-    if (
-        _SAYS_SO.search(value.lower().translate(LEET))
-        or _words_of_samples(value)
-        or _words_of_samples(value.translate(LEET))
-    ):
+    if value.lower() in _SEQUENCES or _NAME_OF_ONE.fullmatch(value):
         return True
-    return value.lower() in _SEQUENCES
+    if all(map(_is_trivial, _SIGNS.findall(value))) and _words_of_samples(value):
+        return True
+    # `P@ssw0rd1`, but not two words that are written so.
+    bare = value.rstrip("0123456789!")
+    return bool(_SAYS_SO.fullmatch(bare.lower().translate(LEET))) and _is_trivial(value[len(bare) :])
+
+
+def _is_trivial(signs: str) -> bool:
+    return _TRIVIAL.fullmatch(signs) is not None or signs.strip("-_./:+,!") in _SEQUENCES
 
 
 def _words_of_samples(value: str) -> bool:
     some = False
     for word in _LETTERS.finditer(value):
-        if word[0].lower() not in _SAMPLES:
+        low = word[0].lower()
+        if low not in _SAMPLES and not _JOINED.fullmatch(low):
             return False
         some = True
     return some
