@@ -23,10 +23,14 @@ _PATHS = st.sampled_from(
     [*_SELECTED, 'args["k e"]', "args.l[0]", "args.b[0].a", 'args["a"].b', "credentials"]
 )
 _STRINGS = st.sampled_from([json.dumps(text, ensure_ascii=False) for text in TEXTS])
-_VALUES = _STRINGS | st.sampled_from(["0", "1", "5", "-5", "0x5", "5u", "1.5", "5.0", "1e16", "true", "null"])
+_VALUES = _STRINGS | st.sampled_from(
+    ["0", "1", "5", "-5", "0x5", "5u", "1.5", "5.0", "1e16", "true", "null", "-0.5", "0.0"]
+)
 _PATTERNS = st.sampled_from(
     ['"^a+b"', '"a|x"', 'r"/srv/[a-z]\\.b$"', '"(?i)AB"', '"(a|x)b?"', '"x{2,9}x"', r'r"q\"é\\"', '"s.v/a"']
 )
+_ORDERS = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
+_SIZES = st.sampled_from(["-1", "0", "1", "2", "5", "2.5", "9", "1e3", "0xa", "3u"])
 _ATOMS = st.one_of(
     st.builds("{} == {}".format, _PATHS, _VALUES),
     st.builds("{} == {}".format, _VALUES, _PATHS),
@@ -35,8 +39,12 @@ _ATOMS = st.one_of(
     st.builds("{} in {}".format, _VALUES, _PATHS),
     st.builds("{}.{}({})".format, _PATHS, st.sampled_from(["startsWith", "endsWith", "contains"]), _STRINGS),
     st.builds("{}.matches({})".format, _PATHS, _PATTERNS),
-    st.builds("size({}) > 1".format, _PATHS),
-    st.builds("{} > 1".format, _PATHS),
+    st.builds("{} {} {}".format, _PATHS, _ORDERS, _VALUES),
+    st.builds("{} {} {}".format, _VALUES, _ORDERS, _PATHS),
+    st.builds("size({}) {} {}".format, _PATHS, _ORDERS, _SIZES),
+    st.builds("{} {} {}.size()".format, _SIZES, _ORDERS, _PATHS),
+    st.builds("size({}) {} size({})".format, _PATHS, _ORDERS, _PATHS),
+    st.builds("size(args) {} {}".format, _ORDERS, _SIZES),
     st.builds("{} == true".format, _PATHS),
     _PATHS.map(str),
     st.sampled_from([f"has({path})" for path in _SELECTED if "args" in path]),
@@ -48,6 +56,8 @@ _ATOMS = st.one_of(
             st.builds("e == {}".format, _VALUES),
             st.builds("e != {}".format, _VALUES),
             st.builds("e.a == {}".format, _VALUES),
+            st.builds("e {} {}".format, _ORDERS, _VALUES),
+            st.builds("size(e) {} {}".format, _ORDERS, _SIZES),
             st.builds("has(e.b) || args.a == {}".format, _VALUES),
         ),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, Needs, needed, texts_in
 from mcpguard.authoring.asking.patterns import LinePattern, compiled
 from mcpguard.authoring.asking.question import VOCABULARY
+from mcpguard.authoring.asking.ranges import all_but, at_least, at_most, not_beginning, not_ending, number
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.evidence.chain import Chain
@@ -100,6 +102,31 @@ def test_a_pattern_is_needed_where_its_texts_are_common() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("args.n >= 10", {r"\"n\":" + str(number(">=", Decimal(10)))}),
+        ("!(0xA > args.n)", {r"\"n\":" + str(number(">=", Decimal(10)))}),
+        ("args.n == 0", {r"\"n\":" + str(number(how, Decimal(0))) for how in ("<=", ">=")}),
+        ("args.l.exists(e, e < 2.5)", {r"[\[,:]" + str(number("<", Decimal("2.5")))}),
+        ("size(args.path) > 300", {r"\"path\":" + at_least(301)}),
+        ("2.5 >= args.path.size()", {r"\"path\":" + str(at_most(2))}),
+        ("size(args) == 3", {r"\"arguments\":" + at_least(3)}),
+        ("size(resource.uri) > 2", {r"\"subject\":" + at_least(3)}),
+        ('args.path != "x"', {r"\"path\":" + all_but('"x"')}),
+        ("!(args.n in [0, 5])", {r"\"n\":" + all_but(one) for one in "05"}),
+        ('!args.path.startsWith("/srv")', {r"\"path\":" + not_beginning("/srv")}),
+        ('!args.path.endsWith(".txt")', {r"\"path\":" + not_ending(".txt")}),
+        ('subject != "x" || size(subject) < 3', set()),
+        ('size(credentials[0]) > 1 || !args.path.contains("x")', set()),
+        ("size(args.path, 2) > 1 && args.path() > 1 && args.n > -x && size(args.a) > size(args.b)", set()),
+    ],
+)
+def test_a_condition_needs_a_range_of_numbers_or_sizes(text: str, sources: set[str]) -> None:
+    needs = needed(text, DECIDED)
+    assert {one.source for some in needs for one in some if isinstance(one, LinePattern)} == sources
+
+
 def test_what_may_stand_in_an_outcome_is_told_apart() -> None:
     text = 'args.a == "x" && error.contains("refused")'
     assert alternatives(text, DECIDED) == [{'"a":'}, {'"a":"x"'}]
@@ -117,7 +144,7 @@ def test_too_many_alternatives_need_nothing() -> None:
     assert needed(" || ".join(two.format(n) for n in range(9)), DECIDED) == ()
 
 
-@settings(max_examples=400)
+@settings(max_examples=800)
 @given(
     text=CONDITIONS,
     arguments=ARGUMENTS,

@@ -1,19 +1,30 @@
 """The texts and patterns that the records of a call must have for a condition to be true of it.
 
 Law of this file: what it cannot follow needs nothing. A condition that is an error is not true, so a call
-must have whatever is read in any case: of `size(args.path) > 3` the key of an argument `path`.
+must have whatever is read in any case: of `args.a + args.b == 3` the keys of the arguments `a` and `b`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from itertools import chain
-from math import isfinite
+from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct, json
 
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
+from mcpguard.authoring.asking.ranges import (
+    all_but,
+    at_least,
+    at_most,
+    not_beginning,
+    not_ending,
+    number,
+    quoted,
+)
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
@@ -34,12 +45,18 @@ _NEVER: Needs = (frozenset(),)
 _MOST = 64
 """Of sets that alternatives make together; more of them need nothing."""
 _AND, _OR, _CHOICE = "conditionaland", "conditionalor", "expr"
+_UNLIKE = {"startsWith": not_beginning, "endsWith": not_ending}
 _QUOTES = {"startsWith": (b'"', b""), "endsWith": (b"", b'"'), "contains": (b"", b"")}
 """What stands before and after the text that a method looks for."""
 _FLOWS = frozenset([("exists", True), ("exists_one", True), ("all", False)])
 """Macros that have this value only where their condition has it of an element."""
 _EXACT = 10**15
 """Whole numbers below are written with all their digits."""
+_HOW = {"relation_lt": "<", "relation_le": "<=", "relation_gt": ">", "relation_ge": ">="}
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_MEMBERS = {"args": "arguments", "prompt": "subject", "resource": "subject"}
+"""Of a record, where a name of conditions is another one."""
 
 
 class _Way(Struct, frozen=True):
@@ -129,20 +146,64 @@ class _Needs:
 
     def _compared(self, node: Any, value: bool, loops: _Loops) -> Needs:
         if node.data == "relation":
-            how, (left,), right = node.children[0].data, node.children[0].children, node.children[1]
-            if how == ("relation_eq" if value else "relation_ne"):
-                return self._equal(left, right, loops) + self._equal(right, left, loops)
-            return self._in(left, right, loops) if how == "relation_in" and value else ()
+            return self._related(node, value, loops)
         if node.data == "member_dot_arg":
-            return self._asked(node, loops) if value and len(node.children) == 3 else ()
+            return self._asked(node, value, loops) if len(node.children) == 3 else ()
         token = json.encode(value)
         if node.data == "literal":
             return () if _token(node) == token else _NEVER
         return self._has(_way(node, loops), token, begins=True)
 
+    def _related(self, node: Any, value: bool, loops: _Loops) -> Needs:
+        relation, (left,), right = node.children[0].data, node.children[0].children, node.children[1]
+        if relation == "relation_in":
+            return (self._in if value else self._not_in)(left, right, loops)
+        if relation in ("relation_eq", "relation_ne"):
+            compare = self._equal if value == (relation == "relation_eq") else self._unequal
+            return compare(left, right, loops) + compare(right, left, loops)
+        how = _HOW[relation] if value else _OPPOSITE[_HOW[relation]]
+        return self._ordered(left, how, right, loops) + self._ordered(right, _MIRRORED[how], left, loops)
+
     def _equal(self, side: Any, other: Any, loops: _Loops) -> Needs:
         token = _token(other)
-        return () if token is None else self._has(_way(side, loops), token, begins=True)
+        some = () if token is None else self._has(_way(side, loops), token, begins=True)
+        if some:
+            return some
+        return self._ordered(side, "<=", other, loops) + self._ordered(side, ">=", other, loops)
+
+    def _unequal(self, side: Any, other: Any, loops: _Loops) -> Needs:
+        bound = _number(other)
+        if bound is not None and _sized(side) is not None:
+            return _either(self._ordered(side, how, other, loops) for how in "<>")
+        token = b"0" if bound == 0 else _token(other)
+        return () if token is None else self._lines(_way(side, loops), all_but(token.decode()))
+
+    def _ordered(self, side: Any, how: str, other: Any, loops: _Loops) -> Needs:
+        """What is needed for `side` to be `how` (<, <=, >, >=) the number `other`."""
+        bound, sized = _number(other), _sized(side)
+        if bound is None:
+            return ()
+        if sized is None:
+            return self._lines(_way(side, loops), number(how, bound))
+        way = _way(sized, loops)
+        least = floor(bound) + 1 if how == ">" else ceil(bound)
+        most = ceil(bound) - 1 if how == "<" else floor(bound)
+        if how[0] == "<":
+            return self._lines(way, at_most(most))
+        return self._lines(way, at_least(least), also_empty=False) if least > 0 else ()
+
+    def _lines(self, way: _Way | None, pattern: str | None, also_empty: bool = True) -> Needs:
+        """The JSON of a value matches `pattern`. A record leaves out what is empty, so what may match
+        `also_empty` values is looked for in arguments only."""
+        if way is None or way.root not in self._names or pattern is None:
+            return ()
+        argument = way.steps[-1:] if way.root == "args" else ()
+        if argument == (None,):
+            return (frozenset([LinePattern(r"[\[,:]" + pattern)]),)
+        if not argument and (also_empty or (way.steps and way.root not in _MEMBERS)):
+            return ()
+        key = json.encode(argument[0] if argument else _MEMBERS.get(way.root, way.root)).decode()
+        return (frozenset([LinePattern(f"{quoted(key)}:{pattern}")]),)
 
     def _in(self, left: Any, right: Any, loops: _Loops) -> Needs:
         items, token = _inner(right), _token(left)
@@ -150,11 +211,19 @@ class _Needs:
             return _either(self._equal(left, one, loops) for one in items.children)
         return () if token is None else self._has(_way(items, loops), token)
 
-    def _asked(self, node: Any, loops: _Loops) -> Needs:
-        """What a method needs to be true of a text."""
+    def _not_in(self, left: Any, right: Any, loops: _Loops) -> Needs:
+        items = _inner(right)
+        some = items.children if items.data == "exprlist" else ()
+        return tuple(chain(*(self._unequal(left, one, loops) for one in some)))
+
+    def _asked(self, node: Any, value: bool, loops: _Loops) -> Needs:
+        """What a method needs to be `value` for a text."""
         way, how, literal = _way(node.children[0], loops), str(node.children[1]), _token(node.children[2])
         if literal is None or literal[:1] != b'"':
             return ()
+        if not value:
+            unlike = _UNLIKE.get(how)
+            return () if unlike is None else self._lines(way, unlike(json.decode(literal)))
         if how == "matches":
             return self._matched(way, json.decode(literal))
         if how not in _QUOTES:
@@ -221,6 +290,28 @@ def _way(tree: Any, loops: _Loops) -> _Way | None:
     key = node.children[1]
     step = str(key) if node.data == "member_dot" else _string(key)
     return _Way(owner.root, (*owner.steps, step))
+
+
+def _sized(tree: Any) -> Any:
+    """What `tree` is the size of; None for another expression."""
+    node = _inner(tree)
+    if node.data == "ident_arg" and node.children[0].value == "size" and len(node.children) == 2:
+        return node.children[1]
+    is_method = node.data == "member_dot_arg" and node.children[1].value == "size" and len(node.children) == 2
+    return node.children[0] if is_method else None
+
+
+def _number(tree: Any) -> Decimal | None:
+    """The value of a numeric constant."""
+    node = _inner(tree)
+    word = str(node.children[0]) if node.data == "literal" else ""
+    try:
+        if word[:1] in "0123456789-.":
+            whole = re.fullmatch(r"-?(?:0x[0-9a-f]+|[0-9]+)u?", word.lower())
+            return Decimal(int(whole[0].rstrip("u"), 0)) if whole else Decimal(repr(float(word)))
+    except ValueError:
+        pass
+    return None
 
 
 def _string(tree: Any) -> str | None:
