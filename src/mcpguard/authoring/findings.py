@@ -15,7 +15,7 @@ from urllib.parse import quote
 from msgspec import Struct, json, structs
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import counted, plain, style
+from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.redactor import Redactor
@@ -139,7 +139,8 @@ def as_lines(findings: Sequence[Finding]) -> str:
     for one in findings:
         level = style(f"{one.severity:<7}", _COLOURS[one.severity])
         code = f" [{one.code}]" if one.code else ""
-        lines.append(f"{level}  {plain(one.where.removeprefix(here))}: {plain(one.message)}{code}")
+        said = f"{level}  {plain(one.where.removeprefix(here))}: {plain(one.message)}{code}"
+        lines.append(broken(said, indent=9))
         lines += [f"         {plain(line)}" for line in one.excerpt.splitlines()]
     return "\n".join([*lines, ", ".join(_counts(findings)) or style("all fine", "green")])
 
@@ -156,7 +157,7 @@ def as_paragraphs(report: Report) -> str:
         lines += ["accepted:", *map(_accepted, accepted), ""]
     if report.unchecked:
         lines += ["could not be checked:"]
-        lines += [f"  {plain(one.what)}: {plain(one.why)}" for one in report.unchecked] + [""]
+        lines += [broken(f"  {plain(one.what)}: {plain(one.why)}") for one in report.unchecked] + [""]
     counts = _counts(now)
     counts += [counted(len(limits), "known limit")] if limits else []
     counts += [f"{len(accepted)} accepted"] if accepted else []
@@ -179,14 +180,15 @@ def _section(head: str, findings: list[Finding]) -> Iterator[str]:
 def _paragraph(findings: list[Finding]) -> Iterator[str]:
     first = findings[0]
     level = style(first.severity, _COLOURS[first.severity])
-    yield f"{level} {style(first.code, 'bold')} [{first.control}] {first.meaning}"
+    yield broken(f"{level} {style(first.code, 'bold')} [{first.control}] {first.meaning}")
     for fix, several in groupby(findings, key=lambda one: (one.fix, one.is_command)):
-        yield from (f"  {plain(one.where)}: {plain(one.message)}" for one in several)
-        yield f"    {plain(fix[0])}" if fix[1] else f"    fix: {plain(fix[0])}"
+        yield from (broken(f"  {plain(one.where)}: {plain(one.message)}", indent=6) for one in several)
+        yield f"    {plain(fix[0])}" if fix[1] else broken(f"    fix: {plain(fix[0])}")
 
 
 def _accepted(one: Finding) -> str:
-    return f"  {style(one.code, 'bold')} {plain(one.where)}: {plain(one.message)} ({plain(one.accepted)})"
+    said = f"{plain(one.where)}: {plain(one.message)} ({plain(one.accepted)})"
+    return broken(f"  {style(one.code, 'bold')} {said}")
 
 
 def _counts(findings: Iterable[Finding]) -> list[str]:

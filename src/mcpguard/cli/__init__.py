@@ -118,7 +118,7 @@ def _failed(error: Exception) -> int:
         print(f"mcpguard: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 2
     if isinstance(error, McpGuardError):
-        print(f"mcpguard: {_sentence(error)}", file=sys.stderr)
+        print(_sentence(error), file=sys.stderr)
         return 2
     if isinstance(error, OSError) and isinstance(error.filename, str):
         from mcpguard.adapters.system.terminal import plain
@@ -162,14 +162,16 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 def _sentence(error: McpGuardError) -> str:
     """The text to print: a file name may contain anything, and a faulty line of a file may contain a
     credential."""
-    from mcpguard.adapters.system.terminal import plain
+    from mcpguard.adapters.system.terminal import broken, plain
 
     said = str(error)
     if isinstance(error, DocumentError):
         from mcpguard.core.redaction.redactor import Redactor
 
         said = Redactor(os.urandom(32)).inspect_text(said)
-    return "\n".join(map(plain, said.split("\n")))
+    lines = map(plain, f"mcpguard: {said}".split("\n"))
+    # What is indented is an excerpt of a file, in which a column is marked.
+    return "\n".join(line if line[:1] == " " else broken(line, sys.stderr) for line in lines)
 
 
 def _dispatch(words: list[str]) -> int:

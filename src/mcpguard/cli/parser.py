@@ -117,9 +117,13 @@ def _say_which_is_in_use(missing: Path) -> None:
     from mcpguard.adapters.telemetry.status_file import running
     from mcpguard.core.errors import ConfigError, Problem
 
-    others = dict.fromkeys(f"`--config {quote(one.config)}`" for one in running() if one.config)
-    if others:
-        said = f"does not exist: add {' or '.join(others)}, with which mcpguard runs"
+    used = dict.fromkeys(one.config for one in running() if one.config)
+    if str(missing) in used:
+        said = "does not exist any more, although mcpguard runs with it: end mcpguard, or put the file back"
+        raise ConfigError([Problem(str(missing), 0, 0, said)])
+    if used:
+        others = " or ".join(f"`--config {quote(one)}`" for one in used)
+        said = f"does not exist: add {others}, with which mcpguard runs"
         raise ConfigError([Problem(str(missing), 0, 0, said)])
 
 

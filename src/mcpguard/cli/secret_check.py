@@ -14,7 +14,7 @@ from pydantic import Field, RootModel
 from mcpguard.adapters.credentials import MINTS, SOURCES
 from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.system.own_process import operating_system_user
-from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.system.terminal import broken, plain, style
 from mcpguard.adapters.upstreams.wires.address import Address, authority
 from mcpguard.authoring.check.configuration import try_own
 from mcpguard.config.loading import Config, Credential, Server
@@ -72,8 +72,11 @@ def report(found: list[Tested], as_json: bool) -> str:
         return TestedList(tuple(found)).model_dump_json(indent=2)
 
     lines = [
-        f"{style('ok    ', 'green') if one.ok else style('failed', 'red')}  "
-        f"{plain(one.reference)} for {plain(one.server)}: {plain(one.said)}"
+        broken(
+            f"{style('ok    ', 'green') if one.ok else style('failed', 'red')}  "
+            f"{plain(one.reference)} for {plain(one.server)}: {plain(one.said)}",
+            indent=8,
+        )
         for one in found
     ]
     return "\n".join(lines) or "the configuration has no references"

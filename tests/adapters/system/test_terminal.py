@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
 from mcpguard.adapters.system.terminal import broken, plain, style, table
+from mcpguard.cli import main
 from mcpguard.cli.parser import Parser, examples
 
 
@@ -83,3 +85,37 @@ def test_a_sentence_is_broken_for_a_terminal_but_never_a_command(monkeypatch: py
 
 def test_a_sentence_for_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert broken("word " * 40) == "word " * 40
+
+
+def test_a_table_that_is_too_wide_for_its_terminal_goes_on_below_each_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [("ID", "WHO", "WHAT", "WHY"), ("1", "ada", "x" * 20, "a b " * 12), ("22", "", "y", "")]
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    assert table(rows).splitlines() == [
+        "ID  WHO  WHAT",
+        "    WHY",
+        f"1   ada  {'x' * 20}",
+        "    a b a b a b a b a b a b a b a b a b",
+        "    a b a b a b",
+        "22       y",
+    ]
+    assert table([("x" * 60, "y")]) == f"{'x' * 60}\n    y"
+
+
+def test_an_error_is_broken_for_a_terminal_and_what_it_quotes_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    quoted = "servers: {s: {command: x, args: [aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, '${keyring:x}']}}"
+    (tmp_path / "c.yaml").write_text(f"version: 1\n{quoted}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stderr", said := Terminal())
+    assert main(["run", "--config", "c.yaml"]) == 2
+    assert said.getvalue().splitlines()[:4] == [
+        "mcpguard: c.yaml:2:77: every process on",
+        "  this machine can read an argv: put the",
+        "  reference in `env`",
+        f"  {quoted}",
+    ]

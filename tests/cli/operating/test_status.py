@@ -127,6 +127,9 @@ def test_a_command_that_finds_no_configuration_says_with_which_one_mcpguard_runs
     assert (
         "does not exist: add `--config /c/mcpguard.yaml`, with which mcpguard runs" in capsys.readouterr().err
     )
+    monkeypatch.setattr("mcpguard.config.loading.find_config", lambda *_: Path("/c/mcpguard.yaml"))
+    assert main(words) == 2
+    assert "does not exist any more, although mcpguard runs with it" in capsys.readouterr().err
 
 
 def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:

@@ -30,19 +30,31 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
 
 
-def broken(text: str) -> str:
-    """A sentence as lines, where standard output is a terminal. Each begins with a whole word, all but the
-    first indented; what is in backquotes stays whole, since it is to be copied."""
-    if not sys.stdout.isatty():
+def broken(text: str, stream: TextIO | None = None, indent: int = 0) -> str:
+    """A sentence as lines, where `stream` (standard output) is a terminal. Each begins with a whole word, all
+    but the first indented, by two more than the first or by `indent`; what is in backquotes stays whole,
+    since it is to be copied."""
+    columns = _columns(stream)
+    if not columns:
         return text
+    before = indent or len(text) - len(text.lstrip()) + 2
+    return "\n".join(_lines(text, columns, " " * before))
+
+
+def _columns(stream: TextIO | None = None) -> int:
+    """How wide the terminal is; 0 where `stream` is not one."""
     from shutil import get_terminal_size
+
+    return max(get_terminal_size().columns, 40) if (stream or sys.stdout).isatty() else 0
+
+
+def _lines(text: str, columns: int, indent: str) -> list[str]:
     from textwrap import TextWrapper
 
     whole = re.sub("`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
-    indent = " " * (len(text) - len(text.lstrip()) + 2)
-    lines = TextWrapper(max(get_terminal_size().columns, 40), subsequent_indent=indent)
+    lines = TextWrapper(columns, subsequent_indent=indent)
     lines.break_long_words = lines.break_on_hyphens = False
-    return lines.fill(whole).replace("\0", " ")
+    return [line.replace("\0", " ") for line in lines.wrap(whole)]
 
 
 def counted(count: int, one: str, many: str = "") -> str:
@@ -75,8 +87,17 @@ def has_terminal() -> bool:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length as left-aligned columns, two spaces apart, every cell made `plain`."""
+    """Rows of equal length as left-aligned columns, two spaces apart, every cell made `plain`. On a terminal
+    that is too narrow for them, the last columns of each row are on lines of their own below it."""
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
-    return "\n".join("  ".join(row).rstrip() for row in padded)
+    columns, fit = _columns(), len(widths)
+    while columns and fit > 1 and sum(widths[:fit]) + 2 * (fit - 1) > columns:
+        fit -= 1
+    lines: list[str] = []
+    for row, wide in zip(cells, padded, strict=True):
+        lines.append("  ".join(wide[:fit]).rstrip())
+        if below := "  ".join(filter(None, row[fit:])):
+            lines += _lines(f"    {below}", columns, " " * 4)
+    return "\n".join(lines)

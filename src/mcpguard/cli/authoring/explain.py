@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.store import default_folder
-from mcpguard.adapters.system.terminal import plain
+from mcpguard.adapters.system.terminal import broken, plain
 from mcpguard.cli.parser import add_config, configured, configured_if_any
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 from mcpguard.core.model import Invocation, Json
@@ -300,4 +300,4 @@ def _print(found: Sparse, lines: Iterable[str], as_json: bool, redactor: Redacto
         print(redactor.inspect(said).payload.decode())
     else:
         for line in lines:
-            print(plain(redactor.inspect_text(line)))
+            print(broken(plain(redactor.inspect_text(line))))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.evidence.bounds import only_counted
@@ -67,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
     config = None if args.policy and args.audit and not args.config else configured_if_any(args.config)
     if config is None and not args.policy:
         said = "there is no configuration: what is on record is replayed under the policy of `mcpguard wrap`"
-        print(f"note: {said}", file=sys.stderr)
+        print(broken(f"note: {said}", sys.stderr), file=sys.stderr)
     policies, before = _policies(args.policy, config)
     folder: Path = args.audit or evidence_folder(config)
     replay = Replay(policies, before, snapshot_of(args), args.since, _observed(config))
@@ -118,7 +118,7 @@ def _print(report: ReplayReport) -> None:
         print(table(rows))
         print()
     for note in report.notes:
-        print(f"note: {plain(note)}")
-    print(style(summary(report), "red" if report.loosens else "bold"))
+        print(broken(f"note: {plain(note)}"))
+    print(broken(style(summary(report), "red" if report.loosens else "bold")))
     if report.folded:
         print(only_counted(report.folded))

@@ -240,7 +240,7 @@ def _tell_dry(plan: Plan, vault: Vault) -> bool:
             vault.ready()
     except CredentialError as error:
         _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
-        print("nothing was changed, nor would `mcpguard import` change anything before that is done")
+        _say("nothing was changed, nor would `mcpguard import` change anything before that is done")
         return False
     print("nothing was changed: `mcpguard import` makes these changes")
     return True

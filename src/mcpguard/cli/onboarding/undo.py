@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.system.terminal import broken, plain, style
 from mcpguard.cli.parser import add_client
 from mcpguard.onboarding import disk
 
@@ -66,9 +66,9 @@ def _tell(back: TakenBack) -> bool:
         why = "changed since; only its entries were restored"
         print(f"{style('restored', 'green')} {plain(path)} ({why})")
     for kept in back.kept:
-        print(f"note: {plain(kept)}")
+        print(broken(f"note: {plain(kept)}"))
     for refused in back.refused:
-        print(f"{style('stays', 'yellow')}    {plain(refused)}")
+        print(broken(f"{style('stays', 'yellow')}    {plain(refused)}"))
     return any((back.restored, back.entries, back.kept, back.refused))
 
 

@@ -7,7 +7,7 @@ import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
+from mcpguard.adapters.system.terminal import at_terminal, broken, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
@@ -138,7 +138,7 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         return
     from mcpguard.serve.interventions import described
 
-    print(f"{style(described(one), 'bold')}, last used {when(one.used)}")
+    print(broken(f"{style(described(one), 'bold')}, last used {when(one.used)}"))
     kept = one.state
     if kept is None:
         print("It cannot be read, so what depends on it is refused: `mcpguard session end` starts it over.")
@@ -147,10 +147,11 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         cause = kept.causes.get(label)
         why = "" if cause is None else f"  by {cause.what} at {when(cause.at)}, call {cause.call}"
         rules = "" if cause is None else f" ({', '.join(cause.rules)})"
-        print(f"label {style(plain(label), 'yellow')}{plain(why + rules)}")
+        print(broken(f"label {style(plain(label), 'yellow')}{plain(why + rules)}", indent=6))
     if kept.labels:
         clears = f"`mcpguard session clear LABEL {one.name[:SHOWN]}`"
-        print(f"      a label stays until the session ends, or until you clear it: {clears}")
+        said = f"a label stays until the session ends, or until you clear it: {clears}"
+        print(broken(f"      {said}", indent=6))
     for fact in kept.facts:
         print(f"fact  {plain(fact)}")
     for ticket in kept.approvals:

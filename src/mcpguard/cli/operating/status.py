@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import table, when
+from mcpguard.adapters.system.terminal import broken, table, when
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import Status
@@ -37,7 +37,8 @@ def execute(args: argparse.Namespace) -> int:
 
         print(StatusReport.model_validate({"running": found}).model_dump_json())
     elif not found:
-        print("mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it")
+        said = "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it"
+        print(broken(said))
     else:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
     for said in [] if args.json else locked():
