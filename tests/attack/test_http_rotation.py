@@ -134,7 +134,9 @@ def test_a_removed_token_refuses_the_next_call_and_nothing_is_sent(rotating, tmp
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_token_that_is_refused_is_asked_for_anew_and_the_call_is_made_once_more(rotating, tmp_path, status):
+def test_a_token_that_is_refused_is_asked_for_again_and_the_call_is_made_once_more(
+    rotating, tmp_path, status
+):
     count = tmp_path / "count"
     program = (
         "import pathlib, sys; p = pathlib.Path(sys.argv[1]); n = int(p.read_text()) + 1 if p.exists() else 1; "

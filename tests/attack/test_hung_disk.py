@@ -1,4 +1,4 @@
-"""Threat: a disk that does not answer. Whoever watches mcpguard is answered, and it can be ended."""
+"""Threat: a disk that does not respond. Whoever watches mcpguard is answered, and it can be ended."""
 
 import signal
 import time
@@ -79,14 +79,14 @@ def test_probes_are_answered_while_the_disk_hangs_and_calls_go_on_afterwards(dis
         probe = guard.open("GET", path)
         probe.deadline(5)
         assert (probe.status, probe.body()) == (200, b"ok")
-    guard.wait_stderr("the event loop is held up")
+    guard.wait_stderr("the event loop is blocked")
     other = guard.open("GET", "/mcp")
     other.deadline(5)
     assert other.status == 503
     assert other.header("retry-after") == "1"
     disk.unlink()
     assert call.answer()["result"]["content"][0]["text"] == "during"
-    guard.wait_stderr("the event loop turns again")
+    guard.wait_stderr("the event loop runs again")
     assert guard.open("GET", "/healthz").status == 200
 
 
@@ -99,7 +99,7 @@ def test_calls_are_refused_after_a_while_with_a_sentence_and_served_when_the_dis
     disk.touch()
     for text in ("during", "after"):
         assert "cannot write its audit log" in guard.call("echo", text=text)["error"]["message"]
-    guard.wait_stderr("the disk has not answered for seconds")
+    guard.wait_stderr("the disk has not responded for seconds")
     disk.unlink()
     eventually(lambda: "result" in guard.call("echo", text="again"), "evidence")
 
@@ -126,7 +126,7 @@ def test_a_signal_ends_it_while_the_disk_hangs_and_no_upstream_is_left(disk, end
     guard.signal(signal.SIGTERM)
     assert guard.process.wait(10) == 1
     assert time.monotonic() - began < 10
-    assert b"ending without the last records" in guard.stderr
+    assert b"stopping without the last records" in guard.stderr
     eventually(lambda: not running(log), "the end of the upstream")
 
 
@@ -161,18 +161,18 @@ def test_a_disk_that_hangs_under_the_state_is_said_and_holds_up_neither_probes_n
     disk.touch()
     call = client.open_call("echo", text="during")
     hangs(disk)
-    guard.wait_stderr("the event loop is held up, as by a disk that does not answer")
+    guard.wait_stderr("the event loop is blocked, for example by a disk that does not respond")
     for path, status in (("/livez", 200), ("/readyz", 503)):
         probe = guard.open("GET", path)
         probe.deadline(5)
         assert probe.status == status
     disk.unlink()
     assert "result" in call.answer()  # It was made, or refused where that took 10 seconds.
-    guard.wait_stderr("the event loop turns again")
+    guard.wait_stderr("the event loop runs again")
     eventually(lambda: cause(client.call("echo", text="after")) == "", "the state")
     disk.touch()
     client.open_call("echo", text="again")
-    eventually(lambda: guard.stderr.count(b"the event loop is held up") == 2, "the second time")
+    eventually(lambda: guard.stderr.count(b"the event loop is blocked") == 2, "the second time")
     guard.signal(signal.SIGTERM)
     assert guard.process.wait(20) in (0, 1)  # By the loop, where it was let go before.
     eventually(lambda: not running(str(disk.parent / "calls")), "the end of the upstream")
@@ -189,7 +189,7 @@ def test_while_a_disk_hangs_under_the_state_calls_that_need_it_are_refused_and_t
     for text in ("during", "after"):
         assert cause(guard.call("echo", text=text)) == "error"
     guard.wait_stderr(
-        "not ready, store: the session's state is unavailable: the disk has not answered for seconds"
+        "not ready, store: the session's state is unavailable: the disk has not responded for seconds"
     )
     assert guard.ask("ping")["result"] == {}
     disk.unlink()

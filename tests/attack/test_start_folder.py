@@ -1,4 +1,4 @@
-"""What an agent wrote in a project never runs in the place of a server, and never has its credential."""
+"""What an agent wrote in a project never runs in place of a server, and never has its credential."""
 
 import json
 import os

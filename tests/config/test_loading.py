@@ -394,4 +394,4 @@ def test_alerts_have_somebody_who_hears_of_them(tmp_path: Path) -> None:
     assert alerts is not None
     assert alerts.events == {"held-secret", "evidence-gap"}
     assert alerts.quiet.total_seconds() == 600
-    assert "nobody hears of them" in "".join(mistakes(tmp_path, text + "{}\n"))
+    assert "nobody is notified" in "".join(mistakes(tmp_path, text + "{}\n"))

@@ -37,9 +37,9 @@ def test_without_it_nothing_is_observed(tmp_path: Path) -> None:
         ("{until: 2026-12-11, servers: []}", "name at least one server, or take `observe` out"),
         ("{until: 2026-12-11}", "`servers` is missing"),
         ("{servers: [github]}", "`until` is missing"),
-        ("{until: soon, servers: [github]}", "a day is written YYYY-MM-DD"),
-        ("{until: 9999-12-31, servers: [github]}", "a day is written YYYY-MM-DD"),
-        ("{until: 2026-12-11T10:00:00Z, servers: [github]}", "a day is written YYYY-MM-DD"),
+        ("{until: soon, servers: [github]}", "write a day as YYYY-MM-DD"),
+        ("{until: 9999-12-31, servers: [github]}", "write a day as YYYY-MM-DD"),
+        ("{until: 2026-12-11T10:00:00Z, servers: [github]}", "write a day as YYYY-MM-DD"),
         (
             "{until: 2026-12-11, servers: [files, git]}",
             "there is no server of this name; the known ones are github, files",

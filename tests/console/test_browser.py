@@ -466,7 +466,7 @@ def test_a_passkey_is_made_and_approves_what_nothing_else_can(browser: Browser, 
             page.get_by_label("Person").fill("grace")
             page.get_by_role("button", name="Make a passkey").click()
             expect(page.locator("[data-problem]")).to_have_text(
-                "A person is written SOURCE:ID, such as os-user:ada."
+                "Write a person as SOURCE:ID, such as os-user:ada."
             )
             page.get_by_label("Person").fill("os-user:grace")
             page.get_by_label("Groups").fill("operators, night")

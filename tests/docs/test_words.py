@@ -70,6 +70,19 @@ ODD = {
     r"\bmay be told (?:it|this)\b": "may receive",
     r"\b(?:what|that|why it|they) (?:is|are) none\b(?! that)": "is not one",
     r"\bhas not got\b": "has not received, does not have",
+    r"\bin the place of\b": "in place of",
+    r"\b(?:hears?|heard|hearing) of\b": "is notified of, learns of, knows about",
+    r"\banew\b": "again, on its own, from the beginning",
+    r"\b(?:is|are|was|were|not been) held up\b": "is blocked, delayed",
+    r"\bdisk (?:that )?(?:does|did|has|had) not answer": "does not respond",
+    r"\b(?:[Ww]hat|and what) (?:came|comes|becomes) of\b": "the outcome, the result, the verdict",
+    r"\bDefault: none (?:is|are)\.": "none are removed, no limit",
+    r"\b(?:may|must|can) (?:not )?stand (?:in|before|there)\b": "be in, precede, contain",
+    r'"""(?:And |By |From |For |Within |After )?[Ss]o (?:much|many|long|often|few)\b': "how much, how long; this many",
+    r"\b(?:for|[Aa]fter|[Ww]ithin|at most|at least) so (?:many|long)\b": "for this many, after this long",
+    r"\brecorded,? and goes on\b": "recorded and let through",
+    r"\bgo(?:es)? on counting\b": "keeps counting",
+    r"\bis written SOURCE\b|\bis written YYYY": "write ... as",
 }
 """A phrase -> what to write instead."""
 

@@ -167,7 +167,7 @@ def test_the_question_of_one_process_is_put_to_the_request_that_runs_in_it() -> 
         assert (sent["id"], sent["result"]["resultType"]) == (request_id, "input_required")
 
 
-def test_a_source_that_issues_anew_each_time_renews_nothing_and_forgets_nothing() -> None:
+def test_a_source_that_issues_again_each_time_renews_nothing_and_forgets_nothing() -> None:
     class Anew(Mint):
         def lease(self) -> Lease:
             return Lease(Secret("v"), None)

@@ -337,7 +337,7 @@ def test_a_list_is_recorded_with_its_request_and_its_trace() -> None:
     assert (one.request, one.trace, one.arguments) == ("5", PARENT, None)
 
 
-# --- what came of it -----------------------------------------------------------------------------
+# --- its outcome -----------------------------------------------------------------------------
 
 
 def test_an_outcome_says_how_long_each_step_took_and_how_many_bytes_went() -> None:

@@ -98,7 +98,7 @@ def left_by(words: list[str], person: Person, backend: FakeKeyring) -> Iterator[
         yield number
 
 
-def start_anew(person: Person, backend: FakeKeyring) -> dict[Path, bytes]:
+def start_over(person: Person, backend: FakeKeyring) -> dict[Path, bytes]:
     for folder in person:
         shutil.rmtree(folder)
         folder.mkdir()
@@ -124,7 +124,7 @@ def is_as_before(person: Person, backend: FakeKeyring, before: dict[Path, bytes]
 def test_an_import_that_ends_at_any_step_is_taken_back_or_finished(
     way_out: list[str], person: Person, backend: FakeKeyring
 ) -> None:
-    before = start_anew(person, backend)
+    before = start_over(person, backend)
     for number in left_by(["import", "--yes"], person, backend):
         assert main(way_out) == 0, number
         if way_out != ["undo"]:
@@ -136,7 +136,7 @@ def test_an_import_that_ends_at_any_step_is_taken_back_or_finished(
 
 
 def test_an_undo_that_ends_at_any_step_is_finished_by_the_next(person: Person, backend: FakeKeyring) -> None:
-    before = start_anew(person, backend)
+    before = start_over(person, backend)
     assert main(["import", "--yes"]) == 0
     for number in left_by(["undo"], person, backend):
         assert main(["undo"]) == 0, number
@@ -147,7 +147,7 @@ def test_an_undo_that_ends_at_any_step_is_finished_by_the_next(person: Person, b
 def test_a_step_that_fails_takes_back_what_was_done(
     person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = start_anew(person, backend)
+    before = start_over(person, backend)
     codex = person.path(CASES[9])
     replace = os.replace
 
@@ -167,7 +167,7 @@ def test_a_step_that_fails_takes_back_what_was_done(
 def test_where_taking_back_fails_too_the_way_out_is_told(
     person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = start_anew(person, backend)
+    before = start_over(person, backend)
     codex = person.path(CASES[9])
     replace = os.replace
     full = False
@@ -191,7 +191,7 @@ def test_where_taking_back_fails_too_the_way_out_is_told(
 def test_a_person_who_edits_after_a_crash_is_told_and_loses_nothing(
     person: Person, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start_anew(person, backend)
+    start_over(person, backend)
     codex = person.path(CASES[9])
     replace = os.replace
     with pytest.MonkeyPatch.context() as patch:
@@ -230,7 +230,7 @@ main(["import", "--yes", "--to", "file", "--no-start"])
 def test_an_undo_that_ends_at_any_step_leaves_a_secret_that_was_replaced(
     person: Person, backend: FakeKeyring
 ) -> None:
-    start_anew(person, backend)
+    start_over(person, backend)
     assert main(["import", "--yes"]) == 0
     name = "sentry/Authorization"
     backend.entries["mcpguard", name] = "replaced-value"
@@ -243,7 +243,7 @@ def test_an_undo_that_ends_at_any_step_leaves_a_secret_that_was_replaced(
 def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_taken_back(
     person: Person, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start_anew(person, backend)
+    start_over(person, backend)
     for number in range(1000):
         with killed_at(number, backend), suppress(Killed):
             main(["import", "--yes"])

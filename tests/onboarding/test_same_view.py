@@ -129,7 +129,7 @@ def test_a_server_that_does_not_start_is_named_and_the_others_are_counted(tmp_pa
     assert "Cursor: 2 servers (1 more disabled), 1 of which answered, 1 tool, as before" in said
     (line,) = [line for line in said.splitlines() if line.startswith("no answer: ")]
     assert "broken" in line
-    assert "`mcpguard status` shows what came of it" in said
+    assert "`mcpguard status` shows the result" in said
 
 
 def test_what_a_policy_hides_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mcpguard.onboarding.formats import Unreadable, jsonc
 from mcpguard.onboarding.journal import default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import CASES, WRITTEN, Case, Person, tree
-from tests.onboarding.test_crash import MOVED, Killed, files, killed_at, left_by, start_anew
+from tests.onboarding.test_crash import MOVED, Killed, files, killed_at, left_by, start_over
 from tests.onboarding.test_edit import ENTRY, VALUES, documents, of
 
 Capture = pytest.CaptureFixture[str]
@@ -226,7 +226,7 @@ def test_what_install_added_goes_out_of_a_file_that_was_changed(case: Case, pers
 def test_an_undo_of_changed_files_that_ends_at_any_step_is_finished_by_the_next(
     person: Person, backend: FakeKeyring
 ) -> None:
-    start_anew(person, backend)
+    start_over(person, backend)
     paths = [person.path(case) for case in MOVED]
     want = [
         PARSERS[form](changed(path.read_bytes()).decode()).plain()

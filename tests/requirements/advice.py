@@ -10,7 +10,7 @@ from tests.requirements.rows import Page, ours
 # fmt: off
 PAGES = (
     Page("2025-11-25", "basic/lifecycle", 0, (
-        ours("", "Timeouts", "a request that is not answered in time is given up, whatever its progress, and cancelled", "adapters/upstreams/session/test_conversation.py::test_a_call_that_is_not_answered_in_time_is_one_clear_error_and_is_cancelled", "adapters/upstreams/session/test_open_requests.py::test_progress_starts_the_time_anew_up_to_six_times_the_deadline"),
+        ours("", "Timeouts", "a request that is not answered in time is given up, whatever its progress, and cancelled", "adapters/upstreams/session/test_conversation.py::test_a_call_that_is_not_answered_in_time_is_one_clear_error_and_is_cancelled", "adapters/upstreams/session/test_open_requests.py::test_progress_starts_the_time_again_up_to_six_times_the_deadline"),
     )),
     Page("2025-11-25", "basic/transports", 0, (
         ours("", "Security Warning", "a local server listens on loopback only, and any other asks who is there", "attack/test_http_front.py::test_without_a_token_no_address_but_loopback_is_listened_on"),
@@ -44,7 +44,7 @@ PAGES = (
         ours("", "Error Codes", "codes of -32000 to -32019 are not used", "protocol/test_jsonrpc.py::test_the_code_of_our_refusals_is_none_that_the_protocol_reserves"),
     )),
     Page("2026-07-28", "basic/patterns/cancellation", 0, (
-        ours("", "Timeouts", "a request that is not answered in time is given up, whatever its progress, and cancelled", "adapters/upstreams/session/test_conversation.py::test_a_call_that_is_not_answered_in_time_is_one_clear_error_and_is_cancelled", "adapters/upstreams/session/test_open_requests.py::test_progress_starts_the_time_anew_up_to_six_times_the_deadline"),
+        ours("", "Timeouts", "a request that is not answered in time is given up, whatever its progress, and cancelled", "adapters/upstreams/session/test_conversation.py::test_a_call_that_is_not_answered_in_time_is_one_clear_error_and_is_cancelled", "adapters/upstreams/session/test_open_requests.py::test_progress_starts_the_time_again_up_to_six_times_the_deadline"),
     )),
     Page("2026-07-28", "basic/patterns/mrtr", 0, (
         ours("", "Server Requirements (Basic Workflow)", "a state is bound to its user and its request, and expires", "gateway/questions/test_input_required.py::test_a_state_leads_to_the_same_request_of_the_same_client_until_it_expires", "attack/test_http_identity.py::test_two_principals_share_no_upstream_and_no_state_of_a_suspended_call"),

@@ -83,7 +83,7 @@ PAGES = (
         ours("24", "Session Management", "a session id is kept safe", "attack/test_http_identity.py::test_the_session_id_of_one_principal_is_of_no_use_to_another_or_to_nobody"),
         ours("25", "Session Management", "a client names its session in each request", "adapters/upstreams/wires/test_http_sessions.py::test_a_session_goes_from_its_first_request_to_its_delete"),
         ours("26", "Session Management", "a session that is over is 404", "adapters/transports/http/test_streamable.py::test_a_session_must_be_named_and_known", "adapters/transports/http/test_sessions.py::test_delete_ends_a_session_at_once_and_its_open_requests_are_answered"),
-        ours("27", "Session Management", "at 404 a client begins a new session", "adapters/upstreams/wires/test_http_sessions.py::test_a_404_within_a_session_is_its_end_and_the_next_greeting_begins_anew", "adapters/upstreams/test_http_upstream.py::test_a_session_that_ended_is_opened_again_and_the_call_is_made_once_more"),
+        ours("27", "Session Management", "at 404 a client begins a new session", "adapters/upstreams/wires/test_http_sessions.py::test_a_404_within_a_session_is_its_end_and_the_next_greeting_starts_over", "adapters/upstreams/test_http_upstream.py::test_a_session_that_ended_is_opened_again_and_the_call_is_made_once_more"),
         ours("28", "Protocol Version Header", "a client names the revision in each request", "adapters/upstreams/wires/test_http_sessions.py::test_a_session_goes_from_its_first_request_to_its_delete"),
         ours("29", "Protocol Version Header", "an unknown revision in the header is 400", "adapters/transports/http/test_streamable.py::test_an_unknown_protocol_version_of_a_legacy_request_is_refused"),
         other("30", "Custom Transports", "custom transports keep the message format", "mcpguard has no custom transport"),
@@ -102,7 +102,7 @@ PAGES = (
         ours("2", "Progress Flow", "and unique among the open requests", "wire/test_session.py::test_two_calls_with_the_same_token_get_their_own_progress"),
         other("3", "Progress Flow", "progress increases", "the upstream's: mcpguard passes on what it says in its order (test_all_fifty_steps_of_progress_come_in_order_before_the_result)"),
         ours("4", "Behavior Requirements", "progress is about a token of an open request", "attack/test_hostile_upstream.py::test_progress_for_the_tokens_of_others_reaches_nobody"),
-        gap("5-7", "Behavior Requirements", "progress of a task goes on under the token of its call", "mcpguard forgets a token with the answer to its request, so a client hears of a task by its status only"),
+        gap("5-7", "Behavior Requirements", "progress of a task goes on under the token of its call", "mcpguard forgets a token with the answer to its request, so a client learns of a task by its status only"),
         ours("8", "Implementation Notes", "progress ends with the request", "attack/test_hostile_upstream.py::test_progress_after_the_answer_is_dropped"),
     )),
     Page("2025-11-25", "basic/utilities/tasks", 44, (

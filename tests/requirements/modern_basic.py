@@ -84,6 +84,6 @@ PAGES = (
         ours("1", "Opening a Stream", "nothing comes that was not asked for", "gateway/lists/test_subscriptions.py::test_what_is_granted_is_acknowledged_first_and_only_what_was_asked_for", "gateway/lists/test_subscriptions.py::test_each_subscription_hears_what_it_asked_for"),
         ours("2", "Acknowledgment", "the acknowledgment comes first", "gateway/lists/test_subscriptions.py::test_what_is_granted_is_acknowledged_first_and_only_what_was_asked_for"),
         ours("3", "Receiving Notifications", "a client tells subscriptions apart by their id", "adapters/upstreams/session/test_listening.py::test_notifications_of_the_stream_are_heard_without_its_id_and_those_of_others_are_not"),
-        ours("4", "Graceful Closure", "after a new connection a client subscribes anew", "adapters/upstreams/session/test_listening.py::test_the_next_life_opens_the_stream_with_what_was_subscribed"),
+        ours("4", "Graceful Closure", "after a new connection a client subscribes again", "adapters/upstreams/session/test_listening.py::test_the_next_life_opens_the_stream_with_what_was_subscribed"),
     )),
 )

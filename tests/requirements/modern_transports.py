@@ -51,7 +51,7 @@ PAGES = (
         ours("41-42", "Value Encoding", "encoded values are decoded before they are compared", "protocol/test_headers.py::test_mirrored_headers_are_checked_as_the_sdk_checks_them"),
         ours("43", "Value Encoding", "a plain value that looks encoded is encoded", "protocol/test_headers.py::test_every_text_comes_back_from_a_header_that_is_safe_to_send"),
         ours("44", "Client Behavior", "what a client does for `tools/call` with marked arguments", "protocol/test_headers.py::test_what_is_derived_agrees_with_what_it_was_derived_from"),
-        other("45", "Server Behavior for Custom Headers", "intermediaries pass unknown `Mcp-Param-*` headers on", "mcpguard is a server and a client, no intermediary of HTTP: it makes its headers anew"),
+        other("45", "Server Behavior for Custom Headers", "intermediaries pass unknown `Mcp-Param-*` headers on", "mcpguard is a server and a client, no intermediary of HTTP: it makes its own headers"),
         ours("46", "Server Behavior for Custom Headers", "a mirrored header with invalid characters is refused", "protocol/test_headers.py::test_a_header_with_characters_that_none_may_have_agrees_with_nothing"),
         ours("47-52", "Server Behavior for Custom Headers", "a mirrored header agrees with the body, or 400 and -32020", "gateway/test_eras.py::test_a_mirrored_argument_must_agree_with_its_header", "protocol/test_headers.py::test_mirrored_headers_are_checked_as_the_sdk_checks_them"),
         ours("53", "Case Sensitivity", "names of headers have no case", "adapters/transports/http/test_requirements.py::test_headers_of_any_case_are_the_same_headers"),

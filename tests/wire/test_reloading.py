@@ -97,7 +97,7 @@ def test_a_server_that_is_removed_ends_and_nobody_is_told_that_it_was_there(sess
     assert len(guard.tools()) == 8
 
 
-def test_a_server_that_is_another_one_now_is_started_anew_when_it_is_needed(session, tmp_path):
+def test_a_server_that_is_another_one_now_is_restarted_when_it_is_needed(session, tmp_path):
     started = tmp_path / "started"
     guard = session({"a": puppet(), "b": puppet()})
     guard.tools()

@@ -26,7 +26,7 @@ from mcpguard.core.model import Json
 
 CONNECT_SECONDS = 10.0
 _KEEP_SECONDS = 4.0
-"""An idle connection is kept for so long: less than servers do, so that none closes under a request."""
+"""An idle connection is kept for this long: less than servers do, so that none closes under a request."""
 _DRAIN_SECONDS = 1.0
 _SHOWN = 200
 _DRAIN_BYTES = 64 * 1024

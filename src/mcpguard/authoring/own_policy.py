@@ -261,7 +261,7 @@ def with_rules(own: OwnPolicy, rules: list[list[str]]) -> tuple[str, PolicySet]:
 
 
 def outcome(policies: PolicySet, case: list[str], args: dict[str, Json]) -> str:
-    """What becomes of the call of a test, which has the arguments `args`. Raises SuggestError where the test
+    """The verdict on the call of a test, which has the arguments `args`. Raises SuggestError where the test
     does not have them."""
     text = "\n".join(["version: 1", "policies: [x]", "tests:", *(f"  {line}" for line in case)])
     (one,) = Document(text, "the new test", PolicyError).read(PolicyTests).tests

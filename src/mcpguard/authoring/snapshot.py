@@ -274,7 +274,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         "version": 1,
         "policies": ["policy.json"],
         "agent": written.agent,
-        # What a client may hear of later is waited for here.
+        # What a client may learn later is waited for here.
         "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
         "audit": {
             "path": str(evidence_folder(config)),

@@ -222,7 +222,7 @@ class SessionShown(Printed):
     """A session, as `mcpguard session show --json` prints it."""
 
     name: str = Field(description="What it is called.")
-    principal: str = Field(description="`SOURCE:ID` of whose it is.")
+    principal: str = Field(description="`SOURCE:ID` of its principal.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     used: float = Field(description="When it was used last, in seconds since 1970.")
     open: bool = Field(description="Whether a connection still uses it.")
@@ -258,7 +258,7 @@ class ApprovalInForce(Printed):
     """An approval that calls can use."""
 
     ticket: str = Field(description="The number of its ticket.")
-    principal: str = Field(description="`SOURCE:ID` of whose calls it is for.")
+    principal: str = Field(description="`SOURCE:ID` of the principal whose calls it is for.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     server: str = Field(description="The upstream.")
     method: str = Field(description="The method, such as `tools/call`.")
@@ -317,7 +317,7 @@ class VerifiedChain(Printed):
 class RemovedChains(Printed):
     """What the evidence says was removed since it need not be kept."""
 
-    until: str = Field(description="The name of the last chain that was; none before it is kept either.")
+    until: str = Field(description="The name of the last one that was; none before it is kept either.")
     count: int = Field(description="How many were.")
 
 

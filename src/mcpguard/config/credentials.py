@@ -46,7 +46,7 @@ def _wrong_argv(argv: tuple[str, ...]) -> str:
 
 def _wrong_value(text: str) -> str:
     if not references(text):
-        return "a value must not stand in this file: `mcpguard secret set NAME` and say ${keyring:NAME}"
+        return "a value must not be in this file: `mcpguard secret set NAME` and say ${keyring:NAME}"
     if any(ref.source == ENTRY for ref in references(text)):
         return "a credential cannot be made of another entry: refer to a source, such as ${keyring:NAME}"
     return reference_mistake(text)
@@ -74,7 +74,7 @@ class JsonEntry(Written):
     )
     expires: str | None = Field(
         None,
-        description="The key of when it ends: a number is seconds from now, above 1000000000 seconds since "
+        description="The key of its expiry: a number is seconds from now, above 1000000000 seconds since "
         "1970; a text is a time with its zone (ISO 8601).",
     )
 
@@ -93,7 +93,7 @@ class CommandEntry(Written):
     )
     ttl_seconds: Annotated[float, above(0, 86400, "seconds")] | None = Field(
         None,
-        description="How long the value may be used where its output does not say.",
+        description="How long the value may be used if its output does not say.",
     )
     env: Items[Variable] = Field(
         (),
@@ -157,16 +157,16 @@ class CredentialEntry(Written):
     )
     cache_seconds: Annotated[float, between(0, 3600, "seconds")] | None = Field(
         None,
-        description="How long a value may be kept that does not say its own end. Default: "
+        description="How long a value without an expiry of its own may be kept. Default: "
         "300, and 0 for `value`, which is read again for each use.",
     )
     env: Variables = Field(
         {},
-        description="Variables that stand above those of a server when a rule chooses this credential.",
+        description="Variables that override those of a server when a rule chooses this credential.",
     )
     headers: Headers = Field(
         {},
-        description="Headers that stand above those of a server when a rule chooses this credential.",
+        description="Headers that override those of a server when a rule chooses this credential.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -306,7 +306,8 @@ def _server_mistakes(name: str, server: BoundServer, credentials: Credentials) -
     parts = split(url)
     if parts is not None and any(ref.source == ENTRY for ref in references(parts.netloc)):
         said = (
-            "an entry of `credentials` is bound to hosts, so no host can be one: use ${env:…} or ${keyring:…}"
+            "an entry of `credentials` is bound to hosts, so a host cannot come from one: use ${env:…} or "
+            "${keyring:…}"
         )
         yield (*at, "url"), said
 

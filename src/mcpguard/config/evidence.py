@@ -1,5 +1,6 @@
 """The schemas of `audit`, `telemetry` and `alerts`: where evidence goes, how much of it a session may make
-and how long it is kept; where it is exported to while mcpguard serves; and what an operator hears of at once.
+and how long it is kept; where it is exported to while mcpguard serves; and what an operator is alerted to at
+once.
 """
 
 import os
@@ -50,7 +51,7 @@ Webhook = Annotated[str, Must(_wrong_webhook, pattern=f"^(?:https?://.+|{SOLE_RE
 
 
 class RotateEntry(Written):
-    """`rotate` of `audit`: when a process goes on in a new chain."""
+    """`rotate` of `audit`: when a process continues in a new chain."""
 
     bytes: Annotated[int, between(4096, 1 << 40, "bytes")] | None = Field(
         None, description="When the file reaches this size."
@@ -89,7 +90,7 @@ class HeadsEntry(Written):
     )
     stdout: bool = Field(
         False,
-        description="A line `FILE:HASH` is printed; only where it serves over HTTP, since a client reads "
+        description="A line `FILE:HASH` is printed; only when serving over HTTP, since a client reads "
         "the output otherwise.",
     )
 
@@ -108,7 +109,7 @@ class AuditEntry(Written):
     )
     arguments: ArgumentsOnRecord = Field(
         "redacted",
-        description="What is recorded of the arguments of a call beside their sha256: `redacted` all of "
+        description="What is recorded of the arguments of a call besides their sha256: `redacted` all of "
         "them, redacted as results are, up to 16 KiB; `digest` nothing.",
     )
     key: KeyRef | None = Field(
@@ -121,30 +122,30 @@ class AuditEntry(Written):
         description="How often there is a checkpoint, where something was recorded; after 1,000 records "
         "there is one in any case.",
     )
-    heads: HeadsEntry | None = Field(None, description="Where heads are kept beside the chains.")
+    heads: HeadsEntry | None = Field(None, description="Where heads are kept besides the chains.")
     rotate: RotateEntry | None = Field(
         None,
-        description="When a process goes on in a new chain. Default: never; with `keep_days` once a day, "
+        description="When a process continues in a new chain. Default: never; with `keep_days` once a day, "
         "with `keep_bytes` after a tenth of them.",
     )
-    compress: bool = Field(False, description="Whether chains that are over are compressed (`.jsonl.gz`).")
+    compress: bool = Field(False, description="Whether closed chains are compressed (`.jsonl.gz`).")
     keep_days: Annotated[float, between(1, 36_500, "days")] | None = Field(
         None,
-        description="Chains that were last written longer ago are removed, oldest first, and evidence says "
-        "up to which. Default: none is.",
+        description="Chains that were last written longer ago than this are removed, oldest first, and "
+        "evidence says up to which. Default: none are removed.",
     )
     keep_bytes: Annotated[int, between(1 << 20, 1 << 50, "bytes")] | None = Field(
         None,
-        description="Where the chains of the folder are larger together, the oldest are removed as with "
-        "`keep_days`, but none that was written within a day. Default: none is.",
+        description="If the chains of the folder are larger in total, the oldest are removed as with "
+        "`keep_days`, but none that was written within a day. Default: none are removed.",
     )
     free_bytes: Annotated[int, between(0, 1 << 50, "bytes")] = Field(
         FREE_BYTES,
-        description="Where less is free on the disk, mcpguard warns: on standard error, in "
+        description="If less is free on the disk, mcpguard warns: on standard error, in "
         "`mcpguard status`, `/readyz` and `/metrics`. 0 for never.",
     )
     bounds: BoundsEntry = Field(
-        default_factory=BoundsEntry, description="How much evidence a session may make a minute."
+        default_factory=BoundsEntry, description="How much evidence a session may produce a minute."
     )
 
 
@@ -197,7 +198,8 @@ class TelemetryEntry(Written):
 
     sinks: Items[SinkEntry] = Field(
         (),
-        description="Where evidence goes; each sink has its own place in it, and gets what it missed later.",
+        description="Where evidence goes; each sink has its own position in it, and later gets what it "
+        "missed.",
     )
     metrics: bool = Field(
         False,
@@ -223,7 +225,7 @@ class AlertsEntry(Written):
         description="A URL to which an alert is posted as JSON. Where its path is a secret, as with those of "
         "chats, a reference to it, such as `${keyring:alerts/url}`.",
     )
-    notify: bool = Field(False, description="Whether those in `approvals.notify` hear of it too.")
+    notify: bool = Field(False, description="Whether those in `approvals.notify` are notified, too.")
     denials_per_minute: Annotated[int, between(0, 100_000)] = Field(
         30, description="How many refused requests of one principal raise an alert; 0 for never."
     )
@@ -243,7 +245,7 @@ class AlertsEntry(Written):
 
     def mistakes(self) -> Iterator[Mistake]:
         if self.command is None and self.webhook is None and not self.notify:
-            yield (), "nobody hears of them: add `command`, `webhook` or `notify: true`"
+            yield (), "nobody is notified: add `command`, `webhook` or `notify: true`"
 
     @property
     def webhook_reference(self) -> CredentialRef | None:

@@ -47,7 +47,7 @@ class PolicyEntry(Filled):
     """A policy file with values for the params that the policy declares."""
 
     file: FilePath = Field(description="The policy file.")
-    params: dict[str, Any] = Field({}, description="Values by the names under `params` in the policy.")
+    params: dict[str, Any] = Field({}, description="A value for each name under `params` of the policy.")
 
 
 PolicyRef = Annotated[
@@ -63,7 +63,7 @@ class SessionEntry(Written):
     idle_seconds: Annotated[float, between(60, 2_592_000, "seconds")] = Field(
         SESSION_IDLE_SECONDS,
         description="A session ends when it has not been used for this long and no connection that used it "
-        "is open, since the model may still hold what a label stands for. Limits go on counting.",
+        "is open, since the model may still hold what a label stands for. Limits keep counting.",
     )
     path: str | None = Field(
         None,
@@ -79,7 +79,7 @@ class PasskeyEntry(Written):
     person: Annotated[
         str,
         matching(
-            r"(?!group:)[^\s:]+:.*\S", "a person is written SOURCE:ID as in `approvers`, such as os-user:ada"
+            r"(?!group:)[^\s:]+:.*\S", "write a person as SOURCE:ID, as in `approvers`, such as os-user:ada"
         ),
     ] = Field(description="Who has it, `SOURCE:ID`; rules name the person under `approvers`.")
     groups: Items[str] = Field((), description="Their groups; `approvers` of rules name one `group:NAME`.")
@@ -89,7 +89,7 @@ class PasskeyEntry(Written):
 
 _NO_TARGET = (
     "expected `desktop` or one reference to a URL of apprise, such as ${keyring:chat}: such a URL holds a "
-    "token, so it stands in a keychain, a file or a variable"
+    "token, so keep it in a keychain, a file or a variable"
 )
 NotifyTarget = Annotated[
     str,
@@ -143,8 +143,8 @@ class ApprovalsEntry(Written):
         ]
     ] = Field(
         (),
-        description="Who hears that a call waits, once for each ticket: `desktop`, or a reference to a URL "
-        "of apprise. Nobody can answer by an alert.",
+        description="Who is notified that a call waits, once for each ticket: `desktop`, or a reference to "
+        "a URL of apprise. Nobody can answer by an alert.",
     )
 
     @property
@@ -214,8 +214,8 @@ class HttpEntry(Written):
     )
     session_idle_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         1800.0,
-        description="A session that says nothing for this long is closed, but not while a call waits for its "
-        "client's answer (`limits.think_seconds`).",
+        description="A session that sends nothing for this long is closed, but not while a call waits for "
+        "its client's answer (`limits.think_seconds`).",
     )
     token: TokenEntry | None = Field(None, description="Needed to listen on more than loopback.")
 
@@ -230,7 +230,7 @@ class ObserveEntry(Written):
     servers: Annotated[Items[str], filled("name at least one server, or take `observe` out", minItems=1)] = (
         Field(
             description="The servers, by their names in `servers`. What the policies would refuse of them is "
-            "recorded, and goes on.",
+            "recorded and let through.",
         )
     )
 
@@ -321,7 +321,7 @@ class ConfigFile(Written):
         description="Servers for which the policies are recorded and not enforced, until a day.",
     )
     alerts: AlertsEntry | None = Field(
-        None, description="What an operator hears of at once. Default: nothing."
+        None, description="What an operator is alerted to at once. Default: nothing."
     )
     telemetry: TelemetryEntry | None = Field(
         None, description="Evidence in other tools: OpenTelemetry, a SIEM, a file. Default: nowhere."

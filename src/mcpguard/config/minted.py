@@ -50,7 +50,7 @@ def _wrong_grant(line: str) -> str:
     if ";" in line or "--" in line or "/*" in line:
         return "must be one statement without `;` and without comments"
     if set(line.replace(ROLE, "")) & set("{}"):
-        return "only {role} may stand in braces"
+        return "only {role} may be in braces"
     if not _GRANT.fullmatch(line.strip()) or line.count(ROLE) != 1:
         return "must be `GRANT … TO {role}` or `ALTER ROLE {role} SET …`, with {role} once and without quotes"
     if _PASSED_ON.search(line):
@@ -98,7 +98,8 @@ class KubernetesEntry(Written):
     role: str = Field(description="The role to log in as.")
     jwt: Reference = Field(
         "${file:/var/run/secrets/kubernetes.io/serviceaccount/token}",
-        description="The token of the service account: one reference. The file must be closed to others.",
+        description="The token of the service account: one reference. Others must not be able to read the "
+        "file.",
     )
     mount: Mount = Field("kubernetes", description="Where the method is mounted.")
 
@@ -226,8 +227,9 @@ class PostgresEntry(Written):
     )
     owner: DatabaseName | None = Field(
         None,
-        description="The role that gets what this one made in the database, such as tables, at its end; one "
-        "without attributes that `admin` is a member of. Left out, that is dropped with the role.",
+        description="The role that becomes the owner of what this one created in the database, such as "
+        "tables, when it ends; one without attributes that `admin` is a member of. Left out, "
+        "that is dropped with the role.",
     )
     database: DatabaseName | None = Field(None, description="The database; by default that of `admin`.")
     host: (
@@ -317,7 +319,7 @@ class _ServiceEntry(Written):
     issuer: ServiceUrl | None = Field(
         None,
         description="The authorization server; its metadata names the endpoints, and tokens are revoked at "
-        "the end. Beside `token_url`: whom the assertion of `private_key` is for.",
+        "the end. With `token_url`: the audience of the assertion of `private_key`.",
     )
     client_secret: Reference | None = Field(
         None,

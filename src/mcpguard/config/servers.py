@@ -69,7 +69,7 @@ class ServerEntry(Written):
         None,
         description="The folder to start it in; a relative one is relative to this file. `client` is the "
         "folder that the client started mcpguard in, often a project: whoever writes there can put "
-        "something in the place of what `npx` or `python -m` would start. Default: an empty folder of "
+        "something in place of what `npx` or `python -m` would start. Default: an empty folder of "
         "mcpguard's, new for each start.",
     )
     start_timeout_seconds: Annotated[float, above(0, 3600, "seconds")] = Field(

@@ -74,7 +74,7 @@ def _has_host(parts: SplitResult) -> bool:
 
 
 def is_plain_url(url: str) -> bool:
-    """Whether a URL has only characters that may stand in a request as they are (RFC 3986)."""
+    """Whether a URL has only characters that a request may contain as they are (RFC 3986)."""
     return url.isascii() and url.isprintable() and " " not in url
 
 

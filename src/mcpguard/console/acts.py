@@ -240,7 +240,7 @@ def foresee(desk: Desk, own: OwnPolicy, made: Proposal) -> Foresight:
 
 _PERSON = re.compile(r"(?!group:)[^\s:]+:[^\s\"'{}\[\],#]{1,200}")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]{0,99}")
-_NO_PERSON = "A person is written SOURCE:ID, such as os-user:ada."
+_NO_PERSON = "Write a person as SOURCE:ID, such as os-user:ada."
 _ANOTHER = "this is not what the page shows: open it again, and read what is asked"
 _NO_GROUP = "A group may only have letters, digits and . _ @ / -; separate groups with commas."
 

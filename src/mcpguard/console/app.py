@@ -344,7 +344,7 @@ class Links:
         self._file: Path | None = None
 
     def renew(self) -> None:
-        """Another link, in the place of the one before."""
+        """Another link, in place of the one before."""
         link = self._at + self._desk.visits.link()
         self._say(link)
         if self._browse:

@@ -46,7 +46,7 @@ class Place(Struct, frozen=True):
 
 
 class SeenCall(Struct):
-    """A decision and what came of it. `at` puts it in order."""
+    """A decision and its outcome. `at` puts it in order."""
 
     decision: Decided
     place: Place

@@ -131,7 +131,7 @@ def sole_reference(text: str) -> CredentialRef:
 
 
 def filled(template: Template, secrets: Sequence[Secret]) -> Secret:
-    """The text with a value in the place of each reference, in order: a credential itself."""
+    """The text with a value in place of each reference, in order: a credential itself."""
     values = (secret._value for secret in secrets)
     rest = (value + text for value, text in zip(values, template.texts[1:], strict=True))
     return Secret(template.texts[0] + "".join(rest))

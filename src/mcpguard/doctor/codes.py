@@ -224,8 +224,8 @@ DOCTOR_CODES: dict[str, Code] = {
     ),
     "D505": Code(
         "error",
-        "What a server runs is looked up, or is, in a folder that an agent can write: the agent could put a "
-        "program of its own in the place of that one, which then has the server's credentials.",
+        "What a server runs is looked up, or is, in a folder that an agent can write: the agent could "
+        "replace that with a program of its own, which then has the server's credentials.",
         "where a launcher such as `npx` or `python -m` starts it, leave `cwd` out of the configuration; "
         "install a program that lies in such a folder somewhere else, and give its full path",
         "isolation",

@@ -32,7 +32,7 @@ _UV_LOCK = ".lock"
 """What uv leaves in an environment, for everybody to write; nothing reads what is in it."""
 
 _NOTICED_SECONDS = 3.0
-"""Within so long a process has noticed a change, and its status says whether it is in force."""
+"""Within this time a process has noticed a change, and its status says whether it is in force."""
 
 
 def check_program(subject: Subject) -> Iterator[Checked]:

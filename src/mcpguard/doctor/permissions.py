@@ -97,7 +97,7 @@ def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
 
 
 def _starting(subject: Subject, config: Config) -> Iterator[Finding]:
-    """What agents can put something else in the place of."""
+    """What agents can put something else in place of."""
     for name, server in config.servers.items():
         if server.disabled or server.url is not None:
             continue

@@ -334,7 +334,7 @@ class Recorder:
         received: int = 0,
         error: str = "",
     ) -> Outcome:
-        """The record of what came of an allowed call; `started` is from `seconds()`, `review` what the
+        """The record of the outcome of an allowed call; `started` is from `seconds()`, `review` what the
         rules on results said, `times` those of its steps, `error` what went wrong, the rest as in Redacted.
         """
         now = self.seconds()

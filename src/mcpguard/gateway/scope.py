@@ -141,7 +141,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
     handles: Handles = field(default_factory=Handles)
     """What its servers gave it to give back, and what stands for that."""
     tracing: bool = False
-    """Whether an upstream hears of a trace also where its client did not begin one."""
+    """Whether an upstream gets a trace also where its client did not begin one."""
     known: Wait[None] = field(default_factory=lambda: NO_WAIT)
     """Over once the values that must be recognised are held; no request reaches a server before."""
     requests: dict[RequestId, Request] = {}
@@ -158,7 +158,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
         return tuple(dict.fromkeys(kind for one in about for kind in one.redact))
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long."""
+        """Wait this long."""
         wait: Wait[None] = Wait()
         stop = self.clock.later(seconds, lambda: wait.set(None))
         try:

@@ -100,7 +100,7 @@ def carry_out(
 
 
 def _taken_back(journal: MoveJournal, move: Move) -> str:
-    """Takes `move` back, and says what came of it."""
+    """Takes `move` back, and says whether that worked."""
     try:
         refused = take_back(journal, move).refused
     except McpGuardError as error:
@@ -133,8 +133,8 @@ def _steps(
 
 
 class TakenBack(Struct):
-    """What came of taking a move back: `restored` are files that are as they were, `entries` changed ones in
-    which the entries are, `refused` and `kept` sentences on what is not."""
+    """The outcome of taking a move back: `restored` are files that are as they were, `entries` changed ones
+    in which the entries are, `refused` and `kept` sentences on what is not."""
 
     restored: list[str] = []
     entries: list[str] = []

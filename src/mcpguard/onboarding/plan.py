@@ -194,7 +194,9 @@ class _Maker:
     def elsewhere(self, found: ClientFile) -> str:
         """Why what a link leads to is not edited under this name, "" where it is."""
         if any("\ud800" <= char <= "\udfff" for char in str(found.path)):
-            return f"{found.path}: is in a folder whose name is not UTF-8, which no configuration can say"
+            return (
+                f"{found.path}: is in a folder whose name is not UTF-8, which a configuration cannot contain"
+            )
         if _leads_out(found, self._places):
             return f"{found.path}: leads out of the project to {found.target}, so it was left alone"
         first = self._targets.setdefault(found.target, found.path)

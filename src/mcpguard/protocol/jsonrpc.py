@@ -36,7 +36,7 @@ MAX_DEPTH = 64
 
 MOST_VALUES = 1_200_000
 """Values in a message; an array, an object or a member counts as four. The decoder reads a message in one go,
-and nothing else runs meanwhile: for so many that takes it a tenth of a second, a third at worst."""
+and nothing else runs meanwhile: for this many that takes it a tenth of a second, a third at worst."""
 
 _MOST_STRINGS = MOST_VALUES // 2
 _LARGE = 256 * 1024

@@ -19,7 +19,7 @@ OWN = 1 << 20
 """Bytes of the part of a window that is its own."""
 
 BEFORE = 4096
-"""Bytes of the window before it that are read again, for what must stand before something: a name, a line."""
+"""Bytes of the window before it that are read again, for what must precede something: a name, a line."""
 
 AFTER = 1 << 16
 """Bytes of the window after it: more than the longest thing that is looked for, in base64 too."""

@@ -55,7 +55,7 @@ COLLECTING = (20_000, 10, 10)
 and again: a tenth of the cost of an answer of 10,000 objects, 3 % of that of pipelined calls. With 5,000, so
 are the 25 objects of each call that waits for a sync. With 50,000, what they leave behind takes up memory."""
 SWITCH_SECONDS = 0.0005
-"""After so long a thread that inspects lets the loop go on, which needs that several times a call. Python's
+"""After this long a thread that inspects lets the loop go on, which needs that several times a call. Python's
 own default is ten times as long."""
 
 WAITING = 256

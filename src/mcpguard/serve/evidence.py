@@ -187,8 +187,8 @@ class Exporting:
         changed: Callable[[], None],
         host: str,
     ) -> None:
-        """`report` takes a line for the operator, `note(what, detail)` leaves evidence, `changed()` hears of
-        another state; all in the loop, in which this is made. `host` is the name of this machine."""
+        """`report` takes a line for the operator, `note(what, detail)` leaves evidence, `changed()` is called
+        for another state; all in the loop, in which this is made. `host` is the name of this machine."""
         self._gate = gate
         self._credentials = credentials
         self._report = report

@@ -137,7 +137,7 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
 
 
 def end_session(config: Config, store: SqliteStore, session: KnownSession) -> None:
-    """Have a session start over with the next call; limits go on counting. Raises as `clear_state`."""
+    """Have a session start over with the next call; limits keep counting. Raises as `clear_state`."""
     _noted(config, session, "session-ended", described(session))
     now = datetime.now(UTC).timestamp()
     store.edit(session.name, lambda kept: kept.ended(now))

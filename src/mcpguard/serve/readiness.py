@@ -19,11 +19,11 @@ from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.gateway.ports import Need
 
 LOOK_SECONDS = 4.0
-"""So long what a thread found counts; a look after that asks again."""
+"""How long the result of a thread counts; a look after that asks again."""
 LATE_SECONDS = 5.0
-"""What has not answered for so long is a problem."""
+"""What has not answered for this long is a problem."""
 FORGET_SECONDS = 60.0
-"""A keychain that was locked, and that cannot be asked, is taken to be usable again after so long: the next
+"""A keychain that was locked, and that cannot be asked, is taken to be usable again after this long: the next
 request tries it."""
 
 _STATES = {"refused": "refused and not in force", "restart": "not in force until a restart"}

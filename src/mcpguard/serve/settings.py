@@ -59,7 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def tracing(self) -> bool:
-        """Whether upstreams hear of a trace also where the client began none."""
+        """Whether upstreams get a trace also where the client began none."""
         return any(sink.format == "otlp" for sink in self.config.telemetry.sinks)
 
 

@@ -253,9 +253,9 @@ async def test_a_file_in_the_place_of_the_folder_refuses_everything_until_it_is_
     for _ in range(2):
         refused = owner.sink.write(DECIDED)
         await owner.over(refused)
-        assert f"a file is in the place of the audit folder {folder}" in failure(refused)
+        assert f"a file is in place of the audit folder {folder}" in failure(refused)
     assert owner.told == [False]
-    assert "a file is in the place" in owner.sink.health.problem
+    assert "a file is in place" in owner.sink.health.problem
     folder.unlink()
     await owner.healthy()
     await owner.stored(DECIDED)

@@ -117,8 +117,8 @@ async def test_a_sync_that_does_not_end_refuses_and_what_it_stored_in_the_end_is
     await owner.stored(OPENED)
     lost = sink.write(DECIDED)
     await owner.over(lost)
-    assert "has not answered" in failure(lost)
-    assert "has not answered" in failure(sink.write(DECIDED))
+    assert "has not responded" in failure(lost)
+    assert "has not responded" in failure(sink.write(DECIDED))
     assert owner.told == [False]
     first = sink.path
     disk.release.release(20)
@@ -156,8 +156,8 @@ async def test_a_write_that_hangs_where_all_wait_for_it_refuses_and_what_it_stor
     goes_on, _ = hanging(monkeypatch)
     lost = sink.write(DECIDED)
     await owner.over(lost)
-    assert "has not answered" in failure(lost)
-    assert "has not answered" in failure(sink.write(DECIDED))
+    assert "has not responded" in failure(lost)
+    assert "has not responded" in failure(sink.write(DECIDED))
     first = sink.path
     goes_on.set()
     await owner.healthy()
@@ -196,7 +196,7 @@ async def test_a_disk_that_hangs_does_not_hold_up_the_end_of_the_process(
     await owner.stored(OPENED)
     owner.sink.write(DECIDED)
     disk.error = error
-    with pytest.raises(AuditError, match="has not answered"):
+    with pytest.raises(AuditError, match="has not responded"):
         owner.sink.close(CLOSED)
     disk.release.release(20)
 

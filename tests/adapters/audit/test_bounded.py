@@ -206,7 +206,7 @@ def test_what_could_not_be_written_is_written_later(scene: Scene, monkeypatch: p
     assert [one.folded.count for one in written if one.folded] == [1]
 
 
-def test_of_many_sessions_the_oldest_begins_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_sessions_the_oldest_starts_over(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "MOST_SESSIONS", 2)
     scene.refuse(20)
     for name in ("a", "b"):

@@ -154,9 +154,7 @@ def test_a_signed_line_proves_nothing_in_another_file_or_at_another_place(data: 
 
 
 @given(st.booleans(), st.data())
-def test_a_chain_that_is_written_anew_without_the_key_proves_nothing(
-    closed: bool, data: st.DataObject
-) -> None:
+def test_a_chain_that_is_rewritten_without_the_key_proves_nothing(closed: bool, data: st.DataObject) -> None:
     records = [
         one for one in records_of(3, closed) if data.draw(st.booleans()) or not isinstance(one, Checkpoint)
     ]

@@ -279,7 +279,7 @@ def test_a_value_without_an_end_is_kept_for_its_time() -> None:
     assert stage.get() == "minted-value-2"
 
 
-def test_a_lease_is_made_anew_a_margin_before_its_end() -> None:
+def test_a_lease_is_made_again_a_margin_before_its_end() -> None:
     stage = Stage(FakeMint(seconds=600))
     assert stage.broker.remaining(REF, program()) is None
     assert stage.get() == "minted-value-1"
@@ -445,7 +445,7 @@ def test_what_is_over_is_let_go_of_where_there_are_many(monkeypatch: pytest.Monk
 # --- what an upstream refuses --------------------------------------------------------------------
 
 
-def test_a_refused_value_is_made_anew_once() -> None:
+def test_a_refused_value_is_made_again_once() -> None:
     stage = Stage()
     first = stage.broker.get(REF, program())
     stage.broker.refused(REF, program(), first)

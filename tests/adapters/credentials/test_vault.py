@@ -67,7 +67,7 @@ def setting() -> Iterator[Setting]:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_value_of_a_key_value_store_is_read_anew_each_time(setting: Setting, version: int) -> None:
+def test_a_value_of_a_key_value_store_is_read_again_each_time(setting: Setting, version: int) -> None:
     path = "secret/data/team/github" if version == 2 else "secret/team/github"
     mint = setting.mint(path="secret/team/github", field="token", version=version)
     for value in ("value-one", "value-two"):

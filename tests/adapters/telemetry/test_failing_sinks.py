@@ -257,7 +257,7 @@ def test_what_is_read_at_once_is_bounded_by_its_bytes(
 # --- files ----------------------------------------------------------------------------------------
 
 
-def test_a_file_that_was_rotated_is_made_anew(tmp_path: Path, lines: list[Rendered]) -> None:
+def test_a_file_that_was_rotated_is_made_again(tmp_path: Path, lines: list[Rendered]) -> None:
     path = tmp_path / "out.csv"
     sink = sink_of(str(path), "csv", "h")
     sink.deliver(lines[:1])

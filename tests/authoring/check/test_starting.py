@@ -1,4 +1,4 @@
-"""What could run in the place of a server, and where servers start."""
+"""What could run in place of a server, and where servers start."""
 
 from __future__ import annotations
 

@@ -420,7 +420,7 @@ async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
         answers.set()
         while list(folder.glob("*")):
             await asyncio.sleep(0.001)
-    assert reports[0].endswith("/status/" + f"{os.getpid()}.json: the disk does not answer")
+    assert reports[0].endswith("/status/" + f"{os.getpid()}.json: the disk does not respond")
     assert len(set(reports)) == 1
 
 

@@ -114,7 +114,7 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ),
         ("version: 1\nleaves: [{name: a, note: []}]\n", "2:26 expected text, found a list"),
         ("version: 1\nleaves: [{name: forbidden}]\n", "2:17 this name is taken"),
-        ("version: 1\n---\nversion: 1\n", "2:1 only one document may stand in a file"),
+        ("version: 1\n---\nversion: 1\n", "2:1 a file may contain one document only"),
         (
             "version: 1\nwords: &a []\n",
             "2:8 anchors (`&name`) are not supported: quote a text that begins with `&`",

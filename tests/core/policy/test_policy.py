@@ -288,7 +288,7 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
         ("effect: ask, ask: {via: []}", "4:37 name at least one channel"),
         ("effect: ask, ask: {via: phone}", "4:37 expected one of console"),
         ("effect: ask, ask: {via: [client, phone]}", "4:46 expected one of console"),
-        ("effect: ask, ask: {approvers: [ada]}", "4:44 an approver is written SOURCE:ID"),
+        ("effect: ask, ask: {approvers: [ada]}", "4:44 write an approver as SOURCE:ID"),
         ("effect: ask, ask: {proof: passkey}", "4:39 a passkey is asked for on the console"),
         (
             "effect: ask, ask: {via: client, approvers: ['a:b']}",
@@ -341,7 +341,7 @@ def test_what_makes_sense_is_taken(rule: str) -> None:
 @pytest.mark.parametrize("day", ["soon", "2026-13-01", "2026-01-02T00:00:00Z", "20260102"])
 def test_an_expiry_that_is_no_day_is_refused(day: str) -> None:
     text = f"version: 1\npolicy: p\nexpires: '{day}'\nrules: [{{id: r, effect: allow}}]\n"
-    assert mistakes(text) == ["3:10 a day is written YYYY-MM-DD"]
+    assert mistakes(text) == ["3:10 write a day as YYYY-MM-DD"]
 
 
 def test_rules_on_results_and_in_shadow_are_kept_apart() -> None:

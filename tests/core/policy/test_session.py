@@ -140,7 +140,7 @@ def test_of_a_session_that_ended_only_windows_that_are_not_over_are_left() -> No
     assert session.kept.ended(START.timestamp() + 3661) == StoredSession()
 
 
-def test_a_call_that_is_decided_anew_is_not_in_its_own_way() -> None:
+def test_a_call_that_is_decided_again_is_not_in_its_own_way() -> None:
     session = Session()
     made = permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}")
     session.admit(made)

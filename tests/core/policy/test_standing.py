@@ -191,7 +191,7 @@ def test_many_rules_approve_as_one_does() -> None:
             Written(work=["{id: push, effect: ask, ask: {standing: true}}"]),
             "it has neither `proof` nor `approvers`",
         ),
-        (Written(mine=["{id: mine, effect: allow, approves: [push]}"]), "a rule is named POLICY/ID"),
+        (Written(mine=["{id: mine, effect: allow, approves: [push]}"]), "name a rule as POLICY/ID"),
     ],
 )
 def test_what_nobody_may_approve_so_does_not_load(written: Written, why: str) -> None:

@@ -404,7 +404,7 @@ def test_rules_that_agree_on_no_channel_have_nobody_asked() -> None:
         "  - {id: two, effect: ask, tools: [push], ask: {via: terminal}}\n"
     )
     world = asking(rules=rules)
-    assert "agree on no channel by which a person could answer" in said(push(world))
+    assert "have no channel in common by which a person could answer" in said(push(world))
     assert world.store.tickets == {}
 
 

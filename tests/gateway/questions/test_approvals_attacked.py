@@ -231,7 +231,7 @@ def test_a_ticket_that_is_gone_with_its_file_is_not_waited_for() -> None:
     world.store.tickets.clear()
     world.clock.ring()
     world.turn()
-    assert "cannot be known now" in said(last(world))
+    assert "not known at the moment" in said(last(world))
     assert any("is gone" in one for one in world.reports)
 
 
@@ -243,7 +243,7 @@ def test_a_store_that_fails_while_a_call_waits_is_not_taken_for_nobody_asked() -
     world.store.down = "no disk"
     world.clock.ring()
     world.turn()
-    assert "cannot be known now" in said(last(world))
+    assert "not known at the moment" in said(last(world))
     world.store.down = ""
     push(world)
     assert sent(world) == ["push"]

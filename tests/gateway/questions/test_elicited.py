@@ -291,7 +291,7 @@ def test_a_store_that_fails_leaves_evidence_and_refuses(era: str) -> None:
     say(world, YES)
     assert any("no disk" in one for one in world.reports)
     assert noted(world)[-2:] == ["approval-given", "approval-void"]
-    assert ("cannot be known now" if era == "modern" else "has not answered") in str(last(world))
+    assert ("not known at the moment" if era == "modern" else "has not answered") in str(last(world))
     assert pushes(world) == 0
 
 
@@ -490,7 +490,7 @@ def test_an_answer_counts_for_no_other_call() -> None:
     assert [one.state for one in world.store.tickets.values()] == ["waiting"] * len(world.store.tickets)
 
 
-def test_an_answer_to_a_ticket_that_has_expired_has_the_client_asked_anew() -> None:
+def test_an_answer_to_a_ticket_that_has_expired_has_the_client_asked_again() -> None:
     world = asking("modern")
     push(world, "modern")
     state = last(world)["requestState"]

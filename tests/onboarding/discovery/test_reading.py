@@ -104,7 +104,7 @@ def test_what_an_entry_means(person: Person) -> None:
             ":2:1: write the tables of an array one after the other",
         ),
         (".continue/config.yaml", "a: [1\nb: 2\n", "2:2: not YAML: "),
-        (".continue/config.yaml", "a: 1\n---\nb: 1\n", ":2:1: only one document may stand in a file"),
+        (".continue/config.yaml", "a: 1\n---\nb: 1\n", ":2:1: a file may contain one document only"),
         (".continue/config.yaml", "a: \x01\n", ":1:4: this character is not allowed in YAML"),
         (".continue/config.yaml", "[" * 100 + "]" * 100, ":1:65: nested deeper than 64 levels"),
     ],

@@ -27,9 +27,9 @@ from mcpguard.gateway.ports import Clock
 FOLD_SECONDS = 5.0
 """How long refusals are counted before they are on record."""
 QUIET_SECONDS = 60.0
-"""So long after it was said the operator does not hear of it again."""
+"""Seconds before the operator is told again."""
 MOST_SESSIONS = 1_000
-"""Sessions whose allowances are known; of more the oldest begin anew."""
+"""Sessions whose allowances are known; if there are more, the oldest start over."""
 CUT = (
     "this session sends more arguments than are recorded; of the rest only the sha256 and length are "
     "recorded (`audit.bounds`)"

@@ -38,11 +38,11 @@ RETRY_SECONDS = 0.5
 GATHER_SECONDS = 0.002
 """How long "group" gathers records for one sync."""
 ENOUGH = 64
-"""With "group", so many records or more are handed over at once: a sync of them is shared by enough."""
+"""With "group", this many records or more are handed over at once: enough of them share a sync."""
 STALL_SECONDS = 5.0
 """A write in a thread that takes longer counts as failed for those who wait for it."""
 MANY = 8
-"""With "flush", so many records or more are written in a thread."""
+"""With "flush", this many records or more are written in a thread."""
 END_SECONDS = 3.0
 """How long the last records may take when the process ends."""
 PLACE_SECONDS = 1.0
@@ -118,7 +118,7 @@ class ChainFile:
         self.sound = False
         folder = self.path.parent
         if folder.exists() and not folder.is_dir():
-            return AuditError(f"a file is in the place of the audit folder {folder}")
+            return AuditError(f"a file is in place of the audit folder {folder}")
         return AuditError(f"the audit file {self.path} was moved, removed or changed by something else")
 
     def failure(self, reason: str) -> AuditError:

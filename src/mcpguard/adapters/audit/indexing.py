@@ -1,4 +1,4 @@
-"""Taking lines of chains into the index of calls: a decision and what comes of it are one row.
+"""Taking lines of chains into the index of calls: a decision and its outcome are one row.
 
 Law of this file: a line that is not understood is left out, and a call whose end may come in another chain
 of its process stays open over all of them. A chain of another process ends no call: whoever plants one hides

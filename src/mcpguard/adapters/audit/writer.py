@@ -351,11 +351,11 @@ class AuditFile:
             self._lose(batch, error)
 
     def _stalled(self, batch: LineGroup) -> None:
-        """A write does not end: nobody waits for it any more, and what becomes of it is seen when it does."""
+        """A write does not end: nobody waits for it any more, and its outcome is seen when it does."""
         flying = self._flying
         if flying is not None and flying[1] is batch:
             self._flying, self._hung = None, flying
-            self._fail(batch, batch.file.failure("the disk has not answered for seconds"))
+            self._fail(batch, batch.file.failure("the disk has not responded for seconds"))
 
     # --- failure and recovery --------------------------------------------------------------------
 

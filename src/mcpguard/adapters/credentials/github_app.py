@@ -20,10 +20,10 @@ from mcpguard.gateway.ports import Mint
 
 _VERSION = "2022-11-28"
 _EARLIER_SECONDS = 60
-"""So much before now a JWT is dated, since GitHub takes none from the future."""
+"""Seconds by which a JWT is dated back, since GitHub accepts none from the future."""
 _JWT_SECONDS = 540
 _SKEW_SECONDS = 30
-"""From so much difference on, the clock of this machine may be why GitHub does not take a JWT."""
+"""From this difference on, the clock of this machine may be why GitHub does not accept a JWT."""
 _LONGEST_SECONDS = 3600
 _IMPLIED = {"metadata": "read"}
 """What GitHub adds to each permission of a repository."""

@@ -15,9 +15,9 @@ from mcpguard.core.secret import Lease, Secret
 from mcpguard.gateway.ports import Mint
 
 MARGIN_SECONDS = 60.0
-"""A lease is renewed so long before its end, or at three quarters of it if that is later."""
+"""A lease is renewed this long before its end, or at three quarters of it if that is later."""
 REFUSALS_SECONDS = 10.0
-"""A second refusal within so long makes no new value: it would not help."""
+"""A second refusal within this time makes no new value: it would not help."""
 
 ENDING = "mcpguard is ending"
 

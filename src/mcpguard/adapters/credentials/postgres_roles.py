@@ -22,7 +22,7 @@ PREFIX = "mcpguard_"
 NAME = re.compile(PREFIX + "[0-9a-f]{16}")
 
 OLD_SECONDS = 600
-"""A role that ended so long ago, and that is not in use here, is dropped by whoever mints next."""
+"""A role that ended this long ago, and that is not in use here, is dropped by whoever mints next."""
 OLD_AT_ONCE = 20
 """How many such roles are dropped at once."""
 

@@ -135,7 +135,7 @@ class SqliteStore:
         return self._patient(lambda: [one for one in map(self._known, self._all()) if one is not None])
 
     def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
-        """Put what `change` makes of it in the place of a session; one that cannot be read is changed as an
+        """Put what `change` makes of it in place of a session; one that cannot be read is changed as an
         empty one. Whether there is one of that name. Raises SessionError."""
         return self._patient(lambda: self._edited(name, change))
 
@@ -319,7 +319,7 @@ class SqliteStore:
     # --- the file --------------------------------------------------------------------------------
 
     def _open(self) -> "sqlite3.Connection":
-        """The database, made or opened anew where the file is another one or gone."""
+        """The database, created or reopened where the file was replaced or removed."""
         database = self._database
         if database is not None:
             with suppress(FileNotFoundError):

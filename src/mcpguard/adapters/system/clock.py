@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec import Struct
 
 STEP_SECONDS = 10.0
-"""A clock that jumps by so much from one moment to the next was set; time services adjust it by less."""
+"""A clock that jumps by this much from one moment to the next was set; time services adjust it by less."""
 TOLD_SECONDS = 3600.0
-"""For so long it stays a warning."""
+"""How long it stays a warning."""
 SET_BACK = (
     "the clock was set back by {}: records keep their order, but their times repeat, and limits "
     "release nothing until the clock has caught up"

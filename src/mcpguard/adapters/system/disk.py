@@ -25,7 +25,7 @@ T = TypeVar("T")
 HOLD_SECONDS = 10.0
 """How long everything else waits for a piece of work; then it counts as failed."""
 TRUST_SECONDS = 0.05
-"""For so long after the disk has answered, work is done without a thread: a thread costs more than a write,
+"""For this long after the disk has answered, work is done without a thread: a thread costs more than a write,
 and if the last write did not hang, this one is unlikely to."""
 
 
@@ -48,7 +48,7 @@ class DiskThread:
         return future
 
     def within(self, seconds: float, work: Callable[[], T]) -> Future[T]:
-        """Do `work`, and wait for it for at most so long."""
+        """Do `work`, and wait for it for at most this long."""
         future = self.submit(work)
         with suppress(TimeoutError):
             future.exception(seconds)
@@ -84,7 +84,7 @@ class WaitedDisk:
 
     def do(self, work: Callable[[], T], back: Callable[[], None]) -> T:
         """Return or raise what `work` does; `back()` is called first if work that was given up has finished.
-        Raises OSError if the disk has not answered for HOLD_SECONDS, and then at once for as long as it does
+        Raises OSError if the disk has not responded for HOLD_SECONDS, and then at once for as long as it does
         not answer; the work that hangs may still be done later."""
         if self._hung is not None and self._hung.done():
             self._hung = None
@@ -96,7 +96,7 @@ class WaitedDisk:
             if future.done():
                 return self._trusted(future.result())
             self._hung = future
-        raise OSError(errno.ETIMEDOUT, "the disk has not answered for seconds")
+        raise OSError(errno.ETIMEDOUT, "the disk has not responded for seconds")
 
     def end(self) -> None:
         """End the thread; it starts again with the next work."""
@@ -108,9 +108,9 @@ class WaitedDisk:
 
 
 STUCK_SECONDS = 1.0
-"""A loop that has not turned for so long is held up."""
+"""A loop that has not turned for this long is blocked."""
 END_SECONDS = 3.0
-"""A signal to end is obeyed without the loop if it is held up for so long afterwards."""
+"""A signal to end is obeyed without the loop if it is blocked for this long afterwards."""
 REQUEST_SECONDS = 0.5
 """How long a probe may take to say what it wants."""
 LOOK_SECONDS = 5.0
@@ -151,7 +151,7 @@ class Standby:
                 watched = [one for one in (self._woken, self._listener) if one is not None]
                 select.select(watched, [], [], LOOK_SECONDS)
                 turned = self._ping()
-                # Twice, since a whole process that was stopped for a while has not been held up.
+                # Twice, since a whole process that was stopped for a while was not blocked.
                 held = not turned.wait(STUCK_SECONDS) and not turned.wait(STUCK_SECONDS / 4)
                 if held and not self._ended.is_set():
                     self._stand_in(turned)
@@ -163,19 +163,19 @@ class Standby:
             self._loop.call_soon_threadsafe(turned.set)
         return turned
 
-    # --- the loop is held up ---------------------------------------------------------------------
+    # --- the loop is blocked ---------------------------------------------------------------------
 
     def _stand_in(self, turned: threading.Event) -> None:
         began = time.monotonic()
-        self._report("the event loop is held up, as by a disk that does not answer: nothing is served now")
+        self._report(
+            "the event loop is blocked, for example by a disk that does not respond: nothing is served now"
+        )
         while not turned.wait(0.05) and not self._ended.is_set():
             self._obey()
             if self._listener is not None and select.select([self._listener], [], [], 0.05)[0]:
                 self._answer(self._listener)
         if not self._ended.is_set():
-            self._report(
-                f"the event loop turns again, after {time.monotonic() - began + STUCK_SECONDS:.1f} s"
-            )
+            self._report(f"the event loop runs again, after {time.monotonic() - began + STUCK_SECONDS:.1f} s")
 
     def _obey(self) -> None:
         assert self._woken is not None  # noqa: S101 - without it there is no thread
@@ -187,7 +187,7 @@ class Standby:
             return
         self._told_at = self._told_at or time.monotonic()
         if time.monotonic() - self._told_at >= END_SECONDS:
-            self._report("told to end, and the event loop is held up: ending without the last records")
+            self._report("asked to stop, but the event loop is blocked: stopping without the last records")
             # What was started is ended by the watchdog of each, as after a kill.
             os._exit(1)
 
@@ -200,7 +200,7 @@ class Standby:
             connection.settimeout(REQUEST_SECONDS)
             words = connection.recv(4096).split(b"\r\n", 1)[0].split(b" ")
             live = len(words) > 1 and words[0] in (b"GET", b"HEAD") and words[1] in LIVE
-            status, text = (b"200 OK", b"ok") if live else (b"503 Service Unavailable", b"held up")
+            status, text = (b"200 OK", b"ok") if live else (b"503 Service Unavailable", b"blocked")
             head = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n" % (status, len(text))
             body = b"" if words[0] == b"HEAD" else text
             connection.sendall(head + b"retry-after: 1\r\nconnection: close\r\n\r\n" + body)

@@ -32,7 +32,7 @@ def without_waiting(path: str, flags: int) -> int:
 def take_lock(path: Path, patience: float, pause: float) -> int:
     """The descriptor that holds the lock until it is closed; the file is made where it is missing. Blocks
     for `patience` seconds at most, and looks again after each `pause`. Raises OSError, BlockingIOError where
-    another has it for so long."""
+    another has it for this long."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     ends = time.monotonic() + patience
     while True:

@@ -7,8 +7,8 @@ On stdio the operating system says who is on the other side (PIP): the user that
 On Linux no other process can then read our memory or our environment, or trace us (prctl(2),
 PR_SET_DUMPABLE); elsewhere only core dumps are off. The administrator can still do all of it.
 
-glibc's malloc maps each big block anew by default, and most of the time of a big message, whose megabytes are
-copied a few times and go, is page faults (`bench/relay.py`). Other C libraries are left as they are.
+glibc's malloc maps each big block afresh by default, and most of the time of a big message, whose megabytes
+are copied a few times and go, is page faults (`bench/relay.py`). Other C libraries are left as they are.
 """
 
 from __future__ import annotations

@@ -36,13 +36,13 @@ LOOK_SECONDS = 1.0
 LEAST_PAUSE, MOST_PAUSE = 1.0, 60.0
 """Between two attempts at a sink that is down, in seconds."""
 LATE_SECONDS = 30.0
-"""A sink that has not answered for so long fails; a disk that hangs gives no error."""
+"""A sink that has not answered for this long fails; a disk that hangs gives no error."""
 MOST_AFTER = 600.0
 """How long a sink that asks for it is left alone, in seconds."""
 IN_A_ROW = 10
 """After this many records are skipped in a row, without any accepted, the sink itself counts as failing."""
 GIVEN_UP = timedelta(hours=1)
-"""A call without an outcome for so long is exported as it is: its process was killed."""
+"""A call without an outcome for this long is exported as it is: its process was killed."""
 
 
 class EvidenceLine(Protocol):

@@ -139,7 +139,11 @@ class StatusFile:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(REFRESH_SECONDS, self._refresh)
         if self._writing is None:
-            place = loop, self._now(), loop.call_later(LATE_SECONDS, self._failed, "the disk does not answer")
+            place = (
+                loop,
+                self._now(),
+                loop.call_later(LATE_SECONDS, self._failed, "the disk does not respond"),
+            )
             self._writing = threading.Thread(target=self._store, args=place, daemon=True)
             self._writing.start()
 

@@ -96,7 +96,7 @@ def _figures(name: str, one: _Sum, first: int, step: int) -> Figures:
 
 
 def _percentile(values: list[int], percent: int) -> float | None:
-    """The smallest value that so many percent do not exceed, in milliseconds."""
+    """The smallest value that this many percent do not exceed, in milliseconds."""
     if not values:
         return None
     return values[max(0, -(-len(values) * percent // 100) - 1)] / 1000

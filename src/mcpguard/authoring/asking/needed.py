@@ -38,7 +38,7 @@ DECIDED = frozenset(
 )
 """Names of what stands in the record of a decision only."""
 ENDED = frozenset(["message", "error"])
-"""Names of what may stand in that of an outcome."""
+"""Names of what an outcome may contain."""
 Needs = tuple[frozenset[bytes | LinePattern], ...]
 """The records have at least one of each of these sets, as it stands in JSON; () is true of every call."""
 _NEVER: Needs = (frozenset(),)

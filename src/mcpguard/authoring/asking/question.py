@@ -185,7 +185,7 @@ class CallQuestion:
         self.took = ""
         """A condition on the duration, as the index takes it."""
         self.failed = 0
-        """For so many calls that were looked at the condition could not be evaluated."""
+        """For how many of the calls that were looked at the condition could not be evaluated."""
         self._other_type = self._decided = False
         self._shared: list[tuple[Condition, dict[bytes, Verdict]]] = []
         self._rest: list[Condition] = []
@@ -380,7 +380,7 @@ def _mistaken(text: str, error: ConditionError) -> str:
 
 
 def time_of(text: str, now: datetime) -> int:
-    """What `--since` and `--until` mean: a time in ISO 8601 (UTC if it does not say), or so long ago, as in
+    """What `--since` and `--until` mean: a time in ISO 8601 (UTC if it does not say), or an age, as in
     90s, 5m, 2h, 3d, 1w. In microseconds since 1970. Raises ValueError."""
     if found := re.fullmatch(r"([0-9]{1,9})([smhdw])", text):
         seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[found[2]]

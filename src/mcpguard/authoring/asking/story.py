@@ -101,7 +101,7 @@ def story_of(
 
 
 def headline(call: CallRecords) -> str:
-    """What became of it, and when."""
+    """Its outcome, and when that came."""
     decision = None if call.decision is None else call.decision.record
     if not isinstance(decision, Decided):
         return ""
@@ -314,7 +314,7 @@ def _approval(decision: Decided, call: CallRecords) -> Iterator[str]:
         yield "No person had to approve it."
 
 
-# --- what came of it ------------------------------------------------------------------------------
+# --- its outcome ------------------------------------------------------------------------------
 
 
 def _time(decision: Decided, outcome: Outcome | None) -> Iterator[str]:

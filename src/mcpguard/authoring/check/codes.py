@@ -63,10 +63,10 @@ CODES: dict[str, Code] = {
     ),
     "C109": Code(
         "warning",
-        "What a server runs is looked up, or is, in a folder that an agent can write: the agent could put a "
-        "program of its own in the place of that one, which then has the server's credentials. Leave `cwd` "
-        "out where `npx`, `uvx`, `python -m` or the like start the server; install a program that lies in "
-        "such a folder somewhere else.",
+        "What a server runs is looked up, or is, in a folder that an agent can write: the agent could "
+        "replace that with a program of its own, which then has the server's credentials. Leave `cwd` out "
+        "where `npx`, `uvx`, `python -m` or the like start the server; install a program that lies in such "
+        "a folder somewhere else.",
     ),
     "C110": Code(
         "warning",

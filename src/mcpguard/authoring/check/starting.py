@@ -87,7 +87,7 @@ def starting(config: Config, server: Server, document: Document) -> Iterator[Fin
 
 
 def exposed(config: Config, server: Server) -> Iterator[Exposed]:
-    """What an agent could put something else in the place of: each folder once, and what is run from there
+    """What an agent could put something else in place of: each folder once, and what is run from there
     before the folder that the server starts in."""
     seen: set[Path | None] = set()
     for way, folder, runs in (*_code(server), (("cwd",), _start(server), "")):

@@ -179,7 +179,8 @@ class Recorded(Sparse):
     arguments: dict[str, Any] | None = Field(None, description="The arguments, redacted.")
     message: str = Field("", description="Why it was refused, as the client was told.")
     observed: WouldRefuse | None = Field(
-        None, description="What would have refused it; it went on, since its server was only observed."
+        None,
+        description="What would have refused it; it was let through, since its server was only observed.",
     )
     outcome: str = Field("", description="The status of its outcome, empty if there is none.")
     error: str = Field("", description="What went wrong with it, as its outcome says.")

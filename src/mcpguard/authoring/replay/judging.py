@@ -40,7 +40,7 @@ REASONS = {
     "principal": "groups and claims of the principal are not on record",
     "client": "what the client said about itself is not on record",
 }
-"""Why it cannot be said what becomes of a call, by the name that a rule reads."""
+"""Why the verdict on a call is not known, by the name that a rule reads."""
 NO_STATE = "the state of its session could not be read then"
 LIMITS = "a rule that limits it, or chooses its credential, reads what is not on record"
 SETS = "a rule sets arguments, and others are not on record"

@@ -4,7 +4,7 @@
 
 Law of this file: of a chain that was altered, or that a newer version wrote, nothing is replayed, and all of
 its decisions are counted, whatever time they state. Where a person was asked, the decision is the one that
-asked; what came of it is not another decision. Each chain is verified, whatever is asked for; only of sound
+asked; its outcome is not another decision. Each chain is verified, whatever is asked for; only of sound
 ones lines are skipped by their time.
 """
 
@@ -37,7 +37,7 @@ _ENDED, _CLEARED = b'"what":"session-ended"', b'"what":"limit-cleared"'
 _FOLDED = b'"what":"refusals-folded"'
 
 MOST_BYTES = 64 << 20
-"""So much evidence is read for the last decisions."""
+"""How much evidence is read for the last decisions."""
 NO_RULE_ASKED = UNDECIDED | frozenset(
     {Cause.ARGUMENTS.value, Cause.CREDENTIAL.value, Cause.PIN.value, "unavailable", "unknown"}
 )

@@ -142,7 +142,7 @@ def _connected(review: AccessReview) -> Content:
     ]
     said = (
         "Each record has the digest of the tool's definition at that time; a change is recorded before the "
-        "client hears of it."
+        "client learns of it."
     )
     return [note(said), table(columns, rows)]
 

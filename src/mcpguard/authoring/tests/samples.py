@@ -1,5 +1,5 @@
 """Sample calls as written (`*_test.yaml` with `postures`), ordinary and harmful ones, by which policies are
-measured; and what becomes of them: how many ordinary ones a posture refuses, and how many harmful ones it
+measured; and their verdicts: how many ordinary ones a posture refuses, and how many harmful ones it
 allows.
 
 Law of this file: a call that counts for nothing, or as both, is a mistake at its place. What is counted is

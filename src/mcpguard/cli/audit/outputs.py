@@ -30,11 +30,11 @@ class StoryLine(Printed):
 class CallStory(Printed):
     """What `mcpguard audit show ID --json` prints."""
 
-    summary: str = Field(description="What became of it, and when.")
+    summary: str = Field(description="Its outcome, and when that came.")
     story: tuple[StoryParagraph, ...] = Field(description="The story.")
     asked: StoryLine | None = Field(description="The decision that a person had to be asked.")
     decision: StoryLine = Field(description="The last decision about it.")
-    outcome: StoryLine | None = Field(description="What came of it, if that is on record.")
+    outcome: StoryLine | None = Field(description="Its outcome, if that is on record.")
     intact: dict[str, bool] = Field(description="The chains it stands in -> whether they are unaltered.")
 
 
@@ -93,7 +93,7 @@ class QueriedCall(Printed):
     effect: str = Field(description="`allow`, `deny`, or `ask` while a person has not answered.")
     cause: str = Field(description="Why it was refused.")
     rules: tuple[str, ...] = Field(description="The rules that decided.")
-    status: str = Field(description='What came of it; "" without an outcome.')
+    status: str = Field(description='The status of its outcome; "" without one.')
     findings: tuple[str, ...] = Field(description="The kinds of what was removed from the result.")
     ms: float | None = Field(description="Milliseconds from the decision to the outcome; null without one.")
     credentials: tuple[str, ...] = Field(description="Names of credentials of the server.")

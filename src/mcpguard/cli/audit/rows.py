@@ -67,7 +67,7 @@ def _look_of(decision: Decided, outcome: Outcome | None) -> str:
 
 
 def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: bool = False) -> str:
-    """Time, sign, what was called, why or what came of it, how long it took, and the id."""
+    """Time, sign, what was called, why or with which outcome, how long it took, and the id."""
     look = _look_of(decision, outcome)
     sign, _, colour = LOOKS[look]
     clock = clock_of(decision.at, dated)

@@ -65,7 +65,7 @@ class Tail:
         return None
 
     def slow(self, now: float, patience: float = PATIENCE_SECONDS) -> Iterator[str]:
-        """A line for each call that has run for so long, once."""
+        """A line for each call that has run for this long, once."""
         for call in self._open.values():
             if not call.shown and now - call.since >= patience:
                 call.shown = True

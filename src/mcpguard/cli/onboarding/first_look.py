@@ -46,7 +46,7 @@ def first_look(plan: Plan) -> FirstLook:
     tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}
     silent = [f"no answer: {said}" for said in failed.values()]
     if silent:
-        silent.append("      a client's next start tries them again: `mcpguard status` shows what came of it")
+        silent.append("a client's next start tries them again: `mcpguard status` shows the result")
     return FirstLook((*lines, *silent), tables)
 
 

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     clearing.add_argument(
         "name", metavar="NAME", help="the label, or the rule with the limit (POLICY/RULE), as `show` lists it"
     )
-    ending = verbs.add_parser("end", help="start a session over; limits go on counting")
+    ending = verbs.add_parser("end", help="start a session over; limits keep counting")
     for one in (showing, clearing, ending):
         one.add_argument(
             "session",

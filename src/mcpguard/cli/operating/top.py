@@ -39,7 +39,7 @@ EXAMPLES = ("mcpguard top", "mcpguard top --once")
 
 LOOK_SECONDS = 1.0
 SECONDS = 60
-"""So much of the past counts for calls a second and for the tools in use."""
+"""How much of the past counts for calls a second and for the tools in use."""
 _DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
 _WIDE, _WIDEST = 30, 200
 ALTERED = "{} was altered: `mcpguard audit verify` says where"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Language = Literal["sql", "shell", "json"]
 
 PLACEHOLDER = re.compile(r"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]")
-"""What redaction puts in the place of what it takes out."""
+"""What redaction puts in place of what it takes out."""
 
 MOST = 8_192
 """Longer texts stay without colour: lexers are regular expressions, and the text may be made against them."""

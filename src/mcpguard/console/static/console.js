@@ -4,7 +4,7 @@
 
 const root = document.body.dataset.root;
 const live = document.getElementById("live");
-const QUIET_MS = 700; // So long a button that has just come, or moved, does nothing: who clicks meant another one.
+const QUIET_MS = 700; // How long a button that has just appeared or moved does nothing: the click was meant for another one.
 const HIDDEN_MS = 5000;
 
 // --- the door ---

@@ -1,4 +1,4 @@
-"""One call from the question to what came of it, with the evidence of each step."""
+"""One call from the question to its outcome, with the evidence of each step."""
 
 from __future__ import annotations
 

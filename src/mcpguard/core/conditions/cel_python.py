@@ -166,7 +166,7 @@ def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
         if before.kind == "bytes" and not token.text.isascii():
             yield token.start, "bytes are written in ASCII: write \\xHH"
     yield from (
-        (token.start, "a string stands in one line: write \\n")
+        (token.start, "a string must be on one line: write \\n")
         for token in tokens
         if token.kind == "string" and not {"\n", "\r"}.isdisjoint(token.text)
     )

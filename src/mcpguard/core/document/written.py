@@ -1,6 +1,6 @@
 """What a model of a file that people write is made of, besides pydantic's own types.
 
-Law of this file: a field says once what may stand in it. Its type, its `Must` and its description are the
+Law of this file: a field says once what it accepts. Its type, its `Must` and its description are the
 check, the JSON Schema and the page of reference.
 """
 

@@ -119,7 +119,7 @@ class _Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents == 2:
-                self._fault(event, "only one document may stand in a file")
+                self._fault(event, "a file may contain one document only")
 
     def _add(self, event: Any, node: Node) -> None:
         if self._documents > 1:

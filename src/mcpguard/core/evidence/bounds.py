@@ -17,7 +17,7 @@ REFUSALS_A_MINUTE = 60
 ARGUMENTS_A_MINUTE = 1024 * 1024
 """Bytes of arguments of a session that are recorded, in the long run; refused and allowed requests apart."""
 MINUTES = 4
-"""An allowance that was not used adds up to so many minutes of it."""
+"""An allowance that was not used adds up to this many minutes of it."""
 SMALL = 1024
 """Bytes of arguments of an allowed request that are always recorded: its two records are no smaller."""
 MOST_KINDS = 20
@@ -57,7 +57,7 @@ UNCHANGED = BoundTerms()
 
 
 class Allowance:
-    """So much a minute; what is not used is kept, up to MINUTES of it. With 0 there is no end of it."""
+    """An amount per minute; what is not used is kept, up to MINUTES of it. 0 is unlimited."""
 
     def __init__(self, a_minute: float) -> None:
         self._a_second = a_minute / 60
@@ -65,7 +65,7 @@ class Allowance:
         self._at: float | None = None
 
     def take(self, amount: float, now: float) -> bool:
-        """Whether there is so much at `now`, in seconds of a monotonic clock; it is used up then."""
+        """Whether this much is left at `now`, in seconds of a monotonic clock; it is used up then."""
         if not self._most:
             return True
         if self._at is not None:

@@ -197,7 +197,7 @@ class Candidates(Struct, frozen=True):
     setting: bool = False
     """Whether one of the rules sets arguments."""
     folded: Mapping[Effect, Folded[CompiledRule]] = {}
-    """The effects with so many rules that their conditions are evaluated as one."""
+    """The effects with enough rules that their conditions are evaluated as one."""
     approving: bool = False
     """Whether one of the rules answers others in advance."""
 

@@ -16,7 +16,7 @@ WORTH = 8
 
 AFTER = 32
 """How often rules are evaluated before their conditions are folded: compiling a condition once more costs as
-much as evaluating it so often."""
+much as evaluating it this often."""
 
 AT_ONCE = 32
 """How many conditions are joined to one. Each use of the rules folds one more such group, so that no decision

@@ -67,7 +67,7 @@ class Placed(Struct, frozen=True):
 
 
 def placed(text: str, params: Mapping[str, Param]) -> Placed:
-    """The condition `text` with the value of each of `params` that is set in the place of its name. One item
+    """The condition `text` with the value of each of `params` that is set in place of its name. One item
     of a list is selected by a constant: `params.folders[0]`."""
     tokens = tokens_of(text)
     parts: list[str] = []
@@ -100,7 +100,7 @@ MOST_SHOWN = 20
 
 
 def shown_in(message: str, params: Mapping[str, Param]) -> tuple[str, list[str]]:
-    """`message` with the value of each of `params` in the place of `{params.NAME}`, for whoever reads it, and
+    """`message` with the value of each of `params` in place of `{params.NAME}`, for whoever reads it, and
     what is wrong with the names in it."""
     names = _IN_MESSAGE.findall(message)
     mistakes = [_unknown(name, params) for name in names if name not in params]

@@ -106,7 +106,7 @@ def decide(
 
 
 def _observed(refusal: Deny, otherwise: Permit | Deny) -> Permit | Deny:
-    """What becomes of a call that rules refuse and that goes on; `otherwise` is the verdict without them."""
+    """The verdict on a refused call that is let through; `otherwise` is the verdict without the refusal."""
     if isinstance(otherwise, Deny):
         return otherwise
     # Facts let rules allow more, also on servers that are not observed.

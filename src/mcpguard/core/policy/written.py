@@ -66,7 +66,7 @@ def _matching_something(key: str) -> Must:
     return Must(lambda globs: "" if all(as_tuple(globs) or [""]) else said)
 
 
-A_DAY = Must(lambda day: "" if end_of(day) else "a day is written YYYY-MM-DD", format="date")
+A_DAY = Must(lambda day: "" if end_of(day) else "write a day as YYYY-MM-DD", format="date")
 _A_TIMEOUT = Must(
     lambda time: (
         "" if 0 < (window_of(time) or 0) <= MAX_TIMEOUT else "a time is a number with s, m or h, at most 24h"
@@ -131,14 +131,14 @@ Approver = Annotated[
     str,
     matching(
         r"(?:group:.+|(?!group:)[^\s:]+:.*\S)",
-        "an approver is written SOURCE:ID, such as os-user:ada, or group:NAME",
+        "write an approver as SOURCE:ID, such as os-user:ada, or group:NAME",
     ),
 ]
 
 
 RuleName = Annotated[
     str,
-    matching("[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a rule is named POLICY/ID"),
+    matching("[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "name a rule as POLICY/ID"),
 ]
 
 
@@ -171,7 +171,8 @@ class AskEntry(Filled):
         "call. Default: whoever uses one of the channels.",
     )
     show: Items[str] = Field(
-        (), description="Names of arguments that stand first, and that alerts carry. All are shown anyway."
+        (),
+        description="Names of arguments that are shown first, and that alerts carry. All are shown anyway.",
     )
     same_host: Items[str] = Field(
         (),
@@ -394,8 +395,8 @@ class Policy(Filled):
     expires: Annotated[str, A_DAY] | None = Field(
         None,
         description="The last day on which its `allow` rules allow, limit, set arguments and state facts "
-        "(`YYYY-MM-DD`, UTC). What they redact and label goes on being redacted and labelled "
-        "where others allow. The other rules go on.",
+        "(`YYYY-MM-DD`, UTC). What they redact and label is still redacted and labelled where "
+        "others allow. The other rules stay in force.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:

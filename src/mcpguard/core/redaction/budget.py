@@ -8,7 +8,7 @@ much of.
 from mcpguard.core.errors import InspectionError
 
 READ = 512 * 1024, 16
-"""Bytes read in views, in all: so many, and so many for each byte of the value."""
+"""Bytes read in views, in all: a fixed number, and so many more for each byte of the value."""
 
 VIEWS = 256, 1 / 1024
 """Views, views of views too."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, Visit
 
 _SLICE = 256 * 1024
-"""So much is searched before other threads may run."""
+"""How much is searched before other threads may run."""
 
 
 class Pattern(Struct, frozen=True):

@@ -1,2 +1,2 @@
 """What servers list, and what they send unasked: `fetching.py` asks them, `listing.py` answers clients,
-`subscriptions.py` knows who wants to hear of a change, `notices.py` passes on what servers say."""
+`subscriptions.py` knows who wants to know about a change, `notices.py` passes on what servers say."""

@@ -49,7 +49,7 @@ class _Running(Struct, frozen=True):
 
 
 class Refreshed(Struct, frozen=True):
-    """What came of a refresh: a sentence for each server that is not available, and those left out."""
+    """The outcome of a refresh: a sentence for each server that is not available, and those left out."""
 
     problems: dict[str, str]
     late: list[str]

@@ -143,7 +143,7 @@ class Listing:
                 await running
             except McpGuardError as problem:
                 scope.report(server, str(problem))
-                if not caller.modern:  # A modern one hears of it with what it asks for next.
+                if not caller.modern:  # A modern one learns of it with what it asks for next.
                     self.failed(server, str(problem), caller, None)
             if self._left_out.get(key) is not running:
                 return  # The server is another one by now.

@@ -119,7 +119,7 @@ class Notices:
             self._scope.client.part(request_id)
 
     def progress_of(self, request: Request) -> Callable[[Json], None]:
-        """What takes the progress of `request`, whose client wants to hear of it."""
+        """What takes the progress of `request`, whose client wants to know about it."""
 
         def progress(params: Json) -> None:
             if request.progress_token is None or self._scope.requests.get(request.id) is not request:

@@ -1,8 +1,8 @@
-"""What a client wants to hear of: single resources (both eras), and in the modern era lists too
+"""What a client wants to know about: single resources (both eras), and in the modern era lists too
 (specification 2026-07-28: basic/patterns/subscriptions; 2025-11-25: server/resources, subscriptions).
 
-Law of this file: a client hears of a resource only what policy let it subscribe to, and only from the
-upstream that the resource belongs to.
+Law of this file: a client is notified of a resource only where policy let it subscribe to it, and only from
+the upstream that the resource belongs to.
 """
 
 from msgspec import Struct
@@ -32,7 +32,7 @@ _Key = tuple[str, str]
 
 
 class Listen(Struct, eq=False):
-    """One open `subscriptions/listen`: the lists and the (server, URI) pairs that it wants to hear of."""
+    """One open `subscriptions/listen`: the lists and the (server, URI) pairs that it wants to know about."""
 
     request: Request
     lists: frozenset[str]
@@ -167,7 +167,7 @@ class Subscriptions:
         await scope.admit(verdict, started)
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
-        # What one credential may hear of is not told to whom another one is for.
+        # What one credential may see is not sent to those whom another one is for.
         known = self._chosen.get((entry.server, uri), verdict.credential)
         status, said = "ok" if known == verdict.credential else "unavailable", ""
         if status == "ok" and not self._count.get((entry.server, uri)):

@@ -52,9 +52,13 @@ _OVER = (
 _ENDED = "A person ended the approval: make the call again to have a person asked again."
 _SPENT = "The approval is used up."
 _LONG = "The arguments are longer than a person can be shown, so nobody was asked."
-NO_CHANNEL = "The rules that ask agree on no channel by which a person could answer, so nobody was asked."
+NO_CHANNEL = (
+    "The rules that ask have no channel in common by which a person could answer, so nobody was asked."
+)
 _VOID = "The approval does not count: {}."
-_KEPT = "Whether a person has answered cannot be known now (ticket {}). Make the same call again later."
+_KEPT = (
+    "It is not known at the moment whether a person has answered (ticket {}). Make the same call again later."
+)
 
 
 class _Refused(Exception):
@@ -74,7 +78,7 @@ class Approvals:
     async def answer(
         self, request: Request, call: Call, invocation: Invocation, deny: Deny, said: Elicited | None = None
     ) -> Permit | Deny | None:
-        """What comes of the call `invocation`, about which `deny` says that rules ask: the Permit that a
+        """The verdict on the call `invocation`, about which `deny` says that rules ask: the Permit that a
         person gave, or a refusal that says how things are; None where the client itself was asked, in an
         answer to `call`. `said` is what it answered, where this is its retry."""
         store = self._scope.store
@@ -125,7 +129,7 @@ class Approvals:
     async def again(
         self, request: Request, invocation: Invocation, ticket: Ticket, suspended: bool
     ) -> Permit | Deny:
-        """What comes of a request that continues an approved call: the approval counts to the end of the
+        """The verdict on a request that continues an approved call: the approval counts to the end of the
         call, as long as all is what the person was shown."""
         judge, approved = self._scope.judge, frozenset(ticket.rules)
         if suspended:
@@ -142,7 +146,7 @@ class Approvals:
     async def _settled(
         self, store: Store, request: Request, invocation: Invocation, deny: Deny, ticket: Ticket
     ) -> Permit | Deny:
-        """What comes of the call by its ticket, decided as of now."""
+        """The verdict on the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
         other = self._scope.judge.policies
         if ticket.policies != other.digest and ticket.state != "denied" and self._listed(invocation):

@@ -35,7 +35,8 @@ _ENVIRONMENT = (
     "still set variables that change what runs (`mcpguard doctor` reports such an entry)"
 )
 _SERVER = (
-    "settings that an organization delivers from its servers or by device management go before this file"
+    "settings that an organization delivers from its servers or by device management take precedence over "
+    "this file"
 )
 
 
@@ -72,7 +73,7 @@ LOCKABLE: tuple[Lockable, ...] = (
         macos="Library/Application Support/ClaudeCode/managed-settings.json",
         form="allowlist",
         also=("allowManagedMcpServersOnly",),
-        limits=(_ENVIRONMENT, _SERVER, "the server that its VS Code extension brings along stays"),
+        limits=(_ENVIRONMENT, _SERVER, "the server that comes with its VS Code extension stays"),
     ),
     Lockable(
         title="VS Code and GitHub Copilot CLI",

@@ -340,7 +340,7 @@ def test_a_lock_that_another_process_keeps_is_a_clear_error(stage, monkeypatch):
         assert "the lock of its login is unavailable" in unusable(stage_after(stage, 3500))
 
 
-def test_a_configured_client_secret_is_read_anew_at_each_renewal(backend, tmp_path):
+def test_a_configured_client_secret_is_read_again_at_each_renewal(backend, tmp_path):
     with hosted(token_endpoint_auth_methods_supported=["client_secret_basic"]) as serving:
         stage = Stage(backend, tmp_path, serving.url, client_id="ours", client_secret="${env:client}")
         stage.log_in()

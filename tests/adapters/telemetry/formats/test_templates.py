@@ -76,7 +76,7 @@ def test_an_id_that_a_format_cuts_is_cut(tmp_path: Path, form: str) -> None:
     assert [*map(line, calls)] == [whole(one, "host") for one in calls]
 
 
-def test_calls_of_too_many_kinds_are_learnt_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_of_too_many_kinds_are_learnt_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(templates, "MOST", 2)
     asked = [replace(ASKED, id=f"n-{n}", tool=f"t{n}") for n in range(5)]
     ended = [replace(AFTER, id=f"n-{n}") for n in range(5)]

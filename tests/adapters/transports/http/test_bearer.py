@@ -430,7 +430,7 @@ async def test_a_token_within_the_leeway_is_not_remembered(monkeypatch: pytest.M
     assert len(checked) == 2
 
 
-async def test_a_token_whose_key_was_withdrawn_is_refused_once_the_keys_are_fetched_anew() -> None:
+async def test_a_token_whose_key_was_withdrawn_is_refused_once_the_keys_are_fetched_again() -> None:
     issuer = Issuer()
     verifier, text = issuer.verifier(), token()
     assert (await verify(verifier, text)).id == "ada"

@@ -189,7 +189,7 @@ async def test_an_old_client_gets_no_chunks_and_no_interim_answer(front: Front) 
     assert await rest(wire) == b""
 
 
-async def test_a_client_that_was_not_asked_for_its_body_has_to_connect_anew(front: Front) -> None:
+async def test_a_client_that_was_not_asked_for_its_body_has_to_connect_again(front: Front) -> None:
     wire = await front.connect()
     wire.writer.write(post(LENGTH + b"expect: 100-continue\r\n", b"", b"host: evil.example\r\n"))
     answer = await wire.answer()

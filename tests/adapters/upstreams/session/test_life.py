@@ -36,7 +36,7 @@ def test_the_pause_doubles_from_half_a_second_to_a_minute() -> None:
     assert backoff.remaining(60.0) == 0.0
 
 
-def test_a_healthy_life_starts_the_series_anew() -> None:
+def test_a_healthy_life_starts_the_series_again() -> None:
     backoff = Backoff(lambda: 1.0)
     for _ in range(5):
         backoff.failed(0.0, healthy=False)
@@ -138,7 +138,7 @@ async def test_a_request_while_it_dies_fails_at_once() -> None:
 # --- sessions ------------------------------------------------------------------------------------------
 
 
-async def test_an_expired_session_is_greeted_anew_on_the_same_wire_and_the_request_sent_once_more() -> None:
+async def test_an_expired_session_is_greeted_again_on_the_same_wire_and_the_request_sent_once_more() -> None:
     world = await World(legacy()).ready()
     wait = world.upstream.request(permit(name="t"))
     other = world.upstream.request(permit(name="u"))

@@ -127,7 +127,7 @@ def test_a_request_without_a_deadline_is_never_late(table: Table) -> None:
     assert (table.ends, table.late, table.clock.timers) == ({}, [], [])
 
 
-def test_progress_starts_the_time_anew_up_to_six_times_the_deadline(table: Table) -> None:
+def test_progress_starts_the_time_again_up_to_six_times_the_deadline(table: Table) -> None:
     first, _ = table.add()
     for _ in range(110):
         table.clock.pass_by(0.6)

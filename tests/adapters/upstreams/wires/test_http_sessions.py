@@ -41,7 +41,7 @@ async def test_a_session_goes_from_its_first_request_to_its_delete() -> None:
             assert heard.headers["mcp-protocol-version"] == LEGACY
 
 
-async def test_a_404_within_a_session_is_its_end_and_the_next_greeting_begins_anew() -> None:
+async def test_a_404_within_a_session_is_its_end_and_the_next_greeting_starts_over() -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "gone"}}, 404)
 

@@ -124,7 +124,7 @@ def found(made: Holding, number: int) -> bool:
     return bool(spans)
 
 
-def test_only_the_newest_few_are_prepared_anew_until_all_become_one_set(
+def test_only_the_newest_few_are_prepared_again_until_all_become_one_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     prepared: list[int] = []
@@ -224,7 +224,7 @@ def test_what_cannot_be_compiled_is_searched_for_and_compiled_with_the_next(engi
     assert found(made, 1)
 
 
-def test_a_forgotten_value_that_comes_back_is_compiled_anew(
+def test_a_forgotten_value_that_comes_back_is_compiled_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holding, "FORMER", 0)

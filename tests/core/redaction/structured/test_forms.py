@@ -76,7 +76,7 @@ def test_what_was_removed_from_one_form_only_is_removed_from_both() -> None:
     assert texts(found) == [removed]
 
 
-def test_a_text_that_is_no_json_any_more_is_written_anew() -> None:
+def test_a_text_that_is_no_json_any_more_is_rewritten() -> None:
     said = {"a": TOKEN, "b": 1}
     before = result(said, json.dumps(said))
     after = {**before, "structuredContent": {"a": MARK, "b": 1}, "content": [{"type": "text", "text": "{"}]}

@@ -135,8 +135,8 @@ def _entry(name: str) -> str:
 
 
 MARGIN_SECONDS = 120.0
-"""From so long before its end a token is renewed when it is asked for, or in the last two fifths of its life
-if that is shorter: sooner than who keeps it asks (`credentials/kept.py`)."""
+"""From this long before its end a token is renewed when it is asked for, or in the last two fifths of its
+life if that is shorter: sooner than who keeps it asks (`credentials/kept.py`)."""
 LONGEST_SECONDS = 31_536_000
 """What is said to live longer is asked about again after this."""
 _TOKEN = re.compile(r"[\x21-\x7e]{6,16384}")

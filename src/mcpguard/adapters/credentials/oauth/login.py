@@ -2,7 +2,7 @@
 
 The authorization code grant with PKCE (OAuth 2.1; RFC 7636, 8252, 8707, 9207) as MCP asks for it
 (basic/authorization). Law of this file: an answer counts only with the `state` of this login and from the
-issuer that was asked, and what comes of it goes to the keychain and nowhere else. The browser comes back to
+issuer that was asked, and its tokens go to the keychain and nowhere else. The browser comes back to
 one page on 127.0.0.1 (RFC 8252, section 7.3), which answers one path of one host name, takes one answer with
 that `state`, since any web page can send a browser here with another one, and says nothing about it.
 """

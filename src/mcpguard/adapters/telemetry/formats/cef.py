@@ -15,7 +15,7 @@ from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Decided, Noticed
 
 GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused", "credential-taken-back")
-"""Notices that an operator wants to hear of."""
+"""Notices that an operator wants to know about."""
 
 _TEXTS = (
     ("externalId", "id", 40), ("act", "effect", 1023), ("outcome", "status", 63),

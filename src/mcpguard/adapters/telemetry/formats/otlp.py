@@ -192,7 +192,7 @@ def _alike(
     shown: int, failure: str, status: str, chain: str, findings: tuple[str, ...], same: tuple[Any, ...]
 ) -> tuple[bytes, list[bytes], Call]:
     """Of calls that are alike: what is the same in their spans; the spans of the steps in the set of bits
-    `shown`, with empty parts in the place of both times, and of the ids; and what they count as."""
+    `shown`, with empty parts in place of both times, and of the ids; and what they count as."""
     cause, method, tool, subject, server, effect, *_ = same
     prompt = subject if method == "prompts/get" else ""
     # A URI is left out, since there are too many, and so is what no server has.
@@ -259,7 +259,7 @@ def _own(field: int, one: Happening, record: Decided) -> bytes:
 
 @lru_cache(1024)
 def _before(field: int, sizes: tuple[int, ...]) -> list[bytes]:
-    """What begins each attribute of a call whose value is not empty, and an empty part in the place of that
+    """What begins each attribute of a call whose value is not empty, and an empty part instead of the
     value, which has this many bytes and ends it."""
     parts = list[bytes]()
     for index, (name, size) in enumerate(zip(_OWN_NAMES, sizes, strict=False)):

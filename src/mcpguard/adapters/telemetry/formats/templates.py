@@ -17,7 +17,7 @@ from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.evidence.records import Decided, Outcome
 
 MOST = 1_024
-"""Kinds of calls that are known; with one more all are learnt anew."""
+"""Kinds of calls that are known; with one more all are learnt again."""
 LONGEST = 40
 """Characters of an id that no format cuts."""
 _SAME = attrgetter(

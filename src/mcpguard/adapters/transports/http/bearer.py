@@ -25,18 +25,18 @@ FRESH_SECONDS = 3600.0
 STALE_SECONDS = 86400.0
 """Keys older than this are used no more, also where no newer ones are available."""
 PATIENCE_SECONDS = 1.0
-"""A request whose key is known waits for newer keys until they have been asked for so long; a key that was
+"""A request whose key is known waits for newer keys until they have been asked for this long; a key that was
 withdrawn is so refused at once where the issuer answers."""
 RETRY_SECONDS = 60.0
 """An unknown key makes us ask the issuer no more often than this."""
 FIRST_RETRY_SECONDS = 5.0
 """The same while there are no keys at all."""
 LEEWAY_SECONDS = 30
-"""By so much may the issuer's clock and ours differ."""
+"""How far the issuer's clock and ours may differ."""
 REMEMBERED_SECONDS = 60.0
-"""So long a token that was verified is not verified again, nor beyond its `exp`."""
+"""How long a token that was verified is not verified again, but never beyond its `exp`."""
 REMEMBERED = 1000
-"""And so many of them; the oldest go first."""
+"""How many of them are remembered; the oldest go first."""
 TOKEN_BYTES = 16 * 1024
 SUBJECT_CHARACTERS = 256
 
@@ -237,7 +237,7 @@ class TokenVerifier:
             self._report("", f"the keys of {self._entry.issuer} cannot be fetched: {problem}")
             return  # The earlier keys serve on, for a day at most.
         self._fetched = began
-        # Whatever the earlier keys had signed is looked at anew.
+        # Whatever the earlier keys had signed is verified again.
         self._verified.clear()
 
     async def _jwks_url(self) -> str:

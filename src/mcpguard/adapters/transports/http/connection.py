@@ -28,9 +28,9 @@ KEEP_ALIVE_SECONDS = 75
 LINGER_SECONDS = 2.0
 """How long what a client still sends is read and dropped once its connection has had its last answer."""
 LINGER_BYTES = 1024 * 1024
-"""And at most so much of it."""
+"""And at most this much of it."""
 STALLED_SECONDS = 2.0
-"""A client that takes nothing of its answer for so long counts as stalled."""
+"""A client that takes nothing of its answer for this long counts as stalled."""
 SURPLUS = 16
 """How many connections above the bound are told so; further ones are cut."""
 
@@ -398,7 +398,7 @@ class HttpConnection(asyncio.Protocol):
             self.transport.close()
 
     def _look(self, before: int) -> None:
-        """See whether the client has taken any of its answer since so many bytes of it were unsent."""
+        """See whether the client has taken any of its answer since `unsent` bytes of it were unsent."""
         if self.unsent < before:
             self.shared.stalled.discard(self)
         else:

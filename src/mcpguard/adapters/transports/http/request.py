@@ -32,9 +32,9 @@ ANONYMOUS = Principal("anonymous", "http")
 """Who asks where no token is configured; only loopback is served then."""
 
 SMALL_BYTES = 64 * 1024
-"""So much of each body does not count."""
+"""This much of each body does not count."""
 PIECE_BYTES = 256 * 1024
-"""Of a large answer so much is given to the connection at once."""
+"""How much of a large answer is given to the connection at once."""
 BODIES = 4
 """All that counts is at most this many times the largest message, so that large bodies keep nobody from an
 ordinary request."""
@@ -136,7 +136,7 @@ class Intake:
 
 
 class Body(Struct, eq=False):
-    """One body that is being read. `size` is what came of it; one that is `dropped` did not fit, and
+    """One body that is being read. `size` is how much has arrived; one that is `dropped` did not fit, and
     nothing of it is kept. Whoever made it calls `close`."""
 
     _intake: Intake
@@ -191,7 +191,7 @@ class HttpRequest(Struct, eq=False):
     kept: Body | None = None
     """Its body, if that counts among those that are kept, until `let_go`."""
     arrived: bytearray = field(default_factory=bytearray)
-    """What came of the body and nobody has taken yet."""
+    """What has arrived of the body and nobody has taken yet."""
     whole: bool = False
     """Whether the body has come to its end."""
     unwanted: bool = False

@@ -34,7 +34,7 @@ BACKLOG = 256
 accepted in one turn before any is closed. A client that finds no room tries again after a second."""
 
 QUIET_SECONDS = 60.0
-"""So long nothing more is said of it."""
+"""How long the warning is not repeated."""
 
 _ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SAID = (

@@ -251,7 +251,7 @@ def tell(world: HttpWorld, turn: Turn, message: Message, headers: dict[str, str]
 
 
 def check_room(client: HttpClient, batch: list[Taken]) -> int:
-    """How many messages of a batch are answered. Raises HttpRefusal if its world may not have so many."""
+    """How many messages of a batch are answered. Raises HttpRefusal if its world may not have that many."""
     answered = sum(isinstance(one, MessageError) or is_request(one) for one in batch)
     if client.room < answered:
         raise too_busy(None)

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from typing import Protocol
 
 QUIET_SECONDS = 60.0
-"""So long nothing more is said of it."""
+"""How long the warning is not repeated."""
 SAID = (
     "many connections have not shown a good token yet; the oldest of them are closed, first those of the "
     "address that has most"

@@ -252,7 +252,7 @@ class Instance:
         return self._talk
 
     def _greeted(self, talk: Conversation, greeting: Greeting) -> None:
-        anew, self.past.greeting = self.past.greeting is not None, greeting
+        renewed, self.past.greeting = self.past.greeting is not None, greeting
         talk.begin(greeting)
         self.conversation = talk
         self._now("running")
@@ -261,7 +261,7 @@ class Instance:
         queue, self._queue = self._queue, []
         for call in queue:
             talk.send(call)
-        if anew and not self._terms.lane:
+        if renewed and not self._terms.lane:
             self._terms.listener.renewed(self.name)
         readying, self._readying = self._readying, []
         for wait in readying:

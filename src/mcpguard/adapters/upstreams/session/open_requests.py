@@ -28,13 +28,13 @@ from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.jsonrpc import Oversize
 
 STALL_SECONDS = 2.0
-"""A full upstream that has neither answered nor taken a byte for so long has stopped."""
+"""A full upstream that has neither answered nor taken a byte for this long has stopped."""
 FULL_OPEN = 256
 """Open requests above which an upstream is full."""
 FULL_BYTES = 256 * 1024
 """Unsent bytes above which an upstream is full."""
 MOST = 16
-"""An upstream that has stopped takes so many times as much as a full one; what comes then is refused."""
+"""An upstream that has stopped takes this many times as much as a full one; what comes then is refused."""
 
 LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
 """Methods whose answers everybody waits for, so they may not take as long as a call."""
@@ -150,7 +150,7 @@ class OpenRequests:
     ) -> None:
         """`server` is named in errors; `limit` is that of a message, in bytes; `late(id, call)` is called
         after a request has failed at its deadline; `changed()` when there is a `trouble` or no more, and
-        `crowded()` when so many are open that flow control has to look."""
+        `crowded()` when enough are open that flow control has to look."""
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
         self.trouble: Trouble | None = None

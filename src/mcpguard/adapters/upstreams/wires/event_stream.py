@@ -12,7 +12,7 @@ from mcpguard.protocol.jsonrpc import HEAD, Oversize
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
 _FIELD_BYTES = 16
-"""The longest that may stand before a line's value: a byte order mark, `event`, a colon, a space."""
+"""The longest that may precede a line's value: a byte order mark, `event`, a colon, a space."""
 _ID_BYTES = 1024
 _RETRY_DIGITS = 9
 _DOUBLINGS = 5

@@ -21,7 +21,7 @@ def _identity(present: Present) -> Verdict:
 
 def _service_tokens(present: Present) -> Verdict:
     if plain := present.found("D101", "D102", "D103", "D104"):
-        return "not met", f"credentials stand in plain text ({plain}; `mcpguard doctor`)"
+        return "not met", f"credentials are in plain text ({plain}; `mcpguard doctor`)"
     if not present.static and not present.renewed:
         return "not applicable", "no server needs a credential"
     if not present.static:
@@ -57,8 +57,9 @@ def _conditions(present: Present) -> Verdict:
 def _each_action(present: Present) -> Verdict:
     reading = [rule.name for rule in present.policies.rules if "session" in (rule.written.when or "")]
     if not reading:
-        return "partly", "each request is decided anew, but no rule reads what the session did before"
-    return "met", f"each request is decided anew; what the session did before is read by {', '.join(reading)}"
+        return "partly", "each request is decided on its own, but no rule reads what the session did before"
+    reads = ", ".join(reading)
+    return "met", f"each request is decided on its own; what the session did before is read by {reads}"
 
 
 def _least_privilege(present: Present) -> Verdict:
@@ -139,7 +140,7 @@ ACCESS = (
             "Tokens of an identity provider that live for minutes, none in code or configuration",
             _service_tokens,
             (
-                "adapters/credentials/test_broker.py::test_a_lease_is_made_anew_a_margin_before_its_end",
+                "adapters/credentials/test_broker.py::test_a_lease_is_made_again_a_margin_before_its_end",
                 "adapters/credentials/oauth/test_login.py::test_nothing_of_a_login_is_on_the_disk",
                 "onboarding/test_import.py::test_no_secret_is_left_in_any_file_and_undo_is_byte_exact",
             ),

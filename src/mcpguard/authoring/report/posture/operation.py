@@ -205,7 +205,7 @@ def _tested(present: Present) -> Verdict:
     if not paths:
         return "not met", "there is no policy to test"
     if bare:
-        return "partly", f"no policy test stands beside {', '.join(bare)}"
+        return "partly", f"no policy test is next to {', '.join(bare)}"
     return "met", "every policy has its tests: `mcpguard test` runs them in a pipeline"
 
 

@@ -208,7 +208,7 @@ class Wrapper(Struct, frozen=True):
     """How to find the inner command: after the options and then `operands` words.
 
     `short` is as for getopt: each letter an option, with a colon when it takes an argument. `long` likewise,
-    with an equals sign. `assigns`: NAME=value may stand before the command. `joined`: the rest is a text for
+    with an equals sign. `assigns`: NAME=value may precede the command. `joined`: the rest is a text for
     a shell. `appends`: arguments that are not here will follow. `needs`: it may
     not stand alone (with a redirect, zsh runs cat then). `quiet`: short options with which nothing
     runs. `marks`: short options whose argument is replaced in the command. `moves`: options that change the

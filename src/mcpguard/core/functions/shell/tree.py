@@ -20,7 +20,7 @@ from mcpguard.core.functions.shell.words import Word, read_body, read_word, read
 from mcpguard.core.functions.tables import names
 
 NESTING = 100
-"""How deep statements may stand in statements; `a && b && c` is two deep."""
+"""How deep statements may be nested; `a && b && c` is two deep."""
 
 OPENERS = 200
 """How many characters and pairs that open something a text may have: the parser's time grows with them."""

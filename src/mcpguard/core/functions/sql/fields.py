@@ -128,7 +128,7 @@ class Relations:
                 self._found.setdefault(names, []).append(self._columns(node))
 
     def column(self, chain: Chain) -> bool:
-        """Whether everything that can stand before the last dot has a written column of the last name."""
+        """Whether everything that can precede the last dot has a written column of the last name."""
         found = self._found.get(chain[:-1], [])
         return bool(found) and all(chain[-1] in one for one in found)
 

@@ -51,7 +51,7 @@ class Source(Struct, frozen=True):
 
 class Lexis(Struct, frozen=True):
     """What one database has besides the common tokens. `quotes` are the signs that names stand in, `prefixes`
-    the letters that may stand before a string, `marks` more signs of operators, `dollars` whether
+    the letters that may precede a string, `marks` more signs of operators, `dollars` whether
     `$a$text$a$` is a string."""
 
     quotes: str

@@ -114,7 +114,7 @@ class Tree:
             return
         self.read[id(node)] = ".".join(name_of(part, self._dialect) for part in parts if part is not None)
         if self._dialect == "bigquery" and "*" in node.name:
-            raise FunctionError("sql() does not read a pattern in the place of a table")
+            raise FunctionError("sql() does not read a pattern in place of a table")
 
     def _is_target(self, node: Node) -> bool:
         exp = self._exp
@@ -223,7 +223,7 @@ class Tree:
         )
 
     def _source_names(self) -> set[str]:
-        """What may stand before the dot of a column without being a column: tables, aliases, schemas."""
+        """What may precede the dot of a column without being a column: tables, aliases, schemas."""
         exp = self._exp
         tables = self.of_kind(exp.Table)
         parts = [node.args.get(key) for node in tables for key in ("this", "db", "catalog")]

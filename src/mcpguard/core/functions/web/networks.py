@@ -38,7 +38,7 @@ def carries_ipv4(address: IPv6Address) -> bool:
 def check_plain(host: Host) -> None:
     """Raises FunctionError for an IPv6 address that carries an IPv4 one: where it leads is not known."""
     if isinstance(host.address, IPv6Address) and carries_ipv4(host.address):
-        raise FunctionError("an IPv6 address that carries an IPv4 address leads nobody knows where")
+        raise FunctionError("an IPv6 address that carries an IPv4 address could lead anywhere")
 
 
 def within(pattern: str) -> Test:
@@ -56,7 +56,7 @@ def host_test(pattern: str) -> Test:
     if pattern.startswith("*."):
         below = read_host(pattern[2:])
         if below.address is not None:
-            raise FunctionError("`*.` in a pattern must stand before a name")
+            raise FunctionError("`*.` in a pattern must be followed by a name")
         end = "." + below.name
         return lambda host: host.address is None and host.name.endswith(end)
     if "/" in pattern or ":" in pattern:

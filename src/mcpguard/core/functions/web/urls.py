@@ -93,9 +93,9 @@ def read_url(name: str, text: str, schemes: str | list[str] | None = None) -> Ur
         raise FunctionError("a path in a URL must have no backslash")
     user, at, place = authority.rpartition("@")
     if at and not _USER.fullmatch(user):
-        raise FunctionError("a user name in a URL has characters that must not stand there")
+        raise FunctionError("a user name in a URL has characters that are not allowed there")
     if place.count(":") > 1 and not place.startswith("["):
-        raise FunctionError("an IPv6 address in a URL must stand in brackets")
+        raise FunctionError("an IPv6 address in a URL must be in brackets")
     host, port = read_host_and_port(place)
     _check_path(path)
     return Url(

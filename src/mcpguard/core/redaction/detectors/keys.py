@@ -19,7 +19,7 @@ def is_pair(match: bytes) -> int:
 KEYS: tuple[Detector, ...] = (
     Format(
         "jwt",
-        # What may stand in it may not stand before it, so that no text is looked at over and over.
+        # What it may contain may not precede it, so that no text is looked at over and over.
         pattern=r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))eyJ[A-Za-z0-9_-]{8,4096}"
         r"\.eyJ[A-Za-z0-9_-]{8,16384}\.[A-Za-z0-9_-]{8,2048}",
         starts=("eyJ",),

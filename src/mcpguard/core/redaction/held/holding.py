@@ -28,7 +28,7 @@ FORMER = 256
 longer than all of those lasted."""
 
 GUESSES = 8
-"""So often a value that can be guessed may be in one text: more are tries, or a word of any text."""
+"""How often a value that can be guessed may be in one text: more are tries, or a word of any text."""
 PREPARING = "held values"
 """The name of the thread that compiles."""
 

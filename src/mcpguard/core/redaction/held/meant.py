@@ -48,7 +48,7 @@ def meant(values: Iterable[str]) -> Iterator[str]:
 
 
 def _encoded(number: bytes) -> Iterator[str]:
-    """The letters of base64 that this number alone makes, at each place where it may stand in a key. The
+    """The letters of base64 that this number alone makes, at each place that it may have in a key. The
     other lines of a short key are alike in all keys, so only these are looked for in pieces."""
     for before in range(3):
         text = b64encode(bytes(before) + number).decode().rstrip("=")

@@ -114,7 +114,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v"}
 
 
 def _matching(text: str, n: int, least: int) -> Iterator[str]:
-    """Texts that may match a pattern, at least so long where the pattern has room."""
+    """Texts that may match a pattern, at least this long where the pattern has room."""
     for more in dict.fromkeys((0, least, 1)):
         try:
             made = _Sample(text, more, n).alternatives()

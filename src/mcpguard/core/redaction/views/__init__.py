@@ -47,7 +47,7 @@ DECODED = 4
 """What is found in what was decoded takes as long as so many hits, and hardly an answer has a row of that."""
 
 _ROUNDS = 4
-"""So often escapes within escapes are undone."""
+"""How often escapes within escapes are undone."""
 
 
 def views(

@@ -116,7 +116,7 @@ def _units(unit: bytes, *decode: _Decode) -> _Row:
 _PLACE = rb"(?:0[xX])?[0-9A-Fa-f]{4,16}"
 _LAST_WORD = rb" {1,16}[0-9A-Fa-f]{2,14}(?= {2})"
 _LOGGED = rb" \t:>|)\]`+-"
-"""What may stand before a row: a log, the message of an error, a diff."""
+"""What may precede a row: a log, the message of an error, a diff."""
 _XXD = _row(
     _PLACE + rb"(?::| -)? {1,9}((?:[0-9A-Fa-f]{2}(?: {1,2}|-|(?=\r?$|\x1f))"
     rb"|[0-9A-Fa-f]{4,64}(?: |-|(?=\r?$|\x1f))){1,32}(?:%b)?|%b)[^\n\x1f]*" % (_LAST_WORD, _LAST_WORD),

@@ -49,7 +49,7 @@ CHANCES = 256
 """In how many places something packed may seem to begin: by chance that is one in 4,000 letters of base64."""
 
 _LAST = 15
-"""So much of a line is looked at, with its end."""
+"""How much of a line is looked at, with its end."""
 
 
 _ALONE = r"(?:^|[^A-Za-z0-9]|\\[nrt]|%[0-9A-Fa-f]{2})"

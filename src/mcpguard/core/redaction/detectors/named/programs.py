@@ -1,4 +1,4 @@
-"""Programs, devices and files of configuration in which nothing but a password can stand in a place.
+"""Programs, devices and files of configuration in which a place can hold nothing but a password.
 
 Law of this file: an entry leads from a literal to the password, over a bounded number of bytes, and says what
 stands there when there is no password.
