@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 
 VERSION = "MCP-Protocol-Version"
@@ -24,11 +25,11 @@ _NAMED_BY = {
     "tasks/update": "taskId",
     "tasks/cancel": "taskId",
 }
-_ENCODED = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
-_PLAIN = re.compile(r"[\x20-\x7e]*")
-_VISIBLE = re.compile(r"[\x20-\x7e\t]*")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_DECIMAL = re.compile(r"-?[0-9]{1,400}(?:\.0+)?")
+_ENCODED = expression(r"=\?base64\?(.*)\?=", re.DOTALL)
+_PLAIN = expression(r"[\x20-\x7e]*")
+_VISIBLE = expression(r"[\x20-\x7e\t]*")
+_TOKEN = expression(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_DECIMAL = expression(r"-?[0-9]{1,400}(?:\.0+)?")
 
 _ANNOTATION = "x-mcp-header"
 _PRIMITIVE = ("string", "integer", "boolean")

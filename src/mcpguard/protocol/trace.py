@@ -6,14 +6,14 @@ records exports the ids that went upstream.
 Source: https://www.w3.org/TR/trace-context/, `traceparent`.
 """
 
-import re
 from hashlib import sha256
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 
 TRACEPARENT = "traceparent"
 
-_FORM = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_FORM = expression(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = "01"
 
 

@@ -4,13 +4,14 @@ Law of this file: templates come from upstreams, so the time is bounded by the t
 (law 8): no backtracking. A set of positions in the URI is the bits of one integer.
 """
 
-import re
 from functools import lru_cache
+
+from mcpguard.core.expressions import expression
 
 MAX_EXPRESSIONS = 32
 """What a template may have; more is not an address that anybody wrote."""
 
-_EXPRESSION = re.compile(r"\{([+#./;?&]?)[^{}]*\}")
+_EXPRESSION = expression(r"\{([+#./;?&]?)[^{}]*\}")
 _EXCLUDED = {"": "/?#", "+": "", "#": "", "/": "?#"}
 """What the expansion of each kind of expression cannot hold; that of the others only no fragment."""
 

@@ -8,7 +8,6 @@ configuration; whatever cannot be checked proves nothing.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.core.errors import SessionError
+from mcpguard.core.expressions import expression
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, challenge_of
 
 RP_ID = "localhost"
@@ -27,7 +27,7 @@ MISSING = "a passkey is needed, and the package `webauthn` is missing: install `
 MOST = 16_384
 """The longest assertion, in characters."""
 
-_ORIGIN = re.compile(r"http://localhost(?::[0-9]{1,5})?")
+_ORIGIN = expression(r"http://localhost(?::[0-9]{1,5})?")
 _TIMEOUT = 120_000
 """Milliseconds that a browser waits for the person."""
 

@@ -9,7 +9,6 @@ that it anchors is believed: whoever could plant a lie could at that moment remo
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from msgspec.json import Decoder
 from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.evidence.chain import MAX_LINE, SEAL
 from mcpguard.core.evidence.records import Anchor
+from mcpguard.core.expressions import expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ them right after that: a folder with many chains does not slow a start."""
 TAIL = 8 << 10
 """Bytes at the end of a chain that are read first; where its last line is longer, more are."""
 
-_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
+_SEAL = expression(rb',"hash":"([0-9a-f]{64})"\}\n')
 
 
 class _First(Struct):

@@ -7,7 +7,6 @@ is on record in another chain; and its age is what is on record, not only what t
 import fcntl
 import math
 import os
-import re
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -17,12 +16,13 @@ from typing import NamedTuple
 
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.core.evidence.chain import MAX_LINE
+from mcpguard.core.expressions import expression
 
 KEEP_SECONDS = 86_400.0
 """What is younger is never removed for its size: a flood must not push out what happened before it."""
 _DAY = 86_400.0
-_NAME = re.compile(r"(\d{8}T\d{6}Z)-.*\.jsonl(?:\.gz)?")
-_AT = re.compile(rb'\{"kind":"[a-z]+","at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"')
+_NAME = expression(r"(\d{8}T\d{6}Z)-.*\.jsonl(?:\.gz)?")
+_AT = expression(rb'\{"kind":"[a-z]+","at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"')
 
 
 def over(path: Path) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -140,7 +139,7 @@ def groups_of_user() -> tuple[str, ...]:
 
 def machine_name() -> str:
     """What this machine calls itself."""
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def installed_versions(*packages: str) -> dict[str, str]:

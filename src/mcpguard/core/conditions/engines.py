@@ -8,7 +8,6 @@ ERROR, and an ERROR only tightens.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -34,10 +33,11 @@ from mcpguard.core.conditions.cel import (
 )
 from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
 from mcpguard.core.conditions.names import POLICY, Vocabulary, advised
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 
-_MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-_NOISE = re.compile(r" \(in container ''\)| expecting \{.*")
+_MISTAKE = expression(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_NOISE = expression(r" \(in container ''\)| expecting \{.*")
 
 
 @cache

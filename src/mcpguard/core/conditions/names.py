@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.errors import did_you_mean
+from mcpguard.core.expressions import expression
 from mcpguard.core.functions import PLACES
 
 NAMES: dict[str, str] = {
@@ -102,7 +103,7 @@ _ABSENT = {
 }
 """What CEL does not have, and what serves."""
 _MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))
-_UNKNOWN = re.compile(r"undeclared reference to '(\w+)[\w.]*'")
+_UNKNOWN = expression(r"undeclared reference to '(\w+)[\w.]*'")
 _WRONG = (
     ("===", "write `==` to compare"),
     ("!==", "write `!=` to compare"),

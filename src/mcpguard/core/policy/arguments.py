@@ -11,13 +11,13 @@ form that no draft has, is for the server to check. No message holds a value, or
 not have. However a schema is made, a check ends after `STEPS`.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 from msgspec.json import encode
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.structured.conforming import TYPES, canonical, compiled_pattern, pointed
 
@@ -39,8 +39,8 @@ LONGEST = 300
 
 CACHE_LIMIT = 2_000
 
-_SPACES = re.compile(r"\\[sS]")
-_OTHER_SPACES = re.compile(r"[^\t\n\f\r -~]")
+_SPACES = expression(r"\\[sS]")
+_OTHER_SPACES = expression(r"[^\t\n\f\r -~]")
 """Where texts have these, what white space is differs."""
 
 _BOUNDS: tuple[tuple[str, type, Callable[[Any, Any], bool], str], ...] = (

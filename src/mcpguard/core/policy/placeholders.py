@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from mcpguard.core.errors import CredentialError
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 from mcpguard.core.secret import CredentialRef, Place, Placeholder, Template
 
@@ -18,8 +19,8 @@ SOURCE = "credential"
 MALFORMED = "`{{secret` must start a placeholder such as `{{secret:github-write}}`"
 IN_A_NAME = "a placeholder is read in a value only, not in the name of a member"
 
-_PLACEHOLDER = re.compile(r"\{\{secret:([a-z0-9][a-z0-9_./-]*)\}\}")
-_LOOKS_LIKE_ONE = re.compile(r"\{\{\s*secret\b", re.IGNORECASE)
+_PLACEHOLDER = expression(r"\{\{secret:([a-z0-9][a-z0-9_./-]*)\}\}")
+_LOOKS_LIKE_ONE = expression(r"\{\{\s*secret\b", re.IGNORECASE)
 
 
 def placeholders_in(arguments: Mapping[str, Json]) -> tuple[Placeholder, ...]:

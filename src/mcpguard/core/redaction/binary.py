@@ -4,12 +4,11 @@ Law of this file: a placeholder within base64 would be neither data nor text. Wh
 such a block, a block of text takes its place and says why.
 """
 
-import re
-
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.placeholder import PLACEHOLDER
 
-_MARKS = re.compile(PLACEHOLDER.decode())
+_MARKS = expression(PLACEHOLDER.decode())
 _WHAT = {"image": "An image", "audio": "An audio recording"}
 _OTHERS = frozenset(["structuredContent", "_meta"])
 

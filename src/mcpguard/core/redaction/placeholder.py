@@ -10,6 +10,7 @@ from sys import maxunicode
 
 import msgspec
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.legible import HIDDEN
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import KINDS
@@ -23,11 +24,11 @@ WORD = b"REDACTED"
 VISIBLE = b"[U+"
 """What has neither of the two in its JSON carries no placeholder."""
 # Also as it stands in a URI. It begins with letters, by which it is searched for as fast as for a literal.
-_SENT = re.compile(
+_SENT = expression(
     WORD + rb"(?::|%3[Aa])((?:[A-Za-z0-9_.:/-]|%3[Aa]|%2[Ff]){1,400})(?:#|%23)[0-9]{1,5}(?:\]|%5[Dd])"
 )
-_VISIBLE = re.compile(rb"\[U\+([0-9A-F]{4,6})(?: and [0-9]{1,9} more hidden characters)?\]")
-_HIDDEN = re.compile(f"[{HIDDEN}]")
+_VISIBLE = expression(rb"\[U\+([0-9A-F]{4,6})(?: and [0-9]{1,9} more hidden characters)?\]")
+_HIDDEN = expression(f"[{HIDDEN}]")
 _OPENED = (b"[", b"%5B", b"%5b")
 
 

@@ -7,19 +7,19 @@ resolves to is not known here.
 
 from __future__ import annotations
 
-import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from msgspec import Struct
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.functions.function import FunctionError
 
 LONGEST = 253
 """Characters of a name (RFC 1035, section 2.3.4, without the dot at its end)."""
 
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_LABEL = expression(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = expression(r"[0-9]+|0x[0-9a-f]*")
+_PORT = expression(r"[1-9][0-9]{0,4}")
 _DIFFERENT = frozenset("\u00df\u03c2\u200c\u200d")
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, check_size
 from mcpguard.core.functions.web.hosts import Host, read_host_and_port
 from mcpguard.core.model import Json
@@ -33,15 +34,15 @@ _HOSTLESS = frozenset({"about", "blob", "data", "file", "filesystem", "jar", "ja
 _SENDING = frozenset({"http", "https", "ws", "wss", "ftp"})
 _ROUNDS = 4
 # RFC 3986 allows dots in a scheme; urllib3 and others then take it for a host, as in `evil.com://good.com/`.
-_SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,31}")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+-]{0,31})://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#([^#]*))?")
-_BLANK = re.compile(r"[\x00-\x20\x7f]")
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-_BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_BEYOND = re.compile(r"[^\x00-\x7f]+")
-_UNESCAPED = re.compile(r"""[^\x00-\x7f]+|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})""")
-_USER = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%-]+")
+_SCHEME = expression(r"[a-z][a-z0-9+-]{0,31}")
+_URL = expression(r"([A-Za-z][A-Za-z0-9+-]{0,31})://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#([^#]*))?")
+_BLANK = expression(r"[\x00-\x20\x7f]")
+_ESCAPE = expression(r"%([0-9A-Fa-f]{2})")
+_BROKEN = expression(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = expression(r"[\x00-\x1f\x7f-\x9f]")
+_BEYOND = expression(r"[^\x00-\x7f]+")
+_UNESCAPED = expression(r"""[^\x00-\x7f]+|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})""")
+_USER = expression(r"[A-Za-z0-9._~!$&'()*+,;=:%-]+")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 

@@ -4,7 +4,6 @@ Law of this file: a check that fails is no reason by itself to let a token pass,
 and a token may be damaged. It only says more where something else speaks against the token.
 """
 
-import re
 from binascii import Error, a2b_base64
 from collections.abc import Callable
 from zlib import crc32
@@ -57,7 +56,7 @@ CHECKS: dict[str, tuple[str, Callable[[bytes], bool]]] = {
 """By kind: what is checked, in a word, and whether a match passes."""
 
 _RUN = 64
-_OF_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{%d}" % _RUN)
+_OF_BASE64 = expression(rb"[A-Za-z0-9+/_-]{%d}" % _RUN)
 
 
 def is_by_chance(kind: str, text: bytes, start: int, end: int) -> bool:

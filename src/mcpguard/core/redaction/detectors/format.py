@@ -7,6 +7,7 @@ from functools import cache
 
 from msgspec import Struct
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.shapes import is_of_words
 
 ALONE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
@@ -114,8 +115,8 @@ UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{
 REACH = 24
 """How many characters of a body are in `rare`."""
 _DIGIT = "(?=[A-Za-z_-]{0,64}[0-9])"
-_WORD = re.compile("[a-z]{1,8}[-_]")
-_PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
+_WORD = expression("[a-z]{1,8}[-_]")
+_PART = expression(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
 
 
 _LONGEST_NAME = 80

@@ -7,11 +7,11 @@ Law of this file: schemas come from upstreams, so whatever they say, a check end
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 
 STEPS = 300_000
@@ -19,7 +19,7 @@ STEPS = 300_000
 _STRIDE = 100
 LONGEST_PATTERN = 1_000
 
-_OF_RE2 = re.compile(r"\\[AzZCQEa]|\\[pP][^{]|\(\?[^:]|\[\[?:")
+_OF_RE2 = expression(r"\\[AzZCQEa]|\\[pP][^{]|\(\?[^:]|\[\[?:")
 """What RE2 reads otherwise than ECMA-262 does."""
 
 TYPES: dict[str, tuple[type, ...]] = {

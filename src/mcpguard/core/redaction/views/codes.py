@@ -3,11 +3,11 @@
 (`CHR(97)||CHR(98)`).
 """
 
-import re
 from array import array
 from collections.abc import Iterator
 from itertools import accumulate, chain, islice
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import ENOUGH, Pieces, View, slices
 
@@ -42,13 +42,13 @@ CODES = (
 """Where there may be such codes."""
 
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
-_SOME = re.compile(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
-_EACH = re.compile(rb"(" + _NUMBER + rb")")
+_SOME = expression(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
+_EACH = expression(rb"(" + _NUMBER + rb")")
 _LEAST = 12
-_RUN = re.compile(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
+_RUN = expression(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
 _WIDEST = 3
 """How many numbers may be a row."""
-_READABLE = re.compile(rb"[^\x00]{%d,}+" % _LEAST)
+_READABLE = expression(rb"[^\x00]{%d,}+" % _LEAST)
 _READ = frozenset((9, 10, 13, *range(32, 127)))
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import accumulate
 from struct import calcsize, pack
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher, stop
 from mcpguard.core.redaction.patterns import compile_patterns, shape
@@ -159,11 +160,11 @@ _LETTERS = _row(
     % b"|".join(name.rjust(4) for name in [*_NAMES.split(), b"del"]),
     _cells,
 )
-_BYTES = re.compile(
+_BYTES = expression(
     rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
     rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
 )
-_LINE = re.compile(rb"[^\r\n]+")
+_LINE = expression(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("(?:[0-9A-Fa-f]{2} {1,2}){6}", (_XXD, _HEXDUMP, _HEXYL)),
     ("[0-9A-Fa-f]{7}: [0-9A-Fa-f]{2,64} ", (_XXD,)),

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.patterns import compile_patterns, shape
@@ -18,11 +19,11 @@ KEY_END = r"(?:BEGIN|PRIVATE)[ A-Z]{0,20}-{0,4}\r?\n"
 LEAF_END = _RUN + r"{12}\x1f"
 LINE_BEGIN = r"\n(?:[ \t]*[0-9]{1,6}[\t:|-] ?|[+>-] ?)?" + _RUN + "{16}"
 
-_BREAK = re.compile(rb"[ \t]*(?:\$?\r?\n|(?:\\[nr])+)")
+_BREAK = expression(rb"[ \t]*(?:\$?\r?\n|(?:\\[nr])+)")
 _PIECE = re.compile(rb"[^\s\x00-\x1f\\\"'<>|\xff]+")
-_LEAVES = re.compile(rb"(?:\x1f+%b+){1,4096}+" % _PIECE.pattern)
+_LEAVES = expression(rb"(?:\x1f+%b+){1,4096}+" % _PIECE.pattern)
 """A bounded number, since while it is matched no other thread runs."""
-_LAST = re.compile(rb"[A-Za-z0-9+/=_.-]{1,12}\$?\r?\Z")
+_LAST = expression(rb"[A-Za-z0-9+/=_.-]{1,12}\$?\r?\Z")
 _NUMBERED = re.compile(
     rb"[ \t]*[0-9]{1,7}(?:\t|[:)][ \t]?|-(?=[^-])|[ \t]*(?:\||\xe2\x94\x82)[ \t]?|[ \t]{1,4})"
 )
@@ -34,8 +35,8 @@ _NO_MARKS = bytes({*range(256)} - {*_MARKS})
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
 """Of these is what has no digit and no capital: words, and names made of them."""
 LIKE_WORDS = bytes({*range(256)} - {*b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
-_NAME = re.compile(rb"(?<![A-Za-z0-9])[a-z]*(?:[A-Z][a-z]+){2,}\Z|[a-z_]{3}\.[A-Z_]+\Z")
-_NEXT = re.compile(rb"\$?\r?\n[ \t]*[a-z_]{2,}[ .(:,)=]")
+_NAME = expression(rb"(?<![A-Za-z0-9])[a-z]*(?:[A-Z][a-z]+){2,}\Z|[a-z_]{3}\.[A-Z_]+\Z")
+_NEXT = expression(rb"\$?\r?\n[ \t]*[a-z_]{2,}[ .(:,)=]")
 _LONGEST = 120
 _BEFORE = 512
 _WIDE = 1024

@@ -6,6 +6,7 @@ from binascii import a2b_base64, a2b_hex
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher
 from mcpguard.core.redaction.patterns import compile_patterns, shape
@@ -44,15 +45,15 @@ _ASCII64 = rb"(?!A[A-P])(?:[A-Za-f][%b][%b][A-Za-z0-9+/_-]){%d,}+(?:[A-Za-f][%b]
 _TEXTS = {
     least: re.compile(_ASCII64 % (_SECOND, _THIRD, least // 4, _SECOND, _THIRD)) for least in (LEAST, FEW)
 }
-_HEX = re.compile(rb"[0-9A-Fa-f]{32,}+")
+_HEX = expression(rb"[0-9A-Fa-f]{32,}+")
 _HEX_TEXT = re.compile(rb"(?:[0-7][0-9A-Fa-f]){16}")
 _HEX_PACKED = re.compile(
     rb"1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00|\A5[dD]0000|\A78(?:01|5[eE]|9[cC]|[dD][aA])"
 )
-_BASE32 = re.compile(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
+_BASE32 = expression(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
 _IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in range(256))
 _IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
-_PACKED_RUN = re.compile(f"(?<!{_ANY}){PACKED_RUN}".encode())
+_PACKED_RUN = expression(f"(?<!{_ANY}){PACKED_RUN}".encode())
 _LONGEST_HEAD = 32
 _OTHER = b"a" * 32
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
