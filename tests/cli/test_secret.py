@@ -215,3 +215,50 @@ def test_where_no_keychain_is_used_none_is_asked_for(
         assert capsys.readouterr().out == "[]\n"
     else:
         assert "this machine has no keychain that mcpguard can use" in shown.err
+
+
+def test_a_value_can_go_to_the_file_that_a_reference_names(
+    backend: FakeKeyring, piped: Callable[[bytes], None], tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "of mine" / "key"
+    for value in ("aB3kQ9xZ7mT2pL5w", "zY3kQ9xZ7mT2pL5w"):
+        piped(value.encode() + b"\n")
+        assert main(["secret", "set", f"file:{path}"]) == 0
+        assert path.read_text() == f"{value}\n"
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"stored: refer to it in a configuration as ${{file:{path}}}"
+    )
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert backend.entries == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("file:secrets/key", "must be an absolute path or begin with ~/"),
+        ("file:/a{b", "a path has no `$`, `{` or `}`"),
+        ("file:HERE/link", "is a link or no file, which is left alone"),
+        ("file:HERE", "is a link or no file, which is left alone"),
+        ("file:HERE/open", "is open to every account on this machine"),
+        ("file:HERE/open/below", "cannot be made"),
+    ],
+)
+def test_a_file_that_could_not_be_used_is_not_written(
+    name: str, said: str, piped: Callable[[bytes], None], tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "open").write_text("old")
+    (tmp_path / "open").chmod(0o644)
+    piped(b"aB3kQ9xZ7mT2pL5w")
+    assert main(["secret", "set", name.replace("HERE", str(tmp_path))]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_without_a_keychain_a_file_is_offered(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    backend.error = keyring.errors.NoKeyringError()
+    piped(b"aB3kQ9xZ7mT2pL5w")
+    assert main(["secret", "set", "github/read"]) == 2
+    assert "`mcpguard secret set file:/PATH` stores it in a file" in capsys.readouterr().err

@@ -120,7 +120,8 @@ def test_what_mcpguard_itself_uses_is_told_too(
     code, said = checked(path, capsys)
     assert code == 1
     assert said.splitlines() == [
-        f"failed  file:{key} for audit.key: file:{key} cannot be read: No such file or directory",
+        f"failed  file:{key} for audit.key: cannot be read: No such file or directory: "
+        f"`mcpguard secret set file:{key}` writes it",
         "ok      env:OTEL for telemetry.sinks.0.headers.X: available (env)",
         "ok      env:CHAT for approvals.notify.1: available (env)",
     ]

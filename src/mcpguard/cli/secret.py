@@ -1,4 +1,4 @@
-"""`mcpguard secret`: credentials into the system's keychain, never through argv."""
+"""`mcpguard secret`: credentials into the system's keychain, or a file, never through argv."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli.parser import add_config, configured, configured_if_any, seconds
-from mcpguard.core.errors import CredentialError, McpGuardError
+from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "mcpguard secret set github/read                     (asks, without showing what you type)",
     "pass show github | mcpguard secret set github/read",
+    "mcpguard secret set file:~/secrets/github           (a file that only you can read)",
     "mcpguard secret list",
     "mcpguard secret rm github/read",
     "mcpguard secret check --config mcpguard.yaml",
@@ -51,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`set NAME`, `list`, `rm NAME`, `check`, `login NAME`, `logout NAME`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm|check|login|logout")
     put = actions.add_parser("set", help="store a value, from the terminal or from standard input")
-    put.add_argument("name", help="what ${keyring:NAME} refers to")
+    put.add_argument(
+        "name", help="what ${keyring:NAME} refers to; file:/PATH writes the file of ${file:/PATH}"
+    )
     # It takes options too, so that argparse never quotes a value in an error of its own.
     put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS).required = False
     names = actions.add_parser("list", help="list the stored names, never their values")
@@ -89,19 +93,55 @@ def execute(args: argparse.Namespace) -> int:
         keychain.remove(_checked(args.name))
         print(f"removed {args.name}")
     else:
-        name = _checked(args.name)
-        if not all(name.split("/")):
-            raise CredentialError("a part of the name is empty: write it as in github/read")
-        if args.extra:
-            raise CredentialError(_NOT_IN_ARGV.format(name=name))
-        from mcpguard.core.redaction.held.search import weakness
-
-        value = _acceptable(_typed(name) if sys.stdin.isatty() else _piped())
-        keychain.put(name, value)
-        print(f"stored: refer to it in a configuration as ${{keyring:{name}}}")
-        if said := weakness(Secret(value)):
-            print(_GUESSED.format(said=said), file=sys.stderr)
+        _set(args.name, args.extra, keychain)
     return 0
+
+
+def _set(text: str, extra: list[str], keychain: Keychain) -> None:
+    is_file = text.startswith("file:")
+    name = text if is_file else _checked(text)
+    path = _file(text) if is_file else None
+    if path is None and not all(name.split("/")):
+        raise CredentialError("a part of the name is empty: write it as in github/read")
+    if extra:
+        raise CredentialError(_NOT_IN_ARGV.format(name=name))
+    from mcpguard.core.redaction.held.search import weakness
+
+    value = _acceptable(_typed(name) if sys.stdin.isatty() else _piped())
+    if path is not None:
+        _put(path, name, value)
+    else:
+        try:
+            keychain.put(name, value)
+        except SourceError as error:
+            raise SourceError(f"{error}. `mcpguard secret set file:/PATH` stores it in a file") from None
+    reference = name if is_file else f"keyring:{name}"
+    print(f"stored: refer to it in a configuration as ${{{reference}}}")
+    if said := weakness(Secret(value)):
+        print(_GUESSED.format(said=said), file=sys.stderr)
+
+
+def _file(text: str) -> Path:
+    """The file that a reference `file:/PATH` names."""
+    try:
+        ref = sole_reference(f"${{{text}}}")
+    except ValueError:
+        raise CredentialError("a path has no `$`, `{` or `}`: for example file:~/secrets/github") from None
+    path = Path(os.path.expanduser(ref.name))
+    if not path.is_absolute():
+        raise CredentialError(f"{ref} must be an absolute path or begin with ~/")
+    return path
+
+
+def _put(path: Path, name: str, value: str) -> None:
+    """Write a file that only this user can read; raises CredentialError where it could not be used."""
+    from mcpguard.onboarding import disk
+
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise CredentialError(f"{name} is a link or no file, which is left alone: name the file itself")
+    disk.make_folder(path.parent)
+    disk.write(path, f"{value}\n".encode())
+    value_of(sole_reference(f"${{{name}}}"))  # It kept its mode, and may be open to others.
 
 
 def _check(config: str | None, as_json: bool) -> int:

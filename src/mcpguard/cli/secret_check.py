@@ -74,12 +74,18 @@ def report(found: list[Tested], as_json: bool) -> str:
     lines = [
         broken(
             f"{style('ok    ', 'green') if one.ok else style('failed', 'red')}  "
-            f"{plain(one.reference)} for {plain(one.server)}: {plain(one.said)}",
+            f"{plain(one.reference)} for {plain(one.server)}: {plain(_apart(one))}",
             indent=8,
         )
         for one in found
     ]
     return "\n".join(lines) or "the configuration has no references"
+
+
+def _apart(one: Tested) -> str:
+    """What is said, without the reference, which stands before it."""
+    said = one.said.removeprefix(one.reference)
+    return one.said if said == one.said else said.lstrip(": ")
 
 
 def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:

@@ -153,6 +153,8 @@ def test_a_param_that_no_condition_reads_is_refused() -> None:
     assert problems("  a: {type: string}\n  b: {type: string}\n", "args.x == params.a") == [
         "5:6 no condition reads this param"
     ]
+    (broken,) = problems("  a: {type: string}\n", "args.x == parms.a")
+    assert "undeclared reference to 'parms.a'; did you mean `params`?" in broken
 
 
 def test_a_mistake_behind_a_value_keeps_its_place() -> None:

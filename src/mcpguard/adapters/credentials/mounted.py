@@ -30,7 +30,10 @@ class Mounted:
                 data = file.read(_MAX_SIZE + 1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a valid path"
-            raise CredentialError(f"{ref} cannot be read: {reason}") from None
+            instead = f": `mcpguard secret set {quote(str(ref))}` writes it" * isinstance(
+                error, FileNotFoundError
+            )
+            raise CredentialError(f"{ref} cannot be read: {reason}{instead}") from None
         return Secret(_text(ref, data))
 
     def has(self, ref: CredentialRef) -> bool:

@@ -355,7 +355,8 @@ def compile_policy(
         if not problems:
             where = document.place(("rules", index))
             rules.append(CompiledRule(policy, rule, condition, when, where, message))
-    problems += [document.problem(("params", name), "no condition reads this param") for name in unread]
+    if not problems:  # What is wrong may be what reads it.
+        problems += [document.problem(("params", name), "no condition reads this param") for name in unread]
     if problems:
         document.fail(problems)
     return CompiledPolicy(policy, tuple(rules), document)
