@@ -11,7 +11,7 @@ from mcpguard.core.evidence.records import Decided
 from mcpguard.core.model import Json
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Lasting, TicketAnswer
-from tests.fakes import START, World, text, tool
+from tests.fakes import SECRET, START, World, text, tool
 from tests.gateway.questions.test_approvals import (
     ASK,
     NOW,
@@ -189,7 +189,7 @@ def test_a_limit_that_fills_up_between_refuses_and_says_nothing_of_a_used_approv
 
     world.judge.decide = filled  # type: ignore[method-assign]
     refused = said(call(world, **BRANCH))
-    assert "the limit of 1 calls" in refused
+    assert "the limit of 1 call in" in refused
     assert "used up" not in refused
 
 
@@ -306,3 +306,24 @@ def test_an_address_that_cannot_be_read_is_that_address_alone() -> None:
     assert went_on(call(world, url="//example.com/a"))
     for url in ("//example.com/b", "https://example.com/a", ["//example.com/a"]):
         assert not went_on(call(world, url=url))
+
+
+def test_a_ticket_has_the_names_of_arguments_as_a_person_sees_them() -> None:
+    world = approved("time", "branch", branch="b", **{SECRET: 1})
+    assert SECRET not in repr(world.store.tickets)
+    (hidden,) = set(ticket(world).parts) - {"branch"}
+    assert hidden.startswith("[REDACTED:")
+    assert went_on(call(world, branch="c", **{SECRET: 1}))
+    assert not went_on(call(world, branch="c", **{SECRET: 2}))
+    assert not went_on(call(world, branch="c", **{f"{SECRET}x": 1}))
+
+
+def test_arguments_of_one_name_to_a_person_are_one_to_an_approval() -> None:
+    world = approved("time", "branch", branch="b", **{SECRET: 1})
+    (hidden,) = set(ticket(world).parts) - {"branch"}
+    rules = ASK.replace("message:", "placeholders: true, message:")
+    world = approved("time", "branch", rules=rules, branch="b", **{SECRET: 1, hidden: 2})
+    assert set(ticket(world).parts) == {"branch", hidden}
+    assert went_on(call(world, branch="c", **{SECRET: 1, hidden: 2}))
+    assert not went_on(call(world, branch="c", **{SECRET: 2, hidden: 1}))
+    assert not went_on(call(world, branch="c", **{SECRET: 1}))

@@ -13,6 +13,7 @@ from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy.tickets import (
     Ticket,
+    arguments_digest,
     as_asked,
     covers,
     narrowed,
@@ -279,10 +280,19 @@ class Approvals:
             created=now,
             expires=now + (terms.seconds or scope.approvals.ticket_seconds),
             target=mine.target if as_is else scope.inspector.text(mine.target),
+            parts=self._inspected(mine.parts),
             message=message,
             shown=shown,
             asker=scope.approvals.process if terms.passkey else "",
         )
+
+    def _inspected(self, parts: dict[str, str]) -> dict[str, str]:
+        """Digests by the names of arguments as a person sees them; what has one name then is one part."""
+        found: dict[str, str] = {}
+        for name in sorted(parts):
+            shown = self._scope.inspector.text(name)
+            found[shown] = arguments_digest([found[shown], parts[name]]) if shown in found else parts[name]
+        return found
 
     async def _now(self, store: Store, ticket: Ticket) -> Ticket:
         """The ticket as it is by now. Raises SessionError where it is gone, as with its file."""
