@@ -158,7 +158,7 @@ def test_what_is_big_is_searched_in_a_thread_and_once() -> None:
     assert last(world)["content"][0]["text"].count("a credential that is not for this server") == 1
     assert refused(world).credentials == ("env:two",)
     seen: list[Any] = []
-    world.redactor.strays = lambda *given: seen.append(given) or ()  # type: ignore[method-assign, func-returns-value]
+    world.redactor.foreign = lambda *given: seen.append(given) or ()  # type: ignore[method-assign, func-returns-value]
     world.send("tools/call", {"name": "one__read", "arguments": {"query": "x" * INLINE_BYTES}}, 2)
     assert len(seen) == 1
     assert world.audit.records[-1].effect == "allow"

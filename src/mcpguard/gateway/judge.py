@@ -91,7 +91,7 @@ class Judge:
 
     def keeps_back(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:
         """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises
-        TooMuchAtOnce as `Redactor.strays` does."""
+        TooMuchAtOnce as `Redactor.foreign` does."""
         return self.egress.refused(invocation, value, most)
 
     async def review(

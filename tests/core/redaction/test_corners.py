@@ -29,7 +29,7 @@ def redactor() -> Redactor:
 
 def test_what_goes_to_a_server_is_searched_behind_escapes_too() -> None:
     escaped = "see p%40ss%2Fw%2Brd%261%3DxZ9tk4Qv there"
-    assert redactor().strays([escaped], frozenset()) == ("env:A",)
+    assert redactor().foreign([escaped], frozenset()) == ("env:A",)
 
 
 def test_who_needs_what_is_compiled_waits_for_it() -> None:

@@ -68,11 +68,11 @@ def test_what_is_to_be_searched_for_credentials_takes_long_where_one_may_be() ->
     made = redactor()
     for text in (HELD, hidden(HELD), WORDS * (8 * AT_ONCE // len(WORDS))):
         with pytest.raises(TooMuchAtOnce):
-            made.strays([LONG, text], frozenset(), AT_ONCE)
-    assert made.strays([LONG], frozenset(), AT_ONCE) == ()
+            made.foreign([LONG, text], frozenset(), AT_ONCE)
+    assert made.foreign([LONG], frozenset(), AT_ONCE) == ()
     made.hold("env:short", Secret("q7#w2!"))
-    assert made.strays(["q7#w2!"], frozenset()) == ("env:short",)
-    assert made.strays([LONG, hidden(HELD)], frozenset()) == ("env:A",)
+    assert made.foreign(["q7#w2!"], frozenset()) == ("env:short",)
+    assert made.foreign([LONG, hidden(HELD)], frozenset()) == ("env:A",)
 
 
 def test_names_without_a_meaning_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

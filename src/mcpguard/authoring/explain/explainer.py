@@ -28,7 +28,7 @@ from mcpguard.core.policy.pdp import bind, decide, no_session, over
 from mcpguard.core.policy.review import Review, review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
-from mcpguard.core.redaction.sparing import exception_in_words
+from mcpguard.core.redaction.unredacted import exception_in_words
 from mcpguard.gateway.questions.approvals import NO_CHANNEL, refusal_by
 from mcpguard.protocol import refusals
 

@@ -16,7 +16,7 @@ from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import exceptions_of
 from mcpguard.core.policy.terms import ANY_ACTION, as_tuple
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
-from mcpguard.core.redaction.sparing import SPARED
+from mcpguard.core.redaction.unredacted import EXCEPT
 
 EFFECT = "its effect"
 OTHER_ARGUMENTS = "a rule now sets different arguments"
@@ -193,7 +193,7 @@ def difference(then: Obligations, now: Obligations) -> Divergence:
 
 
 def _redacted(then: frozenset[str], now: frozenset[str]) -> Divergence:
-    less = {one for one in then ^ now if one.startswith(SPARED) == (one in now)}
+    less = {one for one in then ^ now if one.startswith(EXCEPT) == (one in now)}
     more = (then ^ now) - less
     return Divergence(
         (f"redacts less ({', '.join(sorted(less))})",) if less else (),

@@ -40,11 +40,11 @@ class Egress:
 
     def refused(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:
         """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises
-        TooMuchAtOnce as `Redactor.strays` does."""
+        TooMuchAtOnce as `Redactor.foreign` does."""
         if invocation.server in self.free:
             return None
         try:
-            names = self._redactor.strays(value, self._bound.get(invocation.server, _NONE), most)
+            names = self._redactor.foreign(value, self._bound.get(invocation.server, _NONE), most)
         except InspectionError:
             return Deny(invocation, Cause.CREDENTIAL, message=UNREADABLE)
         return Deny(invocation, Cause.CREDENTIAL, message=ASTRAY, credentials=names) if names else None

@@ -5,5 +5,5 @@ behind a disguise (`views/`): `beginnings.py` and `reading.py` find where someth
 `budget.py`. `held/` finds held values in every form; `matching.py` and `patterns.py` find many literals and
 expressions in one pass. `cuts.py` and `rebuilding.py` remove what was found and leave a `placeholder.py`,
 `binary.py` withholds data, `structured/` makes the rest conform to its schema again, `neutral.py` shows what
-is hidden, `sparing.py` knows what stays.
+is hidden, `unredacted.py` knows what stays.
 """

@@ -39,7 +39,7 @@ from mcpguard.core.redaction.scanning import (
     members,
     says,
 )
-from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
+from mcpguard.core.redaction.unredacted import Stays, Unredacted, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.secret import Secret
@@ -148,13 +148,13 @@ class Redactor:
         """Whether a held value is in `padded`, which ends in PAD, in any form."""
         return found_in(self._held.busy, padded)
 
-    def strays(self, value: Json, names: frozenset[str], most: int = maxsize) -> tuple[str, ...]:
+    def foreign(self, value: Json, names: frozenset[str], most: int = maxsize) -> tuple[str, ...]:
         """The names of the held values in `value`, without those that are held under one of `names` too.
         Raises InspectionError and TooMuchAtOnce as `inspect` does, the latter also for `_MUCH` times as much
         text in which nothing is."""
         leaves = Leaves(value)
         parts = leaves.parts()
-        strays: set[str] = set()
+        foreign: set[str] = set()
         budget: Budget | None = None
         for order in leaves.orders():
             text = padded(order.arranged(parts))
@@ -165,11 +165,11 @@ class Redactor:
                 raise TooMuchAtOnce(len(text))
             budget = budget or Budget(len(text))
             if found:
-                strays |= self._held.strays(text, names, budget)
+                foreign |= self._held.foreign(text, names, budget)
             if hidden:
                 for view in islice(views(text, budget=budget), 1, None):
-                    strays |= self._held.strays(view.text, names, budget)
-        return tuple(sorted(strays))
+                    foreign |= self._held.foreign(view.text, names, budget)
+        return tuple(sorted(foreign))
 
     def inspect(
         self,
@@ -182,7 +182,7 @@ class Redactor:
         """`value` without secrets, in the same shape; the very same object if there are none.
 
         Strings, numbers and the names of members are inspected for held values in any form, for the
-        formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`sparing`)
+        formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`unredacted`)
         let a format stay. What is removed leaves `[REDACTED:<kind>#<n>]`; within this `value` equal texts
         have equal n, which says nothing about other values. What is hidden becomes visible (`neutral`), and
         is counted apart; not so without `visible`, for whoever does that when it is shown. Where it is not
@@ -327,7 +327,7 @@ class Redactor:
 
     def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...], visible: bool) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
-        sparing = Sparing(wanted)
+        unredacted = Unredacted(wanted)
         findings: dict[Detection, None] = {}
         hidden: Counter[str] = Counter()
         text, _ = leaves.text()
@@ -335,10 +335,12 @@ class Redactor:
         budget = Budget(len(text), MASKING if any(kind in OPT_IN for kind in wanted) else 1)
         del text
         for turn in range(_ROUNDS):
-            rebuild = self._cleaner(leaves, sparing, budget, numbers, hidden if visible else None, turn > 0)
+            rebuild = self._cleaner(
+                leaves, unredacted, budget, numbers, hidden if visible else None, turn > 0
+            )
             if rebuild is None:
                 counts = tuple(sorted((+hidden).items()))
-                found, spared = (self._sealed(list(findings)), self._sealed(list(sparing.found)))
+                found, spared = (self._sealed(list(findings)), self._sealed(list(unredacted.found)))
                 return Redacted(value, _encode(value), found, counts, spared)
             value = rebuild.value(value)
             findings |= rebuild.findings
@@ -348,7 +350,7 @@ class Redactor:
     def _cleaner(
         self,
         leaves: Leaves,
-        sparing: Sparing,
+        unredacted: Unredacted,
         budget: Budget,
         numbers: Numbers,
         hidden: Counter[str] | None,
@@ -357,7 +359,7 @@ class Redactor:
         """What puts the leaves in their places without what was found, None where that is nothing. What may
         be put together by what is dropped is looked for in the next turn."""
         parts = leaves.parts()
-        cuts = self._cuts(leaves, parts, sparing, budget, again)
+        cuts = self._cuts(leaves, parts, unredacted, budget, again)
         if cuts:
             return Rebuild(leaves, edited_parts(leaves, parts, cuts, numbers))
         edited = None if hidden is None else neutralised(parts, hidden)
@@ -379,7 +381,7 @@ class Redactor:
             return True
 
     def _cuts(
-        self, leaves: Leaves, parts: list[str], sparing: Sparing, budget: Budget, again: bool
+        self, leaves: Leaves, parts: list[str], unredacted: Unredacted, budget: Budget, again: bool
     ) -> dict[int, list[Span]]:
         """What is to be removed from each part, by its index, in order and without overlaps: all that is in
         the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at
@@ -390,10 +392,10 @@ class Redactor:
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
                 seen = padded(arranged) if first else edges(arranged)
-                if not self._found(self._masked(seen), sparing.kinds, known=not first):
+                if not self._found(self._masked(seen), unredacted.kinds, known=not first):
                     continue
-            stays = sparing.over(leaves, order, arranged)
-            spans = self._spans(self._masked(padded(arranged)), sparing.kinds, more, budget, stays)
+            stays = unredacted.over(leaves, order, arranged)
+            spans = self._spans(self._masked(padded(arranged)), unredacted.kinds, more, budget, stays)
             if cuts := by_part(spans, order, arranged, budget):
                 return cuts
         return {}

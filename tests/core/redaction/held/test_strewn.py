@@ -131,7 +131,7 @@ def test_encoded_data_and_sentences_have_no_such_rows() -> None:
 
 def test_rows_in_arguments_give_the_name_of_the_value() -> None:
     rows = NUMBERED["nl"](cut(MIXED, 3))
-    assert guard(MIXED).strays({"text": rows}, frozenset()) == ("x",)
+    assert guard(MIXED).foreign({"text": rows}, frozenset()) == ("x",)
 
 
 def test_rows_at_the_end_of_a_long_text_are_found() -> None:

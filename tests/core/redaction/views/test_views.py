@@ -141,7 +141,7 @@ def test_a_held_value_is_found_by_both_in_every_disguise(disguise: str) -> None:
     hidden = TEXTS[disguise](HELD) if disguise in TEXTS else VALUES[disguise](HELD)
     assert detect([hidden], "held", made.holds) == ["held"]
     assert removed([hidden]) >= {"credential:env:A"}
-    assert made.strays([hidden], frozenset()) == ("env:A",)
+    assert made.foreign([hidden], frozenset()) == ("env:A",)
 
 
 def test_a_name_and_its_value_may_be_two_pieces() -> None:
@@ -246,7 +246,7 @@ def test_a_token_in_one_text_is_found_there() -> None:
 def test_what_is_not_held_goes_anywhere() -> None:
     made = Holding()
     made.hold([(("env:A", b"mark"), "credential:env:A", Secret(HELD))])
-    assert made.strays(b"nothing" + PAD, frozenset(), Budget(7)) == set()
+    assert made.foreign(b"nothing" + PAD, frozenset(), Budget(7)) == set()
 
 
 @pytest.mark.parametrize("size", range(10, 16))

@@ -1,7 +1,7 @@
 """The values that mcpguard holds, found in whatever form they come back. Begin with `search.py`.
 
-`parts.py` says which members of a value are secret, `meant.py` what else it may be written as, `guessing.py`
-how somebody could guess it. `disguise.py` makes the forms to search for, `reduced.py` what is searched of a
-text; `fragments.py`, `shards.py` and `strewn.py` find pieces. `holding.py` keeps the values while they come
-and go.
+`parts.py` says which members of a value are secret, `payloads.py` what else it may be written as,
+`guessing.py` how somebody could guess it. `disguise.py` makes the forms to search for, `reduced.py` what is
+searched of a text; `fragments.py`, `shards.py` and `strewn.py` find pieces. `holding.py` keeps the values
+while they come and go.
 """

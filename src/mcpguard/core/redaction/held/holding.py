@@ -93,7 +93,7 @@ class Holding:
         if preparing is not None:
             preparing.join()
 
-    def strays(self, padded: bytes, names: frozenset[str], budget: Budget) -> set[str]:
+    def foreign(self, padded: bytes, names: frozenset[str], budget: Budget) -> set[str]:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
         one of `names` too. Raises InspectionError where `budget` is used up."""
         found: dict[bytes, set[bytes]] = {}

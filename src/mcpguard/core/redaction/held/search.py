@@ -18,8 +18,8 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
 from mcpguard.core.redaction.held.fragments import Core, cores, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
-from mcpguard.core.redaction.held.meant import Dumped, meant
 from mcpguard.core.redaction.held.parts import parts
+from mcpguard.core.redaction.held.payloads import Dumped, payloads
 from mcpguard.core.redaction.held.reduced import (
     RUNS,
     SENTENCES,
@@ -90,7 +90,7 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     if fault := unguardable(value):
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
-    random = [*stretches((value, *members)), *meant((value, *members))]
+    random = [*stretches((value, *members)), *payloads((value, *members))]
     whole = tuple(cores(random))
     return Held(
         kind,

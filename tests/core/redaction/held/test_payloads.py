@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from mcpguard.core.redaction.held.meant import meant
+from mcpguard.core.redaction.held.payloads import payloads
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -45,10 +45,10 @@ def test_the_private_numbers_of_a_key_are_found_in_hexadecimal(name: str) -> Non
     pem = key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
     der = key.private_bytes(Encoding.DER, form, NoEncryption())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    numbers = [*meant([pem])]
+    numbers = [*payloads([pem])]
     assert numbers
     for value in (pem, json.dumps(pem)[1:-1]):
-        assert [*meant([value])] == numbers
+        assert [*payloads([value])] == numbers
     said = told(pem, der.hex())
     assert not [number for number in numbers if number[8:32] in said]
     said = told(pem, dump(der))
@@ -77,7 +77,7 @@ def test_bytes_of_base64_and_base64_of_bytes_are_found() -> None:
     ],
 )
 def test_what_is_no_key_has_no_numbers(body: str) -> None:
-    assert [*meant([f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"])] == []
+    assert [*payloads([f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"])] == []
 
 
 NUMBER = bytes(range(5, 250, 7))[:32]

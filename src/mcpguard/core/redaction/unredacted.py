@@ -8,26 +8,26 @@ from collections.abc import Callable, Mapping
 from mcpguard.core.model import Detection
 from mcpguard.core.redaction.leaves import Layout, Leaves, Order
 
-SPARED = "-"
+EXCEPT = "-"
 """Begins an exception among the kinds that are asked for: "-KIND" or "-KIND PATH"."""
 
 
 def exception(kind: str, path: str = "") -> str:
     """The exception for this kind, at the JSON Pointer `path` and below it; "*" in it is any one member."""
-    return f"{SPARED}{kind} {path}".rstrip()
+    return f"{EXCEPT}{kind} {path}".rstrip()
 
 
 def exception_in_words(one: str) -> str:
     """An exception as a person reads it."""
-    return one.removeprefix(SPARED)
+    return one.removeprefix(EXCEPT)
 
 
 def kinds_in(wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `wanted` that are not exceptions."""
-    return tuple(one for one in wanted if not one.startswith(SPARED))
+    return tuple(one for one in wanted if not one.startswith(EXCEPT))
 
 
-class Sparing:
+class Unredacted:
     """The exceptions among what is `wanted`; `kinds` are the others. `found` is what they let through."""
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
@@ -35,9 +35,9 @@ class Sparing:
         self.found: dict[Detection, None] = {}
         self._paths: dict[str, list[list[str]]] = {}
         for one in wanted:
-            if not one.startswith(SPARED):
+            if not one.startswith(EXCEPT):
                 continue
-            kind, _, path = one.removeprefix(SPARED).partition(" ")
+            kind, _, path = one.removeprefix(EXCEPT).partition(" ")
             self._paths.setdefault(kind, []).append(path.split("/")[1:])
 
     def covers(self, kind: str) -> bool:
@@ -72,19 +72,21 @@ def nothing(_start: int, _end: int, _kind: str) -> bool:
 class Covering:
     """The exceptions, for one order of the leaves."""
 
-    def __init__(self, sparing: Sparing, places: Mapping[int, str], order: Order, layout: Layout) -> None:
-        self._sparing = sparing
+    def __init__(
+        self, unredacted: Unredacted, places: Mapping[int, str], order: Order, layout: Layout
+    ) -> None:
+        self._unredacted = unredacted
         self._places = places
         self._order = order
         self._layout = layout
 
     def stays(self, start: int, end: int, kind: str) -> bool:
         """A Stays: all leaves that it lies in must be covered."""
-        if not self._sparing.covers(kind):
+        if not self._unredacted.covers(kind):
             return False
         touched = [place for place, _, _ in self._layout.touched(start, end)]
         places = [self._places.get(self._order.part(place), "") for place in touched]
-        if not all(self._sparing.lets(kind, place) for place in places):
+        if not all(self._unredacted.lets(kind, place) for place in places):
             return False
-        self._sparing.found |= {Detection(kind, place): None for place in places}
+        self._unredacted.found |= {Detection(kind, place): None for place in places}
         return True

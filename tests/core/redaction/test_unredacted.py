@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.core.model import Detection
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.sparing import exception, exception_in_words
+from mcpguard.core.redaction.unredacted import exception, exception_in_words
 from mcpguard.core.secret import Secret
 
 TOKEN = "ghp_" + "aB3kQ9xZ7mT2" * 3

@@ -34,7 +34,7 @@ class Dumped(NamedTuple):
         return start, found.end() if found else end
 
 
-def meant(values: Iterable[str]) -> Iterator[str]:
+def payloads(values: Iterable[str]) -> Iterator[str]:
     """Other texts of these values and members of a value."""
     for value in values:
         for body in _BODY.findall(value.replace("\\n", "\n")):
