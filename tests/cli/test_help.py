@@ -192,7 +192,8 @@ def test_an_argument_too_many_is_refused_without_repeating_its_value(
         (["wrap", "npx", "-y", "x"], "-y: put `--` before the command, if it is an option of that\n"),
         (["wrap", "--evn", "T", "--", "x"], "unknown option --evn: did you mean `--env`?\n"),
         (["scan", "-"], "-: there is no such file or folder: `mcpguard scan --stdin` reads standard input\n"),
-        (["check", "mcpguard.yaml"], "too many arguments: name the configuration as --config FILE\n"),
+        (["check", "mcpguard.yaml"], "too many arguments: name the file as --config FILE\n"),
+        (["replay", "p.yaml"], "too many arguments: name the file as --policy FILE or --config FILE\n"),
     ],
 )
 def test_a_word_with_a_mistake_in_it_gets_the_one_that_was_meant(

@@ -59,9 +59,9 @@ class Parser(ArgumentParser):
             parser.error(f"unknown option {option}{near and f': {near}'}")
         if word.startswith("-"):
             parser.error(f"unknown option {word[:2]}{dashes and f': {dashes}'}")
-        is_config = word.endswith((".yaml", ".yml")) and "--config" in options
-        where = ": name the configuration as --config FILE" if is_config else ""
-        parser.error(f"too many arguments{where}")
+        hints = [one for one in ("--policy FILE", "--config FILE") if one.split()[0] in options]
+        is_file = word.endswith((".yaml", ".yml")) and hints
+        parser.error("too many arguments" + (f": name the file as {' or '.join(hints)}" if is_file else ""))
 
 
 def _chosen(parser: ArgumentParser, words: Iterator[str]) -> ArgumentParser:

@@ -134,3 +134,18 @@ def test_another_credential_is_exit_code_1(home: Path, capsys: Capture) -> None:
     assert (
         "1 of 1 decision on record would change: 0 loosened, 0 tightened, 1 with another credential" in said
     )
+
+
+def test_a_param_without_a_value_is_said_to_be_why_calls_would_be_refused(
+    home: Path, capsys: Capture
+) -> None:
+    chain(home / "audit", call(1, policy_digest=HOME))
+    (home / "new.yaml").write_text(
+        "version: 1\npolicy: new\nparams: {who: {type: string}}\n"
+        "rules: [{id: all, effect: allow, tools: [echo], when: args.name == params.who}]\n"
+    )
+    assert main(["replay", "--policy", "new.yaml"]) == 0
+    assert (
+        "note: `params.who` has no value here, so calls that depend on it would be refused: a configuration "
+        "that gives it one can be replayed with --config\n"
+    ) in capsys.readouterr().out

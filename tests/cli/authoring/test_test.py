@@ -116,7 +116,7 @@ def test_too_little_coverage_is_a_no(folder: Path, capsys: Capture) -> None:
     assert main(["test", "--fail-under", "51"]) == 1
     assert "coverage 50.0 % (4 of 8), at least 51 % required\n" in capsys.readouterr().out
     assert main(["test", "--fail-under", "101"]) == 2
-    assert "a percentage must be from 0 to 100" in capsys.readouterr().err
+    assert "a percentage is a number from 0 to 100" in capsys.readouterr().err
     assert main(["test", "--fail-under", "many"]) == 2
 
 

@@ -157,6 +157,10 @@ NOTE_STATE = (
     "each decision has the labels and facts of its session as they are on record; those that only these "
     "policies would set are not in it: {}"
 )
+NOTE_PARAMS = (
+    "{} has no value here, so calls that depend on it would be refused: a configuration that gives it one "
+    "can be replayed with --config"
+)
 OBSERVED = "only observed"
 NOTE_OBSERVED = "the configuration only observes what the policies refuse of {}"
 NOTE_LIMITS = "limits were counted from the first of these records on"
@@ -320,6 +324,8 @@ class Replay:
         new = {name for rule in rules for name in (*rule.written.label, *rule.written.fact)} - self._labelled
         if new and any(rule.condition is not None and "session" in rule.condition.reads for rule in rules):
             yield NOTE_STATE.format(", ".join(sorted(new)))
+        if unset := sorted({name for rule in rules for name in rule.unset}):
+            yield NOTE_PARAMS.format(", ".join(f"`params.{name}`" for name in unset))
         if self._observed:
             yield NOTE_OBSERVED.format(", ".join(sorted(self._observed)))
         if self._counting.counted:

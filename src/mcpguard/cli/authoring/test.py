@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,10 +87,10 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _percentage(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError("a percentage must be from 0 to 100")
-    return value
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 100:
+            return value
+    raise argparse.ArgumentTypeError("a percentage is a number from 0 to 100")
 
 
 _HOW = "`mcpguard help test-a-policy` shows how to write one"

@@ -76,6 +76,6 @@ def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
     unset = sorted({name for rule in rules for name in rule.unset})
     if unset:
         said = ", ".join(f"`params.{name}`" for name in unset)
-        return f"{said} has no value: whoever runs mcpguard has to set it in the configuration."
+        return f"{said} has no value: whoever runs mcpguard has to set it where this policy is listed."
     where = " and ".join(f"`{name}`" for name in bound.unreadable)
     return where and f"A value in {where} contains the character U+0000, which rules cannot read."
