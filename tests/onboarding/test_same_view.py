@@ -132,6 +132,17 @@ def test_a_server_that_does_not_start_is_named_and_the_others_are_counted(tmp_pa
     assert "`mcpguard status` shows the result" in said
 
 
+def test_of_servers_that_come_later_only_these_are_counted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.has(".cursor/mcp.json", {"mcpServers": {"notes": offering("notes", "read_note")}})
+    desk.mcpguard("import", "--yes", "--to", "file")
+    path = desk.home / ".cursor" / "mcp.json"
+    has = json.loads(path.read_text())
+    has["mcpServers"]["more"] = offering("more", "a", "b")
+    path.write_text(json.dumps(has))
+    assert "Cursor: 1 new server, 2 tools, as before" in desk.mcpguard("import", "--yes", "--to", "file")
+
+
 def test_what_a_policy_hides_is_named(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     notes = {**offering("notes", "read_note", "drop_notes"), "disabledTools": ["drop_notes"]}

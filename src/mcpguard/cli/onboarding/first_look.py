@@ -41,7 +41,8 @@ def first_look(plan: Plan) -> FirstLook:
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
     snapshot, failed = survey(config, names, SECONDS, quiet=True)
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
-    lines = [_line(config, policies, snapshot, *view) for view in plan.views]
+    new = frozenset(one.name for one in plan.servers)
+    lines = [_line(config, policies, snapshot, new, *view) for view in plan.views]
     wanting = [one.name for one in plan.servers if "tables" in one.unset and one.name in snapshot.servers]
     tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}
     silent = [f"no answer: {said}" for said in failed.values()]
@@ -57,17 +58,27 @@ def _tables(offer: Offer) -> list[str]:
 
 
 def _line(
-    config: Config, policies: PolicySet, snapshot: Snapshot, client: str, title: str, project: str
+    config: Config,
+    policies: PolicySet,
+    snapshot: Snapshot,
+    new: frozenset[str],
+    client: str,
+    title: str,
+    project: str,
 ) -> str:
+    """What a client sees of the servers that are `new`: those that it had before were not started."""
     view = config.view(client, project or None)
     asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
     seen = [name for name in view.servers if name in snapshot.servers]
     found = sight(policies, asking, seen, snapshot)
     where = f"{title} in {project}" if project else title
-    enabled = [name for name in view.servers if not config.servers[name].disabled]
-    servers = f"{where}: {counted(len(enabled), 'server')}"
-    if len(enabled) < len(view.servers):
-        servers += f" ({len(view.servers) - len(enabled)} more disabled)"
+    moved = [name for name in view.servers if name in new]
+    enabled = [name for name in moved if not config.servers[name].disabled]
+    servers = (
+        f"{where}: {counted(len(enabled), 'server' if len(moved) == len(view.servers) else 'new server')}"
+    )
+    if len(enabled) < len(moved):
+        servers += f" ({len(moved) - len(enabled)} more disabled)"
     if len(seen) < len(enabled):
         servers += f", {len(seen) or 'none'} of which answered"
     every = len(found.shown) + len(found.hidden)
