@@ -60,14 +60,14 @@ def test_a_helper_that_tells_the_secret_everywhere_tells_it_to_the_server_only(s
 
 
 def test_a_helper_that_fails_refuses_the_call_with_evidence_until_it_works_again(session, tmp_path):
-    failing = helper(tmp_path, "[ -e mended ] || { cat secret; cat secret >&2; exit 7; }\ncat secret")
+    failing = helper(tmp_path, "[ -e fixed ] || { cat secret; cat secret >&2; exit 7; }\ncat secret")
     guard = session({"p": program(), "other": puppet()}, **bound(failing))
     refused = guard.call("p__act", code="answer = text('x')")
     assert "credential:key is unavailable" in json.dumps(refused)
     assert "ended with status 7" in json.dumps(refused)
     assert guard.text("other__act", code="answer = text('x')") == "x"
     assert guard.records("decision")
-    (tmp_path / "mended").touch()
+    (tmp_path / "fixed").touch()
     eventually(lambda: "result" in guard.call("p__act", code="answer = text('x')"), "a call that works again")
     assert_clean(guard)
 

@@ -83,7 +83,7 @@ def desktop() -> list[Call]:
 
 
 def cursor() -> list[Call]:
-    """An issue is read, mended on a branch, and proposed."""
+    """An issue is read, fixed on a branch, and proposed."""
 
     def call(
         server: str, tool: str, expected: Outcome = "passes", free: tuple[str, ...] = (), **args: Any

@@ -81,7 +81,9 @@ ODD = {
     r'"""(?:And |By |From |For |Within |After )?[Ss]o (?:much|many|long|often|few)\b': "how much, how long; this many",
     r"\b(?:for|[Aa]fter|[Ww]ithin|at most|at least) so (?:many|long)\b": "for this many, after this long",
     r"\brecorded,? and goes on\b": "recorded and let through",
-    r"\bgo(?:es)? on counting\b": "keeps counting",
+    r"\bgo(?:es)? on \w+ing\b": "keeps ...ing, still ...s",
+    r"\bhears? `": "gets",
+    r"\bmended\b": "fixed",
     r"\bis written SOURCE\b|\bis written YYYY": "write ... as",
 }
 """A phrase -> what to write instead."""

@@ -43,7 +43,7 @@ def test_ready_is_what_can_serve_and_a_refused_policy_or_lost_evidence_is_not(se
     assert guard.open("GET", "/readyz").status == 503
     assert guard.modern().text("echo", text="still the old ones") == "still the old ones"
     replace(guard.folder / "policy.yaml", good + "\n")
-    eventually(lambda: missing(guard) == {}, "the policy that was mended")
+    eventually(lambda: missing(guard) == {}, "the policy that was fixed")
     shutil.rmtree(guard.audit_folder)
     guard.audit_folder.write_text("a file where the folder should be")
     assert "error" in guard.modern().call("echo", text="y")

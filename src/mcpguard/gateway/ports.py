@@ -336,7 +336,7 @@ class Need(Struct, frozen=True):
 
 class Readiness(Struct, frozen=True):
     """Whether requests can be served, and how the upstreams are, which does not
-    count: where one fails, the others go on."""
+    count: where one fails, the others keep running."""
 
     needs: tuple[Need, ...]
     upstreams: tuple[Health, ...]

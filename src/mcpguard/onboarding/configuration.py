@@ -253,7 +253,7 @@ class Views:
         self, wanted: Iterable[tuple[ClientFile, str, str]], others: Iterable[ClientFile]
     ) -> dict[str, dict[str, Any]]:
         """`wanted` are (file, project, server); `others` are all files of clients. Where there are no
-        `clients` yet, whoever starts this configuration goes on seeing all of it. Raises MoveError for one
+        `clients` yet, whoever starts this configuration still sees all of it. Raises MoveError for one
         that does not say who it is."""
         if self._known and not self._has_clients:
             for found in others:

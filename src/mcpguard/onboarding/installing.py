@@ -88,7 +88,7 @@ def install(
 
 
 def _beside(found: ClientFile) -> list[str]:
-    """Says which servers the client goes on reaching without mcpguard; nothing for none."""
+    """Reports which servers the client still reaches without mcpguard; nothing for none."""
     names = [entry.name for entry in found.entries if not entry.disabled]
     if not names:
         return []

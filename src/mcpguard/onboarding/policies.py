@@ -382,7 +382,7 @@ _OFF = "This tool was switched off in the client before mcpguard was put in fron
 
 
 def hidden_policy(server: str, hidden: list[Hidden], policy: str) -> str:
-    """The text of the policy `policy`, which goes on hiding these tools."""
+    """The text of the policy `policy`, which still hides these tools."""
     rules = []
     for number, one in enumerate(hidden, 1):
         for kind, when in _conditions(one):

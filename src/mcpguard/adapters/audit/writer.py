@@ -434,7 +434,7 @@ class AuditFile:
         self.file = new
         self._batch = batch = LineGroup(new, new.chain.mark)
         self._lost = None
-        assert self._outage is not None  # noqa: S101 - nothing else is mended
+        assert self._outage is not None  # noqa: S101 - nothing else is repaired
         batch.ends_outage = True
         self.write(Noticed(datetime.now(UTC), "evidence-gap", detail=self._outage.said()))
 

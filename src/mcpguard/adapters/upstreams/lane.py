@@ -201,7 +201,7 @@ class Lane:
         self._ending.start(instance.close(True))
 
     async def close(self, gently: bool, why: str = "") -> None:
-        """End every process of it; whoever waits for an answer hears `why`."""
+        """End every process of it; whoever waits for an answer gets `why`."""
         for timer in (self._timer, self._ends):
             if timer is not None:
                 timer.cancel()

@@ -211,6 +211,6 @@ class ServerUpstream:
                 instance.hold(on)
 
     async def close(self, gently: bool, why: str = "") -> None:
-        """End every process of it; whoever waits for an answer hears `why`."""
+        """End every process of it; whoever waits for an answer gets `why`."""
         self._filling.cancel()
         await asyncio.gather(*(lane.close(gently, why) for lane in self._lanes.values()))

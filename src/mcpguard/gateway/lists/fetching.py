@@ -143,7 +143,7 @@ class Fetching:
         self, kind: Kind, caller: Caller, servers: Iterable[str] | None = None, patient: bool = False
     ) -> Refreshed:
         """List every server (or these), all at once. Who takes longer than the configuration allows for is
-        left out, unless this is `patient`; it goes on being listed."""
+        left out, unless this is `patient`; it is still listed."""
         asked = self._scope.servers if servers is None else servers
         waits = {server: self.asked(server, kind, caller) for server in asked}
         done = Refreshed({}, [])

@@ -82,7 +82,7 @@ class Connections:
 class HttpConnection(asyncio.Protocol):
     """A connection, which is `request.Connection` as well. A request that comes while another is served is
     not queued: its client has to send it again, and the connection ends with the answer (RFC 9112, section
-    9.3.2). So it goes on being read, and mcpguard hears that the client is gone."""
+    9.3.2). So it is still read, and mcpguard notices that the client is gone."""
 
     transport: asyncio.Transport
 

@@ -314,7 +314,7 @@ class Instance:
 
     async def close(self, gently: bool, why: str = "") -> None:
         """End the upstream and everything that it started; `gently` lets it end by itself first. Whoever
-        waits for an answer hears `why`."""
+        waits for an answer gets `why`."""
         self._closing, self._gently, self._why = True, gently, why
         if self._life is None:
             self._now("closed")

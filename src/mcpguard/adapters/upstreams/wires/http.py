@@ -254,7 +254,7 @@ class StreamableHttpWire:
             await self._wait(events, vain)
 
     def _listen_anew(self) -> None:
-        """Nothing goes on being heard with a credential that is not in force any more."""
+        """Nothing is received any more with a credential that is no longer in force."""
         if self._listening is None or self._listening.done() or self._listens_since == self._sender.turn:
             return
         self._listening.cancel()
