@@ -26,7 +26,6 @@ SECRET_NAME = FUNCTIONS["secretName"].call
 WRITERS = set(["chmod", "cp", "git", "ln", "mkdir", "mv", "rm", "rmdir", "tee", "touch"])
 """Programs that change something, and that it lets write below the folder."""
 ODD = {
-    "git commit -m \"$(cat <<'EOF'\nFix it\n\nBody\nEOF\n)\"",
     "python3 - <<'EOF'\nprint(1)\nEOF",
     "kill $(lsof -t -i :3000)",
     "env | grep NODE",
@@ -44,6 +43,13 @@ SHOWN = {
     "find . -not -name '*.py' -exec tail {} +",
     "find . -name '*.py' -o -path '*ssh*' -exec grep -r . {} +",
     "find . -regex '.*\\.\\(py\\|pem\\)' -exec grep . {} +",
+    *(
+        "git stash show -p -u",
+        "git stash show -pu",
+        "git show stash@{0}^3",
+        'for f in .e*; do cat "$f"; done',
+    ),
+    *("git diff --no-index README.md .", "git diff --no-index empty src"),
     *("grep -r --include='.e*' . .", "grep -r . . --include='*.{py,key}'"),
     *("rg -g .env .", "rg --hidden -g '*.p*' KEY", "rg --type-add 'x:.env' -t x KEY"),
     *("git grep KEY -- '.e*'", "git log -p -- ':(glob)**/.e*'", "git show HEAD -- '*.pem'"),
@@ -199,7 +205,7 @@ def test_every_program_that_a_pack_names_is_known(posture: str) -> None:
 def test_the_forms_of_commands_name_programs() -> None:
     named = {name for one in conditions("careful", "everyday") for name in formed(one)}
     assert named >= {
-        "cat",
+        "tee",
         "git",
         "pytest",
         "python",

@@ -13,7 +13,7 @@ from mcpguard.core.functions.shell.function import LIMIT, SHELL, shell
 from mcpguard.core.functions.shell.launch import INNER
 from mcpguard.core.functions.shell.reading import DEPTH, TEXTS, TEXTS_LIMIT
 from mcpguard.core.functions.shell.tree import NESTING, OPENERS
-from mcpguard.core.functions.shell.words import read_word
+from mcpguard.core.functions.shell.words import Inner, read_word
 from tests.rows import each
 
 CORPUS = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
@@ -182,7 +182,7 @@ def test_every_action_of_find_that_writes_a_file_names_it(action: str) -> None:
     [
         "env -x ls", "env -ix ls", "env --what ls", "env --ignore-environment=x ls", "env -u", "env -u $x ls",
         "env -$x ls", "env - ls", "timeout $x ls", "xargs -I x ls", "sh -o x", "sh -c", "find . -exec", "find -exec \\;",
-        "find . -fprint", "env 'a b'", "env ''", "env if", "/bin/", "-x", "env -- -x", "time", "builtin > x", "export 'a[0]=1'", "export -f x",
+        "find . -fprint", "env 'a b'", "env ''", "sh -eo", "sh -o vi -c ls", "sh -oc x ls", "env if", "/bin/", "-x", "env -- -x", "time", "builtin > x", "export 'a[0]=1'", "export -f x",
         "export", "sh -c typeset",
     ],
 )  # fmt: skip
@@ -193,7 +193,7 @@ def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:
 @each(
     "text",
     [
-        "python x.py", "python3.12 x", "sh", "bash x.sh", "sh -- x", "A=1 ls", "export x=$y", "http_proxy=x ls",
+        "python x.py", "python3.12 x", "sh", "sh - x", "bash -n x", "bash x.sh", "sh -- x", "A=1 ls", "export x=$y", "http_proxy=x ls",
         "printf %d $x", "printf $x", "printf -v x y", "exit x", "test -v x", "test $x", "test \"$x\" -eq 1", "uniq a b", "uniq - b", "uniq -c -- -a -b",
         "uniq $x", "awk", "awk -i inplace x", "awk -v $x y", "awk -v", "awk $x", "awk 1 -v", "sed", "sed $x", "sed 1p $x",
         "git --paginate log", "git frotz", "git log -O x", "git push -O", "sort $x", "sort --outp=x y", "rg --pre x y",
@@ -209,7 +209,7 @@ def test_given_code_is_told(text: str) -> None:
 @each(
     "text",
     [
-        "python --version", "sh -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
+        "python --version", "sh -c ls", "sh -euo pipefail -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
         "test \"$x\" = y", "test $? -eq 0", "uniq -c a", "uniq -c -- -a", "uniq -c -", "awk -F , -v x=1 '{print $1}' y", "awk 1 x", "sed -e 3q x",
         "git", "git -P log --", "git push -u x", "git --version", "sort -u x", "sort --unique x", "rg x y",
         "x=1", "LANG=C ls", "x=", "x= ls", "git log -s", "git commit -s -m x", "date", "date +%s", "date -u -d 2026-01-01 +%s",
@@ -218,6 +218,109 @@ def test_given_code_is_told(text: str) -> None:
 )  # fmt: skip
 def test_what_is_given_no_code_is_told_so(text: str) -> None:
     assert not shell(text)["code"]
+
+
+@each(
+    ("text", "reads"),
+    [
+        ("for f in a b; do head $f; done", ["a", "b"]),
+        ("for f in 'a b' c; do head \"$f\"; done", ["a b", "c"]),
+        ('for f in src/*.py; do head "${f}"; done', ["src"]),
+        ("for d in a b; do for f in c d; do head $d/$f; done; done", ["a/c", "a/d", "b/c", "b/d"]),
+        ("for i in 1 2; do head x; done", ["x"]),
+        ("diff <(head a) <(head b)", ["a", "b"]),
+        ("head < <(head a)", ["a"]),
+        ("head x - <<'E'\ny\nE", ["x"]),
+        ("head \"$(cat <<'E'\na (1) `b` 'c' #2\n\nE\n)\"", ["a (1) `b` 'c' #2"]),
+        ('head "$(cat <<E\na\nE\n)".txt', ["a.txt"]),
+        ("cat <(head a) x", ["a", "x"]),
+        ('head x; echo "exit $?"', ["x"]),
+    ],
+)
+def test_what_a_loop_or_a_command_within_reads_is_told(text: str, reads: list[str]) -> None:
+    told = shell(text)
+    assert told["reads"] == reads
+    assert told["simple"]
+    assert not told["assignments"]
+    assert not told["substitutions"]
+
+
+@each(
+    "text",
+    [
+        "for f in $x; do head $f; done", "for f in 'a b'; do head $f; done", "for f in *.py; do head $f; done",
+        "for f in a; do f=b; head $f; done", "f=1; for f in a; do f=b; head $f; done", "for f in a; do read f < b; head $f; done",
+        "for f in a; do for f in b; do ls; done; head $f; done", "for f in a b c d e f g h i j k l m n o p q; do head $f; done",
+        "for npm_config_x in a; do head $npm_config_x; done", "for path in a; do head $path; done", "for f in a; do head ${f%x}; done",
+        "for f in a*; do head \"$f$f\"; done", "for f in a*; do head '*'\"$f\"; done", "for f in a; do ls; done; head $f",
+        "head <(ls)x", "head \"$(ls <(ls))\"",
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_certain_is_not_taken_for_known(text: str) -> None:
+    told = shell(text)
+    assert told["indirect"]
+    assert not told["simple"]
+
+
+@each(
+    "body",
+    [
+        "it's", "a \"'", "a )", "( a", "a \\ b", "`a", "$(rm x)", "${x}", "'#' a", "# it's", "E) a", "E\n.env", "a!b", "'(' \" '",
+    ],
+)  # fmt: skip
+def test_a_text_that_an_older_shell_ends_elsewhere_is_refused(body: str) -> None:
+    assert refusal(f"echo \"$(cat <<'E'\n{body}\nE\n)\"")
+
+
+@each("text", ['echo "$(cat <<E\n$x\nE\n)"', 'echo "$(cat <<E\n`x`\nE\n)"', "echo $(cat <<'E'\na\nE\n)"])
+def test_a_text_that_a_shell_would_expand_is_refused(text: str) -> None:
+    assert "in `$(...)` only as" in refusal(text)
+
+
+def test_code_is_told_of_each_command() -> None:
+    def of(text: str) -> list[bool]:
+        return [one["code"] for one in shell(text)["commands"]]
+
+    assert of("make 2>&1 | sed -n 1p | sort") == [True, False, False]
+    assert of("find . -exec make \\; ; ls") == [True, True, False]
+    assert of("LD_PRELOAD=x ls | cat") == [True, False]
+    assert of("sh -c 'make; ls'; cat a") == [True, False, True, False]
+    assert of("sh -c 'ls'; cat a") == [False, False, False]
+    assert of("export A=1; ls | cat") == [True, True, True]
+
+
+@each(
+    ("text", "found"),
+    [
+        ("git stash show -p", []),
+        ("git stash push -u", []),
+        ("git stash show -up", [".*"]),
+        ("git stash show --include-untracked", [".*"]),
+        ("git show stash@{1}^3 refs/stash^2", [".*"]),
+        ("git diff --no-index a.py b.py", []),
+        ("git diff --no-index a.py src/", ["src/.*"]),
+        ("curl -s 'http://localhost:8000/.env?x'", [".env"]),
+        ("curl 127.0.0.1/a/.ssh/id_rsa", ["a/.ssh/id_rsa"]),
+        ("curl -s http://localhost:8000/api/users", []),
+    ],
+)
+def test_what_shows_all_that_is_there_could_show_secrets(text: str, found: list[str]) -> None:
+    assert shell(text)["secrets"] == found
+
+
+def test_a_folder_is_left_for_certain_only_where_nothing_stands_for_the_change() -> None:
+    assert shell("cd src && cat ../a", "/x")["outside"] == []
+    for text in (
+        "true || cd src && cat ../a",
+        "ls || cd src && cd .. && cat a",
+        "cd a || (cd src) && cat ../a",
+    ):
+        assert shell(text, "/x")["outside"]
+
+
+def test_a_past_state_that_is_checked_out_is_not_a_file() -> None:
+    assert shell("git checkout HEAD~3 a.py")["writes"] == ["a.py"]
+    assert shell("git checkout a~3 a.py")["writes"] == ["a.py", "a~3"]
 
 
 def test_names_that_a_builtin_sets_in_disguise_are_told() -> None:
@@ -242,7 +345,7 @@ def test_the_text_of_a_here_document_is_told() -> None:
 
 
 def test_names_that_are_set_or_defined_are_told() -> None:
-    told = shell("a=1; b=2 c+=3 ls; export d e=5; for f in x; do ls; done; env g=7 ls; unset h; alias i=ls")
+    told = shell("a=1; b=2 c+=3 ls; export d e=5; for f in $x; do ls; done; env g=7 ls; unset h; alias i=ls")
     assert told["assignments"] == ["a", "b", "c", "d", "e", "f", "g", "h"]
     assert told["functions"] == ["i"]
     assert shell("f() { ls; }; function g { ls; }; k() ( ls )")["functions"] == ["f", "g", "k"]
@@ -287,7 +390,7 @@ def test_size_and_depth_are_bounded() -> None:
 @each("source", [b"'a", b'"a', b"a\\"])
 def test_a_word_that_does_not_end_is_refused(source: bytes) -> None:
     with pytest.raises(FunctionError):
-        read_word(source, 0, {})
+        read_word(source, 0, Inner())
 
 
 PIECES = st.sampled_from([

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
+import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -18,7 +20,9 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.function import shell
 from tests.core.functions.shell.shell_lines import lines
 from tests.core.functions.shell.shells import REAL, Call, Done, Stage, present
+from tests.core.functions.shell.shells import SHELLS as SHELL_ARGV
 
+_READ_FROM = re.compile(r"\A<\(.*\)\Z", re.DOTALL)
 COUNT = int(os.environ.get("MCPGUARD_SHELL_LINES", "120"))
 SEED = int(os.environ.get("MCPGUARD_SHELL_SEED", "11"))
 SHELLS = present()
@@ -75,7 +79,7 @@ def same(call: Call, args: list[str]) -> bool:
     """Whether a call has the arguments `args`, of which some may be globs for those that it has."""
     if list(call.args) == args:
         return True
-    left = list(args)
+    left = [_READ_FROM.sub("/*/fd/*", one).replace("$?", "*") for one in args]
     added = [one for one in call.args if one not in left or left.remove(one)]
     harmless = call.program in NO_HARM_BY_OPTIONS or "--" in args
     return bool(left) and all(
@@ -105,6 +109,27 @@ def test_no_shell_does_what_is_not_said(stage: Stage) -> None:
             assert contradictions(told, done) == [], (name, line, told)
     assert simple > COUNT // 10
     assert ran > COUNT
+
+
+TEXTS = (
+    "'E'\nFix it\n\nBody of *two* lines; ls\nE",
+    "'E'\n\n\nCall `rm x` (it's 'quoted', and \"so on\") #12\n\n\nE",
+    "E\n# a (remark)\n<a> & b | c\nE",
+    '"E"\n$x costs $5\n  E\nE',
+)
+
+
+@pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_that_cat_gives_is_the_argument_that_shells_make_of_it(name: str, text: str) -> None:
+    line = f'printf %s "a $(cat <<{text}\n) b" && ls'
+    try:
+        (first, *_) = shell(line)["commands"]
+    except FunctionError:
+        assert "it's" in text
+        return
+    argv = [*SHELL_ARGV[name], line.removesuffix(" && ls")]
+    assert subprocess.run(argv, capture_output=True, check=True, text=True).stdout == first["args"][1]
 
 
 @pytest.mark.parametrize("name", SHELLS)

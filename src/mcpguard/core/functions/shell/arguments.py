@@ -18,6 +18,9 @@ from mcpguard.core.functions.shell.words import Word
 _HELP = ("--help", "--version")
 _ELSEWHERE = re.compile(r"^[/~]|\.\.")
 _REVISION = re.compile(r"\^?\w[\w/.-]*(?:[~^]\d*|@\{[^{}/]*\})+", re.ASCII)
+_PAST = re.compile(r"(?:HEAD|@)(?:[~^]\d*|@\{\w[^{}/]*\})+", re.ASCII)
+_UNTRACKED = re.compile(r"(?:refs/)?stash(?:@\{[^{}]*\})?\^3", re.ASCII)
+"""Of a stash, what was in no commit before: `git stash -u`."""
 _RANGE = re.compile(r"[\w/.@{}^~-]*[\w}^~]\.\.\.?[\w/@{}^~-]*", re.ASCII)
 _EXCLUDED = re.compile(r":(?:[!^]|\([^()]*\bexclude\b[^()]*\))")
 _MAGIC = re.compile(r"\A:\([^()]*\)")
@@ -187,7 +190,9 @@ class _Arguments:
                 self.revision(word)
             elif role in "raW":
                 self.reading.read(word)
-            if role == "w" or (role == "W" and last and not self.elsewhere):
+            if (role == "w" or (role == "W" and last and not self.elsewhere)) and not (
+                self.name == "git" and _PAST.fullmatch(word.text)
+            ):
                 self.write(word)
             if role == "x":
                 self.reading.code = True
@@ -195,6 +200,8 @@ class _Arguments:
     def revision(self, word: Word) -> None:
         """A revision, a path, or a path in a revision: what could be a path counts as a file."""
         revision, colon, path = word.text.partition(":")
+        if _UNTRACKED.fullmatch(revision):
+            self.reading.selected.add(".*")
         named = _REVISION.fullmatch(word.text) or _RANGE.fullmatch(word.text)
         if not named or "/../" in word.text:
             self.reading.read(Word(path, word.literal, pattern=word.pattern) if colon and revision else word)

@@ -51,7 +51,8 @@ SHELL = Function(
         "`sh -c`, `find -exec`) and what they run. A program outside the system's folders "
         "is listed with its path too; `find -delete` counts as `rm`.",
         "unknown": "Those of them that shell() does not know, and so could run anything.",
-        "commands": "Each command: `program`, `args` (after quote removal), `path` (as written) and `line`: "
+        "commands": "Each command: `program`, `args` (after quote removal), `path` (as written), `code` (as "
+        "`code` of all, for this one: false for `sed` in `make | sed p`) and `line`: "
         "path and arguments, separated by blanks. A blank within an argument is U+00A0 there, and so is an "
         "empty one, so `[^ ]+` is one argument: `line.matches('^git commit( -a| -m [^ ]+)+$')`.",
         "redirects": "Each redirect: `operator` and `target`; for here-documents the text.",
@@ -84,11 +85,13 @@ SHELL = Function(
         "changes": "Programs that change something, as their names say: `rm`, `cp`, `kill`, `git "
         "commit`, `sudo`.",
         "pipes": "Whether there is a pipe.",
-        "substitutions": "Whether there is a command or process substitution.",
+        "substitutions": "Whether there is a command or process substitution, but for a whole argument "
+        "`<(...)` and for `\"$(cat <<'EOF' ...)\"`, which is read as the text that it stands for.",
         "expansions": "Whether there is a variable, a glob, braces, a tilde or arithmetic anywhere, so "
         "that an argument differs from what is written.",
         "background": "Whether something runs in the background.",
-        "assignments": "Names of variables that are set.",
+        "assignments": "Names of variables that are set, but for those of `for` whose values are written "
+        "out: its body is read once for each.",
         "functions": "Names of functions and aliases that are defined.",
         "code": "Whether more could run or change than the programs' names suggest: a program or an "
         "option is unknown, an interpreter or a shell is given code, an option names a "
@@ -103,7 +106,7 @@ SHELL = Function(
         'shell("sudo -u root env A=1 \\"r\\"m -rf x").programs == ["env", "rm", "sudo"]',
         'shell("sh -c \\"ls; rm x\\"").programs == ["ls", "rm", "sh"]',
         'shell("ls \'a b\' c").commands == [{"program": "ls", "args": ["a b", "c"], "path": "ls", '
-        '"line": "ls a\\u00a0b c"}]',
+        '"line": "ls a\\u00a0b c", "code": false}]',
         'shell("git commit -m \'Fix it\'").commands[0].line.matches("^git commit -m [^ ]+$")',
         '!shell("git commit -m x -n").commands[0].line.matches("^git commit( -a| -m [^ ]+)+$")',
         'shell("ls > out.txt").writes == ["out.txt"] && shell("sort -o out.txt a").writes == ["out.txt"]',
@@ -121,6 +124,8 @@ SHELL = Function(
         'shell("python -c 1").code && shell("git -c core.pager=x log").code && shell("ls --frob").code',
         'shell("file -f list.txt").indirect && shell("curl -s https://example.com/").sends == ["curl"]',
         'shell("echo $(rm x)").programs == ["echo", "rm"]',
+        'shell("for f in a b; do head $f; done").reads == ["a", "b"]',
+        'shell("diff <(sort a) <(sort b)").simple && !shell("echo $(sort a)").simple',
     ),
     errors=('shell("$x y").simple', 'shell("ls \\"").simple', 'shell("l\\\\\\ns").simple'),
 )

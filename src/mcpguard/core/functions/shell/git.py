@@ -33,6 +33,7 @@ _CHANGING_FORMS = {
 }
 """And where it changes something; `git remote update`, `show` and `prune` use the network as well."""
 
+_SHOWS_UNTRACKED = re.compile(r"--include-untracked|-[A-Za-z]*u")
 _ADDRESS = re.compile(r"(?:ext|fd)::|.*[a-z]::", re.IGNORECASE)
 
 
@@ -89,16 +90,21 @@ def _subcommand(reading: Reading, name: str, program: Usage, rest: list[Word]) -
     operands = texts.words
     if name in ("branch", "tag") and operands and not texts.lists:
         reading.changes.add("git")
+    if any(word.text == "--no-index" for word in rest):
+        for word in rest:
+            reading.show_all(word)
     if name in _READING_FORMS:
-        _form(reading, name, operands)
+        _form(reading, name, operands, rest)
     if name == "config" and len(operands) > (2 if operands[:1] in ([Word("get")], [Word("list")]) else 1):
         reading.code = True
 
 
-def _form(reading: Reading, name: str, operands: Sequence[Word]) -> None:
+def _form(reading: Reading, name: str, operands: Sequence[Word], rest: Sequence[Word]) -> None:
     """A subcommand whose first operand says what it does."""
     form = operands[0].text if operands else ""
     if form in _READING_FORMS[name]:
+        if form == "show" and any(_SHOWS_UNTRACKED.match(word.text) for word in rest):
+            reading.selected.add(".*")
         return
     reading.changes.add("git")
     if name == "remote" and form in ("update", "show", "prune"):

@@ -193,7 +193,11 @@ def _shell(reading: Reading, args: Sequence[Word], depth: int) -> None:
         option = rest.pop(0).text
         if option == "--":
             break
-        if not re.fullmatch(f"-[{SHELL_OPTIONS}]+", option):
+        if option == "-":
+            break
+        known = re.fullmatch(f"-[{SHELL_OPTIONS}]*(o?)", option)
+        named = known and known[1] and rest and rest.pop(0)
+        if not known or (known[1] and not (named and named.literal and named.text in SHELL_NAMES)):
             raise FunctionError("shell() does not know an option of a shell")
         given = given or "c" in option
     if not given:
@@ -268,5 +272,8 @@ WRAPPERS: dict[str, Wrapper] = {
 }
 """By the name of the program."""
 
-SHELL_OPTIONS = "cefuxl"
+SHELL_OPTIONS = "cefnuxl"
 """Short options of all `SHELLS` that take no argument."""
+
+SHELL_NAMES = names("allexport errexit noexec noglob nounset pipefail verbose xtrace")
+"""What may follow `-o`, and only ends a shell sooner or makes it show more."""

@@ -23,6 +23,10 @@ _TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
 _STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
 _ELSEWHERE = re.compile(r"^[/~]|(?:^|/)\.\.(?:/|$)")
 _SENT_FILE = re.compile(r"(?:[^@<=]*=)?[@<](.+)", re.DOTALL)
+_OWN_SERVER = re.compile(
+    r"(?:https?://)?(?:[^/@]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\])(?::\d+)?/([^?#]+)",
+    re.I | re.ASCII,
+)
 _LOCAL_URL = re.compile(r"file:(?://[^/]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
 Texts = Sequence[Word]
@@ -101,11 +105,14 @@ def _dd(reading: Reading, args: Texts, _texts: Texts) -> None:
 
 
 def _curl(reading: Reading, args: Texts, _texts: Texts) -> None:
-    """Files that `@` and `<` name, and those of file: addresses."""
+    """Files that `@` and `<` name, those of file: addresses, and what a server of this machine shows."""
     for word in args:
         found = _SENT_FILE.fullmatch(word.text) or _LOCAL_URL.fullmatch(word.text)
         if found:
             reading.read(Word(found[1], word.literal))
+        served = _OWN_SERVER.match(word.text)
+        if served:
+            reading.selected.add(served[1])
 
 
 OWN: dict[str, Callable[[Reading, Texts, Texts], None]] = {

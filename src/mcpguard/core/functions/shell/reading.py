@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.paths.naming import OBEYED, PLAIN, SECRETS, Naming
@@ -29,6 +30,9 @@ DEPTH = 4
 TEXTS = 32
 """How many command lines may be given to commands."""
 
+REPEATS = 16
+"""How often bodies of loops are read, for the values of their variables."""
+
 TEXTS_LIMIT = 4096
 """The longest that those may be together, in characters."""
 
@@ -38,7 +42,10 @@ NO_BREAK = "\u00a0"
 _UNBROKEN = str.maketrans(dict.fromkeys(" \t\n", NO_BREAK))
 _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
 _SYSTEM = re.compile(r"/(?:usr/|usr/local/|opt/homebrew/)?s?bin/[^/]+", re.ASCII)
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*|LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|CI|DEBUG|VERBOSE")
+_PLAIN_NAME = re.compile(
+    r"[a-z_][a-z0-9_]*|(?:LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|CI|DEBUG|VERBOSE"
+    r"|(?:NO|FORCE|CLI|CARGO_TERM)_?COLOR|RUST_LOG|LOG_LEVEL|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE)"
+)
 _GLOB = re.compile(r"[*?\[]")
 _NETWORK = re.compile(r"/+dev/+(?:tcp|udp)(?:/|$)|!", re.ASCII | re.IGNORECASE)
 
@@ -49,14 +56,14 @@ class Reading:
 
     def __init__(self, text: str, folder: str = "") -> None:
         self.texts: list[tuple[int, str]] = [(0, text)]
-        self.given = self.given_characters = 0
+        self.given = self.given_characters = self.repeated = 0
         self.places = Folders(folder)
         self.programs: set[str] = set()
         self.unknown: set[str] = set()
         self.obeys: set[str] = set()
         self.sends: set[str] = set()
         self.changes: set[str] = set()
-        self.commands: list[Json] = []
+        self.commands: list[dict[str, Json]] = []
         self.ran: list[Command] = []
         self.redirects: list[Json] = []
         self.reads: set[str] = set()
@@ -64,7 +71,8 @@ class Reading:
         self.selected: set[str] = set()
         self.assignments: set[str] = set()
         self.functions: set[str] = set()
-        self.pipes = self.substitutions = self.background = self.code = self.indirect = False
+        self.pipes = self.substitutions = self.background = self.indirect = False
+        self.code = self.code_within = False
         self.patterns = self.expansions = self.repeats = False
 
     def read_later(self, depth: int, text: str) -> None:
@@ -75,10 +83,25 @@ class Reading:
             raise FunctionError(f"shell() reads {TEXTS} commands in commands, to a depth of {DEPTH}")
         self.texts.append((depth, text))
 
+    @contextmanager
+    def of_command(self) -> Iterator[None]:
+        """What is read meanwhile is a command: code that is found in it is not that of others."""
+        outer, self.code, first, given = self.code, False, len(self.commands), self.given
+        yield
+        for one in self.commands[first:]:
+            # A text that it runs is read only later.
+            one["code"] = None if self.given > given else self.code
+        self.code, self.code_within = outer, self.code_within or self.code
+
+    def repeat(self, times: int) -> bool:
+        """Whether the body of a loop may be read this many times more."""
+        self.repeated += times
+        return self.repeated <= REPEATS
+
     def see(self, word: Word) -> Word:
         """Note what a word alone tells. A subscript with a command in it runs where numbers are read."""
         self.patterns = self.patterns or word.pattern
-        self.expansions = self.expansions or not (word.literal or word.pattern)
+        self.expansions = self.expansions or not (word.literal or word.pattern or word.stream)
         subscript = word.text.partition("[")[2]
         self.code = self.code or "$(" in subscript or "`" in subscript
         return word
@@ -98,7 +121,7 @@ class Reading:
             self.programs.add(path)
         words = [one.text for one in args]
         line = " ".join(one.translate(_UNBROKEN) or NO_BREAK for one in (path, *words))
-        self.commands.append({"program": base, "args": words, "path": path, "line": line})
+        self.commands.append({"program": base, "args": words, "path": path, "line": line, "code": False})
         self.ran.append((base, tuple(args)))
         return base, path if elsewhere else base
 
@@ -117,6 +140,9 @@ class Reading:
     def redirect(self, operator: str, target: Word) -> None:
         """Note a redirect to or from a file. Raises FunctionError for a target that is not known."""
         self.see(target)
+        if target.stream and operator == "<":
+            self.redirects.append({"operator": operator, "target": target.text})
+            return
         if not target.literal or not target.text:
             raise FunctionError("shell() cannot determine which file a redirect means")
         if _NETWORK.match(target.text):
@@ -129,7 +155,14 @@ class Reading:
 
     def read(self, word: Word) -> None:
         """Note a file that is read, unless it only stands for what a program gets anyway."""
-        self._file(self.reads, word)
+        if not word.stream:
+            self._file(self.reads, word)
+
+    def show_all(self, word: Word) -> None:
+        """Note what is shown with all that is in it, hidden files too, unless its ending says that it is a
+        file."""
+        if not word.text.startswith("-") and word.text.rpartition(".")[2] not in _DATA | {"/dev/null"}:
+            self.selected.add(f"{word.text.rstrip('/')}/.*")
 
     def write(self, word: Word) -> None:
         """Note a file that is written."""
@@ -145,13 +178,16 @@ class Reading:
         """The map that shell() gives."""
         self.indirect = self.indirect or self.places.unknown
         self.code = self.code or (self.places.unknown and bool(self.obeys))
+        outside, self.code = self.code, self.code or self.code_within
+        for one in self.commands:
+            one["code"] = outside or (self.code if one["code"] is None else one["code"])
         odd = self.substitutions or self.expansions or self.background or self.code or self.indirect
         acts = self.unknown or self.changes or self.sends or self.writes or self.assignments or self.functions
         changing = frozenset(name for name, _ in self.ran) if self.code else frozenset(self.changes)
         return {
             "programs": sorted(self.programs),
             "unknown": sorted(self.unknown),
-            "commands": self.commands,
+            "commands": list(self.commands),
             "redirects": self.redirects,
             "reads": sorted(self.reads),
             "writes": sorted(self.writes),

@@ -15,8 +15,9 @@ from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
+from mcpguard.core.functions.shell.programs import ZSH_VARIABLES
 from mcpguard.core.functions.shell.reading import Reading
-from mcpguard.core.functions.shell.words import Word, read_body, read_word, read_words
+from mcpguard.core.functions.shell.words import Inner, Word, read_body, read_word, read_words
 from mcpguard.core.functions.tables import names
 
 NESTING = 100
@@ -31,8 +32,10 @@ _BLANKS = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n)*")
 _ASSIGNMENT = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)\+?=")
 _DECLARED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=|$)", re.ASCII)
 _FUNCTION = re.compile(rb"[A-Za-z_][A-Za-z0-9_-]*")
+_LOOP_NAME = re.compile("[a-z][a-z0-9]*")
 _REDIRECT = re.compile(rb"[0-9]?(&>>|&>|>>|>\||>&|<&|<|>)[ \t]*")
 _DELIMITER = re.compile(rb"(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_DASH = re.compile(rb"[ \t]+-[ \t]+")
 _DESCRIPTOR = re.compile(r"[0-9]-?|-", re.ASCII)
 
 _CLOSING = names("then elif else fi do done }")
@@ -46,7 +49,8 @@ _SAME_FOLDER = (None, "&&", "(", "$(", "{")
 """Tokens behind which a command runs in the folder that those before it left."""
 
 _LEAVING = ("command", "list", "redirected_statement")
-"""Statements that can change the folder for those behind them and say by success that they did."""
+"""Statements that can change the folder for those behind them and say by success that they did, unless they
+stand behind `||`: then a success may be that of what stands before."""
 
 _LAST = ("list", "pipeline", "negated_command")
 _REDIRECTS = ("file_redirect", "herestring_redirect", "heredoc_redirect")
@@ -72,7 +76,8 @@ def read_tree(source: bytes, reading: Reading, depth: int) -> None:
         raise FunctionError("shell() cannot parse this text")
     substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
     reading.repeats = reading.repeats or depth > 0
-    walk = _Walk(source, reading, depth, {one.start_byte: one.end_byte for one in substitutions})
+    ends = {one.start_byte: one.end_byte for one in substitutions}
+    walk = _Walk(source, reading, depth, Inner(ends))
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
         walk.substitution(node)
@@ -87,12 +92,13 @@ def _all_nodes(root: Any) -> Iterator[Any]:
 
 
 class _Walk:
-    def __init__(self, source: bytes, reading: Reading, depth: int, inner: dict[int, int]) -> None:
+    def __init__(self, source: bytes, reading: Reading, depth: int, inner: Inner) -> None:
         self.source = source
         self.reading = reading
         self.depth = depth
         self.inner = inner
         self.here_documents = True
+        self.streams: set[int] = set()
         self.behind: dict[int, list[Any]] = {}
         self.acts = {
             "command": self.command,
@@ -118,7 +124,7 @@ class _Walk:
             if child.is_named and before not in _SAME_FOLDER:
                 self.reading.places.anywhere()
             self.part(child, nesting)
-            if child.is_named and child.type not in _LEAVING:
+            if child.is_named and (child.type not in _LEAVING or before == "||"):
                 self.reading.places.anywhere()
             start, before = child.end_byte, child.type
         self.gap(start, end, _LINES)
@@ -165,7 +171,10 @@ class _Walk:
         )
 
     def substitution(self, node: Any) -> None:
-        self.reading.substitutions = True
+        if node.start_byte in self.inner.texts:
+            launch(self.reading, [Word("cat")], self.depth)
+            return
+        self.reading.substitutions = self.reading.substitutions or node.start_byte not in self.streams
         self.here_documents = False
         self.children(node, node.start_byte, node.end_byte, 0)
 
@@ -173,9 +182,15 @@ class _Walk:
         word, after = read_word(self.source, start, self.inner)
         if after != end:
             raise FunctionError("shell() cannot determine where a word ends")
+        if word.stream:
+            self.streams.add(start)
         return self.reading.see(word)
 
     def command(self, node: Any, nesting: int) -> None:
+        with self.reading.of_command():
+            self._command(node, nesting)
+
+    def _command(self, node: Any, nesting: int) -> None:
         words, at = [], node.start_byte
         for child in node.children:
             self.gap(at, child.start_byte, _BLANKS)
@@ -187,7 +202,10 @@ class _Walk:
                 words.append(self.word(child.start_byte, child.end_byte))
             at = child.end_byte
         for redirect in self.behind.pop(node.start_byte, ()):
+            if _DASH.fullmatch(self.source, at, redirect.start_byte):
+                words.append(Word("-"))
             words += self.redirect(redirect, nesting)
+            at = redirect.end_byte
         launch(self.reading, words, self.depth)
 
     def redirected(self, node: Any, nesting: int) -> None:
@@ -196,7 +214,9 @@ class _Walk:
         self.has_command(body)
         at = body.end_byte
         for child in redirects:
-            self.gap(at, child.start_byte, _BLANKS)
+            # The parser loses a `-` before a here-document.
+            lost = body.type == "command" and _DASH.fullmatch(self.source, at, child.start_byte)
+            self.gap(child.start_byte if lost else at, child.start_byte, _BLANKS)
             at = child.end_byte
         last = body
         while last.type in _LAST:
@@ -253,7 +273,12 @@ class _Walk:
         operator, opening, *others, _body, closing = node.children
         delimiter = _DELIMITER.fullmatch(self.source, opening.start_byte, opening.end_byte)
         line = self.source.find(b"\n", opening.end_byte)
-        if operator.type != "<<" or not delimiter or not self.here_documents:
+        if not self.here_documents:
+            raise FunctionError(
+                "shell() reads a here-document in `$(...)` only as `\"$(cat <<'EOF' ...)\"`, with quotes and "
+                "brackets that pair up; any text can be input, as in `git commit -F - <<'EOF'`"
+            )
+        if operator.type != "<<" or not delimiter:
             raise FunctionError("shell() does not read this form of here-document")
         at = opening.end_byte
         for child in others:
@@ -310,13 +335,35 @@ class _Walk:
 
     def loop(self, node: Any, nesting: int) -> None:
         self.reading.repeats = True
-        at = node.start_byte
+        at, name, values = node.start_byte, "", []
         for child in node.children:
             self.gap(at, child.start_byte, _LINES if child.type in ("do_group", ";") else _BLANKS)
             if child.type == "variable_name":
-                self.reading.assign(self.word(child.start_byte, child.end_byte).text)
+                name = self.word(child.start_byte, child.end_byte).text
             elif child.is_named and child.type != "do_group":
-                self.word(child.start_byte, child.end_byte)
+                values.append(self.word(child.start_byte, child.end_byte))
+            elif child.type == "do_group":
+                self.body(child, nesting, name, values)
             else:
                 self.part(child, nesting)
             at = child.end_byte
+
+    def body(self, node: Any, nesting: int, name: str, values: list[Word]) -> None:
+        """The body of a loop, once for each value of its variable, unless one of them is not known."""
+        written = self.source[node.start_byte : node.end_byte]
+        values = values if re.search(rb"\$\{?" + name.encode(), written) else values[:1]
+        plain = _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES
+        known = plain and values and all(word.literal or word.pattern for word in values)
+        outer, assigned = self.inner.values, self.reading.assignments
+        if known and name not in outer and self.reading.repeat(len(values)):
+            self.reading.assignments = set()
+            for word in values:
+                self.inner.values = {**outer, name: word}
+                self.part(node, nesting)
+            changed = name in self.reading.assignments
+            self.inner.values, self.reading.assignments = outer, assigned | self.reading.assignments
+            if not changed:
+                return
+        self.reading.assign(name)
+        self.inner.values = {one: word for one, word in outer.items() if one != name}
+        self.part(node, nesting)

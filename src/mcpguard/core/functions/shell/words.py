@@ -8,7 +8,6 @@ prompt or not, read the word alike, or it is refused. Source: POSIX.1-2024, XCU 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -27,7 +26,15 @@ _ANSI = re.compile(rb"\$'((?:[^'\\]|\\[nt\\])*)'")
 _ANSI_ESCAPES = {b"\\n": b"\n", b"\\t": b"\t", b"\\\\": b"\\"}
 
 _SEVERAL = (b"$@", b"${@}")
-_NUMBERS = (b"$?", b"$#")
+_NUMBERS = (b"$#", b"${#}")
+_STATUS = re.compile(rb"\$\?(?!\[)")
+
+_CAT = re.compile(rb"\$\(cat[ \t]*<<[ \t]*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1\n((?:[^\n]*\n)*?)\2\n[ \t\n]*\)")
+_PAIRED = re.compile(rb"'[^'\\]*'|\"[^\"`$\\]*\"|`[^`'\"$()\\]*`")
+_UNPAIRED = re.compile(rb"['\"`\\]|\$[({'\"]")
+_REMARK = re.compile(rb"(?:(?<=[ \t\n])|\A)#[^\n]*")
+_GLOB = re.compile(r"[*?\[]")
+_ONE_WORD = re.compile(r"[A-Za-z0-9_./,:@%+=-]+", re.ASCII)
 
 _BLANK_ELSEWHERE = b"\x85\xa0"
 """Bytes of UTF-8 that a shell takes for a blank where its locale counts bytes."""
@@ -37,7 +44,8 @@ class Word(Struct, frozen=True):
     """A word. `text` is what a program gets, except that what a shell would expand stands as written; then
     `literal` is false. `single`: it is one argument, not none or several. `fixed`: each argument's first
     character is known, and if it is not literal no dash. `pattern`: all that a shell would expand are globs.
-    `found`: it stands for the files that find finds.
+    `found`: it stands for the files that find finds. `stream`: all of it is a process substitution `<(...)`,
+    which stands for a file that holds what a command prints.
     """
 
     text: str
@@ -46,6 +54,7 @@ class Word(Struct, frozen=True):
     fixed: bool = True
     pattern: bool = False
     found: bool = False
+    stream: bool = False
 
 
 def unknown(text: str) -> Word:
@@ -56,13 +65,23 @@ def unknown(text: str) -> Word:
 UNKNOWN = unknown("")
 
 
-def read_word(source: bytes, start: int, inner: Mapping[int, int]) -> tuple[Word, int]:
-    """The word at `start`, and the offset after it. `inner` maps where each substitution starts to its end.
-    Raises FunctionError for what two shells could read differently."""
+class Inner(Struct):
+    """What stands in words: `ends` maps where each substitution starts to its end; `texts` are the starts of
+    those that were read as the text that they stand for; `values` are what the variables of loops stand for
+    now."""
+
+    ends: dict[int, int] = {}
+    texts: set[int] = set()
+    values: dict[str, Word] = {}
+
+
+def read_word(source: bytes, start: int, inner: Inner) -> tuple[Word, int]:
+    """The word at `start`, and the offset after it. Raises FunctionError for what two shells could read
+    differently."""
     return _WordReader(source, inner).read(start)
 
 
-def read_words(source: bytes, start: int, end: int, inner: Mapping[int, int]) -> list[Word]:
+def read_words(source: bytes, start: int, end: int, inner: Inner) -> list[Word]:
     """The words from `start` to `end`, blanks between. Raises FunctionError, also for operators."""
     words = []
     while start < end:
@@ -79,7 +98,7 @@ def read_words(source: bytes, start: int, end: int, inner: Mapping[int, int]) ->
 
 def read_body(body: bytes) -> Word:
     """The text of a here-document whose delimiter is not quoted. Raises FunctionError for a substitution."""
-    reader = _WordReader(body, {})
+    reader = _WordReader(body, Inner())
     if b"\\" in body or b"`" in body:
         raise FunctionError("shell() does not read a backslash or a backtick in a here-document")
     at = 0
@@ -88,8 +107,36 @@ def read_body(body: bytes) -> Word:
     return reader.word()
 
 
+def _text_of_cat(source: bytes) -> bytes | None:
+    """What `$(cat <<'EOF' ...)` stands for in double quotes, if its here-document is text alone. Before
+    version 4, bash takes quotes, brackets and remarks in it for its own: they have to pair up either way."""
+    found = _CAT.fullmatch(source)
+    if found is None:
+        return None
+    quote, delimiter, body = found.groups()
+    pairs = [one.group() for one in _PAIRED.finditer(body)]
+    if (
+        (not quote and any(one in body for one in (b"$", b"`", b"\\")))
+        or any(line.startswith(delimiter) for line in body.split(b"\n"))
+        or any(b"#" in pair for pair in pairs)
+        or not (_pairs_up(body) and _pairs_up(_REMARK.sub(b"", body)))
+    ):
+        return None
+    return body.rstrip(b"\n")
+
+
+def _pairs_up(body: bytes) -> bool:
+    rest = _PAIRED.sub(b"", body)
+    depth = 0
+    for byte in rest:
+        depth += (byte == ord("(")) - (byte == ord(")"))
+        if depth < 0:
+            return False
+    return depth == 0 and not _UNPAIRED.search(rest)
+
+
 class _WordReader:
-    def __init__(self, source: bytes, inner: Mapping[int, int]) -> None:
+    def __init__(self, source: bytes, inner: Inner) -> None:
         self.source = source
         self.inner = inner
         self.out = bytearray()
@@ -98,7 +145,8 @@ class _WordReader:
         self.single_argument = self.only_globs = True
         self.braces = 0
         self.brace: int | None = None
-        self.listed = False
+        self.listed = self.stream = False
+        self.globs: int | None = None
         self.plain = {
             ord("\\"): self.escape,
             ord("'"): self.single,
@@ -111,7 +159,7 @@ class _WordReader:
         at = start
         while at < len(self.source):
             byte = self.source[at]
-            if byte in ENDS and at not in self.inner:
+            if byte in ENDS and at not in self.inner.ends:
                 break
             act = self.plain.get(byte)
             at = act(at) if act else self.other(at, at == start)
@@ -123,8 +171,12 @@ class _WordReader:
         if self.brace is not None and self.listed:
             self.expands(at=self.brace, many=True)
         text = self.out.decode()
+        if self.stream:
+            return Word(text, literal=False, stream=True)
         if self.prefix is None:
             return Word(text)
+        if self.globs is not None and self.globs != len(_GLOB.findall(text)):
+            self.only_globs = False  # Of two globs, one could stand in quotes.
         fixed = not self.splits and bool(self.prefix) and self.prefix[0] not in b"-(!"
         return Word(text, literal=False, single=self.single_argument, fixed=fixed, pattern=self.only_globs)
 
@@ -146,8 +198,10 @@ class _WordReader:
     def other(self, at: int, first: bool) -> int:
         """An unquoted character that is not in `plain`."""
         byte = self.source[at]
-        if at in self.inner:
-            return self.substitution(at)
+        if at in self.inner.ends:
+            end = self.inner.ends[at]
+            self.stream = first and byte == ord("<") and self.source[end : end + 1].strip(ENDS) == b""
+            return self.keep(at, end - at) if self.stream else self.substitution(at)
         if byte in _BLANK_ELSEWHERE:
             raise FunctionError("shell() reads this character only in quotes: to some shells it is a blank")
         if first and byte == ord("#"):
@@ -215,17 +269,30 @@ class _WordReader:
         return self.keep(at + 1) if after and after in b'\\"$`' else self.keep(at)
 
     def substitution(self, at: int, quoted: bool = False) -> int:
-        self.expands(splits=not quoted, many=not quoted)
-        return self.keep(at, self.inner[at] - at)
+        end = self.inner.ends[at]
+        text = _text_of_cat(self.source[at:end]) if quoted else None
+        if text is None:
+            self.expands(splits=not quoted, many=not quoted)
+            return self.keep(at, end - at)
+        for place in range(end - at):
+            if self.source[at + place] == ord("!"):
+                self.history(at + place)
+        self.inner.texts.add(at)
+        self.out += text
+        return end
 
     def backtick(self, _at: int) -> int:
         raise FunctionError("shell() does not read backticks: `$(...)` is the unambiguous form")
 
     def dollar(self, at: int, quoted: bool = False) -> int:
-        if at in self.inner:
+        if at in self.inner.ends:
             return self.substitution(at, quoted)
+        if _STATUS.match(self.source, at):
+            return self.keep(at, 2)  # It is a number.
         for form in (_BRACED, _ARITHMETIC, _PARAMETER):
             found = form.match(self.source, at)
+            if found and self.value(found[0].strip(b"${}").decode(), quoted):
+                return found.end()
             if found:
                 several = found[0] in _SEVERAL or not (quoted or found[0] in _NUMBERS)
                 self.expands(splits=several, many=several)
@@ -236,6 +303,22 @@ class _WordReader:
         if after and after not in (b'" |)\n' if quoted else b" \t\n;"):
             raise FunctionError("shell() does not know this form of expansion")
         return self.keep(at)
+
+    def value(self, name: str, quoted: bool) -> bool:
+        """Whether a variable stands for a text that is known, which then follows."""
+        word = self.inner.values.get(name)
+        if word is None or not (quoted or (word.literal and _ONE_WORD.fullmatch(word.text))):
+            return False
+        folder, glob = word.text, ""
+        if not word.literal:
+            at = _GLOB.search(word.text).start()  # type: ignore[union-attr]
+            folder, glob = word.text[:at], word.text[at:]
+        self.out += folder.encode()
+        if glob:
+            self.expands(glob=self.globs is None)
+            self.globs = len(_GLOB.findall(glob))
+            self.out += glob.encode()
+        return True
 
     def ansi(self, at: int) -> int:
         found = _ANSI.match(self.source, at)
