@@ -87,6 +87,18 @@ def test_the_operator_reads_where_the_rule_stands_and_the_command_and_the_model_
     assert "p.yaml" not in str(world.client.sent)
 
 
+def test_the_command_that_explains_a_refusal_names_the_configuration_that_it_needs() -> None:
+    terms = ApprovalTerms(0.0, 900.0, option=lambda: " --config /c.yaml")
+    rules = "  - {id: a, effect: allow}\n  - {id: d, effect: deny, tools: [push], when: args.to == 'x'}\n"
+    world = World(rules, approvals=terms)
+    refused(world, to="x")
+    world.call("nowhere", 2)
+    assert [one.rpartition("`mcpguard explain ")[2] for one in world.reports] == [
+        "n-6 --config /c.yaml`",
+        "n-7 --config /c.yaml`",
+    ]
+
+
 def test_a_tool_of_a_hidden_name_and_an_unlisted_resource_are_reported_without_the_clients_text() -> None:
     world = World("  - {id: a, effect: allow, tools: [read]}\n", {"one": []})
     offers(world, "one", resources=[])

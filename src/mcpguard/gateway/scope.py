@@ -174,13 +174,16 @@ class ClientScope(Struct, eq=False, kw_only=True):
         places = self.judge.policies.places
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
-        self.report(call.server, f"{what} {call.method}{name} {by}: `mcpguard explain {call.id}`")
+        self.report(call.server, f"{what} {call.method}{name} {by}: {self._explained(call.id)}")
 
     def report_unrouted(self, record: Decided) -> None:
         """Say to the operator that a call was refused which led to nothing."""
         # Quoted, since it is the client's own text.
         what = f"{record.method} {(record.tool or record.subject)!r}"
-        self.report("", f"refused {what} ({record.cause}): `mcpguard explain {record.id}`")
+        self.report("", f"refused {what} ({record.cause}): {self._explained(record.id)}")
+
+    def _explained(self, call_id: str) -> str:
+        return f"`mcpguard explain {call_id}{self.approvals.option()}`"
 
     async def admit(self, permit: Permit, started: float) -> None:
         """Record that what was allowed goes on. If it is cancelled before that is durable, its outcome is on

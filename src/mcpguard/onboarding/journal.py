@@ -146,7 +146,7 @@ class MoveJournal:
             where = "the keychain" if move.vault == "keyring" else move.vault_folder
             raise MoveError(
                 f"{step.path}: its original content cannot be decrypted: {path} or the key {move.key} in "
-                f"{where} is missing"
+                f"{where} is missing: put it back from a backup, or take mcpguard's entry out of the file"
             ) from None
 
     def forget_sealed(self, move: Move) -> None:
