@@ -32,7 +32,7 @@ from mcpguard.config.references import (
     references,
 )
 from mcpguard.config.urls import NEEDS_TLS, Host, host_name, is_open, literal_host, split
-from mcpguard.core.document.must import Mistake, Must, Path, above, between, filled
+from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled
 from mcpguard.core.document.written import Items, Written, by_shape
 
 
@@ -63,7 +63,7 @@ Word = Annotated[
         "file"
     ),
 ]
-Argv = Annotated[Items[Word], Must(_wrong_argv, minItems=1)]
+Argv = Annotated[Items[Word], Constraint(_wrong_argv, minItems=1)]
 
 
 class JsonEntry(Written):
@@ -116,7 +116,7 @@ class CredentialEntry(Written):
     servers: Annotated[
         Items[str], filled("at least one server is needed: no other may use it", minItems=1)
     ] = Field(description="The servers that may use it; at least one.")
-    value: Annotated[str, Must(_wrong_value, pattern=r"\$\{")] | None = Field(
+    value: Annotated[str, Constraint(_wrong_value, pattern=r"\$\{")] | None = Field(
         None,
         description="A text with references to sources in it, such as `Bearer ${keyring:NAME}`.",
     )
@@ -150,7 +150,7 @@ class CredentialEntry(Written):
         description="The hosts that may receive it, exactly these names; for servers with a `url`. Default: "
         "the host of the `url` of each of `servers`.",
     )
-    principals: Items[Annotated[str, Must(_wrong_principal)]] = Field(
+    principals: Items[Annotated[str, Constraint(_wrong_principal)]] = Field(
         (),
         description="Whose calls may use it: names, and `group:NAME` for all of a group. Default: "
         "everybody's.",

@@ -22,7 +22,7 @@ from mcpguard.config.references import (
 )
 from mcpguard.config.terms import FREE_BYTES, SINK_SCHEMES, ArgumentsOnRecord, Durability, SinkFormat
 from mcpguard.config.urls import NEEDS_TLS, UrlName, is_open, split, wrong_url
-from mcpguard.core.document.must import Mistake, Must, between, filled
+from mcpguard.core.document.constraints import Constraint, Mistake, between, filled
 from mcpguard.core.document.written import Items, Written
 from mcpguard.core.evidence.bounds import ARGUMENTS_A_MINUTE, REFUSALS_A_MINUTE
 from mcpguard.core.evidence.chain import SUFFIXES
@@ -40,14 +40,16 @@ def taken_for_chain(folder: Path, file: str | Path) -> bool:
 
 
 _NO_KEY = "expected one reference, such as ${keyring:audit/key}: `mcpguard audit key --new` makes a key"
-KeyRef = Annotated[str, Must(lambda text: wrong_reference(text, _NO_KEY), pattern=f"^{SOLE_REFERENCE}$")]
+KeyRef = Annotated[
+    str, Constraint(lambda text: wrong_reference(text, _NO_KEY), pattern=f"^{SOLE_REFERENCE}$")
+]
 
 
 def _wrong_webhook(text: str) -> str:
     return wrong_reference(text) if "${" in text else wrong_url(text)
 
 
-Webhook = Annotated[str, Must(_wrong_webhook, pattern=f"^(?:https?://.+|{SOLE_REFERENCE})$")]
+Webhook = Annotated[str, Constraint(_wrong_webhook, pattern=f"^(?:https?://.+|{SOLE_REFERENCE})$")]
 
 
 class RotateEntry(Written):
@@ -168,7 +170,7 @@ def _wrong_sink(text: str) -> str:
 class SinkEntry(Written):
     """An entry of `telemetry.sinks`."""
 
-    to: Annotated[str, Must(_wrong_sink)] = Field(
+    to: Annotated[str, Constraint(_wrong_sink)] = Field(
         description="A URL (`https://`, `http://`, `syslog+tcp://HOST:PORT`, `syslog+udp://HOST:PORT`, "
         "`syslog+unix:///dev/log`), or a file to append to, but no `.jsonl` in the audit folder. A "
         "relative one is relative to this file. For `otlp` the URL under which "

@@ -21,7 +21,7 @@ from mcpguard.config.terms import (
     Algorithm,
 )
 from mcpguard.config.urls import UrlName
-from mcpguard.core.document.must import Mistake, Must, Path, above, between, filled, matching
+from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
 from mcpguard.core.document.written import VERSION_1, Filled, Items, Written, by_shape, whole
 from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import A_DAY
@@ -93,7 +93,7 @@ _NO_TARGET = (
 )
 NotifyTarget = Annotated[
     str,
-    Must(
+    Constraint(
         lambda text: "" if text == DESKTOP else wrong_reference(text, _NO_TARGET),
         pattern=f"^(?:{DESKTOP}|{SOLE_REFERENCE})$",
     ),

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from mcpguard.config.references import Reference
 from mcpguard.config.urls import ServiceBase, ServiceHost, ServiceUrl, host_of, wrong_url
-from mcpguard.core.document.must import Mistake, Must, above, between, filled, matching
+from mcpguard.core.document.constraints import Constraint, Mistake, above, between, filled, matching
 from mcpguard.core.document.written import Items, Written, whole
 
 FIELD = re.compile(r"\{([^{}]*)\}")
@@ -66,9 +66,9 @@ def _wrong_database_name(text: str) -> str:
     return "" if text and text.isprintable() else "must be a name in the database, without quotes"
 
 
-Mount = Annotated[str, Must(lambda text: "" if _is_path(text) else "must be a path, such as approle")]
+Mount = Annotated[str, Constraint(lambda text: "" if _is_path(text) else "must be a path, such as approle")]
 Timeout = Annotated[float, above(0, 120, "seconds")]
-DatabaseName = Annotated[str, Must(_wrong_database_name, minLength=1)]
+DatabaseName = Annotated[str, Constraint(_wrong_database_name, minLength=1)]
 Permission = Annotated[str, matching("[a-z][a-z_]{0,63}", "must be a permission such as `contents`")]
 Repository = Annotated[
     str, matching("[A-Za-z0-9_.-]{1,100}", "must be the name of a repository, without its owner")
@@ -121,14 +121,14 @@ class VaultEntry(Written):
     address: ServiceHost = Field(
         description="Where it is: an https:// URL without a path; http:// only on this machine.",
     )
-    path: Annotated[str, Must(_wrong_secret_path)] = Field(
+    path: Annotated[str, Constraint(_wrong_secret_path)] = Field(
         description="What to read, with the mount first: `secret/github`, `database/creds/reader`.",
     )
     field: str | None = Field(
         None,
         description="The field of the secret that is the value. This or `value` is needed.",
     )
-    value: Annotated[str, Must(_wrong_pattern)] | None = Field(
+    value: Annotated[str, Constraint(_wrong_pattern)] | None = Field(
         None,
         description="The value with `{FIELD}`s in it: `postgresql://{username}:{password}@db/app`. In a URL "
         "each is percent-encoded.",
@@ -137,7 +137,7 @@ class VaultEntry(Written):
         None,
         description="The version of the key-value store; left out for dynamic engines.",
     )
-    namespace: Annotated[str, Must(_wrong_namespace)] | None = Field(
+    namespace: Annotated[str, Constraint(_wrong_namespace)] | None = Field(
         None, description="The namespace, where there are some."
     )
     token: Reference | None = Field(
@@ -187,7 +187,9 @@ class GithubAppEntry(Written):
     ) = Field(None, description="The user or organisation that has installed the app.")
     repositories: Annotated[
         Items[Repository],
-        Must(lambda names: "at most 500 repositories can be named" if len(names) > 500 else "", maxItems=500),
+        Constraint(
+            lambda names: "at most 500 repositories can be named" if len(names) > 500 else "", maxItems=500
+        ),
     ] = Field(
         (),
         description="The repositories that the token is for: names without the owner, at most 500.",
@@ -220,7 +222,7 @@ class PostgresEntry(Written):
         "`require`.",
     )
     grants: Annotated[
-        Items[Annotated[str, Must(_wrong_grant)]],
+        Items[Annotated[str, Constraint(_wrong_grant)]],
         filled("at least one statement is needed: a role without any can do little", minItems=1),
     ] = Field(
         description="What the role may do: statements `GRANT … TO {role}` and `ALTER ROLE {role} SET …`.",
@@ -292,7 +294,7 @@ class OAuthEntry(Written):
     client_secret: Reference | None = Field(
         None, description="Its secret, as one reference; with `client_id`."
     )
-    client_metadata_url: Annotated[ServiceUrl, Must(_wrong_document)] | None = Field(
+    client_metadata_url: Annotated[ServiceUrl, Constraint(_wrong_document)] | None = Field(
         None,
         description="An https URL with the metadata of a client, which is its id where the server takes that "
         "(CIMD).",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from mcpguard.core.document.must import Mistake, Must, Path, filled, matching
+from mcpguard.core.document.constraints import Constraint, Mistake, Path, filled, matching
 from mcpguard.core.secret import CredentialRef, parse_template, sole_reference
 
 SOURCES = ("env", "file", "keyring")
@@ -121,16 +121,16 @@ def _wrong_header_value(text: str) -> str:
 
 FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
 
-Text = Annotated[str, Must(reference_mistake)]
+Text = Annotated[str, Constraint(reference_mistake)]
 """A text that may hold references."""
 
-Reference = Annotated[str, Must(wrong_reference, pattern=f"^{SOLE_REFERENCE}$")]
+Reference = Annotated[str, Constraint(wrong_reference, pattern=f"^{SOLE_REFERENCE}$")]
 """One reference and nothing else."""
 
 
-def no_reference(instead: str) -> Must:
+def no_reference(instead: str) -> Constraint:
     """A word of an argv; `instead` says where a reference can stand."""
-    return Must(
+    return Constraint(
         lambda word: f"every process on this machine can read an argv: {instead}" if "${" in word else "",
         offset=lambda word: word.index("${"),
         **{"not": {"pattern": r"\$\{"}},
@@ -145,8 +145,8 @@ Variable = Annotated[
 Header = Annotated[
     str,
     matching("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "not a header that can be set here"),
-    Must(_wrong_header),
+    Constraint(_wrong_header),
 ]
 
 Variables = dict[Variable, Text]
-Headers = dict[Header, Annotated[str, Must(_wrong_header_value)]]
+Headers = dict[Header, Annotated[str, Constraint(_wrong_header_value)]]

@@ -15,7 +15,7 @@ from pydantic import Field
 from mcpguard.config.references import Headers, Variables, header_mistakes, no_reference
 from mcpguard.config.terms import MAX_LANES
 from mcpguard.config.urls import NEEDS_TLS, ServerUrl, is_open
-from mcpguard.core.document.must import Mistake, Must, Path, above, between, filled, matching
+from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
 from mcpguard.core.document.written import Items, Written
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 from mcpguard.protocol.names import Prefix
@@ -45,7 +45,7 @@ Extension = Annotated[
         "the name of an extension has a prefix, such as `com.example/skills`",
     ),
 ]
-Method = Annotated[str, Must(_wrong_method, pattern=f"^(?:{_METHOD.pattern})$")]
+Method = Annotated[str, Constraint(_wrong_method, pattern=f"^(?:{_METHOD.pattern})$")]
 Word = Annotated[str, no_reference("put the reference in `env`")]
 
 
@@ -154,7 +154,7 @@ def _wrong_project(text: str) -> str:
 
 
 ClientName = Annotated[str, filled("a client needs a name", minLength=1)]
-ProjectPath = Annotated[str, Must(_wrong_project, pattern="^[/~]")]
+ProjectPath = Annotated[str, Constraint(_wrong_project, pattern="^[/~]")]
 ServerNames = Annotated[Items[str], filled(_SOME, minItems=1)]
 
 

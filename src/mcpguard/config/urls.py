@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from mcpguard.config.references import reference_mistake
-from mcpguard.core.document.must import Must
+from mcpguard.core.document.constraints import Constraint
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NEEDS_TLS = "a credential must not leave this machine over http://: use https"
@@ -109,22 +109,22 @@ def _wrong_host(text: str) -> str:
     return ""
 
 
-ServiceUrl = Annotated[str, Must(wrong_url, format="uri")]
+ServiceUrl = Annotated[str, Constraint(wrong_url, format="uri")]
 """The URL of a service that gets credentials."""
 
-ServiceBase = Annotated[str, Must(lambda text: wrong_url(text, "a path"), format="uri")]
+ServiceBase = Annotated[str, Constraint(lambda text: wrong_url(text, "a path"), format="uri")]
 """The same, without a query."""
 
-ServiceHost = Annotated[str, Must(lambda text: wrong_url(text, "a host"), format="uri")]
+ServiceHost = Annotated[str, Constraint(lambda text: wrong_url(text, "a host"), format="uri")]
 """The same, without a path."""
 
-ServerUrl = Annotated[str, Must(_wrong_server, pattern="^https?://")]
+ServerUrl = Annotated[str, Constraint(_wrong_server, pattern="^https?://")]
 """The endpoint of an upstream; may hold references."""
 
-UrlName = Annotated[str, Must(_wrong_name, pattern="^https?://")]
+UrlName = Annotated[str, Constraint(_wrong_name, pattern="^https?://")]
 """A URL that names something."""
 
-Host = Annotated[str, Must(_wrong_host)]
+Host = Annotated[str, Constraint(_wrong_host)]
 """A host that a credential may be told to."""
 
 

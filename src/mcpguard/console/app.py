@@ -31,16 +31,16 @@ from starlette.types import ASGIApp
 
 from mcpguard.config.loading import Config
 from mcpguard.config.user_state import state_folder
-from mcpguard.console import acts
-from mcpguard.console.acts import Form
+from mcpguard.console import actions
+from mcpguard.console.access import LINK_SECONDS, Fence
+from mcpguard.console.actions import Form
 from mcpguard.console.desk import MOST_LOOKING, Desk
-from mcpguard.console.door import LINK_SECONDS, Fence
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
-    from mcpguard.console.door import Visit
+    from mcpguard.console.access import Visit
 
 COOKIE = "mcpguard-console"
 KEEP_ALIVE_SECONDS = 15.0
@@ -59,18 +59,18 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
         Route("/", _view(desk, waiting.waiting)),
         Route("/tickets/{ticket}", _view(desk, waiting.ticket)),
         Route("/tickets/{ticket}/arguments.txt", _view(desk, waiting.arguments)),
-        Route("/tickets/{ticket}/approve", _act(desk, acts.approve), methods=["POST"]),
-        Route("/tickets/{ticket}/deny", _act(desk, acts.deny), methods=["POST"]),
-        Route("/tickets/{ticket}/always", _act(desk, acts.always), methods=["POST"]),
-        Route("/approvals/{ticket}/end", _act(desk, acts.withdraw), methods=["POST"]),
-        Route("/tickets/{ticket}/challenge", _act(desk, acts.challenge), methods=["POST"]),
-        Route("/passkeys", _view(desk, acts.passkeys)),
-        Route("/passkeys/new", _act(desk, acts.begin), methods=["POST"]),
-        Route("/passkeys/made", _act(desk, acts.finish), methods=["POST"]),
+        Route("/tickets/{ticket}/approve", _act(desk, actions.approve), methods=["POST"]),
+        Route("/tickets/{ticket}/deny", _act(desk, actions.deny), methods=["POST"]),
+        Route("/tickets/{ticket}/always", _act(desk, actions.always), methods=["POST"]),
+        Route("/approvals/{ticket}/end", _act(desk, actions.withdraw), methods=["POST"]),
+        Route("/tickets/{ticket}/challenge", _act(desk, actions.challenge), methods=["POST"]),
+        Route("/passkeys", _view(desk, actions.passkeys)),
+        Route("/passkeys/new", _act(desk, actions.begin), methods=["POST"]),
+        Route("/passkeys/made", _act(desk, actions.finish), methods=["POST"]),
         Route("/decisions", _view(desk, decisions.decisions)),
         Route("/sessions", _view(desk, sessions.sessions)),
-        Route("/sessions/{session}/clear", _act(desk, acts.clear), methods=["POST"]),
-        Route("/sessions/{session}/end", _act(desk, acts.end), methods=["POST"]),
+        Route("/sessions/{session}/clear", _act(desk, actions.clear), methods=["POST"]),
+        Route("/sessions/{session}/end", _act(desk, actions.end), methods=["POST"]),
         Route("/servers", _view(desk, servers.servers)),
         Route("/calls/{call}", _view(desk, story.story)),
         Route("/events", _events(desk)),

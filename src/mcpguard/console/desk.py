@@ -21,7 +21,7 @@ from mcpguard.adapters.system.own_process import groups_of_user, operating_syste
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import present
-from mcpguard.console.door import Visits
+from mcpguard.console.access import Visits
 from mcpguard.console.evidence import Evidence
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.policy.compiled import PolicySet

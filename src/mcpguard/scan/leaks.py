@@ -21,7 +21,7 @@ from msgspec import Struct, json
 from pydantic import Field
 
 from mcpguard.config.policies import read_document
-from mcpguard.core.document.must import Must, filled
+from mcpguard.core.document.constraints import Constraint, filled
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import DocumentError, InspectionError
@@ -173,7 +173,7 @@ def _is_kind(glob: str) -> str:
 class ScanException(Written):
     """What is not a secret, or is known and stays."""
 
-    kind: Annotated[str, filled("must not be empty"), Must(_is_kind)] = Field(
+    kind: Annotated[str, filled("must not be empty"), Constraint(_is_kind)] = Field(
         description="A kind, such as `jwt`, or a glob of kinds; those that begin with `credential:` only "
         "where it begins so too."
     )
@@ -181,7 +181,7 @@ class ScanException(Written):
         description="A path, or a glob of paths, from the folder of this file on; `*` is any text, also "
         "with `/` in it."
     )
-    fingerprint: Annotated[str, Must(_is_fingerprint)] = Field(
+    fingerprint: Annotated[str, Constraint(_is_fingerprint)] = Field(
         "",
         description="Only in a line with this fingerprint, as `--format json` prints it; it says nothing "
         "about the secret.",

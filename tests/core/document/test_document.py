@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, Tag
 
 from mcpguard.core.document import yaml_tree
-from mcpguard.core.document.must import Mistake, above, between, filled, matching
+from mcpguard.core.document.constraints import Mistake, above, between, filled, matching
 from mcpguard.core.document.reading import Document, read
 from mcpguard.core.document.written import Filled, Items, Written, by_shape, whole
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError

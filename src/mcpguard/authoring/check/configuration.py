@@ -30,7 +30,7 @@ from mcpguard.authoring.snapshot import Snapshot, read_snapshot
 from mcpguard.config.loading import Config, evidence_folder, load_config
 from mcpguard.config.policies import present, read_document
 from mcpguard.config.terms import DESKTOP, NotifyTerms
-from mcpguard.core.document.must import Path as Way
+from mcpguard.core.document.constraints import Path as Way
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, CredentialError, DocumentError, McpGuardError, PolicyError
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet

@@ -18,7 +18,7 @@ from mcpguard.authoring.findings import Finding, fine
 from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY, texts_in
 from mcpguard.config.servers import ViewEntry
-from mcpguard.core.document.must import Path
+from mcpguard.core.document.constraints import Path
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.policy.compiled import CompiledPolicy

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag
 
 from mcpguard.config.file import PolicyRef
-from mcpguard.core.document.must import Mistake, Must, between, filled
+from mcpguard.core.document.constraints import Constraint, Mistake, between, filled
 from mcpguard.core.document.written import Items, Written, by_shape, whole
 from mcpguard.core.policy.terms import ACTIONS, Channel, window_of
 from mcpguard.core.redaction.detectors import KINDS
@@ -42,10 +42,10 @@ def _wrong_kind(kind: str) -> str:
     return f"unknown kind; the known kinds are {', '.join(sorted(KINDS))}"
 
 
-_A_TIME = Must(
+_A_TIME = Constraint(
     lambda text: "" if _is_time(text) else "write a time as 2026-01-31T12:00:00Z", format="date-time"
 )
-_A_NAME = Must(
+_A_NAME = Constraint(
     lambda text: "" if text.strip() else "a test needs a name: a sentence that says what must be true"
 )
 _WITHOUT_TARGET = ACTIONS - {method for methods in _USES.values() for method in methods}
@@ -154,7 +154,7 @@ class Expect(Written):
     via: Items[Channel] | None = Field(
         None, description="All channels by which a call that is asked about can be approved, in any order."
     )
-    timeout: Annotated[str, Must(_wrong_time)] | None = Field(
+    timeout: Annotated[str, Constraint(_wrong_time)] | None = Field(
         None,
         description="How long such a call can be approved, as in `ask.timeout`; empty for the default of the "
         "configuration.",
@@ -209,7 +209,7 @@ class Case(Written):
         None,
         description="What the server answers, raw: it is inspected and reviewed. `{error: …}` for an error.",
     )
-    findings: Items[Annotated[str, Must(_wrong_kind)]] = Field(
+    findings: Items[Annotated[str, Constraint(_wrong_kind)]] = Field(
         (),
         description="Kinds of secrets that count as found in the result, in addition to those that are "
         "found.",

@@ -21,7 +21,7 @@ from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.tests.cases import CallEntry, Case, SessionState
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.config.file import PolicyRef
-from mcpguard.core.document.must import Mistake, Must, Path, between, filled
+from mcpguard.core.document.constraints import Constraint, Mistake, Path, between, filled
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, by_shape, whole
@@ -32,7 +32,9 @@ KINDS = ("ordinary", "harmful")
 """What a sample call counts as for a posture."""
 
 _TARGETS = ("tool", "prompt", "resource", "action")
-_A_NAME = Must(lambda text: "" if text.strip() else "a group needs a name: what its calls have in common")
+_A_NAME = Constraint(
+    lambda text: "" if text.strip() else "a group needs a name: what its calls have in common"
+)
 _PERCENT = between(0, 100, "%")
 _SOME_CALLS = filled("`calls` must not be empty", minItems=1)
 

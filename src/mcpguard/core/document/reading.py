@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mcpguard.core.document.must import LENIENT, MISTAKE, Path
+from mcpguard.core.document.constraints import LENIENT, MISTAKE, Path
 from mcpguard.core.document.written import CHOICE, NO_VALUE, SHAPE, Written
 from mcpguard.core.document.yaml_tree import Fault, Node, offset_place, parse_tree
 from mcpguard.core.errors import DocumentError, Problem, did_you_mean

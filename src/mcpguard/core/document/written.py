@@ -1,6 +1,6 @@
 """What a model of a file that people write is made of, besides pydantic's own types.
 
-Law of this file: a field says once what it accepts. Its type, its `Must` and its description are the
+Law of this file: a field says once what it accepts. Its type, its `Constraint` and its description are the
 check, the JSON Schema and the page of reference.
 """
 
@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from mcpguard.core.document.must import Mistake, Path
+from mcpguard.core.document.constraints import Mistake, Path
 
 T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(False)]

@@ -43,7 +43,7 @@ from mcpguard.core.policy.terms import (
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 
 if TYPE_CHECKING:
-    from mcpguard.core.document.must import Path
+    from mcpguard.core.document.constraints import Path
     from mcpguard.core.document.reading import Document
     from mcpguard.core.policy.written import Policy, Rule
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from mcpguard.core.document.must import Mistake, Must, filled, matching
+from mcpguard.core.document.constraints import Constraint, Mistake, filled, matching
 from mcpguard.core.document.written import VERSION_1, Filled, Items, by_shape, whole
 from mcpguard.core.model import Json
 from mcpguard.core.policy.placeholders import problems_in
@@ -61,31 +61,31 @@ ParamName = Annotated[
 ]
 
 
-def _matching_something(key: str) -> Must:
+def _matching_something(key: str) -> Constraint:
     said = f"`{key}` must not be empty: leave it out to match all"
-    return Must(lambda globs: "" if all(as_tuple(globs) or [""]) else said)
+    return Constraint(lambda globs: "" if all(as_tuple(globs) or [""]) else said)
 
 
-A_DAY = Must(lambda day: "" if end_of(day) else "write a day as YYYY-MM-DD", format="date")
-_A_TIMEOUT = Must(
+A_DAY = Constraint(lambda day: "" if end_of(day) else "write a day as YYYY-MM-DD", format="date")
+_A_TIMEOUT = Constraint(
     lambda time: (
         "" if 0 < (window_of(time) or 0) <= MAX_TIMEOUT else "a time is a number with s, m or h, at most 24h"
     ),
     pattern=f"^{WINDOW.pattern}$",
 )
-_A_WINDOW = Must(
+_A_WINDOW = Constraint(
     lambda per: (
         "a window is `session`, or a number with s, m, h or d, at most 31d" if window_of(per) is None else ""
     ),
     pattern=f"^(?:session|{WINDOW.pattern})$",
 )
-_AN_AMOUNT = Must(
+_AN_AMOUNT = Constraint(
     lambda amount: "" if 0 < amount <= 1 << 53 else "a limit is a whole number above 0",
     minimum=1,
     maximum=1 << 53,
 )
 _COST = "a cost is a whole number above 0, or an argument: args.NAME"
-_A_COST = Must(lambda cost: "" if cost > 0 else _COST, minimum=1)
+_A_COST = Constraint(lambda cost: "" if cost > 0 else _COST, minimum=1)
 
 
 # --- the file ------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class AskEntry(Filled):
     via: Annotated[
         Annotated[Channel, Tag("text")] | Annotated[Items[Channel], Tag("a list")],
         by_shape("text", "a list"),
-        Must(lambda via: "" if via else "name at least one channel"),
+        Constraint(lambda via: "" if via else "name at least one channel"),
     ] = Field(
         ("console", "terminal"),
         description="The channels that may answer: `console`, `terminal`, and `client`: the client asks its "

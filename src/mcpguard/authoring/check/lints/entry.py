@@ -15,7 +15,7 @@ from msgspec import Struct
 from mcpguard.authoring.check.lints.conditions import Comparison, Read, comparisons_of, reads_of
 from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
-from mcpguard.core.document.must import Path
+from mcpguard.core.document.constraints import Path
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.console import acts
+from mcpguard.console import actions
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import TicketAnswer, arguments_digest
 from mcpguard.protocol.jsonrpc import encode
@@ -46,7 +46,7 @@ def test_a_call_that_takes_its_approval_is_said_to_go_on(
         give(*about)
         store.use("t1", time.time())
 
-    monkeypatch.setattr(acts, "give", given_and_used)
+    monkeypatch.setattr(actions, "give", given_and_used)
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
     assert answer.headers["location"] == f"{browser.root}/?said=approved"
     assert "Approved: the call goes on." in browser.see("/?said=approved")

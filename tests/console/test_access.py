@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from mcpguard.console.access import IDLE_SECONDS, LINK_SECONDS, MOST_BYTES, MOST_VISITS, POLICY, Visits
 from mcpguard.console.app import COOKIE
-from mcpguard.console.door import IDLE_SECONDS, LINK_SECONDS, MOST_BYTES, MOST_VISITS, POLICY, Visits
 from tests.console.desk import HERE, PORT, Browser
 
 

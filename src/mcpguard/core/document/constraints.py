@@ -23,14 +23,14 @@ Mistake = tuple[Path, str]
 """A value, and a sentence that says what is wrong with it. The sentence never quotes the value."""
 
 MISTAKE = "mistake"
-"""The type of the errors of a Must: the value has the right type."""
+"""The type of the errors of a Constraint: the value has the right type."""
 
 LENIENT = "lenient"
-"""As the context of a validation: every Must is skipped, so that `mistakes` can be called although a value is
-wrong."""
+"""As the context of a validation: every Constraint is skipped, so that `mistakes` can be called although a
+value is wrong."""
 
 
-class Must:
+class Constraint:
     """What a value must be, in an annotated type. `wrong` gives a sentence, or "" for a value that is
     right; `offset` is where in a text the mistake is; `schema` is the part that JSON Schema can express."""
 
@@ -65,23 +65,25 @@ class Must:
         return value
 
 
-def matching(pattern: str, said: str) -> Must:
+def matching(pattern: str, said: str) -> Constraint:
     """A text that matches as a whole. The pattern is compiled when it is first used, to keep a start fast."""
-    return Must(lambda text: "" if re.fullmatch(pattern, text) else said, pattern=f"^(?:{pattern})$")
+    return Constraint(lambda text: "" if re.fullmatch(pattern, text) else said, pattern=f"^(?:{pattern})$")
 
 
-def filled(said: str, **schema: Any) -> Must:
+def filled(said: str, **schema: Any) -> Constraint:
     """A text, list or mapping that is not empty; `schema` says so."""
-    return Must(lambda value: "" if value else said, **schema)
+    return Constraint(lambda value: "" if value else said, **schema)
 
 
-def between(least: float, most: float, unit: str = "") -> Must:
+def between(least: float, most: float, unit: str = "") -> Constraint:
     """A number from `least` to `most`."""
     said = f"must be from {least} to {most}{unit and ' '}{unit}"
-    return Must(lambda number: "" if least <= number <= most else said, minimum=least, maximum=most)
+    return Constraint(lambda number: "" if least <= number <= most else said, minimum=least, maximum=most)
 
 
-def above(bound: float, most: float, unit: str = "") -> Must:
+def above(bound: float, most: float, unit: str = "") -> Constraint:
     """A number above `bound`, at most `most`."""
     said = f"must be above {bound} and at most {most}{unit and ' '}{unit}"
-    return Must(lambda number: "" if bound < number <= most else said, exclusiveMinimum=bound, maximum=most)
+    return Constraint(
+        lambda number: "" if bound < number <= most else said, exclusiveMinimum=bound, maximum=most
+    )
