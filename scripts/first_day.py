@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"(?ms)^```text\n(.*?)^```$")
 _SETTLED = (
     (r"(?<=until )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-08-02 09:00:00"),
     (r"\b[0-9a-f]{12}\b", "4f1c09aa7d31"),  # a ticket
-    (r"(?<=\[invocation )[0-9a-f]{8}-\d+", "3f9a61c2-19"),
+    (r"(?<=\[invocation )[0-9a-f]{12}-\d+", "3f9a61c2-19"),
     (r"os-user:\S+", "os-user:ada"),
     (r"up to \d+ seconds", "up to 30 seconds"),
 )

@@ -34,7 +34,7 @@ _SETTLED = (
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-08-01 09:00:00"),
     (r"\b[0-9a-f]{40}\b", "b7d1c4a09e52f83d6a17c05be94f2d8361ea70c5"),  # a commit
     (r"\b[0-9a-f]{8}(?=…)", "9c41d6e2"),  # the beginning of a digest
-    (r"(?<=\[invocation )[0-9a-f]{8}-\d+", "3f9a61c2-19"),
+    (r"(?<=\[invocation )[0-9a-f]{12}-\d+", "3f9a61c2-19"),
     (r"\(\d+ KB\)", "(8 KB)"),
     (r"\bline \d\b", "line 5"),  # of the chain: credentials are read beside the first requests
     (r"\b[0-9a-f]{12}\b", "4f1c09aa7d31"),  # a ticket

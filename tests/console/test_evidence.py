@@ -159,6 +159,7 @@ def test_a_chain_of_another_process_ends_no_call(tmp_path: Path) -> None:
     found = Evidence(tmp_path)
     found.poll()
     assert [call.outcome for call in found.called("c-1")] == [None, Outcome(NOW, "c-1", "error", 9)]
+    real.close(Closed(NOW, "rotated"))
     later = AuditFile(tmp_path, "flush")
     later.write(structs.replace(OPENED, continues=real.path.name))
     later.write(Outcome(NOW, "c-1", "ok", 1.5))
@@ -166,5 +167,5 @@ def test_a_chain_of_another_process_ends_no_call(tmp_path: Path) -> None:
     found.poll()
     statuses = [call.outcome.status for call in found.called("c-1") if call.outcome is not None]
     assert statuses == ["ok", "error"]
-    for file in (real, planted, later):
+    for file in (planted, later):
         file.close(Closed(NOW, "done"))

@@ -306,6 +306,9 @@ class VerifiedChain(Printed):
         description="The chain that holds its head where it is not signed: it existed then, and nothing says "
         'who wrote it. "" otherwise, and without `--public-key`.'
     )
+    doubts: tuple[str, ...] = Field(
+        description="What another chain says too although only one can say it: one of the two was planted."
+    )
     newer: str = Field(
         description="Which newer mcpguard wrote it, so that this one cannot judge it; empty for none."
     )
@@ -325,7 +328,7 @@ class AuditReport(Printed):
     """What `mcpguard audit verify --json` prints."""
 
     intact: bool = Field(
-        description="Whether the exit code is 0: no chain has a flaw, is missing or is newer."
+        description="Whether the exit code is 0: no chain has a flaw, is doubtful, missing or newer."
     )
     chains: tuple[VerifiedChain, ...] = Field(description="The chains, by the names of their files.")
     missing: tuple[str, ...] = Field(

@@ -19,8 +19,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.checking import origin
-from mcpguard.adapters.audit.reader import MOST_ODD, unpacked, unpacked_size
+from mcpguard.adapters.audit.reader import MOST_ODD, origin, unpacked, unpacked_size
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SUFFIXES
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record

@@ -262,7 +262,7 @@ class Measuring:
         self._following = Following(folder, from_start=True, only_own=True)
         self._shared = shared
         self._sessions = sessions
-        self._joining: Joining[FollowedLine] = Joining()
+        self._joining: Joining[FollowedLine] = Joining(self._following.origin)
         self._counts = Counts()
         self._lock = asyncio.Lock()
 

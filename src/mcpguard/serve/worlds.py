@@ -235,7 +235,7 @@ class World:
             agent=settings.config.agent,
             judge=shared.judge,
             credentials={},
-            nonce=os.urandom(4).hex(),
+            nonce=os.urandom(6).hex(),
             inspector=self._inspector,
             arguments=settings.config.audit.arguments == "redacted",
             room=shared.bounds.room(self._principal, settings.config.agent),

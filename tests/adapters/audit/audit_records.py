@@ -29,6 +29,7 @@ os.register_at_fork(after_in_child=lambda: structs.force_setattr(OPENED, "pid", 
 DECIDED = Decided(NOW, "n-1", "os-user:1000", "tools/call", "allow", server="github", tool="get")
 OUTCOME = Outcome(NOW, "n-1", "ok", 1.5)
 CLOSED = Closed(NOW, "eof")
+ROTATED = Closed(NOW, "rotated")
 
 
 def failure(wait: Wait[None]) -> str:

@@ -18,8 +18,8 @@ from mcpguard.adapters.audit.index import AuditIndex, CallAt, index_path
 from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.core.evidence.records import Decided, Outcome, Record
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
+from mcpguard.core.evidence.records import Closed, Decided, Outcome, Record
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, ROTATED
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +87,11 @@ def test_it_goes_on_where_it_ended_and_open_calls_get_their_end(folder: Path) ->
     assert rows(folder) == [(1, "allow", "", None)]
     add(sink, end(1), call(2))
     assert rows(folder) == [(2, "allow", "", None), (1, "allow", "ok", 1.5)]
+    sink.close(ROTATED)
     other = AuditFile(folder)
+    assert len(rows(folder)) == 2  # Its first line is not there yet.
     add(other, structs.replace(OPENED, continues=sink.path.name), end(2), call(3))
     assert rows(folder)[:2] == [(3, "allow", "", None), (2, "allow", "ok", 1.5)]
-    sink.close(CLOSED)
     other.close(CLOSED)
     assert len(rows(folder)) == 3
 
@@ -113,7 +114,7 @@ def test_a_chain_of_another_process_ends_no_call(folder: Path, between: bool, pl
 @pytest.mark.parametrize("between", [False, True])
 def test_what_was_allowed_is_not_decided_again_by_a_later_chain(folder: Path, between: bool) -> None:
     sink = begun(folder, call(1))
-    sink.close(CLOSED)
+    sink.close(ROTATED)
     if between:
         assert len(rows(folder)) == 1
     other = AuditFile(folder)
@@ -122,17 +123,34 @@ def test_what_was_allowed_is_not_decided_again_by_a_later_chain(folder: Path, be
     other.close(CLOSED)
 
 
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("closed", [None, CLOSED])
+def test_a_chain_that_says_that_it_continues_a_killed_process_ends_no_call(
+    folder: Path, between: bool, closed: Closed | None
+) -> None:
+    killed = begun(folder, call(1))
+    if closed is not None:
+        killed.close(closed)
+    if between:
+        assert len(rows(folder)) == 1
+    planted = AuditFile(folder)
+    add(planted, structs.replace(OPENED, continues=killed.path.name), end(1), call(2))
+    assert rows(folder) == [(2, "allow", "", None), (1, "allow", "", None)] == rows(folder, rebuild=True)
+    killed.close(CLOSED)
+    planted.close(CLOSED)
+
+
 def test_calls_end_in_a_later_chain_also_where_the_first_is_removed_meanwhile(folder: Path) -> None:
     first = begun(folder)
-    first.close(CLOSED)
+    first.close(ROTATED)
     second = AuditFile(folder)
     add(second, structs.replace(OPENED, continues=first.path.name), call(1))
     assert rows(folder) == [(1, "allow", "", None)]
     first.path.unlink()
+    second.close(ROTATED)
     third = AuditFile(folder)
     add(third, structs.replace(OPENED, continues=second.path.name), end(1))
     assert rows(folder) == [(1, "allow", "ok", 1.5)] == rows(folder, rebuild=True)
-    second.close(CLOSED)
     third.close(CLOSED)
 
 
@@ -141,8 +159,9 @@ def test_chains_that_say_that_they_continue_each_other_are_read(folder: Path) ->
     add(first, structs.replace(OPENED, continues=second.path.name), call(1))
     add(second, structs.replace(OPENED, continues=first.path.name), end(1))
     assert len(rows(folder)) == 1
-    first.close(CLOSED)
-    second.close(CLOSED)
+    first.close(ROTATED)
+    second.close(ROTATED)
+    assert len(rows(folder, rebuild=True)) == 1
 
 
 @pytest.mark.parametrize("between", [False, True])

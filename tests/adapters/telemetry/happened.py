@@ -60,7 +60,7 @@ STORY: tuple[Record, ...] = (
 def happened(folder: Path, *records: Record) -> list[Happening]:
     """What is read of a chain of these."""
     path = chain(folder, *(records or STORY))
-    joining: Joining[None] = Joining()
+    joining: Joining[None] = Joining(lambda file: file)
     return [one for line in lines(path) for one in joining.add(path.name, line, None)]
 
 

@@ -110,6 +110,37 @@ def test_a_call_is_joined_by_the_next_process_too(setting: Setting) -> None:
     assert len(setting.sink.got) == 3
 
 
+@pytest.mark.parametrize("between", [False, True])
+def test_a_planted_chain_ends_no_call_of_another_process(setting: Setting, between: bool) -> None:
+    sink = AuditFile(setting.folder)
+    for record in (OPENED, structs.replace(DECIDED, at=datetime.now(UTC))):
+        sink.write(record)
+    sink.commit()
+    if between:
+        first = setting.exporter()
+        all_of(first)
+        first.close()
+    # As if that one had been killed, and a line of it already exported.
+    planted = AuditFile(setting.folder)
+    for record in (
+        structs.replace(OPENED, continues=sink.path.name),
+        structs.replace(OUTCOME, status="error"),
+    ):
+        planted.write(record)
+    planted.commit()
+    second = setting.exporter()
+    all_of(second)
+    (alone,) = [line for line in setting.sink.got if OUTCOME.id in line]
+    assert "call:" not in alone
+    sink.write(OUTCOME)
+    sink.commit()
+    all_of(second)
+    second.close()
+    assert [line for line in setting.sink.got if "call:ok" in line] == setting.sink.got[-1:]
+    for file in (sink, planted):
+        file.close(CLOSED)
+
+
 def test_a_process_that_was_killed_hands_its_backlog_to_the_next(setting: Setting) -> None:
     chain(setting.folder, DECIDED, OUTCOME, close=False)
     one, two = setting.exporter(), setting.exporter()

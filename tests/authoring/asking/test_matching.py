@@ -25,7 +25,7 @@ from mcpguard.authoring.asking.question import CallQuestion
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS
 from mcpguard.core.evidence.records import Decided, Outcome, Record
-from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
+from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED, ROTATED
 from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS
 from tests.cli.audit.test_story import CALL, DONE
 
@@ -143,12 +143,12 @@ def test_what_a_call_ends_with_is_found_wherever_its_end_stands(tmp_path: Path) 
         sink = chain(tmp_path, call(1))
         assert ids(tmp_path, 'error == "refused"') == []
         add(sink, *(call(n) for n in range(2, 20)), end(1, error="refused"))
+        sink.close(ROTATED)
         other = AuditFile(tmp_path)
         add(other, structs.replace(OPENED, continues=sink.path.name))
         add(other, end(2, error="refused"), end(18, message="refused, too"))
         assert ids(tmp_path, 'error == "refused"') == ["n-2", "n-1"]
         assert ids(tmp_path, 'message.startsWith("refused")') == ["n-18"]
-        sink.close(CLOSED)
         other.close(CLOSED)
 
 

@@ -22,7 +22,7 @@ from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.audit.reader import MOST_ODD, chain_name
 from mcpguard.cli import main
 from mcpguard.console.evidence import Evidence
-from tests.adapters.audit.audit_records import CLOSED, OPENED
+from tests.adapters.audit.audit_records import CLOSED, OPENED, ROTATED
 from tests.cli.audit.test_every_reader import POLICY, written
 from tests.cli.audit.test_story import CALL, DONE
 
@@ -312,6 +312,59 @@ def test_a_chain_under_another_name_is_told_by_its_process(folder: Path, capfd: 
     code, out, _ = run(("audit", "verify"), capfd)
     assert code == 0
     assert f"note: renamed: its name is that of process 1, and process {os.getpid()} wrote it" in out
+
+
+def test_verify_says_that_two_chains_decide_one_call(folder: Path, capfd: Capture) -> None:
+    planted = written(folder, OPENED, structs.replace(CALL, id="n-1", effect="deny"))
+    planted.close(CLOSED)
+    real = plain_of(folder)
+    code, out, _ = run(("audit", "verify"), capfd)
+    assert code == 1
+    assert f"line 2 decides the call n-1, as {planted.path.name} does: one of the two was planted" in out
+    assert f"line 2 decides the call n-1, as {real.name} does: one of the two was planted" in out
+    head = run(("audit", "heads", str(real)), capfd)[1].strip()
+    code, out, _ = run(("audit", "verify", "--expect", head), capfd)
+    assert code == 1
+    assert "chains: 4, altered or missing: 0, doubtful: 1" in out
+    assert f"line 2 decides the call n-1, as {real.name} does" in out
+
+
+def test_verify_says_that_two_chains_continue_one(folder: Path, capfd: Capture) -> None:
+    handed = written(folder, OPENED, structs.replace(CALL, id="n-5"))
+    handed.close(ROTATED)
+    opened = structs.replace(OPENED, continues=handed.path.name)
+    for number in range(2):
+        at = OPENED.at + timedelta(seconds=number)
+        later = written(folder, structs.replace(opened, at=at), structs.replace(DONE, id="n-5"))
+        later.close(CLOSED)
+        code, out, _ = run(("audit", "verify"), capfd)
+        assert code == number
+        assert out.count(f"line 1 continues the chain {handed.path.name}, as") == 2 * number
+
+
+def test_verify_notes_a_chain_that_says_that_it_continues_a_killed_process(
+    folder: Path, capfd: Capture
+) -> None:
+    killed = written(folder, OPENED, structs.replace(CALL, id="n-5"))
+    killed.close(CLOSED)
+    opened = structs.replace(OPENED, continues=killed.path.name)
+    written(folder, opened, structs.replace(DONE, id="n-5")).close(CLOSED)
+    code, out, _ = run(("audit", "verify"), capfd)
+    assert code == 0
+    assert "note: 1 allowed without an outcome: n-5" in out
+    assert f"note: it says that it continues {killed.path.name}, whose last record does not say so" in out
+
+
+def test_verify_says_where_a_chain_is_that_was_renamed(folder: Path, capfd: Capture) -> None:
+    first = written(folder, OPENED, structs.replace(CALL, id="n-5"))
+    first.close(ROTATED)
+    opened = structs.replace(OPENED, continues=first.path.name)
+    written(folder, opened, structs.replace(DONE, id="n-5")).close(CLOSED)
+    first.path.rename(folder / PLANTED)
+    code, out, _ = run(("audit", "verify"), capfd)
+    assert code == 1
+    assert f"MISSING {first.path.name}: it was renamed to {PLANTED}" in out
+    assert "without an outcome" not in out
 
 
 def test_a_call_in_what_cannot_be_read_is_not_simply_unknown(folder: Path, capfd: Capture) -> None:

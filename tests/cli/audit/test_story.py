@@ -16,6 +16,7 @@ from mcpguard.adapters.audit import calls
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.records import (
+    Closed,
     Decided,
     FoldedRecords,
     Noticed,
@@ -24,7 +25,7 @@ from mcpguard.core.evidence.records import (
     Record,
     Steps,
 )
-from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
+from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED, ROTATED
 
 Capture = pytest.CaptureFixture[str]
 
@@ -61,12 +62,12 @@ DONE = Outcome(
 )
 
 
-def folder_of(folder: Path, *records: Record) -> Path:
+def folder_of(folder: Path, *records: Record, closed: Closed = CLOSED) -> Path:
     sink = AuditFile(folder)
     for record in (structs.replace(OPENED, host="box"), *records):
         sink.write(record)
     sink.commit()
-    sink.close(CLOSED)
+    sink.close(closed)
     return sink.path
 
 
@@ -205,7 +206,7 @@ def test_a_call_that_a_person_refused_before_is_not_said_to_need_nobody(
 
 
 def test_where_a_chain_goes_on_in_another_one_both_are_read(tmp_path: Path, capsys: Capture) -> None:
-    first = folder_of(tmp_path, structs.replace(CALL, effect="ask", ticket="t-1"))
+    first = folder_of(tmp_path, structs.replace(CALL, effect="ask", ticket="t-1"), closed=ROTATED)
     first = first.rename(tmp_path / "1.jsonl")
     (tmp_path / "1.jsonl.gz").write_bytes(gzip.compress(first.read_bytes()))
     first.unlink()
@@ -451,7 +452,7 @@ def test_an_outcome_is_found_in_whatever_chain_continues_that_of_the_decision(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder = tmp_path / "audit"
-    decided = folder_of(folder, CALL)
+    decided = folder_of(folder, CALL, closed=ROTATED)
     folder_of(folder, structs.replace(CALL, id="n-8"))
     sink = AuditFile(folder)
     for record in (structs.replace(OPENED, continues=decided.name), DONE):
@@ -466,6 +467,24 @@ def test_an_outcome_is_found_in_whatever_chain_continues_that_of_the_decision(
     said = told(folder, capsys)
     assert "It finished 12 ms after the decision" in said["time"]
     assert "The outcome is line 2 of 20200101T000000Z-1-0.jsonl" in said["evidence"]
+
+
+@pytest.mark.parametrize("records", [(DONE,), (structs.replace(CALL, effect="deny"),)])
+def test_a_chain_that_says_that_it_continues_a_killed_process_has_nothing_of_a_call(
+    tmp_path: Path, capsys: Capture, records: tuple[Record, ...]
+) -> None:
+    killed = folder_of(tmp_path, CALL)
+    folder_of(tmp_path, structs.replace(OPENED, continues=killed.name))
+    sink = AuditFile(tmp_path)
+    for record in (structs.replace(OPENED, continues=killed.name), *records):
+        sink.write(record)
+    sink.commit()
+    sink.close(CLOSED)
+    if records == (DONE,):
+        assert told(tmp_path, capsys)["result"].startswith("No outcome is on record")
+    else:
+        assert main(["audit", "show", "n-7", str(tmp_path)]) == 2
+        assert f"n-7 is on record in {killed.name} and in {sink.path.name}" in capsys.readouterr().err
 
 
 def test_a_refusal_that_was_only_counted_is_found_in_the_record_that_counts_it(

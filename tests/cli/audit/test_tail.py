@@ -14,7 +14,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.cli.audit import tail as audit_tail
-from mcpguard.core.evidence.records import Noticed, Record
+from mcpguard.core.evidence.records import Closed, Noticed, Record
 from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED
 from tests.cli.audit.test_story import CALL, DONE, folder_of
 
@@ -147,6 +147,28 @@ def test_it_waits_for_the_first_process_and_shows_what_runs_long(
     assert main(["audit", "tail", "-f", str(folder)]) == 0
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["○", "■"]
     sinks[0].close(CLOSED)
+
+
+def test_a_planted_chain_ends_no_call_that_is_followed(
+    tmp_path: Path, capsys: Capture, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(audit_tail.time, "monotonic", lambda: now[0])
+    real, planted, later = AuditFile(tmp_path), AuditFile(tmp_path), AuditFile(tmp_path)
+    add(real, OPENED)
+    steps(
+        lambda: add(real, CALL),
+        lambda: add(
+            planted, structs.replace(OPENED, continues=real.path.name), structs.replace(DONE, status="error")
+        ),
+        lambda: now.__setitem__(0, 5.0),
+        lambda: real.close(Closed(NOW, "rotated")),
+        lambda: add(later, structs.replace(OPENED, continues=real.path.name), DONE),
+    )
+    assert main(["audit", "tail", "-f", str(tmp_path)]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["○", "■"]
+    for sink in (planted, later):
+        sink.close(CLOSED)
 
 
 def test_followed_json_is_each_record(tmp_path: Path, capsys: Capture, steps: Steps) -> None:

@@ -134,6 +134,7 @@ def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
                 "continues": "",
                 "signed": 0,
                 "held_by": "",
+                "doubts": [],
                 "newer": "",
                 "gaps": [],
             }

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.core.evidence.between import forked, held, removed, vouched
+from mcpguard.core.evidence.between import doubts, forked, held, overlapping, removed, vouched
 from mcpguard.core.evidence.between import signed as judged
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.chain import signed as sign
@@ -214,3 +214,30 @@ def test_a_line_that_continues_the_chain_and_is_no_record_is_found() -> None:
     assert whats(verify(lines)) == [
         "is not a record: it was altered",
     ]
+
+
+def test_chains_that_may_have_decided_the_same_call_are_found() -> None:
+    def deciding(at: int, *numbers: int) -> ChainReport:
+        records = (decided(one, "deny") for one in numbers)
+        return verify(sealed([replace(opened(), pid=at), *records]))
+
+    reports = {
+        "wide": deciding(1, 1, 90),
+        "in it": deciding(2, 3, 4),
+        "also in it": deciding(3, 50),
+        "after it": deciding(4, 91),
+        "of another connection": verify(sealed([opened(), replace(decided(3), id="m-3")])),
+        "none": verify(sealed([opened()])),
+    }
+    assert overlapping(reports) == {name: {b"n"} for name in ("wide", "in it", "also in it")}
+    assert overlapping({"a": reports["wide"], "its copy": reports["wide"]}) == {}
+
+
+def test_what_two_chains_say_is_doubtful_where_nothing_vouches_for_it() -> None:
+    assert doubts({"decides n-2": {"a": 2}}, {"a": 0}) == {}
+    said = {"decides n-1": {"a": 2, "c": 3}}
+    for sure, doubtful in (({"a": 0, "c": 0}, "ac"), ({"a": 2, "c": 1}, "c"), ({"a": 2, "c": 3}, "")):
+        assert list(doubts(said, sure)) == list(doubtful)
+    assert doubts(said, {"a": 2, "c": 0}) == {
+        "c": ["line 3 decides n-1, as a does: one of the two was planted"]
+    }

@@ -12,10 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mcpguard.core.evidence.between import joined
+from mcpguard.core.evidence.between import joined as joined_by
 from mcpguard.core.evidence.chain import GENESIS, Chain
-from mcpguard.core.evidence.records import Anchor, FoldedRecords, Noticed, Record
-from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, continued, verify
+from mcpguard.core.evidence.records import Anchor, Closed, FoldedRecords, Noticed, Record
+from mcpguard.core.evidence.verification import (
+    MAX_FLAWS,
+    ChainReport,
+    anchors,
+    closing,
+    continued,
+    decisions,
+    verify,
+)
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
 
@@ -27,7 +35,15 @@ def test_a_sealed_chain_verifies() -> None:
     lines = sealed(day())
     begin, head = (json.loads(lines[at])["hash"] for at in (0, -1))
     assert verify(lines) == ChainReport(
-        records=10, head=head, closed=True, torn=False, unfinished=(), flaws=(), begin=begin, pid=7
+        records=10,
+        head=head,
+        closed=True,
+        torn=False,
+        unfinished=(),
+        flaws=(),
+        begin=begin,
+        pid=7,
+        decided={b"n": (0, 99)},
     )
     assert verify(lines).intact
 
@@ -306,6 +322,13 @@ def continuing(before: str, *records: Record) -> list[bytes]:
     return sealed([replace(opened(), continues=before), *records])
 
 
+ROTATED = Closed(NOW, "rotated")
+
+
+def joined(reports: dict[str, ChainReport], **renamed: str) -> dict[str, ChainReport]:
+    return joined_by(reports, renamed)
+
+
 def test_a_first_line_names_the_chain_that_its_own_continues() -> None:
     assert continued(continuing("a.jsonl")[0]) == "a.jsonl"
     assert continued(sealed([opened()])[0]) == ""
@@ -315,8 +338,8 @@ def test_a_first_line_names_the_chain_that_its_own_continues() -> None:
 def test_what_a_later_chain_of_the_process_finishes_is_not_unfinished() -> None:
     reports = joined(
         {
-            "a": verify(sealed([opened(), decided(1), decided(2), decided(3), outcome(3)])),
-            "b": verify(continuing("a", outcome(1))),
+            "a": verify(sealed([opened(), decided(1), decided(2), decided(3), outcome(3), ROTATED])),
+            "b": verify(continuing("a", outcome(1), Closed(NOW, "evidence-gap"))),
             "c": verify(continuing("b", decided(4), outcome(2))),
         }
     )
@@ -326,7 +349,10 @@ def test_what_a_later_chain_of_the_process_finishes_is_not_unfinished() -> None:
 
 def test_a_later_outcome_that_no_chain_of_the_process_decided_is_a_flaw() -> None:
     reports = joined(
-        {"a": verify(sealed([opened(), decided(1)])), "b": verify(continuing("a", outcome(1), outcome(2)))}
+        {
+            "a": verify(sealed([opened(), decided(1), ROTATED])),
+            "b": verify(continuing("a", outcome(1), outcome(2))),
+        }
     )
     assert reports["a"].intact
     assert [(flaw.line, flaw.what) for flaw in reports["b"].flaws] == [
@@ -335,8 +361,8 @@ def test_a_later_outcome_that_no_chain_of_the_process_decided_is_a_flaw() -> Non
 
 
 def test_a_chain_that_lost_its_end_is_the_only_flaw() -> None:
-    whole = sealed([opened(), decided(1), decided(2), outcome(2)])
-    after = verify(continuing("a", outcome(1), decided(3)))
+    whole = sealed([opened(), decided(1), decided(2), outcome(2), ROTATED])
+    after = verify(continuing("a", outcome(1), decided(3), ROTATED))
     last = verify(continuing("b", outcome(3)))
     assert all(one.intact for one in joined({"a": verify(whole), "b": after, "c": last}).values())
     cut = verify(whole[:1], [whole[-1][-67:-3].decode()])
@@ -346,8 +372,46 @@ def test_a_chain_that_lost_its_end_is_the_only_flaw() -> None:
 
 def test_of_a_chain_that_is_not_there_no_decision_is_looked_for() -> None:
     assert joined({"b": verify(continuing("a", outcome(1)))})["b"].intact
-    circle = {"a": verify(continuing("b", outcome(1))), "b": verify(continuing("a", outcome(2)))}
+    circle = {
+        "a": verify(continuing("b", outcome(1), ROTATED)),
+        "b": verify(continuing("a", outcome(2), ROTATED)),
+    }
     assert joined(circle) == circle
+
+
+@pytest.mark.parametrize("end", [[], [Closed(NOW, "eof")]])
+def test_a_chain_that_was_not_handed_on_has_no_outcomes_elsewhere(end: list[Record]) -> None:
+    killed = verify(sealed([opened(), decided(1), *end]))
+    reports = joined({"a": killed, "b": verify(continuing("a", outcome(1)))})
+    assert not killed.handed_on
+    assert reports["a"].unfinished == ("n-1",)
+    assert all(report.intact for report in reports.values())
+
+
+def test_a_renamed_chain_is_still_the_one_that_was_continued() -> None:
+    reports = {"x": verify(sealed([opened(), decided(1), ROTATED])), "b": verify(continuing("a", outcome(1)))}
+    assert joined(reports)["x"].unfinished == ("n-1",)
+    assert joined(reports, a="x")["x"].unfinished == ()
+
+
+def test_a_line_that_closes_a_chain_says_why() -> None:
+    *_, last = sealed([opened(), ROTATED])
+    assert closing(last) == "rotated"
+    assert closing(sealed([opened()])[0]) == closing(b"noise") == ""
+
+
+def test_what_a_chain_decided_is_known_by_the_numbers_of_its_calls() -> None:
+    odd = [replace(decided(1), id=one) for one in ("é-5", "plain", "n-", "n-" + "9" * 20)]
+    lines = sealed([opened(), *map(decided, (7, 3, 5)), decided(9, "ask"), decided(8, "deny"), *odd])
+    assert verify(lines).decided == {
+        b"n": (3, 8),
+        "é".encode(): (5, 5),
+        **{one.id.encode(): (0, 0) for one in odd[1:]},
+    }
+    found = [decisions(line, {b"n", "é".encode()}) for line in (*lines, b'{"kind":"decision" noise')]
+    assert [one for one in found if one] == ["n-7", "n-3", "n-5", "n-8", "é-5"]
+    escaped = resealed(sealed([decided(4)])[0].replace(b"n-4", b"\\u006e-4"), **{"id": "n-4"})
+    assert verify([lines[0], escaped]).decided == {b"n": (4, 4)}
 
 
 def test_the_same_outcome_twice_is_a_flaw_also_where_a_chain_continues_another() -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.audit.checking import origin
 from mcpguard.adapters.audit.index import files_with
 from mcpguard.adapters.audit.reader import (
     NoChain,
@@ -22,7 +21,9 @@ from mcpguard.adapters.audit.reader import (
     chain_files,
     chain_name,
     file_name,
+    handed_on,
     line_at,
+    origin,
 )
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
@@ -155,7 +156,7 @@ def _read_ends(files: list[Path], found: dict[str, CallRecords]) -> None:
         allowed = call.decision is not None and getattr(call.decision.record, "effect", "") == "allow"
         file = call.decision.file if allowed and call.decision is not None else None
         seen = set[Path]()
-        while file is not None and call.outcome is None and file not in seen:
+        while file is not None and call.outcome is None and file not in seen and handed_on(file):
             seen.add(file)
             if after is None:
                 firsts = ((_first(chain), chain) for chain in files)

@@ -17,7 +17,6 @@ from msgspec import Struct
 from mcpguard.adapters.audit.following import FollowedLine, Following
 from mcpguard.adapters.audit.reader import NoChain, Removed, chain_name, line_at, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
-from mcpguard.core.evidence.verification import continued
 
 
 class LineCheck:
@@ -56,25 +55,33 @@ def extent(file: Path) -> ChainExtent:
     return ChainExtent(begin, end, head)
 
 
-def origin(name: str, files: Mapping[str, Path], known: Mapping[str, str]) -> str:
-    """The name of the first chain of the process that wrote the chain `name`, as far back as `files`, by
-    their names, go; `known` are those that were found before. Raises AuditError."""
-    passed: set[str] = set()
-    while name not in passed:
-        if name in known:
-            return known[name]
-        passed.add(name)
-        before = _continued(files[name])
-        if before not in files:
-            return name
-        name = before
-    return name  # Chains that continue each other: no writer makes them.
-
-
-def _continued(file: Path) -> str:
+def first_hash(file: Path) -> bytes:
+    """The hash of the first line; b"" where it cannot be read."""
     with suppress(NoChain, Removed):
-        return continued(line_at(file, 0))
-    return ""
+        return line_at(file, 0)[-67:-3]
+    return b""
+
+
+def still_has(file: Path, read: int, head: bytes) -> bool:
+    """Whether the file still has the line that was read last."""
+    if not read:
+        return True
+    with suppress(NoChain):
+        return line_at(file, read - SEAL) == b',"hash":"%b"}\n' % head
+    return False
+
+
+def intact_until(file: Path, read: int, head: bytes) -> bool:
+    """Whether all of it up to there is as it was written, and ends with that hash."""
+    at, before = 0, GENESIS.encode()
+    broken: dict[str, None] = {}
+    for line in sound_lines(file, broken):
+        if at >= read:
+            break
+        if not continues(line, before):
+            return False
+        at, before = at + len(line), line[-67:-3]
+    return at == read and before == head and not broken
 
 
 def copies(extents: Mapping[Path, ChainExtent]) -> dict[Path, Path]:

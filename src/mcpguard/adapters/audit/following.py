@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
-from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, packed, unlisted
+from mcpguard.adapters.audit.reader import NoChain, chain_name, lines, origin, packed, unlisted
 from mcpguard.adapters.system.files import take_lock, write_whole
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import SUFFIXES
@@ -76,6 +76,7 @@ class Following:
         self._before: dict[str, tuple[Path, int]] | None = None
         self._lock = -1
         self._places: ReadSoFar | None = None
+        self._origins: dict[str, str] = {}
         self.left: set[str] = set()
         """Chains that are not read any further."""
 
@@ -140,6 +141,16 @@ class Following:
 
     def passed(self, path: Path) -> None:
         """Called for what has the name of a chain but is not a file, so that nothing can be read from it."""
+
+    def origin(self, name: str) -> str:
+        """The first chain of the process that wrote the chain `name`, of which a line was read."""
+        found = self._origins.get(name)
+        if found is None:
+            with suppress(AuditError):
+                files = {one: path for one, (path, _) in self._present().items()}
+                found = origin(name, files, self._origins) if name in files else None
+            found = self._origins[name] = name if found is None else found
+        return found
 
     def lag(self) -> int:
         """How many bytes are unread, as far as that is known of compressed chains. Raises AuditError."""

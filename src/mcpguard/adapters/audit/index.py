@@ -21,7 +21,14 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
-from mcpguard.adapters.audit.checking import ChainExtent, copies, extent, origin
+from mcpguard.adapters.audit.checking import (
+    ChainExtent,
+    copies,
+    extent,
+    first_hash,
+    intact_until,
+    still_has,
+)
 from mcpguard.adapters.audit.indexing import (
     FILE_BITS,
     OFFSET,
@@ -33,22 +40,18 @@ from mcpguard.adapters.audit.indexing import (
 )
 from mcpguard.adapters.audit.passages import Texts, bits_of, unpacked
 from mcpguard.adapters.audit.reader import (
-    NoChain,
     Removed,
     chain_files,
     chain_name,
-    line_at,
+    origin,
     packed,
-    sound_lines,
 )
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import GENESIS, continues
 
-FORM = 7
+FORM = 8
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
-_SEAL = 76
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
   head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL,
@@ -294,7 +297,7 @@ class AuditIndex:
         rows = {name: row for name, row in known.items() if _is_read(*self._files[name], row)}
         begins = {name: row.begin for name, row in rows.items()}
         for name in self._files.keys() - rows.keys():
-            begins[name] = _begin(self._files[name][0])
+            begins[name] = first_hash(self._files[name][0])
         often = Counter(begins.values())
         extents: dict[Path, ChainExtent] = {}
         for name, begin in begins.items():
@@ -314,11 +317,15 @@ class AuditIndex:
             return
         ended = row is not None and _has_ended(file, status, row)
         # What was altered may have been put right.
-        fits = _intact if ended else _fits
+        fits = intact_until if ended else still_has
         if row is not None and (row.altered or row.copy or copy or not fits(file, row.read, row.head)):
             reading.forget(row.number)
             del self._origins[name]
             row = None
+        if row is not None and not row.read:
+            self._database.execute("DELETE FROM chains WHERE number = ?", (row.number,))
+            self._origins.pop(name, None)
+            row = None  # Its first line, which was not there yet, says what it continues.
         if row is None:
             first = self._origins[name] = origin(name, self._paths, self._origins)
             cursor = self._database.execute(
@@ -330,10 +337,10 @@ class AuditIndex:
             read, head, over, altered = whole.end, whole.head, 1, 0
         else:
             read, head, over, altered = reading.read(row.number, row.origin, file, row.read, row.head)
-        if over and row.read and not ended and not altered and not _intact(file, read, head):
+        if over and row.read and not ended and not altered and not intact_until(file, read, head):
             # What was read while it grew may have been changed since.
             altered = 1
-        begin = row.begin or _begin(file)
+        begin = row.begin or first_hash(file)
         self._database.execute(
             "UPDATE chains SET read = ?, head = ?, over = ?, altered = ?, stamp = ?, begin = ?, copy = ? "
             "WHERE number = ?",
@@ -391,35 +398,6 @@ def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:
     call = next(stream, None)
     if call is not None:
         heapq.heappush(streams, (-call.at, -call.place, call, stream))
-
-
-def _begin(file: Path) -> bytes:
-    """The hash of the first line; b"" where it cannot be read."""
-    with suppress(NoChain, Removed):
-        return line_at(file, 0)[-67:-3]
-    return b""
-
-
-def _fits(file: Path, read: int, head: bytes) -> bool:
-    """Whether the file still has the line that was read last."""
-    if not read:
-        return True
-    with suppress(NoChain):
-        return line_at(file, read - _SEAL) == b',"hash":"%b"}\n' % head
-    return False
-
-
-def _intact(file: Path, read: int, head: bytes) -> bool:
-    """Whether all of it up to there is as it was written, and ends with that hash."""
-    at, before = 0, GENESIS.encode()
-    broken: dict[str, None] = {}
-    for line in sound_lines(file, broken):
-        if at >= read:
-            break
-        if not continues(line, before):
-            return False
-        at, before = at + len(line), line[-67:-3]
-    return at == read and before == head and not broken
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:

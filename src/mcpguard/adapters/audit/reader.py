@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL, SUFFIXES
+from mcpguard.core.evidence.records import HANDED_ON
 
 if TYPE_CHECKING:
     from mcpguard.core.evidence.verification import ChainReport, Removal, Signature
@@ -293,13 +294,16 @@ class Proof(Struct, frozen=True):
     """What was found of the chains at a place. `reports` are by name, oldest first; `missing` are the names
     of chains that are gone although another one holds a head of them, or one was kept elsewhere. `removed`
     says what was removed on purpose; `vouched` up to which line it is sure who wrote each. `held` has the
-    chain by which one is held that is not signed."""
+    chain by which one is held that is not signed, `renamed` the present names of missing ones, `doubts` why
+    one of several chains was planted, although each is intact."""
 
     reports: dict[str, ChainReport]
     missing: list[str]
     removed: Removal | None
     vouched: dict[str, int]
     held: dict[str, str]
+    renamed: dict[str, str]
+    doubts: dict[str, list[str]]
 
 
 def proof(
@@ -312,7 +316,7 @@ def proof(
     A missing chain whose head was kept is excused by a statement of removal only if that is signed.
     Raises AuditError.
     """
-    from mcpguard.core.evidence.between import forked, held, joined, removed, signed, vouched
+    from mcpguard.core.evidence.between import doubts, forked, held, joined, removed, signed, vouched
     from mcpguard.core.evidence.verification import anchors
 
     expected = {name: set(heads) for name, heads in kept.items()}
@@ -331,11 +335,33 @@ def proof(
     missing = sorted(
         name for name in expected if name > (removed_until if name in kept and by is None else until)
     )
-    found = forked(joined(reports))
+    ends = {report.head: name for name, report in reports.items() if report.records}
+    renamed = {name: ends[head] for name in missing for head in expected[name] if head in ends}
+    doubtful = doubts(_claims(files, reports), sure)
+    found = forked(joined(reports, renamed))
     if by is None:
-        return Proof(found, missing, gone, sure, {})
+        return Proof(found, missing, gone, sure, {}, renamed, doubtful)
     holders = {name: holder for name, holder in held(reports, sure).items() if not sure[name]}
-    return Proof(signed(found, sure), missing, gone, sure, holders)
+    return Proof(signed(found, sure), missing, gone, sure, holders, renamed, doubtful)
+
+
+def _claims(files: Iterable[Path], reports: Mapping[str, ChainReport]) -> dict[str, dict[str, int]]:
+    """What only one chain can say, and in which line each says it: that it decides a call, or continues a
+    chain."""
+    from mcpguard.core.evidence.between import overlapping
+    from mcpguard.core.evidence.verification import decisions
+
+    found: dict[str, dict[str, int]] = {}
+    for report_name, report in reports.items():
+        if report.continues:
+            found.setdefault(f"continues the chain {report.continues}", {})[report_name] = 1
+    likely = overlapping(reports)
+    paths = {chain_name(file): file for file in files}
+    for name, firsts in likely.items():
+        for number, line in enumerate(sound_lines(paths[name], {}), 1):
+            if call := decisions(line, firsts):
+                found.setdefault(f"decides the call {call}", {}).setdefault(name, number)
+    return found
 
 
 def line_at(path: Path, start: int) -> bytes:
@@ -353,3 +379,51 @@ def verified(
     """The reports and the missing chains of a `proof`."""
     found = proof(path, kept, removed_until)
     return found.reports, found.missing
+
+
+def last_line(path: Path) -> bytes:
+    """The last whole line of a chain, b"" without one. Raises AuditError."""
+    end = b""
+    with unpacked(path) as file:
+        if path.suffix != ".gz":
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * MAX_LINE))
+        while block := file.read(1 << 20):
+            end = (end + block)[-2 * MAX_LINE :]
+    whole = end[: end.rfind(b"\n") + 1]
+    return whole[whole.rfind(b"\n", 0, -1) + 1 :]
+
+
+def handed_on(path: Path) -> bool:
+    """Whether the last record of a chain says that its process went on in another one. Raises AuditError."""
+    from mcpguard.core.evidence.verification import closing
+
+    with suppress(NoChain, Removed):
+        return closing(last_line(path)) in HANDED_ON
+    return False
+
+
+def origin(name: str, files: Mapping[str, Path], known: Mapping[str, str]) -> str:
+    """The name of the first chain of the process that wrote the chain `name`, as far back as `files`, by
+    their names, go; `known` are those that were found before. Raises AuditError.
+
+    That a chain claims to continue another one is not enough: whoever plants one could end the calls of a
+    process that was killed. The chain before has to say that it was continued.
+    """
+    passed: set[str] = set()
+    while name not in passed:
+        if name in known:
+            return known[name]
+        passed.add(name)
+        before = _continued(files[name])
+        if before not in files or not handed_on(files[before]):
+            return name
+        name = before
+    return name  # Chains that continue each other: no writer makes them.
+
+
+def _continued(file: Path) -> str:
+    from mcpguard.core.evidence.verification import continued
+
+    with suppress(NoChain, Removed):
+        return continued(line_at(file, 0))
+    return ""

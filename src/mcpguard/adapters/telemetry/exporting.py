@@ -69,6 +69,9 @@ class EvidenceSource(Protocol[LineT]):
     def read(self, most: int) -> list[LineT]:
         """The next lines, the same ones until `keep`."""
 
+    def origin(self, name: str) -> str:
+        """The first chain of the process that wrote the chain `name`."""
+
     def lag(self) -> int:
         """How many bytes are unread."""
 
@@ -180,7 +183,7 @@ class Exporter(Generic[LineT]):
                 return False
             self._source.say("")
             self._is(standby=False)
-            self._joining = Joining()
+            self._joining = Joining(self._source.origin)
             for line in lines:
                 self._joining.add(line.file, line.data, line)
         return True

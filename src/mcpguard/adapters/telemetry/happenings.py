@@ -13,14 +13,12 @@ from typing import Generic, TypeVar
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
-from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import HANDED_ON, Closed, Decided, Noticed, Opened, Outcome, Record
 
 T = TypeVar("T")
 
 _decode: Callable[[bytes], Record] = Decoder(Record).decode
 
-HANDED_ON = ("rotated", "evidence-gap")
-"""Reasons for which a chain ends and its calls go on in another one."""
 MOST_OPEN = 10_000
 """Calls that may wait for their outcome; of more the oldest are given up."""
 WELL = frozenset({"", "ok", "pending", "resumed", "asked", "input-required"})
@@ -78,20 +76,20 @@ class _Open(Struct, Generic[T], frozen=True, gc=False):
 
 class Joining(Generic[T]):
     """Joins decisions with their outcomes, over all chains of a process: a planted chain ends no call of
-    another. `unread` counts lines that are not records."""
+    another. `origin` gives the first chain of the process that wrote a chain. `unread` counts lines that are
+    not records."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Callable[[str], str]) -> None:
+        self._origin = origin
         self._open: dict[tuple[str, str], _Open[T]] = {}
-        """The first chain of a process, as far as it was read, and the id of the call -> what is open."""
+        """The first chain of a process and the id of the call -> what is open."""
         self._hosts: dict[str, str] = {}
-        self._origins: dict[str, str] = {}
         self.unread = 0
 
     def copy(self) -> Joining[T]:
         """As it is now, for whoever may have to go back."""
-        other: Joining[T] = Joining()
+        other: Joining[T] = Joining(self._origin)
         other._open, other._hosts, other.unread = dict(self._open), dict(self._hosts), self.unread
-        other._origins = dict(self._origins)
         return other
 
     @property
@@ -114,13 +112,11 @@ class Joining(Generic[T]):
             return ()
         if isinstance(record, Opened):
             self._hosts[file] = record.host
-            if record.continues:
-                self._origins[file] = self._origins.get(record.continues, record.continues)
         left = self._left_by(file, record) if isinstance(record, Closed) else ()
         return (*left, Happening(record, place, host=self._hosts.get(file, "")))
 
     def _key(self, file: str, call_id: str) -> tuple[str, str]:
-        return self._origins.get(file, file), call_id
+        return self._origin(file), call_id
 
     def overdue(self, before: datetime) -> Iterator[Happening]:
         """Give up calls that were decided before, and have no outcome: their process was killed."""
@@ -128,11 +124,7 @@ class Joining(Generic[T]):
             yield self._given_up(key)
 
     def _ended(self, outcome: Outcome, place: LinePlace) -> Happening:
-        key = self._key(place.file, outcome.id)
-        if place.file not in self._hosts and key not in self._open:
-            # Its first line was read by a process before this one.
-            key = next((one for one in self._open if one[1] == outcome.id), key)
-        begun = self._open.pop(key, None)
+        begun = self._open.pop(self._key(place.file, outcome.id), None)
         host = self._hosts.get(place.file, "")
         if begun is None:
             return Happening(outcome, place, host=host)

@@ -23,7 +23,16 @@ from msgspec import Struct, field
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_name, lines
-from mcpguard.core.evidence.records import UNDECIDED, Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import (
+    HANDED_ON,
+    UNDECIDED,
+    Closed,
+    Decided,
+    Noticed,
+    Opened,
+    Outcome,
+    Record,
+)
 
 _PERSON = frozenset(
     {
@@ -35,8 +44,6 @@ _PERSON = frozenset(
         "session-ended",
     }
 )
-_HANDED_ON = frozenset({"rotated", "evidence-gap"})
-"""Why a chain is closed whose process goes on in another."""
 _TICKET = re.compile(r"\bticket (\S+)")
 _SESSION = re.compile(r"\bsession ([0-9a-f]{32})\b")
 
@@ -90,7 +97,7 @@ class DwellWatch(Struct):
                 self._reason(session, principal, record.at, f"label {', '.join(record.labels)}", file)
         elif isinstance(record, Noticed) and record.what in _PERSON:
             self._acts.append(record)
-        elif isinstance(record, Closed) and record.reason not in _HANDED_ON:
+        elif isinstance(record, Closed) and record.reason not in HANDED_ON:
             self.closed[file] = record.at
         elif isinstance(record, Opened) and record.continues:
             self._next[record.continues] = file

@@ -98,7 +98,7 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
     key = None if args.public_key is None else _public(args.public_key)
     found = proof(path, kept, _chain_named(args.removed_until), None if key is None else key.verifies)
     reports = found.reports.values()
-    altered = bool(found.missing) or any(report.flaws for report in reports)
+    altered = bool(found.missing or found.doubts) or any(report.flaws for report in reports)
     newer = any(report.newer for report in reports)
     if args.json:
         _print_json(found, not altered and not newer, key)
@@ -163,6 +163,7 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
             "continues": one.continues,
             "signed": found.vouched[name],
             "held_by": found.held.get(name, ""),
+            "doubts": found.doubts.get(name, ()),
             "newer": one.newer,
             "gaps": one.gaps,
         }
@@ -181,17 +182,23 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
             verdict = style("NEWER ", "yellow")
         elif report.intact and not report.records:
             verdict = style("empty ", "yellow")
+        elif not report.flaws and name in found.doubts:
+            verdict = style("DOUBTFUL", "red")
         elif not report.flaws and name in found.held:
             verdict = style("unsigned", "yellow")
         print(f"{verdict}  {plain(name)}:{_said(report.head)}  {report.records} records")
         for text in (
+            *map(plain, found.doubts.get(name, ())),
             *_notes(report),
             *_renamed(report, name),
+            *_unsaid(report, found),
             *(_signed(report, found, name) if key is not None else ()),
         ):
             print(f"        {text}")
     for name in found.missing:
         why = "its head is expected (--expect, --heads)" if name in kept else "another chain holds its head"
+        if name in found.renamed:
+            why = f"it was renamed to {plain(found.renamed[name])}"
         print(f"{style('MISSING', 'red')} {plain(name)}: {why}")
     if found.removed is not None:
         count, until = found.removed.count, plain(found.removed.until)
@@ -200,6 +207,7 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
     altered = sum(bool(report.flaws) for report in reports) + len(found.missing)
     newer = sum(bool(report.newer and not report.flaws) for report in reports)
     more = f", written by a newer mcpguard: {newer}" if newer else ""
+    more += f", doubtful: {len(found.doubts)}" if found.doubts else ""
     more += f", not signed: {len(found.held)}" if found.held else ""
     print(f"chains: {len(reports)}, altered or missing: {altered}{more}")
 
@@ -234,6 +242,14 @@ def _renamed(report: ChainReport, name: str) -> list[str]:
     if said is None or report.pid in (0, int(said[1])):
         return []
     return [f"note: renamed: its name is that of process {said[1]}, and process {report.pid} wrote it"]
+
+
+def _unsaid(report: ChainReport, found: Proof) -> list[str]:
+    before = found.reports.get(report.continues)
+    if before is None or before.handed_on:
+        return []
+    said = "whose last record does not say so: it ends none of its calls"
+    return [f"note: it says that it continues {plain(report.continues)}, {said}"]
 
 
 def _signed(report: ChainReport, found: Proof, name: str) -> list[str]:

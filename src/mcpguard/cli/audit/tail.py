@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck
-from mcpguard.adapters.audit.following import Following
+from mcpguard.adapters.audit.following import FollowedLine, Following
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import positive
@@ -43,24 +43,26 @@ class Tail:
     """Turns lines of chains into lines for a person."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _RunningCall] = {}
+        self._open: dict[tuple[str, str], _RunningCall] = {}
+        """The first chain of a process and the id of a call: a planted chain ends no call of another."""
         self.at = datetime.min.replace(tzinfo=UTC)
         """When the last line was written, as it says."""
 
-    def taken(self, line: bytes, now: float) -> str | None:
-        """What to print of a line that was read at `now`, in seconds on any clock; None for nothing."""
+    def taken(self, line: bytes, now: float, origin: str = "") -> str | None:
+        """What to print of a line that was read at `now`, in seconds on any clock; None for nothing. `origin`
+        is the first chain of the process that wrote it."""
         record = read_record(line)
         self.at = self.at if record is None else record.at
         if isinstance(record, Noticed):
             return notice_line(record, width())
         if isinstance(record, Decided) and record.effect == "allow":
-            self._open[record.id] = _RunningCall(record, now)
+            self._open[origin, record.id] = _RunningCall(record, now)
             if len(self._open) > _MOST_OPEN:
                 del self._open[next(iter(self._open))]
             return None
         if isinstance(record, Decided):
             return call_line(record, None, width())
-        if isinstance(record, Outcome) and (call := self._open.pop(record.id, None)) is not None:
+        if isinstance(record, Outcome) and (call := self._open.pop((origin, record.id), None)) is not None:
             return call_line(call.decision, record, width())
         return None
 
@@ -147,7 +149,8 @@ def _follow(following: Following, begun: bool, as_json: bool) -> None:
     while True:
         begun = begun or _begin(following)
         for line in _new(following) if begun else ():
-            said = _text(line) if as_json else seen.taken(line, time.monotonic())
+            origin = following.origin(line.file)
+            said = _text(line.data) if as_json else seen.taken(line.data, time.monotonic(), origin)
             if said is not None:
                 print(said)
         for said in () if as_json else seen.slow(time.monotonic()):
@@ -156,14 +159,14 @@ def _follow(following: Following, begun: bool, as_json: bool) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _new(following: Following) -> Iterator[bytes]:
+def _new(following: Following) -> Iterator[FollowedLine]:
     while True:
         try:
             lines = following.read(_AT_ONCE)
         except AuditError:  # It is being removed, or was damaged, which `audit verify` says.
             return
         following.keep(lines, {})
-        yield from (line.data for line in lines)
+        yield from lines
         if len(lines) < _AT_ONCE:
             return
 

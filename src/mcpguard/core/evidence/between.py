@@ -8,26 +8,65 @@ from msgspec.structs import replace
 from mcpguard.core.evidence.verification import ChainReport, Flaw, Removal
 
 
-def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
+def joined(reports: Mapping[str, ChainReport], renamed: Mapping[str, str]) -> dict[str, ChainReport]:
     """The reports of chains, by their names, where each knows those that it continues: an outcome needs its
     decision there, and what has its outcome later is not unfinished. Where such a chain is not among them
-    (it was removed on purpose, say), or has a flaw of its own, its decisions are not looked for."""
+    (it was removed on purpose, say), was not handed on, or has a flaw of its own, its decisions are not
+    looked for. `renamed` are the names that chains had."""
     found = dict(reports)
     for name in reports:
-        carried, at = reports[name].carried, reports[name].continues
+        carried, at = reports[name].carried, _before(reports[name], renamed)
         left = set(carried)
         passed = {name}
-        while left and at in found and at not in passed:
+        while left and at in found and at not in passed and found[at].handed_on:
             before = found[at]
             done = left.intersection(before.unfinished)
             found[at] = replace(before, unfinished=tuple(id_ for id_ in before.unfinished if id_ not in done))
             left -= done
             passed.add(at)
-            at = before.continues
+            at = _before(before, renamed)
         if left and not at and all(found[one].intact for one in passed - {name}):
             found[name] = _flawed(
                 found[name], f"ends a chain with outcomes that have no allowed decision: {min(left)}"
             )
+    return found
+
+
+def _before(report: ChainReport, renamed: Mapping[str, str]) -> str:
+    return renamed.get(report.continues, report.continues)
+
+
+def overlapping(reports: Mapping[str, ChainReport]) -> dict[str, set[bytes]]:
+    """The chains that may have decided calls that another one decided too, with what the ids of these begin
+    with. Copies of a chain are not compared: `forked` finds them."""
+    alike = {report.begin: name for name, report in reports.items()}
+    spans = sorted(
+        (first, least, greatest, name)
+        for name in alike.values()
+        for first, (least, greatest) in reports[name].decided.items()
+    )
+    found: dict[str, set[bytes]] = {}
+    widest = (b"", 0, -1, "")
+    for one in spans:
+        if one[0] == widest[0] and one[1] <= widest[2]:
+            for name in (one[3], widest[3]):
+                found.setdefault(name, set()).add(one[0])
+        if one[0] != widest[0] or one[2] > widest[2]:
+            widest = one
+    return found
+
+
+def doubts(claims: Mapping[str, Mapping[str, int]], sure: Mapping[str, int]) -> dict[str, list[str]]:
+    """Sentences about chains of which one is not what it seems, since several say what only one can: `claims`
+    has what they say, each with the names of chains and the lines there. The `sure` lines of a chain (as of
+    `vouched`) are not in doubt."""
+    found: dict[str, list[str]] = {}
+    for what, lines in claims.items():
+        for name, line in lines.items():
+            other = next((one for one in lines if one != name), "")
+            if other and line > sure[name]:
+                said = f"line {line} {what}, as {other} does: one of the two was planted"
+                found.setdefault(name, []).append(said)
     return found
 
 

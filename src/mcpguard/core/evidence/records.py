@@ -419,9 +419,13 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=
         str,
         Meta(
             description="`client-ended`, the signal that ended it, `failed` if it could not start serving, "
-            "or `done` if it served nobody."
+            "or `done` if it served nobody; `rotated` or `evidence-gap` if the process went on in another "
+            "chain."
         ),
     ]
 
+
+HANDED_ON = frozenset({"rotated", "evidence-gap"})
+"""Reasons for which a chain ends and its calls go on in the next one of its process."""
 
 Record = Opened | Decided | Outcome | Noticed | Checkpoint | Closed

@@ -5,7 +5,7 @@ before; everything else is read, judged and described. How chains hold each othe
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from hashlib import sha256
 from typing import get_args
@@ -14,7 +14,7 @@ from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
 from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED
-from mcpguard.core.evidence.records import FORMAT, Anchor, Record
+from mcpguard.core.evidence.records import FORMAT, HANDED_ON, Anchor, Record
 
 MAX_FLAWS = 100
 """How many flaws are described in a report; a file that is noise must not fill the memory."""
@@ -55,6 +55,10 @@ class ChainReport(Struct, frozen=True):
 
     `pid` is the process that wrote it, as its first record says, 0 without one.
 
+    `handed_on` says whether its last record says that its process went on in another chain. `decided` are the
+    calls that it decided, as far as no person is asked: by the first part of their ids the least and the
+    greatest number after it (`number_of_call`).
+
     `gaps` are the first `MAX_FLAWS` sentences of the chain about times in which nothing could be written.
     """
 
@@ -75,6 +79,8 @@ class ChainReport(Struct, frozen=True):
     unchecked: bool = False
     gaps: tuple[str, ...] = ()
     pid: int = 0
+    handed_on: bool = False
+    decided: dict[bytes, tuple[int, int]] = {}
 
     @property
     def intact(self) -> bool:
@@ -106,6 +112,7 @@ class _Line(Struct):
     removed_until: str = ""
     removed: int = 0
     pid: int = 0
+    reason: str = ""
 
     def holds(self) -> tuple[Anchor, ...]:
         first = () if self.previous is None else (self.previous,)
@@ -133,7 +140,7 @@ _gap = Decoder(_Gap).decode
 _counted = Decoder(_Counted).decode
 _CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
 _KINDS = frozenset(one.__struct_config__.tag for one in get_args(Record))
-_EFFECT, _ALLOW = b',"effect":"', b',"effect":"allow"'
+_EFFECT, _ALLOW, _ASK = b',"effect":"', b',"effect":"allow"', b',"effect":"ask"'
 _PLAIN = b'{"kind":"notice"'
 _GAP = b'"what":"evidence-gap"'
 _FOLDED = re.compile(rb'"what":"(?:refusals|lists)-folded"')
@@ -163,6 +170,8 @@ class _Verifier:
         self.closed = False
         self.torn = False
         self.open: dict[bytes, None] = {}
+        self.handed_on = False
+        self.decided: dict[bytes, tuple[int, int]] = {}
         self.continues = ""
         self.carried: dict[bytes, None] = {}
         self.flaws: list[Flaw] = []
@@ -244,8 +253,12 @@ class _Verifier:
             is_first = False
             if raw.startswith(b'{"kind":"outcome"'):
                 self._finished(call[1])
-            elif raw.startswith(_ALLOW, raw.find(_EFFECT)):
-                self.open[call[1]] = None
+            else:
+                at = raw.find(_EFFECT)
+                if raw.startswith(_ALLOW, at):
+                    self.open[call[1]] = None
+                if not raw.startswith(_ASK, at):
+                    self._decided(call[1])
         elif raw.startswith(_PLAIN):
             is_first = False
             if _GAP in raw and len(self.gaps) < MAX_FLAWS:
@@ -282,7 +295,7 @@ class _Verifier:
             return False
         self.held += [(anchor, self.number) for anchor in line.holds()]
         if line.kind == "closed":
-            self.closed = True
+            self.closed, self.handed_on = True, line.reason in HANDED_ON
         elif line.kind == "opened":
             self.continues, self.pid = line.continues, line.pid
             if line.format > FORMAT:
@@ -295,9 +308,17 @@ class _Verifier:
             self._checkpoint(raw, line)
         elif line.kind == "outcome":
             self._finished(line.id.encode())
-        elif line.kind == "decision" and line.effect == "allow":
-            self.open[line.id.encode()] = None
+        elif line.kind == "decision" and line.effect != "ask":
+            if line.effect == "allow":
+                self.open[line.id.encode()] = None
+            self._decided(line.id.encode())
         return line.kind == "opened"
+
+    def _decided(self, call: bytes) -> None:
+        first, number = number_of_call(call)
+        least, greatest = self.decided.get(first, (number, number))
+        if number <= least or number >= greatest:
+            self.decided[first] = min(number, least), max(number, greatest)
 
     def _finished(self, call: bytes) -> None:
         if call in self.open:
@@ -359,7 +380,22 @@ def verify(
         unchecked=verifier.unchecked,
         gaps=tuple(verifier.gaps),
         pid=verifier.pid,
+        handed_on=verifier.handed_on,
+        decided=verifier.decided,
     )
+
+
+def number_of_call(call: bytes) -> tuple[bytes, int]:
+    """What the ids of calls of one connection begin with, and the number of the call."""
+    first, _, number = call.rpartition(b"-")
+    return (first, int(number)) if number.isdigit() and len(number) < 19 else (call, 0)
+
+
+def decisions(line: bytes, some: Container[bytes]) -> str:
+    """The id of the call that this line decides, whose first part is one of `some`; "" for other lines."""
+    read = _read(line) if line.startswith(b'{"kind":"decision"') else None
+    known = read is not None and read.effect != "ask" and number_of_call(read.id.encode())[0] in some
+    return read.id if known and read is not None else ""
 
 
 def _texts(names: Iterable[bytes]) -> tuple[str, ...]:
@@ -376,3 +412,9 @@ def continued(line: bytes) -> str:
     """The chain that a first line says its own continues, unchecked; "" for none."""
     read = _read(line)
     return "" if read is None else read.continues
+
+
+def closing(line: bytes) -> str:
+    """The reason for which a last line closes its chain, unchecked; "" for another line."""
+    read = _read(line)
+    return read.reason if read is not None and read.kind == "closed" else ""

@@ -37,29 +37,21 @@ def test_a_call_is_one_happening_with_its_outcome(story: list[Happening]) -> Non
 
 
 def test_a_chain_of_another_process_ends_no_call() -> None:
-    joining: Joining[str] = Joining()
-    opened = (
-        b'{"kind":"opened","at":"2026-08-01T07:00:00Z","version":"1","pid":1,"principal":"x:y","policies":[],'
-        b'"policy_digest":""%b}'
-    )
+    joining: Joining[str] = Joining({"1": "1", "3": "1", "planted": "planted"}.__getitem__)
     decided = b'{"kind":"decision","at":"2026-08-01T07:00:00Z","id":"a","principal":"x:%b","method":"m","effect":"allow"}'
     outcome = b'{"kind":"outcome","at":"2026-08-01T07:00:01Z","id":"a","status":"%b","ms":1}'
-    joining.add("1", opened % b"", "")
     joining.add("1", decided % b"real", "in 1")
-    joining.add("planted", opened % b"", "")
     (alone,) = joining.add("planted", outcome % b"error", "")
     assert isinstance(alone.record, Outcome)
     joining.add("planted", decided % b"planted", "in planted")
     assert list(joining.marks.values()) == ["in 1", "in planted"]
-    joining.add("2", opened % b',"continues":"1"', "")
-    joining.add("3", opened % b',"continues":"2"', "")
     (ended,) = joining.copy().add("3", outcome % b"ok", "")
     assert isinstance(ended.record, Decided)
     assert (ended.record.principal, ended.status) == ("x:real", "ok")
 
 
 def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None:
-    joining: Joining[None] = Joining()
+    joining: Joining[None] = Joining(lambda _: "1")
     closed = b'{"kind":"closed","at":"2026-08-01T07:00:00Z","reason":"rotated"}'
     decided = b'{"kind":"decision","at":"2026-08-01T07:00:00Z","id":"a","principal":"x:y","method":"m","effect":"allow"}'
     outcome = b'{"kind":"outcome","at":"2026-08-01T07:00:01Z","id":"a","status":"ok","ms":1}'
