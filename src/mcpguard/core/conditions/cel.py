@@ -70,6 +70,8 @@ class Bound(Struct, eq=False):
     """The names that an engine was not given, since it would not read all of them."""
     tried: set[str] = set()
     """The numbers of all that were to be computed."""
+    known: Mapping[Condition, Verdict] = {}
+    """The verdicts of conditions that need not be evaluated."""
 
     def compute(self, calls: tuple[HoistedCall, ...]) -> None:
         """Add the values of these calls, where they can be computed for this request."""

@@ -25,7 +25,8 @@ from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.folding import Folded
+from mcpguard.core.policy.constant import ToolVerdicts, constant_of
+from mcpguard.core.policy.folding import FEW_WORTH, WORTH, Folded
 from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
 from mcpguard.core.policy.terms import (
     ACTIONS,
@@ -200,6 +201,8 @@ class Candidates(Struct, frozen=True):
     """The effects with enough rules that their conditions are evaluated as one."""
     approving: bool = False
     """Whether one of the rules answers others in advance."""
+    constant: ToolVerdicts | None = None
+    """The conditions that say the same for each call of a tool, where there are some."""
 
     def open(self, effect: Effect, bound: Bound) -> Sequence[CompiledRule]:
         """The rules of that effect without those that are known to have a false condition."""
@@ -296,7 +299,13 @@ class PolicySet:
         setting = any(rule.written.argument for rule in allow)
         # What stands for the same rules is the same, whatever request they can match.
         by_effect: dict[Effect, tuple[CompiledRule, ...]] = {"deny": deny, "ask": ask, "allow": allow}
-        folds = {effect: self._folded.setdefault(some, Folded(some)) for effect, some in by_effect.items()}
+        kept = [one for some in by_effect.values() for one in constant_of([rule.condition for rule in some])]
+        folds = {
+            effect: self._folded.setdefault(
+                some, Folded(some, FEW_WORTH if effect == "deny" else WORTH, kept)
+            )
+            for effect, some in by_effect.items()
+        }
         folded = {effect: fold for effect, fold in folds.items() if fold}
         conditions = [rule.condition for rule in rules if rule.condition is not None]
         cheap = {call.key: call for one in conditions for call in one.calls if call.cheap}
@@ -304,8 +313,11 @@ class PolicySet:
         lasting = not any("now" in one.reads for one in conditions) and not any(rule.until for rule in rules)
         calls = tuple(cheap.values())
         approving = bool(ask) and any(rule.approves for rule in allow)
-        found = deny, ask, allow, trial
-        return Candidates(bool(conditions), *found, calls, members, lasting, setting, folded, approving)
+        # With rules in shadow mode a condition may be evaluated twice, and reads what both need.
+        others = [one for one in conditions if one not in kept]
+        constant = ToolVerdicts(kept, others) if kept and trial is None else None
+        rest = lasting, setting, folded, approving, constant
+        return Candidates(bool(conditions), deny, ask, allow, trial, calls, members, *rest)
 
 
 _Key = tuple[str, str | None, str, Moment]

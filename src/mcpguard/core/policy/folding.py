@@ -6,13 +6,16 @@ Law of this file: of a joined condition only FALSE is believed; whatever else it
 one by one, so that folding changes how long a decision takes and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from mcpguard.core.conditions.cel import FALSE, Bound, Condition
 
 WORTH = 8
 """As many conditions are worth folding."""
+
+FEW_WORTH = 2
+"""As many where nearly always none of them holds, as of rules that deny: the others are asked again."""
 
 AFTER = 32
 """How often rules are evaluated before their conditions are folded: compiling a condition once more costs as
@@ -39,10 +42,11 @@ class Folded(Generic[R]):
 
     __slots__ = ("_apart", "_folded", "_uses", "_waiting", "rules")
 
-    def __init__(self, rules: tuple[R, ...]) -> None:
+    def __init__(self, rules: tuple[R, ...], worth: int = WORTH, but: Container[Condition] = ()) -> None:
+        """`worth` is how many there must be, without the conditions `but`, whose verdicts are known."""
         self.rules = rules
-        plain = [rule for rule in rules if _foldable(rule.condition)]
-        ready = plain if len(plain) >= WORTH else []
+        plain = [rule for rule in rules if rule.condition not in but and _foldable(rule.condition)]
+        ready = plain if len(plain) >= worth else []
         self._waiting = [ready[at : at + AT_ONCE] for at in range(0, len(ready), AT_ONCE)]
         self._folded: list[tuple[Condition, list[R]]] = []
         self._apart: Sequence[R] = rules

@@ -37,7 +37,14 @@ from mcpguard.core.policy.obligations import (
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect
-from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, limits_reached, why_failed
+from mcpguard.core.policy.wording import (
+    PLACEHOLDER,
+    first_message,
+    known_reason,
+    limits_reached,
+    what_passes,
+    why_failed,
+)
 from mcpguard.core.redaction.placeholder import VISIBLE, WORD, carries_placeholder
 
 REACHED_BY = {
@@ -51,11 +58,7 @@ REACHED_BY = {
 NEEDS_APPROVAL = "a person has to approve this call."
 """The message of a Deny by an `ask` rule whose author wrote none."""
 
-_NOT_SO = "no rule allows this call as it is."
 _OTHERS = "set other arguments because of those that they set"
-MOST_MESSAGES = 3
-"""How many authors say what would pass."""
-
 _encode = Encoder().encode
 _name, _adds = attrgetter("name"), attrgetter("adds")
 
@@ -267,11 +270,15 @@ def holding(
     candidates: Candidates, effect: Effect, bound: Bound
 ) -> tuple[list[CompiledRule], list[CompiledRule]]:
     """The candidates of one effect whose conditions are true, and those whose conditions failed."""
-    rules = candidates.open(effect, bound) if candidates.folded else getattr(candidates, effect)
+    # As `Candidates.open` does, on the road of every call.
+    fold = candidates.folded.get(effect)
+    rules = getattr(candidates, effect) if fold is None else fold.open(bound)
     true: list[CompiledRule] = []
     failed: list[CompiledRule] = []
+    known = bound.known
     for rule in rules:
-        verdict = TRUE if rule.condition is None else rule.condition.verdict(bound)
+        condition = rule.condition
+        verdict = TRUE if condition is None else known.get(condition) or condition.verdict(bound)
         if verdict is TRUE:
             true.append(rule)
         elif verdict is ERROR:
@@ -312,12 +319,6 @@ def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     return tuple(map(_name, rules))
 
 
-def what_passes(allow: Iterable[CompiledRule], invocation: Invocation) -> str:
-    """What the authors of the rules that would allow such a call say, where none of them holds."""
-    said = dict.fromkeys(rule.message for rule in allow if rule.message and not over(rule, invocation))
-    return f"{_NOT_SO} {' '.join(list(said)[:MOST_MESSAGES])}" if said else ""
-
-
 def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     """All names that the rules have under `redact`, `label` or `fact`, sorted."""
     return tuple(sorted({name for rule in rules for name in getattr(rule.written, kind)}))
@@ -355,6 +356,8 @@ def _once(
     approved: frozenset[str] | None,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     bound = bind(candidates, invocation, session, holds)
+    if candidates.constant is not None:
+        candidates.constant.give(invocation.target, bound)
     if approved is not None:
         denied, failed = holding(candidates, "deny", bound)
         if denied:
@@ -375,7 +378,9 @@ def _once(
         ended = rule.until is not None and invocation.now >= rule.until
         (failed if ended else allowing).append(rule)
     if not allowing and approved is not None:
-        said = known_reason(failed, bound) or what_passes(candidates.allow, invocation)
+        said = known_reason(failed, bound) or what_passes(
+            rule for rule in candidates.allow if not over(rule, invocation)
+        )
         return Deny(invocation, Cause.NO_RULE, message=said), {}
     if not failed and not any(map(_adds, allowing)):
         return Permit(invocation, tuple(map(_name, allowing))), {}

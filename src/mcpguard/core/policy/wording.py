@@ -22,6 +22,9 @@ PLACEHOLDER = (
     "can allow it with `placeholders: true` in a rule that allows this call."
 )
 """The message of the refusal of a call with a placeholder of mcpguard."""
+_NOT_SO = "no rule allows this call as it is."
+MOST_MESSAGES = 3
+"""How many authors say what would pass."""
 
 
 def first_message(rules: Iterable[CompiledRule]) -> str:
@@ -48,6 +51,12 @@ def limits_reached(charges: dict[CompiledRule, Charge], now: datetime, session: 
     if stuck:
         return f"{said}. A person can make room with `mcpguard session clear {stuck[0]}`"
     return f"{said}. There is room again at {max(filter(None, free.values())).isoformat(timespec='seconds')}"
+
+
+def what_passes(allow: Iterable[CompiledRule]) -> str:
+    """What the authors of the rules that would allow such a call say, where none of them holds."""
+    said = dict.fromkeys(rule.message for rule in allow if rule.message)
+    return f"{_NOT_SO} {' '.join(list(said)[:MOST_MESSAGES])}" if said else ""
 
 
 def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
