@@ -439,7 +439,9 @@ class World:
         self.turn()
 
     def turn(self) -> None:
-        self.audit.commit()
+        together = self.inspector.together
+        while together.pending or not self.audit.settled().done:
+            (together.settle if together.pending else self.audit.commit)()
 
     def greeted(self) -> World:
         self.send("initialize", {"protocolVersion": "2025-06-18"}, 0)

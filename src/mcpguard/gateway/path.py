@@ -47,7 +47,6 @@ MOST_ANNOTATED = 1000
 _ANEW = "Nobody was asked, since {}: make the call again without it."
 _OTHER = "this {} was started with a different credential from the one that the policy chooses now"
 
-
 _Allowed = tuple[Permit, Call, str | None]
 """A Permit, the call that it is for, and the credential of the call that this one continues, if it does."""
 
@@ -84,7 +83,7 @@ class Path:
         scope, invocation, times = self._scope, permit.invocation, request.times
         started = times.decided = scope.recorder.seconds()
         try:
-            await scope.audit.write(scope.recorder.decided(permit))
+            await scope.audit.write(scope.recorder.decided(permit, request.seen))
             times.recorded = scope.recorder.seconds()
             if permit.observed is not None:
                 scope.report_refusal(permit.observed, WOULD_REFUSE)
@@ -169,7 +168,9 @@ class Path:
     ) -> Permit | Deny | None:
         """The verdict on a request, None where its client is asked first. `said` is what it answered, where
         this is its retry."""
-        judge = self._scope.judge
+        judge, together = self._scope.judge, self._scope.inspector.together
+        if together.several and call.state is None and self._scope.recorder.arguments:
+            request.seen = await together.clean(call.args, sent=False)
         if invocation.server not in judge.egress.free:
             astray, invocation = await self._searched(invocation, invocation.params or {})
             if astray is not None:
@@ -323,8 +324,7 @@ class Path:
         return self._scope.extensions.get(call.method) if call.kind == "extension" else None
 
     async def _unknown(self, request: Request, call: Call, record: Json) -> None:
-        scope = self._scope
-        advice = scope.advice
+        scope, advice = self._scope, self._scope.advice
         if call.kind in ("tool", "prompt"):
             meant = self._listing.catalogue.alike(call.kind, call.name, self._listing.visible)
             advice = f"Did you mean {' or '.join(meant)}?" if meant else advice

@@ -30,6 +30,7 @@ from mcpguard.core.model import (
     Origin,
     Permit,
     Principal,
+    Redacted,
 )
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.policy.session import name_of
@@ -145,15 +146,15 @@ class Recorder:
         """Whether there is room on record for one more request to `server` that no rule decides about."""
         return self._room.asks(server, self.seconds())
 
-    def decided(self, verdict: Permit | Deny) -> Decided:
-        """The record of a verdict."""
+    def decided(self, verdict: Permit | Deny, seen: Redacted | None = None) -> Decided:
+        """The record of a verdict. `seen` are arguments that were inspected before, and nothing was found."""
         if isinstance(verdict, Deny):
             return self._refused(verdict)
         invocation, origin = verdict.invocation, verdict.invocation.origin
         credentials = self.credentials.get((invocation.server, verdict.credential), ())
         if verdict.placeholders:
             credentials = _with_placeholders(credentials, verdict)
-        shown = self._shown(invocation.args, verdict.redact, allowed=True)
+        shown = self._shown(invocation.args, verdict.redact, seen, allowed=True)
         digest, arguments, omitted, neutralised, size = shown
         return Decided(
             *self._about(invocation, "allow"),
@@ -242,7 +243,12 @@ class Recorder:
         return structs.replace(self._refused(deny), cause=undecided(why))
 
     def _shown(
-        self, args: dict[str, Json] | None, also: tuple[str, ...] = (), *, allowed: bool = False
+        self,
+        args: dict[str, Json] | None,
+        also: tuple[str, ...] = (),
+        seen: Redacted | None = None,
+        *,
+        allowed: bool = False,
     ) -> tuple[str, dict[str, Json] | None, str, dict[str, int], int]:
         """The digest of arguments, and these as they are recorded, or why they are not; what became visible
         in them or was dropped; and their length, where they are not recorded."""
@@ -257,8 +263,9 @@ class Recorder:
         # The arguments of most calls are small, and need no look at the clock.
         if not ((allowed and len(text) <= SMALL) or self._room.take(len(text), allowed, self.seconds())):
             return digest, None, "rate", {}, len(text)
+        clean = seen if seen is not None and seen.value is args and not also else None
         try:
-            clean = self._inspector.redactor.inspect(args, also, AT_ONCE, sent=False)
+            clean = clean or self._inspector.redactor.inspect(args, also, AT_ONCE, sent=False)
         except (InspectionError, TooMuchAtOnce):
             return digest, None, "inspection", {}, len(text)
         return digest, clean.value, "", dict(clean.neutralised) if clean.neutralised else {}, 0

@@ -91,7 +91,9 @@ class Results:
         work = partial(self._usable, permit, call, body, also)
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
-            answer = inspector.redactor.inspect(body, also)
+            together = inspector.together
+            known = await together.clean(body) if together.several and not also else None
+            answer = known or inspector.redactor.inspect(body, also)
             if answer.value is not body and not structured:
                 answer = work(answer)
             digest = sha256(answer.payload).hexdigest()

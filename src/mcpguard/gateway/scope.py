@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
-from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit
+from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
@@ -78,6 +78,8 @@ class Request(Struct, eq=False):
     listening: bool = False
     """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
     progress_token: RequestId | None = None
+    seen: Redacted | None = None
+    """Its arguments, where they were inspected with those of others and are certainly clean."""
     asked: str = ""
     """The id of the ticket by which a person is asked, "" for none."""
     ticket: Ticket | None = None
@@ -184,6 +186,13 @@ class ClientScope(Struct, eq=False, kw_only=True):
 
     def _explained(self, call_id: str) -> str:
         return f"`mcpguard explain {call_id}{self.approvals.option()}`"
+
+    async def settled(self) -> None:
+        """Return behind all that was answered so far, when its records are durable. Raises AuditError."""
+        pending = self.inspector.together.pending
+        if pending:
+            await pending[-1][2]
+        await self.audit.settled()
 
     async def admit(self, permit: Permit, started: float) -> None:
         """Record that what was allowed goes on. If it is cancelled before that is durable, its outcome is on

@@ -36,6 +36,7 @@ from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
+from mcpguard.gateway.inspection.together import Together
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
@@ -69,6 +70,7 @@ class Shared:
         self.clock = SystemClock()
         self.redactor = Redactor(key=os.urandom(32))
         self.redactor.shown = shown_for(settings.servers, config.credentials)
+        self.together = self.turn.together = Together(self.redactor)
         self.diagnostics = Diagnostics(
             self.redactor.inspect_text, form=settings.log_format, later=self.clock.later
         )
@@ -214,7 +216,7 @@ class World:
         self._principal = principal
         shared.store.enter(principal, settings.config.agent)
         self._report = shared.diagnostics.of(principal, settings.config.agent)
-        self._inspector = Inspector(shared.redactor, shared.scan)
+        self._inspector = Inspector(shared.redactor, shared.scan, shared.together)
         self.upstreams: dict[str, ServerUpstream] = {}
         self._lines = UpstreamLines(self._report, self._healths, shared.upstream_changed)
         # Before its upstreams, which call it directly.

@@ -15,10 +15,13 @@ from mcpguard.adapters.relay.turn import (
     BYTES_A_TURN,
     FULL_BYTES,
     MESSAGES_A_TURN,
+    SEVERAL,
     Link,
     Turn,
     own_descriptor,
 )
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.gateway.inspection.together import Together
 from mcpguard.protocol.jsonrpc import Oversize
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -238,6 +241,37 @@ async def test_nothing_leaves_while_a_record_waits_for_its_commit() -> None:
     assert order == ["commit", "flush", "balance"]
     turn.end()
     assert order == ["commit", "flush", "balance"], "nothing is strained any more"
+
+
+@pytest.mark.parametrize(("messages", "several"), [(SEVERAL - 1, False), (SEVERAL, True)])
+async def test_what_came_together_is_inspected_together_before_anything_is_committed(
+    messages: int, several: bool
+) -> None:
+    order: list[str] = []
+    wire = Wire()
+    together = wire.turn.together = Together(Redactor(b"k" * 32))
+
+    class Ledger:
+        pending = False
+
+        def commit(self) -> None:
+            self.pending = False
+            order.append("commit")
+
+    def line(_line: object) -> None:
+        ledger.pending = True
+        order.append(f"line {together.several}")
+        together.clean({}).then(lambda _wait: order.append("inspected"))
+        wire.came.set()
+
+    wire.turn.ledger = ledger = Ledger()
+    wire.link._on_line = line
+    os.write(wire.give, b"x\n" * messages)
+    await wire.came.wait()
+    await passes()
+    assert order == [*[f"line {several}"] * messages, *["inspected"] * messages, "commit"]
+    assert not together.several
+    wire.link.close()
 
 
 async def test_a_turn_is_ended_even_if_a_handler_fails() -> None:

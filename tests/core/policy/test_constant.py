@@ -48,7 +48,8 @@ def tool(**annotations: Any) -> Listed:
 
 def given(constant: ToolVerdicts, target: Listed | None) -> Bound:
     bound = Bound({"args": {}}, {"args": None, "tool": None})
-    constant.give(target, bound)
+    if target is constant.target or constant.ask(target, bound):
+        bound.known, bound.members = constant.verdicts, constant.members
     return bound
 
 
@@ -157,7 +158,7 @@ def test_decisions_are_those_that_are_made_without_anything_known(monkeypatch: p
             for _ in range(4)
         ]
         with monkeypatch.context() as without:
-            without.setattr(ToolVerdicts, "give", lambda *_: None)
+            without.setattr(ToolVerdicts, "ask", lambda *_: False)
             expected = [pdp.decide(plain, one) for one in calls]
         for _ in range(AFTER + 4):
             assert [pdp.decide(known, one) for one in calls] == expected, written

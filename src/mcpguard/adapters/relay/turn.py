@@ -16,8 +16,11 @@ from typing import Protocol
 
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room
 from mcpguard.core.redaction.redactor import AT_ONCE
+from mcpguard.gateway.inspection.together import Together
 from mcpguard.protocol.jsonrpc import Framer, Oversize
 
+SEVERAL = 4
+"""As many messages of a turn are inspected together. For two, waiting costs as much as it saves."""
 MESSAGES_A_TURN = 64
 """Of what came from one side, more messages wait for the next turn, so that no side starves another."""
 BYTES_A_TURN = 16 * 1024
@@ -56,6 +59,8 @@ class Turn:
     `touch`, which ends the turn soon."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.together: Together | None = None
+        """What is inspected before anything is committed."""
         self.ledger: Ledger | None = None
         self.balance: Callable[[], bool] | None = None
         """Flow control: stops and resumes reading; whether it has to look again after the next turn."""
@@ -75,10 +80,12 @@ class Turn:
         """Commit, flush, and let flow control look where something is strained."""
         self.inside = True
         self._scheduled = False
-        ledger = self.ledger
+        ledger, together = self.ledger, self.together
         try:
             while True:
-                if ledger is not None and ledger.pending:
+                if together is not None and together.pending:
+                    together.settle()
+                elif ledger is not None and ledger.pending:
                     ledger.commit()
                 elif self.unsent:
                     self.unsent.popitem()[0].flush()
@@ -86,6 +93,8 @@ class Turn:
                     break
         finally:
             self.inside = False
+            if together is not None:
+                together.several = False
         if self.strained and self.balance is not None:
             self.strained = self.balance()
 
@@ -226,7 +235,10 @@ class Link:
             return
         lines, left = self._lines, BYTES_A_TURN
         try:
-            self._turn.inside = True
+            turn, together = self._turn, self._turn.together
+            turn.inside = True
+            if len(lines) >= SEVERAL and together is not None:
+                together.several = True
             try:
                 for _ in range(min(len(lines), MESSAGES_A_TURN)):
                     line = lines.popleft()
@@ -236,7 +248,7 @@ class Link:
                         if left <= 0:
                             break
             finally:
-                self._turn.end()
+                turn.end()
         finally:
             # A defect behind one line goes to the event loop's handler; the lines after it go on.
             if lines or self._ended or not self._polled:

@@ -20,8 +20,6 @@ FEW = 8
 """Of more conditions of rules of one effect none is kept: they are folded (`folding.Folded`), and what is
 kept for each tool stays small."""
 
-_NOTHING: Mapping[Condition, Verdict] = {}
-
 
 def constant_of(conditions: Sequence[Condition | None]) -> list[Condition]:
     """Those of `conditions`, of the rules of one effect, whose verdicts are kept."""
@@ -37,25 +35,25 @@ def _is_plain(condition: Condition) -> bool:
 class ToolVerdicts:
     """The verdicts of some conditions on the calls of the tool for which they were asked last."""
 
-    __slots__ = ("_conditions", "_members", "_target", "_verdicts")
+    __slots__ = ("_conditions", "_failed", "members", "target", "verdicts")
 
     def __init__(self, conditions: Sequence[Condition], others: Iterable[Condition]) -> None:
         """`others` are evaluated in the same decisions, each time."""
         self._conditions = conditions
-        self._members: Members = joined(one.members for one in others)
-        self._target: Listed | None = None
-        self._verdicts = _NOTHING
+        self.members: Members = joined(one.members for one in others)
+        """What a decision of which the verdicts are known still has to read."""
+        self.target: Listed | None = None
+        """The tool whose verdicts these are."""
+        self.verdicts: Mapping[Condition, Verdict] = {}
+        self._failed: Listed | None = None
 
-    def give(self, target: Listed | None, bound: Bound) -> None:
-        """Have `bound`, of a call of `target`, know the verdicts, and read only what the others need."""
-        if target is None or target.kind != "tool":
-            return
-        if target is not self._target:
-            self._verdicts = self._evaluated(bound)
-            self._target = target
-        if self._verdicts:
-            bound.known, bound.members = self._verdicts, self._members
-
-    def _evaluated(self, bound: Bound) -> Mapping[Condition, Verdict]:
+    def ask(self, target: Listed | None, bound: Bound) -> bool:
+        """Evaluate them for `target`, whose call `bound` is of; whether all verdicts are certain."""
+        if target is None or target.kind != "tool" or target is self._failed:
+            return False
         verdicts = {one: one.verdict(bound) for one in self._conditions}
-        return _NOTHING if ERROR in verdicts.values() else verdicts
+        if ERROR in verdicts.values():
+            self._failed = target
+            return False
+        self.target, self.verdicts = target, verdicts
+        return True

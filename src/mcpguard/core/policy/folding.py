@@ -40,7 +40,7 @@ class Folded(Generic[R]):
     """The rules of one effect that can match one kind of request, in the order of their names. True
     where enough of their conditions can be folded."""
 
-    __slots__ = ("_apart", "_folded", "_uses", "_waiting", "rules")
+    __slots__ = ("_folded", "_uses", "_waiting", "apart", "only", "rules")
 
     def __init__(self, rules: tuple[R, ...], worth: int = WORTH, but: Container[Condition] = ()) -> None:
         """`worth` is how many there must be, without the conditions `but`, whose verdicts are known."""
@@ -49,7 +49,10 @@ class Folded(Generic[R]):
         ready = plain if len(plain) >= worth else []
         self._waiting = [ready[at : at + AT_ONCE] for at in range(0, len(ready), AT_ONCE)]
         self._folded: list[tuple[Condition, list[R]]] = []
-        self._apart: Sequence[R] = rules
+        self.apart: Sequence[R] = rules
+        """Those that are not folded."""
+        self.only: Condition | None = None
+        """That of all others, where one is all there is."""
         self._uses = 0
 
     def __bool__(self) -> bool:
@@ -63,11 +66,11 @@ class Folded(Generic[R]):
                 self._fold(self._waiting.pop())
         if not self._folded:
             return self.rules
-        found = [*self._apart]
+        found = [*self.apart]
         for condition, rules in self._folded:
             if condition.verdict(bound) is not FALSE:
                 found += rules
-        return sorted(found, key=_name) if len(found) > len(self._apart) else self._apart
+        return sorted(found, key=_name) if len(found) > len(self.apart) else self.apart
 
     def _fold(self, rules: list[R]) -> None:
         conditions = [rule.condition for rule in rules if rule.condition is not None]
@@ -75,7 +78,8 @@ class Folded(Generic[R]):
         if joined is not None:
             self._folded.append((joined, rules))
             inside = {rule for _, some in self._folded for rule in some}
-            self._apart = [rule for rule in self.rules if rule not in inside]
+            self.apart = [rule for rule in self.rules if rule not in inside]
+        self.only = self._folded[0][0] if len(self._folded) == 1 and not self._waiting else None
 
 
 def _foldable(condition: Condition | None) -> bool:

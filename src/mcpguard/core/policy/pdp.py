@@ -17,7 +17,7 @@ from operator import attrgetter
 from msgspec import structs
 from msgspec.json import Encoder
 
-from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
+from mcpguard.core.conditions.cel import ERROR, FALSE, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
 from mcpguard.core.functions import Holds, Returning, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit
@@ -272,13 +272,17 @@ def holding(
     """The candidates of one effect whose conditions are true, and those whose conditions failed."""
     # As `Candidates.open` does, on the road of every call.
     fold = candidates.folded.get(effect)
-    rules = getattr(candidates, effect) if fold is None else fold.open(bound)
+    if fold is None:
+        rules = getattr(candidates, effect)
+    elif fold.only is None:
+        rules = fold.open(bound)
+    else:
+        rules = fold.apart if fold.only.verdict(bound) is FALSE else fold.rules
     true: list[CompiledRule] = []
     failed: list[CompiledRule] = []
-    known = bound.known
     for rule in rules:
         condition = rule.condition
-        verdict = TRUE if condition is None else known.get(condition) or condition.verdict(bound)
+        verdict = TRUE if condition is None else bound.known.get(condition) or condition.verdict(bound)
         if verdict is TRUE:
             true.append(rule)
         elif verdict is ERROR:
@@ -356,8 +360,9 @@ def _once(
     approved: frozenset[str] | None,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     bound = bind(candidates, invocation, session, holds)
-    if candidates.constant is not None:
-        candidates.constant.give(invocation.target, bound)
+    constant, target = candidates.constant, invocation.target
+    if constant is not None and (target is constant.target or constant.ask(target, bound)):
+        bound.known, bound.members = constant.verdicts, constant.members
     if approved is not None:
         denied, failed = holding(candidates, "deny", bound)
         if denied:
@@ -378,9 +383,8 @@ def _once(
         ended = rule.until is not None and invocation.now >= rule.until
         (failed if ended else allowing).append(rule)
     if not allowing and approved is not None:
-        said = known_reason(failed, bound) or what_passes(
-            rule for rule in candidates.allow if not over(rule, invocation)
-        )
+        others = (rule for rule in candidates.allow if not over(rule, invocation))
+        said = known_reason(failed, bound) or what_passes(others)
         return Deny(invocation, Cause.NO_RULE, message=said), {}
     if not failed and not any(map(_adds, allowing)):
         return Permit(invocation, tuple(map(_name, allowing))), {}

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from operator import itemgetter
 from sys import maxsize
@@ -39,6 +39,7 @@ from mcpguard.core.redaction.scanning import (
     members,
     says,
 )
+from mcpguard.core.redaction.several import clean
 from mcpguard.core.redaction.unredacted import Stays, Unredacted, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.redaction.views.runs import has_code
@@ -226,6 +227,17 @@ class Redactor:
         except Exception:
             raise InspectionError("a value could not be inspected") from None
 
+    def inspect_several(self, values: Sequence[tuple[Json, bool]]) -> list[Redacted | None]:
+        """What `inspect` gives for each value, `sent` or not; None where it has to be asked. Never raises."""
+        try:
+            sure = clean([one for one, _ in values], AT_ONCE, self._plain.issuperset, self._held.busy)
+            return [
+                Redacted(value, _encode(value) if sent else b"") if is_sure else None
+                for is_sure, (value, sent) in zip(sure, values, strict=True)
+            ]
+        except Exception:  # One of them fails `inspect`, which says so.
+            return [None] * len(values)
+
     def places(self, text: bytes, also: tuple[str, ...] = (), patience: int = 1) -> list[Span]:
         """Where in `text`, one leaf in UTF-8, stands what `inspect` would remove: in order, without overlaps.
         Equal values have equal marks. Raises InspectionError as `inspect` does, but for `patience` times as
@@ -368,10 +380,7 @@ class Redactor:
     def _sealed(self, findings: list[Detection]) -> tuple[Detection, ...]:
         """The findings, without a path in which something may be."""
         if self._may_say("\n".join(finding.path for finding in findings)):
-            findings = [
-                Detection(finding.kind, "") if self._may_say(finding.path) else finding
-                for finding in findings
-            ]
+            findings = [Detection(one.kind, "") if self._may_say(one.path) else one for one in findings]
         return tuple(dict.fromkeys(findings))
 
     def _may_say(self, text: str) -> bool:

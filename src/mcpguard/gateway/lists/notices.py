@@ -115,7 +115,7 @@ class Notices:
 
     async def _part(self, request_id: RequestId) -> None:
         with suppress(AuditError):
-            await self._scope.audit.settled()
+            await self._scope.settled()
             self._scope.client.part(request_id)
 
     def progress_of(self, request: Request) -> Callable[[Json], None]:
@@ -266,7 +266,7 @@ class Notices:
     async def _deliver(self, method: str, inspected: Redacted, related: RequestId | None) -> None:
         try:
             # Behind the answers that wait for their records, so that nothing overtakes them.
-            await self._scope.audit.settled()
+            await self._scope.settled()
         except AuditError:
             return  # Nothing leaves without its record.
         self._scope.client.notify(method, inspected, related)

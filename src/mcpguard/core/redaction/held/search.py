@@ -312,16 +312,18 @@ class HeldSet:
         self._loose = _Table(loose, blocks, anchors - {b""}, self._made)
         return self._loose, self._exact
 
-    def may_be_in(self, padded: bytes, bones: bytes) -> bool:
+    def may_be_in(self, padded: bytes, bones: bytes, several: bool = False) -> bool:
         """Whether `padded`, with the skeleton `bones`, has anything that `found` looks for, or base64 that
-        may be wrapped: hardly any text has, so that to ask this first is faster."""
+        may be wrapped: hardly any text has, so that to ask this first is faster. Where it is `several` texts,
+        one of them may have rows."""
         loose, exact = self._loose, self._exact
         if loose is None or exact is None:
             loose, exact = self.prepare()
         # A search for one byte costs a tenth of one for two, and for a number an eighth of one for bytes.
         if self._always or (_BACKSLASH in padded and b"\\n" in padded):
             return True
-        share = (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)  # `share_of`, which would be a call.
+        # `share_of`, which would be a call.
+        share = 0.0 if several else (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
         capitals, letters = self._signs
         rows = capitals_in(padded) if share < RUNS and _has_one(padded, capitals) else b""
         if share < SENTENCES and _has_one(bones, letters):
