@@ -84,6 +84,10 @@ ODD = {
     r"\bgo(?:es)? on \w+ing\b": "keeps ...ing, still ...s",
     r"\bhears? `": "gets",
     r"\bmended\b": "fixed",
+    r"\b[Ww]hat is said of\b|\bis said of where\b": "the sentence, the error about",
+    r"\bnothing for none\b": "if there is none",
+    r"\b(?:by|to|from) who (?!they|it\b|he\b|she\b|is\b|the\b|a\b)\w": "whoever",
+    r"\bthe brain\b": "the session",
     r"\bis written SOURCE\b|\bis written YYYY": "write ... as",
 }
 """A phrase -> what to write instead."""

@@ -300,7 +300,8 @@ class VerifiedChain(Printed):
     flaws: tuple[ChainFlaw, ...] = Field(description="Its first flaws, at most 100.")
     continues: str = Field(description='The chain of the same process before it, "" for none.')
     signed: int = Field(
-        description="Up to which line a signature, or a head kept elsewhere, vouches for it, 0 for none."
+        description="Up to which line a signature, or a head kept elsewhere, vouches for it; 0 if there is "
+        "none."
     )
     held_by: str = Field(
         description="The chain that holds its head where it is not signed: it existed then, and nothing says "

@@ -168,7 +168,7 @@ class Config(Struct, frozen=True):
     clients: dict[str, ViewEntry] = {}
     """Who sees which servers; whoever is not named sees none. Empty: everybody sees all of them."""
     project: str | None = None
-    """In the view of a client, the folder of the project that it is of."""
+    """The folder of the project, if a client's view is that of a project."""
     prefix: Prefix | None = None
     """In the view of a client, how tools are named; None where `clients` is empty."""
     withheld: frozenset[str] = frozenset()

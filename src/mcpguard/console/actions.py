@@ -1,7 +1,7 @@
 """What a person does on the page: answers a ticket, also with a passkey, ends an approval, clears a label,
 ends a session.
 
-Law of this file: each is a form of our own page, by who is logged in; what it changes is changed by
+Law of this file: each is a form of our own page, by whoever is logged in; what it changes is changed by
 `serve/interventions.py` and `authoring/suggest.py`, with evidence first. A rule is written only as it was
 shown. Who approves is whose passkey signed, and what they sign is what their page showed. Nothing here adds a
 passkey to those that count: a person writes it into the configuration.
@@ -71,7 +71,7 @@ def approve(desk: Desk, request: Request, form: Form) -> Response:
 
 
 def answer_of(desk: Desk, ticket: Ticket, form: Form) -> TicketAnswer:
-    """The approval that a form says, by whose passkey signed it, else by who is logged in. Raises
+    """The approval that a form says, by whose passkey signed it, else by whoever is logged in. Raises
     SessionError for a passkey that is unknown."""
     said, assertion = first(form, "lasts"), first(form, "assertion")
     by, groups = desk.person, desk.groups

@@ -200,7 +200,7 @@ class Desk:
         self.config = config
         self.store = store_of(config)
         self.lock = Lock()
-        """Held by who reads the evidence, or changes what is kept of it."""
+        """Held by whoever reads the evidence, or changes what is kept of it."""
         self.evidence = Evidence(evidence_folder(config))
         self.rulebook = Rulebook(config)
         self.watch = Watch(self.store, self.evidence, self.lock)

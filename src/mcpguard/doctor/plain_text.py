@@ -1,6 +1,6 @@
 """Credentials in plain text: how one is told in a file of settings, and the profiles and files of variables.
 
-Law of this file: a value is held by the redactor before anything is said of where it stands.
+Law of this file: a value is held by the redactor before anything is reported about its place.
 """
 
 import re

@@ -1,5 +1,5 @@
 """The policy enforcement point: takes each message of one client, sees that it is in turn, and gives it to
-who serves it: the one path (`path.py`), or the lists and subscriptions (`lists/`). A client is told first
+whoever serves it: the one path (`path.py`), or the lists and subscriptions (`lists/`). A client is told first
 what may be requested here, and the servers' own instructions for use.
 
 Law of this file: a method without a row in the table of methods goes nowhere, and whatever goes wrong on the

@@ -88,7 +88,7 @@ def install(
 
 
 def _beside(found: ClientFile) -> list[str]:
-    """Reports which servers the client still reaches without mcpguard; nothing for none."""
+    """Reports which servers the client still reaches without mcpguard; prints nothing if there are none."""
     names = [entry.name for entry in found.entries if not entry.disabled]
     if not names:
         return []

@@ -84,7 +84,7 @@ def machine(founds: Iterable[ClientFile], places: Places) -> Machine:
 
 
 def values_for(pack: str, entry: Entry, project: Path | None, around: Machine) -> Values:
-    """What the params of `pack` are for the server `entry`, which is of `project` if it is of one. A param
+    """What the params of `pack` are for the server `entry`, which belongs to `project`, if to any. A param
     that is missing can only be set by a person."""
     if pack == "filesystem":
         named = [word for word in own_arguments(entry) if os.path.isabs(word)]

@@ -245,7 +245,7 @@ class UpstreamLines:
         problems = [one.problem or "it has failed" for one in healths if one.state in _TROUBLE]
         if problems and server not in self._troubled:
             self._troubled.add(server)
-            if server in self._ran:  # Why a first start fails is said by who asked for it.
+            if server in self._ran:  # Whoever asked for a first start reports why it fails.
                 self._report(server, _failing(server, problems[0]), "warning")
         elif not problems and any(one.state == "running" for one in healths):
             if server in self._troubled:

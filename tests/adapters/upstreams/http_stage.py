@@ -116,12 +116,12 @@ async def wired(
 
 
 def request(request_id: int, method: str, **params: Any) -> dict[str, Any]:
-    """A request as the brain writes it for a legacy upstream."""
+    """A request as the session writes it for a legacy upstream."""
     return {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
 
 
 def modern(request_id: int, method: str, **params: Any) -> dict[str, Any]:
-    """A request as the brain writes it for a modern upstream."""
+    """A request as the session writes it for a modern upstream."""
     meta = {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}
     return request(request_id, method, **params, _meta=meta)
 

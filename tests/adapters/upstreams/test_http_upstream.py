@@ -1,4 +1,4 @@
-"""An upstream over real HTTP: the brain and the wires together, against the official SDK's server."""
+"""An upstream over real HTTP: the session and the wires together, against the official SDK's server."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Supply:
 
 
 def not_chosen(credential: str, server: str, key: str) -> CredentialError:
-    """What is said of a credential that a rule chooses and that says nothing about where it stands."""
+    """The error about a credential that a rule chooses and that does not say where it goes."""
     return CredentialError(
         f"the credential '{credential}' cannot be chosen for '{server}': no entry of `credentials` of this "
         f"name has '{server}' in `servers` and says `{key}`"

@@ -1,4 +1,4 @@
-"""A record as the request that it is of, and what it does not say about it.
+"""The request that a record is about, and what the record does not say about it.
 
 Law of this file: what a record does not have is unknown, never empty. Arguments are those of the recorded
 call where their digest proves it; where something was taken out of them, the members it was in are unknown.

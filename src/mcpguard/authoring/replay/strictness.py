@@ -202,7 +202,7 @@ def _redacted(then: frozenset[str], now: frozenset[str]) -> Divergence:
 
 
 def _named(what: str, then: frozenset[str], now: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is said of names that are gone, and of those that are new."""
+    """Sentences about names that are gone, and about those that are new."""
     gone, new = ", ".join(sorted(then - now)), ", ".join(sorted(now - then))
     return (f"without the {what} {gone}",) if gone else (), (f"with the {what} {new}",) if new else ()
 

@@ -94,7 +94,7 @@ def section(name: str, title: str, content: Content) -> Markup:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Content | BarCell]]) -> Markup:
-    """A table; where it is narrow each row is a block, and each cell says which column it is of. `#` before a
+    """A table; where it is narrow each row is a block, and each cell names its column. `#` before a
     heading is for a column of numbers, `!` for one that is never broken."""
     columns = [(one[1:], _STYLES[one[0]]) if one[:1] in _STYLES else (one, None) for one in heads]
     head = [element("th", title, class_=style, scope="col") for title, style in columns]

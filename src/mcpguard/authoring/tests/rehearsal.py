@@ -166,7 +166,7 @@ class _Stage:
     def _review(
         self, permit: Permit, raw: dict[str, Json], more: tuple[str, ...]
     ) -> tuple[Review, Redacted | None]:
-        """What is said of a result, and the result as it leaves, None where it is withheld."""
+        """The verdict on a result, and the result as it leaves, None where it is withheld."""
         said = Review()
         try:
             wanted = permit.redact + permit.unredacted

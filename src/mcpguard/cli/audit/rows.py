@@ -1,4 +1,4 @@
-"""One call on record as one line of a terminal, with the signs and colours of the demo; and what is said of
+"""One call on record as one line of a terminal, with the signs and colours of the demo; and the warning about
 evidence that was altered, once for each file.
 
 Law of this file: every character of others is made plain, and a line never is longer than the terminal; the

@@ -87,7 +87,7 @@ class Document:
 
     def examine(self, type_: type[T]) -> tuple[T | None, list[Problem]]:
         """The document as a `type_`, and what is wrong with it. There is a value wherever all types are
-        right, so that whoever reads it can look for more mistakes; it is of use only without any."""
+        right, so that whoever reads it can look for more mistakes; it is useful only without any."""
         data = _plain(self._root)
         try:
             value, problems = type_.model_validate(data), []
@@ -108,7 +108,7 @@ class Document:
         return any(_children(self._root, key))
 
     def _other_kind(self, type_: type[Written]) -> Problem | None:
-        """What is said of a file of another kind than is to be read; None where that is not known."""
+        """The sentence about a file of another kind than is to be read; None where that is not known."""
         names = type_.names()
         wanted = [key for key in _KINDS if key in names]
         if not wanted or any(self.has(key) for key in wanted):
@@ -182,7 +182,7 @@ def read(text: str, source: str, type_: type[T], error: type[DocumentError] = Do
 
 
 def _children(node: Node, step: str | int) -> Iterator[tuple[Node, Node]]:
-    """The key and the value at `step` of a mapping, or the item of a list twice; nothing for none."""
+    """The key and the value at `step` of a mapping, or the item of a list twice; nothing if there is none."""
     if node.kind == "map":
         yield from ((key, value) for key, value in node.value if key.value == step)
     elif node.kind == "list" and isinstance(step, int) and step < len(node.value):

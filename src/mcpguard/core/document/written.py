@@ -36,7 +36,7 @@ SHAPE = "shape"
 """The type of the error of a value that has none of the shapes that a field accepts."""
 
 VERSION_1 = "expected 1: this mcpguard reads version 1"
-"""What is said of another version of a file."""
+"""The sentence about another version of a file."""
 
 
 class Written(BaseModel):

@@ -314,7 +314,7 @@ def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
 
 
 def no_argument(ticket: Ticket, name: str) -> str:
-    """What is said of a name that no argument of the call has."""
+    """The error about a name that no argument of the call has."""
     has = ", ".join(map(_readable, sorted(ticket.parts))) or "none"
     return f"the call has no argument {_readable(name)}; its arguments are: {has}"
 

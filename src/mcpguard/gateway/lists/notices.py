@@ -1,5 +1,5 @@
-"""What an upstream says outside of an answer: inspected, recorded where something was removed, passed on to
-who wants to hear it."""
+"""What an upstream says outside of an answer: inspected, recorded where something was removed, passed on
+to whoever wants it."""
 
 from collections.abc import Callable
 from contextlib import suppress

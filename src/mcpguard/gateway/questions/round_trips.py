@@ -58,7 +58,7 @@ class Parked(Struct, eq=False):
     approval: Ticket | None = None
     """About which the client itself was asked, so that nothing was sent yet."""
     server: str = ""
-    """Whose `state` it is, "" where it is of a flight that is suspended, or nobody's."""
+    """Whose `state` it is, "" where it belongs to a suspended flight, or to nobody."""
 
     def give_up(self, reason: str) -> None:
         """End a suspended call: the retry that could resume it was refused or never came."""

@@ -273,7 +273,8 @@ def _before(field: int, sizes: tuple[int, ...]) -> list[bytes]:
 
 
 def logs(given: Iterable[Signals], host: str) -> bytes:
-    """An ExportLogsServiceRequest of all but calls that went well and had nothing removed; b"" for none."""
+    """An ExportLogsServiceRequest of all but calls that went well and had nothing removed; b"" if there are
+    none."""
     return request(host, [one.log for one in given if one.log])
 
 

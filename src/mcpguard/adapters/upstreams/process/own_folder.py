@@ -108,7 +108,7 @@ def relative_arguments(args: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def not_from_here(words: Sequence[str]) -> str:
-    """What is said of relative paths in the command and its arguments."""
+    """The warning about relative paths in the command and its arguments."""
     return (
         f"{' and '.join(words)} depend{'s' * (len(words) == 1)} on the folder that the server starts in, "
         "which is an empty one of mcpguard's: give the full path, or name a folder with `cwd`"

@@ -90,7 +90,7 @@ class Connector:
 
 
 def too_slow(terms: Terms) -> str:
-    """What is said of an upstream that took longer than it may."""
+    """The message about an upstream that took longer than it may."""
     within = f"within {lasting(terms.start_seconds)} (`start_timeout_seconds`)"
     return f"upstream '{terms.name}' did not start and greet {within}"
 

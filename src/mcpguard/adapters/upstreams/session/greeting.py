@@ -1,4 +1,4 @@
-"""The first words with an upstream: which era it is of, and who it says it is.
+"""The first words with an upstream: which era it speaks, and who it says it is.
 
 Law of this file: one server, one answer. An upstream that cannot be understood is refused with a sentence
 that says why, and one that changes its name or its era between two lives is refused as well.

@@ -95,11 +95,11 @@ class Holder(Protocol):
 
 
 class OpenRequest(Wait[Raw]):
-    """One request, and the wait for its answer. `seconds` is its deadline, 0 for none. `permit` is None for a
-    request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now; `number` is
-    its id on the wire, and `session` the one that it was sent in; `again` says that it was sent once before,
-    in one that had expired; `sent` and `sent_at` are as in `Raw`. The rest is its clock, in seconds of the
-    event loop."""
+    """One request, and the wait for its answer. `seconds` is its deadline, 0 if there is none. `permit` is
+    None for a request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now;
+    `number` is its id on the wire, and `session` the one that it was sent in; `again` says that it was sent
+    once before, in one that had expired; `sent` and `sent_at` are as in `Raw`. The rest is its clock, in
+    seconds of the event loop."""
 
     method: str
     permit: Permit | None = None

@@ -38,8 +38,8 @@ _FAREWELL_SECONDS = 2.0
 
 
 class StreamableHttpWire:
-    """Implements `Wire`. `last_status` is the HTTP status of the last answer to a request, 0 for none:
-    what a brain needs that falls back to another era or transport (backward compatibility)."""
+    """Implements `Wire`. `last_status` is the HTTP status of the last answer to a request, 0 before the
+    first: what the session needs to fall back to another era or transport (backward compatibility)."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class StreamableHttpWire:
         self._listens_since = 0
         self._closed = False
 
-    # --- what the brain does --------------------------------------------------------------------
+    # --- what the session does --------------------------------------------------------------------
 
     @property
     def unsent(self) -> int:

@@ -27,7 +27,7 @@ from mcpguard.protocol import jsonrpc
 
 
 class SseWire:
-    """Implements `Wire`. `last_status` is the HTTP status that the stream was opened with, 0 for none."""
+    """Implements `Wire`. `last_status` is the HTTP status that the stream was opened with, 0 before that."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class SseWire:
         self._reader.batches = version in jsonrpc.BATCHED
 
     def forget(self, request_id: int) -> bool:
-        """False: the brain cancels it. If it still is being posted a while later, that ends."""
+        """False: the session cancels it. If it still is being posted a while later, that ends."""
         asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self._outbox.drop, request_id)
         return False
 

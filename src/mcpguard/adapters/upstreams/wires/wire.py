@@ -1,7 +1,7 @@
 """What carries messages to one upstream and back: a process, an HTTP session, an SSE stream.
 
 Law of this file: a wire knows bytes, processes and HTTP; it knows no ids, no eras and no policy. The
-brain above it (`session/instance.py`) is the same for all wires.
+session above it (`session/instance.py`) is the same for all wires.
 """
 
 from typing import Protocol
@@ -46,7 +46,8 @@ class Wire(Protocol):
 
     @property
     def last_status(self) -> int | None:
-        """The HTTP status of the last answer to a request, 0 for none yet; None for a wire without HTTP."""
+        """The HTTP status of the last answer to a request, 0 before the first; None for a wire without
+        HTTP."""
 
     @property
     def unsent(self) -> int:
@@ -67,7 +68,7 @@ class Wire(Protocol):
 
     def forget(self, request_id: int) -> bool:
         """Nobody waits for this request. True where letting go of its stream is itself the cancellation
-        (modern HTTP); False where the brain must send `notifications/cancelled`."""
+        (modern HTTP); False where the session must send `notifications/cancelled`."""
 
     def hold(self, on: bool) -> None:
         """Read nothing more, or read again."""

@@ -22,7 +22,7 @@ class Detector(Struct, frozen=True, eq=False):
     match begins at the last of `starts` before it. `pattern` is the whole of it, matched at the start;
     its group 1, if there is one, is what is removed. It never runs over a control character other than
     white space, nor over 0xFF, and its work is bounded by what it can remove. `accept` checks further
-    and answers how many bytes of the match count, 0 for none. `members` are names of JSON members
+    and answers how many bytes of the match count, 0 if none do. `members` are names of JSON members
     whose whole value is removed if `pattern` matches "name=value". Without `joins` it is not put
     together from several texts, since these would be one by chance. With `any_case`, `starts` are in lower
     case and found in any. With `back` there are no `starts`: a match begins this many bytes before `trigger`.

@@ -1,6 +1,6 @@
 """How a value could be guessed by somebody who may try: a word, a host, a number, a short one.
 
-Law of this file: a value is hard to guess only if it positively looks so, and what is said of it does not
+Law of this file: a value is hard to guess only if it positively looks so, and the sentence about it does not
 say how long it is. Held, one that is easy to guess vanishes from ordinary texts, and what vanishes says
 what the value is.
 """

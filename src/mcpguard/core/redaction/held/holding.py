@@ -24,8 +24,8 @@ FEW = 32
 """How many values are always one set, since each set is one more search of each answer; to compile them takes
 30 ms."""
 FORMER = 256
-"""How many values that are in use no more stay held; an older one could come back only from who kept it for
-longer than all of those lasted."""
+"""How many values that are in use no more stay held; an older one could come back only from whoever kept it
+for longer than all of those lasted."""
 
 GUESSES = 8
 """How often a value that can be guessed may be in one text: more are tries, or a word of any text."""

@@ -116,7 +116,7 @@ def _is_secret(said: Signal, member: str) -> bool:
 
 
 def _members(text: str, said: Signal, pairs: bool) -> Iterator[Member]:
-    """What `text`, of which its name says `said`, is made of, each with what is said of it; what holds others
+    """What `text`, of which its name says `said`, is made of, each with its signal; what holds others
     itself too. `pairs`: it may be a user and a password, and not a host and a port."""
     try:
         decoded = msgspec.json.decode(text) if text.lstrip()[:1] in ("{", "[", '"') else None

@@ -1,6 +1,6 @@
 """What a text says behind a disguise: its views, and for each place in a view where that comes from.
 
-    escapes    what is seen of it, or read by who undoes its escapes
+    escapes    what is seen of it, or read by whoever undoes its escapes
     lines      what is cut up in lines, in `rows` and in `cells` of tables, put together again
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows

@@ -1,5 +1,5 @@
-"""What is seen, or read by who undoes escapes: without the colours of a terminal, tags and characters that
-are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other shapes as plain ones."""
+"""What is seen, or read by whoever undoes escapes: without the colours of a terminal, tags and characters
+that are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other shapes as plain ones."""
 
 import re
 from binascii import a2b_hex
@@ -146,7 +146,7 @@ def _disguises() -> re.Pattern[bytes]:
 
 
 class Undisguised(View):
-    """A view as it would be seen, or read by who undoes its escapes."""
+    """A view as it would be seen, or read by whoever undoes its escapes."""
 
     __slots__ = ("_source",)
 

@@ -47,7 +47,7 @@ class Columns:
         return bool(self._said) or (self._value >= 0 and self._key >= 0)
 
     def of(self, cells: list[bytes]) -> Iterable[tuple[int, str]]:
-        """Which cells of a row to judge, and what is said of them."""
+        """Which cells of a row to judge, and the strength of their names."""
         yield from self._said.items()
         if self._value >= 0 and self._key >= 0:
             name = cells[self._key].strip(MARKS).decode("utf-8", "replace")

@@ -14,7 +14,7 @@ Signal = Literal["", "weak", "token", "password"]
 addition, a word or a path; "weak": only if it looks random. "": never, by the name alone."""
 
 GIVEN = "given"
-"""What is said of a value that can be nothing but a password, since a program reads it as one."""
+"""The strength of a value that can be nothing but a password, since a program reads it as one."""
 _WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORDS = (
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|imap|ftp|sudo|my|app|remote|wifi|wlan|mqtt|proxy|bind)?pass"

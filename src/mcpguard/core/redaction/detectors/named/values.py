@@ -27,7 +27,7 @@ Judge = Callable[[str, bytes, bool], bool]
 """Whether a value is a secret under a name that says so much; and whether it is known where it ends."""
 
 BASIC = "basic"
-"""What is said of base64 of a user and a password."""
+"""The strength of base64 of a user and a password."""
 LONGEST = 1024
 """Bytes. A longer value is a format that is looked for by itself, such as a key."""
 SPACE = b"\n\r\t "
