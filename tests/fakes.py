@@ -184,7 +184,7 @@ class MemoryStore:
 
     def end(self, ticket_id: str) -> bool:
         ticket = self.tickets[ticket_id]
-        if ticket.state != "approved":
+        if ticket.state not in ("approved", "denied"):
             return False
         self.tickets[ticket_id] = structs.replace(ticket, state="ended")
         return True

@@ -273,11 +273,29 @@ class ApprovalInForce(Printed):
     shown: str = Field(description="The inspected arguments of the call that was approved, as JSON.")
 
 
+class RefusalInForce(Printed):
+    """A call that a person refused: until it ends nobody is asked about the same call."""
+
+    ticket: str = Field(description="The number of its ticket.")
+    principal: str = Field(description="`SOURCE:ID` of whose call it was.")
+    agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
+    server: str = Field(description="The upstream.")
+    method: str = Field(description="The method, such as `tools/call`.")
+    target: str = Field(description="The tool, prompt or resource.")
+    rules: tuple[str, ...] = Field(description="The rules that ask.")
+    by: str = Field(description="`SOURCE:ID` of whoever refused it.")
+    via: str = Field(description="The channel: `terminal`, `console` or `client`.")
+    reason: str = Field(description="Why, in that person's words; empty if they gave none.")
+    ends: float = Field(description="When it ends, in seconds since 1970.")
+    shown: str = Field(description="The inspected arguments of the call, as JSON.")
+
+
 class WaitingTickets(Printed):
     """What `mcpguard approvals --json` prints."""
 
     waiting: tuple[WaitingTicket, ...] = Field(description="The calls that wait, the oldest first.")
     in_force: tuple[ApprovalInForce, ...] = Field(description="The approvals that can be used.")
+    refused: tuple[RefusalInForce, ...] = Field(description="The calls that a person refused for now.")
 
 
 class ChainFlaw(Printed):

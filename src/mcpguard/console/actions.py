@@ -35,7 +35,7 @@ from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, latest_e
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.interventions import (
     clear_state,
-    end_approval,
+    end_answer,
     end_session,
     give,
     must_count,
@@ -163,7 +163,7 @@ def withdraw(desk: Desk, request: Request, form: Form) -> Response:
     """An approval that lasts is ended."""
 
     def work() -> Response:
-        end_approval(desk.config, desk.store, request.path_params["ticket"], f"{desk.person} (console)")
+        end_answer(desk.config, desk.store, request.path_params["ticket"], f"{desk.person} (console)")
         return _to(desk, "/sessions", "withdrawn")
 
     return _tried(desk, request, "Nothing was ended", work)

@@ -105,16 +105,17 @@ def length_of(answer: TicketAnswer) -> str:
     return f", {end}" + (f", with any value of {free}" if free else "")
 
 
-def end_approval(config: Config, store: SqliteStore, ticket_id: str, by: str) -> None:
-    """End the approval `ticket_id`, for `by` ("SOURCE:ID"): the next call is asked about again. Raises
-    SessionError if no approval has that number or it cannot be stored, AuditError if no evidence can be
-    left."""
-    found = [one for one in store.approved() if one.id == ticket_id]
+def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> None:
+    """End the approval or the refusal with the ticket `ticket_id`, for `by` ("SOURCE:ID"): the next call is
+    asked about again. Raises SessionError if neither has that number or it cannot be stored, AuditError if no
+    evidence can be left."""
+    found = [one for one in (*store.approved(), *store.denied()) if one.id == ticket_id]
     if not found:
-        raise SessionError(f"no approval has the ticket {ticket_id!r} (`mcpguard approvals`)")
+        raise SessionError(f"no approval or refusal has the ticket {ticket_id!r} (`mcpguard approvals`)")
+    what = "approval-ended" if found[0].state == "approved" else "refusal-ended"
     who, used = found[0].principal, f"used {found[0].uses} times"
     said = f"ticket {ticket_id} of {who} by {by}, {used}"
-    note_of(config, "approval-ended", said, principal=who, ticket=ticket_id)
+    note_of(config, what, said, principal=who, ticket=ticket_id)
     store.end(ticket_id)
 
 

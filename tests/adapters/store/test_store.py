@@ -298,8 +298,11 @@ def test_an_approval_for_the_session_ends_with_it(make: Make) -> None:
     assert given_by(make().ask(asked(id="t3"))).id == "t3"
 
 
-@pytest.mark.parametrize("answer", [lasting("time"), lasting("session"), said("approved", "os-user:ada")])
-def test_an_approval_that_a_person_ended_counts_no_more(make: Make, answer: TicketAnswer) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [lasting("time"), lasting("session"), said("approved", "os-user:ada"), said("denied", "os-user:ada")],
+)
+def test_an_answer_that_a_person_ended_counts_no_more(make: Make, answer: TicketAnswer) -> None:
     store: Any = make()
     approved(store, answer)
     assert store.end("t1")

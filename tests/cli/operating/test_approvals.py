@@ -334,6 +334,21 @@ def test_a_single_approval_can_be_taken_back_too(home: Path, capsys: Capture, sa
     assert known(home).state == "ended"
 
 
+def test_a_refusal_is_listed_and_a_person_takes_it_back(home: Path, capsys: Capture, says: list[str]) -> None:
+    ask(home)
+    says.append("y")
+    assert main(["deny", "t1", "--reason", "Not today."]) == 0
+    capsys.readouterr()
+    main(["approvals"])
+    assert "REFUSED" in capsys.readouterr().out
+    main(["approvals", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert [(one["ticket"], one["reason"]) for one in said["refused"]] == [("t1", "Not today.")]
+    assert main(["approvals", "end", "t1"]) == 0
+    assert known(home).state == "ended"
+    assert notices(home)[-1][0] == "refusal-ended"
+
+
 def test_an_approval_is_not_ended_without_a_terminal(home: Path, capsys: Capture) -> None:
     assert main(["approvals", "end", "t1"]) == 2
     assert "is for a person, so it needs a terminal" in capsys.readouterr().err

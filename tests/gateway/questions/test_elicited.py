@@ -154,7 +154,10 @@ def test_what_the_client_denies_is_refused(era: str, response: Any, why: str) ->
     world = asking(era)
     push(world, era)
     say(world, response)
-    assert f"A person refused this call{why} [" in last(world)["content"][0]["text"]
+    assert (
+        f"A person refused this call{why} It can be asked about again from "
+        in last(world)["content"][0]["text"]
+    )
     assert pushes(world) == 0
     assert noted(world)[-1] == "approval-refused"
 

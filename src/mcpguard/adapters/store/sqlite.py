@@ -158,6 +158,10 @@ class SqliteStore:
         place = ticket_id, answer, now, self._approve_in
         return self._patient(lambda: tickets.answered(self._open(), *place))
 
+    def denied(self) -> list[Ticket]:
+        """The refusals that count, the oldest first. Raises SessionError."""
+        return self._patient(lambda: tickets.denied(self._open(), time.time()))
+
     def approved(self) -> list[Ticket]:
         """The approvals that can be used, the oldest first. Raises SessionError."""
         return self._patient(lambda: tickets.approved(self._open(), time.time(), self._counts))

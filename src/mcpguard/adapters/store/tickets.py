@@ -1,8 +1,8 @@
 """The table of tickets in the SQLite file.
 
-Law of this file: a ticket goes on from `waiting` to `approved` or `denied`, and from `approved` to `used` or
-`ended`, each by one statement that works only on the state before; so it is answered once, and used once, by
-whomever. One that was approved for longer stays `approved`, and each use is counted.
+Law of this file: a ticket goes on from `waiting` to `approved` or `denied`, from `approved` to `used`, and
+from either answer to `ended`, each by one statement that works only on the state before; so it is answered
+once, and used once, by whomever. One that was approved for longer stays `approved`, and each use is counted.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _ANSWER = (
     " WHERE id = ? AND state = 'waiting' AND expires > ?"
 )
 _USE = "UPDATE tickets SET state = ?, uses = uses + 1 WHERE id = ? AND state = 'approved' AND expires > ?"
-_END = "UPDATE tickets SET state = 'ended' WHERE id = ? AND state = 'approved' AND expires > ?"
+_END = "UPDATE tickets SET state = 'ended' WHERE id = ? AND state IN ('approved', 'denied') AND expires > ?"
 _REMOVE = "DELETE FROM tickets WHERE id = ?"
 _STATES = get_args(TicketState)
 _encode = msgspec.json.Encoder().encode
@@ -156,6 +156,11 @@ def waiting(database: sqlite3.Connection, now: float) -> list[Ticket]:
     return _in_state(database, "waiting", now)
 
 
+def denied(database: sqlite3.Connection, now: float) -> list[Ticket]:
+    """Those that a person refused and that have not expired, the oldest first."""
+    return _in_state(database, "denied", now)
+
+
 def approved(database: sqlite3.Connection, now: float, counts: Counts) -> list[Ticket]:
     """Those that can be used, the oldest first."""
     return [one for one in _in_state(database, "approved", now) if counts(one, now)]
@@ -203,7 +208,7 @@ def used(database: sqlite3.Connection, ticket_id: str, now: float, counts: Count
 
 
 def ended(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
-    """End an approval; false where it cannot be used any more."""
+    """End an approval or a refusal; false where it does not count any more."""
     return database.execute(_END, (ticket_id, now)).rowcount == 1
 
 
@@ -233,5 +238,5 @@ def _states_of(said: TicketAnswer | None, uses: int) -> tuple[TicketState, ...]:
     if said is None:
         return ("waiting",)
     if said.verdict == "denied":
-        return ("denied",)
+        return ("denied", "ended")
     return ("used",) if uses and said.lasts == "once" else ("approved", "ended")

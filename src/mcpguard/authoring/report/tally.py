@@ -39,6 +39,7 @@ _PERSON = frozenset(
         "approval-given",
         "approval-refused",
         "approval-ended",
+        "refusal-ended",
         "label-cleared",
         "limit-cleared",
         "session-ended",

@@ -1,4 +1,4 @@
-"""`mcpguard approvals`: the calls that wait for a person, and the approvals in force; a person ends one.
+"""`mcpguard approvals`: the calls that wait for a person, and the answers in force; a person ends one.
 `approve` and `deny` answer what waits."""
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json", "mcpguard approvals end 4f1c09aa7d31")
 
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
+_REFUSED = ("REFUSED", "UNTIL", "PRINCIPAL", "AGENT", "CALL", "BY")
 _IN_FORCE = ("APPROVED", "UNTIL", "USES", "PRINCIPAL", "AGENT", "CALL", "ANY VALUE OF", "BY")
 
 
@@ -34,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="end",
         nargs="?",
         choices=["end"],
-        help="end an approval: the next call needs another",
+        help="end an approval or a refusal: the next call is asked about",
     )
-    parser.add_argument("ticket", metavar="TICKET", nargs="?", help="the approval to end")
+    parser.add_argument("ticket", metavar="TICKET", nargs="?", help="that of the approval or refusal to end")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
@@ -49,11 +50,15 @@ def execute(args: argparse.Namespace) -> int:
     with closing(store_of(config)) as store:
         if args.what:
             return _end(config, store, args.ticket)
-        waiting, in_force = store.waiting(), store.approved()
+        waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
     if args.json:
         from mcpguard.cli.outputs import WaitingTickets
 
-        shown = {"waiting": waiting, "in_force": list(map(_described, in_force))}
+        shown = {
+            "waiting": waiting,
+            "in_force": [_described(one, "lasts", "uses", "free") for one in in_force],
+            "refused": [_described(one, "reason") for one in refused],
+        }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
     print(table([_HEAD, *map(_row, waiting)]) if waiting else "no call waits for an approval")
@@ -61,19 +66,22 @@ def execute(args: argparse.Namespace) -> int:
         current = _digest(config)
         print()
         print(table([_IN_FORCE, *(_in_force(one, current) for one in in_force)]))
+    if refused:
+        print()
+        print(table([_REFUSED, *map(_refused, refused)]))
     return 0
 
 
 def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
     from mcpguard.adapters.system.own_process import operating_system_user
-    from mcpguard.serve.interventions import end_approval
+    from mcpguard.serve.interventions import end_answer
 
     if ticket_id is None:
-        raise SessionError("say which approval to end (`mcpguard approvals`)")
+        raise SessionError("say which approval or refusal to end (`mcpguard approvals`)")
     if not at_terminal():
         raise SessionError("`mcpguard approvals end` is for a person, so it needs a terminal")
     who = operating_system_user()
-    end_approval(config, store, ticket_id, f"{who.source}:{who.id}")
+    end_answer(config, store, ticket_id, f"{who.source}:{who.id}")
     print(f"{style('ended', 'green')} {plain(ticket_id)}: the next call is asked about")
     return 0
 
@@ -104,11 +112,16 @@ def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
     return one.id, until, uses, one.principal, one.agent or "", one.summary, free, by
 
 
-def _described(one: Ticket) -> dict[str, object]:
-    named = {name: getattr(one, name) for name in ("principal", "agent", "server", "method", "target")}
-    more = {name: getattr(one, name) for name in ("rules", "lasts", "ends", "uses", "shown")}
-    said = {name: getattr(one.answer, name) for name in ("by", "via", "free")}
-    return {"ticket": one.id, **named, **more, **said}
+def _refused(one: Ticket) -> tuple[str, ...]:
+    by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
+    return one.id, when(one.ends), one.principal, one.agent or "", one.summary, by
+
+
+def _described(one: Ticket, *names: str) -> dict[str, object]:
+    """What the ticket, and its answer, have by these names."""
+    about = "principal", "agent", "server", "method", "target", "rules", "ends", "shown", "by", "via"
+    named = {name: one if hasattr(one, name) else one.answer for name in (*about, *names)}
+    return {"ticket": one.id, **{name: getattr(has, name) for name, has in named.items()}}
 
 
 def _listed(names: Iterable[str]) -> str:

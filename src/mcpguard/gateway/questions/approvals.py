@@ -5,6 +5,7 @@ shown; what cannot be asked is refused. The client hears what to do, and nothing
 """
 
 import os
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from msgspec import structs
@@ -359,7 +360,9 @@ def refusal_by(ticket: Ticket) -> str:
     if answer is None:
         return (_UNSAID if ticket.terms.via == ("client",) else _LATER).format(ticket.id)
     if ticket.state == "denied":
-        return f"A person refused this call{f': {answer.reason}' if answer.reason else '.'}"
+        said = f"A person refused this call{f': {answer.reason}' if answer.reason else ''}"
+        until = datetime.fromtimestamp(ticket.ends, UTC).isoformat(timespec="seconds")
+        return f"{said.rstrip('.')}. It can be asked about again from {until} on."
     if ticket.state in ("used", "ended"):
         return _OVER if ticket.state == "used" else _ENDED
     against = objection(ticket, answer)
