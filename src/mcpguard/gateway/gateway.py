@@ -34,6 +34,10 @@ from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
 
+NOT_SERVED = (
+    "method is not served by mcpguard. If it belongs to an extension of the protocol, the owner of the "
+    "configuration can list it under `extensions`"
+)
 STOPPING = "mcpguard is stopping and accepts no new requests"
 STOPPED = (
     "mcpguard stopped before this request was finished. It may have taken effect: check before you retry"
@@ -214,7 +218,7 @@ class Gateway:
         method, params = message["method"], message.get("params", {})
         row = FROM_CLIENT.get(method)
         if method not in self._handlers or (row is not None and not row.request):
-            raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not served by mcpguard")
+            raise MessageError(jsonrpc.METHOD_NOT_FOUND, NOT_SERVED)
         if request_id in self._scope.requests:
             raise MessageError(jsonrpc.INVALID_REQUEST, "this id is in use by an earlier request")
         version = None if given is None else given.get("mcp-protocol-version")

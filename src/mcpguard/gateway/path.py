@@ -294,24 +294,22 @@ class Path:
     async def _found(self, request: Request, call: Call, owner: str) -> tuple[str, Listed | None] | None:
         """The server that a request is for, `owner` where that is not "", and what it lists under this name,
         which may have to be asked for first. None if there is none, and the client knows."""
-        scope = self._scope
+        scope, asked = self._scope, (call, request.caller, request.origin)
         try:
             listed = call.kind not in ("task", "extension")
             target = await self._listing.locate(call.kind, call.name, request.caller) if listed else None
         except (UpstreamError, CredentialError, InspectionError) as problem:
-            record = scope.recorder.unrouted(
-                call, request.caller, request.origin, "unavailable", str(problem)
-            )
+            record = scope.recorder.unrouted(*asked, "unavailable", str(problem))
             await scope.audit.write(record)
+            scope.report_unrouted(record)
             scope.refuse(request.id, refusals.unavailable(str(problem), record.id))
             return None
         except Cancelled as why:
-            cause = undecided(str(why))
-            await scope.audit.write(scope.recorder.unrouted(call, request.caller, request.origin, cause))
+            await scope.audit.write(scope.recorder.unrouted(*asked, undecided(str(why))))
             raise
         server = self._server_of(call) if target is None else target.server
         if server is None or owner not in ("", server):
-            record = scope.recorder.unrouted(call, request.caller, request.origin, "unknown")
+            record = scope.recorder.unrouted(*asked, "unknown")
             scope.report_unrouted(record)
             await self._unknown(request, call, record)
             return None
@@ -443,8 +441,8 @@ class Path:
         refusal: Callable[[str, str], dict[str, Json]],
         problem: McpGuardError,
     ) -> None:
-        recorder, said = self._scope.recorder, str(problem)
-        await self._scope.audit.write(
-            recorder.outcome(invocation, status, started, times=request.times, error=said)
-        )
-        self._scope.refuse(request.id, refusal(said, invocation.id))
+        scope, said = self._scope, str(problem)
+        noted = scope.recorder.outcome(invocation, status, started, times=request.times, error=said)
+        await scope.audit.write(noted)
+        scope.report_failed(invocation, status, said)
+        scope.refuse(request.id, refusal(said, invocation.id))

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
-from mcpguard.core.model import NOWHERE, Caller, Deny, Json, Origin, Permit, Redacted
+from mcpguard.core.model import NOWHERE, Caller, Deny, Invocation, Json, Origin, Permit, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
@@ -177,6 +177,14 @@ class ClientScope(Struct, eq=False, kw_only=True):
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
         self.report(call.server, f"{what} {call.method}{name} {by}: {self._explained(call.id)}")
+
+    def report_failed(self, call: Invocation, status: str, why: str) -> None:
+        """Say to the operator that what was allowed was not completed: `status` is "withheld" where an
+        answer, or what a server asks, could not be inspected, else "unavailable"; and what shows more."""
+        target = call.target
+        name = f" {target.name}" if target is not None and target.inspected else ""
+        what = "withheld the contents of" if status == "withheld" else "no answer to"
+        self.report(call.server, f"{what} {call.method}{name}: {why}: {self._explained(call.id)}")
 
     def report_unrouted(self, record: Decided) -> None:
         """Say to the operator that a call was refused which led to nothing."""

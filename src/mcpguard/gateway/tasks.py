@@ -109,6 +109,7 @@ class Tasks:
         except InspectionError as problem:
             said = str(problem)
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
+            scope.report_failed(invocation, "withheld", said)
             scope.refuse(request.id, refusals.withheld(said, invocation.id))
             return
         except Cancelled as why:

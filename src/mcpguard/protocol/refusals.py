@@ -104,7 +104,8 @@ def withheld(reason: str, invocation: str) -> dict[str, Json]:
     """The JSON-RPC error for an answer that exists and may not leave."""
     return error(
         REFUSED,
-        f"The answer was withheld by mcpguard: {reason}",
+        f"The answer was withheld by mcpguard: {reason}. A smaller answer may pass. A person can see more "
+        f"with `mcpguard explain {invocation}`.",
         {
             "cause": "withheld",
             "invocation": invocation,

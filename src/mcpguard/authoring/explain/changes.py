@@ -32,6 +32,7 @@ from mcpguard.core.policy.session import Session
 Decide = Callable[[Invocation], Permit | Deny]
 
 NO_ARGUMENT = "no argument can change it"
+CLEARED = "once a person clears it: `mcpguard session clear {}`"
 NOT_WRITTEN = "no allow rule applies to such a request"
 
 
@@ -54,7 +55,8 @@ class Changes:
         if verdict.cause in (Cause.ARGUMENTS, Cause.PLACEHOLDER):
             return ()
         if verdict.cause is Cause.LIMIT:
-            return tuple(self._room([rule for rule in self._candidates.allow if rule.name in verdict.rules]))
+            full = [rule for rule in self._candidates.allow if rule.name in verdict.rules]
+            return tuple(self._room(full))
         refusing = {rule.name for rule in self._candidates.deny + self._candidates.ask}
         if verdict.cause is Cause.ERROR and not refusing & set(verdict.rules):
             return tuple(Change(rule=rule, must="agree") for rule in verdict.rules)
@@ -140,7 +142,7 @@ class Changes:
             else:
                 free = session.free_at(charge, call.now)
                 when = f"it has room again at {free.isoformat()}" if free else "a new session has room"
-                note = f"{when}, or once a person clears it: `mcpguard session clear {rule.name}`"
+                note = f"{when}, or {CLEARED.format(rule.name)}"
             yield Change(rule=rule.name, must="have room", note=note)
 
 

@@ -24,8 +24,9 @@ from mcpguard.adapters.audit.reader import (
     file_name,
     sound_lines,
 )
+from mcpguard.authoring.explain.changes import CLEARED
 from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
-from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
+from mcpguard.authoring.explain.explanation import Change, Considered, Done, Explanation, Recorded
 from mcpguard.authoring.explain.hypothesis import (
     Supposition,
     Target,
@@ -255,11 +256,16 @@ def as_recorded(
             "message": "" if allowed else _message(found, policies, invocation, told),
             "candidates": candidates,
             "done": told.done if allowed else Done(),
-            "changes": (),
+            "changes": _room_later(found) if found.cause == Cause.LIMIT.value else (),
             "unknown": (),
             "assumed": tuple(one for one in told.assumed if one == SHOWN),
         }
     )
+
+
+def _room_later(found: Recorded) -> tuple[Change, ...]:
+    """What must have room; when that is depends on what the limits had counted, which is not on record."""
+    return tuple(Change(rule=rule, must="have room", note=CLEARED.format(rule)) for rule in found.rules)
 
 
 def _why(found: Recorded) -> str:

@@ -116,6 +116,7 @@ class Listing:
     ) -> None:
         scope = self._scope
         await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=why))
+        scope.report_failed(invocation, status, why)
         refusal = refusals.withheld if status == "withheld" else refusals.unavailable
         scope.refuse(request.id, refusal(why, invocation.id))
 

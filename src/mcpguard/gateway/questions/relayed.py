@@ -131,6 +131,7 @@ class Questions:
         except InspectionError as problem:
             said = str(problem)
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
+            scope.report_failed(invocation, "withheld", said)
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {said}")}
         except Cancelled as why:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
