@@ -51,7 +51,8 @@ class Results:
         """Raises UpstreamError for what is not an answer, InspectionError for what cannot be inspected."""
         body, failed = self._translated(request, permit, raw.message), "error" in raw.message
         begun = permit if call.kind != "task" else self._begun(permit, call)
-        wanted = tuple(dict.fromkeys(request.redact + permit.unredacted + begun.unredacted))
+        named = request.redact + permit.unredacted + begun.unredacted
+        wanted = tuple(dict.fromkeys(named)) if named else named
         answer, digest = await self._inspected(permit, call, body, raw.size, wanted)
         if not failed and raw.message["result"].get("resultType") == eras.INPUT_REQUIRED:
             return Ready(answer, digest, "input-required", False)
@@ -61,7 +62,7 @@ class Results:
             self._scope.report_refusal(review.observed, "would withhold the result of")
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
-        if not set(review.redact) <= set(wanted):
+        if review.redact and not set(review.redact) <= set(wanted):
             wanted += review.redact
             answer, digest = await self._inspected(permit, call, body, raw.size, wanted)
         status = "tool-error" if body.get("isError") is True else "ok"
@@ -86,14 +87,16 @@ class Results:
         self, permit: Permit, call: Call, body: Json, size: int, also: tuple[str, ...]
     ) -> Sealed:
         inspector, server = self._scope.inspector, permit.invocation.server
+        if inspector.together.several and size <= AT_ONCE and not also:
+            clean = await inspector.together.clean(body)
+            if clean is not None:
+                return clean, sha256(clean.payload).hexdigest()
         # What a schema asks for may take long, however small the result is.
         structured = _structured_in(call.method, body) is not None
         work = partial(self._usable, permit, call, body, also)
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
-            together = inspector.together
-            known = await together.clean(body) if together.several and not also else None
-            answer = known or inspector.redactor.inspect(body, also)
+            answer = inspector.redactor.inspect(body, also)
             if answer.value is not body and not structured:
                 answer = work(answer)
             digest = sha256(answer.payload).hexdigest()

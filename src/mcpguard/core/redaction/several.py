@@ -22,7 +22,7 @@ from mcpguard.core.redaction.views.signs import EXPRESSIONS, Signs, expressions
 
 _BETWEEN = PAD[:1]
 _END = -len(PAD)
-_VISITS = 2000
+_VISITS = 500
 """Signs in all of the texts; where there are more, each text is doubtful."""
 
 
@@ -47,7 +47,7 @@ def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool])
         text, count = leaves.text()
     except InspectionError:
         return None
-    apart = leaves.tables or leaves.reordered() or may_have_tables(leaves)
+    apart = leaves.tables or leaves.reordered() or (b"[" in text and may_have_tables(leaves))
     if apart or len(text) > most or text.count(b"\x1f") >= (count or 1) or not are_plain(leaves.columns):
         return None
     return text[:_END]
