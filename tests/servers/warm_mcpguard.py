@@ -11,8 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 import mcpguard.cli.run  # noqa: F401
+from mcpguard.adapters.system.tables import keep_tables
 from mcpguard.cli import main
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.serve import handover
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
 from tests.servers import warm
@@ -43,6 +45,7 @@ ORDINARY = {
 
 def once():
     """What every process does at its start and none differently: models, engine and patterns are made here."""
+    keep_tables()
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (("mcpguard.yaml", CONFIG), ("policy.yaml", POLICY)):
             Path(folder, name).write_text(text)
@@ -50,6 +53,8 @@ def once():
         loaded(read(path), partial(read, path))
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
     Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()], **ORDINARY})
+    # What reads a configuration is imported here, so a child would save nothing.
+    handover.beside = lambda reads, _what: reads
     gc.collect()
     gc.freeze()
 
