@@ -318,6 +318,14 @@ def test_a_folder_is_left_for_certain_only_where_nothing_stands_for_the_change()
         assert shell(text, "/x")["outside"]
 
 
+@each("wrapper", ["time", "nohup", "nice", "env", "timeout 5", "busybox", "xargs", "exec"])
+def test_a_program_called_cd_changes_no_folder(wrapper: str) -> None:
+    told = shell(f"{wrapper} cd src && cat ../a", "/x")
+    assert told["indirect"]
+    assert not told["simple"]
+    assert shell("command cd src && cat ../a", "/x")["simple"]
+
+
 def test_a_past_state_that_is_checked_out_is_not_a_file() -> None:
     assert shell("git checkout HEAD~3 a.py")["writes"] == ["a.py"]
     assert shell("git checkout a~3 a.py")["writes"] == ["a.py", "a~3"]

@@ -27,6 +27,9 @@ INNER = 16
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_FOLDER_CHANGES = names("cd pushd popd")
+_STAY_IN_SHELL = names("command builtin noglob nocorrect")
+"""Wrappers that run a command of the shell itself, not a program of its name."""
 _VERSIONS = {
     "--version": names("python pypy perl ruby node lua php java julia tar vim nvim emacs ffmpeg sqlite3 gpg"),
     "-V": names("python pypy ssh"),
@@ -37,7 +40,7 @@ _VERSIONS = {
 
 def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
     """Note the command `words`, and those inside it. Raises FunctionError where one cannot be determined."""
-    waiting, count = [list(words)], 0
+    waiting, count, child = [list(words)], 0, False
     while waiting:
         words, count = waiting.pop(), count + 1
         if count > INNER or len(waiting) > INNER:
@@ -48,9 +51,11 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
         base, called = reading.run(words[0], args)
         name = base.lower()
         _effects(reading, called, known(called), args)
+        _lose_folder(reading, child, name)
         wrapper = WRAPPERS.get(name)
         if wrapper:
             waiting.append(_unwrap(reading, wrapper, args, depth))
+            child = child or name not in _STAY_IN_SHELL
         elif name in SHELLS:
             _shell(reading, args, depth)
         elif name in ("find", "gfind"):
@@ -61,6 +66,12 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
             reading.functions |= {one.text.partition("=")[0] for one in args}
         elif name in DECLARING:
             _declare(reading, args)
+
+
+def _lose_folder(reading: Reading, child: bool, name: str) -> None:
+    """As a program (a `child`), `cd` changes nothing, and says that it did; some systems have one."""
+    if child and name in _FOLDER_CHANGES:
+        reading.places.lose()
 
 
 def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[Word]) -> None:

@@ -32,12 +32,12 @@ _TRANSACTION = re.compile(
 _SHOW = re.compile(
     r"show( (full|global|session))?( (tables|databases|schemas|variables|status|processlist|warnings|errors"
     r"|engines|plugins|collation|charset|privileges|all))( like string)?"
-    r"|show [a-z_]+( [a-z_]+)*"
 )
+_SHOW_SETTING = re.compile(r"show ([a-z_]+|all|time zone|transaction isolation level|session authorization)")
+"""Of PostgreSQL: any word is the name of a setting."""
 _SHOW_OF = re.compile(
     r"show( full)?( (columns|fields|index|indexes|indices|keys)( (from|in))|( create (table|view)))"
 )
-_BEFORE_NAMES = frozenset({"from", "in", "for", "on", "like", "where", "create", "index", "grants"})
 
 
 def plain(tokens: list[SqlToken], dialect: str) -> Plain | None:
@@ -82,7 +82,7 @@ def _show(tokens: list[SqlToken], dialect: str) -> Plain:
         dots = all(one.kind == "mark" and one.text == "." for one in rest[1::2])
         if len(rest) % 2 and dots and all(one.kind in ("word", "name") for one in rest[::2]):
             return Plain("show", writes=False, tables=frozenset({".".join(names)}))
-    elif _SHOW.fullmatch(words) and not _BEFORE_NAMES & set(words.removesuffix(" like string").split()):
+    elif (_SHOW if dialect == "mysql" else _SHOW_SETTING).fullmatch(words):
         return Plain("show", writes=False)
     raise FunctionError("sql() cannot determine what this SHOW shows")
 

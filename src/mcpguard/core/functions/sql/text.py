@@ -97,7 +97,8 @@ def _pattern(dialect: str) -> re.Pattern[str]:
     strings = "|".join(_STRINGS[quote] for quote in lexis.string_quotes)
     prefix = f"[{lexis.prefixes}]?" if lexis.prefixes else ""
     dollars = rf"|{_DOLLARS}" if lexis.dollars else ""
-    number = r"[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+(?!\.)"
+    # `5.` and `.5`, too; behind a name, MySQL takes `.5` for a column.
+    number = r"(?:[0-9]++(?:\.[0-9]*+)?+|(?<![\w`\"\])])\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+(?!\.)"
     parts = (
         ("space", r"(?:[ \t\n]|\r\n)++"),
         ("comment", rf"{lexis.line_comment}|/\*(?![!+]|M!)(?:[^*/]|\*(?!/)|/(?!\*))*+\*/"),
