@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,9 @@ def test_without_a_keychain_it_says_how_to_do_without(
     person: Person, config: Path, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backend.error = RuntimeError("no keychain")
+    path = person.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text('{"mcpServers": {}}')
     before = tree(*person)
     assert main(["install", "cursor", "--config", str(config)]) == 2
     said = capsys.readouterr().err
@@ -89,6 +93,18 @@ def test_without_a_keychain_it_says_how_to_do_without(
     assert said.endswith("Nothing was changed\n")
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
     assert main(["install", "cursor", "--config", str(config), "--to", "file"]) == 0
+
+
+def test_where_nothing_is_to_be_encrypted_no_keychain_is_needed(
+    person: Person, config: Path, backend: FakeKeyring
+) -> None:
+    backend.error = RuntimeError("no keychain")
+    assert main(["install", "cursor", "--config", str(config)]) == 0
+    path = person.home / ".cursor" / "mcp.json"
+    path.write_text(path.read_text().replace('"mcpServers"', '"more": 1, "mcpServers"'))
+    assert main(["undo"]) == 0
+    assert json.loads(path.read_text()) == {"more": 1, "mcpServers": {}}
+    assert backend.entries == {}
 
 
 def test_an_undo_says_that_a_client_has_nothing_to_undo(

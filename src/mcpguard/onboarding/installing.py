@@ -17,7 +17,7 @@ from mcpguard.onboarding.discovery.reading import ClientFile, Places, paths_of, 
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text
 from mcpguard.onboarding.journal import Edit, MoveJournal
-from mcpguard.onboarding.moves import Writing, carry_out, client_writing, config_writing
+from mcpguard.onboarding.moves import Writing, carry_out, client_writing, config_writing, needs_vault
 from mcpguard.onboarding.vault import Vault, in_files
 
 
@@ -79,7 +79,8 @@ def install(
         todo = client_writing(found, added(found, entry), [Edit([], entry)])
         beside = _beside(found)
     try:
-        vault.ready()
+        if needs_vault([*shown, todo]):
+            vault.ready()
     except CredentialError as error:
         raise CredentialError(f"{error}{in_files(vault, f'install {name}')}. Nothing was changed") from None
     carry_out(journal, vault, folder, {}, [*shown, todo])

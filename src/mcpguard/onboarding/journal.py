@@ -58,8 +58,8 @@ class Step(Struct, kw_only=True):
 
 class Move(Struct, kw_only=True):
     """One import. `secrets` are the names that it stores, `marks` tell their values (see `mark`), `key` is
-    the name of the key that seals; `steps` are in the order in which they are taken. `state` is open until
-    all of it is done."""
+    the name of the key that seals, "" where nothing is sealed; `steps` are in the order in which they are
+    taken. `state` is open until all of it is done."""
 
     version: Literal[1] = 1
     name: str

@@ -66,6 +66,11 @@ def writing(role: Role, path: Path, data: bytes, before: str | None) -> Writing:
     return Writing(Step(role=role, path=str(path), before=before, after=after), data)
 
 
+def needs_vault(todo: list[Writing]) -> bool:
+    """Whether what a file was is to be encrypted, so that the vault must keep the key."""
+    return any(one.step.before is not None for one in todo)
+
+
 def carry_out(
     journal: MoveJournal, vault: Vault, folder: Path, secrets: dict[str, str], todo: list[Writing]
 ) -> Move:
@@ -78,12 +83,12 @@ def carry_out(
     name = journal.next_name()
     for number, one in enumerate(todo):
         one.step.sealed = "" if one.step.before is None else f"{number}.sealed"
-    key = new_key()
+    key, random = new_key(), token_hex(4)  # A keychain may serve more than one state folder.
     move = Move(
         name=name,
         vault=vault.kind,
         vault_folder=str(folder),
-        key=f"mcpguard-import/{name}-{token_hex(4)}",  # A keychain may serve more than one state folder.
+        key=f"mcpguard-import/{name}-{random}" if secrets or needs_vault(todo) else "",
         secrets=list(secrets),
         steps=[one.step for one in todo],
         marks={one: mark(key, value) for one, value in secrets.items()},
@@ -113,7 +118,8 @@ def _taken_back(journal: MoveJournal, move: Move) -> str:
 def _steps(
     journal: MoveJournal, move: Move, vault: Vault, key: str, secrets: dict[str, str], todo: list[Writing]
 ) -> None:
-    vault.put(move.key, key)
+    if move.key:
+        vault.put(move.key, key)
     for one in todo:
         if one.step.sealed:
             data = Path(one.step.path).read_bytes()
@@ -170,7 +176,8 @@ def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = 
         else:
             vault.remove(name)
     journal.forget_sealed(move)
-    vault.remove(move.key)
+    if move.key:
+        vault.remove(move.key)
     move.state = "undone"
     journal.keep(move)
     return back
