@@ -168,9 +168,9 @@ class Path:
     ) -> Permit | Deny | None:
         """The verdict on a request, None where its client is asked first. `said` is what it answered, where
         this is its retry."""
-        judge, together = self._scope.judge, self._scope.inspector.together
-        if together.several and call.state is None and self._scope.recorder.arguments:
-            request.seen = await together.clean(call.args, sent=False)
+        judge, inspector = self._scope.judge, self._scope.inspector
+        if inspector.together.several and call.state is None and self._scope.recorder.arguments:
+            request.seen = inspector.redactor.turns, await inspector.together.clean(call.args, sent=False)
         if invocation.server not in judge.egress.free:
             astray, invocation = await self._searched(invocation, invocation.params or {})
             if astray is not None:

@@ -42,6 +42,8 @@ from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
 
 LEGACY = Caller()
+Seen = tuple[int, Redacted | None]
+UNSEEN: Seen = 0, None
 MOST_PLACES = 16 * 1024
 """Characters of the places of what was found in one result; a server may name as many as it wants."""
 MOST_NAME = 256
@@ -146,8 +148,8 @@ class Recorder:
         """Whether there is room on record for one more request to `server` that no rule decides about."""
         return self._room.asks(server, self.seconds())
 
-    def decided(self, verdict: Permit | Deny, seen: Redacted | None = None) -> Decided:
-        """The record of a verdict. `seen` are arguments that were inspected before, and nothing was found."""
+    def decided(self, verdict: Permit | Deny, seen: Seen = UNSEEN) -> Decided:
+        """The record of a verdict; `seen` is as in a Request."""
         if isinstance(verdict, Deny):
             return self._refused(verdict)
         invocation, origin = verdict.invocation, verdict.invocation.origin
@@ -246,7 +248,7 @@ class Recorder:
         self,
         args: dict[str, Json] | None,
         also: tuple[str, ...] = (),
-        seen: Redacted | None = None,
+        seen: Seen = UNSEEN,
         *,
         allowed: bool = False,
     ) -> tuple[str, dict[str, Json] | None, str, dict[str, int], int]:
@@ -263,7 +265,9 @@ class Recorder:
         # The arguments of most calls are small, and need no look at the clock.
         if not ((allowed and len(text) <= SMALL) or self._room.take(len(text), allowed, self.seconds())):
             return digest, None, "rate", {}, len(text)
-        clean = seen if seen is not None and seen.value is args and not also else None
+        turns, clean = seen
+        if clean is None or clean.value is not args or also or turns != self._inspector.redactor.turns:
+            clean = None  # A value that came to be held meanwhile may be in them.
         try:
             clean = clean or self._inspector.redactor.inspect(args, also, AT_ONCE, sent=False)
         except (InspectionError, TooMuchAtOnce):

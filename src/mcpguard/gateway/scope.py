@@ -78,8 +78,9 @@ class Request(Struct, eq=False):
     listening: bool = False
     """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
     progress_token: RequestId | None = None
-    seen: Redacted | None = None
-    """Its arguments, where they were inspected with those of others and are certainly clean."""
+    seen: tuple[int, Redacted | None] = (0, None)
+    """Its arguments, where they were inspected with those of others and are certainly clean, and before that
+    how many values were held (`Redactor.turns`)."""
     asked: str = ""
     """The id of the ticket by which a person is asked, "" for none."""
     ticket: Ticket | None = None

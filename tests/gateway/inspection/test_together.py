@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.evidence.records import Decided, Outcome
+from mcpguard.core.secret import Secret
 from tests.fakes import SECRET, World, give, text, tool
 from tests.gateway.scenes import ALLOW_ALL, legacy
 
@@ -112,6 +113,19 @@ def test_a_result_that_is_no_longer_awaited_when_it_is_inspected_is_not_sent() -
     world.turn()
     assert world.client.sent == []
     assert [one.status for one in world.audit.records if isinstance(one, Outcome)] == ["cancelled"]
+
+
+def test_what_comes_to_be_held_while_a_decision_waits_is_not_on_record() -> None:
+    world = listed('  - {id: all, effect: allow, tools: ["*"], label: [seen]}\n')
+    world.inspector.together.several, world.store.busy = True, 1
+    params = {"name": "read", "arguments": {"path": "its name is Rumpelstilzchen"}}
+    world.gateway.receive({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    world.turn()
+    world.redactor.hold("env:one", Secret("Rumpelstilzchen"))
+    world.store.proceed()
+    world.turn()
+    assert [one.effect for one in world.audit.records if isinstance(one, Decided)] == ["allow"]
+    assert "Rumpelstilzchen" not in repr(world.audit.records)
 
 
 def test_where_arguments_are_not_recorded_no_call_waits() -> None:
