@@ -1,8 +1,8 @@
 """Where credentials come from. `broker.py` says who gets which, and `kept.py` keeps one for its time.
 
 `environ.py`, `mounted.py` and `keychain.py` are sources of plain values. `program.py`, `vault.py`,
-`github_app.py`, `postgres.py` (with `postgres_roles.py`) and `oauth/` make them, through `service.py` where a
-service is asked.
+`github_app.py`, `postgres.py` (with `postgres_roles.py` and `journal.py`) and `oauth/` make them, through
+`service.py` where a service is asked.
 
 To add a source of plain values: a module here, a line in `SOURCES`, and its name in `SOURCES` of
 `config/references.py`, which may not import this package. To add one that makes them: a module here, a

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.credentials.postgres import HandleJournal, default_folder
+from mcpguard.adapters.credentials.journal import HandleJournal, default_folder
 
 
 def noted(folder: Path, *handles: str, place: str = "here") -> HandleJournal:
