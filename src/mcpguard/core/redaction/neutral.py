@@ -338,7 +338,7 @@ def literals() -> list[bytes]:
 
 @cache
 def _literals() -> Matcher:
-    return compile_literals(literals())
+    return compile_literals(literals(), table="hidden")
 
 
 def _pieces(text: str, at: int) -> Iterator[tuple[int, int]]:

@@ -219,17 +219,17 @@ _BEFORE = 256
 
 @cache
 def _shapes() -> Matcher:
-    return compile_patterns([shape(one) for one, _ in _DUMPS])
+    return compile_patterns([shape(one) for one, _ in _DUMPS], "dumps")
 
 
 @cache
 def _bare_shapes() -> Matcher:
-    return compile_patterns([shape(one) for one in BARE])
+    return compile_patterns([shape(one) for one in BARE], "bare")
 
 
 @cache
 def _beginnings() -> Matcher:
-    return compile_patterns([shape(one) for one in (OFFSET, UNITS)])
+    return compile_patterns([shape(one) for one in (OFFSET, UNITS)], "offsets")
 
 
 def dumped(view: View, budget: Budget) -> Iterator[View]:

@@ -54,17 +54,17 @@ _BEGINNING = 3
 
 @cache
 def _ends() -> Matcher:
-    return compile_patterns([shape(LINE_END, once=False), shape(KEY_END, once=False)])
+    return compile_patterns([shape(LINE_END, once=False), shape(KEY_END, once=False)], "ends")
 
 
 @cache
 def _begins() -> Matcher:
-    return compile_patterns([shape(LINE_BEGIN, once=False)])
+    return compile_patterns([shape(LINE_BEGIN, once=False)], "begins")
 
 
 @cache
 def _leaf_ends() -> Matcher:
-    return compile_patterns([shape(LEAF_END, once=False)])
+    return compile_patterns([shape(LEAF_END, once=False)], "leaves")
 
 
 def joined(view: View, budget: Budget) -> View | None:
