@@ -20,10 +20,10 @@ from mcpguard.core.redaction.beginnings import (
 )
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.checks import is_by_chance
-from mcpguard.core.redaction.detectors.named import apart, pairs, values
+from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import Flat, View
-from mcpguard.core.redaction.views.signs import CHANCES, RARE, SIGNS, URL, Signs, expressions
+from mcpguard.core.redaction.views.signs import CHANCES, LINES, RARE, SIGNS, URL, Signs, expressions
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -219,8 +219,10 @@ class Perusal:
 
     def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""
-        if index < URL:
+        if index < LINES:
             return self._pair(text, end - pairs.VALUE)
+        if index == LINES:
+            return self._line(text, end)
         if index > URL:
             self._rare = self._rare or SIGNS[index] == RARE
             return False
@@ -243,6 +245,14 @@ class Perusal:
         if hit is None and len(self._harmless) < _KNOWN and not (likely and not pairs.ends_near(text, at)):
             self._harmless.add(around)
         return hit is not None and self._found(hit)
+
+    def _line(self, text: bytes, end: int) -> bool:
+        """Whether a line that ends at `end`, or one of those behind it, is a user and a password."""
+        if end <= self._covered.get(accounts.LINE, 0):
+            return False
+        self._trigger(COST_OF_A_PAIR)
+        found, self._covered[accounts.LINE] = accounts.passwords(text, end, self._pairs.judge)
+        return any([self._found(hit) for hit in found])
 
     def _trigger(self, cost: int) -> None:
         budget = self._budget

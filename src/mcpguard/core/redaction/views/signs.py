@@ -9,7 +9,7 @@ from functools import cache
 
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
-from mcpguard.core.redaction.detectors.named import pairs
+from mcpguard.core.redaction.detectors.named import accounts, pairs
 from mcpguard.core.redaction.matching import Matcher, compile_literals, stop
 from mcpguard.core.redaction.neutral import literals as hidden
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
@@ -31,8 +31,8 @@ from mcpguard.core.redaction.views.rows import ROWS as SHORT_ROWS
 from mcpguard.core.redaction.views.runs import PACKED_RUN, RUN, has_code, is_packed
 from mcpguard.core.redaction.views.view import SEPARATOR
 
-PAIR, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(8)
-ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS = range(8, 16)
+PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
+ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS = range(9, 17)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -70,6 +70,7 @@ def _rare() -> tuple[str, str]:
 
 _ALL = (
     (PAIR, Pattern(pairs.WORDS, pairs.REST, any_case=True)),
+    (LINES, shape(accounts.LINE, once=False)),
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
     *((RARE, shape(one)) for one in _rare()),
     (MARKS, shape(escapes.MAY_BE_MARKED)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from mcpguard.core.redaction.detectors.named.programs import PROGRAMS
+from mcpguard.core.redaction.detectors.named.commands import TAKING
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
 VALUES = ("SunshineHarbor", "correcthorse", "kXwPqZvLmNbT", "Tr0ub4dor&3")
-HITS = [hit for program in PROGRAMS for hit in program.hits]
-MISSES = [miss for program in PROGRAMS for miss in program.misses]
+HITS = [hit for program in TAKING for hit in program.hits]
+MISSES = [miss for program in TAKING for miss in program.misses]
 
 
 def cleaned(text: str) -> str:

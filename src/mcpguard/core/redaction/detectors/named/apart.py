@@ -330,7 +330,7 @@ class Apart(Values):
         return (*member.span(2), kind) if kind else None
 
     def _is_secret(self, strength: str, value: bytes) -> bool:
-        return self._judge(strength, value, True)
+        return self.judge(strength, value, True)
 
     def _one(self, name: bytes, start: int, end: int) -> Seen:
         strength = said(name.decode("utf-8", "replace"))

@@ -10,6 +10,7 @@ from functools import cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, signal
+from mcpguard.core.redaction.detectors.named.printed import PRINTED
 from mcpguard.core.redaction.detectors.named.programs import PROGRAMS
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
@@ -25,11 +26,13 @@ from mcpguard.core.redaction.detectors.named.values import (
     value_at,
 )
 
+TAKING = (*PROGRAMS, *PRINTED)
+
 
 @cache
 def leads(program: int) -> re.Pattern[bytes]:
     """Compiled at first use, as formats are."""
-    return re.compile(PROGRAMS[program].leads.encode())
+    return re.compile(TAKING[program].leads.encode())
 
 
 SETTERS = (
@@ -49,6 +52,7 @@ SETTERS = (
 )
 """What is followed by a name, a blank and its value."""
 OPTIONS = (
+    "-Password", "-Token", "-ApiKey", "-Secret", "-Passphrase", "-ClientSecret", "-AccountKey",
     "-password", "-passwd", "-passphrase", "-pass", "-token", "-secret", "-key", "-credentials", "--pwd",
     "--pw", "-auth",
 )  # fmt: skip
@@ -77,9 +81,10 @@ _IDENTIFIED = expression(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
 _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 _WORDED = expression(
-    rb"""[ \t]{0,24}(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])([^\s"';\x00-\x1f\xff]{6,1024})\1;?"""
-    rb"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
+    rb"""[ \t]{0,24}(?:REG_SZ[ \t]{1,24})?(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"""
+    rb"""([^\s"';\x00-\x1f\xff]{6,1024})\1;?(?=[\s\x1f\xff,)]|$)"""
 )
+_ENDS_LINE = expression(rb"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)")
 _FIRST = expression(rb"(?:^|[\r\n\x1f\xff])[ \t]*$")
 
 
@@ -132,12 +137,21 @@ class Commands(Values):
         return self._judged(start, given(strength), opening, whole_line=not opening)
 
     def worded(self, at: int) -> Found | None:
-        """Of a line that has nothing but a name and a value, as many programs are configured."""
+        """Of a line that has nothing but a name and a value, as many programs are configured; a password in a
+        sentence too, which has to look like one."""
         before = self._text[max(0, at - BACK) : at].rstrip(b" ")
         name = name_at_end(before)
-        strength = said(name) if _FIRST.search(before[: len(before) - len(name)]) else ""
+        strength = said(name)
         found = _WORDED.match(self._text, at) if strength else None
-        return self._secret(*found.span(2), strength) if found else None
+        if found is None:
+            return None
+        alone = _FIRST.search(before[: len(before) - len(name)]) is not None
+        if alone and _ENDS_LINE.match(self._text, found.end()):
+            return self._secret(*found.span(2), strength)
+        if strength != "password":
+            return None
+        value = found[2].rstrip(b".,:?)")
+        return self._secret(found.start(2), found.start(2) + len(value), strength, known_end=False)
 
     def user(self, at: int) -> Found | None:
         """Of an option for USER:PASSWORD."""
@@ -175,7 +189,7 @@ Read = Callable[[Commands, int], Found | None]
 
 
 def _of_program(index: int) -> Read:
-    return lambda these, at: these.given(at, leads(index), PROGRAMS[index].until)
+    return lambda these, at: these.given(at, leads(index), TAKING[index].until)
 
 
 LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
@@ -183,10 +197,23 @@ LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Commands.user),
     (SETTERS, PEEK_SETTER, Commands.set),
     (("#define ",), r"[A-Za-z]\w{2,64}[ \t]{1,8}\"[^\s\"]", Commands.set),
-    *((program.names, program.leads, _of_program(index)) for index, program in enumerate(PROGRAMS)),
+    *((program.names, program.leads, _of_program(index)) for index, program in enumerate(TAKING)),
     (("IDENTIFIED", "identified"), _IDENTIFIED.pattern.decode(), Commands.identified),
     (
-        ("assword ", "asswd ", "_pass ", "ecret ", "_key "),
+        (
+            *(
+                "assword ",
+                "asswd ",
+                "_pass ",
+                "ecret ",
+                "_key ",
+                "Token ",
+                "_token ",
+                "assword1 ",
+                "assword2 ",
+            ),
+            *("Pass ", "passphrase "),
+        ),
         _WORDED.pattern.decode(),
         Commands.worded,
     ),

@@ -18,7 +18,7 @@ GIVEN = "given"
 _WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORDS = (
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|imap|ftp|sudo|my|app|remote|wifi|wlan|mqtt|proxy|bind)?pass"
-    r"|passcode|pwd|pw|psk|mnemonic"
+    r"|passcode|pwd|pw|psk|mnemonic|authtok"
 )
 _TOKENS = (
     r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key"
@@ -31,12 +31,13 @@ _PLURALS = ("tokens", "secrets")
 _WEAK = frozenset([
     "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
     "otp", "totp", "login", "hook", "k", "t", "p", "sid", "sessionid", "sessdata", "csrf", "ct0", "ak", "sk",
+    "pepper",
 ])  # fmt: skip
 _KEYS = frozenset([
     "api", "secret", "private", "access", "encryption", "master", "signing", "auth", "service", "account",
     "admin", "app", "application", "license", "licence", "subscription", "functions", "consumer", "server",
     "deploy", "webhook", "shared", "jwt", "session", "cookie", "crypt", "decryption", "integration",
-    "bearer",
+    "bearer", "preshared",
 ])  # fmt: skip
 """Words before `key` that make it one which opens something."""
 _COLUMNS = frozenset([
@@ -51,6 +52,7 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("auth", "code"): "token",
     ("authorization", "code"): "token",
     ("access", "code"): "token",
+    ("password", "hash"): "token",
     ("api", "hash"): "weak",
     ("app", "hash"): "weak",
 }
@@ -78,7 +80,7 @@ _WHICH = frozenset([
 ])  # fmt: skip
 _STEM = expression(
     "key|pas[sc]|pw|psk|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
-    "|sid|csrf|ct0|ak|sk|hash"
+    "|sid|csrf|ct0|ak|sk|hash|pepper"
 )
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""

@@ -15,12 +15,13 @@ import msgspec
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
 from mcpguard.core.redaction.detectors.named.values import KINDS, Found, crumbs, given, kind_of, said
 
 Judge = Callable[[str, bytes], bool]
 """Whether a value is a secret under a name that says so much."""
 
-GATES = frozenset(["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers"])
+GATES = frozenset(["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers", "key", "Key"])
 """Names of members that say that something is to be looked for, beside those of `is_value`."""
 WORDS = (
     *(
@@ -42,6 +43,8 @@ WORDS = (
 )
 """In lower case; where none of them is nothing is to be removed."""
 
+_OF_OWNERS = ("key", "Key")
+"""What says something only by what it is in."""
 _OPEN = frozenset(
     ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
 )
@@ -124,6 +127,8 @@ class Objects:
                 self._list(child, name)
             elif isinstance(child, str) and child and is_value(name):
                 values.append(child)
+            elif name in _OF_OWNERS and (strength := signal_of_owner(owner)):
+                self._one(strength, child)
         if values:
             self._named(members, values, owner)
         if below > 1:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from re import Match
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named import commands
-from mcpguard.core.redaction.detectors.named.commands import Commands
+from mcpguard.core.redaction.detectors.named import commands, sentences
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal
+from mcpguard.core.redaction.detectors.named.owners import says_little, signal_in
+from mcpguard.core.redaction.detectors.named.sentences import Sentences
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     BARE,
@@ -40,18 +41,19 @@ _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""
 _MORE = r"""[^\s"'`\\\x00-\x1f\xff]"""
 _QUOTED = r"""["'`\\\[\]*]{0,4}"""
 _TYPE = r"(?::[ ]?&?(?:'static )?(?:str|string|bytes|secretstr|str \| none|optional\[str\])[ ]?)?"
+_TAGGED = r"(?:(?:!{1,2}[a-z][a-z/.:-]{0,24}|&[a-z_-]{1,24})[ ])?"
 _BLOCK = r"[ \t]?[|>][+-]?\r?\n[ \t]{1,16}"
 _OPENED = r"""(?:(?:[brun@]{0,2}|(?:some|secretstr|string::from|new string|std::string)\()["'`\\]{1,4})?"""
 REST = (
     rf"[a-z0-9_.-]{{0,24}}{_QUOTED}(?:"
-    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_OPENED}"
+    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
     r"|=>\s{1,9}string\([0-9]{1,4}\) \"|;s:[0-9]{1,4}:\""
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
     r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}[\"'`]"
     r"|[ \t]{1,3}'"
     r"|\t"
-    rf"|[ ](?:is|was|to)(?: set to| now)?:? {_QUOTED}"
+    rf"|(?:{'|'.join(sentences.LINKS)}){_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"
 )
 """What stands between a word of a name and a value, and the beginning of this. For each beginning it ends in
@@ -62,7 +64,6 @@ one place, so that the value begins `VALUE` bytes before it."""
 _OF_PASSWORDS = expression(rb"passw|passphrase|pass\b|pwd|_pass|pass_")
 _SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
 _TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
-_IS = expression(rb"(?i) (?:is|was|to)(?: set to| now)?$")
 _SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
 _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
 _CHOICE = expression(rb"""\?\s{0,4}["'`]$""")
@@ -90,7 +91,7 @@ _NEAR_END = expression(
 _AFTER = frozenset(map(bytes, zip(b"})]&|+?:")))
 _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
-    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put)\($"""
+    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put|setitem|putstring|addheader)\($"""
 )
 _OF_SECTIONS = expression(rb"(?i)(?:conf|config|cfg|parser)\.get\($")
 _OPTION = expression(rb"""[a-z_]{4,40}["']\)""")
@@ -110,13 +111,17 @@ def _plain(before: bytes) -> Match[bytes] | None:
     """The simplest pair that ends with `before`, if the name in it is one: no type, nothing that begins with
     the letter of an escape, nothing in braces, and no `value` that has its name in another place."""
     found = _BACKWARDS.match(before[::-1])
-    if found is None:
+    if not found:
         return None
     _, _, mark, back, ahead = found.groups()
     if ahead in _OTHERWISE or (mark == b"=" and ahead in _OF_TYPES and b":" in before[-_TYPED_BY:]):
         return None
     # `API key` goes on ahead of its space, and PHP shows how long a text is.
     aside = back.isdigit() or back[:5].lower() == b"eulav" or (ahead == b" " and back.lower() == b"yek")
+    if not aside and ahead == b" " and mark == b":":
+        aside = (
+            sentences.LINK.search(before[-sentences.LONGEST_LINK :]) is not None
+        )  # `password of the database: …`
     return None if aside else found
 
 
@@ -128,7 +133,9 @@ def surroundings(text: bytes, at: int) -> bytes:
 
 def ends_near(text: bytes, at: int) -> bool:
     """Whether all that is read of a value that begins at a place is within its `surroundings`."""
-    return _NEAR_END.match(text, at) is not None and b"uthoriz" not in text[max(0, at - BACK) : at]
+    if _NEAR_END.match(text, at) is None or b"uthoriz" in text[max(0, at - BACK) : at]:
+        return False
+    return not says_little(text, at)
 
 
 def may_be_one(text: bytes, at: int) -> bool:
@@ -146,7 +153,7 @@ def may_be_one(text: bytes, at: int) -> bool:
     name = back[::-1].decode()
     strength = said(name)
     if near or not strength or strength != "password" or opening or mark == b":" or ahead in _FORMS:
-        return bool(strength)
+        return bool(strength) or (near is not None and says_little(text, at))
     return not space and (name.startswith("-") or name.isupper() or name.count(".") > 1)
 
 
@@ -163,7 +170,7 @@ def _given_until(name: str, ahead: bytes) -> bytes:
     return b"" if of_code or not _ALONE.search(ahead) else _ENDS
 
 
-class Pairs(Commands):
+class Pairs(Sentences):
     """The pairs of one text. Each public method says what is to be removed where a value begins."""
 
     __slots__ = ()
@@ -184,7 +191,7 @@ class Pairs(Commands):
             return self._default(at, bare[: -len(alternative[0])], opening, alternative[0])
         if bare.rstrip(b" \t*").endswith((b":", b"=", b">", b"\n")):
             found = self._assigned(at, bare, opening) or self._named(at, bare, opening)
-            return found or self._substituted(at, bare[:-1])
+            return found or self._substituted(at, bare[:-1]) or self._said(at, bare, opening)
         if bare.endswith(b"\t"):
             return self._line(at, bare[:-1], opening)
         return self._said(at, bare, opening)
@@ -193,13 +200,17 @@ class Pairs(Commands):
         """A name, a mark and a value, as most pairs are, with `found` read backwards from the value."""
         opening, space, mark, back, _ = found.groups()
         name = back[::-1].decode()
-        strength = said(name)
+        strength = said(name) or self._of_owner(at, len(found[0]))
         if not strength or (opening in (b'""', b"''") and self._text[at : at + 1] in _AFTER):
             return None  # Or an empty text, and code behind it.
         ahead = before[: len(before) - found.end(4)]
         if mark == b":" and not (opening or space):
             return self._dumped(at, ahead, strength)
         return self._under(at, name, strength, ahead, opening[::-1], mark == b"=", bool(space))
+
+    def _of_owner(self, at: int, size: int) -> Signal:
+        """What the name says of the pair that begins `size` bytes before `at`, by what it is in."""
+        return signal_in(self._text, at - size) if says_little(self._text, at) else ""
 
     def _assigned(self, at: int, before: bytes, opening: bytes) -> Found | None:
         bare = before.rstrip(b" \t*")
@@ -215,7 +226,7 @@ class Pairs(Commands):
         typed = None if typed and said(name_at_end(typed[0].rstrip())) and typed[0][1:2] != b" " else typed
         bare = (bare[: -len(typed[0])] if typed else bare).rstrip(b" \t").rstrip(b"\"'`\\[]*")
         name = name_at_end(bare)
-        strength = said(name)
+        strength = said(name) or self._of_owner(at, min(at, BACK) - len(bare) + len(name))
         if not strength:
             return None
         return self._under(at, name, strength, bare[: len(bare) - len(name)], opening, equals, spaced)
@@ -234,8 +245,10 @@ class Pairs(Commands):
         ends = b"&" if ahead.endswith((b"?", b"&")) else b""
         if not ends and strength == "password" and not self._may_be_of_letters(at, name, opening, equals):
             return None
-        alone = not ends and not opening and _ALONE.search(ahead) is not None
-        return self._judged(at, strength, opening, ends=_ENDS if alone else ends)
+        if not ends and not opening:
+            of_line = _ALONE.search(ahead) or sentences.ANNOUNCED.search(ahead)
+            ends = _ENDS if of_line else SPACE + b",\x1f\xff" if sentences.IN_A_ROW.search(ahead) else b""
+        return self._judged(at, strength, opening, ends=ends)
 
     def _may_be_of_letters(self, at: int, name: str, opening: bytes, equals: bool) -> bool:
         """Whether a value has a digit, or stands where code has no name of something else."""
@@ -336,21 +349,6 @@ class Pairs(Commands):
             return None
         return self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)
 
-    def _said(self, at: int, before: bytes, opening: bytes) -> Found | None:
-        """`PASSWORD '…'` in SQL, `the password is …` in prose."""
-        bare = before.rstrip(b" \t:")
-        if opening == b"'" and name_at_end(bare).lower() == "password":
-            return self._judged(at, GIVEN if bare[-16:].isupper() else "password", opening)
-        found = _IS.search(bare[-16:])
-        name = name_at_end(bare[: -len(found[0])].rstrip(QUOTES)) if found else ""
-        strength = "" if name.lower() == "pass" else said(name)
-        if strength and strength != "password" and not opening:
-            strength = "weak"
-        # In a sentence a word is a word, whatever it stands behind.
-        if not strength or DIGIT.search(self._text, at, at + NEAR) is None:
-            return None
-        return self._judged(at, strength, opening)
-
     def _header(self, at: int) -> Found | None:
         """The value of a header of the name Authorization: a word that says how, or the secret itself."""
         found = BARE.match(self._text, at)
@@ -379,7 +377,7 @@ class Pairs(Commands):
     def basic(self, at: int) -> Found | None:
         """Of `Basic …`: base64 of a user and a password."""
         found = _BASIC.match(self._text, at)
-        return (at, found.end(), KINDS[2]) if found and self._judge(BASIC, found[0], True) else None
+        return (at, found.end(), KINDS[2]) if found and self.judge(BASIC, found[0], True) else None
 
     def _is_header(self, at: int) -> bool:
         return b"uthorization" in self._text[max(0, at - 32) : at]
@@ -403,7 +401,7 @@ _FIELDS = tuple(f'{end}"{line}{line}' for end in ("assword", "oken", "ecret") fo
 _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("Bearer ", "bearer ", "BEARER "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.bearer),
     (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.token),
-    (("ookie: ", 'ookie": "'), r"[^\x00-\x1f\x7f\xff]{1,512}=", Pairs.cookie),
+    (("ookie: ", 'ookie": "', 'ookie = "', "ookie = '"), r"[^\x00-\x1f\x7f\xff]{1,512}=", Pairs.cookie),
     (("\tTRUE\t/", "\tFALSE\t/"), _OF_JAR.pattern.decode(), Pairs.jar),
     (("_auth=", "_auth = ", '_auth="', "ss://"), r"[A-Za-z0-9+/]{8}", Pairs.basic),
     (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", Pairs.basic),
@@ -412,6 +410,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
     (('assword("', "assword('"), r"[^\s\"'\\\x00-\x1f\xff]{6}", Pairs.called),
     (_FIELDS, r"[^\x00-\x20\x7f\xff]{4}", Pairs.field),
+    (sentences.BEHIND, r"[\s.,;:!?)\"'`\x1f\xff]", Pairs.named_behind),
     *commands.LOOKS,
 )
 LITERALS: tuple[tuple[bytes, str, Read], ...] = tuple(

@@ -50,23 +50,28 @@ _SAMPLES = frozenset(
     second number shared basic jwt oauth o code cred creds credential credentials unit integration
     encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
     data text that you please replace ecdsa dsa ed something insert put passed failed
+    notasecret generated awesome backup fake simple existing original super
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
 _JOINED = expression(
-    f"(?:{'|'.join(sorted((word for word in _SAMPLES if len(word) > 2), key=len, reverse=True))}|my|or)++"
+    f"(?:{'|'.join(sorted((word for word in _SAMPLES if len(word) > 1), key=len, reverse=True))})++"
 )
 """Some of them in one, as in `mypassword`."""
 _SAMPLE = expression(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
 _PORTS = expression(r"[0-9]{1,5}(?:,|$)")
-_MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}")
+_MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}|[0-9]+[.,][0-9.,]*")
+"""Ports of a container, and numbers."""
 _WORDS = expression(r"(?:[A-Za-z:_-]|%20)+")
 _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
 _OF_EXPRESSIONS = expression(r"\[\^|\.[*+]|\\[dSsWw][*+]|^\^")
 """Of an expression that is to match a URL."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAYS_SO = expression("password|passwd|passphrase|secret|changeme")
-_NAME_OF_ONE = expression(r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)")
+_NAME_OF_ONE = expression(
+    r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
+    r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)"
+)
 _SIGNS = expression(r"[^A-Za-z]+")
 _TRIVIAL = expression(r"[-_./:+,]*[0-9]{0,4}[-_./:+,!]*")
 """What somebody writes between such words or behind them."""

@@ -56,7 +56,11 @@ _WRAPPED = expression(
     rb"(?i)(?:some|secretstr|string::from|new string|std::string)\($|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$"
 )
 """Before a text that stands in a call of these, or that PHP shows with its length."""
-_KEY_OF = expression(rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master)( )key$")
+_TAG = expression(rb"(?<=[:=-][ \t])(?:!{1,2}[A-Za-z][\w/.:-]{0,24}|&[\w-]{1,24})[ \t]+$")
+"""What YAML says of a value ahead of it."""
+_KEY_OF = expression(
+    rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master|private|preshared)( )key$"
+)
 
 _CRUMB = expression(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
 _OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
@@ -122,11 +126,11 @@ def name_at_end(text: bytes) -> str:
 class Values:
     """The values of one text."""
 
-    __slots__ = ("_judge", "_text")
+    __slots__ = ("_text", "judge")
 
     def __init__(self, text: bytes, judge: Judge) -> None:
         self._text = text
-        self._judge = judge
+        self.judge = judge
 
     def _judged(
         self, at: int, strength: str, opening: bytes, *, whole_line: bool = False, ends: bytes = b""
@@ -169,7 +173,7 @@ class Values:
         return found if _END_OF_PAIR.match(self._text, found[1]) else None
 
     def _secret(self, start: int, end: int, strength: str, *, known_end: bool = True) -> Found | None:
-        if not self._judge(strength, self._text[start:end], known_end):
+        if not self.judge(strength, self._text[start:end], known_end):
             return None
         return start, end, kind_of(strength)
 
@@ -182,7 +186,7 @@ def opened(before: bytes) -> tuple[bytes, bytes]:
         bare = bare[:-1]
     elif opening and (found := _WRAPPED.search(bare[-16:])):
         bare = bare[: -len(found[0])] + (b"=" if found[1] else b"")
-    return bare, opening
+    return _TAG.sub(b"", bare), opening
 
 
 def left_open(words: bytes) -> bytes:

@@ -1,0 +1,229 @@
+"""What programs print and what code calls in which a certain place has nothing but a password.
+
+Law of this file: that of `programs`, whose entries these are like.
+"""
+
+from mcpguard.core.redaction.detectors.named.programs import Taking
+
+_WORD = r"[^\s\x00-\x1f\xff]"
+_NAME = r"[A-Za-z0-9][\w.@+-]{0,63}"
+_TEXT = r"""[\"'][^\"'\x00-\x1f\xff]{1,256}[\"']"""
+_QUOTED = rf"(?:{_TEXT}|[\w$>:.()-]{{1,64}})"
+_NEXT = r"\s{0,4},\s{0,32}"
+_ENDS = r"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
+_DIGIT = r"(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"
+_UUID = r"(?=[0-9a-f]{8}-[0-9a-f]{4}-)"
+
+PRINTED: tuple[Taking, ...] = (
+    Taking(
+        (
+            *("DBI->connect(", "mysqli_connect(", "mysqli_real_connect(", "mysql_connect(", "odbc_connect("),
+            *("new mysqli(", "new PDO(", "getConnection(", "database("),
+        ),
+        rf"\s{{0,32}}{_QUOTED}{_NEXT}{_QUOTED}{_NEXT}[\"']",
+        (
+            'DBI->connect("DBI:mysql:shop", "app", "{}")',
+            "mysqli_connect($host, 'root', '{}', 'shop')",
+            'DriverManager.getConnection("jdbc:postgresql://h/x", "app", "{}");',
+        ),
+        ('getConnection("jdbc:postgresql://h/x", user, password)', 'new PDO("mysql:host=x")'),
+    ),
+    Taking(
+        (
+            *("auth=(", "BasicAuth(", "basic_auth(", "basicAuth(", "DigestAuth(", "oci_connect("),
+            *("PasswordAuthentication(", "PasswordCredential(", "NetworkCredential("),
+        ),
+        rf"\s{{0,32}}{_QUOTED}{_NEXT}[\"']",
+        (
+            "requests.get(url, auth=('bob', '{}'))",
+            'req.SetBasicAuth("bob", "{}")',
+            'new NetworkCredential("bob", "{}")',
+        ),
+        ("requests.get(url, auth=('bob', password))", "BasicAuth('bob')"),
+    ),
+    Taking(
+        ("red:auth(", "redis.auth(", "client.auth("),
+        r"[\"'](?=[^\"'\x00-\x1f\xff]{4,256}[\"']\))",
+        ('red:auth("{}")', "client.auth('{}')"),
+        ("red:auth(password)", 'client.auth("a", "b")'),
+    ),
+    Taking(
+        ('"AUTH" ',),
+        rf"\"(?:{_NAME}\" \")?(?={_WORD}{{4,256}}\"(?:\s|$|[\x1f\xff]))",
+        ('[0 127.0.0.1:1] "AUTH" "{}"', '"AUTH" "app" "{}"'),
+        ('"AUTH" "LOGIN PLAIN"',),
+    ),
+    Taking(
+        ("AUTH PLAIN ", "AUTH=PLAIN "),
+        r"(?=[A-Za-z0-9+/]{12,512}={0,2}\s)",
+        (),
+        ("AUTH PLAIN LOGIN",),
+    ),
+    Taking(
+        (" LOGIN ",),
+        rf'"?{_NAME}"? "?{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})',
+        (),
+        ("a1 LOGIN bob", "the LOGIN page of {}"),
+    ),
+    Taking(
+        ("\nPASS ", "\nPass ", "\x1fPASS "),
+        rf"{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})",
+        (),
+        ("\nPASS {} of it", "2 PASS\n"),
+    ),
+    Taking(
+        ("IDENTIFY ",),
+        rf"(?:{_NAME} )?(?={_WORD}{{4,128}}{_ENDS})",
+        ("/msg NickServ IDENTIFY {}\n",),
+        ("how to IDENTIFY a bird by its song",),
+    ),
+    Taking(
+        ("addauth digest ",),
+        rf"{_NAME}:",
+        ("addauth digest super:{}\n",),
+        ("addauth digest super",),
+    ),
+    Taking(
+        ("SET PASSWORD ", "set password "),
+        r"(?:(?:FOR|for) [^\s=]{1,80} {0,2})?= {0,2}(?:PASSWORD\()?['\"]",
+        ("SET PASSWORD FOR 'app'@'%' = PASSWORD('{}');", "SET PASSWORD = '{}'"),
+        ("SET PASSWORD FOR app TO RANDOM",),
+    ),
+    Taking(
+        ("PASSWORD ",),
+        r"[a-z_]{2,24} = ",
+        ("PASSWORD elastic = {}\n",),
+        ("PASSWORD elastic = <password>",),
+    ),
+    Taking(
+        ("temporary password is generated for ", "emporary password for "),
+        rf"{_WORD}{{1,128}}: ",
+        ("A temporary password is generated for root@localhost: {}\n", "Temporary password for bob: {}"),
+        ("a temporary password for bob",),
+    ),
+    Taking(
+        (" user_", "\tuser_"),
+        r"[A-Za-z0-9]{1,32}=\"(?=[^\"\s\x00-\x1f\xff]{4,128}\"(?:;|\s{1,16}user_))",
+        ('KafkaServer {{ user_admin="{}"; }}',),
+        ('a user_name="x" of', 'user_id="{}"'),
+    ),
+    Taking(
+        ("Key Content ",),
+        r"[ ]{0,24}: ",
+        ("    Key Content            : {}\n",),
+        ("the Key Content of it",),
+    ),
+    Taking(
+        (": XAUTH ", ": EAP ", ": PSK "),
+        rf"{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})",
+        (),
+        (": PSK key of the site 12",),
+    ),
+    Taking(
+        (" /pass:", " /password:", " /rp ", " /PASS:", " /Password:"),
+        r"['\"]?",
+        ("cmdkey /add:srv /user:bob /pass:{}", "schtasks /create /ru bob /rp {} /tr y"),
+        ("cmdkey /pass:%PW%", "schtasks /ru bob /rp * /tr y"),
+    ),
+    Taking(
+        ("psexec", "PsExec", "remote login ", "evil-winrm ", "crackmapexec ", "netexec ", "nxc "),
+        rf"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]{{0,240}}?[ \t])?-p {_DIGIT}['\"]?",
+        (),
+        ("psexec \\\\srv -u bob cmd", "conan remote login r bob -p"),
+    ),
+    Taking(
+        ("net use ",),
+        rf"{_WORD}{{1,80}} (?:{_WORD}{{1,160}} )?/(?:user|USER):{_WORD}{{1,64}} (?={_WORD}{{4,64}}{_ENDS})",
+        ("net use Z: \\\\srv\\s /user:bob {}\n",),
+        ("net use Z: \\\\srv\\s /user:bob",),
+    ),
+    Taking(
+        ("register => ",),
+        rf"[^\s:/@]{{1,64}}:(?={_WORD}{{4,128}}@)",
+        ("register => bob:{}@sip.example",),
+        ("register => bob@sip.example",),
+        b"@",
+    ),
+    Taking(
+        (" community ",),
+        rf"(?<=snmp community ){_DIGIT}",
+        (),
+        ("set snmp community public", "the community of 2024"),
+    ),
+    Taking(
+        (" ENC ",),
+        r"(?=[A-Za-z0-9+/=]{20,512}\s)",
+        (),
+        ("set passwd ENC",),
+    ),
+    Taking(
+        ("-setcookie ",),
+        r"['\"]?",
+        ("erl -sname a -setcookie {}",),
+        ("erl -setcookie $COOKIE",),
+    ),
+    Taking(
+        ("Unseal Key ", "Recovery Key "),
+        r"[0-9]{1,2}: ",
+        ("Unseal Key 1: {}\n",),
+        ("the Unseal Key 1",),
+    ),
+    Taking(
+        ("SecretID", "Secret ID"),
+        rf"\"?\s{{0,16}}[:=]\s{{0,16}}\"?{_UUID}",
+        (),
+        ("SecretID: {}",),
+    ),
+    Taking(
+        ("NTLM", "NTHASH", ":aad3b435b51404eeaad3b435b51404ee"),
+        r"\s{0,16}:\s{0,4}(?=[0-9A-Fa-f]{32}(?![0-9A-Fa-f]))",
+        (),
+        ("NTLM: {}",),
+        b":",
+    ),
+    Taking(
+        ("[+] ",),
+        rf"[\w.-]{{1,64}}\\[\w.$-]{{1,64}}:(?={_WORD}{{4,128}}(?:{_ENDS}| \())",
+        ("DC [+] corp.local\\bob:{} (Pwn3d!)",),
+        ("[+] corp.local\\bob (guest)",),
+    ),
+    Taking(
+        ('assword:"', 'assword: "', "assword:'", "assword: '"),
+        r"\)?\s{0,16}(?:\w{1,24}\.)?send(?:line)?[ (]{1,2}(?:-- )?[\"']"
+        r"(?=[^\"'\\\x00-\x1f\xff]{4,128}(?:\\r)?[\"'])",
+        ('expect "assword:"\nsend "{}\\r"\n', "c.expect('password:')\nc.sendline('{}')\n"),
+        ('expect "assword:"\nsend "$pw\\r"',),
+        b"\\",
+    ),
+    Taking(
+        ("username", "userName"),
+        r"\":\s{0,4}\"[^\"\x00-\x1f\xff]{1,64}\",\s{0,4}\"key\":\s{0,4}\"(?=[0-9a-f]{32}\")",
+        (),
+        ('{"username": "bob", "key": "main"}',),
+    ),
+    Taking(
+        ("]:587", "]:465", "]:25", "]:2525", "]:submission", "]:smtps"),
+        rf"[ \t]{{1,8}}{_NAME}:(?={_WORD}{{4,128}}{_ENDS})",
+        ("[smtp.example.com]:587 bob@example.com:{}\n",),
+        ("[smtp.example.com]:587 bob@example.com",),
+    ),
+    Taking(
+        ("smtp.", "mail.", "relay."),
+        rf"[a-z0-9.-]{{3,64}}(?::[a-z0-9]{{2,10}})?[ \t]{{1,8}}{_NAME}:{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})",
+        (),
+        ("mail.example.com bob:{}", "smtp.example.com bob"),
+    ),
+    Taking(
+        ("\t*\t", '" * "', "\tpppd\t", " pppd ", " pptpd ", " l2tpd ", "\tpptpd\t", "\tl2tpd\t"),
+        r"[ \t]{0,8}\"?(?=[^\s\"\x00-\x1f\xff]{4,64}\"?[ \t]{1,8}\"?"
+        rf"(?:\*|[0-9]{{1,3}}\.[0-9./]{{3,16}})\"?{_ENDS})",
+        ("bob\t*\t{}\t*\n", "bob pptpd {} 192.0.2.7\n"),
+        ("a\t*\tb\n", "the pppd daemon * of it"),
+    ),
+    Taking(
+        ("redentials: ", "redentials are ", "redentials are: "),
+        rf"[`\"']?{_NAME}[`\"']? {{0,2}}[/:,] {{0,2}}[`\"']?{_DIGIT}",
+        (),
+        ("credentials: bob / shop", "the credentials: see 12"),
+    ),
+)

@@ -1,0 +1,77 @@
+"""A secret that a sentence gives, or that a program shows beside the word for it, is removed."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
+
+TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+HUMAN = "river.Stone47!"
+
+
+def cleaned(text: str) -> str:
+    return str(Redactor(b"key").inspect(text).value)
+
+
+@each(
+    "form",
+    [
+        "The password for bob is {} and the host is db1.",
+        "password of the database: {}\n",
+        "The password for the admin was {}",
+        "my new password will be {}",
+        "Log in as bob with the password {}.",
+        "use the login bob and password {}, please",
+        "{} is the root password",
+        "Use `{}` as the password.",
+        "Connect with '{}' as your passphrase!",
+        "credentials: bob / {}",
+        "Generated password: {}\n",
+        "Enter the new password: {}\n",
+        "    DefaultPassword    REG_SZ    {}\n",
+        "username=bob,password={},uid=0",
+        "host=h user=bob password={} dbname=x",
+        "[22][ssh] login: root   password: {}\n",
+        "password: !!str {}\n",
+        "password: &pw {}\n",
+        "db: &db\n  password: !Secret '{}'\n",
+    ],
+)
+def test_a_password_in_a_sentence_is_removed(form: str) -> None:
+    assert cleaned(form.format(HUMAN)) == form.format("[REDACTED:password#1]")
+
+
+@each("form", ["Use {} as the key.", "{} is your API key", "send '{}' as the token\n", "api_key: !!str {}\n"])
+def test_a_key_that_a_sentence_names_behind_it_is_removed(form: str) -> None:
+    assert cleaned(form.format(TOKEN)) == form.format("[REDACTED:secret-value#1]")
+
+
+@each(
+    "text",
+    [
+        "Use x509v3 as the key of it, or 1Password is the password manager",
+        "Use uuid4 as the key.",
+        "as the key of a map",
+        "with the password field2 of it",
+        "The password for bob is stored in vault2.",
+        "The password for bob is hashed",
+        "the token for a1 is b2",
+        "with password authentication",
+        "The password of step2: see below",
+        "set the secret   to a1",
+        "user=bob password=os.environ.get2(x)",
+        "....",
+        "token ........ value12",
+    ],
+)
+def test_a_sentence_about_a_secret_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    "leaves", [["The password for bob", " is river.Stone47!"], ["river.Stone47!", " is the password"]]
+)
+def test_what_stands_in_two_texts_is_no_sentence(leaves: list[str]) -> None:
+    assert Redactor(b"key").inspect(leaves).value == leaves
