@@ -209,3 +209,28 @@ def test_shell_builds_and_commits_but_pushes_nothing_untested(behind, npm, tmp_p
         assert refused(run(command), rules[WIDER.index(posture)])
     assert (tmp_path / "project" / "build").is_dir()
     assert not (tmp_path / "out.txt").exists()
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("posture", WIDER)
+def test_shell_reads_loops_and_texts_within_a_command(behind, npm, tmp_path, posture):
+    folder = repository(tmp_path / "project")
+    git(folder, "config", "user.name", "Tester")
+    git(folder, "config", "user.email", "tester@example.invalid")
+    (tmp_path / "outside.txt").write_text("canary")
+    session = behind(Pack("shell", posture), npm("mcp-server-commands"), {"folders": [folder]})
+
+    def run(command):
+        return session.call("run_command", command=command, workdir=folder)
+
+    assert worked(run("mkdir src && echo one > src/a.py && echo two > src/b.py"))
+    assert "two" in session.text(
+        "run_command", command='for f in src/*.py; do cat "$f"; done', workdir=folder
+    )
+    text = "Add two files (#1)\n\nBoth have `one` line."
+    assert worked(run(f"git add -A && git commit -q -m \"$(cat <<'EOF'\n{text}\nEOF\n)\""))
+    assert git(folder, "log", "-1", "--format=%B").strip() == text
+    assert worked(run("git commit -q --allow-empty -F - <<'EOF'\nDon't do it twice\nEOF"))
+    assert refused(run("true || cd src && cat ../outside.txt"), "stays-inside")
+    assert refused(run("for f in a .env; do cat $f; done"), "secret-files")
+    assert b"canary" not in session.received
