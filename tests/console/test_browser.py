@@ -294,7 +294,7 @@ def test_a_label_is_cleared_and_the_session_ended(guard: Guard, page: Page) -> N
     guard.call("seen")
     view(page, "3")
     expect(page.locator(".label")).to_have_text("private")
-    page.get_by_text("Clear…").click()
+    page.locator("[data-key=labels]").get_by_text("Clear…").click()
     page.get_by_role("button", name="Clear private").click()
     expect(page.locator(".said")).to_have_text("The label is cleared.")
     expect(page.locator(".label")).to_have_count(0)
