@@ -309,8 +309,8 @@ def test_a_fragment_that_many_values_have_is_one_hit_and_of_each_of_them() -> No
         assert values.spans(Reduced(text.encode() + PAD, False), budget)
         counts.append(budget.found)
     assert counts[0] <= counts[1] <= 3 * counts[0]  # 40 times as many withheld ordinary answers.
-    marks = held_set(*rotated).marks(Reduced(rotated[0][:-5].encode() + PAD, False), Budget(100))
-    assert len(set().union(*marks.values())) == len(rotated)
+    forms = held_set(*rotated).forms(Reduced(rotated[0][:-5].encode() + PAD, False), Budget(100))
+    assert len({value.mark for _, values in forms for value in values}) == len(rotated)
 
 
 def test_nothing_is_found_where_nothing_is_held() -> None:

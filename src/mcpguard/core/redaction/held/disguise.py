@@ -27,6 +27,7 @@ _JSON = str.maketrans(
     | {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 )
 _FORMATS = ("%02x", "x%02x", "0x%02x", "%d", "%03d", "%o", "%03o")
+_BYTES = [[shape % byte for byte in range(256)] for shape in _FORMATS]
 _SAFE = ("", "/", "-_.~", "/-_.~", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#")
 _QUOTED = {
     safe: [
@@ -164,13 +165,14 @@ def _percent(value: str, safe: str) -> str:
 
 def _utf16(value: str, unit: str) -> str:
     data = value.encode("utf-16-be", "surrogatepass")
-    return "".join(unit % int.from_bytes(data[i : i + 2]) for i in range(0, len(data), 2))
+    return "".join([unit % int.from_bytes(data[i : i + 2]) for i in range(0, len(data), 2)])
 
 
 def _numbers(value: str) -> Iterator[str]:
     """Byte by byte: hexadecimal, decimal and octal whole numbers in a row, and the escapes made of them."""
-    for shape in _FORMATS:
-        yield "".join(shape % byte for byte in _utf8(value))
+    data = _utf8(value)
+    for shape, written in zip(_FORMATS, _BYTES, strict=True):
+        yield "".join(map(written.__getitem__, data))
         if not value.isascii():
             yield "".join(shape % ord(char) for char in value)
     yield _utf16(value, "u%04x")
@@ -185,8 +187,11 @@ def _bases(value: str) -> Iterator[str]:
     wide = list(aligned(value.encode("utf-16-le", "surrogatepass"), b64encode, 3, 6))
     for text in once + twice + wide:
         yield text
-        yield text.translate(_URL_SAFE)
-        yield _percent(text, "")
+        # What is URL-safe differs in signs alone, which matter where it is searched for as it stands.
+        if len(text) < 2 * _LOOSE:
+            yield text.translate(_URL_SAFE)
+        if "+" in text or "/" in text:
+            yield text.replace("+", "%2B").replace("/", "%2F")
     yield from aligned(_utf8(value), b32encode, 5, 5)
 
 

@@ -16,6 +16,7 @@ from mcpguard.core.redaction.held.reduced import skeleton
 LEAST = 12
 """How many characters of a skeleton in a row, with a digit and a letter among them."""
 _BLOCK = 8
+_STRIDE = 16
 _STEP = LEAST - _BLOCK + 1
 """A block begins at each so many characters, so that LEAST in a row have a whole one in them."""
 
@@ -45,6 +46,13 @@ class Core(NamedTuple):
         for at in range(0, len(self.text) - _BLOCK + 1, _STEP):
             yield self.text[at : at + _BLOCK], at
 
+    def contexts(self, at: int) -> Iterator[tuple[int, bytes]]:
+        """What is in any run around a block that begins at `at`: one of these at least, each with how far it
+        begins before the block."""
+        for ahead in range(min(at, LEAST - _BLOCK) + 1):
+            if at - ahead + LEAST <= len(self.text):
+                yield ahead, self.text[at - ahead : at - ahead + LEAST]
+
     def runs(self, bones: bytes, end: int, at: int) -> list[tuple[int, int]]:
         """Around a block that ends at `end` of `bones` and begins at `at` of the core: how far both are the
         same, nothing where that is too little."""
@@ -54,13 +62,29 @@ class Core(NamedTuple):
         found = bones[first:last]
         return [] if found.isdigit() or found.isalpha() else [(first, last)]
 
+    def said(self, bones: bytes, runs: list[tuple[int, int]], end: int, _at: int) -> Iterator[bytes]:
+        """Each LEAST characters of such runs that have the block in them."""
+        for first, last in runs:
+            for start in range(max(first, end - LEAST), min(end - _BLOCK, last - LEAST) + 1):
+                yield bones[start : start + LEAST]
+
 
 def around(seen: bytes, start: int, end: int, text: bytes, at: int) -> tuple[int, int]:
     """How far `seen` and `text` are the same around `start` to `end`, which is at `at` of the text."""
-    first, last, stop = start, end, at + end - start
-    while first and start - first < at and seen[first - 1] == text[at - start + first - 1]:
+    first, last = start, end
+    # Mostly much is the same, and many bytes are compared as fast as one.
+    shift = at - start
+    while first >= _STRIDE <= shift + first and seen.endswith(
+        text[shift + first - _STRIDE : shift + first], 0, first
+    ):
+        first -= _STRIDE
+    while shift + last + _STRIDE <= len(text) and seen.startswith(
+        text[shift + last : shift + last + _STRIDE], last
+    ):
+        last += _STRIDE
+    while first and shift + first and seen[first - 1] == text[shift + first - 1]:
         first -= 1
-    while last - end < len(text) - stop and seen[last] == text[stop + last - end]:
+    while shift + last < len(text) and seen[last] == text[shift + last]:
         last += 1
     return first, last
 

@@ -13,8 +13,9 @@ from threading import Lock, Thread
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.held.blocks import Held
 from mcpguard.core.redaction.held.reduced import Reduced
-from mcpguard.core.redaction.held.search import Held, HeldSet, held
+from mcpguard.core.redaction.held.search import HeldSet, held
 from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
 
@@ -96,17 +97,19 @@ class Holding:
     def foreign(self, padded: bytes, names: frozenset[str], budget: Budget) -> set[str]:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
         one of `names` too. Raises InspectionError where `budget` is used up."""
-        found: dict[bytes, set[bytes]] = {}
+        found: dict[bytes, list[list[Held]]] = {}
         text = Reduced(padded, False)
         for one in self.busy:
-            for form, marks in one.marks(text, budget).items():
-                found.setdefault(form, set()).update(marks)
+            for form, values in one.forms(text, budget):
+                found.setdefault(form, []).append(values)
         if not found:
             return set()
         with self._lock:
             keys = list(self._values)
-        named = [{name for name, mark in keys if mark in marks} for marks in found.values()]
-        return set().union(*[each for each in named if each.isdisjoint(names)])
+        allowed = {mark for name, mark in keys if name in names}
+        marks = {frozenset([value.mark for values in each for value in values]) for each in found.values()}
+        strays = set[bytes]().union(*[each for each in marks if allowed.isdisjoint(each)])
+        return {name for name, mark in keys if mark in strays}
 
     def spans(self, padded: bytes, budget: Budget) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order. Raises InspectionError where

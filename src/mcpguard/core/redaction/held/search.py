@@ -8,18 +8,26 @@ So nothing is ever decoded, and line breaks, spacing, quoting and case do not ma
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-
-from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.held.blocks import (
+    Block,
+    Covered,
+    Held,
+    Hit,
+    count,
+    fragments,
+    last_ones,
+    runs_of,
+)
 from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
-from mcpguard.core.redaction.held.fragments import Core, cores, stretches
+from mcpguard.core.redaction.held.fragments import cores, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.held.parts import parts
-from mcpguard.core.redaction.held.payloads import Dumped, payloads
+from mcpguard.core.redaction.held.payloads import payloads
 from mcpguard.core.redaction.held.reduced import (
     RUNS,
     SENTENCES,
@@ -32,7 +40,7 @@ from mcpguard.core.redaction.held.reduced import (
     skeleton,
 )
 from mcpguard.core.redaction.held.shards import Shards, shards
-from mcpguard.core.redaction.held.strewn import Rows, Strewn, signs, strewn
+from mcpguard.core.redaction.held.strewn import Strewn, signs, strewn
 from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
 
@@ -43,7 +51,6 @@ LONGEST = 16_384
 """Characters. A longer value would make a set of patterns that takes seconds to compile."""
 
 _JOINED = 64
-_HEXADECIMAL = frozenset(b"0123456789abcdef")
 _BACKSLASH = ord("\\")
 _CHANCES, _SIZE = 1_000, 64
 """How many blocks, and one per how many bytes, may be in a text by chance: fewer than Reduced has patience
@@ -54,26 +61,11 @@ before all of the text is."""
 _LARGE, _KEPT = 8_192, 64
 """Bytes of a text that is searched for what may be beside a block with a matcher. For as many blocks one is
 kept: what is met by chance is mostly met in the next text too."""
+_PROBE = 24
+"""Bytes at the end of a form that are searched for: longer literals take longer to compile, and forms of one
+value end alike."""
 _AT_ONCE = 8_192
 """Literals. Hyperscan takes more than twice as long for twice as many."""
-
-
-Piece = Core | Shards | Strewn
-
-
-class Held(Struct, frozen=True):
-    """One held value under one name. `mark` identifies the value only to whoever has the key. `anchors`:
-    where one of them is, some of the value may be escaped. `guess` says how it can be guessed."""
-
-    kind: str
-    mark: bytes
-    needles: tuple[Needle, ...]
-    cores: tuple[Piece, ...]
-    anchors: tuple[bytes, ...]
-    guess: str
-
-    def __repr__(self) -> str:
-        return f"<Held {self.kind}>"
 
 
 def mark_of(secret: Secret, key: bytes) -> bytes:
@@ -91,12 +83,12 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
     random = [*stretches((value, *members)), *payloads((value, *members))]
-    whole = tuple(cores(random))
+    whole = tuple(dict.fromkeys(cores(random)))
     return Held(
         kind,
         mark,
         tuple(needles(value, members)),
-        (*whole, *shards(whole), *strewn(random)),
+        (*whole, *shards(whole), *dict.fromkeys(strewn(random))),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value),
     )
@@ -118,7 +110,8 @@ def unguardable(value: str) -> str:
     return ""
 
 
-_Hit = tuple[int, int, Held, Needle | Rows | Dumped]
+_Forms = dict[bytes, tuple[list[Held], Needle]]
+"""By pattern, a form and the values that have it."""
 
 
 class _Table:
@@ -129,19 +122,27 @@ class _Table:
 
     def __init__(
         self,
-        forms: dict[bytes, tuple[Held, Needle]],
-        blocks: dict[bytes, list[tuple[Held, Piece, int]]],
+        forms: _Forms,
+        blocks: dict[bytes, Block],
         anchors: Iterable[bytes],
         made: Callable[[Sequence[bytes]], Matcher],
     ) -> None:
-        self._forms = list(forms.values())
+        probes: dict[bytes, dict[int, _Forms]] = {}
+        for pattern, form in forms.items():
+            probes.setdefault(pattern[-_PROBE:], {}).setdefault(len(pattern), {})[pattern] = form
+        self._forms = list(probes.values())
         self._blocks = list(blocks.values())
         self._beside: dict[int, Matcher] = {}
         self._made = made
-        literals = [*forms, *blocks, *anchors]
+        literals = [*probes, *blocks, *anchors]
         starts = range(0, len(literals), _AT_ONCE)
         self.matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
         """What searches for the literals, each with the index of its first one."""
+
+    def _forms_at(self, index: int, text: bytes, end: int) -> list[tuple[list[Held], Needle]]:
+        """The forms that end at `end` of `text`, of which a probe with this index does."""
+        sizes = self._forms[index].items()
+        return [form for size, known in sizes if (form := known.get(text[end - size : end]))]
 
     def found(self, text: bytes, of: Reduced) -> bool:
         """Whether a form or a fragment is in `text`, which is one `of` a whole."""
@@ -152,14 +153,15 @@ class _Table:
     ) -> bool:
         block = first + index - len(self._forms)
         if block < 0:
-            return True
+            return bool(self._forms_at(first + index, text, end))
         if block >= len(self._blocks):
             of.near = True
             return False
-        for _, core, at in self._blocks[block]:
-            of.patience -= core.cost
-            if of.patience < 0 or core.runs(text, end, at):
-                return True
+        for _, places in self._blocks[block].alike(text, end):
+            for (_, core, _), runs in runs_of(places, text, end):
+                of.patience -= core.cost
+                if of.patience < 0 or runs:
+                    return True
         return False
 
     def may_lead(self, text: bytes) -> bool:
@@ -175,104 +177,87 @@ class _Table:
             if block in alone:
                 left -= alone[block]
                 return left < 0
-            if not 0 <= block < len(self._blocks):
+            if not 0 <= block < len(self._blocks) or not self._blocks[block].is_of_shards():
                 return True
-            pieces = self._blocks[block]
-            left -= len(pieces)
+            groups = self._blocks[block].alike(text, end)
+            left -= len(groups)
             seen[block] = seen.get(block, -1) + 1
             if seen[block] == at_place and self._is_alone(block, text):
-                alone[block] = len(pieces)
+                alone[block] = len(groups)
                 return left < 0
-            for _, core, at in pieces:
-                if type(core) is not Shards or core.runs(text, end, at):
-                    return True
-            return left < 0
+            return left < 0 or any(runs for _, places in groups for _, runs in runs_of(places, text, end))
 
         return any(matcher.search(text, partial(visit, start)) for start, matcher in self.matchers)
 
     def _is_alone(self, block: int, text: bytes) -> bool:
-        """Whether nothing that may be beside a block is in `text`, and the block is one of Shards alone."""
+        """Whether nothing that may be beside a block of Shards is in `text`."""
         matcher = self._beside.get(block)
         if matcher is None:
-            pieces = self._blocks[block]
-            if any(type(core) is not Shards for _, core, _ in pieces):
-                return False
-            beside = {one for _, core, at in pieces if type(core) is Shards for one in core.beside(at)}
+            beside = self._blocks[block].beside()
             if len(text) < _LARGE or len(self._beside) == _KEPT:
                 return not any(one in text for one in beside)
             matcher = self._beside[block] = self._made([*beside])
         return not matcher.search(text, stop)
 
-    def hits(self, text: bytes, of: Reduced, budget: Budget, *, each: bool = False) -> list[_Hit]:
-        """Where each form and each fragment is in `text`, which is one `of` a whole. A fragment that several
-        values have is one hit, with `each` one of each of them. Raises InspectionError where `budget` is used
-        up."""
-        hits: list[_Hit] = []
-        covered: dict[tuple[bytes, int], int] = {}
+    def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[Hit]:
+        """Where each form and each fragment is in `text`, which is one `of` a whole, each with one of the
+        values that have it. Raises InspectionError where `budget` is used up."""
+        hits: list[Hit] = []
+        covered: Covered = {}
+        late: list[tuple[Block, int]] = []
 
         def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
             if first + index < len(self._forms):
-                budget.hit()
-                value, needle = self._forms[first + index]
-                hits.append((end - len(needle.pattern), end, value, needle))
+                for values, needle in self._forms_at(first + index, text, end):
+                    budget.hit()
+                    hits.append((end - len(needle.pattern), end, values[0], needle))
                 return
-            if first + index >= len(self._forms) + len(self._blocks):
+            block = first + index - len(self._forms)
+            if block >= len(self._blocks):
                 of.near = True
-                return
-            longest = self._longest(first + index - len(self._forms), end, text, covered, budget)
-            known: dict[tuple[tuple[int, int], ...], list[_Hit]] = {}
-            for key, found in longest.items():
-                covered[key] = found[-1][1]
-                if len(found) > 1 or key[1] == 1:  # Else it is the hit of a core too.
-                    one = known.setdefault(tuple(hit[:2] for hit in found), found)
-                    if each or one is found:
-                        hits.extend(found)
-            budget.hit(sum(map(len, known)))
+            elif self._blocks[block].are_many():
+                budget.trigger()
+                late.append((self._blocks[block], end))
+            else:
+                hits.extend(fragments(self._blocks[block], text, end, covered, budget))
 
         for start, matcher in self.matchers:
             covered.clear()
             matcher.search(text, partial(visit, start))
-        return hits
+        return [*hits, *last_ones(late, hits, text, budget)] if late else hits
 
-    def _longest(
-        self, block: int, end: int, text: bytes, covered: dict[tuple[bytes, int], int], budget: Budget
-    ) -> dict[tuple[bytes, int], list[_Hit]]:
-        """The longest run around a block that ends at `end`, for each value and cost of a core; no run that
-        was `covered` by an earlier block."""
-        longest: dict[tuple[bytes, int], list[_Hit]] = {}
-        for value, core, at in self._blocks[block]:
-            key = value.mark, core.cost
-            if covered.get(key, 0) >= end:
-                continue  # One run has many blocks.
-            runs = core.runs(text, end, at)
-            _count(budget, core, len(runs))
-            if runs:
-                made = [(*run, value, _form(core, run, end, at)) for run in runs]
-                longest[key] = max(longest[key], made, key=_length) if key in longest else made
-        return longest
+    def forms(self, text: bytes, of: Reduced, budget: Budget) -> list[tuple[bytes, list[Held]]]:
+        """Each form in `text`, and all values that have it; of a fragment, what any that counts has in it.
+        Raises InspectionError where `budget` is used up."""
+        made: list[tuple[bytes, list[Held]]] = []
 
+        def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
+            if first + index < len(self._forms):
+                for values, needle in self._forms_at(first + index, text, end):
+                    budget.hit()
+                    made.append((needle.pattern, values))
+                return
+            block = first + index - len(self._forms)
+            if block >= len(self._blocks):
+                of.near = True
+                return
+            for shared, places in self._blocks[block].alike(text, end):
+                for (_, core, at), runs in runs_of(places, text, end):
+                    count(budget, core, len(runs))
+                    if len(runs) > 1 or (runs and type(core) is not Shards):
+                        values = [value for value, _, _ in places]
+                        keys = [shared] if shared else core.said(text, runs, end, at)
+                        made.extend((key, values) for key in keys)
 
-def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows | Dumped:
-    """What is found where a `run` of `core` is, around a block."""
-    if type(core) is Strewn:
-        return core.rows(*run, end, at)
-    return Dumped(core.text) if _HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
-
-
-def _count(budget: Budget, core: Piece, runs: int) -> None:
-    """Count a place at which so many `runs` were found; one that counts alone is a place of a core too."""
-    if runs != 1 or type(core) is not Shards:
-        budget.trigger(1 if runs else core.cost)
-
-
-def _length(hits: list[_Hit]) -> int:
-    return sum(end - start for start, end, _, _ in hits)
+        for start, matcher in self.matchers:
+            matcher.search(text, partial(visit, start))
+        return made
 
 
 class HeldSet:
     """An immutable set of held values; any number of threads may search with it. `made` is what searches."""
 
-    __slots__ = ("_always", "_exact", "_loose", "_made", "_shared", "_signs", "_values")
+    __slots__ = ("_always", "_exact", "_loose", "_made", "_signs", "_values")
 
     def __init__(
         self, values: Iterable[Held], made: Callable[[Sequence[bytes]], Matcher] = compile_literals
@@ -281,7 +266,6 @@ class HeldSet:
         self._made = made
         self._always = any(b"" in value.anchors for value in self._values)
         self._signs = b"", b""
-        self._shared: dict[bytes, list[Held]] = {}
         self._loose: _Table | None = None
         self._exact: _Table | None = None
 
@@ -290,23 +274,19 @@ class HeldSet:
 
     def prepare(self) -> tuple[_Table, _Table]:
         """Compile what is searched with, so that no search has to."""
-        loose: dict[bytes, tuple[Held, Needle]] = {}
-        exact: dict[bytes, tuple[Held, Needle]] = {}
-        blocks: dict[bytes, list[tuple[Held, Piece, int]]] = {}
-        shared: dict[bytes, list[Held]] = {}
+        loose: _Forms = {}
+        exact: _Forms = {}
+        blocks: dict[bytes, Block] = {}
         anchors = {anchor for value in self._values for anchor in value.anchors}
+        seen: set[bytes] = set()
         for value in self._values:
             for needle in value.needles:
-                first, _ = (loose if needle.loose else exact).setdefault(needle.pattern, (value, needle))
-                if first is not value:
-                    shared.setdefault(needle.pattern, []).append(value)
-            for core in value.cores:
+                (loose if needle.loose else exact).setdefault(needle.pattern, ([], needle))[0].append(value)
+            # A value that several servers have is looked at once.
+            for core in value.cores if value.mark not in seen else ():
                 for block, at in core.blocks():
-                    known = blocks.setdefault(block, [])
-                    # A value that several servers have is looked at once.
-                    if (value.mark, core, at) not in [(one.mark, *place) for one, *place in known]:
-                        known.append((value, core, at))
-        self._shared = shared
+                    blocks.setdefault(block, Block(len(block))).add((value, core, at))
+            seen.add(value.mark)
         self._signs = signs(core for value in self._values for core in value.cores if type(core) is Strewn)
         self._exact = _Table(exact, {}, (), self._made)
         self._loose = _Table(loose, blocks, anchors - {b""}, self._made)
@@ -362,21 +342,16 @@ class HeldSet:
         spans = [Span(*form.widen(padded, s, e), value.kind, value.mark) for s, e, value, form in found]
         return _joined(padded, sorted(spans))
 
-    def marks(self, text: Reduced, budget: Budget) -> dict[bytes, set[bytes]]:
-        """By each form that is in `text`, the marks of all values that have it."""
+    def forms(self, text: Reduced, budget: Budget) -> Iterator[tuple[bytes, list[Held]]]:
+        """Each form that is in `text`, and all values that have it. Raises InspectionError where `budget` is
+        used up."""
         loose, exact = self._tables()
-        found: dict[bytes, set[bytes]] = {}
-        hits = exact.hits(text.padded, text, budget, each=True)
-        hits += loose.hits(text.bones, text, budget, each=True) + loose.hits(
-            text.sown, text, budget, each=True
-        )
+        yield from exact.forms(text.padded, text, budget)
+        yield from loose.forms(text.bones, text, budget)
+        yield from loose.forms(text.sown, text, budget)
         again = self._again(text)
         if again is not None:
-            hits += loose.hits(again, text, budget, each=True)
-        for _start, _end, value, needle in hits:
-            others = self._shared.get(needle.pattern, ())
-            found.setdefault(needle.pattern, set()).update({value.mark, *[other.mark for other in others]})
-        return found
+            yield from loose.forms(again, text, budget)
 
     def _again(self, text: Reduced) -> bytes | None:
         text.near = text.near or self._always
@@ -410,7 +385,7 @@ def _has_one(text: bytes, of: bytes) -> bool:
     return False
 
 
-def _placed(hits: list[_Hit], places: Callable[[list[int]], dict[int, int]]) -> list[_Hit]:
+def _placed(hits: list[Hit], places: Callable[[list[int]], dict[int, int]]) -> list[Hit]:
     at = places(sorted({place for start, end, _, _ in hits for place in (start, end - 1)}))
     return [(at[start], at[end - 1] + 1, value, needle) for start, end, value, needle in hits]
 

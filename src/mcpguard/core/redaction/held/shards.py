@@ -25,6 +25,8 @@ _LOST = 4
 _STEPS = ((48, 3), (128, 7))
 _FAR = 16
 
+_WINDOW = CHAIN * (PIECE + _LOST - 1) // PIECE + PIECE
+
 Piece = tuple[int, int]
 
 
@@ -48,6 +50,12 @@ class Shards(NamedTuple):
                     yield block, at
                     break
 
+    def contexts(self, at: int) -> Iterator[tuple[int, bytes]]:
+        """What decides whether a block that begins at `at` leads to anything: a chain that goes on beyond it
+        has CHAIN characters before."""
+        first = max(0, at - _WINDOW)
+        yield at - first, self.text[first : at + PIECE + _WINDOW]
+
     def runs(self, bones: bytes, end: int, at: int) -> list[Piece]:
         """Around a block that ends at `end` of `bones` and begins at `at` of the core: the pieces of the
         chain that it is in, none where there is too little of one, and that alone which counts alone."""
@@ -66,6 +74,10 @@ class Shards(NamedTuple):
             size += stop - low
             pieces.insert(0, (first, last))
         return pieces if size >= least and len(pieces) > 1 else []
+
+    def said(self, _bones: bytes, _runs: list[Piece], _end: int, _at: int) -> Iterator[bytes]:
+        """What such a chain says of the value."""
+        yield self.text
 
     def beside(self, at: int) -> Iterator[bytes]:
         """What is in a text in which a block that begins at `at` of the core leads to anything: one of these

@@ -75,11 +75,19 @@ class Strewn(NamedTuple):
         """What is searched for."""
         return self.text[self._begin : _least(self.text)][:_LONGEST_BLOCK]
 
+    def contexts(self, _at: int) -> Iterator[tuple[int, bytes]]:
+        """What any run that counts has in it, which begins with the block."""
+        yield 0, self.text[self._begin : _least(self.text)]
+
     def runs(self, sown: bytes, end: int, at: int) -> list[tuple[int, int]]:
         """Around a block that ends at `end` of `sown` and begins at `at` of the text: how far both are the
         same, nothing where that is too little."""
         first, last = around(sown, end - len(self.block), end, self.text, at)
         return [(first, last)] if last - first >= _least(self.text) else []
+
+    def said(self, _sown: bytes, _runs: list[tuple[int, int]], _end: int, _at: int) -> Iterator[bytes]:
+        """The same."""
+        yield self.text
 
     def rows(self, first: int, last: int, end: int, at: int) -> Rows:
         """What is found where such a run is, around a block that ends at `end` and begins at `at`."""

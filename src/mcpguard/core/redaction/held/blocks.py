@@ -1,0 +1,202 @@
+"""What is prepared of each value that is held, and where a block that is searched for stands in all of them.
+
+Law of this file: tokens of one issuer have much in common, and a place of a text is looked at once for all
+values that are alike around a block, however many these are. What is found comes to the same.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+
+from msgspec import Struct
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.held.disguise import Needle
+from mcpguard.core.redaction.held.fragments import Core
+from mcpguard.core.redaction.held.payloads import Dumped
+from mcpguard.core.redaction.held.shards import Shards
+from mcpguard.core.redaction.held.strewn import Rows, Strewn
+
+_HEXADECIMAL = frozenset(b"0123456789abcdef")
+
+Piece = Core | Shards | Strewn
+
+
+class Held(Struct, frozen=True):
+    """One held value under one name. `mark` identifies the value only to whoever has the key. `anchors`:
+    where one of them is, some of the value may be escaped. `guess` says how it can be guessed."""
+
+    kind: str
+    mark: bytes
+    needles: tuple[Needle, ...]
+    cores: tuple[Piece, ...]
+    anchors: tuple[bytes, ...]
+    guess: str
+
+    def __repr__(self) -> str:
+        return f"<Held {self.kind}>"
+
+
+Place = tuple[Held, Piece, int]
+"""A piece of a value, and where in it the block begins."""
+Run = tuple[int, int]
+Alike = tuple[bytes, list[Place]]
+"""Places that are alike, and the text that all of them have around the block; b"" where that is not known."""
+
+_FEW, _MANY = 4, 16
+"""Up to how many places of a block are looked at one by one, and beyond how many last."""
+
+
+class Block:
+    """The places of one block. All pieces with a block are of one class, since blocks of each are of a length
+    or of letters of their own."""
+
+    __slots__ = ("_alike", "_by_text", "_shapes", "places", "size")
+
+    def __init__(self, size: int) -> None:
+        """`size` is how many bytes the block has."""
+        self.size = size
+        self.places: list[Place] = []
+        self._alike: list[Alike] | None = None
+        self._by_text: dict[tuple[int, bytes], Alike] = {}
+        self._shapes: list[tuple[int, int]] = []
+
+    def add(self, place: Place) -> None:
+        """One more place; to be called before anything is asked."""
+        self.places.append(place)
+
+    def alike(self, text: bytes, end: int) -> list[Alike]:
+        """The places that are to be looked at where the block ends at `end` of `text`: each that may lead to
+        anything there is in one of these."""
+        if self._alike is None:
+            self._alike = self._grouped()
+        if not self._shapes:
+            return self._alike
+        start = end - self.size
+        keys = [(ahead, text[start - ahead : start - ahead + size]) for ahead, size in self._shapes]
+        return [found for key in keys if (found := self._by_text.get(key))]
+
+    def is_of_shards(self) -> bool:
+        """Whether the pieces are Shards."""
+        return type(self.places[0][1]) is Shards
+
+    def are_many(self) -> bool:
+        """Whether many places have to be looked at wherever the block is."""
+        return len(self.places) > _MANY and self.is_of_shards() and len(self.alike(b"", 0)) > _MANY
+
+    def beside(self) -> set[bytes]:
+        """What is in a text in which a block of Shards leads to anything: one of these at least."""
+        pieces = [(piece, at) for _, [(_, piece, at), *_] in self.alike(b"", 0)]
+        return {one for piece, at in pieces if type(piece) is Shards for one in piece.beside(at)}
+
+    def _grouped(self) -> list[Alike]:
+        if len(self.places) <= _FEW:
+            return [(b"", [place]) for place in self.places]
+        groups: dict[tuple[int, bytes], Alike] = {}
+        for place in self.places:
+            for ahead, text in place[1].contexts(place[2]):
+                groups.setdefault((ahead, text), (text, []))[1].append(place)
+        if self.is_of_shards():
+            return [(b"", places) for _, places in groups.values()]
+        self._by_text = groups
+        self._shapes = sorted({(ahead, len(text)) for ahead, text in groups})
+        return []
+
+
+def runs_of(alike: list[Place], text: bytes, end: int) -> Iterator[tuple[Place, list[Run]]]:
+    """The places to be looked at, up to the first that leads to anything, each with the runs that are found
+    there."""
+    for place in alike:
+        _, piece, at = place
+        runs = piece.runs(text, end, at)
+        yield place, runs
+        if runs or type(piece) is Shards:  # All of these lead to the same.
+            return
+
+
+Hit = tuple[int, int, Held, Needle | Rows | Dumped]
+"""Start, end, a value that has what is there, and in what form."""
+Covered = dict[tuple[bytes, int], tuple[int, int]]
+"""By the mark of a value and the cost of a piece, what was found of that."""
+
+
+def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows | Dumped:
+    """What is found where a `run` of `core` is, around a block."""
+    if type(core) is Strewn:
+        return core.rows(*run, end, at)
+    return Dumped(core.text) if _HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
+
+
+def count(budget: Budget, core: Piece, runs: int) -> None:
+    """Count a place at which so many `runs` were found; one that counts alone is a place of a core too."""
+    if runs != 1 or type(core) is not Shards:
+        budget.trigger(1 if runs else core.cost)
+
+
+def fragments(block: Block, text: bytes, end: int, covered: Covered, budget: Budget) -> list[Hit]:
+    """What is found around a `block` that ends at `end` of `text`; `covered` is what was found last."""
+    if len(block.places) > 1:
+        return _longest(block, text, end, covered, budget)
+    value, core, at = block.places[0]
+    if _is_known(block.places[0], covered, end):
+        return []  # One run has many blocks.
+    runs = core.runs(text, end, at)
+    count(budget, core, len(runs))
+    if not runs:
+        return []
+    covered[value.mark, core.cost] = runs[0][0], runs[-1][1]
+    if len(runs) == 1 and type(core) is Shards:
+        return []  # It is the hit of a core too.
+    budget.hit(len(runs))
+    return [(*run, value, _form(core, run, end, at)) for run in runs]
+
+
+def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budget) -> list[Hit]:
+    """The same of a block that stands in several places: of those in one value the longest."""
+    longest: dict[tuple[bytes, int], list[Hit]] = {}
+    done: set[int] = set()
+    for _, places in block.alike(text, end):
+        # Where a run of one core goes on, all that are alike have as much of it.
+        some = places if block.is_of_shards() else places[:1]
+        first = next((at for at, one in enumerate(some) if not _is_known(one, covered, end)), -1)
+        if first < 0 or id(places[first]) in done:
+            continue
+        done.add(id(places[first]))
+        for (value, core, at), runs in runs_of(places[first:], text, end):
+            count(budget, core, len(runs))
+            if runs:
+                key = value.mark, core.cost
+                made = [(*run, value, _form(core, run, end, at)) for run in runs]
+                longest[key] = _longer(longest[key], made) if key in longest else made
+    known: dict[tuple[tuple[int, int], ...], list[Hit]] = {}
+    for key, found in longest.items():
+        covered[key] = found[0][0], found[-1][1]
+        if len(found) > 1 or key[1] == 1:  # Else it is the hit of a core too.
+            known.setdefault(tuple((start, last) for start, last, _, _ in found), found)
+    budget.hit(sum(map(len, known)))
+    return [hit for found in known.values() for hit in found]
+
+
+def last_ones(late: list[tuple[Block, int]], hits: list[Hit], text: bytes, budget: Budget) -> Iterator[Hit]:
+    """The same of blocks that stand in many values, each of which ends somewhere: not where a hit is there
+    already, since most of these are in what the values have in common."""
+    known = sorted((start, end) for start, end, _, _ in hits)
+    ends = [*accumulate((end for _, end in known), max)]
+    for block, end in late:
+        before = bisect_right(known, (end - block.size, len(text)))
+        if not before or ends[before - 1] < end:
+            yield from fragments(block, text, end, {}, budget)
+
+
+def _is_known(place: Place, covered: Covered, end: int) -> bool:
+    """Whether a block that ends at `end` is in what was found of its value last."""
+    found = covered.get((place[0].mark, place[1].cost))
+    return found is not None and found[0] < end <= found[1]
+
+
+def _longer(one: list[Hit], two: list[Hit]) -> list[Hit]:
+    """Of two finds around one block the longer chain, or all that two runs come to."""
+    if len(one) == len(two) == 1:
+        longest = max(one[0], two[0], key=lambda hit: hit[1] - hit[0])
+        return [(min(one[0][0], two[0][0]), max(one[0][1], two[0][1]), *longest[2:])]
+    return max(one, two, key=lambda hits: sum(end - start for start, end, _, _ in hits))
