@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mcpguard.core.legible import GROUPS, HIDDEN, plain
 from mcpguard.core.redaction import neutral as module
 from mcpguard.core.redaction.matching import PlainMatcher
-from mcpguard.core.redaction.neutral import literals, neutral, spelled
+from mcpguard.core.redaction.neutral import literals, neutral, neutralised, spelled
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -263,3 +263,39 @@ def test_who_approves_a_call_sees_what_would_be_sent() -> None:
         "a\\u001b_": True,
     }
     assert Redactor(b"key").inspect(shown).value is shown
+
+
+_SOME = st.text(
+    st.sampled_from(
+        ["a", "é", "\u0645", "\u05d0", "0", "\n", "\t", *"\b\x1b[m]\x07\xad\u200b\u200d\u200c", "\u200e"]
+    )
+    | st.sampled_from(["\ufeff", "\ufe0f", "\U0001f469", "\U000e0061", "\u2800", "\u094d", "\x9b", "\ud800"]),
+    max_size=8,
+)
+
+
+@settings(deadline=None)
+@given(parts=st.lists(_SOME, max_size=8))
+def test_leaves_that_are_looked_at_together_come_to_what_each_alone_does(parts: list[str]) -> None:
+    counts, apart = Counter[str](), Counter[str]()
+    expected = [neutral(part, apart) for part in parts]
+    made = neutralised(parts, counts)
+    assert (parts if made is None else made) == expected
+    assert +counts == +apart
+    assert (made is None) == (expected == parts)
+
+
+def test_short_leaves_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(text: str, counts: Counter[str]) -> str:
+        calls.append(text)
+        return neutral(text, counts)
+
+    monkeypatch.setattr(module, "neutral", counted)
+    parts = [f"a\u200b{number}" for number in range(1_000)]
+    made = neutralised([*parts, "x\u200b" * 1_000, "two\u200b\nlines", "\u05d0 \u200e b"], Counter())
+    assert made is not None
+    assert made[:1_000] == [f"a[U+200B]{number}" for number in range(1_000)]
+    assert made[1_001] == "two[U+200B]\nlines"
+    assert len(calls) == 4

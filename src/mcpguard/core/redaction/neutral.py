@@ -74,6 +74,8 @@ _STANDARDISED = (
 )
 _MARKS = frozenset("\u061c\u200e\u200f")
 _SELECTORS = "\U000e0100-\U000e011f"
+_ALONE = expression(f"[\n\b{''.join(_MARKS)}]")
+"""What is in a text that is looked at alone: for a mark counts what else is there."""
 _FAR = 24
 """Characters to the left or right in which there has to be text from right to left."""
 _FEW, _SPARSE = 6, 8
@@ -84,15 +86,23 @@ def _behind(before: str, character: str, after: str = "") -> str:
     return f"(?<=[{before}][{character}]){after}"
 
 
-_NEEDED = (
-    "(?<=[\xad\u034f\u180b-\u180f\u200b-\u200d\ufe00-\ufe02\ufe0e\ufe0f\ufeff"
-    f"\U00013430-\U0001343f{_SELECTORS}])(?:"
-    + "|".join(
-        [
+def _any_of(characters: str, *rules: str) -> str:
+    # Each character is compared with what may need it alone: a hostile text has nothing else in it.
+    return f"(?<=[{characters}])(?:{'|'.join(rules)})"
+
+
+_NEEDED = "|".join(
+    [
+        # Where a word may be divided.
+        _any_of("\xad", _behind(r"\w", "\xad", r"(?=\w)")),
+        # Where a word ends in scripts without spaces, where a file begins, and beside points of Hebrew.
+        _any_of("\u200b", _behind(_UNSPACED, "\u200b", f"(?=[{_UNSPACED}])")),
+        _any_of("\ufeff", _behind("\n", "\ufeff")),
+        _any_of("\u034f", _behind("\u0591-\u05c7", "\u034f")),
+        _any_of(
+            _JOINERS,
             # In sequences of emoji (UTS 51, ED-9a to ED-16).
             _behind(f"{_EMOJI}\ufe0f\U0001f3fb-\U0001f3ff", "\u200d", f"(?=[{_EMOJI}])"),
-            _behind(f"{_EMOJI}\U0001f1e6-\U0001f1ff", "\ufe0e\ufe0f"),
-            _behind("0-9#*", "\ufe0e\ufe0f", "(?=\u20e3)"),
             # In scripts that join letters (Unicode standard, 9.2, 12.1 and 23.2), one at a time: where one
             # changes what is seen, and where people type it all the same if no other is near.
             _behind(_CURSIVE, _ZWNJ, f"(?<![{_UNJOINED}].)(?![{HIDDEN}])"),
@@ -107,21 +117,25 @@ _NEEDED = (
             _behind(_JOINING, _JOINERS, f"(?![{HIDDEN}])"),
             f"(?:{_behind(_UNJOINED, _ZWNJ)}|{_behind(_INDIC, _JOINERS)})(?![{HIDDEN}])"
             + "".join(f"(?<![{_UNJOINED}{_INDIC}][{_JOINERS}].{{{near}}}.)" for near in range(1, _SPARSE)),
+        ),
+        _any_of(
+            "\ufe0e\ufe0f",
+            _behind(f"{_EMOJI}\U0001f1e6-\U0001f1ff", "\ufe0e\ufe0f"),
+            _behind("0-9#*", "\ufe0e\ufe0f", "(?=\u20e3)"),
+        ),
+        _any_of(
+            "\U00013430-\U0001343f",
             _behind(_HIEROGLYPHS, "\U00013430-\U0001343f", f"(?=[{_HIEROGLYPHS}])"),
-            # Variants of characters (StandardizedVariants, the Ideographic Variation Database, Mongolian).
-            _behind(_STANDARDISED, "\ufe00-\ufe02"),
+        ),
+        # Variants of characters (StandardizedVariants, the Ideographic Variation Database, Mongolian).
+        _any_of("\ufe00-\ufe02", _behind(_STANDARDISED, "\ufe00-\ufe02")),
+        _any_of(
+            _SELECTORS,
             _behind(_IDEOGRAPHS, _SELECTORS)
             + "".join(f"(?<![{_SELECTORS}].{{{few}}}.)" for few in range(2, _FEW)),
-            _behind("\u1820-\u18aa", "\u180b-\u180f"),
-            # Where a word may be divided, and where one ends in scripts without spaces.
-            _behind(r"\w", "\xad", r"(?=\w)"),
-            _behind(_UNSPACED, "\u200b", f"(?=[{_UNSPACED}])"),
-            # Where a file begins in a text, and beside points of Hebrew.
-            _behind("\n", "\ufeff"),
-            _behind("\u0591-\u05c7", "\u034f"),
-        ]
-    )
-    + ")"
+        ),
+        _any_of("\u180b-\u180f", _behind("\u1820-\u18aa", "\u180b-\u180f")),
+    ]
 )
 _STRING = r"[^\x00-\x1f\x7f-\x9f]{0,4096}+(?:\x07|\x1b\\|\x9c)"
 _SEQUENCE = (
@@ -183,11 +197,18 @@ def _may_hide(text: str) -> bool:
 
 def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
     """The same for the leaves of a value, None where nothing is hidden in them."""
-    made = [neutral(part, counts) for part in parts]
-    changed = [index for index, part in enumerate(made) if part is not parts[index]]
-    for index in changed:
-        made[index] = EditedLeaf(made[index])
-    return made if changed else None
+    hiding = [index for index, part in enumerate(parts) if _may_hide(part)]
+    # As lines of one text: nothing that is hidden stays for what is in another line.
+    lines = [index for index in hiding if len(parts[index]) < _SHORT and not _ALONE.search(parts[index])]
+    made = dict(zip(lines, neutral("\n".join([parts[at] for at in lines]), counts).split("\n"), strict=False))
+    made |= {index: neutral(parts[index], counts) for index in hiding if index not in made}
+    changed = {index: text for index, text in made.items() if text != parts[index]}
+    if not changed:
+        return None
+    edited = [*parts]
+    for index, text in changed.items():
+        edited[index] = EditedLeaf(text)
+    return edited
 
 
 def hides(text: bytes) -> bool:

@@ -84,6 +84,8 @@ class Rebuild:
         return str(new)
 
     def _find(self, new: EditedLeaf, path: Path) -> None:
+        if not new.kinds:
+            return  # Something hidden was made visible.
         where = pointer(path) if len(self.findings) < MOST_PATHS else ""
         for kind in new.kinds:
             self.findings[Detection(kind, where)] = None

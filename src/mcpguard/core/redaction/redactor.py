@@ -37,7 +37,7 @@ from mcpguard.core.redaction.scanning import (
     hits,
     may_have_tables,
     members,
-    says,
+    telling,
 )
 from mcpguard.core.redaction.several import clean
 from mcpguard.core.redaction.unredacted import Stays, Unredacted, kinds_in, nothing
@@ -76,9 +76,11 @@ def authored(value: Json) -> Redacted:
 
 def _again(before: Leaves, value: Json) -> Leaves:
     """The leaves of `value`, most of whose names are known from `before`."""
-    leaves, telling = Leaves(value), before.telling or set()
-    known = () if before.telling is None else before.columns
-    leaves.telling = {name for name in leaves.columns if (name in telling if name in known else says(name))}
+    leaves = Leaves(value)
+    if before.telling is None:
+        return leaves
+    known = leaves.columns.keys() & before.columns.keys()
+    leaves.telling = (known & before.telling) | telling(leaves.columns.keys() - known)
     return leaves
 
 
@@ -282,7 +284,7 @@ class Redactor:
     def _are_plain(self, names: Iterable[str]) -> bool:
         """Whether none of the names says anything of what it names; those are remembered."""
         new = [name for name in names if name not in self._plain]
-        if has_digit(new) or any(map(says, new)):
+        if has_digit(new) or telling(new):
             return False
         if len(self._plain) < _NAMES:
             self._plain.update(name for name in new[:_NAMES] if len(name) <= _LONGEST_NAME)

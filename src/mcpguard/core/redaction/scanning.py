@@ -13,7 +13,7 @@ from mcpguard.core.redaction.beginnings import Hit
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, values
-from mcpguard.core.redaction.detectors.named.naming import may_end_so
+from mcpguard.core.redaction.detectors.named.naming import that_end_so
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.reading import (
@@ -85,11 +85,11 @@ def tokens(text: bytes, patience: int = 1) -> list[Hit]:
     return Perusal(View(text), Budget(len(text), patience)).all()
 
 
-def says(name: str) -> bool:
-    """Whether the name of a member says something of its value."""
-    if name in _TELLING or objects.is_value(name):
-        return True
-    return may_end_so(name) and bool(values.said_of_member(name))
+def telling(names: Iterable[str]) -> set[str]:
+    """Those of the names of members that say something of their values."""
+    new = [*names]
+    found = {*filter(objects.is_value, new), *_TELLING.intersection(new)}
+    return found.union([name for name in that_end_so(new) if values.said_of_member(name)])
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
@@ -97,15 +97,14 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only
     whether there is one matters, not where it is."""
     if leaves.telling is None:
-        leaves.telling = set(filter(says, leaves.columns))
-    telling = leaves.telling
-    beside = {name for name in telling if name in objects.GATES or objects.is_value(name)}
+        leaves.telling = telling(leaves.columns)
+    beside = {name for name in leaves.telling if name in objects.GATES or objects.is_value(name)}
     texts = [one for one in leaves.placed(_TEXTS) if objects.may_have_tables(one[2])]
     if beside or leaves.tables or texts:
         text = padded(leaves.parts()) if text is None else text
         yield from _beside(leaves, budget, text, texts, once)
     known: dict[tuple[str, str], str] = {}
-    for name, at, value in leaves.placed(telling - beside):
+    for name, at, value in leaves.placed(leaves.telling - beside):
         data = value.encode("utf-8", "surrogatepass")
         if span := _of_member(name, data):
             budget.hit()
@@ -116,7 +115,7 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
 
 
 @lru_cache(1)
-def _telling() -> Matcher:
+def _words() -> Matcher:
     words = [word.encode() for word in objects.WORDS]
     return compile_literals(words, range(len(words)), "words")
 
@@ -134,7 +133,7 @@ def _beside(
     leaves: Leaves, budget: Budget, text: bytes, texts: list[tuple[str, int, str]], once: bool
 ) -> Iterator[Hit]:
     """What another text of the value names, or of the JSON that `texts` are."""
-    if not _telling().search(text, stop):
+    if not _words().search(text, stop):
         return
 
     def judge(strength: str, value: bytes) -> bool:

@@ -144,3 +144,39 @@ def test_tokens_are_told_from_names_of_things() -> None:
     assert shapes.is_nothing_but_random("q7Zt2Wb9Kx4Lm8Rv1Yd5:a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6")
     assert not shapes.is_nothing_but_random("a:b")
     assert shapes.is_nothing_but_random("q7Zt2Wb9Kx4Lm8Rv1Yd5")
+
+
+def test_names_are_looked_at_together_as_each_alone() -> None:
+    names = [
+        *(
+            "id",
+            "API_KEY",
+            "apiKey",
+            "token[",
+            "K",
+            "\u212aEY",
+            "\u0130d_key",
+            "value",
+            "top",
+            "stop-",
+            "a b",
+            "",
+        ),
+        *(
+            "x" * 90 + "key",
+            "DB_PASSWORD",
+            "cookie",
+            "T(",
+            "part",
+            "user.name",
+            "e-mail",
+            "pass\u200bword",
+            "é",
+        ),
+    ]
+    for some in (names, names[::-1], [*names, "two\nlines_key", "two\nlines"], ["id"], ["key"]):
+        likely = naming.that_end_so(some)
+        assert [name for name in some if naming.may_end_so(name)] == [
+            name for name in likely if naming.may_end_so(name)
+        ]
+    assert naming.that_end_so([f"name{number}" for number in range(100)]) == []

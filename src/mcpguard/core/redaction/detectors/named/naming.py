@@ -78,10 +78,12 @@ _WHICH = frozenset([
     "default", "main", "old", "new", "current", "primary", "secondary", "backup", "value", "b64", "base64",
     "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly", "base",
 ])  # fmt: skip
-_STEM = expression(
+_STEMS = (
     "key|pas[sc]|pw|psk|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
     "|sid|csrf|ct0|ak|sk|hash|pepper"
 )
+_STEM = expression(_STEMS)
+_ENDS_SO = expression(rf"(?m)(?=[abcdhjklmopstv])(?:(?:{_STEMS})[^\n]*|[ktp][^a-z0-9\n]*$)")
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
 _LAST = expression("[KTPktp][^A-Za-z0-9]*$")
@@ -108,6 +110,19 @@ def may_say(name: str) -> bool:
 def may_end_so(name: str) -> bool:
     """The same for a name whose last word has to say it, if none has a stem."""
     return bool(_STEM.search(name.lower()) or _LAST.search(name))
+
+
+def that_end_so(names: list[str]) -> list[str]:
+    """Those of the `names`, and maybe some others, of which the same is true: in one pass over all."""
+    low = "\n".join(names).lower()
+    if low.count("\n") != len(names) - 1:
+        return [name for name in names if may_end_so(name)]
+    found, index, at = [], 0, 0
+    for match in _ENDS_SO.finditer(low):
+        index += low.count("\n", at, match.start())
+        at = match.start()
+        found.append(names[index])
+    return found
 
 
 def signal_of(name: str, words: list[str]) -> Signal:

@@ -6,7 +6,6 @@ number of times, and what the name says is judged as in a text.
 
 from binascii import Error, a2b_base64
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -50,6 +49,7 @@ _OPEN = frozenset(
 )
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")
 _VALUES = frozenset(["val", "plaintext", "setting"])
+_LAST_OF_VALUES = frozenset("eltgELTG")
 _NAMES = frozenset(
     ["variable", "parameter", "option", "setting", "field", "label", "id", "header", "property", "title", "k"]
 )
@@ -79,9 +79,10 @@ Claim = tuple[str, int, str]
 """A text, how many bytes before the secret stay, and the kind of what is to be removed."""
 
 
-@lru_cache(1024)
 def is_value(name: str) -> bool:
     """Whether a member of this name may be what another member of the object names."""
+    if name[-1:] not in _LAST_OF_VALUES:
+        return False
     return name[-5:].lower() == "value" or (len(name) < _LONGEST and name.lower() in _VALUES)
 
 
