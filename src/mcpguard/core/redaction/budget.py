@@ -32,17 +32,19 @@ class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_views", "triggers")
+    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_views", "idle", "triggers")
 
-    def __init__(self, size: int, patience: float = 1) -> None:
+    def __init__(self, size: int, patience: float = 1, idle: set[int] | None = None) -> None:
         """`patience`: so many times more may begin or be found, where nobody waits for it; below 1 where all
-        wait."""
+        wait. `idle` is that of another budget for the same value."""
         self._size = size
         self._patience = patience
         self._read = _allowed(READ, size)
         self._views = _allowed(VIEWS, size)
         self.triggers = int(_allowed(TRIGGERS, size) * patience)
         """At how many more places something may begin."""
+        self.idle = set[int]() if idle is None else idle
+        """The hashes of runs of letters that say nothing: a value is read several times."""
         self._pieces = int(_allowed(PIECES, size) * patience)
         self._hits = int(_allowed(HITS, size) * patience)
 

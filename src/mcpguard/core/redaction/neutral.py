@@ -197,6 +197,9 @@ def _may_hide(text: str) -> bool:
 
 def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
     """The same for the leaves of a value, None where nothing is hidden in them."""
+    text = "".join(parts)
+    if text.isascii() and text.isprintable():
+        return None
     hiding = [index for index, part in enumerate(parts) if _may_hide(part)]
     # As lines of one text: nothing that is hidden stays for what is in another line.
     lines = [index for index in hiding if len(parts[index]) < _SHORT and not _ALONE.search(parts[index])]

@@ -37,6 +37,7 @@ from mcpguard.core.redaction.scanning import (
     hits,
     may_have_tables,
     members,
+    regathered,
     telling,
 )
 from mcpguard.core.redaction.several import clean
@@ -72,16 +73,6 @@ _encode = msgspec.json.Encoder().encode
 def authored(value: Json) -> Redacted:
     """A value that is made of nothing but constants of ours, so there is nothing to inspect."""
     return Redacted(value, _encode(value))
-
-
-def _again(before: Leaves, value: Json) -> Leaves:
-    """The leaves of `value`, most of whose names are known from `before`."""
-    leaves = Leaves(value)
-    if before.telling is None:
-        return leaves
-    known = leaves.columns.keys() & before.columns.keys()
-    leaves.telling = (known & before.telling) | telling(leaves.columns.keys() - known)
-    return leaves
 
 
 class Redactor:
@@ -306,10 +297,11 @@ class Redactor:
         most: int = maxsize,
         leaves: int = maxsize,
         known: bool = False,
+        idle: set[int] | None = None,
     ) -> bool:
         """Whether anything is in `text`. Nearly every answer holds nothing, nor a sign that a closer look is
         worth it. Where it is told how many `leaves` there are, a separator within one is something too;
-        `known` as in `views`."""
+        `known` as in `views`, `idle` as in `Budget`."""
         flat = text.replace(b"\x1f", b"")
         if len(text) - len(flat) >= (leaves or 1):
             return True
@@ -325,12 +317,18 @@ class Redactor:
             return True
         if seen.may_be_coded and not known and has_code(text):
             seen.coded()
-        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known)
+        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known, idle)
 
     def _found_behind(
-        self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None, known: bool
+        self,
+        text: bytes,
+        also: tuple[str, ...],
+        most: int,
+        signs: set[int] | None,
+        known: bool,
+        idle: set[int] | None,
     ) -> bool:
-        budget = Budget(len(text))
+        budget = Budget(len(text), idle=idle)
         behind = islice(views(text, bool(also), budget, signs, known), 1, None)
         view = next(behind, None)
         if view is None:
@@ -358,7 +356,7 @@ class Redactor:
                 return Redacted(value, _encode(value), found, counts, spared)
             value = rebuild.value(value)
             findings |= rebuild.findings
-            leaves = _again(leaves, value)
+            leaves = regathered(leaves, value)
         raise InspectionError("a value could not be made clean")
 
     def _cleaner(
@@ -402,8 +400,8 @@ class Redactor:
             first = order is AS_THEY_ARE
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
-                seen = padded(arranged) if first else edges(arranged)
-                if not self._found(self._masked(seen), unredacted.kinds, known=not first):
+                seen = self._masked(padded(arranged) if first else edges(arranged))
+                if not self._found(seen, unredacted.kinds, known=not first, idle=budget.idle):
                     continue
             stays = unredacted.over(leaves, order, arranged)
             spans = self._spans(self._masked(padded(arranged)), unredacted.kinds, more, budget, stays)

@@ -92,6 +92,16 @@ def telling(names: Iterable[str]) -> set[str]:
     return found.union([name for name in that_end_so(new) if values.said_of_member(name)])
 
 
+def regathered(before: Leaves, value: Json) -> Leaves:
+    """The leaves of `value`, most of whose names are known from `before`."""
+    leaves = Leaves(value)
+    if before.telling is None:
+        return leaves
+    known = leaves.columns.keys() & before.columns.keys()
+    leaves.telling = (known & before.telling) | telling(leaves.columns.keys() - known)
+    return leaves
+
+
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
     """Values whose member's name says what they are, such as AWS's SecretAccessKey, or another text of the
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only

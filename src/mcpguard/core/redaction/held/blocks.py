@@ -127,21 +127,26 @@ def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows
     return Dumped(core.text) if _HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
 
 
-def count(budget: Budget, core: Piece, runs: int) -> None:
-    """Count a place at which so many `runs` were found; one that counts alone is a place of a core too."""
+def count(budget: Budget, core: Piece, runs: int, again: bool) -> None:
+    """Count a place at which so many `runs` were found; one that counts alone is a place of a core too. The
+    more values there are, the more blocks are met by chance, once: one that is there `again` and leads to
+    nothing counts for what that takes."""
     if runs != 1 or type(core) is not Shards:
-        budget.trigger(1 if runs else core.cost)
+        budget.trigger(core.cost if again and not runs else 1)
 
 
-def fragments(block: Block, text: bytes, end: int, covered: Covered, budget: Budget) -> list[Hit]:
-    """What is found around a `block` that ends at `end` of `text`; `covered` is what was found last."""
+def fragments(
+    block: Block, text: bytes, end: int, covered: Covered, budget: Budget, again: bool
+) -> list[Hit]:
+    """What is found around a `block` that ends at `end` of `text`; `covered` is what was found last. `again`:
+    it was there before."""
     if len(block.places) > 1:
-        return _longest(block, text, end, covered, budget)
+        return _longest(block, text, end, covered, budget, again)
     value, core, at = block.places[0]
     if _is_known(block.places[0], covered, end):
         return []  # One run has many blocks.
     runs = core.runs(text, end, at)
-    count(budget, core, len(runs))
+    count(budget, core, len(runs), again)
     if not runs:
         return []
     covered[value.mark, core.cost] = runs[0][0], runs[-1][1]
@@ -151,7 +156,7 @@ def fragments(block: Block, text: bytes, end: int, covered: Covered, budget: Bud
     return [(*run, value, _form(core, run, end, at)) for run in runs]
 
 
-def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budget) -> list[Hit]:
+def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budget, again: bool) -> list[Hit]:
     """The same of a block that stands in several places: of those in one value the longest."""
     longest: dict[tuple[bytes, int], list[Hit]] = {}
     done: set[int] = set()
@@ -163,7 +168,7 @@ def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budg
             continue
         done.add(id(places[first]))
         for (value, core, at), runs in runs_of(places[first:], text, end):
-            count(budget, core, len(runs))
+            count(budget, core, len(runs), again)
             if runs:
                 key = value.mark, core.cost
                 made = [(*run, value, _form(core, run, end, at)) for run in runs]
@@ -185,7 +190,7 @@ def last_ones(late: list[tuple[Block, int]], hits: list[Hit], text: bytes, budge
     for block, end in late:
         before = bisect_right(known, (end - block.size, len(text)))
         if not before or ends[before - 1] < end:
-            yield from fragments(block, text, end, {}, budget)
+            yield from fragments(block, text, end, {}, budget, False)
 
 
 def _is_known(place: Place, covered: Covered, end: int) -> bool:

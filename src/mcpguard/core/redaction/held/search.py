@@ -205,6 +205,7 @@ class _Table:
         hits: list[Hit] = []
         covered: Covered = {}
         late: list[tuple[Block, int]] = []
+        seen: set[int] = set()
 
         def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
             if first + index < len(self._forms):
@@ -219,7 +220,8 @@ class _Table:
                 budget.trigger()
                 late.append((self._blocks[block], end))
             else:
-                hits.extend(fragments(self._blocks[block], text, end, covered, budget))
+                hits.extend(fragments(self._blocks[block], text, end, covered, budget, block in seen))
+                seen.add(block)
 
         for start, matcher in self.matchers:
             covered.clear()
@@ -230,6 +232,7 @@ class _Table:
         """Each form in `text`, and all values that have it; of a fragment, what any that counts has in it.
         Raises InspectionError where `budget` is used up."""
         made: list[tuple[bytes, list[Held]]] = []
+        seen: set[int] = set()
 
         def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
             if first + index < len(self._forms):
@@ -243,11 +246,12 @@ class _Table:
                 return
             for shared, places in self._blocks[block].alike(text, end):
                 for (_, core, at), runs in runs_of(places, text, end):
-                    count(budget, core, len(runs))
+                    count(budget, core, len(runs), block in seen)
                     if len(runs) > 1 or (runs and type(core) is not Shards):
                         values = [value for value, _, _ in places]
                         keys = [shared] if shared else core.said(text, runs, end, at)
                         made.extend((key, values) for key in keys)
+            seen.add(block)
 
         for start, matcher in self.matchers:
             matcher.search(text, partial(visit, start))

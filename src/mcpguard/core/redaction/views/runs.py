@@ -5,6 +5,7 @@ import re
 from binascii import a2b_base64, a2b_hex
 from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
@@ -84,27 +85,49 @@ def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False
     who finds too much in the first reads no further. `packed` says that it may have a PACKED_RUN."""
     text = view.text
     pieces = Pieces(view)
-    magic = [one for one in _MAGIC if one in text]
-    of_hex, of_base32 = _OTHER in text.translate(_IS_HEX), _OTHER in text.translate(_IS_BASE32)
+    may_be = _MayBe(
+        [one for one in _MAGIC if one in text],
+        _OTHER in text.translate(_IS_HEX),
+        _OTHER in text.translate(_IS_BASE32),
+    )
     for begin, chars in _runs(text, least, packed):
         budget.piece(_COST_OF_A_RUN)
-        if not _is_of_one_case(chars):
-            _base64(pieces, begin, chars, least, budget)
-            _packed64(pieces, begin, chars, magic, budget)
-        if of_hex:
-            for found in _HEX.finditer(chars):
-                _hex(pieces, begin + found.start(), found[0], budget)
-        if of_base32:
-            for found in _BASE32.finditer(chars):
-                plain = _base32(found[0])
-                _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
-        if pieces.size > ENOUGH:
+        known = hash(chars)
+        if known in budget.idle:
+            continue
+        before = pieces.size
+        _read(pieces, begin, chars, least, may_be, budget)
+        if pieces.size == before:
+            budget.idle.add(known)
+        elif pieces.size > ENOUGH:
             del chars
             yield pieces.whole()
             pieces = Pieces(view)
     made = pieces.made()
     if made:
         yield made
+
+
+class _MayBe(NamedTuple):
+    """What a text may have: how something packed begins in base64, hexadecimal, base32."""
+
+    magic: list[bytes]
+    hex: bool
+    base32: bool
+
+
+def _read(pieces: Pieces, begin: int, chars: bytes, least: int, may_be: _MayBe, budget: Budget) -> None:
+    """Add what a run says, which begins at `begin`."""
+    if not _is_of_one_case(chars):
+        _base64(pieces, begin, chars, least, budget)
+        _packed64(pieces, begin, chars, may_be.magic, budget)
+    if may_be.hex:
+        for found in _HEX.finditer(chars):
+            _hex(pieces, begin + found.start(), found[0], budget)
+    if may_be.base32:
+        for found in _BASE32.finditer(chars):
+            plain = _base32(found[0])
+            _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
 
 
 @cache

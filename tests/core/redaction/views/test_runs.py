@@ -1,0 +1,59 @@
+"""Runs of base64, base32 and hexadecimal: what says nothing is read once."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import Any
+
+import pytest
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.views import View, runs
+from tests.core.redaction.hostile import TOKEN
+
+SAYS = base64.b64encode(f"say {TOKEN} and so on".encode())
+CHANCE = random.Random(5)
+LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+RANDOM = [bytes(CHANCE.choices(LETTERS, k=32)) for _ in range(50)]
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The runs that are decoded."""
+    seen: list[bytes] = []
+    read = runs._base64
+
+    def noted(pieces: Any, begin: int, chars: bytes, least: int, budget: Budget) -> None:
+        seen.append(chars)
+        read(pieces, begin, chars, least, budget)
+
+    monkeypatch.setattr(runs, "_base64", noted)
+    return seen
+
+
+def said(text: bytes, budget: Budget) -> bytes:
+    return b"".join(view.text for view in runs.decoded(View(text + PAD), budget))
+
+
+def test_a_run_that_says_nothing_is_decoded_once(decoded: list[bytes]) -> None:
+    budget, text = Budget(100_000), b" ".join(RANDOM * 3)
+    for _ in range(2):
+        assert said(text, budget) == b""
+    assert decoded == RANDOM
+
+
+def test_a_run_that_says_something_is_decoded_each_time(decoded: list[bytes]) -> None:
+    budget, text = Budget(100_000), b" ".join([*RANDOM, SAYS, *RANDOM, SAYS])
+    for _ in range(2):
+        assert said(text, budget).count(TOKEN.encode()) == 2
+    assert decoded == [*RANDOM, SAYS, SAYS, SAYS, SAYS]
+
+
+def test_what_is_left_when_something_was_removed_is_not_decoded_again(decoded: list[bytes]) -> None:
+    text = b" ".join([*RANDOM, SAYS]).decode()
+    made = Redactor(b"key").inspect({"text": text})
+    assert made.findings
+    assert max(map(decoded.count, RANDOM)) <= 2  # Once to look, and once to remove.
