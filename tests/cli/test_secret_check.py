@@ -15,6 +15,7 @@ from mcpguard.adapters.audit.signing import new_key
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
+from tests.doctor.scenes import jwt
 
 Capture = pytest.CaptureFixture[str]
 CANARY = "canary-0123456789"
@@ -150,3 +151,21 @@ def test_what_was_issued_for_a_check_is_ended_when_it_is_told_to_end(
     assert main(["secret", "check", "--config", str(config)]) == 128 + number
     closed.assert_called_once()
     assert signal.getsignal(number) == before
+
+
+def test_a_value_that_says_that_it_has_expired_is_not_available(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(
+        "version: 1\nservers: {s: {command: x, env: {A: '${env:A}', B: '${env:B}', C: '${env:C}'}}}\n"
+    )
+    for name, end in (("A", 1_700_000_000), ("B", 4_000_000_000), ("C", -1e300)):
+        monkeypatch.setenv(name, jwt(end))
+    code, said = checked(path, capsys)
+    assert code == 1
+    assert said.splitlines() == [
+        "failed  env:A for s: expired at 2023-11-14 22:13 UTC: get a new one from its issuer",
+        "ok      env:B for s: available (env); it is read for each use",
+        "failed  env:C for s: expired: get a new one from its issuer",
+    ]

@@ -17,6 +17,7 @@ from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import broken, plain, style
 from mcpguard.adapters.upstreams.wires.address import Address, authority
 from mcpguard.authoring.check.configuration import try_own
+from mcpguard.authoring.check.servers import expired
 from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.printed import Printed
@@ -104,12 +105,12 @@ def _tested(
     principal = _principal(entry)
     try:
         to = Recipient(server.name, _host(broker, server, principal), principal)
-        broker.get(ref, to)
+        over = expired(broker.get(ref, to))
     except McpGuardError as problem:
         ok, seconds, said = False, None, str(problem)
     else:
         seconds = broker.remaining(ref, to)
-        ok, said = True, _said(entry, kind, seconds)
+        ok, said = not over, over or _said(entry, kind, seconds)
     return Tested(reference=str(ref), kind=kind, server=server.name, ok=ok, seconds=seconds, said=clean(said))
 
 

@@ -113,7 +113,8 @@ def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Itera
 
 def _storing(ref: CredentialRef) -> str:
     """The command that stores another value, "" where mcpguard does not store it."""
-    return f"mcpguard secret set {quote(ref.name)}" if ref.source == "keyring" else ""
+    stored = {"keyring": ref.name, "file": str(ref)}.get(ref.source, "")
+    return f"mcpguard secret set {quote(stored)}" if stored else ""
 
 
 def _is_missing(ref: CredentialRef) -> bool:

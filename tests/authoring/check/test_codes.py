@@ -12,6 +12,7 @@ from mcpguard.adapters.audit.signing import new_key
 from mcpguard.authoring.check.codes import CODES
 from mcpguard.authoring.check.configuration import checked
 from mcpguard.doctor.plain_text import places_in
+from tests.doctor.scenes import jwt
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 POLICY = "version: 1\npolicy: p\nowner: ada\nrules:\n  - {id: all, effect: allow}\n"
@@ -135,6 +136,10 @@ SCENES = {
         Scene(more="alerts: {command: [no-such-program]}\n"),
         Scene(more="alerts: {command: [sh]}\n"),
     ),
+    "C117": (
+        Scene("git: {command: sh, env: {A: '${env:OVER}'}}"),
+        Scene("git: {command: sh, env: {A: '${env:LASTING}'}}"),
+    ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }
@@ -199,6 +204,8 @@ def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(
     monkeypatch.setenv("HERE", "made-up-value")
     monkeypatch.setenv("WORD", "eu-central-1")
     monkeypatch.setenv("RANDOM", "aB3kQ9xZ7mT2pL5wvN4cR8")
+    monkeypatch.setenv("OVER", jwt(1_700_000_000))
+    monkeypatch.setenv("LASTING", jwt(4_000_000_000))
     monkeypatch.delenv("GONE", raising=False)
     wrong, right = SCENES[code]
     assert code in wrong.codes(tmp_path / "wrong")

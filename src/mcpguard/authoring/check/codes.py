@@ -104,6 +104,10 @@ CODES: dict[str, Code] = {
         "`telemetry.sinks`, or the program of `alerts.command`. Requests are served, but evidence is not "
         "signed, nothing is exported to that sink, or nobody is alerted.",
     ),
+    "C117": Code(
+        "warning",
+        "A credential says that it has expired: its service refuses what the server asks.",
+    ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(
         "error",

@@ -6,6 +6,7 @@ Law of this file: nothing is started, nothing is asked of a source of credential
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from mcpguard.adapters.system.guarded import found, misread, not_found
@@ -25,7 +26,7 @@ from mcpguard.core.policy.compiled import CompiledPolicy
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.redaction.held.search import weakness
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.secret import CredentialRef, Template
+from mcpguard.core.secret import CredentialRef, Secret, Template, ends_at
 
 
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
@@ -202,6 +203,16 @@ def _is_asked(config: Config, ref: CredentialRef) -> bool:
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 
 
+def expired(secret: Secret) -> str:
+    """When it ended, as it says itself, the rest of a sentence; "" where it does not say, or still counts."""
+    end, now = ends_at(secret), datetime.now(UTC)
+    if end is None or end > now.timestamp():
+        return ""
+    # A time long ago has no date.
+    when = f" at {datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%M} UTC" if end > 0 else ""
+    return f"expired{when}: get a new one from its issuer"
+
+
 def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]]:
     """Why `ref` could not be injected, or should not be: it must be there and such that it can be guarded."""
     from mcpguard.adapters.credentials import value_of
@@ -212,6 +223,8 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]
     except CredentialError as error:
         yield "C102", str(error)
         return
+    if said := expired(secret):
+        yield "C117", f"the value of {ref} {said}"
     if said := weakness(secret):
         yield (
             "C115",
