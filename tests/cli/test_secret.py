@@ -68,6 +68,23 @@ def test_at_a_terminal_the_value_is_asked_for_without_showing_it(
     assert backend.entries["mcpguard", "github/read"] == VALUE
 
 
+def test_an_input_that_ends_at_the_question_is_no_value(
+    backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def ended(_question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", ended)
+    assert main(["secret", "set", "github/read"]) == 2
+    assert capsys.readouterr().err == "mcpguard: the value is empty\n"
+    assert backend.entries == {}
+
+
 @pytest.mark.parametrize(
     ("value", "said"), [("us-east-1", "is the name of a region"), ("aB3kQ9xZ7mT2pL5w", "")]
 )

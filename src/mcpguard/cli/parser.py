@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import (
     Action,
     ArgumentError,
@@ -143,6 +144,24 @@ def confirmed(question: str) -> bool:
     except EOFError:
         print()
         return False
+
+
+def hidden(question: str) -> str:
+    """What the person at the terminal types, which is not shown; "" where the input ends."""
+    from getpass import getpass
+
+    try:
+        return getpass(question)
+    except EOFError:
+        print()
+        return ""
+
+
+def expect_a_client() -> None:
+    """Tell a person who starts what a client starts that it waits for one."""
+    if sys.stdin.isatty():
+        said = "waiting for an MCP client on standard input (clients start this command themselves)"
+        print(f"mcpguard: {said}; Ctrl-D ends it", file=sys.stderr)
 
 
 def seconds(most: int) -> Callable[[str], float]:

@@ -9,7 +9,7 @@ from errno import EADDRINUSE
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.parser import add_config, add_log_format
+from mcpguard.cli.parser import add_config, add_log_format, expect_a_client
 
 if TYPE_CHECKING:
     from mcpguard.serve.settings import Settings
@@ -64,6 +64,7 @@ def execute(args: argparse.Namespace) -> int:
     settings = structs.replace(loaded(found(), reads), log_format=args.log_format)
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
+    expect_a_client()
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter
     # shutdown waits for its thread; everything that must be closed was closed by `serve`.
     os._exit(serve(settings))

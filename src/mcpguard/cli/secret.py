@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.cli.parser import add_config, configured, configured_if_any, seconds
+from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, seconds
 from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
@@ -107,7 +107,7 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
         raise CredentialError(_NOT_IN_ARGV.format(name=name))
     from mcpguard.core.redaction.held.search import weakness
 
-    value = _acceptable(_typed(name) if sys.stdin.isatty() else _piped())
+    value = _acceptable(hidden(f"value of {name} (not shown): ") if sys.stdin.isatty() else _piped())
     if path is not None:
         _put(path, name, value)
     else:
@@ -204,12 +204,6 @@ def _checked(name: str) -> str:
     if template is None or template.refs != (CredentialRef("keyring", name),) or not name.isprintable():
         raise CredentialError("a name has no spaces, no `$`, `{` or `}`: for example github/read")
     return name
-
-
-def _typed(name: str) -> str:
-    from getpass import getpass
-
-    return getpass(f"value of {name} (not shown): ")
 
 
 def _piped() -> str:

@@ -5,7 +5,7 @@ import os
 
 from msgspec import structs
 
-from mcpguard.cli.parser import add_log_format
+from mcpguard.cli.parser import add_log_format, expect_a_client
 
 EXAMPLES = (
     "mcpguard wrap -- uvx mcp-server-git --repository ~/src/project",
@@ -68,4 +68,5 @@ def execute(args: argparse.Namespace) -> int:
 
     command, *rest = args.command
     settings = settings_for_wrap(command, tuple(rest), tuple(args.env), args.cwd, policies())
+    expect_a_client()
     os._exit(serve(structs.replace(settings, log_format=args.log_format)))

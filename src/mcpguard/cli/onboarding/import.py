@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
-from mcpguard.cli.parser import add_client, add_config
+from mcpguard.cli.parser import add_client, add_config, hidden
 from mcpguard.core.policy.terms import MOST_DAYS
 
 if TYPE_CHECKING:
@@ -363,15 +363,13 @@ def _line(question: str) -> str:
 
 def _inputs() -> Answer:
     """Asks the person for what a client would ask for, each input of a file once."""
-    from getpass import getpass
-
     known: dict[tuple[Path, str], str] = {}
 
     def answer(found: ClientFile, asked: Input) -> str | None:
         key = (found.path, asked.name)
         if key not in known:
             about = plain(asked.description or asked.name)
-            read = getpass if asked.password else _line
+            read = hidden if asked.password else _line
             asks = f"{found.client.title} would ask for: {about}"
             known[key] = read(f"{asks} (empty to skip the servers that need it): ")
         return known[key] or None
