@@ -139,7 +139,7 @@ def run(command: str, monkeypatch: Patch) -> int:
     with monkeypatch.context() as terminal:
         terminal.setattr("sys.stdin.isatty", lambda: True)
         terminal.setattr("builtins.input", lambda question: "y")
-        terminal.setattr("mcpguard.cli.secret._typed", lambda name: "a-new-value-from-the-issuer")
+        terminal.setattr("mcpguard.cli.secret.hidden", lambda question: "a-new-value-from-the-issuer")
         return main(words[1:])
 
 

@@ -389,6 +389,23 @@ def test_a_file_that_changes_after_it_was_read_is_not_overwritten(
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name]
 
 
+def test_an_original_that_cannot_be_decrypted_is_not_offered(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    path = person.has(GITHUB)
+    assert main(["import", "--yes"]) == 0
+    path.write_bytes(path.read_bytes().replace(b'"run"', b'"run", "--mine"'))
+    for entry in [key for key in backend.entries if key[1].startswith("mcpguard-import/")]:
+        del backend.entries[entry]
+    capsys.readouterr()
+    for words in (["undo"], ["undo", "--beside"]):
+        assert main(words) == 1
+        said = capsys.readouterr().out
+        assert "its original content cannot be decrypted" in said
+        assert "--beside" not in said
+        assert "written: " not in said
+
+
 def test_a_file_whose_entry_of_mcpguard_was_changed_stays(
     person: Person, backend: FakeKeyring, capsys: Capture
 ) -> None:

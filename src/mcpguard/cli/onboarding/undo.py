@@ -77,6 +77,10 @@ def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
 
     for step in changed(move):
         path = Path(step.path)
+        try:
+            was = unseal(journal, move, step)
+        except disk.MoveError:
+            continue  # That was said.
         aside = path.with_name(f"{path.name}.before-mcpguard")
         if not beside:
             print(
@@ -84,7 +88,7 @@ def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
                 f"{plain(str(aside))}"
             )
         else:
-            disk.write(aside, unseal(journal, move, step), expected=None)
+            disk.write(aside, was, expected=None)
             print(f"written: {plain(str(aside))}; it contains the secrets")
             print(
                 f"copy what you need from it to {plain(str(path))}, delete it, and run `mcpguard undo` "

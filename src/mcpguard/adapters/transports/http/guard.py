@@ -42,7 +42,8 @@ def refuse_address(address: str, token: bool = False) -> str:
         return ""
     return (
         "without `http.token` in the configuration, HTTP is served on loopback only "
-        "(127.0.0.1, [::1] or localhost): on another address, anybody who can reach it could use every tool"
+        "(127.0.0.1, [::1] or localhost): on another address, anybody who can reach it could use every tool "
+        "(`mcpguard help http`)"
     )
 
 
