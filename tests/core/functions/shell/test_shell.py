@@ -250,7 +250,7 @@ def test_what_a_loop_or_a_command_within_reads_is_told(text: str, reads: list[st
     [
         "for f in $x; do head $f; done", "for f in 'a b'; do head $f; done", "for f in *.py; do head $f; done",
         "for f in a; do f=b; head $f; done", "f=1; for f in a; do f=b; head $f; done", "for f in a; do read f < b; head $f; done",
-        "for f in a; do for f in b; do ls; done; head $f; done", "for f in a b c d e f g h i j k l m n o p q; do head $f; done",
+        "for f in a; do for f in b; do ls; done; head $f; done", "for f in a b c d e; do head $f; " + "ls; " * 450 + "done",
         "for npm_config_x in a; do head $npm_config_x; done", "for path in a; do head $path; done", "for f in a; do head ${f%x}; done",
         "for f in a*; do head \"$f$f\"; done", "for f in a*; do head '*'\"$f\"; done", "for f in a; do ls; done; head $f",
         "head <(ls)x", "head \"$(ls <(ls))\"",

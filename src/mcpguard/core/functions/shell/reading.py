@@ -30,8 +30,8 @@ DEPTH = 4
 TEXTS = 32
 """How many command lines may be given to commands."""
 
-REPEATS = 16
-"""How often bodies of loops are read, for the values of their variables."""
+REPEATS = 8192
+"""How many characters of bodies of loops are read again, for the values of their variables."""
 
 TEXTS_LIMIT = 4096
 """The longest that those may be together, in characters."""
@@ -93,9 +93,9 @@ class Reading:
             one["code"] = None if self.given > given else self.code
         self.code, self.code_within = outer, self.code_within or self.code
 
-    def repeat(self, times: int) -> bool:
-        """Whether the body of a loop may be read this many times more."""
-        self.repeated += times
+    def repeat(self, characters: int) -> bool:
+        """Whether so much of the bodies of loops may be read once more."""
+        self.repeated += characters
         return self.repeated <= REPEATS
 
     def see(self, word: Word) -> Word:

@@ -355,7 +355,7 @@ class _Walk:
         plain = _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES
         known = plain and values and all(word.literal or word.pattern for word in values)
         outer, assigned = self.inner.values, self.reading.assignments
-        if known and name not in outer and self.reading.repeat(len(values)):
+        if known and name not in outer and self.reading.repeat(len(values) * len(written)):
             self.reading.assignments = set()
             for word in values:
                 self.inner.values = {**outer, name: word}
