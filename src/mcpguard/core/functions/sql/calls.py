@@ -135,6 +135,14 @@ _LAST = frozenset("~!@#%^&|?")
 """Signs without which an operator does not end in a plus or a minus."""
 
 
+def unknown_types(tree: Tree, exp: Any, dialect: str) -> set[str]:
+    """The types that the dialect does not define: one of T-SQL may run code to read a value. SQLite makes
+    nothing of a type but a way to compare."""
+    types = () if dialect == "sqlite" else tree.of_kind(exp.DataType)
+    own = (node.args.get("kind") for node in types if node.this is exp.DataType.Type.USERDEFINED)
+    return {str(name).lower() for name in own if name is not None}
+
+
 def implicit(tokens: list[SqlToken], tree: Tree, exp: Any) -> set[str]:
     """The types and the operators that are not known."""
     found = {name for name in _types(tokens) if name not in POSTGRES_TYPES}

@@ -15,7 +15,14 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
-from mcpguard.core.functions.sql.calls import called, implicit, plain_read, pure, refuse_text_as_sql
+from mcpguard.core.functions.sql.calls import (
+    called,
+    implicit,
+    plain_read,
+    pure,
+    refuse_text_as_sql,
+    unknown_types,
+)
 from mcpguard.core.functions.sql.fields import Relations, fields, lost
 from mcpguard.core.functions.sql.plain import plain
 from mcpguard.core.functions.sql.rows import IsColumn, filtered, most_rows
@@ -181,6 +188,8 @@ def _statement(
         dotted = fields(tokens, tree, exp, is_column)
         functions |= dotted.calls | implicit(tokens, tree, exp)
         more |= {"*"} if dotted.whole else set()
+    else:
+        functions |= unknown_types(tree, exp, dialect)
     refuse_text_as_sql(functions, dialect)
     facts.functions |= functions
     facts.tables |= tree.tables()
@@ -307,9 +316,9 @@ SQL = Function(
         'third argument lists it for that table (`["users.name", "orders.id"]` or `{"users": ["name"]}`), '
         "or if t is a subquery, a WITH or an alias whose columns the statement names; else it is one of "
         "`functions`, and `*`.",
-        "functions": "All functions that are called; one with a schema is also listed without it. In "
-        "PostgreSQL also each `f` of `x.f` that is not known to be a column (see `columns`), and those types "
-        "of casts and those operators that are not known.",
+        "functions": "All functions that are called; one with a schema is also listed without it. Types "
+        "of casts that are not known count too, except in SQLite. In PostgreSQL also each `f` of `x.f` that "
+        "is not known to be a column (see `columns`), and operators that are not known.",
         "pure": "Whether all of `functions` are known to have no effect.",
         "filtered": "Whether each UPDATE and DELETE has a condition that no row passes without having a "
         "column of the table equal to a constant, or to one of a list of constants: `id = 7`, "

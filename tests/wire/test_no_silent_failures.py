@@ -1,0 +1,127 @@
+"""Law 13: what mcpguard cannot do is seen at once wherever an operator looks, and so is that it can again: standard
+error, `/readyz`, `mcpguard status` and `/metrics`."""
+
+import json
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from tests.wire.http_session import HttpGuard
+from tests.wire.session import eventually, puppet, replace
+from tests.wire.test_telemetry import Receiver
+from tests.wire.warm import command
+
+
+@contextmanager
+def evidence(guard):
+    """No record can be written."""
+    shutil.rmtree(guard.audit_folder)
+    guard.audit_folder.write_text("a file where the folder should be")
+    guard.modern().call("echo", text="x")
+    yield
+    guard.audit_folder.unlink()
+
+
+@contextmanager
+def changed(path, text):
+    good = path.read_text()
+    replace(path, text)
+    yield
+    replace(path, good)
+
+
+def policies(guard):
+    """A policy has a mistake."""
+    return changed(guard.folder / "policy.yaml", "version: 1\nrules: what")
+
+
+def configuration(guard):
+    """The configuration has one."""
+    return changed(guard.config, "version: 1\nservers: what")
+
+
+@contextmanager
+def store(guard):
+    """The file with sessions cannot be used."""
+    folder = guard.folder / "sessions"
+    shutil.rmtree(folder)
+    folder.write_text("a file where the folder should be")
+    guard.modern().call("echo", text="x")
+    yield
+    folder.unlink()
+    guard.modern().call("echo", text="x")
+
+
+@contextmanager
+def sink(guard):
+    """A sink takes nothing, and who configured it wants every request refused then."""
+    guard.receiver.down = True
+    guard.modern().call("echo", text="x")
+    yield
+    guard.receiver.down = False
+
+
+FAILURES = {
+    "evidence": (evidence, "evidence", "no evidence can be written", "evidence can be written again"),
+    "a policy": (policies, "policies", "the changed policies were not loaded", "the policy files match"),
+    "the configuration": (
+        configuration,
+        "policies",
+        "the changed configuration was not applied",
+        "the configuration file matches",
+    ),
+    "the store": (store, "store", "not ready, store: ", "the store can be used again"),
+    "a sink": (sink, "telemetry", "a sink accepts no evidence", "all sinks accept evidence again"),
+}
+"""What fails, the need that is not met then, and what standard error says at either change."""
+LIMITED = [{"id": "all", "effect": "allow", "limit": {"calls": 1000, "per": "1h"}}]
+
+
+@pytest.fixture
+def guard(tmp_path):
+    receiver = Receiver()
+    telemetry = {
+        "metrics": True,
+        "sinks": [{"to": f"{receiver.url}/in", "format": "ocsf"}],
+        "on_sink_failure": "block",
+    }
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    session = {"path": "sessions"}
+    one = HttpGuard(tmp_path, {"p": puppet()}, LIMITED, env=state, session=session, telemetry=telemetry)
+    one.receiver = receiver
+    yield one
+    one.dispose()
+    receiver.close()
+
+
+def seen(guard):
+    """What is missing, by each place where an operator looks."""
+    ready = guard.open("GET", "/readyz")
+    metrics = guard.open("GET", "/metrics").body().decode().splitlines()
+    status = command("status", "--json", environment={"XDG_STATE_HOME": str(guard.folder / "state")})
+    (process,) = json.loads(status.stdout)["running"]
+    found = {
+        "/readyz": {name for name, one in ready.json()["needs"].items() if not one["ok"]},
+        "/metrics": {
+            one.split('"')[1] for one in metrics if one.startswith("mcpguard_ready{") and one[-1] == "0"
+        },
+        "status": {one["name"] for one in process["needs"] if not one["ok"]},
+    }
+    assert (ready.status == 503) == bool(found["/readyz"])
+    assert (status.returncode == 1) == bool(found["status"])
+    return found
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_what_fails_is_seen_in_every_place_and_so_is_that_it_works_again(guard, what):
+    fails, need, said, again = FAILURES[what]
+    assert guard.modern().text("echo", text="x") == "x"
+    assert not any(seen(guard).values())
+    with fails(guard):
+        # Without evidence a sink has nothing to take, so that it may be missing too.
+        eventually(lambda: all(need in one for one in seen(guard).values()), f"{what}: {seen(guard)}")
+        guard.wait_stderr(f"mcpguard: {said}")
+    eventually(lambda: not any(seen(guard).values()), f"the end of it: {seen(guard)}")
+    guard.wait_stderr(f"info mcpguard: {again}")
+    assert guard.modern().text("echo", text="y") == "y"
