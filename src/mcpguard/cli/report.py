@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -18,6 +19,7 @@ from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
     from mcpguard.authoring.report.review import AccessReview
+    from mcpguard.config.loading import Config
 
 EXAMPLES = (
     "mcpguard report",
@@ -67,27 +69,45 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.report.assembly import Period, reviewed
     from mcpguard.authoring.report.review import AccessReview
-    from mcpguard.config.policies import load_policies
+    from mcpguard.config.policies import builtin_read_only, load_policies
     from mcpguard.core.redaction.redactor import OPT_IN, Redactor
     from mcpguard.doctor.diagnosis import diagnose
     from mcpguard.doctor.surroundings import here
 
-    config = configured_if_any(args.config)
-    if config is None:
-        raise ReportError(
-            "a report needs a configuration, which does not exist yet: create it with `mcpguard import`. "
-            "What `mcpguard wrap` recorded is in `mcpguard audit stats` and `mcpguard audit query`"
-        )
-    policies = load_policies(config.policies, OPT_IN).observing(config.observe)
+    configured = configured_if_any(args.config)
+    config = _without_configuration() if configured is None else configured
+    policies = builtin_read_only() if configured is None else load_policies(config.policies, OPT_IN)
+    policies = policies.observing(config.observe)
     now = datetime.now(UTC)
     if args.since > now:
         raise ReportError("--since is in the future: a review is about what has happened")
-    machine = diagnose(here(Path.cwd()), str(config.path))
+    machine = diagnose(here(Path.cwd()), None if configured is None else str(config.path))
     period = Period(args.since, now)
     found = reviewed(config, policies, snapshot_of(args), machine, period)
     # Names come from everywhere: a client calls itself what it likes.
     said = Redactor(os.urandom(32)).inspect(found.model_dump(mode="json")).payload
     return AccessReview.model_validate(msgspec.json.decode(said))
+
+
+def _without_configuration() -> Config:
+    """What a review is of where only `mcpguard wrap` was used. Raises ReportError where it was not."""
+    from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
+    from mcpguard.config.loading import Config, evidence_folder
+
+    folder = evidence_folder(None)
+    try:
+        chain_files(folder)
+    except NothingRecorded:
+        raise ReportError(
+            "a report needs a configuration, which does not exist yet, or records of `mcpguard wrap`: create "
+            f"the configuration with `mcpguard import`. {folder} has no records"
+        ) from None
+    print(
+        f"mcpguard: note: there is no configuration, so this is only about what is on record in {folder}, "
+        "with the built-in policy of `mcpguard wrap`; `mcpguard import` creates one",
+        file=sys.stderr,
+    )
+    return Config(Path("no configuration"), {})
 
 
 def _write(path: Path, review: AccessReview) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,25 @@ def test_the_command_says_in_short_what_to_look_at(home: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert " granted but never used." in said
     assert re.search(r"Foundation +\d+", said)
+
+
+def test_without_a_configuration_it_is_about_what_wrap_recorded(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_CONFIG_HOME", "MCPGUARD_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(home.parent / "state"))
+    assert main(["report"]) == 2
+    folder = home.parent / "state" / "mcpguard" / "audit"
+    assert f"{folder} has no records" in capsys.readouterr().err
+    shutil.copytree(home.parent / "audit", folder)
+    assert main(["report", "--since", "9000d", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert f"there is no configuration, so this is only about what is on record in {folder}" in printed.err
+    made = AccessReview.model_validate_json(printed.out)
+    assert made.evidence.records
+    assert made.principals
+    assert not made.servers
 
 
 def test_altered_evidence_is_exit_code_1(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
