@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import json, structs
 
@@ -23,7 +23,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.asking.matching import _Search, found
 from mcpguard.authoring.asking.question import CallQuestion
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import GENESIS
+from mcpguard.core.evidence.chain import GENESIS, Chain
 from mcpguard.core.evidence.records import Decided, Outcome, Record
 from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED, ROTATED
 from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS
@@ -113,6 +113,31 @@ def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
                 patched.setattr(f"{MATCHING}.WHOLE", whole)
                 answers.append([answer(index, text) for text in texts])
         assert answers[0] == answers[1]
+
+
+def test_sizes_are_decided_by_the_index(tmp_path: Path) -> None:
+    sizes = [(0, 0), (5, 200_000), (7, 100_000), (200_000, 1)]
+    records = [(call(n), end(n, sent=sent, received=got)) for n, (sent, got) in enumerate(sizes)]
+    chain(tmp_path, *(one for pair in records for one in pair), call(9)).close(CLOSED)
+    assert ids(tmp_path, "received > 100000") == ["n-1"]
+    assert ids(tmp_path, "received >= 100000 && sent < 7 && ms > 1") == ["n-1"]
+    assert ids(tmp_path, "received == 0") == ["n-9", "n-0"]
+    assert ids(tmp_path, "sent != 0 && received <= 1") == ["n-3"]
+    assert ids(tmp_path, "sent > received") == ["n-3"]
+
+
+@settings(max_examples=200)
+@given(rows=st.lists(ARGUMENTS, min_size=4, max_size=12), text=CONDITIONS)
+def test_what_is_left_out_together_would_be_left_out_alone(rows: list[dict[str, Any]], text: str) -> None:
+    try:
+        question = CallQuestion(text)
+    except AuditError:
+        return
+    made = Chain()
+    lines = [(n, made.seal(call(n, arguments=one))[:-1]) for n, one in enumerate(rows)]
+    together = list(question.glance().left(lines))
+    each = [one for line in lines for one in question.glance().left([line])]
+    assert together == each
 
 
 def answer(index: AuditIndex, text: str) -> list[str] | None:

@@ -83,7 +83,8 @@ def test_what_is_not_there_does_not_match() -> None:
         ('(server == "x" || cause == "rule") && "a" in rules', False),
         ('server == "x" && args.a == 1', True),
         ('server == "x" || args.a == 1', True),
-        ("ms > 10 && ms < 20", True),
+        ("ms > 10 && ms < 20 && received >= 5", False),
+        ("ms > 10 || ms < 20", True),
         ('at > timestamp("2026-08-01T00:00:00Z") - duration("1h")', True),
         ("effect == 'deny' ? true : ms > 1.0", True),
     ],
@@ -94,19 +95,21 @@ def test_lines_are_read_only_for_what_the_index_does_not_know(text: str, lines: 
 
 def test_times_and_durations_are_left_to_the_index() -> None:
     question = CallQuestion(
-        'at >= timestamp("2026-08-01T07:00:00Z") && at < timestamp("2026-08-01T09:00:00+01:00") && ms >= 2.5',
+        'at >= timestamp("2026-08-01T07:00:00Z") && at < timestamp("2026-08-01T09:00:00+01:00") && ms >= 2.5 '
+        "&& received > 100000 && sent != 0",
         Filters(since=5),
     )
     assert question.since == microseconds(NOW)
     assert question.until == microseconds(NOW + timedelta(hours=1))
-    assert question.took == ">= 2500.000"
+    assert question.terms == "took >= 2500.000 AND received > 100000.000 AND sent != 0.000"
+    assert not question.reads_lines
     later = CallQuestion(
         "at > timestamp(\"2026-08-01T07:00:00Z\") && at <= timestamp('2026-08-01T07:00:01Z')"
     )
     assert later.until - later.since == 1_000_000
     for finer in ('at < timestamp("2026-08-01T07:00:00.0000009Z")', "ms == 2.5001"):
         question = CallQuestion(finer)
-        assert (question.until, question.took, question.reads_lines) == (NO_FILTERS.until, "", True)
+        assert (question.until, question.terms, question.reads_lines) == (NO_FILTERS.until, "", True)
 
 
 @pytest.mark.parametrize(

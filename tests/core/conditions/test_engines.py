@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
-from mcpguard.core.conditions.engines import Uncompiled, _import_descriptors, engine
+from mcpguard.core.conditions.engines import Uncompiled, _import_descriptors, any_true, engine
+from mcpguard.core.conditions.names import POLICY
+from mcpguard.core.model import Json
 
 POOL, IN_PYTHON = "google.protobuf.descriptor_pool", "google.protobuf.internal.python_message"
 
@@ -48,3 +50,22 @@ def test_protobuf_in_python_is_imported_only_where_it_is_used(monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "google.protobuf.internal.api_implementation", python)
     _import_descriptors()
     assert POOL not in sys.modules
+
+
+def test_requests_are_decided_together_where_none_of_them_is_true() -> None:
+    pytest.importorskip("cel_expr_python")
+    rows: list[dict[str, Json]] = [{"args": {"n": n}, "method": "m"} for n in range(5)]
+    texts = ["args.n > 3 // of five", 'method == "m"']
+    together = any_true(texts, ["args", "method"], POLICY)
+    assert together is not None
+    assert [together(rows), together(rows[:4]), together([])] == [True, False, False]
+    assert together([*rows[:4], {"args": {}, "method": "m"}]) is None  # One of them is an error.
+    assert together([{"args": {"n": object()}, "method": "m"}]) is None  # type: ignore[dict-item]
+    odd = any_true(["args.n"], ["args"], POLICY)
+    assert odd is None or odd(rows) is None
+    assert any_true(["("], ["args"], POLICY) is None
+
+
+def test_requests_are_not_decided_together_without_the_fast_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    assert any_true(["args.n > 3"], ["args"], POLICY) is None

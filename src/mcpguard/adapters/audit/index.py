@@ -49,7 +49,7 @@ from mcpguard.adapters.audit.reader import (
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 
-FORM = 8
+FORM = 9
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _TABLES = """
@@ -58,7 +58,8 @@ CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read 
   begin BLOB NOT NULL, copy INTEGER NOT NULL, origin TEXT NOT NULL);
 CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
-  bytes INTEGER NOT NULL, outcome INTEGER, PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
+  sent INTEGER NOT NULL, received INTEGER NOT NULL, outcome INTEGER,
+  PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
 CREATE TABLE open(origin TEXT NOT NULL, id TEXT NOT NULL, facts INTEGER NOT NULL, at INTEGER NOT NULL,
   place INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY(origin, id)) WITHOUT ROWID;
 CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
@@ -185,27 +186,27 @@ class AuditIndex:
         return {number: read_facts(text) for number, text in rows}
 
     def newest(
-        self, facts: Collection[int], since: int = 0, until: int = 1 << 62, took: str = ""
+        self, facts: Collection[int], since: int = 0, until: int = 1 << 62, terms: str = ""
     ) -> Iterator[CallAt]:
-        """The calls with one of these facts from `since` on and before `until`, the newest first. `took` is a
-        condition on the column of that name."""
+        """The calls with one of these facts from `since` on and before `until`, the newest first. `terms`
+        are conditions on the columns `took`, `sent` and `received`."""
         ends = sorted(((min(self._last[one], until), one) for one in facts), reverse=True)
         streams: list[_Stream] = []
         number = 0
         while streams or number < len(ends):
             # Facts are looked up when it is their turn: most questions are answered by the latest few.
             while number < len(ends) and (not streams or -streams[0][0] <= ends[number][0]):
-                _push(streams, self._page(ends[number][1], since, until, took))
+                _push(streams, self._page(ends[number][1], since, until, terms))
                 number += 1
             if streams:
                 *_, call, stream = heapq.heappop(streams)
                 yield call
                 _push(streams, stream)
 
-    def _page(self, facts: int, since: int, until: int, took: str) -> Iterator[CallAt]:
-        also = f"AND took {took}" if took else ""
+    def _page(self, facts: int, since: int, until: int, terms: str) -> Iterator[CallAt]:
+        also = f"AND {terms}" if terms else ""
         query = (
-            "SELECT at, place, took, bytes, outcome FROM calls WHERE facts = ? AND at >= ? "  # noqa: S608
+            "SELECT at, place, took, sent + received, outcome FROM calls WHERE facts = ? AND at >= ? "  # noqa: S608
             f"AND (at, place) < (?, ?) {also} ORDER BY at DESC, place DESC LIMIT ?"
         )
         at, place, most = until, 0, _FIRST_PAGE
@@ -219,7 +220,9 @@ class AuditIndex:
 
     def durations(self, facts: int, since: int, until: int) -> Iterable[tuple[int, int | None, int]]:
         """(time, duration, bytes) of the calls with these facts, as in `CallAt`, the oldest first."""
-        query = "SELECT at, took, bytes FROM calls WHERE facts = ? AND at >= ? AND at < ? ORDER BY at"
+        query = (
+            "SELECT at, took, sent + received FROM calls WHERE facts = ? AND at >= ? AND at < ? ORDER BY at"
+        )
         return self._database.execute(query, (facts, since, until))
 
     def folded(self, since: int, until: int) -> list[FoldedRefusals]:
@@ -246,12 +249,15 @@ class AuditIndex:
         return sorted(found, key=lambda one: one.latest, reverse=True)
 
     def call_at(
-        self, facts: Collection[int], at: int, where: tuple[Path, int], took: str = ""
+        self, facts: Collection[int], at: int, where: tuple[Path, int], terms: str = ""
     ) -> CallAt | None:
-        """The call with one of these facts that was decided then and there; `took` as for `newest`."""
+        """The call with one of these facts that was decided then and there; `terms` as for `newest`."""
         place = self._places[where[0]] | where[1]
-        also = f"AND took {took}" if took else ""
-        query = f"SELECT took, bytes, outcome FROM calls WHERE facts = ? AND at = ? AND place = ? {also}"  # noqa: S608
+        also = f"AND {terms}" if terms else ""
+        query = (
+            "SELECT took, sent + received, outcome FROM calls "  # noqa: S608
+            f"WHERE facts = ? AND at = ? AND place = ? {also}"
+        )
         for one in facts:
             for duration, size, outcome in self._database.execute(query, (one, at, place)):
                 end = None if outcome is None else self._where(outcome)

@@ -37,8 +37,8 @@ _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Row = tuple[int, int, int, int | None, int, int | None]
-"""Number of the facts, time, place, duration, bytes, place of the outcome."""
+Row = tuple[int, int, int, int | None, int, int, int | None]
+"""Number of the facts, time, place, duration, bytes sent and received, place of the outcome."""
 
 
 class FoldedRefusals(Struct, frozen=True):
@@ -198,7 +198,7 @@ class IndexRows:
     def store(self, calls: list[Row], gone: list[tuple[int, int, int]]) -> None:
         """Remove the rows with these keys, and add `calls`."""
         self._database.executemany("DELETE FROM calls WHERE facts = ? AND at = ? AND place = ?", gone)
-        self._database.executemany("INSERT OR REPLACE INTO calls VALUES(?, ?, ?, ?, ?, ?)", calls)
+        self._database.executemany("INSERT OR REPLACE INTO calls VALUES(?, ?, ?, ?, ?, ?, ?)", calls)
         latest: dict[int, int] = {}
         for facts, at, *_ in calls:
             if at >= self.last[facts]:
@@ -310,7 +310,7 @@ class ChainReading:
         texts = (found.arguments, found.credentials, found.subject, found.approval, found.ticket, found.trace)
         self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
         if found.effect == "deny":
-            self._calls.append((self._rows.number_of(facts), at, place, None, 0, None))
+            self._calls.append((self._rows.number_of(facts), at, place, None, 0, 0, None))
             return
         self._open[key] = OpenCall(facts, at, place, found.effect)
         if key in self._early:
@@ -327,9 +327,9 @@ class ChainReading:
         self._drop(call)
         kinds = kinds_of(found.findings)
         ended = replace(facts, status=found.status, kinds=kinds)
-        size = found.sent + found.received
         number = self._rows.number_of(ended)
-        self._calls.append((number, call.at, call.place, round(found.ms * 1000), size, place))
+        took = round(found.ms * 1000)
+        self._calls.append((number, call.at, call.place, took, found.sent, found.received, place))
         # A passage has the texts of the calls that are decided in it, whenever they end.
         if found.message or found.error:
             texts = (bytes(found.message), bytes(found.error))
@@ -346,7 +346,7 @@ class ChainReading:
     def _leave(self, call: OpenCall) -> None:
         """It has no outcome, whatever comes."""
         if isinstance(call.facts, CallFacts):
-            self._calls.append((self._rows.number_of(call.facts), call.at, call.place, None, 0, None))
+            self._calls.append((self._rows.number_of(call.facts), call.at, call.place, None, 0, 0, None))
 
     def forget(self, number: int) -> None:
         """Take nothing of the chain of that number for known."""

@@ -6,7 +6,9 @@ the records, it leaves to whoever reads these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -15,6 +17,7 @@ from msgspec import DecodeError, Raw, defstruct, field, json
 from mcpguard.authoring.asking.needed import Needs
 from mcpguard.authoring.asking.patterns import compiled
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, Verdict, json_text
+from mcpguard.core.conditions.engines import Rows
 from mcpguard.core.conditions.hoisted import HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.model import Json
@@ -27,11 +30,16 @@ _DECIDED: dict[str, Json] = {
 _ENDED: dict[str, Json] = {"error": "", "sent": 0, "received": 0}
 """Names that conditions and records share, with the value where a record leaves them out."""
 _MOST_KNOWN = 20_000
+_AT_ONCE, _ALONE = 256, 4
+"""The most lines that are decided together, and the least."""
 _RARE = 4
 """What at most each fourth line has is looked for before lines are told apart."""
 
 _decode = json.Decoder().decode
 _arguments = json.Decoder(dict[str, Any] | None).decode
+
+
+AnyTrue = Callable[[Iterable[str]], Rows | None]
 
 
 class Sieve:
@@ -74,9 +82,11 @@ class Sieve:
 class Glance:
     """Decides conditions, once for each combination of the values that they read; `shared` are names whose
     values it is given. `decides` says whether the line of a decision has any values that they read, `shares`
-    whether they read `shared` ones."""
+    whether they read `shared` ones. `any_true` is as that of the engine, for all of `conditions`."""
 
-    def __init__(self, conditions: Sequence[Condition], shared: frozenset[str]) -> None:
+    def __init__(
+        self, conditions: Sequence[Condition], shared: frozenset[str], any_true: AnyTrue = lambda _: None
+    ) -> None:
         self._conditions = conditions
         self._members = joined(one.members for one in conditions)
         parts = joined(part for one in conditions for part in (_read_whole(one), *map(_read_by, one.calls)))
@@ -92,35 +102,88 @@ class Glance:
         self.shares = not shared.isdisjoint(read)
         self._early = read.keys() <= {"args", *_DECIDED}
         self._late = read.keys() <= {"args", "ms", *_DECIDED, *_ENDED, *shared}
+        own = {call.name for one in conditions for call in one.calls if not call.cheap}
+        self._any_true = any_true(read.keys()) if self._early and self.decides and not own else None
         self._known: dict[object, Verdict] = {}
         self._by_calls: dict[tuple[int, bytes], Verdict] = {}
 
-    def leaves_out(self, decision: bytes) -> bool:
-        """Whether no call with this line matches, whatever the rest of it is."""
-        found = self._judged(decision, None, 0, {})
-        return found is FALSE or (found is ERROR and self._early)
+    def left(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Those of these (place, line of a decision) that may be of calls that match, whatever the rest of
+        these calls is."""
+        unread = iter(lines)
+        while some := list(islice(unread, _AT_ONCE)):
+            values = [self._values(line) for _, line in some]
+            if self._any_true is not None:
+                self._judge_together(self._any_true, values)
+            for place, raw in zip(some, values, strict=True):
+                found = self._judged(raw, (), True, 0, {})
+                if not (found is FALSE or (found is ERROR and self._early)):
+                    yield place
+
+    def _values(self, decision: bytes) -> tuple[bytes, ...] | None:
+        """What it reads of a line; None where that cannot be decoded."""
+        try:
+            return self._decided(decision)
+        except (DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+            return None
+
+    def _judge_together(self, any_true: Rows, values: list[tuple[bytes, ...] | None]) -> None:
+        """Decide the values that are new, as far as the condition is true of none of some of them."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        keys = len(self._keys or ())
+        new = {
+            raw: None
+            for raw in values
+            if raw is not None
+            and (0, raw, (), True) not in self._known
+            and all(raw[:keys])
+            and b"\\u0000" not in b"".join(raw)
+        }
+        with suppress(DecodeError, UnicodeDecodeError, RecursionError):
+            self._halve(any_true, list(zip(new, self._views(list(new)), strict=True)) if new else [])
+
+    def _halve(self, any_true: Rows, rows: list[tuple[tuple[bytes, ...], dict[str, Json]]]) -> None:
+        if len(rows) < _ALONE:
+            return
+        if any_true([view for _, view in rows]) is False:
+            self._known |= dict.fromkeys([(0, raw, (), True) for raw, _ in rows], FALSE)
+            return
+        half = len(rows) // 2
+        self._halve(any_true, rows[:half])
+        self._halve(any_true, rows[half:])
 
     def verdict(self, lines: Sequence[bytes], number: int, shared: Mapping[str, Json]) -> Verdict | None:
         """That on the call with these lines and the `shared` values of that number; None where the records
         have to be read as a whole."""
-        found = self._judged(lines[0], lines[1:], number, shared)
+        try:
+            end = self._ended(lines[1]) if lines[1:] else ()
+        except (DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+            return None
+        found = self._judged(self._values(lines[0]), end, False, number, shared)
         return found if self._late or found is not ERROR else None
 
     def _judged(
-        self, decision: bytes, ends: Sequence[bytes] | None, number: int, shared: Mapping[str, Json]
+        self,
+        raw: tuple[bytes, ...] | None,
+        end: tuple[bytes, ...],
+        alone: bool,
+        number: int,
+        shared: Mapping[str, Json],
     ) -> Verdict | None:
-        try:
-            raw = self._decided(decision)
-            end = self._ended(ends[0]) if ends else ()
-            key = (number if self.shares else 0, raw, end, ends is None)
-            found = self._known.get(key)
-            if found is None:
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
-                view = {**shared, **self._view(raw)} | ({} if ends is None else self._end_view(end))
-                found = self._known[key] = self._joint(Bound(view, self._members))
-        except (DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+        """`alone`: whatever the end is."""
+        if raw is None:
             return None
+        key = (number if self.shares else 0, raw, end, alone)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            try:
+                view = {**shared, **self._view(raw)} | ({} if alone else self._end_view(end))
+            except (DecodeError, UnicodeDecodeError, RecursionError):
+                return None
+            found = self._known[key] = self._joint(Bound(view, self._members))
         return found
 
     def _view(self, raw: tuple[bytes, ...]) -> dict[str, Json]:
@@ -135,6 +198,21 @@ class Glance:
             pairs = zip(self._keys, raw, strict=False)
             view["args"] = {key: _decode(value) for key, value in pairs if value}
         return view
+
+    def _views(self, raws: list[tuple[bytes, ...]]) -> list[dict[str, Json]]:
+        """As `_view` for each, of lines that have all keys."""
+        columns = list(zip(*raws, strict=True))
+        some = len(columns) - len(self._names)
+        values = {
+            name: _array([one or json.encode(_DECIDED[name]) for one in column])
+            for name, column in zip(self._names, columns[some:], strict=True)
+        }
+        if self._keys is None:
+            values["args"] = [one or {} for one in _array([one or b"null" for one in columns[0]])]
+        elif self._keys:
+            rows = zip(*map(_array, columns[:some]), strict=True)
+            values["args"] = [dict(zip(self._keys, row, strict=True)) for row in rows]
+        return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
     def _end_view(self, end: tuple[bytes, ...]) -> dict[str, Json]:
         """Of a call without an outcome, `ms` is not there."""
@@ -154,6 +232,12 @@ class Glance:
         if key not in self._by_calls:
             self._by_calls[key] = condition.verdict(bound)
         return self._by_calls[key]
+
+
+def _array(some: Iterable[bytes]) -> list[Any]:
+    """The values of these texts of JSON."""
+    found: list[Any] = _decode(b"[%b]" % b",".join(some))
+    return found
 
 
 def _reader(names: Sequence[str], keys: Sequence[str] | None) -> Callable[[bytes], tuple[bytes, ...]]:

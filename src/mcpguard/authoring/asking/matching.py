@@ -92,7 +92,7 @@ class _Search:
     def found(self, looking: Callable[[int, int], None]) -> Iterator[FoundCall]:
         """See `found`."""
         question = self._question
-        rows = self._index.newest(self._fitting, question.since, question.until, question.took)
+        rows = self._index.newest(self._fitting, question.since, question.until, question.terms)
         if not question.reads_lines:
             for at in rows:
                 yield from self._matching(at, self._lines(at))
@@ -173,12 +173,10 @@ class _Search:
             except Removed:
                 self._index.removed[chain_name(stretch.file)] = None
                 continue
-            for start, line in sieve.lines(data):
-                if not glance.leaves_out(line):
-                    where = stretch.file, stretch.start + start
-                    at = self._row(by_decision, line, where, until)
-                    if at is not None:
-                        heappush(found, (-at.at, -at.place, at))
+            for start, line in glance.left(sieve.lines(data)):
+                at = self._row(by_decision, line, (stretch.file, stretch.start + start), until)
+                if at is not None:
+                    heappush(found, (-at.at, -at.place, at))
         while found:
             yield heappop(found)[-1]
 
@@ -194,7 +192,7 @@ class _Search:
             raise _changed(where[0])
         at = microseconds(decision.at)
         inside = self._question.since <= at < until
-        return self._index.call_at(numbers, at, where, self._question.took) if inside else None
+        return self._index.call_at(numbers, at, where, self._question.terms) if inside else None
 
     def _lines(self, at: CallAt) -> tuple[bytes, ...]:
         """Those of a call; () where a chain is not there any more."""

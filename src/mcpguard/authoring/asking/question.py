@@ -30,7 +30,7 @@ from mcpguard.core.conditions.cel import (
     Verdict,
 )
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
-from mcpguard.core.conditions.engines import engine_for
+from mcpguard.core.conditions.engines import any_true, engine_for
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.conditions.names import Vocabulary
 from mcpguard.core.errors import AuditError, did_you_mean
@@ -88,7 +88,9 @@ _SHARED = frozenset(VOCABULARY.names) - {
     *("message", "error", "trace", "sent", "received"),
 }
 """What is known of a call from its facts alone."""
-_DURATION = re.compile(r"\s*ms\s*(<=|>=|<|>|==)\s*(\d+(?:\.\d{1,3})?)\s*")
+_COLUMNS = {"ms": ("took", 1000), "sent": ("sent", 1), "received": ("received", 1)}
+"""What the index has of a name, and how many times as large it is there."""
+_COMPARED = re.compile(r"\s*(ms|sent|received)\s*(<=|>=|<|>|==|!=)\s*(\d{1,15}(?:\.\d{1,3})?)\s*")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
 _UNSURE = 100
@@ -182,8 +184,8 @@ class CallQuestion:
     def __init__(self, text: str = "", filters: Filters = NO_FILTERS) -> None:
         self.filters = filters
         self.since, self.until = filters.since, filters.until
-        self.took = ""
-        """A condition on the duration, as the index takes it."""
+        self.terms = ""
+        """Conditions on durations and sizes, as the index takes them."""
         self.failed = 0
         """For how many of the calls that were looked at the condition could not be evaluated."""
         self._other_type = self._decided = False
@@ -227,7 +229,8 @@ class CallQuestion:
 
     def glance(self) -> Glance:
         """Decides what `matches` does by the lines of a call alone, wherever these are enough."""
-        return Glance(self._rest, _SHARED)
+        texts = [self._texts[one] for one in self._rest]
+        return Glance(self._rest, _SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""
@@ -271,8 +274,10 @@ class CallQuestion:
 
     def _narrowed(self, part: str) -> bool:
         """Whether the index can decide this part."""
-        if (found := _DURATION.fullmatch(part)) and not self.took:
-            self.took = f"{found[1]} {float(found[2]) * 1000:.3f}"
+        if found := _COMPARED.fullmatch(part):
+            column, times = _COLUMNS[found[1]]
+            term = f"{column} {found[2]} {float(found[3]) * times:.3f}"
+            self.terms = f"{self.terms} AND {term}" if self.terms else term
             return True
         if found := _TIME.fullmatch(part):
             at = _instant(string_value(found[2]))

@@ -9,7 +9,7 @@ ERROR, and an ERROR only tightens.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -203,6 +203,38 @@ class _CppEngine:
             return None
         reads = frozenset().union(*[one.reads for one in conditions])
         return _CppCondition(self, expression, Hoisted(text, (), reads, {}, False, ()))
+
+    def any_true(self, texts: Sequence[str], names: Sequence[str]) -> Rows | None:
+        """See `any_true`."""
+        # A condition may end in a comment.
+        body = " && ".join([f"({text}\n)" for text in texts])
+        for name in names:
+            body = f"[row.{name}].exists({name}, {body})"
+        try:
+            expression = self._env.compile(f"{CALLED}.rows.exists(row, {body})")
+        except RuntimeError:  # Together they are longer or deeper than the engine takes.
+            return None
+
+        def evaluated(rows: list[dict[str, Json]]) -> bool | None:
+            try:
+                value = expression.eval(self.activation({CALLED: {"rows": rows}})).value()
+            except Exception:
+                return None
+            return value if type(value) is bool else None
+
+        return evaluated
+
+
+def any_true(texts: Sequence[str], names: Sequence[str], vocabulary: Vocabulary) -> Rows | None:
+    """Says of many requests at once whether all of `texts`, conditions that read only `names` and call none
+    of our functions, are true of one of them: a fifth of what it costs one by one. None where the engine is
+    not installed, or does not take them together."""
+    engine = engine_for(vocabulary)
+    return engine.any_true(texts, names) if isinstance(engine, _CppEngine) else None
+
+
+Rows = Callable[[list[dict[str, Json]]], bool | None]
+"""From the values of all names for each request, without U+0000: None where it cannot tell."""
 
 
 def _mistakes(text: str, report: str) -> list[tuple[int, str]]:
