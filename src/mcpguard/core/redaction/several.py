@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import BEGINNINGS, COMPILED, triggers
-from mcpguard.core.redaction.held.reduced import skeleton
+from mcpguard.core.redaction.held.reduced import skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet
 from mcpguard.core.redaction.leaves import Leaves
 from mcpguard.core.redaction.matching import PAD
@@ -34,8 +34,8 @@ def clean(
     tells whether none of these names of members describes a secret."""
     texts = [_text_of(value, most, are_plain) for value in values]
     both = _BETWEEN.join([text or b"" for text in texts]) + PAD
-    seen, bones = _Doubts(both), skeleton(both)
-    if seen.anywhere() or any([one.may_be_in(both, bones, several=True) for one in held]):
+    seen, skeleton = _Doubts(both), skeleton_of(both)
+    if seen.anywhere() or any([one.may_be_in(both, skeleton, several=True) for one in held]):
         return [False] * len(texts)
     return [text is not None and index not in seen.doubtful for index, text in enumerate(texts)]
 

@@ -65,10 +65,10 @@ def test_a_text_is_cut_where_no_escape_stands(monkeypatch: pytest.MonkeyPatch) -
         text = "." * before + PARTIAL["Go's JSON"](HARD)
         assert made.inspect_text(text) == "." * before + GONE
     plain = ("words and words " * 40).encode() + b"%2f" + PAD
-    assert Reduced(plain, True).again == Reduced(plain.replace(b"%2f", b""), False).bones
+    assert Reduced(plain, True).unescaped == Reduced(plain.replace(b"%2f", b""), False).skeleton
 
 
 def test_a_text_without_escapes_is_searched_once() -> None:
-    assert Reduced(b"words & more" + PAD, False).again is None
-    assert Reduced(b"words" + PAD, True).again is None
+    assert Reduced(b"words & more" + PAD, False).unescaped is None
+    assert Reduced(b"words" + PAD, True).unescaped is None
     assert Reduced(b"words" + PAD, True).places([]) == {}

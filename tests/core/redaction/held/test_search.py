@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import needles
-from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton
+from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.redactor import Redactor
@@ -345,16 +345,18 @@ def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None
 @settings(deadline=None)
 @given(st.binary(max_size=4000), st.data())
 def test_places_in_a_skeleton_lead_back_to_the_text(text: bytes, data: st.DataObject) -> None:
-    bones = skeleton(text)
-    wanted = sorted(data.draw(st.sets(st.integers(0, max(0, len(bones) - 1)), max_size=20))) if bones else []
+    skeleton = skeleton_of(text)
+    wanted = (
+        sorted(data.draw(st.sets(st.integers(0, max(0, len(skeleton) - 1)), max_size=20))) if skeleton else []
+    )
     places = locate(text, wanted)
-    assert [bytes((text[places[at]],)).lower() for at in wanted] == [bones[at : at + 1] for at in wanted]
-    assert all(len(skeleton(text[: places[at]])) == at for at in wanted)
+    assert [bytes((text[places[at]],)).lower() for at in wanted] == [skeleton[at : at + 1] for at in wanted]
+    assert all(len(skeleton_of(text[: places[at]])) == at for at in wanted)
 
 
 def test_the_skeleton_of_a_long_text_is_that_of_its_slices() -> None:
     text = ("A-b.C\u00e9" * 100_000).encode()
-    assert skeleton(text) == b"abc" * 100_000
+    assert skeleton_of(text) == b"abc" * 100_000
 
 
 def test_a_value_is_found_with_its_accents_apart() -> None:

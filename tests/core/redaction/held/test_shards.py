@@ -13,7 +13,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.held import search
 from mcpguard.core.redaction.held.fragments import Core, cores
-from mcpguard.core.redaction.held.reduced import Reduced, skeleton
+from mcpguard.core.redaction.held.reduced import Reduced, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held
 from mcpguard.core.redaction.held.shards import Shards, shards
 from mcpguard.core.redaction.matching import PAD
@@ -94,8 +94,8 @@ def test_a_piece_that_goes_on_by_chance_does_not_end_the_chain() -> None:
 
 def test_pieces_are_found_from_each_of_them_on() -> None:
     (shard,) = shards(tuple(cores([RANDOM])))
-    bones = skeleton(b"--".join(piece.encode() for piece in cut(RANDOM, 8))) + b"\xff" * 64
-    text = b"!".join([bones[:8], bones[8:16], bones[16:24], bones[24:32]]) + b"\xff" * 64
+    skeleton = skeleton_of(b"--".join(piece.encode() for piece in cut(RANDOM, 8))) + b"\xff" * 64
+    text = b"!".join([skeleton[:8], skeleton[8:16], skeleton[16:24], skeleton[24:32]]) + b"\xff" * 64
     found = {tuple(shard.runs(text, at + 4, at % 9 + 8 * (at // 9))) for at in (0, 9, 18, 27)}
     assert found == {((0, 8), (9, 17), (18, 26), (27, 35))}
 
@@ -127,7 +127,7 @@ def test_a_text_that_is_full_of_one_piece_is_withheld() -> None:
 def searched(text: str) -> tuple[bool, bool]:
     """Whether RANDOM may be in a text, and whether it is."""
     one, padded = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")]), text.encode() + PAD
-    return one.may_be_in(padded, skeleton(padded)), one.found(Reduced(padded, False))
+    return one.may_be_in(padded, skeleton_of(padded)), one.found(Reduced(padded, False))
 
 
 @pytest.mark.parametrize("often", [1, 7, 2000])
@@ -159,7 +159,7 @@ def test_what_is_beside_a_piece_is_searched_for_in_the_next_long_text_too() -> N
     lines = "10:15:02 info request kq9x of billing done, with words behind it\n" * 500
     for text, found in ((lines, False), (lines, False), (lines + " and ".join(cut(RANDOM, 8)), True)):
         padded = text.encode() + PAD
-        assert one.may_be_in(padded, skeleton(padded)) is found
+        assert one.may_be_in(padded, skeleton_of(padded)) is found
         assert one.found(Reduced(padded, False)) is found
 
 

@@ -14,12 +14,12 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import Needle
 from mcpguard.core.redaction.held.fragments import Core
 from mcpguard.core.redaction.held.payloads import Dumped
+from mcpguard.core.redaction.held.scattered import Rows, Scattered
 from mcpguard.core.redaction.held.shards import Shards
-from mcpguard.core.redaction.held.strewn import Rows, Strewn
 
 _HEXADECIMAL = frozenset(b"0123456789abcdef")
 
-Piece = Core | Shards | Strewn
+Piece = Core | Shards | Scattered
 
 
 class Held(Struct, frozen=True):
@@ -122,7 +122,7 @@ Covered = dict[tuple[bytes, int], tuple[int, int]]
 
 def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows | Dumped:
     """What is found where a `run` of `core` is, around a block."""
-    if type(core) is Strewn:
+    if type(core) is Scattered:
         return core.rows(*run, end, at)
     return Dumped(core.text) if _HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
 

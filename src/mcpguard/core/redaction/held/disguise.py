@@ -11,7 +11,7 @@ from itertools import pairwise
 from unicodedata import normalize
 
 from mcpguard.core.redaction.held.parts import parts, words
-from mcpguard.core.redaction.held.reduced import skeleton
+from mcpguard.core.redaction.held.reduced import skeleton_of
 from mcpguard.core.secret import Unprinted
 
 _LOOSE = 8
@@ -107,17 +107,17 @@ def _secret_pieces(value: str, members: Sequence[str]) -> Iterator[str]:
 
 def _needle(text: str, edge: bytes, before: int, after: int) -> Needle:
     data = _utf8(text)
-    bones = skeleton(data)
-    if len(bones) >= _LOOSE:
-        return Needle(bones, True, edge, before, after)
+    skeleton = skeleton_of(data)
+    if len(skeleton) >= _LOOSE:
+        return Needle(skeleton, True, edge, before, after)
     return Needle(data, False, edge, before, after)
 
 
 def _literal(text: str) -> Needle:
     """A form with nothing around it but the punctuation that it starts and ends with."""
     data = _utf8(text)
-    dropped = bytes(byte for byte in set(data) if not skeleton(bytes((byte,))))
-    if len(skeleton(data)) < _LOOSE:
+    dropped = bytes(byte for byte in set(data) if not skeleton_of(bytes((byte,))))
+    if len(skeleton_of(data)) < _LOOSE:
         return _needle(text, b"", 0, 0)
     return _needle(
         text, dropped, len(data) - len(data.lstrip(dropped)), len(data) - len(data.rstrip(dropped))
@@ -141,7 +141,7 @@ def _texts(value: str) -> Iterator[str]:
     yield value[::-1]
     if not value.isascii():
         yield normalize("NFD", value)
-    if len(skeleton(_utf8(value))) < _LOOSE:  # It is searched for as it stands.
+    if len(skeleton_of(_utf8(value))) < _LOOSE:  # It is searched for as it stands.
         yield from _escaped(value)
 
 
@@ -206,7 +206,7 @@ def aligned(data: bytes, encode: Callable[[bytes], bytes], group: int, bits: int
 def anchor(value: str) -> bytes | None:
     """What is in a text where `value` is with some of it escaped: its longest run of letters and digits, b""
     where that is in any text. None where no encoder escapes anything in it that counts."""
-    if _PLAIN.issuperset(value) or len(skeleton(_utf8(value))) < _LOOSE:
+    if _PLAIN.issuperset(value) or len(skeleton_of(_utf8(value))) < _LOOSE:
         return None
-    longest = max((skeleton(run) for run in re.findall(rb"[A-Za-z0-9]+", _utf8(value))), key=len)
+    longest = max((skeleton_of(run) for run in re.findall(rb"[A-Za-z0-9]+", _utf8(value))), key=len)
     return longest[:_LOOSE] if len(longest) >= _ANCHOR else b""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.shapes import looks_random
-from mcpguard.core.redaction.held.reduced import skeleton
+from mcpguard.core.redaction.held.reduced import skeleton_of
 
 LEAST = 12
 """How many characters of a skeleton in a row, with a digit and a letter among them."""
@@ -53,20 +53,20 @@ class Core(NamedTuple):
             if at - ahead + LEAST <= len(self.text):
                 yield ahead, self.text[at - ahead : at - ahead + LEAST]
 
-    def runs(self, bones: bytes, end: int, at: int) -> list[tuple[int, int]]:
-        """Around a block that ends at `end` of `bones` and begins at `at` of the core: how far both are the
-        same, nothing where that is too little."""
-        first, last = around(bones, end - _BLOCK, end, self.text, at)
+    def runs(self, skeleton: bytes, end: int, at: int) -> list[tuple[int, int]]:
+        """Around a block that ends at `end` of `skeleton` and begins at `at` of the core: how far both are
+        the same, nothing where that is too little."""
+        first, last = around(skeleton, end - _BLOCK, end, self.text, at)
         if last - first < LEAST:
             return []
-        found = bones[first:last]
+        found = skeleton[first:last]
         return [] if found.isdigit() or found.isalpha() else [(first, last)]
 
-    def said(self, bones: bytes, runs: list[tuple[int, int]], end: int, _at: int) -> Iterator[bytes]:
+    def said(self, skeleton: bytes, runs: list[tuple[int, int]], end: int, _at: int) -> Iterator[bytes]:
         """Each LEAST characters of such runs that have the block in them."""
         for first, last in runs:
             for start in range(max(first, end - LEAST), min(end - _BLOCK, last - LEAST) + 1):
-                yield bones[start : start + LEAST]
+                yield skeleton[start : start + LEAST]
 
 
 def around(seen: bytes, start: int, end: int, text: bytes, at: int) -> tuple[int, int]:
@@ -103,7 +103,7 @@ def stretches(values: Sequence[str]) -> Iterator[str]:
 
 def cores(found: Iterable[str]) -> Iterator[Core]:
     """Those of the stretches of a value."""
-    return (Core(bones) for text in found if len(bones := skeleton(text.encode())) >= LEAST)
+    return (Core(skeleton) for text in found if len(skeleton := skeleton_of(text.encode())) >= LEAST)
 
 
 def _between_words(value: str) -> Iterator[str]:

@@ -7,8 +7,8 @@ Which characters an encoder escapes differs from one to the next; what it leaves
 escapes is searched a second time, without them: what they stand for is nearly always no letter, and
 `views` reads those that are.
 
-For a value that is strewn over rows the capitals of a text are searched, and its letters without digits. Both
-are searched together with the skeleton and are not confused with it: each has an alphabet of its own.
+For a value that is scattered over rows the capitals of a text are searched, and its letters without digits.
+Both are searched together with the skeleton and are not confused with it: each has an alphabet of its own.
 """
 
 import re
@@ -40,8 +40,8 @@ SKELETON = (bytes(range(256)).lower(), _DROP)
 """`text.translate(*SKELETON)` is the skeleton of `text`, at 0.5 to 2 GB/s: for what each inspection does."""
 
 
-def skeleton(text: bytes) -> bytes:
-    """`text` reduced."""
+def skeleton_of(text: bytes) -> bytes:
+    """The skeleton of `text`: its letters and digits, in lower case."""
     return _without(text, *SKELETON)
 
 
@@ -52,17 +52,17 @@ def _without(text: bytes, table: bytes | None, drop: bytes) -> bytes:
     return b"".join([text[at : at + SLICE].translate(table, drop) for at in range(0, len(text), SLICE)])
 
 
-def sown(padded: bytes, bones: bytes) -> bytes:
-    """The capitals of a text with the skeleton `bones`, a gap, and its letters as marks. Of a text that has
+def spread_of(padded: bytes, skeleton: bytes) -> bytes:
+    """The capitals of a text with this `skeleton`, a gap, and its letters as marks. Of a text that has
     too few marks and spaces for rows of short pieces nothing, and no letters of sentences."""
-    share = share_of(padded, bones)
-    letters = letters_in(bones) if share < SENTENCES else b""
+    share = share_of(padded, skeleton)
+    letters = letters_in(skeleton) if share < SENTENCES else b""
     return capitals_in(padded) + letters if share < RUNS else b""
 
 
-def share_of(padded: bytes, bones: bytes) -> float:
-    """The share of letters and digits in a text with the skeleton `bones`."""
-    return (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
+def share_of(padded: bytes, skeleton: bytes) -> float:
+    """The share of letters and digits in a text with this `skeleton`."""
+    return (len(skeleton) - len(PAD)) / (len(padded) - len(PAD) + 1)
 
 
 def capitals_in(padded: bytes) -> bytes:
@@ -70,9 +70,9 @@ def capitals_in(padded: bytes) -> bytes:
     return _without(padded, None, _NO_CAPITALS)
 
 
-def letters_in(bones: bytes) -> bytes:
+def letters_in(skeleton: bytes) -> bytes:
     """The letters of a skeleton, as marks."""
-    return _without(bones, LETTERS, b"0123456789")
+    return _without(skeleton, LETTERS, b"0123456789")
 
 
 def locate(text: bytes, wanted: Sequence[int], drop: bytes = _DROP) -> dict[int, int]:
@@ -110,36 +110,36 @@ _ESCAPE = re.compile(
 )
 _LINE_END = re.compile(rb"\\[nr]")
 _LONGEST_ESCAPE = 64
-_PATIENCE = 16_000
+_ATTEMPTS = 16_000
 
 
 class Reduced:
     """A text that ends in PAD and its skeletons. `near`: something that encoders escape may be in it. Else
-    only the ends of lines matter, in which base64 is wrapped. `patience`: so many triggers may lead to
+    only the ends of lines matter, in which base64 is wrapped. `attempts`: so many triggers may lead to
     nothing before it is taken for a text that holds something."""
 
-    __slots__ = ("_again", "_bare", "_escape", "_sown", "bones", "near", "padded", "patience")
+    __slots__ = ("_bare", "_escape", "_spread", "_unescaped", "attempts", "near", "padded", "skeleton")
 
-    def __init__(self, padded: bytes, near: bool, bones: bytes | None = None) -> None:
-        """`bones` is its skeleton, where that is known."""
+    def __init__(self, padded: bytes, near: bool, skeleton: bytes | None = None) -> None:
+        """`skeleton` is its skeleton, where that is known."""
         self.padded = padded
-        self.bones = skeleton(padded) if bones is None else bones
-        self._sown: bytes | None = None
+        self.skeleton = skeleton_of(padded) if skeleton is None else skeleton
+        self._spread: bytes | None = None
         self.near = near
-        self.patience = _PATIENCE + len(padded) // 8
+        self.attempts = _ATTEMPTS + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None
         self._bare: bytes | None = None
-        self._again: bytes | None = None
+        self._unescaped: bytes | None = None
 
     @property
-    def sown(self) -> bytes:
-        """What the function of that name makes of it."""
-        if self._sown is None:
-            self._sown = sown(self.padded, self.bones)
-        return self._sown
+    def spread(self) -> bytes:
+        """What `spread_of` makes of it: in this a scattered value is searched for."""
+        if self._spread is None:
+            self._spread = spread_of(self.padded, self.skeleton)
+        return self._spread
 
     @property
-    def again(self) -> bytes | None:
+    def unescaped(self) -> bytes | None:
         """The skeleton of the text without its escapes; None where it has none. To be asked for when all has
         been searched for that may set `near`."""
         escape = _escape_in(self.padded, self.near)
@@ -147,18 +147,18 @@ class Reduced:
             slices = _slices(self.padded)
             self._escape = escape
             self._bare = b"".join(escape.sub(b"", self.padded[start:end]) for start, end in slices)
-            self._again = skeleton(self._bare)
-        return self._again
+            self._unescaped = skeleton_of(self._bare)
+        return self._unescaped
 
     def sources(self, wanted: Sequence[int]) -> dict[int, int]:
-        """Where the bytes come from that are at the places `wanted` of `sown`."""
+        """Where the bytes come from that are at the places `wanted` of `spread`."""
         letters = len(capitals_in(self.padded))
         found = locate(self.padded, [one for one in wanted if one < letters], _NO_CAPITALS)
         behind = locate(self.padded, [one - letters for one in wanted if one >= letters], _NO_LETTERS)
         return found | {one + letters: place for one, place in behind.items()}
 
     def places(self, wanted: Sequence[int]) -> dict[int, int]:
-        """Where the bytes come from that are at the places `wanted` of `again`."""
+        """Where the bytes come from that are at the places `wanted` of `unescaped`."""
         if self._escape is None or self._bare is None:
             return {}
         made, begins, size, at = [0], [0], 0, 0

@@ -37,10 +37,10 @@ from mcpguard.core.redaction.held.reduced import (
     capitals_in,
     letters_in,
     locate,
-    skeleton,
+    skeleton_of,
 )
+from mcpguard.core.redaction.held.scattered import Scattered, scattered, signs
 from mcpguard.core.redaction.held.shards import Shards, shards
-from mcpguard.core.redaction.held.strewn import Strewn, signs, strewn
 from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
 
@@ -53,7 +53,7 @@ LONGEST = 16_384
 _JOINED = 64
 _BACKSLASH = ord("\\")
 _CHANCES, _SIZE = 1_000, 64
-"""How many blocks, and one per how many bytes, may be in a text by chance: fewer than Reduced has patience
+"""How many blocks, and one per how many bytes, may be in a text by chance: fewer than Reduced has attempts
 for."""
 _AT_PLACE, _PLACES = 2_048, 8
 """A block is looked at where it is, once for each so many bytes of a text and at so many places at most,
@@ -88,7 +88,7 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
         kind,
         mark,
         tuple(needles(value, members)),
-        (*whole, *shards(whole), *dict.fromkeys(strewn(random))),
+        (*whole, *shards(whole), *dict.fromkeys(scattered(random))),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value),
     )
@@ -159,8 +159,8 @@ class _Table:
             return False
         for _, places in self._blocks[block].alike(text, end):
             for (_, core, _), runs in runs_of(places, text, end):
-                of.patience -= core.cost
-                if of.patience < 0 or runs:
+                of.attempts -= core.cost
+                if of.attempts < 0 or runs:
                     return True
         return False
 
@@ -291,13 +291,13 @@ class HeldSet:
                 for block, at in core.blocks():
                     blocks.setdefault(block, Block(len(block))).add((value, core, at))
             seen.add(value.mark)
-        self._signs = signs(core for value in self._values for core in value.cores if type(core) is Strewn)
+        self._signs = signs(core for value in self._values for core in value.cores if type(core) is Scattered)
         self._exact = _Table(exact, {}, (), self._made)
         self._loose = _Table(loose, blocks, anchors - {b""}, self._made)
         return self._loose, self._exact
 
-    def may_be_in(self, padded: bytes, bones: bytes, several: bool = False) -> bool:
-        """Whether `padded`, with the skeleton `bones`, has anything that `found` looks for, or base64 that
+    def may_be_in(self, padded: bytes, skeleton: bytes, several: bool = False) -> bool:
+        """Whether `padded`, with this `skeleton`, has anything that `found` looks for, or base64 that
         may be wrapped: hardly any text has, so that to ask this first is faster. Where it is `several` texts,
         one of them may have rows."""
         loose, exact = self._loose, self._exact
@@ -307,15 +307,15 @@ class HeldSet:
         if self._always or (_BACKSLASH in padded and b"\\n" in padded):
             return True
         # `share_of`, which would be a call.
-        share = 0.0 if several else (len(bones) - len(PAD)) / (len(padded) - len(PAD) + 1)
+        share = 0.0 if several else (len(skeleton) - len(PAD)) / (len(padded) - len(PAD) + 1)
         capitals, letters = self._signs
         rows = capitals_in(padded) if share < RUNS and _has_one(padded, capitals) else b""
-        if share < SENTENCES and _has_one(bones, letters):
-            rows += letters_in(bones)
-        bones += rows  # One search is faster than two.
+        if share < SENTENCES and _has_one(skeleton, letters):
+            rows += letters_in(skeleton)
+        skeleton += rows  # One search is faster than two.
         for _, matcher in loose.matchers:
-            if matcher.search(bones, stop):
-                if loose.may_lead(bones):
+            if matcher.search(skeleton, stop):
+                if loose.may_lead(skeleton):
                     return True
                 break
         for _, matcher in exact.matchers:  # noqa: SIM110 - a generator takes as long as the search
@@ -326,22 +326,26 @@ class HeldSet:
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
         loose, exact = self._tables()
-        if loose.found(text.bones, text) or exact.found(text.padded, text) or loose.found(text.sown, text):
+        if (
+            loose.found(text.skeleton, text)
+            or exact.found(text.padded, text)
+            or loose.found(text.spread, text)
+        ):
             return True
-        again = self._again(text)
-        return again is not None and loose.found(again, text)
+        unescaped = self._unescaped(text)
+        return unescaped is not None and loose.found(unescaped, text)
 
     def spans(self, text: Reduced, budget: Budget) -> list[Span]:
         """Every stretch of `text` that is a form of a held value, in order, widened to all of it. Raises
         InspectionError where `budget` is used up."""
         loose, exact = self._tables()
         found = exact.hits(text.padded, text, budget)
-        found += _placed(loose.hits(text.bones, text, budget), partial(locate, text.padded))
-        again = self._again(text)
-        if again is not None:
-            found += _placed(loose.hits(again, text, budget), text.places)
+        found += _placed(loose.hits(text.skeleton, text, budget), partial(locate, text.padded))
+        unescaped = self._unescaped(text)
+        if unescaped is not None:
+            found += _placed(loose.hits(unescaped, text, budget), text.places)
         if not found:  # A value that stands there in another form has all of its letters there too.
-            found = _placed(loose.hits(text.sown, text, budget), text.sources)
+            found = _placed(loose.hits(text.spread, text, budget), text.sources)
         padded = text.padded
         spans = [Span(*form.widen(padded, s, e), value.kind, value.mark) for s, e, value, form in found]
         return _joined(padded, sorted(spans))
@@ -351,15 +355,15 @@ class HeldSet:
         used up."""
         loose, exact = self._tables()
         yield from exact.forms(text.padded, text, budget)
-        yield from loose.forms(text.bones, text, budget)
-        yield from loose.forms(text.sown, text, budget)
-        again = self._again(text)
-        if again is not None:
-            yield from loose.forms(again, text, budget)
+        yield from loose.forms(text.skeleton, text, budget)
+        yield from loose.forms(text.spread, text, budget)
+        unescaped = self._unescaped(text)
+        if unescaped is not None:
+            yield from loose.forms(unescaped, text, budget)
 
-    def _again(self, text: Reduced) -> bytes | None:
+    def _unescaped(self, text: Reduced) -> bytes | None:
         text.near = text.near or self._always
-        return text.again
+        return text.unescaped
 
     def _tables(self) -> tuple[_Table, _Table]:
         if self._loose is None or self._exact is None:
@@ -371,12 +375,12 @@ def found_in(sets: Sequence[HeldSet], padded: bytes) -> bool:
     """Whether any value of these is in `padded`, which ends in PAD, in any form."""
     if not sets:
         return False
-    # As `skeleton` does, on the road of every answer.
-    bones = skeleton(padded) if len(padded) > SLICE else padded.translate(*SKELETON)
+    # As `skeleton_of` does, on the road of every answer.
+    skeleton = skeleton_of(padded) if len(padded) > SLICE else padded.translate(*SKELETON)
     text: Reduced | None = None
     for one in sets:
-        if one.may_be_in(padded, bones):
-            text = text or Reduced(padded, False, bones)
+        if one.may_be_in(padded, skeleton):
+            text = text or Reduced(padded, False, skeleton)
             if one.found(text):
                 return True
     return False
@@ -407,4 +411,4 @@ def _joined(padded: bytes, spans: list[Span]) -> list[Span]:
 
 
 def _no_text(gap: bytes) -> bool:
-    return len(gap) <= _JOINED and not skeleton(gap)
+    return len(gap) <= _JOINED and not skeleton_of(gap)

@@ -56,20 +56,20 @@ class Shards(NamedTuple):
         first = max(0, at - _WINDOW)
         yield at - first, self.text[first : at + PIECE + _WINDOW]
 
-    def runs(self, bones: bytes, end: int, at: int) -> list[Piece]:
-        """Around a block that ends at `end` of `bones` and begins at `at` of the core: the pieces of the
+    def runs(self, skeleton: bytes, end: int, at: int) -> list[Piece]:
+        """Around a block that ends at `end` of `skeleton` and begins at `at` of the core: the pieces of the
         chain that it is in, none where there is too little of one, and that alone which counts alone."""
         least = min(CHAIN, len(self.text) * _PART[0] // _PART[1])
-        first, last, low, high = self._widened(bones, end - PIECE, at)
+        first, last, low, high = self._widened(skeleton, end - PIECE, at)
         if last - first >= ALONE:
             return [(first, last)]
         pieces = [(first, last)]
         size = high - low
-        while ahead := self._next(bones, last, high):
+        while ahead := self._next(skeleton, last, high):
             first, last, begin, high = ahead
             size += high - begin
             pieces.append((first, last))
-        while behind := self._before(bones, pieces[0][0], low):
+        while behind := self._before(skeleton, pieces[0][0], low):
             first, last, low, stop = behind
             size += stop - low
             pieces.insert(0, (first, last))
@@ -88,29 +88,30 @@ class Shards(NamedTuple):
         for stop in range(at, max(at - 2 * _LOST + 1, PIECE - 1), -2):
             yield text[stop - PIECE : stop - 1]
 
-    def _widened(self, bones: bytes, first: int, at: int, floor: int = 0) -> tuple[int, int, int, int]:
-        """How far `bones` and the core are the same around PIECE characters: in the one, and in the other."""
+    def _widened(self, skeleton: bytes, first: int, at: int, floor: int = 0) -> tuple[int, int, int, int]:
+        """How far `skeleton` and the core are the same around PIECE characters: in the one, and in the
+        other."""
         last, low, high = first + PIECE, at, at + PIECE
-        while low and first > floor and bones[first - 1] == self.text[low - 1]:
+        while low and first > floor and skeleton[first - 1] == self.text[low - 1]:
             first, low = first - 1, low - 1
-        while high < len(self.text) and bones[last] == self.text[high]:
+        while high < len(self.text) and skeleton[last] == self.text[high]:
             last, high = last + 1, high + 1
         return first, last, low, high
 
-    def _next(self, bones: bytes, last: int, high: int) -> tuple[int, int, int, int] | None:
+    def _next(self, skeleton: bytes, last: int, high: int) -> tuple[int, int, int, int] | None:
         for at in range(high, min(high + _LOST, len(self.text) - PIECE + 1)):
-            place = bones.find(self.text[at : at + PIECE], last, last + _REACH)
+            place = skeleton.find(self.text[at : at + PIECE], last, last + _REACH)
             if place >= 0:
-                first, last, _, high = self._widened(bones, place, at, place)
+                first, last, _, high = self._widened(skeleton, place, at, place)
                 return first, last, at, high
         return None
 
-    def _before(self, bones: bytes, first: int, low: int) -> tuple[int, int, int, int] | None:
+    def _before(self, skeleton: bytes, first: int, low: int) -> tuple[int, int, int, int] | None:
         for stop in range(low, max(low - _LOST, PIECE - 1), -1):
-            place = bones.rfind(self.text[stop - PIECE : stop], max(0, first - _REACH), first)
+            place = skeleton.rfind(self.text[stop - PIECE : stop], max(0, first - _REACH), first)
             if place >= 0:
                 begin, at = place, stop - PIECE
-                while at and begin and bones[begin - 1] == self.text[at - 1]:
+                while at and begin and skeleton[begin - 1] == self.text[at - 1]:
                     begin, at = begin - 1, at - 1
                 return begin, place + PIECE, at, stop
         return None

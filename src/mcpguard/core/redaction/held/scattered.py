@@ -49,7 +49,7 @@ class Rows(NamedTuple):
         return max(floor, text.rfind(gap, floor, first) + 1), ceiling if stop < 0 else stop
 
 
-class Strewn(NamedTuple):
+class Scattered(NamedTuple):
     """The capitals of a value, or its letters. `at` says where in the value each of them is; `size` is how
     long that is."""
 
@@ -79,13 +79,13 @@ class Strewn(NamedTuple):
         """What any run that counts has in it, which begins with the block."""
         yield 0, self.text[self._begin : _least(self.text)]
 
-    def runs(self, sown: bytes, end: int, at: int) -> list[tuple[int, int]]:
-        """Around a block that ends at `end` of `sown` and begins at `at` of the text: how far both are the
+    def runs(self, spread: bytes, end: int, at: int) -> list[tuple[int, int]]:
+        """Around a block that ends at `end` of `spread` and begins at `at` of the text: how far both are the
         same, nothing where that is too little."""
-        first, last = around(sown, end - len(self.block), end, self.text, at)
+        first, last = around(spread, end - len(self.block), end, self.text, at)
         return [(first, last)] if last - first >= _least(self.text) else []
 
-    def said(self, _sown: bytes, _runs: list[tuple[int, int]], _end: int, _at: int) -> Iterator[bytes]:
+    def said(self, _spread: bytes, _runs: list[tuple[int, int]], _end: int, _at: int) -> Iterator[bytes]:
         """The same."""
         yield self.text
 
@@ -96,7 +96,7 @@ class Strewn(NamedTuple):
         return Rows(self.text, begins, ends - begins, self.size - ends)
 
 
-def signs(pieces: Iterable[Strewn]) -> tuple[bytes, bytes]:
+def signs(pieces: Iterable[Scattered]) -> tuple[bytes, bytes]:
     """Of each block of capitals a letter, and of each block of letters one, in lower case. A text without the
     former has no such capitals, and a skeleton without the latter no such letters."""
     capitals, letters = [], []
@@ -119,7 +119,7 @@ def _one_of_each(blocks: list[bytes], from_common: bytes) -> bytes:
     return bytes(chosen)
 
 
-def strewn(stretches: Iterable[str]) -> Iterator[Strewn]:
+def scattered(stretches: Iterable[str]) -> Iterator[Scattered]:
     """What is looked for of the stretches of a value, as they are and in base64."""
     for text in stretches:
         encoded = aligned(text.encode(), b64encode, 3, 6) if len(text) <= _ENCODED else ()
@@ -128,14 +128,14 @@ def strewn(stretches: Iterable[str]) -> Iterator[Strewn]:
             yield from _of(form)
 
 
-def _of(form: str) -> Iterator[Strewn]:
+def _of(form: str) -> Iterator[Scattered]:
     """The capitals of a form; where these are too few, its letters."""
     for is_kept in (str.isupper, str.isalpha):
         at = tuple(place for place, char in enumerate(form) if is_kept(char) and char.isascii())
         kept = "".join(form[place] for place in at).encode()
         text = kept if is_kept is str.isupper else kept.translate(LETTERS)
         if len(text) >= _least(text):
-            yield Strewn(text, at, len(form))
+            yield Scattered(text, at, len(form))
             return
 
 

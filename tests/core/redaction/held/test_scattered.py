@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.core.redaction.held.fragments import stretches
 from mcpguard.core.redaction.held.reduced import FROM_MARKS
-from mcpguard.core.redaction.held.strewn import signs, strewn
+from mcpguard.core.redaction.held.scattered import scattered, signs
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -109,14 +109,14 @@ def test_rows_do_not_reach_over_what_was_removed_before() -> None:
 def test_fewer_letters_than_nobody_can_guess_are_not_compared() -> None:
     rows = NUMBERED["nl"](cut(MIXED, 2)[:5])
     assert told(MIXED, rows) == rows
-    assert all(one.text.isupper() for one in strewn(stretches(["a1b2c3d4e5f60718293a4b5c"])))
+    assert all(one.text.isupper() for one in scattered(stretches(["a1b2c3d4e5f60718293a4b5c"])))
 
 
 def test_other_values_of_the_same_capitals_in_part_stay() -> None:
     near = MIXED.replace("R", "S").replace("Q", "P").translate(str.maketrans("0123456789", "5678901234"))
     rows = NUMBERED["nl"](cut(near, 2))
     assert told(MIXED, rows) == rows
-    block = next(strewn(stretches([MIXED]))).text.decode()
+    block = next(scattered(stretches([MIXED]))).text.decode()
     near = f"{block[2:9]}x Y"
     assert told(MIXED, near) == near
 
@@ -143,7 +143,7 @@ def test_rows_at_the_end_of_a_long_text_are_found() -> None:
 
 def test_what_is_strewn_has_a_letter_of_the_signs_in_it_and_few_of_these_are_common() -> None:
     values = [b64encode(sha256(bytes([number])).digest()[:24]).decode() for number in range(40)]
-    pieces = [*strewn(stretches([*values, HEXADECIMAL, SHORT]))]
+    pieces = [*scattered(stretches([*values, HEXADECIMAL, SHORT]))]
     capitals, letters = signs(pieces)
     for one in pieces:
         of = capitals if one.text.isupper() else letters
