@@ -400,6 +400,29 @@ def test_only_chains_that_may_have_the_call_are_read_where_there_is_an_index(
     assert set(read) == {*names, later.name}
 
 
+def test_a_chain_that_only_has_what_looks_like_the_call_is_not_read(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "audit"
+    alike = {"a": '"n-7x', "b": "an-7"}
+    other = folder_of(folder, structs.replace(CALL, id="n-8", arguments=alike))
+    real = folder_of(folder, CALL, DONE)
+    assert main(["audit", "query", str(folder)]) == 0
+    capsys.readouterr()
+    read: list[str] = []
+    blocks = calls.blocks
+    monkeypatch.setattr(calls, "blocks", lambda path, size: read.append(path.name) or blocks(path, size))
+    assert told(folder, capsys)["result"].startswith("The server answered")
+    assert read == [real.name]
+    (folder / f"{other.name}.gz").write_bytes(gzip.compress(other.read_bytes()))
+    other.unlink()
+    assert main(["audit", "query", str(folder)]) == 0
+    capsys.readouterr()
+    told(folder, capsys)
+    assert len(read) == 3  # What is compressed is not unpacked to look into it.
+
+
 @pytest.mark.parametrize("indexed", [False, True])
 @pytest.mark.parametrize("of", ["nobody", "the same process"])
 @pytest.mark.parametrize("name", ["20200101T000000Z-1-0.jsonl", "20991231T000000Z-1-0.jsonl"])

@@ -38,6 +38,7 @@ from mcpguard.adapters.audit.indexing import (
     IndexRows,
     read_facts,
 )
+from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.passages import Texts, bits_of, unpacked
 from mcpguard.adapters.audit.reader import (
     Removed,
@@ -359,18 +360,34 @@ class AuditIndex:
 def files_with(chains: Path, files: list[Path], texts: list[bytes]) -> list[Path]:
     """Those of the `files`, all chains at `chains`, that may have a call with one of these texts. The index
     is taken as it is, not brought up to date; without one that is all of them."""
-    with suppress(sqlite3.DatabaseError, OSError):
+    with suppress(sqlite3.DatabaseError, OSError, AuditError):
         database = sqlite3.connect(f"{index_path(chains).as_uri()}?mode=ro", uri=True)
         with closing(database):
             if database.execute("PRAGMA user_version").fetchone() == (FORM,):
-                found = _passages(database, (frozenset(texts),), 0, 1 << 62)
-                having = {place >> FILE_BITS for place, *_ in found}
+                places: dict[int, list[tuple[int, int]]] = {}
+                for place, end, _ in _passages(database, (frozenset(texts),), 0, 1 << 62):
+                    places.setdefault(place >> FILE_BITS, []).append((place & OFFSET, end - place))
                 rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
-                known = {row.name: row for row in rows if not row.altered and row.number not in having}
-                return [
-                    file for file in files if not _is_read(file, file.stat(), known.get(chain_name(file)))
-                ]
+                known = {row.name: row for row in rows if not row.altered}
+                return [file for file in files if _may_have(file, known.get(chain_name(file)), places, texts)]
     return files
+
+
+def _may_have(
+    file: Path,
+    row: _ChainRow | None,
+    places: Mapping[int, list[tuple[int, int]]],
+    texts: list[bytes],
+) -> bool:
+    """Whether a chain may have a call with one of these texts; `places` are the passages of each that may,
+    which are looked into."""
+    if row is None or not _is_read(file, file.stat(), row):
+        return True
+    some = places.get(row.number, ())
+    if file.suffix == ".gz":
+        return bool(some)
+    with closing(LineReader()) as reader:
+        return any(text in reader.piece(file, *one) for one in some for text in texts)
 
 
 def _is_read(file: Path, status: os.stat_result, row: _ChainRow | None) -> bool:

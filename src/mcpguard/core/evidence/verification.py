@@ -138,7 +138,10 @@ class _Counted(Struct):
 _decode = Decoder(_Line).decode
 _gap = Decoder(_Gap).decode
 _counted = Decoder(_Counted).decode
-_CALL = re.compile(rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"([^"\\]*)",')
+_CALL = re.compile(
+    rb'\{"kind":"(?:decision|outcome)","at":"[^"]*","id":"((?:([^"\\]*)-([0-9]{1,18})|[^"\\]*))",'
+)
+"""A call, and what its id begins with and its number."""
 _KINDS = frozenset(one.__struct_config__.tag for one in get_args(Record))
 _EFFECT, _ALLOW, _ASK = b',"effect":"', b',"effect":"allow"', b',"effect":"ask"'
 _PLAIN = b'{"kind":"notice"'
@@ -171,7 +174,7 @@ class _Verifier:
         self.torn = False
         self.open: dict[bytes, None] = {}
         self.handed_on = False
-        self.decided: dict[bytes, tuple[int, int]] = {}
+        self.decided: dict[bytes, list[int]] = {}
         self.continues = ""
         self.carried: dict[bytes, None] = {}
         self.flaws: list[Flaw] = []
@@ -258,7 +261,8 @@ class _Verifier:
                 if raw.startswith(_ALLOW, at):
                     self.open[call[1]] = None
                 if not raw.startswith(_ASK, at):
-                    self._decided(call[1])
+                    first, number = call.group(2, 3)
+                    self._decided(call[1], 0) if first is None else self._decided(first, int(number))
         elif raw.startswith(_PLAIN):
             is_first = False
             if _GAP in raw and len(self.gaps) < MAX_FLAWS:
@@ -311,14 +315,17 @@ class _Verifier:
         elif line.kind == "decision" and line.effect != "ask":
             if line.effect == "allow":
                 self.open[line.id.encode()] = None
-            self._decided(line.id.encode())
+            self._decided(*number_of_call(line.id.encode()))
         return line.kind == "opened"
 
-    def _decided(self, call: bytes) -> None:
-        first, number = number_of_call(call)
-        least, greatest = self.decided.get(first, (number, number))
-        if number <= least or number >= greatest:
-            self.decided[first] = min(number, least), max(number, greatest)
+    def _decided(self, first: bytes, number: int) -> None:
+        span = self.decided.get(first)
+        if span is None:
+            self.decided[first] = [number, number]
+        elif number > span[1]:
+            span[1] = number
+        elif number < span[0]:
+            span[0] = number
 
     def _finished(self, call: bytes) -> None:
         if call in self.open:
@@ -381,7 +388,7 @@ def verify(
         gaps=tuple(verifier.gaps),
         pid=verifier.pid,
         handed_on=verifier.handed_on,
-        decided=verifier.decided,
+        decided={first: (least, greatest) for first, (least, greatest) in verifier.decided.items()},
     )
 
 
