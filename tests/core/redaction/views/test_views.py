@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,9 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
     "hex in lines": lambda text: "\n".join(wrap(f"more {text}".encode().hex(), 32)),
+    "deflate in hex": lambda text: zlib.compress(
+        f"say {text} at 12:45:07, ref 83-Qx".encode(), wbits=-15
+    ).hex(),
     "hex behind a digit": lambda text: f"0{text.encode().hex()}",
     "escapes of URLs": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
     "escapes of URLs, twice": lambda text: "".join(f"%25{byte:02X}" for byte in text.encode()),
@@ -265,6 +269,35 @@ def test_the_lines_around_a_key_of_putty_stay(end: str) -> None:
     text = end.join(["Private-Lines: 3", *wrap(chars, 64), "Private-MAC: 0a1b2c", ""])
     made = Redactor(b"key").inspect(text).value
     assert made == end.join(["Private-Lines: 3", "[REDACTED:putty-private-key#1]", "Private-MAC: 0a1b2c", ""])
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "behind"),
+    [
+        ("x y\n", "\n", "\nx y\n"),
+        ("x y\r\n", "\r\n", ""),
+        ('["', '", "', '"]'),
+        ("['", "','", "']"),
+        ('["a", "=", "', '", "', '", "b"]'),
+    ],
+)
+def test_a_token_of_which_each_character_is_a_row_or_a_text_is_found(
+    before: str, between: str, behind: str
+) -> None:
+    made = Redactor(b"key").inspect(before + between.join(TOKEN) + behind).value
+    assert not [
+        one for one in TOKEN if between + one + between in str(made).replace(before, "").replace(behind, "")
+    ]
+    assert "[REDACTED:" in made
+
+
+def test_other_characters_in_rows_stay() -> None:
+    for text in (
+        "a\nb\nc\nd\ne\nf\ng\n",
+        '["a", "b", "c", "d", "e", "f", "g"]',
+        "\n".join("not a secret at all"),
+    ):
+        assert Redactor(b"key").inspect(text).value == text
 
 
 def test_base64_of_which_the_beginning_is_cut_off_says_no_token() -> None:

@@ -1,7 +1,7 @@
 """What a text says behind a disguise: its views, and for each place in a view where that comes from.
 
     escapes    what is seen of it, or read by whoever undoes its escapes
-    lines      what is cut up in lines, in `rows` and in `cells` of tables, put together again
+    lines      what is cut up in lines, in `rows`, in `letters` and in `cells` of tables, put together again
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows
 
@@ -19,6 +19,7 @@ from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.codes import coded
 from mcpguard.core.redaction.views.dumps import dumped
 from mcpguard.core.redaction.views.escapes import Undisguised, Unquoted
+from mcpguard.core.redaction.views.letters import lettered
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.rows import rows
 from mcpguard.core.redaction.views.runs import FEW, LEAST, decoded
@@ -29,6 +30,7 @@ from mcpguard.core.redaction.views.signs import (
     ESCAPED,
     JOINED,
     LEAVES,
+    LETTERS,
     PACKED,
     QUOTED,
     ROWS,
@@ -118,6 +120,7 @@ def _cut_or_encoded(
         (not signs.isdisjoint(JOINED), joined),
         (TABLE in signs, cells),
         (ROWS in signs, rows),
+        (LETTERS in signs, lettered),
         (depth and LEAVES in signs, across),
     ):
         found = way(plain, budget) if cut else None

@@ -56,6 +56,8 @@ _IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in rang
 _IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
 _PACKED_RUN = expression(f"(?<!{_ANY}){PACKED_RUN}".encode())
 _LONGEST_HEAD = 32
+_HEX_DEFLATED = 66
+"""Digits of hexadecimal that may be something deflated: one byte more than a SHA-256 has."""
 _OTHER = b"a" * 32
 _MAGIC = (b"H4sI", b"UEsDB", b"QlpoO", b"/Td6WFoA", b"_Td6WFoA", b"XQAA")
 
@@ -70,6 +72,7 @@ _GROUPS, _SURE = 4, 14
 _CODES = (
     f"(?:[A-Za-f]{_one_of(_SECOND)}{_one_of(_THIRD)}{_ANY}){{{_GROUPS}}}",
     f"(?:^|[^A-Za-z0-9+/_-])(?:{_UNLIKE}|e{_ANY}){_ANY}{{{_SURE - 2}}}",
+    "(?:^|[^0-9A-Fa-f])[0-9A-Fa-f][2-5A-Da-d][0-9A-Fa-f]{64}",
     "(?:[0-7][0-9A-Fa-f]){8}",
     "(?:^|[^0-9A-Fa-f])(?:5[dD]0000|78(?:01|5[eE]|9[cC]|[dD][aA]))[0-9A-Fa-f]{24}",
     "[A-Z2-7]{32}",
@@ -77,7 +80,7 @@ _CODES = (
     "1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00",
 )
 """What is in each run that says something, or begins it: so much of it as is fast to search for."""
-_TEXT, _DEFLATED = 0, 1
+_TEXT, _DEFLATED, _OF_HEX = 0, 1, 2
 
 
 def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False) -> Iterator[View]:
@@ -146,6 +149,9 @@ def has_code(text: bytes) -> bool:
             begin = end - _SURE
             # What is packed does not begin with so many letters of one case; words do.
             return not text[begin:end].islower() and _is_deflated(text[begin : begin + _BIG])
+        if index == _OF_HEX:
+            found = _HEX.match(text, end - _HEX_DEFLATED)
+            return found is not None and _is_hex_deflated(found[0])
         if end <= done or (index == _TEXT and not _TEXTS[LEAST].match(text, end - 4 * _GROUPS)):
             return False
         begin, done = _begin(text, 0, end), _end(text, end)
@@ -301,11 +307,19 @@ def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
 
 def _hex_reads(chars: bytes) -> bool:
     """Whether hexadecimal may come to a text, or to something packed."""
+    if _is_hex_deflated(chars):
+        return True
     return any(
         one.search(chars, at, at + ENOUGH + len(_OTHER))
         for at in range(0, len(chars), ENOUGH)  # While an expression runs no other thread does.
         for one in (_HEX_TEXT, _HEX_PACKED)
     )
+
+
+def _is_hex_deflated(chars: bytes) -> bool:
+    # What is deflated has most of the digits; a row of two says anything.
+    may = len(chars) >= _HEX_DEFLATED and chars[1] in b"2345ABCDabcd" and len({*chars[:_HEX_DEFLATED]}) > 8
+    return may and is_raw(a2b_hex(chars[: min(len(chars), _BIG) & ~1]))
 
 
 def _base32(chars: bytes) -> bytes:

@@ -89,8 +89,11 @@ DISGUISES: tuple[Disguise, ...] = (
         ("short lines\nof words\n", "a line that ends with implementation\nand goes on"),
     ),
     Disguise(
-        "three rows or more of at most 16 characters, behind numbers or words in capitals",
+        "three rows or more of at most 16 characters, behind numbers or words in capitals; one character "
+        "a row, or a text of a list",
         (
+            ("say\n" + "\n".join("zq3Hv7kP9xWb5nT2") + "\n", "zq3Hv7kP9xWb5nT2"),
+            (str([*"zq3Hv7kP9xWb5nT2"]), "zq3Hv7kP9xWb5nT2"),
             (
                 "     1\tzq3\n     2\tHv7\n     3\tkP9\n     4\txWb\n     5\t5nT\n",
                 "zq3Hv7kP9xWb5nT",

@@ -1,0 +1,38 @@
+"""What is cut up in single characters: one a line, or one a text of a list, as `split("")` makes them."""
+
+import re
+from array import array
+from itertools import chain
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.views.view import Pieces, View, slices
+
+_ONE = r"[^\s\x00-\x1f\xff\"'\\]"
+SIGNS = (
+    rf"\n{_ONE}\r?\n{_ONE}\r?\n{_ONE}\r?\n{_ONE}\r?\n",
+    rf"(?:\"{_ONE}\",[ ]?){{6}}|(?:'{_ONE}',[ ]?){{6}}",
+)
+"""Some of either."""
+
+_RUN = re.compile(
+    rf"(?:(?:^|(?<=[\n\x1f]))(?:[ \t]{{0,40}}[\"']?{_ONE}[\"']?,?\r?(?:\n|(?=[\x1f\xff]))){{12,4096}}+"
+    rf"|(?:[\"']{_ONE}[\"'],[ ]?){{11,4096}}+[\"']{_ONE}[\"'])".encode()
+)
+_EACH = re.compile(rf"[ \t]*[\"']?({_ONE})[\"']?,?\s?\n?".encode())
+_FOR_ONE = 4
+"""Characters that cost as much as one piece of another view."""
+
+
+def lettered(view: View, budget: Budget) -> View | None:
+    """What the single characters of `view` that follow one another say. Raises InspectionError where `budget`
+    is used up."""
+    pieces = Pieces(view)
+    for at, end in slices(view.text):
+        for run in _RUN.finditer(view.text, at, end + 1):
+            each = _EACH.finditer(view.text, *run.span())
+            places = array("I", chain.from_iterable(one.span(1) for one in each))
+            count = len(places) // 2
+            budget.piece(1 + count // _FOR_ONE)
+            pieces.add_each(bytes(view.text[place] for place in places[::2]), range(count), places)
+            pieces.gap()
+    return pieces.made()
