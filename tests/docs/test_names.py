@@ -162,3 +162,12 @@ def test_each_law_that_a_text_refers_to_is_stated() -> None:
         number for path in pages() for text in prose(path) for number in re.findall(r"\blaw (\d+)", text)
     }
     assert named <= set(laws)
+
+
+def test_the_threat_model_has_a_section_for_each_law_under_its_number() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    laws = re.findall(r"^(\d+)\. \*\*(.+?)\.?\*\*", page, re.MULTILINE)
+    sections = (ROOT / "docs" / "threat-model.md").read_text("utf-8").split("\n## ")[1:]
+    for (number, title), section in zip(laws, sections, strict=False):
+        assert section.startswith(f"{number}. {title}\n")
+        assert "\n- [`test_" in section, title

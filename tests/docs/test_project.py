@@ -7,6 +7,8 @@ import re
 import tomllib
 from runpy import run_path
 
+import yaml
+
 from mcpguard import __version__
 from tests.docs.pages import ROOT
 
@@ -41,6 +43,11 @@ def test_an_installation_has_the_packs_and_the_pages() -> None:
     pages = {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md")}
     folders = {f"docs/{name}" for name in ("decisions", "guides", "reference")}
     assert shared.keys() == {"policies", *pages, *folders}
+
+
+def test_the_chart_names_the_version_of_the_program() -> None:
+    chart = yaml.safe_load((ROOT / "configs" / "deploy" / "helm" / "Chart.yaml").read_text())
+    assert chart["appVersion"] == __version__
 
 
 def test_the_scripts_can_be_run() -> None:
