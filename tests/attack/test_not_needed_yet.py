@@ -114,7 +114,7 @@ def test_a_source_that_fails_is_reported_and_refuses_nothing(session, tmp_path):
     guard = session(servers, env=state, credentials=entries)
     assert guard.text("files__act", code="answer = text('fine')") == "fine"
     guard.wait_stderr(
-        "env:NOT_SET could not be read, so its value is not removed from answers until a server needs it: "
+        "a credential that cannot be read is not removed from answers until a server needs it: "
         "env:NOT_SET is not set"
     )
 
@@ -123,7 +123,7 @@ def test_a_source_that_fails_is_reported_and_refuses_nothing(session, tmp_path):
         return [one["unrecognised"] for one in json.loads(done.stdout)["running"]]
 
     assert eventually(lambda: any(status()) and status(), "a status that says so")[0].startswith(
-        "env:NOT_SET could not be read"
+        "a credential that cannot be read is not removed"
     )
     (known,) = [one for one in guard.records("notice") if one["what"] == "credentials-recognised"]
     assert "once a server needs them: credential:asked; could not be read: env:NOT_SET (" in known["detail"]

@@ -73,9 +73,11 @@ def test_each_verb_explains_itself_with_examples(name: str, capsys: Capture) -> 
 
 def test_the_usage_of_wrap_can_be_typed(capsys: Capture) -> None:
     assert main(["wrap", "--help"]) == 0
-    first = capsys.readouterr().out.splitlines()[0]
+    lines = capsys.readouterr().out.splitlines()[:2]
     options = "[-h] [--env NAME] [--cwd FOLDER] [--log-format {text,json}]"
-    assert first == f"usage: mcpguard wrap {options} -- COMMAND [ARGUMENT ...]"
+    usage = f"usage: mcpguard wrap {options} -- COMMAND [ARGUMENT ...]"
+    assert " ".join(" ".join(lines).split()) == usage
+    assert max(map(len, lines)) < 80
 
 
 def test_an_unknown_verb_gets_the_nearest_one(capsys: Capture) -> None:
@@ -308,7 +310,10 @@ def test_every_verb_has_its_module() -> None:
         ),
         (("install", "zedd"), "argument CLIENT: no client is called 'zedd': did you mean `zed`?"),
         (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean `policy`?"),
-        (("secret", "set"), "the following arguments are required: name\n"),
+        (("secret", "set"), "error: NAME is missing: what ${keyring:NAME} refers to; file:/PATH "),
+        (("approve",), "error: TICKET is missing: the call that waits, as listed by `mcpguard approvals`\n"),
+        (("session",), "error: expected list or show or clear or end\n"),
+        (("completion",), "error: shell is missing: the shell that reads it\n"),
     ],
 )
 def test_a_wrong_name_gets_the_nearest_one_and_no_list_of_all_in_the_usage(

@@ -201,7 +201,7 @@ def test_removing_is_said_and_a_missing_name_is_an_error(
 
 def test_an_action_is_needed(capsys: Capture) -> None:
     assert main(["secret"]) == 2
-    assert "required" in capsys.readouterr().err
+    assert "expected set or list or rm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

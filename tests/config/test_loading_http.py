@@ -111,6 +111,8 @@ def test_a_mistake_in_a_server_has_its_place(tmp_path: Path, entry: str, expecte
             "token: {issuer: 'https://i', audience: 'https://a', algorithms: []}",
             "4:72 at least one algorithm is needed",
         ),
+        ("token: '${env:TOKEN}'", "4:15 expected a mapping with `issuer` and `audience`: clients present "),
+        ("token: [a]", "4:15 expected a mapping with `issuer` and `audience`, found a list"),
         ("port: 1", "4:8 unknown key `port`"),
     ],
 )
@@ -163,3 +165,11 @@ def test_a_host_or_an_origin_that_could_never_match_is_a_mistake(
     path.write_text(f"{COMMAND}http: {{{entry}}}\n")
     with pytest.raises(ConfigError, match=said):
         load_config(path)
+
+
+def test_a_token_that_somebody_wrote_there_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "mcpguard.yaml").write_text(COMMAND + "http:\n  token: aB3kQ9xZ7mT2pL5wvN4c\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(tmp_path / "mcpguard.yaml")
+    assert "is not supported" in str(error.value)
+    assert "aB3kQ9" not in str(error.value)

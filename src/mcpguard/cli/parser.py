@@ -47,6 +47,14 @@ class Parser(ArgumentParser):
             raise ArgumentError(action, f"{plain(value)!r} is not one of them: {near}")
         raise ArgumentError(action, f"expected {' or '.join(choices)}, not {plain(value)!r}")
 
+    def error(self, message: str) -> NoReturn:
+        """Ends with the usage and `message`; what argparse only names as missing is explained."""
+        _, missing, names = message.partition("arguments are required: ")
+        if missing:
+            wanted = [one for one in self._actions if _name_of(one) in names.split(", ")]
+            message = "; ".join(map(_said_of_missing, wanted))
+        super().error(message)
+
     def refuse(self, word: str, words: Iterable[str]) -> NoReturn:
         """Ends with what is wrong with `word`, which no option and no argument takes, in the usage of the
         command that `words` name. The rest of it may be a credential that somebody tried to pass."""
@@ -63,6 +71,17 @@ class Parser(ArgumentParser):
         hints = [one for one in ("--policy FILE", "--config FILE") if one.split()[0] in options]
         is_file = word.endswith((".yaml", ".yml")) and hints
         parser.error("too many arguments" + (f": name the file as {' or '.join(hints)}" if is_file else ""))
+
+
+def _name_of(action: Action) -> str:
+    """What argparse calls an argument."""
+    return str(action.metavar or action.dest)
+
+
+def _said_of_missing(action: Action) -> str:
+    if isinstance(action, _SubParsersAction):
+        return f"expected {' or '.join(action.choices)}"
+    return f"{_name_of(action)} is missing" + (f": {action.help}" if action.help else "")
 
 
 def _chosen(parser: ArgumentParser, words: Iterator[str]) -> ArgumentParser:

@@ -54,14 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm|check|login|logout")
     put = actions.add_parser("set", help="store a value, from the terminal or from standard input")
     put.add_argument(
-        "name", help="what ${keyring:NAME} refers to; file:/PATH writes the file of ${file:/PATH}"
+        "name",
+        metavar="NAME",
+        help="what ${keyring:NAME} refers to; file:/PATH writes the file of ${file:/PATH}",
     )
     # It takes options too, so that argparse never quotes a value in an error of its own.
     put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS).required = False
     names = actions.add_parser("list", help="list the stored names, never their values")
     names.add_argument("--json", action="store_true", help="print a JSON list")
     remove = actions.add_parser("rm", help="remove a value")
-    remove.add_argument("name")
+    remove.add_argument("name", metavar="NAME", help="as `mcpguard secret list` prints it")
     check = actions.add_parser(
         "check", help="request each credential of a configuration as its servers would; prints no value"
     )
@@ -70,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     into = actions.add_parser("login", help="log in for an `oauth` entry of `credentials`")
     out = actions.add_parser("logout", help="revoke the login and delete it")
     for each in (into, out):
-        each.add_argument("name", help="the name of the entry")
+        each.add_argument("name", metavar="NAME", help="the name of the entry")
         add_config(each)
     into.add_argument(
         "--no-browser", action="store_true", help="print the page's address instead of opening a browser"

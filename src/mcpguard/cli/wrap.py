@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_log_format(parser)
     parser.usage = (
-        "mcpguard wrap [-h] [--env NAME] [--cwd FOLDER] [--log-format {text,json}] -- COMMAND [ARGUMENT ...]"
+        "mcpguard wrap [-h] [--env NAME] [--cwd FOLDER]\n"
+        "                     [--log-format {text,json}] -- COMMAND [ARGUMENT ...]"
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the server and its arguments")
 

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from mcpguard.config.credentials import CredentialEntry, binding_mistakes
 from mcpguard.config.evidence import AlertsEntry, AuditEntry, TelemetryEntry
@@ -22,7 +23,7 @@ from mcpguard.config.terms import (
 )
 from mcpguard.config.urls import UrlName
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
-from mcpguard.core.document.written import VERSION_1, Filled, Items, Written, by_shape, whole
+from mcpguard.core.document.written import CHOICE, VERSION_1, Filled, Items, Written, by_shape, whole
 from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import A_DAY
 
@@ -159,8 +160,21 @@ class ApprovalsEntry(Written):
             seen.add(one.id)
 
 
+_ISSUER_NEEDED = (
+    "expected a mapping with `issuer` and `audience`: clients present tokens of an authorization server "
+    "(`mcpguard help http`), and one token for all of them is not supported"
+)
+
+
 class TokenEntry(Written):
     """`http.token`: the bearer tokens that clients must present (OAuth 2.1 resource server)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_not_a_token(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise PydanticCustomError(CHOICE, "{said}", {"said": _ISSUER_NEEDED})
+        return value
 
     issuer: UrlName = Field(
         description="The authorization server: tokens must have it as `iss`, and it is named in the "

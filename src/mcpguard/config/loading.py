@@ -45,7 +45,7 @@ DAY = 86_400.0
 CLIENT_FOLDER = "client"
 """As a `cwd`, the folder that the client started mcpguard in."""
 
-_SECRET_KEYS = frozenset({"credentials", "env", "headers", "notify", "url"})
+_SECRET_KEYS = frozenset({"credentials", "env", "headers", "notify", "token", "url"})
 
 
 class Server(Struct, frozen=True, kw_only=True):

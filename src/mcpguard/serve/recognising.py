@@ -115,7 +115,7 @@ class Recognising:
         ).start()
         await asyncio.sleep(WAIT_SECONDS)
         if not (known.done or stop.is_set()):
-            self.problem = _unread(recognition.names, f" within {WAIT_SECONDS:g} seconds")
+            self.problem = _late(recognition.names)
             self._say()
             known.set(None)
             self._turn.touch()
@@ -125,8 +125,7 @@ class Recognising:
             return
         failed = {name: why for name, why in found.failed.items() if name not in quiet}
         before = self.problem
-        whys = "; ".join(list(failed.values())[:MANY])
-        self.problem = f"{_unread(tuple(failed))}: {whys}" if failed else ""
+        self.problem = _failed(failed) if failed else ""
         self._note("credentials-recognised", _said(found))
         if self.problem != before:
             self._say()
@@ -178,17 +177,23 @@ def _said(found: Recognised) -> str:
     return "; ".join(parts)
 
 
-def _unread(names: tuple[str, ...], within: str = "") -> str:
-    """What it means that these could not be read."""
-    many = len(names) > 1
-    values, them = ("their values are", "them") if many else ("its value is", "it")
-    said = f"{_some(names)} could not be read{within}"
+def _late(names: tuple[str, ...]) -> str:
+    """What it means that these were not read in time."""
+    values, them = ("their values are", "them") if len(names) > 1 else ("its value is", "it")
+    said = f"{_some(names, ', ')} could not be read within {WAIT_SECONDS:g} seconds"
     return f"{said}, so {values} not removed from answers until a server needs {them}"
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _failed(whys: Mapping[str, str]) -> str:
+    """What it means that these could not be read, each with why."""
+    said = tuple(why if name in why else f"{name}: {why}" for name, why in whys.items())
+    start = "a credential that cannot be read is not removed from answers until a server needs it"
+    return f"{start}: {_some(said, '; ')}"
+
+
+def _some(names: tuple[str, ...], between: str) -> str:
     more = len(names) - MANY
-    return ", ".join(names[:MANY]) + (f" and {more} more" if more > 0 else "")
+    return between.join(names[:MANY]) + (f" and {more} more" if more > 0 else "")
 
 
 class Recognised(Struct, frozen=True):

@@ -394,3 +394,26 @@ def test_a_file_has_cases_or_sample_calls(folder: Path, capsys: Capture) -> None
     samples(folder, 1, SAMPLES + "tests: []\n")
     assert main(["test"]) == 2
     assert "unknown key `tests`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("server: git, tool: git_pussh", "git_pussh`, so it is refused anyway: did you mean `git_push`?"),
+        ("server: git, tool: gitPush", "gitPush`, so it is refused anyway: did you mean `git_push`?"),
+        ("server: gti, tool: git_push", "gti`, so it is refused anyway: did you mean `git`?"),
+        ("server: git, tool: git_pull", ""),
+        ("server: git, tool: set_user", ""),
+        ("server: git, tool: x", ""),
+        ("server: git, action: roots/list", ""),
+    ],
+)
+def test_a_misspelt_name_is_a_warning_since_anything_unknown_is_refused(
+    folder: Path, capsys: Capture, call: str, said: str
+) -> None:
+    rules = "  - {id: a, effect: allow, server: git, tools: [git_push, get_user, 'x*z']}\n"
+    (folder / "policies" / "p.yaml").write_text(f"version: 1\npolicy: p\nrules:\n{rules}")
+    write(folder, f"  - {{name: refused, call: {{{call}}}, expect: deny}}\n")
+    assert main(["test"]) == 0
+    warned = [one for one in capsys.readouterr().out.splitlines() if "no rule applies" in one]
+    assert warned == ([f"               no rule applies to `{said}"] if said else [])

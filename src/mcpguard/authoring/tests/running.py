@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct, json
 from pydantic import Field
 
-from mcpguard.authoring.tests.cases import Case, PolicyTests
+from mcpguard.authoring.tests.cases import CallEntry, Case, PolicyTests, method_of, target_of
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, Difference, Look, Reason, judge, reasons, rehearse
 from mcpguard.authoring.tests.samples import PostureSamples, PostureScore, scores
 from mcpguard.config.file import PolicyEntry
@@ -145,7 +145,8 @@ class CaseReport(Printed):
     seconds: float = Field(exclude=True)
     passed: bool = Field(description="Whether everything is as expected.")
     warning: str = Field(
-        description="How the Python engine refuses it, where only that one does; else empty."
+        description="How the Python engine refuses it, where only that one does, or which name seems "
+        "misspelt; else empty."
     )
     differences: tuple[Difference, ...] = Field(description="What is not as expected.")
     outcome: CaseOutcome = Field(description="What became of it.")
@@ -326,11 +327,36 @@ def _run_case(
         where=where,
         seconds=perf_counter() - started,
         passed=judgement.passed,
-        warning=judgement.warning,
+        warning=judgement.warning or _misspelt(loaded.compiled, case.call),
         differences=judgement.differences,
         outcome=first.outcome,
         reasons=() if judgement.passed else tuple(reasons(first.looks)),
     )
+
+
+def _misspelt(policies: Iterable[CompiledPolicy], call: CallEntry) -> str:
+    """Which name of a call that no rule applies to is nearly one in a rule, so that any test that it is
+    refused passes; "" for none."""
+    kind, tool = target_of(call)
+    rules = [rule for policy in policies for rule in policy.rules]
+    if kind != "tool" or any(rule.can_match(call.server, tool, method_of(call)) for rule in rules):
+        return ""
+    servers = [name for rule in rules for name in as_tuple(rule.written.server)]
+    tools = [name for rule in rules for name in as_tuple(rule.written.tools or ())]
+    for name, names in ((call.server, servers), (tool, tools)):
+        for meant in names if name not in names else ():
+            if _is_slip(name, meant):
+                return f"no rule applies to `{name}`, so it is refused anyway: did you mean `{meant}`?"
+    return ""
+
+
+def _is_slip(name: str, meant: str) -> bool:
+    """Whether only the order of letters, their case or what separates words differs, or one letter is
+    missing or too many. Another letter may be another tool: `get_user`, `set_user`."""
+    one, two = ("".join(filter(str.isalnum, text)).lower() for text in (name, meant))
+    short, long = sorted((one, two), key=len)
+    lacks_one = any(short == long[:at] + long[at + 1 :] for at in range(len(long)))
+    return len(short) > 2 and (sorted(one) == sorted(two) or lacks_one)
 
 
 _ABSENT = object()

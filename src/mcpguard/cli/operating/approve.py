@@ -23,7 +23,9 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("ticket", metavar="TICKET", help="as listed by `mcpguard approvals`")
+    parser.add_argument(
+        "ticket", metavar="TICKET", help="the call that waits, as listed by `mcpguard approvals`"
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--for-session", action="store_true", help="approve the same call for the rest of the agent's session"

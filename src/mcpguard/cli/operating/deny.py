@@ -16,7 +16,9 @@ EXAMPLES = ('mcpguard deny 4f1c09aa7d31 --reason "Use the staging database."',)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("ticket", metavar="TICKET", help="as listed by `mcpguard approvals`")
+    parser.add_argument(
+        "ticket", metavar="TICKET", help="the call that waits, as listed by `mcpguard approvals`"
+    )
     parser.add_argument("--reason", metavar="TEXT", default="", help="what the model is told")
     add_config(parser)
 

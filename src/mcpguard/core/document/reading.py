@@ -220,7 +220,9 @@ def _sentence(error: ErrorDetails, node: Node, types: list[Any]) -> str:
     if kind == CHOICE:
         return context.get("said") or _chosen(context["expected"], node)
     if kind in _NAMES:
-        return _expected(*_NAMES[kind], node)
+        wanted, name = _NAMES[kind]
+        needed = _needed(types) if kind == "model_type" else ""
+        return _expected(wanted, name + needed, node)
     return _wrong_key(kind, str(error["loc"][-1]), types)
 
 
@@ -231,6 +233,18 @@ def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
         return f"`{name}` has no value: write one, or leave the key out"
     known = [key for type_ in types if _is_part(type_) for key in type_.names()]
     return f"unknown key `{name}`; {did_you_mean(name, known) or 'the known ones are ' + ', '.join(known)}"
+
+
+def _needed(types: list[Any]) -> str:
+    """The keys that the part needs, where it can be of one kind only."""
+    parts = [one for one in types if _is_part(one)]
+    keys = [
+        f"`{key}`"
+        for one in parts
+        for key, name in one.names().items()
+        if one.model_fields[name].is_required()
+    ]
+    return f" with {' and '.join(keys)}" if keys and len(parts) == 1 else ""
 
 
 def _chosen(expected: str, node: Node) -> str:

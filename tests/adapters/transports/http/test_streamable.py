@@ -471,6 +471,8 @@ async def test_other_paths_are_not_there_and_health_needs_nothing() -> None:
     async with serving() as front:
         assert (await front.ask("GET", "/")).status == 404
         assert (await front.ask("GET", "/.well-known/oauth-protected-resource")).status == 404
+        answer = await front.ask("GET", "/metrics")
+        assert (answer.status, b"set `telemetry: {metrics: true}`" in answer.body) == (404, True)
         answer = await front.ask("GET", "/healthz", host="10.0.0.1", accept=None)
         assert (answer.status, answer.body) == (200, b"ok")
 

@@ -210,7 +210,9 @@ class Endpoint:
     def _well_known(self, request: HttpRequest) -> None:
         about = self._open_routes.get(request.path)
         if about is None:
-            raise HttpRefusal(404, "not found; the MCP endpoint is /mcp", 0)
+            off = request.path == METRICS
+            said = "not served: set `telemetry: {metrics: true}`" if off else "not found"
+            raise HttpRefusal(404, f"{said}; the MCP endpoint is /mcp", 0)
         if request.method not in _READING:
             raise _wrong_method("GET, HEAD")
         request.respond(200, about)
