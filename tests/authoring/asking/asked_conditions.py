@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 TEXTS = ["", "a", "ab", "/srv/a.b", 'q"é\\\n', "x" * 9]
 _PLAIN = st.sampled_from([*TEXTS, 0, 1, 5, 50, -5, 1.5, -0.0, 5.0, 1e16, 10**15, True, False, None])
-_NAMES = ["a", "b", "l", "k e"]
+_NAMES = ["a", "b", "l", "k e", "", "n" * 201]
 ARGUMENTS = st.dictionaries(
     st.sampled_from(_NAMES),
     st.recursive(
@@ -44,8 +44,9 @@ _ATOMS = st.one_of(
     st.builds("size({}) {} {}".format, _PATHS, _ORDERS, _SIZES),
     st.builds("{} {} {}.size()".format, _SIZES, _ORDERS, _PATHS),
     st.builds("size({}) {} size({})".format, _PATHS, _ORDERS, _PATHS),
-    st.builds("size(args) {} {}".format, _ORDERS, _SIZES),
+    st.builds("size({}) {} {}".format, st.sampled_from(["args", "prompt", "resource"]), _ORDERS, _SIZES),
     st.builds("{} == true".format, _PATHS),
+    st.builds("args.exists(k, size(k) {} {})".format, _ORDERS, st.sampled_from(["0", "1", "200"])),
     _PATHS.map(str),
     st.sampled_from([f"has({path})" for path in _SELECTED if "args" in path]),
     st.builds(
@@ -57,7 +58,7 @@ _ATOMS = st.one_of(
             st.builds("e != {}".format, _VALUES),
             st.builds("e.a == {}".format, _VALUES),
             st.builds("e {} {}".format, _ORDERS, _VALUES),
-            st.builds("size(e) {} {}".format, _ORDERS, _SIZES),
+            st.builds("size(e) {} {}".format, _ORDERS, _SIZES | st.just("200")),
             st.builds("has(e.b) || args.a == {}".format, _VALUES),
         ),
     ),

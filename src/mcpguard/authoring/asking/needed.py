@@ -55,8 +55,8 @@ _EXACT = 10**15
 _HOW = {"relation_lt": "<", "relation_le": "<=", "relation_gt": ">", "relation_ge": ">="}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-_MEMBERS = {"args": "arguments", "prompt": "subject", "resource": "subject"}
-"""Of a record, where a name of conditions is another one."""
+_MADE = {"prompt": "subject", "resource": "subject"}
+"""Names of maps that conditions see, each with the member of a record that it is made of."""
 
 
 class _Way(Struct, frozen=True):
@@ -198,11 +198,12 @@ class _Needs:
         if way is None or way.root not in self._names or pattern is None:
             return ()
         argument = way.steps[-1:] if way.root == "args" else ()
-        if argument == (None,):
-            return (frozenset([LinePattern(r"[\[,:]" + pattern)]),)
-        if not argument and (also_empty or (way.steps and way.root not in _MEMBERS)):
+        if argument == (None,):  # Of a map the elements are its keys.
+            return (frozenset([LinePattern(r"[\[,:{]" + pattern)]),)
+        if not argument and (also_empty or bool(way.steps) != (way.root in _MADE)):
             return ()
-        key = json.encode(argument[0] if argument else _MEMBERS.get(way.root, way.root)).decode()
+        whole = "arguments" if way.root == "args" else _MADE.get(way.root, way.root)
+        key = json.encode(argument[0] if argument else whole).decode()
         return (frozenset([LinePattern(f"{quoted(key)}:{pattern}")]),)
 
     def _in(self, left: Any, right: Any, loops: _Loops) -> Needs:
