@@ -97,7 +97,7 @@ def _changed(path: Path) -> tuple[int, int]:
         found = path.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return found.st_ctime_ns, found.st_size
 
 
 POLL_SECONDS = 0.3

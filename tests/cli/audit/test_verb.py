@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -199,14 +199,22 @@ def test_show_takes_the_latest_records_whichever_chain_has_them(folder: Path, ca
 
 
 def test_an_old_chain_is_not_read_for_the_latest_records(folder: Path, capsys: Capture) -> None:
-    old = chain(folder, DECIDED)
-    old.write_bytes(b"noise\n")
-    os.utime(old, (0, 0))
-    chain(folder, DECIDED, OUTCOME)
+    chain(folder, DECIDED).write_bytes(b"noise\n")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    chain(folder, *(structs.replace(one, at=later) for one in (DECIDED, OUTCOME)))
     assert main(["audit", "show", str(folder), "-n", "4"]) == 0
     assert "unreadable" not in capsys.readouterr().out
     assert main(["audit", "show", str(folder), "-n", "5"]) == 1
     assert "unreadable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["show", "tail"])
+def test_no_time_of_a_file_hides_the_latest_records(folder: Path, capsys: Capture, verb: str) -> None:
+    chain(folder, *(structs.replace(DECIDED, id=f"o-{number}", effect="deny") for number in range(5)))
+    later = DECIDED.at + timedelta(minutes=1)
+    os.utime(chain(folder, structs.replace(DECIDED, id="n-9", at=later, effect="deny")), (0, 0))
+    assert main(["audit", verb, str(folder), "-n", "3"]) == 0
+    assert "n-9" in capsys.readouterr().out
 
 
 def test_a_gap_is_a_note_and_no_alteration(folder: Path, capsys: Capture) -> None:

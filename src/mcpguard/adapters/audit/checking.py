@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.audit.reader import NoChain, Removed, chain_name, line_at, sound_lines
+from mcpguard.adapters.audit.reader import NoChain, Removed, chain_name, line_at, sound_lines, written_until
 from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
 
 
@@ -152,9 +152,8 @@ def _time(line: bytes) -> bytes:
 def _written(file: Path) -> bytes:
     """After that no record of this chain was made, as `_time` has it."""
     # A planted file may have any time, even one outside the years of a calendar.
-    with suppress(OSError, OverflowError, ValueError):
-        # The clock of a file system may be a moment behind.
-        last = datetime.fromtimestamp(file.stat().st_mtime + 1, UTC)
+    with suppress(OverflowError, ValueError):
+        last = datetime.fromtimestamp(written_until(file), UTC)
         return last.strftime("%Y-%m-%dT%H:%M:%S.%f").encode()
     return b"9999"
 

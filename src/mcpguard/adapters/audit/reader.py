@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import zlib
@@ -107,6 +108,18 @@ def file_name(path: Path) -> str:
 def chain_name(path: Path) -> str:
     """The name by which other chains know it, compressed or not."""
     return file_name(path).removesuffix(".gz")
+
+
+def written_until(path: Path) -> float:
+    """After that no record of a chain was made, in seconds since 1970; infinite where that is not known.
+    Whoever can write to a file sets its time, but not that of its last change (`ctime`)."""
+    times: list[float] = []
+    for look in (path.lstat, path.stat):
+        with suppress(OSError):
+            found = look()
+            times.append(max(found.st_mtime, found.st_ctime))
+    # The clock of a file system may be a moment behind.
+    return max(times, default=math.inf) + 1
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from msgspec import Struct
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
+from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines, written_until
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import positive
 from mcpguard.cli.audit.rows import call_line, notice_line, trust, warn, width
@@ -109,7 +109,7 @@ def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
         raise
     found: list[tuple[datetime, str]] = []
     # Several processes may write at a time, and the one that began last is not the one that wrote last.
-    for written, file in sorted(((one.lstat().st_mtime, one) for one in files), reverse=True):
+    for written, file in sorted(((written_until(one), one) for one in files), reverse=True):
         if len(found) >= args.n and written < found[-args.n][0].timestamp():
             break
         found = sorted([*found, *_of_file(file, args.json, check)], key=itemgetter(0))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines
-from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
+from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, written_until
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
@@ -262,7 +262,7 @@ def _unsaid(name: str) -> None:
 def _recent(files: list[Path]) -> list[Path]:
     """The chains that were written to in the last SECONDS, and those before them, _FILES at least; the
     newest last. A chain ends with its process, or is rotated."""
-    times = {file: file.lstat().st_mtime for file in files}
+    times = {file: written_until(file) for file in files}
     before = time.time() - SECONDS
     ordered = sorted(files, key=times.__getitem__)
     return [file for file in ordered[:-_FILES] if times[file] >= before] + ordered[-_FILES:]
