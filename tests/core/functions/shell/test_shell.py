@@ -253,7 +253,10 @@ def test_what_a_loop_or_a_command_within_reads_is_told(text: str, reads: list[st
         "for f in a; do for f in b; do ls; done; head $f; done", "for f in a b c d e; do head $f; " + "ls; " * 450 + "done",
         "for npm_config_x in a; do head $npm_config_x; done", "for path in a; do head $path; done", "for f in a; do head ${f%x}; done",
         "for f in a*; do head \"$f$f\"; done", "for f in a*; do head '*'\"$f\"; done", "for f in a; do ls; done; head $f",
-        "head <(ls)x", "head \"$(ls <(ls))\"",
+        "head <(ls)x", "head \"$(ls <(ls))\"", "for f in a; do eval f=b; head $f; done", "for f in a; do command eval f=b; head $f; done",
+        "ls() { f=b; }; for f in a; do ls; head $f; done", "g() { for f in a; do ls; head $f; done; }; ls() { f=b; }; g",
+        "while ls; do for f in a; do ls; head $f; done; eval 'ls() { f=b; }'; done", "for f in a; do printf -v f b; head $f; done",
+        "for f in a; do let f=1; head $f; done", "for f in a; do . ./b; head $f; done", "for f in a; do getopts b f; head $f; done",
     ],
 )  # fmt: skip
 def test_a_value_that_is_not_certain_is_not_taken_for_known(text: str) -> None:

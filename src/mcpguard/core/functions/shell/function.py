@@ -25,16 +25,22 @@ def shell(text: str, folder: str = "") -> dict[str, Json]:
     check_size("shell", text, LIMIT)
     if any(char not in " \t\n" and unicodedata.category(char) in _HIDDEN for char in text):
         raise FunctionError("shell() does not read control characters, or blanks but space, tab and LF")
+    reading = _read(Reading(text, folder))
+    if reading.unrolled and (reading.resets or reading.functions):
+        reading = _read(Reading(text, folder, unrolls=False))
+    return reading.result()
+
+
+def _read(reading: Reading) -> Reading:
     # The parser costs a start some milliseconds, so it is imported where a text needs it.
     from mcpguard.core.functions.shell.tree import read_tree
 
-    reading = Reading(text, folder)
     while reading.texts:
         depth, inner = reading.texts.pop()
         if not inner.strip(" \t\n"):
             raise FunctionError("shell() found no command")
         read_tree(inner.encode(), reading, depth)
-    return reading.result()
+    return reading
 
 
 SHELL = Function(

@@ -94,6 +94,8 @@ def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[
         texts = read_arguments(reading, name, program, args)
         if "own" in program.traits:
             OWN[name](reading, args, texts.words)
+    if "sets" in program.traits:
+        reading.resets = reading.resets or "inner" in program.traits or reading.code
 
 
 def _asks_version(name: str, args: Sequence[Word]) -> bool:

@@ -38,10 +38,11 @@ SHELLS = names("""
 """Programs that read the language that is read here."""
 
 
-TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "inner"))
+TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "inner", "sets"))
 """`code`: each run counts as code. `obeys`: it obeys files of its folder. `sends`: it uses the network.
 `changes`: it changes something, as its name says. `own`: a function reads its arguments, too.
-`inner`: they are read only by a function, for the programs that it runs or for its subcommands."""
+`inner`: they are read only by a function, for the programs that it runs or for its subcommands.
+`sets`: a builtin that may set any variable where it counts as code, or by what it runs."""
 
 _OPTION = re.compile(r"(.)([:?<>@%!^&~+]*)")
 _LONG = re.compile(r"(--[a-z0-9.-]+)(=?)([:?<>@%!^&~+]*)")

@@ -52,9 +52,11 @@ _NETWORK = re.compile(r"/+dev/+(?:tcp|udp)(?:/|$)|!", re.ASCII | re.IGNORECASE)
 
 class Reading:
     """The facts so far, and `texts`: (depth, text) of command lines that are still to be read.
-    `repeats`: what is read now may run several times, or at another time."""
+    `repeats`: what is read now may run several times, or at another time. `unrolls`: the body of a loop is
+    read for each value of its variable, and `unrolled` says that one was. `resets`: a command may set any
+    variable, nobody knows when."""
 
-    def __init__(self, text: str, folder: str = "") -> None:
+    def __init__(self, text: str, folder: str = "", *, unrolls: bool = True) -> None:
         self.texts: list[tuple[int, str]] = [(0, text)]
         self.given = self.given_characters = self.repeated = 0
         self.places = Folders(folder)
@@ -74,6 +76,8 @@ class Reading:
         self.pipes = self.substitutions = self.background = self.indirect = False
         self.code = self.code_within = False
         self.patterns = self.expansions = self.repeats = False
+        self.unrolls = unrolls
+        self.unrolled = self.resets = False
 
     def read_later(self, depth: int, text: str) -> None:
         """Raises FunctionError for commands in commands that are too deep, or too many."""

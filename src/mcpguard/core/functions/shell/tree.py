@@ -352,11 +352,11 @@ class _Walk:
         """The body of a loop, once for each value of its variable, unless one of them is not known."""
         written = self.source[node.start_byte : node.end_byte]
         values = values if re.search(rb"\$\{?" + name.encode(), written) else values[:1]
-        plain = _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES
+        plain = self.reading.unrolls and _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES
         known = plain and values and all(word.literal or word.pattern for word in values)
         outer, assigned = self.inner.values, self.reading.assignments
         if known and name not in outer and self.reading.repeat(len(values) * len(written)):
-            self.reading.assignments = set()
+            self.reading.assignments, self.reading.unrolled = set(), True
             for word in values:
                 self.inner.values = {**outer, name: word}
                 self.part(node, nesting)
