@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from mcpguard.adapters.transports.http.strangers import SAID
+from mcpguard.adapters.transports.http.unverified import SAID
 from tests.attack.issuer import Issuer
 from tests.attack.test_bridge_attacks import ALLOW, CAN, QUESTION
 from tests.attack.test_http_front import WAYS, untouched
@@ -35,7 +35,7 @@ def guarded(serve, issuer):
 
 # --- connections ---------------------------------------------------------------------------------
 
-STRANGERS = int(os.environ.get("MCPGUARD_STRANGERS", "150"))
+SILENT = int(os.environ.get("MCPGUARD_SILENT_CONNECTIONS", "150"))
 """So many silent connections are there at once, and twice as many are renewed."""
 
 
@@ -43,20 +43,20 @@ def _few_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
 
 
-def test_strangers_who_say_nothing_keep_nobody_with_a_token_out(serve, issuer):
+def test_silent_connections_keep_nobody_with_a_token_out(serve, issuer):
     """The examination's case (G3): silent connections without a token, renewed; then a good token comes."""
-    few = _few_files if STRANGERS <= 200 else None
+    few = _few_files if SILENT <= 200 else None
     guard = serve({"a": puppet()}, http={"token": issuer.entry}, preexec=few)
     client = guard.modern(authorization=issuer.bearer("ada"))
     silent = []
     for turn in range(3):
-        silent += [socket.create_connection(("127.0.0.1", guard.port)) for _ in range(STRANGERS)]
+        silent += [socket.create_connection(("127.0.0.1", guard.port)) for _ in range(SILENT)]
         for n in range(7):
             assert client.text("echo", text=f"{turn}.{n}") == f"{turn}.{n}"  # Each on a new connection.
         assert guard.open("GET", "/livez").body() == b"ok"
-        for one in silent[:-STRANGERS]:
+        for one in silent[:-SILENT]:
             one.close()
-        del silent[:-STRANGERS]
+        del silent[:-SILENT]
     for one in silent:
         one.close()
     assert guard.stderr.count(SAID.encode()) == 1

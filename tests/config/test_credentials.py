@@ -48,7 +48,7 @@ def test_an_entry_comes_back_with_its_binding(tmp_path: Path) -> None:
     assert one.principals == ("ada", "group:dev")
     assert one.cache_seconds == 0
     assert one.sources == {CredentialRef("keyring", "github/write")}
-    assert one.beside == {CredentialRef("credential", "key"), CredentialRef("env", "BESIDE")}
+    assert one.surrounding == {CredentialRef("credential", "key"), CredentialRef("env", "BESIDE")}
 
 
 def test_without_hosts_it_is_for_the_literal_hosts_of_its_servers(tmp_path: Path) -> None:

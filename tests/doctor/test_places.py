@@ -287,7 +287,7 @@ def test_a_folder_that_cannot_be_listed_hides_nothing_else(
 
 
 def test_only_so_many_names_of_a_folder_are_looked_at(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "BESIDE_LIMIT", 0)
+    monkeypatch.setattr(clients, "NAMES_LIMIT", 0)
     monkeypatch.setattr(plain_text, "FILES_LIMIT", 0)
     made.write(CURSOR + ".bak", json.dumps({"mcpServers": {"a": ENTRY}}))
     made.write("home/.config/environment.d/a.conf", f"A_TOKEN={PHRASE}\n")

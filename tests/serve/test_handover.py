@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.serve.handover import HandedOver, beside, read
+from mcpguard.serve.handover import HandedOver, in_child, read
 
 REPOSITORY = Path(__file__).parents[2]
 POLICY = """
@@ -32,15 +32,15 @@ http: {max_sessions: 7}
 """
 
 
-BESIDE = """from functools import partial
-def beside(path):
-    return handover.beside(partial(handover.read, path), handover.HandedOver)
+IN_CHILD = """from functools import partial
+def in_child(path):
+    return handover.in_child(partial(handover.read, path), handover.HandedOver)
 """
 
 
 def _run(code: str, *words: str) -> str:
     """What a process of its own prints, which has one thread when it begins."""
-    begin = f"import sys, os\nfrom pathlib import Path\nfrom mcpguard.serve import handover\n{BESIDE}{code}"
+    begin = f"import sys, os\nfrom pathlib import Path\nfrom mcpguard.serve import handover\n{IN_CHILD}{code}"
     done = subprocess.run(
         [sys.executable, "-c", begin, *words], capture_output=True, text=True, timeout=120, check=True
     )
@@ -59,7 +59,7 @@ def config(tmp_path: Path) -> Path:
 
 SAME = """
 for path in map(Path, sys.argv[1:]):
-    found = beside(path)()
+    found = in_child(path)()
     here = handover.read(path)
     assert found.config == here.config and found.config_look == here.config_look, path
     assert found.policy_look == here.policy_look, path
@@ -80,7 +80,7 @@ def test_what_is_read_beside_is_what_would_have_been_read_here(config: Path) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
 def test_what_reads_files_is_not_in_the_process_that_takes_it() -> None:
     code = """
-found = beside(Path(sys.argv[1]))()
+found = in_child(Path(sys.argv[1]))()
 print(len(found.policies.rules) > 0, [name for name in ("pydantic", "pydantic_core", "yaml") if name in sys.modules])
 """
     assert _run(code, str(REPOSITORY / "configs" / "git-and-time.yaml")) == "True []"
@@ -90,7 +90,7 @@ def test_a_mistake_is_said_in_the_same_words(config: Path) -> None:
     config.write_text(CONFIG.replace("http:", "htp:"))
     code = """
 said, first = [], set()
-for read in (beside(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
+for read in (in_child(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
     try:
         read()
     except handover.load_config.__globals__["ConfigError"] as mistake:
@@ -115,7 +115,7 @@ def test_a_condition_that_only_its_engine_finds_wrong_is_a_mistake_too(config: P
     (config.parent / "policy.yaml").write_text(WRONG + more)
     code = """
 said = []
-for read in (beside(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
+for read in (in_child(Path(sys.argv[1])), lambda: handover.read(Path(sys.argv[1]))):
     try:
         read()
     except handover.DocumentError as mistake:
@@ -136,7 +136,7 @@ def test_conditions_are_compiled_in_one_process_and_without_protobuf_in_python(c
 handover._found.__globals__["Uncompiled"].compile.__globals__["_CppEngine"].compile = (
     lambda self, text: os.write(1, b"compiled\\n") and handover.Uncompiled().compile(text)
 )
-beside(Path(sys.argv[1]))()
+in_child(Path(sys.argv[1]))()
 print("cel_expr_python.cel" in sys.modules, [name for name in sys.modules if name.endswith("python_message")])
 """
     assert _run(code, str(config)).splitlines() == ["compiled", "compiled", "True []"]
@@ -155,7 +155,7 @@ print("cel_expr_python.cel" in sys.modules, [name for name in sys.modules if nam
 def test_whatever_goes_wrong_beside_all_is_read_here(config: Path, failing: str) -> None:
     code = f"""
 {failing}
-found = beside(Path(sys.argv[1]))()
+found = in_child(Path(sys.argv[1]))()
 print([rule.name for rule in found.policies.rules], sorted(found.config.servers))
 """
     assert _run(code, str(config)) == "['p/a', 'p/b', 'p/c', 'p/d'] ['s', 't']"
@@ -165,7 +165,7 @@ def test_a_start_whose_children_are_not_waited_for_takes_it_too(config: Path) ->
     code = """
 import signal, threading
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-found = beside(Path(sys.argv[1]))()
+found = in_child(Path(sys.argv[1]))()
 [thread.join(60) for thread in threading.enumerate() if thread is not threading.main_thread()]
 print(len(found.policies.rules))
 """
@@ -175,7 +175,7 @@ print(len(found.policies.rules))
 def test_the_child_leaves_no_trace(config: Path) -> None:
     code = """
 import threading
-found = beside(Path(sys.argv[1]))()
+found = in_child(Path(sys.argv[1]))()
 [thread.join(60) for thread in threading.enumerate() if thread is not threading.main_thread()]
 try:
     print(os.waitpid(-1, os.WNOHANG))
@@ -191,7 +191,7 @@ def full():
     raise BlockingIOError(11, "Resource temporarily unavailable")
 os.fork = full
 before = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
-found = beside(Path(sys.argv[1]))
+found = in_child(Path(sys.argv[1]))
 after = os.listdir("/proc/self/fd") if before else []
 print(len(found().policies.rules), len(before) == len(after))
 """
@@ -202,7 +202,7 @@ print(len(found().policies.rules), len(before) == len(after))
 def test_the_child_finds_the_state_folder_for_its_parent_too(config: Path) -> None:
     code = """
 from mcpguard.config.user_state import state_folder
-beside(Path(sys.argv[1]))()
+in_child(Path(sys.argv[1]))()
 print(state_folder("audit"), "platformdirs" in sys.modules)
 os.environ["XDG_STATE_HOME"] = "/elsewhere"
 print(state_folder("audit"))
@@ -221,7 +221,7 @@ def test_the_child_is_as_closed_to_others_as_its_parent() -> None:
 import ctypes
 from mcpguard.adapters.system.own_process import close_to_others
 close_to_others()
-print(handover.beside(lambda cel=None: (os.getpid(), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)), tuple)()[1])
+print(handover.in_child(lambda cel=None: (os.getpid(), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)), tuple)()[1])
 """
     assert _run(code) == "0"
 
@@ -232,7 +232,7 @@ def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.
     thread = threading.Thread(target=ended.wait, args=(60,))
     thread.start()
     try:
-        found = beside(lambda cel=None: read(config, cel=cel), HandedOver)()
+        found = in_child(lambda cel=None: read(config, cel=cel), HandedOver)()
     finally:
         ended.set()
         thread.join(60)

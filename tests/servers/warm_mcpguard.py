@@ -54,7 +54,7 @@ def once():
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
     Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()], **ORDINARY})
     # What reads a configuration is imported here, so a child would save nothing.
-    handover.beside = lambda reads, _what: reads
+    handover.in_child = lambda reads, _what: reads
     gc.collect()
     gc.freeze()
 

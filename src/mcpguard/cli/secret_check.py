@@ -94,7 +94,7 @@ def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
     for name, entry in config.credentials.items():
         if server.name in entry.servers:
             yield CredentialRef(ENTRY, name)
-            yield from entry.beside
+            yield from entry.surrounding
 
 
 def _tested(

@@ -57,9 +57,9 @@ def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends. Raises AuditError before it serves."""
     from mcpguard.config.policies import builtin_read_only
     from mcpguard.core.policy.compiled import PolicySet
-    from mcpguard.serve.handover import beside
+    from mcpguard.serve.handover import in_child
 
-    policies = beside(builtin_read_only, PolicySet)  # Before there is a second thread.
+    policies = in_child(builtin_read_only, PolicySet)  # Before there is a second thread.
     from mcpguard.adapters.system.own_process import tune_allocator
     from mcpguard.core.redaction.beginnings import prepare_soon
 

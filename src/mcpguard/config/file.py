@@ -248,8 +248,8 @@ class ObserveEntry(Written):
         )
     )
 
-    def strangers(self, at: Path, servers: Collection[str]) -> Iterator[Mistake]:
-        """Names of none of `servers`; `at` is where this stands."""
+    def unknown_servers(self, at: Path, servers: Collection[str]) -> Iterator[Mistake]:
+        """Names that are not in `servers`; `at` is where this stands."""
         known = ", ".join(servers)
         for index, name in enumerate(self.servers):
             if name not in servers:
@@ -348,7 +348,7 @@ class ConfigFile(Written):
         if self.servers and all(entry.disabled for entry in self.servers.values()):
             yield ("servers",), "every server is disabled: enable at least one"
         if self.observe is not None:
-            yield from self.observe.strangers(("observe",), self.servers)
+            yield from self.observe.unknown_servers(("observe",), self.servers)
         yield from self._ambiguous_methods()
         yield from binding_mistakes(self.credentials, self.servers)
         yield from client_mistakes(self.clients, self.servers)

@@ -108,7 +108,7 @@ class Credential(Struct, frozen=True, kw_only=True):
         return frozenset({*passed, *(ref.name for ref in self.sources if ref.source == "env")})
 
     @property
-    def beside(self) -> frozenset[CredentialRef]:
+    def surrounding(self) -> frozenset[CredentialRef]:
         """The references that stand in its `env` and `headers`."""
         return frozenset(ref for one in (*self.env.values(), *self.headers.values()) for ref in one.refs)
 
@@ -208,7 +208,7 @@ class Config(Struct, frozen=True):
         """All references to a source, also those that entries are made of and those of disabled servers."""
         found = {ref for server in self.servers.values() for ref in server.credentials}
         for entry in self.credentials.values():
-            found |= entry.sources | entry.beside
+            found |= entry.sources | entry.surrounding
         found.update(ref for _place, ref in self.own_references)
         return frozenset(ref for ref in found if ref.source != ENTRY)
 
@@ -216,7 +216,7 @@ class Config(Struct, frozen=True):
     def variables(self) -> frozenset[str]:
         """The variables of mcpguard's environment that hold credentials of servers."""
         found = {ref for server in self.servers.values() for ref in server.credentials}
-        found.update(ref for entry in self.credentials.values() for ref in entry.beside)
+        found.update(ref for entry in self.credentials.values() for ref in entry.surrounding)
         made = (entry.variables for entry in self.credentials.values())
         return frozenset(ref.name for ref in found if ref.source == "env").union(*made)
 

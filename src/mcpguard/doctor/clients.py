@@ -56,7 +56,7 @@ def check(subject: Subject) -> Iterator[Checked]:
         return
     known = _known(subject.at, subject.at.home)
     for path, kind in known.items():
-        for copy in beside(path):
+        for copy in copies_of(path):
             yield from _copy(subject, *kind, path, copy)
         if os.path.lexists(path):
             yield from _file(subject, *kind, path)
@@ -260,7 +260,7 @@ def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: P
         yield found("D104", copy, f"an old copy of {path.name}: {said}", line, run=run)
 
 
-BESIDE_LIMIT = 5000
+NAMES_LIMIT = 5000
 """How many names of a folder are looked at."""
 
 EDITORS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
@@ -270,7 +270,7 @@ _MARKS = ("bak", "backup", "old", "orig", "copy", "save", "before", "~")
 _ELSEWHERE = {".claude.json": Path(".claude/backups")}
 
 
-def beside(path: Path) -> list[Path]:
+def copies_of(path: Path) -> list[Path]:
     """Copies that editors, installers and people leave, by their names."""
     folders = [path.parent]
     if path.name in _ELSEWHERE:
@@ -281,7 +281,7 @@ def beside(path: Path) -> list[Path]:
 def _files(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as names:
-            return sorted(one.name for one in islice(names, BESIDE_LIMIT) if one.is_file())
+            return sorted(one.name for one in islice(names, NAMES_LIMIT) if one.is_file())
     except OSError:
         return []
 
@@ -312,7 +312,7 @@ def in_history(settings: Path, paths: Collection[Path]) -> Iterator[tuple[Path, 
         folder = settings / editor / "User" / "History"
         try:
             with os.scandir(folder) as found:
-                names = [one.name for one in islice(found, BESIDE_LIMIT)]
+                names = [one.name for one in islice(found, NAMES_LIMIT)]
         except OSError:
             continue
         for name in names:

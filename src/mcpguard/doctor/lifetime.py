@@ -60,7 +60,7 @@ def _all_refs(config: Config, server: Server) -> dict[CredentialRef, None]:
     """What a server may be given: what it names, and what a rule may choose for it."""
     chosen = [one for one in config.credentials.values() if server.name in one.servers]
     refs = [*server.credentials, *(CredentialRef(ENTRY, one.name) for one in chosen)]
-    return dict.fromkeys([*refs, *(ref for one in chosen for ref in sorted(one.beside))])
+    return dict.fromkeys([*refs, *(ref for one in chosen for ref in sorted(one.surrounding))])
 
 
 def _static(subject: Subject, config: Config, server: Server) -> Iterator[Finding]:

@@ -178,7 +178,7 @@ def _first_use(subject: Subject) -> int | None:
         if not server.disabled and any(ref.source == "keyring" for ref in server.credentials):
             return subject.line("servers", name)
     for name, entry in subject.config.credentials.items():
-        refs = entry.sources | entry.beside
+        refs = entry.sources | entry.surrounding
         if entry.kind == "oauth" or any(ref.source == "keyring" for ref in refs):
             return subject.line("credentials", name)
     return None

@@ -360,7 +360,7 @@ class LostAlerts(Struct, frozen=True):
 class SinkState(Struct, frozen=True):
     """How a sink is. `to` is what the configuration writes; `since` is when it began to fail, in seconds
     since 1970, 0 where it works; `lag` counts bytes of evidence that it has not received; `refused` counts
-    happenings that it does not take as they are; `standby` is set where another process serves the sink."""
+    events that it does not take as they are; `standby` is set where another process serves the sink."""
 
     to: str
     format: str

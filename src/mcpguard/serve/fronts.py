@@ -257,7 +257,7 @@ class Measuring:
         """`sessions()` gives how many clients are connected."""
         # Imported where it is needed: most processes serve no metrics.
         from mcpguard.adapters.audit.following import FollowedLine, Following
-        from mcpguard.adapters.telemetry.happenings import Joining
+        from mcpguard.adapters.telemetry.evidence_events import Joining
 
         self._following = Following(folder, from_start=True, only_own=True)
         self._shared = shared

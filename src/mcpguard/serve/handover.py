@@ -67,7 +67,7 @@ def read(
     return HandedOver(config, look, load_policies(config.policies, cel=cel), policy_look)
 
 
-def beside(reads: Reads[T], what: type[T]) -> Callable[[], T]:
+def in_child(reads: Reads[T], what: type[T]) -> Callable[[], T]:
     """Begin to read in a child, if this process has only one thread. The function that this returns waits for
     the child, and returns or raises what `reads` does."""
     # A fork has only the thread that made it, and with Apple's frameworks even that may fail.

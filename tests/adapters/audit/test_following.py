@@ -17,7 +17,7 @@ from mcpguard.adapters.audit.retention import compress
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
-from tests.adapters.telemetry.happened import chain, ids
+from tests.adapters.telemetry.telemetry_records import chain, ids
 
 
 @pytest.fixture

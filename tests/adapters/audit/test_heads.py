@@ -132,7 +132,7 @@ def test_chains_that_earlier_versions_wrote_are_verified_as_they_were(tmp_path: 
 
 def test_only_whole_records_of_files_that_can_be_read_are_heads(folder: Path) -> None:
     folder.mkdir(parents=True)
-    assert Heads(folder).loose() == ()
+    assert Heads(folder).take_unanchored() == ()
     sink = begun(folder)
     sink.close(CLOSED)
     known = Anchor(sink.path.name, head(sink))
@@ -144,18 +144,18 @@ def test_only_whole_records_of_files_that_can_be_read_are_heads(folder: Path) ->
     (folder / "zz-folder.jsonl").mkdir()
     (folder / "zz-gone.jsonl").symlink_to("nowhere")
     os.mkfifo(folder / "zz-fifo.jsonl")
-    assert Heads(folder).loose() == (known,)
+    assert Heads(folder).take_unanchored() == (known,)
 
 
 def test_a_second_look_tells_what_is_new(folder: Path) -> None:
     sink = begun(folder)
     heads = Heads(folder)
-    assert heads.loose() == (Anchor(sink.path.name, head(sink)),)
-    assert heads.loose() == ()
+    assert heads.take_unanchored() == (Anchor(sink.path.name, head(sink)),)
+    assert heads.take_unanchored() == ()
     sink.write(DECIDED)
     sink.commit()
-    assert heads.loose() == (Anchor(sink.path.name, head(sink)),)
-    assert heads.loose(own=sink.path.name) == ()
+    assert heads.take_unanchored() == (Anchor(sink.path.name, head(sink)),)
+    assert heads.take_unanchored(own=sink.path.name) == ()
 
 
 def test_a_chain_with_long_lines_gives_its_head_from_its_end(folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_chain_with_long_lines_gives_its_head_from_its_end(folder: Path) -> No
     for _ in range(3):
         sink.write(Noticed(NOW, "finding", detail="x" * (MAX_LINE - 1000)))
     sink.commit()
-    assert Heads(folder).loose() == (Anchor(sink.path.name, head(sink)),)
+    assert Heads(folder).take_unanchored() == (Anchor(sink.path.name, head(sink)),)
 
 
 def test_a_crowd_of_chains_is_anchored_by_several_records(
@@ -174,7 +174,12 @@ def test_a_crowd_of_chains_is_anchored_by_several_records(
     for number in range(5):
         (folder / f"{number}.jsonl").write_bytes(Chain().seal(OPENED))
     heads = Heads(folder)
-    assert [[one.file[0] for one in heads.loose()] for _ in range(4)] == [["0", "1"], ["2", "3"], ["4"], []]
+    assert [[one.file[0] for one in heads.take_unanchored()] for _ in range(4)] == [
+        ["0", "1"],
+        ["2", "3"],
+        ["4"],
+        [],
+    ]
 
 
 def test_a_start_looks_at_few_of_many_chains_and_the_next_look_at_all_others(folder: Path) -> None:
@@ -185,7 +190,7 @@ def test_a_start_looks_at_few_of_many_chains_and_the_next_look_at_all_others(fol
     sink.write(OPENED)
     sink.commit()
     assert list(held(sink)) == ["3.jsonl", "4.jsonl"]
-    others = sink.others.loose(sink.path.name)
+    others = sink.others.take_unanchored(sink.path.name)
     assert [one.file for one in others] == ["0.jsonl", "1.jsonl", "2.jsonl"]
     sink.checkpoint(others)
     sink.close(CLOSED)

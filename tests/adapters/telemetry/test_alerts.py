@@ -14,10 +14,10 @@ from msgspec.json import encode
 
 from mcpguard.adapters.approvals.notifying import by_command
 from mcpguard.adapters.telemetry.alerts import Alert, AlertSink, AlertTerms, AlertWatch
-from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, LinePlace
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import FoldedRecords, Noticed
-from tests.adapters.telemetry.happened import ANSWERED, DECIDED, DENIED, NOW
+from tests.adapters.telemetry.telemetry_records import ANSWERED, DECIDED, DENIED, NOW
 
 TERMS = AlertTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
 HELD = structs.replace(ANSWERED, findings={"credential:github/read /content/0/text": 1})
@@ -31,13 +31,13 @@ def place(index: int) -> LinePlace:
     return LinePlace("chain.jsonl", f"{index:064x}")
 
 
-def denied(seconds: float, principal: str = "os-user:1") -> Happening:
+def denied(seconds: float, principal: str = "os-user:1") -> EvidenceEvent:
     record = structs.replace(DENIED, at=at(seconds), id=f"n-{seconds:g}", principal=principal)
-    return Happening(record, place(int(seconds)))
+    return EvidenceEvent(record, place(int(seconds)))
 
 
-def seen(*happened: Happening, terms: AlertTerms = TERMS) -> list[Alert]:
-    return AlertWatch(terms, "host-1").see(happened)
+def seen(*events: EvidenceEvent, terms: AlertTerms = TERMS) -> list[Alert]:
+    return AlertWatch(terms, "host-1").see(events)
 
 
 def test_many_refusals_in_a_minute_raise_one_alert_that_names_them() -> None:
@@ -52,7 +52,7 @@ def test_refusals_that_were_recorded_together_count_each() -> None:
     folded = FoldedRecords(50, at(1), at(5), "n-1", "n-50")
     notice = Noticed(at(5), "refusals-folded", principal="os-user:1", folded=folded)
     watch = AlertWatch(TERMS, "h")
-    (alert,) = watch.see([Happening(notice, place(1))])
+    (alert,) = watch.see([EvidenceEvent(notice, place(1))])
     assert (alert.alert, alert.about, alert.count, len(alert.records)) == ("denials", "os-user:1", 3, 1)
     (later,) = watch.due(at(9000))
     assert later.count == 47
@@ -71,7 +71,7 @@ def test_after_the_quiet_time_the_next_one_counts_what_came_meanwhile() -> None:
 
 def test_a_flood_of_questions_is_one_alert() -> None:
     asked = [
-        Happening(structs.replace(DECIDED, effect="ask", id=f"a-{index}", at=at(index)), place(index))
+        EvidenceEvent(structs.replace(DECIDED, effect="ask", id=f"a-{index}", at=at(index)), place(index))
         for index in range(4)
     ]
     (alert,) = seen(*asked)
@@ -81,31 +81,37 @@ def test_a_flood_of_questions_is_one_alert() -> None:
 @pytest.mark.parametrize(
     ("one", "alert", "about"),
     [
-        (Happening(DECIDED, place(1), HELD), "held-secret", "github"),
-        (Happening(structs.replace(DENIED, cause="credential"), place(1)), "held-secret", "github"),
+        (EvidenceEvent(DECIDED, place(1), HELD), "held-secret", "github"),
+        (EvidenceEvent(structs.replace(DENIED, cause="credential"), place(1)), "held-secret", "github"),
         (
-            Happening(
+            EvidenceEvent(
                 Noticed(NOW, "notification-redacted", "git", findings={"credential:x /a": 1}), place(1)
             ),
             "held-secret",
             "git",
         ),
-        (Happening(Noticed(NOW, "pin-changed", "github", "canary"), place(1)), "pin-change", "github"),
-        (Happening(Noticed(NOW, "evidence-gap", detail="canary"), place(1)), "evidence-gap", ""),
+        (EvidenceEvent(Noticed(NOW, "pin-changed", "github", "canary"), place(1)), "pin-change", "github"),
+        (EvidenceEvent(Noticed(NOW, "evidence-gap", detail="canary"), place(1)), "evidence-gap", ""),
     ],
 )
-def test_events_raise_one_each(one: Happening, alert: str, about: str) -> None:
+def test_events_raise_one_each(one: EvidenceEvent, alert: str, about: str) -> None:
     (raised,) = seen(one, one)
     assert (raised.alert, raised.about, raised.count) == (alert, about, 1)
     assert seen(one, terms=AlertTerms()) == []
 
 
 def test_what_is_well_raises_none() -> None:
-    assert seen(Happening(DECIDED, place(1), ANSWERED), Happening(Noticed(NOW, "started"), place(2))) == []
+    assert (
+        seen(EvidenceEvent(DECIDED, place(1), ANSWERED), EvidenceEvent(Noticed(NOW, "started"), place(2)))
+        == []
+    )
 
 
 def test_an_alert_holds_nothing_that_was_written_by_others() -> None:
-    for one in (Happening(DENIED, place(1)), Happening(Noticed(NOW, "pin-changed", "s", "canary"), place(1))):
+    for one in (
+        EvidenceEvent(DENIED, place(1)),
+        EvidenceEvent(Noticed(NOW, "pin-changed", "s", "canary"), place(1)),
+    ):
         (alert,) = seen(one, terms=structs.replace(TERMS, denials=1))
         for text in (encode(alert).decode(), "".join(alert.text)):
             assert "canary" not in text

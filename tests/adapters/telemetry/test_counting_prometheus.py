@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mcpguard.adapters.telemetry.counting import Counts, page
 from mcpguard.gateway.ports import Need, SinkState
-from tests.adapters.telemetry.happened import EVIL, happened
+from tests.adapters.telemetry.telemetry_records import EVIL, events_of
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -24,7 +24,7 @@ def read(text: bytes) -> Samples:
 
 def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     counts = Counts()
-    counts.add(happened(tmp_path / "audit"))
+    counts.add(events_of(tmp_path / "audit"))
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
     needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
     found = read(page(counts, sinks, needs, 4))
@@ -44,7 +44,7 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
 
 def test_a_histogram_is_cumulative(tmp_path: Path) -> None:
     counts = Counts()
-    counts.add(happened(tmp_path / "audit"))
+    counts.add(events_of(tmp_path / "audit"))
     found = read(page(counts, (), (), 0))
     key = ("github", "get", "tools/call", "allow", "", "ok")
     buckets = [
@@ -61,7 +61,7 @@ def test_nothing_counted_is_a_page_too() -> None:
 
 
 def test_names_that_a_caller_makes_up_are_no_series(tmp_path: Path) -> None:
-    (one, *_rest) = [each for each in happened(tmp_path / "audit") if each.status == "denied"]
+    (one, *_rest) = [each for each in events_of(tmp_path / "audit") if each.status == "denied"]
     counts = Counts()
     for index in range(100):
         record = structs.replace(one.record, cause="unknown", tool=f"made-up-{index}")

@@ -22,7 +22,16 @@ from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.config.terms import SINK_SCHEMES, SinkFormat
 from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.secret import Secret
-from tests.adapters.telemetry.happened import CLOSED, DECIDED, NOW, OPENED, OUTCOME, STORY, chain, happened
+from tests.adapters.telemetry.telemetry_records import (
+    CLOSED,
+    DECIDED,
+    NOW,
+    OPENED,
+    OUTCOME,
+    STORY,
+    chain,
+    events_of,
+)
 
 
 class Sink:
@@ -276,7 +285,7 @@ def test_a_cursor_that_cannot_be_kept_is_said(setting: Setting, tmp_path: Path) 
 
 @pytest.fixture
 def lines(tmp_path: Path) -> list[Rendered]:
-    return [(one, f"line {index}") for index, one in enumerate(happened(tmp_path / "evidence"))]
+    return [(one, f"line {index}") for index, one in enumerate(events_of(tmp_path / "evidence"))]
 
 
 def test_a_file_gets_its_header_once(tmp_path: Path, lines: list[Rendered]) -> None:

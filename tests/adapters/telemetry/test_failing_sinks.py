@@ -19,12 +19,20 @@ from mcpguard.adapters.audit import following
 from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.adapters.telemetry.exporting import IN_A_ROW, MOST_AFTER, Exporter, sink_of
 from mcpguard.adapters.telemetry.formats import cef
-from mcpguard.adapters.telemetry.happenings import Happening
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided, Record
-from tests.adapters.telemetry.happened import CLOSED, DECIDED, OPENED, OUTCOME, STORY, chain, happened
+from tests.adapters.telemetry.telemetry_records import (
+    CLOSED,
+    DECIDED,
+    OPENED,
+    OUTCOME,
+    STORY,
+    chain,
+    events_of,
+)
 from tests.adapters.telemetry.test_exporting import Setting, all_of, lines, setting, web
 
 __all__ = ["lines", "setting"]
@@ -153,7 +161,7 @@ def test_a_record_that_no_format_can_say_is_left_out_alone(
     chain(setting.folder, *STORY)
     real = cef.line
 
-    def fails(one: Happening) -> str:
+    def fails(one: EvidenceEvent) -> str:
         if getattr(one.record, "id", "") == "n-3":
             raise ValueError
         return real(one)
@@ -181,7 +189,7 @@ def test_a_record_of_another_age_does_not_end_the_export(tmp_path: Path) -> None
 
 def test_a_record_without_a_time_zone_is_none(tmp_path: Path) -> None:
     naive: Record = structs.replace(DECIDED, at=datetime(2026, 1, 1))
-    assert len(happened(tmp_path, naive, DECIDED)) == 3
+    assert len(events_of(tmp_path, naive, DECIDED)) == 3
 
 
 def test_a_defect_of_a_sink_is_said_and_it_is_tried_again(setting: Setting) -> None:

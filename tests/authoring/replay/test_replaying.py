@@ -15,7 +15,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.replay import past as past_module
-from mcpguard.authoring.replay.besides import RESULTS, UNRECORDED
+from mcpguard.authoring.replay.comparing import RESULTS, UNRECORDED
 from mcpguard.authoring.replay.past import Came, _is_before, last, past, past_of
 from mcpguard.authoring.replay.replaying import (
     ALTERED,

@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.adapters.audit.following import Following
 from mcpguard.cli import main
-from tests.adapters.telemetry.happened import DECIDED, OUTCOME, STORY, chain
+from tests.adapters.telemetry.telemetry_records import DECIDED, OUTCOME, STORY, chain
 
 Capture = pytest.CaptureFixture[str]
 

@@ -235,7 +235,7 @@ def test_who_follows_or_shows_it_goes_on(attack: Attack, folder: Path) -> None:
     seen = Evidence(folder)
     seen.poll()
     assert seen.called("n-2")
-    assert len(Heads(folder).loose()) >= 1
+    assert len(Heads(folder).take_unanchored()) >= 1
 
 
 @pytest.mark.parametrize("attack", [a_cut_archive, a_bomb, an_empty_archive])
@@ -400,7 +400,7 @@ def test_names_are_printed_so_that_they_do_nothing(
 
 
 def test_a_name_that_no_record_can_hold_stops_no_process(folder: Path, odd_names: list[bytes]) -> None:
-    assert all(anchor.file.isprintable() for anchor in Heads(folder).loose())
+    assert all(anchor.file.isprintable() for anchor in Heads(folder).take_unanchored())
     written(folder, OPENED, CALL).close(CLOSED)
     seen = Evidence(folder)
     assert seen.poll()

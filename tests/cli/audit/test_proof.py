@@ -172,7 +172,7 @@ def test_what_was_planted_while_a_process_signs_is_found_although_it_holds_it(
     records = (replace(OPENED, principal="os-user:victim"), DECIDED, OUTCOME, CLOSED)
     planted = folder / "20200101T010101Z-777-deadbeef.jsonl"
     planted.write_bytes(b"".join(chain.seal(record) for record in records))
-    sink.checkpoint(sink.others.loose(sink.path.name))
+    sink.checkpoint(sink.others.take_unanchored(sink.path.name))
     sink.close(CLOSED)
     verify = ["audit", "verify", str(folder), "--public-key", str(key.public)]
     assert main(verify) == 0

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.cli import main
-from mcpguard.cli.audit.rows import amount, cut, duration, padded, sparkline
+from mcpguard.cli.audit.rows import amount, cut, duration, fitted, sparkline
 from mcpguard.core.evidence.records import Record
 from tests.adapters.audit.audit_records import NOW
 from tests.cli.audit.test_story import CALL, DONE, folder_of
@@ -128,5 +128,5 @@ def test_a_text_fits_its_columns_also_where_characters_are_wide() -> None:
     assert [cut(one, 4) for one in ("abcd", "abcde", "名前", "名前x", "é" * 5)] == [
         *("abcd", "abc…", "名前", "名…", "ééé…"),
     ]
-    assert padded("名", 4) == "名  "
-    assert padded("名前x", 4) == "名… "
+    assert fitted("名", 4) == "名  "
+    assert fitted("名前x", 4) == "名… "

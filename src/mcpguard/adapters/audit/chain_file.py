@@ -239,7 +239,7 @@ def successor(old: ChainFile, opened: Opened, folder: Path, heads: Heads, sync: 
     new.continues = opened.continues
     try:
         mine = (old.head,) if old.chain.seq else ()
-        others = (one for one in heads.loose(new.path.name) if one.file != old.path.name)
+        others = (one for one in heads.take_unanchored(new.path.name) if one.file != old.path.name)
         new.append(new.chain.seal(replace(opened, anchors=(*mine, *others))), sync)
     except (OSError, AuditError):
         new.cut()

@@ -103,15 +103,16 @@ def copies(extents: Mapping[Path, ChainExtent]) -> dict[Path, Path]:
     return found
 
 
-def last_lines(file: Path, most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
-    """The last lines of a chain that have `having` in them, at most this many, once `check` took them."""
-    found = _last(file, most, check, having)
+def last_lines(file: Path, most: int, check: LineCheck) -> list[bytes]:
+    """The last lines of a chain, at most this many, once `check` has accepted them."""
+    found = _last(file, most, check)
     _checked(((chain_name(file), start, line) for start, line in found), check)
     return [line for _, line in found]
 
 
 def last_of_all(files: Iterable[Path], most: int, check: LineCheck, having: bytes = b"") -> list[bytes]:
-    """As `last_lines`, of several chains in the order of time; lines of one chain stay in theirs."""
+    """As `last_lines`, of several chains in the order of time; lines of one chain stay in theirs. Only lines
+    that contain `having` count."""
     found: list[tuple[bytes, str, int, bytes]] = []
     for written, file in sorted(((_written(file), file) for file in files), reverse=True):
         if len(found) == most and written < found[0][0]:
@@ -125,7 +126,7 @@ def last_of_all(files: Iterable[Path], most: int, check: LineCheck, having: byte
     return [line for *_, line in found]
 
 
-def _last(file: Path, most: int, check: LineCheck, having: bytes) -> deque[tuple[int, bytes]]:
+def _last(file: Path, most: int, check: LineCheck, having: bytes = b"") -> deque[tuple[int, bytes]]:
     """Lines and where they begin."""
     at = 0
     found: deque[tuple[int, bytes]] = deque(maxlen=most)

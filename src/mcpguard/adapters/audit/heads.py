@@ -63,7 +63,7 @@ class Heads:
         self._seen: dict[str, _Seen] = {}
         self._held: set[Anchor] = set()
 
-    def loose(self, own: str = "", most: int = 0) -> tuple[Anchor, ...]:
+    def take_unanchored(self, own: str = "", most: int = 0) -> tuple[Anchor, ...]:
         """The present heads of all chains but `own` that no first record of a chain, and no earlier answer
         of this method, holds, in the order of their names. With `most`, only this many chains are looked at,
         those with the latest names.
@@ -76,9 +76,9 @@ class Heads:
             if name.isprintable():
                 self._look(name)
         found = (Anchor(name, seen.head) for name, seen in sorted(self._seen.items()) if seen.head)
-        loose = tuple(head for head in found if head not in self._held)[:MOST_ANCHORS]
-        self._held.update(loose)
-        return loose
+        unanchored = tuple(head for head in found if head not in self._held)[:MOST_ANCHORS]
+        self._held.update(unanchored)
+        return unanchored
 
     def settled(self) -> set[str]:
         """The chains whose head, as of the last look, is on record elsewhere."""

@@ -196,7 +196,7 @@ class Upkeep:
         audit = self._audit
         new = ChainFile(self._folder, audit.syncs, audit.file)
         try:
-            others = audit.others.loose(audit.file.path.name)
+            others = audit.others.take_unanchored(audit.file.path.name)
         except OSError:
             new.close()
             raise
@@ -211,7 +211,7 @@ class Upkeep:
 
     def _checkpoint(self, removed: int, until: str) -> None:
         audit = self._audit
-        heads = audit.others.loose(audit.file.path.name)
+        heads = audit.others.take_unanchored(audit.file.path.name)
         if heads or until or audit.signer is not None:
             head = self._stored(lambda: audit.checkpoint(heads, removed, until))
         else:

@@ -96,7 +96,7 @@ class AuditFile:
             """The chain that is being written, some of which is not durable yet."""
             self.others = Heads(folder)
             """What is known of the other chains of the folder; not for two threads at once."""
-            self._anchors = self.others.loose(self.file.path.name, looks)
+            self._anchors = self.others.take_unanchored(self.file.path.name, looks)
         except OSError as error:
             raise AuditError(
                 f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "
@@ -229,7 +229,7 @@ class AuditFile:
 
     def _last_checkpoint(self) -> None:
         with suppress(OSError, RuntimeError):  # The thread that looks at them may not have ended.
-            heads = self.others.loose(self.file.path.name)
+            heads = self.others.take_unanchored(self.file.path.name)
             if heads or self.signer is not None:
                 self.checkpoint(heads)
 

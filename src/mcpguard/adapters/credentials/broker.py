@@ -37,11 +37,11 @@ def elapsed() -> float:
 def named_by(
     servers: Iterable[Server], credentials: Mapping[str, Credential]
 ) -> dict[str, frozenset[CredentialRef]]:
-    """The references that each server may have: its own, and those beside an entry that is for it."""
+    """The references that each server may have: its own, and those in `env` and `headers` of its entries."""
     found = {server.name: frozenset(server.credentials) for server in servers}
     for credential in credentials.values():
         for server in credential.servers & found.keys():
-            found[server] |= credential.beside
+            found[server] |= credential.surrounding
     return found
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from msgspec import Struct, json
 
 from mcpguard.adapters.telemetry.destinations import Rendered
-from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.redaction.placeholder import CREDENTIAL
@@ -111,7 +111,7 @@ class AlertWatch:
         ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.more)
         return min(ends, default=None)
 
-    def see(self, happened: Iterable[Happening]) -> list[Alert]:
+    def see(self, happened: Iterable[EvidenceEvent]) -> list[Alert]:
         """The alerts that these raise."""
         found = []
         for one in happened:
@@ -120,7 +120,7 @@ class AlertWatch:
                 found += [alert for alert in alerts if alert is not None]
         return found
 
-    def _kinds(self, one: Happening) -> Iterable[tuple[str, str, int]]:
+    def _kinds(self, one: EvidenceEvent) -> Iterable[tuple[str, str, int]]:
         """What it counts as, of whom, and how many a minute raise an alert."""
         record, terms = one.record, self._terms
         if isinstance(record, Decided):
@@ -139,7 +139,7 @@ class AlertWatch:
             if "held-secret" in terms.events and _has_held(record.findings):
                 yield "held-secret", record.server, 1
 
-    def _count(self, kind: str, about: str, least: int, one: Happening) -> Alert | None:
+    def _count(self, kind: str, about: str, least: int, one: EvidenceEvent) -> Alert | None:
         seen = self._seen.setdefault((kind, about), _Tally(deque(maxlen=MOST_KEPT)))
         identity = getattr(one.record, "id", "")
         seen.times.append((one.at, AlertRecord(identity, one.place.file, one.place.hash)))
@@ -166,13 +166,13 @@ class AlertWatch:
         return Alert(kind, SUMMARIES[kind], at, since, about, count, records, self._host)
 
 
-def _times(one: Happening) -> int:
+def _times(one: EvidenceEvent) -> int:
     """How often it counts: refusals that were recorded together are many."""
     folded = one.record.folded if isinstance(one.record, Noticed) else None
     return 1 if folded is None else min(folded.count, MOST_KEPT)
 
 
-def _holds(one: Happening, record: Decided) -> bool:
+def _holds(one: EvidenceEvent, record: Decided) -> bool:
     return record.cause == "credential" or (one.outcome is not None and _has_held(one.outcome.findings))
 
 

@@ -1,4 +1,4 @@
-"""What is counted of happenings (calls, their duration, detections and notices), and that as a page in
+"""What is counted of events (calls, their duration, detections and notices), and that as a page in
 Prometheus' text format, version 0.0.4.
 
 Written by hand: `prometheus-client` takes 149 ms to import. The tests read this with its parser.
@@ -13,7 +13,7 @@ from itertools import accumulate
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.gateway.ports import Need, SinkState
 
@@ -55,7 +55,7 @@ class Counts:
         """Refusals that are not on record one by one."""
         self.notices: dict[str, int] = {}
 
-    def add(self, happened: Iterable[Happening]) -> None:
+    def add(self, happened: Iterable[EvidenceEvent]) -> None:
         """Count these too."""
         for one in happened:
             record, outcome = one.record, one.outcome

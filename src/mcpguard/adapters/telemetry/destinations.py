@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, LinePlace
 from mcpguard.adapters.telemetry.formats import otlp
 from mcpguard.adapters.telemetry.formats.cef import severity
 from mcpguard.adapters.telemetry.formats.protobuf import read_number
 from mcpguard.adapters.telemetry.formats.rows import kind_of, stamp
-from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.config.terms import SINK_SCHEMES
 from mcpguard.config.urls import wrong_url
 from mcpguard.core.errors import CredentialError, TelemetryError, UpstreamError
@@ -45,15 +45,15 @@ _SIGNALS = {"traces": otlp.traces, "logs": otlp.logs, "metrics": otlp.metrics}
 _MISSING = frozenset({404, 405, 501})
 """HTTP statuses that say that there is no such endpoint."""
 
-Rendered = tuple[Happening, str]
-"""A happening and its line in some format."""
+Rendered = tuple[EvidenceEvent, str]
+"""An event and its line in some format."""
 GivenT = TypeVar("GivenT", contravariant=True)
 Headers = Callable[[], Mapping[str, Secret]]
 """Gives the headers of a request now; may block, and raise CredentialError."""
 
 
 class Destination(Protocol[GivenT]):
-    """Where happenings go, in some format."""
+    """Where events go, in some format."""
 
     def deliver(self, given: Sequence[GivenT], /) -> int:
         """Send them all; gives how many it does not take as they are. Raises TelemetryError."""
@@ -401,9 +401,9 @@ AUDIT = 13
 ERROR, WARNING, INFORMATIONAL = 3, 4, 6
 
 
-def syslog_message(one: Happening, text: str, host: str) -> bytes:
+def syslog_message(one: EvidenceEvent, text: str, host: str) -> bytes:
     """A syslog message (RFC 5424) around a line of another format: `<PRI>1 TIME HOST mcpguard - KIND - TEXT`;
-    `host` is for where the happening has none. No byte order mark precedes it, which MSG-ANY allows: readers
+    `host` is for where the event has none. No byte order mark precedes it, which MSG-ANY allows: readers
     of CEF and JSON trip over it."""
     grade = severity(one)
     level = ERROR if grade >= 7 else WARNING if grade >= 4 else INFORMATIONAL

@@ -24,8 +24,8 @@ from mcpguard.adapters.telemetry.destinations import (
     shown,
 )
 from mcpguard.adapters.telemetry.diagnostics import Level
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, Joining, single
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, otlp
-from mcpguard.adapters.telemetry.happenings import Happening, Joining, single
 from mcpguard.core.errors import AuditError, TelemetryError
 from mcpguard.gateway.ports import SinkState
 
@@ -213,7 +213,7 @@ class Exporter(Generic[LineT]):
         return bool(lines)
 
     def _happened(self, joining: Joining[LineT], lines: list[LineT]) -> list[Any]:
-        """What the sink is given. Each happening is rendered and dropped before the next one is read, which
+        """What the sink is given. Each event is rendered and dropped before the next one is read, which
         takes a quarter less of time than one after the other for all."""
         if self.state.format == "jsonl":
             since = self._since
@@ -222,7 +222,7 @@ class Exporter(Generic[LineT]):
             return self._rendered(joining.overdue(datetime.now(UTC) - GIVEN_UP))
         return self._rendered(one for line in lines for one in joining.add(line.file, line.data, line))
 
-    def _rendered(self, happened: Iterable[Happening]) -> list[Any]:
+    def _rendered(self, happened: Iterable[EvidenceEvent]) -> list[Any]:
         return [self._render(one) for one in happened if self._since is None or one.at >= self._since]
 
     def _deliver(self, wanted: list[Any]) -> None:
@@ -294,11 +294,11 @@ def _defect(error: Exception) -> TelemetryError:
 
 
 class LineFormat(NamedTuple):
-    """A format with a line for each happening: `line(host)` gives what makes it, on the machine of that name.
+    """A format with a line for each event: `line(host)` gives what makes it, on the machine of that name.
     `header` is the first line of a file."""
 
     media_type: str
-    line: Callable[[str], Callable[[Happening], str]]
+    line: Callable[[str], Callable[[EvidenceEvent], str]]
     header: str = ""
 
 
@@ -311,14 +311,14 @@ LINES = {
 """All but OTLP. The line of `jsonl` is that of the chain, and alerts need none."""
 
 
-def rendering(form: str, host: str) -> Callable[[Happening], Any]:
-    """What makes of a happening what a sink is given."""
+def rendering(form: str, host: str) -> Callable[[EvidenceEvent], Any]:
+    """What makes of an event what a sink is given."""
     if form == "otlp":
         return otlp.signals
     return partial(_with_line, LINES.get(form, LINES["jsonl"]).line(host))
 
 
-def _with_line(line: Callable[[Happening], str], one: Happening) -> Rendered:
+def _with_line(line: Callable[[EvidenceEvent], str], one: EvidenceEvent) -> Rendered:
     return one, line(one)
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct, structs
 
 from mcpguard.authoring.explain.hypothesis import in_snapshot
-from mcpguard.authoring.replay.besides import STRICT, Sides, besides
+from mcpguard.authoring.replay.comparing import STRICT, Sides, compare
 from mcpguard.authoring.replay.judging import Again, Judging
 from mcpguard.authoring.replay.past import (
     Distrusted,
@@ -258,9 +258,9 @@ class Replay:
             if observed and past.enforced:
                 self._compare(past, Again(frozenset({"allow"})), Divergence(looser=(OBSERVED,)))
             elif observed and past.effect == "allow" and again.effects != {"allow"}:
-                self._compare(past, again, besides(past, then, again, sides, observed), OBSERVED)
+                self._compare(past, again, compare(past, then, again, sides, observed), OBSERVED)
             else:
-                self._compare(past, again, besides(past, then, again, sides))
+                self._compare(past, again, compare(past, then, again, sides))
 
     def _again(self, past: PastDecision, then: Then) -> Again:
         limiting = self._sides_of(past.record.policy_digest).limiting

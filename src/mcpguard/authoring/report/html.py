@@ -93,10 +93,10 @@ def section(name: str, title: str, content: Content) -> Markup:
     return element("section", element("h2", title), content, id=name)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Content | BarCell]]) -> Markup:
+def table(headings: Sequence[str], rows: Iterable[Sequence[Content | BarCell]]) -> Markup:
     """A table; where it is narrow each row is a block, and each cell names its column. `#` before a
     heading is for a column of numbers, `!` for one that is never broken."""
-    columns = [(one[1:], _STYLES[one[0]]) if one[:1] in _STYLES else (one, None) for one in heads]
+    columns = [(one[1:], _STYLES[one[0]]) if one[:1] in _STYLES else (one, None) for one in headings]
     head = [element("th", title, class_=style, scope="col") for title, style in columns]
     body = [
         element("tr", [_cell(title, style, cell) for (title, style), cell in zip(columns, row, strict=True)])

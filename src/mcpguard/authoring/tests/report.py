@@ -194,8 +194,8 @@ def _print_scores(reports: list[FileReport]) -> None:
         return
     pack = max(len("pack"), *(len(name) for name, _ in scored))
     posture = max(len("posture"), *(len(plain(one.posture)) for _, one in scored))
-    heads = ("ordinary", "refused", "asked", "harmful", "allowed", "asked")
-    _print_row(f"{'pack':<{pack}}  {'posture':<{posture}}", heads)
+    headings = ("ordinary", "refused", "asked", "harmful", "allowed", "asked")
+    _print_row(f"{'pack':<{pack}}  {'posture':<{posture}}", headings)
     for name, one in scored:
         ordinary, harmful = one.ordinary, one.harmful
         shares = (

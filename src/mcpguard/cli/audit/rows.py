@@ -74,8 +74,8 @@ def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: b
     took = "" if outcome is None else duration(outcome.ms)
     room = columns - len(clock) - len(decision.id) - 13
     wide = max(12, room * 11 // 20)
-    target = padded(target_of(decision), wide)
-    detail = padded(detail_of(decision, outcome), max(8, room - wide - 1))
+    target = fitted(target_of(decision), wide)
+    detail = fitted(detail_of(decision, outcome), max(8, room - wide - 1))
     return " ".join(
         (
             style(clock, "dim"),
@@ -151,8 +151,8 @@ def cut(text: str, room: int) -> str:
     return f"{text}{shown('…')[:1]}"
 
 
-def padded(text: str, room: int) -> str:
-    """The same in exactly `room` columns."""
+def fitted(text: str, room: int) -> str:
+    """The same in exactly `room` columns, filled with spaces."""
     text = cut(text, room)
     return text + " " * (room - _cells(text))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import style
 from mcpguard.cli.audit.query import add_filters, filters_of, note_files, opened, positive, warn_unknown
-from mcpguard.cli.audit.rows import amount, duration, padded, sparkline, trust, width
+from mcpguard.cli.audit.rows import amount, duration, fitted, sparkline, trust, width
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -80,4 +80,4 @@ def _line(one: Figures, wide: int, bars: int, parts: int) -> str:
     counts: dict[int, int] = {}
     for part, count in enumerate(one.over_time):
         counts[part * bars // parts] = counts.get(part * bars // parts, 0) + count
-    return " ".join([padded(one.name, wide), *right, style(sparkline(counts, bars), "cyan")])
+    return " ".join([fitted(one.name, wide), *right, style(sparkline(counts, bars), "cyan")])

@@ -80,7 +80,7 @@ def _rows(status: Status) -> Iterator[tuple[str, ...]]:
     for what, state, since, said in (
         ("mcpguard", status.transport, status.started, config),
         *_needs(status),
-        *_besides(status),
+        *_remarks(status),
     ):
         yield pid, what, state, when(since) if since else "", "", "", "", said
     alike: dict[tuple[str, str], list[Health]] = {}
@@ -104,7 +104,7 @@ def _needs(status: Status) -> Iterator[_Line]:
             yield need.name, "warning", 0, need.warning
 
 
-def _besides(status: Status) -> Iterator[_Line]:
+def _remarks(status: Status) -> Iterator[_Line]:
     if (late := status.not_in_force) is not None:
         yield late.what, late.state, late.since, late.problem
     if status.unrecognised:

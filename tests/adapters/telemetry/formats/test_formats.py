@@ -13,23 +13,23 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.destinations import framed, syslog_message
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, Joining
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS
-from mcpguard.adapters.telemetry.happenings import Happening, Joining
 from mcpguard.core.evidence.records import Decided, Outcome
-from tests.adapters.telemetry.happened import ASKED, DENIED, EVIL, happened
-from tests.adapters.telemetry.happened import DECIDED as CALL
+from tests.adapters.telemetry.telemetry_records import ASKED, DENIED, EVIL, events_of
+from tests.adapters.telemetry.telemetry_records import DECIDED as CALL
 from tests.rows import each
 
 SCHEMA = json.loads((Path(__file__).parent / "ocsf-1.8.0.json").read_text())
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> list[Happening]:
-    return happened(tmp_path / "audit")
+def story(tmp_path: Path) -> list[EvidenceEvent]:
+    return events_of(tmp_path / "audit")
 
 
-def test_a_call_is_one_happening_with_its_outcome(story: list[Happening]) -> None:
+def test_a_call_is_one_event_with_its_outcome(story: list[EvidenceEvent]) -> None:
     assert [(one.status, one.failed) for one in story] == [
         *[("", False), ("ok", False), ("ok", False), ("denied", True), ("tool-error", True), ("", False)],
         *[("withheld", True), ("pending", False), ("no-outcome", True), ("", False)],
@@ -66,7 +66,7 @@ def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None
 # --- CSV ------------------------------------------------------------------------------------------
 
 
-def test_no_cell_of_csv_begins_as_a_formula_does(story: list[Happening]) -> None:
+def test_no_cell_of_csv_begins_as_a_formula_does(story: list[EvidenceEvent]) -> None:
     text = csv_rows.header() + "".join(map(csv_rows.line, story))
     read = list(csv.reader(io.StringIO(text, newline="")))
     assert read[0] == list(COLUMNS)
@@ -106,7 +106,7 @@ def parsed(line: str) -> tuple[list[str], dict[str, str]]:
     return header, cells
 
 
-def test_cef_is_one_line_whose_fields_are_what_they_were(story: list[Happening]) -> None:
+def test_cef_is_one_line_whose_fields_are_what_they_were(story: list[EvidenceEvent]) -> None:
     for one, line in zip(story, map(cef.line, story), strict=True):
         assert line.isprintable()
         header, cells = parsed(line)
@@ -124,7 +124,7 @@ def test_cef_is_one_line_whose_fields_are_what_they_were(story: list[Happening])
 _SYSLOG = re.compile(rb"<(\d{1,3})>1 (\S+) (\S{1,255}) mcpguard - (\S{1,32}) - (.*)", re.DOTALL)
 
 
-def test_a_syslog_message_has_the_head_of_rfc_5424(story: list[Happening]) -> None:
+def test_a_syslog_message_has_the_head_of_rfc_5424(story: list[EvidenceEvent]) -> None:
     for one, line in zip(story, map(cef.line, story), strict=True):
         found = _SYSLOG.fullmatch(syslog_message(one, line, "a host\u00e9"))
         assert found is not None
@@ -175,7 +175,7 @@ def wrong(value: Any, kind: dict[str, Any], at: str) -> list[str]:
     return [f"{at} may not be {value}"] if named and str(value) not in kind["enum"] else []
 
 
-def test_ocsf_events_are_what_the_published_schema_says(story: list[Happening]) -> None:
+def test_ocsf_events_are_what_the_published_schema_says(story: list[EvidenceEvent]) -> None:
     for one in story:
         event = json.loads(ocsf.line(one, "host-1"))
         assert flaws(event, SCHEMA["classes"][str(event["class_uid"])], "event") == []
@@ -187,7 +187,7 @@ def test_ocsf_events_are_what_the_published_schema_says(story: list[Happening]) 
     assert events[4]["activity_id"] == 2
 
 
-def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[Happening]) -> None:
+def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[EvidenceEvent]) -> None:
     event = ocsf.event(story[1], "h")
     shape = SCHEMA["classes"]["6003"]
     for change in ({"actor": {}}, {"time": "now"}, {"severity_id": 17}, {"surprise": 1}, {"api": {}}):
@@ -195,14 +195,14 @@ def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[Happening]) -> None:
     assert flaws({name: event[name] for name in event if name != "src_endpoint"}, shape, "event")
 
 
-def test_arguments_stay_in_the_evidence(story: list[Happening], tmp_path: Path) -> None:
+def test_arguments_stay_in_the_evidence(story: list[EvidenceEvent], tmp_path: Path) -> None:
     texts = [text for one in story for text in (csv_rows.line(one), cef.line(one), ocsf.line(one, "h"))]
     assert not any("canary-argument" in text for text in texts)
 
 
 def test_who_is_unknown_has_no_name_and_one_with_another_form_is_shown(tmp_path: Path) -> None:
     bare = structs.replace(CALL, effect="deny", server="", tool="", method="tools/list")
-    found = happened(tmp_path / "a", bare, structs.replace(ASKED, effect="deny"), DENIED)
+    found = events_of(tmp_path / "a", bare, structs.replace(ASKED, effect="deny"), DENIED)
     events = [ocsf.event(one, "h") for one in found]
     assert "dst_endpoint" not in events[1]
     assert events[2]["actor"]["app_name"] == "agent/1.0"

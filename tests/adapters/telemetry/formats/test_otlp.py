@@ -17,24 +17,24 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from mcpguard.adapters.audit.following import Following
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, LinePlace
 from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
 from mcpguard.adapters.telemetry.formats import otlp, protobuf
-from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided, Steps
 from mcpguard.protocol.trace import ids_of
-from tests.adapters.telemetry.happened import ANSWERED, ASKED, NOW, PARENT, STORY, chain, happened
+from tests.adapters.telemetry.telemetry_records import ANSWERED, ASKED, NOW, PARENT, STORY, chain, events_of
 from tests.adapters.telemetry.test_exporting import web
 
 START = int(NOW.timestamp() * 1e9)
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> list[Happening]:
-    return happened(tmp_path / "audit")
+def story(tmp_path: Path) -> list[EvidenceEvent]:
+    return events_of(tmp_path / "audit")
 
 
-def signals(story: list[Happening]) -> list[otlp.Signals]:
+def signals(story: list[EvidenceEvent]) -> list[otlp.Signals]:
     return [otlp.signals(one) for one in story]
 
 
@@ -47,14 +47,16 @@ def values(attributes: Iterable[Any]) -> dict[str, Any]:
     return found
 
 
-def spans(story: list[Happening]) -> list[Any]:
+def spans(story: list[EvidenceEvent]) -> list[Any]:
     read = ExportTraceServiceRequest.FromString(otlp.traces(signals(story), "host-1"))
     assert values(read.resource_spans[0].resource.attributes)["host.name"] == "host-1"
     assert read.resource_spans[0].scope_spans[0].scope.name == "mcpguard"
     return list(read.resource_spans[0].scope_spans[0].spans)
 
 
-def test_a_call_is_a_span_under_the_callers_with_the_id_that_went_upstream(story: list[Happening]) -> None:
+def test_a_call_is_a_span_under_the_callers_with_the_id_that_went_upstream(
+    story: list[EvidenceEvent],
+) -> None:
     found = spans(story)
     own = next(one for one in found if one.parent_span_id == bytes.fromhex(PARENT[36:52]))
     assert own.trace_id == bytes.fromhex(PARENT[3:35])
@@ -84,7 +86,7 @@ def test_a_call_is_a_span_under_the_callers_with_the_id_that_went_upstream(story
     }
 
 
-def test_its_steps_are_children_one_after_the_other(story: list[Happening]) -> None:
+def test_its_steps_are_children_one_after_the_other(story: list[EvidenceEvent]) -> None:
     found = spans(story)
     own = next(one for one in found if one.span_id == ids_of("n-2", "")[1])
     steps = [one for one in found if one.parent_span_id == own.span_id]
@@ -100,14 +102,14 @@ def test_its_steps_are_children_one_after_the_other(story: list[Happening]) -> N
     assert all(len(one.span_id) == 8 and len(one.trace_id) == 16 for one in found)
 
 
-def test_every_set_of_steps_has_the_spans_of_those_that_took_place(story: list[Happening]) -> None:
+def test_every_set_of_steps_has_the_spans_of_those_that_took_place(story: list[EvidenceEvent]) -> None:
     names = [f"mcpguard {step}" if step != "call" else f"tools/call {ASKED.tool}" for step in otlp.STEPS]
     calls = []
     for chosen in range(1 << len(names)):
         lasted = [float(index + 1) if chosen >> index & 1 else 0.0 for index in range(len(names))]
         call = structs.replace(ASKED, id=f"n-{chosen}", trace="")
         outcome = structs.replace(ANSWERED, id=call.id, steps=Steps(*lasted))
-        calls.append((lasted, Happening(call, story[0].place, outcome)))
+        calls.append((lasted, EvidenceEvent(call, story[0].place, outcome)))
     found = spans([one for _lasted, one in calls])
     assert len({one.span_id for one in found}) == len(found)
     for lasted, one in calls:
@@ -119,7 +121,7 @@ def test_every_set_of_steps_has_the_spans_of_those_that_took_place(story: list[H
         assert times == [(name, ms * 1e6) for name, ms in zip(names, lasted, strict=True) if ms]
 
 
-def test_what_failed_says_how(story: list[Happening]) -> None:
+def test_what_failed_says_how(story: list[EvidenceEvent]) -> None:
     failed = {
         values(one.attributes)["mcpguard.invocation.id"]: (
             values(one.attributes)["error.type"],
@@ -138,7 +140,7 @@ def test_what_failed_says_how(story: list[Happening]) -> None:
     assert (read.name, values(read.attributes)["mcp.resource.uri"]) == ("resources/read", "file:///a")
 
 
-def test_what_is_out_of_the_ordinary_is_logged(story: list[Happening]) -> None:
+def test_what_is_out_of_the_ordinary_is_logged(story: list[EvidenceEvent]) -> None:
     read = ExportLogsServiceRequest.FromString(otlp.logs(signals(story), "h"))
     found = read.resource_logs[0].scope_logs[0].log_records
     said = [(one.event_name, one.severity_text, one.body.string_value.partition(":")[0]) for one in found]
@@ -151,11 +153,11 @@ def test_what_is_out_of_the_ordinary_is_logged(story: list[Happening]) -> None:
     assert detected.severity_number == 13
 
 
-def test_metrics_are_what_a_batch_adds(story: list[Happening]) -> None:
+def test_metrics_are_what_a_batch_adds(story: list[EvidenceEvent]) -> None:
     unknown = structs.replace(ASKED, id="n-8", effect="deny", cause="unknown", tool="made-up")
     place = story[0].place
     read = ExportMetricsServiceRequest.FromString(
-        otlp.metrics(signals([*story, Happening(unknown, place)]), "h")
+        otlp.metrics(signals([*story, EvidenceEvent(unknown, place)]), "h")
     )
     found = {one.name: one for one in read.resource_metrics[0].scope_metrics[0].metrics}
     assert set(found) == {
@@ -184,14 +186,14 @@ def test_nothing_is_no_request() -> None:
     assert (otlp.traces([], "h"), otlp.logs([], "h"), otlp.metrics([], "h")) == (b"", b"", b"")
 
 
-def test_arguments_and_values_stay_in_the_evidence(story: list[Happening]) -> None:
+def test_arguments_and_values_stay_in_the_evidence(story: list[EvidenceEvent]) -> None:
     for made in (otlp.traces, otlp.logs, otlp.metrics):
         assert b"canary-argument" not in made(signals(story), "h")
 
 
-def test_a_prompt_has_its_name_and_a_lone_surrogate_does_not_stop_it(story: list[Happening]) -> None:
+def test_a_prompt_has_its_name_and_a_lone_surrogate_does_not_stop_it(story: list[EvidenceEvent]) -> None:
     record = structs.replace(ASKED, method="prompts/get", tool="", subject="sum\ud800", effect="deny")
-    (one,) = spans([Happening(record, story[0].place)])
+    (one,) = spans([EvidenceEvent(record, story[0].place)])
     assert one.name == "prompts/get sum?"
     assert values(one.attributes)["gen_ai.prompt.name"] == "sum?"
     assert isinstance(record, Decided)
@@ -214,7 +216,7 @@ def test_texts_of_any_kind_and_length_arrive_whole(change: dict[str, str]) -> No
 def roots(calls: list[Decided]) -> list[Any]:
     """The spans of calls, without those of their steps."""
     place = LinePlace("a.jsonl", "f" * 64)
-    found = spans([Happening(one, place, structs.replace(ANSWERED, id=one.id)) for one in calls])
+    found = spans([EvidenceEvent(one, place, structs.replace(ANSWERED, id=one.id)) for one in calls])
     assert [one.name for one in found if one.kind == 1]
     return [one for one in found if one.kind == 2]
 

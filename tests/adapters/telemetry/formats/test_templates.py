@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, templates
-from mcpguard.adapters.telemetry.happenings import Happening
 from mcpguard.core.evidence.records import Decided, Outcome, Record
-from tests.adapters.telemetry.happened import ANSWERED, ASKED, EVIL, STORY, happened
+from tests.adapters.telemetry.telemetry_records import ANSWERED, ASKED, EVIL, STORY, events_of
 
-FORMATS: dict[str, tuple[Callable[[Happening], str], Callable[[Happening, str], str]]] = {
+FORMATS: dict[str, tuple[Callable[[EvidenceEvent], str], Callable[[EvidenceEvent, str], str]]] = {
     "csv": (csv_rows.line, csv_rows._line),
     "cef": (cef.line, cef._line),
     "ocsf": (lambda one: ocsf.line(one, "host"), ocsf._line),
@@ -63,7 +63,7 @@ def test_each_line_is_what_its_format_makes_of_the_call(
     tmp_path: Path, form: str, changes: dict[str, object]
 ) -> None:
     line, whole = FORMATS[form]
-    calls = happened(tmp_path / "audit", *alike(**changes), *STORY)
+    calls = events_of(tmp_path / "audit", *alike(**changes), *STORY)
     assert [*map(line, calls)] == [whole(one, "host") for one in calls]
     assert [*map(line, calls)] == [whole(one, "host") for one in calls]
 
@@ -72,7 +72,7 @@ def test_each_line_is_what_its_format_makes_of_the_call(
 def test_an_id_that_a_format_cuts_is_cut(tmp_path: Path, form: str) -> None:
     line, whole = FORMATS[form]
     name = "n" * 200
-    calls = happened(tmp_path / "audit", replace(ASKED, id=name), replace(AFTER, id=name))
+    calls = events_of(tmp_path / "audit", replace(ASKED, id=name), replace(AFTER, id=name))
     assert [*map(line, calls)] == [whole(one, "host") for one in calls]
 
 
@@ -81,6 +81,6 @@ def test_calls_of_too_many_kinds_are_learnt_again(tmp_path: Path, monkeypatch: p
     asked = [replace(ASKED, id=f"n-{n}", tool=f"t{n}") for n in range(5)]
     ended = [replace(AFTER, id=f"n-{n}") for n in range(5)]
     pairs = (one for pair in zip(asked, ended, strict=True) for one in pair)
-    calls = happened(tmp_path / "audit", *pairs)
+    calls = events_of(tmp_path / "audit", *pairs)
     assert [*map(cef.line, calls)] == [cef._line(one, "") for one in calls]
     assert len(cef._templates._known) <= 2

@@ -16,7 +16,7 @@ GOOD = Need("evidence", True, 1.0)
 BAD = Need("store", False, 2.0, "/home/ada/state cannot be used")
 GIT = Health("git", "running", 3.0)
 TOKEN = HttpEntry(token=TokenEntry(issuer="https://a.example", audience="https://b.example/mcp"))
-STRANGER = {"ready": False, "needs": {"evidence": True, "store": False}}
+YES_OR_NO = {"ready": False, "needs": {"evidence": True, "store": False}}
 
 
 class Verifier:
@@ -75,15 +75,15 @@ async def test_what_comes_by_a_proxy_or_from_a_page_gets_yes_or_no(header: dict[
     async with serving() as front:
         ready(front, GOOD, BAD)
         answer = await front.ask("GET", "/readyz", **header)
-        assert (answer.status, answer.json) == (503, STRANGER)
+        assert (answer.status, answer.json) == (503, YES_OR_NO)
 
 
-async def test_a_stranger_gets_yes_or_no_and_a_good_token_every_fact() -> None:
+async def test_without_a_good_token_one_gets_yes_or_no_and_a_good_token_every_fact() -> None:
     async with serving(TOKEN, Verifier()) as front:
         ready(front, GOOD, BAD)
         proxied: dict[str, str | None] = {"x_forwarded_for": "203.0.113.9"}
-        assert (await front.ask("GET", "/readyz", **proxied)).json == STRANGER
-        assert (await front.ask("GET", "/readyz", authorization="Bearer bad", **proxied)).json == STRANGER
-        assert (await front.ask("GET", "/readyz", authorization="x", **proxied)).json == STRANGER
+        assert (await front.ask("GET", "/readyz", **proxied)).json == YES_OR_NO
+        assert (await front.ask("GET", "/readyz", authorization="Bearer bad", **proxied)).json == YES_OR_NO
+        assert (await front.ask("GET", "/readyz", authorization="x", **proxied)).json == YES_OR_NO
         told = await front.ask("GET", "/readyz", authorization="Bearer good", **proxied)
         assert told.json["upstreams"][0]["name"] == "git"

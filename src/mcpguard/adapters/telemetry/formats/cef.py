@@ -1,4 +1,4 @@
-"""ArcSight's Common Event Format (CEF:0), one line a happening.
+"""ArcSight's Common Event Format (CEF:0), one line for each event.
 
 Source: Micro Focus, Implementing ArcSight Common Event Format (CEF), version 26: a header of seven fields in
 which `\\` and `|` are escaped, and an extension of KEY=VALUE in which `\\`, `=` and line breaks are.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mcpguard import __version__
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, title
 from mcpguard.adapters.telemetry.formats.rows import kind_of, row, why
 from mcpguard.adapters.telemetry.formats.templates import Templates
-from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Decided, Noticed
 
 GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused", "credential-taken-back")
@@ -33,16 +33,16 @@ _MOST_CUSTOM = 4_000
 _MOST_MESSAGE = 1_023
 
 
-def line(one: Happening) -> str:
+def line(one: EvidenceEvent) -> str:
     """Its line, without a line break."""
     return _templates.line(one)
 
 
-def _milliseconds(one: Happening) -> int:
+def _milliseconds(one: EvidenceEvent) -> int:
     return int(one.at.timestamp() * 1000)
 
 
-def _line(one: Happening, _context: str) -> str:
+def _line(one: EvidenceEvent, _context: str) -> str:
     """`CEF:0|...`."""
     kind = kind_of(one)
     event = f"{kind}:{_event(one)}"
@@ -53,7 +53,7 @@ def _line(one: Happening, _context: str) -> str:
 _templates = Templates(_line, _milliseconds)
 
 
-def severity(one: Happening) -> int:
+def severity(one: EvidenceEvent) -> int:
     """From 0 to 10, as CEF has it."""
     record = one.record
     if isinstance(record, Noticed):
@@ -66,12 +66,12 @@ def severity(one: Happening) -> int:
     return 4 if one.failed else 1
 
 
-def _event(one: Happening) -> str:
+def _event(one: EvidenceEvent) -> str:
     record = one.record
     return record.what if isinstance(record, Noticed) else one.status or "life"
 
 
-def _extension(one: Happening) -> Iterable[str]:
+def _extension(one: EvidenceEvent) -> Iterable[str]:
     cells = row(one)
     yield f"rt={_milliseconds(one)}"
     for key, column, most in _TEXTS:

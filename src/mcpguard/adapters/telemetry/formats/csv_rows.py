@@ -1,11 +1,11 @@
-"""CSV (RFC 4180): one row a happening, that a spreadsheet can open without doing what a cell says."""
+"""CSV (RFC 4180): one row for each event, that a spreadsheet can open without doing what a cell says."""
 
 import csv
 from io import StringIO
 
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS, row, stamp
 from mcpguard.adapters.telemetry.formats.templates import Templates
-from mcpguard.adapters.telemetry.happenings import Happening
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a formula of a cell, also in full width (OWASP, CSV injection)."""
@@ -16,12 +16,12 @@ def header() -> str:
     return ",".join(COLUMNS) + "\r\n"
 
 
-def line(one: Happening) -> str:
+def line(one: EvidenceEvent) -> str:
     """A row of CSV, the CRLF included; a cell may have line breaks."""
     return _templates.line(one)
 
 
-def _line(one: Happening, _context: str) -> str:
+def _line(one: EvidenceEvent, _context: str) -> str:
     text = StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerow([_safe(cell) for cell in row(one).values()])
     return text.getvalue()

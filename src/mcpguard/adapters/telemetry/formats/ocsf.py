@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import json
 
 from mcpguard import __version__
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, title
 from mcpguard.adapters.telemetry.formats.rows import kind_of, row, why
 from mcpguard.adapters.telemetry.formats.templates import Templates
-from mcpguard.adapters.telemetry.happenings import Happening, title
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome
 
 VERSION = "1.8.0"
@@ -31,23 +31,23 @@ _UNMAPPED = (
 _GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused")
 
 
-def line(one: Happening, host: str) -> str:
-    """A JSON object without a line break; `host` is for where the happening has none."""
+def line(one: EvidenceEvent, host: str) -> str:
+    """A JSON object without a line break; `host` is for where the event has none."""
     return _templates.line(one, host)
 
 
-def _line(one: Happening, host: str) -> str:
+def _line(one: EvidenceEvent, host: str) -> str:
     return json.encode(event(one, host)).decode()
 
 
-def _milliseconds(one: Happening) -> int:
+def _milliseconds(one: EvidenceEvent) -> int:
     return int(one.at.timestamp() * 1000)
 
 
 _templates = Templates(_line, _milliseconds)
 
 
-def event(one: Happening, host: str) -> dict[str, Any]:
+def event(one: EvidenceEvent, host: str) -> dict[str, Any]:
     """The event."""
     record = one.record
     if isinstance(record, Decided):
@@ -62,7 +62,7 @@ def event(one: Happening, host: str) -> dict[str, Any]:
     return found
 
 
-def _call(one: Happening, record: Decided, host: str) -> dict[str, Any]:
+def _call(one: EvidenceEvent, record: Decided, host: str) -> dict[str, Any]:
     status = _OTHER if one.status in ("pending", "asked", "input-required", "resumed") else _SUCCESS
     status = _FAILURE if one.failed else status
     activity = 2 if record.method in _READING or record.method.endswith("/list") else _OTHER
@@ -95,7 +95,7 @@ def _actor(record: Decided) -> dict[str, Any]:
     return actor
 
 
-def _api(one: Happening, record: Decided) -> dict[str, Any]:
+def _api(one: EvidenceEvent, record: Decided) -> dict[str, Any]:
     api: dict[str, Any] = {"operation": record.method, "request": {"uid": record.id}}
     if record.server:
         api["service"] = {"name": record.server}
@@ -104,14 +104,14 @@ def _api(one: Happening, record: Decided) -> dict[str, Any]:
     return api
 
 
-def _severity(one: Happening) -> int:
+def _severity(one: EvidenceEvent) -> int:
     found = one.outcome is not None and (one.outcome.findings or one.status == "withheld")
     if one.status == "denied" or found:
         return _MEDIUM
     return _LOW if one.failed else _INFORMATIONAL
 
 
-def _frame(one: Happening, kind: int, category: int, activity: int, severity: int) -> dict[str, Any]:
+def _frame(one: EvidenceEvent, kind: int, category: int, activity: int, severity: int) -> dict[str, Any]:
     """What each event has."""
     cells = row(one)
     metadata: dict[str, Any] = {

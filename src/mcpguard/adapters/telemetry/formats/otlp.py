@@ -22,6 +22,7 @@ from msgspec.structs import astuple
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts, call_of
+from mcpguard.adapters.telemetry.evidence_events import WELL, EvidenceEvent, LinePlace, title
 from mcpguard.adapters.telemetry.formats.cef import severity
 from mcpguard.adapters.telemetry.formats.protobuf import (
     TAGS,
@@ -35,7 +36,6 @@ from mcpguard.adapters.telemetry.formats.protobuf import (
     varint,
 )
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS, kind_of, row, why
-from mcpguard.adapters.telemetry.happenings import WELL, Happening, LinePlace, title
 from mcpguard.core.evidence.records import Decided, Noticed, Steps
 from mcpguard.protocol.trace import ids_of
 
@@ -104,7 +104,7 @@ def _nanoseconds(at: datetime) -> int:
 
 
 class Signals(Struct, frozen=True, gc=False):
-    """What is sent of a happening: the spans of a call, the log of what is out of the ordinary, each b"" for
+    """What is sent of an event: the spans of a call, the log of what is out of the ordinary, each b"" for
     none, and what is counted: a call, with its milliseconds where it has an outcome, or a notice."""
 
     place: LinePlace
@@ -117,8 +117,8 @@ class Signals(Struct, frozen=True, gc=False):
     notice: Noticed | None = None
 
 
-def signals(one: Happening) -> Signals:
-    """Those of a happening."""
+def signals(one: EvidenceEvent) -> Signals:
+    """Those of an event."""
     record, outcome, status = one.record, one.outcome, one.status
     if not isinstance(record, Decided):
         notice = record if isinstance(record, Noticed) else None
@@ -160,7 +160,7 @@ def traces(given: Iterable[Signals], host: str) -> bytes:
     return request(host, [one.spans for one in given if one.spans])
 
 
-def _spans(one: Happening, record: Decided, status: str) -> tuple[bytes, Call]:
+def _spans(one: EvidenceEvent, record: Decided, status: str) -> tuple[bytes, Call]:
     """The span of a call, and one for each of its steps; and what it counts as."""
     outcome = one.outcome
     trace, own = ids_of(record.id, record.trace)
@@ -243,7 +243,7 @@ def _shared(field: int, status: str, chain: str, findings: tuple[str, ...], same
     return _conventional(field, method, tool, subject) + b"".join(sized(field, one) for one in found)
 
 
-def _own(field: int, one: Happening, record: Decided) -> bytes:
+def _own(field: int, one: EvidenceEvent, record: Decided) -> bytes:
     """The other attributes of a call."""
     texts = (*_owned(record), one.place.hash)
     try:
@@ -278,7 +278,7 @@ def logs(given: Iterable[Signals], host: str) -> bytes:
     return request(host, [one.log for one in given if one.log])
 
 
-def _log(one: Happening) -> bytes:
+def _log(one: EvidenceEvent) -> bytes:
     grade = severity(one)
     level, name = _LOUD if grade >= 7 else _WARN if grade >= 4 else _INFO
     record = one.record

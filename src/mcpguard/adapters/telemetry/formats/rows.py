@@ -1,8 +1,8 @@
-"""A happening as one row of texts, for formats that are tables."""
+"""An event as one row of texts, for formats that are tables."""
 
 from msgspec import UNSET
 
-from mcpguard.adapters.telemetry.happenings import Happening
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.evidence.records import Decided, Outcome
 
 COLUMNS = (
@@ -11,19 +11,19 @@ COLUMNS = (
     "approval", "labels", "findings", "unredacted", "ms", "sent", "received", "message", "error", "what",
     "detail", "args", "result", "policy_digest", "version", "host", "chain", "hash",
 )  # fmt: skip
-"""As fields of records; `kind` is `call` for a decision, `status` that of `Happening`."""
+"""As fields of records; `kind` is `call` for a decision, `status` that of `EvidenceEvent`."""
 
 _COUNTS = ("findings", "unredacted")
 
 
-def kind_of(one: Happening) -> str:
+def kind_of(one: EvidenceEvent) -> str:
     """`call`, or the kind of its record."""
     if isinstance(one.record, Decided):
         return "call"
     return str(one.record.__struct_config__.tag)
 
 
-def row(one: Happening) -> dict[str, str]:
+def row(one: EvidenceEvent) -> dict[str, str]:
     """A text for each of COLUMNS, "" for what is not there."""
     found = {name: _text(one, name) for name in COLUMNS}
     found["at"] = stamp(one)
@@ -35,12 +35,12 @@ def row(one: Happening) -> dict[str, str]:
     return found
 
 
-def stamp(one: Happening) -> str:
+def stamp(one: EvidenceEvent) -> str:
     """When it was over: RFC 3339 in UTC with milliseconds."""
     return one.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _text(one: Happening, name: str) -> str:
+def _text(one: EvidenceEvent, name: str) -> str:
     """The field of the outcome, else of the record."""
     for part in (one.outcome, one.record):
         value = getattr(part, name, UNSET)
@@ -57,7 +57,7 @@ def _said(name: str, value: object) -> str:
     return str(value)
 
 
-def why(one: Happening) -> str:
+def why(one: EvidenceEvent) -> str:
     """Why it did not do what it was for, in a sentence, "" where nothing says so."""
     record, outcome = one.record, one.outcome
     said = "" if outcome is None else outcome.error or outcome.message

@@ -13,7 +13,7 @@ from string import ascii_letters, digits
 
 from msgspec.structs import replace
 
-from mcpguard.adapters.telemetry.happenings import Happening, LinePlace
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, LinePlace
 from mcpguard.core.evidence.records import Decided, Outcome
 
 MOST = 1_024
@@ -36,15 +36,17 @@ _Template = tuple[str, Callable[[_Values], _Values]]
 class Templates:
     """Those of one format."""
 
-    def __init__(self, render: Callable[[Happening, str], str], time: Callable[[Happening], object]) -> None:
+    def __init__(
+        self, render: Callable[[EvidenceEvent, str], str], time: Callable[[EvidenceEvent], object]
+    ) -> None:
         """`render` makes a line; it is also given what is the same for all, such as the name of the machine.
         `time` gives what the time of a call is in it."""
         self._render = render
         self._time = time
         self._known: dict[object, _Template] = {}
 
-    def line(self, one: Happening, context: str = "") -> str:
-        """The line of a happening."""
+    def line(self, one: EvidenceEvent, context: str = "") -> str:
+        """The line of an event."""
         record, outcome, place = one.record, one.outcome, one.place
         if not isinstance(record, Decided):
             return self._render(one, context)
@@ -71,7 +73,7 @@ class Templates:
         text, chosen = found
         return text % chosen((str(self._time(one)), *given))
 
-    def _learn(self, one: Happening, record: Decided, given: _Values, context: str) -> _Template:
+    def _learn(self, one: EvidenceEvent, record: Decided, given: _Values, context: str) -> _Template:
         """The line of a call with marks where this one has its own values, and which value goes where."""
         marks = [f"x{token_hex(8)}x" if value else "" for value in given]
         for index in (3, 4, 5):

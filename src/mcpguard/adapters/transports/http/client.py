@@ -98,18 +98,18 @@ class HttpClient:
         outlet: Outlet | None,
         malformed: bool = False,
         primed: bool = False,
-        beside: int | None = None,
+        sharing: int | None = None,
     ) -> int:
         """A request came, or what is `malformed`: the number that the gateway knows it by. `primed` makes its
-        answer a stream at once, which its client can come back to. `beside` is an open one of the same POST,
-        whose stream it shares. Raises HttpRefusal with 503 where too many are open."""
+        answer a stream at once, which its client can come back to. `sharing` is the number of an open
+        request of the same POST, whose stream it shares. Raises HttpRefusal (503) where too many are open."""
         # What is refused on the standing stream is answered at once, so it takes no room.
         if len(self._asked) >= MOST_REQUESTS and not (malformed and outlet is None):
             raise too_busy(original)
         self._last += 1
         stream = None if outlet is None else Stream(self._last, self._journal, outlet)
-        if beside is not None:
-            stream = self._asked[beside].stream
+        if sharing is not None:
+            stream = self._asked[sharing].stream
         if stream is not None:
             stream.waiting += 1
         self._asked[self._last] = _Asked(original, stream, malformed)

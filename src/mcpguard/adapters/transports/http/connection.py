@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import httptools
 
 from mcpguard.adapters.transports.http.request import TEXT, HttpRefusal, HttpRequest, plain_answer
-from mcpguard.adapters.transports.http.strangers import Strangers
+from mcpguard.adapters.transports.http.unverified import UnverifiedConnections
 from mcpguard.protocol import eras
 
 HEAD_BYTES = 64 * 1024
@@ -58,7 +58,7 @@ class Connections:
         self.open: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.report = report
-        self.strangers = Strangers(max(1, most // 2), report)
+        self.unverified = UnverifiedConnections(max(1, most // 2), report)
         self.unread = unread
         self.stalled: set[HttpConnection] = set()
 
@@ -103,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
         self._late: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
-        self.peer, self.stranger = "", True
+        self.peer, self.unverified = "", True
         self.takes = True
         self.resumes: Callable[[], None] | None = None
 
@@ -119,9 +119,9 @@ class HttpConnection(asyncio.Protocol):
         shared, connections = self.shared, self.shared.open
         connections.add(self)
         self._late = self._loop.call_later(shared.head_seconds, self._head_is_late)
-        self._surplus = len(connections) > shared.most and not shared.strangers.spare()
+        self._surplus = len(connections) > shared.most and not shared.unverified.spare()
         if not self._surplus:
-            shared.strangers.add(self)
+            shared.unverified.add(self)
         if len(connections) > shared.most + SURPLUS:
             transport.abort()
 
@@ -173,7 +173,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self.shared.open.discard(self)
-        self.shared.strangers.discard(self)
+        self.shared.unverified.discard(self)
         self._lose()
         self.resume_writing()
         for timer in (self._late, self._idle):
@@ -328,14 +328,14 @@ class HttpConnection(asyncio.Protocol):
         self.transport.abort()
 
     def give_way(self) -> None:
-        """See `strangers.Stranger.give_way`."""
+        """See `unverified.UnverifiedConnection.give_way`."""
         self.shared.open.discard(self)
         self.transport.abort()
 
     def welcome(self) -> None:
         """See `request.Connection.welcome`."""
-        self.stranger = False
-        self.shared.strangers.discard(self)
+        self.unverified = False
+        self.shared.unverified.discard(self)
 
     def fail(self, request: HttpRequest, defect: BaseException) -> None:
         """See `request.Connection.fail`."""

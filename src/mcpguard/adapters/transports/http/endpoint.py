@@ -127,7 +127,7 @@ class Endpoint:
     async def __call__(self, request: HttpRequest) -> None:
         """Serve one request; its answer may come later."""
         try:
-            if self._verifier is None and request.connection.stranger:
+            if self._verifier is None and request.connection.unverified:
                 request.connection.welcome()
             if request.path in LIVE:
                 self._health(request)
@@ -143,7 +143,7 @@ class Endpoint:
                 return
             if self._verifier is not None:
                 request.principal = await self._identify(self._verifier, request.authorization)
-                if request.connection.stranger:
+                if request.connection.unverified:
                     request.connection.welcome()
             await handler(request)
         except HttpRefusal as refusal:

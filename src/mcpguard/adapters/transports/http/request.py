@@ -51,7 +51,7 @@ class Connection(Protocol):
 
     peer: str
     """The address that it comes from."""
-    stranger: bool
+    unverified: bool
     """Whether its client has not shown yet who it is."""
     takes: bool
     """Whether the client takes what it is sent."""
@@ -72,7 +72,7 @@ class Connection(Protocol):
         ...
 
     def welcome(self) -> None:
-        """Its client is not a stranger any more."""
+        """Its client has shown who it is."""
         ...
 
     def read_on(self) -> None:

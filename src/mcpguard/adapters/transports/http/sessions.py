@@ -268,10 +268,10 @@ def number(client: HttpClient, outlet: Outlet, batch: list[Taken]) -> list[tuple
         if isinstance(one, dict) and is_request(one) and one["id"] in client.numbers:
             one = MessageError(jsonrpc.INVALID_REQUEST, IN_USE, one["id"])
         if isinstance(one, MessageError):
-            number = client.expect(one.request_id, outlet, malformed=True, beside=first)
+            number = client.expect(one.request_id, outlet, malformed=True, sharing=first)
             one.request_id = number
         elif is_request(one):
-            number = one["id"] = client.expect(one["id"], outlet, beside=first)
+            number = one["id"] = client.expect(one["id"], outlet, sharing=first)
         first = number if first is None else first
         found.append((number, one))
     return found

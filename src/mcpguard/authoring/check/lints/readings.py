@@ -11,11 +11,11 @@ from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, 
 from mcpguard.authoring.check.lints.shapes import (
     PATH,
     URL,
-    beside,
     calls_of,
     deciding,
     names_in,
     properties,
+    with_denies,
 )
 from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
 from mcpguard.core.errors import Problem
@@ -120,7 +120,7 @@ def _columns(subject: LintSubject) -> Iterator[Problem]:
     for placed in deciding(subject):
         for one in _members(placed):
             if one.name == "columns" and one.function == "sql" and _excludes(one):
-                if any(_names_star(other) for other in beside(subject, placed)):
+                if any(_names_star(other) for other in with_denies(subject, placed)):
                     continue
                 said = '`SELECT *`, or a table as a value, reads this column too: refuse `"*" in columns`'
                 yield placed.problem(("when",), f"{said} of sql() as well", one.tokens[one.at].start)
@@ -159,7 +159,7 @@ def _alone(
     for placed in deciding(subject):
         found = _fields(placed, function)
         used = sorted((offset, name) for name, offset in found.items() if name in fields)
-        if used and not any(_fields(one, function).keys() & needed for one in beside(subject, placed)):
+        if used and not any(_fields(one, function).keys() & needed for one in with_denies(subject, placed)):
             yield placed, used[0][1], used[0][0]
 
 

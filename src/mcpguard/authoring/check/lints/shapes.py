@@ -128,8 +128,8 @@ def calls_of(placed: PlacedRule) -> Iterator[HoistedCall]:
             waiting += one.arguments
 
 
-def beside(subject: LintSubject, placed: PlacedRule) -> Iterator[PlacedRule]:
-    """The rule, and those that refuse what it may let through: what stands in these counts for it too."""
+def with_denies(subject: LintSubject, placed: PlacedRule) -> Iterator[PlacedRule]:
+    """The rule, and those that may deny what it lets through: their conditions count for it too."""
     yield placed
     for one in subject.rules:
         same = one.servers == placed.servers or "*" in one.servers
@@ -138,10 +138,10 @@ def beside(subject: LintSubject, placed: PlacedRule) -> Iterator[PlacedRule]:
 
 
 def is_read(subject: LintSubject, placed: PlacedRule, argument: str, readers: frozenset[str]) -> bool:
-    """Whether one of `readers` is given the argument, here or in what refuses beside it."""
+    """Whether one of `readers` is given the argument, here or in a rule that denies."""
     return any(
         call.name in readers and argument in names_in(call)
-        for one in beside(subject, placed)
+        for one in with_denies(subject, placed)
         for call in calls_of(one)
     )
 

@@ -177,7 +177,7 @@ class _Token(Detector, frozen=True, eq=False, kw_only=True):
         return (prefix, prefix + rest[:-1], *(["x" + prefix + rest] if self.alone else []))
 
 
-def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Detector:
+def inner(kind: str, ahead: str, literal: str, body: str) -> Detector:
     """A format that has a literal in it, and before that other characters, `ahead`, which count only where
     nothing stands before them. `ahead` and `body` are written as for `token`."""
     least, most = (sum(int(one[at] or one[1] or 1) for one in _PART.findall(ahead)) for at in (1, 2))
@@ -185,7 +185,7 @@ def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Det
     before, rest = filled(ahead), filled(body)
     return Format(
         kind,
-        pattern=f"{ALONE}{ahead}{re.escape(literal)}{body.removesuffix('$')}{tail}{follows}",
+        pattern=f"{ALONE}{ahead}{re.escape(literal)}{body.removesuffix('$')}{follows}",
         trigger=literal,
         back=tuple(range(most, least - 1, -1)),
         hits=(before + literal + rest,),

@@ -1,8 +1,8 @@
 """Connections whose clients have not shown yet who they are.
 
-Law of this file: strangers keep nobody out. They share a part of the connections, and where that is used up,
-the address that holds most of it loses its oldest one. Whoever comes with a good token is a stranger until
-that has been verified.
+Law of this file: these keep nobody out. They share a part of the connections, and where that is used up, the
+address that holds most of them loses its oldest one. A connection with a good token is one of them until the
+token has been verified.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SAID = (
 )
 
 
-class Stranger(Protocol):
-    """A connection of one; `peer` is the address that it comes from."""
+class UnverifiedConnection(Protocol):
+    """One of them; `peer` is the address that it comes from."""
 
     peer: str
 
@@ -30,7 +30,7 @@ class Stranger(Protocol):
         ...
 
 
-class Strangers:
+class UnverifiedConnections:
     """Those that are open. At most `most` of them are kept."""
 
     def __init__(self, most: int, report: Callable[[str], None]) -> None:
@@ -38,18 +38,18 @@ class Strangers:
         self.most = most
         self._report = report
         self._count = 0
-        self._of: dict[bytes | str, dict[Stranger, None]] = {}
+        self._of: dict[bytes | str, dict[UnverifiedConnection, None]] = {}
         self._quiet_until = 0.0
 
-    def add(self, one: Stranger) -> None:
+    def add(self, one: UnverifiedConnection) -> None:
         """A new one; an older one may be closed for it."""
         if self._count >= self.most:
             self.spare()
         self._of.setdefault(network_of(one.peer), {})[one] = None
         self._count += 1
 
-    def discard(self, one: Stranger) -> None:
-        """It is gone, or no stranger any more."""
+    def discard(self, one: UnverifiedConnection) -> None:
+        """It is closed, or its client has been verified."""
         network = network_of(one.peer)
         of = self._of.get(network)
         if of is not None and one in of:

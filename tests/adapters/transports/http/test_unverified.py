@@ -7,10 +7,10 @@ import resource
 
 import pytest
 
-from mcpguard.adapters.transports.http import server, strangers
+from mcpguard.adapters.transports.http import server, unverified
 from mcpguard.adapters.transports.http.bearer import BearerError
 from mcpguard.adapters.transports.http.server import MOST_CONNECTIONS, room_for_connections
-from mcpguard.adapters.transports.http.strangers import SAID, Strangers, network_of
+from mcpguard.adapters.transports.http.unverified import SAID, UnverifiedConnections, network_of
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from tests.adapters.transports.front import Front, Wire, serving
@@ -51,7 +51,7 @@ async def test_a_good_token_on_a_new_connection_is_served_through_any_number_of_
         assert front.reports == [SAID]
 
 
-async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_strangers() -> None:
+async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_others() -> None:
     async with serving(TOKEN, Verifier(), most_connections=8) as front:
         known = await front.connect()
         for _ in range(3):
@@ -61,7 +61,7 @@ async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_stra
             await silent(front, 30)
 
 
-async def test_a_bad_token_and_a_health_check_leave_one_a_stranger() -> None:
+async def test_a_bad_token_and_a_health_check_leave_a_connection_unverified() -> None:
     async with serving(TOKEN, Verifier(), most_connections=8) as front:
         bad, checks = await front.connect(), await front.connect()
         headers, data = body(front, "bad")
@@ -74,7 +74,7 @@ async def test_a_bad_token_and_a_health_check_leave_one_a_stranger() -> None:
         assert await checks.reader.read() == b""
 
 
-async def test_on_loopback_without_tokens_whoever_asks_is_no_stranger() -> None:
+async def test_on_loopback_without_tokens_whoever_asks_counts_as_verified() -> None:
     async with serving(most_connections=8) as front:
         wire = await front.connect()
         for _ in range(2):
@@ -90,8 +90,8 @@ async def test_what_closes_itself_leaves_its_place() -> None:
         async with asyncio.timeout(10):
             while front.server._connections.open:
                 await asyncio.sleep(0)
-        assert front.server._connections.strangers._of == {}
-        assert front.server._connections.strangers._count == 0
+        assert front.server._connections.unverified._of == {}
+        assert front.server._connections.unverified._count == 0
 
 
 class Line:
@@ -107,18 +107,18 @@ class Line:
 
 def test_the_address_that_has_most_loses_its_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    room = Strangers(4, said.append)
+    room = UnverifiedConnections(4, said.append)
     other, many = Line("203.0.113.1"), [Line("203.0.113.9") for _ in range(6)]
     room.add(other)
     for one in many:
         room.add(one)
     assert [one.gave_way for one in (other, *many)] == [False, True, True, True, False, False, False]
     assert said == [SAID]
-    monkeypatch.setattr(strangers, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(unverified, "QUIET_SECONDS", 0.0)
     room._quiet_until = 0.0
     room.add(Line("203.0.113.9"))
     assert said == [SAID, SAID]
-    assert not Strangers(4, said.append).spare()
+    assert not UnverifiedConnections(4, said.append).spare()
 
 
 def test_half_an_address_of_ipv6_is_one_party() -> None:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.following import FollowedLine
 from mcpguard.adapters.audit.reader import lines
-from mcpguard.adapters.telemetry.happenings import Happening, Joining
+from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, Joining
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record, Steps
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 from tests.cli.audit.test_verb import chain
@@ -57,8 +57,8 @@ STORY: tuple[Record, ...] = (
 """All kinds; the last call has no outcome."""
 
 
-def happened(folder: Path, *records: Record) -> list[Happening]:
-    """What is read of a chain of these."""
+def events_of(folder: Path, *records: Record) -> list[EvidenceEvent]:
+    """What is read of a chain of these records."""
     path = chain(folder, *(records or STORY))
     joining: Joining[None] = Joining(lambda file: file)
     return [one for line in lines(path) for one in joining.add(path.name, line, None)]

@@ -34,7 +34,7 @@ class LinePlace(Struct, frozen=True, gc=False):
     hash: str
 
 
-class Happening(Struct, frozen=True, gc=False):
+class EvidenceEvent(Struct, frozen=True, gc=False):
     """A decision with its outcome, if it is followed by one; or one other record, and no outcome.
 
     `host` is that of the machine, "" where it is not known. `place` is that of the line that completes it.
@@ -97,7 +97,7 @@ class Joining(Generic[T]):
         """The marks of calls without an outcome, by the first chain of their process and their ids."""
         return {" ".join(key): one.mark for key, one in self._open.items()}
 
-    def add(self, file: str, line: bytes, mark: T) -> Sequence[Happening]:
+    def add(self, file: str, line: bytes, mark: T) -> Sequence[EvidenceEvent]:
         """What is complete with `line` of the chain `file`; `mark` is what `marks` gives for it."""
         record, place = _read(line), _place(file, line)
         if isinstance(record, Outcome):
@@ -113,39 +113,39 @@ class Joining(Generic[T]):
         if isinstance(record, Opened):
             self._hosts[file] = record.host
         left = self._left_by(file, record) if isinstance(record, Closed) else ()
-        return (*left, Happening(record, place, host=self._hosts.get(file, "")))
+        return (*left, EvidenceEvent(record, place, host=self._hosts.get(file, "")))
 
     def _key(self, file: str, call_id: str) -> tuple[str, str]:
         return self._origin(file), call_id
 
-    def overdue(self, before: datetime) -> Iterator[Happening]:
+    def overdue(self, before: datetime) -> Iterator[EvidenceEvent]:
         """Give up calls that were decided before, and have no outcome: their process was killed."""
         for key in [key for key, one in self._open.items() if one.record.at < before]:
             yield self._given_up(key)
 
-    def _ended(self, outcome: Outcome, place: LinePlace) -> Happening:
+    def _ended(self, outcome: Outcome, place: LinePlace) -> EvidenceEvent:
         begun = self._open.pop(self._key(place.file, outcome.id), None)
         host = self._hosts.get(place.file, "")
         if begun is None:
-            return Happening(outcome, place, host=host)
-        return Happening(begun.record, place, outcome, host=host)
+            return EvidenceEvent(outcome, place, host=host)
+        return EvidenceEvent(begun.record, place, outcome, host=host)
 
-    def _left_by(self, file: str, closed: Closed) -> Iterator[Happening]:
+    def _left_by(self, file: str, closed: Closed) -> Iterator[EvidenceEvent]:
         if closed.reason not in HANDED_ON:
             for key in [key for key, one in self._open.items() if one.place.file == file]:
                 yield self._given_up(key)
 
-    def _given_up(self, key: tuple[str, str]) -> Happening:
+    def _given_up(self, key: tuple[str, str]) -> EvidenceEvent:
         begun = self._open.pop(key)
-        return Happening(
+        return EvidenceEvent(
             begun.record, begun.place, unfinished=True, host=self._hosts.get(begun.place.file, "")
         )
 
 
-def single(file: str, line: bytes) -> Happening | None:
+def single(file: str, line: bytes) -> EvidenceEvent | None:
     """The record of `line` alone; None if its kind is unknown."""
     record = _read(line)
-    return None if record is None else Happening(record, _place(file, line))
+    return None if record is None else EvidenceEvent(record, _place(file, line))
 
 
 def _read(line: bytes) -> Record | None:
@@ -160,7 +160,7 @@ def _place(file: str, line: bytes) -> LinePlace:
     return LinePlace(file, line[-67:-3].decode("ascii", "replace"))
 
 
-def title(one: Happening) -> str:
+def title(one: EvidenceEvent) -> str:
     """What it is in a few words, for people."""
     record = one.record
     if isinstance(record, Decided):

@@ -1,5 +1,5 @@
-"""A call under other policies beside what it was: its effect, its obligations, how a person answers, and what
-rules on results did with what came back.
+"""A call under other policies compared with the one on record: its effect, its obligations, how a person
+answers, and what rules on results did with what came back.
 
     PastDecision, Again -> Divergence
 
@@ -181,7 +181,7 @@ class Sides:
         return self._judging.again(past, then)
 
 
-def besides(past: PastDecision, then: Then, again: Again, sides: Sides, observed: bool = False) -> Divergence:
+def compare(past: PastDecision, then: Then, again: Again, sides: Sides, observed: bool = False) -> Divergence:
     """How the verdict `again` differs from the one on record; `then` is the request. Where it would only be
     `observed` and has gone on, its effect makes no difference."""
     if observed:
