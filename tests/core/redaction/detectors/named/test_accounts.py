@@ -26,6 +26,8 @@ def cleaned(text: str) -> str:
         "db.example:6000:shop:app:{0}\n",
         "*:15432:*:app:{0}",
         "a b\nroot:{0}\nc d",
+        "bob:{0}\n",
+        "\n# users\n\nbob:{0}\n # more\nal:{0}\n# end",
     ],
 )
 def test_the_password_of_a_line_is_removed(form: str) -> None:
@@ -53,6 +55,16 @@ def test_hashes_in_a_file_of_users_are_removed() -> None:
         "git@github.com:owner/repo.git\n",
         "x:" + "river.Stone47!" * 20 + "\n",
         "a" * 80 + ":river.Stone47!\n",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8\n",
+        "main:3f2a9c1b7d\nfix:9e107d9d372b\n",
+        "app:sha-3f2a9c1b\n",
+        "npm:left-pad@1.3.0\njsr:std@0.224.0\n",
+        "tag:v1.0.0-beta+exp.sha.5114f85\n",
+        "user:Ab12Cd34Ef56",
+        "room:B12-F3@HQ",
+        "a line\nroom:B12-F3@HQ\nid:Ab12Cd34Ef56\n",
+        "room:B12-F3@HQ\nid:Ab12Cd34Ef56\na line",
     ],
 )
 def test_another_line_with_a_colon_stays(text: str) -> None:
@@ -71,3 +83,13 @@ def test_a_line_is_within_one_text(leaves: list[str]) -> None:
 
 def test_a_line_behind_more_than_are_read_at_once_is_found_too() -> None:
     assert cleaned("bob:password1\n" * 2100 + f"al:{HUMAN}\n").endswith("\nal:[REDACTED:password#1]\n")
+
+
+def test_a_digest_in_a_member_stays() -> None:
+    value = {"Id": "sha256:9f86d081884c7d659a2f", "image": "app:3f2a9c1b7d", "cursor": "page:Ab12Cd34Ef56"}
+    assert Redactor(b"key").inspect(value).value is value
+
+
+def test_lines_behind_many_that_are_no_file_stay() -> None:
+    text = "a line\n" + "id:password1\n" * 10 + "room:B12-F3@HQ\n"
+    assert cleaned(text) == text

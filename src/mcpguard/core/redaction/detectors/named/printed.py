@@ -66,10 +66,11 @@ PRINTED: tuple[Taking, ...] = (
         ("a1 LOGIN bob", "the LOGIN page of {}"),
     ),
     Taking(
-        ("\nPASS ", "\nPass ", "\x1fPASS "),
-        rf"{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})",
-        (),
-        ("\nPASS {} of it", "2 PASS\n"),
+        ("USER ", "User "),
+        rf"{_WORD}{{1,128}}\r?\n(?:[^\n\x00-\x08\x0e-\x1f\xff]{{0,160}}\n){{0,3}}"
+        rf"(?:[<>-]{{1,3}} |C: )?P(?:ASS|ass) (?={_WORD}{{4,128}}{_ENDS})",
+        ("USER bob\r\nPASS {}\r\n", "> USER bob\n< 331 which?\n> PASS {}\n"),
+        ("\nPASS packages/a1/b.spec.jsx\n", "\nPASS test_2.py::test_x1\n", "USER app\nRUN x\n"),
     ),
     Taking(
         ("IDENTIFY ",),
