@@ -14,6 +14,7 @@ from typing import Protocol
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
 from mcpguard.core.redaction.detectors.named import apart, pairs
+from mcpguard.core.redaction.detectors.named.values import ENDS
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views import Flat
 from mcpguard.core.redaction.views.runs import codes
@@ -196,7 +197,7 @@ class OfPair(Beginning):
         self.kind = read.__name__ if read in pairs.LENGTHS else ""
 
     def _peek(self) -> str:
-        return self._pattern
+        return self._pattern.replace(ENDS, "")  # It is looked for where nothing shows the end of a text.
 
     def look(self, reader: ReadsOn, flat: bytes, start: int, _most: int) -> bool:
         return reader.pair(self, flat, start)

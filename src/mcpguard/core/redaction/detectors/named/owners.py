@@ -44,7 +44,8 @@ def says_little(text: bytes, at: int) -> bool:
 
 def signal_in(text: bytes, at: int) -> Signal:
     """What a name that says little, and begins at a place, says in what it is in."""
-    return signal_of_owner(_owner(text[max(0, at - _REACH) : at]))
+    before = text[max(0, at - _REACH) : at]
+    return signal_of_owner(_owner(before[before.rfind(b"\x1f") + 1 :]))
 
 
 @lru_cache(1024)

@@ -410,7 +410,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
     (('assword("', "assword('"), r"[^\s\"'\\\x00-\x1f\xff]{6}", Pairs.called),
     (_FIELDS, r"[^\x00-\x20\x7f\xff]{4}", Pairs.field),
-    (sentences.BEHIND, r"[\s.,;:!?)\"'`\x1f\xff]", Pairs.named_behind),
+    (sentences.BEHIND, sentences.STOPS, Pairs.named_behind),
     *commands.LOOKS,
 )
 LITERALS: tuple[tuple[bytes, str, Read], ...] = tuple(

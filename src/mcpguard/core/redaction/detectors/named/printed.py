@@ -4,13 +4,13 @@ Law of this file: that of `programs`, whose entries these are like.
 """
 
 from mcpguard.core.redaction.detectors.named.programs import Taking
+from mcpguard.core.redaction.detectors.named.values import ENDS
 
 _WORD = r"[^\s\x00-\x1f\xff]"
 _NAME = r"[A-Za-z0-9][\w.@+-]{0,63}"
 _TEXT = r"""[\"'][^\"'\x00-\x1f\xff]{1,256}[\"']"""
 _QUOTED = rf"(?:{_TEXT}|[\w$>:.()-]{{1,64}})"
 _NEXT = r"\s{0,4},\s{0,32}"
-_ENDS = r"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
 _DIGIT = r"(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"
 _UUID = r"(?=[0-9a-f]{8}-[0-9a-f]{4}-)"
 
@@ -49,32 +49,32 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         ('"AUTH" ',),
-        rf"\"(?:{_NAME}\" \")?(?={_WORD}{{4,256}}\"(?:\s|$|[\x1f\xff]))",
+        rf"\"(?:{_NAME}\" \")?(?={_WORD}{{4,256}}\"(?:\s|{ENDS}))",
         ('[0 127.0.0.1:1] "AUTH" "{}"', '"AUTH" "app" "{}"'),
         ('"AUTH" "LOGIN PLAIN"',),
     ),
     Taking(
         ("AUTH PLAIN ", "AUTH=PLAIN "),
-        r"(?=[A-Za-z0-9+/]{12,512}={0,2}\s)",
+        rf"(?=[A-Za-z0-9+/]{{12,512}}={{0,2}}(?:\s|{ENDS}))",
         (),
         ("AUTH PLAIN LOGIN",),
     ),
     Taking(
         (" LOGIN ",),
-        rf'"?{_NAME}"? "?{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})',
+        rf'"?{_NAME}"? "?{_DIGIT}(?={_WORD}{{4,128}}{ENDS})',
         (),
         ("a1 LOGIN bob", "the LOGIN page of {}"),
     ),
     Taking(
         ("USER ", "User "),
         rf"{_WORD}{{1,128}}\r?\n(?:[^\n\x00-\x08\x0e-\x1f\xff]{{0,160}}\n){{0,3}}"
-        rf"(?:[<>-]{{1,3}} |C: )?P(?:ASS|ass) (?={_WORD}{{4,128}}{_ENDS})",
+        rf"(?:[<>-]{{1,3}} |C: )?P(?:ASS|ass) (?={_WORD}{{4,128}}{ENDS})",
         ("USER bob\r\nPASS {}\r\n", "> USER bob\n< 331 which?\n> PASS {}\n"),
         ("\nPASS packages/a1/b.spec.jsx\n", "\nPASS test_2.py::test_x1\n", "USER app\nRUN x\n"),
     ),
     Taking(
         ("IDENTIFY ",),
-        rf"(?:{_NAME} )?(?={_WORD}{{4,128}}{_ENDS})",
+        rf"(?:{_NAME} )?(?={_WORD}{{4,128}}{ENDS})",
         ("/msg NickServ IDENTIFY {}\n",),
         ("how to IDENTIFY a bird by its song",),
     ),
@@ -116,7 +116,7 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         (": XAUTH ", ": EAP ", ": PSK "),
-        rf"{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})",
+        rf"{_DIGIT}(?={_WORD}{{4,128}}{ENDS})",
         (),
         (": PSK key of the site 12",),
     ),
@@ -134,7 +134,7 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         ("net use ",),
-        rf"{_WORD}{{1,80}} (?:{_WORD}{{1,160}} )?/(?:user|USER):{_WORD}{{1,64}} (?={_WORD}{{4,64}}{_ENDS})",
+        rf"{_WORD}{{1,80}} (?:{_WORD}{{1,160}} )?/(?:user|USER):{_WORD}{{1,64}} (?={_WORD}{{4,64}}{ENDS})",
         ("net use Z: \\\\srv\\s /user:bob {}\n",),
         ("net use Z: \\\\srv\\s /user:bob",),
     ),
@@ -153,7 +153,7 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         (" ENC ",),
-        r"(?=[A-Za-z0-9+/=]{20,512}\s)",
+        rf"(?=[A-Za-z0-9+/=]{{20,512}}(?:\s|{ENDS}))",
         (),
         ("set passwd ENC",),
     ),
@@ -184,7 +184,7 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         ("[+] ",),
-        rf"[\w.-]{{1,64}}\\[\w.$-]{{1,64}}:(?={_WORD}{{4,128}}(?:{_ENDS}| \())",
+        rf"[\w.-]{{1,64}}\\[\w.$-]{{1,64}}:(?={_WORD}{{4,128}}(?:{ENDS}| \())",
         ("DC [+] corp.local\\bob:{} (Pwn3d!)",),
         ("[+] corp.local\\bob (guest)",),
     ),
@@ -204,20 +204,20 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         ("]:587", "]:465", "]:25", "]:2525", "]:submission", "]:smtps"),
-        rf"[ \t]{{1,8}}{_NAME}:(?={_WORD}{{4,128}}{_ENDS})",
+        rf"[ \t]{{1,8}}{_NAME}:(?={_WORD}{{4,128}}{ENDS})",
         ("[smtp.example.com]:587 bob@example.com:{}\n",),
         ("[smtp.example.com]:587 bob@example.com",),
     ),
     Taking(
         ("smtp.", "mail.", "relay."),
-        rf"[a-z0-9.-]{{3,64}}(?::[a-z0-9]{{2,10}})?[ \t]{{1,8}}{_NAME}:{_DIGIT}(?={_WORD}{{4,128}}{_ENDS})",
+        rf"[a-z0-9.-]{{3,64}}(?::[a-z0-9]{{2,10}})?[ \t]{{1,8}}{_NAME}:{_DIGIT}(?={_WORD}{{4,128}}{ENDS})",
         (),
         ("mail.example.com bob:{}", "smtp.example.com bob"),
     ),
     Taking(
         ("\t*\t", '" * "', "\tpppd\t", " pppd ", " pptpd ", " l2tpd ", "\tpptpd\t", "\tl2tpd\t"),
         r"[ \t]{0,8}\"?(?=[^\s\"\x00-\x1f\xff]{4,64}\"?[ \t]{1,8}\"?"
-        rf"(?:\*|[0-9]{{1,3}}\.[0-9./]{{3,16}})\"?{_ENDS})",
+        rf"(?:\*|[0-9]{{1,3}}\.[0-9./]{{3,16}})\"?{ENDS})",
         ("bob\t*\t{}\t*\n", "bob pptpd {} 192.0.2.7\n"),
         ("a\t*\tb\n", "the pppd daemon * of it"),
     ),

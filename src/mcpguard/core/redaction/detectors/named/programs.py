@@ -6,6 +6,8 @@ stands there when there is no password.
 
 from typing import NamedTuple
 
+from mcpguard.core.redaction.detectors.named.values import ENDS
+
 
 class Taking(NamedTuple):
     """The names that programs begin with, what leads to the password behind them, and an example for each.
@@ -177,7 +179,7 @@ PROGRAMS: tuple[Taking, ...] = (
     ),
     Taking(
         (" PSK ", " EAP ", " XAUTH ", " NTLM "),
-        r'"(?=[^"\x00-\x1f\xff]{4,256}"\s{0,8}(?:[#\x1f\xff]|\n|$))',
+        rf'"(?=[^"\x00-\x1f\xff]{{4,256}}"(?:\s{{0,8}}#|{ENDS}))',
         (': PSK "{}"', '192.0.2.1 %any : PSK "{}"\n', 'bob : EAP "{}"'),
         ('the PSK "{}" of the site', ": RSA key.pem"),
     ),
@@ -195,7 +197,7 @@ PROGRAMS: tuple[Taking, ...] = (
     ),
     Taking(
         (" AES ", " DES "),
-        r'"(?=[^"\s\x00-\x1f\xff]{8,128}"\s{0,4}(?:[\n\x1f\xff]|$))',
+        rf'"(?=[^"\s\x00-\x1f\xff]{{8,128}}"{ENDS})',
         ('createUser bob SHA "" AES "{}"',),
         ('the cipher AES "{}" of x', "AES 256 bits"),
     ),
@@ -292,7 +294,7 @@ PROGRAMS: tuple[Taking, ...] = (
     Taking(
         ("SETUSER ", "setuser ", "user "),
         rf"{_WORD}{{1,64}} (?:[a-z&~+@*:-]{{1,32}} ){{0,6}}>"
-        rf"(?={_WORD}{{4,128}} {{1,4}}(?:[~&+%]|[a-z]{{2,12}}(?: |$)))",
+        rf"(?={_WORD}{{4,128}} {{1,4}}(?:[~&+%]|[a-z]{{2,12}}(?: |{ENDS})))",
         ("ACL SETUSER app on >{} ~app:* +@read", "user app on >{} ~* +@all"),
         ("ACL SETUSER app on nopass ~*", "user app > {}"),
     ),
@@ -342,7 +344,7 @@ PROGRAMS: tuple[Taking, ...] = (
     ),
     Taking(
         ("assword:: ",),
-        r"(?=[A-Za-z0-9+/]{4,256}={0,2}\s)",
+        rf"(?=[A-Za-z0-9+/]{{4,256}}={{0,2}}(?:\s|{ENDS}))",
         ("userPassword:: {}\n",),
         ("the password:: ",),
     ),

@@ -9,6 +9,7 @@ from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
+    ENDS,
     NEAR,
     QUOTES,
     Found,
@@ -63,6 +64,9 @@ BEHIND = tuple(
     if whose or verb == "as"
 )
 """What stands behind a secret that a sentence names behind it."""
+STOPS = rf"(?:[\s.,;:!?)\"'`]|{ENDS})"
+"""What stands behind that."""
+_STOPS = expression(STOPS.encode())
 
 
 class Sentences(Commands):
@@ -86,6 +90,8 @@ class Sentences(Commands):
 
     def named_behind(self, at: int) -> Found | None:
         """`Use … as the key`, from behind the name."""
+        if not _STOPS.match(self._text, at):
+            return None
         before = self._text[max(0, at - BACK - LONGEST_LINK) : at]
         name = name_at_end(before)
         verb = max(before.rfind(b" as "), before.rfind(b" is "))

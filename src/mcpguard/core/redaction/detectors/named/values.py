@@ -38,6 +38,8 @@ BACK = 112
 """Bytes before a value that are read."""
 QUOTES = b"\"'`\\"
 DIGIT = expression(rb"[0-9]")
+ENDS = r"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
+"""The end of a line or of a text. Where a beginning is looked for, nothing shows where a text ends."""
 _SHORTEST = {"password": 6, "token": 10, "weak": 16, BASIC: 8, GIVEN: 4}
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 _LONGEST_NAME = 64
@@ -49,7 +51,7 @@ _ESCAPED = expression(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
 _TICKED = expression(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
 _OF_FORM = expression(rb"([^&=]{1,512})&[\w.-]{1,64}=")
 _OF_GO = expression(rb"""(?:map\[|\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64} ){0,16}$""")
-_PAIR = expression(rb"(?:^|[\s,\[({])[\[({]\s{0,4}$")
+_PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff])[\[({]\s{0,4}$")
 _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@")
 _WRAPPED = expression(
