@@ -93,6 +93,7 @@ def test_a_condition_is_constant_that_reads_only_what_is_listed_and_asks_no_func
         "principal.id == '1000'",
         "now > timestamp('2026-01-01T00:00:00Z')",
         "'held' in detect(tool.description)",
+        "'held' in detect(tool.description + tool.name)",
     ]
     conditions = [engine().compile(text) for text in texts]
     assert constant_of([None, *conditions]) == conditions[:4]

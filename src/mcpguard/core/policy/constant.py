@@ -28,8 +28,9 @@ def constant_of(conditions: Sequence[Condition | None]) -> list[Condition]:
 
 
 def _is_plain(condition: Condition) -> bool:
-    """Whether no function is called in it that may know more than what it is given."""
-    return all(call.cheap for call in condition.calls)
+    """Whether no function is called in it that may know more than what it is given. What the other engine
+    calls does not stand in `calls`."""
+    return condition.engine.name == "cpp" and all(call.cheap for call in condition.calls)
 
 
 class ToolVerdicts:
