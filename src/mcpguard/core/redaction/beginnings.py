@@ -100,6 +100,11 @@ class Beginning(ABC):
         """Whether that is there, at the place that `start` says."""
         return compiled(self._peek()).match
 
+    @cached_property
+    def search(self) -> Callable[[bytes, int, int], Match[bytes] | None]:
+        """The first place at which it is there."""
+        return compiled(self._peek()).search
+
     def start(self, _flat: bytes, end: int) -> int:
         """Where to look, where the literal ends at `end` and does not begin a format; -1 for nowhere."""
         return end
@@ -151,7 +156,7 @@ class OfFormat(Beginning):
         """The next place behind `end`, but not behind `stop`, where a literal ends that something may begin
         with."""
         at = end - self.size - max(self._detector.back, default=0)
-        found = compiled(self._peek()).search(flat, max(0, at) + 1, stop + _NEEDED)
+        found = self.search(flat, max(0, at) + 1, stop + _NEEDED)
         return min(found.start(), stop) if found else stop
 
     def start(self, flat: bytes, end: int) -> int:

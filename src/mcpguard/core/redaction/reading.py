@@ -135,7 +135,7 @@ class Perusal:
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`."""
-        if index in self._passed and end <= self._passed[index]:
+        if end <= self._passed.get(index, 0):
             return False
         one = BEGINNINGS[index]
         if self._joined and not one.joins:

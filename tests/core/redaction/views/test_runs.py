@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import zlib
 from typing import Any
 
 import pytest
@@ -57,3 +58,38 @@ def test_what_is_left_when_something_was_removed_is_not_decoded_again(decoded: l
     made = Redactor(b"key").inspect({"text": text})
     assert made.findings
     assert max(map(decoded.count, RANDOM)) <= 2  # Once to look, and once to remove.
+
+
+HEADS = [f"eyJ{number:05}".encode() + b"J9" * 12 for number in range(1_100)]
+"""They begin as something packed does, and are not."""
+
+
+@pytest.fixture
+def inflated(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is tried for something packed."""
+    seen: list[bytes] = []
+    is_raw = runs.is_raw
+
+    def noted(data: bytes, begun: bool = False) -> bool:
+        seen.append(data)
+        return is_raw(data, begun)
+
+    monkeypatch.setattr(runs, "is_raw", noted)
+    return seen
+
+
+def packed(text: str) -> bytes:
+    pack = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return base64.b64encode(pack.compress(text.encode()) + pack.flush())
+
+
+def test_a_beginning_that_is_not_packed_is_tried_once(inflated: list[bytes]) -> None:
+    assert not runs.has_code(b" ".join([*HEADS[:50] * 3, *(head + b"J9" for head in HEADS[:50])]) + PAD)
+    assert len(inflated) == len(set(inflated)) == 50
+
+
+def test_what_is_packed_is_seen_behind_many_that_are_not(inflated: list[bytes]) -> None:
+    said = packed("say " + TOKEN)
+    assert not runs.has_code(b" ".join(HEADS * 2) + PAD)
+    assert len(inflated) > len(HEADS)  # Only so many are remembered.
+    assert runs.has_code(b" ".join([*HEADS * 2, said]) + PAD)

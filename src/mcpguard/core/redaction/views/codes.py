@@ -82,12 +82,7 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
             widest = 1 if len(marks) == 1 and not _counts(first) else _WIDEST
             for width in range(1, widest + 1):
                 for column in range(width):
-                    _add(
-                        pieces,
-                        bytes(codes[column::width]),
-                        ends[1 + 2 * column :: 2 * width],
-                        ends[2 + 2 * column :: 2 * width],
-                    )
+                    _add(pieces, bytes(codes[column::width]), ends, column, width)
             if pieces.size > ENOUGH:
                 yield pieces.whole()
                 pieces = Pieces(view)
@@ -110,10 +105,12 @@ def _code(number: bytes) -> int:
     return int(number) if number.isdigit() else int(float(number))
 
 
-def _add(pieces: Pieces, codes: bytes, starts: "array[int]", ends: "array[int]") -> None:
-    """Each run of codes that can be read."""
+def _add(pieces: Pieces, codes: bytes, ends: "array[int]", column: int, width: int) -> None:
+    """Each run of codes that can be read in one column of `width`; `ends` says where each number is."""
     for found in _READABLE.finditer(codes):
         begin, stop = found.span()
-        places = chain.from_iterable(zip(starts[begin:stop], ends[begin:stop], strict=True))
+        first, last = 1 + 2 * (column + begin * width), 1 + 2 * (column + stop * width)
+        starts_of, ends_of = ends[first : last : 2 * width], ends[first + 1 : last + 1 : 2 * width]
+        places = chain.from_iterable(zip(starts_of, ends_of, strict=True))
         pieces.add_each(found[0], range(stop - begin), places)
         pieces.gap()

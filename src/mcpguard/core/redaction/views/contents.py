@@ -96,15 +96,16 @@ def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
             at = data.find(magic, at + len(magic))
 
 
-def is_raw(data: bytes) -> bool:
-    """Whether deflate may begin `data` without a header: it has none that says so."""
+def is_raw(data: bytes, begun: bool = False) -> bool:
+    """Whether deflate may begin `data` without a header: it has none that says so. `begun`: or may do so with
+    more of it."""
     if len(data) < READABLE or data[0] & 6 in (0, 6):
         return False
     try:
         said = zlib.decompressobj(_RAW).decompress(data, 64)
     except zlib.error:
         return False
-    return len(said) >= READABLE and said.isascii()
+    return (begun or len(said) >= READABLE) and said.isascii()
 
 
 def _body(data: bytes, at: int) -> int:

@@ -36,6 +36,9 @@ _HIGH = {letter for letters in _VALUES for letter in letters[32:]}
 _DEFLATE = 32
 _LONG = 128
 _BIG = 4096
+_HEAD = 32
+"""Letters after which nearly all that is not packed has said so."""
+_KNOWN = 1_000
 _IS_ASCII = bytes(97 if byte < 128 else 32 for byte in range(256))
 
 # Four letters whose three bytes are ASCII: the first bit of each is not set. No text begins with zeros,
@@ -142,13 +145,12 @@ def codes() -> Matcher:
 def has_code(text: bytes) -> bool:
     """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
     done = 0
+    idle: set[bytes] = set()
 
     def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> bool:
         nonlocal done
         if index == _DEFLATED:
-            begin = end - _SURE
-            # What is packed does not begin with so many letters of one case; words do.
-            return not text[begin:end].islower() and _is_deflated(text[begin : begin + _BIG])
+            return _begins_packed(text, end - _SURE, idle)
         if index == _OF_HEX:
             found = _HEX.match(text, end - _HEX_DEFLATED)
             return found is not None and _is_hex_deflated(found[0])
@@ -159,6 +161,19 @@ def has_code(text: bytes) -> bool:
         return (index == _TEXT and not _is_of_one_case(chars)) or _has_other_code(chars)
 
     return codes().search(text, visit)
+
+
+def _begins_packed(text: bytes, begin: int, idle: set[bytes]) -> bool:
+    """Whether the run that begins at `begin` says something packed; `idle` is how those begin that do not."""
+    head = text[begin : begin + _HEAD]
+    # What is packed does not begin with so many letters of one case; words do.
+    if head in idle or head[:_SURE].islower():
+        return False
+    if _is_deflated(head, begun=True):
+        return _is_deflated(text[begin : begin + _BIG])
+    if len(idle) < _KNOWN:
+        idle.add(head)
+    return False
 
 
 def is_packed(text: bytes, end: int) -> bool:
@@ -175,12 +190,14 @@ def _has_other_code(chars: bytes) -> bool:
     )
 
 
-def _is_deflated(chars: bytes) -> bool:
-    """Whether the run that `chars` begin with says something packed from its beginning on."""
-    if b" " in chars[:LEAST].translate(_ALL):
+def _is_deflated(chars: bytes, begun: bool = False) -> bool:
+    """Whether the run that `chars` begin with says something packed from its beginning on; `begun`: or may do
+    so with what comes behind `chars`."""
+    size = chars.translate(_ALL).find(b" ") % (len(chars) + 1)
+    if size < LEAST:
         return False
-    head = _decode64(chars[: chars.translate(_ALL).find(b" ") % (len(chars) + 1)])
-    return head.startswith(ZLIB) or is_raw(head)
+    head = _decode64(chars[:size])
+    return head.startswith(ZLIB) or is_raw(head, begun)
 
 
 def _is_of_one_case(chars: bytes) -> bool:
