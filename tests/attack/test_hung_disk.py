@@ -99,7 +99,7 @@ def test_calls_are_refused_after_a_while_with_a_sentence_and_served_when_the_dis
     disk.touch()
     for text in ("during", "after"):
         assert "cannot write its audit log" in guard.call("echo", text=text)["error"]["message"]
-    guard.wait_stderr("the disk has not responded for seconds")
+    guard.wait_stderr("the disk has not responded for several seconds")
     disk.unlink()
     eventually(lambda: "result" in guard.call("echo", text="again"), "evidence")
 
@@ -189,7 +189,7 @@ def test_while_a_disk_hangs_under_the_state_calls_that_need_it_are_refused_and_t
     for text in ("during", "after"):
         assert cause(guard.call("echo", text=text)) == "error"
     guard.wait_stderr(
-        "not ready, store: the session's state is unavailable: the disk has not responded for seconds"
+        "not ready, store: the session's state is unavailable: the disk has not responded for several seconds"
     )
     assert guard.ask("ping")["result"] == {}
     disk.unlink()

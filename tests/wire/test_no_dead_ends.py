@@ -172,7 +172,7 @@ def test_a_person_takes_a_refusal_back(guard):
     listed = command("approvals", *config).stdout.decode()
     assert re.search(f"{one} .*tools/call p/echo .*terminal", listed)
     assert b"needs a terminal" in command("approvals", "end", one, *config).stderr
-    assert b"the next call is asked about" in at_terminal("approvals", "end", one, *config)
+    assert b"the next such call is asked about" in at_terminal("approvals", "end", one, *config)
     assert "A person was asked and has not answered yet" in said(guard.call("p__echo", text="asked"))
     at_terminal("approve", ticket(guard.config), *config)
     assert said(guard.call("p__echo", text="asked")) == "asked"

@@ -230,8 +230,8 @@ class PostgresEntry(Written):
     owner: DatabaseName | None = Field(
         None,
         description="The role that becomes the owner of what this one created in the database, such as "
-        "tables, when it ends; one without attributes that `admin` is a member of. Left out, "
-        "that is dropped with the role.",
+        "tables, when it ends: one without attributes, of which `admin` is a member. Left out, "
+        "what was created is dropped with the role.",
     )
     database: DatabaseName | None = Field(None, description="The database; by default that of `admin`.")
     host: (

@@ -374,12 +374,12 @@ def test_a_disk_that_hangs_is_waited_for_once_and_what_it_does_later_is_read(
         session.add(("b",), ())
         ended.set()
 
-    with pytest.raises(SessionError, match="the disk has not responded for seconds"):
+    with pytest.raises(SessionError, match="the disk has not responded for several seconds"):
         given_by(store.change(ADA, hangs))
     assert asked.wait(20)
     monkeypatch.setattr(disk, "HOLD_SECONDS", 1e9)  # Nobody waits for it again.
     for _ in range(3):
-        with pytest.raises(SessionError, match="the disk has not responded for seconds"):
+        with pytest.raises(SessionError, match="the disk has not responded for several seconds"):
             labels(store)
     assert "has not responded" in store.failing
     answers.set()

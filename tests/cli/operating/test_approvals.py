@@ -315,7 +315,7 @@ def test_approvals_in_force_are_listed_and_a_person_ends_one(
     (found,) = json.loads(capsys.readouterr().out)["in_force"]
     assert (found["ticket"], found["uses"], found["free"], found["lasts"]) == ("t1", 1, ["text"], "session")
     assert main(["approvals", "end", "t1"]) == 0
-    assert "the next call is asked about" in capsys.readouterr().out
+    assert "the next such call is asked about" in capsys.readouterr().out
     detail = dict(notices(home))["approval-ended"]
     assert detail.startswith("ticket t1 of os-user:ada by os-user:")
     assert detail.endswith(", used 1 times")

@@ -355,7 +355,7 @@ class AuditFile:
         flying = self._flying
         if flying is not None and flying[1] is batch:
             self._flying, self._hung = None, flying
-            self._fail(batch, batch.file.failure("the disk has not responded for seconds"))
+            self._fail(batch, batch.file.failure("the disk has not responded for several seconds"))
 
     # --- failure and recovery --------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """A journal, in files, of what was minted and is still to be taken back.
 
-Law of this file: a process holds the lock of each of its files as long as it lives, however it ends, and who
-can take a lock may take back. No file holds a secret.
+Law of this file: a process holds the lock of each of its files for as long as it runs, however it ends, and
+whoever can take the lock may take back what the file names. No file contains a secret.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class HandleJournal:
         self, kind: str, place: str, folder: Path | None = None, form: re.Pattern[str] = HANDLE
     ) -> None:
         """`place` is what the handles are good for: a text that distinguishes one service from another, of
-        which only a digest is kept. `folder` is `default_folder()` if it is None. A handle that has not this
-        `form` is not one of ours."""
+        which only a digest is kept. `folder` is `default_folder()` if it is None. A handle that does not
+        have this `form` is not one of ours."""
         self._kind = kind
         self._place = sha256(place.encode()).hexdigest()
         self._form = form
@@ -78,24 +78,24 @@ class HandleJournal:
             os.close(lock)
 
     def left(self) -> bool:
-        """Whether a process that has ended left something to take back here."""
+        """Whether an ended process left something here that is to be taken back."""
         return next(self.inherit(), None) is not None
 
     def inherit(self) -> Iterator[str]:
-        """Each handle that a process which has ended left here. It stays until `forget`, and no other process
-        is given it meanwhile."""
+        """Each handle that an ended process left here. It stays until `forget`; no other process gets it
+        while the caller works on it."""
         for path in self._files():
             with _taken(path) as note:
                 if note is not None and self._is_of_here(note, path):
                     yield note.handle
 
     def _is_of_here(self, note: Note, path: Path) -> bool:
-        # Who may write a file here must not say what is taken back with our rights.
+        # Whoever can write a file here must not choose what is taken back with our rights.
         ours = note.handle == path.stem and self._form.fullmatch(note.handle) is not None
         return ours and (note.kind, note.place) == (self._kind, self._place)
 
     def in_use(self) -> set[str]:
-        """The handles that a process which lives has, this one included, of any kind and place."""
+        """The handles of all running processes, this one included, of any kind and place."""
         found = set()
         for path in self._files():
             with _taken(path) as note:
@@ -109,8 +109,8 @@ class HandleJournal:
 
 @contextmanager
 def _taken(path: Path) -> Iterator[Note | None]:
-    """The note of a file whose owner has ended, locked for the length of the block; None where it lives, or
-    the file is gone or is not one of ours."""
+    """The note of a file whose owner has ended, locked for the length of the block; None where it is
+    running, or the file is gone or is not one of ours."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -20,11 +20,11 @@ from mcpguard.gateway.inspection.together import Together
 from mcpguard.protocol.jsonrpc import Framer, Oversize
 
 SEVERAL = 4
-"""As many messages of a turn are inspected together. For two, waiting costs as much as it saves."""
+"""From this many messages in a turn on, they are inspected together. For two, waiting costs what it saves."""
 MESSAGES_A_TURN = 64
 """Of what came from one side, more messages wait for the next turn, so that no side starves another."""
 BYTES_A_TURN = 16 * 1024
-"""The same for what is left once this many bytes were handled: to inspect them may take long. Messages over
+"""The same for what is left once this many bytes were handled: inspecting them may take long. Messages over
 AT_ONCE do not count: where they take long, a thread inspects them."""
 READ_BYTES = 64 * 1024
 BIG_READ_BYTES = 256 * 1024

@@ -96,7 +96,7 @@ class WaitedDisk:
             if future.done():
                 return self._trusted(future.result())
             self._hung = future
-        raise OSError(errno.ETIMEDOUT, "the disk has not responded for seconds")
+        raise OSError(errno.ETIMEDOUT, "the disk has not responded for several seconds")
 
     def end(self) -> None:
         """End the thread; it starts again with the next work."""

@@ -171,7 +171,7 @@ class Glance:
         number: int,
         shared: Mapping[str, Json],
     ) -> Verdict | None:
-        """`alone`: whatever the end is."""
+        """The verdict on one combination of values. `alone`: without those of its `end`, the outcome."""
         if raw is None:
             return None
         key = (number if self.shares else 0, raw, end, alone)

@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="end",
         nargs="?",
         choices=["end"],
-        help="end an approval or a refusal: the next call is asked about",
+        help="end an approval or a refusal: the next such call is asked about",
     )
-    parser.add_argument("ticket", metavar="TICKET", nargs="?", help="that of the approval or refusal to end")
+    parser.add_argument("ticket", metavar="TICKET", nargs="?", help="its ticket, as listed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
@@ -82,7 +82,7 @@ def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
         raise SessionError("`mcpguard approvals end` is for a person, so it needs a terminal")
     who = operating_system_user()
     end_answer(config, store, ticket_id, f"{who.source}:{who.id}")
-    print(f"{style('ended', 'green')} {plain(ticket_id)}: the next call is asked about")
+    print(f"{style('ended', 'green')} {plain(ticket_id)}: the next such call is asked about")
     return 0
 
 

@@ -67,7 +67,7 @@ class HttpReader:
             standing.leaves()
 
     async def _brought(self, found: list[Event | Oversize], asked: int | None) -> bool:
-        """Bring these, at most as many in a turn as one may handle. Whether `asked` is dealt with."""
+        """Handle these, in one turn no more than a turn may. Returns whether `asked` is answered."""
         answered, at = False, 0
         while at < len(found):
             last, left = at + MESSAGES_A_TURN, BYTES_A_TURN

@@ -69,7 +69,8 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
 
 
 def _lose_folder(reading: Reading, child: bool, name: str) -> None:
-    """As a program (a `child`), `cd` changes nothing, and says that it did; some systems have one."""
+    """Run as a program (a `child`), `cd` changes nothing but reports success, so the folder of what follows
+    is not known. Some systems have such a program."""
     if child and name in _FOLDER_CHANGES:
         reading.places.lose()
 

@@ -1,5 +1,5 @@
-"""Programs whose arguments need a look of their own, beside their line in the table: those that a script for
-sed, awk or jq makes do more, find, and others.
+"""Programs whose arguments a function reads, in addition to their line in the table: find, those that take a
+script (sed, awk and jq), and others.
 
 Law of this file: a program here has to show that it is given no code; where an argument is not known it is
 taken for the worst one. For sed and find there are positive lists; for awk and jq, whose expressions are

@@ -31,7 +31,7 @@ TEXTS = 32
 """How many command lines may be given to commands."""
 
 REPEATS = 8192
-"""How many characters of bodies of loops are read again, for the values of their variables."""
+"""How many characters of loop bodies may be read again, once for each value of a variable."""
 
 TEXTS_LIMIT = 4096
 """The longest that those may be together, in characters."""
@@ -89,7 +89,7 @@ class Reading:
 
     @contextmanager
     def of_command(self) -> Iterator[None]:
-        """What is read meanwhile is a command: code that is found in it is not that of others."""
+        """What is read within is one command: code that is found in it does not count for others."""
         outer, self.code, first, given = self.code, False, len(self.commands), self.given
         yield
         for one in self.commands[first:]:
@@ -98,7 +98,7 @@ class Reading:
         self.code, self.code_within = outer, self.code_within or self.code
 
     def repeat(self, characters: int) -> bool:
-        """Whether so much of the bodies of loops may be read once more."""
+        """Count characters of a loop body that is read again; false if there are more than REPEATS in all."""
         self.repeated += characters
         return self.repeated <= REPEATS
 
@@ -223,7 +223,7 @@ def _glob_folder(text: str) -> str:
 
 
 class Folders:
-    """`entered`: all folders but the first. `unknown`: whether there are others, nobody knows which."""
+    """`entered`: all folders but the first. `unknown`: whether there may be others, not known which."""
 
     def __init__(self, folder: str = "") -> None:
         if folder and not folder.startswith("/"):
@@ -268,7 +268,7 @@ class Folders:
         return bool(found)
 
     def lose(self) -> None:
-        """A command of the line changes the folder, nobody knows to which."""
+        """A command of the line changes the folder to one that is not known."""
         self.unknown = True
 
     def divide(self) -> None:

@@ -49,8 +49,8 @@ _SAME_FOLDER = (None, "&&", "(", "$(", "{")
 """Tokens behind which a command runs in the folder that those before it left."""
 
 _LEAVING = ("command", "list", "redirected_statement")
-"""Statements that can change the folder for those behind them and say by success that they did, unless they
-stand behind `||`: then a success may be that of what stands before."""
+"""Statements that can change the folder for those behind them, and whose success means that they did. Behind
+`||` it does not: the success may be that of the statement before."""
 
 _LAST = ("list", "pipeline", "negated_command")
 _REDIRECTS = ("file_redirect", "herestring_redirect", "heredoc_redirect")

@@ -96,7 +96,7 @@ def _not_calls(tree: Tree, exp: Any, dialect: str) -> Counter[tuple[str, ...]]:
 
 
 def plain_read(tokens: list[SqlToken], tree: Tree, functions: set[str], exp: Any, dialect: str) -> bool:
-    """Whether the statement is a query without any effect that could be known of."""
+    """Whether the statement is a query, and each node, function and word in it is known to have no effect."""
     if not isinstance(tree.root, exp.Query | exp.Values):
         return False
     if not pure(functions, dialect) or _alarms(tokens):

@@ -64,7 +64,7 @@ class Fields(Struct, frozen=True):
 
 
 def fields(tokens: list[SqlToken], tree: Tree, exp: Any, is_column: Callable[[Chain], bool]) -> Fields:
-    """See this file; `is_column` is that of the statement's `Relations`."""
+    """The names after a dot that may be called. `is_column` is `Relations.column` of the statement."""
     dotted = _dotted(tokens)
     tables = Counter(_parts(table, exp) for table in tree.of_kind(exp.Table))
     calls = set(dotted.fields)
@@ -214,7 +214,7 @@ _NOTHING = SqlToken("mark", "", -1, -1)
 
 
 def lost(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]:
-    """See this file."""
+    """The names in the text without an identifier of a known role in the tree: each may be a column."""
     words = dialect in ("mysql", "postgres", "sqlite")
     found: Counter[str] = Counter()
     defined = frozenset(node.name.lower() for node in tree.of_kind(exp.ColumnDef))

@@ -124,7 +124,8 @@ def _parser(dialect: str) -> DialectParser:
 
 
 def sql(text: str, dialect: str, columns: Json = None) -> Json:
-    """See SQL. Raises FunctionError for a text that is not certain, or another dialect."""
+    """What `SQL.fields` describes. Raises FunctionError for a text that can be read in two ways, and for an
+    unknown dialect."""
     if dialect not in LEXIS:
         raise FunctionError(f"sql() reads these dialects: {', '.join(sorted(LEXIS))}")
     source = read(text, dialect)

@@ -184,7 +184,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def parts(text: str, schemes: str | list[str] | None = None) -> dict[str, Json]:
-    """The members that `URL.fields` tells. Raises FunctionError as `read_url` does."""
+    """The members that `URL.fields` describes. Raises FunctionError as `read_url` does."""
     url = read_url("url", text, schemes)
     return {
         "scheme": url.scheme,
