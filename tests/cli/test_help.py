@@ -64,11 +64,15 @@ def test_the_version(word: str, capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_each_verb_explains_itself_with_examples(name: str, capsys: Capture) -> None:
+def test_each_verb_explains_itself_with_examples(
+    name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main([name, "--help"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"usage: mcpguard {name} ")
     assert f"examples:\n  mcpguard {name}" in said
+    assert [line for line in said.splitlines() if len(line) > 80] == []
 
 
 def test_the_usage_of_wrap_can_be_typed(capsys: Capture) -> None:

@@ -121,8 +121,7 @@ def test_what_mcpguard_itself_uses_is_told_too(
     code, said = checked(path, capsys)
     assert code == 1
     assert said.splitlines() == [
-        f"failed  file:{key} for audit.key: cannot be read: No such file or directory: "
-        f"`mcpguard secret set file:{key}` writes it",
+        f"failed  file:{key} for audit.key: does not exist: `mcpguard audit key --new --to {key}` makes a key",
         "ok      env:OTEL for telemetry.sinks.0.headers.X: available (env)",
         "ok      env:CHAT for approvals.notify.1: available (env)",
     ]

@@ -77,7 +77,7 @@ REFUSED = {
     "a rule on results": ("p__act", {"code": "answer = text('unwanted')"}, SEE_WHY),
     "too much in an answer": ("p__act", {"code": f"answer = {MANY}"}, "A smaller answer may pass."),
     "a server without its command": ("gone__x", {}, "give its full path or fix PATH"),
-    "a server without its credential": ("poor__x", {}, "cannot be read: No such file or directory"),
+    "a server without its credential": ("poor__x", {}, "does not exist"),
     "a tool that is not there": ("p__none", {}, "Unknown tool: p__none"),
 }
 """What refuses, with a call that it refuses at the latest the second time, and what the model reads."""

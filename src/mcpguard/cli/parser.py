@@ -27,8 +27,26 @@ if TYPE_CHECKING:
 
 
 def examples(*commands: str) -> str:
-    """The `epilog` of a verb: its examples, one a line."""
-    return "examples:\n" + "\n".join(f"  {command}" for command in commands)
+    """The `epilog` of a verb: its examples, each with the note that follows it after two spaces, if any."""
+    lines = ["examples:"]
+    for example in commands:
+        command, _, note = example.partition("  ")
+        *before, last = _continued(f"  {command}")
+        note = note.strip()
+        fits = not note or len(f"{last}  {note}") <= _WIDTH
+        lines += [*before, f"{last}  {note}".rstrip()] if fits else [*before, last, f"      {note}"]
+    return "\n".join(lines)
+
+
+_WIDTH = 80
+
+
+def _continued(line: str) -> list[str]:
+    """A command as lines that a shell reads as one."""
+    at = line.rfind(" -", 0, _WIDTH - 2)
+    if len(line) <= _WIDTH or at < 0 or not line[:at].strip():
+        return [line]
+    return [f"{line[:at]} \\", *_continued(f"     {line[at:]}")]
 
 
 class Parser(ArgumentParser):

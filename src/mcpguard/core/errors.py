@@ -83,6 +83,15 @@ class CredentialError(McpGuardError):
     """A credential reference cannot be resolved. Names the reference, never the value."""
 
 
+class MissingError(CredentialError):
+    """A source has nothing under a name: `said` is the sentence about it, and the message adds a `remedy`,
+    which is another one where the value has a form of its own."""
+
+    def __init__(self, said: str, remedy: str) -> None:
+        super().__init__(f"{said}: {remedy}")
+        self.said = said
+
+
 class WithdrawnError(CredentialError):
     """A credential was taken back: what was given before must not be used any more, however long it lasts."""
 

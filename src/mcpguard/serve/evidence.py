@@ -81,7 +81,12 @@ def upkeep(
 ) -> Upkeep:
     """That of a process, by what its configuration says."""
     to = Recipient(FOR_KEY, None, Principal("", ""))
-    key = None if audit.key is None else partial(credentials.get, audit.key, to)
+    key = None
+    if audit.key is not None:
+        # Imported where it is needed: most configurations sign nothing.
+        from mcpguard.adapters.audit.signing import private_key
+
+        key = partial(private_key, partial(credentials.get, audit.key, to), audit.key)
     heads = audit.heads
     if heads is not None and heads.stdout and not over_http:
         report("`audit.heads.stdout` has no effect here: a client reads this output")

@@ -90,11 +90,11 @@ def named_of(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
 
 
 def recognition_of(settings: Settings, guard: Redactor) -> tuple[Recognition, frozenset[str]]:
-    """The values of the whole configuration, and the names of those that no server needs which is served
-    here: they may be missing."""
+    """The values of the whole configuration, and the names of those that may be missing: no server needs
+    them which is served here, or who signs with it reports it."""
     needed = {ref for refs in named_of(settings).values() for ref in refs if ref.source != ENTRY}
     config = settings.config
     needed.update(ref for entry in config.credentials.values() for ref in entry.sources)
     refs = needed | config.plain_references | config.elsewhere
     recognition = Recognition(refs, config.credentials, guard, settings.servers)
-    return recognition, frozenset(str(ref) for ref in refs - needed)
+    return recognition, frozenset(str(ref) for ref in refs - (needed - {config.audit.key}))

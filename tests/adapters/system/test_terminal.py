@@ -67,6 +67,14 @@ def test_examples_keep_their_lines_in_the_help_of_a_verb() -> None:
     assert "examples:\n  x one\n  x two\n" in parser.format_help()
 
 
+def test_an_example_that_is_too_long_goes_on_in_the_next_line_as_a_shell_reads_it() -> None:
+    long = f"x --{'a' * 40} --{'b' * 40}"
+    assert examples(long) == f"examples:\n  x --{'a' * 40} \\\n      --{'b' * 40}"
+    assert examples("a" * 90) == f"examples:\n  {'a' * 90}"
+    assert examples("x one      (a note)") == "examples:\n  x one  (a note)"
+    assert examples(f"x one      ({'a' * 75})") == f"examples:\n  x one\n      ({'a' * 75})"
+
+
 def test_options_cannot_be_abbreviated_in_sub_commands_either(capsys: pytest.CaptureFixture[str]) -> None:
     parser = Parser(prog="x")
     sub = parser.add_subparsers().add_parser("y")

@@ -195,7 +195,7 @@ def test_a_working_folder_must_exist(folder: Path, remarks: Remarks) -> None:
     ("reference", "said"),
     [
         ("${env:CHECK_TOKEN}", "env:CHECK_TOKEN is not set"),
-        ("${file:/no/such/file}", "file:/no/such/file cannot be read"),
+        ("${file:/no/such/file}", "file:/no/such/file does not exist"),
         ("${keyring:short}", "keyring:short"),
     ],
 )

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from hashlib import sha256
+from shlex import quote
 
 from msgspec.structs import replace
 
-from mcpguard.core.errors import AuditError
+from mcpguard.core.errors import AuditError, MissingError
 from mcpguard.core.evidence.chain import signed
 from mcpguard.core.evidence.records import Checkpoint
-from mcpguard.core.secret import Secret
+from mcpguard.core.secret import CredentialRef, Secret
 
 PRIVATE = "mcpguard-audit-key-1:"
 PUBLIC = "mcpguard-audit-public-1:"
@@ -24,6 +26,15 @@ PUBLIC = "mcpguard-audit-public-1:"
 def new_key() -> str:
     """A new private key, as it is kept."""
     return PRIVATE + b64encode(os.urandom(32)).decode()
+
+
+def private_key(read: Callable[[], Secret], ref: CredentialRef) -> Secret:
+    """What `read()` gives for `ref`. A missing key is to be made, not typed in: AuditError says how."""
+    try:
+        return read()
+    except MissingError as error:
+        to = f" --to {quote(ref.name)}" if ref.source == "file" else f" --name {quote(ref.name)}"
+        raise AuditError(f"{error.said}: `mcpguard audit key --new{to}` makes a key") from None
 
 
 class SigningKey:

@@ -11,7 +11,7 @@ from contextlib import closing
 from types import ModuleType
 from typing import TypeVar
 
-from mcpguard.core.errors import CredentialError, SourceError
+from mcpguard.core.errors import CredentialError, MissingError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret
 
 SERVICE = "mcpguard"
@@ -37,7 +37,7 @@ class Keychain:
         """The value now; CredentialError if there is none."""
         value = self._read(ref.name)
         if not value:
-            raise CredentialError(f"{ref} is not in the keychain: run `mcpguard secret set {ref.name}`")
+            raise MissingError(f"{ref} is not in the keychain", f"run `mcpguard secret set {ref.name}`")
         return Secret(value)
 
     def has(self, ref: CredentialRef) -> bool:

@@ -5,7 +5,7 @@ import stat
 from shlex import quote
 
 from mcpguard.adapters.system.files import without_waiting
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, MissingError
 from mcpguard.core.secret import CredentialRef, Secret
 
 _MAX_SIZE = 64 * 1024
@@ -28,12 +28,12 @@ class Mounted:
             with open(path, "rb", opener=without_waiting) as file:
                 _refuse_unsafe(ref, path, os.fstat(file.fileno()))
                 data = file.read(_MAX_SIZE + 1)
+        except FileNotFoundError:
+            said = f"{ref} does not exist"
+            raise MissingError(said, f"`mcpguard secret set {quote(str(ref))}` writes it") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a valid path"
-            instead = f": `mcpguard secret set {quote(str(ref))}` writes it" * isinstance(
-                error, FileNotFoundError
-            )
-            raise CredentialError(f"{ref} cannot be read: {reason}{instead}") from None
+            raise CredentialError(f"{ref} cannot be read: {reason}") from None
         return Secret(_text(ref, data))
 
     def has(self, ref: CredentialRef) -> bool:

@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from msgspec import structs
 
-from mcpguard.adapters.audit.signing import SigningKey
+from mcpguard.adapters.audit.signing import SigningKey, private_key
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.system.guarded import found, not_found
 from mcpguard.adapters.system.own_process import operating_system_user
@@ -41,9 +42,10 @@ from mcpguard.core.secret import CredentialRef, sole_reference
 def try_own(place: Way, ref: CredentialRef, redactor: Redactor) -> None:
     """Read the value of `ref`, which mcpguard itself uses at `place`, and have it held. Raises McpGuardError
     if there is none, and for a key that cannot sign."""
-    secret = value_of(ref)
+    signs = place == ("audit", "key")
+    secret = private_key(partial(value_of, ref), ref) if signs else value_of(ref)
     redactor.hold(str(ref), secret)
-    if place == ("audit", "key"):
+    if signs:
         SigningKey(secret)
 
 

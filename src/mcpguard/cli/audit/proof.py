@@ -9,12 +9,13 @@ import re
 from collections import defaultdict
 from collections.abc import Container
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import asdict
 
 from mcpguard.adapters.audit.reader import NoChain, Proof, chain_files, chain_name, head, proof
-from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_key
+from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_key, private_key
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import trust
 from mcpguard.cli.parser import configured_if_any
@@ -302,7 +303,7 @@ def print_key(args: argparse.Namespace) -> int:
         ref = configured or ref
         if configured is None and not _is_kept(ref):
             raise AuditError(NO_KEY)
-    key = SigningKey(value_of(ref)).public
+    key = SigningKey(private_key(partial(value_of, ref), ref)).public
     if args.json:
         from mcpguard.cli.outputs import AuditKey
 
