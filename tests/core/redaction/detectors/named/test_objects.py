@@ -49,6 +49,7 @@ FOUND: dict[str, Json] = {
     "named-in-a-row": {"columns": ["key", "value"], "rows": [["db_password", CHOSEN]]},
     "headers": {"headers": [["Accept", "x/y"], ["Authorization", f"Bearer x7{CHOSEN}q9"]]},
     "headers-by-turns": {"rawHeaders": ["Host", "example.com", "X-Api-Key", RANDOM]},
+    "options": {"Config": {"Cmd": ["app", 7, "--db-password", CHOSEN], "args": ["-v", "--api-key", RANDOM]}},
     "pairs": [["X-Api-Key", RANDOM], [1, 2]],
 }  # fmt: skip
 
@@ -56,6 +57,10 @@ LEFT: dict[str, Json] = {
     "a color": {"name": "color", "value": "blue7777"},
     "a form": {"fields": [{"name": "password", "value": "text"}, {"name": "token", "value": "string"}]},
     "words in cells": {"items": [["password reset", "Email2 sent"], ["token", "count"]]},
+    "options": {
+        "args": ["--password", 5, "--token", "--verbose", "password", "blue7777x"],
+        "x": ["--token", RANDOM],
+    },
     "a name in a cell": {"columns": ["id", "name"], "rows": [["1", "password"]]},
     "no text": {"name": "db_password", "value": 5, "rows": [[1, 2], ["password", None]]},
     "names of a user": {"kind": "Secret", "data": {"username": ENCODED}, "stringData": {"host": CHOSEN}},

@@ -6,7 +6,7 @@ number of times, and what the name says is judged as in a text.
 
 from binascii import Error, a2b_base64
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import msgspec
@@ -20,7 +20,11 @@ from mcpguard.core.redaction.detectors.named.values import KINDS, Found, crumbs,
 Judge = Callable[[str, bytes], bool]
 """Whether a value is a secret under a name that says so much."""
 
-GATES = frozenset(["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers", "key", "Key"])
+ARGUMENTS = frozenset(["args", "Args", "argv", "cmd", "Cmd", "command", "Command", "Entrypoint"])
+"""Names of lists in which an option stands before its value."""
+GATES = frozenset(
+    ["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers", "key", "Key", *ARGUMENTS]
+)
 """Names of members that say that something is to be looked for, beside those of `is_value`."""
 WORDS = (
     *(
@@ -198,6 +202,13 @@ class Objects:
             self._rows(items)
         elif "header" in owner.lower():
             self._pairs(zip(items[::2], items[1::2], strict=False))
+        elif owner in ARGUMENTS:
+            self._options(items)
+
+    def _options(self, items: list[Any]) -> None:
+        for name, text in pairwise(items):
+            if isinstance(name, str) and name.startswith("-") and (strength := _said(name.lstrip("-"))):
+                self._one(given(strength), text)
 
     def _rows(self, items: list[Any]) -> None:
         first = _cells(items[0])

@@ -34,7 +34,7 @@ from mcpguard.core.redaction.detectors.named.values import (
 
 VALUE = 6
 """How many bytes of a value are in a match of `WORDS` and `REST`."""
-WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "psk", "_pw", "credential")
+WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "psk", "pw", "credential")
 """In lower case; one of them, in any case, begins what `REST` goes on with."""
 
 _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""

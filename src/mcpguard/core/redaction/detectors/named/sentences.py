@@ -19,6 +19,9 @@ from mcpguard.core.redaction.detectors.named.values import (
 
 LINKS = (
     r"[ ](?:is|was|to|will be)(?: set to| now)?:?[ ]",
+    r"[ ](?:has been|was|is)[ ](?:re)?set to:?[ ]",
+    r"[ ](?:(?:has been|was|is)[ ])?(?:changed|reset) to:?[ ]",
+    r"[ ]\((?:for )?[a-z0-9_.@-]{1,40}\):[ ]",
     r"[ ](?:for|of|on|to)[ ](?:(?:the|my|our|your|user)[ ])?[a-z0-9_.@'-]{1,40}(?:[ ]is|[ ]was|:)[ ]",
 )
 """What may be between the word for a secret and the secret, in lower case."""
