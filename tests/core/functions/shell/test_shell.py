@@ -246,6 +246,39 @@ def test_what_a_loop_or_a_command_within_reads_is_told(text: str, reads: list[st
 
 
 @each(
+    ("text", "outside"),
+    [
+        ("sh -c 'head ../a'; cd b", ["/p/../a"]),
+        ("cd b && sh -c 'head ../a'", []),
+        ("cd b && sh -c 'head ../a'; cd c", []),
+        ("eval 'head ../a'\ncd b", ["/p/../a"]),
+        ("timeout 5 sh -c \"sh -c 'head ../a'\" && cd b", ["/p/../a"]),
+        ("echo $(head ../a); cd b", ["/p/../a"]),
+        ('cd b && echo "$(head ../a)"', []),
+        ("echo $(echo $(head ../a)); cd b", ["/p/../a"]),
+        ('[ -n "$(head ../a)" ]; cd b', ["/p/../a"]),
+        ("for f in a c; do echo $(head ../$f); done; cd b", ["/p/../$f"]),
+    ],
+)
+def test_what_a_command_is_given_runs_where_that_command_does(text: str, outside: list[str]) -> None:
+    assert shell(text, "/p")["outside"] == outside
+
+
+@each(
+    "text",
+    ["cat() { echo rm x; }; sh -c \"$(cat <<'E'\nls\nE\n)\"", 'alias cat=x; head "$(cat <<E\na\nE\n)"'],
+)
+def test_what_cat_prints_is_not_known_where_functions_are_defined(text: str) -> None:
+    with pytest.raises(FunctionError, match=r"here-document|not literal"):
+        shell(text)
+
+
+@each("text", ["eval 'cd() { ls; }'; cd a && head ../b", "alias cd=ls\ncd a && head ../b"])
+def test_where_cd_leads_is_not_known_where_functions_are_defined(text: str) -> None:
+    assert shell(text)["indirect"]
+
+
+@each(
     "text",
     [
         "for f in $x; do head $f; done", "for f in 'a b'; do head $f; done", "for f in *.py; do head $f; done",

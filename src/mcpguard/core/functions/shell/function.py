@@ -26,8 +26,8 @@ def shell(text: str, folder: str = "") -> dict[str, Json]:
     if any(char not in " \t\n" and unicodedata.category(char) in _HIDDEN for char in text):
         raise FunctionError("shell() does not read control characters, or blanks but space, tab and LF")
     reading = _read(Reading(text, folder))
-    if reading.unrolled and (reading.resets or reading.functions):
-        reading = _read(Reading(text, folder, unrolls=False))
+    if reading.functions or (reading.unrolled and reading.resets):
+        reading = _read(Reading(text, folder, redefined=True))
     return reading.result()
 
 
@@ -36,7 +36,7 @@ def _read(reading: Reading) -> Reading:
     from mcpguard.core.functions.shell.tree import read_tree
 
     while reading.texts:
-        depth, inner = reading.texts.pop()
+        depth, inner, reading.places.here = reading.texts.pop()
         if not inner.strip(" \t\n"):
             raise FunctionError("shell() found no command")
         read_tree(inner.encode(), reading, depth)

@@ -83,7 +83,7 @@ def _cd(reading: Reading, _args: Texts, texts: Texts) -> None:
     """What stands behind it runs in another folder. To zsh, `+1` and two words mean one that they do not
     name."""
     plain = len(texts) == 1 and texts[0].literal and not _STACK.fullmatch(texts[0].text)
-    if plain and not reading.repeats:
+    if plain and not (reading.repeats or reading.redefined):
         reading.read(texts[0])
         reading.places.enter(texts[0].text)
     else:

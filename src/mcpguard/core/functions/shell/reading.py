@@ -51,15 +51,16 @@ _NETWORK = re.compile(r"/+dev/+(?:tcp|udp)(?:/|$)|!", re.ASCII | re.IGNORECASE)
 
 
 class Reading:
-    """The facts so far, and `texts`: (depth, text) of command lines that are still to be read.
-    `repeats`: what is read now may run several times, or at another time. `unrolls`: the body of a loop is
-    read for each value of its variable, and `unrolled` says that one was. `resets`: a command may set any
-    variable, nobody knows when."""
+    """The facts so far, and `texts`: (depth, text, folders in which it runs) of command lines that are still
+    to be read. `repeats`: what is read now may run several times, or at another time. `unrolled`: the body of
+    a loop was read for each value of its variable. `resets`: a command may set any variable, nobody knows
+    when. `redefined`: a name may be that of a function, so it is not known what `cat` prints, where `cd`
+    leads and what a variable of a loop is."""
 
-    def __init__(self, text: str, folder: str = "", *, unrolls: bool = True) -> None:
-        self.texts: list[tuple[int, str]] = [(0, text)]
+    def __init__(self, text: str, folder: str = "", *, redefined: bool = False) -> None:
         self.given = self.given_characters = self.repeated = 0
         self.places = Folders(folder)
+        self.texts = [(0, text, self.places.here)]
         self.programs: set[str] = set()
         self.unknown: set[str] = set()
         self.obeys: set[str] = set()
@@ -76,7 +77,7 @@ class Reading:
         self.pipes = self.substitutions = self.background = self.indirect = False
         self.code = self.code_within = False
         self.patterns = self.expansions = self.repeats = False
-        self.unrolls = unrolls
+        self.redefined = redefined
         self.unrolled = self.resets = False
 
     def read_later(self, depth: int, text: str) -> None:
@@ -85,7 +86,7 @@ class Reading:
         self.given_characters += len(text)
         if depth > DEPTH or self.given > TEXTS or self.given_characters > TEXTS_LIMIT:
             raise FunctionError(f"shell() reads {TEXTS} commands in commands, to a depth of {DEPTH}")
-        self.texts.append((depth, text))
+        self.texts.append((depth, text, self.places.here))
 
     @contextmanager
     def of_command(self) -> Iterator[None]:

@@ -77,7 +77,7 @@ def read_tree(source: bytes, reading: Reading, depth: int) -> None:
     substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
     reading.repeats = reading.repeats or depth > 0
     ends = {one.start_byte: one.end_byte for one in substitutions}
-    walk = _Walk(source, reading, depth, Inner(ends))
+    walk = _Walk(source, reading, depth, Inner(ends, plain_cat=not reading.redefined))
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
         walk.substitution(node)
@@ -99,6 +99,7 @@ class _Walk:
         self.inner = inner
         self.here_documents = True
         self.streams: set[int] = set()
+        self.folders: dict[int, set[str]] = {}
         self.behind: dict[int, list[Any]] = {}
         self.acts = {
             "command": self.command,
@@ -171,6 +172,7 @@ class _Walk:
         )
 
     def substitution(self, node: Any) -> None:
+        self.reading.places.here = self.folders.get(node.start_byte) or set(self.reading.places.seen)
         if node.start_byte in self.inner.texts:
             launch(self.reading, [Word("cat")], self.depth)
             return
@@ -184,6 +186,9 @@ class _Walk:
             raise FunctionError("shell() cannot determine where a word ends")
         if word.stream:
             self.streams.add(start)
+        for place in self.inner.ends if b"(" in self.source[start:end] else ():
+            if start <= place < end:
+                self.folders[place] = self.folders.get(place, set()) | self.reading.places.here
         return self.reading.see(word)
 
     def command(self, node: Any, nesting: int) -> None:
@@ -352,7 +357,7 @@ class _Walk:
         """The body of a loop, once for each value of its variable, unless one of them is not known."""
         written = self.source[node.start_byte : node.end_byte]
         values = values if re.search(rb"\$\{?" + name.encode(), written) else values[:1]
-        plain = self.reading.unrolls and _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES
+        plain = _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES and not self.reading.redefined
         known = plain and values and all(word.literal or word.pattern for word in values)
         outer, assigned = self.inner.values, self.reading.assignments
         if known and name not in outer and self.reading.repeat(len(values) * len(written)):

@@ -68,11 +68,12 @@ UNKNOWN = unknown("")
 class Inner(Struct):
     """What stands in words: `ends` maps where each substitution starts to its end; `texts` are the starts of
     those that were read as the text that they stand for; `values` are what the variables of loops stand for
-    now."""
+    now. `plain_cat`: `cat` prints its input."""
 
     ends: dict[int, int] = {}
     texts: set[int] = set()
     values: dict[str, Word] = {}
+    plain_cat: bool = True
 
 
 def read_word(source: bytes, start: int, inner: Inner) -> tuple[Word, int]:
@@ -270,7 +271,7 @@ class _WordReader:
 
     def substitution(self, at: int, quoted: bool = False) -> int:
         end = self.inner.ends[at]
-        text = _text_of_cat(self.source[at:end]) if quoted else None
+        text = _text_of_cat(self.source[at:end]) if quoted and self.inner.plain_cat else None
         if text is None:
             self.expands(splits=not quoted, many=not quoted)
             return self.keep(at, end - at)
