@@ -13,6 +13,12 @@ import pytest
 from mcpguard import __version__
 from tests.install.index import OURS, index, uv
 
+ENGINE = (
+    "from importlib.util import find_spec; from mcpguard.core.conditions.engines import engine\n"
+    "print((engine().name == 'cpp') == (find_spec('cel_expr_python') is not None))"
+)
+"""Says whether conditions are decided by the fast engine wherever that came with the wheel."""
+
 
 class Away:
     """A folder with a home, a folder of wheels, and no way to this tree or to the net."""
@@ -63,6 +69,8 @@ def test_an_installed_tool_has_its_program_its_pages_and_its_packs(away: Away) -
     assert "# Start" in away.run(program, "help", "start").stdout
     said = away.run(program, "doctor", "--json").stdout
     assert said.startswith("{")
+    (python,) = (away.folder / "tools").glob("*/bin/python")
+    assert away.run(str(python), "-c", ENGINE).stdout == "True\n"
 
 
 def test_the_other_mcpguard_of_the_package_index_is_not_what_our_wheel_is_called(away: Away) -> None:

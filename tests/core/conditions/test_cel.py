@@ -16,6 +16,7 @@ from hypothesis import given, settings
 
 from mcpguard.core.conditions import cel, cel_python, engines
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, EngineName, Verdict
+from mcpguard.core.conditions.names import POLICY
 from mcpguard.core.functions import Function, Holds, apply
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
@@ -408,6 +409,13 @@ def test_the_fast_engine_is_chosen_where_it_is_installed_and_the_slow_one_is_not
         "assert engines.engine().name == 'cpp' and 'celpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+
+
+def test_the_fast_engine_is_chosen_where_protobuf_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in sys.modules if one.startswith("google.protobuf")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "google.protobuf", None)
+    assert engines.engine_for(POLICY).name == "cpp"
 
 
 def test_the_slow_engine_is_chosen_where_the_fast_one_is_not_installed(

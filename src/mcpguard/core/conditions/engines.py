@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -54,7 +55,8 @@ def engine_for(vocabulary: Vocabulary, name: EngineName | None = None) -> Engine
         try:
             from cel_expr_python import cel
 
-            _import_descriptors()
+            with suppress(ImportError):  # The engine does without protobuf where that is not installed.
+                _import_descriptors()
             return _CppEngine(cel, vocabulary)
         except ImportError:
             if name:
