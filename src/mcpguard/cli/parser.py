@@ -195,7 +195,7 @@ def hidden(question: str) -> str:
 
 
 def expect_a_client() -> None:
-    """Tell a person who starts what a client starts that it waits for one."""
+    """Tell a person who starts what clients start that it waits for a client."""
     if sys.stdin.isatty():
         said = "waiting for an MCP client on standard input (clients start this command themselves)"
         print(f"mcpguard: {said}; Ctrl-D ends it", file=sys.stderr)

@@ -44,7 +44,7 @@ class Wait(Struct, Generic[T], eq=False, kw_only=True):
         return self.done and self._error is None
 
     def set(self, value: T) -> None:
-        """Give the value and resume who waits."""
+        """Give the value and resume whoever waits."""
         if not self.done:
             self.done = True
             self._value = value

@@ -127,7 +127,7 @@ class Results:
 
     def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
         scope, deny = self._scope, review.denied
-        assert deny is not None  # noqa: S101 - who calls has looked
+        assert deny is not None  # noqa: S101 - the caller has checked
         scope.report_refusal(deny, "withheld the result of")
         if call.kind == "tool":
             result = scope.result_for(request.caller, request.method, refusals.withheld_result(deny))

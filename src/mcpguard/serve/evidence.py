@@ -352,7 +352,7 @@ def alert_sink(
     if entry.webhook_reference is not None:
         targets["the webhook"] = partial(_by_webhook, entry.webhook_reference, credentials)
     elif entry.webhook is not None:
-        # Its path is what may be secret: who knows it can post.
+        # Its path is what may be secret: whoever knows it can post.
         name = f"the webhook at {urlsplit(entry.webhook).netloc}"
         targets[name] = partial(_by_webhook, Secret(entry.webhook), credentials)
     for one in notify if entry.notify else ():

@@ -217,8 +217,7 @@ class WebPoints:
 
 
 def posted(url: Secret, data: bytes) -> str:
-    """Post JSON once. What is wrong if it is not taken, else "": who knows the URL can post, so it is not
-    named."""
+    """Post JSON once. Why it was not taken, or "". Whoever knows the URL can post, so it is not named."""
     if mistake := wrong_url(url.reveal()):
         return f"its URL {mistake}"
     web = WebPoints(url.reveal(), dict, named="it")

@@ -181,7 +181,7 @@ def _given(server: Server) -> Iterator[tuple[Way, Path]]:
 
 
 def is_in(path: Path, folder: Path) -> bool:
-    """Whether who may write in `folder` can put something else at `path`."""
+    """Whether somebody who can write in `folder` can put something else at `path`."""
     # A link in the folder can be made to lead elsewhere, wherever it leads now.
     return any(
         one.is_relative_to(folder)

@@ -177,7 +177,7 @@ class Sides:
         self._judging = None if old is None else Judging(old, known)
 
     def before(self, past: PastDecision, then: Then) -> Again:
-        assert self._judging is not None  # noqa: S101 - who calls has looked
+        assert self._judging is not None  # noqa: S101 - the caller has checked
         return self._judging.again(past, then)
 
 

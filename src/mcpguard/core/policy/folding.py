@@ -12,10 +12,11 @@ from typing import Generic, Protocol, TypeVar
 from mcpguard.core.conditions.cel import FALSE, Bound, Condition
 
 WORTH = 8
-"""As many conditions are worth folding."""
+"""From this many conditions on, folding saves time."""
 
 FEW_WORTH = 2
-"""As many where nearly always none of them holds, as of rules that deny: the others are asked again."""
+"""The same for rules that nearly never hold, such as those that deny: of a joined condition that is not
+FALSE, each one is evaluated again."""
 
 AFTER = 32
 """How often rules are evaluated before their conditions are folded: compiling a condition once more costs as

@@ -69,7 +69,7 @@ def are_set(invocation: Invocation, arguments: dict[str, Json]) -> bool:
 
 def _charge(rule: CompiledRule, invocation: Invocation) -> Charge:
     limit = rule.written.limit
-    assert limit is not None  # noqa: S101 - who calls has looked
+    assert limit is not None  # noqa: S101 - the caller has checked
     unit, most = next(
         (unit, most)
         for unit, most in (("calls", limit.calls), ("bytes", limit.bytes), ("units", limit.units))

@@ -1,7 +1,7 @@
 """Answers a client's lists, and finds what it names in them.
 
-Law of this file: no server holds up what the others list (law 8). Who has not answered in time is left out of
-an answer, with evidence; its list is still fetched, and the client is told when it is there.
+Law of this file: no server holds up what the others list (law 8). A server that has not answered in time
+is left out of an answer, with evidence; its list is still fetched, and the client is told when it is there.
 """
 
 from collections.abc import Callable

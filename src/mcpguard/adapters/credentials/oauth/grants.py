@@ -1,9 +1,9 @@
 """What a login left: tokens and the client that they belong to, as one entry of the keychain; and what a
 token endpoint gives (RFC 6749, sections 5 and 6; RFC 8693) and takes back (RFC 7009).
 
-Law of this file: who asks for new tokens holds the lock of the grant, and new tokens are kept before they are
-used; so a refresh token that the server rotates is never used twice (RFC 9700, section 4.14.2). A
-token that is not a bearer token, or says something impossible of its life, is refused.
+Law of this file: whoever asks for new tokens holds the lock of the grant, and new tokens are kept before they
+are used; so a refresh token that the server rotates is never used twice (RFC 9700, section 4.14.2). A token
+that is not a bearer token, or that states an impossible lifetime, is refused.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _entry(name: str) -> str:
 
 MARGIN_SECONDS = 120.0
 """From this long before its end a token is renewed when it is asked for, or in the last two fifths of its
-life if that is shorter: sooner than who keeps it asks (`credentials/kept.py`)."""
+life if that is shorter: sooner than its keeper asks for it (`credentials/kept.py`)."""
 LONGEST_SECONDS = 31_536_000
 """What is said to live longer is asked about again after this."""
 _TOKEN = re.compile(r"[\x21-\x7e]{6,16384}")

@@ -40,7 +40,7 @@ _OF_IT = (
 
 
 def most_rows(tree: Tree, exp: Any) -> int:
-    """See this file."""
+    """The most rows that the statement can give back; UNLIMITED where no bound is known."""
     root = tree.root
     if isinstance(root, exp.Query | exp.Values):
         return _of_query(root, exp)
@@ -95,7 +95,8 @@ IsColumn = Callable[[tuple[str, ...]], bool]
 
 
 def filtered(tree: Tree, exp: Any, dialect: str, is_column: IsColumn) -> bool:
-    """See this file. `is_column` says of names with dots whether they are a column for certain."""
+    """Whether a change is known to mean chosen rows only. `is_column` says whether a name with dots certainly
+    is a column."""
     known = exp.Query | exp.Values | exp.Insert | exp.Update | exp.Delete | exp.Create
     if not isinstance(tree.root, known | exp.Attach | exp.Detach | exp.Use) or tree.of_kind(exp.Merge):
         return False
