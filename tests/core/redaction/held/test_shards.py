@@ -124,6 +124,23 @@ def test_a_text_that_is_full_of_one_piece_is_withheld() -> None:
         made.inspect({"text": f"{RANDOM[:6]} " * 20_000})
 
 
+def test_pieces_in_no_order_are_looked_at_a_few_times_for_each_kilobyte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, looks, runs = Redactor(b"key"), [0], Shards.runs
+    made.hold("x", Secret(RANDOM))
+
+    def noted(self: Shards, skeleton: bytes, end: int, at: int) -> list[tuple[int, int]]:
+        looks[0] += 1
+        return runs(self, skeleton, end, at)
+
+    monkeypatch.setattr(Shards, "runs", noted)
+    text = f"{RANDOM[:6]} " * 20_000
+    with pytest.raises(InspectionError, match="beginnings"):
+        made.inspect({"text": text})
+    assert looks[0] < 2_000 + len(text) // 20
+
+
 def searched(text: str) -> tuple[bool, bool]:
     """Whether RANDOM may be in a text, and whether it is."""
     one, padded = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")]), text.encode() + PAD

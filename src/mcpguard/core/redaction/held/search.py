@@ -53,7 +53,7 @@ LONGEST = 16_384
 _JOINED = 64
 _BACKSLASH = ord("\\")
 _CHANCES, _SIZE = 1_000, 64
-"""How many blocks, and one per how many bytes, may be in a text by chance: fewer than Reduced has attempts
+"""How many blocks, and one per how many bytes, may be in a text by chance: as many as Reduced has attempts
 for."""
 _AT_PLACE, _PLACES = 2_048, 8
 """A block is looked at where it is, once for each so many bytes of a text and at so many places at most,

@@ -38,7 +38,7 @@ class Shards(NamedTuple):
     @property
     def cost(self) -> int:
         """Triggers of a budget where it leads to nothing: it is looked at what stands before and behind."""
-        return 8
+        return 16
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for, and where it is in the core. Letters alone are in words, digits in times."""
