@@ -196,6 +196,7 @@ def test_an_argument_too_many_is_refused_without_repeating_its_value(
             "--repository: put `--` before the command, if it is an option of that\n",
         ),
         (["wrap", "npx", "-y", "x"], "-y: put `--` before the command, if it is an option of that\n"),
+        (["undo", "--yes"], "unknown option --yes\n"),
         (["wrap", "--evn", "T", "--", "x"], "unknown option --evn: did you mean `--env`?\n"),
         (["scan", "-"], "-: there is no such file or folder: `mcpguard scan --stdin` reads standard input\n"),
         (["check", "mcpguard.yaml"], "too many arguments: name the file as --config FILE\n"),

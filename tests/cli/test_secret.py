@@ -227,7 +227,9 @@ def test_where_no_keychain_is_used_none_is_asked_for(
     assert main(["secret", "list"]) == (0 if said else 2)
     shown = capsys.readouterr()
     if said:
-        assert shown.out == f"the configuration uses no keychain, but {said}: `mcpguard secret check`\n"
+        assert shown.out == (
+            f"the configuration refers to {said} only: `mcpguard secret check` requests each\n"
+        )
         assert main(["secret", "list", "--json"]) == 0
         assert capsys.readouterr().out == "[]\n"
     else:

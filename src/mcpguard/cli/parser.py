@@ -82,7 +82,9 @@ class Parser(ArgumentParser):
         dashes = "put `--` before the command, if it is an option of that" if takes_command else ""
         option = word.partition("=")[0]
         if option.startswith("--"):
-            near = did_you_mean(option, options) or dashes
+            # Without dashes, which would make any two options similar.
+            known = [one.lstrip("-") for one in options if one.startswith("--")]
+            near = did_you_mean(option.lstrip("-"), known).replace("`", "`--", 1) or dashes
             parser.error(f"unknown option {option}{near and f': {near}'}")
         if word.startswith("-"):
             parser.error(f"unknown option {word[:2]}{dashes and f': {dashes}'}")

@@ -178,7 +178,8 @@ def _list(keychain: Keychain, as_json: bool) -> None:
         # Without a keychain, secrets are elsewhere, and nobody needs to be told to start one.
         if not (elsewhere := _elsewhere()):
             raise
-        names, nothing = [], f"the configuration uses no keychain, but {elsewhere}: `mcpguard secret check`"
+        names = []
+        nothing = f"the configuration refers to {elsewhere} only: `mcpguard secret check` requests each"
     if as_json:
         from mcpguard.cli.outputs import SecretNames
 

@@ -43,9 +43,12 @@ def broken(text: str, stream: TextIO | None = None, indent: int = 0) -> str:
 
 def _columns(stream: TextIO | None = None) -> int:
     """How wide the terminal is; 0 where `stream` is not one."""
+    if not (stream or sys.stdout).isatty():
+        return 0
+    # Imported where somebody looks: it is slower to import than the rest of `--help`.
     from shutil import get_terminal_size
 
-    return max(get_terminal_size().columns, 40) if (stream or sys.stdout).isatty() else 0
+    return max(get_terminal_size().columns, 40)
 
 
 def _lines(text: str, columns: int, indent: str) -> list[str]:
