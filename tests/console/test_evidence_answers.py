@@ -11,8 +11,10 @@ from tests.console.desk import NOW
 ASKED = "ticket ab12 for the call c-1 of os-user:ada: resources/read {}, sha256 of the arguments 00ff"
 
 
-def steps(*said: tuple[str, str]):  # type: ignore[no-untyped-def]
-    return answer_steps([SeenNotice(Noticed(NOW, what, "s", one), Place("f", 1, "")) for what, one in said])
+def steps(*said: tuple[str, ...]):  # type: ignore[no-untyped-def]
+    """Of notices: what, the sentence, and the ticket if it is a member of its own."""
+    notices = [Noticed(NOW, what, "s", one, ticket="".join(more)) for what, one, *more in said]
+    return answer_steps([SeenNotice(one, Place("f", 1, "")) for one in notices])
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,18 @@ def test_a_question_names_its_call_and_what_it_is_for(target: str) -> None:
 def test_a_sentence_of_another_form_is_shown_as_it_stands(what: str, said: str) -> None:
     (step,) = steps((what, said))
     assert (step.ticket, step.detail, step.call, step.who) == ("ab12", said, "", "")
+
+
+def test_a_refusal_that_was_taken_back_is_a_step_and_so_is_one_that_could_not_be() -> None:
+    said = "ticket ab12 of os-user:ada by os-user:bob"
+    _, ended, void = steps(
+        ("approval-asked", ASKED.format("a")),
+        ("refusal-ended", said),
+        ("change-void", f"refusal-ended: {said}: it is locked", "ab12"),
+        ("change-void", "label-cleared: private of session s: it is locked"),
+    )
+    assert (ended.call, ended.who) == ("c-1", "os-user:bob")
+    assert (void.call, void.detail) == ("c-1", f"refusal-ended: {said}: it is locked")
 
 
 def test_sentences_that_are_made_to_take_long_hold_nobody_up() -> None:

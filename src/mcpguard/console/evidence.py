@@ -243,6 +243,8 @@ EFFECTS = {
     "approval-refused": "denied",
     "approval-void": "withheld",
     "approval-ended": "withheld",
+    "refusal-ended": "withheld",
+    "change-void": "withheld",
 }
 """By what a notice says, the effect whose sign stands with it."""
 
@@ -279,6 +281,8 @@ def answer_steps(notices: list[SeenNotice]) -> list[AnswerStep]:
         if seen.notice.what not in EFFECTS:
             continue
         step = _step(seen)
+        if not step.ticket and step.what == "change-void":  # Of a session.
+            continue
         if step.what == "approval-asked":
             asked[step.ticket] = step
         elif step.ticket in asked:
@@ -296,7 +300,7 @@ def _step(seen: SeenNotice) -> AnswerStep:
         ticket, call, target, who = found
         return AnswerStep(*about, ticket, call, notice.server if call else "", target, who)
     number = _TICKET.match(notice.detail)
-    return AnswerStep(*about, number[1] if number else "", detail=notice.detail)
+    return AnswerStep(*about, number[1] if number else notice.ticket, detail=notice.detail)
 
 
 def _read(what: str, detail: str) -> tuple[str, str, str, str] | None:

@@ -19,11 +19,15 @@ from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.core.errors import AuditError, CredentialError, SessionError
+from mcpguard.core.evidence.changes import VOID, void_of
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcpguard.adapters.audit.signing import SigningKey
     from mcpguard.config.loading import Config
+    from mcpguard.core.policy.session import StoredSession
 
 
 TAKEN_SECONDS = 2.0
@@ -112,11 +116,11 @@ def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> N
     found = [one for one in (*store.approved(), *store.denied()) if one.id == ticket_id]
     if not found:
         raise SessionError(f"no approval or refusal has the ticket {ticket_id!r} (`mcpguard approvals`)")
-    what = "approval-ended" if found[0].state == "approved" else "refusal-ended"
-    who, used = found[0].principal, f"used {found[0].uses} times"
-    said = f"ticket {ticket_id} of {who} by {by}, {used}"
-    note_of(config, what, said, principal=who, ticket=ticket_id)
-    store.end(ticket_id)
+    who, said = found[0].principal, f"ticket {ticket_id} of {found[0].principal} by {by}"
+    what = "refusal-ended"
+    if found[0].state == "approved":
+        what, said = "approval-ended", f"{said}, used {found[0].uses} times"
+    _change(config, what, said, lambda: store.end(ticket_id), principal=who, ticket=ticket_id)
 
 
 def clear_state(config: Config, store: SqliteStore, session: KnownSession, name: str) -> None:
@@ -125,11 +129,11 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
     can be left."""
     kept = session.state
     if kept is not None and name in kept.labels:
-        _noted(config, session, "label-cleared", f"{name} of {described(session)}")
-        store.edit(session.name, lambda kept: kept.without_label(name))
+        said = f"{name} of {described(session)}"
+        _edit(config, store, session, "label-cleared", said, lambda kept: kept.without_label(name))
     elif kept is not None and kept.has_limit(name):
-        _noted(config, session, "limit-cleared", f"{name} of {described(session)}")
-        store.edit(session.name, lambda kept: kept.without_limit(name))
+        said = f"{name} of {described(session)}"
+        _edit(config, store, session, "limit-cleared", said, lambda kept: kept.without_limit(name))
     else:
         raise SessionError(
             f"the session has neither a label nor a limit in use that is called {name!r}; "
@@ -139,9 +143,8 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
 
 def end_session(config: Config, store: SqliteStore, session: KnownSession) -> None:
     """Have a session start over with the next call; limits keep counting. Raises as `clear_state`."""
-    _noted(config, session, "session-ended", described(session))
     now = datetime.now(UTC).timestamp()
-    store.edit(session.name, lambda kept: kept.ended(now))
+    _edit(config, store, session, "session-ended", described(session), lambda kept: kept.ended(now))
 
 
 def described(session: KnownSession) -> str:
@@ -150,8 +153,28 @@ def described(session: KnownSession) -> str:
     return f"session {session.name} of {session.principal}{agent}"
 
 
-def _noted(config: Config, session: KnownSession, what: str, detail: str) -> None:
-    note_of(config, what, detail, session=session.name, principal=session.principal)
+def _edit(
+    config: Config,
+    store: SqliteStore,
+    session: KnownSession,
+    what: str,
+    detail: str,
+    edit: Callable[[StoredSession], StoredSession],
+) -> None:
+    about = {"session": session.name, "principal": session.principal}
+    _change(config, what, detail, lambda: store.edit(session.name, edit), **about)
+
+
+def _change(config: Config, what: str, detail: str, change: Callable[[], bool], **about: str) -> None:
+    """Leave evidence and `change`, which is false where that was no longer possible. Raises SessionError
+    where nothing was changed, once the evidence says so."""
+    note_of(config, what, detail, **about)
+    try:
+        if not change():
+            raise SessionError("nothing was changed: it was used or ended meanwhile")
+    except SessionError as problem:
+        note_of(config, VOID, void_of(what, detail, str(problem)), **about)
+        raise
 
 
 def note_of(

@@ -706,6 +706,21 @@ def test_what_a_person_did_to_a_session_counts_from_when_it_was_done(tmp_path: P
     assert found.changes[0].examples == ("c-2", "c-3", "c-4")
 
 
+def test_what_a_person_could_not_change_does_not_count(tmp_path: Path) -> None:
+    limited = "{id: all, effect: allow, limit: {calls: 1, per: 1d}}"
+    decided = [under(same_but(limited), call(number))[0] for number in range(3)]
+    at, said = NOW + timedelta(seconds=0.5), "p/all of session s"
+    void = Noticed(
+        at + timedelta(seconds=1), "change-void", session="s", detail=f"limit-cleared: {said}: it is locked"
+    )
+    # Each notice has a chain of its own, and these may be read in any order.
+    chain(tmp_path, void)
+    chain(tmp_path, Noticed(at, "limit-cleared", session="s", detail=said))
+    chain(tmp_path, *decided)
+    found = Replay(rules(limited), [same_but(limited)]).take(past(tmp_path))
+    assert found.changes[0].examples == ("c-1", "c-2")
+
+
 def test_a_limit_whose_cost_was_redacted_cannot_be_counted() -> None:
     costs = "{id: all, effect: allow, limit: {units: 5, cost: args.token, per: session}}"
     # Within it or beyond: it is limited where it was not.

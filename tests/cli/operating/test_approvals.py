@@ -349,6 +349,28 @@ def test_a_refusal_is_listed_and_a_person_takes_it_back(home: Path, capsys: Capt
     assert notices(home)[-1][0] == "refusal-ended"
 
 
+def test_an_approval_that_is_used_before_it_is_ended_stays_used_in_evidence(
+    home: Path, capsys: Capture, says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ask(home)
+    says.append("y")
+    main(["approve", "t1"])
+    capsys.readouterr()
+    end = SqliteStore.end
+
+    def late(own: SqliteStore, ticket_id: str) -> bool:
+        given_by(found.use(ticket_id, time.time()))
+        return end(own, ticket_id)
+
+    monkeypatch.setattr(SqliteStore, "end", late)
+    assert main(["approvals", "end", "t1"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "nothing was changed: it was used or ended meanwhile" in said.err
+    assert known(home).state == "used"
+    assert sorted(what for what, _ in notices(home)) == ["approval-ended", "approval-given", "change-void"]
+
+
 def test_an_approval_is_not_ended_without_a_terminal(home: Path, capsys: Capture) -> None:
     assert main(["approvals", "end", "t1"]) == 2
     assert "is for a person, so it needs a terminal" in capsys.readouterr().err

@@ -72,6 +72,10 @@ def used(home: Path, call: Invocation = CALL) -> None:
     store(home).change(call, change)
 
 
+def who() -> str:
+    return f"{CALL.principal.source}:{CALL.principal.id}"
+
+
 def noticed(home: Path) -> list[dict[str, str]]:
     lines = [
         line for file in sorted((home / "audit").glob("*.jsonl")) for line in file.read_bytes().splitlines()
@@ -115,8 +119,7 @@ def test_a_label_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     assert main(["session", "clear", "private"]) == 0
     assert f"cleared private of session {NAME[:8]}" in capsys.readouterr().out
     assert labels(store(home), CALL) == []
-    who = f"{CALL.principal.source}:{CALL.principal.id}"
-    assert notices(home) == [("label-cleared", f"private of session {NAME} of {who} with desk")]
+    assert notices(home) == [("label-cleared", f"private of session {NAME} of {who()} with desk")]
     assert main(["audit", "verify", str(home / "audit")]) == 0
     assert main(["session", "clear", "private"]) == 2
     said = capsys.readouterr().err
@@ -133,9 +136,8 @@ def test_a_limit_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     (one,) = store(home).known()
     assert one.state is not None
     assert (one.state.spent, one.state.labels) == ({}, ["private"])
-    who = f"{CALL.principal.source}:{CALL.principal.id}"
-    assert notices(home) == [("limit-cleared", f"p/all of session {NAME} of {who} with desk")]
-    assert [(one["session"], one["principal"]) for one in noticed(home)] == [(NAME, who)]
+    assert notices(home) == [("limit-cleared", f"p/all of session {NAME} of {who()} with desk")]
+    assert [(one["session"], one["principal"]) for one in noticed(home)] == [(NAME, who())]
 
 
 @pytest.mark.usefixtures("terminal")
@@ -203,6 +205,31 @@ def test_nothing_changes_without_evidence(home: Path, capsys: Capture) -> None:
     assert main(["session", "end"]) == 2
     assert "the audit folder" in capsys.readouterr().err
     assert labels(store(home), CALL) == ["private"]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["clear", "private"], "label-cleared"),
+        (["clear", "p/all"], "limit-cleared"),
+        (["end"], "session-ended"),
+    ],
+)
+def test_a_change_that_could_not_be_stored_is_void_in_evidence(
+    home: Path, capsys: Capture, words: list[str], what: str
+) -> None:
+    used(home)
+    other = sqlite3.connect(home / "sessions" / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert main(["session", *words]) == 2
+    other.execute("ROLLBACK")
+    assert "database is locked" in capsys.readouterr().err
+    assert labels(store(home), CALL) == ["private"]
+    said = dict(notices(home))
+    assert said.keys() == {what, "change-void"}
+    assert said["change-void"].startswith(f"{what}: {said[what]}: ")
+    assert {(one["session"], one["principal"]) for one in noticed(home)} == {(NAME, who())}
 
 
 def test_of_several_one_must_be_named(home: Path, capsys: Capture) -> None:

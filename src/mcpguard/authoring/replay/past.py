@@ -24,6 +24,7 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, lines, sound_lines
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import folded_about
+from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import UNDECIDED, Decided, Noticed, Opened, Outcome
 from mcpguard.core.model import Cause
 from mcpguard.core.policy.terms import Effect
@@ -33,7 +34,7 @@ _DECISION = b'{"kind":"decision"'
 _OUTCOME = b'{"kind":"outcome"'
 _AT = b',"at":"'
 _NOTICE = b'{"kind":"notice"'
-_ENDED, _CLEARED = b'"what":"session-ended"', b'"what":"limit-cleared"'
+_CHANGES = {b'"what":"session-ended"', b'"what":"limit-cleared"', b'"what":"%b"' % VOID.encode()}
 _FOLDED = b'"what":"refusals-folded"'
 
 MOST_BYTES = 64 << 20
@@ -165,10 +166,12 @@ def past(
     files = chain_files(path)
     sound = {file: _is_sound(file) for file in files}
     ended: dict[str, Came] = {}
+    changes: list[Noticed] = []
     for file in files:
         # It may be a later one than that of the decision.
         if sound[file]:
-            yield from _ahead(file, ended if outcomes else None, wanted.begin)
+            changes += _ahead(file, ended if outcomes else None, wanted.begin)
+    yield from map(_intervened, made(changes))
     for file in files:
         if sound[file]:
             yield from _of_file(file, wanted, ended)
@@ -269,18 +272,22 @@ def _received(line: bytes) -> Iterable[Received]:
         yield Received(record.id, record.received)
 
 
-def _ahead(file: Path, ended: dict[str, Came] | None, begin: bytes = b"") -> Iterator[Intervened]:
-    """What people did to sessions; how calls ended since then is added to `ended`, by id."""
+def _ahead(file: Path, ended: dict[str, Came] | None, begin: bytes = b"") -> Iterator[Noticed]:
+    """Notices of what people did to sessions; how calls ended since then is added to `ended`, by id."""
     for line in lines(file):
         if line.startswith(_OUTCOME):
             record = None if ended is None or _is_before(line, _OUTCOME, begin) else read_record(line)
             if isinstance(record, Outcome) and ended is not None:
                 ended[record.id] = _came(record)
-        elif line.startswith(_NOTICE) and (_ENDED in line or _CLEARED in line):
+        elif line.startswith(_NOTICE) and any(one in line for one in _CHANGES):
             record = read_record(line)
             if isinstance(record, Noticed):
-                limit = record.detail.partition(" ")[0] if record.what == "limit-cleared" else ""
-                yield Intervened(record.session, record.at, limit)
+                yield record
+
+
+def _intervened(one: Noticed) -> Intervened:
+    limit = one.detail.partition(" ")[0] if one.what == "limit-cleared" else ""
+    return Intervened(one.session, one.at, limit)
 
 
 def _came(record: Outcome) -> Came:

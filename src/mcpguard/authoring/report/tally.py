@@ -23,6 +23,7 @@ from msgspec import Struct, field
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_name, lines
+from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import (
     HANDED_ON,
     UNDECIDED,
@@ -43,6 +44,7 @@ _PERSON = frozenset(
         "label-cleared",
         "limit-cleared",
         "session-ended",
+        VOID,
     }
 )
 _TICKET = re.compile(r"\bticket (\S+)")
@@ -121,7 +123,7 @@ class DwellWatch(Struct):
 
     def found(self) -> list[Dwelt]:
         """All of them, once every record was taken."""
-        for act in self._acts:
+        for act in made(self._acts):
             if (seen := self.sessions.get(self._session_of(act))) is not None:
                 seen.acts.append(act.at)
         return [one for name, seen in self.sessions.items() for one in self._of(name, seen)]
@@ -160,8 +162,10 @@ _ANSWERS = {
     "approval-refused": "denied",
     "approval-void": "void",
     "approval-ended": "ended",
+    "refusal-ended": "ended",
+    VOID: "void",
 }
-_ANSWER = re.compile(r"ticket (\S+) (?:of (\S+) )?by (.+?)(?=[,;]|: |$)")
+_ANSWER = re.compile(r"(?:[a-z-]+: )?ticket (\S+) (?:of (\S+) )?by (.+?)(?=[,;]|: |$)")
 _KINDS = {
     "tools/call": "tool",
     "prompts/get": "prompt",
