@@ -254,13 +254,14 @@ def test_what_is_not_held_goes_anywhere() -> None:
 
 
 @pytest.mark.parametrize("size", range(10, 16))
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_nothing_of_the_base64_of_a_key_is_left_behind_its_place(size: int, end: str) -> None:
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("behind", ["    x: 1\n", "- name: ada\n"])
+def test_nothing_of_the_base64_of_a_key_is_left_behind_its_place(size: int, end: str, behind: str) -> None:
     lines = "\n".join(wrap(b64encode(Random(size).randbytes(60 + size)).decode(), 64))
     key = f"-----BEGIN EC PRIVATE KEY-----\n{lines}\n-----END EC PRIVATE KEY-----{end}"
-    text = f"users:\n- user:\n    client-key-data: {b64encode(key.encode()).decode()}\n    x: 1\n"
+    text = f"users:\n- user:\n    client-key-data: {b64encode(key.encode()).decode()}\n{behind}"
     made = Redactor(b"key").inspect(text).value
-    assert made == "users:\n- user:\n    client-key-data: [REDACTED:private-key#1]\n    x: 1\n"
+    assert made == f"users:\n- user:\n    client-key-data: [REDACTED:private-key#1]\n{behind}"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -18,7 +18,8 @@ _ESCAPES = (b"%", b"\\", b"&", b"<", b"=", b"\x1b")
 ENOUGH = 64 * 1024
 """Bytes that were decoded and are a view of their own."""
 
-_PADDING = expression(rb"={1,2}(?![A-Za-z0-9+/=])")
+_PADDING = expression(rb"(?:o|DQo|Cgo)?={1,2}(?![A-Za-z0-9+/=])")
+"""It fills up the letters of base64; ahead of it those of a line end that the decoded text ends with."""
 
 Size = tuple[int, int]
 """How much of a piece comes from how much: so many bytes from so many characters."""
