@@ -300,11 +300,13 @@ def test_decisions_come_newest_first_with_effect_and_outcome(browser: Browser) -
     ],
 )
 def test_decisions_are_filtered(browser: Browser, query: str, found: list[str]) -> None:
+    now = datetime.now(UTC)  # The suite may have been read long ago.
+    bob = {"effect": "deny", "cause": "rule", "tool": "send", "principal": "os-user:bob"}
     browser.records(
-        structs.replace(DECIDED, at=NOW - timedelta(hours=2)),
-        Outcome(NOW, "c-1", "ok", 1.0, findings={"email $.x": 2}),
-        structs.replace(DECIDED, id="c-2", effect="deny", cause="rule", tool="send", principal="os-user:bob"),
-        structs.replace(DECIDED, id="c-3", server="far", tool="git-push"),
+        structs.replace(DECIDED, at=now - timedelta(hours=2)),
+        Outcome(now, "c-1", "ok", 1.0, findings={"email $.x": 2}),
+        structs.replace(DECIDED, at=now, id="c-2", **bob),
+        structs.replace(DECIDED, at=now, id="c-3", server="far", tool="git-push"),
     )
     page = browser.see(f"/decisions?{query}")
     assert re.findall(r'<tr data-key="c-([^"]+)"', page) == found

@@ -301,7 +301,7 @@ def test_a_session_that_a_person_ends_in_the_middle_of_a_call_ends_what_it_appro
     with open(gate, "w"):  # It is open once the tool reads.
         (session,) = [one for one in store.known() if one.name == waiting.session]
         assert session.state.labels == ["private"]
-        end_session(config, store, session)
+        end_session(config, store, session, "os-user:ada")
     assert guard.answer(call)["result"]["content"][0]["text"] == "late"
     (session,) = [one for one in store.known() if one.name == waiting.session]
     assert session.state.labels == ["private"]  # Its result has reached the model after the end.

@@ -102,3 +102,15 @@ def test_the_private_key_appears_nowhere(tmp_path, key):
     assert value.partition(":")[2].encode() not in everything
     public = SigningKey(Secret(value)).public
     assert verify(str(guard.audit_folder), "--public-key", str(public))[0] == 0
+
+
+def test_a_key_that_is_missing_is_said_with_the_command_that_makes_one(tmp_path):
+    path = tmp_path / "no-key"
+    guard = Guard(tmp_path, {"p": puppet()}, audit={"path": "audit", "key": f"${{file:{path}}}"})
+    try:
+        guard.hello()
+        guard.wait_stderr(f"does not exist: `mcpguard audit key --new --to {path}` makes a key")
+        assert guard.end() == 0
+    finally:
+        guard.dispose()
+    assert b"secret set" not in guard.stderr

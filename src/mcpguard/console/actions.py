@@ -174,12 +174,14 @@ def clear(desk: Desk, request: Request, form: Form) -> Response:
     limit = first(form, "limit")
     name = limit or first(form, "label")
     said = "freed" if limit else "cleared"
-    return _changed(desk, request, lambda one: clear_state(desk.config, desk.store, one, name), said)
+    by = f"{desk.person} (console)"
+    return _changed(desk, request, lambda one: clear_state(desk.config, desk.store, one, name, by), said)
 
 
 def end(desk: Desk, request: Request, form: Form) -> Response:
     """A session starts over."""
-    return _changed(desk, request, lambda one: end_session(desk.config, desk.store, one), "ended")
+    by = f"{desk.person} (console)"
+    return _changed(desk, request, lambda one: end_session(desk.config, desk.store, one, by), "ended")
 
 
 def _changed(desk: Desk, request: Request, change: Callable[[KnownSession], None], said: str) -> Response:

@@ -123,16 +123,16 @@ def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> N
     _change(config, what, said, lambda: store.end(ticket_id), principal=who, ticket=ticket_id)
 
 
-def clear_state(config: Config, store: SqliteStore, session: KnownSession, name: str) -> None:
+def clear_state(config: Config, store: SqliteStore, session: KnownSession, name: str, by: str) -> None:
     """Take the label `name` off a session, or have the limit of the rule `name` ("policy/rule") count from
-    zero. Raises SessionError where the session has neither or cannot be changed, AuditError where no evidence
-    can be left."""
+    zero, for `by` ("SOURCE:ID"). Raises SessionError where the session has neither or cannot be changed,
+    AuditError where no evidence can be left."""
     kept = session.state
     if kept is not None and name in kept.labels:
-        said = f"{name} of {described(session)}"
+        said = f"{name} of {described(session)}, by {by}"
         _edit(config, store, session, "label-cleared", said, lambda kept: kept.without_label(name))
     elif kept is not None and kept.has_limit(name):
-        said = f"{name} of {described(session)}"
+        said = f"{name} of {described(session)}, by {by}"
         _edit(config, store, session, "limit-cleared", said, lambda kept: kept.without_limit(name))
     else:
         raise SessionError(
@@ -141,10 +141,12 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
         )
 
 
-def end_session(config: Config, store: SqliteStore, session: KnownSession) -> None:
-    """Have a session start over with the next call; limits keep counting. Raises as `clear_state`."""
+def end_session(config: Config, store: SqliteStore, session: KnownSession, by: str) -> None:
+    """Have a session start over with the next call, for `by`; limits keep counting. Raises as
+    `clear_state`."""
     now = datetime.now(UTC).timestamp()
-    _edit(config, store, session, "session-ended", described(session), lambda kept: kept.ended(now))
+    said = f"{described(session)}, by {by}"
+    _edit(config, store, session, "session-ended", said, lambda kept: kept.ended(now))
 
 
 def described(session: KnownSession) -> str:

@@ -407,8 +407,6 @@ def test_what_wrap_recorded_is_explained_without_a_configuration(
     assert "deny (no-rule): no allow rule matches" in said.out
     assert main(["explain", "--tool", "write"]) == 2
     assert "does not exist" in capsys.readouterr().err
-    assert main(["report"]) == 2
-    assert "`mcpguard audit stats`" in capsys.readouterr().err
 
 
 def test_a_call_of_a_configuration_that_is_not_found_is_explained_with_a_note(

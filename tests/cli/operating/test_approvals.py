@@ -383,7 +383,7 @@ def test_an_approval_goes_with_its_session(home: Path, capsys: Capture, says: li
     (session,) = store(home).known()
     assert session.state is not None
     assert session.state.approvals == ["t1"]
-    end_session(configured(None), store(home), session)
+    end_session(configured(None), store(home), session, "os-user:ada")
     assert store(home).approved() == []
     with sqlite3.connect(home / "sessions" / "state.sqlite") as database:
         database.execute("UPDATE sessions SET state = x'00'")

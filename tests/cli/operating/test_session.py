@@ -119,7 +119,7 @@ def test_a_label_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     assert main(["session", "clear", "private"]) == 0
     assert f"cleared private of session {NAME[:8]}" in capsys.readouterr().out
     assert labels(store(home), CALL) == []
-    assert notices(home) == [("label-cleared", f"private of session {NAME} of {who()} with desk")]
+    assert notices(home) == [("label-cleared", f"private of session {NAME} of {who()} with desk, by {who()}")]
     assert main(["audit", "verify", str(home / "audit")]) == 0
     assert main(["session", "clear", "private"]) == 2
     said = capsys.readouterr().err
@@ -136,7 +136,7 @@ def test_a_limit_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     (one,) = store(home).known()
     assert one.state is not None
     assert (one.state.spent, one.state.labels) == ({}, ["private"])
-    assert notices(home) == [("limit-cleared", f"p/all of session {NAME} of {who()} with desk")]
+    assert notices(home) == [("limit-cleared", f"p/all of session {NAME} of {who()} with desk, by {who()}")]
     assert [(one["session"], one["principal"]) for one in noticed(home)] == [(NAME, who())]
 
 

@@ -134,6 +134,15 @@ def test_a_decision_with_folded_rules_is_that_without() -> None:
     assert failed.rules == ("p/e",)
 
 
+def test_a_few_deny_rules_are_evaluated_as_one() -> None:
+    denies = [f"id: d{n}, effect: deny, when: args.n == {n}" for n in range(3)]
+    rules = policies("id: all, effect: allow", *denies, 'id: s, effect: deny, when: "args.n == 9"')
+    for _ in range(2 * AFTER):
+        assert isinstance(pdp.decide(rules, call({"n": -1})), Permit)
+    denied = [pdp.decide(rules, call({"n": n})) for n in (1, 9)]
+    assert [one.rules for one in denied if isinstance(one, Deny)] == [("p/d1",), ("p/s",)]
+
+
 def test_an_engine_in_python_folds_nothing() -> None:
     slow = engine("python")
     assert slow.either([slow.compile("true")]) is None

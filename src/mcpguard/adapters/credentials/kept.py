@@ -9,7 +9,7 @@ from math import inf
 from threading import Lock
 from typing import NamedTuple
 
-from mcpguard.core.errors import CredentialError, WithdrawnError
+from mcpguard.core.errors import CredentialError, MissingError, WithdrawnError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Lease, Secret
 from mcpguard.gateway.ports import Mint
@@ -65,7 +65,7 @@ class Kept:
         self._gave = False
         self._given: Given | None = None
         self._former: list[Given] = []
-        self._problem = ""
+        self._problem = CredentialError("")
         self._rested = 0.0
         self._refused: float | None = None
         self._closed = False
@@ -81,7 +81,7 @@ class Kept:
             if given is not None and (now < given.until or given.number > asked):
                 return given.lease.secret
             if now < self._rested:
-                raise CredentialError(self._problem)
+                raise self._problem.with_traceback(None)
             return self._anew(given, now).lease.secret
 
     @property
@@ -163,7 +163,7 @@ class Kept:
             self._release(given)
             self._retire()
             self._problem, self._rested = _said(problem, self._name), self._now() + self._pause
-            raise CredentialError(self._problem) from None
+            raise self._problem.with_traceback(None) from None
         if self._closed:
             _ended(lease, self._name)
             raise CredentialError(f"{self._name}: {ENDING}")
@@ -226,11 +226,14 @@ def _ended(lease: Lease, name: str) -> str:
         if lease.end is not None:
             lease.end()
     except Exception as problem:
-        return _said(problem, name)
+        return str(_said(problem, name))
     return ""
 
 
-def _said(problem: Exception, name: str) -> str:
+def _said(problem: Exception, name: str) -> CredentialError:
     """Whoever waits for a value has to be answered, also after a defect; what that says may be a value."""
+    if isinstance(problem, MissingError):
+        return problem
     known = isinstance(problem, CredentialError)
-    return str(problem) if known else f"{name}: internal error in mcpguard ({type(problem).__name__})"
+    said = str(problem) if known else f"{name}: internal error in mcpguard ({type(problem).__name__})"
+    return CredentialError(said)

@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
+    from mcpguard.adapters.system.own_process import operating_system_user
     from mcpguard.serve.interventions import clear_state, end_session, store_of
 
     config = configured(args.config)
@@ -66,12 +67,13 @@ def execute(args: argparse.Namespace) -> int:
         else:
             _from_a_terminal(args.what)
             session = _chosen(store.known(), args.session)
-            short = f"session {session.name[:SHOWN]}"
+            short, who = f"session {session.name[:SHOWN]}", operating_system_user()
+            by = f"{who.source}:{who.id}"
             if args.what == "clear":
-                clear_state(config, store, session, args.name)
+                clear_state(config, store, session, args.name, by)
                 print(f"{style('cleared', 'green')} {plain(args.name)} of {short}")
             else:
-                end_session(config, store, session)
+                end_session(config, store, session, by)
                 print(f"{style('ended', 'green')} {short}: it starts over with the next call")
     return 0
 
