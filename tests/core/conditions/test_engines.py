@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
-from mcpguard.core.conditions.engines import Uncompiled, _import_descriptors, any_true, engine
+from mcpguard.core.conditions.engines import Uncompiled, _import_descriptors, any_true, engine, engine_for
 from mcpguard.core.conditions.names import POLICY
 from mcpguard.core.model import Json
 
@@ -64,6 +65,16 @@ def test_requests_are_decided_together_where_none_of_them_is_true() -> None:
     odd = any_true(["args.n"], ["args"], POLICY)
     assert odd is None or odd(rows) is None
     assert any_true(["("], ["args"], POLICY) is None
+
+
+def test_where_the_engine_fails_it_is_not_known_of_requests_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cel_expr_python")
+    failing = engine_for(POLICY)
+    monkeypatch.setattr(failing, "activation", lambda _: object())
+    monkeypatch.setattr(engines, "engine_for", lambda _: failing)
+    together = any_true(["args.n > 3"], ["args"], POLICY)
+    assert together is not None
+    assert together([{"args": {"n": 5}}]) is None
 
 
 def test_requests_are_not_decided_together_without_the_fast_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,15 @@ def test_a_sealed_chain_verifies() -> None:
     assert verify(lines).intact
 
 
+def test_a_call_about_which_a_person_is_asked_is_decided_later() -> None:
+    asked = verify(sealed([opened(), decided(1, "ask")]))
+    assert (asked.intact, asked.unfinished, asked.decided) == (True, (), {})
+    approved = verify(sealed([opened(), decided(1, "ask"), decided(1)]))
+    assert (approved.unfinished, approved.decided) == (("n-1",), {b"n": (1, 1)})
+    odd = verify(sealed([opened(), replace(decided(1, "ask"), id='"n"')]))
+    assert (odd.intact, odd.unfinished, odd.decided) == (True, (), {})
+
+
 def test_an_empty_chain_has_no_records_and_is_not_closed() -> None:
     assert verify([]) == ChainReport(0, GENESIS, False, False, (), ())
 

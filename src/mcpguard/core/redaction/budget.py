@@ -19,7 +19,7 @@ TRIGGERS = 2_000, 1 / 2
 PIECES = 2_000, 1 / 2
 """Pieces of which views are made: lines, runs of letters, escapes."""
 
-HITS = 700, 1 / 64
+HITS = 2_000, 1 / 64
 """Things that are found. Each costs some twenty microseconds until it is replaced."""
 
 MASKING = 4
@@ -32,22 +32,11 @@ class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = (
-        "_hits",
-        "_patience",
-        "_pieces",
-        "_read",
-        "_replacing",
-        "_size",
-        "_views",
-        "idle",
-        "triggers",
-    )
+    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_views", "idle", "triggers")
 
     def __init__(self, size: int, patience: float = 1, idle: set[int] | None = None) -> None:
         """`patience`: so many times more may begin or be found, where nobody waits for it; below 1 where all
-        wait and nothing is replaced, so that less may begin. `idle` is that of another budget for the same
-        value."""
+        wait. `idle` is that of another budget for the same value."""
         self._size = size
         self._patience = patience
         self._read = _allowed(READ, size)
@@ -57,8 +46,7 @@ class Budget:
         self.idle = set[int]() if idle is None else idle
         """The hashes of runs of letters that say nothing: a value is read several times."""
         self._pieces = int(_allowed(PIECES, size) * patience)
-        self._replacing = max(1, patience)  # Where all wait, nothing is replaced.
-        self._hits = int(_allowed(HITS, size) * self._replacing)
+        self._hits = int(_allowed(HITS, size) * patience)
 
     def read(self, size: int) -> None:
         """This many bytes are about to be read once more, or were unpacked."""
@@ -89,7 +77,7 @@ class Budget:
         """This many more things were found."""
         self._hits -= count
         if self._hits < 0:
-            self._over(HITS, "hits", self._replacing)
+            self._over(HITS, "hits", self._patience)
 
     def _over(self, allowance: Allowance, what: str, patience: float = 1) -> None:
         allowed = int(_allowed(allowance, self._size) * patience)

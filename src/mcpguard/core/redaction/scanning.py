@@ -94,11 +94,9 @@ def telling(names: Iterable[str]) -> set[str]:
 
 def regathered(before: Leaves, value: Json) -> Leaves:
     """The leaves of `value`, most of whose names are known from `before`."""
-    leaves = Leaves(value)
-    if before.telling is None:
-        return leaves
-    known = leaves.columns.keys() & before.columns.keys()
-    leaves.telling = (known & before.telling) | telling(leaves.columns.keys() - known)
+    leaves, told = Leaves(value), before.telling or set()
+    known = leaves.columns.keys() & (before.columns.keys() if before.telling is not None else told)
+    leaves.telling = (known & told) | telling(leaves.columns.keys() - known)
     return leaves
 
 

@@ -150,7 +150,9 @@ def has_code(text: bytes) -> bool:
     def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> bool:
         nonlocal done
         if index == _DEFLATED:
-            return _begins_packed(text, end - _SURE, idle)
+            begin = end - _SURE
+            # What is packed does not begin with so many letters of one case; words do.
+            return not text[begin:end].islower() and _begins_packed(text, begin, idle)
         if index == _OF_HEX:
             found = _HEX.match(text, end - _HEX_DEFLATED)
             return found is not None and _is_hex_deflated(found[0])
@@ -166,8 +168,7 @@ def has_code(text: bytes) -> bool:
 def _begins_packed(text: bytes, begin: int, idle: set[bytes]) -> bool:
     """Whether the run that begins at `begin` says something packed; `idle` is how those begin that do not."""
     head = text[begin : begin + _HEAD]
-    # What is packed does not begin with so many letters of one case; words do.
-    if head in idle or head[:_SURE].islower():
+    if head in idle:
         return False
     if _is_deflated(head, begun=True):
         return _is_deflated(text[begin : begin + _BIG])
