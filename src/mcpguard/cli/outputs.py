@@ -254,27 +254,8 @@ class WaitingTicket(Printed):
     shown: str = Field(description="The inspected arguments as JSON, at most 65,536 characters of them.")
 
 
-class ApprovalInForce(Printed):
-    """An approval that calls can use."""
-
-    ticket: str = Field(description="The number of its ticket.")
-    principal: str = Field(description="`SOURCE:ID` of the principal whose calls it is for.")
-    agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
-    server: str = Field(description="The upstream.")
-    method: str = Field(description="The method, such as `tools/call`.")
-    target: str = Field(description="The tool, prompt or resource.")
-    rules: tuple[str, ...] = Field(description="The rules that ask.")
-    by: str = Field(description="`SOURCE:ID` of whoever approved.")
-    via: str = Field(description="The channel: `terminal`, `console` or `client`.")
-    lasts: str = Field(description="`once`, `session` or `time`.")
-    ends: float = Field(description="When it ends at the latest, in seconds since 1970.")
-    free: tuple[str, ...] = Field(description="The arguments that may have any value.")
-    uses: int = Field(description="How many calls used it.")
-    shown: str = Field(description="The inspected arguments of the call that was approved, as JSON.")
-
-
-class RefusalInForce(Printed):
-    """A call that a person refused: until it ends nobody is asked about the same call."""
+class AnsweredCall(Printed):
+    """A call about which a person was asked, and answered."""
 
     ticket: str = Field(description="The number of its ticket.")
     principal: str = Field(description="`SOURCE:ID` of whose call it was.")
@@ -283,11 +264,24 @@ class RefusalInForce(Printed):
     method: str = Field(description="The method, such as `tools/call`.")
     target: str = Field(description="The tool, prompt or resource.")
     rules: tuple[str, ...] = Field(description="The rules that ask.")
-    by: str = Field(description="`SOURCE:ID` of whoever refused it.")
+    by: str = Field(description="`SOURCE:ID` of whoever answered.")
     via: str = Field(description="The channel: `terminal`, `console` or `client`.")
-    reason: str = Field(description="Why, in that person's words; empty if they gave none.")
-    ends: float = Field(description="When it ends, in seconds since 1970.")
+    ends: float = Field(description="When the answer ends at the latest, in seconds since 1970.")
     shown: str = Field(description="The inspected arguments of the call, as JSON.")
+
+
+class ApprovalInForce(AnsweredCall):
+    """An approval that calls can use."""
+
+    lasts: str = Field(description="`once`, `session` or `time`.")
+    free: tuple[str, ...] = Field(description="The arguments that may have any value.")
+    uses: int = Field(description="How many calls used it.")
+
+
+class RefusalInForce(AnsweredCall):
+    """A call that a person refused: until it ends nobody is asked about the same call."""
+
+    reason: str = Field(description="Why, in that person's words; empty if they gave none.")
 
 
 class WaitingTickets(Printed):
