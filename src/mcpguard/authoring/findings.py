@@ -211,12 +211,7 @@ def sarif_of(rules: Mapping[str, tuple[str, str]], results: Iterable[dict[str, A
         for one, (meaning, level) in sorted(rules.items())
     ]
     driver = {"name": "mcpguard", "version": __version__, "rules": described}
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        **more,
-        "results": list(results),
-    }
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", **more, "results": list(results)}
     return json.encode({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}).decode()
 
 

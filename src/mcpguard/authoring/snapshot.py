@@ -276,10 +276,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         "agent": written.agent,
         # What a client may learn later is waited for here.
         "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
-        "audit": {
-            "path": str(evidence_folder(config)),
-            "durability": config.audit.durability,
-        },
+        "audit": {"path": str(evidence_folder(config)), "durability": config.audit.durability},
     }
     found = {}
     for name in names:

@@ -70,7 +70,7 @@ class JsonEntry(Written):
     """`credentials.NAME.command.json`: where the value stands in what the program prints."""
 
     value: str = Field(
-        description="The key of the value; `.` leads into an inner object: `credential.access_token`.",
+        description="The key of the value; `.` leads into an inner object: `credential.access_token`."
     )
     expires: str | None = Field(
         None,
@@ -85,15 +85,13 @@ class CommandEntry(Written):
 
     argv: Argv = Field(
         description="The program, looked for in PATH, and its arguments; no references, since every process "
-        "can read them.",
+        "can read them."
     )
     timeout_seconds: Annotated[float, above(0, 600, "seconds")] = Field(
-        30.0,
-        description="How long it may take; then it is killed with all of its process group.",
+        30.0, description="How long it may take; then it is killed with all of its process group."
     )
     ttl_seconds: Annotated[float, above(0, 86400, "seconds")] | None = Field(
-        None,
-        description="How long the value may be used if its output does not say.",
+        None, description="How long the value may be used if its output does not say."
     )
     env: Items[Variable] = Field(
         (),
@@ -117,8 +115,7 @@ class CredentialEntry(Written):
         Items[str], filled("at least one server is needed: no other may use it", minItems=1)
     ] = Field(description="The servers that may use it; at least one.")
     value: Annotated[str, Constraint(_wrong_value, pattern=r"\$\{")] | None = Field(
-        None,
-        description="A text with references to sources in it, such as `Bearer ${keyring:NAME}`.",
+        None, description="A text with references to sources in it, such as `Bearer ${keyring:NAME}`."
     )
     command: (
         Annotated[
@@ -130,20 +127,16 @@ class CredentialEntry(Written):
     vault: VaultEntry | None = Field(None, description="A secret of HashiCorp Vault or OpenBao.")
     github_app: GithubAppEntry | None = Field(None, description="A token of a GitHub App's installation.")
     postgres: PostgresEntry | None = Field(
-        None,
-        description="A login role of PostgreSQL, made for the session.",
+        None, description="A login role of PostgreSQL, made for the session."
     )
     oauth: OAuthEntry | None = Field(
-        None,
-        description="The access token of somebody who ran `mcpguard secret login NAME`.",
+        None, description="The access token of somebody who ran `mcpguard secret login NAME`."
     )
     client_credentials: ClientCredentialsEntry | None = Field(
-        None,
-        description="An OAuth token for mcpguard itself.",
+        None, description="An OAuth token for mcpguard itself."
     )
     token_exchange: TokenExchangeEntry | None = Field(
-        None,
-        description="An OAuth token in exchange for another.",
+        None, description="An OAuth token in exchange for another."
     )
     hosts: Items[Host] = Field(
         (),
@@ -161,12 +154,10 @@ class CredentialEntry(Written):
         "300, and 0 for `value`, which is read again for each use.",
     )
     env: Variables = Field(
-        {},
-        description="Variables that override those of a server when a rule chooses this credential.",
+        {}, description="Variables that override those of a server when a rule chooses this credential."
     )
     headers: Headers = Field(
-        {},
-        description="Headers that override those of a server when a rule chooses this credential.",
+        {}, description="Headers that override those of a server when a rule chooses this credential."
     )
 
     def mistakes(self) -> Iterator[Mistake]:

@@ -101,7 +101,7 @@ class AuditEntry(Written):
     """`audit` as written."""
 
     path: FilePath = Field(
-        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file.",
+        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file."
     )
     durability: Durability = Field(
         "flush",
@@ -174,7 +174,7 @@ class SinkEntry(Written):
         description="A URL (`https://`, `http://`, `syslog+tcp://HOST:PORT`, `syslog+udp://HOST:PORT`, "
         "`syslog+unix:///dev/log`), or a file to append to, but no `.jsonl` in the audit folder. A "
         "relative one is relative to this file. For `otlp` the URL under which "
-        "`/v1/traces`, `/v1/logs` and `/v1/metrics` are.",
+        "`/v1/traces`, `/v1/logs` and `/v1/metrics` are."
     )
     format: SinkFormat = Field(description="One of the formats of `mcpguard audit export`.")
     headers: Headers = Field(

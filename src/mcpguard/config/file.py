@@ -52,8 +52,7 @@ class PolicyEntry(Filled):
 
 
 PolicyRef = Annotated[
-    Annotated[FilePath, Tag("text")] | Annotated[PolicyEntry, Tag("a mapping")],
-    by_shape("text", "a mapping"),
+    Annotated[FilePath, Tag("text")] | Annotated[PolicyEntry, Tag("a mapping")], by_shape("text", "a mapping")
 ]
 
 
@@ -106,7 +105,7 @@ class NotifyEntry(Written):
 
     to: NotifyTarget = Field(
         description="`desktop` (notify-send on Linux, osascript on macOS), or a reference to a URL of "
-        "[apprise](https://appriseit.com), such as `${keyring:chat}`.",
+        "[apprise](https://appriseit.com), such as `${keyring:chat}`."
     )
     arguments: Literal["none", "shown"] = Field(
         "none",
@@ -124,8 +123,7 @@ class ApprovalsEntry(Written):
         "its ticket, and the same call made again counts as the one that was asked about.",
     )
     ticket_seconds: Annotated[float, between(60, 86_400, "seconds")] = Field(
-        APPROVAL_TICKET_SECONDS,
-        description="How long a ticket can be answered, and its approval be used.",
+        APPROVAL_TICKET_SECONDS, description="How long a ticket can be answered, and its approval be used."
     )
     policy: FilePath | None = Field(
         None,
@@ -177,12 +175,11 @@ class TokenEntry(Written):
         return value
 
     issuer: UrlName = Field(
-        description="The authorization server: tokens must have it as `iss`, and it is named in the "
-        "metadata.",
+        description="The authorization server: tokens must have it as `iss`, and it is named in the metadata."
     )
     audience: UrlName = Field(
         description="Our own identifier, which tokens must have in `aud` (RFC 8707): the public URL of the "
-        "endpoint.",
+        "endpoint."
     )
     jwks_url: UrlName | None = Field(
         None,
@@ -190,13 +187,11 @@ class TokenEntry(Written):
         "Discovery).",
     )
     algorithms: Annotated[Items[Algorithm], filled("at least one algorithm is needed", minItems=1)] = Field(
-        ("RS256", "ES256"),
-        description="Signature algorithms that are accepted; all are asymmetric.",
+        ("RS256", "ES256"), description="Signature algorithms that are accepted; all are asymmetric."
     )
     scopes: Items[str] = Field((), description="Scopes that a token must have, all of them.")
     groups_claim: str = Field(
-        "groups",
-        description="The claim with the groups, a list of texts: `principal.groups` in conditions.",
+        "groups", description="The claim with the groups, a list of texts: `principal.groups` in conditions."
     )
     claims: Items[str] = Field(
         (),
@@ -216,10 +211,7 @@ class HttpEntry(Written):
     )
     allowed_origins: Items[
         Annotated[str, matching(f"https?://{_HOST}", "must be an origin, such as https://app.example")]
-    ] = Field(
-        (),
-        description="Values of `Origin` that are served besides loopback; others are refused.",
-    )
+    ] = Field((), description="Values of `Origin` that are served besides loopback; others are refused.")
     max_sessions: Annotated[int, between(1, 10_000)] = Field(
         100,
         description="How many clients' sessions may be open at once; each has its own upstreams. With "
@@ -239,12 +231,12 @@ class ObserveEntry(Written):
 
     until: Annotated[str, A_DAY] = Field(
         description="The last day, `YYYY-MM-DD`, to its end in UTC; at most 31 days ahead, else it has no "
-        "effect. Afterwards the policies are enforced, and this can be removed.",
+        "effect. Afterwards the policies are enforced, and this can be removed."
     )
     servers: Annotated[Items[str], filled("name at least one server, or take `observe` out", minItems=1)] = (
         Field(
             description="The servers, by their names in `servers`. What the policies would refuse of them is "
-            "recorded and let through.",
+            "recorded and let through."
         )
     )
 
@@ -267,8 +259,7 @@ class Limits(Written):
     take."""
 
     message_bytes: Annotated[int, between(1024, 1 << 30, "bytes")] = Field(
-        MESSAGE_BYTES,
-        description="The largest JSON-RPC message in bytes, either way.",
+        MESSAGE_BYTES, description="The largest JSON-RPC message in bytes, either way."
     )
     think_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
         THINK_SECONDS,
@@ -297,12 +288,10 @@ class ConfigFile(Written):
         dict[ServerName, ServerEntry], filled("at least one server is needed", minProperties=1)
     ] = Field(description="The upstreams by name; at least one.")
     credentials: dict[CredentialName, CredentialEntry] = Field(
-        {},
-        description="Credentials with a name, a source and a binding: who may use them.",
+        {}, description="Credentials with a name, a source and a binding: who may use them."
     )
     clients: Annotated[
-        dict[ClientName, ViewEntry],
-        filled("name at least one client, or leave it out", minProperties=1),
+        dict[ClientName, ViewEntry], filled("name at least one client, or leave it out", minProperties=1)
     ] = Field(
         {},
         description="Who sees which servers: an entry for each client, by the name that "
@@ -320,8 +309,7 @@ class ConfigFile(Written):
         "params. Without one every call is refused.",
     )
     audit: AuditEntry | None = Field(
-        None,
-        description="Default: `flush`, in the `audit` folder of the user's state folder.",
+        None, description="Default: `flush`, in the `audit` folder of the user's state folder."
     )
     limits: Limits = Field(default_factory=Limits.model_construct, description="Bounds.")
     session: SessionEntry = Field(
@@ -331,8 +319,7 @@ class ConfigFile(Written):
         default_factory=ApprovalsEntry.model_construct, description="Calls that a person has to approve."
     )
     observe: ObserveEntry | None = Field(
-        None,
-        description="Servers for which the policies are recorded and not enforced, until a day.",
+        None, description="Servers for which the policies are recorded and not enforced, until a day."
     )
     alerts: AlertsEntry | None = Field(
         None, description="What an operator is alerted to at once. Default: nothing."

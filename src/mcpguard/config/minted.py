@@ -119,14 +119,13 @@ class VaultEntry(Written):
     engine, whose lease is renewed while it is needed and revoked at the end."""
 
     address: ServiceHost = Field(
-        description="Where it is: an https:// URL without a path; http:// only on this machine.",
+        description="Where it is: an https:// URL without a path; http:// only on this machine."
     )
     path: Annotated[str, Constraint(_wrong_secret_path)] = Field(
-        description="What to read, with the mount first: `secret/github`, `database/creds/reader`.",
+        description="What to read, with the mount first: `secret/github`, `database/creds/reader`."
     )
     field: str | None = Field(
-        None,
-        description="The field of the secret that is the value. This or `value` is needed.",
+        None, description="The field of the secret that is the value. This or `value` is needed."
     )
     value: Annotated[str, Constraint(_wrong_pattern)] | None = Field(
         None,
@@ -134,20 +133,17 @@ class VaultEntry(Written):
         "each is percent-encoded.",
     )
     version: Annotated[Literal[1, 2], whole("1 or 2")] | None = Field(
-        None,
-        description="The version of the key-value store; left out for dynamic engines.",
+        None, description="The version of the key-value store; left out for dynamic engines."
     )
     namespace: Annotated[str, Constraint(_wrong_namespace)] | None = Field(
         None, description="The namespace, where there are some."
     )
     token: Reference | None = Field(
-        None,
-        description="A token that may read `path`: one reference. This or `auth` is needed.",
+        None, description="A token that may read `path`: one reference. This or `auth` is needed."
     )
     auth: VaultAuth | None = Field(None, description="A way to log in.")
     ca_file: Annotated[str, matching("~?/.*", "must be an absolute path or begin with ~/")] | None = Field(
-        None,
-        description="A file with the certificates (PEM) to trust instead of the system's.",
+        None, description="A file with the certificates (PEM) to trust instead of the system's."
     )
     timeout_seconds: Timeout = Field(10.0, description="How long one request may take.")
 
@@ -161,7 +157,7 @@ class GithubAppEntry(Written):
     an hour and is revoked at the end."""
 
     private_key: Reference = Field(
-        description="The app's private key (PEM): one reference, such as `${file:/run/secrets/app.pem}`.",
+        description="The app's private key (PEM): one reference, such as `${file:/run/secrets/app.pem}`."
     )
     permissions: Annotated[
         dict[Permission, Literal["read", "write", "admin"]],
@@ -169,9 +165,7 @@ class GithubAppEntry(Written):
             "at least one permission is needed: an empty mapping would ask for all that the app has",
             minProperties=1,
         ),
-    ] = Field(
-        description="What the token may do, such as `{contents: read, issues: write}`; at least one.",
-    )
+    ] = Field(description="What the token may do, such as `{contents: read, issues: write}`; at least one.")
     client_id: str | None = Field(None, description="The app's client id. This or `app_id` is needed.")
     app_id: int | None = Field(None, description="The app's id.")
     installation_id: int | None = Field(None, description="The installation. This or `account` is needed.")
@@ -190,18 +184,14 @@ class GithubAppEntry(Written):
         Constraint(
             lambda names: "at most 500 repositories can be named" if len(names) > 500 else "", maxItems=500
         ),
-    ] = Field(
-        (),
-        description="The repositories that the token is for: names without the owner, at most 500.",
-    )
+    ] = Field((), description="The repositories that the token is for: names without the owner, at most 500.")
     all_repositories: bool = Field(
         False,
         description="`true` makes the token good for all repositories of the installation, in place of "
         "`repositories`.",
     )
     api_url: ServiceBase = Field(
-        "https://api.github.com",
-        description="The API; for GitHub Enterprise Server `https://HOST/api/v3`.",
+        "https://api.github.com", description="The API; for GitHub Enterprise Server `https://HOST/api/v3`."
     )
     timeout_seconds: Timeout = Field(10.0, description="How long one request may take.")
 
@@ -219,13 +209,13 @@ class PostgresEntry(Written):
     admin: Reference = Field(
         description="The connection URL of a role with CREATEROLE: one reference, such as "
         "`${keyring:pg/admin}`. To another machine it needs `sslmode=verify-full`, `verify-ca` or "
-        "`require`.",
+        "`require`."
     )
     grants: Annotated[
         Items[Annotated[str, Constraint(_wrong_grant)]],
         filled("at least one statement is needed: a role without any can do little", minItems=1),
     ] = Field(
-        description="What the role may do: statements `GRANT … TO {role}` and `ALTER ROLE {role} SET …`.",
+        description="What the role may do: statements `GRANT … TO {role}` and `ALTER ROLE {role} SET …`."
     )
     owner: DatabaseName | None = Field(
         None,
@@ -241,19 +231,16 @@ class PostgresEntry(Written):
         ]
         | None
     ) = Field(
-        None,
-        description="HOST or HOST:PORT where the server finds the database; by default that of `admin`.",
+        None, description="HOST or HOST:PORT where the server finds the database; by default that of `admin`."
     )
     ttl_seconds: Annotated[int, between(60, 86_400)] = Field(
-        900,
-        description="How long the role may log in before it is renewed.",
+        900, description="How long the role may log in before it is renewed."
     )
     connections: Annotated[int, between(1, 100)] = Field(
         5, description="How many connections the role may have at once."
     )
     timeout_seconds: Annotated[float, between(1, 120)] = Field(
-        10.0,
-        description="How long connecting and each statement may take.",
+        10.0, description="How long connecting and each statement may take."
     )
 
 
@@ -283,8 +270,7 @@ class OAuthEntry(Written):
         "has a private address. Default: the first one that the MCP server names.",
     )
     scopes: Items[Scope] = Field(
-        (),
-        description="What to ask for. Default: what the MCP server says is needed.",
+        (), description="What to ask for. Default: what the MCP server says is needed."
     )
     client_id: str | None = Field(
         None,
@@ -324,12 +310,10 @@ class _ServiceEntry(Written):
         "the end. With `token_url`: the audience of the assertion of `private_key`.",
     )
     client_secret: Reference | None = Field(
-        None,
-        description="The secret of the client, as one reference. This or `private_key`.",
+        None, description="The secret of the client, as one reference. This or `private_key`."
     )
     client_auth: Literal["client_secret_basic", "client_secret_post"] | None = Field(
-        None,
-        description="How the secret is sent. Default: the first of these that the server takes.",
+        None, description="How the secret is sent. Default: the first of these that the server takes."
     )
     private_key: Reference | None = Field(
         None,
@@ -339,8 +323,7 @@ class _ServiceEntry(Written):
     key_id: str | None = Field(None, description="The `kid` of that key.")
     scopes: Items[Scope] = Field((), description="What to ask for.")
     resource: str | None = Field(
-        None,
-        description="What the token is for (RFC 8707): the URL of a service, such as the MCP server.",
+        None, description="What the token is for (RFC 8707): the URL of a service, such as the MCP server."
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -354,7 +337,7 @@ class ClientCredentialsEntry(_ServiceEntry):
     """`credentials.NAME.client_credentials`: a token for mcpguard itself (RFC 6749, section 4.4)."""
 
     client_id: Annotated[str, filled("`client_id` is missing", minLength=1)] = Field(
-        description="The client that was made at the authorization server.",
+        description="The client that was made at the authorization server."
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -367,11 +350,10 @@ class TokenExchangeEntry(_ServiceEntry):
     """`credentials.NAME.token_exchange`: another token in exchange for a configured one (RFC 8693)."""
 
     subject: Reference = Field(
-        description="The token to exchange, as one reference. A client's own token is never exchanged.",
+        description="The token to exchange, as one reference. A client's own token is never exchanged."
     )
     subject_type: Literal["access_token", "id_token", "jwt", "refresh_token"] = Field(
-        "access_token",
-        description="What kind of token it is.",
+        "access_token", description="What kind of token it is."
     )
     client_id: str | None = Field(None, description="The client that asks, where the server wants one.")
     audience: str | None = Field(None, description="The name of the service that the new token is for.")

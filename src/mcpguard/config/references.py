@@ -137,10 +137,7 @@ def no_reference(instead: str) -> Constraint:
     )
 
 
-Variable = Annotated[
-    str,
-    matching(_VARIABLE, _OF_A_VARIABLE),
-]
+Variable = Annotated[str, matching(_VARIABLE, _OF_A_VARIABLE)]
 
 Header = Annotated[
     str,

@@ -58,12 +58,10 @@ class ServerEntry(Written):
         "needed.",
     )
     args: Items[Word] = Field(
-        (),
-        description="Its arguments, one word each; no references, since every process can read an argv.",
+        (), description="Its arguments, one word each; no references, since every process can read an argv."
     )
     env: Variables = Field(
-        {},
-        description="Variables of the program; a value may hold `${SOURCE:NAME}` references.",
+        {}, description="Variables of the program; a value may hold `${SOURCE:NAME}` references."
     )
     cwd: str | None = Field(
         None,
@@ -73,8 +71,7 @@ class ServerEntry(Written):
         "mcpguard's, new for each start.",
     )
     start_timeout_seconds: Annotated[float, above(0, 3600, "seconds")] = Field(
-        60.0,
-        description="How long start and greeting may take together.",
+        60.0, description="How long start and greeting may take together."
     )
     call_timeout_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
         600.0,
@@ -94,13 +91,9 @@ class ServerEntry(Written):
         "out, a `url` is tried as `http` and then as `sse`.",
     )
     url: ServerUrl | None = Field(
-        None,
-        description="The MCP endpoint of a remote server, `http://` or `https://`; may hold references.",
+        None, description="The MCP endpoint of a remote server, `http://` or `https://`; may hold references."
     )
-    headers: Headers = Field(
-        {},
-        description="Headers of each request to `url`; a value may hold references.",
-    )
+    headers: Headers = Field({}, description="Headers of each request to `url`; a value may hold references.")
     stateful: bool = Field(
         False,
         description="`true` says that the server keeps something from one call to the next, such as a "
@@ -162,8 +155,7 @@ class ViewEntry(Written):
     """An entry of `clients`: what one client sees."""
 
     servers: ServerNames = Field(
-        (),
-        description="The servers that it sees when `mcpguard run` is started without `--project`.",
+        (), description="The servers that it sees when `mcpguard run` is started without `--project`."
     )
     projects: Annotated[
         dict[ProjectPath, ServerNames], filled("name at least one project, or leave it out", minProperties=1)

@@ -127,10 +127,7 @@ DOCTOR_CODES: dict[str, Code] = {
         limit=True,
     ),
     "D302": Code(
-        "error",
-        "A credential that has expired.",
-        "get a new one from its issuer",
-        "credential lifetime",
+        "error", "A credential that has expired.", "get a new one from its issuer", "credential lifetime"
     ),
     "D303": Code(
         "warning",

@@ -25,10 +25,7 @@ from mcpguard.doctor.surroundings import Subject
 SOON = timedelta(days=7)
 """What ends within that ends soon."""
 
-_GUIDES = {
-    "command": "mcpguard help hold-a-credential",
-    "oauth": "mcpguard help oauth",
-}
+_GUIDES = {"command": "mcpguard help hold-a-credential", "oauth": "mcpguard help oauth"}
 _GUIDE = "mcpguard help short-lived-credentials"
 
 

@@ -126,13 +126,7 @@ FROM_UPSTREAM: dict[str, Method] = {
         Method("notifications/resources/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
         Method("notifications/resources/updated", False, Treatment.SUBSCRIBED, _PARAMS, _WITHHELD),
         Method(
-            "notifications/tasks/status",
-            False,
-            Treatment.INSPECTED,
-            _PARAMS,
-            _WITHHELD,
-            LEGACY,
-            _TO_STARTER,
+            "notifications/tasks/status", False, Treatment.INSPECTED, _PARAMS, _WITHHELD, LEGACY, _TO_STARTER
         ),
         # It carries results and questions (extension io.modelcontextprotocol/tasks): see decision 0011.
         Method("notifications/tasks", False, Treatment.DROPPED, _NOWHERE, _NO_ANSWER, MODERN),

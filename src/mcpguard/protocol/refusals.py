@@ -106,10 +106,7 @@ def withheld(reason: str, invocation: str) -> dict[str, Json]:
         REFUSED,
         f"The answer was withheld by mcpguard: {reason}. A smaller answer may pass. A person can see more "
         f"with `mcpguard explain {invocation}`.",
-        {
-            "cause": "withheld",
-            "invocation": invocation,
-        },
+        {"cause": "withheld", "invocation": invocation},
     )
 
 

@@ -12,10 +12,7 @@ from mcpguard.authoring.findings import Code, Finding, at
 from mcpguard.core.errors import DocumentError, Problem
 
 CODES: dict[str, Code] = {
-    "C001": Code(
-        "error",
-        "The configuration is missing, unreadable or wrong. Nothing else can be checked.",
-    ),
+    "C001": Code("error", "The configuration is missing, unreadable or wrong. Nothing else can be checked."),
     "C002": Code("warning", "A configuration without `policies`: every call is refused."),
     "C003": Code("note", "A server that is disabled."),
     "C006": Code("note", "A client of `clients` has a server that is disabled."),
@@ -23,14 +20,10 @@ CODES: dict[str, Code] = {
         "warning",
         "Every server of a client, or of one of its projects, is disabled: it is refused at the start.",
     ),
-    "C008": Code(
-        "warning",
-        "`agent` is not one of the `clients`: a start without `--agent` is refused.",
-    ),
+    "C008": Code("warning", "`agent` is not one of the `clients`: a start without `--agent` is refused."),
     "C009": Code("note", "No client of `clients` sees a server."),
     "C004": Code(
-        "warning",
-        "`observe` ends more than 31 days ahead, so it has no effect: policies are enforced.",
+        "warning", "`observe` ends more than 31 days ahead, so it has no effect: policies are enforced."
     ),
     "C005": Code("note", "`observe` is over: policies are enforced, and it can be removed."),
     "C101": Code("error", "The command of a server was not found, or its working folder does not exist."),
@@ -53,8 +46,7 @@ CODES: dict[str, Code] = {
         "that is not bound to a server of the rule, or that the server has no way to receive.",
     ),
     "C107": Code(
-        "warning",
-        "A credential in the query of a `url`: servers and proxies write URLs into their logs.",
+        "warning", "A credential in the query of a `url`: servers and proxies write URLs into their logs."
     ),
     "C108": Code(
         "warning",
@@ -105,8 +97,7 @@ CODES: dict[str, Code] = {
         "signed, nothing is exported to that sink, or nobody is alerted.",
     ),
     "C117": Code(
-        "warning",
-        "A credential says that it has expired: its service refuses what the server asks.",
+        "warning", "A credential says that it has expired: its service refuses what the server asks."
     ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(

@@ -32,11 +32,7 @@ from mcpguard.core.redaction.unredacted import exception_in_words
 from mcpguard.gateway.questions.approvals import NO_CHANNEL, refusal_by
 from mcpguard.protocol import refusals
 
-_OUTCOMES: dict[Verdict, Outcome] = {
-    TRUE: "held",
-    FALSE: "did not hold",
-    ERROR: "could not be evaluated",
-}
+_OUTCOMES: dict[Verdict, Outcome] = {TRUE: "held", FALSE: "did not hold", ERROR: "could not be evaluated"}
 ALLOWED = "no deny rule and no ask rule matches, and an allow rule does"
 WHY = {
     Cause.RULE: "a matching deny rule overrides every ask rule and every allow rule",
@@ -251,11 +247,7 @@ def no_such(kind: str, exposed: str) -> str:
 
 
 def considered(
-    candidates: Candidates,
-    call: Invocation,
-    bound: Bound,
-    deciding: Iterable[str],
-    unknown: Unknown = WHOLE,
+    candidates: Candidates, call: Invocation, bound: Bound, deciding: Iterable[str], unknown: Unknown = WHOLE
 ) -> tuple[Considered, ...]:
     """The rules that apply to `call`, deny first, with the value of each; `deciding` are the names of those
     that made the verdict."""

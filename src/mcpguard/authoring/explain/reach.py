@@ -47,7 +47,7 @@ class Reach(Sparse):
     name: str = Field(description="The upstream's own name for it, or its URI.")
     answer: Literal["yes", "no", "if"] = Field(
         description="`yes`: every call is allowed. `no`: no call can be, and it is not listed. `if`: see "
-        "the other keys.",
+        "the other keys."
     )
     allowed_by: tuple[Clause, ...] = Field((), description="Rules of which at least one must match.")
     unless: tuple[Clause, ...] = Field((), description="Rules that refuse, also if they cannot be evaluated.")

@@ -46,12 +46,7 @@ from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.egress import ASTRAY
 from mcpguard.core.policy.obligations import ObligationError, charges_of, with_arguments
 from mcpguard.core.policy.obligations import arguments_of as arguments_of_rules
-from mcpguard.core.policy.pdp import (
-    NEEDS_APPROVAL,
-    NO_SESSION,
-    bind,
-    holding,
-)
+from mcpguard.core.policy.pdp import NEEDS_APPROVAL, NO_SESSION, bind, holding
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.terms import ASKED, Observation
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, reached, why_failed

@@ -292,10 +292,7 @@ def _wants(
 
 
 def _several(
-    effects: Iterable[Effect],
-    unsure: list[CompiledRule],
-    reading: _ReadNames,
-    wants: tuple[Obligations, ...],
+    effects: Iterable[Effect], unsure: list[CompiledRule], reading: _ReadNames, wants: tuple[Obligations, ...]
 ) -> Again:
     readers: dict[str, list[str]] = {}
     for rule in unsure:

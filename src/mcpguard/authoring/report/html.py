@@ -178,11 +178,5 @@ def _box(x: float, y: float, width: float, height: float, name: str) -> Markup:
 
 def _picture(name: str, box: str, shapes: Sequence[Markup], label: str) -> Markup:
     return element(
-        "svg",
-        shapes,
-        class_=name,
-        viewBox=box,
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=label,
+        "svg", shapes, class_=name, viewBox=box, preserveAspectRatio="none", role="img", aria_label=label
     )

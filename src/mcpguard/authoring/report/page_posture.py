@@ -106,11 +106,7 @@ def _method(cells: list[EnforcedCell]) -> list[Content]:
         first.decided,
         first.inspected,
         first.recorded,
-        element(
-            "ul",
-            [element("li", name_of(name.partition("::")[2])) for name in tests],
-            class_="proof",
-        ),
+        element("ul", [element("li", name_of(name.partition("::")[2])) for name in tests], class_="proof"),
     ]
 
 
@@ -140,10 +136,7 @@ def coverage(review: AccessReview) -> Content:
             )
             for one in review.bypasses[:MOST_ROWS]
         ]
-        shown += [
-            element("h3", "What doctor found on this machine"),
-            table(_FOUND, found),
-        ]
+        shown += [element("h3", "What doctor found on this machine"), table(_FOUND, found)]
     shown += [element("p", f"Not checked: {one}", class_="soft small") for one in review.unchecked]
     return shown
 

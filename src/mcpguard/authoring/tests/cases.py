@@ -59,8 +59,7 @@ class CallEntry(Written):
     tool: str | None = Field(None, description="The name of a tool, as the server itself calls it.")
     prompt: str | None = Field(None, description="The name of a prompt.")
     resource: str | None = Field(
-        None,
-        description="The URI of a resource; with `completion/complete` that of a template.",
+        None, description="The URI of a resource; with `completion/complete` that of a template."
     )
     action: str | None = Field(
         None,
@@ -68,12 +67,10 @@ class CallEntry(Written):
         "resources/read.",
     )
     args: dict[str, Any] = Field(
-        {},
-        description="What conditions see as `args`; for a resource, `uri` is added automatically.",
+        {}, description="What conditions see as `args`; for a resource, `uri` is added automatically."
     )
     annotations: dict[str, Any] = Field(
-        {},
-        description="What the server declares about it: `tool.annotations` in conditions.",
+        {}, description="What the server declares about it: `tool.annotations` in conditions."
     )
     inputSchema: dict[str, Any] = Field({}, description="As `annotations`.")
     outputSchema: dict[str, Any] = Field({}, description="As `annotations`.")
@@ -118,8 +115,7 @@ class StepEntry(Written):
 
     call: CallEntry = Field(description="The request.")
     result: dict[str, Any] | None = Field(
-        None,
-        description="What came back, raw. If omitted, nothing is reviewed.",
+        None, description="What came back, raw. If omitted, nothing is reviewed."
     )
     times: Annotated[int, between(1, MAX_TIMES)] = Field(1, description="How often in a row.")
 
@@ -137,8 +133,7 @@ class Expect(Written):
     """What is expected. Only the keys that are given are compared."""
 
     effect: Outcomes | None = Field(
-        None,
-        description="`allow`, `ask` or `deny` for the call; `withhold` if its result must not leave.",
+        None, description="`allow`, `ask` or `deny` for the call; `withhold` if its result must not leave."
     )
     rules: Items[str] | None = Field(
         None,
@@ -146,10 +141,7 @@ class Expect(Written):
         "if there is one.",
     )
     cause: Literal["rule", "no-rule", "arguments", "error", "approval", "limit", "placeholder"] | None = (
-        Field(
-            None,
-            description="The cause of the refusal.",
-        )
+        Field(None, description="The cause of the refusal.")
     )
     via: Items[Channel] | None = Field(
         None, description="All channels by which a call that is asked about can be approved, in any order."
@@ -173,8 +165,7 @@ class Expect(Written):
     credential: str | None = Field(None, description="The credential that rules choose.")
     output: dict[str, Any] | None = Field(None, description="The result as it is sent to the client.")
     shadow: str | None = Field(
-        None,
-        description="What rules in shadow mode would have done: `EFFECT RULE …`, empty if nothing else.",
+        None, description="What rules in shadow mode would have done: `EFFECT RULE …`, empty if nothing else."
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -191,9 +182,7 @@ class Case(Written):
     call: CallEntry = Field(description="The request that is decided.")
     expect: Annotated[
         Annotated[Outcomes, Tag("text")] | Annotated[Expect, Tag("a mapping")], by_shape("text", "a mapping")
-    ] = Field(
-        description="What is expected; an effect by itself is short for `{effect: …}`.",
-    )
+    ] = Field(description="What is expected; an effect by itself is short for `{effect: …}`.")
     principal: WhoEntry = Field(default_factory=WhoEntry, description="Who calls.")
     agent: str = Field("", description="The label of the agent, from the configuration.")
     client: ClientEntry = Field(default_factory=ClientEntry, description="What the client says about itself.")
@@ -202,8 +191,7 @@ class Case(Written):
     )
     after: Items[StepEntry] = Field((), description="The session so far, as calls in their order.")
     session: SessionState | None = Field(
-        None,
-        description="The session so far, as its state; instead of `after`.",
+        None, description="The session so far, as its state; instead of `after`."
     )
     result: dict[str, Any] | None = Field(
         None,

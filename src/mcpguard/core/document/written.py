@@ -9,14 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Strict,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Strict, field_validator
 from pydantic_core import PydanticCustomError
 
 from mcpguard.core.document.constraints import Mistake, Path
@@ -43,11 +36,7 @@ class Written(BaseModel):
     """A part of a file that people write."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        hide_input_in_errors=True,
-        defer_build=True,
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -114,8 +103,4 @@ def shape_of(value: Any) -> str:
 def by_shape(*shapes: str) -> Discriminator:
     """The member of a union that a value is read as is chosen by its shape alone, so that a mistake in it
     is reported once."""
-    return Discriminator(
-        shape_of,
-        custom_error_type=SHAPE,
-        custom_error_message=" or ".join(shapes),
-    )
+    return Discriminator(shape_of, custom_error_type=SHAPE, custom_error_message=" or ".join(shapes))

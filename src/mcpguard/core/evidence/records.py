@@ -63,8 +63,7 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
     ] = 1
     host: Annotated[str, Meta(description="The name of the machine.")] = ""
     engine: Annotated[
-        dict[str, str],
-        Meta(description="`PACKAGE` -> the version of each engine that evaluates conditions."),
+        dict[str, str], Meta(description="`PACKAGE` -> the version of each engine that evaluates conditions.")
     ] = {}
     key: Annotated[str, Meta(description="The id of the key that signs checkpoints.")] = ""
 
@@ -306,8 +305,7 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
         ),
     ] = ""
     message: Annotated[
-        str,
-        Meta(description="Why the result was withheld, in a sentence for the client, as in `decision`."),
+        str, Meta(description="Why the result was withheld, in a sentence for the client, as in `decision`.")
     ] = ""
 
 

@@ -17,13 +17,7 @@ from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.functions import Holds, nothing_held
 from mcpguard.core.model import Cause, Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, PolicySet
-from mcpguard.core.policy.pdp import (
-    bind,
-    holding,
-    names,
-    over,
-    union,
-)
+from mcpguard.core.policy.pdp import bind, holding, names, over, union
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.wording import first_message, why_failed
 

@@ -99,7 +99,7 @@ class Limit(Filled):
     """
 
     per: Annotated[str, _A_WINDOW] = Field(
-        description="The window: a number and `s`, `m`, `h` or `d` (at most 31 days), or `session`.",
+        description="The window: a number and `s`, `m`, `h` or `d` (at most 31 days), or `session`."
     )
     calls: Annotated[int, _AN_AMOUNT] | None = Field(None, description="How many calls.")
     bytes: Annotated[int, _AN_AMOUNT] | None = Field(
@@ -208,7 +208,7 @@ class UnredactedEntry(Filled):
     kind: str = Field(description="The kind of the format, as placeholders and records call it.")
     path: Annotated[str, matching(r"(/[^/ ]+)+", _A_PATH)] = Field(
         description="A JSON Pointer into the result, such as `/content/0/text`; `*` is any one member. What "
-        "is below it stays as well.",
+        "is below it stays as well."
     )
 
 
@@ -218,7 +218,7 @@ class Rule(Filled):
 
     id: Name = Field(description="Its name, unique in the policy; records and refusals call it `POLICY/ID`.")
     effect: Effect = Field(
-        description="Deny overrides ask overrides allow; where no rule holds, the call is refused.",
+        description="Deny overrides ask overrides allow; where no rule holds, the call is refused."
     )
     server: Annotated[
         Annotated[str, Tag("text")] | Annotated[Items[str], Tag("a list")],
@@ -226,8 +226,7 @@ class Rule(Filled):
         _matching_something("server"),
     ] = Field("*", description="Globs of server names.")
     tools: Annotated[Items[str], _matching_something("tools")] | None = Field(
-        None,
-        description="Globs of tool names, as the upstream itself calls them.",
+        None, description="Globs of tool names, as the upstream itself calls them."
     )
     action: Annotated[Items[Literal[Action, "*"]], _matching_something("action")] = Field(
         ("tools/call",),
@@ -235,8 +234,7 @@ class Rule(Filled):
         "server's configuration declares.",
     )
     when: str | None = Field(
-        None,
-        description="A CEL condition, which must be a boolean. Left out: the rule always holds.",
+        None, description="A CEL condition, which must be a boolean. Left out: the rule always holds."
     )
     on: Moment = Field(
         "call",
@@ -356,7 +354,7 @@ class Param(Filled):
 
     type: ParamType = Field(
         description="`string`, `strings` (a list of texts), `folders` (a list of absolute folders), "
-        "`integer`, `boolean`, or `map` (names with lists of texts).",
+        "`integer`, `boolean`, or `map` (names with lists of texts)."
     )
     description: str = Field("", description="What it means; `mcpguard check` shows it when it has no value.")
     default: Any = Field(None, description="Its value if the configuration does not set it.")
@@ -383,14 +381,12 @@ class Policy(Filled):
         description="At least one."
     )
     params: dict[ParamName, Param] = Field(
-        {},
-        description="Values that conditions read as `params.NAME`, and that whoever uses the policy sets.",
+        {}, description="Values that conditions read as `params.NAME`, and that whoever uses the policy sets."
     )
     owner: str = Field("", description="Who is responsible for it; for readers only.")
     description: str = Field("", description="What it is for; for readers.")
     mode: Mode = Field(
-        "enforce",
-        description="`shadow`: none of its rules changes anything, as with a rule's `mode`.",
+        "enforce", description="`shadow`: none of its rules changes anything, as with a rule's `mode`."
     )
     expires: Annotated[str, A_DAY] | None = Field(
         None,

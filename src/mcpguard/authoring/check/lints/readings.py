@@ -20,10 +20,7 @@ from mcpguard.authoring.check.lints.shapes import (
 from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
 from mcpguard.core.errors import Problem
 
-_LISTS = {
-    "shell": frozenset(["commands", "programs"]),
-    "sql": frozenset(["columns", "kinds", "tables"]),
-}
+_LISTS = {"shell": frozenset(["commands", "programs"]), "sql": frozenset(["columns", "kinds", "tables"])}
 _DONE = frozenset(
     ["background", "changes", "expansions", "pipes", "redirects", "sends", "substitutions", "writes"]
 )

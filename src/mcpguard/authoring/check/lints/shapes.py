@@ -72,11 +72,7 @@ URL = _kind(
 )
 HOST = _kind("host|host_?names?|domains?", "a host", "hostIn()", "hostIn", "isPrivateHost", opens=r"\w\.\w")
 COMMAND = _kind(
-    "command|cmd|script",
-    "a command",
-    "shell()",
-    "shell",
-    opens=rf"{_ANYTHING}|\\S|\[\^(?![^]]*;)",
+    "command|cmd|script", "a command", "shell()", "shell", opens=rf"{_ANYTHING}|\\S|\[\^(?![^]]*;)"
 )
 SQL = _kind(
     "sql|statement",

@@ -23,10 +23,7 @@ def judged(present: Present) -> tuple[ReviewedControl, ...]:
     """Each control in its three tiers."""
     return tuple(
         ReviewedControl.model_validate(
-            {
-                "name": control.name,
-                "tiers": [_tier(name, getattr(control, name), present) for name in TIERS],
-            }
+            {"name": control.name, "tiers": [_tier(name, getattr(control, name), present) for name in TIERS]}
         )
         for control in CONTROLS
     )

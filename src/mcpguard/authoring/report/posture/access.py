@@ -33,10 +33,7 @@ def _service_tokens(present: Present) -> Verdict:
 def _pinned_peers(present: Present) -> Verdict:
     if all(server.url is None for server in present.config.servers.values()):
         return "not applicable", "every server is a process that mcpguard starts"
-    return (
-        "not met",
-        "servers are verified by their certificates; mcpguard has none of its own",
-    )
+    return ("not met", "servers are verified by their certificates; mcpguard has none of its own")
 
 
 def _denied_by_default(present: Present) -> Verdict:
@@ -99,10 +96,7 @@ def _just_in_time(present: Present) -> Verdict:
 def _callers(present: Present) -> Verdict:
     if around := present.found("D201", "D202", "D203", "D204", "D205"):
         return "partly", f"this machine has ways around mcpguard ({around}; `mcpguard doctor`)"
-    return (
-        "partly",
-        "credentials are bound to servers and principals; the host closes other paths",
-    )
+    return ("partly", "credentials are bound to servers and principals; the host closes other paths")
 
 
 def _sandboxes(present: Present) -> Verdict:
@@ -156,11 +150,7 @@ ACCESS = (
             ("servers.url",),
         ),
         TierEntry(
-            "Credentials bound to hardware",
-            always(
-                "not met",
-                "DPoP and keys in hardware are not supported",
-            ),
+            "Credentials bound to hardware", always("not met", "DPoP and keys in hardware are not supported")
         ),
     ),
     ControlEntry(
@@ -253,10 +243,7 @@ ACCESS = (
             ("servers.cwd", "servers.env"),
             ("notice.what",),
         ),
-        TierEntry(
-            "Enclaves and microVMs",
-            beyond="where a process runs is for the host to arrange",
-        ),
+        TierEntry("Enclaves and microVMs", beyond="where a process runs is for the host to arrange"),
     ),
 )
 
@@ -271,10 +258,7 @@ def _approved(present: Present) -> Verdict:
     asking = ", ".join(rule.name for rule in present.rules("ask"))
     if not asking:
         return "not met", "no rule has a person approve anything (`effect: ask`)"
-    return (
-        "met",
-        f"a person is asked by {asking}; how carefully they read is up to them",
-    )
+    return ("met", f"a person is asked by {asking}; how carefully they read is up to them")
 
 
 def _integrity(present: Present) -> Verdict:

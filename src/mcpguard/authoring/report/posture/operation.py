@@ -163,10 +163,7 @@ RECORD = (
 def _thresholds(present: Present) -> Verdict:
     if (alerts := present.config.alerts) is not None:
         thresholds = [f"{alerts.denials_per_minute} refusals", f"{alerts.approvals_per_minute} questions"]
-        return (
-            "met",
-            f"an alert with its records at {' or '.join(thresholds)} a minute",
-        )
+        return ("met", f"an alert with its records at {' or '.join(thresholds)} a minute")
     limited = [rule.name for rule in present.policies.rules if rule.written.limit is not None]
     if not limited:
         return "not met", "no threshold raises an alert (`alerts`), and no rule has a limit"
@@ -300,10 +297,7 @@ OPERATION = (
             ("core/policy/test_policy.py::test_an_expiry_that_is_no_day_is_refused",),
             ("policy.owner", "policy.expires"),
         ),
-        TierEntry(
-            "A committee reviews them",
-            beyond="people meet; this report is what they can read",
-        ),
+        TierEntry("A committee reviews them", beyond="people meet; this report is what they can read"),
         TierEntry(
             "Checks in the pipeline, and measures of compliance",
             _tested,
