@@ -53,9 +53,7 @@ def _add_accepting(parser: argparse.ArgumentParser) -> None:
     both.add_argument("--accept", metavar="CODE", choices=DOCTOR_CODES, help="accept findings with this code")
     both.add_argument("--withdraw", metavar="CODE", choices=DOCTOR_CODES, help="withdraw an acceptance")
     group.add_argument(
-        "--subject",
-        default="",
-        help="only this server or file, as `--json` prints it (default: all)",
+        "--subject", default="", help="only this server or file, as `--json` prints it (default: all)"
     )
     group.add_argument("--reason", metavar="TEXT", help="why: needed for `--accept`")
     group.add_argument("--until", metavar="DATE", help="the last day, such as 2027-01-31: needed for errors")

@@ -11,10 +11,7 @@ import os
 import sys
 from typing import Any
 
-_TOOLS = {
-    "list_orders": "The open orders of the shop",
-    "debug_settings": "The settings of this server",
-}
+_TOOLS = {"list_orders": "The open orders of the shop", "debug_settings": "The settings of this server"}
 
 
 def main() -> None:

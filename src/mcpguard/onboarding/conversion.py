@@ -67,11 +67,7 @@ def _value_at(entry: Entry, place: Place) -> str | None:
 
 
 def convert(
-    found: ClientFile,
-    entry: Entry,
-    places: Places,
-    environ: Mapping[str, str],
-    answer: Answer = no_answer,
+    found: ClientFile, entry: Entry, places: Places, environ: Mapping[str, str], answer: Answer = no_answer
 ) -> Converted:
     """`entry` of the file `found`; `answer` asks a person for what its client would ask for. Raises Stays."""
     if entry.problem:

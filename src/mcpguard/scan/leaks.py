@@ -243,14 +243,7 @@ class Excepted:
 
 def as_exceptions(found: Iterable[tuple[str, Leak]], folder: Path, today: date) -> str:
     """A file of exceptions, to be put in `folder`, for leaks in files (absolute paths)."""
-    entries = {
-        (
-            _named(_path(file, folder)),
-            leak.kind,
-            leak.fingerprint,
-        ): None
-        for file, leak in found
-    }
+    entries = {(_named(_path(file, folder)), leak.kind, leak.fingerprint): None for file, leak in found}
     reason = json.encode(f"Found when this file was written, on {today}; review it.").decode()
     lines = ["version: 1", "exceptions:" if entries else "exceptions: []"]
     for path, kind, fingerprint in entries:

@@ -58,11 +58,7 @@ def signed_by(audit: Audit) -> dict[str, frozenset[CredentialRef]]:
 
 
 def bounded(
-    sink: AuditFile,
-    audit: Audit,
-    clock: Clock,
-    report: Callable[..., None],
-    changed: Callable[[], None],
+    sink: AuditFile, audit: Audit, clock: Clock, report: Callable[..., None], changed: Callable[[], None]
 ) -> EvidenceBounds:
     """The bounds of `sink` from now on; `report` is that of `Diagnostics`, `changed()` is called when
     refusals of a session begin to be counted."""
@@ -214,11 +210,7 @@ class Exporting:
         return tuple(one.exporter.state for one in self._running.values())
 
     def follow(
-        self,
-        folder: Path,
-        telemetry: Telemetry,
-        alerts: AlertsEntry | None,
-        notify: tuple[NotifyTerms, ...],
+        self, folder: Path, telemetry: Telemetry, alerts: AlertsEntry | None, notify: tuple[NotifyTerms, ...]
     ) -> None:
         """Export what is in `folder` as the configuration says now; what it says as before goes on."""
         wanted: dict[tuple[str, ...], Callable[[], Exporter[FollowedLine]]] = {}

@@ -145,10 +145,7 @@ class Recognising:
 
 
 def _keep(
-    recognition: Recognition,
-    before: Recognition | None,
-    stop: Event,
-    tell: Callable[[Recognised], None],
+    recognition: Recognition, before: Recognition | None, stop: Event, tell: Callable[[Recognised], None]
 ) -> None:
     """Have the values held, and those of files that change, until `stop`."""
     seen = look_at(recognition.paths)

@@ -27,12 +27,7 @@ from mcpguard.serve.file_watch import FileWatch
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared, World
 
-_KEPT = {
-    "agent": "agent",
-    "audit": "audit",
-    "session_folder": "session.path",
-    "prefix": "clients.prefix",
-}
+_KEPT = {"agent": "agent", "audit": "audit", "session_folder": "session.path", "prefix": "clients.prefix"}
 """The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
 _APPLIED = {
     "servers": "servers",

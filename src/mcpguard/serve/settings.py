@@ -16,11 +16,7 @@ from mcpguard.adapters.telemetry.diagnostics import LogFormat
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.references import ENTRY
-from mcpguard.config.terms import (
-    APPROVAL_TICKET_SECONDS,
-    APPROVAL_WAIT_SECONDS,
-    ServingLimits,
-)
+from mcpguard.config.terms import APPROVAL_TICKET_SECONDS, APPROVAL_WAIT_SECONDS, ServingLimits
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef

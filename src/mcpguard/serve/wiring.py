@@ -82,11 +82,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
         entry = self._choices.get(credential)
         if entry is None or not entry.env:
             raise not_chosen(credential, self.server.name, "env")
-        terms = structs.replace(
-            self.terms,
-            lane=credential,
-            report=_reporting(self.terms.report, credential),
-        )
+        terms = structs.replace(self.terms, lane=credential, report=_reporting(self.terms.report, credential))
         past = _beside(first.instance.past)
         return self._processes({**self.server.env, **entry.env}, terms, past, self.idle_seconds)
 
@@ -223,10 +219,7 @@ class UpstreamLines:
     now, one for each of its processes; `changed` is called first, at each change."""
 
     def __init__(
-        self,
-        report: Callable[..., None],
-        healths: Callable[[str], list[Health]],
-        changed: Callable[[], None],
+        self, report: Callable[..., None], healths: Callable[[str], list[Health]], changed: Callable[[], None]
     ) -> None:
         self._report = report
         self._healths = healths

@@ -58,8 +58,7 @@ def _wipe(beginning: bytes) -> None:
         if text.startswith(beginning):
             ctypes.memset(entry + len(beginning), 0, len(text) - len(beginning))
         place = ctypes.cast(
-            ctypes.addressof(place.contents) + ctypes.sizeof(ctypes.c_void_p),
-            ctypes.POINTER(ctypes.c_void_p),
+            ctypes.addressof(place.contents) + ctypes.sizeof(ctypes.c_void_p), ctypes.POINTER(ctypes.c_void_p)
         )
 
 

@@ -11,15 +11,7 @@ from typing import TextIO
 
 from mcpguard.core.legible import plain as plain
 
-_CODES = {
-    "bold": "1",
-    "dim": "2",
-    "red": "31",
-    "green": "32",
-    "yellow": "33",
-    "magenta": "35",
-    "cyan": "36",
-}
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
 
 def style(text: str, name: str, stream: TextIO | None = None) -> str:

@@ -35,10 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the policies, all of them (default: those of the configuration)",
     )
     parser.add_argument(
-        "--since",
-        metavar="TIME",
-        type=moment,
-        help=f"only calls since then: {WHEN} (default: all)",
+        "--since", metavar="TIME", type=moment, help=f"only calls since then: {WHEN} (default: all)"
     )
     parser.add_argument("--server", metavar="NAME", help="decisions about this server only")
     parser.add_argument(
@@ -48,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audit", metavar="PATH", type=Path, help="the evidence (default: that of the configuration)"
     )
     parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="also exit with 1 if something cannot be determined",
+        "--strict", action="store_true", help="also exit with 1 if something cannot be determined"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)

@@ -18,10 +18,7 @@ FILES = ("policy", "config", "test", "scan-exceptions")
 MODELS = {
     "policy": ("mcpguard.core.policy.written:Policy",),
     "config": ("mcpguard.config.file:ConfigFile",),
-    "test": (
-        "mcpguard.authoring.tests.cases:PolicyTests",
-        "mcpguard.authoring.tests.samples:PostureSamples",
-    ),
+    "test": ("mcpguard.authoring.tests.cases:PolicyTests", "mcpguard.authoring.tests.samples:PostureSamples"),
     "scan-exceptions": ("mcpguard.scan.leaks:ScanExceptions",),
     "snapshot": ("mcpguard.authoring.snapshot:Snapshot",),
     "check-output": ("mcpguard.cli.outputs:CheckReport",),

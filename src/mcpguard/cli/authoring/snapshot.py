@@ -7,10 +7,7 @@ from pathlib import Path
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
 
-EXAMPLES = (
-    "mcpguard snapshot --out snapshot.json",
-    "mcpguard snapshot --config mcpguard.yaml github",
-)
+EXAMPLES = ("mcpguard snapshot --out snapshot.json", "mcpguard snapshot --config mcpguard.yaml github")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

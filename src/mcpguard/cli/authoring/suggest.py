@@ -15,11 +15,7 @@ from mcpguard.core.evidence.bounds import only_counted
 if TYPE_CHECKING:
     from mcpguard.authoring.suggest import Suggestions
 
-EXAMPLES = (
-    "mcpguard suggest",
-    "mcpguard suggest --since 24h --server git",
-    "mcpguard suggest --write",
-)
+EXAMPLES = ("mcpguard suggest", "mcpguard suggest --since 24h --server git", "mcpguard suggest --write")
 
 _HEAD = ("CALLS", "WHY", "TOOL", "PRINCIPAL", "AGENT", "RULE", "LAST CALLS")
 

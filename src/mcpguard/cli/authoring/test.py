@@ -49,10 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="report which rules never decided and which parts of conditions were never true or never false",
     )
     parser.add_argument(
-        "--fail-under",
-        metavar="PERCENT",
-        type=_percentage,
-        help="exit with 1 if coverage is lower",
+        "--fail-under", metavar="PERCENT", type=_percentage, help="exit with 1 if coverage is lower"
     )
     parser.add_argument("--junit", metavar="FILE", help="write the results to FILE, as JUnit XML")
     parser.add_argument("--json", action="store_true", help="print JSON")

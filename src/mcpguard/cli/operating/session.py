@@ -41,11 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ending = verbs.add_parser("end", help="start a session over; limits keep counting")
     for one in (showing, clearing, ending):
         one.add_argument(
-            "session",
-            metavar="SESSION",
-            nargs="?",
-            default="",
-            help="as listed, if there are several",
+            "session", metavar="SESSION", nargs="?", default="", help="as listed, if there are several"
         )
     for one in (listing, showing):
         one.add_argument("--json", action="store_true", help="print JSON")

@@ -178,10 +178,7 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "copilot-cli",
         "GitHub Copilot CLI",
-        files=(
-            File("~/.copilot/mcp-config.json", "user"),
-            File("./.github/mcp.json", "project"),
-        ),
+        files=(File("~/.copilot/mcp-config.json", "user"), File("./.github/mcp.json", "project")),
         style="plain",
         added={"type": "local", "tools": ["*"]},
         renamed={"tools": "includeTools"},

@@ -37,11 +37,7 @@ def _toml(text: str) -> TreeNode:
     return toml_text.parse(text)
 
 
-PARSERS: dict[str, Callable[[str], TreeNode]] = {
-    "jsonc": jsonc.parse,
-    "toml": _toml,
-    "yaml": yaml_text.parse,
-}
+PARSERS: dict[str, Callable[[str], TreeNode]] = {"jsonc": jsonc.parse, "toml": _toml, "yaml": yaml_text.parse}
 """Format of a File -> what reads it."""
 
 _ENV_FILES = ("envFile", "env_file")

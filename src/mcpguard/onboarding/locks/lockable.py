@@ -96,11 +96,7 @@ LOCKABLE: tuple[Lockable, ...] = (
         linux="etc/codex/requirements.toml",
         macos="etc/codex/requirements.toml",
         form="requirements",
-        limits=(
-            _ENVIRONMENT,
-            _SERVER,
-            "a Codex from before July 2026 does not know arguments in this file",
-        ),
+        limits=(_ENVIRONMENT, _SERVER, "a Codex from before July 2026 does not know arguments in this file"),
     ),
     Lockable(
         title="Gemini CLI",

@@ -123,11 +123,7 @@ class AuthorizationCode(Mint):
         if grant.refresh is None:
             raise OAuthProblem("there is no refresh token", "invalid_grant")
         client = grant.client(own)
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": grant.refresh,
-            "resource": grant.resource,
-        }
+        form = {"grant_type": "refresh_token", "refresh_token": grant.refresh, "resource": grant.resource}
         began = self._now()
         try:
             tokens = asyncio.run(request_tokens(grant.endpoint, client, form))
