@@ -125,3 +125,26 @@ def test_what_fails_is_seen_in_every_place_and_so_is_that_it_works_again(guard, 
     eventually(lambda: not any(seen(guard).values()), f"the end of it: {seen(guard)}")
     guard.wait_stderr(f"info mcpguard: {again}")
     assert guard.modern().text("echo", text="y") == "y"
+
+
+def test_the_slower_engine_is_named_where_the_faster_cannot_be_imported(tmp_path):
+    broken = tmp_path / "broken" / "cel_expr_python"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text('raise ImportError("a library is missing")')
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(broken.parent)}
+    conditional = [{"id": "some", "effect": "allow", "when": 'args.text != "never"'}]
+    said = (
+        "policy conditions are evaluated by the slower engine, cel-python: cel-expr-python is not installed"
+    )
+    guard = HttpGuard(tmp_path, {"p": puppet()}, conditional, env=state, cold=True)
+    try:
+        assert said.encode() in guard.stderr
+        needs = guard.open("GET", "/readyz").json()["needs"]
+        assert needs["policies"]["ok"]
+        assert needs["policies"]["warning"].startswith(said)
+        status = command("status", environment=state).stdout.decode()
+        assert "policies" in status
+        assert "slower engine" in status
+        assert guard.modern().call("echo", text="x")["result"]["content"][0]["text"] == "x"
+    finally:
+        guard.dispose()

@@ -164,7 +164,7 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up, has_terminal())
-        self._report_proxies()
+        self._warn()
         try:
             await front.open(lambda: self._end("client-ended", False))
         except OSError:
@@ -199,8 +199,11 @@ class _Process:
         front = self._front
         return Reloading(self._shared, front.worlds, front.where != "stdio", told, self._export)
 
-    def _report_proxies(self) -> None:
-        """Say which servers do not get a proxy that the machine has: its address holds a credential."""
+    def _warn(self) -> None:
+        """Say which engine is missing, and which servers do not get a proxy that the machine has: its address
+        holds a credential."""
+        if slow := _slow(self._shared.judge.policies):
+            self._shared.diagnostics.report("", slow, "warning")
         servers = [one for one in self._shared.settings.servers if one.url is None]
         for name in kept_back(os.environ):
             without = [one.name for one in servers if name not in one.env]
@@ -294,9 +297,10 @@ class _Process:
             self._front.where != "stdio",
         )
         clocks = SetClocks(shared.clock_set)
-        shared.needs.warned = lambda: "; ".join(
+        shared.needs.warned["evidence"] = lambda: "; ".join(
             filter(None, (self._upkeep.warning, shared.bounds.folding, clocks.look()))
         )
+        shared.needs.warned["policies"] = lambda: _slow(shared.judge.policies)
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(
@@ -366,3 +370,13 @@ class _Process:
         while not (done := self._front.drained) and not self._hurry and clock.seconds() < deadline:
             await asyncio.sleep(0.005)
         return done
+
+
+def _slow(policies: PolicySet) -> str:
+    """What to tell an operator if the slower engine decides; "" if it does not."""
+    if "python" not in policies.engines:
+        return ""
+    return (
+        "policy conditions are evaluated by the slower engine, cel-python: "
+        "cel-expr-python is not installed or cannot be imported"
+    )

@@ -82,8 +82,8 @@ class Needs:
         called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
         "" for none; None where no sink may."""
         self.not_in_force: Callable[[], NotInForce | None] = _nothing
-        self.warned: Callable[[], str] = str
-        """What an operator should know of evidence that can be written, "" for nothing."""
+        self.warned: dict[str, Callable[[], str]] = {}
+        """What an operator should know of a need though it is met, by its name; each gives "" for nothing."""
         self.stopping = ""
         self.always = False
         """Whether the store is looked at though nothing has needed it yet."""
@@ -112,9 +112,8 @@ class Needs:
         else:
             problems["telemetry"] = blocked
             self._found.setdefault("telemetry", Need("telemetry", True, time.time()))
-        warning = self.warned()
-        if warning != self._found["evidence"].warning:
-            self._found["evidence"] = structs.replace(self._found["evidence"], warning=warning)
+        for name, warned in self.warned.items():
+            self._found[name] = structs.replace(self._found[name], warning=warned())
         for name, problem in problems.items():
             before = self._found[name]
             if problem == before.problem:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel import Bound, Condition, ConditionError, Engine
+from mcpguard.core.conditions.cel import Bound, Condition, ConditionError, Engine, EngineName
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import HoistedCall
@@ -269,6 +269,11 @@ class PolicySet:
                 self._folded.clear()
             found = self.known[key] = self._find(*key)
         return found
+
+    @property
+    def engines(self) -> set[EngineName]:
+        """Those that evaluate its conditions; none where no rule has one."""
+        return {rule.condition.engine.name for rule in self.rules if rule.condition is not None}
 
     def observing(self, observation: Observation | None) -> PolicySet:
         """The same policies, observed so; these stay as they are."""
