@@ -35,6 +35,8 @@ TABLES = frozenset(
         "signs",
         "marks",
         "codes",
+        "digits",
+        "texts",
         "words",
         "hidden",
         "dumps",

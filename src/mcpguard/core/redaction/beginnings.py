@@ -17,7 +17,7 @@ from mcpguard.core.redaction.detectors.named import apart, pairs
 from mcpguard.core.redaction.detectors.named.values import ENDS
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views import Flat
-from mcpguard.core.redaction.views.runs import codes
+from mcpguard.core.redaction.views.runs import codes, of_texts
 from mcpguard.core.redaction.views.signs import expressions, marks
 
 Hit = tuple[int, int, str]
@@ -268,6 +268,7 @@ def _compiled() -> tuple[Matcher, Matcher]:
         if not COMPILED:
             expressions()
             marks()
+            of_texts()
             codes()
             BEGINNINGS[:] = sorted(_beginnings(), key=lambda one: one.rare)
             first = next(index for index, one in enumerate(BEGINNINGS) if one.rare)

@@ -72,18 +72,24 @@ def _one_of(letters: Iterable[int]) -> str:
 _SIX_BITS = {*_LETTERS + b"+/_-"}
 _UNLIKE = f"{_one_of(_ODD)}{_one_of(_SIX_BITS - _HIGH)}|{_one_of(_SIX_BITS - _ODD)}{_one_of(_HIGH)}"
 _GROUPS, _SURE = 4, 14
+_OF_TEXT = f"(?:[A-Za-f]{_one_of(_SECOND)}{_one_of(_THIRD)}{_ANY}){{{_GROUPS}}}[A-Za-f]"
+"""In each run that is base64 of a text: so much of it as is fast to search for."""
+_DEFLATED, _DIGITS = 0, 1
 _CODES = (
-    f"(?:[A-Za-f]{_one_of(_SECOND)}{_one_of(_THIRD)}{_ANY}){{{_GROUPS}}}",
-    f"(?:^|[^A-Za-z0-9+/_-])(?:{_UNLIKE}|e{_ANY}){_ANY}{{{_SURE - 2}}}",
+    shape(f"(?:^|[^A-Za-z0-9+/_-])(?:{_UNLIKE}|e{_ANY}){_ANY}{{{LEAST - 2}}}", once=False),
+    shape("[0-9A-Fa-f]{32}"),
+    shape("[A-Z2-7]{32}", once=False),
+    shape("|".join(one.decode() for one in _MAGIC), once=False),
+)
+"""What is in each other run that says something, or begins it, and what may be hexadecimal."""
+_OF_HEX = 0
+_HEX_CODES = (
     "(?:^|[^0-9A-Fa-f])[0-9A-Fa-f][2-5A-Da-d][0-9A-Fa-f]{64}",
     "(?:[0-7][0-9A-Fa-f]){8}",
     "(?:^|[^0-9A-Fa-f])(?:5[dD]0000|78(?:01|5[eE]|9[cC]|[dD][aA]))[0-9A-Fa-f]{24}",
-    "[A-Z2-7]{32}",
-    "|".join(one.decode() for one in _MAGIC),
     "1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00",
 )
-"""What is in each run that says something, or begins it: so much of it as is fast to search for."""
-_TEXT, _DEFLATED, _OF_HEX = 0, 1, 2
+"""The same of each run of hexadecimal."""
 
 
 def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False) -> Iterator[View]:
@@ -137,32 +143,70 @@ def _read(pieces: Pieces, begin: int, chars: bytes, least: int, may_be: _MayBe, 
 
 
 @cache
+def of_texts() -> Matcher:
+    """_OF_TEXT, compiled: together with `codes` each would slow down the other."""
+    return compile_patterns([shape(_OF_TEXT, once=False)], "texts")
+
+
+@cache
 def codes() -> Matcher:
-    """_CODES, compiled, which takes some twenty milliseconds."""
-    return compile_patterns([shape(one, once=False) for one in _CODES], "codes")
+    """_CODES, compiled, which takes some ten milliseconds."""
+    return compile_patterns(_CODES, "codes")
+
+
+@cache
+def _digits() -> Matcher:
+    return compile_patterns([shape(one, once=False) for one in _HEX_CODES], "digits")
 
 
 def has_code(text: bytes) -> bool:
     """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
-    done = 0
-    idle: set[bytes] = set()
+    others = _Runs(text)
+    return (
+        of_texts().search(text, _Runs(text).may_be_text)
+        or codes().search(text, others.may_be_other)
+        or (others.has_digits and _digits().search(text, _Runs(text).may_be_digits))
+    )
 
-    def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> bool:
-        nonlocal done
-        if index == _DEFLATED:
-            begin = end - _SURE
-            # What is packed does not begin with so many letters of one case; words do.
-            return not text[begin:end].islower() and _begins_packed(text, begin, idle)
-        if index == _OF_HEX:
-            found = _HEX.match(text, end - _HEX_DEFLATED)
-            return found is not None and _is_hex_deflated(found[0])
-        if end <= done or (index == _TEXT and not _TEXTS[LEAST].match(text, end - 4 * _GROUPS)):
+
+class _Runs:
+    """The runs that one search meets in a text, each judged once. Its methods are Visits."""
+
+    __slots__ = ("_done", "_idle", "_text", "has_digits")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._done = 0
+        self._idle: set[bytes] = set()
+        self.has_digits = False
+        """Whether there may be hexadecimal."""
+
+    def may_be_text(self, _index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+        if end <= self._done or not _TEXTS[LEAST].match(text, end - 4 * _GROUPS - 1):
             return False
-        begin, done = _begin(text, 0, end), _end(text, end)
-        chars = text[begin:done]
-        return (index == _TEXT and not _is_of_one_case(chars)) or _has_other_code(chars)
+        chars = self._next(end)
+        return not _is_of_one_case(chars) or _has_other_code(chars)
 
-    return codes().search(text, visit)
+    def may_be_other(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+        if index == _DIGITS:
+            self.has_digits = True
+            return False
+        if index != _DEFLATED:
+            return end > self._done and _has_other_code(self._next(end))
+        begin = end - LEAST
+        # What is packed does not begin with so many letters of one case; words do.
+        return not text[begin : begin + _SURE].islower() and _begins_packed(text, begin, self._idle)
+
+    def may_be_digits(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+        if index != _OF_HEX:
+            return end > self._done and _has_other_code(self._next(end))
+        found = _HEX.match(text, end - _HEX_DEFLATED)
+        return found is not None and _is_hex_deflated(found[0])
+
+    def _next(self, end: int) -> bytes:
+        """The run in which `end` is."""
+        begin, self._done = _begin(self._text, 0, end), _end(self._text, end)
+        return self._text[begin : self._done]
 
 
 def _begins_packed(text: bytes, begin: int, idle: set[bytes]) -> bool:
