@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from msgspec import Struct, json, structs
+from msgspec import Struct, convert, json, structs
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.tables import entries
 
 Severity = Literal["error", "warning", "note"]
 
@@ -42,6 +43,16 @@ class Code(Struct, frozen=True):
     fix: str = ""
     control: str = ""
     limit: bool = False
+
+
+def codes_in(package: str) -> dict[str, Code]:
+    """The codes in the table of a package, each as `CODE SEVERITY: CONTROL` above its other parts."""
+    found = {}
+    for title, parts in entries(package, "codes.txt").items():
+        first, _, control = title.partition(": ")
+        code, severity = first.split()
+        found[code] = convert({"severity": severity, "control": control, **parts}, Code, strict=False)
+    return found
 
 
 class Finding(Struct, frozen=True):

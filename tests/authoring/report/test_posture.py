@@ -14,6 +14,7 @@ from mcpguard.authoring.findings import Finding, Report
 from mcpguard.authoring.report.assembly import Period, reviewed
 from mcpguard.authoring.report.posture import CONTROLS, TIERS
 from mcpguard.authoring.report.posture.entry import TierEntry
+from mcpguard.authoring.report.posture.judges import JUDGES
 from mcpguard.authoring.report.review import AccessReview, ReviewedTier
 from mcpguard.config.file import ConfigFile
 from mcpguard.config.loading import load_config
@@ -24,7 +25,11 @@ from mcpguard.core.redaction.redactor import OPT_IN
 from tests.authoring.report import month
 from tests.requirements.test_ledger import TESTS, names_in
 
-ENTRIES = [(control.name, tier, getattr(control, tier)) for control in CONTROLS for tier in TIERS]
+ENTRIES = [
+    (control.name, tier, entry)
+    for control in CONTROLS
+    for tier, entry in zip(TIERS, control.tiers, strict=True)
+]
 KINDS = {kind.__struct_config__.tag: kind for kind in get_args(records.Record)}
 
 
@@ -61,8 +66,8 @@ def test_what_a_tier_names_exists(control: str, tier: str, entry: TierEntry) -> 
     for name in entry.records:
         kind, _, field = name.partition(".")
         assert field in {one.name for one in structs.fields(KINDS[kind])}, name
-    assert (entry.judge is None) is bool(entry.beyond)
-    assert not (entry.beyond and entry.tests)
+    assert (entry.judge is None) is bool(entry.why)
+    assert not (entry.state == "a proxy cannot" and entry.tests)
 
 
 def test_a_key_that_does_not_exist_is_none() -> None:
@@ -73,6 +78,7 @@ def test_a_key_that_does_not_exist_is_none() -> None:
 
 def test_the_framework_has_its_three_tiers_of_each_control() -> None:
     assert len(CONTROLS) == len({control.name for control in CONTROLS}) == 15
+    assert {f"{name}: {tier}" for name, tier, entry in ENTRIES if entry.judge} == JUDGES.keys()
 
 
 # --- judged --------------------------------------------------------------------------------------

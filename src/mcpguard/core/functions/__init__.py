@@ -1,8 +1,7 @@
 """The functions that conditions may call: `sql/`, `shell/`, `web/`, `paths/`, `texts.py` and `detect.py`.
 
-`function.py` says what one is, `tables.py` reads the names that some of them know. To add one: a `Function`
-in the module of its subject, or in a new one, and a line in `PLACES`. The examples of the `Function` are its
-tests and stand in the reference.
+`function.py` says what one is. To add one: a `Function` in the module of its subject, or in a new one, and a
+line in `PLACES`. The examples of the `Function` are its tests and stand in the reference.
 """
 
 from __future__ import annotations

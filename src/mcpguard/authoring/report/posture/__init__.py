@@ -1,42 +1,48 @@
-"""The controls of Anthropic's zero-trust framework for agents, and how each stands here: `access.py` and
-`operation.py` have them, `entry.py` says what one is.
+"""The controls of Anthropic's zero-trust framework for agents, and how each stands here: `controls.txt` has
+them, `judges.py` judges what depends on the configuration, `entry.py` says what one is.
 
-To add one: an entry in a table of this package; `CONTROLS` names the tables.
+To add one: its three tiers in `controls.txt`, and a line in `JUDGES` for each that is judged.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mcpguard.authoring.report.posture.access import ACCESS, CONTENT
-from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry
-from mcpguard.authoring.report.posture.operation import OPERATION, RECORD
-from mcpguard.authoring.report.review import ReviewedControl
+from msgspec import convert, structs
 
-CONTROLS: tuple[ControlEntry, ...] = (*ACCESS, *RECORD, *CONTENT, *OPERATION)
-"""In the order of the framework: who may do what, what is on record, what passes, how it is run."""
+from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry
+from mcpguard.authoring.report.posture.judges import JUDGES
+from mcpguard.authoring.report.review import ReviewedControl
+from mcpguard.core.tables import entries
 
 TIERS = ("foundation", "enterprise", "advanced")
+_LISTS = ("tests", "settings", "records")
+
+
+def _controls() -> tuple[ControlEntry, ...]:
+    found: dict[str, list[TierEntry]] = {}
+    for title, parts in entries(__package__, "controls.txt").items():
+        lists = {key: parts.pop(key, "").split() for key in _LISTS}
+        entry = convert({**parts, **lists}, TierEntry)
+        found.setdefault(title.partition(": ")[0], []).append(structs.replace(entry, judge=JUDGES.get(title)))
+    return tuple(ControlEntry(name, tuple(tiers)) for name, tiers in found.items())
+
+
+CONTROLS = _controls()
+"""In the order of the framework: who may do what, what is on record, what passes, how it is run."""
 
 
 def judged(present: Present) -> tuple[ReviewedControl, ...]:
     """Each control in its three tiers."""
-    return tuple(
-        ReviewedControl.model_validate(
-            {"name": control.name, "tiers": [_tier(name, getattr(control, name), present) for name in TIERS]}
-        )
-        for control in CONTROLS
-    )
+    return tuple(ReviewedControl.model_validate(_control(one, present)) for one in CONTROLS)
+
+
+def _control(control: ControlEntry, present: Present) -> dict[str, Any]:
+    tiers = zip(TIERS, control.tiers, strict=True)
+    return {"name": control.name, "tiers": [_tier(name, entry, present) for name, entry in tiers]}
 
 
 def _tier(name: str, entry: TierEntry, present: Present) -> dict[str, Any]:
-    state, why = ("a proxy cannot", entry.beyond) if entry.judge is None else entry.judge(present)
-    return {
-        "tier": name.capitalize(),
-        "asks": entry.asks,
-        "state": state,
-        "why": why,
-        "tests": entry.tests,
-        "settings": entry.settings,
-        "records": entry.records,
-    }
+    state, why = (entry.state, entry.why) if entry.judge is None else entry.judge(present)
+    lists = {key: getattr(entry, key) for key in _LISTS}
+    return {"tier": name.capitalize(), "asks": entry.asks, "state": state, "why": why, **lists}

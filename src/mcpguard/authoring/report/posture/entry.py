@@ -62,29 +62,19 @@ Judge = Callable[[Present], Verdict]
 
 
 class TierEntry(Struct, frozen=True):
-    """One tier. `judge` says how it stands; where that is None, `beyond` says why a proxy cannot do it.
-
-    `settings` are keys of the configuration, or of `policy` and `rule` after that word; `records` are
-    KIND.FIELD.
-    """
+    """One tier: how it stands says `judge`, or `state` and `why` where no configuration changes that."""
 
     asks: str
     judge: Judge | None = None
+    state: State = "not met"
+    why: str = ""
     tests: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
-    beyond: str = ""
 
 
 class ControlEntry(Struct, frozen=True):
-    """A control in its tiers."""
+    """A control in its tiers: foundation, enterprise, advanced."""
 
     name: str
-    foundation: TierEntry
-    enterprise: TierEntry
-    advanced: TierEntry
-
-
-def always(state: State, why: str) -> Judge:
-    """A judge for what no configuration changes."""
-    return lambda _present: (state, why)
+    tiers: tuple[TierEntry, ...]

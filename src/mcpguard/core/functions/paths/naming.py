@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size, of_each
 from mcpguard.core.functions.paths.reading import LIMIT, LONGEST, UNSEEN
-from mcpguard.core.functions.tables import sections
+from mcpguard.core.tables import entries
 
 GLOBS = 64
 """The most characters of a name that is a glob, names of a path that are, and paths that braces stand for."""
@@ -70,11 +70,9 @@ class FileKind(Struct, frozen=True):
 
 
 def kinds_in(name: str) -> tuple[FileKind, ...]:
-    """The kinds in a table of this package: `what` in brackets, then a line for each other part, which goes
-    on in lines that begin with a blank; `hits` and `misses` have commas between them."""
+    """The kinds in a table of this package, by `what`; `hits` and `misses` have commas between them."""
     found = []
-    for what, lines in sections(__package__, name).items():
-        parts = dict(line.split(": ", 1) for line in lines.replace("\n    ", " ").splitlines() if line)
+    for what, parts in entries(__package__, name).items():
         hits, misses = (tuple(parts.pop(key).split(", ")) for key in ("hits", "misses"))
         found.append(FileKind(what, hits=hits, misses=misses, **parts))
     return tuple(found)

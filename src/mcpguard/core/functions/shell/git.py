@@ -14,7 +14,7 @@ from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.programs import Usage, lines, parse
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Word
-from mcpguard.core.functions.tables import read_table
+from mcpguard.core.tables import read_table
 
 _READING_FORMS = {
     "remote": ("", "get-url"),

@@ -20,7 +20,7 @@ from mcpguard.core.functions.shell.own import OWN, read_find
 from mcpguard.core.functions.shell.programs import DECLARING, SHELLS, Usage, known
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
-from mcpguard.core.functions.tables import names
+from mcpguard.core.tables import names
 
 INNER = 16
 """How many commands one command may run by its arguments."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
-from mcpguard.core.functions.tables import names
+from mcpguard.core.tables import names
 
 _NUMERIC = names("-eq -ne -lt -le -gt -ge")
 _NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)

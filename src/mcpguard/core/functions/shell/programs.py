@@ -13,7 +13,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from mcpguard.core.functions.tables import names, read_table
+from mcpguard.core.tables import names, read_table
 
 RESERVED = names("""
     if then else elif fi do done case esac while until for in select function coproc { } ! [[ ]] ]

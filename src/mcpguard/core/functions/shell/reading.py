@@ -18,8 +18,8 @@ from mcpguard.core.functions.paths.naming import OBEYED, PLAIN, SECRETS, Naming
 from mcpguard.core.functions.paths.reading import path_within
 from mcpguard.core.functions.shell.programs import RESERVED, ZSH_VARIABLES
 from mcpguard.core.functions.shell.words import Word
-from mcpguard.core.functions.tables import names
 from mcpguard.core.model import Json
+from mcpguard.core.tables import names
 
 MOST = 8
 """How many folders are followed."""

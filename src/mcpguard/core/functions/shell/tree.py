@@ -18,7 +18,7 @@ from mcpguard.core.functions.shell.launch import launch
 from mcpguard.core.functions.shell.programs import ZSH_VARIABLES
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Inner, Word, read_body, read_word, read_words
-from mcpguard.core.functions.tables import names
+from mcpguard.core.tables import names
 
 NESTING = 100
 """How deep statements may be nested; `a && b && c` is two deep."""

@@ -5,7 +5,7 @@ nothing but its arguments (or the clock, the user, the database's name and the v
 Whatever is not there is unknown, so it is taken for code with effects.
 """
 
-from mcpguard.core.functions.tables import names, sections
+from mcpguard.core.tables import names, sections
 
 _LISTS = {name: names(words) for name, words in sections(__package__, "words.txt").items()}
 

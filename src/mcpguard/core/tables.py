@@ -1,7 +1,7 @@
-"""Tables of facts, as text beside the code: names, words and options that functions know.
+"""Tables of facts, as text beside the code: names, words and options that functions know, codes, controls.
 
 Law of this file: a table is part of the program, so the loader of its package reads it, as it reads modules,
-when a function is called first. A line that begins with `# ` is a remark.
+when something in it is needed first. A line that begins with `# ` is a remark.
 """
 
 import re
@@ -19,6 +19,14 @@ def sections(package: str, name: str) -> dict[str, str]:
     """The parts of a table, each by the text in brackets on the line before it."""
     _, *parts = re.split(r"(?m)^\[(.+)\]\n", read_table(package, name))
     return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def entries(package: str, name: str) -> dict[str, dict[str, str]]:
+    """The parts of a table, each as `KEY: TEXT` lines, which go on in lines that begin with four blanks."""
+    return {
+        title: dict(line.split(": ", 1) for line in lines.replace("\n    ", " ").splitlines() if line)
+        for title, lines in sections(package, name).items()
+    }
 
 
 def names(text: str) -> frozenset[str]:
