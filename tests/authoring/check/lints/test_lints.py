@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.authoring.check.lints import evaluation
+from mcpguard.authoring.check.lints import LINTS, evaluation
 from mcpguard.authoring.check.lints.entry import SNAPSHOT
 from mcpguard.core.conditions.engines import engine
 from tests.authoring.check.linting import flaws, found, rules
@@ -368,11 +368,11 @@ def test_an_engine_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
         return engine(name)
 
     monkeypatch.setattr(evaluation, "engine", absent)
-    assert not found("P601", evaluation.REFUSED.bad)
+    assert not found("P601", LINTS["P601"].bad)
 
 
 def test_the_engine_that_refuses_is_named_at_the_place() -> None:
-    (said,) = found("P601", evaluation.REFUSED.bad)
+    (said,) = found("P601", LINTS["P601"].bad)
     assert 'where only the engine "python" is installed, this policy is refused: map() takes' in said
 
 

@@ -1,31 +1,43 @@
 """Lints: what is valid in a policy but probably not what its author meant.
 
-`reach.py` is about what never decides, `limits.py` about limits, `coverage.py` about names that no rule
-mentions or no server has, `evaluation.py` about what fails or is slow, `readings.py` about what is read by
-half, `shapes.py` about what another spelling passes, `labels.py` about labels and facts, `attention.py` about
-what a person should look at. `entry.py` says what a lint is, `conditions.py` what a condition reads.
+`reach.py` is about what never decides and limits that are never reached, `coverage.py` about names that no
+rule mentions or no server has, `evaluation.py` about what fails or is slow, `readings.py` about what is read
+by half, `shapes.py` about what another spelling passes, `labels.py` about labels and facts, `attention.py`
+about what a person should look at. `entry.py` says what a lint is, `conditions.py` what a condition reads.
 
-To add a lint: an entry in the module of its subject, with the next free code there, and its name in the tuple
-at the end of that module. A new subject is a module with its tuple, which `LINTS` unpacks.
+To add a lint: its section in `lints.txt`, with the next free code of its subject, and a line in the table at
+the end of that module. A new subject is a module with its table, which `LINTS` unpacks.
 """
+
+import re
+
+from msgspec import convert
 
 from mcpguard.authoring.check.lints.attention import ATTENTION
 from mcpguard.authoring.check.lints.coverage import COVERAGE
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject
-from mcpguard.authoring.check.lints.evaluation import ARGUMENTS, ENGINES
+from mcpguard.authoring.check.lints.evaluation import EVALUATION
 from mcpguard.authoring.check.lints.labels import LABELS
-from mcpguard.authoring.check.lints.limits import LIMITS
 from mcpguard.authoring.check.lints.reach import REACH
 from mcpguard.authoring.check.lints.readings import READINGS
 from mcpguard.authoring.check.lints.shapes import SHAPES
-from mcpguard.authoring.findings import Finding, at
+from mcpguard.authoring.findings import Finding, Severity, at
+from mcpguard.core.tables import sections
+
+_FINDERS = REACH | EVALUATION | LABELS | COVERAGE | ATTENTION | SHAPES | READINGS
+_HEAD = "version: 1\npolicy: example\nowner: ada\nrules:\n"
+
+
+def _lint(title: str, text: str) -> Lint:
+    code, severity, *missing = title.replace(",", "").split()
+    meaning, *examples = re.split(r"(?m)^(?:bad|good):\n", text)
+    bad, good = (f"{_HEAD if one.startswith(' ') else ''}{one.rstrip()}\n" for one in examples)
+    level: Severity = convert(severity, Severity)
+    return Lint(code, level, " ".join(meaning.split()), _FINDERS[code], bad, good, bool(missing))
+
 
 LINTS: dict[str, Lint] = {
-    one.code: one
-    for one in sorted(
-        (*REACH, *LIMITS, *ARGUMENTS, *LABELS, *COVERAGE, *ATTENTION, *ENGINES, *SHAPES, *READINGS),
-        key=lambda one: one.code,
-    )
+    one.code: one for one in (_lint(*part) for part in sections(__package__, "lints.txt").items())
 }
 """By code, in the order of the reference."""
 

@@ -5,7 +5,7 @@ Law of this file: each of these may be intended, so none is an error.
 
 from collections.abc import Iterable, Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, reads_only
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, reads_only
 from mcpguard.authoring.snapshot import Presence, presence
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.terms import ANY_ACTION, ASKED, end_of
@@ -151,122 +151,16 @@ def _unset(subject: LintSubject) -> Iterator[Problem]:
             yield one.document.problem(("params", name), f"{said} configuration, `policies: [{entry}]`")
 
 
-_OWNED = example("{id: read, effect: allow, server: files, tools: [read]}")
-
-OWNERLESS = Lint(
-    "P501",
-    "note",
-    "A policy without an `owner`: nobody is responsible for it.",
-    _ownerless,
-    _OWNED.replace("owner: ada\n", ""),
-    _OWNED,
-)
-
-EXPIRED = Lint(
-    "P502",
-    "warning",
-    "A policy whose `expires` date has passed: its `allow` rules no longer allow anything.",
-    _expired,
-    _OWNED.replace("owner: ada\n", "owner: ada\nexpires: 2020-12-31\n"),
-    _OWNED.replace("owner: ada\n", "owner: ada\nexpires: 9998-12-31\n"),
-)
-
-CLAIMS = Lint(
-    "P503",
-    "note",
-    "A condition reads what a client says about itself. That cannot allow anything, but a client can "
-    "avoid a `deny` by claiming something else.",
-    _claims,
-    example('{id: not-for-it, effect: deny, server: files, when: client.claims.name == "old-desktop"}'),
-    example('{id: not-for-it, effect: deny, server: files, when: client.agent == "desk"}'),
-)
-
-ANY = Lint(
-    "P504",
-    "warning",
-    "An `allow` with the action `*` also allows what servers ask of the client, tasks, and extensions; one "
-    "with the tool `*` and without a condition also allows tools that the server adds later.",
-    _any_action,
-    example('{id: all, effect: allow, server: files, tools: ["*"]}'),
-    example("{id: all, effect: allow, server: files, action: [tools/call, resources/read]}"),
-)
-
-ASKS = Lint(
-    "P505",
-    "warning",
-    "An `ask` rule on what a server asks of the client, or on a subscription: nobody is asked about these, "
-    "so it refuses them.",
-    _asks,
-    example("{id: form, effect: ask, server: files, action: [elicitation/create]}"),
-    example("{id: read, effect: ask, server: files, action: [resources/read]}"),
-)
-
-_FOLDERS = example("{id: in, effect: deny, server: files, when: '!pathWithin(args.path, params.folders)'}")
-
-UNSET = Lint(
-    "P506",
-    "warning",
-    "A param without a value: whatever depends on it is refused until the configuration sets it.",
-    _unset,
-    _FOLDERS.replace("owner: ada\n", "owner: ada\nparams: {folders: {type: strings}}\n"),
-    _FOLDERS.replace("owner: ada\n", "owner: ada\nparams: {folders: {type: strings, default: [/srv]}}\n"),
-)
-
-_PUSHING = "{id: push, effect: ask, server: files, tools: [write]}"
-
-STANDING = Lint(
-    "P507",
-    "warning",
-    "A rule that approves in advance (`approves`) has no condition, and its tools may change things: nobody "
-    "is asked about them.",
-    _standing,
-    example(_PUSHING, "{id: always, effect: allow, server: files, tools: [write], approves: [example/push]}"),
-    example(
-        _PUSHING,
-        "{id: notes, effect: allow, server: files, tools: [write], approves: [example/push], "
-        "when: 'pathWithin(args.path, [\"/srv/notes\"])'}",
-    ),
-)
-
-FORMLESS = Lint(
-    "P508",
-    "warning",
-    "A rule has calls approved through the client only (`ask.via`) about which a client of revision "
-    "2026-07-28 cannot be asked: all but `tools/call`, `prompts/get` and `resources/read`.",
-    _formless,
-    example("{id: t, effect: ask, server: files, action: [tasks/cancel], ask: {via: client}}"),
-    example("{id: t, effect: ask, server: files, action: [tasks/cancel], ask: {via: [client, terminal]}}"),
-)
-
-BROAD = Lint(
-    "P509",
-    "warning",
-    "An exception from redaction (`unredacted`) applies to every tool of a server, or of all servers.",
-    _broad,
-    example("{id: keys, effect: allow, server: files, unredacted: [jwt]}"),
-    example("{id: keys, effect: allow, server: files, tools: [read], unredacted: [jwt]}"),
-)
-
-UNMARKED = Lint(
-    "P510",
-    "warning",
-    "`spotlight` on actions whose results have no texts that are marked.",
-    _unmarked,
-    example("{id: t, effect: allow, server: files, action: [tasks/cancel], spotlight: true}"),
-    example("{id: t, effect: allow, server: files, action: [tools/call], spotlight: true}"),
-)
-
-NOWHERE = Lint(
-    "P511",
-    "warning",
-    "An exception from redaction (`unredacted`) has a path that no result has, so it has no effect.",
-    _nowhere,
-    example(
-        "{id: t, effect: allow, server: files, tools: [read], unredacted: [{kind: jwt, path: /result/text}]}"
-    ),
-    example(
-        "{id: t, effect: allow, server: files, tools: [read], unredacted: [{kind: jwt, path: /content/0}]}"
-    ),
-)
-
-ATTENTION = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING, FORMLESS, BROAD, UNMARKED, NOWHERE)
+ATTENTION: dict[str, Finder] = {
+    "P501": _ownerless,
+    "P502": _expired,
+    "P503": _claims,
+    "P504": _any_action,
+    "P505": _asks,
+    "P506": _unset,
+    "P507": _standing,
+    "P508": _formless,
+    "P509": _broad,
+    "P510": _unmarked,
+    "P511": _nowhere,
+}

@@ -5,7 +5,7 @@ Law of this file: a glob is reported only where all servers that it could mean a
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, matches
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, matches
 from mcpguard.core.errors import Problem
 
 MOST_NAMED = 8
@@ -57,51 +57,9 @@ def _server_unmentioned(subject: LintSubject) -> Iterator[Problem]:
             yield subject.config.problem(("servers", server), said)
 
 
-_READ = example(
-    "{id: read, effect: allow, server: files, tools: [read]}", "{id: mail, effect: allow, server: mail}"
-)
-
-TOOLS_UNMENTIONED = Lint(
-    "P401",
-    "note",
-    "Tools that no rule mentions, so calls to them are refused: intentionally, or forgotten. Needs a "
-    "snapshot.",
-    _tools_unmentioned,
-    _READ,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read, compare]}",
-        "{id: no-writes, effect: deny, server: files, tools: [write]}",
-        "{id: mail, effect: allow, server: mail}",
-    ),
-    whole=True,
-)
-
-TOOL_UNKNOWN = Lint(
-    "P402",
-    "warning",
-    "A glob in `tools` matches no tool of the servers that the rule names. Needs a snapshot.",
-    _tool_unknown,
-    example('{id: read, effect: allow, server: files, tools: [read, "get_*"]}'),
-    _READ,
-)
-
-SERVER_UNKNOWN = Lint(
-    "P403",
-    "warning",
-    "A rule matches no server of the configuration.",
-    _server_unknown,
-    example("{id: read, effect: allow, server: flies}"),
-    _READ,
-)
-
-SERVER_UNMENTIONED = Lint(
-    "P404",
-    "warning",
-    "A server that no rule mentions: every call to it is refused.",
-    _server_unmentioned,
-    example("{id: read, effect: allow, server: files}"),
-    _READ,
-    whole=True,
-)
-
-COVERAGE = (TOOLS_UNMENTIONED, TOOL_UNKNOWN, SERVER_UNKNOWN, SERVER_UNMENTIONED)
+COVERAGE: dict[str, Finder] = {
+    "P401": _tools_unmentioned,
+    "P402": _tool_unknown,
+    "P403": _server_unknown,
+    "P404": _server_unmentioned,
+}

@@ -21,6 +21,7 @@ from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
 from mcpguard.core.policy.terms import RuleTerms, as_tuple
+from mcpguard.core.tables import read_table
 
 
 class PlacedRule:
@@ -119,19 +120,22 @@ def reads_only(tool: dict[str, Json]) -> bool:
     return type(hints) is dict and hints.get("readOnlyHint") is True
 
 
+Finder = Callable[[LintSubject], Iterator[Problem]]
+"""Gives what a lint finds."""
+
+
 class Lint(Struct, frozen=True):
     """One lint: its code, how grave what it finds is, and in one sentence what that is.
 
-    `find` gives what it finds. `bad` is a policy in which it finds something and `good` one like it in which
-    it does not, both YAML; they are linted with CONFIG and SNAPSHOT. Both
-    are tests, and both stand in the reference. `whole` says that it reports what is missing, so it is only
-    asked where all policies are there.
+    `bad` is a policy in which it finds something and `good` one like it in which it does not, both YAML; they
+    are linted with CONFIG and SNAPSHOT. `whole` says that it reports what is missing, so it is only asked
+    where all policies are there.
     """
 
     code: str
     severity: Severity
     meaning: str
-    find: Callable[[LintSubject], Iterator[Problem]]
+    find: Finder
     bad: str
     good: str
     whole: bool = False
@@ -142,39 +146,5 @@ class Lint(Struct, frozen=True):
         return Code(self.severity, self.meaning)
 
 
-def example(*rules: str) -> str:
-    """A policy with these rules, each in YAML on one line."""
-    return "version: 1\npolicy: example\nowner: ada\nrules:\n" + "".join(f"  - {one}\n" for one in rules)
-
-
-CONFIG = """\
-version: 1
-servers:
-  files: {command: files-server}
-  mail: {command: mail-server}
-policies: [example.yaml]
-"""
-
-SNAPSHOT = """\
-{
- "version": 1,
- "servers": {
-  "files": {"tools": [
-   {"name": "read", "annotations": {"readOnlyHint": true},
-    "inputSchema": {"type": "object", "required": ["path"],
-     "properties": {"path": {"type": "string"}, "lines": {"type": "integer"}}}},
-   {"name": "write",
-    "inputSchema": {"type": "object", "required": ["path", "text"],
-     "properties": {"path": {"type": "string"}, "text": {"type": "string"}, "append": {"type": "boolean"}}}},
-   {"name": "compare", "annotations": {"readOnlyHint": true},
-    "inputSchema": {"type": "object", "required": ["file", "other_file"],
-     "properties": {"file": {"type": "string"}, "other_file": {"type": "string"}}}}
-  ]},
-  "mail": {"tools": [
-   {"name": "send",
-    "inputSchema": {"type": "object", "required": ["to"],
-     "properties": {"to": {"type": "string"}, "size": {"type": "integer"}}}}
-  ]}
- }
-}
-"""
+CONFIG = read_table(__package__, "example.yaml")
+SNAPSHOT = read_table(__package__, "example.json")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.conditions import Read
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, once
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, once
 from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
 from mcpguard.core.conditions.engines import engine
@@ -53,30 +53,6 @@ def _slow(subject: LintSubject) -> Iterator[Problem]:
                 "engine; pathWithin() and hostIn() accept a whole list"
             )
             yield placed.problem(("when",), said)
-
-
-REFUSED = Lint(
-    "P601",
-    "warning",
-    "A condition that only one of the two engines accepts: elsewhere the policy is refused.",
-    _refused,
-    example('{id: few, effect: allow, server: files, when: "args.lines.map(x, x > 1, x).size() < 3"}'),
-    example('{id: few, effect: allow, server: files, when: "args.lines.filter(x, x > 1).size() < 3"}'),
-)
-
-SLOW = Lint(
-    "P602",
-    "note",
-    "A condition that the fast engine cannot evaluate, since it calls one of our functions on a computed "
-    "value or on the variable of a loop: it takes many times as long.",
-    _slow,
-    example(
-        """{id: within, effect: allow, server: files, when: 'args.paths.all(one, pathWithin(one, "/srv"))'}"""
-    ),
-    example("""{id: within, effect: allow, server: files, when: 'pathWithin(args.paths, "/srv")'}"""),
-)
-
-ENGINES = (REFUSED, SLOW)
 
 
 def _on_tools(subject: LintSubject) -> Iterator[PlacedRule]:
@@ -200,53 +176,11 @@ def _cost(subject: LintSubject) -> Iterator[Problem]:
                 yield placed.problem(("limit", "cost"), said)
 
 
-OPTIONAL = Lint(
-    "P201",
-    "warning",
-    "A `deny` or `ask` reads an argument that the tool's schema does not require, without `has()`: it "
-    "refuses every call that leaves it out. `!has(args.x) || …` says that this is intended, and "
-    "`has(args.x) && …` lets such calls pass. In one `deny`, `!has(args.x) || …` counts for the other "
-    "rules on the same tools. Needs a snapshot.",
-    _optional,
-    example('{id: append, effect: deny, server: files, tools: [write], when: "!args.append"}'),
-    example(
-        '{id: append, effect: deny, server: files, tools: [write], when: "!has(args.append) || !args.append"}'
-    ),
-)
-
-UNGUARDED = Lint(
-    "P202",
-    "note",
-    "A `deny` or `ask` reads an argument without `has()`, and no schema says whether calls always have it. A "
-    "call without it is refused, which is safe: `has(args.x) && …` would let it pass. Reported once per "
-    "file; with a snapshot, P201 reports those that matter.",
-    _unguarded,
-    example("{id: no-force, effect: deny, server: files, tools: [push], when: args.force}"),
-    example(
-        '{id: no-force, effect: deny, server: files, tools: [push], when: "!has(args.force) || args.force"}'
-    ),
-)
-
-MISSING = Lint(
-    "P203",
-    "warning",
-    "A condition reads an argument that is in the schema of no tool that the rule matches: a typo, or an "
-    "old name. Needs a snapshot.",
-    _missing,
-    example(
-        '{id: read, effect: allow, server: files, tools: [read], when: args.pathname.startsWith("/srv/")}'
-    ),
-    example('{id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}'),
-)
-
-COST = Lint(
-    "P204",
-    "warning",
-    "The `cost` of a limit is an argument that a tool's schema does not require or does not have: a call "
-    "without it is refused. Needs a snapshot.",
-    _cost,
-    example("{id: send, effect: allow, server: mail, limit: {units: 1000, per: 1h, cost: args.size}}"),
-    example("{id: send, effect: allow, server: mail, limit: {calls: 10, per: 1h}}"),
-)
-
-ARGUMENTS = (OPTIONAL, UNGUARDED, MISSING, COST)
+EVALUATION: dict[str, Finder] = {
+    "P201": _optional,
+    "P202": _unguarded,
+    "P203": _missing,
+    "P204": _cost,
+    "P601": _refused,
+    "P602": _slow,
+}

@@ -7,7 +7,7 @@ what is sure to tighten is to deny by the first and to allow by the second.
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.conditions import Read
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.core.errors import Problem, did_you_mean
 
 _SHARED = {"private", "untrusted"}
@@ -75,60 +75,4 @@ def _by_fact(subject: LintSubject) -> Iterator[Problem]:
         yield placed.problem(("when",), f"{said}: use a label", read.offset)
 
 
-NEVER_SET = Lint(
-    "P301",
-    "warning",
-    "A condition looks for a label or fact that no rule sets: usually a typo. `private` and `untrusted`, the "
-    "labels that the packs share, are not reported.",
-    _never_set,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], label: [private]}",
-        """{id: no-leak, effect: deny, server: mail, when: '"privat" in session.labels'}""",
-    ),
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], label: [private]}",
-        """{id: no-leak, effect: deny, server: mail, when: '"private" in session.labels'}""",
-    ),
-    whole=True,
-)
-
-NEVER_READ = Lint(
-    "P302",
-    "note",
-    "A rule sets a label or fact that no condition looks for.",
-    _never_read,
-    example("{id: read, effect: allow, server: files, tools: [read], label: [private]}"),
-    NEVER_SET.good,
-    whole=True,
-)
-
-BY_LABEL = Lint(
-    "P303",
-    "warning",
-    "A label permits something. A label is set even if the condition of its rule fails, so it is safe "
-    "only for refusing; to allow, use a fact.",
-    _by_label,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], label: [has-read]}",
-        """{id: send, effect: allow, server: mail, when: '"has-read" in session.labels'}""",
-    ),
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], fact: [has-read]}",
-        """{id: send, effect: allow, server: mail, when: '"has-read" in session.facts'}""",
-    ),
-)
-
-BY_FACT = Lint(
-    "P304",
-    "warning",
-    "A fact refuses something, or its absence allows something. A fact is missing if the condition of its "
-    "rule fails, so it is safe only for allowing; to refuse, use a label.",
-    _by_fact,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read], fact: [private]}",
-        """{id: no-leak, effect: deny, server: mail, when: '"private" in session.facts'}""",
-    ),
-    NEVER_SET.good,
-)
-
-LABELS = (NEVER_SET, NEVER_READ, BY_LABEL, BY_FACT)
+LABELS: dict[str, Finder] = {"P301": _never_set, "P302": _never_read, "P303": _by_label, "P304": _by_fact}

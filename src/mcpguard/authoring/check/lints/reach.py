@@ -1,17 +1,19 @@
-"""Lints on rules that never decide, and on what is allowed without any bound.
+"""Lints on rules that never decide, on limits that no call can reach or none can keep, and on what is allowed
+without any bound.
 
 Law of this file: it reports only what holds in every case. A rule covers another only where every request
-that the other can match it matches too, as far as globs alone can tell.
+that the other can match it matches too, as far as globs alone can tell; a limit only where it is used up
+before the other, whatever is called.
 """
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, reads_only
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, reads_only
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
-from mcpguard.core.policy.terms import ACTIONS, ANY_ACTION
+from mcpguard.core.policy.terms import ACTIONS, ANY_ACTION, LimitTerms, window_of
 
 
 def _glob_covers(wide: str, narrow: str) -> bool:
@@ -116,56 +118,51 @@ def _free(subject: LintSubject, server: str, name: str, tool: dict[str, Json]) -
     )
 
 
-UNREACHABLE = Lint(
-    "P101",
-    "warning",
-    "An `allow` or `ask` rule never decides, since a `deny` without a condition denies all that it matches.",
-    _unreachable,
-    example(
-        "{id: read, effect: allow, server: files, tools: [read]}",
-        '{id: nothing, effect: deny, server: files, tools: ["*"]}',
-    ),
-    example(
-        "{id: read, effect: allow, server: files, tools: [read]}",
-        '{id: no-keys, effect: deny, server: files, tools: ["*"], when: args.path.endsWith(".pem")}',
-    ),
-)
+_UNITS = ("calls", "bytes", "units")
 
-SHADOWED = Lint(
-    "P102",
-    "warning",
-    "A rule changes nothing, since another one has the same effect on all that it matches, without a "
-    "condition. A rule that adds something (`redact`, `limit`, a `message` ...) is never reported.",
-    _shadowed,
-    example(
-        '{id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}',
-        "{id: all-of-files, effect: allow, server: files}",
-    ),
-    example(
-        '{id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}',
-        "{id: mail, effect: allow, server: mail}",
-    ),
-)
 
-CONSTANT = Lint(
-    "P103",
-    "warning",
-    "A condition reads nothing of the call, so it is always the same.",
-    _constant,
-    example('{id: off-for-now, effect: allow, server: files, when: "1 == 2"}'),
-    example("{id: off-for-now, effect: allow, server: files, mode: shadow}"),
-)
+def _idle(subject: LintSubject) -> Iterator[Problem]:
+    limited = [one for one in subject.rules if one.written.limit is not None and not one.rule.shadow]
+    certain = [one for one in limited if one.rule.condition is None and one.rule.until is None]
+    for placed in limited:
+        limit = placed.written.limit
+        assert limit is not None  # noqa: S101 - it is one of those that have one
+        if limit.units is not None and isinstance(limit.cost, int) and limit.cost > limit.units:
+            said = f"no call fits into it: one costs {limit.cost}, and {limit.units} are allowed"
+            yield placed.problem(("limit",), said)
+            continue
+        other = next((one for one in certain if _before(one, placed)), None)
+        if other is not None:
+            said = (
+                f"it is never reached: the limit of {other.rule.name} covers its calls and is used up first"
+            )
+            yield placed.problem(("limit",), said)
 
-UNBOUNDED = Lint(
-    "P104",
-    "note",
-    "A tool that does not declare itself read-only is allowed, and no condition, limit, set argument, `ask` "
-    "or `deny` bounds that. If that is intended, the note documents what an agent is trusted with. Needs a "
-    "snapshot.",
-    _unbounded,
-    example("{id: write, effect: allow, server: files, tools: [write]}"),
-    example('{id: write, effect: allow, server: files, tools: [write], when: args.path.startsWith("/srv/")}'),
-    whole=True,
-)
 
-REACH = (UNREACHABLE, SHADOWED, CONSTANT, UNBOUNDED)
+def _before(wide: PlacedRule, narrow: PlacedRule) -> bool:
+    """Whether the limit of `wide` is always used up before that of `narrow`."""
+    one, two = wide.written.limit, narrow.written.limit
+    if one is None or two is None or wide is narrow or not covers(wide, narrow):
+        return False
+    unit = next(unit for unit in _UNITS if getattr(two, unit) is not None)
+    most, mine = getattr(one, unit), getattr(two, unit)
+    if most is None or most > mine or one.cost != two.cost or not _spans(one, two):
+        return False
+    if most < mine or one.per != two.per or not covers(narrow, wide) or narrow.rule.condition is not None:
+        return True
+    return _place(wide) < _place(narrow)
+
+
+def _spans(wide: LimitTerms, narrow: LimitTerms) -> bool:
+    """Whether each window of `narrow` lies in one of `wide`, also with what it holds back longer."""
+    long, short = window_of(wide.per) or 0, window_of(narrow.per) or 0
+    return wide.per == narrow.per or (long > 0 and short > 0 and long * 60 >= short * 61)
+
+
+REACH: dict[str, Finder] = {
+    "P101": _unreachable,
+    "P102": _shadowed,
+    "P103": _constant,
+    "P104": _unbounded,
+    "P105": _idle,
+}

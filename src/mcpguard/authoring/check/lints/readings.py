@@ -7,7 +7,7 @@ either, and none of these is an error.
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.authoring.check.lints.shapes import (
     PATH,
     URL,
@@ -214,60 +214,10 @@ def _arguments(placed: PlacedRule) -> set[str]:
     return whole or {step for step in found if isinstance(step, str)}
 
 
-_LIST = "{id: list, effect: allow, server: files, tools: [write], when: "
-_BOTH = "{id: compare, effect: allow, server: files, tools: [compare], when: "
-_QUERY = "{id: query, effect: allow, server: files, tools: [write], when: "
-
-FIRSTS = Lint(
-    "P702",
-    "warning",
-    "An `allow` looks at one of several commands, programs or statements, and the others may be anything.",
-    _firsts,
-    example(f"{_LIST}'shell(args.text).commands[0].program == \"ls\" && !shell(args.text).code'}}"),
-    example(
-        f"{_LIST}'shell(args.text).commands.all(one, one.program == \"ls\") && !shell(args.text).code'}}"
-    ),
-)
-
-PROGRAMS = Lint(
-    "P706",
-    "warning",
-    "Rules go by the names of programs, and not by `code` or `simple`: `git -c`, `tar --to-command` and a "
-    "program that shell() does not know can run anything.",
-    _programs,
-    example(f"{_LIST}'shell(args.text).programs.all(one, one in [\"git\"])'}}"),
-    example(f"{_LIST}'shell(args.text).programs.all(one, one in [\"git\"]) && !shell(args.text).code'}}"),
-)
-
-STATEMENTS = Lint(
-    "P707",
-    "warning",
-    "Rules go by the kinds of statements, and not by `writes`: `SELECT setval(…)` is a `select`.",
-    _statements,
-    example(f'{_LIST}\'sql(args.text, "postgres").kinds == ["select"]\'}}'),
-    example(f"{_LIST}'!sql(args.text, \"postgres\").writes'}}"),
-)
-
-HALVES = Lint(
-    "P709",
-    "warning",
-    "Rules look at one of several paths of a tool, and the others may be anything. Needs a snapshot.",
-    _halves,
-    example(f"{_BOTH}'pathWithin(args.file, \"/srv\")'}}"),
-    example(f'{_BOTH}\'pathWithin(texts(args, ["file", "other_file"]), "/srv")\'}}'),
-)
-
-COLUMNS = Lint(
-    "P710",
-    "warning",
-    "Rules exclude a column, and not `*`: `SELECT *`, or a table as a value, reads it as well.",
-    _columns,
-    example(
-        f'{_QUERY}\'!sql(args.text, "sqlite").writes && !("password" in sql(args.text, "sqlite").columns)\'}}'
-    ),
-    example(
-        f'{_QUERY}\'!sql(args.text, "sqlite").writes && sql(args.text, "sqlite").columns.all(c, c == "a")\'}}'
-    ),
-)
-
-READINGS = (FIRSTS, PROGRAMS, STATEMENTS, HALVES, COLUMNS)
+READINGS: dict[str, Finder] = {
+    "P702": _firsts,
+    "P706": _programs,
+    "P707": _statements,
+    "P709": _halves,
+    "P710": _columns,
+}

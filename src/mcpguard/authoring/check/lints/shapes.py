@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from mcpguard.authoring.check.lints.conditions import Comparison
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
+from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, Term, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
@@ -318,57 +318,10 @@ def _prefixes(subject: LintSubject) -> Iterator[Problem]:
                 yield placed.problem(("tools",), f"{said} write `server: {server}` and `{name}`")
 
 
-_READ = "{id: read, effect: allow, server: files, tools: [read], when: "
-_DENY = "{id: no, effect: deny, server: files, tools: [write], when: "
-
-TEXTS = Lint(
-    "P701",
-    "warning",
-    "A rule compares a path, a URL, a command or SQL as text, so `/srv/../etc` or "
-    "`https://good.example.evil.example` pass an `allow`, and `/etc//passwd` is not refused by a `deny`. "
-    "`pathWithin()`, `hostIn()`, `shell()` and `sql()` read them as programs do.",
-    _texts,
-    example(f'{_READ}args.path.startsWith("/srv/")}}'),
-    example(f"{_READ}'pathWithin(args.path, \"/srv\")'}}"),
-)
-
-PREFIXES = Lint(
-    "P703",
-    "warning",
-    "`tools` names a tool as clients see it, `SERVER__TOOL`. Rules see the upstream's own names, so it never "
-    "matches.",
-    _prefixes,
-    example("{id: read, effect: allow, tools: [files__read]}"),
-    example("{id: read, effect: allow, server: files, tools: [read]}"),
-)
-
-EQUALS = Lint(
-    "P704",
-    "warning",
-    "A rule excludes one spelling of a path, a URL, a command or a branch: `/etc/passwd` and not "
-    "`/etc/./passwd`, `main` and not `refs/heads/main`. Name what is allowed, or use what reads it.",
-    _equals,
-    example(f'{_DENY}args.path == "/etc/passwd"}}'),
-    example(f"{_DENY}'pathWithin(args.path, \"/etc\")'}}"),
-)
-
-FLAGS = Lint(
-    "P705",
-    "note",
-    "A rule excludes `true` of an argument that no schema says to be a boolean: a lax server takes `1` or "
-    '`"yes"` for it too. With a snapshot in which it is one, nothing else comes as far as a rule.',
-    _flags,
-    example(f"{_DENY}has(args.force) && args.force == true}}"),
-    example(f"{_DENY}has(args.append) && args.append == true}}"),
-)
-
-GLOBS = Lint(
-    "P708",
-    "warning",
-    "A rule compares a path by glob() alone, whose `*` also matches `/../`.",
-    _globs,
-    example(f"{_READ}'glob(args.path, \"/srv/*/*.md\")'}}"),
-    example(f'{_READ}\'glob(args.path, "/srv/*/*.md") && pathWithin(args.path, "/srv")\'}}'),
-)
-
-SHAPES = (TEXTS, PREFIXES, EQUALS, FLAGS, GLOBS)
+SHAPES: dict[str, Finder] = {
+    "P701": _texts,
+    "P703": _prefixes,
+    "P704": _equals,
+    "P705": _flags,
+    "P708": _globs,
+}
