@@ -33,14 +33,11 @@ def _count(text: str, words: Any = None) -> Any:
 
 COUNT = Function(
     "count",
-    "Counts.",
     (Parameter("text", "string"), Parameter("words", "list", optional=True)),
-    "a map",
     _count,
-    (),
-    fields={"length": "n", "known": "b", "text": "t", "rest": "l"},
+    fields=("length", "known", "text", "rest"),
 )
-PLAIN = Function("same", "Gives it back.", (Parameter("value", "any"),), "the value", lambda value: value, ())
+PLAIN = Function("same", (Parameter("value", "any"),), lambda value: value)
 
 
 @pytest.fixture(autouse=True)
@@ -251,7 +248,7 @@ def test_a_defect_of_a_function_is_an_error_of_the_condition(monkeypatch: pytest
     def broken(_value: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(FUNCTIONS, "same", Function("same", "", PLAIN.parameters, "", broken, ()))
+    monkeypatch.setitem(FUNCTIONS, "same", Function("same", PLAIN.parameters, broken))
     assert on("cpp", "same(args.x) == 1", {"args": {"x": 1}}) is ERROR
     assert on("python", "same(args.x) == 1", {"args": {"x": 1}}) is ERROR
 

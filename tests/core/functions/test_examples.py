@@ -8,10 +8,12 @@ import pytest
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, ConditionError, EngineName, Verdict
 from mcpguard.core.functions import FUNCTIONS, Function
+from mcpguard.core.functions.function import pages
 from tests.rows import each
 
-HOLDING = [text for function in FUNCTIONS.values() for text in function.examples]
-FAILING = [text for function in FUNCTIONS.values() for text in function.errors]
+PAGES = pages()
+HOLDING = [text for page in PAGES.values() for text in page.holds]
+FAILING = [text for page in PAGES.values() for text in page.errors]
 
 
 def verdict(name: EngineName, text: str) -> Verdict:
@@ -36,7 +38,14 @@ def test_an_example_of_an_error_is_one(name: EngineName, text: str) -> None:
 
 @each("function", FUNCTIONS.values(), ids=lambda one: one.name)
 def test_a_function_has_examples_of_both_and_says_what_it_gives(function: Function) -> None:
-    assert len(function.examples) >= 4
-    assert function.errors
-    assert function.gives
-    assert all(name == name.lower() for name in function.fields)
+    page = PAGES[function.name]
+    assert len(page.holds) >= 4
+    assert page.errors
+    assert page.summary
+    assert page.gives
+    assert tuple(page.fields) == function.fields
+    assert all(name == name.lower() for name in page.fields)
+
+
+def test_every_function_has_a_page_in_the_same_order() -> None:
+    assert list(PAGES) == [function.name for function in FUNCTIONS.values()]

@@ -23,7 +23,7 @@ def walk(value: Any) -> Any:
 
 
 def taking(kind: str) -> Function:
-    return Function("f", "", (Parameter("x", kind), Parameter("y", "any", optional=True)), "", walked, ())
+    return Function("f", (Parameter("x", kind), Parameter("y", "any", optional=True)), walked)
 
 
 @each(

@@ -61,7 +61,7 @@ def _of_call(call: HoistedCall, view: Mapping[str, Json], excused: bool) -> Iter
         if not excused:
             yield str(error)
         return
-    fields = FUNCTIONS[call.name].fields if call.name in FUNCTIONS else {}
+    fields = FUNCTIONS[call.name].fields if call.name in FUNCTIONS else ()
     if call.name == DETECT.name:
         yield f"{call.name}() finds {', '.join(map(str, value)) or 'nothing'}"
     elif fields:

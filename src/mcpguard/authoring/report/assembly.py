@@ -11,7 +11,7 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard import __version__
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, chain_name, proof
@@ -21,7 +21,7 @@ from mcpguard.authoring.report import review as shown
 from mcpguard.authoring.report.enforcement import cells
 from mcpguard.authoring.report.posture import judged
 from mcpguard.authoring.report.posture.entry import Present
-from mcpguard.authoring.report.tally import RecordTally, Who
+from mcpguard.authoring.report.tally import RecordTally, Use, Who
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.core.errors import ConfigError
@@ -245,18 +245,9 @@ def _reached(name: str, who: Who, tally: RecordTally, reaching: _Reaching) -> It
             before = answers.get((server, kind, thing), "no")
             answers[server, kind, thing] = min(before, answer, key=_BEST.index)
     for (server, kind, thing), answer in sorted(answers.items()):
-        use = tally.uses.get((name, server, kind, thing))
-        yield shown.ReachedThing.model_validate(
-            {
-                "server": server,
-                "kind": kind,
-                "name": thing,
-                "answer": answer,
-                "allowed": use.allowed if use else 0,
-                "refused": use.refused if use else 0,
-                "last": use.last if use else None,
-            }
-        )
+        use = tally.uses.get((name, server, kind, thing), Use())
+        about = {"server": server, "kind": kind, "name": thing, "answer": answer}
+        yield shown.ReachedThing.model_validate(about | structs.asdict(use))
 
 
 # --- grants, refusals, detections ----------------------------------------------------------------
@@ -286,15 +277,7 @@ def _unused_tools(principals: Iterable[shown.ReviewedPrincipal]) -> Iterator[sho
 def _denied(tally: RecordTally) -> Iterator[shown.DeniedCalls]:
     most = sorted(tally.refusals.items(), key=lambda one: -one[1].count)
     for key, group in most[:MOST_DENIED]:
-        yield shown.DeniedCalls(
-            principal=key.principal,
-            what=key.what,
-            cause=key.cause,
-            rules=key.rules,
-            count=group.count,
-            last=group.last,
-            example=group.example,
-        )
+        yield shown.DeniedCalls.model_validate(structs.asdict(key) | structs.asdict(group))
 
 
 def _detections(tally: RecordTally) -> Iterator[shown.DetectedKind]:
@@ -312,31 +295,14 @@ def _detections(tally: RecordTally) -> Iterator[shown.DetectedKind]:
 
 def _answers(tally: RecordTally) -> Iterator[shown.ReviewedApproval]:
     for one in sorted(tally.answers, key=lambda one: one.at, reverse=True)[:MOST_ANSWERS]:
-        yield shown.ReviewedApproval.model_validate(
-            {
-                "at": one.at,
-                "verdict": one.verdict,
-                "ticket": one.ticket,
-                "by": one.by,
-                "principal": one.principal,
-                "uses": tally.ticket_uses[one.ticket],
-            }
-        )
+        uses = {"uses": tally.ticket_uses[one.ticket]}
+        yield shown.ReviewedApproval.model_validate(structs.asdict(one) | uses)
 
 
 def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.Exposure]:
     for one in tally.dwell.found():
-        yield shown.Exposure.model_validate(
-            {
-                "session": one.session,
-                "principal": one.principal,
-                "began": one.began,
-                "because": one.because,
-                "ended": one.ended,
-                "by": one.by,
-                "seconds": ((one.ended or now) - one.began).total_seconds(),
-            }
-        )
+        seconds = {"seconds": ((one.ended or now) - one.began).total_seconds()}
+        yield shown.Exposure.model_validate(structs.asdict(one) | seconds)
 
 
 # --- coverage ------------------------------------------------------------------------------------

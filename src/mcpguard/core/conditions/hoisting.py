@@ -237,11 +237,11 @@ class _Hoister:
         return self._matched(term, after)
 
     def _check_field(self, term: Term | None, after: int) -> None:
-        fields = (
-            FUNCTIONS[term.name].fields if isinstance(term, HoistedCall) and term.name in FUNCTIONS else {}
-        )
+        if not isinstance(term, HoistedCall):
+            return
+        fields = FUNCTIONS[term.name].fields if term.name in FUNCTIONS else ()
         steps, _ = self._steps(after)
-        if fields and steps and isinstance(term, HoistedCall) and steps[0] not in fields:
+        if fields and steps and steps[0] not in fields:
             said = f"{term.name}() gives no `{steps[0]}`; it gives {', '.join(fields)}"
             self._mistakes.append((self._tokens[after].start, said))
 

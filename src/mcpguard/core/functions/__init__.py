@@ -1,7 +1,7 @@
 """The functions that conditions may call: `sql/`, `shell/`, `web/`, `paths/`, `texts.py` and `detect.py`.
 
-`function.py` says what one is. To add one: a `Function` in the module of its subject, or in a new one, and a
-line in `PLACES`. The examples of the `Function` are its tests and stand in the reference.
+`function.py` says what one is. To add one: a `Function` in the module of its subject, or in a new one, a line
+in `PLACES`, and a section of `functions.txt`, whose conditions are its tests and stand in the reference.
 """
 
 from __future__ import annotations

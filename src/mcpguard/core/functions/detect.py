@@ -46,25 +46,10 @@ def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = not
 
 DETECT = Function(
     name="detect",
-    summary="Which detectors of secrets and personal data match anywhere in a value, including member "
-    "names and numbers, also behind the [disguises](detectors.md#disguises) that redaction sees "
-    "through, and cut up over several arguments. `kinds` restricts the "
-    "answer; `secret`, `personal` and `all` stand for several. `held` are the values that mcpguard holds.",
     parameters=(
         Parameter("value", "any"),
         Parameter("kinds", "strings", optional=True, choices=tuple(sorted({*GROUPS["all"], *GROUPS}))),
     ),
-    gives="a list of kinds, sorted",
     call=detect,
     searches=True,
-    examples=(
-        'detect("write to jane@example.com") == ["email"]',
-        'detect({"a": ["IBAN DE89 3704 0044 0532 0130 00"], "jane@example.com": 1}) == ["email", "iban"]',
-        'detect("jane@example.com", ["iban", "payment-card"]) == []',
-        'detect("jane@example.com", "personal") == ["email"] && detect("jane@example.com", "secret") == []',
-        'size(detect("postgres://app:pa55-w0rd@db:5432/x", "url-password")) == 1',
-        '"email" in detect("jane%40example.com") && "email" in detect("amFuZUBleGFtcGxlLmNvbQ==")',
-        'detect("nothing to see") == [] && detect(7) == []',
-    ),
-    errors=('detect("x", {\'a\': "email"}.a + "s") == []',),
 )

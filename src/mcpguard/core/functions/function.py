@@ -6,12 +6,13 @@ bounded time and without IO; what it cannot read to its end it refuses, since a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
 from mcpguard.core.model import Json
+from mcpguard.core.tables import sections
 
 MOST_TEXTS = 512
 """Patterns, or texts, of one call."""
@@ -69,25 +70,43 @@ class Parameter(Struct, frozen=True):
 class Function(Struct, frozen=True):
     """One function of conditions.
 
-    `name` is what a condition calls, with `parameters`. `summary` is one sentence for the reference, in
-    Markdown; `gives` says what comes back. Where that is a map, `fields` has a sentence for each of its
-    members, all of which are always there. `call` does the work; it takes the arguments in order, each of
-    its parameter's kind, and raises FunctionError. `examples` are conditions that hold and `errors`
-    conditions that cannot be loaded or evaluated: both are tests, and both stand in the reference. `prepare`
-    brings what costs time once; it is called when a policy is loaded, so that no call of a client waits.
-    With `searches` it is also given, as `holds`, what looks for held values.
+    `name` is what a condition calls, with `parameters`. `call` does the work; it takes the arguments in
+    order, each of its parameter's kind, and raises FunctionError. Where it gives a map, `fields` are its
+    members, all of which are always there. `prepare` brings what costs time once; it is called when a policy
+    is loaded, so that no call of a client waits. With `searches` it is also given, as `holds`, what looks for
+    held values.
     """
 
     name: str
-    summary: str
     parameters: tuple[Parameter, ...]
-    gives: str
     call: Callable[..., Json]
-    examples: tuple[str, ...]
-    errors: tuple[str, ...] = ()
-    fields: Mapping[str, str] = {}
+    fields: tuple[str, ...] = ()
     prepare: Callable[[], object] | None = None
     searches: bool = False
+
+
+class FunctionPage(Struct, frozen=True):
+    """What the reference says of a function: `summary` is Markdown, `gives` what comes back, `fields` the
+    meaning of each member. `holds` are conditions that hold and `errors` those that cannot be loaded or
+    evaluated."""
+
+    summary: str
+    gives: str
+    fields: dict[str, str]
+    holds: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+def pages() -> dict[str, FunctionPage]:
+    """By name, in the order of the reference."""
+    found = {}
+    for name, text in sections(__package__, "functions.txt").items():
+        said = [line.split(": ", 1) for line in text.replace("\n    ", " ").splitlines() if line]
+        first = dict(said)
+        fields = {key[1:]: meaning for key, meaning in said if key[0] == "."}
+        holds, errors = (tuple(one for key, one in said if key == kind) for kind in ("holds", "error"))
+        found[name] = FunctionPage(first["summary"], first["gives"], fields, holds, errors)
+    return found
 
 
 def of_kind(kind: str, value: Json) -> bool:

@@ -35,30 +35,12 @@ def texts(value: Json, names: str | list[str], lists: str | list[str] | None = N
 
 TEXTS = Function(
     name="texts",
-    summary="All texts of some members of a map: `names` are members that are texts, `lists` those that are "
-    "lists of texts. A member that is missing is left out; one of another type, such as null, is an error. "
-    "So one condition covers all arguments that name files: `pathWithin(texts(args, [...]), ...)`.",
     parameters=(
         Parameter("value", "any"),
         Parameter("names", "strings"),
         Parameter("lists", "strings", optional=True),
     ),
-    gives="a list of strings",
     call=texts,
-    examples=(
-        'texts({"path": "/a", "paths": ["/b", "/c"]}, "path", "paths") == ["/a", "/b", "/c"]',
-        'texts({"path": "/a", "content": "x"}, ["path", "source"]) == ["/a"]',
-        'texts({}, "path") == []',
-        'pathWithin(texts({"source": "/srv/a", "destination": "/srv/b"}, ["source", "destination"]), "/srv")',
-    ),
-    errors=(
-        'texts({"path": 1}, "path") == []',
-        'texts({"path": null}, "path") == []',
-        'texts({"path": ["/a"]}, "path") == []',
-        'texts({"paths": "/a"}, [], "paths") == []',
-        'texts({"paths": ["/a", ["/b"]]}, [], "paths") == []',
-        'texts(["/a"], "path") == []',
-    ),
 )
 
 
@@ -84,19 +66,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 GLOB = Function(
     name="glob",
-    summary="Whether a whole text matches one of the globs, which work as in a rule's `tools`: `*` is any "
-    "text (also with `/` in it), `?` one character, `[seq]` and `[!seq]` one of a set; they are "
-    "case-sensitive. For files use `pathWithin`, for hosts `hostIn`.",
     parameters=(Parameter("text", "string"), Parameter("patterns", "strings")),
-    gives="a bool",
     call=glob,
-    examples=(
-        'glob("release/1.2", "release/*")',
-        'glob("main", ["main", "release-?"]) && !glob("Main", "main")',
-        'glob("a/b/c", "a*c") && !glob("abcd", "a*c")',
-        'glob("file[1]", "file[[]1]") && glob("b7", "[!a]?")',
-    ),
-    errors=('glob("main", "")', 'glob("main", ["main", ""])'),
 )
 
 
@@ -158,24 +129,6 @@ def _check_keys(raw: bytes) -> None:
 
 JSON = Function(
     name="json",
-    summary="Parses a JSON text strictly: duplicate keys, NaN, integers beyond 64 bits, deep nesting and "
-    "anything "
-    "after the value are errors.",
     parameters=(Parameter("text", "string"),),
-    gives="the JSON value",
     call=value_of,
-    examples=(
-        'json("{\\"to\\": [\\"a\\", \\"b\\"]}").to[1] == "b"',
-        'json(" [1, true, null] ")[0] == 1',
-        'json("\\"text\\"") == "text"',
-        'has(json("{\\"force\\": false}").force) && !json("{\\"force\\": false}").force',
-    ),
-    errors=(
-        'json("{\\"a\\": 1, \\"a\\": 2}").a == 1',
-        'json("{\\"a\\": 1, \\"\\\\u0061\\": 2}").a == 1',
-        'json("NaN") == 0.0',
-        'json("[1] [2]")[0] == 1',
-        'json("9223372036854775808") == 0',
-        'json("") == ""',
-    ),
 )

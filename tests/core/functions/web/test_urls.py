@@ -48,7 +48,7 @@ def test_a_url_has_all_of_its_parts() -> None:
         "user": True,
         "ip": False,
     }
-    assert url.keys() == FUNCTIONS["url"].fields.keys()
+    assert tuple(url) == FUNCTIONS["url"].fields
 
 
 @pytest.mark.parametrize(

@@ -78,19 +78,6 @@ def _byte(code: str) -> int:
 
 DIFF_FILES = Function(
     name="diffFiles",
-    summary="The names of all files that diffs in a value show, such as in the result of `git show`: of "
-    "every text in it, without the letter that git puts before them. It is for rules with `on: result`: "
-    "`secretName(diffFiles(result))` withholds the diff of a file with secrets. A file that is shown "
-    "without a header has no name.",
     parameters=(Parameter("value", "any"),),
-    gives="A list of strings, sorted; an error for more than 4,000,000 characters.",
     call=diff_files,
-    examples=(
-        'diffFiles("diff --git a/s/a.py b/s/a.py\\n--- a/s/a.py\\n+++ b/s/a.py\\n@@") == ["s/a.py"]',
-        'diffFiles({"content": [{"text": "--- /dev/null\\n+++ b/.env\\n"}]}) == [".env"]',
-        'diffFiles("rename from .env\\nrename to notes.txt") == [".env", "notes.txt"]',
-        'diffFiles("+++ \\"b/\\\\303\\\\251 1.key\\"") == ["\u00e9 1.key"]',
-        'diffFiles("no diff at all") == [] && diffFiles(7) == []',
-    ),
-    errors=("size(diffFiles()) > 0",),
 )

@@ -320,36 +320,8 @@ SECRETS = Naming("secretName", SECRET_KINDS, PLAIN, "secrets group_vars host_var
 
 SECRET_NAME = Function(
     name="secretName",
-    summary="Whether the name of a file, or of a folder on its way, says that it holds secrets: one of "
-    "[these kinds](names.md#secretname). Case, trailing dots and spaces, `\\`, `::$DATA`, escapes (`%2e`), "
-    "invisible characters and what copies append (`.bak`, `~`, ` (1)`) hide nothing. A file that ends "
-    "like source code or a text about it (`secret.py`, `secrets.md`) is known by an exact name alone. "
-    "For a list of paths it is true if all are and false if none is; an empty list, or one in which "
-    "only some are, is an error, and so is a path where the answer depends on a glob, braces or a "
-    'variable. With `"folder"` as `taken` a folder that is known to hold such files counts, too: `.docker`. '
-    "False means that the name is not known: files are not read, and links are not followed.",
     parameters=PARAMETERS,
-    gives="a bool",
     call=SECRETS.of,
-    examples=(
-        'secretName("/srv/app/.env") && secretName("deploy/prod.ENV") && !secretName(".env.example")',
-        'secretName("/home/ada/.ssh/known_hosts") && secretName("/etc/x/../shadow")',
-        'secretName(["tls/server.key", "server.pem.bak", "id_rsa (1)"])',
-        'secretName("terraform.tfstate") && secretName(".bash_history") && secretName("db-secret.yaml")',
-        'secretName(".env::$DATA") && secretName("C:\\\\app\\\\.env. ") && secretName("/srv/%2eenv")',
-        '!secretName(["src/secret.py", "docs/secrets.md", "src/[id]/page.tsx", "id_rsa.pub"])',
-        '!secretName("src/*.py") && !secretName("$HOME/src/main.go")',
-        '!secretName(".docker") && secretName([".docker", "deploy/secrets"], "folder")',
-    ),
-    errors=(
-        'secretName("")',
-        "secretName([])",
-        'secretName(["README.md", ".env"])',
-        'secretName("config/*")',
-        'secretName(".e[n]v")',
-        'secretName("{a,.env}")',
-        'secretName("$FILE")',
-    ),
 )
 
 
@@ -361,29 +333,6 @@ OBEYED = Naming("obeyedFile", OBEYED_KINDS, folders="node_modules venv")
 
 OBEYED_FILE = Function(
     name="obeyedFile",
-    summary="Whether programs run or obey a file without anybody asking for it, as its name or that of a "
-    "folder on its way says: one of [these kinds](names.md#obeyedfile). A file belongs to them if it "
-    "acts when something else is done: a folder is opened, a shell begins, git commits, a change is "
-    "pushed. What acts when somebody builds, tests or runs it (`Makefile`, `package.json`, "
-    "`conftest.py`) is source code and does not. Paths are read as by `secretName`: lists of them, "
-    "globs, variables and folders, too. False means that the name is not known.",
     parameters=PARAMETERS,
-    gives="a bool",
     call=OBEYED.of,
-    examples=(
-        'obeyedFile("/srv/app/.git/hooks/pre-commit") && obeyedFile("sub/.GIT./config")',
-        'obeyedFile([".github/workflows/ci.yml", "Jenkinsfile", ".circleci/config.yml"])',
-        'obeyedFile("docs/AGENTS.md") && obeyedFile(".mcp.json") && obeyedFile(".vscode/tasks.json")',
-        'obeyedFile(["/home/ada/.bashrc", ".envrc", "/home/ada/.ssh/authorized_keys"])',
-        '!obeyedFile(["Makefile", "package.json", "conftest.py", "Rakefile", ".gitignore", "src/[id].ts"])',
-        '!obeyedFile(".github/PULL_REQUEST_TEMPLATE.md")',
-        '!obeyedFile(".venv") && obeyedFile([".venv", "web/node_modules"], "folder")',
-    ),
-    errors=(
-        'obeyedFile("")',
-        "obeyedFile([])",
-        'obeyedFile(["a.py", ".envrc"])',
-        'obeyedFile("*")',
-        'obeyedFile(".[g]it/config")',
-    ),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
 from mcpguard.core.functions.sql.calls import (
@@ -46,15 +46,15 @@ _OPAQUE = "sql() found a statement whose effects are not visible in its text"
 
 
 class Facts(Struct):
-    """What is known of all statements so far."""
+    """What is known of all statements so far, as the answer has it but for their number."""
 
-    kinds: set[str]
-    tables: set[str]
-    written: set[str]
-    columns: set[str]
-    functions: set[str]
-    pure: bool = True
+    kinds: set[str] = set()
     writes: bool = False
+    tables: set[str] = set()
+    written: set[str] = set()
+    columns: set[str] = set()
+    functions: set[str] = set()
+    pure: bool = True
     filtered: bool = True
     limit: int = 0
 
@@ -124,29 +124,22 @@ def _parser(dialect: str) -> DialectParser:
 
 
 def sql(text: str, dialect: str, columns: Json = None) -> Json:
-    """What `SQL.fields` describes. Raises FunctionError for a text that can be read in two ways, and for an
-    unknown dialect."""
+    """What the page of `SQL` describes. Raises FunctionError for a text that can be read in two ways, and for
+    an unknown dialect."""
     if dialect not in LEXIS:
         raise FunctionError(f"sql() reads these dialects: {', '.join(sorted(LEXIS))}")
     source = read(text, dialect)
     parts = statements(source.tokens)
     if not parts:
         raise FunctionError("sql() found no statement")
-    facts = Facts(set(), set(), set(), set(), set())
+    facts = Facts()
     written = _written(columns)
     for tokens in parts:
         _statement(source, tokens, dialect, written, facts)
+    found = structs.asdict(facts).items()
     return {
         "statements": len(parts),
-        "kinds": _listed(facts.kinds),
-        "writes": facts.writes,
-        "tables": _listed(facts.tables),
-        "written": _listed(facts.written),
-        "columns": _listed(facts.columns),
-        "functions": _listed(facts.functions),
-        "pure": facts.pure,
-        "filtered": facts.filtered,
-        "limit": facts.limit,
+        **{name: sorted(one) if isinstance(one, set) else one for name, one in found},
     }
 
 
@@ -159,10 +152,6 @@ def _written(columns: Json) -> frozenset[str]:
             raise FunctionError("sql() needs `columns` to be a list of texts, or a map of such lists")
         found |= {f"{table}.{name}" if table else str(name) for name in names}
     return frozenset(found)
-
-
-def _listed(names: set[str]) -> Json:
-    return list(sorted(names))
 
 
 def _statement(
@@ -298,62 +287,12 @@ def _stays(node: Node, root: Node, exp: Any) -> bool:
 
 SQL = Function(
     name="sql",
-    summary="What a SQL text does: statements, tables, columns, functions, and whether it only reads.",
     parameters=(
         Parameter("text", "string"),
         Parameter("dialect", "string", choices=tuple(sorted(LEXIS))),
         Parameter("columns", "any", optional=True),
     ),
-    gives="a map; an error for a text that cannot be read with certainty",
-    fields={
-        "statements": "How many statements there are.",
-        "kinds": "Their kinds, and those of statements within them: `select`, `insert`, `drop`, `set`, ...",
-        "writes": "False only if all of it is known to read and do nothing else.",
-        "tables": "All tables, with their schema if it is written: list what is allowed, not what is "
-        "denied. Tables of MySQL and BigQuery that differ only in case are one table here.",
-        "written": "The tables that are written.",
-        "columns": "All columns without their table; `*` where a whole row is read, or may be. In PostgreSQL "
-        "`t.c` calls the function `c` with the whole row if t has no column c. So it is a column only if the "
-        'third argument lists it for that table (`["users.name", "orders.id"]` or `{"users": ["name"]}`), '
-        "or if t is a subquery, a WITH or an alias whose columns the statement names; else it is one of "
-        "`functions`, and `*`.",
-        "functions": "All functions that are called; one with a schema is also listed without it. Types "
-        "of casts that are not known count too, except in SQLite. In PostgreSQL also each `f` of `x.f` that "
-        "is not known to be a column (see `columns`), and operators that are not known.",
-        "pure": "Whether all of `functions` are known to have no effect.",
-        "filtered": "Whether each UPDATE and DELETE has a condition that no row passes without having a "
-        "column of the table equal to a constant, or to one of a list of constants: `id = 7`, "
-        "`id IN (7, 8) AND ...`. False for anything else, such as a range or a subquery, for MERGE, "
-        "TRUNCATE, DROP and ALTER, and for an INSERT that replaces or updates what is there by the rows of a "
-        "query.",
-        "limit": "The most rows that one of its queries can return (EXPLAIN, SHOW and PRAGMA do not count); "
-        "9007199254740992 if that is not certain, so that `limit <= 1000` and `limit > 1000` are both safe.",
-    },
+    fields=("statements", *Facts.__struct_fields__),
     call=sql,
     prepare=lambda: _parser("postgres"),
-    examples=(
-        '!sql("SELECT name FROM users WHERE id = 1", "postgres").writes',
-        'sql("SELECT 1; DROP TABLE users", "postgres").statements == 2',
-        'sql("WITH gone AS (DELETE FROM a.users RETURNING *) SELECT * FROM gone", "postgres").writes',
-        'sql("WITH gone AS (DELETE FROM a.users RETURNING *) SELECT 1", "postgres").tables == ["a.users"]',
-        'sql("SELECT u.name, count(*) FROM users u GROUP BY 1", "sqlite").columns == ["name"]',
-        'sql("SELECT pg_read_file(\'/etc/passwd\')", "postgres").functions == ["pg_read_file"]',
-        'sql("SELECT (\'/etc/passwd\'::text).pg_read_file", "postgres").functions == ["pg_read_file"]',
-        'sql("SELECT u.name FROM users u", "postgres").columns == ["*", "name"]',
-        'sql("SELECT u.name FROM users u", "postgres", ["users.name"]).columns == ["name"]',
-        'sql("SELECT u.name FROM users u", "postgres", {"users": ["id", "name"]}).columns == ["name"]',
-        '!sql("DELETE FROM users WHERE 1 = 1", "mysql").filtered',
-        'sql("DELETE FROM users WHERE id = 7 AND name <> \'x\'", "mysql").filtered',
-        'sql("SELECT * FROM users LIMIT 10", "duckdb").limit == 10',
-        'sql("SELECT * FROM users", "duckdb").limit > 1000',
-        'sql("DELETE FROM notes WHERE id = 7", "sqlite").written == ["notes"]',
-    ),
-    errors=(
-        'sql("SELECT 1 /*! UNION SELECT password FROM users */", "mysql").writes',
-        'sql("SELECT \'a\\\\\' OR 1 = 1 --\'", "postgres").writes',
-        'sql("CALL cleanup()", "postgres").writes',
-        'sql("SELECT \'a\' IN users", "sqlite").tables == []',
-        'sql("SELECT 1", "postgres", {"users": "name"}).writes',
-        'sql("SELECT 1", "postgres", ["users.name", 1]).writes',
-    ),
 )

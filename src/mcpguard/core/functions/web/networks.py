@@ -103,38 +103,8 @@ def _matches(host: Host, tests: list[Test]) -> bool:
 
 HOST_IN = Function(
     name="hostIn",
-    summary="Whether the host of a URL, or a bare `host` or `host:port`, matches one of the patterns: "
-    "`example.com` is that host only, `*.example.com` all hosts below it, `10.0.0.0/8` or an address matches "
-    "addresses. Ports are ignored, names are never resolved. For a list of texts it is true "
-    "if all match and false if none does; an empty list, or one in which only some match, is an error. "
-    "`schemes`: see `url`.",
     parameters=(Parameter("texts", "strings"), Parameter("patterns", "strings", check=host_test), SCHEMES),
-    gives="a bool",
     call=host_in,
-    examples=(
-        'hostIn("https://api.example.com/v1", ["api.example.com", "*.cdn.example.com"])',
-        'hostIn("https://eu.cdn.example.com/x.js", ["api.example.com", "*.cdn.example.com"])',
-        '!hostIn("https://cdn.example.com/", "*.cdn.example.com")',
-        '!hostIn("https://api.example.com.evil.example/", "api.example.com")',
-        'hostIn("API.EXAMPLE.COM:8443", "api.example.com")',
-        'hostIn("http://10.1.2.3/", ["10.0.0.0/8"]) && hostIn("[2001:db8::1]:80", "2001:db8::/32")',
-        'hostIn("http://[::ffff:10.1.2.3]/", "10.0.0.0/8")',
-        '!hostIn("https://example.com/", "10.0.0.0/8")',
-        'hostIn(["https://api.example.com/", "cdn.example.com:443"], ["api.example.com", "cdn.example.com"])',
-        'hostIn("https://api.example.com./a{b}|c?q=100%", "api.example.com")',
-        'hostIn("wss://api.example.com/socket", "api.example.com", ["wss", "https"])',
-    ),
-    errors=(
-        'hostIn("https://api.example.com@evil.example/", "api.example.com")',
-        'hostIn("https://evil.example@api.example.com/", "api.example.com")',
-        'hostIn("evil.example://api.example.com/", "api.example.com")',
-        'hostIn("ftp://api.example.com/", "api.example.com")',
-        'hostIn("https://api.example.com/", "api.*.com")',
-        'hostIn("http://10.1.2.3/", "10.1.2.3/8")',
-        'hostIn("api.example.com/v1", "api.example.com")',
-        'hostIn(["https://api.example.com/", "https://evil.example/"], "api.example.com")',
-        'hostIn([], "api.example.com")',
-    ),
 )
 
 
@@ -152,25 +122,8 @@ def cidr(text: str, ranges: str | list[str], schemes: str | list[str] | None = N
 
 CIDR = Function(
     name="cidr",
-    summary="Whether an IP address is in one of the ranges (RFC 4632). The text is an address, or a URL or "
-    "`host:port` whose host is one; a name is an error. `schemes`: see `url`.",
     parameters=(Parameter("text", "string"), Parameter("ranges", "strings", check=within), SCHEMES),
-    gives="a bool",
     call=cidr,
-    examples=(
-        'cidr("10.1.2.3", "10.0.0.0/8")',
-        'cidr("192.168.1.7:8080", ["10.0.0.0/8", "192.168.1.7"])',
-        'cidr("http://[2001:db8::5]/", "2001:db8::/32") && cidr("2001:db8::5", "2001:db8::/32")',
-        'cidr("::ffff:10.1.2.3", "10.0.0.0/8")',
-        '!cidr("11.0.0.1", "10.0.0.0/8") && !cidr("::1", "0.0.0.0/0")',
-    ),
-    errors=(
-        'cidr("example.com", "0.0.0.0/0")',
-        'cidr("10.1.2", "10.0.0.0/8")',
-        'cidr("10.1.2.3", "10.0.0.1/8")',
-        'cidr("10.1.2.3", "10.0.0.0/255.0.0.0")',
-        'cidr("2002:a01:203::1", "2002::/16")',
-    ),
 )
 
 
@@ -246,29 +199,6 @@ def _embeds_private(numbers: tuple[str, ...]) -> bool:
 
 IS_PRIVATE_HOST = Function(
     name="isPrivateHost",
-    summary="Whether the host of a URL, or a bare `host` or `host:port`, is not of the public internet: an "
-    "address that is not global unicast (loopback, private, link-local and cloud metadata, shared, "
-    "multicast, reserved, or IPv6 that carries an IPv4 address), a name without a dot, one that only "
-    "local networks have, or one known to lead to such an address. Names are never resolved. "
-    "`schemes`: see `url`.",
     parameters=(Parameter("text", "string"), SCHEMES),
-    gives="a bool",
     call=is_private_host,
-    examples=(
-        'isPrivateHost("http://169.254.169.254/latest/meta-data/")',
-        'isPrivateHost("http://[::1]:8080/") && isPrivateHost("::ffff:10.0.0.1")',
-        'isPrivateHost("http://[64:ff9b::7f00:1]/") && isPrivateHost("http://[2002:7f00:1::]/")',
-        'isPrivateHost("localhost") && isPrivateHost("printer") && isPrivateHost("nas.local")',
-        'isPrivateHost("http://127.0.0.1.nip.io/") && isPrivateHost("10-0-0-1.evil.example.com")',
-        '!isPrivateHost("https://example.com/") && !isPrivateHost("8.8.8.8:53")',
-        '!isPrivateHost("http://[2606:4700::6810:84e5]/")',
-        '!isPrivateHost("ssh://example.com/x", ["ssh"])',
-    ),
-    errors=(
-        'isPrivateHost("http://127.1/")',
-        'isPrivateHost("http://2130706433/")',
-        'isPrivateHost("http://example.com@127.0.0.1/")',
-        'isPrivateHost("metadata.google.internal://example.com/")',
-        'isPrivateHost("")',
-    ),
 )
