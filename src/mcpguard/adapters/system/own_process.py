@@ -8,13 +8,15 @@ On Linux no other process can then read our memory or our environment, or trace 
 PR_SET_DUMPABLE); elsewhere only core dumps are off. The administrator can still do all of it.
 
 glibc's malloc maps each big block afresh by default, and most of the time of a big message, whose megabytes
-are copied a few times and go, is page faults (`bench/relay.py`). Other C libraries are left as they are.
+are copied a few times and go, is page faults (`bench/relay.py`). Other C libraries are left as they are. And
+loading a shared library reads most of its code, which then counts as our memory though little of it runs.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 import sys
 from contextlib import suppress
@@ -76,7 +78,7 @@ def _block() -> ctypes._Pointer[ctypes.c_void_p] | None:
 KEPT = 8 * 1024 * 1024
 """Freed bytes that are reused instead of given back at once."""
 QUIET_SECONDS = 1.0
-"""How long after a big message they are given back."""
+"""How long after the start, or a big message, they are given back."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
 
@@ -90,16 +92,35 @@ def tune_allocator() -> None:
             option(name, value)
 
 
+_MADV_DONTNEED = 4  # linux/mman.h
+_UNALTERED_CODE = (
+    rb"^([0-9a-f]+)-([0-9a-f]+) r-xp [0-9a-f]+ \S+ [1-9].*\n"  # of a file: one with an inode
+    rb"(?:[A-Z].*\n)*?Anonymous: +0 kB$"
+)
+
+
+def release_code() -> None:
+    """Give back the pages of shared libraries' code (proc(5), `/proc/PID/smaps`; madvise(2)). What runs again
+    comes back from the system's cache of files. What is no longer as the file has it stays; elsewhere than on
+    Linux all stays."""
+    with suppress(OSError), open("/proc/self/smaps", "rb") as file:
+        advise = ctypes.CDLL(None).madvise
+        for begin, end in re.findall(_UNALTERED_CODE, file.read(), re.MULTILINE):
+            place, size = int(begin, 16), int(end, 16) - int(begin, 16)
+            advise(ctypes.c_void_p(place), ctypes.c_size_t(size), _MADV_DONTNEED)
+
+
 class Allocator:
     """The C library's allocator, where it is glibc's; elsewhere nothing happens."""
 
     def __init__(self) -> None:
         self._trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._timer: asyncio.TimerHandle | None = None
+        self._serving = False
 
     def used(self) -> None:
         """A big message is being handled, or policies were compiled: memory that this frees goes back to the
-        system a little later."""
+        system a little later, and with it, once, the code that only the start ran."""
         if self._trim is not None and self._timer is None:
             import asyncio
 
@@ -108,6 +129,9 @@ class Allocator:
     def _give_back(self) -> None:
         self._timer = None
         self._trim(0)
+        if not self._serving:
+            self._serving = True
+            release_code()
 
 
 def operating_system_user() -> Principal:
