@@ -244,7 +244,11 @@ class Perusal:
         hit = self._pairs.pair(at) if likely else None
         if hit is None and len(self._harmless) < _KNOWN and not (likely and not pairs.ends_near(text, at)):
             self._harmless.add(around)
-        return hit is not None and self._found(hit)
+        return hit is not None and not (self._joined and self._is_with_another(hit)) and self._found(hit)
+
+    def _is_with_another(self, hit: Hit) -> bool:
+        """Whether it is what stands for a secret, and the next line."""
+        return values.is_template(self._view.before_a_break(*hit[:2]))
 
     def _line(self, text: bytes, end: int) -> bool:
         """Whether a line that ends at `end`, or one of those behind it, is a user and a password."""

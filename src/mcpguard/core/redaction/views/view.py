@@ -20,6 +20,7 @@ ENOUGH = 64 * 1024
 
 _PADDING = expression(rb"(?:o|DQo|Cgo)?={1,2}(?![A-Za-z0-9+/=])")
 """It fills up the letters of base64; ahead of it those of a line end that the decoded text ends with."""
+_BREAK = expression(rb"[\s\\\x1f]")
 
 Size = tuple[int, int]
 """How much of a piece comes from how much: so many bytes from so many characters."""
@@ -83,6 +84,12 @@ class View:
             root = root._outer
         found = _PADDING.match(root.text, end)
         return found.end() if found else end
+
+    def before_a_break(self, start: int, end: int) -> bytes:
+        """What is at `start` to `end` here, up to where `outer` has something that is left out here."""
+        piece = (self._outer or self).text[self.at(start) : self.at(end - 1, 1)]
+        found = _BREAK.search(piece)
+        return piece[: found.start()] if found else piece
 
     def at(self, place: int, more: int = 0) -> int:
         """Where in `outer` the byte at `place` begins; with `more`, 1, where it ends."""

@@ -129,6 +129,7 @@ def test_a_cell_beside_its_name_is_removed_where_it_is_no_word() -> None:
 
 
 LEFT_ALONE = [
+    "parameter,parametr\npassword,heslo\npaste,vlozit\npermission,opravneni\n",
     "<tr><td>Password</td><td>Mailbox</td></tr>",
     "<tr><td>Colour</td><td>hG7kq2Lw9Zx</td></tr>",
     "<key>dbPassword</key><array/>",

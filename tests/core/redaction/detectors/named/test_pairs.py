@@ -185,6 +185,18 @@ def test_a_member_is_a_pair_too() -> None:
     assert cleaned(harmless) is harmless
 
 
+def test_a_type_names_no_secret() -> None:
+    value = {"AWS::IAM::AccessKey": "bf29289b78d371e3", "AWS::AppSync::ApiKey": TOKEN}
+    assert cleaned(value) is value
+
+
+@pytest.mark.parametrize("sample", ["changeme", "my-secret-token", "password123", "REPLACE_ME"])
+@pytest.mark.parametrize("line", ["e0b1c2d3e4f5a6b7c8d9", "Z9y8X7w6V5u4T3s2", "S3_BUCKET=Prod1Data"])
+def test_a_sample_is_one_whatever_the_next_line_is(sample: str, line: str) -> None:
+    for text in (f"API_KEY={sample}\n{line}\n", f"+ password: {sample}\n+ {line}"):
+        assert cleaned(text) == text
+
+
 def test_a_name_and_its_value_may_be_members_of_their_own() -> None:
     rows = [{"name": "LEVEL", "value": HUMAN}, {"name": "DB_PASSWORD", "type": "plain", "value": HUMAN}]
     assert cleaned({"env": rows, "value": 7}) == {
@@ -209,6 +221,12 @@ def test_the_words_of_a_list_of_passwords_are_no_passwords() -> None:
 
 
 LEFT_ALONE = [
+    '"AWS::IAM::AccessKey": "bf29289b78d371e3", "AWS::Config::AggregationAuthorization": "141e19f3841b50f5"',
+    'CLIENT_LONG_PASSWORD = 0x00000001; SEC_E_NO_CREDENTIALS = 0x8009030E; "token": "0x8009030EUL"',
+    "pw = 2.0**self.frac_bits",
+    '"redis_password": "redis_url", port: 30001, password: "password-for-30001"',
+    '{"new_password1": "2pa$$word!"}',
+    "rediss://user%40example.com:pass%3Aword@cache",
     "{password:String(pass1word2)}",
     "{password:harboursunshine}",
     "{password:harbour1sun,user:b}",

@@ -21,6 +21,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     fixed,
     starts_of,
 )
+from mcpguard.core.redaction.detectors.named.markup import STRING, STRING_WITH_A_DIGIT, Seen, Tags
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import (
@@ -28,15 +29,10 @@ from mcpguard.core.redaction.detectors.named.values import (
     DIGIT,
     Found,
     Judge,
-    Values,
     crumbs,
-    given,
     name_at_end,
     said,
 )
-
-Seen = tuple[list[Found], int]
-"""What is to be removed, and where the reading ended."""
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
 _SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
@@ -92,17 +88,6 @@ _NUMBERS = (
     *("priv:", "private key:"),
 )
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
-_STRING = expression(
-    rb"\s{0,32}<(string|[Vv]alue|dd|td|stringProp)(?: [^<>\x1f]{0,80})?>([^<\x1f]{4,1024})</\1>"
-)
-_STRING_WITH_A_DIGIT = r"\s{0,32}<(string|value|dd|td)>(?=[^<\x1f0-9]{0,1023}+[0-9])[^<\x1f]{4,1024}+</\1>"
-_HEADING = expression(rb"\s{0,64}<th[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</th>")
-_NEXT_ROW = expression(
-    rb"\s{0,64}</tr>\s{0,64}(?:</thead>\s{0,64})?(?:<tbody[^<>\x1f]{0,256}>\s{0,64})?<tr[^<>\x1f]{0,256}>"
-)
-_CELL = expression(
-    rb"\s{0,64}<td[^<>\x1f]{0,256}>\s{0,64}(?:<\w{1,8}[^<>\x1f]{0,256}>)?([^<\x1f\xff]{0,1024})(?:</\w{1,8}>\s{0,64}){1,2}"
-)
 _CREATED = expression(
     rb"""(?:[iI][fF] [nN][oO][tT] [eE][xX][iI][sS][tT][sS] )?["`\[]?([\w.]{1,64})["`\]]?\s{0,4}\("""
 )
@@ -117,7 +102,7 @@ _PGPASS = expression(
 )
 
 
-class Apart(Values):
+class Apart(Tags):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ("_created",)
@@ -134,9 +119,9 @@ class Apart(Values):
         if not char:
             return self._aligned(head, end)
         names = [cell for _, _, cell in delimited(head, 0, char)]
-        if len(names) < 2 or not all(
-            _CELL_OF_HEAD.fullmatch(name.strip(MARKS)) and not name.startswith(b" ") for name in names
-        ):
+        above = self._text[self._line(start - 1)[0] : max(start - 1, 0)]
+        amid = char in above and len(delimited(above, 0, char)) == len(names)
+        if amid or not _are_heads(names):
             return [], end
         return self._rows(columns_of(tuple(names)), end, lambda line, begin: delimited(line, begin, char))
 
@@ -145,7 +130,7 @@ class Apart(Values):
         a list of words with what they mean, so that a word is not a secret."""
         starts = starts_of(head)
         names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
-        if len(names) < 2 or not all(map(_CELL_OF_HEAD.fullmatch, names)):
+        if not _are_heads(names):
             return [], end
         return self._rows(columns_of(tuple(names)), end, fixed(starts), sure=False)
 
@@ -286,31 +271,6 @@ class Apart(Values):
         found = _OCTETS.match(self._text, at)
         return ([(*found.span(1), "private-key")], found.end()) if found else ([], at)
 
-    def property(self, at: int) -> Seen:
-        """The text of a property list, a configuration or a list of terms, behind its name."""
-        found = _STRING.match(self._text, at)
-        name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
-        return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
-
-    def headed(self, at: int) -> Seen:
-        """A table of HTML, from the end of its first heading on."""
-        end = self._text.find(b">", self._text.rfind(b"<tr", max(0, at - _AROUND), at)) + 1
-        names: list[bytes] = []
-        while len(names) < CELLS and (heading := _HEADING.match(self._text, end)):
-            names.append(heading[1].strip())
-            end = heading.end()
-        columns, hits = columns_of(tuple(names)), list[Found]()
-        while columns.any() and (begins := _NEXT_ROW.match(self._text, end)):
-            end = begins.end()
-            row: list[tuple[int, int, bytes]] = []
-            while len(row) < CELLS and (found := _CELL.match(self._text, end)):
-                row.append((*found.span(1), found[1]))
-                end = found.end()
-            if len(row) != columns.count:
-                break
-            hits += self._of_row(columns, row)
-        return hits, max(at, end)
-
     def created(self, at: int) -> Seen:
         """The columns of a table, for the rows that a dump has of it below."""
         found = _CREATED.match(self._text, at)
@@ -334,11 +294,6 @@ class Apart(Values):
     def _is_secret(self, strength: str, value: bytes) -> bool:
         return self.judge(strength, value, True)
 
-    def _one(self, name: bytes, start: int, end: int) -> Seen:
-        strength = said(name.decode("utf-8", "replace"))
-        hit = self._secret(start, end, given(strength) if strength else "") if strength else None
-        return [hit] if hit else [], end
-
     def _rows(self, columns: Columns, end: int, cells: Cells, sure: bool = True) -> Seen:
         hits: list[Found] = []
         if not columns.any():
@@ -355,17 +310,6 @@ class Apart(Values):
                 hits += self._of_row(columns, row, sure)
             end = stop
         return hits, end
-
-    def _of_row(self, columns: Columns, row: list[tuple[int, int, bytes]], sure: bool = True) -> list[Found]:
-        hits = []
-        for index, strength in columns.of([cell for _, _, cell in row]):
-            start, _, cell = row[index]
-            value = cell.strip(MARKS)
-            at = start + cell.find(value)
-            says = "password" if strength == GIVEN and not sure else strength
-            if value and (hit := self._secret(at, at + len(value), says, known_end=sure)):
-                hits.append(hit)
-        return hits
 
     def _tuples(self, columns: Columns, at: int) -> Seen:
         hits: list[Found] = []
@@ -396,6 +340,11 @@ class Apart(Values):
     def _end_of_line(self, at: int) -> int:
         rest = _REST.match(self._text, at)
         return rest.end() if rest else at
+
+
+def _are_heads(names: list[bytes]) -> bool:
+    cells = (name.strip(MARKS) for name in names if not name.startswith(b" "))
+    return sum(map(bool, map(_CELL_OF_HEAD.fullmatch, cells))) == len(names) > 1
 
 
 Read = Callable[[Apart, int], Seen]
@@ -430,11 +379,11 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (
         ("</key>", "</Key>", "</name>", "</dt>", "</th>", "</stringProp>"),
         False,
-        _STRING.pattern.decode(),
+        STRING.pattern.decode(),
         Apart.property,
     ),
     # Two cells may be a heading too.
-    (("</td>",), False, _STRING_WITH_A_DIGIT, Apart.property),
+    (("</td>",), False, STRING_WITH_A_DIGIT, Apart.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", Apart.headed),
     (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
     (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),

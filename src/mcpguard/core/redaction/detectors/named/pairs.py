@@ -69,8 +69,8 @@ _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
 _CHOICE = expression(rb"""\?\s{0,4}["'`]$""")
 """Before the first of two texts of which code takes one."""
 _ENDS = b"\n\r\x1f\xff\\"
-_OF_DIGESTS = (b"checksum/", b"sha256/", b"digest/")
-"""Before the name of a thing whose digest is the value, as Helm writes it."""
+_OF_OTHERS = (b"checksum/", b"sha256/", b"digest/", b"::")
+"""Before the name of a thing whose digest is the value, as Helm writes it, and of a type."""
 _OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
 _COOKIES = expression(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
 _OF_JAR = expression(
@@ -235,10 +235,10 @@ class Pairs(Sentences):
         self, at: int, name: str, strength: Signal, ahead: bytes, opening: bytes, equals: bool, spaced: bool
     ) -> Found | None:
         """A value under a `name` that has something `ahead` of it."""
+        if not equals and (ahead.endswith(_OF_OTHERS) or _CHOICE.search(ahead[-8:])):
+            return None
         if name.lower().endswith("authorization"):
             return self._header(at)
-        if ahead.endswith(_OF_DIGESTS) or (not equals and _CHOICE.search(ahead[-8:])):
-            return None
         if equals and not spaced and (ends := _given_until(name, ahead)):
             whole = ends == _ENDS
             return self._judged(at, given(strength), opening, whole_line=whole, ends=ends)

@@ -5,10 +5,11 @@ not a secret. A value has to look the more like one, the less its name says.
 """
 
 from binascii import Error, a2b_base64
+from urllib.parse import unquote
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
-from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about
 from mcpguard.core.redaction.detectors.named.shapes import (
     LEET,
     has_reference,
@@ -26,7 +27,7 @@ _TEMPLATE = expression(
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
 )
 _CODE = expression(
-    r"(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
+    r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
 )
 _FILE = expression(
@@ -73,7 +74,7 @@ _NAME_OF_ONE = expression(
     r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)"
 )
 _SIGNS = expression(r"[^A-Za-z]+")
-_TRIVIAL = expression(r"[-_./:+,]*[0-9]{0,4}[-_./:+,!]*")
+_TRIVIAL = expression(r"[-_./:+,]*[0-9]{0,5}[-_./:+,!]*")
 """What somebody writes between such words or behind them."""
 _TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
 _DOTTED = expression(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
@@ -110,6 +111,9 @@ _TRANSLATION = expression(
     "pasfhocal|focalfaire|gertremen|cyfrinair|fjalekalim|pasvorto|katalaluan|katasandi|matkhau|nenosiri|sifreniz"
 )
 """What the word is in other languages, as files of translations have it."""
+_OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
+_HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}")
+"""A number, as code and headers have it."""
 _NO_MARKS = str.maketrans("", "", "-_ ")
 _SAYINGS = frozenset(
     """
@@ -143,8 +147,11 @@ _BEGINNING_OF_RSA = expression(
 """What documentation shows of a key: so much of it is the modulus, which is public."""
 _PREFIX = expression(r"^(?:[A-Za-z0-9]{1,10}[-_.]){0,3}")
 _NO_WORD = expression(r"[0-9\s]")
-_VERSION = expression(r"[v^~]?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:[-+.][a-z]{1,8}[-.0-9]*)?")
-_RATE = expression(r"[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/\S*")
+_OF_NUMBERS = expression(
+    r"[v^~]?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:[-+.][a-z]{1,8}[-.0-9]*)?$|[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/"
+    rf"|{_HEX.pattern}$"
+)
+"""A version, a rate or a number."""
 
 
 def is_example(kind: str, match: bytes) -> bool:
@@ -173,6 +180,7 @@ def is_secret(strength: str, value: str, quoted: bool) -> bool:
         " " in value
         or "://" in value
         or is_address(value)
+        or _HEX.fullmatch(value)
         or _NAMES.fullmatch(value)
         or _TYPE.fullmatch(value)
     ):
@@ -211,7 +219,7 @@ def is_stand_in(value: str) -> bool:
 
 def is_sample_of_a_url(value: str) -> bool:
     """Whether the password of a URL stands for one, or is the port of one of several hosts."""
-    value = value.strip("[]()")
+    value = unquote(value.strip("[]()"))
     if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or _OF_EXPRESSIONS.search(value):
         return True
     if _SAYS_SO.fullmatch(value.lower().translate(LEET)):
@@ -230,8 +238,11 @@ def _is_sample(value: str) -> bool:
     if all(map(_is_trivial, _SIGNS.findall(value))) and _words_of_samples(value):
         return True
     # `P@ssw0rd1`, but not two words that are written so.
-    bare = value.rstrip("0123456789!")
-    return bool(_SAYS_SO.fullmatch(bare.lower().translate(LEET))) and _is_trivial(value[len(bare) :])
+    bare = value.strip("0123456789!")
+    if not _SAYS_SO.fullmatch(bare.lower().translate(LEET)):
+        return False
+    ahead, _, behind = value.partition(bare)
+    return _is_trivial(ahead) and _is_trivial(behind)
 
 
 def _is_trivial(signs: str) -> bool:
@@ -249,7 +260,7 @@ def _words_of_samples(value: str) -> bool:
 
 
 def _is_password(value: str, quoted: bool) -> bool:
-    if "://" in value or " " in value or value.isdigit() or _RATE.match(value) or _VERSION.fullmatch(value):
+    if "://" in value or " " in value or value.isdigit() or _OF_NUMBERS.match(value):
         return False
     if _DIGIT.search(value) is None:
         return quoted and _is_of_letters(value)
@@ -272,7 +283,7 @@ def _is_of_letters(value: str) -> bool:
     """Whether a text without a digit is not a word that stands for a password, or says something of it."""
     if len(value) < 8 or not value.isascii() or value.startswith("@"):
         return False
-    if _is_translation(value):
+    if _is_translation(value) or (_OF_SOMETHING.fullmatch(value) and is_about(value)):
         return False
     if looks_random(value) or not _MARKS.isdisjoint(value[1:-1]):
         return _METAVARIABLE.fullmatch(value) is None

@@ -210,7 +210,6 @@ PROGRAMS: tuple[Taking, ...] = (
     Taking(
         (
             "enable password ",
-            "enable secret ",
             "isakmp key ",
             "tacacs-server key ",
             "radius-server key ",
@@ -219,11 +218,16 @@ PROGRAMS: tuple[Taking, ...] = (
         r"(?:[0-9] )?",
         (
             "enable password 7 {}",
-            "enable secret {}",
             "crypto isakmp key {} address 192.0.2.1",
             "\n  key-string {}\n",
         ),
         ("isakmp key <key>",),
+    ),
+    Taking(
+        ("enable secret ",),
+        rf"(?:[0-9] (?!{ENDS})|(?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9]))",
+        ("enable secret 5 {}",),
+        ("enable secret scan", "to enable secret scanning"),
     ),
     Taking(
         (" password 0 ", " password 7 ", " secret 0 ", " key 7 "),

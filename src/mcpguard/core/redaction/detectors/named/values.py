@@ -252,8 +252,9 @@ def named(name: str, value: str) -> tuple[Signal, bytes] | None:
 
 
 def said_of_member(name: str) -> Signal:
-    """What the name of a member says of the texts in it, of which there may be a list."""
-    return said(name[:-1] if _is_plural(name) else name)
+    """What the name of a member says of the texts in it, of which there may be a list. What stands under a
+    type, such as `AWS::IAM::AccessKey`, is not a key."""
+    return "" if "::" in name else said(name[:-1] if _is_plural(name) else name)
 
 
 def _is_plural(name: str) -> bool:
@@ -270,6 +271,11 @@ def is_secret(strength: str, value: bytes, known_end: bool) -> bool:
 def stands_in(value: bytes) -> bool:
     """Whether the password of a URL only stands for one."""
     return bool(_plausible().is_sample_of_a_url(value.decode("utf-8", "replace")))
+
+
+def is_template(value: bytes) -> bool:
+    """Whether a value is to be replaced, or says where the secret is."""
+    return bool(_plausible().is_template(value.decode("utf-8", "replace")))
 
 
 def is_example(kind: str, match: bytes) -> bool:
