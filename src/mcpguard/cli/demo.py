@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import LOOKS, shown
+from mcpguard.demo.stage import Stage, stage
 
 if TYPE_CHECKING:
     from mcpguard.demo.play import Mark, Tally
-    from mcpguard.demo.stage import Stage
 
 EXAMPLES = (
     "mcpguard demo",
@@ -65,7 +65,6 @@ def execute(args: argparse.Namespace) -> int:
     if lacking:
         print(f"mcpguard: {lacking}", file=sys.stderr)
         return 2
-    from mcpguard.demo.stage import stage
 
     teller = Teller()
     try:

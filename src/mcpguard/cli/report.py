@@ -12,14 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
+from mcpguard.config.loading import Config, evidence_folder
+from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import McpGuardError
+from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 
 if TYPE_CHECKING:
     from mcpguard.authoring.report.review import AccessReview
-    from mcpguard.config.loading import Config
 
 EXAMPLES = (
     "mcpguard report",
@@ -69,8 +72,6 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.report.assembly import Period, reviewed
     from mcpguard.authoring.report.review import AccessReview
-    from mcpguard.config.policies import builtin_read_only, load_policies
-    from mcpguard.core.redaction.redactor import OPT_IN, Redactor
     from mcpguard.doctor.diagnosis import diagnose
     from mcpguard.doctor.surroundings import here
 
@@ -91,9 +92,6 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
 
 def _without_configuration() -> Config:
     """What a review is of where only `mcpguard wrap` was used. Raises ReportError where it was not."""
-    from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
-    from mcpguard.config.loading import Config, evidence_folder
-
     folder = evidence_folder(None)
     try:
         chain_files(folder)

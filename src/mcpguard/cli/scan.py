@@ -16,12 +16,15 @@ from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.config.user_state import state_folder
+from mcpguard.core.redaction.detectors import GROUPS, HELD
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.scan.files import files
+from mcpguard.scan.history import history, staged
+from mcpguard.scan.sources import STDIN, ScanError, ScanSource, Skipped
 
 if TYPE_CHECKING:
-    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.scan.leaks import Excepted
     from mcpguard.scan.run import Found, Scan
-    from mcpguard.scan.sources import ScanSource, Skipped
 
 EXAMPLES = (
     "mcpguard scan                                       (the current folder, without what git ignores)",
@@ -105,10 +108,8 @@ def _add_exceptions(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be read.
     Raises ScanError, and DocumentError for a file of exceptions that cannot be used."""
-    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.scan.leaks import Excepted
     from mcpguard.scan.run import Scan
-    from mcpguard.scan.sources import ScanError
 
     kinds = _kinds(args)
     excepted = None if args.exceptions is None else Excepted(args.exceptions)
@@ -131,10 +132,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _kinds(args: argparse.Namespace) -> frozenset[str]:
-    from mcpguard.core.redaction.detectors import GROUPS, HELD
     from mcpguard.scan.leaks import ENTROPY
     from mcpguard.scan.run import DEFAULT, KINDS
-    from mcpguard.scan.sources import ScanError
 
     named = [] if args.kinds is None else [name.strip() for name in args.kinds.split(",")]
     args.held |= HELD in named
@@ -148,10 +147,6 @@ def _kinds(args: argparse.Namespace) -> frozenset[str]:
 
 
 def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
-    from mcpguard.scan.files import files
-    from mcpguard.scan.history import history, staged
-    from mcpguard.scan.sources import ScanError
-
     if args.git == "":
         raise ScanError(
             "the range of `--git` is empty: write one such as main..HEAD, or leave it out for all"
@@ -172,8 +167,6 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
 
 
 def _input() -> ScanSource:
-    from mcpguard.scan.sources import STDIN, ScanSource
-
     return ScanSource(STDIN, STDIN, lambda: nullcontext(sys.stdin.buffer))
 
 
@@ -247,7 +240,6 @@ def _say(scan: Scan, excepted: Excepted | None) -> None:
 
 def _write(path: Path, found: list[Found]) -> None:
     from mcpguard.scan.leaks import as_exceptions
-    from mcpguard.scan.sources import ScanError
 
     folder = Path(os.path.abspath(path)).parent
     leaks = [(one.source.file, one.leak) for one in found if one.counts]

@@ -15,6 +15,7 @@ from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, seconds
 from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
+from mcpguard.core.redaction.held.search import unguardable, weakness
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
 if TYPE_CHECKING:
@@ -107,7 +108,6 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
         raise CredentialError("a part of the name is empty: write it as in github/read")
     if extra:
         raise CredentialError(_NOT_IN_ARGV.format(name=name))
-    from mcpguard.core.redaction.held.search import weakness
 
     value = _acceptable(hidden(f"value of {name} (not shown): ") if sys.stdin.isatty() else _piped())
     if path is not None:
@@ -147,7 +147,6 @@ def _put(path: Path, name: str, value: str) -> None:
 
 
 def _check(config: str | None, as_json: bool) -> int:
-
     from mcpguard.cli.secret_check import check, report
 
     with _told_to_end():
@@ -222,7 +221,6 @@ def _piped() -> str:
 def _acceptable(value: str) -> str:
     if not value:
         raise CredentialError("the value is empty")
-    from mcpguard.core.redaction.held.search import unguardable
 
     if fault := unguardable(value):
         raise CredentialError(f"the value {fault}")

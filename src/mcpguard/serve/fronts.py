@@ -267,7 +267,6 @@ class Measuring:
         self._lock = asyncio.Lock()
 
     async def text(self) -> bytes:
-
         async with self._lock:
             await asyncio.to_thread(self._count)
             return page(self._counts, self._shared.sinks(), self._shared.needs.look(), self._sessions())

@@ -5,7 +5,9 @@ import gc
 import os
 from pathlib import Path
 
+from mcpguard.authoring.findings import as_lines, as_sarif
 from mcpguard.cli.parser import add_config
+from mcpguard.config.loading import find_config
 
 EXAMPLES = (
     "mcpguard check",
@@ -36,8 +38,6 @@ def execute(args: argparse.Namespace) -> int:
     """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not. Raises
     DocumentError where the file of `--snapshot` is not a snapshot."""
     from mcpguard.authoring.check.configuration import checked
-    from mcpguard.authoring.findings import as_lines, as_sarif
-    from mcpguard.config.loading import find_config
     from mcpguard.doctor.plain_text import places_in
 
     snapshot = None if args.snapshot is None else Path(args.snapshot)

@@ -19,18 +19,19 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.terminal import broken, plain
 from mcpguard.cli.parser import add_config, configured, configured_if_any
+from mcpguard.config.loading import Config
+from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 from mcpguard.core.model import Invocation, Json
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.session import StoredSession, name_of
+from mcpguard.core.policy.tickets import Ticket, ticket_of
+from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.authoring.explain.explanation import Explanation
-    from mcpguard.config.loading import Config
     from mcpguard.core.document.printed import Sparse
-    from mcpguard.core.policy.compiled import PolicySet
-    from mcpguard.core.policy.session import StoredSession
-    from mcpguard.core.policy.tickets import Ticket
-    from mcpguard.core.redaction.redactor import Redactor
 
 EXAMPLES = (
     'mcpguard explain --server github --tool create_issue --args \'{"owner": "acme"}\'',
@@ -143,8 +144,6 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.authoring.explain.explanation import Recorded
     from mcpguard.authoring.explain.recorded import explain_record
     from mcpguard.authoring.explain.text import lines_of
-    from mcpguard.config.policies import builtin_read_only
-    from mcpguard.core.redaction.redactor import Redactor
 
     found: Explanation | Recorded
     redactor = Redactor(os.urandom(32))
@@ -230,8 +229,6 @@ def _store(config: Config) -> Iterator[SqliteStore | None]:
 def _live(store: SqliteStore | None, asked: Invocation) -> tuple[StoredSession | None, bool]:
     """The session that this call would be decided in now, None for a new one, and whether it can be read.
     Says which it is."""
-    from mcpguard.core.policy.session import name_of
-
     name = name_of(asked.principal, asked.agent)
     try:
         known = [] if store is None else store.known()
@@ -254,8 +251,6 @@ def _ticket(
 ) -> Ticket | None:
     """The ticket by which these rules asked a person about exactly this call. Unless it is `listed` as the
     server lists it, that is taken to be as it was."""
-    from mcpguard.core.policy.tickets import ticket_of
-
     if store is None:
         return None
     mine = ticket_of(call, rules, policies.terms(rules), policies.digest)
@@ -267,9 +262,6 @@ def _is_policy(name: str) -> bool:
 
 
 def _policies(paths: list[Path], config: Config | None) -> PolicySet:
-    from mcpguard.config.policies import PolicyFile, load_policies
-    from mcpguard.core.redaction.redactor import OPT_IN
-
     files = [PolicyFile(path) for path in paths] or (config.policies if config else ())
     # Policies that are named are explained alone.
     return load_policies(files, OPT_IN).observing(config.observe if config and not paths else None)

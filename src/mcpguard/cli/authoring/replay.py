@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import broken, plain, style, table
+from mcpguard.authoring.replay.past import past
 from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
+from mcpguard.config.loading import Config, evidence_folder
+from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.evidence.bounds import only_counted
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.authoring.replay.report import ReplayReport
-    from mcpguard.config.loading import Config
-    from mcpguard.core.policy.compiled import PolicySet
 
 EXAMPLES = (
     "mcpguard replay --policy policies/git.yaml --since 7d",
@@ -55,9 +58,7 @@ def execute(args: argparse.Namespace) -> int:
     """0; 1 where something is not at least as strict as it was, or a chain was altered, with `--strict` where
     something cannot be determined."""
     from mcpguard.authoring.explain.hypothesis import snapshot_of
-    from mcpguard.authoring.replay.past import past
     from mcpguard.authoring.replay.replaying import Replay
-    from mcpguard.config.loading import evidence_folder
 
     config = None if args.policy and args.audit and not args.config else configured_if_any(args.config)
     if config is None and not args.policy:
@@ -82,9 +83,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
     """Those to replay under, and others that may have been in force. Raises PolicyError."""
-    from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
-    from mcpguard.core.redaction.redactor import OPT_IN
-
     given = load_policies([PolicyFile(file) for file in files], OPT_IN) if files else None
     try:
         present = builtin_read_only() if config is None else load_policies(config.policies, OPT_IN)

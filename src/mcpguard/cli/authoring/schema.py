@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from mcpguard.cli.parser import one_of
 from mcpguard.core.evidence.records import FORMAT, Record
+from mcpguard.core.redaction.detectors import OPT_IN
 
 EXAMPLES = (
     "mcpguard schema policy",
@@ -86,7 +87,6 @@ def schema_of(kind: str) -> dict[str, Any]:
     from pkgutil import resolve_name
 
     from mcpguard.core.document.printed import schema_of
-    from mcpguard.core.redaction.detectors import OPT_IN
 
     if kind == RECORD:
         return _record_schema()

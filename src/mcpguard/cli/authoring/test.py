@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.cli.parser import add_config
+from mcpguard.config.loading import find_config, load_config
+from mcpguard.config.policies import PolicyFile, read_document
 from mcpguard.core.errors import PolicyError, Problem
+from mcpguard.core.policy.compiled import CompiledPolicy
+from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from mcpguard.authoring.tests.running import Loaded, Shelf
-    from mcpguard.config.policies import PolicyFile
-    from mcpguard.core.policy.compiled import CompiledPolicy
 
 EXAMPLES = (
     "mcpguard test",
@@ -60,7 +62,6 @@ def execute(args: argparse.Namespace) -> int:
     DocumentError."""
     from mcpguard.authoring.tests import report as test_report
     from mcpguard.authoring.tests.running import Coverage, Shelf, load, percent, run
-    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     shelf = Shelf()
@@ -114,8 +115,6 @@ def _files(args: argparse.Namespace) -> list[Path]:
 
 
 def _folders(option: str | None) -> list[Path]:
-    from mcpguard.config.loading import find_config
-
     folders = list(dict.fromkeys(one.path.parent for one in _configured(option)))
     if not folders and not _DEFAULT.exists():
         config = find_config(option, os.environ)
@@ -129,8 +128,6 @@ def _folders(option: str | None) -> list[Path]:
 
 def _configured(option: str | None) -> tuple[PolicyFile, ...]:
     """The policies of the configuration, none where there is no configuration."""
-    from mcpguard.config.loading import find_config, load_config
-
     config = find_config(option, os.environ)
     return load_config(config).policies if option or config.exists() else ()
 
@@ -138,8 +135,6 @@ def _configured(option: str | None) -> tuple[PolicyFile, ...]:
 def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> list[CompiledPolicy]:
     """The policies that are in force or stand in a folder that is tested, and that no test uses. Raises
     PolicyError with the mistakes in them."""
-    from mcpguard.config.policies import PolicyFile
-
     folders = [Path(path) for path in args.paths] or [_DEFAULT]
     files = () if args.paths else _configured(args.config)
     if not files:
@@ -152,6 +147,4 @@ def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> l
 
 def _is_policy(file: Path) -> bool:
     """Whether it has the key of a policy, and so is not a test and nothing else."""
-    from mcpguard.config.policies import read_document
-
     return re.search(r"^policy\s*:", read_document(file, PolicyError), re.MULTILINE) is not None

@@ -14,14 +14,17 @@ from msgspec import structs
 
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.cli.parser import add_client, add_config, hidden
+from mcpguard.config.loading import find_config
+from mcpguard.core.errors import CredentialError
 from mcpguard.core.policy.terms import MOST_DAYS
+from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.journal import MoveJournal, default_folder
+from mcpguard.onboarding.vault import Vault, in_files, secrets_folder, tolerant, vault_of
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.completing import Answer
     from mcpguard.onboarding.discovery.reading import ClientFile, Input
-    from mcpguard.onboarding.journal import MoveJournal
     from mcpguard.onboarding.plan import Plan, PlannedServer, Wishes
-    from mcpguard.onboarding.vault import Vault
 
 EXAMPLES = (
     "mcpguard import --dry-run                          (shows what it would do, changes nothing)",
@@ -115,7 +118,6 @@ def execute(args: argparse.Namespace) -> int:
     done since nobody agreed, or where a dry run finds that nothing could be done. Raises McpGuardError where
     a step cannot be taken; then all is as it was."""
     from mcpguard.onboarding import disk
-    from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import recover
 
     journal = MoveJournal(default_folder())
@@ -128,10 +130,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
-    from mcpguard.config.loading import find_config
     from mcpguard.onboarding.masking import shown
     from mcpguard.onboarding.moves import carry_out, writings
-    from mcpguard.onboarding.vault import secrets_folder, vault_of
 
     config = find_config(args.config, os.environ).absolute()
     kind = args.to or journal.last_vault
@@ -171,7 +171,6 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
     from mcpguard.onboarding.discovery.reading import existing, here
     from mcpguard.onboarding.installing import launcher
     from mcpguard.onboarding.plan import make_plan
-    from mcpguard.onboarding.vault import tolerant
 
     places = here(os.environ, Path.cwd())
     every = list(existing(places))
@@ -199,7 +198,6 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
 def _refuse_unknown(args: argparse.Namespace, every: list[ClientFile], config: Path) -> None:
     """Raises MoveError for a server that neither a client nor the configuration has."""
     from mcpguard.onboarding import configuration
-    from mcpguard.onboarding.disk import MoveError
 
     have = {entry.name for found in every for entry in found.entries if not entry.guarded}
     known = have | set(configuration.entries(configuration.read(config)))
@@ -221,9 +219,6 @@ def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
 
 
 def _ready(vault: Vault) -> None:
-    from mcpguard.core.errors import CredentialError
-    from mcpguard.onboarding.vault import in_files
-
     try:
         vault.ready()
     except CredentialError as error:
@@ -232,9 +227,6 @@ def _ready(vault: Vault) -> None:
 
 def _tell_dry(plan: Plan, vault: Vault) -> bool:
     """What is left to say where nothing is done: whether it could be, which it returns, and how."""
-    from mcpguard.core.errors import CredentialError
-    from mcpguard.onboarding.vault import in_files
-
     try:
         if plan.clients:
             vault.ready()
@@ -260,8 +252,6 @@ def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
 
 
 def _param(text: str) -> tuple[tuple[str, str], list[str]]:
-    from mcpguard.onboarding.disk import MoveError
-
     found = _PARAM.fullmatch(text)
     values = [one.strip() for one in found[3].split(",") if one.strip()] if found else []
     if not found or not values:
@@ -270,8 +260,6 @@ def _param(text: str) -> tuple[tuple[str, str], list[str]]:
 
 
 def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
-    from mcpguard.onboarding.disk import MoveError
-
     found = _PLACE.fullmatch(text)
     if not found:
         raise MoveError("name the value: SERVER.env.NAME, SERVER.headers.NAME, SERVER.args.0 or SERVER.url")

@@ -7,6 +7,8 @@ from pathlib import Path
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_client, add_config, configured
 from mcpguard.onboarding import disk
+from mcpguard.onboarding.journal import MoveJournal, default_folder
+from mcpguard.onboarding.vault import secrets_folder, vault_of
 
 EXAMPLES = (
     "mcpguard install claude-desktop",
@@ -39,9 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     served, and McpGuardError where a step cannot be taken."""
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.installing import install
-    from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import recover
-    from mcpguard.onboarding.vault import secrets_folder, vault_of
 
     config = configured(args.config)
     journal = MoveJournal(default_folder())

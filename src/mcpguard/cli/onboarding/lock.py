@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.parser import add_client, add_config
+from mcpguard.config.loading import find_config, load_config
 from mcpguard.core.errors import ConfigError
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
@@ -117,7 +118,6 @@ def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
 
 
 def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
-    from mcpguard.config.loading import find_config, load_config
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.lockable import look, projects_in
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import broken, plain, style
 from mcpguard.cli.parser import add_client
 from mcpguard.onboarding import disk
+from mcpguard.onboarding.journal import Move, MoveJournal, default_folder
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.journal import Move, MoveJournal
     from mcpguard.onboarding.moves import TakenBack
 
 EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --beside")
@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
     where a file or the keychain is unavailable."""
-    from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import take_back
 
     journal = MoveJournal(default_folder())

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured, confirmed
+from mcpguard.config.loading import Config
+from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import PolicyError, SessionError
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
+from mcpguard.core.redaction.detectors import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
-    from mcpguard.config.loading import Config
-    from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
     Said = Callable[[Ticket, str, tuple[str, ...]], TicketAnswer]
     """The answer to a ticket, by whom ("SOURCE:ID") with which groups."""
@@ -73,7 +76,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
-    from mcpguard.adapters.system.own_process import operating_system_user
     from mcpguard.serve.interventions import end_answer
 
     if ticket_id is None:
@@ -93,9 +95,6 @@ def _row(one: Ticket) -> tuple[str, ...]:
 
 def _digest(config: Config) -> str:
     """That of the policies as they are written now; "" where they do not load."""
-    from mcpguard.config.policies import load_policies
-    from mcpguard.core.redaction.detectors import OPT_IN
-
     try:
         return load_policies(config.policies, OPT_IN).digest
     except PolicyError:
@@ -134,7 +133,6 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     written that approves it for good, with any value of these arguments. Raises SessionError where there is
     no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be left, and
     as `authoring.suggest.apply`; then nothing is answered."""
-    from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 
     if not at_terminal():

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING
 
 from mcpguard.cli.operating.approvals import answer
 from mcpguard.cli.parser import add_config
 from mcpguard.core.errors import SessionError
-
-if TYPE_CHECKING:
-    from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer
+from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, latest_end
 
 EXAMPLES = (
     "mcpguard approve 4f1c09aa7d31",
@@ -60,8 +57,6 @@ def _minutes(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
-    from mcpguard.core.policy.tickets import TicketAnswer, latest_end
-
     free = tuple(dict.fromkeys(args.any))
     if free and not (args.always or args.minutes or args.for_session):
         raise SessionError("`--any` needs --for-session, --minutes or --always")

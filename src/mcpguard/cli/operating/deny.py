@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from mcpguard.cli.operating.approvals import answer
 from mcpguard.cli.parser import add_config
-
-if TYPE_CHECKING:
-    from mcpguard.core.policy.tickets import Ticket, TicketAnswer
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
 EXAMPLES = ('mcpguard deny 4f1c09aa7d31 --reason "Use the staging database."',)
 
@@ -25,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it is refused, 1 where the person does not say so, 2 where there is nothing to refuse."""
-    from mcpguard.core.policy.tickets import TicketAnswer
 
     def said(_ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
         return TicketAnswer("denied", by, "terminal", groups, args.reason)

@@ -7,13 +7,14 @@ import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import at_terminal, broken, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.session import StoredSession
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import KnownSession
-    from mcpguard.core.policy.session import StoredSession
 
 EXAMPLES = (
     "mcpguard session list",
@@ -51,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
-    from mcpguard.adapters.system.own_process import operating_system_user
     from mcpguard.serve.interventions import clear_state, end_session, store_of
 
     config = configured(args.config)

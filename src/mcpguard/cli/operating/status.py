@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, table, when
+from mcpguard.cli.onboarding.lock import system
+from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.formats import Unreadable
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import Status
@@ -55,9 +58,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def locked() -> list[str]:
     """The clients that a file of this system locks, with that file."""
-    from mcpguard.cli.onboarding.lock import system
-    from mcpguard.onboarding.disk import MoveError
-    from mcpguard.onboarding.formats import Unreadable
     from mcpguard.onboarding.locks.forms import is_locked, says
     from mcpguard.onboarding.locks.lockable import LOCKABLE
     from mcpguard.onboarding.locks.locking import Keeper

@@ -19,13 +19,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, written_until
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
+from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
 from mcpguard.core.evidence.bounds import only_counted
 from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.policy.tickets import Ticket
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mcpguard.adapters.telemetry.status_file import Status
-    from mcpguard.core.policy.tickets import Ticket
 
 EXAMPLES = ("mcpguard top", "mcpguard top --once")
 
@@ -59,8 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0, also after Ctrl-C, Ctrl-D or q. Raises AuditError where the evidence cannot be read."""
-    from mcpguard.cli.audit.verb import audit_folder
-
     folder = args.path or audit_folder(args.config)
     if folder.is_file():
         chain_files(folder)  # It says so where this is not a chain.
@@ -176,8 +176,6 @@ class TopView:
         return [line.data for line in found]
 
     def _take(self, line: bytes) -> None:
-        from mcpguard.adapters.audit.calls import read_record
-
         record = read_record(line)
         if isinstance(record, Noticed) and record.refusals is not None:
             self._folded.append((record.at.timestamp(), record.refusals.count))
