@@ -29,11 +29,11 @@ RULES = [{"id": "act", "effect": "ask", "tools": ["act"]}]
 ANSWERS = """
 import builtins, sys, time
 from mcpguard.cli import main
-from mcpguard.cli.operating import approvals
+from mcpguard.cli import parser
 from mcpguard.cli.parser import configured
 from mcpguard.serve import interventions
 from mcpguard.serve.interventions import store_of
-approvals.at_terminal = lambda: True
+parser.at_terminal = lambda: True
 interventions.TAKEN_SECONDS = 0  # Most tickets are of processes that were killed.
 builtins.input = lambda _prompt: "y"
 while True:

@@ -97,7 +97,7 @@ def test_a_time_that_is_none_is_refused(server, tmp_path, capsys):
     config = configured(tmp_path, server.url)
     for number in ("0", "-1", "nan", "soon"):
         assert main(["secret", "login", "linear", "--config", str(config), "--timeout", number]) == 2
-        assert "must be a number of seconds above 0 and at most 86400" in capsys.readouterr().err
+        assert "must be a whole number from 1 to 86400" in capsys.readouterr().err
 
 
 def test_a_configured_client_secret_is_used_and_a_missing_one_named(tmp_path):

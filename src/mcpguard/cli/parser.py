@@ -13,16 +13,15 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mcpguard.core.errors import did_you_mean
+from mcpguard.adapters.system.terminal import at_terminal, plain
+from mcpguard.core.errors import SessionError, did_you_mean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mcpguard.config.loading import Config
 
 
@@ -59,8 +58,6 @@ class Parser(ArgumentParser):
         choices = [*(action.choices or (value,))]
         if value in choices:
             return
-        from mcpguard.adapters.system.terminal import plain
-
         if near := did_you_mean(value, choices):
             raise ArgumentError(action, f"{plain(value)!r} is not one of them: {near}")
         raise ArgumentError(action, f"expected {' or '.join(choices)}, not {plain(value)!r}")
@@ -118,8 +115,6 @@ def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
     """The `type` of an argument that is one of many `names`: an error names the nearest or all."""
 
     def read(text: str) -> str:
-        from mcpguard.adapters.system.terminal import plain
-
         if text in names:
             return text
         hint = did_you_mean(text, names) or f"there are {', '.join(names)}"
@@ -176,24 +171,36 @@ def configured_if_any(option: str | None) -> Config | None:
     return load_config(path) if there else None
 
 
-def confirmed(question: str) -> bool:
-    """Whether the person at the terminal says yes."""
+def person_for(what: str) -> str:
+    """Who is at the terminal, as "SOURCE:ID". Raises SessionError where nobody is, since `what` is for a
+    person."""
+    from mcpguard.adapters.system.own_process import operating_system_user
+
+    if not at_terminal():
+        raise SessionError(f"{what} is for a person, so it needs a terminal")
+    who = operating_system_user()
+    return f"{who.source}:{who.id}"
+
+
+def typed(question: str, read: Callable[[str], str] | None = None) -> str:
+    """What the person at the terminal types; "" where the input ends."""
     try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        print()
-        return False
-
-
-def hidden(question: str) -> str:
-    """What the person at the terminal types, which is not shown; "" where the input ends."""
-    from getpass import getpass
-
-    try:
-        return getpass(question)
+        return (read or input)(question)
     except EOFError:
         print()
         return ""
+
+
+def hidden(question: str) -> str:
+    """The same, without showing it."""
+    from getpass import getpass
+
+    return typed(question, getpass)
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person at the terminal says yes."""
+    return typed(question).strip().lower() in ("y", "yes")
 
 
 def expect_a_client() -> None:
@@ -203,14 +210,13 @@ def expect_a_client() -> None:
         print(f"mcpguard: {said}; Ctrl-D ends it", file=sys.stderr)
 
 
-def seconds(most: int) -> Callable[[str], float]:
-    """The `type` of an argument that is a number of seconds."""
+def number(least: int, most: int) -> Callable[[str], int]:
+    """The `type` of an argument that is a whole number."""
 
-    def read(text: str) -> float:
-        with suppress(ValueError):
-            if 0 < (number := float(text)) <= most:
-                return number
-        raise ArgumentTypeError(f"must be a number of seconds above 0 and at most {most}")
+    def read(text: str) -> int:
+        if text.isascii() and text.isdecimal() and least <= int(text[:9]) <= most:
+            return int(text)
+        raise ArgumentTypeError(f"must be a whole number from {least} to {most}")
 
     return read
 
@@ -229,6 +235,18 @@ def moment(text: str) -> datetime:
         raise ArgumentTypeError(
             "expected a date or a time such as 2026-01-02T03:04Z, or an age such as 30m, 2h, 3d or 2w"
         ) from None
+
+
+def add_since(parser: ArgumentParser, default: str | None) -> None:
+    """`--since TIME`."""
+    said = f"only calls since then: {WHEN} (default: {default or 'all'})"
+    parser.add_argument("--since", metavar="TIME", type=moment, default=default, help=said)
+
+
+def add_snapshot(parser: ArgumentParser) -> None:
+    """`--snapshot FILE`."""
+    said = "what the servers offer, from `mcpguard snapshot`"
+    parser.add_argument("--snapshot", metavar="FILE", type=Path, help=said)
 
 
 def add_log_format(parser: ArgumentParser) -> None:

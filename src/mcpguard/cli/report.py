@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import counted, plain, style, table
-from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
+from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import McpGuardError
@@ -38,17 +38,9 @@ class ReportError(McpGuardError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--since",
-        metavar="TIME",
-        type=moment,
-        default="30d",
-        help=f"only calls since then: {WHEN} (default: 30d)",
-    )
+    add_since(parser, "30d")
     parser.add_argument("--html", metavar="FILE", type=Path, help="write the page to FILE")
-    parser.add_argument(
-        "--snapshot", metavar="FILE", type=Path, help="what the servers offer, from `mcpguard snapshot`"
-    )
+    add_snapshot(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 

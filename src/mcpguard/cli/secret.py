@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, seconds
+from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, number
 from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
 from mcpguard.core.redaction.held.search import unguardable, weakness
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-browser", action="store_true", help="print the page's address instead of opening a browser"
     )
     into.add_argument(
-        "--timeout", type=seconds(86_400), default=LOGIN_SECONDS, metavar="SECONDS", help="how long to wait"
+        "--timeout", type=number(1, 86_400), default=LOGIN_SECONDS, metavar="SECONDS", help="how long to wait"
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.cli.authoring import suggest
 from tests.authoring.test_own_policy_standing import home
 from tests.authoring.test_suggest import decided, record
 from tests.cli.operating.test_session import notices
@@ -24,7 +23,7 @@ def configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def says(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
-    monkeypatch.setattr(suggest, "at_terminal", lambda: True)
+    monkeypatch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: word)
 
 

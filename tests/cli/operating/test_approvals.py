@@ -13,7 +13,6 @@ from msgspec import structs
 
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.cli import main
-from mcpguard.cli.operating import approvals
 from mcpguard.cli.parser import configured
 from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
@@ -45,7 +44,7 @@ def ask(folder: Path, **more: Any) -> SqliteStore:
 def says(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person types; the prompts are put behind it."""
     typed: list[str] = []
-    monkeypatch.setattr(approvals, "at_terminal", lambda: True)
+    monkeypatch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
     monkeypatch.setattr(interventions, "TAKEN_SECONDS", 0.0)
     monkeypatch.setattr("builtins.input", lambda prompt: typed.append(prompt) or typed[0])
     return typed

@@ -9,7 +9,6 @@ import pytest
 from msgspec import structs
 
 from mcpguard.cli import main
-from mcpguard.cli.operating import approvals
 from tests.adapters.store.test_store import given_by
 from tests.authoring.test_own_policy_standing import CONFIG, asked, effect, home
 from tests.cli.operating.test_session import notices, store
@@ -22,7 +21,7 @@ __all__ = ["home"]
 @pytest.fixture
 def ticket(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MCPGUARD_CONFIG", str(home / "mcpguard.yaml"))
-    monkeypatch.setattr(approvals, "at_terminal", lambda: True)
+    monkeypatch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
     now = time.time()
     given_by(store(home).ask(structs.replace(asked(), created=now, expires=now + 60)))
     return asked().id

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.cli.operating import console
 from mcpguard.config.loading import load_config
 from mcpguard.config.user_state import state_folder
 from mcpguard.console import app
@@ -26,7 +25,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "at_terminal", lambda: True)
+    monkeypatch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
 
 
 def test_an_agent_without_a_terminal_gets_no_link(tmp_path: Path, capsys: Capture) -> None:
@@ -57,7 +56,7 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(
 @pytest.mark.parametrize("port", ["x", "-1", "65536", "1.5"])
 def test_a_port_is_a_number(port: str, capsys: Capture) -> None:
     assert main(["console", "--port", port]) == 2
-    assert "a port is a number" in capsys.readouterr().err
+    assert "must be a whole number from 0 to 65535" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: Capture, terminal: None) -> None:

@@ -55,7 +55,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "at_terminal", lambda: True)
+    monkeypatch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
 
 
 def store(home: Path) -> SqliteStore:

@@ -22,6 +22,13 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
 
 
+def coloured(diff: str) -> str:
+    """The lines of a diff, what comes in green and what goes in red."""
+    looks = {"+": "green", "-": "red"}
+    lines = [(plain(line), looks.get(line[:1])) for line in diff.splitlines()]
+    return "\n".join(style(line, look) if look else line for line, look in lines)
+
+
 def broken(text: str, stream: TextIO | None = None, indent: int = 0) -> str:
     """A sentence as lines, where `stream` (standard output) is a terminal. Each begins with a whole word, all
     but the first indented, by two more than the first or by `indent`; what is in backquotes stays whole,

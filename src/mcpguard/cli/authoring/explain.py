@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.terminal import broken, plain
-from mcpguard.cli.parser import add_config, configured, configured_if_any
+from mcpguard.cli.parser import add_config, add_snapshot, configured, configured_if_any
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
@@ -63,9 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reach", action="store_true", help="list everything that the principal can reach, per server"
     )
-    parser.add_argument(
-        "--snapshot", metavar="FILE", type=Path, help="what the servers offer, from `mcpguard snapshot`"
-    )
+    add_snapshot(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.authoring.replay.past import past
-from mcpguard.cli.parser import WHEN, add_config, configured_if_any, moment
+from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import PolicyError
@@ -37,13 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="the policies, all of them (default: those of the configuration)",
     )
-    parser.add_argument(
-        "--since", metavar="TIME", type=moment, help=f"only calls since then: {WHEN} (default: all)"
-    )
+    add_since(parser, None)
     parser.add_argument("--server", metavar="NAME", help="decisions about this server only")
-    parser.add_argument(
-        "--snapshot", metavar="FILE", type=Path, help="what the servers offer, from `mcpguard snapshot`"
-    )
+    add_snapshot(parser)
     parser.add_argument(
         "--audit", metavar="PATH", type=Path, help="the evidence (default: that of the configuration)"
     )

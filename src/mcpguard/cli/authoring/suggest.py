@@ -7,9 +7,8 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
-from mcpguard.cli.parser import WHEN, add_config, configured, confirmed, moment
-from mcpguard.core.errors import SessionError
+from mcpguard.adapters.system.terminal import coloured, plain, style, table
+from mcpguard.cli.parser import add_config, add_since, configured, confirmed, person_for
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -22,13 +21,7 @@ _HEAD = ("CALLS", "WHY", "TOOL", "PRINCIPAL", "AGENT", "RULE", "LAST CALLS")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--since",
-        metavar="TIME",
-        type=moment,
-        default="7d",
-        help=f"only calls since then: {WHEN} (default: 7d)",
-    )
+    add_since(parser, "7d")
     parser.add_argument("--server", metavar="NAME", help="calls to this server only")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="write it to your own policy, after you say yes")
@@ -45,12 +38,10 @@ def execute(args: argparse.Namespace) -> int:
 
     config = configured(args.config)
     if args.write:
-        if not at_terminal():
-            raise SessionError("`mcpguard suggest --write` is for a person, so it needs a terminal")
+        who = person_for("`mcpguard suggest --write`")
         own_policy(config)
-    since = args.since
     with closing(store_of(config)) as store:
-        found, proposal = suggested(config, since, args.server, store.known_ticket)
+        found, proposal = suggested(config, args.since, args.server, store.known_ticket)
         if args.json:
             print(found.model_dump_json())
         else:
@@ -62,15 +53,12 @@ def execute(args: argparse.Namespace) -> int:
             return 1
 
         def again(_own: OwnPolicy) -> Proposal:
-            _, now = suggested(config, since, args.server, store.known_ticket)
+            _, now = suggested(config, args.since, args.server, store.known_ticket)
             if now is None or now.rule != proposal.rule:
                 raise SuggestError("the suggestions have changed in the meantime: look at them again")
             return now
 
-        from mcpguard.adapters.system.own_process import operating_system_user
-
-        who = operating_system_user()
-        made = write(config, "rules-suggested", f"by {who.source}:{who.id}", again)
+        made = write(config, "rules-suggested", f"by {who}", again)
         print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
         return 1 if found.altered else 0
 
@@ -89,6 +77,4 @@ def _print(found: Suggestions) -> None:
         print(only_counted(found.folded))
     if found.diff:
         print()
-    colours = {"+": "green", "-": "red"}
-    for line in found.diff.splitlines():
-        print(style(plain(line), colours[line[0]]) if line[:1] in colours else plain(line))
+    print(coloured(found.diff), end="\n" * bool(found.diff))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
-from mcpguard.cli.parser import add_client, add_config, hidden
+from mcpguard.cli.parser import add_client, add_config, confirmed, hidden, number, typed
 from mcpguard.config.loading import find_config
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.policy.terms import MOST_DAYS
@@ -84,7 +84,7 @@ def _add_observe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--observe",
         nargs="?",
-        type=_days,
+        type=number(1, MOST_DAYS),
         const=OBSERVE_DAYS,
         metavar="DAYS",
         help="at first only observe the policies of the imported servers: for this many days (default: "
@@ -105,12 +105,6 @@ def _add_secrets(parser: argparse.ArgumentParser) -> None:
 
 def _say(text: str) -> None:
     print(broken(text))
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_DAYS}")
-    return int(text)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -146,7 +140,7 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
         return 2
     if not plan.changes or args.dry_run:
         return code
-    if not (args.yes or _agreed()):
+    if not (args.yes or (sys.stdin.isatty() and confirmed("proceed? [y/N] "))):
         print("nothing was done" if sys.stdin.isatty() else "nothing was done: confirm with --yes")
         return 2
     carry_out(journal, vault, folder, plan.secrets, writings(plan))
@@ -338,17 +332,6 @@ def _tell_files(plan: Plan) -> None:
             _say(f"note: {path} may be shared with others, whose mcpguard is installed elsewhere")
 
 
-def _agreed() -> bool:
-    return sys.stdin.isatty() and _line("proceed? [y/N] ").strip().lower() in ("y", "yes")
-
-
-def _line(question: str) -> str:
-    try:
-        return input(question)
-    except EOFError:
-        return ""
-
-
 def _inputs() -> Answer:
     """Asks the person for what a client would ask for, each input of a file once."""
     known: dict[tuple[Path, str], str] = {}
@@ -357,7 +340,7 @@ def _inputs() -> Answer:
         key = (found.path, asked.name)
         if key not in known:
             about = plain(asked.description or asked.name)
-            read = hidden if asked.password else _line
+            read = hidden if asked.password else typed
             asks = f"{found.client.title} would ask for: {about}"
             known[key] = read(f"{asks} (empty to skip the servers that need it): ")
         return known[key] or None
@@ -371,7 +354,7 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
     for server in plan.servers:
         for name, about in server.unset.items():
             _say(f"{plain(server.name)} needs `{plain(name)}` for its policy: {plain(about)}")
-            said = _line(f"{plain(name)}, separated by commas (empty for none): ")
+            said = typed(f"{plain(name)}, separated by commas (empty for none): ")
             values = [one.strip() for one in said.split(",") if one.strip()]
             if values:
                 answers.append(((server.name, name), values))

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
-from mcpguard.adapters.system.terminal import at_terminal, plain, style, table, when
-from mcpguard.cli.parser import add_config, configured, confirmed
+from mcpguard.adapters.system.own_process import groups_of_user
+from mcpguard.adapters.system.terminal import coloured, plain, style, table, when
+from mcpguard.cli.parser import add_config, configured, confirmed, person_for
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import PolicyError, SessionError
@@ -80,10 +80,7 @@ def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
 
     if ticket_id is None:
         raise SessionError("say which approval or refusal to end (`mcpguard approvals`)")
-    if not at_terminal():
-        raise SessionError("`mcpguard approvals end` is for a person, so it needs a terminal")
-    who = operating_system_user()
-    end_answer(config, store, ticket_id, f"{who.source}:{who.id}")
+    end_answer(config, store, ticket_id, person_for("`mcpguard approvals end`"))
     print(f"{style('ended', 'green')} {plain(ticket_id)}: the next such call is asked about")
     return 0
 
@@ -135,13 +132,11 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     as `authoring.suggest.apply`; then nothing is answered."""
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 
-    if not at_terminal():
-        raise SessionError("approving or denying a call is for a person, so it needs a terminal")
+    who = person_for("approving or denying a call")
     config: Config = configured(args.config)
     with closing(store_of(config)) as store:
         ticket = waiting_ticket(store, args.ticket)
-        who = operating_system_user()
-        given = said(ticket, f"{who.source}:{who.id}", groups_of_user())
+        given = said(ticket, who, groups_of_user())
         must_count(config, ticket, given)
         _show(config, store, ticket)
         question = _question(ticket, given) if always is None else _standing(config, ticket, always)
@@ -175,10 +170,8 @@ def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:
     from mcpguard.authoring.own_policy import own_policy
     from mcpguard.authoring.suggest import proposal
 
-    lines = proposal(own_policy(config), ticket, free).diff.splitlines()
-    colours = {"+": "green", "-": "red"}
-    shown = [style(plain(line), colours[line[0]]) if line[:1] in colours else plain(line) for line in lines]
-    return "\n".join([*shown, f"write this and approve {plain(ticket.summary)}? [y/N] "])
+    shown = coloured(proposal(own_policy(config), ticket, free).diff)
+    return f"{shown}\nwrite this and approve {plain(ticket.summary)}? [y/N] "
 
 
 def _question(ticket: Ticket, given: TicketAnswer) -> str:

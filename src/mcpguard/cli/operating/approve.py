@@ -6,7 +6,7 @@ import argparse
 import time
 
 from mcpguard.cli.operating.approvals import answer
-from mcpguard.cli.parser import add_config
+from mcpguard.cli.parser import add_config, number
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, latest_end
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument(
         "--minutes",
         metavar="N",
-        type=_minutes,
+        type=number(1, 480),
         default=0,
         help="approve the same call for N minutes, at most 480",
     )
@@ -47,12 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let this argument have any value, with --for-session, --minutes or --always; can be repeated",
     )
     add_config(parser)
-
-
-def _minutes(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= 480:
-        raise argparse.ArgumentTypeError("a whole number from 1 to 480")
-    return int(text)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from mcpguard.adapters.system.shipped import command_for_extra
-from mcpguard.adapters.system.terminal import at_terminal, style
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.adapters.system.terminal import style
+from mcpguard.cli.parser import add_config, configured, number, person_for
 from mcpguard.core.errors import SessionError
 
 EXAMPLES = ("mcpguard console", "mcpguard console --port 8300 --no-browser")
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument(
         "--port",
-        type=_port,
+        type=number(0, 65_535),
         default=0,
         metavar="N",
         help="listen on this port of loopback (default: a free one)",
@@ -31,17 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= 65_535:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535, or 0 for a free one")
-    return int(text)
-
-
 def execute(args: argparse.Namespace) -> int:
     """0 when a person ends it. Raises SessionError where there is no terminal, where a library is missing,
     and where the port is taken."""
-    if not at_terminal():
-        raise SessionError("the console is for a person, so it needs a terminal")
+    person_for("the console")
     config = configured(args.config)
     try:
         from mcpguard.console.app import serve_console

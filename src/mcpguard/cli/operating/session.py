@@ -7,9 +7,8 @@ import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.own_process import operating_system_user
-from mcpguard.adapters.system.terminal import at_terminal, broken, plain, style, table, when
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.adapters.system.terminal import broken, plain, style, table, when
+from mcpguard.cli.parser import add_config, configured, person_for
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.session import StoredSession
 
@@ -61,10 +60,9 @@ def execute(args: argparse.Namespace) -> int:
         elif args.what == "show":
             _print_one(_chosen(store.known(), args.session), args.json)
         else:
-            _from_a_terminal(args.what)
+            by = person_for(f"`mcpguard session {args.what}`")
             session = _chosen(store.known(), args.session)
-            short, who = f"session {session.name[:SHOWN]}", operating_system_user()
-            by = f"{who.source}:{who.id}"
+            short = f"session {session.name[:SHOWN]}"
             if args.what == "clear":
                 clear_state(config, store, session, args.name, by)
                 print(f"{style('cleared', 'green')} {plain(args.name)} of {short}")
@@ -90,11 +88,6 @@ def _not_stored(name: str) -> str:
         f"no session {shown!r} is stored (`mcpguard session list`): one is stored only where a rule needs to "
         f"know what it did. Its calls are in the evidence: `mcpguard audit query --session {shown}`"
     )
-
-
-def _from_a_terminal(what: str) -> None:
-    if not at_terminal():
-        raise SessionError(f"`mcpguard session {what}` is for a person, so it needs a terminal")
 
 
 # --- what is shown -------------------------------------------------------------------------------
