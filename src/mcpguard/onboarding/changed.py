@@ -10,11 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mcpguard.onboarding import disk, formats
+from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
-from mcpguard.onboarding.edit import applied, checked, free_name, name_for, table_for
-from mcpguard.onboarding.formats import Broken, Change, TreeNode, Unreadable, jsonc, yaml_text
+from mcpguard.onboarding.edit import REPLACE, applied, checked, free_name, name_for, table_for
+from mcpguard.onboarding.formats import Broken, Change, TreeNode, Unreadable, Way, jsonc, yaml_text
+from mcpguard.onboarding.formats import Step as Key
 from mcpguard.onboarding.formats.toml_text import statements
 from mcpguard.onboarding.journal import Move, Step, mark
 from mcpguard.onboarding.vault import REMOVED, Vault
@@ -74,10 +75,6 @@ def is_another(move: Move, vault: Vault, name: str) -> bool:
         return True  # The key is the last to go, so what is still there was left on purpose.
 
 
-Way = tuple[formats.Step, ...]
-"""Where something is in a document."""
-
-
 class Item(NamedTuple):
     """A server in its table: its name (None: it has none), what it says, and where it stands."""
 
@@ -113,7 +110,8 @@ def put_back(
     for path, name, originals in _moved(was, ways, entry):
         node = root.at(path)
         items = [] if node is None else _items(now.text, node)
-        if originals and _stand(items, originals):
+        stand = [(one.name, one.plain) for one in items]
+        if originals and all((one.name, one.plain) in stand for one in originals):
             continue
         ours = _ours(now, path, items, name, entry)
         if ours is None and (name or not items):
@@ -150,7 +148,7 @@ def _moved(was: ClientFile, gone: list[Way], entry: dict[str, Any]) -> Iterable[
             )
 
 
-def _steps(table: TreeNode) -> list[formats.Step]:
+def _steps(table: TreeNode) -> list[Key]:
     if table.kind == "list":
         return list(range(len(table.value)))
     return [member.key for member in table.value]
@@ -170,12 +168,6 @@ def _items(text: str, table: TreeNode) -> list[Item]:
             Item(None if name is None else str(name), plain, node.start, len(text[: node.end].rstrip()))
         )
     return found
-
-
-def _stand(items: list[Item], originals: list[Item]) -> bool:
-    return all(
-        any((one.name, one.plain) == (other.name, other.plain) for other in items) for one in originals
-    )
 
 
 def _ours(now: ClientFile, path: Way, items: list[Item], name: str, entry: dict[str, Any]) -> Item | None:
@@ -240,15 +232,12 @@ def _in_toml(was: ClientFile, now: ClientFile, table: _Restored) -> list[Change]
 def _in_spans(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored) -> list[Change]:
     text = now.text
     texts = [was.text[one.start : one.end] for one in table.originals]
-    node = root.at(table.path)
-    if node is None:
-        raise Broken(0, "the servers are gone")
+    node = root.there(table.path)
     if table.ours is not None and not texts:
         steps = [
             step for step, one in zip(_steps(node), _items(text, node), strict=True) if one == table.ours
         ]
-        edit = yaml_text.replace if now.file.format == "yaml" else jsonc.replace
-        return edit(text, node, steps, "", {})
+        return REPLACE[now.file.format](text, root, table.path, steps, "", {})
     here = table.ours or _items(text, node)[-1]
     before = text[text.rfind("\n", 0, here.start) + 1 : here.start]
     line = jsonc.newline(text)

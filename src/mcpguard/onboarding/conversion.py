@@ -193,8 +193,6 @@ def _remote(entry: Entry, say: Any) -> dict[str, Any]:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = Text((("Basic ", False), (base64.b64encode(pair.encode()).decode(), True)))
         rest = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        from msgspec.structs import replace
-
         bare = replace(entry, url=rest, headers={}, env={}, args=())
         url = text_of(replace(bare, secrets=secrets_of(bare)), ("url",), rest)
     # What is filled into a URL is percent-encoded then.

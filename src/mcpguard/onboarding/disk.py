@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mcpguard.adapters.system.files import read_regular
+from mcpguard.adapters.system.files import read_regular, sync_folder
 from mcpguard.core.errors import McpGuardError
 
 
@@ -38,13 +38,18 @@ def digest(path: Path) -> str | None:
         raise MoveError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def make_folder(path: Path) -> None:
-    """Make `path` and what is missing above it, mode 0700. Raises MoveError."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+def missing(path: Path) -> list[Path]:
+    """Which of `path` and the folders above it are not there, the lowest last."""
+    return [one for one in (*reversed(path.parents), path) if not one.exists()]
+
+
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """Make `path` and what is missing above it. Raises MoveError."""
     try:
         # `parents=True` would give those above what the umask leaves open.
-        for one in reversed(missing):
-            one.mkdir(mode=0o700, exist_ok=True)
+        for one in missing(path):
+            one.mkdir(mode, exist_ok=True)
+            one.chmod(mode)
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise MoveError(f"{path} cannot be made: {error.strerror}") from None
@@ -71,7 +76,7 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = 
                 f"{path} was changed by another program in the meantime: nothing was written; try again"
             )
         os.replace(aside, path)
-        _store(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             os.unlink(aside)  # What is in it may be secret.
@@ -107,15 +112,6 @@ def remove(path: Path) -> None:
         pass
     except OSError as error:
         raise MoveError(f"{path} cannot be removed: {error.strerror}") from None
-
-
-def _store(folder: Path) -> None:
-    """What was renamed in `folder` outlives a lost machine."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def refuse_irreplaceable(path: Path) -> None:

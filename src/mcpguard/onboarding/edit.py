@@ -19,10 +19,15 @@ from mcpguard.onboarding.formats import (
     Step,
     TreeNode,
     Unreadable,
+    Way,
     jsonc,
     toml_text,
     yaml_text,
 )
+
+REPLACE = {"jsonc": jsonc.replace, "toml": toml_text.replace, "yaml": yaml_text.replace}
+INSERT = {"jsonc": jsonc.insert, "toml": toml_text.insert, "yaml": yaml_text.insert}
+"""By the format of a File, as PARSERS."""
 
 NAME = "mcpguard"
 """What the entry is called, unless a server of another kind has that name. That of a project has the name of
@@ -39,7 +44,7 @@ def called(entry: dict[str, Any]) -> str:
     return f"{NAME}-{plain}" if plain else f"{NAME}-project"
 
 
-def replaced(found: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]) -> str:
+def replaced(found: ClientFile, gone: Iterable[Way], entry: dict[str, Any]) -> str:
     """The text of `found` in which the entries at `gone` are one entry of mcpguard in each table.
 
     Raises Unreadable where that cannot be done without touching more.
@@ -47,19 +52,18 @@ def replaced(found: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[st
     root = PARSERS[found.file.format](found.text)
     want = deepcopy(root.plain())
     changes: list[Change] = []
-    for path, table in tables_of(found.file, root):
-        steps = [way[-1] for way in gone if way[:-1] == path]
-        if not steps:
-            continue
-        name = name_for(found, path, table, steps, entry)
-        changes += _changes(found, path, steps, name, entry)
-        _expect(want, path, steps, name, entry)
+    try:
+        for path, table in tables_of(found.file, root):
+            if steps := [way[-1] for way in gone if way[:-1] == path]:
+                name = name_for(found, path, table, steps, entry)
+                changes += REPLACE[found.file.format](found.text, root, path, steps, name, entry)
+                _expect(want, path, steps, name, entry)
+    except Broken as broken:
+        raise Unreadable(f"{found.path}: {broken}") from None
     return checked(found, applied(found.text, changes), want)
 
 
-def name_for(
-    found: ClientFile, path: tuple[Step, ...], table: TreeNode, steps: list[Step], entry: dict[str, Any]
-) -> str:
+def name_for(found: ClientFile, path: Way, table: TreeNode, steps: list[Step], entry: dict[str, Any]) -> str:
     """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
     mine = set(words_of(entry))
     ours = [one for one in found.entries if one.guarded and mine <= set(one.args)]
@@ -84,19 +88,14 @@ def added(found: ClientFile, entry: dict[str, Any]) -> str:
             inner = inner.setdefault(step, {})
         name = free_name(list(inner), [])
         inner[name] = entry
-        if found.file.format == "toml":
-            changes = [toml_text.append(text, path, name, entry)]
-        elif found.file.format == "yaml":
-            changes = [yaml_text.insert(text, root, path, name, entry)]
-        else:
-            changes = [jsonc.insert(text, root, path, name, entry)]
+        change = INSERT[found.file.format](text, root, path, name, entry)
     except (AttributeError, TypeError, Broken) as error:
         if isinstance(error, Broken) and found.file.format == "yaml":
             raise Unreadable(f"{found.path}: {error}") from None
         raise Unreadable(
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
         ) from None
-    return checked(found, applied(text, changes), want)
+    return checked(found, applied(text, [change]), want)
 
 
 def table_for(file: File, root: TreeNode) -> tuple[str, ...]:
@@ -137,24 +136,7 @@ def free_name(names: list[str], steps: list[Step], wanted: str = NAME) -> str:
     return name
 
 
-def _changes(
-    found: ClientFile, path: tuple[Step, ...], steps: list[Step], name: str, entry: dict[str, Any]
-) -> list[Change]:
-    try:
-        if found.file.format == "toml":
-            return toml_text.replace(found.text, tuple(map(str, path)), [*map(str, steps)], name, entry)
-        root = PARSERS[found.file.format](found.text)
-        table = root.at(path)
-        if table is None:
-            raise Broken(0, "the servers are gone")
-        if found.file.format == "yaml":
-            return yaml_text.replace(found.text, table, steps, name, entry)
-        return jsonc.replace(found.text, table, steps, name, entry)
-    except Broken as broken:
-        raise Unreadable(f"{found.path}: {broken}") from None
-
-
-def _expect(want: Any, path: tuple[Step, ...], steps: list[Step], name: str, entry: dict[str, Any]) -> None:
+def _expect(want: Any, path: Way, steps: list[Step], name: str, entry: dict[str, Any]) -> None:
     table = want
     for step in path:
         table = table[step]

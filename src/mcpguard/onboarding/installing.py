@@ -52,13 +52,7 @@ def _program() -> tuple[str, list[str]]:
 
 
 def install(
-    name: str,
-    config: Config,
-    servers: list[str],
-    places: Places,
-    journal: MoveJournal,
-    vault: Vault,
-    folder: Path,
+    name: str, config: Config, servers: list[str], places: Places, journal: MoveJournal, vault: Vault
 ) -> list[str]:
     """Add an entry that serves `config` to the user's file of the client `name`, which is to see `servers` of
     it besides those that it sees, and say what was done, line by line. The lock is held. Raises
@@ -83,7 +77,7 @@ def install(
             vault.ready()
     except CredentialError as error:
         raise CredentialError(f"{error}{in_files(vault, f'install {name}')}. Nothing was changed") from None
-    carry_out(journal, vault, folder, {}, [*shown, todo])
+    carry_out(journal, vault, {}, [*shown, todo])
     done = f"done: {client.title} now starts mcpguard, through {path}."
     return [f"{done} Restart it; `mcpguard undo` reverts this.", *beside]
 
@@ -121,13 +115,7 @@ def _where(client: KnownClient, places: Places) -> tuple[File, Path]:
     candidates = []
     for file in client.files:
         if file.scope == "user" and not (file.listed and "*" not in file.path):
-            candidates += [(file, path) for path in _paths(file, places)]
+            # A file of servers of its own, where a client reads a whole folder.
+            plain = File(file.path.replace("*", "mcpguard"), file.scope)
+            candidates += [(file, path) for path in paths_of(plain, places)]
     return next((one for one in candidates if one[1].exists()), candidates[0])
-
-
-def _paths(file: File, places: Places) -> list[Path]:
-    # A file of servers of its own, where a client reads a whole folder.
-    if "*" in file.path:
-        plain = File(file.path.replace("*", "mcpguard"), file.scope)
-        return paths_of(plain, places)
-    return paths_of(file, places)

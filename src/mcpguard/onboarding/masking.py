@@ -3,7 +3,6 @@
 Law of this file: a secret is replaced where it stands, and the whole text goes through the redactor besides.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from mcpguard.core.secret import Secret
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.reading import ClientFile
 from mcpguard.onboarding.edit import called
+from mcpguard.onboarding.formats.jsonc import flat
 from mcpguard.onboarding.plan import Plan
 
 HIDDEN = "********"
@@ -50,9 +50,9 @@ def _clients(plan: Plan) -> Iterator[str]:
         for server in plan.servers:
             for where, entry in server.origins:
                 if where.path == found.path:
-                    yield f"-   {_line(entry.name, masked(entry))}"
+                    yield f"-   {flat(entry.name, masked(entry))}"
         for edit in one.edits:
-            yield f"+   {_line(called(edit.entry), edit.entry)}"
+            yield f"+   {flat(called(edit.entry), edit.entry)}"
 
 
 def _configuration(plan: Plan) -> Iterator[str]:
@@ -61,10 +61,6 @@ def _configuration(plan: Plan) -> Iterator[str]:
         before, after = plan.config_before.splitlines(), plan.config_after.splitlines()
         changes = list(unified_diff(before, after, n=0, lineterm=""))[2:]
         yield from (line for line in changes if not line.startswith("@@"))
-
-
-def _line(name: str, entry: Any) -> str:
-    return f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}"
 
 
 def remains(text: str, values: Iterable[str]) -> list[int]:

@@ -71,10 +71,8 @@ def needs_vault(todo: list[Writing]) -> bool:
     return any(one.step.before is not None for one in todo)
 
 
-def carry_out(
-    journal: MoveJournal, vault: Vault, folder: Path, secrets: dict[str, str], todo: list[Writing]
-) -> Move:
-    """Store `secrets` in `vault` (whose files are in `folder`), then write `todo`. The lock is held.
+def carry_out(journal: MoveJournal, vault: Vault, secrets: dict[str, str], todo: list[Writing]) -> Move:
+    """Store `secrets` in `vault`, then write `todo`. The lock is held.
 
     Raises McpGuardError where a step cannot be taken; it says whether all that was done has been taken back.
     """
@@ -87,7 +85,7 @@ def carry_out(
     move = Move(
         name=name,
         vault=vault.kind,
-        vault_folder=str(folder),
+        vault_folder=str(vault.folder),
         key=f"mcpguard-import/{name}-{random}" if secrets or needs_vault(todo) else "",
         secrets=list(secrets),
         steps=[one.step for one in todo],
@@ -244,17 +242,12 @@ def _other_configurations(journal: MoveJournal, move: Move) -> str:
     texts = []
     for one in journal.moves():
         if one.name != move.name and one.state != "undone":
-            served = [_served(words_of(edit.entry)) for step in one.steps for edit in step.edits]
-            paths = {
-                Path(name) for name in (*served, *(step.path for step in one.steps if step.role == "config"))
-            }
+            words = [words_of(edit.entry) for step in one.steps for edit in step.edits]
+            served = [each[each.index("--config") + 1] for each in words]
+            written = [step.path for step in one.steps if step.role == "config"]
+            paths = {Path(name) for name in (*served, *written)}
             texts += [path.read_text("utf-8", "replace") for path in sorted(paths) if path.is_file()]
     return "\n".join(texts)
-
-
-def _served(words: list[str]) -> str:
-    """The configuration that `mcpguard run` with these words serves."""
-    return words[words.index("--config") + 1]
 
 
 def _drop_policy(step: Step, text: str, back: TakenBack) -> None:

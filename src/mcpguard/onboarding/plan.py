@@ -25,7 +25,7 @@ from mcpguard.onboarding.discovery.entry import Entry, Place, Stays
 from mcpguard.onboarding.discovery.programs import Text
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of, parsed, view_of
 from mcpguard.onboarding.edit import replaced
-from mcpguard.onboarding.formats import Step, Unreadable
+from mcpguard.onboarding.formats import Unreadable, Way
 from mcpguard.onboarding.journal import Edit
 from mcpguard.onboarding.policies import (
     Hidden,
@@ -43,7 +43,6 @@ from mcpguard.onboarding.policies import (
 )
 
 Origin = tuple[ClientFile, Entry]
-Way = tuple[Step, ...]
 
 
 class PlannedServer(Struct, kw_only=True):
@@ -206,7 +205,8 @@ class _Maker:
 
     def take(self, found: ClientFile) -> None:
         """The entries of one file."""
-        wanted = [one for one in found.entries if not one.guarded and self._is_wanted(one)]
+        names = self._wishes.servers
+        wanted = [one for one in found.entries if not one.guarded and (not names or one.name in names)]
         if not wanted:
             return
         try:
@@ -216,17 +216,14 @@ class _Maker:
             self._plan.broken.append(str(error))
             self._plan.left += [(found, entry, "is in a file that cannot be edited") for entry in wanted]
             return
-        idle = {table for table in _tables(wanted) if all(one.disabled for one in _of(found, table))}
+        working = {one.where[:-1] for one in found.entries if not one.disabled}
         for entry in wanted:
             try:
-                if entry.where[:-1] in idle:
+                if entry.where[:-1] not in working:
                     raise Stays("is disabled, as is every server beside it: enable one, and import again")
                 self._settle(found, entry)
             except Stays as reason:
                 self._plan.left.append((found, entry, str(reason)))
-
-    def _is_wanted(self, entry: Entry) -> bool:
-        return not self._wishes.servers or entry.name in self._wishes.servers
 
     def _edited(
         self, found: ClientFile, gone: list[Way], mine: list[PlannedServer]
@@ -394,14 +391,6 @@ def _leads_out(found: ClientFile, places: Places) -> bool:
     """Whether a file of the project is a link to one that is not."""
     project = places.project if found.file.scope == "project" else None
     return project is not None and not found.target.is_relative_to(project.resolve())
-
-
-def _tables(entries: Iterable[Entry]) -> list[Way]:
-    return list(dict.fromkeys(one.where[:-1] for one in entries))
-
-
-def _of(found: ClientFile, table: Way) -> list[Entry]:
-    return [one for one in found.entries if one.where[:-1] == table]
 
 
 def _variables(every: Iterable[dict[str, Any]]) -> list[str]:

@@ -31,6 +31,8 @@ class Vault(Protocol):
     """Keeps values by name. All methods raise CredentialError, which says what to do."""
 
     kind: Kind
+    folder: Path
+    """Where files of the vault are."""
 
     def reference(self, name: str) -> str:
         """What a configuration says for `name`."""
@@ -52,6 +54,9 @@ class Keyring:
     """A `Vault` in the system's keychain: what `${keyring:NAME}` refers to."""
 
     kind: Kind = "keyring"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @property
     def _keychain(self) -> Keychain:
@@ -91,12 +96,12 @@ class Files:
     kind: Kind = "file"
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def _path(self, name: str) -> Path:
         # Two names never share a file, whatever is replaced in them.
         plain = re.sub(r"[^A-Za-z0-9._-]", "-", name)
-        return self._folder / f"{plain}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return self.folder / f"{plain}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     def reference(self, name: str) -> str:
         """`${file:/…}`."""
@@ -105,15 +110,15 @@ class Files:
             sole_reference(written)
         except ValueError:
             raise CredentialError(
-                f"{self._folder}: a reference cannot name a folder that has `$`, `{{`, `}}` or a tab in its "
+                f"{self.folder}: a reference cannot name a folder that has `$`, `{{`, `}}` or a tab in its "
                 "name: use the keychain, or name a file in another folder with --config"
             ) from None
         return written
 
     def ready(self) -> None:
         """Refuses a folder that others can read."""
-        if self._folder.exists() and self._folder.stat().st_mode & 0o077:
-            raise CredentialError(f"{self._folder} is open to others: `chmod 700 {quote(str(self._folder))}`")
+        if self.folder.exists() and self.folder.stat().st_mode & 0o077:
+            raise CredentialError(f"{self.folder} is open to others: `chmod 700 {quote(str(self.folder))}`")
 
     def get(self, name: str) -> str | None:
         try:
@@ -124,13 +129,13 @@ class Files:
             raise CredentialError(f"{self._path(name)} cannot be read: {error.strerror}") from None
 
     def put(self, name: str, value: str) -> None:
-        disk.make_folder(self._folder)
+        disk.make_folder(self.folder)
         disk.write(self._path(name), f"{value}\n".encode())
 
     def remove(self, name: str) -> None:
         disk.sweep(self._path(name))
         disk.remove(self._path(name))
-        for folder in (self._folder, self._folder.parent):
+        for folder in (self.folder, self.folder.parent):
             try:
                 os.rmdir(folder)
             except OSError:
@@ -159,7 +164,12 @@ def secrets_folder(config: Path) -> Path:
 
 def vault_of(kind: str, folder: Path) -> Vault:
     """The vault of this kind; `folder` is for files."""
-    return Keyring() if kind == "keyring" else Files(folder)
+    return Keyring(folder) if kind == "keyring" else Files(folder)
+
+
+def vault_for(kind: str, config: Path) -> Vault:
+    """The same for the configuration at `config`."""
+    return vault_of(kind, secrets_folder(config) if kind == "file" else config.parent / "secrets")
 
 
 def in_files(vault: Vault, command: str) -> str:

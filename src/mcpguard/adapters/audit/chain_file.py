@@ -21,6 +21,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mcpguard.adapters.audit.heads import Heads
+from mcpguard.adapters.system.files import sync_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Closed, Opened
@@ -188,11 +189,7 @@ def _create(path: Path, sync: bool) -> int:
     with suppress(OSError):  # Some file systems have no locks.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if sync:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     return file
 
 

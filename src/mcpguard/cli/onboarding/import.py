@@ -19,7 +19,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.policy.terms import MOST_DAYS
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.journal import MoveJournal, default_folder
-from mcpguard.onboarding.vault import Vault, in_files, secrets_folder, tolerant, vault_of
+from mcpguard.onboarding.vault import Vault, in_files, tolerant, vault_for
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.completing import Answer
@@ -128,9 +128,7 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     from mcpguard.onboarding.moves import carry_out, writings
 
     config = find_config(args.config, os.environ).absolute()
-    kind = args.to or journal.last_vault
-    folder = secrets_folder(config) if kind == "file" else config.parent / "secrets"
-    vault = vault_of(kind, folder)
+    vault = vault_for(args.to or journal.last_vault, config)
     plan, founds = _planned(args, config, vault)
     lines = shown(plan, founds) or _nothing(plan, founds)
     print("\n".join(map(plain, lines.split("\n"))))
@@ -140,14 +138,14 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
         return 2
     if not plan.changes or args.dry_run:
         return code
-    if not (args.yes or (sys.stdin.isatty() and confirmed("proceed? [y/N] "))):
+    if not (args.yes or _agreed()):
         print("nothing was done" if sys.stdin.isatty() else "nothing was done: confirm with --yes")
         return 2
-    carry_out(journal, vault, folder, plan.secrets, writings(plan))
+    carry_out(journal, vault, plan.secrets, writings(plan))
     if plan.clients:
         if not args.no_start:
-            _look(plan, journal, vault, folder)
-        _after(plan, folder, vault)
+            _look(plan, journal, vault)
+        _after(plan, vault)
     return code
 
 
@@ -332,6 +330,10 @@ def _tell_files(plan: Plan) -> None:
             _say(f"note: {path} may be shared with others, whose mcpguard is installed elsewhere")
 
 
+def _agreed() -> bool:
+    return sys.stdin.isatty() and confirmed("proceed? [y/N] ")
+
+
 def _inputs() -> Answer:
     """Asks the person for what a client would ask for, each input of a file once."""
     known: dict[tuple[Path, str], str] = {}
@@ -361,15 +363,15 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
     return answers
 
 
-def _after(plan: Plan, folder: Path, vault: Vault) -> None:
+def _after(plan: Plan, vault: Vault) -> None:
     """The last lines: what is to do, what is guarded, what stays, and how to go back."""
     from mcpguard.onboarding.installing import alias
 
     if line := alias():
         _say(f"note: `mcpguard` is not in your PATH; for this shell: `{plain(line)}`")
     beside = plain(str(plan.config.parent))
-    if vault.kind == "file" and plan.secrets and folder.parent != plan.config.parent:
-        _say(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
+    if vault.kind == "file" and plan.secrets and vault.folder.parent != plan.config.parent:
+        _say(f"note: the secrets are in {plain(str(vault.folder))}, since {beside} is in a repository")
     for server in plan.servers:
         for param in server.unset:
             option = f"{plain(server.name)}.{plain(param)}"
@@ -389,7 +391,7 @@ def _after(plan: Plan, folder: Path, vault: Vault) -> None:
     _say(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
 
 
-def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
+def _look(plan: Plan, journal: MoveJournal, vault: Vault) -> None:
     """Say what clients see now, and allow the tables that a server of a database lists."""
     from mcpguard.cli.onboarding import first_look
     from mcpguard.onboarding import configuration
@@ -406,7 +408,7 @@ def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
     before = configuration.read(plan.config)
     more = configuration.Addition(params=present_params(plan.config, seen.tables))
     after = configuration.extended(before, str(plan.config), more)
-    carry_out(journal, vault, folder, {}, [config_writing(plan.config, before, after)])
+    carry_out(journal, vault, {}, [config_writing(plan.config, before, after)])
     for server in plan.servers:
         if (server.name, "tables") in seen.tables:
             del server.unset["tables"]

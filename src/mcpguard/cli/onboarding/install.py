@@ -8,7 +8,7 @@ from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_client, add_config, configured
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.journal import MoveJournal, default_folder
-from mcpguard.onboarding.vault import secrets_folder, vault_of
+from mcpguard.onboarding.vault import vault_for
 
 EXAMPLES = (
     "mcpguard install claude-desktop",
@@ -48,10 +48,8 @@ def execute(args: argparse.Namespace) -> int:
     with disk.locked(journal.lock):
         for said in recover(journal):
             print(f"note: {said}")
-        kind = args.to or journal.last_vault
-        folder = secrets_folder(config.path) if kind == "file" else config.path.parent / "secrets"
-        vault = vault_of(kind, folder)
+        vault = vault_for(args.to or journal.last_vault, config.path)
         places = here(os.environ, Path.cwd())
-        for line in install(args.client, config, args.server, places, journal, vault, folder):
+        for line in install(args.client, config, args.server, places, journal, vault):
             print(plain(line))
     return 0

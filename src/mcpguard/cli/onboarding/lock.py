@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
     Raises McpGuardError where it cannot be done; then nothing was."""
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.lockable import ELSEWHERE, NOTHING, lockable
-    from mcpguard.onboarding.locks.locking import Keeper, make_folder
+    from mcpguard.onboarding.locks.locking import READABLE, Keeper
 
     if args.client is None:
         return _listed()
@@ -70,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.undo:
         if not keeper.may_write():
             return _needs_administrator(keeper, args, "")
-        make_folder(keeper.lock_file.parent)
+        disk.make_folder(keeper.lock_file.parent, READABLE)
         with disk.locked(keeper.lock_file):
             print(_BACK[keeper.take_back()].format(path=plain(str(keeper.path))))
         return 0
@@ -94,7 +94,7 @@ def system() -> System:
 
 
 def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
-    from mcpguard.onboarding.locks.locking import make_folder
+    from mcpguard.onboarding.locks.locking import READABLE
 
     seen = _looked(one, keeper, args)
     if not seen.allowed:
@@ -111,7 +111,7 @@ def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
         )
     if not keeper.may_write():
         return _needs_administrator(keeper, args, text)
-    make_folder(keeper.lock_file.parent)
+    disk.make_folder(keeper.lock_file.parent, READABLE)
     with disk.locked(keeper.lock_file):
         fresh = keeper.set(seen.allowed, only=args.replace)
     return _tell(one, keeper, seen, args.client, fresh)

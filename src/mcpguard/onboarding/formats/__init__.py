@@ -20,6 +20,9 @@ DEPTH_LIMIT = 64
 Step = str | int
 """A key of a mapping or an index of a list."""
 
+Way = tuple[Step, ...]
+"""Where something is in a document."""
+
 Change = tuple[int, int, str]
 """`text[start:end]` becomes the text."""
 
@@ -46,11 +49,18 @@ class TreeNode(Struct):
             return inner
         return None
 
-    def at(self, path: tuple[Step, ...]) -> TreeNode | None:
+    def at(self, path: Way) -> TreeNode | None:
         """What stands at the end of `path`, None if nothing does."""
         node: TreeNode | None = self
         for step in path:
             node = None if node is None else node.get(step)
+        return node
+
+    def there(self, path: Way) -> TreeNode:
+        """The same. Raises Broken."""
+        node = self.at(path)
+        if node is None:
+            raise Broken(0, "the servers are gone")
         return node
 
     def repeated(self) -> list[Member]:

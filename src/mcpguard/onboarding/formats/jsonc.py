@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode
+from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode, Way
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"', re.DOTALL)
@@ -101,8 +101,12 @@ class _JsonReader:
 _LINE_START = re.compile(r"(?:^|\n)([ \t]*)$")
 
 
-def replace(text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
-    """The first member of `steps` becomes `name` (unless that is ""), the others go."""
+def replace(
+    text: str, root: TreeNode, path: Way, steps: list[Step], name: str, entry: dict[str, Any]
+) -> list[Change]:
+    """In the mapping at `path` the first member of `steps` becomes `name` (unless that is ""), the others
+    go."""
+    table = root.there(path)
     changes: list[Change] = []
     gone = [member for member in table.value if member.key in steps]
     first = gone[0] if name else None
@@ -134,7 +138,7 @@ def removal(text: str, start: int, end: int) -> list[Change]:
     return [(start, blank.end() if blank and not blank[1] else end, "")]
 
 
-def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+def insert(text: str, root: TreeNode, path: Way, name: str, entry: Any) -> Change:
     """`name: entry` after the last member of the mapping at `path`, which is made if it is missing."""
     depth = 0
     node = root
@@ -142,7 +146,7 @@ def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: d
         node, depth = inner, depth + 1
     key, value = name, entry
     if depth < len(path):
-        key, value = path[depth], {name: entry}
+        key, value = str(path[depth]), {name: entry}
         for step in reversed(path[depth + 1 :]):
             value = {step: value}
     if node.kind != "map":
@@ -155,7 +159,7 @@ def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: d
     last: Member = node.value[-1]
     indent = _indent(text, last.start)
     fresh = _LINE_START.search(text, 0, last.start) is not None
-    body = _dumped(key, value, indent, unit(text), line) if fresh else _flat(key, value)
+    body = _dumped(key, value, indent, unit(text), line) if fresh else flat(key, value)
     lead = f"{line}{indent}" if fresh else " "
     comma = _comma(text, last.node.end)
     if comma is None:
@@ -182,11 +186,12 @@ def unit(text: str) -> str:
 
 def _member(text: str, member: Member, name: str, entry: dict[str, Any]) -> str:
     if "\n" not in text[member.start : member.node.end]:
-        return _flat(name, entry)
+        return flat(name, entry)
     return _dumped(name, entry, _indent(text, member.start), unit(text), newline(text))
 
 
-def _flat(name: str, value: Any) -> str:
+def flat(name: str, value: Any) -> str:
+    """A member on one line."""
     return f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
 
 

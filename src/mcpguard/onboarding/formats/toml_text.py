@@ -16,7 +16,7 @@ from tomlkit.container import Container
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item, Key, Table
 
-from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, TreeNode
+from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode, Way
 from mcpguard.onboarding.formats.jsonc import newline
 
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
@@ -167,10 +167,11 @@ def _node(value: Any, one: Statement) -> TreeNode:
 
 
 def replace(
-    text: str, path: tuple[str, ...], names: list[str], name: str, entry: dict[str, Any]
+    text: str, _root: TreeNode, way: Way, steps: list[Step], name: str, entry: dict[str, Any]
 ) -> list[Change]:
-    """The first statement of the tables `names` below `path` becomes the entry of mcpguard (unless `name` is
+    """The first statement of the tables `steps` below `way` becomes the entry of mcpguard (unless `name` is
     ""), the others go; comments between statements stay."""
+    path, names = tuple(map(str, way)), [*map(str, steps)]
     every = statements(text)
     mine = [one for one in every if any(one.path[: len(path) + 1] == (*path, other) for other in names)]
     seen = {one.path[len(path)] for one in mine}
@@ -183,11 +184,11 @@ def replace(
     return changes
 
 
-def append(text: str, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+def insert(text: str, _root: TreeNode, path: Way, name: str, entry: dict[str, Any]) -> Change:
     """A table for `name` at the end."""
     line = newline(text)
     lead = "" if text.endswith("\n") else line
-    return len(text), len(text), lead + line + block("", (*path, name), entry, line)
+    return len(text), len(text), lead + line + block("", (*map(str, path), name), entry, line)
 
 
 def block(indent: str, path: tuple[str, ...], entry: dict[str, Any], line: str = "\n") -> str:

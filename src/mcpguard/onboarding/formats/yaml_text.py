@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from mcpguard.core.document import yaml_tree
-from mcpguard.onboarding.formats import ALIAS, Broken, Change, Member, Step, TreeNode
+from mcpguard.onboarding.formats import ALIAS, Broken, Change, Member, Step, TreeNode, Way
 from mcpguard.onboarding.formats.jsonc import newline
 
 
@@ -37,8 +37,12 @@ BRACKETS = "what stands in brackets cannot be edited: write one server per line"
 _DASH = re.compile(r"(?:^|\n)([ \t]*)-[ \t]+$")
 
 
-def replace(text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
-    """The first item of `steps` becomes the entry of mcpguard (unless `name` is ""), the others go."""
+def replace(
+    text: str, root: TreeNode, path: Way, steps: list[Step], name: str, entry: dict[str, Any]
+) -> list[Change]:
+    """At `path` the first item of `steps` becomes the entry of mcpguard (unless `name` is ""), the others
+    go."""
+    table = root.there(path)
     if table.kind == "map":
         return _replace_members(text, table, steps, name, entry)
     changes: list[Change] = []
@@ -74,7 +78,7 @@ def _replace_members(
     return changes
 
 
-def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+def insert(text: str, root: TreeNode, path: Way, name: str, entry: dict[str, Any]) -> Change:
     """`name: entry` after the last member of the block mapping at `path`, which is made if it is missing."""
     line = newline(text)
     table = root.at(path)

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from mcpguard.onboarding.discovery.clients import Format
 from mcpguard.onboarding.discovery.reading import PARSERS
-from mcpguard.onboarding.edit import applied
-from mcpguard.onboarding.formats import Broken, Unreadable, jsonc, place, toml_text
+from mcpguard.onboarding.edit import REPLACE, applied
+from mcpguard.onboarding.formats import Broken, TreeNode, Unreadable, jsonc, place
 from mcpguard.onboarding.locks.lockable import Allowed, Lockable, runs_mcpguard
 
 ALLOWED = "allowedMcpServers"
@@ -176,12 +176,7 @@ def edited(text: str, format: Format, puts: Iterable[Put], source: str) -> str:
     want = changed(says(text, format, source), todo)
     try:
         for one in todo:
-            if format == "toml":
-                text = _in_toml(text, one)
-            elif not text.strip():
-                text = json.dumps(changed({}, [one]), indent=2, ensure_ascii=False) + "\n"
-            else:
-                text = _in_json(text, one)
+            text = _edited(text, format, one)
         if _as_meant(says(text, format, source), want, todo, format):
             return text
     except Broken:
@@ -220,27 +215,22 @@ def changed(data: dict[str, Any], puts: Iterable[Put]) -> dict[str, Any]:
     return whole
 
 
-def _in_json(text: str, one: Put) -> str:
-    root = jsonc.parse(text)
-    node = root.at(one.path)
-    if one.gone:
-        table = root.at(one.path[:-1])
-        if node is None or table is None:
-            return text
-        return applied(text, jsonc.replace(text, table, [one.path[-1]], "", {}))
-    if node is not None:
-        return applied(text, [jsonc.value(text, node, one.value)])
-    return applied(text, [jsonc.insert(text, root, one.path[:-1], one.path[-1], one.value)])
-
-
-def _in_toml(text: str, one: Put) -> str:
-    if _at(says(text, "toml", ""), one.path) is not None:
-        text = applied(text, toml_text.replace(text, one.path[:-1], [one.path[-1]], "", {}))
+def _edited(text: str, format: Format, one: Put) -> str:
+    root = PARSERS[format](text) if text.strip() else TreeNode("map", 0, 0, [])
+    node, table, name = root.at(one.path), one.path[:-1], one.path[-1]
+    if node is not None and (one.gone or format == "toml"):
+        text = applied(text, REPLACE[format](text, root, table, [name], "", {}))
     if one.gone:
         return text
-    line = jsonc.newline(text)
-    lead = "" if not text or text.endswith("\n") else line
-    return text + lead + (line if text.strip() else "") + _table(one.path, one.value, line)
+    if format == "toml":
+        line = jsonc.newline(text)
+        lead = "" if not text or text.endswith("\n") else line
+        return text + lead + (line if text.strip() else "") + _table(one.path, one.value, line)
+    if not text.strip():
+        return json.dumps(changed({}, [one]), indent=2, ensure_ascii=False) + "\n"
+    if node is not None:
+        return applied(text, [jsonc.value(text, node, one.value)])
+    return applied(text, [jsonc.insert(text, root, table, name, one.value)])
 
 
 def _table(path: tuple[str, ...], value: dict[str, Any], line: str) -> str:

@@ -18,6 +18,9 @@ from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.locks.forms import Put, edited, puts, says
 from mcpguard.onboarding.locks.lockable import Allowed, Lockable, System
 
+READABLE = 0o755
+"""The mode of folders: clients read there."""
+
 
 class Replaced(Struct, frozen=True):
     """What a lock has put at a place, and what stood there before: with `was.gone` nothing, from the end of
@@ -125,7 +128,8 @@ class Keeper:
                 where = ".".join(change.now.path)
                 raise Unreadable(f"{self.path}: `{where}` was changed since it was locked: edit it by hand")
         for change in reversed(record.changes):
-            text = edited(text, self._one.format, [_back(change)], str(self.path))
+            back = Put(change.now.path, gone=True) if change.was.gone else change.was
+            text = edited(text, self._one.format, [back], str(self.path))
         for change in record.changes:
             if change.was.gone and _standing(self._says(text), change.was.path).value == {}:
                 text = edited(text, self._one.format, [change.was], str(self.path))
@@ -163,7 +167,7 @@ class Keeper:
         kept = "" if was is None else f"{self._note.stem}.{was[:16]}.before"
         if before is not None:
             disk.write(self._folder / kept, before, mode=0o600)
-        made = [*folders, *(str(one) for one in reversed(_missing(self.path.parent)))]
+        made = [*folders, *map(str, disk.missing(self.path.parent))]
         note = Record(
             path=str(self.path),
             before=was,
@@ -175,7 +179,7 @@ class Keeper:
             users=users,
         )
         disk.write(self._note, msgspec.json.format(msgspec.json.encode(note)), mode=0o644)
-        make_folder(self.path.parent)
+        disk.make_folder(self.path.parent, READABLE)
         disk.write(self.path, data, mode=0o644, expected=now)
 
     def take_back(self) -> str:
@@ -212,7 +216,7 @@ class Keeper:
 
     def _recovered(self) -> Record | None:
         """The record as it stands after a crash: one whose file is as it was before counts for nothing."""
-        make_folder(self._folder)
+        disk.make_folder(self._folder, READABLE)
         disk.sweep(self.path)
         for aside in self._folder.glob(f".{self._note.stem}.*.mcpguard"):
             disk.remove(aside)
@@ -246,27 +250,9 @@ class Keeper:
             raise MoveError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def make_folder(path: Path) -> None:
-    """Make `path` and what is missing above it, mode 0755: clients read there. Raises MoveError."""
-    try:
-        for one in reversed(_missing(path)):
-            one.mkdir(exist_ok=True)
-            one.chmod(0o755)
-    except OSError as error:
-        raise MoveError(f"{path} cannot be made: {error.strerror}") from None
-
-
-def _missing(path: Path) -> list[Path]:
-    return [one for one in (path, *path.parents) if not one.exists()]
-
-
 def _may_write(path: Path) -> bool:
     folder = next(one for one in path.parents if one.exists())
     return os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-
-
-def _back(change: Replaced) -> Put:
-    return Put(change.now.path, gone=True) if change.was.gone else change.was
 
 
 def _standing(there: Any, path: tuple[str, ...]) -> Put:
