@@ -459,6 +459,19 @@ class World:
     def call(self, name: str, request_id: int | str = 1, **args: Any) -> None:
         self.send("tools/call", {"name": name, "arguments": args}, request_id)
 
+    def question(
+        self,
+        server: str,
+        its_id: int | str,
+        method: str,
+        params: Any,
+        related: Wait[Raw] | None = None,
+        credential: str | None = None,
+    ) -> Question:
+        """What a server asks, which is answered there."""
+        reply = self.upstreams[server].answer
+        return Question(server, its_id, method, params, reply, related, credential)
+
     def answer(self, answer: Any) -> None:
         wait, _progress = self.upstreams["one"].held.pop(0)
         give(wait, answer)

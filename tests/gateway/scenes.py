@@ -94,7 +94,7 @@ def offers(world: World, server: str, **lists: list[Any]) -> None:
 
 def ask(world: World, method: str, params: Any, related: Wait[Raw] | None = None, n: int = 1) -> Question:
     """The legacy upstream `one` asks something."""
-    question = Question("one", n, method, params, related)
+    question = world.question("one", n, method, params, related)
     world.gateway.asked(question)
     world.turn()
     return question

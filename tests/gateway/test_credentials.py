@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Lease, Secret
-from mcpguard.gateway.ports import Mint, Question
+from mcpguard.gateway.ports import Mint
 from tests.fakes import World, text, tool
 from tests.gateway.lists.test_subscriptions import listen, methods_of, serving
 from tests.gateway.questions.parking import ELICIT, retry
@@ -161,7 +161,7 @@ def test_the_question_of_one_process_is_put_to_the_request_that_runs_in_it() -> 
         call(world, name, request_id, capabilities=ALL_CAPABILITIES)
     quiet(world)
     for credential, request_id in (("narrow", 2), ("", 1)):
-        world.gateway.asked(Question("one", request_id, ELICIT, FORM, None, credential))
+        world.gateway.asked(world.question("one", request_id, ELICIT, FORM, None, credential))
         world.turn()
         sent = world.client.sent[-1]
         assert (sent["id"], sent["result"]["resultType"]) == (request_id, "input_required")

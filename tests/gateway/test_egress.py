@@ -10,7 +10,6 @@ import pytest
 
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.inspection.inspector import INLINE_BYTES
-from mcpguard.gateway.ports import Question
 from tests.fakes import World, text, tool
 from tests.gateway.questions.parking import told
 from tests.gateway.scenes import (
@@ -217,7 +216,7 @@ def sent_to_one(world: World) -> Any:
 
 def test_the_answer_of_a_modern_client_to_a_legacy_server_does_not_carry_it() -> None:
     world = with_a_call()
-    world.gateway.asked(Question("one", 1, ELICIT, FORM, None))
+    world.gateway.asked(world.question("one", 1, ELICIT, FORM, None))
     world.turn()
     state = last(world)["requestState"]
     call(world, "one__read", 2, requestState=state, inputResponses={"question-1": STRAY})
@@ -268,7 +267,7 @@ def test_two_answers_that_come_before_the_questions_do_not_carry_it_between_them
 def test_two_answers_to_a_legacy_server_do_not_carry_it_between_them() -> None:
     world = with_a_call()
     for n in (1, 2, 3):  # The first is put alone.
-        world.gateway.asked(Question("one", n, ELICIT, FORM, None))
+        world.gateway.asked(world.question("one", n, ELICIT, FORM, None))
     world.turn()
     first = {"question-1": ACCEPTED}
     call(world, "one__read", 2, requestState=last(world)["requestState"], inputResponses=first)

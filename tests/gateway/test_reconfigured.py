@@ -13,7 +13,19 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import FakeUpstream, World, give, text, tool
 from tests.gateway.questions.parking import BAD_STATE
-from tests.gateway.scenes import ALLOW_ALL, call, last, legacy, modern, offers, quiet, two
+from tests.gateway.scenes import (
+    ACCEPTED,
+    ALLOW_ALL,
+    FORM,
+    FORMS,
+    call,
+    last,
+    legacy,
+    modern,
+    offers,
+    quiet,
+    two,
+)
 
 LISTS = [f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")]
 FILE = {"uri": "file:///a", "name": "a"}
@@ -342,3 +354,93 @@ def test_a_task_is_forgotten_with_its_server() -> None:
         world.send("tasks/get", {"taskId": server}, number)
     assert last(world) == {"code": -32602, "message": "Unknown task: b"}
     assert world.trace.count("request tasks/get") == 1
+
+
+def in_flight(world: World, method: str, params: dict[str, Any], answer: Any) -> World:
+    """The client asks `b`, which is another server when the first one answers."""
+    wait = hold(world, "b", method)
+    world.send(method, params, "late")
+    reconfigure(world, "a", a=[], b=[tool("x")])
+    give(wait, answer)
+    world.turn()
+    return world
+
+
+MEANWHILE = "upstream 'b' was changed in the configuration meanwhile"
+
+
+def test_what_a_server_wants_to_know_after_another_one_took_its_name_is_asked_of_nobody() -> None:
+    world = two()
+    world.upstreams["b"].modern = True
+    world.upstreams["b"].tools = [tool("x")]
+    modern(world, "tools/list")
+    wait = hold(world, "b", "tools/call")
+    call(world, "b__x", 2)
+    reconfigure(world, "a", a=[], b=[tool("x")])
+    give(wait, {"resultType": "input_required", "requestState": "mine"})
+    world.turn()
+    assert MEANWHILE in str(last(world))
+
+
+def test_a_task_that_a_server_began_after_another_one_took_its_name_is_not_known() -> None:
+    world = listed(a=[], b=[tool("x")])
+    task = {"task": {"taskId": "t", "status": "working"}}
+    in_flight(world, "tools/call", {"name": "b__x", "arguments": {}, "task": {}}, task)
+    assert MEANWHILE in str(last(world))
+    world.send("tasks/get", {"taskId": "t"}, 3)
+    assert last(world) == {"code": -32602, "message": "Unknown task: t"}
+
+
+def test_a_legacy_client_is_not_told_that_it_is_subscribed_where_it_is_not() -> None:
+    world = legacy(two())
+    offers(world, "b", resources=[FILE])
+    in_flight(world, "resources/subscribe", {"uri": "file:///a"}, {})
+    assert MEANWHILE in str(last(world))
+    quiet(world)
+    world.gateway.notified("b", "notifications/resources/updated", {"uri": "file:///a"})
+    world.turn()
+    assert world.client.sent == []
+
+
+@pytest.mark.parametrize("changed", ["a", "b"])
+def test_a_subscription_that_begins_while_a_server_changes_is_acknowledged_for_the_others(
+    changed: str,
+) -> None:
+    world = two()
+    for server in ("a", "b"):
+        offers(world, server, resources=[{"uri": f"file:///{server}", "name": server}])
+        world.upstreams[server].answers["resources/subscribe"] = {}
+    wait = hold(world, "b", "resources/subscribe")
+    wanted = {"resourceSubscriptions": ["file:///a", "file:///b"]}
+    modern(world, "subscriptions/listen", {"notifications": wanted}, 9)
+    quiet(world)
+    world.gateway.notified("a", "notifications/resources/updated", {"uri": "file:///a"})
+    world.turn()
+    assert world.client.sent == []
+    other = "b" if changed == "a" else "a"
+    reconfigure(world, other, a=[], b=[])
+    give(wait, {})
+    world.turn()
+    (said,) = world.client.sent
+    assert said["params"]["notifications"] == {"resourceSubscriptions": [f"file:///{other}"]}
+    world.upstreams[other].answers["resources/unsubscribe"] = {}
+    world.send("notifications/cancelled", {"requestId": 9})
+    assert [record.status for record in world.audit.records if hasattr(record, "status")][-2:] == [
+        "cancelled",
+        "ok",
+    ]
+    assert "internal error" not in str(world.reports)
+
+
+def test_an_answer_goes_to_the_server_that_asked_and_not_to_another_one_of_its_name() -> None:
+    world = legacy(two(), FORMS)
+    asked = world.question("b", 1, "elicitation/create", FORM)
+    first = world.upstreams["b"]
+    world.gateway.asked(asked)
+    world.turn()
+    reconfigure(world, "a", a=[], b=[])
+    (told,) = [one for one in world.client.sent if one["method"] == "elicitation/create"]
+    world.gateway.receive({"jsonrpc": "2.0", "id": told["id"], "result": ACCEPTED})
+    world.turn()
+    assert first.answered == [(asked, {"result": ACCEPTED})]
+    assert world.upstreams["b"].answered == []

@@ -34,11 +34,11 @@ def pid_of(guard, tool):
 
 @pytest.fixture
 def serve(tmp_path):
-    """`serve(servers)` starts `mcpguard run --http`; at the end it is ended."""
+    """`serve(servers, rules)` starts `mcpguard run --http`; at the end it is ended."""
     guards = []
 
-    def begin(servers):
-        guards.append(HttpGuard(tmp_path, servers))
+    def begin(servers, rules=None):
+        guards.append(HttpGuard(tmp_path, servers, rules))
         return guards[-1]
 
     yield begin
@@ -314,3 +314,24 @@ def test_clients_of_both_eras_over_http_hear_of_it(serve):
     change(guard, {"a": puppet()}, http={"max_sessions": 7})
     guard.wait_stderr(f"{NOT_IN_FORCE}: `http` cannot change while mcpguard is running: restart it")
     assert [len(client.tools()) for client in clients] == [12, 12]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_person_who_was_asked_before_a_server_changed_still_answers_the_call(serve, era):
+    rules = [*ALLOW_ALL, {"id": "asked", "effect": "allow", "action": ["elicitation/create"]}]
+    guard = serve({"a": puppet(), "b": puppet()}, rules)
+    params = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
+    code = f"got = ask('elicitation/create', **{params}); answer = text(json.dumps(got['result']))"
+    said = {"action": "accept", "content": {}}
+    client = getattr(guard, era)(capabilities={"elicitation": {"form": {}}})
+    waiting = client.open_call("a__act", code=code)
+    asked = waiting.wait(lambda one: one.get("method") == "elicitation/create" or "result" in one)
+    change(guard, {"a": puppet("--mark", "new"), "b": puppet()}, rules)
+    guard.wait_stderr(IN_FORCE)
+    if era == "legacy":
+        assert client.reply(asked, **said) == 202
+    else:
+        given = {key: said for key in asked["result"]["inputRequests"]}
+        back = {"requestState": asked["result"]["requestState"], "inputResponses": given}
+        waiting = client.open("tools/call", name="a__act", arguments={"code": code}, **back)
+    assert json.loads(waiting.answer()["result"]["content"][0]["text"]) == said

@@ -374,15 +374,13 @@ class Path:
     ) -> Raw:
         """The upstream's final answer, or the `input_required` that goes to a modern client. `begun` is the
         credential of the call that this one is a retry of."""
-        upstream = self._scope.upstreams[permit.invocation.server]
-        if upstream is not request.upstream:
-            raise UpstreamError(f"upstream '{upstream.name}' was changed in the configuration meanwhile")
+        scope, server = self._scope, permit.invocation.server
         if begun is not None or call.kind == "task":
             self._check_continued(permit, call, begun)
         progress = None if request.progress_token is None else self._notices.progress_of(request)
-        request.server = upstream.name
+        request.server = server
         for _ in range(MAX_ROUNDS):
-            wait = request.wait = upstream.request(permit, progress)
+            wait = request.wait = scope.upstream_of(request, server).request(permit, progress)
             request.listening = True
             try:
                 raw = await wait
@@ -391,25 +389,25 @@ class Path:
             finally:
                 request.listening = False
             times = request.times
-            times.sent_at, times.came = times.sent_at or raw.sent_at, self._scope.recorder.seconds()
+            times.sent_at, times.came = times.sent_at or raw.sent_at, scope.recorder.seconds()
             times.sent, times.received = times.sent + raw.sent, times.received + raw.size
             result = raw.message.get("result")
             kind = result.get("resultType") if type(result) is dict else None
+            if kind == eras.INPUT_REQUIRED or call.method == "resources/subscribe":
+                scope.upstream_of(request, server)  # More is to come from there.
             if kind != eras.INPUT_REQUIRED:
                 if type(result) is dict and "inputRequests" not in result:
                     return raw
                 return await self._trips.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
-                raise UpstreamError(
-                    f"upstream '{upstream.name}' asks for input, which {call.method} cannot do"
-                )
+                raise UpstreamError(f"upstream '{server}' asks for input, which {call.method} cannot do")
             if not request.caller.modern:
                 permit = await self._trips.collect(request, permit, raw)
             elif (again := await self._trips.volunteered(request, permit, call, raw)) is not None:
                 permit = again
             else:
                 return await self._trips.forward(request, permit, call, raw)
-        raise UpstreamError(f"upstream '{upstream.name}' asked for input {MAX_ROUNDS} times in one call")
+        raise UpstreamError(f"upstream '{server}' asked for input {MAX_ROUNDS} times in one call")
 
     def _check_continued(self, permit: Permit, call: Call, begun: str | None) -> None:
         """What the call continues must have its credential, else this raises CredentialError."""

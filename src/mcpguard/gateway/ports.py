@@ -61,8 +61,14 @@ class Question(Struct, frozen=True, eq=False):
     id: RequestId
     method: str
     params: dict[str, Json]
+    _reply: Callable[[Question, dict[str, Json]], None]
     related: Wait[Raw] | None = None
     credential: str | None = None
+
+    def answer(self, body: dict[str, Json]) -> None:
+        """Answer it where it was asked, whatever is configured by now: `body` is {"result": …} or
+        {"error": …}. Nothing happens if it is not open any more."""
+        self._reply(self, body)
 
 
 class Listener(Protocol):
@@ -95,7 +101,7 @@ class Listener(Protocol):
         (basic/transports of 2025-11-25, polling)."""
 
     def asked(self, question: Question) -> None:
-        """Take a question. It is answered later, once, with `Upstream.answer`."""
+        """Take a question. It is answered later, once (`Question.answer`)."""
 
     def withdrawn(self, question: Question) -> None:
         """The upstream no longer wants the answer, or it is gone."""
@@ -136,9 +142,6 @@ class Upstream(Protocol):
         `notifications/progress` that belongs to this request, before the answer. Fails with
         UpstreamError or CredentialError, both with a sentence that may be shown.
         """
-
-    def answer(self, question: Question, body: dict[str, Json]) -> None:
-        """Answer its question: `body` is {"result": …} or {"error": …}. Nothing happens if it is gone."""
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
         """Send a notification to a legacy upstream that runs; to others nothing."""

@@ -167,6 +167,7 @@ class Results:
         if kind not in _RESULT_TYPES and not _declares(request, kind):
             raise UpstreamError(f"upstream '{invocation.server}' returned a result of an unknown type")
         if invocation.method == "tools/call" and (kind == "task" or "task" in body):
+            self._scope.upstream_of(request, invocation.server)
             self._tasks.remember(permit, body, request.redact)
         if request.caller.modern or not eras.MODERN_ONLY.isdisjoint(body):
             return eras.result_for(request.caller, invocation.method, body, self._scope.identity)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct, field
 
-from mcpguard.core.errors import MessageError
+from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
 from mcpguard.core.model import NOWHERE, Caller, Deny, Invocation, Json, Origin, Permit, Redacted
 from mcpguard.core.policy.compiled import PolicySet
@@ -159,6 +159,14 @@ class ClientScope(Struct, eq=False, kw_only=True):
             if (one.server == server if related is None else one.wait is related)
         ]
         return tuple(dict.fromkeys(kind for one in about for kind in one.redact))
+
+    def upstream_of(self, request: Request, server: str) -> Upstream:
+        """The upstream that `request` was decided for. Raises UpstreamError where the server of that name is
+        another one by now: it does not get what is for the first one, nor what that one began."""
+        upstream = self.upstreams[server]
+        if upstream is not request.upstream:
+            raise UpstreamError(f"upstream '{server}' was changed in the configuration meanwhile")
+        return upstream
 
     async def pause(self, seconds: float) -> None:
         """Wait this long."""

@@ -145,7 +145,7 @@ async def test_an_answer_and_a_cancellation_go_to_the_lane_that_they_are_for(sta
     for credential in ("", "write"):
         stage.of[credential][0].say({"id": 7, "method": "roots/list", "params": {}})
     of_write = stage.world.questions[1]
-    stage.lanes.answer(of_write, {"result": {"roots": []}})
+    of_write.answer({"result": {"roots": []}})
     assert [wire[0].methods().count("answer") for wire in stage.of.values()] == [0, 1]
     stage.lanes.cancel(wait, "cancelled")
     cancelled = [wire[0].methods().count("notifications/cancelled") for wire in stage.of.values()]

@@ -10,7 +10,6 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Question
 from mcpguard.gateway.questions import relayed
 from mcpguard.protocol.methods import FROM_UPSTREAM
 from tests.fakes import SECRET, World, text
@@ -133,7 +132,7 @@ URL = {"mode": "url", "message": "Log in", "url": "https://example.org"}
 
 def test_only_the_server_that_asked_for_a_visit_can_say_that_it_is_over() -> None:
     world = legacy(two(), ALL_CAPABILITIES)
-    world.gateway.asked(Question("a", 1, "elicitation/create", {**URL, "elicitationId": "1"}))
+    world.gateway.asked(world.question("a", 1, "elicitation/create", {**URL, "elicitationId": "1"}))
     world.turn()
     quiet(world)
     for server, visit in (("b", "1"), ("a", "2"), ("a", 1), ("a", None)):
@@ -149,7 +148,7 @@ def test_above_the_limit_the_oldest_visit_is_forgotten(monkeypatch: pytest.Monke
     monkeypatch.setattr(relayed, "MAX_VISITS", 1)
     world = legacy(two(), ALL_CAPABILITIES)
     for visit in ("1", "2"):
-        world.gateway.asked(Question("a", visit, "elicitation/create", {**URL, "elicitationId": visit}))
+        world.gateway.asked(world.question("a", visit, "elicitation/create", {**URL, "elicitationId": visit}))
         world.turn()
     quiet(world)
     for visit in ("1", "2"):
@@ -161,7 +160,7 @@ def test_above_the_limit_the_oldest_visit_is_forgotten(monkeypatch: pytest.Monke
 def test_a_modern_client_knows_no_end_of_a_visit() -> None:
     new = waiting("debug")
     wait, _progress = new.upstreams["one"].held[0]
-    new.gateway.asked(Question("one", 1, "elicitation/create", {**FORM, "elicitationId": "1"}, wait))
+    new.gateway.asked(new.question("one", 1, "elicitation/create", {**FORM, "elicitationId": "1"}, wait))
     new.turn()
     quiet(new)
     new.gateway.notified("one", DONE, {"elicitationId": "1"})

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
 from tests.gateway.questions.parking import ELICIT, retry, told, waiting
 from tests.gateway.scenes import ALLOW_ALL, FORM, FORMS, ask, last
@@ -75,7 +74,7 @@ def test_a_call_that_fails_after_an_answer_fails_as_the_upstream_says() -> None:
 def test_all_that_lacked_is_named_also_after_a_round() -> None:
     world = waiting(capabilities={"elicitation": {"form": {}}})
     for n, (method, params) in enumerate([(SAMPLING, {}), (ELICIT, URL), (ELICIT, FORM)], 1):
-        world.gateway.asked(Question("one", n, method, params))
+        world.gateway.asked(world.question("one", n, method, params))
     world.turn()
     retry(world, last(world)["requestState"], capabilities=FORMS)
     world.answer(FAILED)

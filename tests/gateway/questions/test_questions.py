@@ -8,7 +8,6 @@ import pytest
 
 from mcpguard.core.errors import AuditError
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
 from tests.gateway.scenes import (
     ACCEPTED,
@@ -193,7 +192,7 @@ def test_a_question_that_the_upstream_withdraws_is_withdrawn_from_the_client_and
     assert world.upstreams["one"].answered == []
     assert world.clock.alarms == []
     world.gateway.withdrawn(question)
-    world.gateway.withdrawn(Question("one", 99, ELICIT, FORM))
+    world.gateway.withdrawn(world.question("one", 99, ELICIT, FORM))
     assert len(world.client.sent) == 2
 
 
@@ -223,7 +222,7 @@ def test_answers_to_no_question_or_given_twice_change_nothing() -> None:
 def test_an_answer_goes_to_the_server_that_asked_and_to_no_other() -> None:
     world = legacy(World(ALLOW_ALL, {"a": [], "b": []}), ALL_CAPABILITIES)
     for server in ("a", "b"):
-        world.gateway.asked(Question(server, 1, ELICIT, FORM))
+        world.gateway.asked(world.question(server, 1, ELICIT, FORM))
     world.turn()
     for question_id, server in (("mcpguard-2", "b"), ("mcpguard-1", "a")):
         client_says(world, question_id, result={"content": {"for": server}})

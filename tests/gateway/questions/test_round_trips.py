@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
 from tests.gateway.questions.parking import ELICIT, parked, retry, told, waiting
 from tests.gateway.scenes import (
@@ -81,7 +80,7 @@ def test_a_method_that_may_not_ask_carries_no_question() -> None:
 def test_several_questions_go_to_the_client_together_or_one_after_the_other() -> None:
     world = waiting()
     for n in (1, 2, 3):
-        world.gateway.asked(Question("one", n, ELICIT, {**FORM, "message": str(n)}))
+        world.gateway.asked(world.question("one", n, ELICIT, {**FORM, "message": str(n)}))
     world.turn()
     first = last(world)
     assert list(first["inputRequests"]) == ["question-1"]
@@ -100,7 +99,7 @@ def test_questions_that_come_within_a_moment_are_put_in_one_answer() -> None:
     world = waiting()
     world.clock.slow = True
     for n in (1, 2, 3):
-        world.gateway.asked(Question("one", n, ELICIT, {**FORM, "message": str(n)}))
+        world.gateway.asked(world.question("one", n, ELICIT, {**FORM, "message": str(n)}))
     assert world.client.sent == []
     world.clock.ring()
     world.turn()
@@ -142,8 +141,8 @@ def test_a_question_that_this_client_cannot_answer_is_refused_for_it(capabilitie
 
 def test_of_two_questions_the_denied_one_is_refused_and_the_other_is_put() -> None:
     world = waiting(ALLOW_ALL + "  - {id: no, effect: deny, action: [roots/list]}\n")
-    world.gateway.asked(Question("one", 1, "roots/list", {}))
-    world.gateway.asked(Question("one", 2, ELICIT, FORM))
+    world.gateway.asked(world.question("one", 1, "roots/list", {}))
+    world.gateway.asked(world.question("one", 2, ELICIT, FORM))
     world.turn()
     assert "error" in told(world)[0]
     assert [one["method"] for one in last(world)["inputRequests"].values()] == [ELICIT]

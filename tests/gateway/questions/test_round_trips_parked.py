@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.gateway.ports import Question
 from mcpguard.gateway.questions import round_trips as parking
 from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, World, give, text
@@ -215,7 +214,7 @@ def test_a_question_that_is_withdrawn_meanwhile_is_not_answered() -> None:
     world = waiting()
     question = ask(world, ELICIT, FORM)
     world.gateway.withdrawn(question)
-    world.gateway.withdrawn(Question("one", 9, ELICIT, FORM))
+    world.gateway.withdrawn(world.question("one", 9, ELICIT, FORM))
     retry(world, last(world)["requestState"])
     assert told(world) == []
     world.answer(text("done"))
@@ -224,8 +223,8 @@ def test_a_question_that_is_withdrawn_meanwhile_is_not_answered() -> None:
 
 def test_a_question_that_is_withdrawn_before_it_is_put_is_not_put() -> None:
     world = waiting()
-    world.gateway.asked(Question("one", 1, ELICIT, FORM))
-    second = Question("one", 2, ELICIT, FORM)
+    world.gateway.asked(world.question("one", 1, ELICIT, FORM))
+    second = world.question("one", 2, ELICIT, FORM)
     world.gateway.asked(second)
     world.turn()
     world.gateway.withdrawn(second)
@@ -348,7 +347,7 @@ def test_a_call_that_cannot_be_parked_for_want_of_a_record_ends_at_its_upstream_
 
 def test_a_call_whose_question_was_withdrawn_before_its_record_failed_ends_at_its_upstream_too() -> None:
     world = waiting()
-    question = Question("one", 1, ELICIT, FORM)
+    question = world.question("one", 1, ELICIT, FORM)
     world.gateway.asked(question)
     world.gateway.withdrawn(question)
     world.audit.fail = True
@@ -361,7 +360,7 @@ def test_a_call_whose_question_was_withdrawn_before_its_record_failed_ends_at_it
 
 def test_a_question_gets_its_answer_where_the_upstream_went_on_before_the_record_failed() -> None:
     world = waiting()
-    world.gateway.asked(Question("one", 1, ELICIT, FORM))
+    world.gateway.asked(world.question("one", 1, ELICIT, FORM))
     wait, _progress = world.upstreams["one"].held.pop()
     give(wait, text("never mind"))
     world.audit.fail = True

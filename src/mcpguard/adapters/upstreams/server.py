@@ -19,7 +19,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Health, Question, Raw
+from mcpguard.gateway.ports import Health, Raw
 
 
 class ServerUpstream:
@@ -97,11 +97,6 @@ class ServerUpstream:
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         if isinstance(wait, OpenRequest):
             wait.cancel(reason)
-
-    def answer(self, question: Question, body: dict[str, Json]) -> None:
-        """See `ports.Upstream.answer`: only who asked it has it open."""
-        for instance in self._instances():
-            instance.answer(question, body)
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
         for instance in self._instances():

@@ -32,11 +32,13 @@ _Key = tuple[str, str]
 
 
 class Listen(Struct, eq=False):
-    """One open `subscriptions/listen`: the lists and the (server, URI) pairs that it wants to know about."""
+    """One `subscriptions/listen`: the lists and the (server, URI) pairs that it wants to know about. Before
+    it is `open`, it is told nothing."""
 
     request: Request
     lists: frozenset[str]
     resources: set[_Key]
+    open: bool = False
 
 
 class Subscriptions:
@@ -84,18 +86,21 @@ class Subscriptions:
         )
         started = scope.recorder.seconds()
         await scope.admit(pdp.permit_protocol(invocation), started)
-        listen = Listen(request, lists, set())
+        listen = self._listens[request.id] = Listen(request, lists, set())
         reason = "error"
         try:
-            granted: list[str] = []
+            granted: dict[str, _Key] = {}
             for uri in uris:
                 server, real = scope.handles.of(uri) or ("", uri)
                 key = await self._acquire(server, real, request)
                 if key is not None:
                     listen.resources.add(key)
-                    granted.append(uri)
-            self._acknowledge(request, lists, granted)
-            self._listens[request.id] = listen
+                    granted[uri] = key
+            # The configuration may have changed meanwhile.
+            self._acknowledge(
+                request, lists, [uri for uri, key in granted.items() if key in listen.resources]
+            )
+            listen.open = True
             await Wait[None]()  # Ends with Cancelled only.
         except Cancelled as why:
             reason = str(why)
@@ -158,6 +163,7 @@ class Subscriptions:
         invocation = scope.recorder.invocation(
             "resources/subscribe", entry.server, entry, params, params, request.caller, request.origin
         )
+        upstream = scope.upstreams[entry.server]
         verdict = await scope.judge.decide(invocation)
         started = scope.recorder.seconds()
         if isinstance(verdict, Deny):
@@ -171,7 +177,6 @@ class Subscriptions:
         known = self._chosen.get((entry.server, uri), verdict.credential)
         status, said = "ok" if known == verdict.credential else "unavailable", ""
         if status == "ok" and not self._count.get((entry.server, uri)):
-            upstream = scope.upstreams[entry.server]
             wait = upstream.request(verdict)
             try:
                 status = (await wait).status
@@ -182,9 +187,10 @@ class Subscriptions:
                 await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
                 raise
         await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
-        if status == "ok":
-            self._chosen[entry.server, uri] = verdict.credential
-        return status == "ok"
+        if status != "ok" or scope.upstreams[entry.server] is not upstream:
+            return False
+        self._chosen[entry.server, uri] = verdict.credential
+        return True
 
     def _release(self, key: _Key, caller: Caller) -> None:
         self._count[key] -= 1
@@ -217,11 +223,12 @@ class Subscriptions:
 
     def interested(self, server: str, method: str, params: dict[str, Json]) -> list[RequestId | None]:
         """Whom to tell: open listens, and None for a legacy client that subscribed."""
+        listens = {request_id: one for request_id, one in self._listens.items() if one.open}
         if method == UPDATED:
             key = (server, str(params.get("uri")))
-            told: list[RequestId | None] = [i for i, one in self._listens.items() if key in one.resources]
+            told: list[RequestId | None] = [i for i, one in listens.items() if key in one.resources]
             return [*told, None] if key in self._legacy else told
-        return [i for i, one in self._listens.items() if LISTS.get(method) in one.lists]
+        return [i for i, one in listens.items() if LISTS.get(method) in one.lists]
 
     def tagged(self, request_id: RequestId | None, params: dict[str, Json]) -> dict[str, Json]:
         """`params` as the subscription of `request_id` hears them."""

@@ -81,25 +81,21 @@ class Questions:
         for flight in list(self._relays.values()):
             flight.cancel(reason)
 
-    def answer(self, question: Question, body: dict[str, Json]) -> None:
-        """Tell the upstream: `body` is {"result": …} or {"error": …}."""
-        self._scope.upstreams[question.server].answer(question, body)
-
     def cannot(self, question: Question, why: str) -> None:
         """Tell the upstream that its question cannot be put to the client."""
-        self.answer(question, {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, f"mcpguard: {why}")})
+        question.answer({"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, f"mcpguard: {why}")})
 
     async def _relay(self, question: Question, caller: Caller, request: Request | None) -> None:
         try:
             redact = self._scope.redact_of(question.server, question.related)
             asked = await self.judge(question.server, question.method, question.params, caller, redact)
             body = asked if isinstance(asked, dict) else await self.put(asked, request)
-            self.answer(question, body)
+            question.answer(body)
         except Cancelled as why:
             if str(why) != _WITHDRAWN:
-                self.answer(question, {"error": refusals.error(jsonrpc.REFUSED, "the client is gone")})
+                question.answer({"error": refusals.error(jsonrpc.REFUSED, "the client is gone")})
         except McpGuardError as problem:
-            self.answer(question, {"error": refusals.error(jsonrpc.REFUSED, str(problem))})
+            question.answer({"error": refusals.error(jsonrpc.REFUSED, str(problem))})
         finally:
             self._relays.pop(question, None)
 

@@ -277,7 +277,7 @@ class RoundTrips:
     def _answer(self, request: Request, question: Question, body: dict[str, Json]) -> None:
         if question in request.questions:
             request.questions.remove(question)
-            self.questions.answer(question, body)
+            question.answer(body)
 
     def drop(self, request: Request) -> None:
         """The request is over: what its upstream asked is not answered any more."""

@@ -348,8 +348,8 @@ async def test_a_question_of_a_legacy_upstream_is_answered_once(method: str) -> 
         {"a": 1},
     )
     assert question.related is wait
-    world.upstream.answer(question, {"result": {"b": 2}})
-    world.upstream.answer(question, {"result": {"b": 3}})
+    question.answer({"result": {"b": 2}})
+    question.answer({"result": {"b": 3}})
     answers = [message for message in world.wire.sent if "method" not in message]
     assert answers == [{"jsonrpc": "2.0", "id": "q", "result": {"b": 2}}]
 
@@ -372,7 +372,7 @@ async def test_a_question_can_be_answered_with_an_error() -> None:
     world = await serving().ready()
     world.wire.say({"id": 7, "method": "roots/list"})
     assert world.questions[0].related is None
-    world.upstream.answer(world.questions[0], {"error": {"code": -1, "message": "no"}})
+    world.questions[0].answer({"error": {"code": -1, "message": "no"}})
     assert world.wire.sent[-1] == {"jsonrpc": "2.0", "id": 7, "error": {"code": -1, "message": "no"}}
 
 
@@ -384,7 +384,7 @@ async def test_a_question_that_the_upstream_cancels_is_withdrawn_and_cannot_be_a
     assert world.withdrawn_ones == []
     world.wire.notify("notifications/cancelled", requestId=7)
     assert world.withdrawn_ones == world.questions
-    world.upstream.answer(world.questions[0], {"result": {}})
+    world.questions[0].answer({"result": {}})
     assert "answer" not in world.wire.methods()
     assert world.heard == []
 
@@ -394,9 +394,9 @@ async def test_open_questions_are_withdrawn_when_the_wire_ends_and_an_answer_goe
     world.wire.say({"id": 7, "method": "roots/list"})
     await world.dead()
     assert world.withdrawn_ones == world.questions
-    world.upstream.answer(world.questions[0], {"result": {}})
+    world.questions[0].answer({"result": {}})
     await world.ready()
-    world.upstream.answer(world.questions[0], {"result": {}})
+    world.questions[0].answer({"result": {}})
     assert "answer" not in world.wire.methods()
 
 
@@ -482,7 +482,7 @@ async def test_the_clock_stands_still_while_a_question_is_open(related: bool) ->
     await late.ready()
     await failure(late.upstream.request(permit(name="t")))
     assert not waiting.done
-    world.upstream.answer(world.questions[0], {"result": {}})
+    world.questions[0].answer({"result": {}})
     assert "within 0.1 seconds" in await failure(waiting)
 
 

@@ -236,7 +236,7 @@ async def test_a_question_is_asked_answered_and_the_call_goes_on() -> None:
         await at.text("act", code=asking)
         await at.until(lambda: at.questions)
         assert at.questions[0].params == {"message": "who?"}
-        at.upstream.answer(at.questions[0], {"result": {"action": "decline"}})
+        at.questions[0].answer({"result": {"action": "decline"}})
         given = json.loads(await at.text("act", code="answer = text(json.dumps(state['answers']))"))
         assert given == [{"jsonrpc": "2.0", "id": "q", "result": {"action": "decline"}}]
 

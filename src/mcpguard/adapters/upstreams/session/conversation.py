@@ -153,10 +153,6 @@ class Conversation:
         message: dict[str, Json] = {"jsonrpc": "2.0", "method": method}
         self.wire.send({**message, "params": params} if params else message, None, credential)
 
-    def answer(self, question: Question, body: dict[str, Json]) -> None:
-        """Answer its question, if it is still open."""
-        self._questions.answer(question, body)
-
     def let_go(self, call: OpenRequest, reason: str) -> None:
         if self._open.find(call.number) is call:
             self._retract(call.number, reason, call.credential)
@@ -306,7 +302,7 @@ class Conversation:
         if exhausted(0, self.wire.unsent):
             return  # It asks and does not read.
         wait, lane = self._open.find(related), self._terms.lane
-        question = Question(self._terms.name, its_id, method, params, wait, lane)
+        question = Question(self._terms.name, its_id, method, params, self._questions.answer, wait, lane)
         self._questions.take(question, None if self.greeting is None else self.greeting.modern)
 
     def _cancelled(self, request_id: Json) -> None:

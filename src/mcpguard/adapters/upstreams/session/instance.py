@@ -27,7 +27,7 @@ from mcpguard.adapters.upstreams.session.open_requests import (
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Health, Question, State
+from mcpguard.gateway.ports import Health, State
 from mcpguard.protocol.eras import SET_LEVEL
 
 ENDING = "mcpguard is ending"
@@ -149,10 +149,6 @@ class Instance:
         self.past.memory.prepared[permit.invocation.method] = permit
         if self.running:
             self._prepare(permit)
-
-    def answer(self, question: Question, body: dict[str, Json]) -> None:
-        if self._talk is not None:
-            self._talk.answer(question, body)
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
         if self.conversation is not None and not self.modern:
