@@ -52,14 +52,17 @@ def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget
     layout = Layout(arranged)
     spans.reverse()
     while spans:
-        span = spans.pop()
-        count = layout.count(span.start, span.end)
+        first, last, kind, mark = spans.pop()
+        place, begin = layout.part(first)
+        if last < layout.starts[place + 1]:  # As nearly all.
+            cuts.setdefault(order.part(place), []).append(Span(first - begin, last - begin, kind, mark))
+            continue
+        count = layout.count(first, last)
         budget.hit(count - 1)
-        for place, start, end in layout.touched(span.start, span.end):
+        for place, start, end in layout.touched(first, last):
             # A name that gives a value its form is not part of a secret that is cut up around it.
             if count == 1 or arranged[place] not in _FORM:
-                cut = Span(start, end, span.kind, span.mark)
-                cuts.setdefault(order.part(place), []).append(cut)
+                cuts.setdefault(order.part(place), []).append(Span(start, end, kind, mark))
     return {index: merged_spans(sorted(each)) if len(each) > 1 else each for index, each in cuts.items()}
 
 

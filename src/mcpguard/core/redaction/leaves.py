@@ -367,6 +367,11 @@ class Layout:
             at += 1 + (len(part) if part.isascii() else len(part.encode("utf-8", "surrogatepass")))
             self.starts.append(at)
 
+    def part(self, place: int) -> tuple[int, int]:
+        """The part in which a place is, and where that begins."""
+        index = bisect_right(self.starts, place) - 1
+        return index, self.starts[index]
+
     def count(self, start: int, end: int) -> int:
         """How many parts a span lies in, those without text too."""
         return bisect_left(self.starts, end) - bisect_right(self.starts, start) + 1

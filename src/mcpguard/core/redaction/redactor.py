@@ -425,7 +425,7 @@ class Redactor:
         spans = merged_spans(sorted(spans))
         for index, span in enumerate(spans):  # In place: there may be one for each few bytes.
             if not span.mark:
-                spans[index] = span._replace(mark=self._mark(text, span))
+                spans[index] = Span(span.start, span.end, span.kind, self._mark(text, span))
         return spans
 
     def _mark(self, text: bytes, span: Span) -> bytes:

@@ -144,25 +144,32 @@ def _beside(
     if not _words().search(text, stop):
         return
 
+    verdicts = bytearray()
+
     def judge(strength: str, value: bytes) -> bool:
         budget.trigger()
-        if not judged(budget, COST_OF_A_CELL, strength, value, True):
-            return False
-        budget.hit()
-        return True
+        is_one = judged(budget, COST_OF_A_CELL, strength, value, True)
+        verdicts.append(is_one)
+        if is_one:
+            budget.hit()
+        return is_one
 
     for _, at, written in texts:
         data = written.encode("utf-8", "surrogatepass")
         budget.read(len(data))
         for start, end, kind in objects.in_text(data, judge):
             yield at + start, at + end, kind
-    if _is_one_beside(leaves.value, judge):
-        yield from [(0, 0, "")] if once else _each_beside(leaves, judge)
+    verdicts.clear()
+    if once:
+        yield from [(0, 0, "")] if _is_one_beside(leaves.value, judge) else ()
+    elif objects.Objects(judge, leaves.value).found:
+        # Only now, since texts that know their place take much, and an answer may have too many hits.
+        yield from _each_beside(leaves, iter(verdicts))
 
 
-def _each_beside(leaves: Leaves, judge: objects.Judge) -> Iterator[Hit]:
+def _each_beside(leaves: Leaves, verdicts: Iterator[int]) -> Iterator[Hit]:
     starts = Layout(leaves.parts()).starts
-    for leaf, ahead, kind in objects.Objects(judge, leaves.marked()).found:
+    for leaf, ahead, kind in objects.Objects(lambda *_: bool(next(verdicts)), leaves.marked()).found:
         assert isinstance(leaf, objects.NumberedLeaf)  # noqa: S101 - as all of that value
         start = starts[leaf.part]
         yield start + ahead, start + len(leaf.encode("utf-8", "surrogatepass")), kind

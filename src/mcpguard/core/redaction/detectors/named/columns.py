@@ -46,11 +46,11 @@ class Columns:
         """Whether they say anything."""
         return bool(self._said) or (self._value >= 0 and self._key >= 0)
 
-    def of(self, cells: list[bytes]) -> Iterable[tuple[int, str]]:
-        """Which cells of a row to judge, and the strength of their names."""
+    def of(self, cell: Callable[[int], bytes]) -> Iterable[tuple[int, str]]:
+        """Which cells of a row to judge, and the strength of their names. `cell` gives the text of one."""
         yield from self._said.items()
         if self._value >= 0 and self._key >= 0:
-            name = cells[self._key].strip(MARKS).decode("utf-8", "replace")
+            name = cell(self._key).strip(MARKS).decode("utf-8", "replace")
             if strength := said(name):
                 yield self._value, given(strength)
 

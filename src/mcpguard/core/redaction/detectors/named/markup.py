@@ -62,7 +62,7 @@ class Tags(Values):
 
     def _of_row(self, columns: Columns, row: list[tuple[int, int, bytes]], sure: bool = True) -> list[Found]:
         hits = []
-        for index, strength in columns.of([cell for _, _, cell in row]):
+        for index, strength in columns.of(lambda at: row[at][2]):
             start, _, cell = row[index]
             value = cell.strip(MARKS)
             at = start + cell.find(value)

@@ -225,8 +225,7 @@ class Objects:
                 self._one(given(strength) if name.isupper() else strength, text)
 
     def _row(self, columns: Columns, row: list[Any]) -> None:
-        cells = [_bytes(cell) if isinstance(cell, str) else b"" for cell in row]
-        for at, strength in columns.of(cells):
+        for at, strength in columns.of(lambda at: _bytes(row[at]) if isinstance(row[at], str) else b""):
             self._one(strength, row[at])
 
     def _cookies(self, text: str) -> None:
@@ -240,7 +239,8 @@ class Objects:
     def _one(self, strength: str, text: Any) -> None:
         if not isinstance(text, str):
             return
-        ahead = next((len(one) for one in _SCHEMES if text[:8].lower().startswith(one)), 0)
+        low = text[:8].lower()
+        ahead = low.index(" ") + 1 if low.startswith(_SCHEMES) else 0
         if self._judge(strength, _bytes(text[ahead:])):
             self.found.append((text, ahead, KINDS[2] if ahead else kind_of(strength)))
 

@@ -126,7 +126,7 @@ def _plain(before: bytes) -> Match[bytes] | None:
 
 
 def surroundings(text: bytes, at: int) -> bytes:
-    """All that `may_be_one` looks at of a value that begins at a place, and what is read of one that
+    """All that `ahead_of` looks at of a value that begins at a place, and what is read of one that
     `ends_near`."""
     return text[max(0, at - BACK) : at + NEAR]
 
@@ -138,23 +138,26 @@ def ends_near(text: bytes, at: int) -> bool:
     return not says_little(text, at)
 
 
-def may_be_one(text: bytes, at: int) -> bool:
-    """Whether a value that begins at a place is worth to be read: it has a digit, as nearly all secrets, or
-    is that of a password, which may have none; and no simple pair around it says otherwise."""
+def ahead_of(text: bytes, at: int) -> tuple[bytes, Match[bytes] | None] | None:
+    """What stands before a value, and the simple pair that this ends with. None where the value is not worth
+    to be read: it has no digit, as nearly all secrets, and is of no password; or the pair says so."""
     near = DIGIT.search(text, at, at + NEAR)
     if not near:
         ahead = text[max(0, at - NEAR) : at].lower()
         if not (b"pass" in ahead or b"pwd" in ahead) or not _OF_PASSWORDS.search(ahead):
-            return False
-    simple = _plain(text[max(0, at - BACK) : at])
-    if simple is None:
-        return True
-    opening, space, mark, back, ahead = simple.groups()
-    name = back[::-1].decode()
-    strength = said(name)
-    if near or not strength or strength != "password" or opening or mark == b":" or ahead in _FORMS:
-        return bool(strength) or (near is not None and says_little(text, at))
-    return not space and (name.startswith("-") or name.isupper() or name.count(".") > 1)
+            return None
+    before = text[max(0, at - BACK) : at]
+    simple = _plain(before)
+    if simple is not None:
+        opening, space, mark, back, ahead = simple.groups()
+        name = back[::-1].decode()
+        strength = said(name)
+        if not strength and not (near and says_little(text, at)):
+            return None
+        quoted = near or strength != "password" or opening or mark == b":" or ahead in _FORMS
+        if not quoted and (space or not (name.startswith("-") or name.isupper() or name.count(".") > 1)):
+            return None
+    return before, simple
 
 
 def _given_until(name: str, ahead: bytes) -> bytes:
@@ -175,10 +178,8 @@ class Pairs(Sentences):
 
     __slots__ = ()
 
-    def pair(self, at: int) -> Found | None:
-        """Of what `WORDS` and `REST` match."""
-        before = self._text[max(0, at - BACK) : at]
-        simple = _plain(before)
+    def pair(self, at: int, before: bytes, simple: Match[bytes] | None) -> Found | None:
+        """Of what `WORDS` and `REST` match: `before` and `simple` are what `ahead_of` gave."""
         return self._simple(at, before, simple) if simple else self._other(at, before)
 
     def _other(self, at: int, before: bytes) -> Found | None:

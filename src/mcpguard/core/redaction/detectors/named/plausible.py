@@ -68,7 +68,8 @@ _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
 _OF_EXPRESSIONS = expression(r"\[\^|\.[*+]|\\[dSsWw][*+]|^\^")
 """Of an expression that is to match a URL."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
-_SAYS_SO = expression("password|passwd|passphrase|secret|changeme")
+_SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
+_ENDS_OF_ONE = ("word", "wd", "phrase")
 _NAME_OF_ONE = expression(
     r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
     r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)"
@@ -172,7 +173,8 @@ def _is_of_words(match: str) -> bool:
 def is_secret(strength: str, value: str, quoted: bool) -> bool:
     """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`:
     it is known where it ends."""
-    value = _ESCAPES.sub(lambda found: chr(int(found[0][2:], 16)), value)
+    if "\\" in value:
+        value = _ESCAPES.sub(lambda found: chr(int(found[0][2:], 16)), value)
     if strength in ("password", GIVEN):
         likely = is_given(value) if strength == GIVEN else _is_password(value, quoted)
         return likely and not is_template(value)
@@ -199,21 +201,30 @@ def is_template(value: str) -> bool:
     """Whether it is to be replaced, or stands for what is elsewhere: `{password}`, `$X`, `<token>`."""
     return (
         is_stand_in(value)
-        or is_path(value)
-        or (not _OF_CODE.isdisjoint(value) and (_CODE.fullmatch(value) or _FILE.fullmatch(value)) is not None)
+        or (not value.isalnum() and (is_path(value) or _is_of_code(value)))
         or _is_sample(value)
         or _PUBLISHED.search(value.encode("utf-8", "surrogatepass")) is not None
     )
 
 
+def _is_of_code(value: str) -> bool:
+    return not _OF_CODE.isdisjoint(value) and (_CODE.fullmatch(value) or _FILE.fullmatch(value)) is not None
+
+
 def is_stand_in(value: str) -> bool:
     """The same for a value that no program reads as code, such as the password in a URL."""
     return (
+        is_known_to_all(value)
+        or (not value.isalnum() and _is_filled_in(value))
+        or (_SAMPLE.fullmatch(value) is not None and _words_of_samples(value))
+    )
+
+
+def _is_filled_in(value: str) -> bool:
+    return (
         is_reference(value)
-        or is_known_to_all(value)
         or has_reference(value)
         or (not _OF_TEMPLATES.isdisjoint(value) and _TEMPLATE.search(value) is not None)
-        or (_SAMPLE.fullmatch(value) is not None and _words_of_samples(value))
     )
 
 
@@ -222,7 +233,7 @@ def is_sample_of_a_url(value: str) -> bool:
     value = unquote(value.strip("[]()"))
     if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or _OF_EXPRESSIONS.search(value):
         return True
-    if _SAYS_SO.fullmatch(value.lower().translate(LEET)):
+    if value.lower().translate(LEET) in _SAY_SO:
         return True
     if not value.isascii():
         return value.translate(_NO_MARKS).isalpha()  # The word for "password" in some language.
@@ -233,15 +244,16 @@ def is_sample_of_a_url(value: str) -> bool:
 
 def _is_sample(value: str) -> bool:
     """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
-    if value.lower() in _SEQUENCES or _NAME_OF_ONE.fullmatch(value):
+    low = value.lower()
+    if low in _SEQUENCES or (low.endswith(_ENDS_OF_ONE) and _NAME_OF_ONE.fullmatch(value)):
         return True
-    if all(map(_is_trivial, _SIGNS.findall(value))) and _words_of_samples(value):
+    if _words_of_samples(value) and all(map(_is_trivial, _SIGNS.findall(value))):
         return True
     # `P@ssw0rd1`, but not two words that are written so.
-    bare = value.strip("0123456789!")
-    if not _SAYS_SO.fullmatch(bare.lower().translate(LEET)):
+    bare = low.strip("0123456789!")
+    if bare.translate(LEET) not in _SAY_SO:
         return False
-    ahead, _, behind = value.partition(bare)
+    ahead, _, behind = low.partition(bare)
     return _is_trivial(ahead) and _is_trivial(behind)
 
 

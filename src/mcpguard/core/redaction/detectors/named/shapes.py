@@ -25,6 +25,10 @@ _SAMPLE = expression(
     | ^(?:none|null|nil|undefined|n/?a|fake|not?[-_\s]?(?:needed|set|used|required|key|auth|token|password))$
     """
 )
+_OF_SAMPLES = expression(
+    "your|example|placeholder|redacted|dummy|sample|fixme|todo|tbd|foobar|change|replace|insert|enter|paste|put"
+    "|add|fill|set|use|get|none|null|nil|undefined|na|fake|no|xxx"
+)
 LEET = str.maketrans("013457$@!", "oleastsai")
 """What people write for letters -> the letters."""
 _CROSSES = expression(r"(?i)x{4,}")
@@ -82,8 +86,12 @@ def has_reference(value: str) -> bool:
 
 def is_known_to_all(value: str) -> bool:
     """Whether `value` is a sample that is to be replaced, or a password that a program comes with."""
-    if value.lower() in _KNOWN_TO_ALL or len(set(value)) < 2:
+    low = value.lower()
+    if low in _KNOWN_TO_ALL or len(set(value)) < 2:
         return True
+    # A tenth of what is asked has one of the words, and a sample of nothing but letters and digits has one.
+    if low.isalnum() and not _OF_SAMPLES.search(low):
+        return False
     return bool(_SAMPLE.search(value[:400])) or _is_crossed_out(value[:400])
 
 
