@@ -311,8 +311,8 @@ def likely(match: bytes) -> int:
 
 def _is_name(match: bytes) -> bool:
     """Whether the end of a match has the name of the vendor in it again, or is made of words."""
-    value = match[len(match.rstrip(_OF_NAMES)) :]
-    return match[:_ENOUGH].lower() in value.lower() or is_of_words(value.decode())
+    value, words = (match[len(match.rstrip(chars)) :] for chars in (_OF_NAMES, _OF_NAMES + b"-"))
+    return match[:_ENOUGH].lower() in value.lower() or any(map(is_of_words, (value.decode(), words.decode())))
 
 
 def _vendors() -> tuple[Detector, ...]:

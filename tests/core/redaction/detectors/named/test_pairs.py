@@ -223,7 +223,12 @@ def test_the_words_of_a_list_of_passwords_are_no_passwords() -> None:
 LEFT_ALONE = [
     '"AWS::IAM::AccessKey": "bf29289b78d371e3", "AWS::Config::AggregationAuthorization": "141e19f3841b50f5"',
     'CLIENT_LONG_PASSWORD = 0x00000001; SEC_E_NO_CREDENTIALS = 0x8009030E; "token": "0x8009030EUL"',
-    "pw = 2.0**self.frac_bits",
+    "pw = 2.0**self.frac_bits; passphrase = conf.p11_crypto_plugin.login",
+    "self.san_password = HPE3PAR_USER_PASS; raid_password = 'password=%s'",
+    "setenv('MYSQL_PWD', 'env-secret'); x = {'password': 'work-pass', 'passphrase': '--passphrase-fd'}",
+    "scheme://user:pass@host:port[,user1:pass1@host1:port1]; http://atslash%2F%40:%2F%40@x",
+    "'ConsoleAuthToken': '1.3-64803f4ab6b1bf92af587bbf21793390'",
+    "'AUDIO_TTS_AZURE_SPEECH_OUTPUT_FORMAT', 'audio-24khz-160kbitrate-mono-mp3'",
     '"redis_password": "redis_url", port: 30001, password: "password-for-30001"',
     '{"new_password1": "2pa$$word!"}',
     "rediss://user%40example.com:pass%3Aword@cache",

@@ -23,12 +23,13 @@ from mcpguard.core.redaction.detectors.named.shapes import (
 )
 
 _TEMPLATE = expression(
-    r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
+    r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
 )
 _CODE = expression(
     r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
+    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}"
 )
 _FILE = expression(
     r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks"
@@ -65,13 +66,14 @@ _MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}|[0-9]+[.,][0-9.,]*")
 """Ports of a container, and numbers."""
 _WORDS = expression(r"(?:[A-Za-z:_-]|%20)+")
 _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
-_OF_EXPRESSIONS = expression(r"\[\^|\.[*+]|\\[dSsWw][*+]|^\^")
-"""Of an expression that is to match a URL."""
+_OF_EXPRESSIONS = expression(r"\[[\^,]|\.[*+]|\\[dSsWw][*+]|^\^|^[^A-Za-z0-9]+$")
+"""Of an expression that is to match a URL, of a form that has optional parts; and signs alone."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
 _ENDS_OF_ONE = ("word", "wd", "phrase")
 _NAME_OF_ONE = expression(
     r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
+    r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret)"
     r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)"
 )
 _SIGNS = expression(r"[^A-Za-z]+")
@@ -113,8 +115,8 @@ _TRANSLATION = expression(
 )
 """What the word is in other languages, as files of translations have it."""
 _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
-_HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}")
-"""A number, as code and headers have it."""
+_HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}|[0-9]{1,3}\.[0-9]{1,3}-[0-9a-f]{32}")
+"""A number, as code and headers have it, and a version with its digest."""
 _NO_MARKS = str.maketrans("", "", "-_ ")
 _SAYINGS = frozenset(
     """
@@ -150,7 +152,7 @@ _PREFIX = expression(r"^(?:[A-Za-z0-9]{1,10}[-_.]){0,3}")
 _NO_WORD = expression(r"[0-9\s]")
 _OF_NUMBERS = expression(
     r"[v^~]?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:[-+.][a-z]{1,8}[-.0-9]*)?$|[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/"
-    rf"|{_HEX.pattern}$"
+    rf"|(?:{_HEX.pattern})$"
 )
 """A version, a rate or a number."""
 
@@ -293,7 +295,7 @@ def _is_mixed(value: str, quoted: bool) -> bool:
 
 def _is_of_letters(value: str) -> bool:
     """Whether a text without a digit is not a word that stands for a password, or says something of it."""
-    if len(value) < 8 or not value.isascii() or value.startswith("@"):
+    if len(value) < 8 or not value.isascii() or value.startswith(("@", "--")):
         return False
     if _is_translation(value) or (_OF_SOMETHING.fullmatch(value) and is_about(value)):
         return False

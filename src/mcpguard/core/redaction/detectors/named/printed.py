@@ -74,9 +74,9 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         ("IDENTIFY ",),
-        rf"(?:{_NAME} )?(?={_WORD}{{4,128}}{ENDS})",
+        rf"(?:{_NAME} )?(?:(?<=Serv IDENTIFY )|{_DIGIT})(?={_WORD}{{4,128}}{ENDS})",
         ("/msg NickServ IDENTIFY {}\n",),
-        ("how to IDENTIFY a bird by its song",),
+        ("how to IDENTIFY a bird by its song", "Sends the IDENTIFY packet."),
     ),
     Taking(
         ("addauth digest ",),
