@@ -8,8 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.inspection.inspector import INLINE_BYTES
+from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import World, text, tool
 from tests.gateway.questions.parking import told
 from tests.gateway.scenes import (
@@ -329,3 +331,23 @@ def test_a_placeholder_of_ours_is_not_sent(method: str, params: Any) -> None:
 def test_a_rule_may_let_a_placeholder_through() -> None:
     world = calling(holding("  - {id: a, effect: allow, placeholders: true}\n"), query=MARK)
     assert world.upstreams["one"].requests[-1].invocation.args == {"query": MARK}
+
+
+# --- what changes while a call waits -----------------------------------------------------------------
+
+
+def test_a_call_that_a_person_approves_is_searched_for_what_came_to_be_held_meanwhile() -> None:
+    rules = "  - {id: r, effect: ask, tools: ['*']}\n"
+    world = World(rules, {"one": [tool("read")], "two": []}, approvals=ApprovalTerms(60.0, 600.0))
+    world.redactor.hold("env:two", Secret(OTHERS))
+    legacy(world).send("tools/list", {}, 0)
+    world.clock.slow = True
+    late = "pw-8dR2mQ5sXk1Zt7Gv"
+    world.send("tools/call", {"name": "one__read", "arguments": {"query": late}}, 1)
+    world.redactor.hold("env:three", Secret(late))
+    (ticket,) = world.store.tickets
+    assert world.store.answer(ticket, TicketAnswer("approved", "os-user:ada", "terminal"))
+    world.clock.ring()
+    world.turn()
+    assert "contains a credential that is not for this server" in last(world)["content"][0]["text"]
+    assert refused(world).credentials == ("env:three",)

@@ -428,3 +428,62 @@ def test_a_client_whose_view_changed_is_told_and_another_is_not() -> None:
     quiet(world)
     put_in_force(world, READ + "  - {id: more, effect: deny, when: args.x == 1}\n")
     assert world.client.sent == []
+
+
+FREE = "  - {id: use, effect: allow, when: session.calls < 9}\n"
+CLOSED = f"{FREE}  - {{id: shut, effect: deny, tools: [read]}}\n"
+
+
+def test_policies_that_come_while_a_decision_waits_for_the_store_are_those_of_the_decision() -> None:
+    world = World(FREE).listed()
+    world.store.busy = 1
+    world.call("read", 1)
+    put_in_force(world, CLOSED)
+    world.store.proceed()
+    world.turn()
+    assert world.upstreams["one"].held == []
+    (record,) = [one for one in world.audit.records if isinstance(one, Decided)]
+    assert (record.effect, record.rules) == ("deny", ("p/shut",))
+    assert record.policy_digest == world.judge.policies.digest
+
+
+def test_a_result_is_judged_by_the_policies_of_the_decision() -> None:
+    world = World(FREE).listed()
+    world.store.busy = 1
+    world.call("read", 1)
+    put_in_force(world, f"{FREE}  - {{id: big, effect: deny, on: result, message: Too big.}}\n")
+    world.store.proceed()
+    world.turn()
+    put_in_force(world, FREE)
+    world.answer(text("big"))
+    assert "Too big." in refusal(world)[1]
+
+
+def test_a_call_that_goes_on_is_recorded_under_the_policies_that_allowed_it() -> None:
+    rules = f"{FREE}  - {{id: asked, effect: allow, action: [{ELICIT}]}}\n"
+    world = World(rules)
+    world.upstreams["one"].modern = True
+    modern(world, "tools/list")
+    asked = {"q": {"method": ELICIT, "params": FORM}}
+    asking = {"resultType": "input_required", "requestState": "s", "inputRequests": asked}
+    world.upstreams["one"].answers["read"] = asking
+    call(world, "read", 2)
+    state, allowed = last(world)["requestState"], world.judge.policies.digest
+    world.upstreams["one"].answers["read"] = text("done")
+    quiet(world)
+    change = world.store.change
+
+    def once(*given: Any) -> Any:
+        """The call is decided, and whether its answers may go on waits for the store."""
+        world.store.change = change  # type: ignore[method-assign]
+        done = change(*given)
+        world.store.busy = 1
+        return done
+
+    world.store.change = once  # type: ignore[method-assign]
+    call(world, "read", 3, requestState=state, inputResponses={"q": {"action": "decline"}})
+    put_in_force(world, f"{rules}  - {{id: more, effect: deny, tools: [push]}}\n")
+    world.store.proceed()
+    world.turn()
+    assert [one.policy_digest for one in world.audit.records if isinstance(one, Decided)] == [allowed]
+    assert allowed != world.judge.policies.digest

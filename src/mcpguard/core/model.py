@@ -121,8 +121,8 @@ class Invocation(Struct, frozen=True):
     caller: Caller = Caller()
     returned: tuple[str, ...] = ()
     """Texts in `args` that `server` gave to be given back, and that the client itself does not know."""
-    searched: bool = False
-    """Whether `params` were searched already for credentials that are not for `server`."""
+    searched: object = None
+    """`Egress.state` when `params` were searched and no credential that is not for `server` was in them."""
     origin: Origin = NOWHERE
 
 

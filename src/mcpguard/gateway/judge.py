@@ -1,6 +1,7 @@
 """The two decisions on a request, each with the state of its session: may it be made, may its result leave.
 
-Law of this file: a decision and what it changes in the session are one step, whoever else decides meanwhile.
+Law of this file: a decision and what it changes in the session are one step, whoever else decides meanwhile,
+under the policies that are in force at that step: a store that is busy may be waited for.
 Where the session cannot be read or stored, what depends on it is refused; rules in shadow mode refuse
 nothing, so what only they want depends on nothing.
 """
@@ -42,17 +43,16 @@ class Judge:
     ) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs; one that is only to
         `foresee` leaves no trace. `approved` are the rules that ask, for which a person has approved it."""
-        policies = self.policies
-        if not policies.stateful:
-            return pdp.decide(policies, invocation, None, self.egress, approved)
+        if not self.policies.stateful:
+            return pdp.decide(self.policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
-            verdict = _of(session, pdp.decide(policies, invocation, session, self.egress, approved))
+            verdict = _of(session, pdp.decide(self.policies, invocation, session, self.egress, approved))
             if isinstance(verdict, Permit) and not foresee:
                 session.admit(verdict)
             return verdict
 
-        return await self._changed(policies, invocation, change)
+        return await self._changed(invocation, change)
 
     async def decide_again(
         self, invocation: Invocation, resumed: bool = True, approved: frozenset[str] = frozenset()
@@ -60,34 +60,33 @@ class Judge:
         """Whether a call that was suspended may go on. It is no further call, so it costs nothing and states
         nothing; what the policies of now would label is labelled. Where it is not `resumed` but refused for
         its form, a Permit leaves no trace. `approved` as for `decide`."""
-        policies = self.policies
-        if not policies.stateful:
-            return pdp.decide(policies, invocation, None, self.egress, approved)
+        if not self.policies.stateful:
+            return pdp.decide(self.policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
             if not resumed:
-                return pdp.decide(policies, invocation, session, self.egress)
+                return pdp.decide(self.policies, invocation, session, self.egress)
             before = session.without(invocation)
-            verdict = _of(session, pdp.decide(policies, invocation, before, self.egress, approved))
+            verdict = _of(session, pdp.decide(self.policies, invocation, before, self.egress, approved))
             if isinstance(verdict, Permit):
                 session.add(verdict.labels, (), verdict)
                 # Evidence says what the session got by it.
                 return structs.replace(verdict, facts=())
             return verdict
 
-        return await self._changed(policies, invocation, change)
+        return await self._changed(invocation, change)
 
     async def _changed(
-        self, policies: PolicySet, invocation: Invocation, change: Callable[[Session], Permit | Deny]
+        self, invocation: Invocation, change: Callable[[Session], Permit | Deny]
     ) -> Permit | Deny:
         try:
             return await self._store.change(invocation, change)
         except SessionError as problem:
             self._report("", str(problem))
         # Where only rules in shadow mode want a session, the lack of one must change nothing.
-        if policies.depends:
+        if self.policies.depends:
             return pdp.no_session(invocation)
-        return pdp.decide(policies, invocation, None, self.egress)
+        return pdp.decide(self.policies, invocation, None, self.egress)
 
     def keeps_back(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:
         """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises

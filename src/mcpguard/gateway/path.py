@@ -83,7 +83,7 @@ class Path:
         scope, invocation, times = self._scope, permit.invocation, request.times
         started = times.decided = scope.recorder.seconds()
         try:
-            await scope.audit.write(scope.recorder.decided(permit, request.seen))
+            await scope.audit.write(scope.recorder.decided(permit, request.seen, request.policies))
             times.recorded = scope.recorder.seconds()
             if permit.observed is not None:
                 scope.report_refusal(permit.observed, WOULD_REFUSE)
@@ -134,12 +134,12 @@ class Path:
         )
         if request.origin.trace or scope.tracing or call.args is not read.args:
             invocation = self._completed(request, invocation, call, read)
-        request.policies = scope.judge.policies
         try:
             verdict = await self._verdict(request, call, invocation, said)
         except Cancelled as why:
             await scope.audit.write(scope.recorder.cancelled(invocation, request.asked, str(why)))
             raise
+        request.policies = scope.judge.policies
         if not isinstance(verdict, Permit):
             self._trips.parked.refuse(call)
             await self._refuse(request, call, verdict)
@@ -191,13 +191,14 @@ class Path:
         """The refusal of params that carry a credential astray and take too long to search in this turn, and
         the invocation, which says whether they were searched: if not, the decision does it."""
         keeps_back, inspector = self._scope.judge.keeps_back, self._scope.inspector
+        state = self._scope.judge.egress.state
         try:
             if keeps_back(invocation, params, AT_ONCE) is not None:
                 return None, invocation
             astray = None
         except TooMuchAtOnce:
             astray = await inspector.elsewhere(partial(keeps_back, invocation, params), len(encode(params)))
-        return astray, structs.replace(invocation, searched=True)
+        return astray, structs.replace(invocation, searched=state)
 
     async def _decide(self, request: Request, call: Call, invocation: Invocation) -> Permit | Deny:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.

@@ -32,6 +32,7 @@ from mcpguard.core.model import (
     Principal,
     Redacted,
 )
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
@@ -148,8 +149,11 @@ class Recorder:
         """Whether there is room on record for one more request to `server` that no rule decides about."""
         return self._room.asks(server, self.seconds())
 
-    def decided(self, verdict: Permit | Deny, seen: Seen = UNSEEN) -> Decided:
-        """The record of a verdict; `seen` is as in a Request."""
+    def decided(
+        self, verdict: Permit | Deny, seen: Seen = UNSEEN, policies: PolicySet | None = None
+    ) -> Decided:
+        """The record of a verdict; `seen` and `policies` are as in a Request. Without these it is a verdict
+        of this moment."""
         if isinstance(verdict, Deny):
             return self._refused(verdict)
         invocation, origin = verdict.invocation, verdict.invocation.origin
@@ -161,7 +165,7 @@ class Recorder:
         return Decided(
             *self._about(invocation, "allow"),
             rules=verdict.rules,
-            policy_digest=self._judge.policies.digest,
+            policy_digest=(policies or self._judge.policies).digest,
             args=digest,
             credentials=credentials,
             labels=verdict.labels,

@@ -34,6 +34,11 @@ class Egress:
         self._bound = bound
         redactor.tell(self._held)
 
+    @property
+    def state(self) -> object:
+        """Another one as soon as more is held, or something is for other servers than before."""
+        return self._bound, self._redactor.turns
+
     def _held(self, name: str) -> None:
         """A value is held under this name. Any thread may hold; a server that is not free stays so."""
         self.free &= {server for server, names in self._bound.items() if name in names}

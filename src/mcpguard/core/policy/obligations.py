@@ -58,7 +58,7 @@ def with_arguments(invocation: Invocation, arguments: dict[str, Json]) -> Invoca
     """The `tools/call` with these arguments in place of its own."""
     args = {**(invocation.args or {}), **arguments}
     params = {**(invocation.params or {}), "arguments": args}
-    return structs.replace(invocation, args=args, params=params, searched=False)
+    return structs.replace(invocation, args=args, params=params, searched=None)
 
 
 def are_set(invocation: Invocation, arguments: dict[str, Json]) -> bool:

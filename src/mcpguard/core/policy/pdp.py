@@ -133,7 +133,7 @@ def _misplaced(
 def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
     """The refusal of what would carry a credential where it is not bound; a question of a server sends
     nothing there."""
-    if invocation.params is None or invocation.searched:
+    if invocation.params is None or (invocation.searched and invocation.searched == egress.state):
         return None
     return egress.refused(invocation, invocation.params)
 

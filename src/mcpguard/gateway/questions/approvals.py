@@ -150,11 +150,10 @@ class Approvals:
     ) -> Permit | Deny:
         """The verdict on the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
-        other = self._scope.judge.policies
-        if ticket.policies != other.digest and ticket.state != "denied" and self._listed(invocation):
+        digest = self._scope.judge.policies.digest
+        if ticket.policies != digest and ticket.state != "denied" and self._listed(invocation):
             verdict = await self._scope.judge.decide(invocation)
             if isinstance(verdict, Permit):  # A rule allows it now, such as one that approves in advance.
-                request.policies = other
                 return verdict
         refusal = await self._refused(invocation, deny, ticket)
         if refusal is not None:
