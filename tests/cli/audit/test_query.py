@@ -140,13 +140,13 @@ def test_it_is_said_at_once_that_no_index_narrows_a_condition(
     monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 1)
     monkeypatch.setattr("mcpguard.authoring.asking.matching.WHOLE", 1)
     monkeypatch.setattr("mcpguard.authoring.asking.matching.READ_FOR_A_CALL", 1)
-    assert main(["audit", "query", "size(args) > 9", audit]) == 0
+    assert main(["audit", "query", "size(args) + 0 > 9", audit]) == 0
     assert capsys.readouterr().err == (
         "mcpguard: note: no index narrows this condition, so up to 3 calls are looked at one by one; "
         "--since, --server, --tool and --session narrow it, and Ctrl-C prints what was found until then\n"
     )
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert main(["audit", "query", "size(args) > 9", audit]) == 0
+    assert main(["audit", "query", "size(args) + 0 > 9", audit]) == 0
     assert "looked at 2 calls so far" in capsys.readouterr().err
     assert main(["audit", "query", 'args.nowhere == "z"', audit]) == 0
     assert "looked at one by one" not in capsys.readouterr().err

@@ -4,5 +4,5 @@
 of checkpoints. `bounded.py` counts what would be too much; `upkeep.py` does what can wait, with
 `retention.py` for old chains. `following.py` reads on as chains grow, `checking.py` verifies that, `calls.py`
 finds the records of one call, `line_reader.py` reads a line at its place. `index.py` answers questions about
-all of them; `indexing.py` and `passages.py` make it.
+all of them; `indexing.py`, `passages.py` and `zones.py` make it.
 """

@@ -14,8 +14,8 @@ import heapq
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,18 +39,12 @@ from mcpguard.adapters.audit.indexing import (
     read_facts,
 )
 from mcpguard.adapters.audit.line_reader import LineReader
-from mcpguard.adapters.audit.passages import Texts, bits_of, unpacked
-from mcpguard.adapters.audit.reader import (
-    Removed,
-    chain_files,
-    chain_name,
-    origin,
-    packed,
-)
+from mcpguard.adapters.audit.passages import IndexedPassage
+from mcpguard.adapters.audit.reader import Removed, chain_files, chain_name, origin, packed
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 
-FORM = 9
+FORM = 10
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _TABLES = """
@@ -64,7 +58,7 @@ CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NO
 CREATE TABLE open(origin TEXT NOT NULL, id TEXT NOT NULL, facts INTEGER NOT NULL, at INTEGER NOT NULL,
   place INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY(origin, id)) WITHOUT ROWID;
 CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
-  latest INTEGER NOT NULL, bits BLOB NOT NULL);
+  latest INTEGER NOT NULL, bits BLOB NOT NULL, zones BLOB NOT NULL);
 CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
 """
 
@@ -172,13 +166,6 @@ class AuditIndex:
         """Let go of the file."""
         self._database.close()
 
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        ((pages,),) = self._database.execute("PRAGMA page_count")
-        ((page,),) = self._database.execute("PRAGMA page_size")
-        return int(pages * page)
-
     # --- questions ------------------------------------------------------------------------------
 
     def facts(self) -> dict[int, CallFacts]:
@@ -241,11 +228,11 @@ class AuditIndex:
                 break
         return found
 
-    def passages(self, texts: Texts, since: int, until: int) -> list[Stretch]:
-        """Where calls may stand that have these texts and these times, the latest first."""
+    def passages(self, may_match: Callable[[IndexedPassage], bool], since: int, until: int) -> list[Stretch]:
+        """Where calls may match, by what is known of them and by their times, the latest first."""
         found = [
             Stretch(latest, *self._where(place), end - place)
-            for place, end, latest in _passages(self._database, texts, since, until)
+            for place, end, latest in _passages(self._database, may_match, since, until)
         ]
         return sorted(found, key=lambda one: one.latest, reverse=True)
 
@@ -360,17 +347,30 @@ class AuditIndex:
 def files_with(chains: Path, files: list[Path], texts: list[bytes]) -> list[Path]:
     """Those of the `files`, all chains at `chains`, that may have a call with one of these texts. The index
     is taken as it is, not brought up to date; without one that is all of them."""
-    with suppress(sqlite3.DatabaseError, OSError, AuditError):
-        database = sqlite3.connect(f"{index_path(chains).as_uri()}?mode=ro", uri=True)
-        with closing(database):
-            if database.execute("PRAGMA user_version").fetchone() == (FORM,):
-                places: dict[int, list[tuple[int, int]]] = {}
-                for place, end, _ in _passages(database, (frozenset(texts),), 0, 1 << 62):
-                    places.setdefault(place >> FILE_BITS, []).append((place & OFFSET, end - place))
-                rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
-                known = {row.name: row for row in rows if not row.altered}
-                return [file for file in files if _may_have(file, known.get(chain_name(file)), places, texts)]
+    with suppress(sqlite3.DatabaseError, OSError, AuditError), _as_it_is(chains) as database:
+        places: dict[int, list[tuple[int, int]]] = {}
+        for place, end, _ in _passages(database, lambda one: any(map(one.has, texts)), 0, 1 << 62):
+            places.setdefault(place >> FILE_BITS, []).append((place & OFFSET, end - place))
+        rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
+        known = {row.name: row for row in rows if not row.altered}
+        return [file for file in files if _may_have(file, known.get(chain_name(file)), places, texts)]
     return files
+
+
+def is_there(chains: Path) -> bool:
+    """Whether there is an index of the chains at `chains` that this version can use."""
+    with suppress(sqlite3.DatabaseError, OSError), _as_it_is(chains):
+        return True
+    return False
+
+
+@contextmanager
+def _as_it_is(chains: Path) -> Iterator[sqlite3.Connection]:
+    """An index that is not brought up to date. Raises sqlite3.DatabaseError if it is of another form."""
+    with closing(sqlite3.connect(f"{index_path(chains).as_uri()}?mode=ro", uri=True)) as database:
+        if database.execute("PRAGMA user_version").fetchone() != (FORM,):
+            raise sqlite3.DatabaseError
+        yield database
 
 
 def _may_have(
@@ -406,14 +406,12 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def _passages(
-    database: sqlite3.Connection, texts: Texts, since: int, until: int
+    database: sqlite3.Connection, may_match: Callable[[IndexedPassage], bool], since: int, until: int
 ) -> Iterator[tuple[int, int, int]]:
-    """(place, end, latest) of the passages that may have these texts and times."""
-    wanted = [[bits_of(text) for text in some] for some in texts]
-    query = "SELECT place, end, latest, bits FROM passages WHERE latest >= ? AND first < ?"
-    for place, end, latest, stored in database.execute(query, (since, until)):
-        bits = unpacked(stored)
-        if all(any(all(bits[at] & bit for at, bit in one) for one in some) for some in wanted):
+    """(place, end, latest) of the passages with calls that may match, and of these times."""
+    query = "SELECT place, end, latest, bits, zones FROM passages WHERE latest >= ? AND first < ?"
+    for place, end, latest, *stored in database.execute(query, (since, until)):
+        if may_match(IndexedPassage(*stored)):
             yield place, end, latest
 
 

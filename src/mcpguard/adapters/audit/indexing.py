@@ -214,7 +214,7 @@ class IndexRows:
     def passage_at(self, place: int) -> Passage | None:
         """The stored passage of a chain that has this place, or the last one before it."""
         query = (
-            "SELECT place, end, first, latest, bits FROM passages WHERE place BETWEEN ? AND ? "
+            "SELECT place, end, first, latest, bits, zones FROM passages WHERE place BETWEEN ? AND ? "
             "ORDER BY place DESC LIMIT 1"
         )
         rows = self._database.execute(query, (place & ~OFFSET, place)).fetchall()
@@ -222,8 +222,9 @@ class IndexRows:
 
     def store_passage(self, passage: Passage) -> None:
         """Store it, or store it again."""
-        row = (passage.place, passage.end, passage.first, passage.latest, passage.bits())
-        self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?)", row)
+        some = (passage.place, passage.end, passage.first, passage.latest)
+        row = (*some, passage.bits(), passage.zones())
+        self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?, ?)", row)
 
     def open_calls(self) -> dict[CallKey, OpenCall]:
         """What was decided and may go on."""
@@ -306,7 +307,7 @@ class ChainReading:
         if self._passage.full or place - self._passage.place > LONGEST:
             self._store_passage(self._passage)
             self._passage = Passage(place)
-        self._passage.decided(at, end)
+        self._passage.decided(at, end, found.arguments, found.subject)
         texts = (found.arguments, found.credentials, found.subject, found.approval, found.ticket, found.trace)
         self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
         if found.effect == "deny":

@@ -1,16 +1,22 @@
-"""Which passages of the chains may have a text: what lets a question about arguments read few of them.
+"""What is known of passages of the chains: what lets a question about arguments read few of them.
 
 Law of this file: a passage with a text in one of its calls is never left out; one without it may be read in
-vain. Four bytes at any place in a text set one bit of its passage (a Bloom filter with one hash), so a text
-of fewer is taken to be everywhere. Bits are those of native integers: an index stays on its machine.
+vain. Four bytes at any place in a text, without regard to case, set one bit of its passage (a Bloom filter
+with one hash), so a text of fewer is taken to be everywhere. Bits are those of native integers: an index
+stays on its machine.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import Any
 
-from msgspec import Raw
+from msgspec import DecodeError, Raw, json
+
+from mcpguard.adapters.audit import zones
+from mcpguard.adapters.audit.zones import Zone, joined, zone_of
 
 LONGEST = 1 << 20
 """Bytes of a chain after which a passage ends."""
@@ -21,18 +27,26 @@ _FULL = _BITS // 3
 _GATHER = 32 << 10
 _SET = ord("1")
 
-Texts = tuple[frozenset[bytes], ...]
-"""A call has at least one text of each of these sets, as it stands in JSON; () is true of every call."""
+_decode = json.Decoder(list[Any]).decode
 
 
 class Passage:
     """A stretch of a chain from `place` to `end`, with the texts of the calls that were decided in it. Times
     are `first` and `latest`, in microseconds since 1970."""
 
-    __slots__ = ("_flags", "_gathered", "_texts", "end", "first", "full", "latest", "place")
+    __slots__ = (
+        *("_arguments", "_flags", "_gathered", "_stored", "_subjects", "_texts"),
+        *("end", "first", "full", "latest", "place"),
+    )
 
     def __init__(
-        self, place: int, end: int = 0, first: int = 1 << 62, latest: int = -1, bits: bytes = b""
+        self,
+        place: int,
+        end: int = 0,
+        first: int = 1 << 62,
+        latest: int = -1,
+        bits: bytes = b"",
+        stored: bytes | None = None,
     ) -> None:
         self.place, self.end = place, end
         self.first, self.latest = first, latest
@@ -40,10 +54,15 @@ class Passage:
         self.full = self._flags.count(_SET) > _FULL
         self._texts: set[bytes] = set()
         self._gathered = 0
+        self._stored = stored
+        self._arguments: list[bytes] = []
+        self._subjects: list[bytes] = []
 
-    def decided(self, at: int, end: int) -> None:
-        """A call was decided at that time, in a line that ends at that place."""
+    def decided(self, at: int, end: int, arguments: Raw, subject: Raw) -> None:
+        """A call with these was decided at that time, in a line that ends at that place."""
         self.first, self.latest, self.end = min(self.first, at), max(self.latest, at), end
+        self._arguments.append(bytes(arguments) or b"{}")
+        self._subjects.append(bytes(subject) or b'""')
 
     def add(self, *texts: bytes | Raw) -> None:
         """A call in it has these texts, none of which has a line feed; what repeats is taken once. Between
@@ -59,7 +78,7 @@ class Passage:
 
     def _settle(self) -> None:
         flags, one = self._flags, _SET
-        for bits in _bits(b"\n".join(self._texts)):
+        for bits in _bits(_folded(b"\n".join(self._texts))):
             for bit in bits:
                 flags[bit] = one
         self._texts.clear()
@@ -73,18 +92,68 @@ class Passage:
         packed = zlib.compress(bits, 1)
         return packed if len(packed) < _BYTES // 2 else bits
 
+    def zones(self) -> bytes:
+        """What is stored of the values that its calls have."""
+        if self._arguments:
+            try:
+                found = {
+                    "args": zone_of([one or {} for one in _values(self._arguments)]),
+                    "subject": zone_of(_values(self._subjects)),
+                }
+            except (DecodeError, UnicodeDecodeError, RecursionError):
+                found = {}
+            if self._stored is not None:
+                before = zones.unpacked(self._stored)
+                found = {name: joined(before[name], zone) for name, zone in found.items() if name in before}
+            self._stored = zones.packed(found)
+            self._arguments, self._subjects = [], []
+        return self._stored or b""
+
+
+class IndexedPassage:
+    """What the index knows of a passage."""
+
+    def __init__(self, bits: bytes, stored: bytes) -> None:
+        self._packed, self._stored = bits, stored
+
+    @cached_property
+    def _bits(self) -> bytes:
+        return unpacked(self._packed)
+
+    def has(self, text: bytes) -> bool:
+        """Whether a call may have this text, as it stands in JSON."""
+        bits = self._bits
+        return all(bits[at] & bit for at, bit in bits_of(text))
+
+    @cached_property
+    def zones(self) -> dict[str, Zone]:
+        """The values of `args` and of `subject`; without a name of which nothing is known."""
+        return zones.unpacked(self._stored)
+
 
 def unpacked(bits: bytes) -> bytes:
     """All bits of a passage, as some may be stored compressed."""
     return bits if len(bits) == _BYTES else zlib.decompress(bits) if bits else bytes(_BYTES)
 
 
+@lru_cache(256)
 def bits_of(text: bytes) -> list[tuple[int, int]]:
     """The bits of a passage with this text: which byte, and its bit there."""
+    text = _folded(text)
     even, odd = _bits(text)
     whole = len(text) - 3
     found = {*even[: max(0, whole + 1) // 2], *odd[: max(0, whole) // 2]}
     return [(bit >> 3, 128 >> (bit & 7)) for bit in found]
+
+
+def _folded(text: bytes) -> bytes:
+    """Alike for texts that differ only in the case of ASCII letters, also as RE2 takes them: the signs of
+    Kelvin and of the long s are letters of another case."""
+    return text.lower().replace("\u212a".encode(), b"k").replace("\u017f".encode(), b"s")
+
+
+def _values(some: list[bytes]) -> list[Any]:
+    return _decode(b"[%b]" % b",".join(some))
 
 
 def _bits(text: bytes) -> Iterator[memoryview]:

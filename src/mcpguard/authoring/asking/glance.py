@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import DecodeError, Raw, defstruct, field, json
 
-from mcpguard.authoring.asking.needed import Needs
+from mcpguard.authoring.asking.needed import Clauses
 from mcpguard.authoring.asking.patterns import compiled
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Condition, Verdict, json_text
 from mcpguard.core.conditions.engines import Rows
@@ -46,7 +46,7 @@ class Sieve:
     """The lines of decisions that have what is needed. `rare` is what few of the lines in `sample` have, an
     expression of RE2, or None."""
 
-    def __init__(self, needs: Needs, sample: Sequence[bytes]) -> None:
+    def __init__(self, needs: Clauses, sample: Sequence[bytes]) -> None:
         import re2
 
         self.rare: Any = None

@@ -22,7 +22,7 @@ from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, micr
 from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.reader import Removed, chain_name, file_name
 from mcpguard.authoring.asking.glance import Glance, Sieve
-from mcpguard.authoring.asking.needed import DECIDED, ENDED, texts_in
+from mcpguard.authoring.asking.needed import DECIDED, ENDED, clauses, may_match
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE
 from mcpguard.core.errors import AuditError
@@ -41,6 +41,8 @@ _GLANCED, _SEARCHED = 4, 16
 """How many times as many bytes where each decision is only glanced at, or something rare is searched for."""
 _LONG = 4 << 30
 """Searching this many bytes takes a while."""
+_SHORTEST = 300
+"""Bytes of a chain that each call has at least."""
 _TOLD = 256 << 20
 """After this many bytes the progress is reported again."""
 
@@ -117,15 +119,16 @@ class _Search:
         """Those after the calls with these decisions, the `last` of which have the same time."""
         question, index = self._question, self._index
         needs = question.needs(DECIDED | ENDED)
-        glance, sieve = question.glance(), Sieve(question.needs(DECIDED), sample)
+        glance, sieve = question.glance(), Sieve(clauses(question.needs(DECIDED)), sample)
         since, until = question.since, last[0].at + 1 if last else question.until
-        stretches = index.passages(texts_in(needs), since, until)
+        stretches = index.passages(partial(may_match, needs), since, until)
         ease = _SEARCHED if sieve.rare else _GLANCED if glance.decides else 1
         size = sum(one.size for one in stretches)
         calls = size // (READ_FOR_A_CALL * ease)
         through = index.count(self._fitting, since, until, calls + 1) > calls
         quick = through and sieve.rare and size < _LONG
-        left = 0 if quick else index.count(self._fitting, since, until, MANY)
+        most = min(MANY, size // _SHORTEST)
+        left = 0 if quick or most <= LOOKS else index.count(self._fitting, since, until, most)
         if through:
             known = {at.decision for at in last}
             read = partial(_told, looking, left, size) if left > LOOKS else lambda _: None

@@ -28,6 +28,8 @@ _UNESCAPED = re.compile(
 )
 """Sets of characters that JSON never escapes."""
 _ESCAPE = r"|\\[^u]|\\u[0-9a-f]{4})"
+_OTHER = re.compile(r"[^\x00-\x7f]+")
+"""Characters whose other case the index does not know."""
 _TIMES = ("*", "+", "?", "{")
 _CONTROL = {r"\f": "\f", r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\v": "\v"}
 
@@ -39,10 +41,12 @@ class LinePattern(Struct, frozen=True):
 
 
 class JsonPattern(Struct, frozen=True):
-    """`lines` is what the JSON of a text has; `ways` are texts that are in it: all of one of these lists."""
+    """`lines` is what the JSON of a text has; `ways` are texts that are in it: all of one of these lists, in
+    `any_case` of ASCII letters or as they are."""
 
     lines: LinePattern
     ways: list[list[str]]
+    any_case: bool
 
 
 def pattern_of(text: str) -> JsonPattern | None:
@@ -68,8 +72,10 @@ def pattern_of(text: str) -> JsonPattern | None:
             # What is repeated may be left out, but for `+`.
             runs[-1] = runs[-1][:-1] if kind == "times" and word[0] != "+" else runs[-1]
             runs.append("")
-    some = [[] if flags else [run for run in runs if run] for runs in ways]
-    return JsonPattern(LinePattern("".join(source)), some)
+    any_case = flags is not None and "i" in flags[0]
+    cut = _OTHER.split if any_case else lambda run: [run]
+    some = [[part for run in runs for part in cut(run) if part] for runs in ways]
+    return JsonPattern(LinePattern("".join(source)), some, any_case)
 
 
 def compiled(some: Iterable[bytes | LinePattern]) -> Any:

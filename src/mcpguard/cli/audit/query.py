@@ -87,9 +87,9 @@ def filters_of(args: argparse.Namespace) -> Filters:
 
 def opened(path: Path, rebuild: bool) -> AuditIndex:
     """The index; a person at a terminal reads that it takes a while. Raises AuditError."""
-    from mcpguard.adapters.audit.index import AuditIndex, index_path
+    from mcpguard.adapters.audit.index import AuditIndex, is_there
 
-    if sys.stderr.isatty() and (rebuild or not index_path(path).exists()):
+    if sys.stderr.isatty() and (rebuild or not is_there(path)):
         print(style("reading the chains into an index, once ...", "dim", sys.stderr), file=sys.stderr)
     return AuditIndex(path, rebuild)
 
