@@ -56,6 +56,11 @@ class Leaves:
         else:
             _gather_list((value,), "", columns, document, numbers, tables, DEPTH + 1)
 
+    def become(self, other: "Leaves") -> None:
+        """Be as another one. What was here is given back, whoever refers to it."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
+
     def parts(self) -> list[str]:
         """All leaves in their order."""
         parts: list[str] = []
@@ -338,14 +343,17 @@ def _gather_dict(
         raise InspectionError(f"nested deeper than {DEPTH} levels")
     for name, child in value.items():
         kind = type(child)
-        column = columns.get(name, _NO_TEXTS)
-        if column is _NO_TEXTS:
-            column = columns[name] = [] if kind is str else _NO_TEXTS
         if kind is str:
-            column.append(child)
+            column = columns.get(name, _NO_TEXTS)
+            if column is _NO_TEXTS:
+                columns[name] = [child]
+            else:
+                column.append(child)
             if name != LABEL:
                 document.append(child)
-        elif kind is int or kind is float:
+            continue
+        columns.setdefault(name, _NO_TEXTS)
+        if kind is int or kind is float:
             numbers.append(child)
         elif kind is dict:
             _gather_dict(child, columns, document, numbers, tables, depth - 1)

@@ -20,7 +20,6 @@ from mcpguard.core.legible import GROUPS, HIDDEN, charset
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.leaves import SEPARATOR
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
-from mcpguard.core.redaction.rebuilding import EditedLeaf
 
 TERMINAL = "terminal"
 
@@ -210,7 +209,7 @@ def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
         return None
     edited = [*parts]
     for index, text in changed.items():
-        edited[index] = EditedLeaf(text)
+        edited[index] = text
     return edited
 
 

@@ -3,7 +3,7 @@
 Law of this file: the leaves are met in the order in which `Leaves` has gathered them.
 """
 
-from collections.abc import Iterable
+from itertools import islice
 
 from mcpguard.core.model import Detection, Json
 from mcpguard.core.redaction.leaves import Leaves
@@ -16,7 +16,7 @@ MOST_PATHS = 200
 
 
 class EditedLeaf(str):
-    """A leaf that was changed; `kinds` says what was taken out of it."""
+    """A leaf from which something was taken out; `kinds` says what."""
 
     __slots__ = ("kinds",)
     kinds: tuple[str, ...]
@@ -52,16 +52,30 @@ def pointer(path: Path) -> str:
 class Rebuild:
     """Rebuild a value with some leaves changed. `findings` then says what changed, and where."""
 
-    def __init__(self, leaves: Leaves, parts: Iterable[str]) -> None:
-        rest = iter(parts)
-        # The last first, so that each is given back when it is in its place.
-        self._columns = {
-            name: [next(rest) for _ in column][::-1] for name, column in leaves.columns.items() if column
-        }
-        self._numbers = [next(rest) for _ in leaves.numbers][::-1]
-        names = zip(leaves.columns, rest, strict=True)
-        self._renamed = {name: new for name, new in names if type(new) is EditedLeaf}
+    def __init__(self, leaves: Leaves, parts: list[str]) -> None:
+        """`parts` are used up."""
+        self._parts = parts
+        self._next: dict[str, int] = {}
+        """By name, the index of the next string under it: a list for each of many names takes three times
+        as much."""
+        at = 0
+        for name, column in leaves.columns.items():
+            if column:
+                self._next[name] = at
+                at += len(column)
+        self._number = at
+        end = at + len(leaves.numbers)
+        names = zip(leaves.columns, islice(parts, end, None), strict=True)
+        self._renamed = {name: new for name, new in names if new is not name}
+        del parts[end:]
         self.findings: dict[Detection, None] = {}
+
+    def _string(self, name: str) -> str:
+        """The next one under a name. It is given back when it is in its place."""
+        at = self._next[name]
+        self._next[name] = at + 1
+        new, self._parts[at] = self._parts[at], ""
+        return new
 
     def value(self, old: Json, name: str = "", path: Path = None) -> Json:
         """`old` with the changed leaves in it; `path` is where that stands in the new value."""
@@ -71,9 +85,10 @@ class Rebuild:
         if kind is list:
             return [self.value(child, name, (path, i)) for i, child in enumerate(old)]
         if kind is str:
-            return self._leaf(self._columns[name].pop(), path)
+            return self._leaf(self._string(name), path)
         if kind is int or kind is float:
-            new = self._numbers.pop()
+            new = self._parts[self._number]
+            self._number += 1
             return self._leaf(new, path) if type(new) is EditedLeaf else old
         return old
 
@@ -84,8 +99,6 @@ class Rebuild:
         return str(new)
 
     def _find(self, new: EditedLeaf, path: Path) -> None:
-        if not new.kinds:
-            return  # Something hidden was made visible.
         where = pointer(path) if len(self.findings) < MOST_PATHS else ""
         for kind in new.kinds:
             self.findings[Detection(kind, where)] = None
@@ -93,13 +106,12 @@ class Rebuild:
     def _dict(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
         if not self._renamed or self._renamed.keys().isdisjoint(old):
             return self._members(old, path)
-        taken = {name for name in old if name not in self._renamed}
         copies: dict[str, int] = {}
         made: dict[str, Json] = {}
         for name, child in old.items():
             new = self._renamed.get(name)
-            unique = name if new is None else _unique(str(new), taken, copies)
-            if new is not None:
+            unique = name if new is None else self._unique(str(new), old, made, copies)
+            if type(new) is EditedLeaf:
                 self._find(new, (path, unique))
             made[unique] = self.value(child, name, (path, unique))
         return made
@@ -108,7 +120,7 @@ class Rebuild:
         made: dict[str, Json] = {}
         for name, child in old.items():
             if type(child) is str:
-                new = self._columns[name].pop()
+                new = self._string(name)
                 made[name] = new if type(new) is str else self._leaf(new, (path, name))
             elif type(child) is dict:
                 made[name] = self._dict(child, (path, name))
@@ -116,14 +128,13 @@ class Rebuild:
                 made[name] = self.value(child, name, (path, name))
         return made
 
-
-def _unique(name: str, taken: set[str], copies: dict[str, int]) -> str:
-    """`name`, or with the next number that makes it none of those that are `taken`; then it is taken."""
-    copy = copies.get(name, 0) + 1
-    unique = name if copy == 1 else f"{name}({copy})"
-    while unique in taken:
-        copy += 1
-        unique = f"{name}({copy})"
-    copies[name] = copy
-    taken.add(unique)
-    return unique
+    def _unique(self, name: str, old: dict[str, Json], made: dict[str, Json], copies: dict[str, int]) -> str:
+        """`name`, or with the next number that makes it one that no other member has."""
+        copy = copies.get(name, 1)
+        unique = name if copy == 1 else f"{name}({copy})"
+        while unique in made or (unique in old and unique not in self._renamed):
+            copy += 1
+            unique = f"{name}({copy})"
+        if copy > 1:
+            copies[name] = copy
+        return unique

@@ -37,7 +37,7 @@ from mcpguard.core.redaction.scanning import (
     hits,
     may_have_tables,
     members,
-    regathered,
+    regather,
     telling,
 )
 from mcpguard.core.redaction.several import clean
@@ -347,16 +347,15 @@ class Redactor:
         budget = Budget(len(text), MASKING if any(kind in OPT_IN for kind in wanted) else 1)
         del text
         for turn in range(_ROUNDS):
-            rebuild = self._cleaner(
-                leaves, unredacted, budget, numbers, hidden if visible else None, turn > 0
-            )
-            if rebuild is None:
+            made = self._cleaner(leaves, unredacted, budget, numbers, hidden if visible else None, turn > 0)
+            if made is None:
                 counts = tuple(sorted((+hidden).items()))
                 found, spared = (self._sealed(list(findings)), self._sealed(list(unredacted.found)))
                 return Redacted(value, _encode(value), found, counts, spared)
-            value = rebuild.value(value)
-            findings |= rebuild.findings
-            leaves = regathered(leaves, value)
+            value = made.value(value)
+            findings |= made.findings
+            del made  # It takes as much as the value.
+            regather(leaves, value)
         raise InspectionError("a value could not be made clean")
 
     def _cleaner(

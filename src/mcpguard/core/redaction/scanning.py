@@ -92,12 +92,12 @@ def telling(names: Iterable[str]) -> set[str]:
     return found.union([name for name in that_end_so(new) if values.said_of_member(name)])
 
 
-def regathered(before: Leaves, value: Json) -> Leaves:
-    """The leaves of `value`, most of whose names are known from `before`."""
-    leaves, told = Leaves(value), before.telling or set()
-    known = leaves.columns.keys() & (before.columns.keys() if before.telling is not None else told)
-    leaves.telling = (known & told) | telling(leaves.columns.keys() - known)
-    return leaves
+def regather(leaves: Leaves, value: Json) -> None:
+    """Put those of `value` in place of the `leaves`, most of whose names are known."""
+    made, told = Leaves(value), leaves.telling or set()
+    known = made.columns.keys() & (leaves.columns.keys() if leaves.telling is not None else told)
+    made.telling = (known & told) | telling(made.columns.keys() - known)
+    leaves.become(made)
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
