@@ -28,6 +28,7 @@ from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import ConfigError, DocumentError, Problem, UpstreamError
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.structured.conforming import pointed
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -78,10 +79,8 @@ def read_snapshot(text: str, source: str) -> Snapshot:
 
 def write_snapshot(snapshot: Snapshot) -> str:
     """The snapshot as JSON that is the same for the same offers, and that a person can compare by line."""
-    return (
-        msgspec.json.format(msgspec.json.encode(snapshot.model_dump(), order="sorted"), indent=1).decode()
-        + "\n"
-    )
+    encoded = msgspec.json.encode(snapshot.model_dump(), order="sorted")
+    return f"{msgspec.json.format(encoded, indent=1).decode()}\n"
 
 
 class Presence(Enum):
@@ -121,21 +120,11 @@ def _parts(root: Json, schemas: list[Json]) -> list[dict[str, Json]]:
             continue
         inner = [one for key in ("anyOf", "oneOf", "allOf") for one in _list(schema.get(key))]
         if "$ref" in schema:
-            inner.append(_referred(root, schema["$ref"]))
+            inner.append(pointed(root, schema["$ref"], {}))
         waiting += inner
         if not inner or schema.keys() & {"properties", "items", "required"}:
             parts.append(schema)
     return parts
-
-
-def _referred(root: Json, reference: Json) -> Json:
-    """What a reference inside the schema leads to; anything for one that leads elsewhere."""
-    if type(reference) is not str or not (reference == "#" or reference.startswith("#/")):
-        return {}
-    value = root
-    for name in reference.split("/")[1:]:
-        value = value.get(name.replace("~1", "/").replace("~0", "~")) if type(value) is dict else {}
-    return value
 
 
 def _member(parts: list[dict[str, Json]], name: str) -> tuple[Presence, list[Json]]:
@@ -192,18 +181,10 @@ LISTS = {
 
 KEPT = frozenset(
     [
-        "name",
-        "title",
-        "description",
-        "inputSchema",
-        "outputSchema",
-        "annotations",
-        "arguments",
-        "uri",
-        "uriTemplate",
-        "mimeType",
+        "name", "title", "description", "inputSchema", "outputSchema", "annotations", "arguments", "uri",
+        "uriTemplate", "mimeType",
     ]
-)
+)  # fmt: skip
 """What is kept of an entry: what rules can read, and schemas."""
 
 _POLICY: dict[str, Json] = {

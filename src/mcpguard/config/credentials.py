@@ -169,15 +169,8 @@ class CredentialEntry(Written):
 
 
 KINDS = (
-    "value",
-    "command",
-    "vault",
-    "github_app",
-    "postgres",
-    "oauth",
-    "client_credentials",
-    "token_exchange",
-)
+    "value", "command", "vault", "github_app", "postgres", "oauth", "client_credentials", "token_exchange",
+)  # fmt: skip
 """The fields of a CredentialEntry that say where the value comes from: exactly one of them is given."""
 
 ENTRIES: tuple[type[Written], ...] = (CredentialEntry, CommandEntry, JsonEntry, *MINTED)

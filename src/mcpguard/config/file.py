@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mcpguard.config.credentials import CredentialEntry, binding_mistakes
@@ -23,7 +23,7 @@ from mcpguard.config.terms import (
 )
 from mcpguard.config.urls import UrlName
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
-from mcpguard.core.document.written import CHOICE, VERSION_1, Filled, Items, Written, by_shape, whole
+from mcpguard.core.document.written import CHOICE, VERSION_1, Filled, Items, TextOr, Written, whole
 from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import A_DAY
 
@@ -51,9 +51,7 @@ class PolicyEntry(Filled):
     params: dict[str, Any] = Field({}, description="A value for each name under `params` of the policy.")
 
 
-PolicyRef = Annotated[
-    Annotated[FilePath, Tag("text")] | Annotated[PolicyEntry, Tag("a mapping")], by_shape("text", "a mapping")
-]
+PolicyRef = TextOr[FilePath, PolicyEntry]
 
 
 class SessionEntry(Written):
@@ -135,12 +133,7 @@ class ApprovalsEntry(Written):
         (), description="Passkeys of those who may approve where a rule wants `proof: passkey`."
     )
 
-    notify: Items[
-        Annotated[
-            Annotated[NotifyTarget, Tag("text")] | Annotated[NotifyEntry, Tag("a mapping")],
-            by_shape("text", "a mapping"),
-        ]
-    ] = Field(
+    notify: Items[TextOr[NotifyTarget, NotifyEntry]] = Field(
         (),
         description="Who is notified that a call waits, once for each ticket: `desktop`, or a reference to "
         "a URL of apprise. Nobody can answer by an alert.",

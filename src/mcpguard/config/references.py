@@ -18,19 +18,10 @@ ENTRY = "credential"
 
 OWN_HEADERS = frozenset(
     {
-        "accept",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "last-event-id",
-        "mcp-method",
-        "mcp-name",
-        "mcp-protocol-version",
-        "mcp-session-id",
-        "transfer-encoding",
+        "accept", "connection", "content-length", "content-type", "host", "last-event-id", "mcp-method",
+        "mcp-name", "mcp-protocol-version", "mcp-session-id", "transfer-encoding",
     }
-)
+)  # fmt: skip
 
 
 def references(text: str) -> tuple[CredentialRef, ...]:

@@ -40,19 +40,8 @@ LAUNCHERS: dict[str, tuple[str, ...]] = {
 words, with one of them."""
 
 _SCRIPT_OF = (
-    "python",
-    "node",
-    "nodejs",
-    "deno",
-    "bun",
-    "tsx",
-    "ts-node",
-    "ruby",
-    "perl",
-    "php",
-    "sh",
-    "bash",
-)
+    "python", "node", "nodejs", "deno", "bun", "tsx", "ts-node", "ruby", "perl", "php", "sh", "bash",
+)  # fmt: skip
 _SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".mts", ".rb", ".pl", ".php", ".sh")
 _CODE_OPTIONS = ("--directory", "--project", "--prefix", "--cwd", "-C", "--from", "--with-editable")
 """Options of launchers whose value is a folder that code is taken from."""

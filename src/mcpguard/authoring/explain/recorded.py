@@ -40,6 +40,7 @@ from mcpguard.authoring.explain.hypothesis import (
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import KIND_USED
 from mcpguard.core.evidence.verification import anchors
 from mcpguard.core.model import Cause, Invocation, Json
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
@@ -54,7 +55,6 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than, encode
 
 _EMPTY = sha256(b"{}").hexdigest()
-_KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
 
 UNDECIDED = {
     "cancelled": "the client took it back",
@@ -118,22 +118,24 @@ def explain_record(
         wrapped = builtin_read_only()
         if digest == wrapped.digest:
             policies, config = wrapped, None
-    found = _told(decision, outcome, altered, options, policies, config, redactor)
+    found = _told(decision, outcome, altered, _Under(options, policies, config, redactor))
     if (cause := str(decision.get(_ENDED))) not in UNDECIDED:
         return found
     said = f"{UNDECIDED[cause]} before a person answered"
     return found.model_copy(update={"cause": cause, "notes": (said, *found.notes)})
 
 
-def _told(
-    decision: dict[str, Any],
-    outcome: dict[str, Any],
-    altered: str,
-    options: Namespace,
-    policies: PolicySet,
-    config: Config | None,
-    redactor: Redactor,
-) -> Recorded:
+class _Under(msgspec.Struct, frozen=True):
+    """What a record is explained under."""
+
+    options: Namespace
+    policies: PolicySet
+    config: Config | None
+    redactor: Redactor
+
+
+def _told(decision: dict[str, Any], outcome: dict[str, Any], altered: str, under: _Under) -> Recorded:
+    policies = under.policies
     found = _recorded(
         {name: decision[name] for name in Recorded.model_fields if name in decision}
         | {name: outcome[name] for name in _OF_OUTCOME if name in outcome}
@@ -142,12 +144,12 @@ def _told(
     )
     places = tuple(place for place in map(policies.places.get, _deciding(found)) if place)
     found = found.model_copy(update={"places": places})
-    kind = "tool" if found.tool else _KINDS.get(found.method, "")
+    kind = "tool" if found.tool else KIND_USED.get(found.method, "")
     if found.cause in UNDECIDED and found.server:
         return found.model_copy(update={"notes": (_UNROUTED[found.cause],)})
     if found.cause in _UNROUTED:
         return found.model_copy(update={"explanation": _unrouted(found, kind)})
-    args = arguments_of(options)
+    args = arguments_of(under.options)
     if args is None and decision.get("args") == _EMPTY:
         args = {}
     if args is None and found.arguments is not None and _digest(found.arguments) == decision.get("args"):
@@ -156,8 +158,7 @@ def _told(
         return found.model_copy(update={"notes": (NO_TARGET,)})
     if args is None:
         return found.model_copy(update={"notes": (NOT_GIVEN if found.arguments is None else REDACTED,)})
-    asked = _asked(found, decision, args, kind, options, config)
-    return _explained(found, decision, asked, options, policies, config, redactor)
+    return _explained(found, decision, _asked(found, decision, args, kind, under), under)
 
 
 _ENFORCED = {"", *(one.value for one in (Cause.RULE, Cause.NO_RULE, Cause.APPROVAL, Cause.LIMIT))}
@@ -196,24 +197,16 @@ def _recorded(values: dict[str, Any]) -> Recorded:
         raise AuditError(f"the record of this call has a different form than mcpguard writes{said}") from None
 
 
-def _explained(
-    found: Recorded,
-    decision: dict[str, Any],
-    asked: Supposition,
-    options: Namespace,
-    policies: PolicySet,
-    config: Config | None,
-    redactor: Redactor,
-) -> Recorded:
-    invocation = asked.invocation
-    policies = policies.observing(_as_then(found, invocation.now, config))
+def _explained(found: Recorded, decision: dict[str, Any], asked: Supposition, under: _Under) -> Recorded:
+    options, config, invocation = under.options, under.config, asked.invocation
+    policies = under.policies.observing(_as_then(found, invocation.now, config))
     counted = options.session is not None
     session = session_of(options, None if counted else _session(decision))
     approved = frozenset(found.rules if found.approval else ())
     if not any(_digest(args) == decision.get("args") for args in _as_sent(policies, invocation)):
         raise AuditError(NOT_THESE)
     known = Known(unknown_of(options, asked, config, counted), approved=approved)
-    told = explained(policies, invocation, session, options.result, redactor, known)
+    told = explained(policies, invocation, session, options.result, under.redactor, known)
     notes = [NO_STATE]
     if found.altered:
         notes.append(ALTERED)
@@ -324,19 +317,15 @@ def _session(decision: dict[str, Any]) -> StoredSession:
 
 
 def _asked(
-    found: Recorded,
-    decision: dict[str, Any],
-    args: dict[str, Json],
-    kind: str,
-    options: Namespace,
-    config: Config | None,
+    found: Recorded, decision: dict[str, Any], args: dict[str, Json], kind: str, under: _Under
 ) -> Supposition:
+    options = under.options
     source, _, who = found.principal.partition(":")
     if source in ("http", "https") and who != "anonymous":
         source, _, who = found.principal.rpartition(":")
     options.principal, options.source = options.principal or who, options.source or source
     name = found.tool or found.subject
-    target = target_of(options, found.server, kind, name, config) if kind else None
+    target = target_of(options, found.server, kind, name, under.config) if kind else None
     if target is not None and target.known:
         # The snapshot may be of another time.
         same = target.listed.digest == decision.get("tool_digest", target.listed.digest)

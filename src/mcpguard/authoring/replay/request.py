@@ -15,7 +15,7 @@ from msgspec import Struct
 from mcpguard.authoring.explain.hypothesis import OS_USER, in_snapshot, listed
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Snapshot
-from mcpguard.core.evidence.records import Decided
+from mcpguard.core.evidence.records import KIND_USED, Decided
 from mcpguard.core.model import Caller, Invocation, Json, Listed, Principal
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.redaction.neutral import TERMINAL
@@ -25,7 +25,6 @@ from mcpguard.protocol.catalogue import KINDS
 from mcpguard.protocol.jsonrpc import encode
 
 _EMPTY = sha256(b"{}").hexdigest()
-_KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
 _SESSION = frozenset({"labels", "facts"})
 _AGENT = frozenset({"agent"})
 _WHO = frozenset({"id", "source"})
@@ -83,7 +82,7 @@ class Requests:
 
     def _target(self, record: Decided) -> tuple[Listed | None, frozenset[str] | None]:
         """What it is for, and which members of that are known, None for all."""
-        kind = "tool" if record.tool else _KINDS.get(record.method, "")
+        kind = "tool" if record.tool else KIND_USED.get(record.method, "")
         name = record.tool or record.subject
         if not kind or not name:
             return None, None

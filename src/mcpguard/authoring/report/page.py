@@ -218,40 +218,32 @@ def _unused(review: AccessReview) -> Content:
     return [note(said), table(columns, rows), _more(len(review.unused))]
 
 
+def _how_often(count: int, most: int, name: str) -> tuple[Content, BarCell]:
+    """The number of times, and its bar."""
+    return f"{count:,}", BarCell(share(count, most, name, "share of the most frequent"))
+
+
 def _denied(review: AccessReview) -> Content:
     if not review.denied:
         return note("Nothing was refused.")
     most = review.denied[0].count
-    columns = ("what", "principal", "why", "last", "#times", "")
-    rows = [
-        (
-            name_of(one.what),
-            one.principal,
-            (", ".join(one.rules) or one.cause, " ", element("code", one.example, class_="soft whole")),
-            moment(one.last),
-            f"{one.count:,}",
-            BarCell(share(one.count, most, "bad", "share of the most frequent")),
-        )
-        for one in review.denied[:20]
-    ]
-    return table(columns, rows)
+    rows = []
+    for one in review.denied[:20]:
+        why = (", ".join(one.rules) or one.cause, " ", element("code", one.example, class_="soft whole"))
+        often = _how_often(one.count, most, "bad")
+        rows.append((name_of(one.what), one.principal, why, moment(one.last), *often))
+    return table(("what", "principal", "why", "last", "#times", ""), rows)
 
 
 def _detections(review: AccessReview) -> Content:
     if not review.detections:
         return note("Nothing had to be removed from a result or a notification.")
     most = review.detections[0].count
-    columns = ("kind", "from", "#times", "")
     rows = [
-        (
-            element("code", one.kind),
-            ", ".join(one.servers),
-            f"{one.count:,}",
-            BarCell(share(one.count, most, "look", "share of the most frequent")),
-        )
+        (element("code", one.kind), ", ".join(one.servers), *_how_often(one.count, most, "look"))
         for one in review.detections[:MOST_ROWS]
     ]
-    return table(columns, rows)
+    return table(("kind", "from", "#times", ""), rows)
 
 
 def _credentials(review: AccessReview) -> Content:

@@ -26,6 +26,7 @@ from mcpguard.adapters.audit.reader import chain_name, lines
 from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import (
     HANDED_ON,
+    KIND_USED,
     UNDECIDED,
     Closed,
     Decided,
@@ -166,12 +167,6 @@ _ANSWERS = {
     VOID: "void",
 }
 _ANSWER = re.compile(r"(?:[a-z-]+: )?ticket (\S+) (?:of (\S+) )?by (.+?)(?=[,;]|: |$)")
-_KINDS = {
-    "tools/call": "tool",
-    "prompts/get": "prompt",
-    "resources/read": "resource",
-    "resources/subscribe": "resource",
-}
 RECORDED_RESULTS = frozenset({"ok", "tool-error", "error", "withheld"})
 """The outcomes that say that something came back."""
 
@@ -325,7 +320,7 @@ class RecordTally(Struct):
         ):
             if name and len(names) < 100:  # A client may call itself anything, each time.
                 names.add(name)
-        kind = _KINDS.get(record.method)
+        kind = "tool" if record.method == "tools/call" else KIND_USED.get(record.method)
         name = record.tool or record.subject
         if kind is not None and record.server and name:
             self.uses.setdefault((record.principal, record.server, kind, name), Use()).add(allowed, record.at)

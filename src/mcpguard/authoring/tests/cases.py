@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field
 
 from mcpguard.config.file import PolicyRef
 from mcpguard.core.document.constraints import Constraint, Mistake, between, filled
-from mcpguard.core.document.written import Items, Written, by_shape, whole
+from mcpguard.core.document.written import Items, TextOr, Written, whole
 from mcpguard.core.policy.terms import ACTIONS, Channel, window_of
 from mcpguard.core.redaction.detectors import KINDS
 
@@ -180,9 +180,9 @@ class Case(Written):
         description="A sentence that says what must be true; unique in the file."
     )
     call: CallEntry = Field(description="The request that is decided.")
-    expect: Annotated[
-        Annotated[Outcomes, Tag("text")] | Annotated[Expect, Tag("a mapping")], by_shape("text", "a mapping")
-    ] = Field(description="What is expected; an effect by itself is short for `{effect: …}`.")
+    expect: TextOr[Outcomes, Expect] = Field(
+        description="What is expected; an effect by itself is short for `{effect: …}`."
+    )
     principal: WhoEntry = Field(default_factory=WhoEntry, description="Who calls.")
     agent: str = Field("", description="The label of the agent, from the configuration.")
     client: ClientEntry = Field(default_factory=ClientEntry, description="What the client says about itself.")

@@ -15,7 +15,7 @@ from json import dumps
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
-from pydantic import Field, Tag
+from pydantic import Field
 
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.tests.cases import CallEntry, Case, SessionState
@@ -24,7 +24,7 @@ from mcpguard.config.file import PolicyRef
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, between, filled
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.document.reading import Document
-from mcpguard.core.document.written import Items, Written, by_shape, whole
+from mcpguard.core.document.written import Items, TextOr, Written, whole
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor
 
@@ -91,9 +91,7 @@ class SampleCall(Written):
         return self.name or " ".join(filter(None, (target, args)))
 
 
-_Call = Annotated[
-    Annotated[str, Tag("text")] | Annotated[SampleCall, Tag("a mapping")], by_shape("text", "a mapping")
-]
+_Call = TextOr[str, SampleCall]
 
 
 class GroupEntry(Written):

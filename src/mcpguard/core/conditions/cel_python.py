@@ -100,17 +100,10 @@ _TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type"
 _MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
 _LEVELS = frozenset(
     [
-        "expr",
-        "conditionalor",
-        "conditionaland",
-        "relation",
-        "addition",
-        "multiplication",
-        "unary",
-        "member",
-        "paren_expr",
+        "expr", "conditionalor", "conditionaland", "relation", "addition", "multiplication", "unary",
+        "member", "paren_expr",
     ]
-)
+)  # fmt: skip
 _NO_VALUE = object()
 _OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
 

@@ -80,7 +80,8 @@ _OF_CEL = (
     *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours"),
     *("getMinutes", "getSeconds", "getMilliseconds"),
 )
-_METHODS = frozenset(("startsWith", "endsWith", "contains", "matches"))
+METHODS = frozenset(("startsWith", "endsWith", "contains", "matches"))
+"""Methods of texts that are true or false."""
 _ELSEWHERE = {
     **dict.fromkeys(("len", "length", "count"), "size"),
     **dict.fromkeys(("include", "includes", "indexOf", "has_substring"), "contains"),
@@ -171,7 +172,7 @@ def _form(name: str, names: Mapping[str, str]) -> str:
     form = f"{name}(args.x)"
     if name in _MACROS:
         form = f"args.list.{name}(x, …)"
-    elif name in _METHODS:
+    elif name in METHODS:
         form = f'args.x.{name}("…")'
     return f"write `{form}`"
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Strict, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Strict, Tag, field_validator
 from pydantic_core import PydanticCustomError
 
 from mcpguard.core.document.constraints import Mistake, Path
 
 T = TypeVar("T")
+U = TypeVar("U")
 Items = Annotated[tuple[T, ...], Strict(False)]
 """A list in the file, a tuple in the model."""
 
@@ -104,3 +105,11 @@ def by_shape(*shapes: str) -> Discriminator:
     """The member of a union that a value is read as is chosen by its shape alone, so that a mistake in it
     is reported once."""
     return Discriminator(shape_of, custom_error_type=SHAPE, custom_error_message=" or ".join(shapes))
+
+
+TextOr = Annotated[Annotated[T, Tag("text")] | Annotated[U, Tag("a mapping")], by_shape("text", "a mapping")]
+"""A text in the short form, a part of the file in the long one."""
+TextOrList = Annotated[
+    Annotated[T, Tag("text")] | Annotated[Items[T], Tag("a list")], by_shape("text", "a list")
+]
+"""One, or several of them."""

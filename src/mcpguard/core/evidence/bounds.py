@@ -28,15 +28,10 @@ NOTICES = frozenset(
 """Notices of what a client or a server can repeat as often as it wants."""
 LISTS = frozenset(
     (
-        "logging/setLevel",
-        "prompts/list",
-        "resources/list",
-        "resources/templates/list",
-        "subscriptions/listen",
-        "tasks/list",
-        "tools/list",
+        "logging/setLevel", "prompts/list", "resources/list", "resources/templates/list",
+        "subscriptions/listen", "tasks/list", "tools/list",
     )
-)
+)  # fmt: skip
 """Methods that no rule is asked about and that change nothing. Each request that is sent to a server because
 of one is on record and has an allowance in EvidenceRoom.asks; subscriptions are decided by policy."""
 Countable = Decided | Noticed | Outcome

@@ -12,6 +12,9 @@ from msgspec import Meta, Struct
 
 FORMAT = 2
 """Of the records. A higher one adds fields and kinds; it changes the meaning of none."""
+KIND_USED = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
+"""The kind of what a record of this method is about, where that is no tool."""
+
 UNDECIDED = frozenset({"cancelled", "disconnected", "abandoned"})
 """Causes of a request that ended before it was decided: its client took it back or is gone, or mcpguard
 stopped."""

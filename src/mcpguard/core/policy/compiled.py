@@ -98,22 +98,9 @@ class CompiledRule:
     them in place, too. `place` is where it stands, FILE:LINE."""
 
     __slots__ = (
-        "_actions",
-        "_servers",
-        "_tools",
-        "adds",
-        "approves",
-        "condition",
-        "effect",
-        "message",
-        "name",
-        "place",
-        "placed",
-        "shadow",
-        "unset",
-        "until",
-        "written",
-    )
+        "_actions", "_servers", "_tools", "adds", "approves", "condition", "effect", "message", "name",
+        "place", "placed", "shadow", "unset", "until", "written",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag
 
 from mcpguard.core.document.constraints import Constraint, Mistake, filled, matching
-from mcpguard.core.document.written import VERSION_1, Filled, Items, by_shape, whole
+from mcpguard.core.document.written import VERSION_1, Filled, Items, TextOr, TextOrList, by_shape, whole
 from mcpguard.core.model import Json
 from mcpguard.core.policy.placeholders import problems_in
 from mcpguard.core.policy.terms import (
@@ -152,9 +152,7 @@ class AskEntry(Filled):
         "or `h`. Default: `approvals.ticket_seconds` of the configuration.",
     )
     via: Annotated[
-        Annotated[Channel, Tag("text")] | Annotated[Items[Channel], Tag("a list")],
-        by_shape("text", "a list"),
-        Constraint(lambda via: "" if via else "name at least one channel"),
+        TextOrList[Channel], Constraint(lambda via: "" if via else "name at least one channel")
     ] = Field(
         ("console", "terminal"),
         description="The channels that may answer: `console`, `terminal`, and `client`: the client asks its "
@@ -220,11 +218,9 @@ class Rule(Filled):
     effect: Effect = Field(
         description="Deny overrides ask overrides allow; where no rule holds, the call is refused."
     )
-    server: Annotated[
-        Annotated[str, Tag("text")] | Annotated[Items[str], Tag("a list")],
-        by_shape("text", "a list"),
-        _matching_something("server"),
-    ] = Field("*", description="Globs of server names.")
+    server: Annotated[TextOrList[str], _matching_something("server")] = Field(
+        "*", description="Globs of server names."
+    )
     tools: Annotated[Items[str], _matching_something("tools")] | None = Field(
         None, description="Globs of tool names, as the upstream itself calls them."
     )
@@ -286,12 +282,7 @@ class Rule(Filled):
         "with a random delimiter for each call, with one sentence that says that they are data of the server "
         "and no instructions. Structured content has no markers.",
     )
-    unredacted: Items[
-        Annotated[
-            Annotated[str, Tag("text")] | Annotated[UnredactedEntry, Tag("a mapping")],
-            by_shape("text", "a mapping"),
-        ]
-    ] = Field(
+    unredacted: Items[TextOr[str, UnredactedEntry]] = Field(
         (),
         description="Kinds of secrets that stay in the results of the calls that this rule allows, as `KIND` "
         "or `{kind: KIND, path: /content/0/text}`. A value that mcpguard holds is removed all the same. "

@@ -15,7 +15,7 @@ from mcpguard.core.conditions.cel import offset_of
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
-from mcpguard.core.conditions.names import NAMES
+from mcpguard.core.conditions.names import METHODS, NAMES
 
 if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonEngine
@@ -60,7 +60,6 @@ class Comparison(Struct, frozen=True):
 
 _Way = tuple[str, Steps, Any]
 _EQUAL = {"relation_eq": "==", "relation_ne": "!=", "relation_in": "in"}
-_METHODS = frozenset(["startsWith", "endsWith", "contains", "matches"])
 _Loops = dict[str, tuple[str, Steps] | None]
 
 
@@ -117,7 +116,7 @@ class _ConditionReader:
     def _compare(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
         if tree.data == "relation" and len(tree.children) == 2:
             how, sides = _EQUAL.get(tree.children[0].data, ""), [*tree.children[0].children, tree.children[1]]
-        elif tree.data == "member_dot_arg" and tree.children[1].value in _METHODS:
+        elif tree.data == "member_dot_arg" and tree.children[1].value in METHODS:
             how, sides = str(tree.children[1].value), [tree.children[0], *tree.children[2:]]
         else:
             return

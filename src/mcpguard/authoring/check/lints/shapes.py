@@ -16,6 +16,7 @@ from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, Term, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.conditions.names import METHODS
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 
@@ -169,7 +170,6 @@ def properties(tool: dict[str, Json]) -> dict[str, Json]:
 
 
 _WHOLE = re.compile(r"(?:\(\?i\))?\^.*\$", re.DOTALL)
-_METHODS = frozenset(["startsWith", "endsWith", "contains", "matches"])
 
 
 def _texts(subject: LintSubject) -> Iterator[Problem]:
@@ -177,7 +177,7 @@ def _texts(subject: LintSubject) -> Iterator[Problem]:
         whole = {one.steps for one in placed.comparisons if _lets_whole(placed, one)}
         for one in placed.comparisons:
             kind = kind_of(one)
-            if kind is None or one.how not in _METHODS or one.steps in whole:
+            if kind is None or one.how not in METHODS or one.steps in whole:
                 continue
             if _refuses_all(placed, kind, one):
                 continue

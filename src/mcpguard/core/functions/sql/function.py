@@ -68,27 +68,13 @@ class DialectParser(Struct, frozen=True):
     kinds: tuple[tuple[type, str], ...]
 
 
-_KINDS = (
-    ("Query", "select"),
-    ("Values", "select"),
-    ("Insert", "insert"),
-    ("Update", "update"),
-    ("Delete", "delete"),
-    ("Merge", "merge"),
-    ("Create", "create"),
-    ("Alter", "alter"),
-    ("Drop", "drop"),
-    ("TruncateTable", "truncate"),
-    ("Grant", "grant"),
-    ("Revoke", "revoke"),
-    ("Copy", "copy"),
-    ("Comment", "comment"),
-    ("Analyze", "analyze"),
-    ("Attach", "attach"),
-    ("Detach", "detach"),
-    ("Use", "use"),
-    ("Kill", "kill"),
-)
+_KINDS = {"Query": "select", "Values": "select", "TruncateTable": "truncate"} | {
+    name: name.lower()
+    for name in (
+        *("Insert", "Update", "Delete", "Merge", "Create", "Alter", "Drop", "Grant", "Revoke", "Copy"),
+        *("Comment", "Analyze", "Attach", "Detach", "Use", "Kill"),
+    )
+}
 """Classes of sqlglot's expressions that are statements, and what we call them."""
 
 
@@ -119,7 +105,7 @@ def _parser(dialect: str) -> DialectParser:
         parser.steps = steps
         return parser
 
-    kinds = tuple((getattr(exp, name), kind) for name, kind in _KINDS)
+    kinds = tuple((getattr(exp, name), kind) for name, kind in _KINDS.items())
     return DialectParser(exp, one.tokenize, make, kinds)
 
 

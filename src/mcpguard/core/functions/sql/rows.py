@@ -23,20 +23,9 @@ UNLIMITED = 2**53
 
 _ONE_ROW = ("Count", "Sum", "Avg", "Min", "Max")
 _OF_IT = (
-    "Alias",
-    "Paren",
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Neg",
-    "Cast",
-    "Round",
-    "Coalesce",
-    "Literal",
-    "DataType",
-    "DataTypeParam",
-)
+    "Alias", "Paren", "Add", "Sub", "Mul", "Div", "Neg", "Cast", "Round", "Coalesce", "Literal",
+    "DataType", "DataTypeParam",
+)  # fmt: skip
 
 
 def most_rows(tree: Tree, exp: Any) -> int:
