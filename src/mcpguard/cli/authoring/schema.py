@@ -6,6 +6,7 @@ from typing import Any, Literal
 from mcpguard.cli.parser import one_of
 from mcpguard.core.evidence.records import FORMAT, Record
 from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.core.tables import entries
 
 EXAMPLES = (
     "mcpguard schema policy",
@@ -103,6 +104,10 @@ def _record_schema() -> dict[str, Any]:
     from pydantic.json_schema import GenerateJsonSchema
 
     made = json.schema(Record)
+    for name, meanings in entries("mcpguard.core.evidence", "fields.txt").items():
+        properties = made["$defs"][name]["properties"]
+        for key, meaning in meanings.items():
+            properties[key] = {"description": meaning, **properties[key]}
     for part in made["$defs"].values():
         part["description"] = " ".join(part["description"].split())
         part["additionalProperties"] = False
