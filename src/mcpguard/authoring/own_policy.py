@@ -89,10 +89,9 @@ def caller_of(ticket: Ticket) -> tuple[str, str]:
     raise SuggestError(f"it is not known who made the call of ticket {ticket.id}")
 
 
-def rule_id(ticket: Ticket) -> str:
-    """The id of its rule: what is called, and the number of the ticket."""
-    name = _NO_ID.sub("-", ticket.target).strip("-._")[:40] or "call"
-    return f"{name}-{ticket.id}"
+def rule_id(target: str, end: str) -> str:
+    """The id of a rule: what is called, and an `end` that no other rule has (the number of a ticket)."""
+    return f"{_NO_ID.sub('-', target).strip('-._')[:40] or 'call'}-{end}"
 
 
 def glob_of(name: str) -> str:
@@ -102,7 +101,11 @@ def glob_of(name: str) -> str:
 
 def rule_text(ticket: Ticket, shown: dict[str, Json], free: tuple[str, ...]) -> list[str]:
     """The lines of the rule, without indentation."""
-    lines = [f"- id: {rule_id(ticket)}", "  effect: allow", f"  server: {constant(ticket.server)}"]
+    lines = [
+        f"- id: {rule_id(ticket.target, ticket.id)}",
+        "  effect: allow",
+        f"  server: {constant(ticket.server)}",
+    ]
     lines.append(f"  tools: [{constant(glob_of(ticket.target))}]")
     lines.append(f"  approves: [{', '.join(ticket.rules)}]")
     first, *more = _clauses(ticket, shown, free)
@@ -134,14 +137,18 @@ def _there(name: str) -> str:
 
 def case_text(ticket: Ticket, name: str, args: dict[str, Json], expect: str, agent: str | None) -> list[str]:
     """The lines of a test, without indentation."""
-    source, who = caller_of(ticket)
     call = f"server: {constant(ticket.server)}, tool: {constant(ticket.target)}, args: {constant(args)}"
+    return [*call_text(name, caller_of(ticket), agent, call), f"  expect: {expect}"]
+
+
+def call_text(name: str, caller: tuple[str, str], agent: str | None, call: str) -> list[str]:
+    """The lines of a test of `call` by `caller` (source, id), but for what is expected."""
+    source, who = caller
     return [
         f"- name: {constant(name)}",
         f"  principal: {{source: {constant(source)}, id: {constant(who)}}}",
         f"  agent: {constant(agent or '')}",
         f"  call: {{{call}}}",
-        f"  expect: {expect}",
     ]
 
 
@@ -181,8 +188,7 @@ class OwnPolicy(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.stem).lstrip("-._")[:64]
-        return stem or "my-approvals"
+        return _NO_ID.sub("-", self.path.stem).lstrip("-._")[:64] or "my-approvals"
 
 
 class Proposal(Struct, frozen=True):

@@ -10,7 +10,6 @@ fills it in.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -28,6 +27,7 @@ from mcpguard.authoring.own_policy import (
     OwnPolicy,
     Proposal,
     SuggestError,
+    call_text,
     case_text,
     constant,
     drafted,
@@ -80,7 +80,7 @@ def draft_of(own: OwnPolicy, ticket: Ticket, free: tuple[str, ...] = ()) -> Draf
     shown = shown_arguments(ticket, free)
     rule = rule_text(ticket, shown, free)
     _, policies = with_rules(own, [rule])
-    return Draft(rule_id(ticket), rule, _cases(ticket, policies, shown, free), ticket.rules)
+    return Draft(rule_id(ticket.target, ticket.id), rule, _cases(ticket, policies, shown, free), ticket.rules)
 
 
 def _cases(
@@ -123,8 +123,6 @@ def apply(config: Config, ticket: Ticket, free: tuple[str, ...], by: str) -> Pro
 
 
 MOST_EXAMPLES = 3
-
-_SLUG = re.compile(r"[^A-Za-z0-9._-]+")
 
 Known = Callable[[str], Ticket | None]
 """The ticket of an id, None for one that is gone."""
@@ -246,28 +244,13 @@ def suggested(
         )
         mine, note, closed = _drafts(own, group, since, known)
         drafts.update((draft.id, draft) for draft in mine)
-        found.append(_suggestion(group, mine, note, closed))
+        counts = {"count": len(group.calls), "examples": group.calls[-MOST_EXAMPLES:]}
+        said = {"rules": [draft.id for draft in mine], "closed": closed, "note": note}
+        found.append(Suggestion.model_validate(structs.asdict(group.key) | counts | said))
     proposal = drafted(own, list(drafts.values())) if drafts else None
     diff = "" if proposal is None else proposal.diff
     made = Suggestions(since=since, suggestions=tuple(found), altered=altered, diff=diff, folded=folded)
     return made, proposal
-
-
-def _suggestion(group: Group, drafts: list[Draft], note: str, closed: bool) -> Suggestion:
-    key = group.key
-    return Suggestion(
-        why=key.why,
-        principal=key.principal,
-        agent=key.agent,
-        server=key.server,
-        tool=key.tool,
-        asked_by=key.asked_by,
-        count=len(group.calls),
-        examples=tuple(group.calls[-MOST_EXAMPLES:]),
-        rules=tuple(draft.id for draft in drafts),
-        closed=closed,
-        note=note,
-    )
 
 
 def _drafts(own: OwnPolicy, group: Group, since: datetime, known: Known) -> tuple[list[Draft], str, bool]:
@@ -315,8 +298,7 @@ def _is_of(ticket: Ticket, key: _Key) -> bool:
 def _closed(group: Group, since: datetime) -> Draft:
     """A rule that allows nothing until a person fills in which arguments."""
     key, count = group.key, len(group.calls)
-    name = sha256(msgspec.json.encode(key)).hexdigest()[:8]
-    rule = f"{_SLUG.sub('-', key.tool).strip('-._')[:40] or 'call'}-{name}"
+    rule = rule_id(key.tool, sha256(msgspec.json.encode(key)).hexdigest()[:8])
     became = "approved by a person"
     if key.why == "no-rule":
         them = "them" if count > 1 else "it"
@@ -342,12 +324,9 @@ def _closed(group: Group, since: datetime) -> Draft:
 def _closed_case(group: Group, rule: str) -> list[str]:
     key = group.key
     source, _, who = key.principal.rpartition(":")
-    return [
-        f"- name: {constant(f'{rule} allows nothing until its condition is filled in')}",
-        f"  principal: {{source: {constant(source)}, id: {constant(who)}}}",
-        f"  agent: {constant(key.agent or '')}",
-        f"  call: {{server: {constant(key.server)}, tool: {constant(key.tool)}}}",
-    ]
+    call = f"server: {constant(key.server)}, tool: {constant(key.tool)}"
+    name = f"{rule} allows nothing until its condition is filled in"
+    return call_text(name, (source, who), key.agent, call)
 
 
 def named(suggestions: Iterable[Suggestion]) -> list[tuple[str, ...]]:

@@ -52,10 +52,6 @@ def _wrong_value(text: str) -> str:
     return reference_mistake(text)
 
 
-def _wrong_principal(name: str) -> str:
-    return "" if name and name != "group:" else "must be a name, or `group:NAME`"
-
-
 Word = Annotated[
     str,
     no_reference(
@@ -63,6 +59,7 @@ Word = Annotated[
         "file"
     ),
 ]
+_A_PRINCIPAL = Constraint(lambda name: "" if name and name != "group:" else "must be a name, or `group:NAME`")
 Argv = Annotated[Items[Word], Constraint(_wrong_argv, minItems=1)]
 
 
@@ -143,7 +140,7 @@ class CredentialEntry(Written):
         description="The hosts that may receive it, exactly these names; for servers with a `url`. Default: "
         "the host of the `url` of each of `servers`.",
     )
-    principals: Items[Annotated[str, Constraint(_wrong_principal)]] = Field(
+    principals: Items[Annotated[str, _A_PRINCIPAL]] = Field(
         (),
         description="Whose calls may use it: names, and `group:NAME` for all of a group. Default: "
         "everybody's.",

@@ -160,14 +160,10 @@ def upstream_params(call: Call, name: str) -> dict[str, Json]:
     elif call.method == "prompts/get":
         params = {"name": name, "arguments": call.args} if call.args else {"name": name}
     elif call.method == "completion/complete":
-        ref = {"type": "ref/prompt", "name": name} if call.kind == "prompt" else _resource_ref(name)
-        params = {"ref": ref, **call.args}
+        kind, key = ("ref/prompt", "name") if call.kind == "prompt" else ("ref/resource", "uri")
+        params = {"ref": {"type": kind, key: name}, **call.args}
     else:
         params = dict(call.args)
     if call.meta:
         params["_meta"] = call.meta
     return params
-
-
-def _resource_ref(uri: str) -> dict[str, Json]:
-    return {"type": "ref/resource", "uri": uri}

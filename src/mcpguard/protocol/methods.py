@@ -77,6 +77,7 @@ _NO_PARAMS = "nothing: its params are dropped"
 _NO_ANSWER = "none: a notification has no answer"
 
 LEGACY, MODERN = Era.LEGACY, Era.MODERN
+_PASSED = Treatment.INSPECTED
 
 FROM_CLIENT: dict[str, Method] = {
     row.name: row
@@ -120,25 +121,15 @@ FROM_UPSTREAM: dict[str, Method] = {
         Method("elicitation/create", True, Treatment.ASKED, _PARAMS, _TO_SERVER),
         Method("roots/list", True, Treatment.ASKED, _PARAMS, _TO_SERVER),
         Method("notifications/progress", False, Treatment.CORRELATED, _PARAMS, _WITHHELD),
-        Method("notifications/message", False, Treatment.INSPECTED, _PARAMS, _WITHHELD, where=_TO_READER),
+        Method("notifications/message", False, _PASSED, _PARAMS, _WITHHELD, where=_TO_READER),
         Method("notifications/tools/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
         Method("notifications/prompts/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
         Method("notifications/resources/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
         Method("notifications/resources/updated", False, Treatment.SUBSCRIBED, _PARAMS, _WITHHELD),
-        Method(
-            "notifications/tasks/status", False, Treatment.INSPECTED, _PARAMS, _WITHHELD, LEGACY, _TO_STARTER
-        ),
+        Method("notifications/tasks/status", False, _PASSED, _PARAMS, _WITHHELD, LEGACY, _TO_STARTER),
         # It carries results and questions (extension io.modelcontextprotocol/tasks): see decision 0011.
         Method("notifications/tasks", False, Treatment.DROPPED, _NOWHERE, _NO_ANSWER, MODERN),
-        Method(
-            "notifications/elicitation/complete",
-            False,
-            Treatment.INSPECTED,
-            _PARAMS,
-            _WITHHELD,
-            LEGACY,
-            _TO_VISITOR,
-        ),
+        Method("notifications/elicitation/complete", False, _PASSED, _PARAMS, _WITHHELD, LEGACY, _TO_VISITOR),
         Method("notifications/cancelled", False, Treatment.ENDED, _NO_PARAMS, _NO_ANSWER),
     )
 }

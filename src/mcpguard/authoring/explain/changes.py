@@ -6,7 +6,6 @@ not suggested.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 
 from msgspec import structs
 
@@ -104,8 +103,8 @@ class Changes:
 
     def _way(self, rule: CompiledRule) -> Change:
         note = NO_ARGUMENT if self._fixed(rule, TRUE) else ""
-        if over(rule, self._invocation):
-            note = f"it expired {day_of(rule.until)}, with its policy"
+        if rule.until is not None and over(rule, self._invocation):
+            note = f"it expired {rule.until.date()}, with its policy"
         return Change(rule=rule.name, must="hold", operands=self._needs(rule, True), note=note)
 
     def _needs(self, rule: CompiledRule, value: bool) -> tuple[WantedOperand, ...]:
@@ -149,11 +148,6 @@ class Changes:
 def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:
     """What the rule's condition comes to; TRUE where it has none."""
     return TRUE if rule.condition is None else rule.condition.verdict(bound)
-
-
-def day_of(moment: datetime | None) -> str:
-    """The day, for a sentence."""
-    return "" if moment is None else moment.date().isoformat()
 
 
 # --- whether it would have done it ----------------------------------------------------------------

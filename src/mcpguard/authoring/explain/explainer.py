@@ -25,7 +25,7 @@ from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
 from mcpguard.core.policy.pdp import bind, decide, no_session, over
-from mcpguard.core.policy.review import Review, review
+from mcpguard.core.policy.review import review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.unredacted import exception_in_words
@@ -348,12 +348,6 @@ def _limit(charge: Charge, costs: dict[str, int | str], session: Session, call: 
     return f"{charge.unit}: {told[charge.unit]}; {used} of {charge.most} {per} were used before"
 
 
-def _why_returned(found: Review) -> str:
-    if found.denied is not None:
-        return WHY[found.denied.cause]
-    return OBSERVED_RESULT if found.observed else "no deny on results holds"
-
-
 def _returned(policies: PolicySet, permit: Permit, session: Session, result: Result) -> Returned:
     call = permit.invocation
     found = review(policies, call, result.value, result.findings, session)
@@ -361,9 +355,10 @@ def _returned(policies: PolicySet, permit: Permit, session: Session, result: Res
     kinds = sorted({finding.kind for finding in result.findings})
     bound = bind(_all(candidates), call, session, result=result.value, findings=kinds)
     denied, withheld = found.denied, found.observed
+    let_through = OBSERVED_RESULT if withheld else "no deny on results holds"
     return Returned(
         effect="allow" if denied is None else "withhold",
-        why=_why_returned(found),
+        why=let_through if denied is None else WHY[denied.cause],
         rules=found.rules,
         message="" if denied is None else denied.message,
         findings=tuple(kinds),

@@ -244,16 +244,15 @@ def as_recorded(
             "message": "" if allowed else _message(found, policies, invocation, told),
             "candidates": candidates,
             "done": told.done if allowed else Done(),
-            "changes": _room_later(found) if found.cause == Cause.LIMIT.value else (),
+            # What must have room; when, depends on what limits had counted, which is not on record.
+            "changes": tuple(
+                Change(rule=rule, must="have room", note=CLEARED.format(rule))
+                for rule in (found.rules if found.cause == Cause.LIMIT.value else ())
+            ),
             "unknown": (),
             "assumed": tuple(one for one in told.assumed if one == SHOWN),
         }
     )
-
-
-def _room_later(found: Recorded) -> tuple[Change, ...]:
-    """What must have room; when that is depends on what the limits had counted, which is not on record."""
-    return tuple(Change(rule=rule, must="have room", note=CLEARED.format(rule)) for rule in found.rules)
 
 
 def _why(found: Recorded) -> str:

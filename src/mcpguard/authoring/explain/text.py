@@ -10,7 +10,6 @@ from mcpguard.authoring.explain.explanation import (
     Considered,
     Done,
     Explanation,
-    Operand,
     Recorded,
     Returned,
     WouldRefuse,
@@ -96,13 +95,9 @@ def _candidates(candidates: tuple[Considered, ...], head: str) -> Iterator[str]:
         outcome = one.outcome if one.operands or one.outcome != "held" else "held (it has no condition)"
         place = f"  ({_near(one.place)})" if one.place else ""
         yield f"  {one.effect:<5}  {one.rule}: {outcome}{marks}{place}"
-        for operand in one.operands:
-            yield _operand(operand)
-
-
-def _operand(one: Operand) -> str:
-    reason = f"   ({one.reason})" if one.reason else ""
-    return f"         {one.value:<5}  {'  ' * one.depth}{_one_line(one.text)}{reason}"
+        for each in one.operands:
+            reason = f"   ({each.reason})" if each.reason else ""
+            yield f"         {each.value:<5}  {'  ' * each.depth}{_one_line(each.text)}{reason}"
 
 
 def _changes(changes: tuple[Change, ...]) -> Iterator[str]:

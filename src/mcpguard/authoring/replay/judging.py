@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct, structs
@@ -44,6 +45,12 @@ REASONS = {
 NO_STATE = "the state of its session could not be read then"
 LIMITS = "a rule that limits it, or chooses its credential, reads what is not on record"
 SETS = "a rule sets arguments, and others are not on record"
+
+_asked = attrgetter(
+    *("method", "server", "tool", "subject", "tool_digest", "principal", "agent", "client", "args"),
+    *("session_labels", "session_facts"),
+)
+"""What a record says of a request, but for its time and its id."""
 
 Proven = Mapping[tuple[str, str], Verdict]
 
@@ -87,17 +94,7 @@ class Judging:
             return self._decided(past, then, candidates)
         before = past.record.policy_digest if past.record.policy_digest in self._before else ""
         key = (
-            record.method,
-            record.server,
-            record.tool,
-            record.subject,
-            record.tool_digest,
-            record.principal,
-            record.agent,
-            record.client,
-            record.args,
-            record.session_labels,
-            record.session_facts,
+            _asked(record),
             then.key,
             before and (before, past.effect, past.cause, past.rules),
             past.cause == Cause.PLACEHOLDER.value,

@@ -362,16 +362,8 @@ def _printed(change: _Alike, group: _Many) -> ReplayChange:
         ReplayedVerdict(effect=effect, cause=cause, rules=rules)
         for effect, cause, rules in (change.before, change.after)
     )
-    return ReplayChange(
-        direction=change.direction,
-        server=change.server,
-        what=change.what,
-        before=before,
-        after=after,
-        note=change.note,
-        count=group.count,
-        examples=tuple(group.examples),
-    )
+    about = structs.asdict(change) | {"before": before, "after": after}
+    return ReplayChange.model_validate(about | structs.asdict(group))
 
 
 MOST_NAMED = 5

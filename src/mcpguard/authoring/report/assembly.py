@@ -71,7 +71,12 @@ def reviewed(
         unused=(*_unused_rules(policies, tally), *_unused_tools(principals)),
         denied=tuple(_denied(tally)),
         detections=tuple(_detections(tally)),
-        credentials=tuple(sorted(_credentials(config, tally, period.now), key=_oldest)),
+        credentials=tuple(
+            sorted(
+                _credentials(config, tally, period.now),
+                key=lambda one: (one.age_days is None, -(one.age_days or 0), one.name),
+            )
+        ),
         approvals=tuple(_answers(tally)),
         approvers=tuple(
             shown.Tallied(name=name, count=count)
@@ -177,10 +182,6 @@ def _credentials(config: Config, tally: RecordTally, now: datetime) -> Iterator[
             age_days=None if since is None or renewed else (now - since).days,
             calls=sum(tally.credential_calls[one] for one in spelled),
         )
-
-
-def _oldest(one: shown.ReviewedCredential) -> tuple[bool, int, str]:
-    return one.age_days is None, -(one.age_days or 0), one.name
 
 
 # --- who reaches what ----------------------------------------------------------------------------

@@ -22,12 +22,12 @@ def made(notices: Iterable[Noticed]) -> list[Noticed]:
     found: list[Noticed] = []
     for one in sorted(notices, key=attrgetter("at")):
         if one.what == VOID:
-            undone = next((change for change in reversed(found) if _is_about(one, change)), None)
+            undone = next((each for each in reversed(found) if one.detail.startswith(_void_of(each))), None)
             found = [change for change in found if change is not undone]
         else:
             found.append(one)
     return found
 
 
-def _is_about(void: Noticed, change: Noticed) -> bool:
-    return void.detail.startswith(void_of(change.what, change.detail, ""))
+def _void_of(change: Noticed) -> str:
+    return void_of(change.what, change.detail, "")

@@ -17,17 +17,16 @@ def _tools_unmentioned(subject: LintSubject) -> Iterator[Problem]:
         return
     for server in subject.servers or ():
         names = [name for of, name, _ in subject.tools if of == server]
-        silent = sorted(name for name in names if not _mentioned(subject, server, name))
+        known = {
+            name for name in names for one in subject.rules if one.rule.can_match(server, name, "tools/call")
+        }
+        silent = sorted({*names} - known)
         # Where nothing of a server is mentioned, P404 says so.
         if silent and any(matches(server, one.servers) for one in subject.rules):
             more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
             said = f"no rule mentions these tools of {server}, so calls are refused: "
             names_said = ", ".join(silent[:MOST_NAMED]) + more
             yield subject.config.problem(("servers", server), said + names_said)
-
-
-def _mentioned(subject: LintSubject, server: str, name: str) -> bool:
-    return any(one.rule.can_match(server, name, "tools/call") for one in subject.rules)
 
 
 def _tool_unknown(subject: LintSubject) -> Iterator[Problem]:

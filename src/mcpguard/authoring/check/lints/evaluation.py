@@ -93,11 +93,9 @@ def _optional(subject: LintSubject) -> Iterator[Problem]:
         probed, told = _probed(placed) | _demanded(subject, placed), set[Steps]()
         for steps, read in _arguments(placed).items():
             for name, ways in _ways(subject, placed, steps):
-                lacking = next(
-                    (n + 1 for n, way in enumerate(ways) if _may_lack(way, steps[: n + 1], probed)), 0
-                )
-                part = steps[:lacking]
-                if lacking and part not in told:
+                heads = [steps[: n + 1] for n, way in enumerate(ways) if way is Presence.OPTIONAL]
+                part = next((head for head in heads if head not in probed), None)
+                if part and part not in told:
                     told.add(part)
                     said = f"{name} can be called without `{_written(part)}`, and then the condition fails"
                     way = f"has({_written(part)})"
@@ -122,10 +120,6 @@ def _names(subject: LintSubject, placed: PlacedRule) -> set[tuple[str, str]]:
 
 
 _DEMAND = re.compile(r"!has\(args\.(\w+)\) *(?:\|\||$)(?!.*\?)", re.DOTALL)
-
-
-def _may_lack(way: Presence, part: Steps, probed: set[Steps]) -> bool:
-    return way is Presence.OPTIONAL and part not in probed
 
 
 def _unguarded(subject: LintSubject) -> Iterator[Problem]:
