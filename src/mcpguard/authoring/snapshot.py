@@ -187,20 +187,14 @@ KEPT = frozenset(
 )  # fmt: skip
 """What is kept of an entry: what rules can read, and schemas."""
 
-_POLICY: dict[str, Json] = {
-    "version": 1,
-    "policy": "mcpguard-snapshot",
-    "owner": "mcpguard",
-    "rules": [
-        {
-            "id": "lists-only",
-            "effect": "allow",
-            "action": ["tools/call", "prompts/get", "resources/read"],
-            # Unknown while a list is made, so all is shown; false for every call.
-            "when": "size(args) < 0",
-        }
-    ],
-}
+_POLICY = """\
+version: 1
+policy: mcpguard-snapshot
+owner: mcpguard
+rules:
+  # Unknown while a list is made, so all is shown; false for every call.
+  - {id: lists-only, effect: allow, action: [tools/call, prompts/get, resources/read], when: size(args) < 0}
+"""
 
 
 def survey(
@@ -236,7 +230,7 @@ def survey(
     shown = sys.__stderr__ or sys.stderr
     logs: dict[str, TextIO] = {}
     with TemporaryDirectory(prefix="mcpguard-") as made, ExitStack() as opened:
-        (Path(made) / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
+        (Path(made) / "policy.yaml").write_text(_POLICY)
         for name in entries if quiet else ():
             logs[name] = opened.enter_context(open(Path(made) / f"{name}.log", "w+", encoding="utf-8"))
         anyio.run(ask_all, Path(made))
@@ -253,7 +247,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     )
     rest = {
         "version": 1,
-        "policies": ["policy.json"],
+        "policies": ["policy.yaml"],
         "agent": written.agent,
         # What a client may learn later is waited for here.
         "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},

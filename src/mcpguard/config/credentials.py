@@ -7,7 +7,7 @@ other. A reference that its entry would refuse at every call is a mistake at loa
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import Field, Tag
 
@@ -31,6 +31,7 @@ from mcpguard.config.references import (
     reference_mistake,
     references,
 )
+from mcpguard.config.servers import ServerEntry
 from mcpguard.config.urls import NEEDS_TLS, Host, host_name, is_open, literal_host, split
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled
 from mcpguard.core.document.written import Items, Written, by_shape
@@ -179,24 +180,8 @@ def kind_of(entry: CredentialEntry) -> str:
     return next(kind for kind in KINDS if getattr(entry, kind) is not None)
 
 
-class BoundServer(Protocol):
-    """What an entry of `servers` says of where it is, and what it is given."""
-
-    @property
-    def url(self) -> str | None:
-        """Where it is; None for one with a `command`."""
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """The variables of its process."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of each request to it."""
-
-
 Credentials = Mapping[str, CredentialEntry]
-Servers = Mapping[str, BoundServer]
+Servers = Mapping[str, ServerEntry]
 
 
 def binding_mistakes(credentials: Credentials, servers: Servers) -> Iterator[Mistake]:
@@ -217,7 +202,7 @@ def binding_mistakes(credentials: Credentials, servers: Servers) -> Iterator[Mis
         yield from _server_mistakes(name, one, credentials)
 
 
-def _remote(entry: CredentialEntry, servers: Servers) -> dict[str, BoundServer]:
+def _remote(entry: CredentialEntry, servers: Servers) -> dict[str, ServerEntry]:
     """The servers with a `url` that may use it."""
     named = {name: servers[name] for name in entry.servers if name in servers}
     return {name: server for name, server in named.items() if server.url is not None}
@@ -278,7 +263,7 @@ def _under(at: Path, key: str, texts: Mapping[str, str]) -> Iterator[tuple[Path,
         yield (*at, key, name), text
 
 
-def _server_mistakes(name: str, server: BoundServer, credentials: Credentials) -> Iterator[Mistake]:
+def _server_mistakes(name: str, server: ServerEntry, credentials: Credentials) -> Iterator[Mistake]:
     at: Path = ("servers", name)
     url = server.url or ""
     texts = [*_under(at, "env", server.env), *_under(at, "headers", server.headers), ((*at, "url"), url)]

@@ -228,6 +228,10 @@ class Config(Struct, frozen=True):
         servers is enabled.
         """
         agent = self.agent if agent is None else agent
+        if project is not None:
+            from mcpguard.config.servers import project_folder
+
+            project = project_folder(project)
         try:
             seen = self._seen(agent, project)
         except LookupError as problem:
@@ -243,7 +247,7 @@ class Config(Struct, frozen=True):
             agent=agent,
             servers=servers,
             credentials=credentials,
-            project=None if project is None else _project(project),
+            project=project,
             prefix=self.clients[agent].prefix if agent in self.clients else None,
         )
         return structs.replace(
@@ -353,12 +357,6 @@ def _refuse_planted(config: Config, document: Document) -> None:
     folder = evidence_folder(config)
     if planted := [place for place, file in files.items() if taken_for_chain(folder, file)]:
         raise ConfigError([document.problem(place, _PLANTED) for place in planted])
-
-
-def _project(folder: str) -> str:
-    from mcpguard.config.servers import project_folder
-
-    return project_folder(folder)
 
 
 def _telemetry(entry: TelemetryEntry, folder: Path) -> Telemetry:

@@ -44,11 +44,7 @@ INPUT_REQUIRED = "input_required"
 
 CACHEABLE = frozenset(
     {
-        "server/discover",
-        "tools/list",
-        "prompts/list",
-        "resources/list",
-        "resources/templates/list",
+        *("server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"),
         "resources/read",
     }
 )

@@ -8,15 +8,13 @@ nothing is reported that is the opposite of what the gateway does.
 """
 
 from collections.abc import Container, Iterator, Mapping
-from functools import lru_cache
 
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, Verdict
-from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall, compute
-from mcpguard.core.conditions.hoisting import hoist
-from mcpguard.core.conditions.names import LATER, NAMES
+from mcpguard.core.conditions.hoisting import MemberRead, hoist, members_read
+from mcpguard.core.conditions.names import LATER
 from mcpguard.core.functions import FUNCTIONS, FunctionError
 from mcpguard.core.functions.detect import DETECT
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
@@ -34,18 +32,10 @@ _TYPES = {
 }
 
 
-class MemberRead(Struct, frozen=True):
-    """A member of the request that a condition reads: `text` as written, `steps` from the name `root`."""
-
-    text: str
-    root: str
-    steps: tuple[str | int, ...]
-
-
 def reason_of(text: str, verdict: Verdict, view: Mapping[str, Json]) -> str:
     """Why the operand `text` is `verdict` for a request whose names have the values in `view`; "" where there
     is nothing to tell."""
-    readings = list(members_read(text))
+    readings = members_read(text)
     absent = [said for one in readings if (said := _absent(one, view))]
     found = [said for call in hoist(text).calls for said in _of_call(call, view, bool(absent))]
     if not absent and verdict is not TRUE:
@@ -97,35 +87,6 @@ def _name(value: Json) -> str:
     return _TYPES.get(type(value), "a time")
 
 
-def members_read(text: str) -> Iterator[MemberRead]:
-    """The members that `text` reads; an index that is not a constant ends the way."""
-    tokens = tokens_of(text)
-    for at, token in enumerate(tokens):
-        begins = token.kind == "name" and token.text in NAMES and (at == 0 or tokens[at - 1].text != ".")
-        if begins:
-            steps, after = _steps(tokens, at + 1)
-            last = tokens[after - 1]
-            yield MemberRead(text[token.start : last.start + len(last.text)], token.text, steps)
-
-
-def _steps(tokens: list[CelToken], at: int) -> tuple[tuple[str | int, ...], int]:
-    steps: list[str | int] = []
-    while True:
-        opening, inner, closing = tokens[at], tokens[at + 1], tokens[at + 2]
-        if opening.text == "." and inner.kind == "name" and closing.text != "(":
-            steps.append(inner.text)
-            at += 2
-        elif opening.text == "[" and closing.text == "]" and inner.kind in ("string", "number"):
-            steps.append(string_value(inner.text) if inner.kind == "string" else _whole(inner.text))
-            at += 3
-        else:
-            return tuple(steps), at
-
-
-def _whole(number: str) -> int:
-    return int(number, 16 if "x" in number else 10)
-
-
 SUPPLY = {
     "tool": "what the server lists about this tool (--snapshot FILE or --annotations)",
     "prompt": "what the server lists about this prompt (--snapshot FILE)",
@@ -151,7 +112,7 @@ class Unknown(Struct, frozen=True):
         return frozenset(name for name, member in self._read(text) if member not in self.known[name])
 
     def _read(self, text: str | None) -> Iterator[tuple[str, str | int | None]]:
-        for one in () if text is None else _members_read(text):
+        for one in () if text is None else members_read(text):
             if one.root in self.known:
                 yield one.root, one.steps[0] if one.steps else None
 
@@ -180,11 +141,6 @@ class Unknown(Struct, frozen=True):
         seen = self.seen_by(rule.when, bound)
         found = rule.condition.verdict(seen)
         return None if found is ERROR and seen is not bound else found
-
-
-@lru_cache(maxsize=4096)
-def _members_read(text: str) -> tuple[MemberRead, ...]:
-    return tuple(members_read(text))
 
 
 WHOLE = Unknown()

@@ -71,12 +71,7 @@ def reviewed(
         unused=(*_unused_rules(policies, tally), *_unused_tools(principals)),
         denied=tuple(_denied(tally)),
         detections=tuple(_detections(tally)),
-        credentials=tuple(
-            sorted(
-                _credentials(config, tally, period.now),
-                key=lambda one: (one.age_days is None, -(one.age_days or 0), one.name),
-            )
-        ),
+        credentials=tuple(_credentials(config, tally, period.now)),
         approvals=tuple(_answers(tally)),
         approvers=tuple(
             shown.Tallied(name=name, count=count)
@@ -160,7 +155,13 @@ def _held_by(config: Config, server: str) -> Iterator[str]:
     yield from dict.fromkeys([*named, *chosen])
 
 
-def _credentials(config: Config, tally: RecordTally, now: datetime) -> Iterator[shown.ReviewedCredential]:
+def _credentials(config: Config, tally: RecordTally, now: datetime) -> list[shown.ReviewedCredential]:
+    """The oldest first."""
+    found = _each_credential(config, tally, now)
+    return sorted(found, key=lambda one: (one.age_days is None, -(one.age_days or 0), one.name))
+
+
+def _each_credential(config: Config, tally: RecordTally, now: datetime) -> Iterator[shown.ReviewedCredential]:
     holders: dict[str, list[str]] = {}
     for server in config.servers:
         for name in _held_by(config, server):

@@ -12,7 +12,8 @@ condition says so in `left`, and goes to the engine that calls functions itself.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -78,6 +79,20 @@ def hoist(text: str, vocabulary: Vocabulary = POLICY) -> Hoisted:
     return _Hoister(text, vocabulary).run()
 
 
+class MemberRead(Struct, frozen=True):
+    """A member of the request that a condition reads: `text` as written, `steps` from the name `root`."""
+
+    text: str
+    root: str
+    steps: Steps
+
+
+@lru_cache(maxsize=4096)
+def members_read(text: str) -> tuple[MemberRead, ...]:
+    """The members that a condition reads; an index that is not a constant ends the way."""
+    return tuple(_Hoister(text, POLICY).members())
+
+
 class _Hoister:
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self._text = text
@@ -108,6 +123,12 @@ class _Hoister:
         calls = () if left else tuple(found.values())
         text, read = self._text if left else rest, self._reads()
         return Hoisted(text, calls, read, joined(members), left, tuple(self._mistakes))
+
+    def members(self) -> Iterator[MemberRead]:
+        for at, token in enumerate(self._tokens):
+            if self._begins(at) and token.text in self._names:
+                steps, after = self._steps(at + 1)
+                yield MemberRead(self._text[token.start : self._end_before(after)], token.text, steps)
 
     def _member(self, at: int) -> Members:
         """What is read of the name at `at`: a member of it, or all of it."""

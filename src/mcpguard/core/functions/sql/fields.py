@@ -32,16 +32,11 @@ from mcpguard.core.functions.sql.words import (
 Names = frozenset[str]
 Chain = tuple[str, ...]
 
-_PAIRS: Names = frozenset({"key", "value"})
 _GIVES: dict[str, Names] = {
-    "json_each": _PAIRS,
-    "json_each_text": _PAIRS,
-    "jsonb_each": _PAIRS,
-    "jsonb_each_text": _PAIRS,
-    "json_array_elements": frozenset({"value"}),
-    "json_array_elements_text": frozenset({"value"}),
-    "jsonb_array_elements": frozenset({"value"}),
-    "jsonb_array_elements_text": frozenset({"value"}),
+    f"{kind}_{name}{end}": columns
+    for kind in ("json", "jsonb")
+    for name, columns in (("each", frozenset({"key", "value"})), ("array_elements", frozenset({"value"})))
+    for end in ("", "_text")
 }
 """The columns of functions in FROM. Source: PostgreSQL 9.16."""
 

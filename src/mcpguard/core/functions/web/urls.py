@@ -12,7 +12,7 @@ import re
 import unicodedata
 from urllib.parse import unquote_to_bytes
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, check_size
@@ -186,16 +186,7 @@ def _escaped(found: re.Match[str]) -> str:
 def parts(text: str, schemes: str | list[str] | None = None) -> dict[str, Json]:
     """The members that the page of `URL` describes. Raises FunctionError as `read_url` does."""
     url = read_url("url", text, schemes)
-    return {
-        "scheme": url.scheme,
-        "host": url.host.name,
-        "port": url.port,
-        "path": url.path,
-        "query": url.query,
-        "fragment": url.fragment,
-        "user": url.user,
-        "ip": url.host.address is not None,
-    }
+    return {**structs.asdict(url), "host": url.host.name, "ip": url.host.address is not None}
 
 
 URL = Function(
