@@ -19,7 +19,8 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import MOST_ODD, origin, unpacked, unpacked_size
+from mcpguard.adapters.audit.reader import MOST_ODD, origin, unpacked
+from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SUFFIXES
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
@@ -127,7 +128,7 @@ class Evidence:
         for name in reversed(names):
             size = 0
             with suppress(OSError):
-                size = unpacked_size(self._path(name))
+                size = _unpacked_size(self._path(name))
             skipped = max(0, size - min(FIRST_BYTES, left))
             left -= size - skipped
             self._files[name] = _File(offset=skipped, rest=b"\0" if skipped else b"", over=left <= 0)
@@ -320,3 +321,12 @@ def _read(what: str, detail: str) -> tuple[str, str, str, str] | None:
     said, proof, _ = detail.partition(_PROOF)
     who = "" if head is None else said[head.end() :].partition(" by ")[2]
     return (head[1], "", "", f"{who} with a passkey" if proof else who) if head and who else None
+
+
+def _unpacked_size(path: Path) -> int:
+    """The bytes of a chain; of a compressed one those that it says it had, modulo 4 GiB. Raises OSError."""
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    with open(path, "rb", opener=without_waiting) as file:
+        file.seek(-4, os.SEEK_END)
+        return int.from_bytes(file.read(4), "little")

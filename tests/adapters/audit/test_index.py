@@ -153,6 +153,61 @@ def test_calls_end_in_a_later_chain_also_where_the_first_is_removed_meanwhile(fo
     third.close(CLOSED)
 
 
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_calls_end_in_a_later_chain_also_where_the_first_has_another_name(
+    folder: Path, between: bool, packed: bool
+) -> None:
+    first = begun(folder, call(1), call(2))
+    first.close(ROTATED)
+    second = AuditFile(folder)
+    add(second, structs.replace(OPENED, continues=first.path.name, at=NOW + timedelta(1)), end(1))
+    if between:
+        assert len(rows(folder)) == 2
+    other = first.path.rename(folder / "old.jsonl")
+    if packed:
+        (folder / "old.jsonl.gz").write_bytes(gzip.compress(other.read_bytes()))
+        other.unlink()
+    wanted = [(2, "allow", "", None), (1, "allow", "ok", 1.5)]
+    assert rows(folder) == wanted
+    second.close(ROTATED)
+    third = AuditFile(folder)
+    add(third, structs.replace(OPENED, continues=second.path.name), end(2))
+    third.close(CLOSED)
+    assert [status for _, _, status, _ in rows(folder)] == ["ok", "ok"]
+    assert [status for _, _, status, _ in rows(folder, rebuild=True)] == ["ok", "ok"]
+
+
+def test_a_chain_that_only_has_the_number_of_the_process_is_not_continued(folder: Path) -> None:
+    first = begun(folder, call(1))
+    first.close(ROTATED)
+    second = AuditFile(folder)
+    add(second, structs.replace(OPENED, continues=first.path.name, at=NOW + timedelta(1)), end(1))
+    first.path.unlink()
+    begun(folder, call(1)).close(ROTATED)
+    assert rows(folder) == [(1, "allow", "", None)]
+
+
+def test_chains_that_continue_one_chain_are_rivals(folder: Path) -> None:
+    first = begun(folder, call(1))
+    first.close(ROTATED)
+    names = []
+    for number in range(2):
+        with index_of(folder) as index:
+            assert index.rivals == {}
+        opened = structs.replace(OPENED, continues=first.path.name, at=NOW + timedelta(number))
+        sink = AuditFile(folder)
+        add(sink, opened, end(1))
+        sink.close(CLOSED)
+        names.append(sink.path.name)
+    (folder / f"copy of {sink.path.name}").write_bytes(sink.path.read_bytes())
+    with index_of(folder) as index:
+        assert index.rivals == {first.path.name: sorted(names)}
+    first.path.rename(folder / "old.jsonl")
+    with index_of(folder) as index:
+        assert index.rivals == {"old.jsonl": sorted(names)}
+
+
 def test_chains_that_say_that_they_continue_each_other_are_read(folder: Path) -> None:
     first, second = AuditFile(folder), AuditFile(folder)
     add(first, structs.replace(OPENED, continues=second.path.name), call(1))

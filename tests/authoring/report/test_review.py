@@ -221,7 +221,7 @@ def test_gaps_and_missing_chains_and_observed_servers_are_said(written: Path) ->
 )  # fmt: skip
 def test_who_answered_is_read_whole(what: str, detail: str, wanted: str) -> None:
     tally = RecordTally(T)
-    tally._take(noticed(1, what, detail), "a", {})
+    tally._take(noticed(1, what, detail), "a", "a", {})
     (one,) = tally.answers
     assert (one.verdict, one.by) == (wanted, "https://a.example:ada (console)")
 
@@ -244,7 +244,7 @@ def dwelt(*records: tuple[str, object]) -> list[tuple[float, float | None, str]]
     watch = DwellWatch()
     for file, record in records:
         assert isinstance(record, Opened | Decided | Outcome | Noticed | Closed)
-        watch.take(record, file)
+        watch.take(record, file, file)
     return [
         (
             (one.began - T).total_seconds() / 60,
@@ -289,6 +289,27 @@ def test_a_process_that_goes_on_in_another_chain_has_not_ended() -> None:
     assert dwelt(*before, ("b", opened)) == dwelt(*before) == [(2, None, "open")]
 
 
+def test_a_chain_of_another_process_labels_no_session(tmp_path: Path) -> None:
+    labelled = Outcome(T + timedelta(minutes=3), "1", "ok", 1.0, labels=("private",))
+    opened = Opened(T, "0.1.0", 1, ADA, (), "", format=2)
+    first, planted = AuditFile(tmp_path, "flush"), AuditFile(tmp_path, "flush")
+    for sink, records in ((first, [opened, decision(1)]), (planted, [opened, labelled])):
+        for record in records:
+            sink.write(record)
+        sink.close(Closed(T + timedelta(minutes=8), "rotated"))
+    tally = RecordTally(T)
+    tally.read([first.path, planted.path])
+    assert tally.dwell.found() == []
+    later = AuditFile(tmp_path, "flush")
+    later.write(structs.replace(opened, continues=first.path.name))
+    later.write(labelled)
+    later.close(Closed(T + timedelta(minutes=9), "eof"))
+    tally = RecordTally(T)
+    tally.read([first.path, planted.path, later.path])
+    (dwelt,) = tally.dwell.found()
+    assert dwelt.because == "label private"
+
+
 def test_what_a_client_takes_back_is_no_refusal() -> None:
     for cause in ("cancelled", "disconnected", "abandoned"):
         assert dwelt(("a", decision(2, "deny", cause=cause))) == []
@@ -310,7 +331,7 @@ def test_an_act_that_names_its_session_ends_that_one() -> None:
 def test_many_reasons_of_one_minute_are_two_in_memory() -> None:
     watch = DwellWatch()
     for second in range(60):
-        watch.take(decision(second / 60, "deny"), "a")
+        watch.take(decision(second / 60, "deny"), "a", "a")
     (seen,) = watch.sessions.values()
     assert [len(kept) for kept in seen.reasons.values()] == [2]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import shutil
 import socket
@@ -340,6 +341,10 @@ def test_verify_says_that_two_chains_continue_one(folder: Path, capfd: Capture) 
         code, out, _ = run(("audit", "verify"), capfd)
         assert code == number
         assert out.count(f"line 1 continues the chain {handed.path.name}, as") == 2 * number
+        for command in (("show", "n-5"), ("query", 'id == "n-5"'), ("stats",)):
+            asked, _, err = run(("audit", *command), capfd)
+            assert err.count("continue the same chain, so only one of them is true") == number
+            assert asked == (number if command[0] == "show" else 0)
 
 
 def test_verify_notes_a_chain_that_says_that_it_continues_a_killed_process(
@@ -365,6 +370,9 @@ def test_verify_says_where_a_chain_is_that_was_renamed(folder: Path, capfd: Capt
     assert code == 1
     assert f"MISSING {first.path.name}: it was renamed to {PLANTED}" in out
     assert "without an outcome" not in out
+    assert "The server answered" in run(("audit", "show", "n-5"), capfd)[1]
+    found = run(("audit", "query", 'id == "n-5" && status == "ok"', "--json"), capfd)[1]
+    assert len(json.loads(found)["calls"]) == 1
 
 
 def test_a_call_in_what_cannot_be_read_is_not_simply_unknown(folder: Path, capfd: Capture) -> None:

@@ -18,14 +18,17 @@ from mcpguard.adapters.audit.reader import (
     NoChain,
     Removed,
     blocks,
+    chain_before,
     chain_files,
     chain_name,
     file_name,
+    first_line,
     handed_on,
     line_at,
     origin,
 )
 from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.verification import continued
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
 
 _decode = msgspec.json.Decoder(Record).decode
@@ -43,7 +46,8 @@ class ChainLine(Struct, frozen=True):
 class CallRecords(Struct):
     """What is on record of one call. `asked` is the decision that it waits for a person; `decision` is the
     last one, which is `asked` while it waits. `opened` is the first record of the chain of `decision`.
-    `also` are the chains with another decision under the same id, which no writer leaves."""
+    `also` are the chains with another decision under the same id, which no writer leaves; `rivals` have the
+    chain of the outcome and others that continue the same one."""
 
     opened: Opened | None = None
     asked: ChainLine | None = None
@@ -51,6 +55,7 @@ class CallRecords(Struct):
     outcome: ChainLine | None = None
     notices: list[ChainLine] = []
     also: list[Path] = []
+    rivals: list[str] = []
 
     def several(self, call_id: str) -> str:
         """That several calls are on record under this id, "" if there is only one."""
@@ -151,20 +156,35 @@ def _same(one: ChainLine, other: ChainLine | None) -> bool:
 
 def _read_ends(files: list[Path], found: dict[str, CallRecords]) -> None:
     """Find the outcomes in the chains that continue those of the decisions, whatever their names are."""
-    after: dict[str, Path] | None = None
+    after: dict[str, list[Path]] | None = None
     for one, call in found.items():
         allowed = call.decision is not None and getattr(call.decision.record, "effect", "") == "allow"
         file = call.decision.file if allowed and call.decision is not None else None
-        seen = set[Path]()
-        while file is not None and call.outcome is None and file not in seen and handed_on(file):
+        end = None if call.outcome is None else call.outcome.file
+        seen = {None, end}
+        while file is not None and file not in seen and handed_on(file):
             seen.add(file)
-            if after is None:
-                firsts = ((_first(chain), chain) for chain in files)
-                after = {first.continues: chain for first, chain in firsts if first and first.continues}
-            file = after.get(chain_name(file))
-            for line in () if file is None else _lines_about(file, [one]):
+            after = _following(files) if after is None else after
+            following = after.get(chain_name(file), [])
+            call.rivals += [file_name(other) for other in following] if following[1:] else []
+            file = end if end in following else next(iter(following), None)
+            for line in () if file is None or end else _lines_about(file, [one]):
                 if isinstance(line.record, Outcome):
                     _take(call, line)
+                    end = file
+                    seen.add(file)
+
+
+def _following(files: list[Path]) -> dict[str, list[Path]]:
+    """The name of a chain -> those that say that they continue it. What has the same first line is a copy."""
+    paths = {chain_name(file): file for file in files}
+    found: dict[str, dict[bytes, Path]] = {}
+    for name, file in paths.items():
+        first = first_line(file)
+        said = continued(first)
+        said = said if said in paths else chain_before(name, paths) if said else ""
+        found.setdefault(said, {}).setdefault(first, file)
+    return {name: list(some.values()) for name, some in found.items() if name}
 
 
 def counted_in(path: Path, call_id: str) -> str:

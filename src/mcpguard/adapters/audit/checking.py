@@ -5,6 +5,8 @@ Law of this file: it costs one SHA-256 a line and proves less than `verify`, whi
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +17,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.audit.reader import NoChain, Removed, chain_name, line_at, sound_lines, written_until
+from mcpguard.adapters.audit.reader import (
+    NoChain,
+    Removed,
+    chain_name,
+    first_line,
+    line_at,
+    packed,
+    sound_lines,
+)
 from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
 
 
@@ -55,11 +65,42 @@ def extent(file: Path) -> ChainExtent:
     return ChainExtent(begin, end, head)
 
 
+class ChainRow(Struct, frozen=True):
+    """What is known of a chain: up to where it was `read`, the hash there, whether it is `over`, what its
+    file looked like then, the hash of its first line, the first chain of its process, and the one before."""
+
+    number: int
+    name: str
+    read: int = 0
+    head: bytes = b""
+    over: int = 0
+    altered: int = 0
+    stamp: str = ""
+    begin: bytes = b""
+    copy: int = 0
+    origin: str = ""
+    before: str = ""
+
+
 def first_hash(file: Path) -> bytes:
     """The hash of the first line; b"" where it cannot be read."""
-    with suppress(NoChain, Removed):
-        return line_at(file, 0)[-67:-3]
-    return b""
+    return first_line(file)[-67:-3]
+
+
+def is_read(file: Path, status: os.stat_result, row: ChainRow | None) -> bool:
+    """Whether the index has all of it, and it has not changed since."""
+    alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
+    return row is not None and has_ended(file, status, row) and alone and stamp_of(status) == row.stamp
+
+
+def has_ended(file: Path, status: os.stat_result, row: ChainRow) -> bool:
+    """Whether all that the file has was read."""
+    return bool(row.over) if file.suffix == ".gz" else status.st_size == row.read
+
+
+def stamp_of(status: os.stat_result) -> str:
+    """What is another one after each change of a file."""
+    return f"{status.st_ino} {status.st_ctime_ns}"
 
 
 def still_has(file: Path, read: int, head: bytes) -> bool:
@@ -101,6 +142,18 @@ def copies(extents: Mapping[Path, ChainExtent]) -> dict[Path, Path]:
                 if line_at(whole, extents[file].end - SEAL)[-67:-3] == extents[file].head:
                     found[file] = whole
     return found
+
+
+def written_until(path: Path) -> float:
+    """After that no record of a chain was made, in seconds since 1970; infinite where that is not known.
+    Whoever can write to a file sets its time, but not that of its last change (`ctime`)."""
+    times: list[float] = []
+    for look in (path.lstat, path.stat):
+        with suppress(OSError):
+            found = look()
+            times.append(max(found.st_mtime, found.st_ctime))
+    # The clock of a file system may be a moment behind.
+    return max(times, default=math.inf) + 1
 
 
 def last_lines(file: Path, most: int, check: LineCheck) -> list[bytes]:

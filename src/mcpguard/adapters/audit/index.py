@@ -20,13 +20,18 @@ from hashlib import sha256
 from pathlib import Path
 
 from msgspec import Struct, json
+from msgspec.structs import replace
 
 from mcpguard.adapters.audit.checking import (
     ChainExtent,
+    ChainRow,
     copies,
     extent,
     first_hash,
+    has_ended,
     intact_until,
+    is_read,
+    stamp_of,
     still_has,
 )
 from mcpguard.adapters.audit.indexing import (
@@ -40,17 +45,24 @@ from mcpguard.adapters.audit.indexing import (
 )
 from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.passages import IndexedPassage
-from mcpguard.adapters.audit.reader import Removed, chain_files, chain_name, origin, packed
+from mcpguard.adapters.audit.reader import (
+    Removed,
+    chain_before,
+    chain_files,
+    chain_name,
+    origin,
+    packed,
+)
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 
-FORM = 10
+FORM = 11
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
   head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL,
-  begin BLOB NOT NULL, copy INTEGER NOT NULL, origin TEXT NOT NULL);
+  begin BLOB NOT NULL, copy INTEGER NOT NULL, origin TEXT NOT NULL, before TEXT NOT NULL);
 CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
   sent INTEGER NOT NULL, received INTEGER NOT NULL, outcome INTEGER,
@@ -87,22 +99,6 @@ class Stretch(Struct, frozen=True):
     size: int
 
 
-class _ChainRow(Struct, frozen=True):
-    """What is known of a chain: up to where it was `read`, the hash there, whether it is `over`, what its
-    file looked like then, the hash of its first line, and the first chain of its process."""
-
-    number: int
-    name: str
-    read: int = 0
-    head: bytes = b""
-    over: int = 0
-    altered: int = 0
-    stamp: str = ""
-    begin: bytes = b""
-    copy: int = 0
-    origin: str = ""
-
-
 _Stream = tuple[int, int, CallAt, Iterator[CallAt]]
 """What is first in it comes next: the latest, and of those with the same time what stands last."""
 
@@ -132,14 +128,10 @@ class AuditIndex:
         """Names of chains that were removed while they were read; who reads lines adds to it."""
         self.copies: dict[str, str] = {}
         """Names of chains that another one begins with, and the name of that one, whose calls count."""
+        self.rivals: dict[str, list[str]] = {}
+        """A chain -> the names of several that continue it, of which only one can be true."""
         self._files: dict[str, tuple[Path, os.stat_result]] = {}
-        for listed in chain_files(chains):
-            # One may have been compressed, or removed, since it was listed.
-            file = listed if os.path.lexists(listed) else packed(listed)
-            if file.is_file():
-                self._files[chain_name(file)] = file, file.stat()
-            elif os.path.lexists(file):
-                self.altered[chain_name(file)] = None
+        self._list()
         self._paths = {name: file for name, (file, _) in self._files.items()}
         self._origins: dict[str, str] = {}
         path = index_path(chains)
@@ -161,6 +153,15 @@ class AuditIndex:
         except OSError:
             self._database = _opened(None)
             self._catch_up()
+
+    def _list(self) -> None:
+        for listed in chain_files(self._chains):
+            # One may have been compressed, or removed, since it was listed.
+            file = listed if os.path.lexists(listed) else packed(listed)
+            if file.is_file():
+                self._files[chain_name(file)] = file, file.stat()
+            elif os.path.lexists(file):
+                self.altered[chain_name(file)] = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -263,10 +264,10 @@ class AuditIndex:
         try:
             rows = IndexRows(database)
             self._last = rows.last
-            all_rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
+            all_rows = [ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
             known = {row.name: row for row in all_rows}
-            for name in [name for name in known if name not in self._files]:
-                rows.forget(known.pop(name).number)
+            for name in known.keys() - self._files.keys():
+                self._gone(known.pop(name), known, rows)
             self._origins = {name: row.origin for name, row in known.items()}
             reading = ChainReading(rows)
             self._find_copies(known)
@@ -282,13 +283,26 @@ class AuditIndex:
                 database.execute("ROLLBACK")
         # All questions are asked of one state, whatever other commands take in meanwhile.
         database.execute("BEGIN")
-        for number, name in database.execute("SELECT number, name FROM chains"):
+        query = "SELECT number, name, CASE copy WHEN 0 THEN before ELSE '' END FROM chains ORDER BY name"
+        for number, name, continued in database.execute(query):
             self._names[number] = self._files[name][0] if name in self._files else self._chains / name
+            self.rivals.setdefault(continued, []).append(name)
+        self.rivals = {one: names for one, names in self.rivals.items() if one and len(names) > 1}
         self._places = {file: number << FILE_BITS for number, file in self._names.items()}
 
-    def _find_copies(self, known: Mapping[str, _ChainRow]) -> None:
+    def _gone(self, row: ChainRow, known: dict[str, ChainRow], rows: IndexRows) -> None:
+        """Its file is not there any more, or has another name."""
+        for name in self._files.keys() - known.keys() if row.begin else ():
+            if first_hash(self._files[name][0]) == row.begin:
+                self._database.execute("UPDATE chains SET name = ? WHERE number = ?", (name, row.number))
+                self._database.execute("UPDATE chains SET before = ? WHERE before = ?", (name, row.name))
+                known[name] = replace(row, name=name)
+                return
+        rows.forget(row.number)
+
+    def _find_copies(self, known: Mapping[str, ChainRow]) -> None:
         """Only a chain that is new, or has changed, is read for it, and its end only if two begin alike."""
-        rows = {name: row for name, row in known.items() if _is_read(*self._files[name], row)}
+        rows = {name: row for name, row in known.items() if is_read(*self._files[name], row)}
         begins = {name: row.begin for name, row in rows.items()}
         for name in self._files.keys() - rows.keys():
             begins[name] = first_hash(self._files[name][0])
@@ -302,14 +316,14 @@ class AuditIndex:
                     extents[file] = extent(file) if row is None else ChainExtent(begin, row.read, row.head)
         self.copies = {chain_name(file): chain_name(whole) for file, whole in copies(extents).items()}
 
-    def _read(self, name: str, row: _ChainRow | None, reading: ChainReading) -> None:
+    def _read(self, name: str, row: ChainRow | None, reading: ChainReading) -> None:
         file, status = self._files[name]
         copy = name in self.copies
-        if row is not None and row.copy == copy and _is_read(file, status, row):
+        if row is not None and row.copy == copy and is_read(file, status, row):
             if row.altered:
                 self.altered[name] = None
             return
-        ended = row is not None and _has_ended(file, status, row)
+        ended = row is not None and has_ended(file, status, row)
         # What was altered may have been put right.
         fits = intact_until if ended else still_has
         if row is not None and (row.altered or row.copy or copy or not fits(file, row.read, row.head)):
@@ -323,9 +337,10 @@ class AuditIndex:
         if row is None:
             first = self._origins[name] = origin(name, self._paths, self._origins)
             cursor = self._database.execute(
-                "INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '', x'', 0, ?)", (name, first)
+                "INSERT INTO chains VALUES(NULL, ?, 0, x'', 0, 0, '', x'', 0, ?, ?)",
+                (name, first, chain_before(name, self._paths)),
             )
-            row = _ChainRow(int(cursor.lastrowid or 0), name, origin=first)
+            row = ChainRow(int(cursor.lastrowid or 0), name, origin=first)
         if copy:
             whole = extent(file)
             read, head, over, altered = whole.end, whole.head, 1, 0
@@ -338,7 +353,7 @@ class AuditIndex:
         self._database.execute(
             "UPDATE chains SET read = ?, head = ?, over = ?, altered = ?, stamp = ?, begin = ?, copy = ? "
             "WHERE number = ?",
-            (read, head, over, altered, _stamp(status), begin, copy, row.number),
+            (read, head, over, altered, stamp_of(status), begin, copy, row.number),
         )
         if altered:
             self.altered[name] = None
@@ -351,7 +366,7 @@ def files_with(chains: Path, files: list[Path], texts: list[bytes]) -> list[Path
         places: dict[int, list[tuple[int, int]]] = {}
         for place, end, _ in _passages(database, lambda one: any(map(one.has, texts)), 0, 1 << 62):
             places.setdefault(place >> FILE_BITS, []).append((place & OFFSET, end - place))
-        rows = [_ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
+        rows = [ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
         known = {row.name: row for row in rows if not row.altered}
         return [file for file in files if _may_have(file, known.get(chain_name(file)), places, texts)]
     return files
@@ -375,34 +390,19 @@ def _as_it_is(chains: Path) -> Iterator[sqlite3.Connection]:
 
 def _may_have(
     file: Path,
-    row: _ChainRow | None,
+    row: ChainRow | None,
     places: Mapping[int, list[tuple[int, int]]],
     texts: list[bytes],
 ) -> bool:
     """Whether a chain may have a call with one of these texts; `places` are the passages of each that may,
     which are looked into."""
-    if row is None or not _is_read(file, file.stat(), row):
+    if row is None or not is_read(file, file.stat(), row):
         return True
     some = places.get(row.number, ())
     if file.suffix == ".gz":
         return bool(some)
     with closing(LineReader()) as reader:
         return any(text in reader.piece(file, *one) for one in some for text in texts)
-
-
-def _is_read(file: Path, status: os.stat_result, row: _ChainRow | None) -> bool:
-    """Whether the index has all of it, and it has not changed since."""
-    alone = file.suffix == ".gz" or not os.path.lexists(packed(file))
-    return row is not None and _has_ended(file, status, row) and alone and _stamp(status) == row.stamp
-
-
-def _has_ended(file: Path, status: os.stat_result, row: _ChainRow) -> bool:
-    return bool(row.over) if file.suffix == ".gz" else status.st_size == row.read
-
-
-def _stamp(status: os.stat_result) -> str:
-    """What is another one after each change of a file."""
-    return f"{status.st_ino} {status.st_ctime_ns}"
 
 
 def _passages(

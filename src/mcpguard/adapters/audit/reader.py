@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
+import re
 import stat
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -110,18 +110,6 @@ def chain_name(path: Path) -> str:
     return file_name(path).removesuffix(".gz")
 
 
-def written_until(path: Path) -> float:
-    """After that no record of a chain was made, in seconds since 1970; infinite where that is not known.
-    Whoever can write to a file sets its time, but not that of its last change (`ctime`)."""
-    times: list[float] = []
-    for look in (path.lstat, path.stat):
-        with suppress(OSError):
-            found = look()
-            times.append(max(found.st_mtime, found.st_ctime))
-    # The clock of a file system may be a moment behind.
-    return max(times, default=math.inf) + 1
-
-
 @contextmanager
 def unpacked(path: Path) -> Iterator[BinaryIO]:
     """A chain to read from, compressed or not, even if it was compressed a moment ago. Raises AuditError
@@ -199,15 +187,6 @@ def _must_be_alone(path: Path) -> None:
         raise NoChain(
             path, f"{other.name} is next to it and differs; move one of them away to read the other"
         )
-
-
-def unpacked_size(path: Path) -> int:
-    """The bytes of a chain; of a compressed one those that it says it had, modulo 4 GiB. Raises OSError."""
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    with open(path, "rb", opener=without_waiting) as file:
-        file.seek(-4, os.SEEK_END)
-        return int.from_bytes(file.read(4), "little")
 
 
 def lines(path: Path, start: int = 0) -> Generator[bytes, None, None]:
@@ -416,27 +395,53 @@ def handed_on(path: Path) -> bool:
 
 
 def origin(name: str, files: Mapping[str, Path], known: Mapping[str, str]) -> str:
-    """The name of the first chain of the process that wrote the chain `name`, as far back as `files`, by
-    their names, go; `known` are those that were found before. Raises AuditError.
-
-    That a chain claims to continue another one is not enough: whoever plants one could end the calls of a
-    process that was killed. The chain before has to say that it was continued.
-    """
+    """The name of the first chain of the process that wrote the chain `name`, as far back as `files` go;
+    `known` are those that were found before. Raises AuditError."""
     passed: set[str] = set()
     while name not in passed:
         if name in known:
             return known[name]
         passed.add(name)
-        before = _continued(files[name])
-        if before not in files or not handed_on(files[before]):
-            return name
-        name = before
+        name = chain_before(name, files) or name
     return name  # Chains that continue each other: no writer makes them.
 
 
-def _continued(file: Path) -> str:
+def chain_before(name: str, files: Mapping[str, Path]) -> str:
+    """The name, in `files`, of the chain that the chain `name` continues; "" for none. Raises AuditError.
+
+    That a chain claims to continue another one is not enough: whoever plants one could end the calls of a
+    process that was killed. The chain before has to say that it was continued.
+    """
     from mcpguard.core.evidence.verification import continued
 
+    first = first_line(files[name])
+    found = continued(first)
+    if found and found not in files:
+        found = _renamed(found, first, files)
+    return found if found in files and handed_on(files[found]) else ""
+
+
+def _renamed(name: str, first: bytes, files: Mapping[str, Path]) -> str:
+    """The present name of a chain that the next one, which begins with the line `first`, calls `name`: the
+    latest that the same process began, by its number, if it ends with the hash that is on record."""
+    from mcpguard.core.evidence.verification import anchors
+
+    process, begun = _BEGUN.match(first), []
+    for other, file in files.items():
+        line = first_line(file)
+        one = _BEGUN.match(line)
+        if one and process and one[2] == process[2] and one[1] <= process[1] and line != first:
+            begun.append((one[1], other))
+    found = max(begun, default=(b"", ""))[1]
+    heads = [anchor.head for anchor in anchors(first) if anchor.file == name]
+    return found if found and last_line(files[found])[-67:-3].decode(errors="replace") in heads else ""
+
+
+_BEGUN = re.compile(rb'\{"kind":"opened","at":"([^"]*)","version":"[^"]*","pid":(\d+),')
+
+
+def first_line(file: Path) -> bytes:
+    """That of a chain, b"" where it cannot be read."""
     with suppress(NoChain, Removed):
-        return continued(line_at(file, 0))
-    return ""
+        return line_at(file, 0)
+    return b""

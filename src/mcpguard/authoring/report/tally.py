@@ -22,7 +22,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.reader import chain_name, lines
+from mcpguard.adapters.audit.reader import chain_name, lines, origin
 from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import (
     HANDED_ON,
@@ -85,18 +85,19 @@ class DwellWatch(Struct):
     closed: dict[str, datetime] = field(default_factory=dict)
     _next: dict[str, str] = field(default_factory=dict)
     """A chain -> the one in which its process went on."""
-    _calls: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """The id of an allowed call -> its session and principal, until its outcome is there."""
+    _calls: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """The first chain of its process and the id of an allowed call -> its session and principal, until its
+    outcome is there."""
     _tickets: dict[str, str] = field(default_factory=dict)
     """A ticket -> its session."""
     _acts: list[Noticed] = field(default_factory=list)
 
-    def take(self, record: Record, file: str) -> None:
-        """One more record, of the chain `file`."""
+    def take(self, record: Record, file: str, process: str) -> None:
+        """One more record, of the chain `file`; `process` is the first one of its process."""
         if isinstance(record, Decided):
-            self._decided(record, file)
+            self._decided(record, file, process)
         elif isinstance(record, Outcome):
-            session, principal = self._calls.pop(record.id, ("", ""))
+            session, principal = self._calls.pop((process, record.id), ("", ""))
             if session and record.labels:
                 self._reason(session, principal, record.at, f"label {', '.join(record.labels)}", file)
         elif isinstance(record, Noticed) and record.what in _PERSON:
@@ -106,7 +107,7 @@ class DwellWatch(Struct):
         elif isinstance(record, Opened) and record.continues:
             self._next[record.continues] = file
 
-    def _decided(self, record: Decided, file: str) -> None:
+    def _decided(self, record: Decided, file: str, process: str) -> None:
         session = record.session or f"{record.principal} {record.agent or ''}".rstrip()
         if record.ticket:
             self._tickets[record.ticket] = session
@@ -117,7 +118,7 @@ class DwellWatch(Struct):
         elif labels:
             self._reason(session, record.principal, record.at, f"label {', '.join(labels)}", file)
         if record.effect == "allow":
-            self._calls[record.id] = session, record.principal
+            self._calls[process, record.id] = session, record.principal
 
     def _reason(self, session: str, principal: str, at: datetime, because: str, file: str) -> None:
         self.sessions.setdefault(session, _SessionTrack(principal)).add(at, because, file)
@@ -256,14 +257,17 @@ class RecordTally(Struct):
     def read(self, files: Iterable[Path]) -> None:
         """Count the records of these chains, in their order."""
         # A call may end in the next chain of its process.
-        servers: dict[str, str] = {}
-        for file in files:
+        servers: dict[tuple[str, str], str] = {}
+        paths = {chain_name(file): file for file in files}
+        processes: dict[str, str] = {}
+        for name, file in paths.items():
+            process = processes[name] = origin(name, paths, processes)
             for line in lines(file):
                 record = read_record(line)
                 if record is not None:
-                    self._take(record, chain_name(file), servers)
+                    self._take(record, name, process, servers)
 
-    def _take(self, record: Record, file: str, servers: dict[str, str]) -> None:
+    def _take(self, record: Record, file: str, process: str, servers: dict[tuple[str, str], str]) -> None:
         self.begins = record.at if self.begins is None else min(self.begins, record.at)
         if isinstance(record, Decided):
             self._credentials(record)
@@ -273,14 +277,14 @@ class RecordTally(Struct):
             return
         if isinstance(record, Decided):
             if record.effect == "allow":
-                servers[record.id] = record.server
+                servers[process, record.id] = record.server
             self._decided(record)
         elif isinstance(record, Outcome):
-            self._outcome(record, servers.pop(record.id, ""))
+            self._outcome(record, servers.pop((process, record.id), ""))
         elif isinstance(record, Noticed):
             self._noticed(record)
         if isinstance(record, Decided | Outcome | Noticed | Opened | Closed):
-            self.dwell.take(record, file)
+            self.dwell.take(record, file, process)
 
     def _credentials(self, record: Decided) -> None:
         for name in {*record.credentials, *filter(None, [record.credential])}:

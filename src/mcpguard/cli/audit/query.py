@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.rows import call_line, trust, width
+from mcpguard.cli.audit.rows import call_line, trust, warn_rivals, width
 from mcpguard.cli.parser import WHEN, moment
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -101,7 +101,9 @@ def warn_unknown(index: AuditIndex, filters: Filters) -> None:
 
 
 def note_files(index: AuditIndex) -> None:
-    """Say on standard error which chains were not read, and why."""
+    """Say on standard error which chains were not read, and why, and which are in doubt."""
+    for names in index.rivals.values():
+        warn_rivals(names)
     for name, whole in index.copies.items():
         said = f"{plain(name)} is a copy of {plain(whole)}, whose calls are counted once"
         print(f"mcpguard: note: {said}", file=sys.stderr)

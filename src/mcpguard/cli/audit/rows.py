@@ -179,6 +179,15 @@ def trust(altered: Iterable[str]) -> int:
     return 1 if names else 0
 
 
+def warn_rivals(names: Iterable[str]) -> None:
+    """Say that of these chains, which continue the same one, only one can be true."""
+    print(
+        f"mcpguard: {' and '.join(map(plain, names))} continue the same chain, so only one of them is true, "
+        "and only one outcome of a call: `mcpguard audit verify --public-key KEY` says which is signed",
+        file=sys.stderr,
+    )
+
+
 def warn(name: str) -> None:
     """Say that this chain was altered."""
     print(

@@ -23,7 +23,7 @@ from mcpguard.adapters.audit.reader import chain_files, examined, file_name, sou
 from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.cli.audit.query import FILTERS, matching_lines
-from mcpguard.cli.audit.rows import trust
+from mcpguard.cli.audit.rows import trust, warn_rivals
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided
@@ -47,7 +47,9 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
         _print_json(call, causes, reports)
     else:
         _print_text(call, causes, reports)
-    return 0 if all(report.intact for report in reports.values()) else 1
+    if call.rivals:
+        warn_rivals(call.rivals)
+    return 1 if call.rivals or not all(report.intact for report in reports.values()) else 0
 
 
 def _missing(path: Path, call_id: str) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck
+from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck, written_until
 from mcpguard.adapters.audit.following import FollowedLine, Following
-from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines, written_until
+from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import positive
 from mcpguard.cli.audit.rows import call_line, notice_line, trust, warn, width

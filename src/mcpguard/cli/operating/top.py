@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines
-from mcpguard.adapters.audit.reader import NothingRecorded, chain_files, written_until
+from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
+from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
