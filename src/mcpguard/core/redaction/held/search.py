@@ -312,12 +312,13 @@ class HeldSet:
         rows = capitals_in(padded) if share < RUNS and _has_one(padded, capitals) else b""
         if share < SENTENCES and _has_one(skeleton, letters):
             rows += letters_in(skeleton)
-        skeleton += rows  # One search is faster than two.
-        for _, matcher in loose.matchers:
-            if matcher.search(skeleton, stop):
-                if loose.may_lead(skeleton):
-                    return True
-                break
+        # One search is faster than two, and both in one take much of a long text.
+        for text in (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows):
+            for _, matcher in loose.matchers:
+                if matcher.search(text, stop):
+                    if loose.may_lead(text):
+                        return True
+                    break
         for _, matcher in exact.matchers:  # noqa: SIM110 - a generator takes as long as the search
             if matcher.search(padded, stop):
                 return True

@@ -79,7 +79,7 @@ _NAMED = {
 _QUOTED = re.compile(rb"(=(?:[0-9A-F]{2}|\r?\n))")
 _QUOTES = {b"=%02X" % byte: bytes([byte]) for byte in range(256)}
 _GROUP = re.compile(rb"\(\?P<\w+>")
-_SLICE = 64 * 1024
+_SLICE = 32 * 1024
 _RUN = 4
 """Escapes of one kind in a row that are one piece."""
 
