@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcpguard.adapters.transports.http.bearer import (
     FRESH_SECONDS,
+    LEEWAY_SECONDS,
     REMEMBERED_SECONDS,
     RETRY_SECONDS,
     STALE_SECONDS,
@@ -103,7 +104,7 @@ def forged(header: dict[str, Any], signature: Callable[[bytes], bytes], **change
 
 
 async def verify(verifier: TokenVerifier, text: str) -> Principal:
-    return await verifier.verify(text)
+    return (await verifier.verify(text)).principal
 
 
 async def refused(verifier: TokenVerifier, text: str) -> BearerError:
@@ -185,6 +186,12 @@ async def test_a_token_with_a_wrong_claim_is_refused(changed: dict[str, Any], sa
 async def test_clocks_may_differ_a_little() -> None:
     now = int(time.time())
     assert (await verify(Issuer().verifier(), token(exp=now - 10, nbf=now + 10))).id == "ada"
+
+
+async def test_it_says_until_when_a_token_is_accepted() -> None:
+    verifier, end = Issuer().verifier(), int(time.time()) + 600
+    for _ in range(2):
+        assert (await verifier.verify(token(exp=end))).until == end + LEEWAY_SECONDS
 
 
 async def test_a_subject_that_is_no_text_is_refused() -> None:
@@ -313,7 +320,7 @@ async def test_an_unknown_key_is_asked_for_at_most_once_a_minute() -> None:
             await verifier.verify(token(RSA_2, "r2"))
     assert len(issuer.asked) == 1
     issuer.now += RETRY_SECONDS
-    assert (await verifier.verify(token(RSA_2, "r2"))).id == "ada"
+    assert (await verifier.verify(token(RSA_2, "r2"))).principal.id == "ada"
     for _ in range(3):
         with pytest.raises(BearerError):
             await verifier.verify(token(RSA_2, "r3"))
@@ -326,13 +333,13 @@ async def test_earlier_keys_serve_for_a_day_where_no_newer_ones_can_be_had() -> 
     await verifier.verify(token())
     issuer.answers[JWKS] = OSError("away")
     issuer.now += STALE_SECONDS
-    assert (await verifier.verify(token())).id == "ada"
+    assert (await verifier.verify(token())).principal.id == "ada"
     issuer.now += 1
     with pytest.raises(BearerError):
         await verifier.verify(token())
     del issuer.answers[JWKS]
     issuer.now += RETRY_SECONDS
-    assert (await verifier.verify(token())).id == "ada"
+    assert (await verifier.verify(token())).principal.id == "ada"
 
 
 async def test_an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known(
@@ -347,9 +354,9 @@ async def test_an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known
     issuer.now += FRESH_SECONDS
     for name in ("eve", "joe"):
         async with asyncio.timeout(10):
-            assert (await verifier.verify(token(sub=name))).id == name
+            assert (await verifier.verify(token(sub=name))).principal.id == name
     issuer.now += 10 * RETRY_SECONDS
-    assert (await verifier.verify(token(sub="ann"))).id == "ann"
+    assert (await verifier.verify(token(sub="ann"))).principal.id == "ann"
     assert len(issuer.asked) == 2
     # One whose key is not known has to wait, and gets in with the newer ones.
     issuer.keys = [jwk(RSA_2, "r2")]
@@ -357,7 +364,7 @@ async def test_an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known
     await asyncio.sleep(0)
     assert not unknown.done()
     answers.set()
-    assert (await unknown).id == "ada"
+    assert (await unknown).principal.id == "ada"
     with pytest.raises(BearerError):
         await verifier.verify(token(sub="eve"))
 
@@ -371,7 +378,7 @@ async def test_a_client_that_leaves_does_not_end_the_fetch_that_others_wait_for(
         await asyncio.sleep(0)
     first.cancel()
     issuer.holds.set()
-    assert (await second).id == "ada"
+    assert (await second).principal.id == "ada"
     assert len(issuer.asked) == 1
 
 

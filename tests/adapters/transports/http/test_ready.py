@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.adapters.transports.http.bearer import BearerError
+from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Health, Need, Readiness
@@ -20,10 +20,10 @@ YES_OR_NO = {"ready": False, "needs": {"evidence": True, "store": False}}
 
 
 class Verifier:
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str) -> Verified:
         if token != "good":
             raise BearerError("no")
-        return Principal("ada", "https://a.example")
+        return Verified(Principal("ada", "https://a.example"))
 
 
 def ready(front: Front, *needs: Need) -> None:

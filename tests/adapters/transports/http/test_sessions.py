@@ -3,29 +3,103 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
+from typing import Any
 
 import pytest
 
-from mcpguard.adapters.transports.http.bearer import BearerError
+from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.adapters.transports.http.sessions import SPARED_SECONDS
+from mcpguard.adapters.transports.http.stream import BEAT_SECONDS
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
-from tests.adapters.transports.front import ENVELOPE, MODERN, answer_handshake, call, notice, serving
+from tests.adapters.transports.front import (
+    BOTH,
+    ENVELOPE,
+    MODERN,
+    FakeReceiver,
+    Front,
+    HeldClock,
+    Wire,
+    answer_handshake,
+    call,
+    notice,
+    serving,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
+NOW = HeldClock().now().timestamp()
 TOKEN = TokenEntry(issuer="https://issuer.example", audience="https://guard.example/mcp", scopes=("mcp:use",))
 
 
 class FakeVerifier:
-    """The token is the name."""
+    """The token is the name; one that ends in `.brief` has expired by the next sign of life."""
 
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str) -> Verified:
         if token == "bad":
             raise BearerError("the token is not valid")
         if token == "poor":
             raise BearerError("the token lacks a required scope", 403, "insufficient_scope")
-        return Principal(token, "https://issuer.example")
+        name, _, brief = token.partition(".")
+        return Verified(Principal(name, "https://issuer.example"), NOW if brief else inf)
+
+
+async def stands(front: Front, way: str, token: str) -> Wire:
+    """A stream that was opened so, behind what it begins with."""
+    about = {"authorization": f"Bearer {token}", "accept": BOTH}
+    if way == "subscriptions/listen":
+        asked = call(way, 5, _meta=ENVELOPE)
+        wire = await front.open("POST", "/mcp", asked, mcp_protocol_version=MODERN, **about)
+    else:
+        key = await front.session(**about) if way == "GET /mcp" else None
+        wire = await front.open(*way.split(), mcp_session_id=key, **about)
+    assert (await wire.head()).status == 200
+    if way != "GET /mcp":
+        await wire.event()
+    return wire
+
+
+def acknowledge(receiver: FakeReceiver, message: dict[str, Any]) -> None:
+    if message["method"] == "subscriptions/listen":
+        receiver.notify("notifications/subscriptions/acknowledged", related=message["id"])
+    else:
+        answer_handshake(receiver, message)
+
+
+@pytest.mark.parametrize("way", ["GET /mcp", "GET /sse", "subscriptions/listen"])
+async def test_a_stream_that_stays_open_ends_with_its_token(way: str) -> None:
+    async with serving(HttpEntry(token=TOKEN), FakeVerifier()) as front:
+        front.door.script = acknowledge
+        good, brief = await stands(front, way, "ada"), await stands(front, way, "ada.brief")
+        front.clock.pass_by(BEAT_SECONDS)
+        assert await good.event() == ("", ":")
+        with pytest.raises((ConnectionError, ValueError)):
+            await brief.chunk()
+        if way == "subscriptions/listen":
+            [world] = front.door.worlds
+            await front.door.until(lambda: world.cancelled == [(2, "disconnected")])
+
+
+async def test_a_call_is_answered_though_its_token_has_expired_meanwhile() -> None:
+    async with serving(HttpEntry(token=TOKEN), FakeVerifier()) as front:
+        front.door.script = lambda _receiver, _message: None
+        wire = await front.open(
+            "POST",
+            "/mcp",
+            call("tools/call", 5, _meta=ENVELOPE),
+            mcp_protocol_version=MODERN,
+            authorization="Bearer ada.brief",
+        )
+        await front.door.until(lambda: front.door.worlds)
+        [world] = front.door.worlds
+        world.notify("notifications/progress", related=1, progress=1)
+        await wire.head()
+        assert (await wire.message())["method"] == "notifications/progress"
+        front.clock.pass_by(BEAT_SECONDS)
+        assert await wire.event() == ("", ":")
+        world.reply({"id": 1}, {"done": True})
+        assert (await wire.message())["result"] == {"done": True}
 
 
 async def test_a_session_is_nobody_elses() -> None:

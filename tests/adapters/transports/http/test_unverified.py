@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from mcpguard.adapters.transports.http import server, unverified
-from mcpguard.adapters.transports.http.bearer import BearerError
+from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.adapters.transports.http.server import MOST_CONNECTIONS, room_for_connections
 from mcpguard.adapters.transports.http.unverified import SAID, UnverifiedConnections, network_of
 from mcpguard.config.file import HttpEntry, TokenEntry
@@ -21,10 +21,10 @@ TOKEN = HttpEntry(token=TokenEntry(issuer="https://a.example", audience="https:/
 
 
 class Verifier:
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str) -> Verified:
         if token != "good":
             raise BearerError("no")
-        return Principal("ada", "https://a.example")
+        return Verified(Principal("ada", "https://a.example"))
 
 
 async def silent(front: Front, count: int) -> list[Wire]:

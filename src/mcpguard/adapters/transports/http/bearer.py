@@ -9,10 +9,12 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from math import inf
 from urllib.parse import urlsplit
 
 import jwt
 import msgspec
+from msgspec import Struct
 
 from mcpguard.adapters.relay.background import Background
 from mcpguard.config.terms import ALGORITHMS, TokenTerms
@@ -51,6 +53,13 @@ _WRONG = (
     (jwt.MissingRequiredClaimError, "the token lacks a required claim (exp, iss, aud, sub)"),
     (jwt.InvalidSignatureError, "the signature of the token is invalid"),
 )
+
+
+class Verified(Struct, frozen=True):
+    """Whom a good token was issued for, and until when it is accepted, in seconds since 1970."""
+
+    principal: Principal
+    until: float = inf
 
 
 class BearerError(McpGuardError):
@@ -94,33 +103,33 @@ class TokenVerifier:
         self._tried: float | None = None
         self._background = Background("the keys of an issuer could not be renewed")
         self._fetching: asyncio.Task[None] | None = None
-        self._verified: dict[bytes, tuple[Principal, float]] = {}
+        self._verified: dict[bytes, tuple[Verified, float]] = {}
 
-    async def verify(self, token: str) -> Principal:
-        """The Principal that `token` was issued for: its `sub`, within its issuer. One that was verified is
-        remembered for a moment (REMEMBERED_SECONDS), and while the issuer's keys are fresh.
+    async def verify(self, token: str) -> Verified:
+        """Whom `token` was issued for: its `sub`, within its issuer. A token that was verified is remembered
+        for a moment (REMEMBERED_SECONDS), and while the issuer's keys are fresh.
 
         Raises BearerError: 401 for a token that is not good, 403 for one that lacks a scope.
         """
         digest = sha256(token.encode()).digest()
-        principal = self._remembered(digest)
-        if principal is None:
+        verified = self._remembered(digest)
+        if verified is None:
             claims = await self._claims(token)
-            principal = self._principal(claims)
-            self._remember(digest, principal, claims)
-        return principal
+            verified = Verified(self._principal(claims), int(claims["exp"]) + LEEWAY_SECONDS)
+            self._remember(digest, verified)
+        return verified
 
-    def _remembered(self, digest: bytes) -> Principal | None:
+    def _remembered(self, digest: bytes) -> Verified | None:
         now = self._seconds()
-        principal, until = self._verified.get(digest, (None, 0.0))
+        verified, ends = self._verified.get(digest, (None, 0.0))
         fresh = self._fetched is not None and now - self._fetched < FRESH_SECONDS
-        return principal if fresh and now < until else None
+        return verified if fresh and now < ends else None
 
-    def _remember(self, digest: bytes, principal: Principal, claims: dict[str, Json]) -> None:
-        left = int(claims["exp"]) - time.time()
+    def _remember(self, digest: bytes, verified: Verified) -> None:
+        left = verified.until - LEEWAY_SECONDS - time.time()
         if left > 0:
             self._verified.pop(digest, None)
-            self._verified[digest] = principal, self._seconds() + min(left, REMEMBERED_SECONDS)
+            self._verified[digest] = verified, self._seconds() + min(left, REMEMBERED_SECONDS)
             if len(self._verified) > REMEMBERED:
                 del self._verified[next(iter(self._verified))]
 

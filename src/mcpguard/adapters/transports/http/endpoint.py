@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.bearer import BearerError, bearer_of
+from mcpguard.adapters.transports.http.bearer import BearerError, Verified, bearer_of
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
 from mcpguard.adapters.transports.http.request import (
     TEXT,
@@ -25,7 +25,6 @@ from mcpguard.adapters.transports.http.sessions import Door, Worlds
 from mcpguard.adapters.transports.http.stream import Beats
 from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.config.terms import HttpTerms, TokenTerms
-from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock, Readiness
 from mcpguard.protocol.jsonrpc import encode
 
@@ -47,8 +46,8 @@ Handler = Callable[[HttpRequest], Awaitable[None]]
 class Verifier(Protocol):
     """Who shows that a token is good, and whose it is."""
 
-    async def verify(self, token: str) -> Principal:
-        """The Principal that it was issued for. Raises BearerError."""
+    async def verify(self, token: str) -> Verified:
+        """Whom it was issued for. Raises BearerError."""
         ...
 
 
@@ -142,7 +141,8 @@ class Endpoint:
                 self._unrouted(request)
                 return
             if self._verifier is not None:
-                request.principal = await self._identify(self._verifier, request.authorization)
+                verified = await self._identify(self._verifier, request.authorization)
+                request.principal, request.until = verified.principal, verified.until
                 if request.connection.unverified:
                     request.connection.welcome()
             await handler(request)
@@ -164,7 +164,7 @@ class Endpoint:
             raise _wrong_method(", ".join(methods))
         self._well_known(request)
 
-    async def _identify(self, verifier: Verifier, authorization: str | None) -> Principal:
+    async def _identify(self, verifier: Verifier, authorization: str | None) -> Verified:
         if authorization is None:
             raise self._unauthorized(401, "a bearer token is required", "")
         try:

@@ -37,7 +37,7 @@ class Events:
         """Open a session: its first event says where its messages go."""
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         world = await self._worlds.begin(request.principal, events=True)
-        outlet = Outlet(request, self._turn, self._beats, world.client.load)
+        outlet = Outlet(request, self._turn, self._beats, world.client.load, standing=True)
         world.uses += 1
         try:
             outlet.write(f"event: endpoint\ndata: {MESSAGES}?session_id={world.key}\n\n".encode())

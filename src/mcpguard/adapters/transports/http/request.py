@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from math import inf
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -187,6 +188,8 @@ class HttpRequest(Struct, eq=False):
     chunks: bool
     expects: bool
     principal: Principal = ANONYMOUS
+    until: float = inf
+    """When its token is accepted no more, in seconds since 1970."""
     cors: Headers = ()
     kept: Body | None = None
     """Its body, if that counts among those that are kept, until `let_go`."""

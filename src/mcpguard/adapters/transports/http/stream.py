@@ -26,7 +26,8 @@ KEPT_BYTES = 1024 * 1024
 RETRY_MILLISECONDS = 1000
 """What a client is told to wait before it comes back."""
 BEAT_SECONDS = 15.0
-"""Each quiet stream says so this often, so that nothing between us and the client closes it."""
+"""Each quiet stream says so this often, so that nothing between us and the client closes it; and as often it
+is looked whether a token has expired."""
 
 STANDING = 0
 """The number of the standing stream; the others have that of their request."""
@@ -63,8 +64,9 @@ class Beats:
             self._clock.later(BEAT_SECONDS, self._tick)
 
     def _tick(self) -> None:
+        now = self._clock.now().timestamp()
         for stream in list(self.streams):
-            stream.beat()
+            stream.beat(now)
         self.start()
 
 
@@ -184,6 +186,8 @@ class Outlet(Struct, eq=False):
     _beats: Beats
     _load: Load
     granted: Headers = ()
+    standing: bool = False
+    """Whether it is open for whatever comes, and not until an answer."""
     granted_it: bool = False
     """Whether the client was given what `granted` says."""
     ended: bool = False
@@ -277,9 +281,12 @@ class Outlet(Struct, eq=False):
         if self._load.gone(size):
             self._turn.touch()
 
-    def beat(self) -> None:
-        """Say that it is there, if nothing else is said."""
-        if not self._queue:
+    def beat(self, now: float) -> None:
+        """Say that it is there, if nothing else is said. One that would stay open beyond the end of its token
+        is cut: its client opens it again with another one."""
+        if self.standing and self._request.until <= now:
+            self._request.connection.cut()
+        elif not self._queue:
             self.write(_BEAT)
 
     def flush(self) -> None:

@@ -32,6 +32,7 @@ from mcpguard.protocol.eras import LEGACY_VERSIONS
 VERSION = "mcp-protocol-version"
 SESSION = "mcp-session-id"
 LAST_EVENT = "last-event-id"
+LISTEN = "subscriptions/listen"
 PRIMED = frozenset({"2025-11-25"})
 """Legacy revisions whose clients know an event without data (SEP-1699); it breaks older ones."""
 _NO_SESSION = "the Mcp-Session-Id header is missing; start a session with initialize"
@@ -194,7 +195,8 @@ class Streamable:
             load = client.load
             if client.modern:
                 load = Share(load, client.holding, request.connection, self._clock, turn.strain)
-            outlet = Outlet(request, turn, self._beats, load)
+            standing = isinstance(message, dict) and message["method"] == LISTEN
+            outlet = Outlet(request, turn, self._beats, load, standing=standing)
         held = client.held is not None
         turn.inside = True
         try:
@@ -247,7 +249,7 @@ class Streamable:
         if place is None and client.stands:
             raise HttpRefusal(409, "this session already has an open stream")
         stream, after = place or (client.standing, None)
-        outlet = Outlet(request, self._turn, self._beats, client.load)
+        outlet = Outlet(request, self._turn, self._beats, client.load, standing=True)
         world.uses += 1
         try:
             stream.resume(outlet, after)
