@@ -234,6 +234,12 @@ def test_what_a_person_did_not_see_becomes_no_condition(
     assert not (home / "audit").exists()
 
 
+def test_a_call_by_who_acts_for_another_gets_no_rule_that_would_allow_others_too(home: Path) -> None:
+    with pytest.raises(SuggestError, match="a condition cannot name who acts for os-user:ada"):
+        applied(home, asked(actor="bot-7"))
+    assert not (home / "my-approvals.yaml").exists()
+
+
 def test_an_address_on_one_host_is_not_opened_for_good(home: Path) -> None:
     with pytest.raises(SuggestError, match=r"write one that approves with `hostIn\(args.branch, \[HOST\]\)`"):
         applied(home, asked(hosts={"branch": "h"}), "branch")

@@ -80,7 +80,12 @@ def shown_arguments(ticket: Ticket, free: tuple[str, ...]) -> dict[str, Json]:
 
 def caller_of(ticket: Ticket) -> tuple[str, str]:
     """The source and the id of whoever made the call. Both may have a colon, so the session says where one
-    ends and the other begins. Raises SuggestError where it does not."""
+    ends and the other begins. Raises SuggestError where it does not, and where another acts for them."""
+    if ticket.actor:
+        raise SuggestError(
+            f"a condition cannot name who acts for {ticket.principal}, so the rule would allow others too: "
+            "approve for a time or for the session"
+        )
     text = ticket.principal
     for at in [index for index, character in enumerate(text) if character == ":"]:
         source, who = text[:at], text[at + 1 :]

@@ -61,9 +61,8 @@ def _room(width: int) -> int:
 
 
 def _lines(ticket: Ticket, rules: list[SeenRule], labels: list[str]) -> Iterator[Text]:
-    agent = f" with {ticket.agent}" if ticket.agent else ""
     yield Text(plain(ticket.summary), "bold")
-    yield Text(f"by {plain(ticket.principal + agent)}")
+    yield Text(f"by {plain(ticket.who)}")
     for rule in rules:
         yield (
             Text("asked by ")

@@ -273,8 +273,8 @@ def test_no_answer_is_half_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_person_sees_the_ticket_whichever_process_asked(tmp_path: Path) -> None:
     mine = store(tmp_path)
-    given_by(mine.ask(fresh(asker="one")))
-    assert given_by(mine.ask(fresh(id="t2", asker="two"))).id == "t2"
+    given_by(mine.ask(fresh(asker="one", actor="bot-7")))
+    assert given_by(mine.ask(fresh(id="t2", asker="two", actor="bot-7"))).id == "t2"
     call = fresh(id="", definition="unknown")
     assert mine.standing(call, True) is None
     found = mine.standing(call, False), mine.standing(fresh(id=""), True)

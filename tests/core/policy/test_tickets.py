@@ -75,6 +75,22 @@ def test_who_made_the_call_is_not_its_approver(caller: str) -> None:
     assert objection(asked, structs.replace(ADA, verdict="denied")) == ""
 
 
+def test_who_acts_for_whoever_made_the_call_is_not_its_approver() -> None:
+    asked = structs.replace(
+        TICKET, principal="x:bob", actor="ada", terms=AnswerTerms(approvers=(("os-user:ada",),))
+    )
+    assert objection(asked, ADA) == "os-user:ada made the call, and its rule asks for somebody else"
+
+
+def test_a_person_reads_who_calls_with_which_agent_and_who_acts() -> None:
+    named = {("desk", ""): "desk", (None, "bot-7"): "bot-7", ("desk", "bot-7"): "desk as bot-7"}
+    for (agent, actor), acting in named.items():
+        assert (
+            structs.replace(TICKET, principal="x:bob", agent=agent, actor=actor).who == f"x:bob with {acting}"
+        )
+    assert structs.replace(TICKET, principal="x:bob", agent=None).who == "x:bob"
+
+
 def test_each_list_of_approvers_has_to_be_met() -> None:
     assert against(EVE, approvers=(("group:staff",),)) == ""
     assert against(EVE, approvers=(("os-user:eve", "os-user:bob"), ("group:staff",))) == ""
@@ -145,7 +161,7 @@ def test_where_it_lasts_arguments_that_are_free_may_have_other_values() -> None:
         other(**{"br\u0430nch": "b1", "force": "f1"}),
         *(
             structs.replace(other(branch="b2", force="f1"), **{name: "x"})
-            for name in ("server", "method", "target", "definition", "policies", "session")
+            for name in ("server", "method", "target", "definition", "policies", "session", "actor")
         ),
         structs.replace(other(branch="b2", force="f1"), rules=("p/r", "p/s")),
     ],

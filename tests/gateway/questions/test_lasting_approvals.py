@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.evidence.records import Decided
-from mcpguard.core.model import Json
+from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Lasting, TicketAnswer
 from tests.fakes import SECRET, START, World, text, tool
@@ -72,6 +72,20 @@ def test_without_a_free_argument_another_call_is_asked_about() -> None:
     assert not went_on(call(world, **{**BRANCH, "branch": "b"}))
     assert went_on(call(world, force=False, branch="main"))
     assert sent(world) == ["push"]
+
+
+@pytest.mark.parametrize("actor", ["", "bot-8"])
+def test_an_approval_of_who_acts_for_another_is_not_one_of_who_acts_next(actor: str) -> None:
+    world = asking()
+    recorder = world.scope.recorder
+    recorder._principal = Principal("ada", "os-user", actor="bot-7")
+    call(world, **BRANCH)
+    given = TicketAnswer("approved", "os-user:ada", "terminal", lasts="time", until=UNTIL, free=("branch",))
+    assert world.store.answer(ticket(world).id, given)
+    recorder._principal = Principal("ada", "os-user", actor=actor)
+    assert not went_on(call(world, **BRANCH))
+    recorder._principal = Principal("ada", "os-user", actor="bot-7")
+    assert went_on(call(world, **{**BRANCH, "branch": "b"}))
 
 
 def test_a_free_argument_may_have_any_value() -> None:

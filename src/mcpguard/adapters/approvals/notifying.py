@@ -166,10 +166,9 @@ def _text(ticket: Ticket, more: int, target: NotifyTarget, inspect: Callable[[st
         line = _line(inspect(text)).replace("://", ":/ /")
         return _cut(_MARKUP.sub("?", line), _MOST_FIELD)
 
-    agent = f" with {tame(ticket.agent)}" if ticket.agent else ""
     lines = [
         tame(ticket.summary),
-        f"by {tame(ticket.principal)}{agent}",
+        f"by {tame(ticket.principal)}" + (f" with {tame(ticket.acting)}" if ticket.acting else ""),
         f"asked by {tame(', '.join(ticket.rules))}: {_cut(_line(inspect(ticket.message)), _MOST_MESSAGE)}",
     ]
     if target.arguments:

@@ -100,13 +100,16 @@ def standing(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ti
 def standing_by_any(
     database: sqlite3.Connection, ticket: Ticket, listed: bool, counts: Counts
 ) -> Ticket | None:
-    """The same where it is not known which process asks, nor, unless `listed`, how the server lists what the
-    call is for: as they did before."""
+    """The same where it is not known which process asks or who acts, nor, unless `listed`, how the server
+    lists what the call is for: as they did before."""
     rows = map(_ticket, database.execute(_OF, (ticket.principal, ticket.created)).fetchall())
     mine = ticket.server, ticket.method, ticket.target
     alike = [one for one in rows if (one.server, one.method, one.target) == mine]
-    known = {(ticket.definition if listed else one.definition, one.asker) for one in alike}
-    asked = [structs.replace(ticket, definition=what, asker=who) for what, who in sorted(known)]
+    known = {(ticket.definition if listed else one.definition, one.asker, one.actor) for one in alike}
+    asked = [
+        structs.replace(ticket, definition=what, asker=process, actor=actor)
+        for what, process, actor in sorted(known)
+    ]
     return next(filter(None, [standing(database, one, counts) for one in asked]), None)
 
 
@@ -120,8 +123,7 @@ def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     database.execute("DELETE FROM tickets WHERE expires <= ?", (ticket.created,))
     ((count,),) = database.execute(_COUNT, (ticket.session, ticket.created)).fetchall()
     if count >= MOST_WAITING:
-        who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
-        raise SessionError(f"{MOST_WAITING} calls of {who} wait for an approval already")
+        raise SessionError(f"{MOST_WAITING} calls of {ticket.who} wait for an approval already")
     row = (
         ticket.id,
         ticket.fingerprint,

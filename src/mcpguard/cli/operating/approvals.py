@@ -87,7 +87,7 @@ def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
 
 def _row(one: Ticket) -> tuple[str, ...]:
     waits = f"{max(0, time.time() - one.created):.0f} s"
-    return one.id, waits, one.principal, one.agent or "", one.summary, ", ".join(one.rules)
+    return one.id, waits, one.principal, one.acting, one.summary, ", ".join(one.rules)
 
 
 def _digest(config: Config) -> str:
@@ -105,17 +105,17 @@ def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
     free = "" if one.answer is None else _listed(one.answer.free)
     uses = "once" if one.lasts == "once" else str(one.uses)
-    return one.id, until, uses, one.principal, one.agent or "", one.summary, free, by
+    return one.id, until, uses, one.principal, one.acting, one.summary, free, by
 
 
 def _refused(one: Ticket) -> tuple[str, ...]:
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
-    return one.id, when(one.ends), one.principal, one.agent or "", one.summary, by
+    return one.id, when(one.ends), one.principal, one.acting, one.summary, by
 
 
 def _described(one: Ticket, *names: str) -> dict[str, object]:
     """What the ticket, and its answer, have by these names."""
-    about = "principal", "agent", "server", "method", "target", "rules", "ends", "shown", "by", "via"
+    about = "principal", "agent", "actor", "server", "method", "target", "rules", "ends", "shown", "by", "via"
     named = {name: one if hasattr(one, name) else one.answer for name in (*about, *names)}
     return {"ticket": one.id, **{name: getattr(has, name) for name, has in named.items()}}
 
@@ -180,12 +180,11 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
 
     if given.lasts == "once":
         return f"{'approve' if given.verdict == 'approved' else 'deny'} {plain(ticket.summary)}? [y/N] "
-    who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
     until = f"until {when(given.until)}"
     fixed = [name for name in ticket.parts if name not in given.free]
     hosts = [name for name in ticket.hosts if name in given.free]
     lines = [
-        f"This allows {ticket.summary} as often as {who} calls it,",
+        f"This allows {ticket.summary} as often as {ticket.who} calls it,",
         f"  {until}" if given.lasts == "time" else f"  until the session ends, and {until} at the latest,",
         f"  with any value of: {_listed(given.free)}" if given.free else "",
         f"  with the host that is shown in: {_listed(hosts)}" if hosts else "",

@@ -1,8 +1,8 @@
 """A ticket: the question to a person whether one call may be made, and the answer.
 
 Law of this file: a ticket approves what its fingerprint is made of, and nothing else: who asks with which
-agent, for what as it was listed, with which arguments, under which policies and by which rules. An answer
-counts only as the rules that ask want it.
+agent and who acts for them, for what as it was listed, with which arguments, under which policies and by
+which rules. An answer counts only as the rules that ask want it.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class TicketAnswer(Struct, frozen=True):
 
 class Ticket(Struct, frozen=True):
     """One question. `created` and `expires` are seconds since 1970 (UTC). `session` is the name of the
-    principal's session with that agent. `args` is the sha256 (hex) of the arguments, and `parts` that of each
-    by its name, `hosts` that of the host in each of `terms.same_host`; `definition` that of what the server
-    listed, `policies` the digest of the policies; `rules` ask. `message` is what their author says, `shown`
-    the inspected arguments as JSON, for the person. `asker` is the process that asked, where only that one
-    may go on by the answer."""
+    principal's session with that agent; `actor` is who acts for the principal, where a token says so. `args`
+    is the sha256 (hex) of the arguments, and `parts` that of each by its name, `hosts` that of the host in
+    each of `terms.same_host`; `definition` that of what the server listed, `policies` the digest of the
+    policies; `rules` ask. `message` is what their author says, `shown` the inspected arguments as JSON, for
+    the person. `asker` is the process that asked, where only that one may go on by the answer."""
 
     id: str
     created: float
@@ -99,6 +99,7 @@ class Ticket(Struct, frozen=True):
     uses: int = 0
     asker: str = ""
     hosts: dict[str, str] = {}
+    actor: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -110,7 +111,7 @@ class Ticket(Struct, frozen=True):
         """The same but for the arguments."""
         parts = (
             *(self.session, self.server, self.method, self.target),
-            *(self.definition, self.policies, self.rules, self.asker),
+            *(self.definition, self.policies, self.rules, self.asker, self.actor),
         )
         return _digest(parts)
 
@@ -131,6 +132,17 @@ class Ticket(Struct, frozen=True):
         return self.expires if self.answer is None or self.lasts == "once" else self.answer.until
 
     @property
+    def acting(self) -> str:
+        """The agent as a person reads it: the label that the configuration gives it, and who acts by the
+        token; "" for neither."""
+        return " as ".join(filter(None, (self.agent, self.actor)))
+
+    @property
+    def who(self) -> str:
+        """Who calls, as a person reads it."""
+        return f"{self.principal} with {self.acting}" if self.acting else self.principal
+
+    @property
     def summary(self) -> str:
         """What is called, as its client named it."""
         return f"{self.method} {self.server}/{self.target}"
@@ -146,6 +158,7 @@ def ticket_of(call: Invocation, rules: tuple[str, ...], terms: AnswerTerms, poli
         expires=now,
         principal=f"{who.source}:{who.id}",
         agent=call.agent,
+        actor=who.actor,
         session=name_of(who, call.agent),
         server=call.server,
         method=call.method,
@@ -239,7 +252,7 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
     too_much = _too_much(ticket, answer)
     if too_much or answer.verdict == "denied":
         return too_much
-    if terms.approvers and _last(answer.by) == _last(ticket.principal):
+    if terms.approvers and _last(answer.by) in (_last(ticket.principal), _last(ticket.actor)):
         return f"{answer.by} made the call, and its rule asks for somebody else"
     identities = {answer.by, *(f"group:{name}" for name in answer.groups)}
     for approvers in terms.approvers:

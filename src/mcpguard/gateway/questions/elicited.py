@@ -243,10 +243,9 @@ def _params(ticket: Ticket) -> dict[str, Json]:
 def question(ticket: Ticket) -> str:
     """What the client shows. All that others wrote is indented, so that it is code where a client shows
     Markdown, and none of it looks like a line of ours."""
-    agent = f" with {ticket.agent}" if ticket.agent else ""
     lines = [
         f"call       {ticket.summary}",
-        f"by         {ticket.principal}{agent}",
+        f"by         {ticket.who}",
         f"asked by   {', '.join(ticket.rules)}",
         f"ticket     {ticket.id}",
         "arguments",
