@@ -185,6 +185,55 @@ def test_a_member_is_a_pair_too() -> None:
     assert cleaned(harmless) is harmless
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        *(
+            "contraseña: {}\n",
+            "La contraseña de la base de datos es {}.",
+            "CONTRASENA={}",
+            "Passwort für bob: {}",
+        ),
+        *("Das Passwort lautet {}\n", "Kennwort = '{}'", "mot de passe : {}", "Le mot de passe est « {} »"),
+        *("senha: {}", "A senha é {}", "palavra-passe:\n  {}\n", "wachtwoord: {}", "hasło={}", "şifre: {}"),
+        *(
+            "Ваш пароль — {}",
+            "ПАРОЛЬ: {}",
+            "Пароль пользователя: `{}`",
+            "パスワード\uff1a{}",
+            "パスワードは{}です",
+        ),
+        *(
+            "密码是{}。",
+            "密碼: {}",
+            "비밀번호: {}",
+            "كلمة المرور: {}",
+            "סיסמה: {}",
+            "mật khẩu: {}",
+            "รหัสผ่าน: {}",
+        ),
+        *(
+            '{{"contrase\\u00f1a": "{}"}}',
+            '{{"пароль": "{}"}}',
+            "<senha>{}</senha>",
+            'name="senha" value="{}"',
+        ),
+        *("profile::db::password: {}\n", "parola d'ordine: {}"),
+    ],
+)
+def test_a_password_is_found_behind_the_word_for_it_in_other_languages(form: str) -> None:
+    assert cleaned(form.format(HUMAN)) == form.format("[REDACTED:password#1]")
+
+
+@pytest.mark.parametrize(
+    "name", ["contraseña", "motDePasse", "senha", "пароль", "パスワード", "db_wachtwoord"]
+)
+def test_a_member_may_have_a_name_in_another_language(name: str) -> None:
+    assert cleaned({name: HUMAN}) == {name: "[REDACTED:password#1]"}
+    words = {name: "obrigatoria", "x": f"{name}: introduzca su clave", "y": f"{name} 密码为6-16个字符"}
+    assert cleaned(words) is words
+
+
 def test_a_type_names_no_secret() -> None:
     value = {"AWS::IAM::AccessKey": "bf29289b78d371e3", "AWS::AppSync::ApiKey": TOKEN}
     assert cleaned(value) is value

@@ -21,6 +21,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     fixed,
     starts_of,
 )
+from mcpguard.core.redaction.detectors.named.languages import LEADS, SPOKEN, VALUE, WRITTEN
 from mcpguard.core.redaction.detectors.named.markup import STRING, STRING_WITH_A_DIGIT, Seen, Tags
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
@@ -215,6 +216,16 @@ class Apart(Tags):
             return [hit for hit in hits if hit], end
         return self._one(name[1], *found.span(2)) if name else ([], at)
 
+    def foreign(self, at: int) -> Seen:
+        """A password behind the word for it in another language."""
+        lead = _FOREIGN.match(self._text, at)
+        value = VALUE.match(self._text, lead.end()) if lead else None
+        end = value.end() - len(value[0]) + len(value[0].rstrip(b".,:;)]}")) if value else at
+        if value is None or DIGIT.search(self._text, value.start(), end) is None:
+            return [], at
+        hit = self._secret(value.start(), end, "password")
+        return [hit] if hit else [], end
+
     def listed(self, at: int) -> Seen:
         """`value: …` in YAML, and `name: DB_PASSWORD` below it."""
         found = _VALUE_IN_YAML.match(self._text, at)
@@ -362,6 +373,7 @@ _SEPARATORS = tuple(
         *("N\n", "N\r\n", "N  "),
     )
 )
+_FOREIGN = expression(LEADS.encode())
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (_SEPARATORS, True, _NEXT_LINE, Apart.separated),
     ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}+\r?\n[^\r\n\x1f\xff]", Apart.separated),
@@ -372,6 +384,8 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (('"kty',), False, "", Apart.jwk),
     (("value",), True, _VALUE.pattern.decode(), Apart.valued),
     (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", Apart.several),
+    (SPOKEN, True, LEADS, Apart.foreign),
+    (WRITTEN, False, LEADS, Apart.foreign),
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), Apart.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.languages import STEMS
 
 Signal = Literal["", "weak", "token", "password"]
 """When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in
@@ -83,7 +84,9 @@ _STEMS = (
     "|sid|csrf|ct0|ak|sk|hash|pepper"
 )
 _STEM = expression(_STEMS)
-_ENDS_SO = expression(rf"(?m)(?=[abcdhjklmopstv])(?:(?:{_STEMS})[^\n]*|[ktp][^a-z0-9\n]*$)")
+_ENDS_SO = expression(
+    rf"(?m)(?=[abcdfghjklmnopstvwz\x80-\U0010ffff])(?:(?:{_STEMS}|{STEMS}|[^\x00-\x7f])[^\n]*|[ktp][^a-z0-9\n]*$)"
+)
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
 _LAST = expression("[KTPktp][^A-Za-z0-9]*$")
@@ -109,7 +112,7 @@ def may_say(name: str) -> bool:
 
 def may_end_so(name: str) -> bool:
     """The same for a name whose last word has to say it, if none has a stem."""
-    return bool(_STEM.search(name.lower()) or _LAST.search(name))
+    return bool(not name.isascii() or _STEM.search(name.lower()) or _LAST.search(name))
 
 
 def that_end_so(names: list[str]) -> list[str]:

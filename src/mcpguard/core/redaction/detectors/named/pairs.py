@@ -66,11 +66,9 @@ _SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
 _TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
 _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
-_CHOICE = expression(rb"""\?\s{0,4}["'`]$""")
-"""Before the first of two texts of which code takes one."""
 _ENDS = b"\n\r\x1f\xff\\"
-_OF_OTHERS = (b"checksum/", b"sha256/", b"digest/", b"::")
-"""Before the name of a thing whose digest is the value, as Helm writes it, and of a type."""
+_OF_OTHERS = expression(rb"""(?:(?:checksum|sha256|digest)/|\?\s{0,4}["'`])$""")
+"""Before the name of a thing whose digest is the value, as Helm has it, and before the first of two texts."""
 _OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
 _COOKIES = expression(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
 _OF_JAR = expression(
@@ -236,7 +234,8 @@ class Pairs(Sentences):
         self, at: int, name: str, strength: Signal, ahead: bytes, opening: bytes, equals: bool, spaced: bool
     ) -> Found | None:
         """A value under a `name` that has something `ahead` of it."""
-        if not equals and (ahead.endswith(_OF_OTHERS) or _CHOICE.search(ahead[-8:])):
+        of_type = ahead.endswith(b"::") and name[0].isupper()
+        if not equals and (of_type or _OF_OTHERS.search(ahead[-12:])):
             return None
         if name.lower().endswith("authorization"):
             return self._header(at)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
+from mcpguard.core.redaction.detectors.named.languages import STEMS
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about
 from mcpguard.core.redaction.detectors.named.shapes import (
     LEET,
@@ -70,7 +71,7 @@ _OF_EXPRESSIONS = expression(r"\[[\^,]|\.[*+]|\\[dSsWw][*+]|^\^|^[^A-Za-z0-9]+$"
 """Of an expression that is to match a URL, of a form that has optional parts; and signs alone."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
-_ENDS_OF_ONE = ("word", "wd", "phrase")
+_ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret")
 _NAME_OF_ONE = expression(
     r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
     r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret)"
@@ -108,12 +109,8 @@ _OF_FORMS = expression(
     r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test|str$"
 )
 """Words of names of types, of errors and of parts of a page."""
-_TRANSLATION = expression(
-    "passwort|kennwort|passwoord|wachtwo|wachtwu|passwuert|wagwoord|passord|adgangskod|kodeord|losenord|lykilord|"
-    "salas[ao]na|lozinka|zaporka|slaptazod|jelsza|contrasen|contrasinal|motdepasse|palavra|parolachiave|pasahitz|kupuhipa|"
-    "pasfhocal|focalfaire|gertremen|cyfrinair|fjalekalim|pasvorto|katalaluan|katasandi|matkhau|nenosiri|sifreniz"
-)
-"""What the word is in other languages, as files of translations have it."""
+_TRANSLATION = expression(f"{STEMS}|salasona|jelsza|wachtwo|palavra")
+"""What files of translations have."""
 _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
 _HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}|[0-9]{1,3}\.[0-9]{1,3}-[0-9a-f]{32}")
 """A number, as code and headers have it, and a version with its digest."""

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.languages import is_foreign
 from mcpguard.core.redaction.detectors.named.naming import (
     GIVEN,
     Signal,
@@ -246,7 +247,11 @@ def named(name: str, value: str) -> tuple[Signal, bytes] | None:
         return None
     strength = said_of_member(name)
     data = value.encode("utf-8", "replace") if strength and len(value) <= LONGEST else b""
-    if not strength or not may_be(strength, data) or (_is_plural(name) and DIGIT.search(data) is None):
+    if (
+        not strength
+        or not may_be(strength, data)
+        or ((_is_plural(name) or is_foreign(name)) and DIGIT.search(data) is None)
+    ):
         return None
     return strength, data
 
@@ -254,7 +259,11 @@ def named(name: str, value: str) -> tuple[Signal, bytes] | None:
 def said_of_member(name: str) -> Signal:
     """What the name of a member says of the texts in it, of which there may be a list. What stands under a
     type, such as `AWS::IAM::AccessKey`, is not a key."""
-    return "" if "::" in name else said(name[:-1] if _is_plural(name) else name)
+    if "::" in name and name.rpartition("::")[2][:1].isupper():
+        return ""
+    if len(name) <= _LONGEST_NAME and is_foreign(name):
+        return "password"
+    return said(name[:-1] if _is_plural(name) else name)
 
 
 def _is_plural(name: str) -> bool:
