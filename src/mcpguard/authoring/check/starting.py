@@ -20,21 +20,13 @@ from mcpguard.core.document.reading import Document
 Way = tuple[str | int, ...]
 
 LAUNCHERS: dict[str, tuple[str, ...]] = {
-    "npx": (),
-    "pnpx": (),
-    "bunx": (),
-    "uvx": (),
+    **dict.fromkeys(("npx", "pnpx", "bunx", "uvx"), ()),
+    **dict.fromkeys(("pipx", "poetry", "pdm", "rye", "hatch"), ("run",)),
+    **dict.fromkeys(("pnpm", "yarn"), ("exec", "dlx", "run", "start")),
     "npm": ("exec", "x", "run", "start"),
-    "pnpm": ("exec", "dlx", "run", "start"),
-    "yarn": ("exec", "dlx", "run", "start"),
     "bun": ("x", "run"),
     "deno": ("run", "task"),
     "uv": ("run", "tool"),
-    "pipx": ("run",),
-    "poetry": ("run",),
-    "pdm": ("run",),
-    "rye": ("run",),
-    "hatch": ("run",),
 }
 """What looks for a program, or for what says how to run it, in the folder that it starts in; where there are
 words, with one of them."""

@@ -287,8 +287,15 @@ def explained(
     redactor: Redactor,
     known: Known,
 ) -> Explanation:
-    """The explanation of a call, and of its result where there is a file with one."""
-    given = None if result is None else _result(policies, invocation, session, result, redactor, known)
+    """The explanation of a call, and of its result where there is a file with one, inspected as the gateway
+    would for this call."""
+    given: Result | None = None
+    if result is not None:
+        value = _result_in(result)
+        verdict = decide(policies, invocation, session, approved=known.approved)
+        if isinstance(verdict, Permit):
+            clean = redactor.inspect(value, verdict.redact + verdict.unredacted)
+            given = Result(clean.value, clean.findings)
     return explain(policies, invocation, session, given, known)
 
 
@@ -299,21 +306,8 @@ def absent(asked: Supposition) -> Explanation:
     return Explanation(effect="deny", cause="unknown", why=_ABSENT, message=message, listed=False)
 
 
-def _result(
-    policies: PolicySet,
-    invocation: Invocation,
-    session: Session | None,
-    file: Path,
-    redactor: Redactor,
-    known: Known,
-) -> Result | None:
-    """The result in `file`, inspected as the gateway would for this call; None where it is refused."""
+def _result_in(file: Path) -> dict[str, Json]:
     try:
-        value = msgspec.json.decode(read_document(file, ConfigError), type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        return msgspec.json.decode(read_document(file, ConfigError), type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
         raise ConfigError([Problem(str(file), 0, 0, "a result is a JSON object")]) from None
-    verdict = decide(policies, invocation, session, approved=known.approved)
-    if not isinstance(verdict, Permit):
-        return None
-    clean = redactor.inspect(value, verdict.redact + verdict.unredacted)
-    return Result(clean.value, clean.findings)

@@ -109,17 +109,11 @@ def tables(report: ReplayReport) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
         if rows:
             yield title, [HEAD, *rows]
     if report.missing:
-        head = ("CALLS", "WHAT", "WHY", "LAST CALLS")
-        yield (
-            "CANNOT BE SAID",
-            [
-                head,
-                *(
-                    (str(one.count), place_of(one.server, one.what), one.why, ", ".join(one.examples))
-                    for one in report.missing
-                ),
-            ],
-        )
+        rows = [
+            (str(one.count), place_of(one.server, one.what), one.why, ", ".join(one.examples))
+            for one in report.missing
+        ]
+        yield "CANNOT BE SAID", [("CALLS", "WHAT", "WHY", "LAST CALLS"), *rows]
 
 
 def _row(one: ReplayChange) -> tuple[str, ...]:

@@ -147,16 +147,13 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
         }
         suite = Xml.SubElement(root, "testsuite", {"name": plain(report.file), **counts})
         for score in report.postures:
-            _add_score(suite, plain(report.file), score)
+            lines = (*_figures(score), *_score_lines(score, _unpainted))
+            _add_test(suite, report.file, (score.posture, "0"), "; ".join(score.missed), lines)
         for case in report.cases:
-            names = {"classname": plain(report.file), "name": plain(case.name), "time": f"{case.seconds:.4f}"}
-            element = Xml.SubElement(suite, "testcase", names)
-            lines = "\n".join(_case_lines(case, lambda text, _: text))
-            if not case.passed:
-                keys = ", ".join(one.key for one in case.differences)
-                Xml.SubElement(element, "failure", {"message": f"not as expected: {keys}"}).text = lines
-            elif lines:
-                Xml.SubElement(element, "system-out").text = lines
+            keys = ", ".join(one.key for one in case.differences)
+            failure = "" if case.passed else f"not as expected: {keys}"
+            about = case.name, f"{case.seconds:.4f}"
+            _add_test(suite, report.file, about, failure, _case_lines(case, _unpainted))
     try:
         Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
@@ -218,23 +215,26 @@ def _print_row(left: str, cells: Iterable[str]) -> None:
     print(left + "".join(f"{cell:>14}" for cell in cells))
 
 
-def _add_score(suite: Element, file: str, score: PostureScore) -> None:
-    """A posture as a test of a suite: what it misses is the failure, its figures and wrong calls the text."""
+def _add_test(suite: Element, file: str, about: tuple[str, str], failure: str, lines: Iterable[str]) -> None:
+    """A case or a posture as a test of a suite: its name and seconds, why it failed, and the text."""
     from xml.etree import ElementTree as Xml
 
-    element = Xml.SubElement(
-        suite, "testcase", {"classname": file, "name": plain(score.posture), "time": "0"}
-    )
+    names = {"classname": plain(file), "name": plain(about[0]), "time": about[1]}
+    element, text = Xml.SubElement(suite, "testcase", names), "\n".join(lines)
+    if failure:
+        Xml.SubElement(element, "failure", {"message": failure}).text = text
+    elif text:
+        Xml.SubElement(element, "system-out").text = text
+
+
+def _figures(score: PostureScore) -> Iterator[str]:
     ordinary, harmful = score.ordinary, score.harmful
-    figures = (
-        f"{ordinary.calls} ordinary calls: {ordinary.refused} refused, {ordinary.asked} asked about",
-        f"{harmful.calls} harmful calls: {harmful.allowed} allowed, {harmful.asked} asked about",
-    )
-    lines = "\n".join((*figures, *_score_lines(score, lambda text, _: text)))
-    if score.missed:
-        Xml.SubElement(element, "failure", {"message": "; ".join(score.missed)}).text = lines
-    else:
-        Xml.SubElement(element, "system-out").text = lines
+    yield f"{ordinary.calls} ordinary calls: {ordinary.refused} refused, {ordinary.asked} asked about"
+    yield f"{harmful.calls} harmful calls: {harmful.allowed} allowed, {harmful.asked} asked about"
+
+
+def _unpainted(text: str, _colour: str) -> str:
+    return text
 
 
 def _value(value: Json) -> str:
