@@ -20,7 +20,7 @@ from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
 from mcpguard.authoring.report.enforcement import cells
 from mcpguard.authoring.report.posture import judged
-from mcpguard.authoring.report.posture.entry import Present
+from mcpguard.authoring.report.posture.judges import Present
 from mcpguard.authoring.report.tally import RecordTally, Use, Who
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import Config, evidence_folder

@@ -1,5 +1,8 @@
 """The controls of Anthropic's zero-trust framework for agents, and how each stands here: `controls.txt` has
-them, `judges.py` judges what depends on the configuration, `entry.py` says what one is.
+them, `judges.py` judges what depends on the configuration.
+
+Law of this package: a tier names tests, settings and records that exist (a test looks), or says why a proxy
+cannot do it.
 
 To add one: its three tiers in `controls.txt`, and a line in `JUDGES` for each that is judged.
 """
@@ -8,15 +11,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import convert, structs
+from msgspec import Struct, convert, structs
 
-from mcpguard.authoring.report.posture.entry import ControlEntry, Present, TierEntry
-from mcpguard.authoring.report.posture.judges import JUDGES
-from mcpguard.authoring.report.review import ReviewedControl
+from mcpguard.authoring.report.posture.judges import JUDGES, Judge, Present
+from mcpguard.authoring.report.review import ReviewedControl, State
 from mcpguard.core.tables import entries
 
 TIERS = ("foundation", "enterprise", "advanced")
 _LISTS = ("tests", "settings", "records")
+
+
+class TierEntry(Struct, frozen=True):
+    """One tier: how it stands says `judge`, or `state` and `why` where no configuration changes that."""
+
+    asks: str
+    judge: Judge | None = None
+    state: State = "not met"
+    why: str = ""
+    tests: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+
+
+class ControlEntry(Struct, frozen=True):
+    """A control in its tiers: foundation, enterprise, advanced."""
+
+    name: str
+    tiers: tuple[TierEntry, ...]
 
 
 def _controls() -> tuple[ControlEntry, ...]:
