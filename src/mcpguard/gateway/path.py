@@ -107,7 +107,7 @@ class Path:
             scope.client.refuse(request.id, ready.answer)
             return
         if call.method == "resources/subscribe":
-            self._subscriptions.subscribed(invocation.server, call.name)
+            self._subscriptions.subscribed(request, permit, call.name)
         scope.client.reply(request.id, ready.answer)
 
     # --- route and decide ------------------------------------------------------------------------

@@ -9,7 +9,17 @@ import pytest
 from mcpguard.core.errors import CredentialError
 from mcpguard.gateway.lists import subscriptions
 from tests.fakes import GONE, SECRET, World, give
-from tests.gateway.scenes import ALLOW_ALL, last, legacy, methods_of, modern, offers, quiet, two
+from tests.gateway.scenes import (
+    ALLOW_ALL,
+    last,
+    legacy,
+    methods_of,
+    modern,
+    offers,
+    put_in_force,
+    quiet,
+    two,
+)
 
 LISTEN = "subscriptions/listen"
 SUBSCRIBE, UNSUBSCRIBE = "resources/subscribe", "resources/unsubscribe"
@@ -331,3 +341,70 @@ def test_at_the_limit_a_hidden_resource_still_answers_like_one_that_is_missing(
     _, hidden, missing = (one.get("error") for one in world.client.sent)
     assert missing["message"] == "Resource not found"
     assert str(hidden).replace("x:2", "x:3") == str(missing)
+
+
+# --- other policies than before --------------------------------------------------------------------
+
+ONE = "  - {id: all, effect: allow, action: ['*'], when: \"!has(resource.uri) || resource.uri != 'x:1'\"}\n"
+STATEFUL = "  - {id: all, effect: allow, action: ['*'], when: session.calls < 99}\n"
+
+
+def subscribed(era: str, rules: str = ALLOW_ALL) -> World:
+    world = serving(rules)
+    if era == "modern":
+        listen(world, 5, URIS)
+    else:
+        legacy(world)
+        for number, uri in enumerate(URIS, 1):
+            world.send(SUBSCRIBE, {"uri": uri}, number)
+    return quiet(world)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_policies_that_do_not_allow_it_any_more_end_a_subscription_with_evidence(era: str) -> None:
+    world = subscribed(era)
+    put_in_force(world, ONE)
+    assert world.reports == ["a: nobody is subscribed to 'x:1' any more: the policies have changed"]
+    denied = [one for one in world.audit.records if getattr(one, "effect", "") == "deny"]
+    assert [(one.method, one.policy_digest) for one in denied] == [(SUBSCRIBE, world.judge.policies.digest)]
+    assert methods_of(world, "a")[-1] == UNSUBSCRIBE
+    quiet(world)
+    for uri in URIS:
+        updated(world, uri=uri, title="news")
+    assert [one["params"]["uri"] for one in world.client.sent] == ["x:2"]
+    put_in_force(world, ALLOW_ALL)
+    quiet(world)
+    updated(world)
+    assert world.client.sent == []
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_policies_that_come_while_a_subscription_begins_are_those_that_count(era: str) -> None:
+    world = serving()
+    del world.upstreams["a"].answers[SUBSCRIBE]
+    if era == "modern":
+        listen(world, 5, ["x:1"])
+    else:
+        legacy(world).send(SUBSCRIBE, {"uri": "x:1"}, 1)
+    put_in_force(world, ONE)
+    ((wait, _progress),) = world.upstreams["a"].held
+    give(wait, {})
+    world.turn()
+    if era == "modern":
+        assert world.client.sent[-1]["params"]["notifications"] == {}
+    quiet(world)
+    updated(world)
+    assert world.client.sent == []
+
+
+def test_a_subscription_that_ends_while_it_is_decided_again_ends_once() -> None:
+    world = subscribed("modern", STATEFUL)
+    world.store.busy = 2
+    put_in_force(world, f"{STATEFUL}  - {{id: no, effect: deny, action: [{SUBSCRIBE}]}}\n")
+    world.gateway.cancel(5, "cancelled")
+    world.turn()
+    world.store.proceed()
+    world.store.proceed()
+    world.turn()
+    assert methods_of(world, "a").count(UNSUBSCRIBE) == 2
+    assert world.reports == []

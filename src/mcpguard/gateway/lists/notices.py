@@ -85,7 +85,9 @@ class Notices:
         self._tell_changed(server, f"notifications/{kind.capability}/list_changed", client)
 
     def policies_changed(self, before: PolicySet) -> None:
-        """Announce each list that shows other things than under the policies `before`."""
+        """Announce each list that shows other things than under the policies `before`, and end what is not
+        allowed any more."""
+        Flight(self._subscriptions.review())
         client = self._client()
         if client is None:
             return

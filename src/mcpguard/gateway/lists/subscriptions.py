@@ -1,14 +1,14 @@
 """What a client wants to know about: single resources (both eras), and in the modern era lists too
 (specification 2026-07-28: basic/patterns/subscriptions; 2025-11-25: server/resources, subscriptions).
 
-Law of this file: a client is notified of a resource only where policy let it subscribe to it, and only from
-the upstream that the resource belongs to.
+Law of this file: a client is notified of a resource only where policy lets it subscribe to it, also after a
+reload, and only from the upstream that the resource belongs to.
 """
 
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
-from mcpguard.core.model import Caller, Deny, Json, Listed
+from mcpguard.core.model import Caller, Deny, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.inspector import EMPTY
@@ -51,16 +51,20 @@ class Subscriptions:
         self._legacy: set[_Key] = set()
         self._count: dict[_Key, int] = {}
         """How many want each resource; the upstream is subscribed while there is one."""
-        self._chosen: dict[_Key, str] = {}
-        """The credential that each subscription of a listen was made with, "" for none that a rule chose."""
+        self._permits: dict[_Key, Permit] = {}
+        """With which each was subscribed to."""
 
     # --- a legacy client -------------------------------------------------------------------------
 
-    def subscribed(self, server: str, uri: str) -> None:
+    def subscribed(self, request: Request, permit: Permit, uri: str) -> None:
         """The path has subscribed a legacy client."""
-        if (server, uri) not in self._legacy:
-            self._legacy.add((server, uri))
-            self._count[server, uri] = self._count.get((server, uri), 0) + 1
+        key = permit.invocation.server, uri
+        self._permits[key] = permit
+        if key not in self._legacy:
+            self._legacy.add(key)
+            self._count[key] = self._count.get(key, 0) + 1
+        if request.policies is not self._scope.judge.policies:
+            Flight(self.review())
 
     def check_room(self, server: str, uri: str) -> None:
         """Raises MessageError where a legacy client is subscribed to as much as it may be."""
@@ -129,14 +133,29 @@ class Subscriptions:
     def forget(self, kept: frozenset[str]) -> None:
         """Only the servers in `kept` are what they were: what others were subscribed for is over."""
         for key in [one for one in self._count if one[0] not in kept]:
-            server, uri = key
-            said = f"nobody is subscribed to {uri!r} any more: the configuration has changed"
-            self._scope.report(server, said)
-            del self._count[key]
-            self._chosen.pop(key, None)
-            self._legacy.discard(key)
-            for listen in self._listens.values():
-                listen.resources.discard(key)
+            self._end(key, "the configuration has changed")
+
+    async def review(self) -> None:
+        """The policies are others: what they do not allow any more is over."""
+        scope = self._scope
+        for key, permit in list(self._permits.items()):
+            was = permit.invocation
+            invocation = scope.recorder.invocation(
+                was.method, was.server, was.target, was.args, was.params, was.caller
+            )
+            verdict = await scope.judge.decide_again(invocation)
+            if isinstance(verdict, Deny) and self._permits.get(key) is permit:
+                scope.audit.write(scope.recorder.decided(verdict))
+                self._end(key, "the policies have changed")
+                Flight(self._unsubscribe(key, was.caller))
+
+    def _end(self, key: _Key, why: str) -> None:
+        server, uri = key
+        self._scope.report(server, f"nobody is subscribed to {uri!r} any more: {why}")
+        del self._count[key], self._permits[key]
+        self._legacy.discard(key)
+        for listen in self._listens.values():
+            listen.resources.discard(key)
 
     async def _acquire(self, server: str, uri: str, request: Request) -> _Key | None:
         """Subscribe to one resource, of `server` where that is not "", for a listen; None where policy or the
@@ -165,7 +184,7 @@ class Subscriptions:
         )
         upstream = scope.upstreams[entry.server]
         verdict = await scope.judge.decide(invocation)
-        started = scope.recorder.seconds()
+        started, policies = scope.recorder.seconds(), scope.judge.policies
         if isinstance(verdict, Deny):
             await scope.audit.write(scope.recorder.decided(verdict))
             scope.report_refusal(verdict)
@@ -174,8 +193,8 @@ class Subscriptions:
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
         # What one credential may see is not sent to those whom another one is for.
-        known = self._chosen.get((entry.server, uri), verdict.credential)
-        status, said = "ok" if known == verdict.credential else "unavailable", ""
+        known = self._permits.get((entry.server, uri), verdict)
+        status, said = "ok" if known.credential == verdict.credential else "unavailable", ""
         if status == "ok" and not self._count.get((entry.server, uri)):
             wait = upstream.request(verdict)
             try:
@@ -187,16 +206,16 @@ class Subscriptions:
                 await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
                 raise
         await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
-        if status != "ok" or scope.upstreams[entry.server] is not upstream:
+        same = scope.upstreams[entry.server] is upstream and scope.judge.policies is policies
+        if status != "ok" or not same:
             return False
-        self._chosen[entry.server, uri] = verdict.credential
+        self._permits[entry.server, uri] = verdict
         return True
 
     def _release(self, key: _Key, caller: Caller) -> None:
         self._count[key] -= 1
         if not self._count[key]:
-            del self._count[key]
-            self._chosen.pop(key, None)
+            del self._count[key], self._permits[key]
             # A flight of its own: whoever cancels the request does not cancel this.
             Flight(self._unsubscribe(key, caller))
 
