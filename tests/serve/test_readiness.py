@@ -152,7 +152,7 @@ async def test_a_store_that_was_replaced_is_on_record_and_said(tmp_path):
 async def test_a_clock_that_was_set_is_on_record_and_said(tmp_path):
     shared = shared_in(tmp_path)
     shared.diagnostics.report = lambda _, line, _level: shared.said.append(line)
-    shared.clock_set("the clock was set back by 1:00:00")
+    shared.warn("clock-set", "the clock was set back by 1:00:00")
     shared.audit.commit()
     assert shared.said == ["the clock was set back by 1:00:00"]
     assert b'"clock-set"' in shared.audit.path.read_bytes()

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -234,11 +235,8 @@ async def _fetch(outbound: Outbound, url: str, named: frozenset[str], limit: int
     if not _may_be_fetched(url, frozenset(plain(host) for host in named)):
         raise UpstreamError(f"{url!r} is not an https:// URL")
     try:
-        exchange = await outbound.request("GET", url, {"Accept": "application/json"})
-        try:
+        with closing(await outbound.request("GET", url, {"Accept": "application/json"})) as exchange:
             body = await exchange.body(limit) if exchange.status == 200 else b""
-        finally:
-            exchange.close()
     except UpstreamError as problem:
         raise UpstreamError(f"{url} {problem}") from None
     if exchange.status != 200:
@@ -381,12 +379,9 @@ class Poster:
             self._outbound = Outbound(self._named)
         try:
             async with asyncio.timeout(seconds):
-                exchange = await self._outbound.request("POST", url, headers, body)
-                try:
+                with closing(await self._outbound.request("POST", url, headers, body)) as exchange:
                     retry_after = exchange.header("Retry-After") or ""
                     return PostAnswer(exchange.status, await exchange.body(MOST_ANSWER) or b"", retry_after)
-                finally:
-                    exchange.close()
         except TimeoutError:
             raise NotInTime(f"did not answer within {seconds:g} seconds") from None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import wraps
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
@@ -54,20 +55,36 @@ SECONDS = {"10m": 600.0, "1h": 3_600.0, "8h": 28_800.0}
 MOST_REASON = 500
 
 
+Act = Callable[["Desk", Request, Form], Response]
+
+
+def _or_else(title: str) -> Callable[[Act], Act]:
+    """An action that is refused leads to a page with this title, which says why."""
+
+    def decorated(act: Act) -> Act:
+        @wraps(act)
+        def tried(desk: Desk, request: Request, form: Form) -> Response:
+            try:
+                return act(desk, request, form)
+            except McpGuardError as problem:
+                return message(desk, request, title, str(problem), 409)
+
+        return tried
+
+    return decorated
+
+
+@_or_else("Nothing was answered")
 def approve(desk: Desk, request: Request, form: Form) -> Response:
     """The call goes on, if it still waits; or the rule is shown that would approve it for good."""
-
-    def work() -> Response:
-        ticket = waiting_ticket(desk.store, request.path_params["ticket"])
-        given = answer_of(desk, ticket, form)
-        if first(form, "lasts") == "always":
-            return _shown(desk, request, ticket, free_of(form))
-        give(desk.config, desk.store, ticket, given)
-        if taken(desk.store, ticket.id):
-            return _to(desk, "/", "approved")
-        return _to(desk, f"/tickets/{ticket.id}", "kept")
-
-    return _tried(desk, request, "Nothing was answered", work)
+    ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+    given = answer_of(desk, ticket, form)
+    if first(form, "lasts") == "always":
+        return _shown(desk, request, ticket, free_of(form))
+    give(desk.config, desk.store, ticket, given)
+    if taken(desk.store, ticket.id):
+        return _to(desk, "/", "approved")
+    return _to(desk, f"/tickets/{ticket.id}", "kept")
 
 
 def answer_of(desk: Desk, ticket: Ticket, form: Form) -> TicketAnswer:
@@ -105,21 +122,18 @@ def free_of(form: Form) -> tuple[str, ...]:
     return tuple(dict.fromkeys(form.get("free", ())))
 
 
+@_or_else("No rule was written")
 def always(desk: Desk, request: Request, form: Form) -> Response:
     """The rule that was shown is written, and the call goes on, if it still waits."""
-
-    def work() -> Response:
-        ticket = waiting_ticket(desk.store, request.path_params["ticket"])
-        given = TicketAnswer("approved", desk.person, "console", desk.groups)
-        must_count(desk.config, ticket, given)
-        made = proposal(own_policy(desk.config), ticket, free_of(form))
-        if not compare_digest(first(form, "seen").encode(), digest_of(made).encode()):
-            return _shown(desk, request, ticket, free_of(form))
-        apply(desk.config, ticket, free_of(form), desk.person)
-        give(desk.config, desk.store, ticket, given)
-        return _to(desk, "/", "standing" if taken(desk.store, ticket.id) else "written")
-
-    return _tried(desk, request, "No rule was written", work)
+    ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+    given = TicketAnswer("approved", desk.person, "console", desk.groups)
+    must_count(desk.config, ticket, given)
+    made = proposal(own_policy(desk.config), ticket, free_of(form))
+    if not compare_digest(first(form, "seen").encode(), digest_of(made).encode()):
+        return _shown(desk, request, ticket, free_of(form))
+    apply(desk.config, ticket, free_of(form), desk.person)
+    give(desk.config, desk.store, ticket, given)
+    return _to(desk, "/", "standing" if taken(desk.store, ticket.id) else "written")
 
 
 def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) -> Response:
@@ -130,7 +144,6 @@ def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) 
     return page(
         desk,
         request,
-        "always.html",
         "always",
         ticket=ticket,
         free=free,
@@ -146,61 +159,44 @@ def digest_of(made: Proposal) -> str:
     return sha256(made.diff.encode()).hexdigest()
 
 
+@_or_else("Nothing was answered")
 def deny(desk: Desk, request: Request, form: Form) -> Response:
     """The call does not go on."""
-
-    def work() -> Response:
-        reason = " ".join(first(form, "reason").split())[:MOST_REASON]
-        ticket = waiting_ticket(desk.store, request.path_params["ticket"])
-        answer = TicketAnswer("denied", desk.person, "console", desk.groups, reason)
-        give(desk.config, desk.store, ticket, answer)
-        return _to(desk, "/", "denied")
-
-    return _tried(desk, request, "Nothing was answered", work)
+    reason = " ".join(first(form, "reason").split())[:MOST_REASON]
+    ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+    give(desk.config, desk.store, ticket, TicketAnswer("denied", desk.person, "console", desk.groups, reason))
+    return _to(desk, "/", "denied")
 
 
+@_or_else("Nothing was ended")
 def withdraw(desk: Desk, request: Request, form: Form) -> Response:
     """An approval that lasts is ended."""
-
-    def work() -> Response:
-        end_answer(desk.config, desk.store, request.path_params["ticket"], f"{desk.person} (console)")
-        return _to(desk, "/sessions", "withdrawn")
-
-    return _tried(desk, request, "Nothing was ended", work)
+    end_answer(desk.config, desk.store, request.path_params["ticket"], f"{desk.person} (console)")
+    return _to(desk, "/sessions", "withdrawn")
 
 
+@_or_else("Nothing was changed")
 def clear(desk: Desk, request: Request, form: Form) -> Response:
     """A label is taken off a session, or one of its limits counts from zero."""
     limit = first(form, "limit")
     name = limit or first(form, "label")
-    said = "freed" if limit else "cleared"
-    by = f"{desk.person} (console)"
-    return _changed(desk, request, lambda one: clear_state(desk.config, desk.store, one, name, by), said)
+    clear_state(desk.config, desk.store, _session(desk, request), name, f"{desk.person} (console)")
+    return _to(desk, "/sessions", "freed" if limit else "cleared")
 
 
+@_or_else("Nothing was changed")
 def end(desk: Desk, request: Request, form: Form) -> Response:
     """A session starts over."""
-    by = f"{desk.person} (console)"
-    return _changed(desk, request, lambda one: end_session(desk.config, desk.store, one, by), "ended")
+    end_session(desk.config, desk.store, _session(desk, request), f"{desk.person} (console)")
+    return _to(desk, "/sessions", "ended")
 
 
-def _changed(desk: Desk, request: Request, change: Callable[[KnownSession], None], said: str) -> Response:
-    def work() -> Response:
-        name = request.path_params["session"]
-        found = next((one for one in desk.store.known() if one.name == name), None)
-        if found is None:
-            raise SessionError("the session no longer exists")
-        change(found)
-        return _to(desk, "/sessions", said)
-
-    return _tried(desk, request, "Nothing was changed", work)
-
-
-def _tried(desk: Desk, request: Request, title: str, work: Callable[[], Response]) -> Response:
-    try:
-        return work()
-    except McpGuardError as problem:
-        return message(desk, request, title, str(problem), 409)
+def _session(desk: Desk, request: Request) -> KnownSession:
+    name = request.path_params["session"]
+    found = next((one for one in desk.store.known() if one.name == name), None)
+    if found is None:
+        raise SessionError("the session no longer exists")
+    return found
 
 
 def _to(desk: Desk, path: str, said: str) -> Response:
@@ -249,7 +245,7 @@ _NO_GROUP = "A group may only have letters, digits and . _ @ / -; separate group
 
 def passkeys(desk: Desk, request: Request) -> Response:
     """Those of the configuration, and a form for another."""
-    return page(desk, request, "passkeys.html", "passkeys", known=desk.config.approvals.passkeys, made=None)
+    return page(desk, request, "passkeys", known=desk.config.approvals.passkeys, made=None)
 
 
 def begin(desk: Desk, request: Request, form: Form) -> Response:
@@ -275,7 +271,7 @@ def finish(desk: Desk, request: Request, form: Form) -> Response:
     except SessionError as problem:
         return message(desk, request, "No passkey was added", str(problem), 409)
     known = desk.config.approvals.passkeys
-    return page(desk, request, "passkeys.html", "passkeys", known=known, made=made)
+    return page(desk, request, "passkeys", known=known, made=made)
 
 
 def challenge(desk: Desk, request: Request, form: Form) -> Response:

@@ -14,6 +14,7 @@ import sys
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from hmac import compare_digest
 from html import escape
 from pathlib import Path
@@ -33,7 +34,7 @@ from mcpguard.config.loading import Config
 from mcpguard.config.user_state import state_folder
 from mcpguard.console import actions
 from mcpguard.console.access import LINK_SECONDS, Fence
-from mcpguard.console.actions import Form
+from mcpguard.console.actions import Act, Form
 from mcpguard.console.desk import MOST_LOOKING, Desk
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
@@ -49,7 +50,6 @@ MOST_FIELDS = 200
 AGAIN = "Press Enter in the terminal where `mcpguard console` runs, and a new link is printed."
 
 View = Callable[["Desk", Request], Response]
-Act = Callable[["Desk", Request, "Form"], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -84,55 +84,49 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
             yield
             group.cancel_scope.cancel()
 
+    door = _Door(desk)
     routes = [
-        Route("/", _outside(desk)),
-        Route("/login", _landing(desk), methods=["GET"]),
-        Route("/login", _login(desk), methods=["POST"]),
+        Route("/", door.outside),
+        Route("/login", door.landing, methods=["GET"]),
+        Route("/login", door.login, methods=["POST"]),
         Route("/static/{name}", _static),
         Mount(desk.root, routes=inside),
     ]
-    lost = {404: _lost(desk, "There is no such page.", 404), 405: _lost(desk, "There is no such page.", 405)}
+    lost = {404: partial(door.lost, 404), 405: partial(door.lost, 405)}
     return Fence(Starlette(routes=routes, lifespan=living, exception_handlers=lost), port)
 
 
-# --- the door ------------------------------------------------------------------------------------
+class _Door:
+    """What is served without a visit."""
 
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
-def _outside(desk: Desk) -> Endpoint:
-    async def outside(request: Request) -> Response:
-        return message(desk, request, "This page opens by its link", AGAIN, 200)
+    async def outside(self, request: Request) -> Response:
+        return message(self._desk, request, "This page opens by its link", AGAIN, 200)
 
-    return outside
-
-
-def _landing(desk: Desk) -> Endpoint:
-    """Where a link leads: a form, so that whoever only looks at a link does not use it up."""
-
-    async def landing(request: Request) -> Response:
+    async def landing(self, request: Request) -> Response:
+        """Where a link leads: a form, so that whoever only looks at a link does not use it up."""
         key = request.query_params.get("key", "")
-        if not desk.visits.opens(key):
-            return _no_way_in(desk, request)
-        return message(desk, request, "Open the console", "", 200, key=key)
+        if not self._desk.visits.opens(key):
+            return self._no_way_in(request)
+        return message(self._desk, request, "Open the console", "", 200, key=key)
 
-    return landing
-
-
-def _login(desk: Desk) -> Endpoint:
-    async def login(request: Request) -> Response:
-        form = await _form(request)
-        visit = desk.visits.enter("" if form is None else form.get("key", [""])[0])
+    async def login(self, request: Request) -> Response:
+        root, form = self._desk.root, await _form(request)
+        visit = self._desk.visits.enter("" if form is None else form.get("key", [""])[0])
         if visit is None:
-            return _no_way_in(desk, request)
-        response = RedirectResponse(f"{desk.root}/", 303)
-        response.set_cookie(COOKIE, visit.key, path=desk.root, httponly=True, samesite="strict")
+            return self._no_way_in(request)
+        response = RedirectResponse(f"{root}/", 303)
+        response.set_cookie(COOKIE, visit.key, path=root, httponly=True, samesite="strict")
         return response
 
-    return login
+    def _no_way_in(self, request: Request) -> Response:
+        said = f"A link works once, and for two minutes; this one was used or has expired. {AGAIN}"
+        return message(self._desk, request, "This link does not open the console", said, 403)
 
-
-def _no_way_in(desk: Desk, request: Request) -> Response:
-    said = f"A link works once, and for two minutes; this one was used or has expired. {AGAIN}"
-    return message(desk, request, "This link does not open the console", said, 403)
+    async def lost(self, status: int, request: Request, _: Exception) -> Response:
+        return message(self._desk, request, "Nothing here", "There is no such page.", status)
 
 
 def _leave(desk: Desk, request: Request, form: Form) -> Response:
@@ -147,13 +141,6 @@ async def _static(request: Request) -> Response:
     if name not in STATIC:
         return PlainTextResponse("There is no such file.\n", 404)
     return Response(asset(name), media_type=STATIC[name])
-
-
-def _lost(desk: Desk, said: str, status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def lost(request: Request, _: Exception) -> Response:
-        return message(desk, request, "Nothing here", said, status)
-
-    return lost
 
 
 # --- inside --------------------------------------------------------------------------------------

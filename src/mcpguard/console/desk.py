@@ -27,6 +27,7 @@ from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import Effect
 from mcpguard.core.redaction.redactor import OPT_IN
+from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.interventions import store_of
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Rulebook:
         return [self._rules.get(name, SeenRule(name)) for name in names]
 
     def refresh(self) -> None:
-        stamp = [(str(path), _changed(path)) for path in self._config.policy_paths]
+        stamp = look_at(self._config.policy_paths)
         if stamp == self._stamp:
             return
         self._stamp, self._rules, self.problem = stamp, {}, ""
@@ -90,14 +91,6 @@ class Rulebook:
         """The file as seen from the configuration, where it is below that."""
         path, folder = Path(file), self._config.path.parent
         return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
-
-
-def _changed(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_ctime_ns, found.st_size
 
 
 POLL_SECONDS = 0.3

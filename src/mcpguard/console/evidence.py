@@ -14,6 +14,7 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -34,6 +35,7 @@ ALL_FIRST_BYTES = 32 << 20
 MOST_AT_ONCE = 8 << 20
 """What is read of a file in one turn."""
 
+_when = attrgetter("at")
 _SEAL = re.compile(rb'"seq":(\d{1,15}),"prev":"[0-9a-f]{64}","hash":"([0-9a-f]{64})"\}$')
 
 
@@ -232,10 +234,6 @@ def parsed(name: str, line: bytes) -> tuple[Record | None, Place | None]:
     if seal is None or record is None:
         return None, None
     return record, Place(name, int(seal[1]), seal[2].decode())
-
-
-def _when(one: SeenCall | SeenNotice) -> datetime:
-    return one.at
 
 
 EFFECTS = {

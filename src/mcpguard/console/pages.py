@@ -39,13 +39,13 @@ MOST_OF_A_NAME = 256
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def page(desk: Desk, request: Request, name: str, view: str, status: int = 200, **values: Any) -> Response:
-    """The page `name`; only its living part where a script asks for that (`part=live`)."""
+def page(desk: Desk, request: Request, view: str, status: int = 200, **values: Any) -> Response:
+    """The page `view`; only its living part where a script asks for that (`part=live`)."""
     visit = request.scope.get("visit")
     counts = request.scope.get("counts", "")
     text = (
         _templates()
-        .get_template(name)
+        .get_template(f"{view}.html")
         .render(
             layout="part.html" if request.query_params.get("part") == "live" else "layout.html",
             view=view,
@@ -79,7 +79,7 @@ def message(desk: Desk, request: Request, title: str, said: str, status: int, **
     """A page that says one thing."""
     ticket = request.path_params.get("ticket", "")
     back = f"/tickets/{quote(ticket)}" if ticket and status == 409 else ""
-    return page(desk, request, "message.html", "message", status, title=title, said=said, back=back, **values)
+    return page(desk, request, "message", status, title=title, said=said, back=back, **values)
 
 
 def asset(name: str) -> bytes:

@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from mcpguard import __version__
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.clock import SetClocks
-from mcpguard.adapters.system.disk import Standby
+from mcpguard.adapters.system.disk import Standby, to_loop
 from mcpguard.adapters.system.own_process import installed_versions, machine_name, operating_system_user
 from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import Status, StatusFile, status_here
@@ -31,7 +30,6 @@ from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
@@ -85,13 +83,13 @@ def loaded(found: HandedOver, again: Callable[[], HandedOver]) -> Settings:
 
 def _approval_terms(config: Config) -> ApprovalTerms:
     passkeys = passkeys_of(config)
-
-    def unproven(ticket: Ticket, answer: TicketAnswer) -> Awaitable[str]:
-        return asyncio.to_thread(passkeys.objection, ticket, answer)
-
-    times = config.approvals.wait_seconds, config.approvals.ticket_seconds
-    option = partial(config_option, config.path, {})
-    return ApprovalTerms(*times, unproven, os.urandom(8).hex(), option=option)
+    return ApprovalTerms(
+        config.approvals.wait_seconds,
+        config.approvals.ticket_seconds,
+        lambda ticket, answer: asyncio.to_thread(passkeys.objection, ticket, answer),
+        os.urandom(8).hex(),
+        option=partial(config_option, config.path, {}),
+    )
 
 
 def settings_for_wrap(
@@ -153,11 +151,10 @@ class _Process:
         self._signalled = self._hurry = False
 
     async def run(self) -> int:
-        shared, front = self._shared, self._front
+        shared, front, loop = self._shared, self._front, asyncio.get_running_loop()
         await self._open_audit()
         shared.turn.balance = front.balance
-        shared.turn.room = Room(ROOM * shared.settings.limits.message_bytes, front.under_way, shared.calm)
-        loop = asyncio.get_running_loop()
+        shared.turn.room = Room(ROOM * shared.settings.limits.message_bytes, front.under_way, shared.used)
         loop.set_exception_handler(self._defect)
         threading.excepthook = shared.diagnostics.of_threads
         logging.lastResort = shared.diagnostics.of_libraries
@@ -173,7 +170,8 @@ class _Process:
         self._standby.start(front.listening)
         shared.note("started", front.where)
         status = self._show_status()
-        self._reloading = self._watch(status.changed)
+        over_http = front.where != "stdio"
+        self._reloading = Reloading(shared, front.worlds, over_http, status.changed, self._export)
         shared.needs.not_in_force = lambda: self._reloading.not_in_force
         recovery = Background("what a killed mcpguard left could not be taken back")
         recovery.start(self._recover())
@@ -193,11 +191,6 @@ class _Process:
         shared.turn.end()
         front.close()
         return self._close_audit(reason)
-
-    def _watch(self, told: Callable[[], None]) -> Reloading:
-        """Follow the files from now on."""
-        front = self._front
-        return Reloading(self._shared, front.worlds, front.where != "stdio", told, self._export)
 
     def _warn(self) -> None:
         """Say which engine is missing, and which servers do not get a proxy that the machine has: its address
@@ -223,7 +216,7 @@ class _Process:
             return structs.replace(
                 first,
                 upstreams=healths_of(front.worlds()),
-                alerts=shared.lost_alerts(),
+                alerts=shared.notifying.failing(),
                 loaded=self._reloading.loaded,
                 not_in_force=self._reloading.not_in_force,
                 observing=said_of(shared.judge.policies.observation),
@@ -257,8 +250,7 @@ class _Process:
             take_back()
         except CredentialError as problem:
             said = f"what a killed mcpguard left behind could not be revoked: {problem}"
-            with suppress(RuntimeError):  # The loop has ended meanwhile.
-                loop.call_soon_threadsafe(self._shared.diagnostics.report, "", said)
+            to_loop(loop, self._shared.diagnostics.report, "", said)
 
     def _opened(self) -> Opened:
         shared, principal = self._shared, operating_system_user()
@@ -296,7 +288,7 @@ class _Process:
             shared.credentials,
             self._front.where != "stdio",
         )
-        clocks = SetClocks(shared.clock_set)
+        clocks = SetClocks(partial(shared.warn, "clock-set"))
         shared.needs.warned["evidence"] = lambda: "; ".join(
             filter(None, (self._upkeep.warning, shared.bounds.folding, clocks.look()))
         )

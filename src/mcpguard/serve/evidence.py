@@ -13,7 +13,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -24,9 +23,10 @@ from msgspec import Struct, json
 
 from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.upkeep import Upkeep
+from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.config.terms import DESKTOP, NotifyTerms
-from mcpguard.core.errors import AuditError, CredentialError, ExportError, UpstreamError
+from mcpguard.core.errors import AuditError, ExportError
 from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled, sole_reference
@@ -42,14 +42,12 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.exporting import Exporter
     from mcpguard.config.evidence import AlertsEntry, HeadsEntry
     from mcpguard.config.loading import Audit, SinkTerms, Telemetry
-    from mcpguard.config.terms import NotifyTerms
     from mcpguard.core.evidence.records import Anchor
-    from mcpguard.gateway.ports import Clock, Credentials
+    from mcpguard.gateway.ports import Clock
 
 
 FOR_KEY = "audit.key"
 """For whom the private key is: no server has this name."""
-POST_SECONDS = 10.0
 
 
 def signed_by(audit: Audit) -> dict[str, frozenset[CredentialRef]]:
@@ -100,29 +98,17 @@ def _export(heads: HeadsEntry, over_http: bool, head: Anchor) -> None:
     except OSError as error:
         raise AuditError(f"the head of the chain could not be exported: {error.strerror}") from None
     if heads.url is not None:
-        _post(heads.url, json.encode({"file": head.file, "head": head.head}))
+        from mcpguard.adapters.telemetry.destinations import posted, shown
+
+        body = json.encode({"file": head.file, "head": head.head})
+        if problem := posted(Secret(heads.url), body, shown(heads.url)):
+            raise AuditError(f"the head of the chain could not be exported: {problem}")
 
 
 def _append(path: Path, line: str) -> None:
     opener: Callable[[str, int], int] = partial(os.open, mode=0o600)
     with open(path, "a", encoding="utf-8", opener=opener) as file:
         file.write(line)
-
-
-def _post(url: str, body: bytes) -> None:
-    from mcpguard.adapters.network import Poster
-    from mcpguard.adapters.telemetry.destinations import shown
-
-    poster = Poster(url)
-    failed = f"the head of the chain could not be exported: {shown(url)}"
-    try:
-        status = poster.post(url, {"Content-Type": "application/json"}, body, POST_SECONDS).status
-    except UpstreamError as problem:
-        raise AuditError(f"{failed} {problem}") from None
-    finally:
-        poster.close()
-    if not 200 <= status < 300:
-        raise AuditError(f"{failed} answered HTTP {status}")
 
 
 FOR_SINKS = "telemetry"
@@ -137,13 +123,13 @@ END_SECONDS = 3.0
 
 def exported_by(telemetry: Telemetry, alerts: AlertsEntry | None) -> dict[str, frozenset[CredentialRef]]:
     """The references that sinks and alerts may have, as `broker.named_by` gives those of servers."""
-    named = {f"{FOR_SINKS} {one.to}": frozenset(_refs(one)) for one in telemetry.sinks if one.headers}
+    named = {
+        f"{FOR_SINKS} {one.to}": frozenset(ref for text in one.headers.values() for ref in text.refs)
+        for one in telemetry.sinks
+        if one.headers
+    }
     url = alerts.webhook_reference if alerts is not None else None
     return named if url is None else {**named, FOR_ALERTS: frozenset([url])}
-
-
-def _refs(sink: SinkTerms) -> list[CredentialRef]:
-    return [ref for template in sink.headers.values() for ref in template.refs]
 
 
 class Gate:
@@ -253,10 +239,6 @@ class Exporting:
         from mcpguard.adapters.telemetry.exporting import Exporter
         from mcpguard.config.user_state import state_folder
 
-        def later(call: Callable[[], None]) -> None:
-            with suppress(RuntimeError):  # The loop has ended meanwhile.
-                self._loop.call_soon_threadsafe(call)
-
         named = sha256(f"{folder} {form} {to}".encode()).hexdigest()[:16]
         following = Following(folder, state_folder("telemetry") / f"{named}.cursor", own=self._starts)
         if not self._starts:
@@ -267,8 +249,8 @@ class Exporting:
             following,
             sink,
             self._host,
-            lambda line, level: later(partial(self._report, line, level)),
-            lambda _state: later(self._is),
+            partial(to_loop, self._loop, self._report),
+            lambda _state: to_loop(self._loop, self._is),
         )
 
     def _look(self) -> None:
@@ -361,21 +343,14 @@ def _by_command(words: list[str], alert: Alert) -> str:
 def _by_webhook(url: Secret | CredentialRef, credentials: Credentials, alert: Alert) -> str:
     from mcpguard.adapters.telemetry.destinations import posted
 
-    try:
-        if isinstance(url, CredentialRef):
-            url = credentials.get(url, Recipient(FOR_ALERTS, None, Principal("", "")))
-    except CredentialError as problem:
-        return str(problem)
+    if isinstance(url, CredentialRef):
+        url = credentials.get(url, Recipient(FOR_ALERTS, None, Principal("", "")))
     return posted(url, json.encode(alert))
 
 
 def _by_notifier(to: str, credentials: Credentials, alert: Alert) -> str:
     from mcpguard.adapters.approvals.notifying import told
 
-    title, body = alert.text
-    try:
-        recipient = Recipient(FOR_NOTIFY, None, Principal("", ""))
-        url = None if to == DESKTOP else credentials.get(sole_reference(to), recipient)
-    except CredentialError as problem:
-        return str(problem)
-    return told(url, title, body, ALERT_SECONDS)
+    recipient = Recipient(FOR_NOTIFY, None, Principal("", ""))
+    url = None if to == DESKTOP else credentials.get(sole_reference(to), recipient)
+    return told(url, *alert.text, ALERT_SECONDS)

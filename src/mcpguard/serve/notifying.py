@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import partial
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.disk import to_loop
 from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.tickets import Ticket
@@ -55,9 +55,5 @@ def notifying(
         url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
         return NotifyTarget(entry.to, url, entry.arguments == "shown", option)
 
-    def say(line: str) -> None:
-        with suppress(RuntimeError):  # The loop has ended meanwhile.
-            loop.call_soon_threadsafe(report, "", line)
-
-    made = Notifier(map(target, entries), redactor.inspect_text, say)
+    made = Notifier(map(target, entries), redactor.inspect_text, partial(to_loop, loop, report, ""))
     return Notifying(made.send, lambda: made.failing)

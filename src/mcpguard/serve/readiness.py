@@ -81,7 +81,7 @@ class Needs:
         """`report("", line, level)` tells the operator when one is missing or there again; `changed()` is
         called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
         "" for none; None where no sink may."""
-        self.not_in_force: Callable[[], NotInForce | None] = _nothing
+        self.not_in_force: Callable[[], NotInForce | None] = lambda: None
         self.warned: dict[str, Callable[[], str]] = {}
         """What an operator should know of a need though it is met, by its name; each gives "" for nothing."""
         self.stopping = ""
@@ -134,9 +134,7 @@ class Needs:
         store = self._store
         if not (store.in_use or self.always):
             return ""
-        failing = (
-            store.failing
-        )  # Before the look: that may end at once, and find that it can be written again.
+        failing = store.failing  # Before the look, which may find that it can be written again.
         found = self._ask_store.look()
         return failing or found
 
@@ -152,7 +150,3 @@ class Needs:
             return problem
         self._credentials.unavailable.pop("keyring", None)
         return ""
-
-
-def _nothing() -> None:
-    """All is in force."""

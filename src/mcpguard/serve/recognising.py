@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -21,6 +20,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials import SOURCES
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.system.disk import to_loop
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import AuditError, CredentialError, InspectionError
@@ -106,13 +106,11 @@ class Recognising:
         loop = asyncio.get_running_loop()
 
         def tell(found: Recognised) -> None:
-            with suppress(RuntimeError):  # The loop has ended meanwhile.
-                loop.call_soon_threadsafe(self._told, found, quiet, stop, known)
+            to_loop(loop, self._told, found, quiet, stop, known)
 
         # It may hang where a file is far away, and nobody waits for its end.
-        Thread(
-            target=_keep, args=(recognition, before, stop, tell), name="mcpguard-known", daemon=True
-        ).start()
+        place = recognition, before, stop, tell
+        Thread(target=_keep, args=place, name="mcpguard-known", daemon=True).start()
         await asyncio.sleep(WAIT_SECONDS)
         if not (known.done or stop.is_set()):
             self.problem = _late(recognition.names)
@@ -155,11 +153,6 @@ def _keep(
         if look != seen:
             seen = look
             tell(recognition.read())
-
-
-def _may_be_secret(word: str) -> bool:
-    """Whether a piece of it looks random: a quick look, which most arguments do not pass."""
-    return any(map(looks_random, _PIECES.split(word)))
 
 
 def _said(found: Recognised) -> str:
@@ -223,7 +216,9 @@ class Recognition:
         self._guard = guard
         self._held: dict[str, Secret] = {}
         self._lines = [named_words(server) for server in servers]
-        doubtful = [name for line in self._lines for name, word in line.items() if _may_be_secret(word)]
+        words = [pair for line in self._lines for pair in line.items()]
+        # A quick look, which most arguments do not pass.
+        doubtful = [name for name, word in words if any(map(looks_random, _PIECES.split(word)))]
         self.names = (*map(str, self._refs), *doubtful)
         """What is read."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,9 +24,6 @@ from mcpguard.serve.evidence import exported_by, signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.notifying import notified_by
 from mcpguard.serve.recognising import Recognition
-
-if TYPE_CHECKING:
-    pass
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -82,7 +82,10 @@ class Wiring(Struct, frozen=True, kw_only=True):
         entry = self._choices.get(credential)
         if entry is None or not entry.env:
             raise not_chosen(credential, self.server.name, "env")
-        terms = structs.replace(self.terms, lane=credential, report=_reporting(self.terms.report, credential))
+        report = self.terms.report
+        terms = structs.replace(
+            self.terms, lane=credential, report=lambda name, line: report(f"{name} ({credential})", line)
+        )
         past = _beside(first.instance.past)
         return self._processes({**self.server.env, **entry.env}, terms, past, self.idle_seconds)
 
@@ -190,10 +193,6 @@ def _beside(first: Past) -> Past:
     """That of a lane beside the first one: the same server, and the same requests that all are told."""
     memory = Memory(first.memory.prepared, {})
     return Past(identity=first.identity, memory=memory, backoff=Backoff())
-
-
-def _reporting(report: Callable[[str, str], None], credential: str) -> Callable[[str, str], None]:
-    return lambda name, line: report(f"{name} ({credential})", line)
 
 
 def _both(one: Callable[[], None], two: Callable[[], None]) -> Callable[[], None]:

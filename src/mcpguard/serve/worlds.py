@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from msgspec import structs
@@ -22,6 +21,7 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.system.own_process import Allocator
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
@@ -38,7 +38,7 @@ from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.inspection.together import Together
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
+from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.evidence import Gate, bounded
@@ -71,36 +71,34 @@ class Shared:
         self.redactor = Redactor(key=os.urandom(32))
         self.redactor.shown = shown_for(settings.servers, config.credentials)
         self.together = self.turn.together = Together(self.redactor)
-        self.diagnostics = Diagnostics(
-            self.redactor.inspect_text, form=settings.log_format, later=self.clock.later
-        )
+        inspect = self.redactor.inspect_text
+        self.diagnostics = Diagnostics(inspect, form=settings.log_format, later=self.clock.later)
+        report, changed = self.diagnostics.report, self.upstream_changed
         self.nursery = Nursery()
         self.audit = AuditFile(evidence_folder(config), config.audit.durability, self.turn, AT_START)
         self.turn.ledger = self.audit
-        self.bounds = bounded(
-            self.audit, config.audit, self.clock, self.diagnostics.report, self.upstream_changed
-        )
+        self.bounds = bounded(self.audit, config.audit, self.clock, report, changed)
         self.gate = Gate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = config.session_folder or default_folder()
         self.store = SqliteStore(folder, config.session_idle_seconds, self.clock)
-        self.store.changed, self.store.replaced = self.upstream_changed, self._store_replaced
+        self.store.changed, self.store.replaced = changed, partial(self.warn, "state-replaced")
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
-        self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
-        report = self.diagnostics.report
-        self.credentials = Broker(
-            config.credentials, named_of(settings), self.redactor, report=report, rotated=self._rotated
-        )
+        self.judge = Judge(settings.policies, self.store, report, egress)
+        named, rotated = named_of(settings), partial(to_loop, loop, self.note, "credential-rotated")
+        self.credentials = Broker(config.credentials, named, self.redactor, report=report, rotated=rotated)
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
-        self.needs = Needs(self.audit, self.store, self.credentials, report, self._look_again, self._blocked)
+        look_again = partial(to_loop, loop, changed)
+        self.needs = Needs(self.audit, self.store, self.credentials, report, look_again, self._blocked)
         self.notifying = self._notifying()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         say = partial(report, "")
-        self.recognising = Recognising(self.audit, self.turn, self.clock, say, self.upstream_changed)
-        self._allocator = Allocator()
+        self.recognising = Recognising(self.audit, self.turn, self.clock, say, changed)
+        self.used = Allocator().used
+        """Called when large messages were handled, and their memory is free."""
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
 
     @property
@@ -136,7 +134,7 @@ class Shared:
     def recognise(self) -> None:
         """Have the values of the configuration in force held, beside serving."""
         self.recognising.begin(*recognition_of(self.settings, self.redactor))
-        self._allocator.used()
+        self.used()
 
     async def close(self) -> None:
         """End every lease, and read nothing any more."""
@@ -158,26 +156,15 @@ class Shared:
         self.diagnostics.report("", said, "info" if health.ok else "error")
         self.upstream_changed()
 
-    def clock_set(self, said: str) -> None:
+    def warn(self, what: str, said: str) -> None:
+        """Tell the operator, and leave evidence."""
         self.diagnostics.report("", said, "warning")
-        self.note("clock-set", said)
-
-    def _store_replaced(self, said: str) -> None:
-        self.diagnostics.report("", said, "warning")
-        self.note("state-replaced", said)
-
-    def _rotated(self, name: str) -> None:
-        with suppress(RuntimeError):  # The loop has ended meanwhile.
-            self._loop.call_soon_threadsafe(self.note, "credential-rotated", name)
+        self.note(what, said)
 
     def note(self, what: str, detail: str) -> None:
         """Leave evidence of something that is about no client; `detail` is mcpguard's own, or inspected."""
         self.audit.write(Noticed(at=self.clock.now(), what=what, detail=detail))
         self.turn.touch()
-
-    def lost_alerts(self) -> tuple[LostAlerts, ...]:
-        """Those that cannot be sent."""
-        return self.notifying.failing()
 
     def alert(self, ticket: Ticket) -> None:
         """Tell all whom the configuration names about a call that waits."""
@@ -188,17 +175,9 @@ class Shared:
         if self.watcher is not None:
             self.watcher()
 
-    def _look_again(self) -> None:
-        with suppress(RuntimeError):  # The loop has ended meanwhile.
-            self._loop.call_soon_threadsafe(self.upstream_changed)
-
-    def calm(self) -> None:
-        """Large messages were handled, and their memory is free."""
-        self._allocator.used()
-
     def scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
         """Inspect in a thread."""
-        self._allocator.used()
+        self.used()
         self.turn.strained = True
         return asyncio.get_running_loop().run_in_executor(self._scanners, work)
 

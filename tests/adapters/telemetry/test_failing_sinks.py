@@ -20,8 +20,7 @@ from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry.destinations import Rendered, destination
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
-from mcpguard.adapters.telemetry.exporting import IN_A_ROW, MOST_AFTER, Exporter, sink_of
-from mcpguard.adapters.telemetry.formats import cef
+from mcpguard.adapters.telemetry.exporting import IN_A_ROW, LINES, MOST_AFTER, Exporter, sink_of
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided, Record
 from tests.adapters.telemetry.telemetry_records import (
@@ -159,14 +158,14 @@ def test_a_record_that_no_format_can_say_is_left_out_alone(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain(setting.folder, *STORY)
-    real = cef.line
+    real = LINES["cef"]
 
-    def fails(one: EvidenceEvent) -> str:
+    def fails(one: EvidenceEvent, host: str) -> str:
         if getattr(one.record, "id", "") == "n-3":
             raise ValueError
-        return real(one)
+        return real.line(one, host)
 
-    monkeypatch.setattr(cef, "line", fails)
+    monkeypatch.setitem(LINES, "cef", real._replace(line=fails))
     exporter = setting.exporter()
     all_of(exporter)
     assert (len(setting.sink.got), exporter.state.refused) == (9, 1)

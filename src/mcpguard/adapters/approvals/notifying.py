@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
-from pathlib import Path
 from threading import Lock, Thread
 from time import sleep, time
 
@@ -222,18 +221,13 @@ def by_command(words: list[str], given: bytes, seconds: float) -> str:
     path = found(words[0], environment.get("PATH"))
     if path is None:
         return f"`{words[0]}` was not found"
-    reading, writing = os.pipe()
+    shell = "/bin/sh", "-c", 'pipe=$0; exec "$@" </dev/fd/$pipe'
     try:
-        with open(writing, "wb") as pipe:
-            pipe.write(given)
-        fed = ["/bin/sh", "-c", f'exec "$0" "$@" </dev/fd/{reading}', path, *words[1:]]
-        status = _status(fed, environment, seconds, (reading,))
+        status = _status(lambda pipe: [*shell, pipe, path, *words[1:]], environment, seconds, given)
     except OSError as problem:
         return f"it cannot be started: {problem.strerror}"
     except subprocess.TimeoutExpired:
         return f"it took longer than {seconds:g} seconds"
-    finally:
-        os.close(reading)
     return f"it ended with status {status}" if status else ""
 
 
@@ -245,7 +239,7 @@ def _on_desktop(title: str, body: str, seconds: float) -> str:
         return f"`{program}` was not found; on Linux it belongs to libnotify"
     # The bodies of notify-send are markup (Desktop Notifications Specification, 1.2).
     words = (*_OSASCRIPT, title, body) if mac else ("--app-name=mcpguard", "--", title, escape(body, False))
-    status = _status([path, *words], environment, seconds)
+    status = _status(lambda _pipe: [path, *words], environment, seconds)
     return f"`{program}` ended with status {status}" if status else ""
 
 
@@ -253,14 +247,9 @@ def _by_apprise(url: str, title: str, body: str, seconds: float) -> str:
     if len(url) > _MOST_URL:
         return f"its URL is longer than {_MOST_URL} characters"
     # By a pipe: an argv or an environment can be read by other programs. It holds more than all of this.
-    reading, writing = os.pipe()
-    try:
-        with open(writing, "wb") as pipe:
-            pipe.write(json.dumps([url, title, body]).encode())
-        child = str(Path(apprise_child.__file__))
-        status = _status([sys.executable, "-I", child, str(reading)], _environment(), seconds, (reading,))
-    finally:
-        os.close(reading)
+    words = sys.executable, "-I", apprise_child.__file__
+    given = json.dumps([url, title, body]).encode()
+    status = _status(lambda pipe: [*words, pipe], _environment(), seconds, given)
     known = {
         apprise_child.SENT: "",
         apprise_child.MISSING: "the package `apprise` is missing: install `mcpguard-gateway[notify]`",
@@ -270,9 +259,16 @@ def _by_apprise(url: str, title: str, body: str, seconds: float) -> str:
 
 
 def _status(
-    words: list[str], environment: dict[str, str], seconds: float, passed: tuple[int, ...] = ()
+    words: Callable[[str], list[str]], environment: dict[str, str], seconds: float, given: bytes = b""
 ) -> int:
-    process = start(words, environment, "mcpguard-alert", subprocess.DEVNULL, passed)
+    """What a program ends with; `words(FD)` are its words, with the descriptor of a pipe that has `given`."""
+    reading, writing = os.pipe()
+    try:
+        with open(writing, "wb") as pipe:
+            pipe.write(given)
+        process = start(words(str(reading)), environment, "mcpguard-alert", subprocess.DEVNULL, (reading,))
+    finally:
+        os.close(reading)
     try:
         return process.wait(seconds)
     finally:

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from msgspec import json
 
 from mcpguard.core.errors import CredentialError, MissingError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret
@@ -53,9 +55,7 @@ class Keychain:
 
     def put(self, name: str, value: str) -> None:
         """Store `value`, in place of an older one. Reads it back: some backends drop what they get."""
-        import keyring
-
-        _ask(f"keyring:{name}", lambda: keyring.set_password(SERVICE, name, value))
+        _ask(f"keyring:{name}", lambda keyring: keyring.set_password(SERVICE, name, value))
         if self._read(name) != value:
             raise CredentialError(f"keyring:{name} was not stored by the keychain ({_backend()})")
         known = self.names()
@@ -64,43 +64,27 @@ class Keychain:
 
     def remove(self, name: str) -> None:
         """Forget an entry; CredentialError if there is none."""
-        import keyring
-
         if self._read(name) is None:
             raise CredentialError(f"keyring:{name} is not in the keychain, so there is nothing to remove")
-        _ask(f"keyring:{name}", lambda: keyring.delete_password(SERVICE, name))
+        _ask(f"keyring:{name}", lambda keyring: keyring.delete_password(SERVICE, name))
         self._write_names([other for other in self.names() if other != name])
 
     def names(self) -> list[str]:
         """The names that `put` stored and `remove` did not remove, sorted."""
-        import json
-
-        import keyring
-
-        text = _ask("", lambda: keyring.get_password(*_INDEX))
+        text = _ask("", lambda keyring: keyring.get_password(*_INDEX))
         try:
-            found = json.loads(text or "[]")
+            return sorted(json.decode(text or "[]", type=list[str]))
         except ValueError:
-            found = None
-        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
             raise CredentialError(
                 f"the list of names in the keychain (service {_INDEX[0]}) is damaged: delete that entry and "
                 "set the credentials again"
-            )
-        return sorted(found)
+            ) from None
 
     def _write_names(self, names: list[str]) -> None:
-        import json
-
-        import keyring
-
-        text = json.dumps(names)
-        _ask("", lambda: keyring.set_password(*_INDEX, text))
+        _ask("", lambda keyring: keyring.set_password(*_INDEX, json.encode(names).decode()))
 
     def _read(self, name: str) -> str | None:
-        import keyring
-
-        value = _ask(f"keyring:{name}", lambda: keyring.get_password(SERVICE, name))
+        value = _ask(f"keyring:{name}", lambda keyring: keyring.get_password(SERVICE, name))
         return value if isinstance(value, str) else None
 
 
@@ -168,21 +152,20 @@ def _backend() -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-def _ask(what: str, question: Callable[[], T]) -> T:
-    """`question()` about `what`, "" for the keychain itself, with every way in which a backend fails turned
-    into a sentence.
-
-    The backend's own words are dropped: a third party's exception may quote anything.
+def _ask(what: str, question: Callable[[Any], T]) -> T:
+    """`question(keyring)` about `what`, "" for the keychain itself, with every failure of a backend turned
+    into a sentence. The backend's own words are dropped: a third party's exception may quote anything.
     """
     _find_session_bus()
     leave_out_macos()
     about = f"{what}: " if what else ""
+    import keyring
     from keyring.errors import InitError, KeyringLocked, NoKeyringError
 
     try:
         if _backend() == "keyring.backends.null.Keyring":
             raise NoKeyringError
-        return question()
+        return question(keyring)
     except NoKeyringError:
         raise SourceError(
             f"{about}this machine has no keychain that mcpguard can use: start one (on Linux a Secret "

@@ -7,6 +7,7 @@ quoted, however it looks: it may hold a credential.
 import asyncio
 import ssl
 from collections.abc import Mapping
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import msgspec
@@ -67,11 +68,8 @@ async def _ask(
     body = None if content is None else msgspec.json.encode(content)
     try:
         async with asyncio.timeout(seconds):
-            exchange = await outbound.request(method, url, headers, body)
-            try:
+            with closing(await outbound.request(method, url, headers, body)) as exchange:
                 said = await exchange.body(MAX_BYTES)
-            finally:
-                exchange.close()
     finally:
         await outbound.close()
     if said is None:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from mcpguard.adapters.credentials.service import ServiceAnswer, ask
 from mcpguard.config.minted import FIELD, VaultEntry
 from mcpguard.core.errors import CredentialError
@@ -37,16 +39,15 @@ _SAID = {
 }
 
 
-class _Issued:
+class _Issued(Struct, eq=False):
     """One value that was handed out: what revokes and renews it. `first` is its length in seconds."""
 
-    def __init__(self, client: Any, own_token: bool) -> None:
-        self.client = client
-        self.own_token = own_token
-        self.lease_id = ""
-        self.first = 0
-        self.secret: Secret | None = None
-        self.ended = False
+    client: Any
+    own_token: bool
+    lease_id: str = ""
+    first: int = 0
+    secret: Secret | None = None
+    ended: bool = False
 
 
 class VaultMint(Mint):

@@ -132,7 +132,12 @@ class SqliteStore:
 
     def known(self) -> list[KnownSession]:
         """All sessions that have not ended, the most recently used first. Raises SessionError."""
-        return self._patient(lambda: [one for one in map(self._known, self._all()) if one is not None])
+
+        def look() -> list[KnownSession]:
+            rows = self._open().execute(sessions.EVERY).fetchall()
+            return [one for one in map(self._known, rows) if one is not None]
+
+        return self._patient(look)
 
     def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
         """Put what `change` makes of it in place of a session; one that cannot be read is changed as an
@@ -141,7 +146,7 @@ class SqliteStore:
 
     def waiting(self) -> list[Ticket]:
         """The tickets that nobody has answered, the oldest first. Raises SessionError."""
-        return self._patient(lambda: tickets.waiting(self._open(), time.time()))
+        return self._patient(lambda: tickets.in_state(self._open(), "waiting", time.time()))
 
     def standing(self, ticket: Ticket, listed: bool) -> Ticket | None:
         """The ticket by which a person was asked about the call of `ticket`, by any process, None for none.
@@ -160,11 +165,13 @@ class SqliteStore:
 
     def denied(self) -> list[Ticket]:
         """The refusals that count, the oldest first. Raises SessionError."""
-        return self._patient(lambda: tickets.denied(self._open(), time.time()))
+        return self._patient(lambda: tickets.in_state(self._open(), "denied", time.time()))
 
     def approved(self) -> list[Ticket]:
         """The approvals that can be used, the oldest first. Raises SessionError."""
-        return self._patient(lambda: tickets.approved(self._open(), time.time(), self._counts))
+        now = time.time()
+        found = partial(tickets.in_state, state="approved", now=now)
+        return self._patient(lambda: [one for one in found(self._open()) if self._counts(one, now)])
 
     def end(self, ticket_id: str) -> bool:
         """End an approval; false where it cannot be used any more. Raises SessionError."""
@@ -183,9 +190,6 @@ class SqliteStore:
             except OSError as problem:
                 raise SessionError(f"{self._path} cannot be used: {problem.strerror}") from None
             time.sleep(PAUSE)
-
-    def _all(self) -> "list[tuple[Any, ...]]":
-        return self._open().execute(sessions.EVERY).fetchall()
 
     def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
         name, principal, agent, version, used, boot, up, state = found

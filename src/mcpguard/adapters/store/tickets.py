@@ -124,18 +124,8 @@ def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     ((count,),) = database.execute(_COUNT, (ticket.session, ticket.created)).fetchall()
     if count >= MOST_WAITING:
         raise SessionError(f"{MOST_WAITING} calls of {ticket.who} wait for an approval already")
-    row = (
-        ticket.id,
-        ticket.fingerprint,
-        ticket.kin,
-        ticket.principal,
-        ticket.session,
-        "waiting",
-        ticket.expires,
-        0,
-        None,
-        _encode(ticket),
-    )
+    same = ticket.id, ticket.fingerprint, ticket.kin, ticket.principal, ticket.session
+    row = (*same, "waiting", ticket.expires, 0, None, _encode(ticket))
     database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
@@ -153,22 +143,8 @@ def one(database: sqlite3.Connection, ticket_id: str) -> Ticket | None:
     return None if found is None else _ticket(found)
 
 
-def waiting(database: sqlite3.Connection, now: float) -> list[Ticket]:
-    """Those that nobody has answered, the oldest first."""
-    return _in_state(database, "waiting", now)
-
-
-def denied(database: sqlite3.Connection, now: float) -> list[Ticket]:
-    """Those that a person refused and that have not expired, the oldest first."""
-    return _in_state(database, "denied", now)
-
-
-def approved(database: sqlite3.Connection, now: float, counts: Counts) -> list[Ticket]:
-    """Those that can be used, the oldest first."""
-    return [one for one in _in_state(database, "approved", now) if counts(one, now)]
-
-
-def _in_state(database: sqlite3.Connection, state: TicketState, now: float) -> list[Ticket]:
+def in_state(database: sqlite3.Connection, state: TicketState, now: float) -> list[Ticket]:
+    """Those in that state which have not expired, the oldest first."""
     found = [_ticket(row) for row in database.execute(_ALL, (state, now)).fetchall()]
     return sorted(found, key=lambda ticket: ticket.created)
 

@@ -107,6 +107,12 @@ class WaitedDisk:
         return found
 
 
+def to_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *given: object) -> None:
+    """Have `loop` call it, from any thread; nothing happens where the loop has ended meanwhile."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *given)
+
+
 STUCK_SECONDS = 1.0
 """A loop that has not turned for this long is blocked."""
 END_SECONDS = 3.0
@@ -159,8 +165,7 @@ class Standby:
 
     def _ping(self) -> threading.Event:
         turned = threading.Event()
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(turned.set)
+        to_loop(self._loop, turned.set)
         return turned
 
     # --- the loop is blocked ---------------------------------------------------------------------

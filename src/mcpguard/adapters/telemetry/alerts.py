@@ -16,7 +16,7 @@ from msgspec import Struct, json
 
 from mcpguard.adapters.telemetry.destinations import Rendered
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
-from mcpguard.core.errors import TelemetryError
+from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.redaction.placeholder import CREDENTIAL
 
@@ -128,7 +128,8 @@ class AlertWatch:
                 yield "denials", record.principal, terms.denials
             if record.effect == "ask" and terms.approvals:
                 yield "approvals", record.principal, terms.approvals
-            if "held-secret" in terms.events and _holds(one, record):
+            found = {} if one.outcome is None else one.outcome.findings
+            if "held-secret" in terms.events and (record.cause == "credential" or _has_held(found)):
                 yield "held-secret", record.server, 1
         elif isinstance(record, Noticed):
             if record.what == "refusals-folded" and terms.denials:
@@ -172,10 +173,6 @@ def _times(one: EvidenceEvent) -> int:
     return 1 if folded is None else min(folded.count, MOST_KEPT)
 
 
-def _holds(one: EvidenceEvent, record: Decided) -> bool:
-    return record.cause == "credential" or (one.outcome is not None and _has_held(one.outcome.findings))
-
-
 def _has_held(findings: Mapping[str, int]) -> bool:
     return any(name.startswith(CREDENTIAL) for name in findings)
 
@@ -185,7 +182,7 @@ _now = partial(datetime.now, UTC)
 
 class AlertSink:
     """A destination of telemetry that tells people. `targets` are ways to tell, by what the configuration
-    calls them: each gives why it could not, "" where it could."""
+    calls them: each gives why it could not, "" where it could, or raises CredentialError."""
 
     def __init__(
         self,
@@ -211,7 +208,11 @@ class AlertSink:
             for name, tell in self._targets.items():
                 key = (name, json.encode(alert))
                 if key not in self._told:
-                    if problem := tell(alert):
+                    try:
+                        problem = tell(alert)
+                    except CredentialError as error:
+                        problem = str(error)
+                    if problem:
                         problems.append(f"{name}: {problem}")
                     else:
                         self._told.add(key)

@@ -216,11 +216,11 @@ class WebPoints:
             self._poster = None
 
 
-def posted(url: Secret, data: bytes) -> str:
-    """Post JSON once. Why it was not taken, or "". Whoever knows the URL can post, so it is not named."""
+def posted(url: Secret, data: bytes, named: str = "it") -> str:
+    """Post JSON once. Why it was not taken, or "". Whoever knows the URL can post, so it is `named` so."""
     if mistake := wrong_url(url.reveal()):
         return f"its URL {mistake}"
-    web = WebPoints(url.reveal(), dict, named="it")
+    web = WebPoints(url.reveal(), dict, named)
     try:
         web.post(url.reveal(), "application/json", data)
     except TelemetryError as problem:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import structs
@@ -170,7 +169,7 @@ class Exporter(Generic[LineT]):
         except OSError as problem:
             self._failed(f"the position of the export cannot be saved: {problem.strerror}")
         except Exception as defect:  # The thread goes on, so that a stopped export is noticed.
-            self._failed(f"an internal error ({type(defect).__name__})")
+            self._failed(_defect(defect))
         return False
 
     def _begun(self) -> bool:
@@ -198,7 +197,9 @@ class Exporter(Generic[LineT]):
         except OSError:
             raise
         except Exception as error:  # One record must not end the export of all others.
-            problem = error if isinstance(error, TelemetryError) else _defect(error)
+            problem = (
+                error if isinstance(error, TelemetryError) else TelemetryError(_defect(error), final=True)
+            )
             if (problem.final or problem.slow) and len(lines) > 1:
                 self._most = len(lines) // 2
                 if problem.final:
@@ -288,25 +289,24 @@ class Exporter(Generic[LineT]):
             self._changed(now)
 
 
-def _defect(error: Exception) -> TelemetryError:
-    """The error for a record that cannot be converted to its format."""
-    return TelemetryError(f"an internal error ({type(error).__name__})", final=True)
+def _defect(error: Exception) -> str:
+    return f"an internal error ({type(error).__name__})"
 
 
 class LineFormat(NamedTuple):
-    """A format with a line for each event: `line(host)` gives what makes it, on the machine of that name.
+    """A format with a line for each event, which `line(event, host)` gives on the machine of that name.
     `header` is the first line of a file."""
 
     media_type: str
-    line: Callable[[str], Callable[[EvidenceEvent], str]]
+    line: Callable[[EvidenceEvent, str], str]
     header: str = ""
 
 
 LINES = {
-    "jsonl": LineFormat("application/x-ndjson", lambda _host: lambda _one: ""),
-    "csv": LineFormat("text/csv", lambda _host: csv_rows.line, csv_rows.header()),
-    "cef": LineFormat("text/plain", lambda _host: cef.line),
-    "ocsf": LineFormat("application/x-ndjson", lambda host: partial(ocsf.line, host=host)),
+    "jsonl": LineFormat("application/x-ndjson", lambda _one, _host: ""),
+    "csv": LineFormat("text/csv", csv_rows.line, csv_rows.header()),
+    "cef": LineFormat("text/plain", cef.line),
+    "ocsf": LineFormat("application/x-ndjson", ocsf.line),
 }
 """All but OTLP. The line of `jsonl` is that of the chain, and alerts need none."""
 
@@ -315,11 +315,8 @@ def rendering(form: str, host: str) -> Callable[[EvidenceEvent], Any]:
     """What makes of an event what a sink is given."""
     if form == "otlp":
         return otlp.signals
-    return partial(_with_line, LINES.get(form, LINES["jsonl"]).line(host))
-
-
-def _with_line(line: Callable[[EvidenceEvent], str], one: EvidenceEvent) -> Rendered:
-    return one, line(one)
+    line = LINES.get(form, LINES["jsonl"]).line
+    return lambda one: (one, line(one, host))
 
 
 def sink_of(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination[Any]:

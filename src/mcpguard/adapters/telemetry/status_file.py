@@ -18,6 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpguard import __version__
+from mcpguard.adapters.system.disk import to_loop
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.config.user_state import state_folder
 from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
@@ -139,11 +141,8 @@ class StatusFile:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(REFRESH_SECONDS, self._refresh)
         if self._writing is None:
-            place = (
-                loop,
-                self._now(),
-                loop.call_later(LATE_SECONDS, self._failed, "the disk does not respond"),
-            )
+            late = loop.call_later(LATE_SECONDS, self._failed, "the disk does not respond")
+            place = loop, self._now(), late
             self._writing = threading.Thread(target=self._store, args=place, daemon=True)
             self._writing.start()
 
@@ -153,8 +152,7 @@ class StatusFile:
             self._write(status)
         except OSError as error:
             problem = error.strerror or type(error).__name__
-        with suppress(RuntimeError):  # The loop has ended meanwhile.
-            loop.call_soon_threadsafe(self._stored, late, problem)
+        to_loop(loop, self._stored, late, problem)
 
     def _stored(self, late: asyncio.TimerHandle, problem: str) -> None:
         late.cancel()
@@ -218,7 +216,7 @@ def running(folder: Path | None = None) -> list[Status]:
     found = []
     for path in paths:
         status = _read(path)
-        if status is not None and _lives(status):
+        if status is not None and _exists(status.pid) and birth_of(status.pid) == status.birth:
             found.append(status)
         elif path.stem.isdecimal() and (status is not None or not _exists(int(path.stem))):
             path.unlink(missing_ok=True)
@@ -235,16 +233,9 @@ def birth_of(pid: int) -> str:
 
 def _read(path: Path) -> Status | None:
     try:
-        # A planted FIFO must not hang a reader.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            return msgspec.json.decode(file.read(MAX_BYTES), type=Status)
+        return msgspec.json.decode(read_regular(path, MAX_BYTES) or b"", type=Status)
     except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-
-
-def _lives(status: Status) -> bool:
-    return _exists(status.pid) and birth_of(status.pid) == status.birth
 
 
 def _exists(pid: int) -> bool:

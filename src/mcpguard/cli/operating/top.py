@@ -15,7 +15,7 @@ from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -184,7 +184,7 @@ class TopView:
             self._calls.append((record.at.timestamp(), target_of(record), denied))
             if denied:
                 # They come from several chains.
-                insort(self._denials, record, key=_time)
+                insort(self._denials, record, key=attrgetter("at"))
                 del self._denials[:-_DENIALS]
 
     def _tickets(self) -> list[Ticket] | str:
@@ -264,10 +264,6 @@ def _recent(files: list[Path]) -> list[Path]:
     before = time.time() - SECONDS
     ordered = sorted(files, key=times.__getitem__)
     return [file for file in ordered[:-_FILES] if times[file] >= before] + ordered[-_FILES:]
-
-
-def _time(decision: Decided) -> datetime:
-    return decision.at
 
 
 def _denial(decision: Decided) -> tuple[str, ...]:

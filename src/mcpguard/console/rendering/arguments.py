@@ -131,11 +131,8 @@ class _Reading:
         if depth >= DEEPEST:
             return self._code(called, _compact(value), "json")
         if isinstance(value, dict):
-            return self._object(called, value, depth)
+            return ShownValue(called, "object", members=tuple(self.members(value, depth + 1)))
         return self._list(called, value, depth)
-
-    def _object(self, called: Markup | None, value: dict[str, Any], depth: int) -> ShownValue:
-        return ShownValue(called, "object", members=tuple(self.members(value, depth + 1)))
 
     def _list(self, called: Markup | None, value: list[Any], depth: int) -> ShownValue:
         members = []
@@ -217,11 +214,8 @@ def _head(text: str) -> int:
             break
     if 0 <= at < end:
         end = at
-    return (
-        len(text)
-        if len(text) - end < FOLD_CHARACTERS // 4 and text.count("\n", end) < FOLD_LINES // 4
-        else end
-    )
+    little = len(text) - end < FOLD_CHARACTERS // 4 and text.count("\n", end) < FOLD_LINES // 4
+    return len(text) if little else end
 
 
 def _colour(text: str, language: Language | None) -> Markup:

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 
 from markupsafe import Markup, escape
 
@@ -51,12 +52,10 @@ def visible(text: str) -> Markup:
     if text.isascii() and text.replace("\n", "").isprintable():
         return escape(text)
     odd = _odd(text)
-    pieces = [(kind, "".join(c for _, _, c in run)) for kind, run in groupby(_kinds(text, odd), _first)]
+    pieces = [
+        (kind, "".join(c for _, _, c in run)) for kind, run in groupby(_kinds(text, odd), itemgetter(0))
+    ]
     return Markup("").join(_piece(kind, piece) for kind, piece in _joined(pieces))
-
-
-def _first(one: tuple[str, int, str]) -> str:
-    return one[0]
 
 
 def _kinds(text: str, odd: set[int]) -> Iterator[tuple[str, int, str]]:

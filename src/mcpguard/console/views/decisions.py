@@ -35,13 +35,8 @@ class DecisionFilter(Struct, frozen=True):
     @property
     def query(self) -> str:
         """The same as the query of an address."""
-        given = {
-            name: getattr(self, key)
-            for name, key in (
-                ("q", "text"),
-                *((key, key) for key in ("server", "effect", "principal", "since")),
-            )
-        }
+        given = {"q": self.text}
+        given |= {key: getattr(self, key) for key in ("server", "effect", "principal", "since")}
         return urlencode({name: value for name, value in given.items() if value})
 
     def fits(self, call: SeenCall, now: float) -> bool:
@@ -49,9 +44,7 @@ class DecisionFilter(Struct, frozen=True):
         one = call.decision
         if self.since and call.at.timestamp() < now - SINCE[self.since]:
             return False
-        if (self.server and one.server != self.server) or (
-            self.principal and one.principal != self.principal
-        ):
+        if self.server not in ("", one.server) or self.principal not in ("", one.principal):
             return False
         if self.effect and self.effect != effect_of(call):
             return False
@@ -89,7 +82,6 @@ def decisions(desk: Desk, request: Request) -> Response:
     return page(
         desk,
         request,
-        "decisions.html",
         "decisions",
         calls=found,
         more=more and wanted.most < MOST,

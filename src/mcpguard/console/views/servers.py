@@ -61,11 +61,11 @@ def servers(desk: Desk, request: Request) -> Response:
     asked = request.query_params.get("principal", "")
     known = sorted({desk.person, *principals})
     principal = asked if asked in known else desk.person
-    mine = [one for one in running() if _same(one.config, desk.config.path)]
+    path = desk.config.path.resolve()
+    mine = [one for one in running() if one.config and Path(one.config).resolve() == path]
     return page(
         desk,
         request,
-        "servers.html",
         "servers",
         cards=[_card(desk, one, mine, counts, principal) for one in desk.config.servers.values()],
         principals=known,
@@ -136,7 +136,3 @@ def _how(server: Server) -> str:
         return Path(server.command).name
     host = literal_host("${}".join(server.url.texts))
     return host or "a remote server"
-
-
-def _same(config: str, path: Path) -> bool:
-    return bool(config) and Path(config).resolve() == path.resolve()

@@ -60,7 +60,6 @@ def sessions(desk: Desk, request: Request) -> Response:
     return page(
         desk,
         request,
-        "sessions.html",
         "sessions",
         cards=[_card(desk, one) for one in known[:MOST_SESSIONS]],
         more=len(known) - MOST_SESSIONS,

@@ -64,7 +64,6 @@ def story(desk: Desk, request: Request) -> Response:
     return page(
         desk,
         request,
-        "story.html",
         "story",
         call=call,
         effect_word=effect_of(call),

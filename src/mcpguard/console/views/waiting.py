@@ -86,7 +86,6 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
     return page(
         desk,
         request,
-        "waiting.html",
         "waiting",
         queue=queue,
         shown=shown,

@@ -120,6 +120,21 @@ _MCP = ("mcpServers",)
 # Its second version has the servers one step deeper.
 _OPENCODE = (("mcp", "servers"), ("mcp",))
 
+_SERVERS = (("servers",),)
+
+
+def _vscode(name: str, title: str, folder: str, *more: File) -> KnownClient:
+    """VS Code, or a build of it that keeps its settings in another folder."""
+    user = f"{{config}}/{folder}/User"
+    files = (
+        File(f"{user}/mcp.json", "user", tables=_SERVERS),
+        File(f"{user}/settings.json", "user", tables=(("mcp", "servers"), ("mcp.servers",))),
+        File(f"{user}/profiles/*/mcp.json", "user", tables=_SERVERS),
+        *more,
+    )
+    return KnownClient(name, title, files, style="braced", added={"type": "stdio"})
+
+
 CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "claude-desktop",
@@ -142,39 +157,9 @@ CLIENTS: tuple[KnownClient, ...] = (
         files=(File("~/.cursor/mcp.json", "user"), File("./.cursor/mcp.json", "project")),
         style="braced",
     ),
-    KnownClient(
-        "vscode",
-        "VS Code",
-        files=(
-            File("{config}/Code/User/mcp.json", "user", tables=(("servers",),)),
-            File("{config}/Code/User/settings.json", "user", tables=(("mcp", "servers"), ("mcp.servers",))),
-            File("{config}/Code/User/profiles/*/mcp.json", "user", tables=(("servers",),)),
-            File("./.vscode/mcp.json", "project", tables=(("servers",),)),
-        ),
-        style="braced",
-        added={"type": "stdio"},
-    ),
-    *(
-        KnownClient(
-            name,
-            title,
-            files=(
-                File(f"{{config}}/{folder}/User/mcp.json", "user", tables=(("servers",),)),
-                File(
-                    f"{{config}}/{folder}/User/settings.json",
-                    "user",
-                    tables=(("mcp", "servers"), ("mcp.servers",)),
-                ),
-                File(f"{{config}}/{folder}/User/profiles/*/mcp.json", "user", tables=(("servers",),)),
-            ),
-            style="braced",
-            added={"type": "stdio"},
-        )
-        for name, title, folder in (
-            ("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
-            ("vscodium", "VSCodium", "VSCodium"),
-        )
-    ),
+    _vscode("vscode", "VS Code", "Code", File("./.vscode/mcp.json", "project", tables=_SERVERS)),
+    _vscode("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
+    _vscode("vscodium", "VSCodium", "VSCodium"),
     KnownClient(
         "copilot-cli",
         "GitHub Copilot CLI",

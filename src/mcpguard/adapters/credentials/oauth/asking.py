@@ -12,6 +12,7 @@ Metadata is believed only where its `issuer` or `resource` is the one that was a
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -111,11 +112,8 @@ async def ask(
     try:
         async with asyncio.timeout(SECONDS):
             whole = {"Accept": "application/json", **headers}
-            exchange = await outbound.request(method, url, whole, body, redirects=False)
-            try:
+            with closing(await outbound.request(method, url, whole, body, redirects=False)) as exchange:
                 return await _answer(exchange)
-            finally:
-                exchange.close()
     except TimeoutError:
         raise OAuthProblem(f"{what} did not answer within {SECONDS:g} seconds") from None
     except UpstreamError as problem:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, title
-from mcpguard.adapters.telemetry.formats.rows import kind_of, row, why
+from mcpguard.adapters.telemetry.formats.rows import kind_of, milliseconds, row, why
 from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.core.evidence.records import Decided, Noticed
 
@@ -33,15 +33,6 @@ _MOST_CUSTOM = 4_000
 _MOST_MESSAGE = 1_023
 
 
-def line(one: EvidenceEvent) -> str:
-    """Its line, without a line break."""
-    return _templates.line(one)
-
-
-def _milliseconds(one: EvidenceEvent) -> int:
-    return int(one.at.timestamp() * 1000)
-
-
 def _line(one: EvidenceEvent, _context: str) -> str:
     """`CEF:0|...`."""
     kind = kind_of(one)
@@ -50,7 +41,9 @@ def _line(one: EvidenceEvent, _context: str) -> str:
     return "|".join([head[0], *map(_header, head[1:])]) + "|" + " ".join(_extension(one))
 
 
-_templates = Templates(_line, _milliseconds)
+_templates = Templates(_line, milliseconds)
+line = _templates.line
+"""Its line, without a line break."""
 
 
 def severity(one: EvidenceEvent) -> int:
@@ -73,7 +66,7 @@ def _event(one: EvidenceEvent) -> str:
 
 def _extension(one: EvidenceEvent) -> Iterable[str]:
     cells = row(one)
-    yield f"rt={_milliseconds(one)}"
+    yield f"rt={milliseconds(one)}"
     for key, column, most in _TEXTS:
         if cells[column]:
             yield f"{key}={_value(cells[column][:most])}"

@@ -16,18 +16,14 @@ def header() -> str:
     return ",".join(COLUMNS) + "\r\n"
 
 
-def line(one: EvidenceEvent) -> str:
-    """A row of CSV, the CRLF included; a cell may have line breaks."""
-    return _templates.line(one)
-
-
 def _line(one: EvidenceEvent, _context: str) -> str:
     text = StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerow([_safe(cell) for cell in row(one).values()])
     return text.getvalue()
 
 
-_templates = Templates(_line, stamp)
+line = Templates(_line, stamp).line
+"""A row of CSV, the CRLF included; a cell may have line breaks."""
 
 
 def _safe(cell: str) -> str:

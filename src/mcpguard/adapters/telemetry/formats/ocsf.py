@@ -11,7 +11,7 @@ from msgspec import json
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, title
-from mcpguard.adapters.telemetry.formats.rows import kind_of, row, why
+from mcpguard.adapters.telemetry.formats.rows import kind_of, milliseconds, row, why
 from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome
 
@@ -29,22 +29,6 @@ _UNMAPPED = (
 )  # fmt: skip
 
 _GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused")
-
-
-def line(one: EvidenceEvent, host: str) -> str:
-    """A JSON object without a line break; `host` is for where the event has none."""
-    return _templates.line(one, host)
-
-
-def _line(one: EvidenceEvent, host: str) -> str:
-    return json.encode(event(one, host)).decode()
-
-
-def _milliseconds(one: EvidenceEvent) -> int:
-    return int(one.at.timestamp() * 1000)
-
-
-_templates = Templates(_line, _milliseconds)
 
 
 def event(one: EvidenceEvent, host: str) -> dict[str, Any]:
@@ -129,16 +113,20 @@ def _frame(one: EvidenceEvent, kind: int, category: int, activity: int, severity
         "activity_id": activity,
         "type_uid": kind * 100 + activity,
         "severity_id": severity,
-        "time": _milliseconds(one),
+        "time": milliseconds(one),
         "metadata": metadata,
         "message": title(one),
     }
     if isinstance(one.record, Decided):
-        found["unmapped"] = _rest(cells)
+        found["unmapped"] = {name: cells[name] for name in _UNMAPPED if cells[name]}
     elif said := cells["detail"] or (why(one) if isinstance(one.record, Outcome) else ""):
         found["status_detail"] = said
     return found
 
 
-def _rest(cells: dict[str, str]) -> dict[str, str]:
-    return {name: cells[name] for name in _UNMAPPED if cells[name]}
+def _line(one: EvidenceEvent, host: str) -> str:
+    return json.encode(event(one, host)).decode()
+
+
+line = Templates(_line, milliseconds).line
+"""A JSON object without a line break; its context, `host`, is for where the event has none."""

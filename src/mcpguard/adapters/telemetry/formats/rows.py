@@ -40,6 +40,11 @@ def stamp(one: EvidenceEvent) -> str:
     return one.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def milliseconds(one: EvidenceEvent) -> int:
+    """The same, since 1970."""
+    return int(one.at.timestamp() * 1000)
+
+
 def _text(one: EvidenceEvent, name: str) -> str:
     """The field of the outcome, else of the record."""
     for part in (one.outcome, one.record):
