@@ -110,7 +110,9 @@ def _import_msgspec() -> None:
 
 
 def _failed(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError) or _is_gone(error):
+    # The latter is what each access to a terminal that was closed gives.
+    closed = isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
+    if isinstance(error, BrokenPipeError) or closed:
         _discard_output()
         return 141
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -127,11 +129,6 @@ def _failed(error: Exception) -> int:
         return 2
     _confess(error)
     return 70
-
-
-def _is_gone(error: Exception) -> bool:
-    """Whether this is what each access to a terminal that was closed gives."""
-    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
 
 
 def _open_all() -> None:

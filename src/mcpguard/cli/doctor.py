@@ -1,7 +1,5 @@
 """`mcpguard doctor`: what on this machine bypasses mcpguard, or weakens it, each with its fix."""
 
-from __future__ import annotations
-
 import argparse
 from datetime import UTC, date, datetime
 from pathlib import Path

@@ -7,15 +7,12 @@ shown. Who approves is whose passkey signed, and what they sign is what their pa
 passkey to those that count: a person writes it into the configuration.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable
 from functools import wraps
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 from starlette.requests import Request
@@ -28,6 +25,7 @@ from mcpguard.authoring.replay.past import last
 from mcpguard.authoring.replay.replaying import Replay
 from mcpguard.authoring.replay.report import ReplayReport
 from mcpguard.authoring.suggest import apply, proposal
+from mcpguard.console.desk import Desk
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.diffs import patch_lines
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError
@@ -44,9 +42,6 @@ from mcpguard.serve.interventions import (
     taken,
     waiting_ticket,
 )
-
-if TYPE_CHECKING:
-    from mcpguard.console.desk import Desk
 
 Form = dict[str, list[str]]
 

@@ -5,8 +5,6 @@ and no form counts without the word that its page was given. A link goes to the 
 user alone, never into the arguments of a program, which every process can read.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket
@@ -18,7 +16,6 @@ from functools import partial
 from hmac import compare_digest
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import anyio
@@ -33,15 +30,12 @@ from starlette.types import ASGIApp
 from mcpguard.config.loading import Config
 from mcpguard.config.user_state import state_folder
 from mcpguard.console import actions
-from mcpguard.console.access import LINK_SECONDS, Fence
+from mcpguard.console.access import LINK_SECONDS, Fence, Visit
 from mcpguard.console.actions import Act, Form
 from mcpguard.console.desk import MOST_LOOKING, Desk
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
 from mcpguard.core.errors import SessionError
-
-if TYPE_CHECKING:
-    from mcpguard.console.access import Visit
 
 COOKIE = "mcpguard-console"
 KEEP_ALIVE_SECONDS = 15.0
@@ -257,14 +251,14 @@ def serve_console(config: Config, port: int, browse: bool, say: Callable[[str], 
         links.remove()
 
 
-async def _serve(server: uvicorn.Server, sockets: list[socket.socket], links: Links) -> None:
+async def _serve(server: uvicorn.Server, sockets: list[socket.socket], links: "Links") -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_at_the_terminal, links, server)
         await server.serve(sockets)
         group.cancel_scope.cancel()
 
 
-async def _at_the_terminal(links: Links, server: uvicorn.Server) -> None:
+async def _at_the_terminal(links: "Links", server: uvicorn.Server) -> None:
     """A new link for each line that is typed; the end of the input is the end."""
     heard = asyncio.Event()
     typed: list[bytes] = []

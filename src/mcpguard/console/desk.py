@@ -4,22 +4,21 @@ is there. One poller notices changes for everybody, whatever the number of pages
 Law of this file: nothing is polled while nobody looks; who looks is told that something changed, not what.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import anyio
 import anyio.to_thread
 from msgspec import Struct
 
+from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
-from mcpguard.config.loading import evidence_folder
+from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import present
 from mcpguard.console.access import Visits
 from mcpguard.console.evidence import Evidence
@@ -29,10 +28,6 @@ from mcpguard.core.policy.terms import Effect
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.interventions import store_of
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import SqliteStore
-    from mcpguard.config.loading import Config
 
 
 class SeenRule(Struct, frozen=True):

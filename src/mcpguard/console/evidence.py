@@ -6,8 +6,6 @@ that the page can say so; it is never taken for one that is not there. A sentenc
 shown as it stands.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from bisect import bisect_right, insort

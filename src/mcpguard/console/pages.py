@@ -4,15 +4,13 @@ Law of this file: every value in a page is escaped by the template engine; what 
 `texts.marked`, which is the filter `shown`.
 """
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,11 +20,9 @@ from starlette.responses import HTMLResponse, Response
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import counted, plain
+from mcpguard.config.loading import Config
+from mcpguard.console.desk import Desk
 from mcpguard.console.rendering.texts import marked
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
-    from mcpguard.console.desk import Desk
 
 STATIC = {
     "console.css": "text/css; charset=utf-8",

@@ -31,14 +31,12 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         server = {"name": "shop", "version": "1"}
         return {"result": {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}}
     if request["method"] == "tools/list":
-        return {"result": {"tools": [_tool(name, about) for name, about in _TOOLS.items()]}}
+        anything = {"inputSchema": {"type": "object"}}
+        tools = [{"name": name, "description": about, **anything} for name, about in _TOOLS.items()]
+        return {"result": {"tools": tools}}
     if request["method"] == "tools/call":
         return {"result": _call(params.get("name"))}
     return {"error": {"code": -32601, "message": "method not found"}}
-
-
-def _tool(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "description": description, "inputSchema": {"type": "object"}}
 
 
 def _call(name: str | None) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mcpguard.core.errors import DocumentError
-
-if TYPE_CHECKING:
-    from mcpguard.gateway.ports import Clock
+from mcpguard.gateway.ports import Clock
 
 LOOK_SECONDS = 0.5
 """How often the files are looked at; a change is in force after two looks."""

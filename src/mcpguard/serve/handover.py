@@ -16,25 +16,22 @@ import os
 import pickle
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from msgspec import Struct
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.config.user_state import user_state
+from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.conditions.engines import Uncompiled, engine
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.file_watch import Look, look_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mcpguard.core.conditions.cel import Engine
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -19,7 +18,7 @@ from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.own_folder import OwnFolder, default_root
 from mcpguard.adapters.upstreams.server import ServerUpstream
-from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.connecting import MakeWire, Past
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
@@ -27,12 +26,8 @@ from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.secret import CredentialRef, Template
-from mcpguard.gateway.ports import Credentials, Recipient
+from mcpguard.gateway.ports import Credentials, Health, Recipient
 from mcpguard.serve.recognising import named_words
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.upstreams.session.connecting import MakeWire
-    from mcpguard.gateway.ports import Health
 
 
 class Wiring(Struct, frozen=True, kw_only=True):

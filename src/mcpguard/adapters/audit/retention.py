@@ -4,17 +4,17 @@ Law of this file: a chain is touched only where its process is gone or done with
 is on record in another chain; and its age is what is on record, not only what the file system says.
 """
 
-import fcntl
 import math
 import os
 import stat
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.system.files import claimed
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.expressions import expression
 
@@ -27,35 +27,15 @@ _AT = expression(rb'\{"kind":"[a-z]+","at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.
 
 def over(path: Path) -> bool:
     """Whether no process writes this chain, or compresses it."""
-    with _locked(path) as file:
+    with claimed(path) as file:
         return file is not None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int | None]:
-    """The descriptor of a chain, which is locked in the meantime; None where a process writes or compresses
-    it, or where it is not there any more."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        yield None
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_there = os.path.samestat(os.fstat(file), os.stat(path))
-    except OSError:
-        is_there = False
-    try:
-        yield file if is_there else None
-    finally:
-        os.close(file)
 
 
 def compress(path: Path) -> Path:
     """Put its packed form (`.gz`) in its place, with the same times, unless it is still written, or another
     process does it. Raises OSError, and leaves it then."""
     packed = path.with_name(f"{path.name}.gz")
-    with _locked(path) as file:
+    with claimed(path) as file:
         if file is not None:
             _compress(path, packed)
     return packed

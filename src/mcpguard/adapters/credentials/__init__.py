@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mcpguard.adapters.credentials import environ, keychain
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
 from mcpguard.core.secret import CredentialRef, Secret
-
-if TYPE_CHECKING:
-    from mcpguard.gateway.ports import CredentialSource, Mint
+from mcpguard.gateway.ports import CredentialSource, Mint
 
 KEYRING_SECONDS = 2.0
 """How long a value of the keychain is kept: a question to a Secret Service takes tens of milliseconds."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import claimed
 from mcpguard.config.user_state import state_folder
 
 HANDLE = re.compile("[A-Za-z0-9_]+")
@@ -111,21 +112,9 @@ class HandleJournal:
 def _taken(path: Path) -> Iterator[Note | None]:
     """The note of a file whose owner has ended, locked for the length of the block; None where it is
     running, or the file is gone or is not one of ours."""
-    try:
-        lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        yield None
-        return
-    try:
-        yield _read(lock, path)
-    finally:
-        os.close(lock)
-
-
-def _read(lock: int, path: Path) -> Note | None:
-    with suppress(OSError, msgspec.DecodeError, UnicodeError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Another one may have taken back and removed it between our opening and our lock.
-        if os.stat(path).st_ino == os.fstat(lock).st_ino:
-            return msgspec.json.decode(os.read(lock, 4096), type=Note)
-    return None
+    with claimed(path, os.O_NOFOLLOW) as file:
+        note = None
+        if file is not None:
+            with suppress(OSError, msgspec.DecodeError, UnicodeError):
+                note = msgspec.json.decode(os.read(file, 4096), type=Note)
+        yield note

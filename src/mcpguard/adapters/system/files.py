@@ -7,6 +7,8 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -45,6 +47,26 @@ def take_lock(path: Path, patience: float, pause: float) -> int:
                 os.close(file)
                 raise
             time.sleep(pause)
+
+
+@contextmanager
+def claimed(path: Path, flags: int = 0) -> Iterator[int | None]:
+    """The descriptor of a file that nobody had locked, and that is locked meanwhile; None where another has
+    it, or where it is not there any more. `flags` are more of open(2)."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    except OSError:
+        yield None
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = os.path.samestat(os.fstat(file), os.stat(path))
+    except OSError:
+        is_there = False
+    try:
+        yield file if is_there else None
+    finally:
+        os.close(file)
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -147,7 +147,7 @@ def execute(args: argparse.Namespace) -> int:
     redactor = Redactor(os.urandom(32))
     files = [Path(name) for name in args.what if _is_policy(name)]
     ids = [name for name in args.what if not _is_policy(name)]
-    config = None if files and not ids else _configured(args.config, bool(ids))
+    config = None if files and not ids else (configured_if_any if ids else configured)(args.config)
     if config is not None and not ids:
         config = _as_seen(config, args)
     # What `mcpguard wrap` recorded was decided by a policy of its own.
@@ -165,11 +165,6 @@ def execute(args: argparse.Namespace) -> int:
         found = _explained(args, policies, config, redactor)
     _print(found, lines_of(found), args.json, redactor)
     return 1 if isinstance(found, Recorded) and found.altered else 0
-
-
-def _configured(option: str | None, recorded: bool) -> Config | None:
-    """The configuration; None if there is none, and a recorded call is explained."""
-    return configured_if_any(option) if recorded else configured(option)
 
 
 def _as_seen(config: Config, args: argparse.Namespace) -> Config:

@@ -1,7 +1,5 @@
 """What clients see after an import: their servers are started once, and what policies hide is said."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """`mcpguard approve`: let a call go on that waits for a person."""
 
-from __future__ import annotations
-
 import argparse
 import time
 

@@ -1,7 +1,5 @@
 """`mcpguard console`: the local page where a person sees, decides and undoes."""
 
-from __future__ import annotations
-
 import argparse
 
 from mcpguard.adapters.system.shipped import command_for_extra

@@ -1,7 +1,5 @@
 """`mcpguard deny`: refuse a call that waits for a person."""
 
-from __future__ import annotations
-
 import argparse
 
 from mcpguard.cli.operating.approvals import answer

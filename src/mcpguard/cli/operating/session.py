@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import broken, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured, person_for
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.session import StoredSession
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import KnownSession
@@ -106,19 +105,11 @@ def _print_list(known: list[KnownSession], as_json: bool) -> None:
 
 def _row(one: KnownSession) -> tuple[str, ...]:
     kept = one.state
-    counted = ("?", "cannot be read", "") if kept is None else (str(kept.calls), *_names(kept))
-    return (
-        one.name[:SHOWN],
-        one.principal,
-        one.agent or "",
-        *counted,
-        when(one.used),
-        "yes" if one.open else "no",
-    )
-
-
-def _names(kept: StoredSession) -> tuple[str, str]:
-    return ", ".join(kept.labels), ", ".join(kept.facts)
+    counted = ("?", "cannot be read", "")
+    if kept is not None:
+        counted = (str(kept.calls), ", ".join(kept.labels), ", ".join(kept.facts))
+    is_open = "yes" if one.open else "no"
+    return one.name[:SHOWN], one.principal, one.agent or "", *counted, when(one.used), is_open
 
 
 def _print_one(one: KnownSession, as_json: bool) -> None:

@@ -4,8 +4,6 @@ Law of this file: what is on the page is bounded however large and deep the argu
 or left out is counted, so that nobody approves what they do not know of.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator
@@ -56,7 +54,7 @@ class ShownValue(Struct, frozen=True):
     folded: int = 0
     cut: int = 0
     language: str = ""
-    members: tuple[ShownValue, ...] = ()
+    members: tuple["ShownValue", ...] = ()
     lines: tuple[ShownLine, ...] = ()
     keys: tuple[str, ...] = ()
 

@@ -4,8 +4,6 @@ Law of this file: a diff has every character of the edit. What is the same on bo
 left out; where a comparison would take long, the two texts stand one after the other.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher

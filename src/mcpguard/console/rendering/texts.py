@@ -6,8 +6,6 @@ like one of the word's alphabet is marked; what redaction took out is a mark of 
 and takes nothing away.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

@@ -1,9 +1,6 @@
 """What was decided, the newest first, with a filter."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -11,11 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mcpguard.adapters.system.terminal import plain
+from mcpguard.console.desk import Desk
+from mcpguard.console.evidence import SeenCall
 from mcpguard.console.pages import page
-
-if TYPE_CHECKING:
-    from mcpguard.console.desk import Desk
-    from mcpguard.console.evidence import SeenCall
 
 SINCE = {"": 0, "15m": 900, "1h": 3_600, "1d": 86_400, "7d": 604_800}
 EFFECTS = ("", "allowed", "approved", "asked", "denied", "observed", "withheld")

@@ -1,11 +1,8 @@
 """The configured servers: how they are, what was used of them, and what each principal can reach."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -17,13 +14,11 @@ from mcpguard.authoring.explain.reach import Reach, offered, reach
 from mcpguard.config.loading import Server
 from mcpguard.config.servers import viewers
 from mcpguard.config.urls import literal_host
+from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.gateway.ports import Health
-
-if TYPE_CHECKING:
-    from mcpguard.console.desk import Desk
 
 MOST_THINGS = 200
 """Tools, prompts and resources of a server on the page."""

@@ -1,23 +1,18 @@
 """What each principal with each agent has done so far, and what it is kept from."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mcpguard.adapters.store.sqlite import KnownSession
+from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.session import PARTS
 from mcpguard.core.policy.terms import window_of
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import KnownSession
-    from mcpguard.console.desk import Desk
-    from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket
 
 MOST_TOOLS = 8
 MOST_SESSIONS = 60

@@ -1,13 +1,10 @@
 """One call from the question to its outcome, with the evidence of each step."""
 
-from __future__ import annotations
-
 import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -16,6 +13,7 @@ from starlette.responses import Response
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.authoring.explain.recorded import altered_at, explain_record
 from mcpguard.authoring.explain.text import lines_of
+from mcpguard.console.desk import Desk
 from mcpguard.console.evidence import AnswerStep, Place, SeenCall, answer_steps, parsed
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
@@ -26,9 +24,6 @@ from mcpguard.core.model import Json
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import encode
-
-if TYPE_CHECKING:
-    from mcpguard.console.desk import Desk
 
 NOT_KNOWN = (
     *("args_file", "annotations", "snapshot", "group", "claims", "principal", "source", "agent", "now"),

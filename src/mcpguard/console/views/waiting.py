@@ -1,26 +1,20 @@
 """The calls that wait for a person, and one of them in full."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from mcpguard.console.evidence import AnswerStep, answer_steps
+from mcpguard.adapters.store.sqlite import KnownSession
+from mcpguard.console.desk import Desk, SeenRule
+from mcpguard.console.evidence import AnswerStep, SeenCall, answer_steps
 from mcpguard.console.pages import message, page
 from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments, whole
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import KnownSession
-    from mcpguard.console.desk import Desk, SeenRule
-    from mcpguard.console.evidence import SeenCall
 
 MOST_BEFORE = 8
 """Calls that the session made before."""

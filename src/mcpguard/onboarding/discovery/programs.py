@@ -6,8 +6,6 @@ too, as its own documentation says; "" stands for an argument without an option.
 from which it takes the password where the address of a database, as an argument, has none.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -129,11 +127,11 @@ class Text(Unprinted, frozen=True):
     parts: tuple[tuple[str, bool], ...]
 
     @classmethod
-    def plain(cls, text: str) -> Text:
+    def plain(cls, text: str) -> "Text":
         """A text without a secret."""
         return cls(((text, False),))
 
-    def said(self, say: Callable[[str], str]) -> Text:
+    def said(self, say: Callable[[str], str]) -> "Text":
         """With `say` done to what is not secret."""
         return Text(tuple((text if hidden else say(text), hidden) for text, hidden in self.parts))
 

@@ -267,13 +267,13 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
     kind = data.get("type") or data.get("transport") or ""
     if url and "httpUrl" in data:
         kind = "http"
-    headers = _headers(client, data)
+    passed = {name: f"${{env:{name}}}" for name in _names(data.get(client.passes)) or ()}
     known: dict[str, Any] = {
         "command": command if isinstance(command, str) else "",
         "args": tuple(map(_text, data.get("args") or ())) if isinstance(data.get("args"), list) else (),
-        "env": {**_passed(client, data), **_texts(data.get("env"))},
+        "env": {**passed, **_texts(data.get("env"))},
         "url": url,
-        "headers": headers,
+        "headers": _headers(client, data),
         "type": kind if isinstance(kind, str) else "",
         "cwd": data.get("cwd") if isinstance(data.get("cwd"), str) else "",
         "env_file": next((data[key] for key in _ENV_FILES if isinstance(data.get(key), str)), ""),
@@ -285,11 +285,6 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
     }
     problem = _stored(client, data, known) or _problem(data, known)
     return Entry(name=name, where=where, line=line, problem=problem, **known)
-
-
-def _passed(client: KnownClient, data: dict[str, Any]) -> dict[str, str]:
-    """The variables that the client passes on to this server from its own."""
-    return {name: f"${{env:{name}}}" for name in _names(data.get(client.passes)) or ()}
 
 
 def _stored(client: KnownClient, data: dict[str, Any], known: dict[str, Any]) -> str:

@@ -8,25 +8,21 @@ Law of this file: only an entry that positively starts an installed mcpguard, by
 a file of a project, which others write, only one that serves a configuration of the user.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mcpguard.config.loading import Config
 from mcpguard.config.servers import project_folder
 from mcpguard.onboarding.discovery.clients import CLIENTS, PROJECT, Format, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.ourselves import arguments_of, starts_mcpguard
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, existing
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
 
 Form = Literal["allowlist", "requirements", "settings"]
 

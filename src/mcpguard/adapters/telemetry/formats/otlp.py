@@ -95,12 +95,8 @@ def _listed(name: str, values: tuple[str, ...]) -> bytes:
     return text(1, name) + sized(2, sized(5, b"".join(sized(1, text(1, value)) for value in values)))
 
 
-def _microseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1_000_000)
-
-
 def _nanoseconds(at: datetime) -> int:
-    return _microseconds(at) * 1000
+    return int(at.timestamp() * 1_000_000) * 1000
 
 
 class Signals(Struct, frozen=True, gc=False):
@@ -165,7 +161,7 @@ def _spans(one: EvidenceEvent, record: Decided, status: str) -> tuple[bytes, Cal
     outcome = one.outcome
     trace, own = ids_of(record.id, record.trace)
     steps = _NO_STEPS if outcome is None or outcome.steps is None else outcome.steps
-    at = int(record.at.timestamp() * 1_000_000) * 1000
+    at = _nanoseconds(record.at)
     end = _fixed(at if outcome is None else at + int(outcome.ms * 1_000_000))
     at -= int((steps.decide + steps.wait) * 1_000_000)
     times, shown = [_fixed(at)], 0
