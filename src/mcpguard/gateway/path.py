@@ -381,7 +381,10 @@ class Path:
         progress = None if request.progress_token is None else self._notices.progress_of(request)
         request.server = server
         for _ in range(MAX_ROUNDS):
-            wait = request.wait = scope.upstream_of(request, server).request(permit, progress)
+            upstream = scope.upstreams[server]
+            if upstream is not request.upstream:
+                scope.upstream_of(request, server)  # Says why not.
+            wait = request.wait = upstream.request(permit, progress)
             request.listening = True
             try:
                 raw = await wait
@@ -400,14 +403,10 @@ class Path:
                 if type(result) is dict and "inputRequests" not in result:
                     return raw
                 return await self._trips.screened(request, permit, call, raw)
-            if call.method not in eras.MAY_ASK:
-                raise UpstreamError(f"upstream '{server}' asks for input, which {call.method} cannot do")
-            if not request.caller.modern:
-                permit = await self._trips.collect(request, permit, raw)
-            elif (again := await self._trips.volunteered(request, permit, call, raw)) is not None:
-                permit = again
-            else:
-                return await self._trips.forward(request, permit, call, raw)
+            again = await self._trips.with_input(request, permit, call, raw)
+            if not isinstance(again, Permit):
+                return again
+            permit = again
         raise UpstreamError(f"upstream '{server}' asked for input {MAX_ROUNDS} times in one call")
 
     def _check_continued(self, permit: Permit, call: Call, begun: str | None) -> None:

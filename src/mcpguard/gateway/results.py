@@ -91,21 +91,23 @@ class Results:
             clean = await inspector.together.clean(body)
             if clean is not None:
                 return clean, sha256(clean.payload).hexdigest()
-        # What a schema asks for may take long, however small the result is.
-        structured = _structured_in(call.method, body) is not None
-        work = partial(self._usable, permit, call, body, also)
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
             answer = inspector.redactor.inspect(body, also)
-            if answer.value is not body and not structured:
-                answer = work(answer)
-            digest = sha256(answer.payload).hexdigest()
-        else:
+            if answer.value is body:
+                return answer, sha256(answer.payload).hexdigest()
+        # What a schema asks for may take long, however small the result is.
+        structured = _structured_in(call.method, body) is not None
+        work = partial(self._usable, permit, call, body, also)
+        if size > AT_ONCE:
             then = None if structured else work
             answer, digest = await inspector.seal(body, size, also, then, server=server)
-        if not structured or answer.value is body:
-            return answer, digest
-        answer = await inspector.elsewhere(partial(work, answer), size, server)
+            if not structured or answer.value is body:
+                return answer, digest
+        if structured:
+            answer = await inspector.elsewhere(partial(work, answer), size, server)
+        else:
+            answer = work(answer)
         return answer, sha256(answer.payload).hexdigest()
 
     def _usable(

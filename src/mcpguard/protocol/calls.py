@@ -84,7 +84,7 @@ def read_call(method: str, params: dict[str, Json], modern: bool) -> Call:
     if form is None:
         args = {key: value for key, value in params.items() if key != "_meta"}
         return Call(method, "extension", "", args, {}, progress_token, meta)
-    name = _text(method, params, form.key)
+    name = value if type(value := params.get(form.key)) is str and value else _text(method, params, form.key)
     if not params.keys() <= (form.retried if modern else form.served):
         raise MessageError(INVALID_PARAMS, f"{method} has a member that mcpguard does not serve")
     rest: dict[str, Json] = {}

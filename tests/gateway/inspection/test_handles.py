@@ -275,15 +275,19 @@ def test_what_is_too_long_stays_redacted() -> None:
     assert result["nextCursor"].startswith("cursor-")
 
 
-def test_a_big_result_gets_aliases_too() -> None:
+@pytest.mark.parametrize("structured", [False, True])
+def test_a_big_result_gets_aliases_too(structured: bool) -> None:
     one = client("legacy")
     one.number += 1
     one.world.send("tools/call", {"name": "one__read", "arguments": {}}, one.number)
     wait, _ = one.world.upstreams["one"].held.pop(0)
     block = {"type": "resource_link", "uri": f"y://{TOKEN}", "name": "y"}
-    wait.set(Raw({"id": 1, "result": {"content": [block]}}, INLINE_BYTES + 1))
+    result = {"content": [block], **({"structuredContent": {"cursor": CURSOR}} if structured else {})}
+    wait.set(Raw({"id": 1, "result": result}, INLINE_BYTES + 1))
     one.world.turn()
-    assert last(one.world)["content"][0]["uri"].startswith("mcpguard://resource/")
+    found = last(one.world)
+    assert found["content"][0]["uri"].startswith("mcpguard://resource/")
+    assert not structured or found["structuredContent"]["cursor"].startswith("cursor-")
 
 
 def test_names_of_members_and_other_values_are_no_handles() -> None:

@@ -98,13 +98,14 @@ class ChainFile:
             return True
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
-    def append(self, data: bytes, sync: bool) -> None:
-        """Store `data`. Raises OSError, after which `cut` is to be called, or AuditError where something else
-        changed the file."""
+    def append(self, lines: list[bytes], sync: bool, last: bool = False) -> None:
+        """Store `lines`, and close the file where these are the last. Any thread may call it. Raises OSError,
+        after which `cut` is to be called, or AuditError where something else changed the file."""
         if (now := time.monotonic()) >= self.look_at:
             self.look_at = now + PLACE_SECONDS
             if not self.in_place:
                 raise self._harmed()
+        data = b"".join(lines)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
@@ -114,6 +115,8 @@ class ChainFile:
         if not found.st_nlink or found.st_size != self.size + len(data):
             raise self._harmed()
         self.size = found.st_size
+        if last:
+            self.close()
 
     def _harmed(self) -> AuditError:
         self.sound = False
@@ -140,7 +143,7 @@ class ChainFile:
         if self.sound and self.chain.seq:
             mark = self.chain.mark
             try:
-                self.append(self.chain.seal(record), sync)
+                self.append([self.chain.seal(record)], sync)
             except (OSError, AuditError):
                 self.chain.rewind(mark)
                 self.cut()
@@ -237,7 +240,7 @@ def successor(old: ChainFile, opened: Opened, folder: Path, heads: Heads, sync: 
     try:
         mine = (old.head,) if old.chain.seq else ()
         others = (one for one in heads.take_unanchored(new.path.name) if one.file != old.path.name)
-        new.append(new.chain.seal(replace(opened, anchors=(*mine, *others))), sync)
+        new.append([new.chain.seal(replace(opened, anchors=(*mine, *others)))], sync)
     except (OSError, AuditError):
         new.cut()
         new.close()

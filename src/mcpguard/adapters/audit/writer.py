@@ -190,14 +190,25 @@ class AuditFile:
         """
         if not self.pending:
             return
-        if not self.syncs:
-            self._store_now()
-        elif self._gather and not self._queue and len(self._batch.lines) < ENOUGH:
+        if self._gather and not self._queue and len(self._batch.lines) < ENOUGH:
             self.pending = False
             if self._gathering is None:
                 self._gathering = asyncio.get_running_loop().call_later(self._gather, self._gathered)
-        else:
+            return
+        if self.syncs:
             self._hand_over()
+            return
+        batch = self._take()
+        try:
+            if len(batch.lines) < MANY and time.monotonic() < self._trusted_until:
+                batch.file.append(batch.lines, False, batch.is_last)
+            elif not self._stored_in_time(batch):
+                return
+        except Exception as error:
+            self._lose(batch, error)
+        else:
+            self._trusted_until = time.monotonic() + TRUST_SECONDS
+            self._is_stored(batch)
 
     def close(self, record: Closed) -> None:
         """Store what is pending, then `record` as the last one, and close the file.
@@ -249,36 +260,17 @@ class AuditFile:
         self.pending = bool(self._queue or self._batch.lines)
         return batch
 
-    def _store_now(self) -> None:
-        batch = self._take()
-        trusts = len(batch.lines) < MANY and time.monotonic() < self._trusted_until
-        try:
-            if trusts:
-                self._store(batch)
-            elif not self._stored_in_time(batch):
-                return
-        except Exception as error:
-            self._lose(batch, error)
-        else:
-            self._trusted_until = time.monotonic() + TRUST_SECONDS
-            self._is_stored(batch)
-
     def _stored_in_time(self, batch: LineGroup) -> bool:
         """Store it in a thread that is waited for; False where that takes too long, and failed by that."""
         batch.end = batch.file.chain.mark
-        future = self._disk.within(HOLD_SECONDS, partial(self._store, batch))
+        work = partial(batch.file.append, batch.lines, False, batch.is_last)
+        future = self._disk.within(HOLD_SECONDS, work)
         if future.done():
             future.result()
             return True
         self._flying = (future, batch)
         self._stalled(batch)
         return False
-
-    def _store(self, batch: LineGroup) -> None:
-        """May be called in a thread."""
-        batch.file.append(b"".join(batch.lines), self.syncs)
-        if batch.is_last:
-            batch.file.close()
 
     def _is_stored(self, batch: LineGroup) -> None:
         if batch.ends_outage:
@@ -300,7 +292,7 @@ class AuditFile:
                     return
                 self._land(flying)
             elif self._queue or self._batch.lines:
-                (self._hand_over if self.syncs else self._store_now)()
+                (self._hand_over if self.syncs else self.commit)()
             else:
                 return
 
@@ -319,7 +311,7 @@ class AuditFile:
         batch = self._take()
         batch.end = batch.file.chain.mark
         self.pending = False
-        future = self._disk.submit(partial(self._store, batch))
+        future = self._disk.submit(partial(batch.file.append, batch.lines, True, batch.is_last))
         self._flying = (future, batch)
         try:
             loop = asyncio.get_running_loop()

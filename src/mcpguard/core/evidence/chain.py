@@ -95,7 +95,7 @@ class Chain:
         """
         seq = self.seq + 1
         try:
-            body = b'%b,"seq":%d,"prev":"%b"' % (_encode(record)[:-1], seq, self.mark[1])
+            body = b"".join((_encode(record)[:-1], b',"seq":%d,"prev":"' % seq, self.mark[1], b'"'))
         except (TypeError, ValueError, OverflowError, RecursionError):
             raise AuditError("a record cannot be written as JSON, so it is refused") from None
         if len(body) > MAX_LINE - SEAL:
@@ -103,7 +103,7 @@ class Chain:
         head = sha256(body).hexdigest().encode()
         self.seq = seq
         self.mark = seq, head
-        return b'%b,"hash":"%b"}\n' % (body, head)
+        return b"".join((body, b',"hash":"', head, b'"}\n'))
 
     def rewind(self, mark: tuple[int, bytes]) -> None:
         """Forget what was sealed since `mark`: its lines did not become durable."""

@@ -286,9 +286,18 @@ class RoundTrips:
 
     # --- a modern upstream asks ------------------------------------------------------------------
 
-    async def forward(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
-        """The `input_required` of a modern upstream, for a modern client. Raises UpstreamError where it
-        asks what it may not."""
+    async def with_input(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | Raw:
+        """The Permit to call again with the input that an upstream asks for in `raw`; or what a modern client
+        gets, which asks it. Raises UpstreamError where it asks what it may not."""
+        if call.method not in eras.MAY_ASK:
+            said = f"upstream '{permit.invocation.server}' asks for input, which {call.method} cannot do"
+            raise UpstreamError(said)
+        if not request.caller.modern:
+            return await self._collect(request, permit, raw)
+        again = await self._volunteered(request, permit, call, raw)
+        return await self._forward(request, permit, call, raw) if again is None else again
+
+    async def _forward(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
         result = raw.message["result"]
         shown = await self._asked(request, permit, result)
         state = result.get("requestState")
@@ -317,7 +326,7 @@ class RoundTrips:
             asking = {key: {"method": _ELICIT, "params": one} for key, one in visits.items()}
             result: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "inputRequests": asking}
             if asking and request.caller.modern and call.method in eras.MAY_ASK:
-                return await self.forward(request, permit, call, Raw({"id": 0, "result": result}, raw.size))
+                return await self._forward(request, permit, call, Raw({"id": 0, "result": result}, raw.size))
             shown = await self._asked(request, permit, result)
             if shown:
                 data = {**body["data"], "elicitations": [one.params.value for one in shown.values()]}
@@ -347,8 +356,8 @@ class RoundTrips:
         server, caller = permit.invocation.server, request.caller
         return await self.questions.judge(server, method, params, caller, request.redact)
 
-    async def collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
-        """Ask a legacy client what a modern upstream wants to know; gives the permit to call again."""
+    async def _collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
+        """Ask a legacy client what a modern upstream wants to know."""
         result = raw.message["result"]
         responses: dict[str, Json] = {}
         shown: dict[str, Asked] = {}
@@ -362,7 +371,7 @@ class RoundTrips:
             await self._check(shown, responses)
         return _answering(permit, result, responses)
 
-    async def volunteered(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | None:
+    async def _volunteered(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | None:
         """The permit to call again where the modern client sent all the answers before it was asked; None
         where it did not. Only what is asked, and may be asked, reaches the upstream."""
         result = raw.message["result"]
