@@ -13,7 +13,7 @@ from mcpguard.adapters.system.guarded import found, misread, not_found
 from mcpguard.adapters.upstreams.process.inherited import child_environment, executable, not_startable
 from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
 from mcpguard.authoring.check.codes import shown, wrong
-from mcpguard.authoring.check.lints.entry import PlacedRule
+from mcpguard.authoring.check.lints.entry import PlacedRule, placed_rules
 from mcpguard.authoring.check.starting import folders, is_in, starting
 from mcpguard.authoring.findings import Finding, fine
 from mcpguard.config.loading import Config, Credential, Server
@@ -32,15 +32,14 @@ from mcpguard.core.secret import CredentialRef, Secret, Template, ends_at
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
     that the rule matches."""
-    for policy in compiled:
-        for index, rule in enumerate(policy.rules):
-            placed, name = PlacedRule(policy, index), rule.written.credential
-            for said in _unusable(config, placed, name, True) if name else ():
-                yield shown("C106", placed.problem(("credential",), said))
-            for one in placeholders_in(rule.written.argument):
-                for ref in one.template.refs:
-                    for said in _unusable(config, placed, ref.name, False):
-                        yield shown("C106", placed.problem(("argument", *one.place), said))
+    for placed in placed_rules(compiled):
+        name = placed.written.credential
+        for said in _unusable(config, placed, name, True) if name else ():
+            yield shown("C106", placed.problem(("credential",), said))
+        for one in placeholders_in(placed.written.argument):
+            for ref in one.template.refs:
+                for said in _unusable(config, placed, ref.name, False):
+                    yield shown("C106", placed.problem(("argument", *one.place), said))
 
 
 def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) -> Iterator[str]:
@@ -66,7 +65,7 @@ def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) ->
 
 def split(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     """Each rule that sends calls of a `stateful` server to a different process than the first rule does."""
-    placed = [PlacedRule(policy, index) for policy in compiled for index in range(len(policy.rules))]
+    placed = placed_rules(compiled)
     for server in config.servers.values():
         if server.disabled or not server.stateful:
             continue

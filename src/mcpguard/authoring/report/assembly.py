@@ -188,14 +188,13 @@ def _each_credential(config: Config, tally: RecordTally, now: datetime) -> Itera
 # --- who reaches what ----------------------------------------------------------------------------
 
 
-class _Reaching:
+class _Reaching(Struct, frozen=True):
     """What a principal can reach under the policies in force."""
 
-    def __init__(self, config: Config, policies: PolicySet, snapshot: Snapshot | None, now: datetime) -> None:
-        self._config = config
-        self._policies = policies
-        self._snapshot = snapshot
-        self._now = now
+    config: Config
+    policies: PolicySet
+    snapshot: Snapshot | None
+    now: datetime
 
     def of(
         self, name: str, agent: str | None, used: Iterable[tuple[str, str, str]]
@@ -203,19 +202,19 @@ class _Reaching:
         """(server, kind, name, answer) of everything that the servers of `agent` offer; without a snapshot
         what was `used` counts as offered."""
         source, _, who = name.rpartition(":")
-        asking = Invocation("report", "", Principal(who, source), self._now, agent)
+        asking = Invocation("report", "", Principal(who, source), self.now, agent)
         try:
-            servers = self._config.view(agent).servers
+            servers = self.config.view(agent).servers
         except ConfigError:
             return
         served = tuple(one for one, server in servers.items() if not server.disabled)
-        found = offered(self._policies, served, self._snapshot)
+        found = offered(self.policies, served, self.snapshot)
         targets = {(one.server, one.kind, one.name): one for one in found}
-        for server, kind, thing in used if self._snapshot is None else ():
+        for server, kind, thing in used if self.snapshot is None else ():
             for target in listed(server, kind, [{KINDS[kind].id_key: thing}]) if server in served else ():
                 targets.setdefault((server, kind, thing), target)
         for target in targets.values():
-            yield target.server, target.kind, target.name, reach(self._policies, asking, target).answer
+            yield target.server, target.kind, target.name, reach(self.policies, asking, target).answer
 
 
 def _principals(tally: RecordTally, reaching: _Reaching) -> Iterator[shown.ReviewedPrincipal]:

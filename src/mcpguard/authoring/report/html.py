@@ -17,13 +17,10 @@ VOID = frozenset({"meta", "wbr", "rect"})
 """Elements without content: of HTML, and a shape of SVG."""
 
 
-class Markup:
+class Markup(Struct, frozen=True):
     """HTML that is complete in itself."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+    text: str
 
 
 Content = str | Markup | Iterable["Content"]

@@ -205,19 +205,18 @@ class Wanted(Struct, frozen=True):
     value: bool
 
 
-class DecidedTree:
+class DecidedTree(Struct):
     """A condition's nodes with their verdicts for one request."""
 
-    def __init__(self, engine: Engine, bound: Bound) -> None:
-        self._engine = engine
-        self._bound = bound
-        self._known: dict[str, Verdict] = {}
+    engine: Engine
+    bound: Bound
+    known: dict[str, Verdict] = {}
 
     def verdict(self, node: LogicNode) -> Verdict:
         """What the node comes to, taken by itself."""
-        found = self._known.get(node.text)
+        found = self.known.get(node.text)
         if found is None:
-            found = self._known[node.text] = self._engine.compile(node.text).verdict(self._bound)
+            found = self.known[node.text] = self.engine.compile(node.text).verdict(self.bound)
         return found
 
     def needs(self, node: LogicNode, value: bool) -> tuple[Wanted, ...]:

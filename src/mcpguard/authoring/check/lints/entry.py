@@ -5,7 +5,7 @@ Law of these files: a lint reports on what is in force and valid in itself, and 
 cannot know (no snapshot, a computed name) it does not report.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -52,7 +52,12 @@ class PlacedRule:
         return self.policy.document.problem(("rules", self.index, *path), said, offset)
 
 
-class LintSubject:
+def placed_rules(policies: Iterable[CompiledPolicy]) -> tuple[PlacedRule, ...]:
+    """The rules of all of them, in order."""
+    return tuple(PlacedRule(policy, index) for policy in policies for index in range(len(policy.rules)))
+
+
+class LintSubject(Struct, dict=True):
     """What is looked at: all policies of a configuration together.
 
     `servers` are the servers of the configuration and whether each is served, None where there is no
@@ -60,24 +65,17 @@ class LintSubject:
     `today` is the time of the check, aware. `whole` is False where a policy of the configuration is missing.
     """
 
-    def __init__(
-        self,
-        policies: Iterable[CompiledPolicy],
-        today: datetime,
-        servers: dict[str, bool] | None = None,
-        config: Document | None = None,
-        snapshot: Snapshot | None = None,
-        whole: bool = True,
-    ) -> None:
-        self.policies = tuple(policies)
-        self.today = today
-        self.servers = servers
-        self.config = config
-        self.snapshot = snapshot
-        self.whole = whole
-        self.rules = tuple(
-            PlacedRule(policy, index) for policy in self.policies for index in range(len(policy.rules))
-        )
+    policies: Sequence[CompiledPolicy]
+    today: datetime
+    servers: dict[str, bool] | None = None
+    config: Document | None = None
+    snapshot: Snapshot | None = None
+    whole: bool = True
+
+    @cached_property
+    def rules(self) -> tuple[PlacedRule, ...]:
+        """All rules, in the order of the policies."""
+        return placed_rules(self.policies)
 
     @cached_property
     def tools(self) -> tuple[tuple[str, str, dict[str, Json]], ...]:

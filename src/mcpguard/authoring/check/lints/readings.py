@@ -7,6 +7,8 @@ either, and none of these is an error.
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.authoring.check.lints.shapes import (
     PATH,
@@ -27,16 +29,18 @@ _DONE = frozenset(
 """Fields of shell() that name one thing which a line does not do."""
 
 
-class _Member:
+class _Member(Struct, frozen=True):
     """A list that a condition reads: what stands before the expression and after it. `name` is how messages
     call it, `function` what gave it."""
 
-    def __init__(self, tokens: list[CelToken], begin: int, at: int, function: str) -> None:
-        self.tokens = tokens
-        self.begin = begin
-        self.at = at
-        self.function = function
-        self.name = tokens[at].text
+    tokens: list[CelToken]
+    begin: int
+    at: int
+    function: str
+
+    @property
+    def name(self) -> str:
+        return self.tokens[self.at].text
 
     @property
     def negated(self) -> bool:
