@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from shlex import quote
 
 from msgspec import Struct
 
@@ -105,18 +106,13 @@ def script(shell: str) -> str:
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](tree())
 
 
-def _quoted(text: str) -> str:
-    """As one word of bash and zsh."""
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
 def _where(command: Command) -> str:
     return " ".join(command.words)
 
 
 def _steps(root: Command) -> str:
     """The pattern of all words that lead one command further."""
-    return " | ".join(_quoted(_where(one)) for one in root.all() if one is not root)
+    return " | ".join(quote(_where(one)) for one in root.all() if one is not root)
 
 
 def _positional(command: Command) -> list[Option]:
@@ -135,7 +131,7 @@ def _all_after(root: Command, files: str, words: str) -> list[str]:
 def _after(command: Command, option: Option, files: str, words: str) -> str:
     """The case of what follows `option`: `files` or `words` completes it, or nothing does."""
     does = files if option.path else f"{words} {' '.join(option.choices)}" if option.choices else ":"
-    pattern = " | ".join(_quoted(f"{_where(command)}:{name}") for name in option.names)
+    pattern = " | ".join(quote(f"{_where(command)}:{name}") for name in option.names)
     return f"    {pattern}) {does}; return ;;"
 
 
@@ -147,7 +143,7 @@ def _bash(root: Command) -> str:
         names += [choice for opt in _positional(one) for choice in opt.choices]
         paths = any(opt.path for opt in _positional(one))
         files = " _mcpguard_add_files;" if paths else ""
-        cases.append(f"    {_quoted(_where(one))}) _mcpguard_words {_quoted(' '.join(names))};{files} ;;")
+        cases.append(f"    {quote(_where(one))}) _mcpguard_words {quote(' '.join(names))};{files} ;;")
     return f"""\
 # mcpguard's completion for bash, made by `mcpguard completion bash`.
 _mcpguard_words() {{ COMPREPLY=($(compgen -W "$*" -- "$word")); }}
@@ -186,7 +182,7 @@ def _zsh(root: Command) -> str:
         options = [_described(name, opt.summary) for opt in one.options for name in opt.names]
         files = " _files;" if any(opt.path for opt in _positional(one)) else ""
         lists = f"commands=({' '.join(subs)}); options=({' '.join(options)})"
-        cases.append(f"    {_quoted(_where(one))}) {lists};{files} ;;")
+        cases.append(f"    {quote(_where(one))}) {lists};{files} ;;")
     return f"""\
 #compdef mcpguard
 # mcpguard's completion for zsh, made by `mcpguard completion zsh`.
@@ -213,7 +209,7 @@ if [[ $funcstack[1] == _mcpguard ]]; then _mcpguard "$@"; else compdef _mcpguard
 
 def _described(name: str, summary: str) -> str:
     """An item of `_describe`."""
-    return _quoted(f"{name.replace(':', chr(92) + ':')}:{summary}" if summary else name)
+    return quote(f"{name.replace(':', chr(92) + ':')}:{summary}" if summary else name)
 
 
 def _fish(root: Command) -> str:

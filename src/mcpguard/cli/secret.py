@@ -231,25 +231,22 @@ def _acceptable(value: str) -> str:
 
 
 def _log(args: argparse.Namespace) -> int:
+    import asyncio
+
     from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
 
+    entry = _entry(args.name, args.config)
     try:
-        if args.action == "logout":
-            _out(args.name, args.config)
-        else:
-            _in(args)
+        asyncio.run(_out(args.name, entry) if args.action == "logout" else _in(args, entry))
     except OAuthProblem as problem:
         raise CredentialError(f"credential:{args.name}: {problem}") from None
     return 0
 
 
-def _in(args: argparse.Namespace) -> None:
-    import asyncio
-
+async def _in(args: argparse.Namespace, entry: OAuthEntry | None) -> None:
     from mcpguard.adapters.credentials.oauth.grants import Grants
     from mcpguard.adapters.credentials.oauth.login import login
 
-    entry = _entry(args.name, args.config)
     if entry is None:
         from mcpguard.config.loading import find_config
 
@@ -263,19 +260,15 @@ def _in(args: argparse.Namespace) -> None:
         if not args.no_browser:
             _open(url)
 
-    work = login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
-    grant = asyncio.run(work)
+    grant = await login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
     print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}")
 
 
-def _out(name: str, config: str | None) -> None:
-    import asyncio
-
+async def _out(name: str, entry: OAuthEntry | None) -> None:
     from mcpguard.adapters.credentials.oauth.grants import Grants
     from mcpguard.adapters.credentials.oauth.login import logout
 
-    entry = _entry(name, config)
-    problem = asyncio.run(logout(name, None if entry is None else _secret(entry), Grants()))
+    problem = await logout(name, None if entry is None else _secret(entry), Grants())
     print(f"logged out: credential:{name}")
     if problem:
         print(f"the token could not be revoked ({problem}): revoke it in your account there")

@@ -241,45 +241,37 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-class Views:
-    """What to add to `clients` of the configuration at `config`, which has the servers `known`, and `clients`
-    already or not."""
+def views_of(
+    config: Path,
+    known: Iterable[str],
+    wanted: Iterable[tuple[ClientFile, str, str]],
+    others: Iterable[ClientFile],
+) -> dict[str, dict[str, Any]]:
+    """What to add to `clients` of the configuration at `config`; `wanted` are (file, project, server). Where
+    it has no `clients` yet, whoever starts it still sees all servers that are `known` in it; `others` are all
+    files of clients. Raises MoveError for one that does not say who it is."""
+    found: dict[str, dict[str, Any]] = {}
 
-    def __init__(self, config: Path, has_clients: bool, known: list[str]) -> None:
-        self._config, self._has_clients, self._known = config, has_clients, known
-        self._found: dict[str, dict[str, Any]] = {}
-
-    def clients(
-        self, wanted: Iterable[tuple[ClientFile, str, str]], others: Iterable[ClientFile]
-    ) -> dict[str, dict[str, Any]]:
-        """`wanted` are (file, project, server); `others` are all files of clients. Where there are no
-        `clients` yet, whoever starts this configuration still sees all of it. Raises MoveError for one
-        that does not say who it is."""
-        if self._known and not self._has_clients:
-            for found in others:
-                self._keep(found)
-        for found, project, server in wanted:
-            self._add(found.client.name, project, server)
-        return self._found
-
-    def _add(self, client: str, project: str, server: str) -> None:
-        view = self._found.setdefault(client, {})
-        if project:
-            names = view.setdefault("projects", {}).setdefault(project, [])
-        else:
-            names = view.setdefault("servers", [])
+    def add(client: str, project: str, server: str) -> None:
+        view = found.setdefault(client, {})
+        where = view.setdefault("projects", {}) if project else view
+        names = where.setdefault(project or "servers", [])
         if server not in names:
             names.append(server)
 
-    def _keep(self, found: ClientFile) -> None:
-        for entry in found.entries:
-            if str(self._config) in entry.args and entry.guarded:
+    known = list(known)
+    for other in others if known else ():
+        for entry in other.entries:
+            if str(config) in entry.args and entry.guarded:
                 agent = dict(pairwise(entry.args)).get("--agent")
                 if agent is None:
                     raise MoveError(
-                        f"{found.path} starts mcpguard without saying which client it is, and would be "
+                        f"{other.path} starts mcpguard without saying which client it is, and would be "
                         "refused once clients see their own servers only: add "
-                        f'"--agent", "{found.client.name}" to its `args`, and import again; nothing was done'
+                        f'"--agent", "{other.client.name}" to its `args`, and import again; nothing was done'
                     )
-                for server in self._known:
-                    self._add(agent, "", server)
+                for server in known:
+                    add(agent, "", server)
+    for file, project, server in wanted:
+        add(file.client.name, project, server)
+    return found

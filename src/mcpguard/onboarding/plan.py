@@ -17,7 +17,6 @@ from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.changed import encoded
-from mcpguard.onboarding.configuration import Views
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
@@ -347,8 +346,8 @@ class _Maker:
         }
         if plan.servers or plan.set:
             policies = {f"policies/{path.name}": self._params[path] for path in self._files.texts}
-            views = Views(plan.config, configuration.has_clients(plan.config_before), list(self._known))
-            clients = views.clients(self._stood(), others)
+            known = () if configuration.has_clients(plan.config_before) else self._known
+            clients = configuration.views_of(plan.config, known, self._stood(), others)
             params = present_params(plan.config, plan.set)
             more = configuration.Addition(servers=fresh, policies=policies, params=params, clients=clients)
             more.observe = self._observed(fresh)

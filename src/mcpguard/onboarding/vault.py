@@ -3,23 +3,19 @@
 Law of this file: a value is read back only to be compared, or to open what was sealed with it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
+from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import sole_reference
 from mcpguard.onboarding import disk
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.credentials.keychain import Keychain
 
 Kind = Literal["keyring", "file"]
 
@@ -57,12 +53,7 @@ class Keyring:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    @property
-    def _keychain(self) -> Keychain:
-        from mcpguard.adapters.credentials.keychain import Keychain
-
-        return Keychain()
+        self._keychain = Keychain()
 
     def reference(self, name: str) -> str:
         """`${keyring:NAME}`."""

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from msgspec import structs
 
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.adapters.credentials.broker import Broker, elapsed
+from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.credentials.keychain import is_unlocked
 from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.system.clock import elapsed
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.gateway.ports import Need

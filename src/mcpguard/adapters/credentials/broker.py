@@ -4,7 +4,6 @@ Law of this file: nothing is asked of a source for somebody whom a credential is
 holds a value.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from threading import Lock, Thread
@@ -12,6 +11,7 @@ from typing import Any
 
 from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Kept
+from mcpguard.adapters.system.clock import elapsed
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.config.urls import host_name
@@ -27,11 +27,6 @@ CLOSE_SECONDS = 5.0
 """How long the ends of all leases may take together."""
 MANY = 1000
 """With more credentials than this many (those of principals count one by one), what is over is let go of."""
-
-
-def elapsed() -> float:
-    """Seconds of a clock that goes on while the machine sleeps, as the leases do at their sources."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def named_by(

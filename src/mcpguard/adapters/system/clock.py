@@ -40,10 +40,14 @@ class Uptime(Struct, frozen=True):
     seconds: float
 
 
+def elapsed() -> float:
+    """Seconds of a clock that goes on while the machine sleeps, as leases do at their sources."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def uptime() -> Uptime:
     """Now."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return Uptime(_boot(), time.clock_gettime(clock))
+    return Uptime(_boot(), elapsed())
 
 
 class SetClocks:
@@ -53,7 +57,7 @@ class SetClocks:
         self,
         told: Callable[[str], None],
         wall: Callable[[], float] = time.time,
-        running: Callable[[], float] = lambda: uptime().seconds,
+        running: Callable[[], float] = elapsed,
     ) -> None:
         """`told` gets a sentence, once each time; `wall()` gives seconds since 1970, `running()` seconds of a
         monotonic clock."""

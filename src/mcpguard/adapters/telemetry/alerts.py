@@ -4,8 +4,6 @@ Law of this file: an alert names records and holds no value, no argument and no 
 follows within the quiet time is counted and not told again.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy

@@ -4,8 +4,6 @@ Law of this file: what was not delivered stays to be read, however long that tak
 it alone, and is reported once.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -4,8 +4,6 @@ Source: Micro Focus, Implementing ArcSight Common Event Format (CEF), version 26
 which `\\` and `|` are escaped, and an extension of KEY=VALUE in which `\\`, `=` and line breaks are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from mcpguard import __version__

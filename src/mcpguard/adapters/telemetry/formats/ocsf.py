@@ -3,8 +3,6 @@
 Source: https://schema.ocsf.io/1.8.0. Texts of a record that OCSF has no place for are in `unmapped`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from msgspec import json

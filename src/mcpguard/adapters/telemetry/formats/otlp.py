@@ -8,8 +8,6 @@ Source: opentelemetry-proto 1.x; names of attributes by the semantic conventions
 evidence has the name of a session, which outlives those (`mcpguard.session`).
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

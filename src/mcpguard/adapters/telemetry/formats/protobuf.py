@@ -4,8 +4,6 @@ Source: https://protobuf.dev/programming-guides/encoding. A message is its field
 tests read all that is written with the published definitions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from struct import pack
 
