@@ -237,9 +237,6 @@ def _text(path: Path) -> str:
     return read_document(path, PolicyError) if os.path.lexists(path) else ""
 
 
-# --- what would be written -------------------------------------------------------------------------
-
-
 def drafted(own: OwnPolicy, drafts: list[Draft]) -> Proposal:
     """The drafts in the files. Raises SuggestError where they cannot be added, PolicyError where they do not
     load."""
@@ -320,9 +317,6 @@ def _diff(own: OwnPolicy, policy_text: str, tests_text: str) -> str:
         old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
         found += unified_diff(old, new, name if before else "/dev/null", name)
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in found)
-
-
-# --- writing it ------------------------------------------------------------------------------------
 
 
 def write(config: Config, what: str, who: str, make: Callable[[OwnPolicy], Proposal]) -> Proposal:

@@ -234,9 +234,6 @@ def _host_mistakes(at: Path, entry: CredentialEntry, servers: Servers) -> Iterat
             yield (*at, "hosts"), said
 
 
-# --- where it stands -----------------------------------------------------------------------------
-
-
 def _site_mistakes(
     at: Path, entry: CredentialEntry, credentials: Credentials, servers: Servers
 ) -> Iterator[Mistake]:

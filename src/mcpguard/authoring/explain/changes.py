@@ -150,9 +150,6 @@ def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:
     return TRUE if rule.condition is None else rule.condition.verdict(bound)
 
 
-# --- whether it would have done it ----------------------------------------------------------------
-
-
 class Supposed:
     """The decision on one request as if `changes` were so: each operand in them has the value that it must
     have, wherever it stands, and a rule in them without operands does what it must."""

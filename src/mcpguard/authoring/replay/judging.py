@@ -22,7 +22,7 @@ from mcpguard.authoring.replay.strictness import Obligations, added, obligations
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
-from mcpguard.core.policy.pdp import bind, decide, over
+from mcpguard.core.policy.pdp import bind, decide, names, over
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect, Observation
 
@@ -233,7 +233,7 @@ def _possible(
     may_ask = [rule for rule in candidates.ask if known[rule] is None]
     if denying:
         true = [rule for rule in denying if known[rule] is TRUE]
-        return _deny(Cause.RULE.value if true else Cause.ERROR.value, _names(true or denying))
+        return _deny(Cause.RULE.value if true else Cause.ERROR.value, names(true or denying))
     effects = _effects(asking, may_ask, allow, may_allow)
     if any(known[rule] is None for rule in candidates.deny):
         effects.add("deny")
@@ -246,8 +246,8 @@ def _possible(
     if any(rule.written.limit or rule.written.credential for rule in sure + may_allow):
         return Again(frozenset({*effects, "deny"}), missing=(LIMITS,), wants=wants)
     if effects == {"ask"}:
-        return Again(frozenset(effects), Cause.APPROVAL.value, _names(asking), wants=wants)
-    return Again(frozenset({"allow"}), rules=_names(sure), wants=wants)
+        return Again(frozenset(effects), Cause.APPROVAL.value, names(asking), wants=wants)
+    return Again(frozenset({"allow"}), rules=names(sure), wants=wants)
 
 
 def _effects(
@@ -304,10 +304,6 @@ def _several(
 def _shown(readers: list[str]) -> str:
     named, more = ", ".join(readers[:MOST_READERS]), len(readers) - MOST_READERS
     return f"read by {named} and {more} more" if more > 0 else f"read by {named}"
-
-
-def _names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
-    return tuple(rule.name for rule in rules)
 
 
 def _deny(cause: str, rules: tuple[str, ...] = ()) -> Again:

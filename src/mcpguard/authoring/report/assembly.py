@@ -91,9 +91,6 @@ def reviewed(
     )
 
 
-# --- evidence ------------------------------------------------------------------------------------
-
-
 def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, RecordTally]:
     folder = evidence_folder(config)
     tally = RecordTally(since)
@@ -125,9 +122,6 @@ def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, 
 def _days(tally: RecordTally) -> Iterator[shown.DayOfCalls]:
     for day, (allowed, refused, asked) in sorted(tally.days.items()):
         yield shown.DayOfCalls(day=day, allowed=allowed, refused=refused, asked=asked)
-
-
-# --- what is connected ---------------------------------------------------------------------------
 
 
 def _servers(config: Config, tally: RecordTally, now: datetime) -> Iterator[shown.ConnectedServer]:
@@ -183,9 +177,6 @@ def _each_credential(config: Config, tally: RecordTally, now: datetime) -> Itera
             age_days=None if since is None or renewed else (now - since).days,
             calls=sum(tally.credential_calls[one] for one in spelled),
         )
-
-
-# --- who reaches what ----------------------------------------------------------------------------
 
 
 class _Reaching(Struct, frozen=True):
@@ -251,9 +242,6 @@ def _reached(name: str, who: Who, tally: RecordTally, reaching: _Reaching) -> It
         yield shown.ReachedThing.model_validate(about | structs.asdict(use))
 
 
-# --- grants, refusals, detections ----------------------------------------------------------------
-
-
 def _unused_rules(policies: PolicySet, tally: RecordTally) -> Iterator[shown.UnusedGrant]:
     for rule in policies.rules:
         if rule.effect != "deny" and rule.written.on == "call" and rule.name not in tally.rules:
@@ -291,9 +279,6 @@ def _detections(tally: RecordTally) -> Iterator[shown.DetectedKind]:
         yield shown.DetectedKind(kind=kind, count=count, servers=tuple(sorted(filter(None, servers[kind]))))
 
 
-# --- people -------------------------------------------------------------------------------------
-
-
 def _answers(tally: RecordTally) -> Iterator[shown.ReviewedApproval]:
     for one in sorted(tally.answers, key=lambda one: one.at, reverse=True)[:MOST_ANSWERS]:
         uses = {"uses": tally.ticket_uses[one.ticket]}
@@ -304,9 +289,6 @@ def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.Exposure]:
     for one in tally.dwell.found():
         seconds = {"seconds": ((one.ended or now) - one.began).total_seconds()}
         yield shown.Exposure.model_validate(structs.asdict(one) | seconds)
-
-
-# --- coverage ------------------------------------------------------------------------------------
 
 
 def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[shown.CoverageShare]:

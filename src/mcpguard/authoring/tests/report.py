@@ -160,9 +160,6 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
         raise PolicyError([Problem(str(path), 0, 0, f"cannot be written: {error.strerror}")]) from None
 
 
-# --- sample calls --------------------------------------------------------------------------------
-
-
 def _score_lines(score: PostureScore, paint: Callable[[str, str], str]) -> Iterator[str]:
     """The aims that are missed, and the calls that are wrong, or tolerated where no aim is missed; those that
     are asked about only where there are too many."""

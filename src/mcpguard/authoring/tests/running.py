@@ -296,9 +296,6 @@ class Shelf:
         return self._known[key]
 
 
-# --- cases ---------------------------------------------------------------------------------------
-
-
 def run(loaded: Loaded, redactor: Redactor, coverage: Coverage | None) -> FileReport:
     """What became of a file. What its cases decided is added to `coverage`, if any."""
     if isinstance(loaded, LoadedSamples):

@@ -39,9 +39,6 @@ _LETS_NOTHING = "a `deny` rule lets nothing through, so `{key}` has no effect"
 _ON_CALL = "`{key}` belongs to a rule on calls: leave out `on: result`"
 
 
-# --- what a value must be ------------------------------------------------------------------------
-
-
 Name = Annotated[
     str,
     matching(
@@ -86,9 +83,6 @@ _AN_AMOUNT = Constraint(
 )
 _COST = "a cost is a whole number above 0, or an argument: args.NAME"
 _A_COST = Constraint(lambda cost: "" if cost > 0 else _COST, minimum=1)
-
-
-# --- the file ------------------------------------------------------------------------------------
 
 
 class Limit(Filled):
