@@ -37,7 +37,7 @@ from mcpguard.serve.evidence import Exporting, upkeep
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
 from mcpguard.serve.handover import HandedOver
 from mcpguard.serve.interventions import passkeys_of
-from mcpguard.serve.reloading import Reloading, said_of
+from mcpguard.serve.reloading import Reloading
 from mcpguard.serve.settings import Settings, claim_variables
 from mcpguard.serve.worlds import Shared
 
@@ -213,13 +213,14 @@ class _Process:
         first = status_here(path, front.where, config.agent or "", config.project or "")
 
         def look() -> Status:
+            observation = shared.judge.policies.observation
             return structs.replace(
                 first,
                 upstreams=healths_of(front.worlds()),
                 alerts=shared.notifying.failing(),
                 loaded=self._reloading.loaded,
                 not_in_force=self._reloading.not_in_force,
-                observing=said_of(shared.judge.policies.observation),
+                observing="" if observation is None else observation.said,
                 needs=shared.needs.look(),
                 sinks=shared.sinks(),
                 unrecognised=shared.recognising.problem,

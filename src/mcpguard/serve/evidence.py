@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, json
 
-from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.upkeep import Upkeep
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.telemetry.diagnostics import Level
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from mcpguard.config.evidence import AlertsEntry, HeadsEntry
     from mcpguard.config.loading import Audit, SinkTerms, Telemetry
     from mcpguard.core.evidence.records import Anchor
-    from mcpguard.gateway.ports import Clock
 
 
 FOR_KEY = "audit.key"
@@ -53,16 +51,6 @@ FOR_KEY = "audit.key"
 def signed_by(audit: Audit) -> dict[str, frozenset[CredentialRef]]:
     """The reference that evidence may have, as `broker.named_by` gives those of servers."""
     return {} if audit.key is None else {FOR_KEY: frozenset((audit.key,))}
-
-
-def bounded(
-    sink: AuditFile, audit: Audit, clock: Clock, report: Callable[..., None], changed: Callable[[], None]
-) -> EvidenceBounds:
-    """The bounds of `sink` from now on; `report` is that of `Diagnostics`, `changed()` is called when
-    refusals of a session begin to be counted."""
-    bounds = EvidenceBounds(audit.bounds, clock, sink.write, report, changed)
-    sink.bound = bounds
-    return bounds
 
 
 def upkeep(

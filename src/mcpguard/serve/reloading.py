@@ -18,7 +18,6 @@ from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
-from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import MOST_DAYS, Observation, ObservedNow
 from mcpguard.core.redaction.redactor import OPT_IN
@@ -125,7 +124,7 @@ class Reloading:
         self._in_force()
         if changed:
             said = ", ".join(changed)
-            shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-reloaded", detail=said))
+            shared.note("configuration-reloaded", said)
             shared.diagnostics.report("", f"the changed configuration is now in force: {said}", "info")
         elif late is not None and before.digest == settings.policies.digest:
             self._restored(late.what)
@@ -154,7 +153,7 @@ class Reloading:
         if self._config is not None:
             self._config.look_also_at(also)
         said = f"the changed configuration was not applied: {_in_a_line(why)}"
-        shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-refused", detail=_first(why)))
+        shared.note("configuration-refused", _first(why))
         shared.diagnostics.report("", said)
         self.not_in_force = NotInForce("configuration", state, time.time(), _first(why))
         self._told()
@@ -197,7 +196,7 @@ class Reloading:
         shared, policies = self._shared, self._shared.judge.policies
         if before.digest != policies.digest:
             said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
-            shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
+            shared.note("policy-reloaded", said)
             told = f"changed policies are now in force: {', '.join(policies.names)}"
             shared.diagnostics.report("", told, "info")
         if before.digest != policies.digest or before.observation != policies.observation:
@@ -209,7 +208,7 @@ class Reloading:
         shared = self._shared
         count = len(problems.problems)
         said = f"{'1 mistake' if count == 1 else f'{count} mistakes'}; the previous policies stay in force"
-        shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
+        shared.note("policy-refused", said)
         told = "the changed policies were not loaded, the previous ones stay in force"
         shared.diagnostics.report("", f"{told}: {_in_a_line(str(problems))}")
         late = self.not_in_force
@@ -233,10 +232,10 @@ class Reloading:
             self._observing.close()
             self._observing = None
         if on is not None:
-            self._note("policy-observed", on.said)
+            shared.note("policy-observed", on.said)
             self._observing = Observing(on, shared.clock, self._enforce)
         elif before is not None:
-            self._note("policy-enforced", before.said)
+            shared.note("policy-enforced", before.said)
             shared.diagnostics.report("", over(before))
 
     def _is_on(self, observation: Observation) -> bool:
@@ -258,9 +257,6 @@ class Reloading:
         until_now = structs.replace(was, end=shared.clock.now() + timedelta(days=1))
         self._announce(policies.observing(until_now))
         self._told()
-
-    def _note(self, what: str, detail: str) -> None:
-        self._shared.audit.write(Noticed(at=self._shared.clock.now(), what=what, detail=detail))
 
 
 def _of_served(wanted: Observation | None, servers: Iterable[Server]) -> Observation | None:
@@ -328,8 +324,3 @@ def beginning(observation: Observation, state: ObservedNow) -> str:
 def over(observation: Observation) -> str:
     """What the operator reads when it is over."""
     return f"policies are enforced from now on for {', '.join(sorted(observation.servers))}"
-
-
-def said_of(observation: Observation | None) -> str:
-    """Which servers, until when; "" for none."""
-    return "" if observation is None else observation.said

@@ -13,6 +13,7 @@ from functools import partial
 from msgspec import structs
 
 from mcpguard import __version__
+from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.heads import AT_START
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import Broker, shown_for
@@ -41,7 +42,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
-from mcpguard.serve.evidence import Gate, bounded
+from mcpguard.serve.evidence import Gate
 from mcpguard.serve.notifying import Notifying, notifying
 from mcpguard.serve.readiness import Needs
 from mcpguard.serve.recognising import Recognising
@@ -77,7 +78,8 @@ class Shared:
         self.nursery = Nursery()
         self.audit = AuditFile(evidence_folder(config), config.audit.durability, self.turn, AT_START)
         self.turn.ledger = self.audit
-        self.bounds = bounded(self.audit, config.audit, self.clock, report, changed)
+        self.bounds = EvidenceBounds(config.audit.bounds, self.clock, self.audit.write, report, changed)
+        self.audit.bound = self.bounds
         self.gate = Gate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = config.session_folder or default_folder()

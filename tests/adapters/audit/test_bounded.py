@@ -200,8 +200,7 @@ def test_what_could_not_be_written_is_written_later(scene: Scene, monkeypatch: p
         written.append(record)
         return scene.sink.settled()
 
-    (session,) = scene.bounds._sessions.values()
-    session._write = write
+    scene.bounds.write = write
     scene.clock.ring()
     assert [one.folded.count for one in written if one.folded] == [1]
 

@@ -62,11 +62,11 @@ class EvidenceBounds:
     ) -> None:
         """`write` is `AuditSink.write`; `report("", sentence, session=, principal=, change=)` tells the
         operator; `changed()` is called when `folding` begins for a session."""
-        self._terms = terms
-        self._clock = clock
-        self._write = write
-        self._report = report
-        self._changed = changed
+        self.terms = terms
+        self.clock = clock
+        self.write = write
+        self.report = report
+        self.changed = changed
         self._sessions: dict[tuple[str, str], _SessionBounds] = {}
         self.counted: set[str] = set()
         """The ids of what was allowed and counted, and has no outcome yet."""
@@ -85,7 +85,7 @@ class EvidenceBounds:
             return _COUNTED
         is_list = lists(record)
         session = self._of(record.session, "lists" if is_list else "refusals") if folds(record) else None
-        if session is None or session.left.take(1, self._clock.seconds()):
+        if session is None or session.left.take(1, self.clock.seconds()):
             return None
         if is_list:
             self.counted.add(record.id)
@@ -112,35 +112,20 @@ class EvidenceBounds:
         if found is None:
             if len(self._sessions) >= MOST_SESSIONS:
                 self._sessions.pop(next(iter(self._sessions))).close()
-            found = _SessionBounds(
-                session, what, self._terms, self._clock, self._write, self._report, self._changed
-            )
-            self._sessions[session, what] = found
+            found = self._sessions[session, what] = _SessionBounds(self, session, what)
         return found
 
 
 class _SessionBounds:
     """What one session has left of `what` ("refusals" or "lists"), and what was counted of it."""
 
-    def __init__(
-        self,
-        session: str,
-        what: str,
-        terms: BoundTerms,
-        clock: Clock,
-        write: Callable[[Record], Wait[None]],
-        report: Callable[..., None],
-        changed: Callable[[], None],
-    ) -> None:
-        self.room = EvidenceRoom(terms, partial(self._say, CUT), partial(self._say, UNASKED))
-        self.left = Allowance(terms.refusals)
+    def __init__(self, process: EvidenceBounds, session: str, what: str) -> None:
+        self.room = EvidenceRoom(process.terms, partial(self._say, CUT), partial(self._say, UNASKED))
+        self.left = Allowance(process.terms.refusals)
         self.what = what
         self.principal = ""
+        self._process = process
         self._session = session
-        self._clock = clock
-        self._write = write
-        self._report = report
-        self._changed = changed
         self._counted = Folding()
         self._unwritten: Noticed | None = None
         self._stop: Callable[[], None] | None = None
@@ -155,7 +140,7 @@ class _SessionBounds:
         self._counted.add(record)
         if self._stop is None:
             self._fold()
-            self._changed()
+            self._process.changed()
 
     def close(self) -> None:
         if self._stop is not None:
@@ -167,7 +152,7 @@ class _SessionBounds:
         """Record what was counted, and count on for a while; until nothing comes any more."""
         self._stop = None
         if self._note():
-            self._stop = self._clock.later(FOLD_SECONDS, self._fold)
+            self._stop = self._process.clock.later(FOLD_SECONDS, self._fold)
 
     def _note(self) -> bool:
         """Whether there was anything. What could not be written is written first the next time."""
@@ -176,20 +161,21 @@ class _SessionBounds:
                 return False
             counted, self._counted = self._counted, Folding()
             self._unwritten = self._noticed(counted.folded())
-        self._write(self._unwritten).then(self._written)
+        self._process.write(self._unwritten).then(self._written)
         return True
 
     def _say(self, said: str) -> None:
         """Tell the operator, unless that was said a moment ago."""
-        now = self._clock.seconds()
+        now = self._process.clock.seconds()
         if now >= self._quiet_until.get(said, float("-inf")):
-            self._report("", said, session=self._session, principal=self.principal, change=True)
+            about = {"session": self._session, "principal": self.principal}
+            self._process.report("", said, **about, change=True)
         self._quiet_until[said] = now + QUIET_SECONDS
 
     def _noticed(self, folded: FoldedRecords) -> Noticed:
         self._say(SAID_LISTS if self.what == "lists" else SAID)
         return Noticed(
-            self._clock.now(),
+            self._process.clock.now(),
             f"{self.what}-folded",
             detail=f"{folded.count} between {folded.since:%H:%M:%S} and {folded.until:%H:%M:%S} UTC",
             principal=self.principal,

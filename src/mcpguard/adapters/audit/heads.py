@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
@@ -20,9 +20,6 @@ from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.evidence.chain import MAX_LINE, SEAL
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.expressions import expression
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MOST_ANCHORS = 2_000
 """Of one record; a line has at most 1 MiB. The rest is left to the next one."""
