@@ -57,6 +57,10 @@ def pytest_collection(session):
             begin(f"mcpguard.{package}")
     while (running := Coverage.current()) is not None:
         running.stop()  # A worker has two: pytest-cov starts one before it knows that it is in a worker.
+    # Not imported before branches are counted. Compiled anew in each worker, the tables take as long as many a file of tests.
+    from mcpguard.adapters.system.tables import keep_tables
+
+    keep_tables()
     result = yield
     gc.freeze()
     gc.enable()

@@ -2,7 +2,8 @@
 
 Everything at once: four hostile servers (programs and over HTTP, of both eras) tell all that they were ever given
 in every place of every answer, to clients of both eras, while the credentials are replaced. Each answer has some of
-the forms; `test_leaks` has all of them in each place.
+the forms; `test_leaks` has all of them in each place. Each kind of credential comes back from each server on each way
+to a client of one era, and every two of the three meet for a client of the other as well.
 """
 
 import json
@@ -12,6 +13,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -283,12 +285,13 @@ def call(client, server, way, kind, **args):
     raise AssertionError("no answer")
 
 
-def all_ways(guard, stages, client):
+def all_ways(guard, stages, client, era):
     answered = []
-    for server in ("program-legacy", "program-modern", *stages):
-        for kind in NAMED:
-            ways = (*WAYS, *HTTP_WAYS) if server in stages else WAYS
-            answered += [(server, kind, way, call(client, server, way, kind)) for way in ways]
+    for at, server in enumerate(("program-legacy", "program-modern", *stages)):
+        ways = (*WAYS, *HTTP_WAYS) if server in stages else WAYS
+        for (k, kind), (w, way) in product(enumerate(NAMED), enumerate(ways)):
+            if (at + k + w) % 2 == (era == "modern"):
+                answered.append((server, kind, way, call(client, server, way, kind)))
     return answered
 
 
@@ -333,7 +336,7 @@ def processes():
 def test_nothing_of_any_credential_comes_back_on_any_way(guard, hunt, stages, era):
     servers = ("program-legacy", "program-modern", *stages)
     client = getattr(guard, era)(capabilities=CAN)
-    for server, kind, way, answer in all_ways(guard, stages, client):
+    for server, kind, way, answer in all_ways(guard, stages, client, era):
         if way == "result":
             assert "[REDACTED:credential:" in str(answer), (server, kind, answer)
     for server in servers:

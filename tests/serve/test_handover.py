@@ -32,6 +32,8 @@ http: {max_sessions: 7}
 """
 
 
+TABLES = "from mcpguard.adapters.system.tables import keep_tables\nkeep_tables()\n"
+"""As `mcpguard run` does: what the first answer is inspected with is not compiled anew."""
 IN_CHILD = """from functools import partial
 def in_child(path):
     return handover.in_child(partial(handover.read, path), handover.HandedOver)
@@ -40,7 +42,7 @@ def in_child(path):
 
 def _run(code: str, *words: str) -> str:
     """What a process of its own prints, which has one thread when it begins."""
-    begin = f"import sys, os\nfrom pathlib import Path\nfrom mcpguard.serve import handover\n{IN_CHILD}{code}"
+    begin = f"import sys, os\nfrom pathlib import Path\n{TABLES}from mcpguard.serve import handover\n{IN_CHILD}{code}"
     done = subprocess.run(
         [sys.executable, "-c", begin, *words], capture_output=True, text=True, timeout=120, check=True
     )
