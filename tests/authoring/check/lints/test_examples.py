@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.authoring.check.lints import LINTS
+from mcpguard.authoring.check.lints import FINDERS, LINTS
 from tests.authoring.check.linting import flaws
 
 CODES = pytest.mark.parametrize("code", LINTS)
@@ -25,3 +25,7 @@ def test_the_good_example_is_not(code: str) -> None:
 
 def test_codes_are_unique_and_in_order() -> None:
     assert list(LINTS) == sorted(LINTS)
+
+
+def test_whatever_finds_something_has_its_section_in_the_table() -> None:
+    assert FINDERS.keys() == LINTS.keys()

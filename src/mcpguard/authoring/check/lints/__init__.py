@@ -24,7 +24,8 @@ from mcpguard.authoring.check.lints.shapes import SHAPES
 from mcpguard.authoring.findings import Finding, Severity, at
 from mcpguard.core.tables import sections
 
-_FINDERS = REACH | EVALUATION | LABELS | COVERAGE | ATTENTION | SHAPES | READINGS
+FINDERS = REACH | EVALUATION | LABELS | COVERAGE | ATTENTION | SHAPES | READINGS
+"""What finds what a lint is about, by its code."""
 _HEAD = "version: 1\npolicy: example\nowner: ada\nrules:\n"
 
 
@@ -33,7 +34,7 @@ def _lint(title: str, text: str) -> Lint:
     meaning, *examples = re.split(r"(?m)^(?:bad|good):\n", text)
     bad, good = (f"{_HEAD if one.startswith(' ') else ''}{one.rstrip()}\n" for one in examples)
     level: Severity = convert(severity, Severity)
-    return Lint(code, level, " ".join(meaning.split()), _FINDERS[code], bad, good, bool(missing))
+    return Lint(code, level, " ".join(meaning.split()), FINDERS[code], bad, good, bool(missing))
 
 
 LINTS: dict[str, Lint] = {
@@ -53,4 +54,4 @@ def lint(subject: LintSubject) -> list[Finding]:
     return sorted(found, key=lambda one: (one.file, one.line, one.column, one.code))
 
 
-__all__ = ["LINTS", "Lint", "LintSubject", "lint"]
+__all__ = ["FINDERS", "LINTS", "Lint", "LintSubject", "lint"]
