@@ -106,7 +106,12 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
     whether there is one matters, not where it is."""
     if leaves.telling is None:
         leaves.telling = telling(leaves.columns)
-    beside = {name for name in leaves.telling if name in objects.GATES or objects.is_value(name)}
+    # What has a name of a secret and no text has others below it.
+    beside = {
+        name
+        for name in leaves.telling
+        if name in objects.GATES or objects.is_value(name) or not leaves.columns[name]
+    }
     texts = [one for one in leaves.placed(_TEXTS) if objects.may_have_tables(one[2])]
     if beside or leaves.tables or texts:
         text = padded(leaves.parts()) if text is None else text

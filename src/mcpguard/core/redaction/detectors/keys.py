@@ -44,13 +44,22 @@ KEYS: tuple[Detector, ...] = (
     ),
     Format(
         "url-password",
-        # A raw "@" in a password is a common mistake, so it may reach to the last one.
-        pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{0,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048})@""",
+        # A raw "@" in a password is a common mistake, so it may reach to the last one; so is a raw "#".
+        pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{0,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048}"""
+        r"""|(?![0-9]{1,5}[/?#])(?<!\.[a-z]{2}:)(?<!\.[a-z]{3}:)[^\x00-\x20"'<>\\/?#@\xff]{1,64}[/?#]"""
+        r"""(?=[^\x00-\x20"'<>\\@\xff0-9]{0,64}[0-9])[^\x00-\x20"'<>\\@\xff]{1,128}"""
+        r"""(?=@[A-Za-z0-9.-]{1,253}[:/]))@""",
         starts=("://",),
         trigger="@",
         joins=False,
-        hits=("postgres://app:" + "pa55-w0rd@db:5432/x", "https://user:" + "tok3n@example.com/path"),
-        misses=("https://example.com:8080/a@b", "https://user@example.com", "http://a/b:c@d", "x:y@z"),
+        hits=(
+            *("postgres://app:" + "pa55-w0rd@db:5432/x", "https://user:" + "tok3n@example.com/path"),
+            "amqp://app:" + "pa#55/w0rd@db:5672/",
+        ),
+        misses=(
+            *("https://example.com:8080/a@b", "https://user@example.com", "http://a/b:c@d", "x:y@z"),
+            *("https://example.com:8080/a1@b/c", "git+ssh://example.com:org/x1@v2/y", "s://a:b/c@d1"),
+        ),
     ),
     token(
         "paseto",

@@ -2,6 +2,7 @@
 
     escapes    what is seen of it, or read by whoever undoes its escapes
     lines      what is cut up in lines, in `rows`, in `letters` and in `cells` of tables, put together again
+    arguments  what a list of arguments comes to
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows
 
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.views.arguments import command_lines
 from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.codes import coded
 from mcpguard.core.redaction.views.dumps import dumped
@@ -31,6 +33,7 @@ from mcpguard.core.redaction.views.signs import (
     JOINED,
     LEAVES,
     LETTERS,
+    OPTIONS,
     PACKED,
     QUOTED,
     ROWS,
@@ -121,6 +124,7 @@ def _cut_or_encoded(
         (TABLE in signs, cells),
         (ROWS in signs, rows),
         (LETTERS in signs, lettered),
+        (OPTIONS in signs, command_lines),
         (depth and LEAVES in signs, across),
     ):
         found = way(plain, budget) if cut else None

@@ -83,7 +83,7 @@ _SLICE = 32 * 1024
 _RUN = 4
 """Escapes of one kind in a row that are one piece."""
 
-QUOTED = r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n"
+QUOTED = r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|=[C-F][0-9A-F]=[89AB][0-9A-F]|[ -~]{70}=\r?\n"
 """Where there may be quoted-printable."""
 ESCAPED = (
     r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]"

@@ -13,7 +13,7 @@ from mcpguard.core.redaction.detectors.named import accounts, pairs
 from mcpguard.core.redaction.matching import Matcher, compile_literals, stop
 from mcpguard.core.redaction.neutral import literals as hidden
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
-from mcpguard.core.redaction.views import escapes, letters
+from mcpguard.core.redaction.views import arguments, escapes, letters
 from mcpguard.core.redaction.views.cells import ROW_END
 from mcpguard.core.redaction.views.codes import CODES
 from mcpguard.core.redaction.views.dumps import BARE_SIGNS, OFFSET, UNITS
@@ -32,7 +32,7 @@ from mcpguard.core.redaction.views.runs import PACKED_RUN, RUN, has_code, is_pac
 from mcpguard.core.redaction.views.view import SEPARATOR
 
 PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
-ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS, LETTERS = range(9, 18)
+ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS, LETTERS, OPTIONS = range(9, 19)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -87,6 +87,7 @@ _ALL = (
     (ROWS, shape(SHORT_ROWS)),
     *((LETTERS, shape(one)) for one in letters.SIGNS),
     *((CODED, shape(one)) for one in CODES),
+    *((OPTIONS, shape(one)) for one in arguments.SIGNS),
 )
 EXPRESSIONS = tuple(pattern for _, pattern in _ALL)
 SIGNS = tuple(sign for sign, _ in _ALL)

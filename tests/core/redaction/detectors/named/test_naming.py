@@ -28,6 +28,7 @@ from tests.rows import each
         ("apiKey1", "token"),
         ("password_v2", "password"),
         ("TOKEN_URL2", ""),
+        ("wpa2-pre-shared-key", "password"),
         ("t1", ""),
         ("component_key", ""),
         ("oauth", "weak"),

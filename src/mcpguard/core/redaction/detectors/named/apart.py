@@ -9,6 +9,16 @@ from collections.abc import Callable
 from itertools import islice
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.beside import (
+    BELOW,
+    BLOCK_BELOW,
+    CELLED,
+    OBJECT_BELOW,
+    STRING,
+    STRING_WITH_A_DIGIT,
+    Beside,
+    Seen,
+)
 from mcpguard.core.redaction.detectors.named.columns import (
     BARS,
     CELLS,
@@ -21,8 +31,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     fixed,
     starts_of,
 )
-from mcpguard.core.redaction.detectors.named.languages import LEADS, SPOKEN, VALUE, WRITTEN
-from mcpguard.core.redaction.detectors.named.markup import STRING, STRING_WITH_A_DIGIT, Seen, Tags
+from mcpguard.core.redaction.detectors.named.languages import LEADS, SPOKEN, WRITTEN
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import (
@@ -36,6 +45,8 @@ from mcpguard.core.redaction.detectors.named.values import (
 )
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
+_ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "_pass")
+_BARS = (" |", "  ", "|", "` |", "** |", " \u2502", " \u2551")
 _SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
 _AROUND = 4096
 _ROWS = 2000
@@ -103,7 +114,7 @@ _PGPASS = expression(
 )
 
 
-class Apart(Tags):
+class Apart(Beside):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ("_created",)
@@ -215,16 +226,6 @@ class Apart(Tags):
             hits = [self._secret(start + first, start + last, "weak") for first, last in crumbs(found[2])]
             return [hit for hit in hits if hit], end
         return self._one(name[1], *found.span(2)) if name else ([], at)
-
-    def foreign(self, at: int) -> Seen:
-        """A password behind the word for it in another language."""
-        lead = _FOREIGN.match(self._text, at)
-        value = VALUE.match(self._text, lead.end()) if lead else None
-        end = value.end() - len(value[0]) + len(value[0].rstrip(b".,:;)]}")) if value else at
-        if value is None or DIGIT.search(self._text, value.start(), end) is None:
-            return [], at
-        hit = self._secret(value.start(), end, "password")
-        return [hit] if hit else [], end
 
     def listed(self, at: int) -> Seen:
         """`value: …` in YAML, and `name: DB_PASSWORD` below it."""
@@ -373,7 +374,6 @@ _SEPARATORS = tuple(
         *("N\n", "N\r\n", "N  "),
     )
 )
-_FOREIGN = expression(LEADS.encode())
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (_SEPARATORS, True, _NEXT_LINE, Apart.separated),
     ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}+\r?\n[^\r\n\x1f\xff]", Apart.separated),
@@ -384,6 +384,14 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (('"kty',), False, "", Apart.jwk),
     (("value",), True, _VALUE.pattern.decode(), Apart.valued),
     (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", Apart.several),
+    (tuple(f"{name}:" for name in _ALONE), True, BELOW.pattern.decode(), Apart.below),
+    (tuple(f"{name}{bar}" for name in _ALONE for bar in _BARS), True, CELLED.pattern.decode(), Apart.celled),
+    (
+        ("password", "passphrase"),
+        True,
+        f"s?(?:{OBJECT_BELOW.pattern.decode()}|{BLOCK_BELOW.pattern.decode()})",
+        Apart.members,
+    ),
     (SPOKEN, True, LEADS, Apart.foreign),
     (WRITTEN, False, LEADS, Apart.foreign),
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), Apart.listed),
@@ -395,6 +403,12 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
         False,
         STRING.pattern.decode(),
         Apart.property,
+    ),
+    (
+        ('type="password"', "type='password'", 'type=\\"password\\"', "type=password"),
+        True,
+        "",
+        Apart.filled_in,
     ),
     # Two cells may be a heading too.
     (("</td>",), False, STRING_WITH_A_DIGIT, Apart.property),

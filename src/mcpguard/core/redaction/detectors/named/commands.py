@@ -78,12 +78,14 @@ _HYPHEN = expression(rb"[A-Za-z]\\$")
 """Before a hyphen, as manual pages write it: not an option, but the end of a word."""
 _SHELL = expression(rb"""[^\s"'`\\|;&<>()\x00-\x1f\xff]{1,512}""")
 _USER = expression(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
-_IDENTIFIED = expression(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
+_IDENTIFIED = expression(
+    rb"(?i)(?: with \S{1,32})? by (?:\\?(['\"])|(?=[\w$#!-]{0,48}[0-9][\w$#!-]{0,48}(?:[\s;]|$)))"
+)
 _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 _WORDED = expression(
     rb"""[ \t]{0,24}(?:REG_SZ[ \t]{1,24})?(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"""
-    rb"""([^\s"';\x00-\x1f\xff]{6,1024})\1;?(?=[\s,)]|""" + ENDS.encode() + rb")"
+    rb"""(?!\|)([^\s"';\x00-\x1f\xff]{6,1024})\1;?(?=[\s,)]|""" + ENDS.encode() + rb")"
 )
 _ENDS_LINE = expression(ENDS.encode())
 _FIRST = expression(rb"(?:^|[\r\n\x1f\xff])[ \t]*$")
@@ -151,6 +153,8 @@ class Commands(Values):
             return self._secret(*found.span(2), strength)
         if strength != "password":
             return None
+        if b"\\" in found[2]:
+            return None  # The end of a line, as JSON has it.
         value = found[2].rstrip(b".,:?)")
         return self._secret(found.start(2), found.start(2) + len(value), strength, known_end=False)
 
@@ -169,6 +173,8 @@ class Commands(Values):
             return None
         # Without a user it may be a sentence, in which a word is a word.
         of_user = b"user" in self._text[max(0, at - BACK) : at].lower()
+        if found[1] is None:
+            return self._judged(found.end(), "password", b"", ends=SPACE) if of_user else None
         return self._judged(found.end(), GIVEN if of_user else "token", found[1])
 
     def login(self, at: int) -> Found | None:

@@ -73,6 +73,13 @@ _ABOUT = frozenset([
     "disabled", "required", "symbol", "address", "fingerprint", "command", "cmd", "flow", "realm", "schema",
     "location", "bucket", "table",
 ])  # fmt: skip
+_OF_SCHEMAS = frozenset([
+    "description", "title", "pattern", "example", "examples", "message", "error", "label", "placeholder",
+    "help", "hint", "status", "created", "updated", "expires", "username", "user", "login", "email", "link",
+    "key", "class", "classname", "autocomplete", "regex", "rule", "date", "time", "timestamp", "mask", "kind",
+    "$ref", "ref", "$id", "info", "summary", "policy", "hashalgorithm", "state", "requirements",
+])  # fmt: skip
+"""Names in a schema, or in what is known of a secret."""
 # Behind the word for the secret these say which one it is.
 _WHICH = frozenset([
     "prod", "production", "dev", "development", "test", "testing", "staging", "stage", "local", "live",
@@ -148,6 +155,8 @@ def signal_of(name: str, words: list[str]) -> Signal:
 def _of_key(last: str, before: str) -> Signal:
     if before in _COLUMNS:
         return ""
+    if before in ("shared", "preshared") and last == "key":
+        return "password"  # People choose those of wireless networks and tunnels.
     return "token" if before in _KEYS and last == "key" else "weak"
 
 
@@ -155,6 +164,11 @@ def is_about(name: str) -> bool:
     """Whether `name` is that of something about a secret or another thing, such as `..._ID`."""
     words = _without_which(words_of(name))
     return bool(words) and (words[-1] in _ABOUT or bool(_PUBLIC & set(words)))
+
+
+def is_about_one(name: str) -> bool:
+    """Whether a member of this name, in what a password or token has for its own, is not that itself."""
+    return name.lower() in _OF_SCHEMAS or is_about(name)
 
 
 def _without_which(words: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ import msgspec
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
-from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
 from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
 from mcpguard.core.redaction.detectors.named.values import KINDS, Found, crumbs, given, kind_of, said
 
@@ -75,6 +75,9 @@ class NumberedLeaf(str):
         return made
 
 
+_DIGIT, _OPTION = expression("[0-9]"), expression(r"--?[A-Za-z][\w-]*")
+_LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
+"""Names of lists of a user and a password."""
 _NESTED = expression(r"\[\s{0,64}\[")
 _LISTS = 1000
 _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
@@ -136,6 +139,8 @@ class Objects:
                 self._one(strength, child)
         if values:
             self._named(members, values, owner)
+        if said_of_owner := _said(owner.removesuffix("s")):
+            self._owned(members, said_of_owner)
         if below > 1:
             self._table(members)
         if not GATES.isdisjoint(members):
@@ -155,6 +160,12 @@ class Objects:
         auth = members.get("auth")
         if isinstance(auth, str) and self._judge("basic", _bytes(auth)):
             self.found.append((auth, 0, kind_of("token")))
+
+    def _owned(self, members: dict[str, Any], strength: str) -> None:
+        """`{"password": {"current": "…"}}`, `{"passwords": {"bob": "…"}}`, but not a schema of one."""
+        for name, text in members.items():
+            if isinstance(text, str) and not is_about_one(name) and _DIGIT.search(text):
+                self._one(strength, text)
 
     def _named(self, members: dict[str, Any], values: list[str], owner: str) -> None:
         """`{"name": "DB_PASSWORD", "value": "…"}` in any order, and `{"db_password": {"value": "…"}}`."""
@@ -204,10 +215,12 @@ class Objects:
             self._pairs(zip(items[::2], items[1::2], strict=False))
         elif owner in ARGUMENTS:
             self._options(items)
+        elif owner in _LOGINS and len(items) == 2 and _DIGIT.search(str(items[1])):
+            self._one("password", items[1])
 
     def _options(self, items: list[Any]) -> None:
         for name, text in pairwise(items):
-            if isinstance(name, str) and name.startswith("-") and (strength := _said(name.lstrip("-"))):
+            if isinstance(name, str) and _OPTION.fullmatch(name) and (strength := _said(name.lstrip("-"))):
                 self._one(given(strength), text)
 
     def _rows(self, items: list[Any]) -> None:

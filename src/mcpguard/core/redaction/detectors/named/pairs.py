@@ -23,6 +23,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     NEAR,
     QUOTES,
     SPACE,
+    WRAPS,
     Found,
     crumbs,
     given,
@@ -43,7 +44,7 @@ _QUOTED = r"""["'`\\\[\]*]{0,4}"""
 _TYPE = r"(?::[ ]?&?(?:'static )?(?:str|string|bytes|secretstr|str \| none|optional\[str\])[ ]?)?"
 _TAGGED = r"(?:(?:!{1,2}[a-z][a-z/.:-]{0,24}|&[a-z_-]{1,24})[ ])?"
 _BLOCK = r"[ \t]?[|>][+-]?\r?\n[ \t]{1,16}"
-_OPENED = r"""(?:(?:[brun@]{0,2}|(?:some|secretstr|string::from|new string|std::string)\()["'`\\]{1,4})?"""
+_OPENED = rf"""(?:(?:[brun@]{{0,2}}|(?:{WRAPS})\()["'`\\]{{1,4}})?"""
 REST = (
     rf"[a-z0-9_.-]{{0,24}}{_QUOTED}(?:"
     rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
@@ -51,7 +52,7 @@ REST = (
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
     r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}[\"'`]"
-    r"|[ \t]{1,3}'"
+    r"|[ \t]{1,3}['\"]"
     r"|\t"
     rf"|(?:{'|'.join(sentences.LINKS)}){_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"

@@ -30,7 +30,7 @@ _TEMPLATE = expression(
 _CODE = expression(
     r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
-    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}"
+    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}|(?:[A-Za-z_]\w*\.)+[A-Za-z]\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
 )
 _FILE = expression(
     r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks"
@@ -40,6 +40,7 @@ _IDENTIFIER = expression(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,
 _OF_TEMPLATES = frozenset("{$<%@#[")
 _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
+_OF_PATHS = frozenset("._/:\\=(),")
 _AND_ONE = bytes((byte + 1) % 256 for byte in range(256))
 _SAMPLES = frozenset(
     """
@@ -53,7 +54,7 @@ _SAMPLES = frozenset(
     second number shared basic jwt oauth o code cred creds credential credentials unit integration
     encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
     data text that you please replace ecdsa dsa ed something insert put passed failed
-    notasecret generated awesome backup fake simple existing original super
+    insecure do use notasecret generated awesome backup fake simple existing original super
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
@@ -71,14 +72,14 @@ _OF_EXPRESSIONS = expression(r"\[[\^,]|\.[*+]|\\[dSsWw][*+]|^\^|^[^A-Za-z0-9]+$"
 """Of an expression that is to match a URL, of a form that has optional parts; and signs alone."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
-_ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret")
+_ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret", "key", "token")
 _NAME_OF_ONE = expression(
     r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
     r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret)"
-    r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)"
+    r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)|[A-Za-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+(?:Key|Token|Secret)"
 )
 _SIGNS = expression(r"[^A-Za-z]+")
-_TRIVIAL = expression(r"[-_./:+,]*[0-9]{0,5}[-_./:+,!]*")
+_TRIVIAL = expression(r"[-_./:+,*]*[0-9]{0,5}[-_./:+,!*]*")
 """What somebody writes between such words or behind them."""
 _TOKEN = expression(r"[A-Za-z0-9+/_.=~%-]+")
 _DOTTED = expression(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
@@ -112,6 +113,8 @@ _OF_FORMS = expression(
 _TRANSLATION = expression(f"{STEMS}|salasona|jelsza|wachtwo|palavra")
 """What files of translations have."""
 _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
+_UNSPACED = expression("[\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7a3]")
+"""Letters of languages that have no spaces: a row of them is a sentence."""
 _HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}|[0-9]{1,3}\.[0-9]{1,3}-[0-9a-f]{32}")
 """A number, as code and headers have it, and a version with its digest."""
 _NO_MARKS = str.maketrans("", "", "-_ ")
@@ -273,6 +276,8 @@ def _words_of_samples(value: str) -> bool:
 def _is_password(value: str, quoted: bool) -> bool:
     if "://" in value or " " in value or value.isdigit() or _OF_NUMBERS.match(value):
         return False
+    if not value.isascii() and 2 * len(_UNSPACED.findall(value)) > len(value):
+        return False
     if _DIGIT.search(value) is None:
         return quoted and _is_of_letters(value)
     if looks_random(value):
@@ -287,7 +292,7 @@ def _is_mixed(value: str, quoted: bool) -> bool:
         return quoted and value.isalnum() and _OF_FORMS.search(value) is None
     if _IDENTIFIER.fullmatch(value):
         return quoted and sum(char.isdigit() for char in value) > 1
-    return quoted or not _MARKS.isdisjoint(value)
+    return quoted or not _MARKS.isdisjoint(value) or (kinds > 3 and _OF_PATHS.isdisjoint(value))
 
 
 def _is_of_letters(value: str) -> bool:

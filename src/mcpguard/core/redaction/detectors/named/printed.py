@@ -7,6 +7,7 @@ from mcpguard.core.redaction.detectors.named.programs import Taking
 from mcpguard.core.redaction.detectors.named.values import ENDS
 
 _WORD = r"[^\s\x00-\x1f\xff]"
+_LISTS = tuple(f"{quote}{mark}[" for quote in ('"', "'", "") for mark in (": ", ":", " = ", "="))
 _NAME = r"[A-Za-z0-9][\w.@+-]{0,63}"
 _TEXT = r"""[\"'][^\"'\x00-\x1f\xff]{1,256}[\"']"""
 _QUOTED = rf"(?:{_TEXT}|[\w$>:.()-]{{1,64}})"
@@ -40,6 +41,18 @@ PRINTED: tuple[Taking, ...] = (
             'new NetworkCredential("bob", "{}")',
         ),
         ("requests.get(url, auth=('bob', password))", "BasicAuth('bob')"),
+    ),
+    Taking(
+        ("db.auth(",),
+        rf"\s{{0,32}}{_QUOTED}{_NEXT}[\"']",
+        ('db.auth("bob", "{}")',),
+        ("db.auth(user, password)",),
+    ),
+    Taking(
+        tuple(f"{name}{mark}" for name in ("auth", "credentials", "basicAuth") for mark in _LISTS),
+        rf"\s{{0,64}}{_TEXT}{_NEXT}[\"']{_DIGIT}(?=[^\"'\x00-\x1f]{{4,256}}[\"']\s{{0,64}}\])",
+        (),
+        ('{"auth": ["basic", "digest"]}', "auth = ['a', 'b', 'c3']"),
     ),
     Taking(
         ("red:auth(", "redis.auth(", "client.auth("),
@@ -86,8 +99,11 @@ PRINTED: tuple[Taking, ...] = (
     ),
     Taking(
         ("SET PASSWORD ", "set password "),
-        r"(?:(?:FOR|for) [^\s=]{1,80} {0,2})?= {0,2}(?:PASSWORD\()?['\"]",
-        ("SET PASSWORD FOR 'app'@'%' = PASSWORD('{}');", "SET PASSWORD = '{}'"),
+        r"(?:(?:(?:FOR|for) [^\s=]{1,80} {0,2})?= {0,2}(?:PASSWORD\()?|FROM '[^'\x00-\x1f]{1,128}' TO )['\"]",
+        (
+            "SET PASSWORD FOR 'app'@'%' = PASSWORD('{}');",
+            "SET PASSWORD FROM 'a' TO '{}'",
+        ),
         ("SET PASSWORD FOR app TO RANDOM",),
     ),
     Taking(
@@ -137,6 +153,60 @@ PRINTED: tuple[Taking, ...] = (
         rf"{_WORD}{{1,80}} (?:{_WORD}{{1,160}} )?/(?:user|USER):{_WORD}{{1,64}} (?={_WORD}{{4,64}}{ENDS})",
         ("net use Z: \\\\srv\\s /user:bob {}\n",),
         ("net use Z: \\\\srv\\s /user:bob",),
+    ),
+    Taking(
+        ("\nNew value: ",),
+        rf"{_DIGIT}(?={_WORD}{{8,128}}{ENDS})",
+        (),
+        ("\nNew value: 12",),
+    ),
+    Taking(
+        ("password to proceed to installation:",),
+        r"\s{1,8}",
+        ("use the following password to proceed to installation:\n\n{}\n\nThis",),
+        ("the password to proceed to installation",),
+    ),
+    Taking(
+        ("::server:",),
+        r"(?=[0-9a-f]{32}|[a-z0-9]{6}\.[a-z0-9]{16})",
+        (),
+        ("K10::server:main",),
+    ),
+    Taking(
+        ("\tFULL\t", "\tFull\t"),
+        "(?=[A-Za-z0-9+/]{86}==)",
+        (),
+        ("key1\tFULL\tx",),
+    ),
+    Taking(
+        ("334 UGFzc3dvcmQ6",),
+        rf"\r?\n(?:[<>-]{{1,3}} |C: )?(?=[A-Za-z0-9+/]{{8,128}}={{0,2}}{ENDS})",
+        (),
+        ("334 UGFzc3dvcmQ6\n535 no",),
+    ),
+    Taking(
+        ("Success: '", 'Success: "'),
+        rf"[\w.@\\-]{{1,64}}:{_DIGIT}",
+        (),
+        ("Success: 'bob:'",),
+    ),
+    Taking(
+        ("assword As String = ", "ASSWORD As String = ", "_PWD As String = "),
+        '"',
+        ('Const DB_PASSWORD As String = "{}"',),
+        ("Dim Password As String = x",),
+    ),
+    Taking(
+        ("assword\n[1] ", "oken\n[1] ", "ecret\n[1] "),
+        f'"{_DIGIT}',
+        (),
+        ('$password\n[1] "x"', "$token\n[1] 12"),
+    ),
+    Taking(
+        ("assword Type=",),
+        r'"[^"<>\x00-\x1f]{1,200}"[^<>\x00-\x1f]{0,80}>(?=[^<\s]{4,128}</)',
+        ('<wsse:Password Type="http://x#PasswordText">{}</wsse:Password>',),
+        ('<wsse:Password Type="http://x#PasswordText"/>',),
     ),
     Taking(
         ("register => ",),
@@ -189,7 +259,7 @@ PRINTED: tuple[Taking, ...] = (
         ("[+] corp.local\\bob (guest)",),
     ),
     Taking(
-        ('assword:"', 'assword: "', "assword:'", "assword: '"),
+        ('assword:"', 'assword: "', "assword:'", "assword: '", 'assword:*"', 'assword*"'),
         r"\)?\s{0,16}(?:\w{1,24}\.)?send(?:line)?[ (]{1,2}(?:-- )?[\"']"
         r"(?=[^\"'\\\x00-\x1f\xff]{4,128}(?:\\r)?[\"'])",
         ('expect "assword:"\nsend "{}\\r"\n', "c.expect('password:')\nc.sendline('{}')\n"),

@@ -26,6 +26,8 @@ _WORD = r"[^\s\x00-\x1f\xff]"
 _ALONG = r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]"
 """What may stand between a program and its option, within one command."""
 _QUOTE = r"""\\?["']?"""
+_READS = "(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil )"
+"""Programs that read a password from a pipe."""
 
 PROGRAMS: tuple[Taking, ...] = (
     Taking(
@@ -75,6 +77,39 @@ PROGRAMS: tuple[Taking, ...] = (
         rf"[a-z]{{0,10}}{_ALONG}-[pP] {{1,3}}{_QUOTE}",
         ("sqlcmd -S db -U sa -P {} -Q x", "mongodump -h db -u ops -p {}"),
         ("mongosh -h db --port 27017", "mongo -p $PW"),
+    ),
+    Taking(
+        ("mosquitto_pub ", "mosquitto_sub ", "mosquitto_rr "),
+        rf"(?:{_ALONG})?-P {{1,3}}{_QUOTE}",
+        ("mosquitto_sub -h mq -u bob -P {} -t x",),
+        ("mosquitto_sub -h mq -p 1883",),
+    ),
+    *(
+        Taking(
+            ("snmpget ", "snmpwalk ", "snmpset ", "snmpbulkwalk ", "snmptable ", "snmptrap "),
+            rf"(?:{_ALONG})?-{option} {{1,3}}{_QUOTE}",
+            (f"snmpget -v3 -u bob -{option} {{}} 192.0.2.1 x",),
+            ("snmpget -v2c 192.0.2.1 x", f"snmpget -{option} public x"),
+        )
+        for option in "AXc"
+    ),
+    Taking(
+        ("mc alias set ", "mcli alias set ", "mc config host add "),
+        rf"{_WORD}{{1,64}} {_WORD}{{1,128}} {_WORD}{{1,128}} {_QUOTE}",
+        ("mc alias set local http://x:9000 bob {}",),
+        ("mc alias set local http://x:9000",),
+    ),
+    Taking(
+        ("sudo -S ",),
+        rf"[^\n|;&\x00-\x1f]{{0,120}}?<<< {{0,2}}{_QUOTE}",
+        ("sudo -S ls <<< '{}'",),
+        ('sudo -S ls <<< "$PW"',),
+    ),
+    Taking(
+        ("printf ",),
+        rf"['\"]?%s(?:\\n)?['\"]? {_QUOTE}(?={_WORD}{{4,128}} {{0,2}}\| {{0,2}}(?:sudo )?{_READS})",
+        ("printf '%s' '{}' | cryptsetup open /dev/sdb x -",),
+        ("printf '%s' '{}' | tee a",),
     ),
     Taking(
         ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldappasswd", "ldapdelete"),
@@ -157,8 +192,7 @@ PROGRAMS: tuple[Taking, ...] = (
     ),
     Taking(
         ("echo ",),
-        rf"(?:-[ne] )?{_QUOTE}(?={_WORD}{{4,128}} {{0,2}}\| {{0,2}}"
-        r"(?:sudo -S|cryptsetup |gpg |docker login|kinit))",
+        rf"(?:-[ne] )?{_QUOTE}(?={_WORD}{{4,128}} {{0,2}}\| {{0,2}}{_READS})",
         ("echo {} | sudo -S ls", "echo -n '{}' | cryptsetup open /dev/sdb x -"),
         ("echo {} | tee a", "echo $PW | sudo -S ls", 'echo "$(pass x)" | sudo -S ls'),
     ),
@@ -209,7 +243,6 @@ PROGRAMS: tuple[Taking, ...] = (
     ),
     Taking(
         (
-            "enable password ",
             "isakmp key ",
             "tacacs-server key ",
             "radius-server key ",
@@ -217,17 +250,33 @@ PROGRAMS: tuple[Taking, ...] = (
         ),
         r"(?:[0-9] )?",
         (
-            "enable password 7 {}",
             "crypto isakmp key {} address 192.0.2.1",
             "\n  key-string {}\n",
         ),
         ("isakmp key <key>",),
     ),
     Taking(
-        ("enable secret ",),
+        ("enable secret ", "enable password "),
         rf"(?:[0-9] (?!{ENDS})|(?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9]))",
-        ("enable secret 5 {}",),
-        ("enable secret scan", "to enable secret scanning"),
+        ("enable secret 5 {}", "enable password 7 {}"),
+        ("enable secret scan", "enable password protection", "to enable secret scanning"),
+    ),
+    Taking(
+        (
+            "password cipher ",
+            "irreversible-cipher ",
+            "plaintext-password ",
+            " psksecret ",
+        ),
+        rf"(?:ENC )?{_QUOTE}",
+        ("local-user bob password cipher {}", "authentication plaintext-password '{}'", "set psksecret {}"),
+        ("the password cipher <name>",),
+    ),
+    Taking(
+        (" auth sha ", " auth md5 ", " priv aes 128 ", " priv aes 256 ", " priv des "),
+        r"(?=[^\s0-9'\x00-\x1f\xff]{0,64}[0-9])",
+        (),
+        ("snmp-server user bob grp v3 auth sha <key>",),
     ),
     Taking(
         (" password 0 ", " password 7 ", " secret 0 ", " key 7 "),

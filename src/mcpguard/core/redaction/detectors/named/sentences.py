@@ -82,6 +82,9 @@ class Sentences(Commands):
         bare = before.rstrip(b" \t:")
         if opening == b"'" and name_at_end(bare).lower() == "password":
             return self._judged(at, GIVEN if bare[-16:].isupper() else "password", opening)
+        strength: str = said(name_at_end(bare)) if opening == b'"' and bare != before else ""
+        if strength and self._text[at : at + 1] != b"$" and DIGIT.search(self._text, at, at + NEAR):
+            return self._judged(at, strength, opening)
         found = LINK.search(before[-LONGEST_LINK:])
         name = name_at_end(before[: len(before) - len(found[0])].rstrip(QUOTES)) if found else ""
         strength = "" if name.lower() == "pass" else said(name)

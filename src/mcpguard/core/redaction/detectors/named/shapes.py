@@ -13,7 +13,7 @@ _REFERENCE = expression(
     r"|\{(?:env|file):[^}]{0,200}\}"
 )
 _FILLED = expression(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%|\{(?:env|file):")
-_ELSEWHERE = ("op://", "pass:", "vault:", "keyring:", "ref+", "file:", "env:", "arn:", "`")
+_ELSEWHERE = ("op://", "pass:", "vault:", "keyring:", "ref+", "file:", "env:", "arn:", "urn:", "`")
 _SAMPLE = expression(
     r"""(?ix)
     ^<[A-Za-z] | <[^<>]{1,100}> | ^\[.*\]$ | \*{3,} | \.{3} | \u2026

@@ -55,9 +55,8 @@ _OF_GO = expression(rb"""(?:map\[|\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64} ){0,1
 _PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff])[\[({]\s{0,4}$")
 _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@")
-_WRAPPED = expression(
-    rb"(?i)(?:some|secretstr|string::from|new string|std::string)\($|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$"
-)
+WRAPS = "some|sensitive|secretstr|string::from|new string|std::string"
+_WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$")
 """Before a text that stands in a call of these, or that PHP shows with its length."""
 _TAG = expression(rb"(?<=[:=-][ \t])(?:!{1,2}[A-Za-z][\w/.:-]{0,24}|&[\w-]{1,24})[ \t]+$")
 """What YAML says of a value ahead of it."""

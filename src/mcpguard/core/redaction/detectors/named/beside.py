@@ -1,0 +1,168 @@
+"""Secrets beside or below their name: in tags of HTML and XML, in cells, lines, members, and other languages.
+
+Law of this file: that of `apart`, whose readers these are.
+"""
+
+from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns, columns_of
+from mcpguard.core.redaction.detectors.named.languages import LEADS, VALUE
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
+from mcpguard.core.redaction.detectors.named.values import (
+    BACK,
+    DIGIT,
+    Found,
+    Values,
+    given,
+    name_at_end,
+    said,
+)
+
+Seen = tuple[list[Found], int]
+"""What is to be removed, and where the reading ended."""
+
+_AROUND = 4096
+_MARKS_OF_CELLS = b" \t|`*\x82\x83\x91\x94\x95\xe2"
+STRING = expression(
+    rb"\s{0,32}(?:<value>\s{0,32})?<(string|[Vv]alue|dd|td|stringProp)(?: [^<>\x1f]{0,80})?>"
+    rb"([^<\x1f]{4,1024})</\1>"
+)
+STRING_WITH_A_DIGIT = r"\s{0,32}<(string|value|dd|td)>(?=[^<\x1f0-9]{0,1023}+[0-9])[^<\x1f]{4,1024}+</\1>"
+_HEADING = expression(rb"\s{0,64}<th[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</th>")
+_NEXT_ROW = expression(
+    rb"\s{0,64}</tr>\s{0,64}(?:</thead>\s{0,64})?(?:<tbody[^<>\x1f]{0,256}>\s{0,64})?<tr[^<>\x1f]{0,256}>"
+)
+_CELL = expression(
+    rb"\s{0,64}<td[^<>\x1f]{0,256}>\s{0,64}(?:<\w{1,8}[^<>\x1f]{0,256}>)?([^<\x1f\xff]{0,1024})(?:</\w{1,8}>\s{0,64}){1,2}"
+)
+_FIELD = expression(rb"""\bvalue\s{0,4}=\s{0,4}\\?(["'])([^"'<>\\\x00-\x1f\xff]{4,256})\\?\1""")
+_REACH = 400
+
+BELOW = expression(
+    rb"""\*{0,2}[ \t]{0,8}(?:\r?\n[ \t>]{0,8}){1,3}["'`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])"""
+    rb"""([^\s\x00-\x1f\xff]{5,511}[^\s:,"'`*\x00-\x1f\xff])["'`*]{0,3}[ \t]{0,8}(?:\r?\n|[\x1f\xff]|$)"""
+)
+CELLED = expression(
+    rb"""(?:(?<=[|\x82\x91])|[`"'*]{0,2}[ \t]{0,40}(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91))\|?"""
+    rb"""[ \t]{0,8}[`"'*]{0,2}"""
+    rb"""((?=[^\s|\xe2\x00-\x1f\xff]{0,64}[0-9])[^\s|`"'\xe2\x00-\x1f\xff]{6,256})[`"'*]{0,2}"""
+    rb"""[ \t]{0,80}(?:(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91)[ \t]*)?(?:\r?\n|[\x1f\xff]|$)"""
+)
+OBJECT_BELOW = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\{(?=\s{0,64}\\{0,2}["'\w])""")
+_TEXT_IN_IT = expression(
+    rb"""(\s{0,64}),?\s{0,64}\\{0,2}["']?([\w.-]{1,64})\\{0,2}["']?\s{0,4}(?:=>|[:=])\s{0,4}\\{0,2}(["'])"""
+    rb"""([^"'\\\x00-\x1f\xff]{0,1024})\\{0,2}\3"""
+)
+BLOCK_BELOW = expression(rb""":[ \t]{0,8}\r?\n(?=([ \t]{1,32})[\w.-]{1,64}:[ \t])""")
+_LINE_IN_IT = expression(
+    rb"""([ \t]{1,32})([\w.-]{1,64}):[ \t]{1,8}(["']?)([^\s"'\\\x00-\x1f\xff]{1,1024})\3"""
+    rb"""[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
+)
+FOREIGN = expression(LEADS.encode())
+
+
+class Beside(Values):
+    """What stands beside its name in one text. Each method reads from the end of a literal on."""
+
+    __slots__ = ()
+
+    def property(self, at: int) -> Seen:
+        """The text of a property list, a configuration or a list of terms, behind its name."""
+        found = STRING.match(self._text, at)
+        name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
+        return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
+
+    def filled_in(self, at: int) -> Seen:
+        """A field of a form that shows no letters: its value, on either side of its type."""
+        start = self._text.rfind(b"<", max(0, at - _REACH), at)
+        end = self._text.find(b">", at, at + _REACH)
+        field = _FIELD.search(self._text, start, end) if 0 <= start < end else None
+        hit = self._secret(*field.span(2), "password") if field else None
+        return [hit] if hit else [], max(at, end)
+
+    def below(self, at: int) -> Seen:
+        """A secret alone in a line, below its name: `Password:`, and maybe an empty line."""
+        lead = BELOW.match(self._text, at)
+        name = name_at_end(self._text[max(0, at - BACK) : at - 1].rstrip(b"*"))
+        strength = said(name) if lead else ""
+        if lead is None or not strength:
+            return [], at
+        hit = self._secret(*lead.span(1), strength, known_end=False)
+        return [hit] if hit else [], lead.end(1)
+
+    def celled(self, at: int) -> Seen:
+        """The cell beside the one that has a name alone, in a row of two: `| Password | … |`."""
+        found = CELLED.match(self._text, at)
+        line = self._text[max(0, at - BACK) : at].replace(b"\x1f", b"\n")
+        before = line[line.rfind(b"\n") + 1 :].rstrip(_MARKS_OF_CELLS)
+        name = name_at_end(before)
+        alone = not before[: len(before) - len(name)].strip(_MARKS_OF_CELLS)
+        hit = (
+            self._secret(*found.span(1), said(name), known_end=False)
+            if found and alone and said(name)
+            else None
+        )
+        return [hit] if hit else [], at
+
+    def members(self, at: int) -> Seen:
+        """The texts of an object that has the name of a password: `"password": {"current": "…"}`."""
+        at += self._text.startswith((b"s", b"S"), at)
+        opening, member = OBJECT_BELOW.match(self._text, at), _TEXT_IN_IT
+        if opening is None:
+            opening, member = BLOCK_BELOW.match(self._text, at), _LINE_IN_IT
+        name = name_at_end(self._text[max(0, at - BACK) : at])
+        strength = said(name.removesuffix("s")) if opening else ""
+        hits: list[Found] = []
+        end = opening.end() if opening else at
+        while opening and strength and (found := member.match(self._text, end)):
+            if member is _LINE_IN_IT and found[1] != opening[1]:
+                break
+            end = found.end()
+            about = is_about_one(found[2].decode())
+            if not about and DIGIT.search(found[4]) and (hit := self._secret(*found.span(4), strength)):
+                hits.append(hit)
+        return hits, end
+
+    def foreign(self, at: int) -> Seen:
+        """A password behind the word for it in another language."""
+        lead = FOREIGN.match(self._text, at)
+        value = VALUE.match(self._text, lead.end()) if lead else None
+        end = value.end() - len(value[0]) + len(value[0].rstrip(b".,:;)]}")) if value else at
+        if value is None or DIGIT.search(self._text, value.start(), end) is None:
+            return [], at
+        hit = self._secret(value.start(), end, "password")
+        return [hit] if hit else [], end
+
+    def headed(self, at: int) -> Seen:
+        """A table of HTML, from the end of its first heading on."""
+        end = self._text.find(b">", self._text.rfind(b"<tr", max(0, at - _AROUND), at)) + 1
+        names: list[bytes] = []
+        while len(names) < CELLS and (heading := _HEADING.match(self._text, end)):
+            names.append(heading[1].strip())
+            end = heading.end()
+        columns, hits = columns_of(tuple(names)), list[Found]()
+        while columns.any() and (begins := _NEXT_ROW.match(self._text, end)):
+            end = begins.end()
+            row: list[tuple[int, int, bytes]] = []
+            while len(row) < CELLS and (found := _CELL.match(self._text, end)):
+                row.append((*found.span(1), found[1]))
+                end = found.end()
+            if len(row) != columns.count:
+                break
+            hits += self._of_row(columns, row)
+        return hits, max(at, end)
+
+    def _one(self, name: bytes, start: int, end: int) -> Seen:
+        strength = said(name.decode("utf-8", "replace"))
+        hit = self._secret(start, end, given(strength) if strength else "") if strength else None
+        return [hit] if hit else [], end
+
+    def _of_row(self, columns: Columns, row: list[tuple[int, int, bytes]], sure: bool = True) -> list[Found]:
+        hits = []
+        for index, strength in columns.of(lambda at: row[at][2]):
+            start, _, cell = row[index]
+            value = cell.strip(MARKS)
+            at = start + cell.find(value)
+            says = "password" if strength == GIVEN and not sure else strength
+            if value and (hit := self._secret(at, at + len(value), says, known_end=sure)):
+                hits.append(hit)
+        return hits

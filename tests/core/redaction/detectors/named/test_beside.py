@@ -1,0 +1,103 @@
+"""A secret is found beside or below its name, in tags, cells, lines and members."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
+
+HUMAN = "river.Stone47!"
+TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+
+
+def cleaned(value: Any) -> Any:
+    return Redactor(b"key").inspect(value).value
+
+
+@each(
+    "form",
+    [
+        *(
+            "Password:\n{}\n",
+            "Your new password:\r\n\r\n    {}\r\n\r\nChange it.",
+            "**Passphrase:**\n\n`{}`\n",
+        ),
+        *('<input type="password" value="{}">', "<input id='x' value='{}' type='password' />"),
+        *("| Field | Value |\n|---|---|\n| Password | {} |\n", "| password   | {} |\n| user | bob |\n"),
+        *("{{|\n|-\n| password || {}\n|}}\n", "\u2551 DB_PASSWORD \u2502 {} \u2551\n", "|db.password |{}\n"),
+        *(
+            '{{"password": {{"current": "{}", "minLength": 8}}}}',
+            '"passwords": {{\n  "bob": "{}",\n  "x": 1}}',
+        ),
+        *("password:\n  current: {}\n  previous: none\nhost: h\n", "passwords:\n  bob: '{}'\n"),
+        *("<member><name>password</name><value><string>{}</string></value></member>",),
+    ],
+)
+def test_a_password_is_found_beside_or_below_its_name(form: str) -> None:
+    assert cleaned(form.format(HUMAN)) == form.format("[REDACTED:password#1]")
+
+
+def test_a_token_is_found_below_its_name() -> None:
+    for form in ("API key:\n{}\n", "Here is your token:\n\n  {}\n"):
+        assert cleaned(form.format(TOKEN)) == form.format("[REDACTED:secret-value#1]")
+
+
+@each(
+    "text",
+    [
+        *("Password:\nUsername2:\n", "Password:\nis 12 letters long\n", "key:\nq7Zt2Wb9Kx4Lm8Rv1Yd5\n"),
+        *(
+            "password:\n  secretKeyRef:\n    name: db-creds-2\n",
+            "Password:\nweb1.example.com\n",
+            "token:\n- a1b2c3",
+        ),
+        *(
+            '<input type="password" value="">',
+            '<input type="password" placeholder="abc123"><b>value="c0lor-Blue1"',
+        ),
+        *('type="password" value="Abc-123x"', '<input type="password" value="{{{{ pw1 }}}}">'),
+        *("| password | string1 | the word |\n", "| Password | harboursunshine |\n", "the key | a1b2c3d4\n"),
+        *('{{"password": {{"type": "string", "example": "Abc-123x", "pattern": "^[a-zA-Z0-9]{{8}}$"}}}}',),
+        *(
+            "password:\n  description: Abc-123x\n  title: b\nother: Abc-123x\n",
+            '"password": {{"a": "correcthorse"}}',
+        ),
+        *(
+            '{{"sort_key": {{"current": "q7Zt2Wb9Kx4Lm8Rv1Yd5"}}}}',
+            "passwords:\n  bob: none\n    x: Abc-123x\n",
+        ),
+    ],
+)
+def test_what_only_stands_there_is_left_alone(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"auth": ["bob", HUMAN]},
+        {"password": {"current": HUMAN, "type": "string"}},
+        {"a": [{"passwords": {"bob": HUMAN, "email": "b0b@example.com"}}]},
+    ],
+)
+def test_a_password_in_a_list_or_an_object_of_its_own_is_found(value: Any) -> None:
+    for made in (
+        json.dumps(cleaned(value)),
+        cleaned(json.dumps(value)),
+        cleaned(json.dumps(value, indent=2)),
+    ):
+        assert HUMAN not in made
+        assert json.loads(made) == json.loads(json.dumps(value).replace(HUMAN, "[REDACTED:password#1]"))
+
+
+def test_a_schema_of_a_password_and_methods_of_authentication_stay() -> None:
+    value = {
+        "password": {"type": "string", "example": "Abc-123x", "description": "8-Letters"},
+        "auth": ["basic", "digest"],
+        "credentials": ["a1", "b2", "c3"],
+    }
+    assert cleaned(value) is value
