@@ -154,7 +154,7 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
     if args.stdin:
         if args.paths:
             raise ScanError("with `--stdin` no PATH is read: leave one of them out")
-        return [_input()]
+        return [ScanSource(STDIN, STDIN, lambda: nullcontext(sys.stdin.buffer))]
     if not (args.git or args.staged):
         # What an import seals for `mcpguard undo` has marks of secrets, which look like some.
         return files(args.paths or [Path()], args.no_ignore, state_folder("moves"))
@@ -164,10 +164,6 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
     if not folder.is_dir():
         raise ScanError(f"{plain(str(folder))}: there is no such folder")
     return staged(folder) if args.staged else history(folder, args.git)
-
-
-def _input() -> ScanSource:
-    return ScanSource(STDIN, STDIN, lambda: nullcontext(sys.stdin.buffer))
 
 
 def _held(config: str | None, redactor: Redactor) -> int:

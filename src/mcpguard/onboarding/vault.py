@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
-from typing import Literal, Protocol
+from typing import Literal
 
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.config.user_state import state_folder
@@ -23,31 +23,9 @@ REMOVED = "removed"
 """What stands for a moment where a removal that was cut short is finished."""
 
 
-class Vault(Protocol):
-    """Keeps values by name. All methods raise CredentialError, which says what to do."""
-
-    kind: Kind
-    folder: Path
-    """Where files of the vault are."""
-
-    def reference(self, name: str) -> str:
-        """What a configuration says for `name`."""
-
-    def ready(self) -> None:
-        """Raises CredentialError if nothing could be kept."""
-
-    def get(self, name: str) -> str | None:
-        """The value, None if there is none."""
-
-    def put(self, name: str, value: str) -> None:
-        """Keep a value."""
-
-    def remove(self, name: str) -> None:
-        """Forget a value; nothing happens if there is none."""
-
-
 class Keyring:
-    """A `Vault` in the system's keychain: what `${keyring:NAME}` refers to."""
+    """Keeps values by name in the system's keychain: what `${keyring:NAME}` refers to. All methods raise
+    CredentialError, which says what to do."""
 
     kind: Kind = "keyring"
 
@@ -56,14 +34,15 @@ class Keyring:
         self._keychain = Keychain()
 
     def reference(self, name: str) -> str:
-        """`${keyring:NAME}`."""
+        """What a configuration says for `name`."""
         return f"${{keyring:{name}}}"
 
     def ready(self) -> None:
-        """Asks the keychain for its list of names."""
+        """Raises CredentialError if nothing could be kept."""
         self._keychain.names()
 
     def get(self, name: str) -> str | None:
+        """The value, None if there is none."""
         keychain = self._keychain
         keychain.names()  # A locked keychain is told, and not taken for an empty one.
         return keychain.find(name)
@@ -73,6 +52,7 @@ class Keyring:
         self._keychain.put(name, value)
 
     def remove(self, name: str) -> None:
+        """Forget a value; nothing happens if there is none."""
         keychain = self._keychain
         if self.get(name) is None and name in keychain.names():
             keychain.put(name, REMOVED)  # A removal that was cut short has left the name in the list.
@@ -81,7 +61,7 @@ class Keyring:
 
 
 class Files:
-    """A `Vault` of files of mode 0600 in a folder of mode 0700: weaker, since every program of this user can
+    """The same in files of mode 0600 in a folder of mode 0700: weaker, since every program of this user can
     read them."""
 
     kind: Kind = "file"
@@ -151,6 +131,9 @@ def secrets_folder(config: Path) -> Path:
         f"{places[-1]} is in a repository, as is every place where files with secrets could be kept: use the "
         "keychain, or set XDG_STATE_HOME to a folder outside of it"
     )
+
+
+Vault = Keyring | Files
 
 
 def vault_of(kind: str, folder: Path) -> Vault:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcpguard.adapters.system.own_process import operating_system_user
@@ -31,88 +31,60 @@ BALANCE_SECONDS = 0.005
 each, and what can come meanwhile is bounded by the pipes and sockets."""
 
 
-class Front(Protocol):
-    """Where clients come in."""
-
-    where: str
-    """ "stdio", or the address that it listens on."""
-
-    async def open(self, ended: Callable[[], None]) -> None:
-        """Serve from now on; `ended()` is called when the client has gone for good. Raises OSError."""
-
-    @property
-    def drained(self) -> bool:
-        """Whether no answer is in flight and all of them were handed to the system."""
-
-    def drain(self) -> None:
-        """Begin nothing any more; what is in flight goes on."""
-
-    @property
-    def listening(self) -> int | None:
-        """The descriptor that clients connect to; None where there is only one client."""
-
-    def worlds(self) -> list[World]:
-        """Those that are open."""
-
-    def balance(self) -> bool:
-        """Stop and resume reading; whether to look again after the next turn."""
-
-    def under_way(self) -> int:
-        """Bytes of answers that are inspected, or that clients have not taken yet."""
-
-    def reconfigure(self) -> None:
-        """The settings of the process have changed."""
-
-    async def end(self, gently: bool) -> None:
-        """End all worlds, with what they started."""
-
-    def close(self) -> None:
-        """Let go of the descriptors; what was to be said has been said."""
-
-
 class StdioFront:
-    """One client, whose process started ours; implements `Front`."""
+    """One client, whose process started ours."""
 
     where = "stdio"
-    listening = None
+    listening: int | None = None
+    """The descriptor that clients connect to; None where there is only one client."""
 
     def __init__(self, shared: Shared) -> None:
         self._client = StdioClient(shared.turn, shared.settings.limits.message_bytes)
         self._world = World(shared, self._client, operating_system_user())
 
     async def open(self, ended: Callable[[], None]) -> None:
-        gateway = self._world.gateway
-        self._client.connect(gateway, ended)
+        """Serve from now on; `ended()` is called when the client has gone for good. Raises OSError."""
+        self._client.connect(self._world.gateway, ended)
 
     @property
     def drained(self) -> bool:
+        """Whether no answer is in flight and all of them were handed to the system."""
         return self._world.gateway.idle and self._client.drained
 
     def drain(self) -> None:
+        """Begin nothing any more; what is in flight goes on."""
         self._world.gateway.drain()
 
     def worlds(self) -> list[World]:
         return [self._world]
 
     def balance(self) -> bool:
+        """Stop and resume reading; whether to look again after the next turn."""
         self._client.hold(self._world.full)
         return self._world.balance()
 
     def under_way(self) -> int:
+        """Bytes of answers that are inspected, or that clients have not taken yet."""
         return self._world.inspecting + self._client.unsent
 
     def reconfigure(self) -> None:
-        """Nothing here depends on them."""
+        """The settings of the process have changed, on which nothing here depends."""
 
     async def end(self, gently: bool) -> None:
+        """End all worlds, with what they started."""
         await self._world.close(gently)
 
     def close(self) -> None:
+        """Let go of the descriptors; what was to be said has been said."""
         self._client.close()
 
 
 class HttpFront:
-    """Any number of clients, who come and go; implements `Front`, and the `Door` of the HTTP transport."""
+    """Any number of clients, who come and go; implements the `Door` of the HTTP transport. What it shares
+    with StdioFront is described there."""
+
+    where: str
+    """The address that it listens on."""
 
     def __init__(self, shared: Shared, host: str, port: int) -> None:
         """Port 0 picks a free port."""
@@ -153,7 +125,7 @@ class HttpFront:
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
     def reconfigure(self) -> None:
-        """See `Front.reconfigure`: they say whether there are metrics."""
+        """They say whether there are metrics."""
         settings = self._shared.settings
         if not settings.config.telemetry.metrics:
             self._endpoint.serve_metrics(None)
@@ -165,7 +137,7 @@ class HttpFront:
         self._endpoint.serve_metrics(self._measuring.text)
 
     async def open(self, ended: Callable[[], None]) -> None:
-        """See `Front.open`; only a signal ends it."""
+        """Only a signal ends it."""
         host, port = await self._server.start(*self._address)
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._shared.diagnostics.report("", f"listening on http://{self.where}/mcp", "info")
@@ -198,7 +170,7 @@ class HttpFront:
         return [world for world, _client in self._worlds.values()]
 
     def balance(self) -> bool:
-        """See `Front.balance`. Not after each turn where there are many worlds, most of which are quiet."""
+        """Not after each turn where there are many worlds, most of which are quiet."""
         if self._balancing is not None:
             return True
         loop = asyncio.get_running_loop()
@@ -228,7 +200,10 @@ class HttpFront:
         await self._server.close(gently)
 
     def close(self) -> None:
-        """See `Front.close`."""
+        """The server has let go of them."""
+
+
+Front = StdioFront | HttpFront
 
 
 def healths_of(worlds: Iterable[World]) -> tuple[Health, ...]:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -34,15 +34,6 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.file_watch import Look, look_at
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Reads(Protocol[T_co]):
-    """Reads files. Raises DocumentError with all mistakes."""
-
-    def __call__(self, cel: Engine | None = None) -> T_co:
-        """What is in the files; `cel` is the engine for conditions, by default the fastest there is."""
-        ...
 
 
 class HandedOver(Struct, frozen=True):
@@ -64,9 +55,10 @@ def read(
     return HandedOver(config, look, load_policies(config.policies, cel=cel), policy_look)
 
 
-def in_child(reads: Reads[T], what: type[T]) -> Callable[[], T]:
-    """Begin to read in a child, if this process has only one thread. The function that this returns waits for
-    the child, and returns or raises what `reads` does."""
+def in_child(reads: Callable[..., T], what: type[T]) -> Callable[[], T]:
+    """Begin to read in a child, if this process has only one thread. `reads(cel=ENGINE)` reads files, and
+    raises DocumentError with all mistakes. The function that this returns waits for the child, and returns or
+    raises what `reads` does."""
     # A fork has only the thread that made it, and with Apple's frameworks even that may fail.
     if sys.platform != "linux" or threading.active_count() > 1:
         return reads
@@ -84,7 +76,7 @@ def in_child(reads: Reads[T], what: type[T]) -> Callable[[], T]:
     return partial(_taken, reads, what, child, take)
 
 
-def _hand_over(reads: Reads[Any], pipe: int) -> NoReturn:
+def _hand_over(reads: Callable[..., object], pipe: int) -> NoReturn:
     try:
         with open(pipe, "wb") as file:
             pickle.dump(_found(reads), file, pickle.HIGHEST_PROTOCOL)
@@ -94,7 +86,7 @@ def _hand_over(reads: Reads[Any], pipe: int) -> NoReturn:
         os._exit(0)
 
 
-def _found(reads: Reads[T]) -> T | DocumentError:
+def _found(reads: Callable[..., T]) -> T | DocumentError:
     try:
         with suppress(DocumentError):
             return reads(cel=Uncompiled())
@@ -103,7 +95,7 @@ def _found(reads: Reads[T]) -> T | DocumentError:
         return mistakes
 
 
-def _taken(reads: Reads[T], what: type[T], child: int, pipe: int) -> T:
+def _taken(reads: Callable[..., T], what: type[T], child: int, pipe: int) -> T:
     with open(pipe, "rb") as file:
         # Freeing the memory of the child takes a while, and nobody has to wait for that.
         threading.Thread(target=_reap, args=(child,), daemon=True).start()

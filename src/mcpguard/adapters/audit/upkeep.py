@@ -6,6 +6,7 @@ by the loop, in order with everything else.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -16,21 +17,16 @@ from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.chain_file import ChainFile, Due
 from mcpguard.adapters.audit.retention import compress, expired
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.config.terms import UpkeepTerms
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from mcpguard.adapters.audit.writer import AuditFile
-    from mcpguard.core.secret import Secret
-    from mcpguard.gateway.flight import Wait
+from mcpguard.core.secret import Secret
+from mcpguard.gateway.flight import Wait
 
 CHECKPOINT_RECORDS = 1_000
 """After this many records there is a checkpoint, whatever the time."""

@@ -13,11 +13,11 @@ import sys
 import time
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
@@ -93,12 +93,8 @@ def _live(view: TopView) -> None:
             live.update(view.frame(), refresh=True)
 
 
-class _Pressed(Protocol):
-    def __call__(self, seconds: float) -> bool: ...
-
-
 @contextmanager
-def _keys() -> Iterator[_Pressed]:
+def _keys() -> Iterator[Callable[[float], bool]]:
     """Whether q or Ctrl-D was pressed, or the input ended, within this many seconds; the terminal gives each
     key at once meanwhile."""
     import select
