@@ -201,23 +201,6 @@ print(len(found().policies.rules), len(before) == len(after))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
-def test_the_child_finds_the_state_folder_for_its_parent_too(config: Path) -> None:
-    code = """
-from mcpguard.config.user_state import state_folder
-in_child(Path(sys.argv[1]))()
-print(state_folder("audit"), "platformdirs" in sys.modules)
-os.environ["XDG_STATE_HOME"] = "/elsewhere"
-print(state_folder("audit"))
-from platformdirs import user_state_path
-del os.environ["XDG_STATE_HOME"]
-print(user_state_path("mcpguard", appauthor=False) / "audit" == state_folder("audit"))
-"""
-    first, second, third = _run(code, str(config)).splitlines()
-    assert first == f"{os.environ['XDG_STATE_HOME']}/mcpguard/audit False"
-    assert (second, third) == ("/elsewhere/mcpguard/audit", "True")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads the configuration in a child")
 def test_the_child_is_as_closed_to_others_as_its_parent() -> None:
     code = """
 import ctypes

@@ -1,9 +1,8 @@
 """A configuration and its policies, read by a child of the process that serves.
 
 Reading files takes a third of a start, and 9 MB that no call needs. So a child reads and checks them while
-this process imports the code that serves. The child hands over what is to be in force, and where the
-user's state is, which takes a library to find out, and ends. Compiled conditions cannot be handed over, so
-only this process compiles them.
+this process imports the code that serves. The child hands over what is to be in force, and ends. Compiled
+conditions cannot be handed over, so only this process compiles them.
 
 Law of this file: what is handed over is complete, including the mistakes in a file. If anything else goes
 wrong in the child, or a condition cannot be compiled, this process reads everything again; nothing comes into
@@ -26,7 +25,6 @@ from msgspec import Struct
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
-from mcpguard.config.user_state import user_state
 from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.conditions.engines import Uncompiled, engine
 from mcpguard.core.errors import DocumentError
@@ -80,8 +78,6 @@ def _hand_over(reads: Callable[..., object], pipe: int) -> NoReturn:
     try:
         with open(pipe, "wb") as file:
             pickle.dump(_found(reads), file, pickle.HIGHEST_PROTOCOL)
-            file.flush()  # The other side compiles conditions meanwhile.
-            pickle.dump(user_state(), file, pickle.HIGHEST_PROTOCOL)
     finally:
         os._exit(0)
 
@@ -101,10 +97,9 @@ def _taken(reads: Callable[..., T], what: type[T], child: int, pipe: int) -> T:
         threading.Thread(target=_reap, args=(child,), daemon=True).start()
         try:
             _prepare()
-            found, state = pickle.load(file), pickle.load(file)  # noqa: S301
+            found = pickle.load(file)  # noqa: S301
         except Exception:  # Incomplete, or made by other modules, or a condition is wrong.
             return reads()
-    user_state(state)
     if isinstance(found, DocumentError):
         raise found
     return found if isinstance(found, what) else reads()
