@@ -84,7 +84,11 @@ def test_what_is_not_there_does_not_match() -> None:
         ('server == "x" && args.a == 1', True),
         ('server == "x" || args.a == 1', True),
         ("ms > 10 && ms < 20 && received >= 5", False),
-        ("ms > 10 || ms < 20", True),
+        ("ms > 10 || !(ms < 20 && sent == received)", False),
+        ("ms > 10 || args.n > 20", True),
+        ("ms + sent > 3", True),
+        ("ms > 5 + 3", True),
+        ('server == "ms > 5" || ms > 5', True),
         ('at > timestamp("2026-08-01T00:00:00Z") - duration("1h")', True),
         ("effect == 'deny' ? true : ms > 1.0", True),
     ],
@@ -101,7 +105,12 @@ def test_times_and_durations_are_left_to_the_index() -> None:
     )
     assert question.since == microseconds(NOW)
     assert question.until == microseconds(NOW + timedelta(hours=1))
-    assert question.terms == "took >= 2500.000 AND received > 100000.000 AND sent != 0.000"
+    assert question.terms == "(took >= 2500.000) AND (received > 100000.000) AND (sent != 0.000)"
+    either = CallQuestion("ms > 5 || !(received<=sent && !!(sent < ms))")
+    assert not either.reads_lines
+    assert either.terms == (
+        "(took > 5000.000  OR   NOT (received * 1 <= sent * 1  AND   NOT  NOT (sent * 1000 < took * 1)))"
+    )
     assert not question.reads_lines
     later = CallQuestion(
         "at > timestamp(\"2026-08-01T07:00:00Z\") && at <= timestamp('2026-08-01T07:00:01Z')"

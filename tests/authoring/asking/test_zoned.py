@@ -28,7 +28,8 @@ def known(*calls: dict[str, Any] | None, subjects: tuple[str, ...] = (), cut: in
             passage = Passage(0, 1, 0, 0, passage.bits(), passage.zones())
         raw = Raw(json.encode(arguments)) if arguments is not None else Raw()
         subject = Raw(json.encode(subjects[number])) if subjects else Raw()
-        passage.decided(0, 1, raw, subject)
+        passage.decided(0, 1, raw)
+        passage.said(subject=subject)
         passage.add(raw, subject)
     return IndexedPassage(passage.bits(), passage.zones())
 
@@ -154,9 +155,11 @@ CALLS: list[dict[str, Any]] = [
         ("args == args.to", True),
         ("args.l != args.l", True),
         ("true", True),
-        ('subject < "a"', False),
+        ('subject < ""', False),
         ('resource.uri.startsWith("file:") && subject == "file:///b"', True),
         ('prompt.name > "g"', False),
+        ('error != ""', False),
+        ("size(message) > 0", False),
         ("args.n > 4 ? args.n < 1 : args.n > 9", False),
     ],
 )
@@ -185,7 +188,7 @@ def test_nothing_is_left_out_where_the_values_are_not_known() -> None:
     for _ in range(9):
         deep = {"a": deep}
     unreadable = Passage(0)
-    unreadable.decided(0, 1, Raw(b"{"), Raw())
+    unreadable.decided(0, 1, Raw(b"{"))
     assert may_match(needed("args.a > 1", frozenset()), IndexedPassage(unreadable.bits(), unreadable.zones()))
     path = ".a" * 9
     assert may_match(needed(f"args{path} > 1", frozenset()), known(deep))
@@ -203,4 +206,16 @@ def test_a_call_without_arguments_has_none() -> None:
     passage = known(None, {"a": 1})
     assert may_match(needed("!has(args.a) || args.a > 1", frozenset()), passage)
     assert not may_match(needed("args.a > 1", frozenset()), passage)
-    assert not any(isinstance(one, InZones) for one in needed("error > message", DECIDED))
+    assert not any(isinstance(one, InZones) for one in needed("ticket > approval", DECIDED))
+
+
+def test_what_is_said_of_a_call_is_known_wherever_its_end_stands() -> None:
+    passage = Passage(0)
+    passage.decided(0, 1, Raw())
+    passage = Passage(0, 1, 0, 0, passage.bits(), passage.zones())
+    assert not may_match(needed("size(error) > 3", frozenset()), IndexedPassage(b"", passage.zones()))
+    passage.said(message=b"", error=b'"refused"')
+    late = IndexedPassage(b"", passage.zones())
+    assert may_match(needed("size(error) > 3", frozenset()), late)
+    assert may_match(needed('error == "" && args == {}', frozenset()), late)
+    assert not may_match(needed('size(error) > 7 || message > "a"', frozenset()), late)

@@ -56,7 +56,7 @@ from mcpguard.adapters.audit.reader import (
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 
-FORM = 11
+FORM = 12
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
 _TABLES = """

@@ -307,7 +307,8 @@ class ChainReading:
         if self._passage.full or place - self._passage.place > LONGEST:
             self._store_passage(self._passage)
             self._passage = Passage(place)
-        self._passage.decided(at, end, found.arguments, found.subject)
+        self._passage.decided(at, end, found.arguments)
+        self._passage.said(subject=found.subject, message=found.message)
         texts = (found.arguments, found.credentials, found.subject, found.approval, found.ticket, found.trace)
         self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
         if found.effect == "deny":
@@ -336,6 +337,7 @@ class ChainReading:
             texts = (bytes(found.message), bytes(found.error))
             if self._passage.place <= call.place < place and call.place >> FILE_BITS == place >> FILE_BITS:
                 self._passage.add(*texts)
+                self._passage.said(message=texts[0], error=texts[1])
             else:
                 self._late.append((call.place, texts))
 
@@ -366,6 +368,7 @@ class ChainReading:
                 passage = self._rows.passage_at(place)
             if passage is not None:
                 passage.add(*texts)
+                passage.said(message=texts[0], error=texts[1])
         self._store_passage(passage)
         self._late = []
 

@@ -35,7 +35,7 @@ class Passage:
     are `first` and `latest`, in microseconds since 1970."""
 
     __slots__ = (
-        *("_arguments", "_flags", "_gathered", "_stored", "_subjects", "_texts"),
+        *("_columns", "_flags", "_gathered", "_stored", "_texts"),
         *("end", "first", "full", "latest", "place"),
     )
 
@@ -55,14 +55,18 @@ class Passage:
         self._texts: set[bytes] = set()
         self._gathered = 0
         self._stored = stored
-        self._arguments: list[bytes] = []
-        self._subjects: list[bytes] = []
+        self._columns: dict[str, list[bytes]] = {"args": [], "subject": [], "message": [], "error": []}
 
-    def decided(self, at: int, end: int, arguments: Raw, subject: Raw) -> None:
+    def decided(self, at: int, end: int, arguments: bytes | Raw) -> None:
         """A call with these was decided at that time, in a line that ends at that place."""
         self.first, self.latest, self.end = min(self.first, at), max(self.latest, at), end
-        self._arguments.append(bytes(arguments) or b"{}")
-        self._subjects.append(bytes(subject) or b'""')
+        self._columns["args"].append(bytes(arguments) or b"{}")
+
+    def said(self, **texts: bytes | Raw) -> None:
+        """A call in it has these texts under the names that conditions have for them."""
+        for name, text in texts.items():
+            if text:
+                self._columns[name].append(bytes(text))
 
     def add(self, *texts: bytes | Raw) -> None:
         """A call in it has these texts, none of which has a line feed; what repeats is taken once. Between
@@ -94,19 +98,16 @@ class Passage:
 
     def zones(self) -> bytes:
         """What is stored of the values that its calls have."""
-        if self._arguments:
+        if any(self._columns.values()):
             try:
-                found = {
-                    "args": zone_of([one or {} for one in _values(self._arguments)]),
-                    "subject": zone_of(_values(self._subjects)),
-                }
+                found = {name: zone_of(_values(name, some)) for name, some in self._columns.items()}
             except (DecodeError, UnicodeDecodeError, RecursionError):
                 found = {}
             if self._stored is not None:
                 before = zones.unpacked(self._stored)
                 found = {name: joined(before[name], zone) for name, zone in found.items() if name in before}
             self._stored = zones.packed(found)
-            self._arguments, self._subjects = [], []
+            self._columns = {name: [] for name in self._columns}
         return self._stored or b""
 
 
@@ -127,7 +128,7 @@ class IndexedPassage:
 
     @cached_property
     def zones(self) -> dict[str, Zone]:
-        """The values of `args` and of `subject`; without a name of which nothing is known."""
+        """The values of `args` and of texts; without a name of which nothing is known."""
         return zones.unpacked(self._stored)
 
 
@@ -152,8 +153,10 @@ def _folded(text: bytes) -> bytes:
     return text.lower().replace("\u212a".encode(), b"k").replace("\u017f".encode(), b"s")
 
 
-def _values(some: list[bytes]) -> list[Any]:
-    return _decode(b"[%b]" % b",".join(some))
+def _values(name: str, some: list[bytes]) -> list[Any]:
+    """What conditions see; a record leaves out what is empty."""
+    found = _decode(b"[%b]" % b",".join(some))
+    return [one or {} for one in found] if name == "args" else [*found, ""]
 
 
 def _bits(text: bytes) -> Iterator[memoryview]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import islice
 from pathlib import Path
 
@@ -66,14 +66,17 @@ def found(
     many are left (`MANY` stands for more). Raises AuditError where a chain is not what was indexed."""
     all_facts = index.facts()
     fitting: dict[int, CallFacts] = {}
+    depends: set[int] = set()
     for number, facts in all_facts.items():
         verdict = question.of_facts(facts)
         if verdict is TRUE:
-            fitting[number] = facts
+            rest = question.of_rest(facts)
+            fitting |= {number: facts} if rest is not FALSE else {}
+            depends |= {number} if rest is ERROR else set()
         elif verdict is ERROR:
             question.failed += sum(1 for _ in index.durations(number, question.since, question.until))
     with closing(LineReader()) as reader:
-        yield from _Search(index, question, all_facts, fitting, reader).found(looking)
+        yield from _Search(index, question, all_facts, fitting, depends, reader).found(looking)
 
 
 class _Search:
@@ -85,10 +88,11 @@ class _Search:
         question: CallQuestion,
         all_facts: dict[int, CallFacts],
         fitting: dict[int, CallFacts],
+        depends: set[int],
         reader: LineReader,
     ) -> None:
         self._index, self._question, self._reader = index, question, reader
-        self._all_facts, self._fitting = all_facts, fitting
+        self._all_facts, self._fitting, self._depends = all_facts, fitting, depends
         self._views: dict[int, dict[str, Json]] = {}
 
     def found(self, looking: Callable[[int, int], None]) -> Iterator[FoundCall]:
@@ -117,22 +121,25 @@ class _Search:
         looking: Callable[[int, int], None],
     ) -> Iterator[FoundCall]:
         """Those after the calls with these decisions, the `last` of which have the same time."""
-        question, index = self._question, self._index
-        needs = question.needs(DECIDED | ENDED)
+        question, index, depends = self._question, self._index, self._depends
+        some = [self._fitting[number] for number in depends]
+        needs = question.needs(DECIDED | ENDED, some)
         glance, sieve = question.glance(), Sieve(clauses(question.needs(DECIDED)), sample)
         since, until = question.since, last[0].at + 1 if last else question.until
         stretches = index.passages(partial(may_match, needs), since, until)
         ease = _SEARCHED if sieve.rare else _GLANCED if glance.decides else 1
         size = sum(one.size for one in stretches)
         calls = size // (READ_FOR_A_CALL * ease)
-        through = index.count(self._fitting, since, until, calls + 1) > calls
+        through = index.count(depends, since, until, calls + 1) > calls
         quick = through and sieve.rare and size < _LONG
         most = min(MANY, size // _SHORTEST)
-        left = 0 if quick or most <= LOOKS else index.count(self._fitting, since, until, most)
+        left = 0 if quick or most <= LOOKS else index.count(depends, since, until, most)
         if through:
             known = {at.decision for at in last}
             read = partial(_told, looking, left, size) if left > LOOKS else lambda _: None
-            rows = (at for at in self._in(stretches, until, sieve, glance, read) if at.decision not in known)
+            sure = index.newest(self._fitting.keys() - depends, since, until, question.terms)
+            both = merge(sure, self._in(stretches, until, sieve, glance, read), key=_order)
+            rows = (at for at in both if at.decision not in known)
         for looked, at in enumerate(rows):
             if left > LOOKS and not through and looked % LOOKS == 0:
                 looking(WHOLE + looked, left - looked if left < MANY else MANY)
@@ -160,7 +167,7 @@ class _Search:
         by_decision: dict[CallFacts, list[int]] = {}
         for number, facts in self._all_facts.items():
             numbers = by_decision.setdefault(replace(facts, status="", kinds=()), [])
-            numbers += [number] if number in self._fitting else []
+            numbers += [number] if number in self._depends else []
         found: list[tuple[int, int, CallAt]] = []
         done, told = 0, -1
         for stretch in stretches:
@@ -213,6 +220,10 @@ class _Search:
             return
         if not self._question.reads_lines or self._question.matches(view_of(call, facts)):
             yield call
+
+
+def _order(at: CallAt) -> tuple[int, int]:
+    return -at.at, -at.place
 
 
 def _told(looking: Callable[[int, int], None], left: int, size: int, done: int) -> None:

@@ -6,7 +6,7 @@ must have whatever is read in any case: of `args.a + args.b == 3` the keys of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +55,7 @@ Needs = tuple[_Need, ...]
 Clauses = tuple[frozenset[bytes | LinePattern], ...]
 """The records have at least one of each of these sets."""
 _NEVER: Needs = (Either(()),)
+MayBe = Callable[[str, bool], bool]
 _MOST = 64
 """Of sets that alternatives make together; more of them need nothing."""
 _AND, _OR, _CHOICE = "conditionaland", "conditionalor", "expr"
@@ -64,13 +65,14 @@ _FLOWS = frozenset([("exists", True), ("exists_one", True), ("all", False)])
 """Macros that have this value only where their condition has it of an element."""
 
 
-def needed(text: str, names: frozenset[str]) -> Needs:
-    """What the condition `text` needs of these names."""
+def needed(text: str, names: frozenset[str], may_be: MayBe = lambda _, __: True) -> Needs:
+    """What the condition `text` needs of these names. `may_be` says of parts of it whether they may have that
+    value for any call."""
     from celpy import CELParseError
 
     try:
         tree = cast("PythonEngine", engine("python")).parsed(text)
-        return _Needs(names).of(tree, True, {})
+        return _Needs(text, names, may_be).of(tree, True, {})
     except (CELParseError, RecursionError):
         return ()
 
@@ -117,8 +119,8 @@ def _one_of(ways: Iterable[Needs]) -> Needs:
 
 
 class _Needs:
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
+    def __init__(self, text: str, names: frozenset[str], may_be: MayBe) -> None:
+        self._text, self._names, self._may_be = text, names, may_be
 
     def of(self, tree: Any, value: bool, loops: Loops) -> Needs:
         """What is needed for `tree` to be `value`; `loops` are the variables around it."""
@@ -132,12 +134,13 @@ class _Needs:
             return tuple(chain(*each)) if (node.data == _AND) == value else _one_of(each)
         if node.data == "unary" and node.children[0].data == "unary_not":
             return self.of(node.children[1], not value, loops)
+        if not loops and not self._may_be(self._text[node.meta.start_pos : node.meta.end_pos], value):
+            return _NEVER
         if is_macro(node):
             return self._read(node, loops) + self._element(node, value, loops)
-        if is_has(node) and value:
-            return self._keys(way_of(node.children[1], loops)) + in_zones(node, value, loops)
-        some = self._read(node, loops) + self._compared(node, value, loops)
-        return some + in_zones(node, value, loops)
+        asked = is_has(node) and value
+        some = self._keys(way_of(node.children[1], loops)) if asked else self._read(node, loops)
+        return some + self._compared(node, value, loops) + in_zones(node, value, loops)
 
     def _read(self, tree: Any, loops: Loops) -> Needs:
         """What is needed for it not to be an error."""

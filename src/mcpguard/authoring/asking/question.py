@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,12 @@ _SHARED = frozenset(VOCABULARY.names) - {
 """What is known of a call from its facts alone."""
 _COLUMNS = {"ms": ("took", 1000), "sent": ("sent", 1), "received": ("received", 1)}
 """What the index has of a name, and how many times as large it is there."""
-_COMPARED = re.compile(r"\s*(ms|sent|received)\s*(<=|>=|<|>|==|!=)\s*(\d{1,15}(?:\.\d{1,3})?)\s*")
+_COMPARED = re.compile(
+    r"(?<![\w.])(ms|sent|received)\s*(<=|>=|<|>|==|!=)\s*"
+    r"(?:(ms|sent|received)(?![\w.])|(\d{1,15}(?:\.\d{1,3})?)(?![\w.]))"
+)
+_OPERATORS = {"&&": " AND ", "||": " OR ", "!": " NOT "}
+_JOINING = re.compile(r"&&|\|\||!(?=[\s!]*\()")
 _TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
 _UNSURE = 100
@@ -190,7 +196,7 @@ class CallQuestion:
         """For how many of the calls that were looked at the condition could not be evaluated."""
         self._other_type = self._decided = False
         self._shared: list[tuple[Condition, dict[bytes, Verdict]]] = []
-        self._rest: list[Condition] = []
+        self._rest: list[tuple[Condition, dict[bytes, Verdict]]] = []
         self._members: Members = {}
         self._texts: dict[Condition, str] = {}
         self._python: dict[Condition, PythonCondition] = {}
@@ -223,19 +229,29 @@ class CallQuestion:
         found = [(_verdict(condition, known, view), condition) for condition, known in self._shared]
         return self._joint(found, Bound(view))
 
-    def needs(self, names: frozenset[str]) -> Needs:
-        """What a call that matches has in its records, as far as conditions on these names need it."""
-        return tuple(some for one in self._rest for some in needed(self._texts[one], names))
+    def of_rest(self, facts: CallFacts) -> Verdict:
+        """The verdict on calls with these facts whatever else they have; ERROR where that depends on it."""
+        view = view_of_facts(facts)
+        found = {_verdict(condition, known, view) for condition, known in self._rest}
+        return FALSE if FALSE in found else ERROR if ERROR in found else TRUE
+
+    def needs(self, names: frozenset[str], all_facts: Iterable[CallFacts] = ()) -> Needs:
+        """What a call with some of these facts that matches has in its records, as far as conditions on
+        these names need it; of any facts where there are none of them."""
+        views = [view_of_facts(facts) for facts in all_facts]
+        may_be = partial(_may_be, views) if views else lambda _, __: True
+        return tuple(some for one, _ in self._rest for some in needed(self._texts[one], names, may_be))
 
     def glance(self) -> Glance:
         """Decides what `matches` does by the lines of a call alone, wherever these are enough."""
-        texts = [self._texts[one] for one in self._rest]
-        return Glance(self._rest, _SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
+        rest = [condition for condition, _ in self._rest]
+        texts = [self._texts[one] for one in rest]
+        return Glance(rest, _SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""
         bound = Bound(view, self._members)
-        verdict = self._joint([(condition.verdict(bound), condition) for condition in self._rest], bound)
+        verdict = self._joint([(condition.verdict(bound), condition) for condition, _ in self._rest], bound)
         self.failed += verdict is ERROR
         self._decided |= verdict is not ERROR
         return verdict is TRUE
@@ -269,15 +285,15 @@ class CallQuestion:
         if condition.reads <= _SHARED:
             self._shared.append((condition, {}))
         else:
-            self._rest.append(condition)
+            self._rest.append((condition, {}))
             self._members = joined([self._members, condition.members])
 
     def _narrowed(self, part: str) -> bool:
         """Whether the index can decide this part."""
-        if found := _COMPARED.fullmatch(part):
-            column, times = _COLUMNS[found[1]]
-            term = f"{column} {found[2]} {float(found[3]) * times:.3f}"
-            self.terms = f"{self.terms} AND {term}" if self.terms else term
+        term = _JOINING.sub(lambda one: _OPERATORS[one[0]], _COMPARED.sub("", part))
+        if _COMPARED.search(part) and re.fullmatch(r"(?:AND|OR|NOT|[\s()])*", term):
+            term = _JOINING.sub(lambda one: _OPERATORS[one[0]], _COMPARED.sub(_term, part)).strip()
+            self.terms = f"{self.terms} AND ({term})" if self.terms else f"({term})"
             return True
         if found := _TIME.fullmatch(part):
             at = _instant(string_value(found[2]))
@@ -289,6 +305,16 @@ class CallQuestion:
                 self.since = max(self.since, at + (found[1] == ">"))
             return True
         return False
+
+
+def _term(found: re.Match[str]) -> str:
+    """A comparison, as the index takes it. What an error is for CEL, which is a duration of a call without an
+    outcome, is NULL there, and both are absorbed alike."""
+    column, times = _COLUMNS[found[1]]
+    if found[4]:
+        return f"{column} {found[2]} {float(found[4]) * times:.3f}"
+    other, also = _COLUMNS[found[3]]
+    return f"{column} * {also} {found[2]} {other} * {times}"
 
 
 _CONSTANTS = {
@@ -316,11 +342,23 @@ def _check_constants(text: str, engine: Engine) -> None:
 
 def _verdict(condition: Condition, known: dict[bytes, Verdict], view: dict[str, Json]) -> Verdict:
     """Decided once for each value of what it reads."""
-    values = json.encode([view[name] for name in sorted(condition.reads)])
+    values = json.encode([view[name] for name in sorted(condition.reads & view.keys())])
     found = known.get(values)
     if found is None:
         found = known[values] = condition.verdict(Bound(view))
     return found
+
+
+def _may_be(views: list[dict[str, Json]], text: str, value: bool) -> bool:
+    """Whether a part of a condition may be `value` for one of these views of facts."""
+    try:
+        condition = engine_for(VOCABULARY).compile(text)
+    except ConditionError:
+        return True
+    if not condition.reads or not condition.reads <= _SHARED:
+        return True
+    known: dict[bytes, Verdict] = {}
+    return any(_verdict(condition, known, view) is (TRUE if value else FALSE) for view in views)
 
 
 def _instant(text: str) -> int | None:

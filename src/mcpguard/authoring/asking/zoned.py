@@ -30,6 +30,7 @@ _Values = Callable[[_Zones], Zone | None]
 _Check = Callable[[_Zones], bool]
 MADE = {"prompt": "subject", "resource": "subject"}
 """Names of maps that conditions see, each with the member of a record that it is made of."""
+_KNOWN = ("args", "subject", "message", "error")
 _HOW = {
     "relation_lt": "<",
     "relation_le": "<=",
@@ -94,7 +95,11 @@ def _values(tree: Any, loops: Loops) -> _Values | None:
     root, steps = way.root, way.steps
     if root in MADE and len(steps) == 1:
         root, steps = MADE[root], ()
-    return None if root not in ("args", "subject") else lambda zones: _at(zones.get(root), steps)
+    return (
+        None
+        if root not in ("args", "subject", "message", "error")
+        else lambda zones: _at(zones.get(root), steps)
+    )
 
 
 def _at(zone: Zone | None, steps: tuple[str | None, ...]) -> Zone | None:
