@@ -217,7 +217,7 @@ class _Process:
             return structs.replace(
                 first,
                 upstreams=healths_of(front.worlds()),
-                alerts=shared.notifying.failing(),
+                alerts=shared.notifying.failing if shared.notifying else (),
                 loaded=self._reloading.loaded,
                 not_in_force=self._reloading.not_in_force,
                 observing="" if observation is None else observation.said,

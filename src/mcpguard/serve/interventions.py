@@ -10,24 +10,26 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
 from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.adapters.system.own_process import machine_name, operating_system_user
+from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.core.errors import AuditError, CredentialError, SessionError
 from mcpguard.core.evidence.changes import VOID, void_of
+from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
+from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcpguard.adapters.audit.signing import SigningKey
-    from mcpguard.config.loading import Config
-    from mcpguard.core.policy.session import StoredSession
 
 
 TAKEN_SECONDS = 2.0
@@ -184,11 +186,6 @@ def note_of(
 ) -> None:
     """Leave evidence of what is about to change, as members of a notice. Raises AuditError, and then nothing
     changes."""
-    from mcpguard.adapters.audit.writer import AuditFile
-    from mcpguard.adapters.system.own_process import machine_name, operating_system_user
-    from mcpguard.config.loading import evidence_folder
-    from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
-
     now, who = datetime.now(UTC), operating_system_user()
     who_text, host = f"{who.source}:{who.id}", machine_name()
     audit = AuditFile(evidence_folder(config), config.audit.durability)

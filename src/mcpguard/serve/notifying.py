@@ -8,26 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.model import Principal
-from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, sole_reference
-from mcpguard.gateway.ports import Credentials, LostAlerts, Recipient
+from mcpguard.gateway.ports import Credentials, Recipient
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.approvals.notifying import Notifier
 
 FOR_NOTIFY = "approvals.notify"
 """For whom the URLs are: no server has this name."""
-
-
-class Notifying(Struct, frozen=True):
-    """`send` tells all targets about a ticket, `failing()` gives those that take nothing now."""
-
-    send: Callable[[Ticket], None] = lambda _ticket: None
-    failing: Callable[[], tuple[LostAlerts, ...]] = lambda: ()
 
 
 def notified_by(entries: Iterable[NotifyTerms]) -> dict[str, frozenset[CredentialRef]]:
@@ -42,11 +36,11 @@ def notifying(
     report: Callable[[str, str], None],
     loop: asyncio.AbstractEventLoop,
     option: Callable[[], str] = str,
-) -> Notifying:
-    """What tells all targets; `report("", line)` takes a line for the operator, in the loop. `option` as in
-    `NotifyTarget`."""
+) -> Notifier | None:
+    """What tells all targets, None where there are none. `report("", line)` takes a line for the operator, in
+    the loop. `option` as in `NotifyTarget`."""
     if not entries:
-        return Notifying()
+        return None
     from mcpguard.adapters.approvals.notifying import Notifier, NotifyTarget
 
     to = Recipient(FOR_NOTIFY, None, Principal("", ""))
@@ -55,5 +49,4 @@ def notifying(
         url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
         return NotifyTarget(entry.to, url, entry.arguments == "shown", option)
 
-    made = Notifier(map(target, entries), redactor.inspect_text, partial(to_loop, loop, report, ""))
-    return Notifying(made.send, lambda: made.failing)
+    return Notifier(map(target, entries), redactor.inspect_text, partial(to_loop, loop, report, ""))

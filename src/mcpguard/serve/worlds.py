@@ -43,7 +43,7 @@ from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, Recip
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.evidence import Gate
-from mcpguard.serve.notifying import Notifying, notifying
+from mcpguard.serve.notifying import notifying
 from mcpguard.serve.readiness import Needs
 from mcpguard.serve.recognising import Recognising
 from mcpguard.serve.settings import Settings, claim_variables, named_of, recognition_of
@@ -94,7 +94,7 @@ class Shared:
         """How exporting is."""
         look_again = partial(to_loop, loop, changed)
         self.needs = Needs(self.audit, self.store, self.credentials, report, look_again, self._blocked)
-        self.notifying = self._notifying()
+        self._notifying()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         say = partial(report, "")
@@ -127,7 +127,7 @@ class Shared:
         self.credentials.reconfigure(settings.config.credentials, named)
         self.recognise()
         if settings.config.approvals.targets != old.config.approvals.targets:
-            self.notifying = self._notifying()
+            self._notifying()
         self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.config.credentials))
         self.store.idle_seconds = settings.config.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
@@ -143,10 +143,10 @@ class Shared:
         await asyncio.to_thread(self.credentials.close)
         await self.recognising.close()
 
-    def _notifying(self) -> Notifying:
+    def _notifying(self) -> None:
         notify, option = self.settings.config.approvals.targets, self.settings.approvals.option
         report = self.diagnostics.report
-        return notifying(notify, self.credentials, self.redactor, report, self._loop, option)
+        self.notifying = notifying(notify, self.credentials, self.redactor, report, self._loop, option)
 
     def evidence_changed(self, health: AuditHealth) -> None:
         """Evidence cannot be written any more, or can again."""
@@ -170,7 +170,8 @@ class Shared:
 
     def alert(self, ticket: Ticket) -> None:
         """Tell all whom the configuration names about a call that waits."""
-        self.notifying.send(ticket)
+        if self.notifying is not None:
+            self.notifying.send(ticket)
 
     def upstream_changed(self) -> None:
         """An upstream has another state, or is gone."""
