@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-import pytest
+import re2
 
 from tests.docs.pages import ROOT
 
@@ -109,12 +109,14 @@ def texts() -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("phrase", ODD)
-def test_a_phrase_that_no_native_engineer_would_write_is_not_written(phrase: str) -> None:
-    odd = re.compile(phrase)
+def test_a_phrase_that_no_native_engineer_would_write_is_not_written() -> None:
+    # In most texts re2 finds none of them at once; it does not know what looks around.
+    around = [phrase for phrase in ODD if "(?!" in phrase or "(?<" in phrase]
+    others = re2.compile("|".join(f"(?:{phrase})" for phrase in ODD if phrase not in around))
     found = [
         f"{name}: ...{text[max(0, hit.start() - 40) : hit.end() + 30]}... (write: {ODD[phrase]})"
         for name, text in texts().items()
-        for hit in odd.finditer(text)
+        for phrase in (ODD if others.search(text) else around)
+        for hit in re.finditer(phrase, text)
     ]
     assert not found, "\n".join(found)

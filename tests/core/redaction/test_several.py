@@ -16,6 +16,7 @@ from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.redactor import AT_ONCE
 from tests.core.redaction.hostile import HELD, TOKEN
 from tests.core.redaction.test_laws import ONE, VALUES
+from tests.rows import each
 from tests.servers.disguises import disguises
 from tests.servers.forms import forms
 
@@ -64,7 +65,7 @@ def test_only_the_value_with_a_token_is_inspected_alone() -> None:
     assert asked([{"text": f"see https://ada:{HELD[:8]}@host/"}, *PLAIN]) == [False, *[True] * len(PLAIN)]
 
 
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda one: one.kind)
+@each("detector", DETECTORS, ids=lambda one: one.kind)
 def test_every_example_of_a_format_is_doubtful_at_any_place_among_others(detector: Any) -> None:
     for hit in detector.hits:
         for value in ({"text": hit}, {"text": f"{hit} and more"}, {"text": f"it is {hit}"}):
