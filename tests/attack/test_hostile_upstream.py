@@ -50,7 +50,7 @@ FLOODS = {
     "short junk": "raw(b'{}\\n' * 200_000)",
     "requests": "[send({'id': n, 'method': 'sampling/createMessage', 'params': {}}) for n in range(5000)]",
     "pings": "[send({'id': n, 'method': 'ping'}) for n in range(5000)]",
-    "stderr": "[os.write(2, b'x\\n' * 30000) for _ in range(10)]",
+    "stderr": "[os.write(2, b'x\\n' * 6000) for _ in range(10)]",
     "long stderr": "[os.write(2, b'x' * 100_000 + b'\\n') for _ in range(50)]",
     "a line of 100 MB": "[raw(b'x' * 2**20) for _ in range(100)]; raw(b'\\n')",
     "a deep line": "raw(b'[' * 10**6 + b'\\n')",
