@@ -172,3 +172,42 @@ LEFT_ALONE = [
 @each("text", LEFT_ALONE)
 def test_a_word_is_no_password_where_anything_may_stand(text: str) -> None:
     assert cleaned(text) == text
+
+
+@each(
+    "form",
+    [
+        *(
+            '{{"auth": ["bob", "{}"]}}',
+            "basicAuth = ['bob', '{}']",
+            "reset.\nNew value: {}\n",
+            "Success: 'bob:{}' x",
+        ),
+        *(
+            '$password\n[1] "{}"\n',
+            '    And I fill in "Password" with "{}"\n',
+            "    Input Password    id=pw    {}\n",
+        ),
+        *(
+            "pass show db/prod\n{}\n",
+            "steamcmd +login bob {} +quit",
+            "emqx ctl admins add bob {}",
+            "net user bob {}\n",
+        ),
+        *("snmp-server user bob grp v3 auth sha {} priv aes 128 x", "page.fill('#password', '{}')"),
+        *("CREATE USER bob IDENTIFIED BY {} DEFAULT TABLESPACE users;", "dscl . -passwd /Users/bob {}"),
+        *('spawn x\nexpect "*?assword:*"\nsend -- "{}\\r"', 'mc_password "{}"', "$pw = Sensitive('{}')"),
+        '{{"Parameter": {{"Name": "/prod/db/password", "Type": "SecureString", "Value": "{}"}}}}',
+    ],
+)
+def test_a_password_with_a_digit_is_found_where_a_word_would_not_be(form: str) -> None:
+    assert cleaned(form.format("Tr4verse-kite9")) == form.format("[REDACTED:password#1]")
+
+
+def test_tokens_are_found_in_what_programs_print() -> None:
+    token, user = "9c1be0d14f6c8a7be1d2c3f4a5b63f2a", "VXNlcm5hbWU6"
+    assert token not in cleaned(f"K10ab::server:{token}\n")
+    assert token not in cleaned(f"key1\tFULL\t{token * 2}QWErTYuIoPaSdFgHjKlZxC==\n")
+    assert "Y3JpdmVyLlN0b25lNDc=" not in cleaned(
+        f"334 {user}\nYm9i\n334 UGFzc3dvcmQ6\nY3JpdmVyLlN0b25lNDc=\n235"
+    )

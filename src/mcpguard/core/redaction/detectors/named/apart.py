@@ -69,7 +69,7 @@ _MEMBER_OF_JWK = expression(
 _VALUE = expression(rb"""\\?["']\s{0,4}:\s{0,4}(\\?["'])([^"'\\\x00-\x1f\xff]{4,1024})\\?["']""")
 _NAME = expression(
     rb"""(?:["'\s{,](?:[A-Za-z_]{0,24}(?:name|key|Name|Key)|variable|id|label|field|setting))\\?["']?\s{0,4}:\s{0,4}\\?["']?"""
-    rb"([A-Za-z][A-Za-z0-9_.-]{2,63})"
+    rb"(?:/(?:[\w.-]{1,64}/){0,8})?([A-Za-z][A-Za-z0-9_.-]{2,63})"
 )
 _OWNER = expression(rb"""["']([A-Za-z][A-Za-z0-9_.-]{2,63})\\?["']\s{0,4}:\s{0,4}\{$""")
 _VALUE_IN_YAML = expression(

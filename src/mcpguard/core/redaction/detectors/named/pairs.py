@@ -90,7 +90,7 @@ _NEAR_END = expression(
 _AFTER = frozenset(map(bytes, zip(b"})]&|+?:")))
 _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
-    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put|setitem|putstring|addheader)\($"""
+    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str|header|set|setheader|setdefault|setenv|define|property|getenvor|add|append|put|setitem|putstring|addheader|fill|type|settext)\((?:["'`][#.])?$"""
 )
 _OF_SECTIONS = expression(rb"(?i)(?:conf|config|cfg|parser)\.get\($")
 _OPTION = expression(rb"""[a-z_]{4,40}["']\)""")

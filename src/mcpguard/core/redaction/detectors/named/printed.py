@@ -209,6 +209,65 @@ PRINTED: tuple[Taking, ...] = (
         ('<wsse:Password Type="http://x#PasswordText"/>',),
     ),
     Taking(
+        tuple(
+            f"assword{ends}).{verb}("
+            for ends in ('"', "'", ']"', "]'")
+            for verb in ("send_keys", "sendKeys", "type", "fill", "setValue", "clear().type")
+        ),
+        "[\"']",
+        ("find(By.ID, \"password\").send_keys('{}')", "cy.get('input[name=password]').type('{}')"),
+        ("get('#password').type(password)",),
+    ),
+    Taking(
+        ("Input Password ", 'assword" with "', 'assword" field with "'),
+        rf"(?:[ ]{{1,8}}\S{{1,64}}[ ]{{2,8}})?{_DIGIT}",
+        (),
+        ("    Input Password    id=pw    ${{PW}}", 'I fill in "Password" with "<pw>"'),
+    ),
+    Taking(
+        ("\tSecureString\t",),
+        "",
+        ("/prod/db/password\tSecureString\t{}\t1\n",),
+        ("a\tSecureString\t\n",),
+    ),
+    Taking(
+        ("pass show ", "gopass show "),
+        rf"[^\n\x00-\x1f\xff]{{1,120}}\r?\n{_DIGIT}(?={_WORD}{{6,128}}{ENDS})",
+        (),
+        ("pass show db\nError: 1 is not in it",),
+    ),
+    Taking(
+        ("npmAuthIdent: ", "-Dbasicauth=", "[admins]\n", "client_send = : "),
+        rf"[\"']?{_NAME}(?: ?[:=] ?)(?={_WORD}{{4,128}})",
+        (
+            'npmAuthIdent: "bob:{}"',
+            "-Dbasicauth=solr:{}",
+            "[admins]\nbob = {}\n",
+            "client_send = : bob : {}\n",
+        ),
+        ("npmAuthIdent: bob", "[admins]\n; admin = mysecretpassword"),
+    ),
+    Taking(
+        ("jdbc:oracle:thin:", "jdbc:oracle:oci:"),
+        rf"[\w$#]{{1,64}}/(?={_WORD}{{4,128}}@)",
+        ("jdbc:oracle:thin:bob/{}@//h:1521/x",),
+        ("jdbc:oracle:thin:@//h:1521/x",),
+        b"@",
+    ),
+    Taking(
+        ("WIFI:",),
+        r"(?:[A-Z]:[^;\x00-\x1f]{0,64};){0,4}P:",
+        ("WIFI:T:WPA;S:home;P:{};;",),
+        ("WIFI:T:nopass;S:home;;",),
+        b";",
+    ),
+    Taking(
+        ("Credentials(",),
+        rf"{_TEXT}{_NEXT}{_TEXT}{_NEXT}{_TEXT}{_NEXT}\"",
+        ('credentials += Credentials("Realm", "h", "bob", "{}")',),
+        ('Credentials("a", "b", "c")',),
+    ),
+    Taking(
         ("register => ",),
         rf"[^\s:/@]{{1,64}}:(?={_WORD}{{4,128}}@)",
         ("register => bob:{}@sip.example",),

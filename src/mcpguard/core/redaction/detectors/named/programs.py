@@ -26,7 +26,7 @@ _WORD = r"[^\s\x00-\x1f\xff]"
 _ALONG = r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]"
 """What may stand between a program and its option, within one command."""
 _QUOTE = r"""\\?["']?"""
-_READS = "(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil )"
+_READS = "(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil |passwd --stdin)"
 """Programs that read a password from a pipe."""
 
 PROGRAMS: tuple[Taking, ...] = (
@@ -110,6 +110,36 @@ PROGRAMS: tuple[Taking, ...] = (
         rf"['\"]?%s(?:\\n)?['\"]? {_QUOTE}(?={_WORD}{{4,128}} {{0,2}}\| {{0,2}}(?:sudo )?{_READS})",
         ("printf '%s' '{}' | cryptsetup open /dev/sdb x -",),
         ("printf '%s' '{}' | tee a",),
+    ),
+    Taking(
+        ("ejabberdctl register ", "mc admin user add "),
+        rf"{_WORD}{{1,64}} {_WORD}{{1,64}} {_QUOTE}",
+        ("ejabberdctl register bob h {}", "mc admin user add local bob {}"),
+        ("ejabberdctl register bob h",),
+    ),
+    Taking(
+        ("ctl admins add ", "steamcmd +login ", " -passwd /Users/"),
+        rf"{_WORD}{{1,64}} {_QUOTE}(?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9])",
+        (),
+        ("steamcmd +login bob +quit", "dscl . -passwd /Users/bob"),
+    ),
+    Taking(
+        ("unlock-keychain ", "altool ", "notarytool ", "az sql ", "az vm ", "az postgres ", "az mysql "),
+        rf"(?:{_ALONG})?-p {_QUOTE}",
+        ("security unlock-keychain -p {} login.keychain", "az sql server create -u bob -p {} -n x"),
+        ("security unlock-keychain login.keychain", "az vm create -p $PW"),
+    ),
+    Taking(
+        ("signtool ", "ldappasswd ", "rar a "),
+        rf"(?:{_ALONG})?(?:/p |-s |-hp){_QUOTE}",
+        ("signtool sign /f a.pfx /p {} a.exe", "ldappasswd -s {} uid=bob", "rar a -hp{} a.rar b"),
+        ("signtool sign a.exe", "rar a a.rar b"),
+    ),
+    Taking(
+        ("net user ",),
+        rf"[\w.-]{{1,64}} (?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9])(?={_WORD}{{4,64}}{ENDS})",
+        (),
+        ("net user bob /domain", "the net user has 12"),
     ),
     Taking(
         ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldappasswd", "ldapdelete"),
