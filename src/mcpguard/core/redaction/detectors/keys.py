@@ -16,6 +16,15 @@ def is_pair(match: bytes) -> int:
     return len(match) if user.isascii() and colon and len(password) > 2 else 0
 
 
+_RUN, _LINE = "[A-Za-z0-9+/]", r"(?:\r?\n|(?:\\r)?\\n)[ \t]{0,16}"
+_LAST = f"(?:{_LINE}(?=[A-Za-z+/]{{0,75}}[0-9=]){_RUN}{{1,75}}+={{0,2}})?"
+_SHORT = f"{_RUN}{{20,16384}}+={{0,2}}(?:{_LINE}{_RUN}{{60,76}}(?!{_RUN})){{0,200}}{_LAST}"
+_LONG = (
+    f"(?:{_RUN}{{120,16384}}+={{0,2}}|{_RUN}{{20,76}}(?:{_LINE}{_RUN}{{60,76}}(?!{_RUN})){{2,200}}{_LAST})"
+)
+"""The rest of a key without its head: lines of one width, and a last one. The beginning of a long one is the
+modulus, which is public, and documentation shows no more of it."""
+
 KEYS: tuple[Detector, ...] = (
     Format(
         "jwt",
@@ -41,6 +50,35 @@ KEYS: tuple[Detector, ...] = (
             "-----",
         ),
         misses=("-----BEGIN PRIVATE " + "KEY-----", "-----BEGIN CERTIFICATE-----\n" + MIX[:64]),
+    ),
+    Format(
+        "private-key-body",
+        pattern="(?:b3BlbnNzaC1rZXktdjEA|MHcCAQEE|MIGkAgEBBD|MIHcAgEBBEI|MIGHAgEAMBMGByqGSM49AgEG"
+        f"|MIG2AgEAMBAGByqGSM49AgEG|MC4CAQAwBQYDK2V[wu]){_SHORT}",
+        starts=(
+            *("b3BlbnNzaC1rZXktdjEA", "MHcCAQEE", "MIGkAgEBBD", "MIHcAgEBBEI", "MIGHAgEAMBMGByqGSM49AgEG"),
+            *("MIG2AgEAMBAGByqGSM49AgEG", "MC4CAQAwBQYDK2V"),
+        ),
+        hits=("MHcCAQEE" + MIX[:56] + "\n" + MIX[:64] + "\n" + MIX[:18] + "==",),
+        misses=("MHcCAQEE " + MIX[:12], "MHcCAQE" + MIX[:64]),
+    ),
+    Format(
+        "rsa-private-key-body",
+        pattern=f"MII[B-K][A-Za-z0-9+/][AQgw]IBAAK[BC][Ag]{_LONG}",
+        trigger="IBAAK",
+        back=(6,),
+        hits=("MIIEpAIBAAKCAQEA" + MIX[:48] + f"\n{MIX[:64]}" * 2 + "\n" + MIX[:18] + "==",),
+        misses=("MIIBCgKCAQEA" + MIX[:52], "MIIEpAIBAAKCAQEA" + MIX[:48]),
+    ),
+    Format(
+        "pkcs8-private-key-body",
+        pattern=f"MII[B-K][A-Za-z0-9+/][AQgw]IBADANBgkqhkiG9w0BAQEFAAS{_LONG}",
+        trigger="IBADANBgkqhkiG9w0BAQEFAAS",
+        back=(6,),
+        hits=(
+            "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" + MIX[:32] + f"\\n{MIX[:64]}" * 2 + "\\n" + MIX[:18] + "==",
+        ),
+        misses=("MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A" + MIX[:32],),
     ),
     Format(
         "url-password",

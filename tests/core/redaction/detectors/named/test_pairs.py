@@ -278,6 +278,8 @@ LEFT_ALONE = [
     "v2private_get_user_api_key = v2PrivateGetUserApiKey; exports.I18nInjectionKey = I18nInjectionKey",
     'invalid_password:"\u30d1\u30b9\u30ef\u30fc\u30c9\u306f8\u6587\u5b57\u5fc5\u8981\u3067\u3059"',
     '"2. **Password policy**\\n4. x"; password: "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"',
+    '"identity:change_password": "rule:admin_or_owner", amqp://{0}:{1}@h',
+    "ldaptor-ldap2passwd = ldaptor._scripts.ldap2passwd:console_script",
     "resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01'",
     "setenv('MYSQL_PWD', 'env-secret'); x = {'password': 'work-pass', 'passphrase': '--passphrase-fd'}",
     "scheme://user:pass@host:port[,user1:pass1@host1:port1]; http://atslash%2F%40:%2F%40@x",

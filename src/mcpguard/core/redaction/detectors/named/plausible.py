@@ -25,12 +25,12 @@ from mcpguard.core.redaction.detectors.named.shapes import (
 
 _TEMPLATE = expression(
     r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
-    r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
+    r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{[0-9]{0,2}\}|\[[A-Za-z_ -]+\]"
 )
 _CODE = expression(
     r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
-    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}|(?:[A-Za-z_]\w*\.)+[A-Za-z]\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
+    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}(?::\w+)?|(?:[A-Za-z_]\w*\.)+[A-Za-z]\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
 )
 _FILE = expression(
     r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks"
@@ -75,7 +75,7 @@ _SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
 _ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret", "key", "token")
 _NAME_OF_ONE = expression(
     r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
-    r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret)"
+    r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret|key|token)"
     r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)|[A-Za-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+(?:Key|Token|Secret)"
 )
 _SIGNS = expression(r"[^A-Za-z]+")
@@ -113,6 +113,7 @@ _OF_FORMS = expression(
 _TRANSLATION = expression(f"{STEMS}|salasona|jelsza|wachtwo|palavra")
 """What files of translations have."""
 _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
+_QUALIFIED = expression(r"[a-z_]{2,16}:[a-z_]+")
 _UNSPACED = expression("[\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7a3]")
 """Letters of languages that have no spaces: a row of them is a sentence."""
 _HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}|[0-9]{1,3}\.[0-9]{1,3}-[0-9a-f]{32}")
@@ -299,7 +300,9 @@ def _is_of_letters(value: str) -> bool:
     """Whether a text without a digit is not a word that stands for a password, or says something of it."""
     if len(value) < 8 or not value.isascii() or value.startswith(("@", "--")):
         return False
-    if _is_translation(value) or (_OF_SOMETHING.fullmatch(value) and is_about(value)):
+    if _is_translation(value) or _QUALIFIED.fullmatch(value):
+        return False
+    if _OF_SOMETHING.fullmatch(value) and is_about(value):
         return False
     if looks_random(value) or not _MARKS.isdisjoint(value[1:-1]):
         return _METAVARIABLE.fullmatch(value) is None
