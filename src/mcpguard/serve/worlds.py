@@ -128,7 +128,9 @@ class Shared:
         self.recognise()
         if settings.config.approvals.targets != old.config.approvals.targets:
             self._notifying()
-        self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.config.credentials))
+        bound = bound_of(settings.servers, settings.config.credentials)
+        if bound != self.judge.egress.bound:  # The redactor keeps each.
+            self.judge.egress = Egress(self.redactor, bound)
         self.store.idle_seconds = settings.config.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
         return before

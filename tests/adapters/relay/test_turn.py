@@ -20,7 +20,7 @@ from mcpguard.adapters.relay.turn import (
     Turn,
     own_descriptor,
 )
-from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.gateway.inspection.together import Together
 from mcpguard.protocol.jsonrpc import Oversize
 
@@ -271,6 +271,23 @@ async def test_what_came_together_is_inspected_together_before_anything_is_commi
     await passes()
     assert order == [*[f"line {several}"] * messages, *["inspected"] * messages, "commit"]
     assert not together.several
+    wire.link.close()
+
+
+async def test_a_large_message_is_not_inspected_with_those_that_came_with_it() -> None:
+    wire = Wire()
+    together = wire.turn.together = Together(Redactor(b"k" * 32))
+    found: list[tuple[int, bool]] = []
+
+    def line(line: bytes) -> None:
+        found.append((len(line), together.several))
+        if len(found) == SEVERAL:
+            wire.came.set()
+
+    wire.link._on_line = line  # type: ignore[assignment]
+    os.write(wire.give, b"y" * (AT_ONCE + 1) + b"\n" + b"x\n" * (SEVERAL - 1))
+    await wire.came.wait()
+    assert found == [(AT_ONCE + 1, False), *[(1, True)] * (SEVERAL - 1)]
     wire.link.close()
 
 

@@ -191,7 +191,7 @@ class Scene:
         config = load_config(folder / "mcpguard.yaml")
         world.judge.policies = load_policies(files, OPT_IN).observing(config.observe)
         world.redactor.hold("env:TWO", Secret(OF_TWO))
-        world.egress._bound = {"one": frozenset({"env:CANARY"}), "two": frozenset({"env:CANARY", "env:TWO"})}
+        world.egress.bound = {"one": frozenset({"env:CANARY"}), "two": frozenset({"env:CANARY", "env:TWO"})}
         world.egress.free = frozenset({"two"})
         for server, upstream in world.upstreams.items():
             upstream.answers |= {one["name"]: text("done") for one in TOOLS[server]}

@@ -237,11 +237,12 @@ class Link:
         try:
             turn, together = self._turn, self._turn.together
             turn.inside = True
-            if len(lines) >= SEVERAL and together is not None:
-                together.several = True
+            several = together if len(lines) >= SEVERAL else None
             try:
                 for _ in range(min(len(lines), MESSAGES_A_TURN)):
                     line = lines.popleft()
+                    if several is not None:
+                        several.several = len(line) <= AT_ONCE
                     self._on_line(line)
                     if len(line) <= AT_ONCE:
                         left -= len(line)

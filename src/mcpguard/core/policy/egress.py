@@ -31,17 +31,17 @@ class Egress:
         self.holds: Callable[[bytes], bool] = redactor.holds
         self.free = frozenset(bound)
         self._redactor = redactor
-        self._bound = bound
+        self.bound = bound
         redactor.tell(self._held)
 
     @property
     def state(self) -> object:
         """Another one as soon as more is held, or something is for other servers than before."""
-        return self._bound, self._redactor.turns
+        return self.bound, self._redactor.turns
 
     def _held(self, name: str) -> None:
         """A value is held under this name. Any thread may hold; a server that is not free stays so."""
-        self.free &= {server for server, names in self._bound.items() if name in names}
+        self.free &= {server for server, names in self.bound.items() if name in names}
 
     def refused(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:
         """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises
@@ -49,7 +49,7 @@ class Egress:
         if invocation.server in self.free:
             return None
         try:
-            names = self._redactor.foreign(value, self._bound.get(invocation.server, _NONE), most)
+            names = self._redactor.foreign(value, self.bound.get(invocation.server, _NONE), most)
         except InspectionError:
             return Deny(invocation, Cause.CREDENTIAL, message=UNREADABLE)
         return Deny(invocation, Cause.CREDENTIAL, message=ASTRAY, credentials=names) if names else None

@@ -16,7 +16,7 @@ class Together:
 
     def __init__(self, redactor: Redactor) -> None:
         self.several = False
-        """Whether enough messages came in this turn to inspect them together."""
+        """Whether this message is small, and enough came in its turn to inspect them together."""
         self.pending: list[tuple[Json, bool, Wait[Redacted | None]]] = []
         self._redactor = redactor
 
