@@ -36,7 +36,6 @@ _DIGEST = expression(
 """A digest in hexadecimal or base64, which is random and not secret."""
 _LONGEST_DIGEST = 140
 _OF_DIGESTS = b"sha"
-_NEAR = 48
 _USER = 80
 COST_OF_A_READING = 6
 COST_OF_A_READING_AROUND = 8

@@ -15,7 +15,7 @@ from mcpguard.core.redaction.held import search
 from mcpguard.core.redaction.held.fragments import Core, cores
 from mcpguard.core.redaction.held.reduced import Reduced, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held
-from mcpguard.core.redaction.held.shards import Shards, shards
+from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
@@ -203,3 +203,24 @@ def test_what_stands_alone_in_a_text_leads_to_nothing() -> None:
             else:
                 told[False] += 1
     assert min(told.values()) > 1000
+
+
+def test_what_is_found_of_the_whole_is_not_searched_for_twice() -> None:
+    whole = Core(b"k3v9x2m7q1w8z5t4n6b0j2h8r1c9d7f3")
+    assert without_parts([whole, Core(whole.text[4:20]), whole]) == (whole,)
+    assert without_parts([Core(whole.text[4:20]), Core(b"other1234567")]) == (
+        Core(whole.text[4:20]),
+        Core(b"other1234567"),
+    )
+
+
+def test_a_short_part_counts_in_shorter_pieces_than_the_whole() -> None:
+    whole = Shards(b"k3v9x2m7q1w8z5t4n6b0j2h8r1c9d7f3" * 2)
+    short, long = Shards(whole.text[:20]), Shards(whole.text[:60])
+    assert without_parts([whole, short, long]) == (whole, short)
+
+
+def test_digits_of_a_dump_are_searched_for_beside_the_whole() -> None:
+    digits = Core(b"0123456789abcdef0123")
+    whole = Core(b"token" + digits.text)
+    assert without_parts([whole, digits]) == (whole, digits)

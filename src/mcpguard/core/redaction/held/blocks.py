@@ -12,12 +12,10 @@ from msgspec import Struct
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import Needle
-from mcpguard.core.redaction.held.fragments import Core
+from mcpguard.core.redaction.held.fragments import HEXADECIMAL, Core
 from mcpguard.core.redaction.held.payloads import Dumped
 from mcpguard.core.redaction.held.scattered import Rows, Scattered
 from mcpguard.core.redaction.held.shards import Shards
-
-_HEXADECIMAL = frozenset(b"0123456789abcdef")
 
 Piece = Core | Shards | Scattered
 
@@ -124,7 +122,7 @@ def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows
     """What is found where a `run` of `core` is, around a block."""
     if type(core) is Scattered:
         return core.rows(*run, end, at)
-    return Dumped(core.text) if _HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
+    return Dumped(core.text) if HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
 
 
 def count(budget: Budget, core: Piece, runs: int, again: bool) -> None:

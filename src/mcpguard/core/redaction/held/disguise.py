@@ -6,7 +6,7 @@ alignment: what is searched for is the core that does not depend on what stands 
 
 import re
 from base64 import b32encode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from unicodedata import normalize
 
@@ -19,7 +19,7 @@ _LOOSE = 8
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~")
 _ANCHOR = 4
-_PIECE = 96
+_PIECE, _ENCODED = 96, 256
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _URL_SAFE = str.maketrans("+/", "-_")
 _JSON = str.maketrans(
@@ -71,17 +71,19 @@ def needles(value: str, members: Sequence[str] | None = None) -> Iterator[Needle
     itself."""
     members = parts(value) if members is None else members
     for text in (value, *members):
-        yield from _whole(text, _pieces(text) if text is not value else _secret_pieces(value, members))
+        yield from _whole(text, members if text is value else ())
         for word in words(text):
             yield from _brief(word)
 
 
-def _whole(value: str, pieces: Iterable[str]) -> Iterator[Needle]:
-    for part in pieces:
+def _whole(value: str, members: Sequence[str]) -> Iterator[Needle]:
+    for part in _secret_pieces(value, members, _PIECE):
         for text in _texts(part):
             yield _literal(text)
         for text in _numbers(part):
             yield _needle(text, rb"\%&#;", 3, 1)
+    # These are most forms, and a piece of one is decoded (`views`).
+    for part in _secret_pieces(value, members, _ENCODED):
         for text in _bases(part):
             yield _needle(text, _BASE64, 4, 6)
 
@@ -94,15 +96,13 @@ def _brief(word: str) -> Iterator[Needle]:
         yield _needle(text, _BASE64, 4, 6)
 
 
-def _secret_pieces(value: str, members: Sequence[str]) -> Iterator[str]:
-    """The pieces of a long value in which a member is: what is between them is in other files too."""
+def _secret_pieces(value: str, members: Sequence[str], least: int) -> Iterator[str]:
+    """The pieces of a long value in which a member is: what is between them is in other files too. Each has
+    at least so many characters and less than twice as many, since a part of the value may come back alone."""
     spans = [(at, at + len(text)) for text in members if (at := value.find(text)) >= 0]
-    start = 0
-    for piece in _pieces(value):
-        end = start + len(piece)
-        if len(piece) == len(value) or not spans or any(at < end and last > start for at, last in spans):
-            yield piece
-        start = end
+    for start, end in pairwise([*range(0, max(1, len(value) - least + 1), least), len(value)]):
+        if end - start == len(value) or not spans or any(at < end and last > start for at, last in spans):
+            yield value[start:end]
 
 
 def _needle(text: str, edge: bytes, before: int, after: int) -> Needle:
@@ -126,13 +126,6 @@ def _literal(text: str) -> Needle:
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _pieces(value: str) -> Iterator[str]:
-    """All of it, in pieces of 96 to 191 characters: Hyperscan limits the length of a pattern."""
-    cuts = [*range(0, max(1, len(value) - _PIECE + 1), _PIECE), len(value)]
-    for start, end in pairwise(cuts):
-        yield value[start:end]
 
 
 def _texts(value: str) -> Iterator[str]:

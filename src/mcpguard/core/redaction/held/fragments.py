@@ -15,6 +15,8 @@ from mcpguard.core.redaction.held.reduced import skeleton_of
 
 LEAST = 12
 """How many characters of a skeleton in a row, with a digit and a letter among them."""
+HEXADECIMAL = frozenset(b"0123456789abcdef")
+"""Digits, of which a dump has rows."""
 _BLOCK = 8
 _STRIDE = 16
 _STEP = LEAST - _BLOCK + 1
@@ -40,6 +42,11 @@ class Core(NamedTuple):
     def cost(self) -> int:
         """Triggers of a budget."""
         return 1
+
+    @property
+    def least(self) -> int:
+        """How many characters of it count."""
+        return LEAST
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for, and where it is in the core."""

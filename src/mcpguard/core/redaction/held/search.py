@@ -40,7 +40,7 @@ from mcpguard.core.redaction.held.reduced import (
     skeleton_of,
 )
 from mcpguard.core.redaction.held.scattered import Scattered, scattered, signs
-from mcpguard.core.redaction.held.shards import Shards, shards
+from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
 
@@ -83,12 +83,12 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
     random = [*stretches((value, *members)), *payloads((value, *members))]
-    whole = tuple(dict.fromkeys(cores(random)))
+    whole = without_parts(cores(random))
     return Held(
         kind,
         mark,
         tuple(needles(value, members)),
-        (*whole, *shards(whole), *dict.fromkeys(scattered(random))),
+        (*whole, *without_parts(shards(whole)), *dict.fromkeys(scattered(random))),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value),
     )

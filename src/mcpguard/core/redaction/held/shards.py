@@ -6,11 +6,11 @@ in the value and in the text, and come to most of the value or to CHAIN characte
 lines and hashes make no such chain, and nobody learns whether a piece is right until nearly all are.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
+from mcpguard.core.redaction.held.fragments import HEXADECIMAL, Core
 from mcpguard.core.redaction.held.fragments import LEAST as ALONE
-from mcpguard.core.redaction.held.fragments import Core
 
 LEAST = 16
 """Characters of a skeleton. What is random in a shorter value is met by chance."""
@@ -40,6 +40,11 @@ class Shards(NamedTuple):
         """Triggers of a budget where it leads to nothing: it is looked at what stands before and behind."""
         return 16
 
+    @property
+    def least(self) -> int:
+        """How many characters of it count."""
+        return min(CHAIN, len(self.text) * _PART[0] // _PART[1])
+
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for, and where it is in the core. Letters alone are in words, digits in times."""
         step = next((step for size, step in _STEPS if len(self.text) <= size), _FAR)
@@ -59,7 +64,6 @@ class Shards(NamedTuple):
     def runs(self, skeleton: bytes, end: int, at: int) -> list[Piece]:
         """Around a block that ends at `end` of `skeleton` and begins at `at` of the core: the pieces of the
         chain that it is in, none where there is too little of one, and that alone which counts alone."""
-        least = min(CHAIN, len(self.text) * _PART[0] // _PART[1])
         first, last, low, high = self._widened(skeleton, end - PIECE, at)
         if last - first >= ALONE:
             return [(first, last)]
@@ -73,7 +77,7 @@ class Shards(NamedTuple):
             first, last, low, stop = behind
             size += stop - low
             pieces.insert(0, (first, last))
-        return pieces if size >= least and len(pieces) > 1 else []
+        return pieces if size >= self.least and len(pieces) > 1 else []
 
     def said(self, _bones: bytes, _runs: list[Piece], _end: int, _at: int) -> Iterator[bytes]:
         """What such a chain says of the value."""
@@ -122,3 +126,18 @@ def shards(cores: tuple[Core, ...]) -> Iterator[Shards]:
     for core in cores:
         if len(core.text) >= LEAST:
             yield Shards(core.text)
+
+
+_P = TypeVar("_P", Core, Shards)
+
+
+def without_parts(found: Iterable[_P]) -> tuple[_P, ...]:
+    """Those that are not within another one in which as little counts: what is found of a part is found of
+    the whole too. Of digits of a dump the rest of the row is found with them."""
+    each = tuple(dict.fromkeys(found))
+    return tuple(
+        one
+        for one in each
+        if HEXADECIMAL.issuperset(one.text)
+        or not any(one is not two and one.least >= two.least and one.text in two.text for two in each)
+    )

@@ -9,10 +9,10 @@ from mcpguard.core.redaction.views.view import Pieces, View, slices
 
 _ONE = r"[^\s\x00-\x1f\xff\"'\\]"
 SIGNS = (
-    rf"\n{_ONE}\r?\n{_ONE}\r?\n{_ONE}\r?\n{_ONE}\r?\n",
+    "|".join(5 * f"{_ONE}{end}" for end in (r"\n", r"\r\n")),
     rf"(?:\"{_ONE}\",[ ]?){{6}}|(?:'{_ONE}',[ ]?){{6}}",
 )
-"""Some of either."""
+"""Some of either: of lines with both ends in one expression, each line of code would cost twice as much."""
 
 _RUN = re.compile(
     rf"(?:(?:^|(?<=[\n\x1f]))(?:[ \t]{{0,40}}[\"']?{_ONE}[\"']?,?\r?(?:\n|(?=[\x1f\xff]))){{12,4096}}+"
