@@ -12,7 +12,7 @@ import pytest
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.views import View, runs
+from mcpguard.core.redaction.views import View, runs, views
 from tests.core.redaction.hostile import TOKEN
 
 SAYS = base64.b64encode(f"say {TOKEN} and so on".encode())
@@ -93,3 +93,8 @@ def test_what_is_packed_is_seen_behind_many_that_are_not(inflated: list[bytes]) 
     assert not runs.has_code(b" ".join(HEADS * 2) + PAD)
     assert len(inflated) > len(HEADS)  # Only so many are remembered.
     assert runs.has_code(b" ".join([*HEADS * 2, said]) + PAD)
+
+
+def test_a_run_that_is_too_short_for_something_packed_is_not_unpacked() -> None:
+    text = b"id eJwLz0xJ1yvJT1Xk end"
+    assert [view.text for view in views(text + PAD, every_run=True)] == [text + PAD]

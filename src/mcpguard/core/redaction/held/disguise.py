@@ -98,7 +98,7 @@ def _brief(word: str) -> Iterator[Needle]:
 
 def _secret_pieces(value: str, members: Sequence[str], least: int) -> Iterator[str]:
     """The pieces of a long value in which a member is: what is between them is in other files too. Each has
-    at least so many characters and less than twice as many, since a part of the value may come back alone."""
+    `least` characters or more, but less than twice as many: a part of the value may come back alone."""
     spans = [(at, at + len(text)) for text in members if (at := value.find(text)) >= 0]
     for start, end in pairwise([*range(0, max(1, len(value) - least + 1), least), len(value)]):
         if end - start == len(value) or not spans or any(at < end and last > start for at, last in spans):
