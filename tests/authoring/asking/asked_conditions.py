@@ -43,6 +43,8 @@ _ATOMS = st.one_of(
     st.builds("{} {} {}".format, _VALUES, _ORDERS, _PATHS),
     st.builds("{} {} {}".format, _PATHS, _ORDERS, _PATHS),
     st.builds("{} in {}".format, _PATHS, _PATHS),
+    st.builds("{} {} {} {} {}".format, _PATHS, st.sampled_from("+-"), _PATHS | _VALUES, _ORDERS, _VALUES),
+    st.builds("size({}) - size({}) {} {}".format, _PATHS, _PATHS, _ORDERS, _SIZES),
     st.builds("{} in args".format, _STRINGS),
     st.sampled_from(["ms > 1", "sent >= received", "ms <= sent", "!(received != 0)"]),
     st.sampled_from(['effect == "deny"', 'status != "ok"', '"x" in rules', 'effect in ["deny", args.a]']),

@@ -89,9 +89,9 @@ def _values(tree: Any, loops: Loops) -> _Values | None:
     if sized is not None:
         whole = _values(sized, loops)
         return None if whole is None else lambda zones: _size(whole(zones))
-    way = way_of(tree, loops)
+    node, way = inner(tree), way_of(tree, loops)
     if way is None:
-        return None
+        return _computed(node, loops) if node.data == "addition" else None
     root, steps = way.root, way.steps
     if root in MADE and len(steps) == 1:
         root, steps = MADE[root], ()
@@ -100,6 +100,28 @@ def _values(tree: Any, loops: Loops) -> _Values | None:
         if root not in ("args", "subject", "message", "error")
         else lambda zones: _at(zones.get(root), steps)
     )
+
+
+def _computed(node: Any, loops: Loops) -> _Values | None:
+    """The sums or differences of numbers. Rounding keeps their order."""
+    (left,), right, minus = (
+        node.children[0].children,
+        node.children[1],
+        node.children[0].data == "addition_sub",
+    )
+    one, other = _values(left, loops), _values(right, loops)
+    if one is None or other is None:
+        return None
+
+    def computed(zones: _Zones) -> Zone | None:
+        mine, theirs = one(zones), other(zones)
+        if not (mine and theirs and mine.kinds == theirs.kinds == NUMBER and mine.numbers and theirs.numbers):
+            return None
+        (low, high), (least, most) = mine.numbers, theirs.numbers
+        least, most = (-most, -least) if minus else (least, most)
+        return Zone(NUMBER, numbers=(low + least, high + most))
+
+    return computed
 
 
 def _at(zone: Zone | None, steps: tuple[str | None, ...]) -> Zone | None:
