@@ -38,7 +38,7 @@ def test_a_password_in_a_list_of_arguments_is_found(words: list[str]) -> None:
     "text",
     [
         'add_argument("-p", "--port"), ["-p", "Tr4verse-kite9"]',
-        '["mkdir", "-p", "Tr4verse-kite9"]',
+        '["a", "b"], ["mkdir", "-p", "Tr4verse-kite9"]',
         '["sshpass", "-p"], "Tr4verse-kite9"',
         'x = "a", "-b"',
     ],
