@@ -235,7 +235,7 @@ def test_what_a_person_did_not_see_becomes_no_condition(
 
 
 def test_a_call_by_who_acts_for_another_gets_no_rule_that_would_allow_others_too(home: Path) -> None:
-    with pytest.raises(SuggestError, match="a condition cannot name who acts for os-user:ada"):
+    with pytest.raises(SuggestError, match="the rule would not name who acts for os-user:ada"):
         applied(home, asked(actor="bot-7"))
     assert not (home / "my-approvals.yaml").exists()
 

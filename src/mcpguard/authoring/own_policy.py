@@ -83,8 +83,8 @@ def caller_of(ticket: Ticket) -> tuple[str, str]:
     ends and the other begins. Raises SuggestError where it does not, and where another acts for them."""
     if ticket.actor:
         raise SuggestError(
-            f"a condition cannot name who acts for {ticket.principal}, so the rule would allow others too: "
-            "approve for a time or for the session"
+            f"the rule would not name who acts for {ticket.principal}, and so allow others too: approve for "
+            "a time, or write one with `principal.claims.act.sub` (`http.token.claims: [act]`)"
         )
     text = ticket.principal
     for at in [index for index, character in enumerate(text) if character == ":"]:

@@ -43,8 +43,6 @@ class Judge:
     ) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs; one that is only to
         `foresee` leaves no trace. `approved` are the rules that ask, for which a person has approved it."""
-        if not self.policies.stateful:
-            return pdp.decide(self.policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
             verdict = _of(session, pdp.decide(self.policies, invocation, session, self.egress, approved))
@@ -52,7 +50,7 @@ class Judge:
                 session.admit(verdict)
             return verdict
 
-        return await self._changed(invocation, change)
+        return await self._decided(invocation, approved, change)
 
     async def decide_again(
         self, invocation: Invocation, resumed: bool = True, approved: frozenset[str] = frozenset()
@@ -60,8 +58,6 @@ class Judge:
         """Whether a call that was suspended may go on. It is no further call, so it costs nothing and states
         nothing; what the policies of now would label is labelled. Where it is not `resumed` but refused for
         its form, a Permit leaves no trace. `approved` as for `decide`."""
-        if not self.policies.stateful:
-            return pdp.decide(self.policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
             if not resumed:
@@ -74,11 +70,13 @@ class Judge:
                 return structs.replace(verdict, facts=())
             return verdict
 
-        return await self._changed(invocation, change)
+        return await self._decided(invocation, approved, change)
 
-    async def _changed(
-        self, invocation: Invocation, change: Callable[[Session], Permit | Deny]
+    async def _decided(
+        self, invocation: Invocation, approved: frozenset[str], change: Callable[[Session], Permit | Deny]
     ) -> Permit | Deny:
+        if not self.policies.stateful:
+            return pdp.decide(self.policies, invocation, None, self.egress, approved)
         try:
             return await self._store.change(invocation, change)
         except SessionError as problem:
