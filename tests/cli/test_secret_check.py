@@ -133,6 +133,13 @@ def test_what_mcpguard_itself_uses_is_told_too(
     assert checked(path, capsys)[0] == 0
 
 
+def test_a_key_that_no_variable_has_is_to_be_made_and_not_typed_in(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text("version: 1\nservers: {a: {command: x}}\naudit: {key: '${env:NO_AUDIT_KEY}'}\n")
+    said = "is not set: `mcpguard audit key --new --to FILE` makes a key"
+    assert checked(path, capsys) == (1, f"failed  env:NO_AUDIT_KEY for audit.key: {said}\n")
+
+
 def test_a_broken_configuration_is_told_as_by_every_command(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "mcpguard.yaml"
     path.write_text("version: 2\n")

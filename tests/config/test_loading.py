@@ -143,7 +143,6 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
             ["4:11 expected a list, found text; put it in brackets"],
         ),
         (server("command: x") + "policies: ['']\n", ["4:12 a path must not be empty"]),
-        (server("command: x") + "audit: {}\n", ["4:8 `path` is missing"]),
         (server("command: x") + "audit: {path: ''}\n", ["4:15 a path must not be empty"]),
         (server("command: x") + "audit: {path: a, durability: x}\n", ["4:30 expected one of flush, fsync"]),
         (server("command: x") + "audit: {path: a, key: k}\n", ["4:23 expected one reference"]),

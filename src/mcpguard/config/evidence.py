@@ -100,8 +100,10 @@ class HeadsEntry(Written):
 class AuditEntry(Written):
     """`audit` as written."""
 
-    path: FilePath = Field(
-        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file."
+    path: FilePath | None = Field(
+        None,
+        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file. "
+        "Default: `audit` in the user's state folder.",
     )
     durability: Durability = Field(
         "flush",

@@ -378,7 +378,7 @@ def _audit(entry: AuditEntry, folder: Path) -> Audit:
     days, most = entry.keep_days or 0.0, entry.keep_bytes or 0
     size, age = (most // 10, DAY if days else 0.0) if rotate is None else (rotate.bytes, rotate.seconds)
     return Audit(
-        _absolute(folder, entry.path),
+        None if entry.path is None else _absolute(folder, entry.path),
         entry.durability,
         entry.arguments,
         key=None if entry.key is None else sole_reference(entry.key),

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
+from mcpguard.config.loading import load_config
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import FORMAT, Anchor, Checkpoint
-from mcpguard.core.secret import Secret
+from mcpguard.core.secret import CredentialRef, Secret
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
@@ -41,7 +42,7 @@ def signed_chain(folder: Path, key: SigningKey, last: bool = True) -> Path:
     return sink.path
 
 
-def test_a_key_is_made_kept_and_never_printed(backend: FakeKeyring, capsys: Capture) -> None:
+def test_a_key_is_made_kept_and_never_printed(backend: FakeKeyring, tmp_path: Path, capsys: Capture) -> None:
     assert main(["audit", "key", "--new"]) == 0
     said = capsys.readouterr().out
     kept = backend.entries["mcpguard", "audit/key"]
@@ -49,8 +50,12 @@ def test_a_key_is_made_kept_and_never_printed(backend: FakeKeyring, capsys: Capt
     assert kept not in said
     public = SigningKey(Secret(kept)).public
     assert said == (
-        f"{public}\nstored; to sign with it, add `audit: {{key: ${{keyring:audit/key}}}}` to the configuration\n"
+        f"{public}\nstored; to sign with it, add `audit: {{key: '${{keyring:audit/key}}'}}` to the configuration\n"
     )
+    advised = said.partition("add `")[2].partition("` to")[0]
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(f"version: 1\nservers: {{s: {{command: x}}}}\n{advised}\n")
+    assert load_config(path).audit.key == CredentialRef("keyring", "audit/key")
     assert main(["audit", "key"]) == 0
     assert capsys.readouterr().out == f"{public}\n"
     assert main(["audit", "key", "--json"]) == 0

@@ -33,8 +33,10 @@ def private_key(read: Callable[[], Secret], ref: CredentialRef) -> Secret:
     try:
         return read()
     except MissingError as error:
-        to = f" --to {quote(ref.name)}" if ref.source == "file" else f" --name {quote(ref.name)}"
-        raise AuditError(f"{error.said}: `mcpguard audit key --new{to}` makes a key") from None
+        options = {"file": f"--to {quote(ref.name)}", "keyring": f"--name {quote(ref.name)}"}
+        raise AuditError(
+            f"{error.said}: `mcpguard audit key --new {options.get(ref.source, '--to FILE')}` makes a key"
+        ) from None
 
 
 class SigningKey:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 
 from mcpguard.adapters.system.own_process import take_variable
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, MissingError
 from mcpguard.core.secret import CredentialRef, Secret
 
 _taken: dict[str, Secret] = {}  # As the environment itself: one of the process.
@@ -52,9 +52,10 @@ class Environ:
         if not value and ref.name in _dropped:
             raise CredentialError(f"{ref} was for other clients when mcpguard was started: restart it")
         if not value:
-            raise CredentialError(
-                f"{ref} is not set: export {ref.name} where mcpguard is started; a configuration can also "
-                f"take it from the keychain (`mcpguard secret set {ref.name}`), as ${{keyring:{ref.name}}}"
+            raise MissingError(
+                f"{ref} is not set",
+                f"export {ref.name} where mcpguard is started, or refer to the keychain or a file instead "
+                "(`mcpguard help hold-a-credential`)",
             )
         return Secret(value)
 

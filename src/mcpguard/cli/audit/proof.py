@@ -311,7 +311,7 @@ def print_key(args: argparse.Namespace) -> int:
         return 0
     print(key)
     if args.new:
-        print(f"stored; to sign with it, add `audit: {{key: ${{{ref}}}}}` to the configuration")
+        print(f"stored; to sign with it, add `audit: {{key: '${{{ref}}}'}}` to the configuration")
     return 0
 
 
