@@ -130,11 +130,14 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
     zero, for `by` ("SOURCE:ID"). Raises SessionError where the session has neither or cannot be changed,
     AuditError where no evidence can be left."""
     kept = session.state
+    counting = {} if kept is None else kept.used(datetime.now(UTC).timestamp())
+    used = {key: amount for key, amount in counting.items() if key.partition(" ")[0] == name}
     if kept is not None and name in kept.labels:
         said = f"{name} of {described(session)}, by {by}"
         _edit(config, store, session, "label-cleared", said, lambda kept: kept.without_label(name))
-    elif kept is not None and kept.has_limit(name):
-        said = f"{name} of {described(session)}, by {by}"
+    elif used:
+        amounts = ", ".join(f"{key.partition(' ')[2]}: {amount} used" for key, amount in used.items())
+        said = f"{name} of {described(session)}, by {by} ({amounts})"
         _edit(config, store, session, "limit-cleared", said, lambda kept: kept.without_limit(name))
     else:
         raise SessionError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,15 @@ def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
     assert "1  files/read" in shown
 
 
+@pytest.mark.usefixtures("terminal")
+def test_what_has_left_its_window_is_neither_shown_nor_cleared(home: Path, capsys: Capture) -> None:
+    used(home, structs.replace(CALL, now=CALL.now - timedelta(days=2)))
+    assert main(["session", "show", NAME[:8]]) == 0
+    assert "limit" not in capsys.readouterr().out
+    assert main(["session", "clear", "p/all"]) == 2
+    assert "neither a label nor a limit in use that is called 'p/all'" in capsys.readouterr().err
+
+
 def test_nothing_was_done_yet(home: Path, capsys: Capture) -> None:
     assert main(["session", "list"]) == 0
     assert capsys.readouterr().out == f"{session.NONE}\n"
@@ -136,7 +145,9 @@ def test_a_limit_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> 
     (one,) = store(home).known()
     assert one.state is not None
     assert (one.state.spent, one.state.labels) == ({}, ["private"])
-    assert notices(home) == [("limit-cleared", f"p/all of session {NAME} of {who()} with desk, by {who()}")]
+    assert notices(home) == [
+        ("limit-cleared", f"p/all of session {NAME} of {who()} with desk, by {who()} (calls 1d: 1 used)")
+    ]
     assert [(one["session"], one["principal"]) for one in noticed(home)] == [(NAME, who())]
 
 

@@ -48,7 +48,8 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     store.ask(structs.replace(TICKET, created=now.timestamp(), expires=now.timestamp() + 60))
     store.close()
     denied = structs.replace(CALL, id="n-8", at=now, effect="deny", message="Not\x1b[31m this one.")
-    folder_of(tmp_path / "audit", structs.replace(CALL, at=now), DONE, denied)
+    listed = structs.replace(CALL, id="n-9", at=now, method="tools/list", tool="")
+    folder_of(tmp_path / "audit", structs.replace(CALL, at=now), DONE, denied, listed)
     return str(tmp_path / "audit")
 
 
@@ -63,6 +64,7 @@ def test_one_frame_says_what_runs_what_was_denied_and_what_waits(audit: str, cap
     assert any(line.startswith("t1 os-user:ada") for line in lines)
     assert any("github/get Not\\x1b[31m this one. n-8" in line for line in lines)
     assert "github/get 2 0.0/s" in lines
+    assert not any("tools/list" in line for line in lines)
     assert max(map(len, said.splitlines())) <= 80
     assert "\x1b" not in said
 

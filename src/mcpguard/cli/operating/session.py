@@ -4,6 +4,7 @@ ends it."""
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -138,9 +139,10 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         print(f"fact  {plain(fact)}")
     for ticket in kept.approvals:
         print(f"approval {plain(ticket)} (`mcpguard approvals`)")
-    for key, parts in kept.spent.items():
-        print(f"limit {plain(key)}: {sum(amount for _, amount in parts)} used")
-    if kept.spent:
+    used = kept.used(time.time())
+    for key, amount in used.items():
+        print(f"limit {plain(key)}: {amount} used")
+    if used:
         clears = f"`mcpguard session clear RULE {one.name[:SHOWN]}`"
         print(f"      a limit counts from zero again once you clear it: {clears}")
     print(f"{kept.calls} calls" + (":" if kept.tools else ""))

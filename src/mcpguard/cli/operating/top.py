@@ -26,7 +26,7 @@ from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
-from mcpguard.core.evidence.bounds import only_counted
+from mcpguard.core.evidence.bounds import LISTS, only_counted
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.tickets import Ticket
 
@@ -175,7 +175,7 @@ class TopView:
         record = read_record(line)
         if isinstance(record, Noticed) and record.refusals is not None:
             self._folded.append((record.at.timestamp(), record.refusals.count))
-        if isinstance(record, Decided) and record.effect != "ask":
+        if isinstance(record, Decided) and record.effect != "ask" and record.method not in LISTS:
             denied = record.effect == "deny"
             self._calls.append((record.at.timestamp(), target_of(record), denied))
             if denied:

@@ -10,8 +10,6 @@ from mcpguard.adapters.store.sqlite import KnownSession
 from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.session import PARTS
-from mcpguard.core.policy.terms import window_of
 from mcpguard.core.policy.tickets import Ticket
 
 MOST_TOOLS = 8
@@ -78,24 +76,19 @@ def _card(desk: Desk, one: KnownSession) -> SessionCard:
     if kept is None:
         return SessionCard(one, [], [], 0, ())
     tools = sorted(kept.tools.items(), key=lambda item: (-item[1], item[0]))
-    now = time.time()
-    limits = [_limit(desk, key, parts, now) for key, parts in kept.spent.items()]
     return SessionCard(
         one,
-        [limit for limit in limits if limit.used],
+        [_limit(desk, key, used) for key, used in kept.used(time.time()).items()],
         tools[:MOST_TOOLS],
         sum(count for _, count in tools[MOST_TOOLS:]),
         _readers(desk) if kept.labels else (),
     )
 
 
-def _limit(desk: Desk, key: str, parts: list[tuple[int, int]], now: float) -> UsedLimit:
+def _limit(desk: Desk, key: str, used: int) -> UsedLimit:
     """The key of a limit is its rule, its unit and its window (`core/policy/obligations.py`)."""
     words = key.split(" ")
     rule, unit, window = words[0], words[1] if len(words) > 2 else "", words[-1]
-    seconds = window_of(window) or 0
-    first = (now - seconds) * PARTS / seconds if seconds else 0.0
-    used = sum(amount for part, amount in parts if not seconds or part + 1 > first)
     policies = desk.rulebook.policies
     found = next((one for one in policies.rules if one.name == rule), None) if policies else None
     limit = found.written.limit if found else None

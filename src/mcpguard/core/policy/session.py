@@ -45,7 +45,8 @@ class StoredSession(Struct):
 
     def ended(self, now: float) -> StoredSession:
         """What is left where the session ended before `now`: the windows that are not over."""
-        spent = {key: parts for key, parts in self.spent.items() if _lasts(key, parts, now)}
+        counting = self.used(now)
+        spent = {key: parts for key, parts in self.spent.items() if key in counting and _seconds(key)}
         return StoredSession(spent=spent)
 
     def without_label(self, label: str) -> StoredSession:
@@ -54,13 +55,15 @@ class StoredSession(Struct):
         causes = {name: cause for name, cause in self.causes.items() if name != label}
         return structs.replace(self, labels=labels, causes=causes)
 
-    def has_limit(self, rule: str) -> bool:
-        """Whether calls count against the limit of that "policy/rule"."""
-        return any(_is_of(key, rule) for key in self.spent)
+    def used(self, now: float) -> dict[str, int]:
+        """What counts against limits at `now`, where anything does, by their keys: "policy/rule", unit and
+        window."""
+        found = {key: _sum(_counting(parts, _seconds(key), now)) for key, parts in self.spent.items()}
+        return {key: amount for key, amount in found.items() if amount}
 
     def without_limit(self, rule: str) -> StoredSession:
         """What is left once nothing counts against the limit of that "policy/rule" any more."""
-        spent = {key: parts for key, parts in self.spent.items() if not _is_of(key, rule)}
+        spent = {key: parts for key, parts in self.spent.items() if key.partition(" ")[0] != rule}
         return structs.replace(self, spent=spent)
 
 
@@ -70,15 +73,19 @@ def name_of(principal: Principal, agent: str | None) -> str:
     return sha256(key).hexdigest()[:32]
 
 
-def _is_of(key: str, rule: str) -> bool:
-    # The key of a charge begins with its rule.
-    return key.partition(" ")[0] == rule
+def _seconds(key: str) -> int:
+    # The key of a charge ends in its window as written.
+    return window_of(key.rpartition(" ")[2]) or 0
 
 
-def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:
-    # The key of a charge ends in its window as written; that of a session does not outlast it.
-    seconds = window_of(key.rpartition(" ")[2]) or 0
-    return seconds > 0 and any(part + 1 > (now - seconds) * PARTS / seconds for part, _ in parts)
+def _sum(parts: list[tuple[int, int]]) -> int:
+    return sum(amount for _, amount in parts)
+
+
+def _counting(parts: list[tuple[int, int]], seconds: int, now: float) -> list[tuple[int, int]]:
+    """Those in a window of `seconds` that ends `now`; all where the window is the session."""
+    first = (now - seconds) * PARTS / seconds if seconds else -1
+    return [one for one in parts if one[0] + 1 > first]
 
 
 class Session:
@@ -100,7 +107,7 @@ class Session:
 
     def used(self, charge: Charge, now: datetime) -> int:
         """How much of the limit is used up."""
-        return sum(amount for _, amount in self._in_window(charge, now))
+        return _sum(self._in_window(charge, now))
 
     def after(self, permit: Permit) -> Session:
         """The session as it would be once the call was admitted; this one stays as it is."""
@@ -178,11 +185,7 @@ class Session:
         self.kept.spent[charge.key] = parts
 
     def _in_window(self, charge: Charge, now: datetime) -> list[tuple[int, int]]:
-        parts = self.kept.spent.get(charge.key, [])
-        if not charge.seconds:
-            return list(parts)
-        first = (now.timestamp() - charge.seconds) * PARTS / charge.seconds
-        return [(part, amount) for part, amount in parts if part + 1 > first]
+        return _counting(self.kept.spent.get(charge.key, []), charge.seconds, now.timestamp())
 
 
 def _cause(permit: Permit, rules: tuple[str, ...]) -> LabelCause:
