@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
 from mcpguard.adapters.transports.http.connection import SURPLUS
-from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
+from tests.adapters.transports.front import ENVELOPE, MODERN, Front, Wire, answer_handshake, call, serving
 from tests.adapters.transports.http.test_events import begin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -90,27 +90,55 @@ async def healthy(front: Front) -> Wire:
     return wire
 
 
+async def busy(front: Front) -> Wire:
+    """A connection whose client waits for an answer."""
+    asked = call("tools/call", 1, _meta=ENVELOPE)
+    heard = sum(len(world.heard) for world in front.door.worlds)
+    wire = await front.open("POST", "/mcp", asked, mcp_protocol_version=MODERN)
+    await front.door.until(lambda: sum(len(world.heard) for world in front.door.worlds) > heard)
+    return wire
+
+
+def answer_the_first(front: Front) -> None:
+    front.door.worlds[0].reply({"id": 1})
+
+
 async def test_a_connection_too_many_is_told_so_and_the_others_go_on() -> None:
     async with serving(most_connections=2) as front:
-        first, second = await healthy(front), await healthy(front)
+        front.door.script = lambda _receiver, _message: None
+        first, second = await busy(front), await busy(front)
         surplus = await front.connect()
         surplus.send("POST", "/mcp", [*front.headers(), ("content-length", "2")], b"{}")
         answer = await surplus.answer()
         assert (answer.status, answer.headers["connection"]) == (503, "close")
         assert answer.body == b"mcpguard serves 2 connections at once, and all are in use"
         assert await surplus.reader.read() == b""
-        first.send("GET", "/healthz", front.headers())
+        answer_the_first(front)
         assert (await first.answer()).status == 200
         second.close()
         while len(front.server._connections.open) > 1:
             await asyncio.sleep(0)
         await healthy(front)
-        assert front.door.worlds == []
+
+
+async def test_of_idle_connections_that_are_too_many_the_longest_idle_gives_way() -> None:
+    async with serving(most_connections=3) as front:
+        front.door.script = lambda _receiver, _message: None
+        waits, first, second = await busy(front), await healthy(front), await healthy(front)
+        first.send("GET", "/healthz", front.headers())
+        assert (await first.answer()).status == 200
+        await healthy(front)
+        assert await second.reader.read() == b""
+        first.send("GET", "/healthz", front.headers())
+        assert (await first.answer()).status == 200
+        answer_the_first(front)
+        assert (await waits.answer()).status == 200
 
 
 async def test_further_connections_are_cut() -> None:
     async with serving(most_connections=1) as front:
-        served = await healthy(front)
+        front.door.script = lambda _receiver, _message: None
+        served = await busy(front)
         silent = [await front.connect() for _ in range(SURPLUS)]
         while len(front.server._connections.open) <= SURPLUS:
             await asyncio.sleep(0)
@@ -118,7 +146,7 @@ async def test_further_connections_are_cut() -> None:
         assert await cut.reader.read() == b""
         silent[0].send("GET", "/healthz", front.headers())
         assert (await silent[0].answer()).status == 503
-        served.send("GET", "/healthz", front.headers())
+        answer_the_first(front)
         assert (await served.answer()).status == 200
 
 

@@ -95,8 +95,7 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._fields = 0
         self._headers: dict[str, str] = {}
-        self._surplus = self._deaf = self._parting = self._upgrading = False
-        self._paused = False
+        self._surplus = self._deaf = self._parting = self._upgrading = self._paused = False
         # Bytes since the last ones of a body, or since the end of a head or of a request.
         self._unclaimed = 0
         self._in_head = True
@@ -140,6 +139,7 @@ class HttpConnection(asyncio.Protocol):
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+            self.shared.unverified.idle.pop(self, None)
         problem: Exception | None = None
         try:
             self._parser.feed_data(data)
@@ -374,6 +374,8 @@ class HttpConnection(asyncio.Protocol):
                 self.read_on()
             unsent = self.transport.get_write_buffer_size()
             self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self._is_quiet, unsent)
+            if not unsent:
+                self.shared.unverified.idle[self] = None
 
     def part(self) -> None:
         """Say that nothing more comes, and close in a moment: at once, what the client still sends would
@@ -392,10 +394,8 @@ class HttpConnection(asyncio.Protocol):
         left = self.unsent
         if left and left < before:
             self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self._is_quiet, left)
-        elif left:
-            self.transport.abort()
         else:
-            self.transport.close()
+            (self.transport.abort if left else self.transport.close)()
 
     def _look(self, before: int) -> None:
         """See whether the client has taken any of its answer since `unsent` bytes of it were unsent."""

@@ -1,8 +1,9 @@
-"""Connections whose clients have not shown yet who they are.
+"""Connections whose clients have not shown yet who they are, and those that are idle between two requests.
 
-Law of this file: these keep nobody out. They share a part of the connections, and where that is used up, the
-address that holds most of them loses its oldest one. A connection with a good token is one of them until the
-token has been verified.
+Law of this file: these keep nobody out. The first share a part of the connections, and where that is used up,
+the address that holds most of them loses its oldest one. A connection with a good token is one of them until
+the token has been verified. Where all connections are used up and none is one of them, the one that has been
+idle longest ends.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class UnverifiedConnections:
         self.most = most
         self._report = report
         self._count = 0
+        self.idle: dict[UnverifiedConnection, None] = {}
+        """Those whose clients have all that they asked for, the longest first."""
         self._of: dict[bytes | str, dict[UnverifiedConnection, None]] = {}
         self._quiet_until = 0.0
 
@@ -50,6 +53,7 @@ class UnverifiedConnections:
 
     def discard(self, one: UnverifiedConnection) -> None:
         """It is closed, or its client has been verified."""
+        self.idle.pop(one, None)
         network = network_of(one.peer)
         of = self._of.get(network)
         if of is not None and one in of:
@@ -59,9 +63,14 @@ class UnverifiedConnections:
                 del self._of[network]
 
     def spare(self) -> bool:
-        """Close the oldest connection of the network with the most of them; False if there are none."""
+        """Close the oldest connection of the network with the most of them, else the one that has been idle
+        longest; False if there is neither."""
         if not self._of:
-            return False
+            idle = next(iter(self.idle), None)
+            if idle is not None:
+                del self.idle[idle]
+                idle.give_way()
+            return idle is not None
         oldest = next(iter(self._of[max(self._of, key=lambda network: len(self._of[network]))]))
         self.discard(oldest)
         oldest.give_way()
