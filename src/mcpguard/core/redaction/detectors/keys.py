@@ -18,7 +18,7 @@ def is_pair(match: bytes) -> int:
 
 _RUN, _LINE = "[A-Za-z0-9+/]", r"(?:\r?\n|(?:\\r)?\\n)[ \t]{0,16}"
 _LAST = f"(?:{_LINE}(?=[A-Za-z+/]{{0,75}}[0-9=]){_RUN}{{1,75}}+={{0,2}})?"
-_SHORT = f"{_RUN}{{20,16384}}+={{0,2}}(?:{_LINE}{_RUN}{{60,76}}(?!{_RUN})){{0,200}}{_LAST}"
+_SHORT = f"{_RUN}{{12,16384}}+={{0,2}}(?:{_LINE}{_RUN}{{60,76}}(?!{_RUN})){{0,200}}{_LAST}"
 _LONG = (
     f"(?:{_RUN}{{120,16384}}+={{0,2}}|{_RUN}{{20,76}}(?:{_LINE}{_RUN}{{60,76}}(?!{_RUN})){{2,200}}{_LAST})"
 )
@@ -53,14 +53,18 @@ KEYS: tuple[Detector, ...] = (
     ),
     Format(
         "private-key-body",
-        pattern="(?:b3BlbnNzaC1rZXktdjEA|MHcCAQEE|MIGkAgEBBD|MIHcAgEBBEI|MIGHAgEAMBMGByqGSM49AgEG"
-        f"|MIG2AgEAMBAGByqGSM49AgEG|MC4CAQAwBQYDK2V[wu]){_SHORT}",
+        # In PKCS 8, the 24 letters behind the kind of key are the curve and the length of the number.
+        pattern="(?:b3BlbnNzaC1rZXktdjEA|MHcCAQEE|MIGkAgEBBD|MIHcAgEBBEI|MC4CAQAwBQYDK2V[wu]"
+        f"|MIG(?:HAgEAMBM|2AgEAMBA)GByqGSM49AgEG{_RUN}{{24}}){_SHORT}",
         starts=(
             *("b3BlbnNzaC1rZXktdjEA", "MHcCAQEE", "MIGkAgEBBD", "MIHcAgEBBEI", "MIGHAgEAMBMGByqGSM49AgEG"),
             *("MIG2AgEAMBAGByqGSM49AgEG", "MC4CAQAwBQYDK2V"),
         ),
         hits=("MHcCAQEE" + MIX[:56] + "\n" + MIX[:64] + "\n" + MIX[:18] + "==",),
-        misses=("MHcCAQEE " + MIX[:12], "MHcCAQE" + MIX[:64]),
+        misses=(
+            *("MHcCAQEE " + MIX[:12], "MHcCAQE" + MIX[:64]),
+            "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg",
+        ),
     ),
     Format(
         "rsa-private-key-body",

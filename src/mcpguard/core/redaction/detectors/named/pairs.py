@@ -58,7 +58,7 @@ REST = (
     rf"){_FIRST}{_MORE}{{5}}"
 )
 """What stands between a word of a name and a value, and the beginning of this. For each beginning it ends in
-one place, so that the value begins `VALUE` bytes before it."""
+one place (two, where a type may be the value as well), so that the value begins `VALUE` bytes before it."""
 
 # --- what stands around a value ---------------------------------------------------------------------------
 
