@@ -148,3 +148,14 @@ def test_the_slower_engine_is_named_where_the_faster_cannot_be_imported(tmp_path
         assert guard.modern().call("echo", text="x")["result"]["content"][0]["text"] == "x"
     finally:
         guard.dispose()
+
+
+def test_a_condition_that_the_faster_engine_leaves_to_the_slower_is_no_failure(tmp_path):
+    conditional = [{"id": "some", "effect": "allow", "when": "[args.text].all(one, !secretName(one))"}]
+    guard = HttpGuard(tmp_path, {"p": puppet()}, conditional, cold=True)
+    try:
+        assert b"slower engine" not in guard.stderr
+        assert not guard.open("GET", "/readyz").json()["needs"]["policies"]["warning"]
+        assert guard.modern().text("echo", text="x") == "x"
+    finally:
+        guard.dispose()

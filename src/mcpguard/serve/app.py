@@ -27,6 +27,7 @@ from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
 from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, config_option, evidence_folder
 from mcpguard.config.terms import ServingLimits
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
@@ -366,8 +367,9 @@ class _Process:
 
 
 def _slow(policies: PolicySet) -> str:
-    """What to tell an operator if the slower engine decides; "" if it does not."""
-    if "python" not in policies.engines:
+    """What to tell an operator if the faster engine could not be imported, "" if it could."""
+    # The faster one leaves some conditions to it.
+    if "python" not in policies.engines or engine().name != "python":
         return ""
     return (
         "policy conditions are evaluated by the slower engine, cel-python: "
