@@ -152,12 +152,20 @@ def program(mode: int) -> Scene:
 
 
 def running(changed: float, late: status_file.NotInForce | None = None) -> Scene:
+    """A process whose configuration got another file, an old one, so many seconds after it started."""
+
     def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
         machine.configured()
-        later(machine.path, changed)
+        later(machine.path, -86_400)
         pid = os.getpid()
         status = status_file.Status(
-            pid, time.time(), status_file.birth_of(pid), str(machine.path), "stdio", (), not_in_force=late
+            pid,
+            time.time() - changed,
+            status_file.birth_of(pid),
+            str(machine.path),
+            "stdio",
+            (),
+            not_in_force=late,
         )
         machine.write(f"state/status/{pid}.json", msgspec.json.encode(status).decode())
 

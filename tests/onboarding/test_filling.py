@@ -144,6 +144,16 @@ def test_a_file_without_tables_allows_none_and_is_not_made(
     assert said in capsys.readouterr().out
 
 
+def test_a_dry_run_names_what_is_to_be_set_and_the_command_that_makes_the_changes(
+    person: Person, capsys: Capture
+) -> None:
+    cursor(person, github=GITHUB)
+    assert main(["import", "--dry-run", "--to", "file"]) == 0
+    unset, nothing = capsys.readouterr().out.splitlines()[-2:]
+    assert unset.endswith("what needs owners is refused until `mcpguard import --set github.owners=VALUE`")
+    assert nothing == "nothing was changed: the same command without `--dry-run` makes these changes"
+
+
 def test_what_the_machine_does_not_say_is_asked_for(
     person: Person, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -100,7 +100,7 @@ def test_without_a_keychain_one_sentence_comes_before_anything_is_touched(
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
     assert "mcpguard: this machine has no keychain" in said.err or "mcpguard: the keychain (" in said.err
-    assert "Or run `mcpguard import --to file`" in said.err
+    assert "`mcpguard import --to file` stores secrets in files" in said.err
     assert said.err.endswith("Nothing was changed\n")
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
 
@@ -113,9 +113,7 @@ def test_a_dry_run_says_that_there_is_no_keychain_and_that_nothing_was_changed(
     assert main(["import", "--dry-run"]) == 2
     missing, nothing = capsys.readouterr().out.splitlines()[-2:]
     assert missing.startswith("to do    the keychain (")
-    assert missing.endswith(
-        "Or run `mcpguard import --to file`: secrets then go to files that only you can read"
-    )
+    assert missing.endswith(". `mcpguard import --to file` stores secrets in files that only you can read")
     assert nothing == "nothing was changed, nor would `mcpguard import` change anything before that is done"
 
 

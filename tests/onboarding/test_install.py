@@ -89,7 +89,7 @@ def test_without_a_keychain_it_says_how_to_do_without(
     before = tree(*person)
     assert main(["install", "cursor", "--config", str(config)]) == 2
     said = capsys.readouterr().err
-    assert "Or run `mcpguard install cursor --to file`" in said
+    assert "`mcpguard install cursor --to file` stores secrets in files" in said
     assert said.endswith("Nothing was changed\n")
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
     assert main(["install", "cursor", "--config", str(config), "--to", "file"]) == 0

@@ -82,7 +82,8 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
 def _running(subject: Subject) -> Iterator[Checked]:
     for status in running(subject.at.state / "status"):
         try:
-            changed = os.stat(status.config).st_mtime
+            # As whoever watches the file: what is moved or copied to it may be older than it.
+            changed = os.stat(status.config).st_ctime
         except OSError:
             continue
         late = status.not_in_force

@@ -150,7 +150,7 @@ def in_files(vault: Vault, command: str) -> str:
     """How `mcpguard COMMAND` does without this vault, after why it is not available."""
     if vault.kind == "file":
         return ""
-    return f". Or run `mcpguard {command} --to file`: secrets then go to files that only you can read"
+    return f". `mcpguard {command} --to file` stores secrets in files that only you can read"
 
 
 def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:

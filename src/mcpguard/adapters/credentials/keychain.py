@@ -169,7 +169,7 @@ def _ask(what: str, question: Callable[[Any], T]) -> T:
     except NoKeyringError:
         raise SourceError(
             f"{about}this machine has no keychain that mcpguard can use: start one (on Linux a Secret "
-            "Service such as gnome-keyring), or refer to ${env:…} or ${file:…} instead"
+            "Service such as gnome-keyring), or use a file instead"
         ) from None
     except (KeyringLocked, InitError):
         raise SourceError(

@@ -226,7 +226,8 @@ def _tell_dry(plan: Plan, vault: Vault) -> bool:
         _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
         _say("nothing was changed, nor would `mcpguard import` change anything before that is done")
         return False
-    print("nothing was changed: `mcpguard import` makes these changes")
+    _tell_unset(plan)
+    print("nothing was changed: the same command without `--dry-run` makes these changes")
     return True
 
 
@@ -372,11 +373,7 @@ def _after(plan: Plan, vault: Vault) -> None:
     beside = plain(str(plan.config.parent))
     if vault.kind == "file" and plan.secrets and vault.folder.parent != plan.config.parent:
         _say(f"note: the secrets are in {plain(str(vault.folder))}, since {beside} is in a repository")
-    for server in plan.servers:
-        for param in server.unset:
-            option = f"{plain(server.name)}.{plain(param)}"
-            said = f"what needs {plain(param)} is refused until `mcpguard import --set {option}=VALUE`"
-            _say(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
+    _tell_unset(plan)
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
     guarded = f"{counted(len(plan.servers), 'server')}: {names}"
@@ -389,6 +386,14 @@ def _after(plan: Plan, vault: Vault) -> None:
         _say(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
     rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
     _say(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
+
+
+def _tell_unset(plan: Plan) -> None:
+    for server in plan.servers:
+        for param in server.unset:
+            option = f"{plain(server.name)}.{plain(param)}"
+            said = f"what needs {plain(param)} is refused until `mcpguard import --set {option}=VALUE`"
+            _say(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
 
 
 def _look(plan: Plan, journal: MoveJournal, vault: Vault) -> None:
