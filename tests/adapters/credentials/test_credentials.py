@@ -101,7 +101,7 @@ def test_importing_the_sources_does_not_import_keyring() -> None:
 
 def test_an_empty_variable_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MCPGUARD_TEST", "")
-    assert "mcpguard secret set MCPGUARD_TEST" in refusal(Environ(), "MCPGUARD_TEST")
+    assert "export MCPGUARD_TEST where mcpguard is started" in refusal(Environ(), "MCPGUARD_TEST")
 
 
 @pytest.mark.parametrize(("data", "value"), [(b"abc\n", "abc"), (b"abc\n\n", "abc\n"), (b" abc ", " abc ")])
