@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import structs
 
-from mcpguard.config.policies import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence.bounds import EvidenceRoom
 from mcpguard.core.evidence.records import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted
-from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers

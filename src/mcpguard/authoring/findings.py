@@ -5,11 +5,13 @@ Law of this file: every finding has a code that keeps its meaning, and none ever
 credential. All forms say the same; only SARIF leaves out what needs nothing.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from msgspec import Struct, convert, json, structs
@@ -18,8 +20,10 @@ from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.tables import entries
+
+if TYPE_CHECKING:
+    from mcpguard.core.redaction.redactor import Redactor
 
 Severity = Literal["error", "warning", "note"]
 

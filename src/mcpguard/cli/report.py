@@ -19,7 +19,6 @@ from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import McpGuardError
-from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 
 if TYPE_CHECKING:
     from mcpguard.authoring.report.review import AccessReview
@@ -64,6 +63,7 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.report.assembly import Period, reviewed
     from mcpguard.authoring.report.review import AccessReview
+    from mcpguard.core.redaction.redactor import OPT_IN, Redactor
     from mcpguard.doctor.diagnosis import diagnose
     from mcpguard.doctor.surroundings import here
 

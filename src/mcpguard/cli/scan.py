@@ -16,13 +16,12 @@ from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.config.user_state import state_folder
-from mcpguard.core.redaction.detectors import GROUPS, HELD
-from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan.files import files
 from mcpguard.scan.history import history, staged
 from mcpguard.scan.sources import STDIN, ScanError, ScanSource, Skipped
 
 if TYPE_CHECKING:
+    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.scan.leaks import Excepted
     from mcpguard.scan.run import Found, Scan
 
@@ -108,6 +107,7 @@ def _add_exceptions(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be read.
     Raises ScanError, and DocumentError for a file of exceptions that cannot be used."""
+    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.scan.leaks import Excepted
     from mcpguard.scan.run import Scan
 
@@ -132,6 +132,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _kinds(args: argparse.Namespace) -> frozenset[str]:
+    from mcpguard.core.redaction.detectors import GROUPS, HELD
     from mcpguard.scan.leaks import ENTROPY
     from mcpguard.scan.run import DEFAULT, KINDS
 

@@ -15,7 +15,6 @@ from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, number
 from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
-from mcpguard.core.redaction.held.search import unguardable, weakness
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
 if TYPE_CHECKING:
@@ -119,6 +118,8 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
             raise SourceError(f"{error}. `mcpguard secret set file:/PATH` stores it in a file") from None
     reference = name if is_file else f"keyring:{name}"
     print(f"stored: refer to it in a configuration as ${{{reference}}}")
+    from mcpguard.core.redaction.held.search import weakness
+
     if said := weakness(Secret(value)):
         print(_GUESSED.format(said=said), file=sys.stderr)
 
@@ -221,6 +222,8 @@ def _piped() -> str:
 def _acceptable(value: str) -> str:
     if not value:
         raise CredentialError("the value is empty")
+
+    from mcpguard.core.redaction.held.search import unguardable
 
     if fault := unguardable(value):
         raise CredentialError(f"the value {fault}")

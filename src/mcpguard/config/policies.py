@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.errors import DocumentError, PolicyError, Problem
 from mcpguard.core.model import Json
-from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 
 if TYPE_CHECKING:
     from mcpguard.config.file import PolicyEntry
+    from mcpguard.core.conditions.cel import Engine
+    from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
 
 SIZE_LIMIT = 1 << 20
 """The largest file that a person wrote, in bytes."""
@@ -34,6 +34,8 @@ class PolicyFile(Struct, frozen=True):
 
     def load(self, kinds: frozenset[str] | None = None, cel: Engine | None = None) -> CompiledPolicy:
         """The policy; see `compile_policy`. Raises PolicyError with all mistakes."""
+        from mcpguard.core.policy.compiled import compile_policy
+
         text = read_document(self.path, PolicyError)
         return compile_policy(text, str(self.path), kinds, cel, self.params)
 
@@ -65,6 +67,8 @@ def load_policies(
 
     Raises PolicyError with the mistakes of all files.
     """
+    from mcpguard.core.policy.compiled import PolicySet
+
     compiled: list[CompiledPolicy] = []
     problems: list[Problem] = []
     for file in present(files):
@@ -81,6 +85,8 @@ def builtin_read_only(cel: Engine | None = None) -> PolicySet:
     """The packaged policy that allows the tools that declare themselves read-only."""
     # Imported where it is needed: it brings tempfile, random and three compressors along.
     from importlib import resources
+
+    from mcpguard.core.policy.compiled import PolicySet, compile_policy
 
     text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
     return PolicySet([compile_policy(text, "read_only.yaml (built in)", frozenset(), cel)])

@@ -23,15 +23,15 @@ from mcpguard.config.loading import Config
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.session import StoredSession, name_of
 from mcpguard.core.policy.tickets import Ticket, ticket_of
-from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.authoring.explain.explanation import Explanation
     from mcpguard.core.document.printed import Sparse
+    from mcpguard.core.policy.compiled import PolicySet
+    from mcpguard.core.redaction.redactor import Redactor
 
 EXAMPLES = (
     'mcpguard explain --server github --tool create_issue --args \'{"owner": "acme"}\'',
@@ -142,6 +142,7 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.authoring.explain.explanation import Recorded
     from mcpguard.authoring.explain.recorded import explain_record
     from mcpguard.authoring.explain.text import lines_of
+    from mcpguard.core.redaction.redactor import Redactor
 
     found: Explanation | Recorded
     redactor = Redactor(os.urandom(32))
@@ -255,6 +256,8 @@ def _is_policy(name: str) -> bool:
 
 
 def _policies(paths: list[Path], config: Config | None) -> PolicySet:
+    from mcpguard.core.redaction.detectors import OPT_IN
+
     files = [PolicyFile(path) for path in paths] or (config.policies if config else ())
     # Policies that are named are explained alone.
     return load_policies(files, OPT_IN).observing(config.observe if config and not paths else None)

@@ -14,11 +14,10 @@ from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.evidence.bounds import only_counted
-from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.redaction.redactor import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.authoring.replay.report import ReplayReport
+    from mcpguard.core.policy.compiled import PolicySet
 
 EXAMPLES = (
     "mcpguard replay --policy policies/git.yaml --since 7d",
@@ -79,6 +78,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
     """Those to replay under, and others that may have been in force. Raises PolicyError."""
+    from mcpguard.core.redaction.detectors import OPT_IN
+
     given = load_policies([PolicyFile(file) for file in files], OPT_IN) if files else None
     try:
         present = builtin_read_only() if config is None else load_policies(config.policies, OPT_IN)

@@ -17,11 +17,10 @@ from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config, load_config
 from mcpguard.config.policies import PolicyFile, read_document
 from mcpguard.core.errors import PolicyError, Problem
-from mcpguard.core.policy.compiled import CompiledPolicy
-from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from mcpguard.authoring.tests.running import Loaded, Shelf
+    from mcpguard.core.policy.compiled import CompiledPolicy
 
 EXAMPLES = (
     "mcpguard test",
@@ -62,6 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     DocumentError."""
     from mcpguard.authoring.tests import report as test_report
     from mcpguard.authoring.tests.running import Coverage, Shelf, load, percent, run
+    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     shelf = Shelf()

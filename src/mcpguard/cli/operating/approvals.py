@@ -13,10 +13,8 @@ from mcpguard.adapters.system.own_process import groups_of_user
 from mcpguard.adapters.system.terminal import coloured, plain, style, table, when
 from mcpguard.cli.parser import add_config, configured, confirmed, person_for
 from mcpguard.config.loading import Config
-from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
-from mcpguard.core.redaction.detectors import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
@@ -92,6 +90,9 @@ def _row(one: Ticket) -> tuple[str, ...]:
 
 def _digest(config: Config) -> str:
     """That of the policies as they are written now; "" where they do not load."""
+    from mcpguard.config.policies import load_policies
+    from mcpguard.core.redaction.detectors import OPT_IN
+
     try:
         return load_policies(config.policies, OPT_IN).digest
     except PolicyError:
