@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.entry import Entry, Stays
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
 from mcpguard.onboarding.policies import Machine, pack_of, policy_for, values_for
@@ -116,14 +116,14 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
     ],
 )  # fmt: skip
 def test_what_stays_and_why(client: str, data: dict[str, Any], why: str) -> None:
-    with pytest.raises(Stays) as stays:
+    with pytest.raises(NotMoved) as stays:
         converted(client, data)
     assert str(stays.value).startswith(why) or why in str(stays.value)
     assert V not in str(stays.value)
 
 
 def test_a_server_of_a_project_works_in_its_folder() -> None:
-    with pytest.raises(Stays, match="starts `x` by a path where there is no program: correct it"):
+    with pytest.raises(NotMoved, match="starts `x` by a path where there is no program: correct it"):
         converted("cursor", {"command": "./x", "cwd": "sub"}, "project")
     settings = converted(
         "cursor", {"command": "sh", "args": ["${workspaceFolder}/a"], "cwd": "sub"}, "project"
@@ -210,7 +210,7 @@ def test_notes_say_what_a_person_has_to_know() -> None:
 def test_a_place_that_is_not_there_is_no_secret() -> None:
     entry = entry_of("cursor", {"command": "sh"})
     for place in (("env", "X"), ("args", 3), ("nothing",)):
-        with pytest.raises(Stays, match="has no"):
+        with pytest.raises(NotMoved, match="has no"):
             corrected(entry, {place}, set())
 
 
@@ -275,7 +275,7 @@ def test_the_name_of_a_projects_folder_is_no_reference(folder: str, text: str) -
     file = next(file for file in client.files if file.scope == "project")
     found = ClientFile(client=client, file=file, path=Path("/x"), target=Path("/x"))
     places = Places(Path("/home/u"), Path("/home/u/.config"), Path(folder))
-    with pytest.raises(Stays, match="looks like a reference"):
+    with pytest.raises(NotMoved, match="looks like a reference"):
         convert(found, entry_of("vscode", {"command": "sh", "env": {"X": text}}), places, ENVIRON)
 
 
@@ -288,5 +288,5 @@ def test_the_folder_of_a_program_is_no_reference_in_its_path(tmp_path: Path) -> 
     file = next(file for file in client.files if file.scope == "project")
     found = ClientFile(client=client, file=file, path=Path("/x"), target=Path("/x"))
     places = Places(Path("/home/u"), Path("/home/u/.config"), folder)
-    with pytest.raises(Stays, match="looks like a reference"):
+    with pytest.raises(NotMoved, match="looks like a reference"):
         convert(found, entry_of("vscode", {"command": "./tool"}), places, ENVIRON)

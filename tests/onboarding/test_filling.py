@@ -308,7 +308,7 @@ def visible(config: Any, agent: str) -> list[str]:
 
     from mcpguard.adapters.system.own_process import operating_system_user
     from mcpguard.authoring.snapshot import Offer, Snapshot
-    from mcpguard.cli.onboarding.first_look import sight
+    from mcpguard.cli.onboarding.first_look import visible_tools
     from mcpguard.config.policies import load_policies
     from mcpguard.core.model import Invocation
     from mcpguard.core.redaction.redactor import OPT_IN
@@ -318,7 +318,7 @@ def visible(config: Any, agent: str) -> list[str]:
     )
     offers = Snapshot(version=1, servers={"notes": Offer(tools=tools)})
     asking = Invocation("x", "", operating_system_user(), datetime.now(UTC), agent)
-    return list(sight(load_policies(config.policies, OPT_IN), asking, ["notes"], offers).shown)
+    return list(visible_tools(load_policies(config.policies, OPT_IN), asking, ["notes"], offers).shown)
 
 
 def nested_views(database: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from mcpguard.core.errors import SessionError, SourceError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.ports import AuditHealth
 from mcpguard.serve import readiness
-from mcpguard.serve.readiness import Aside, Needs
+from mcpguard.serve.readiness import BlockingCheck, Needs
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared
 from tests.adapters.store.test_store import TICKET
@@ -266,7 +266,7 @@ async def test_a_question_that_hangs_is_asked_once_and_said_to_hang(monkeypatch)
         may.wait(10)
         return ""
 
-    aside = Aside(ask, lambda: None)
+    aside = BlockingCheck(ask, lambda: None)
     assert aside.look() == ""
     monkeypatch.setattr(readiness, "LATE_SECONDS", -1.0)
     assert "has not answered for 0 seconds" in aside.look()
@@ -282,7 +282,7 @@ async def test_a_question_that_breaks_says_only_that(monkeypatch):
     def ask():
         raise OSError("the secret")
 
-    aside = Aside(ask, told.set)
+    aside = BlockingCheck(ask, told.set)
     aside.look()
     assert await asyncio.to_thread(told.wait, 10)
     assert aside.look() == "it could not be asked, because of a defect"

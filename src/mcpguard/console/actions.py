@@ -144,7 +144,7 @@ def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) 
         free=free,
         lines=patch_lines(made.diff.removesuffix("\n")),
         seen=digest_of(made),
-        foresight=foresee(desk, own, made),
+        foresight=preview_of(desk, own, made),
         path=desk.config.own_policy,
     )
 
@@ -207,8 +207,8 @@ MOST_DECISIONS = 1_000
 """How many of the last decisions are replayed."""
 
 
-class Foresight(Struct, frozen=True):
-    """What would change, None with the `problem` where that is not known."""
+class PolicyPreview(Struct, frozen=True):
+    """What a proposed rule would have changed: the `report`, or the `problem` why that is unknown."""
 
     report: ReplayReport | None
     problem: str = ""
@@ -218,7 +218,7 @@ class Foresight(Struct, frozen=True):
         return 0 if self.report is None else self.report.loosens + self.report.tightened
 
 
-def foresee(desk: Desk, own: OwnPolicy, made: Proposal) -> Foresight:
+def preview_of(desk: Desk, own: OwnPolicy, made: Proposal) -> PolicyPreview:
     """What the proposal would do. Raises PolicyError where it does not load."""
     own_one = compile_policy(made.policy_text, str(own.path), OPT_IN)
     desk.rulebook.refresh()
@@ -227,8 +227,8 @@ def foresee(desk: Desk, own: OwnPolicy, made: Proposal) -> Foresight:
     try:
         found = last(desk.evidence.folder, MOST_DECISIONS)
     except AuditError as problem:
-        return Foresight(None, str(problem))
-    return Foresight(replay.take(found))
+        return PolicyPreview(None, str(problem))
+    return PolicyPreview(replay.take(found))
 
 
 _PERSON = re.compile(r"(?!group:)[^\s:]+:[^\s\"'{}\[\],#]{1,200}")

@@ -29,7 +29,7 @@ from mcpguard.onboarding import disk
 from mcpguard.onboarding.conversion import convert
 from mcpguard.onboarding.discovery import reading
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
-from mcpguard.onboarding.discovery.entry import Entry, Stays
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved
 from mcpguard.onboarding.discovery.ourselves import PROJECT, fetched
 from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.installing import as_administrator
@@ -37,7 +37,7 @@ from mcpguard.onboarding.locks.forms import is_locked, more, refused, says
 from mcpguard.onboarding.locks.lockable import (
     LOCKABLE,
     Lockable,
-    Looked,
+    LockSurvey,
     System,
     look,
     projects_in,
@@ -196,7 +196,7 @@ def _stays(subject: Subject, seen: reading.ClientFile, entry: Entry) -> str:
     try:
         disk.refuse_irreplaceable(seen.target)
         convert(seen, entry, places, at.environ)
-    except Stays as reason:
+    except NotMoved as reason:
         return f"`mcpguard import` leaves it alone, since it {reason}"
     except disk.MoveError as reason:
         return str(reason)
@@ -344,7 +344,7 @@ def check_locks(subject: Subject) -> Iterator[Checked]:
             yield from _lock(subject, one, seen)
 
 
-def _lock(subject: Subject, one: Lockable, seen: Looked) -> Iterator[Checked]:
+def _lock(subject: Subject, one: Lockable, seen: LockSurvey) -> Iterator[Checked]:
     path = System(subject.at.system, subject.at.platform).file(one)
     text = text_of(path)
     if isinstance(text, Unchecked):

@@ -20,7 +20,7 @@ from mcpguard.gateway.inspection.inspector import EMPTY
 from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.lists.notices import Notices
 from mcpguard.gateway.lists.subscriptions import Subscriptions
-from mcpguard.gateway.path import Path
+from mcpguard.gateway.path import RequestPath
 from mcpguard.gateway.ports import Question, RequestId
 from mcpguard.gateway.questions.relayed import Questions
 from mcpguard.gateway.questions.round_trips import RoundTrips
@@ -73,7 +73,7 @@ class Gateway:
         self.notified, self.renewed, self.parted = notices.notified, notices.renewed, notices.parted
         """See `ports.Listener`."""
         self.policies_changed = notices.policies_changed
-        path = Path(scope, listing, notices, self._trips, tasks, subscriptions)
+        path = RequestPath(scope, listing, notices, self._trips, tasks, subscriptions)
         self._handlers: dict[str, Handler] = {
             "initialize": self._initialize,
             "server/discover": self._welcome.reply,

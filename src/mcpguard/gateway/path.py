@@ -51,8 +51,8 @@ _Allowed = tuple[Permit, Call, str | None]
 """A Permit, the call that it is for, and the credential of the call that this one continues, if it does."""
 
 
-class Path:
-    """Serves the decided requests of one client."""
+class RequestPath:
+    """Takes each request of one client that policies decide from its route to its reply."""
 
     def __init__(
         self,

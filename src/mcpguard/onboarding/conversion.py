@@ -22,7 +22,7 @@ from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.bridges import remote
 from mcpguard.onboarding.discovery.completing import Answer, Start, completed, looked_through, no_answer
-from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext, Stays, literal, translated
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, literal, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.programs import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
@@ -51,7 +51,7 @@ def corrected(entry: Entry, yes: set[Place], no: set[Place]) -> Entry:
     for place in yes:
         value = _value_at(entry, place)
         if value is None:
-            raise Stays(f"has no {'.'.join(map(str, place))}")
+            raise NotMoved(f"has no {'.'.join(map(str, place))}")
         kept.append(Plaintext(place, 0, len(value), "you"))
     return replace(entry, secrets=tuple(sorted(kept, key=lambda one: (str(one.place), one.start))))
 
@@ -69,11 +69,11 @@ def _value_at(entry: Entry, place: Place) -> str | None:
 def convert(
     found: ClientFile, entry: Entry, places: Places, environ: Mapping[str, str], answer: Answer = no_answer
 ) -> Converted:
-    """`entry` of the file `found`; `answer` asks a person for what its client would ask for. Raises Stays."""
+    """`entry` of the file `found`; `answer` asks a person what its client would ask. Raises NotMoved."""
     if entry.problem:
-        raise Stays(entry.problem)
+        raise NotMoved(entry.problem)
     if entry.claims:
-        raise Stays(
+        raise NotMoved(
             "looks like mcpguard, but what it starts is not an installed one: delete it, or replace it by "
             "`mcpguard install`"
         )
@@ -96,9 +96,9 @@ def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ
     args = [say(word) for word in words]
     command = say(entry.command)
     if any("${" in word for word in (*args, command)):
-        raise Stays("refers to a variable in its arguments, which every process on this machine can read")
+        raise NotMoved("refers to a variable in its arguments, which every process on this machine can read")
     if any(one.place == ("command",) for one in entry.secrets):
-        raise Stays("has a secret in its command, which every process on this machine can read")
+        raise NotMoved("has a secret in its command, which every process on this machine can read")
     cwd = _folder(say(entry.cwd), places, project) if entry.cwd else None
     program = _program(command, cwd or project, places, environ)
     if cwd is None and project is not None:
@@ -148,7 +148,7 @@ def _full(words: list[str], project: Path) -> list[str]:
 def _folder(cwd: str, places: Places, project: Path | None) -> Path:
     path = Path(cwd.replace("~", str(places.home), 1) if cwd.startswith("~") else cwd)
     if "${" in cwd or not (path.is_absolute() or project):
-        raise Stays("works in a folder that depends on where its client was started")
+        raise NotMoved("works in a folder that depends on where its client was started")
     return path if project is None else project / path
 
 
@@ -158,18 +158,18 @@ def _program(command: str, cwd: Path | None, places: Places, environ: Mapping[st
     said = misread(command) and f"cannot be started: {misread(command)}"
     if os.sep in command and not os.path.isabs(command):
         if cwd is None:
-            raise Stays(said or "starts a program by a path that depends on where its client was started")
+            raise NotMoved(said or "starts a program by a path that depends on where its client was started")
         command = str(cwd / command)
     program = shutil.which(command, path=environ.get("PATH"))
     if program is None:
         if said:
-            raise Stays(said)
+            raise NotMoved(said)
         name = os.path.basename(command)
         if os.sep in command:
-            raise Stays(
+            raise NotMoved(
                 f"starts `{name}` by a path where there is no program: correct it, or remove the server"
             )
-        raise Stays(f"starts `{name}`, which is not in PATH: install it, or give its full path")
+        raise NotMoved(f"starts `{name}`, which is not in PATH: install it, or give its full path")
     return os.path.abspath(program)
 
 
@@ -183,10 +183,10 @@ def _remote(entry: Entry, say: Any) -> dict[str, Any]:
     try:
         parts = urlsplit(entry.url)
     except ValueError:
-        raise Stays("has an invalid URL") from None
+        raise NotMoved("has an invalid URL") from None
     if parts.username is not None:
         if "Authorization" in headers:
-            raise Stays(
+            raise NotMoved(
                 "has both a user name in its URL and an Authorization header, and only one of "
                 "them can be used"
             )
@@ -214,7 +214,7 @@ def _check_lengths(settings: dict[str, Any]) -> None:
     for text in _texts(settings):
         for value, hidden in text.parts:
             if hidden and not SHORTEST <= len(value) <= LONGEST:
-                raise Stays(
+                raise NotMoved(
                     f"has a secret with fewer than {SHORTEST} or more than {LONGEST} characters, which "
                     "could not be redacted from results"
                 )

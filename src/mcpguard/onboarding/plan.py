@@ -20,7 +20,7 @@ from mcpguard.onboarding.changed import encoded
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
-from mcpguard.onboarding.discovery.entry import Entry, Place, Stays
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
 from mcpguard.onboarding.discovery.programs import Text
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of, parsed, view_of
 from mcpguard.onboarding.edit import replaced
@@ -219,9 +219,9 @@ class _Maker:
         for entry in wanted:
             try:
                 if entry.where[:-1] not in working:
-                    raise Stays("is disabled, as is every server beside it: enable one, and import again")
+                    raise NotMoved("is disabled, as is every server beside it: enable one, and import again")
                 self._settle(found, entry)
-            except Stays as reason:
+            except NotMoved as reason:
                 self._plan.left.append((found, entry, str(reason)))
 
     def _edited(
@@ -245,7 +245,7 @@ class _Maker:
         converted = convert(found, entry, self._places, self._environ, self._wishes.answer)
         off = Hidden(found.client.name, entry.hidden, entry.only)
         if off.any and (refusal := refusal_of(hidden_policy("server", [off], "off"), {})):
-            raise Stays(f"has switched-off tools that no policy can hide: {refusal}")
+            raise NotMoved(f"has switched-off tools that no policy can hide: {refusal}")
         plain, number = configuration.server_name(entry.name), 1
         name = plain
         while not self._place(name, found, entry, converted.settings, converted.notes):
@@ -270,7 +270,7 @@ class _Maker:
             alone = {name: {**settings, "disabled": False}}
             configuration.extended("", "server", configuration.Addition(servers=alone))
         except ConfigError as error:
-            raise Stays(
+            raise NotMoved(
                 f"cannot be expressed in mcpguard's configuration: {error.problems[0].message}"
             ) from None
         server = PlannedServer(
@@ -312,7 +312,7 @@ class _Maker:
         return name
 
     def _add_policy(self, server: PlannedServer, entry: Entry) -> bool:
-        """Whether there is a policy for it, which no other one stands in the way of. Raises Stays."""
+        """Whether there is a policy for it, which no other one stands in the way of. Raises NotMoved."""
         pack = pack_of(entry).partition("/")[0]
         found, written = server.origins[0][0], entry.where[:-1]
         entry = replace(
@@ -324,7 +324,7 @@ class _Maker:
         if self._files.is_named_as_another(chosen.text):
             return False
         if refusal := refusal_of(chosen.text, chosen.params):
-            raise Stays(f"would need a policy that cannot be loaded: {refusal}")
+            raise NotMoved(f"would need a policy that cannot be loaded: {refusal}")
         server.policy, server.params, server.unset = chosen.said, chosen.params, chosen.unset
         expect_params(server.name, self._wishes.params, {*chosen.params, *chosen.unset})
         self._params[self._files.add(server.name, lambda _: chosen.text)] = chosen.params

@@ -32,12 +32,12 @@ _SAID_HERE = ("store", "keychain")
 """The others say it themselves."""
 
 
-class Aside:
-    """A question that may block, asked in a thread, once at a time."""
+class BlockingCheck:
+    """A check that may block, so it runs in a thread, one at a time."""
 
     def __init__(self, ask: Callable[[], str], told: Callable[[], None], first: str = "") -> None:
-        """`ask()` gives what is wrong, "" for nothing; `told()` is called in the thread where that is
-        a different answer than before, which is `first` at the beginning."""
+        """`ask()` returns what is wrong, or ""; `told()` is called in the thread when the answer has changed,
+        at the beginning from `first`."""
         self._ask = ask
         self._told = told
         self._answer = first
@@ -92,9 +92,9 @@ class Needs:
         self._store = store
         self._credentials = credentials
         self._report = report
-        self._ask_store = Aside(store.problem, changed)
+        self._ask_store = BlockingCheck(store.problem, changed)
         self._changed = changed
-        self._ask_keychain: Aside | None = None
+        self._ask_keychain: BlockingCheck | None = None
         self._blocked = blocked
         looks = ("serving", "evidence", "policies", "store", "keychain")
         self._found = {name: Need(name, True, time.time()) for name in looks}
@@ -146,7 +146,9 @@ class Needs:
             return ""
         problem, at = locked
         if self._ask_keychain is None:
-            self._ask_keychain = Aside(lambda: "" if is_unlocked() else "locked", self._changed, "locked")
+            self._ask_keychain = BlockingCheck(
+                lambda: "" if is_unlocked() else "locked", self._changed, "locked"
+            )
         if self._ask_keychain.look() and elapsed() - at < FORGET_SECONDS:
             return problem
         self._credentials.unavailable.pop("keyring", None)

@@ -16,7 +16,7 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.replay import past as past_module
 from mcpguard.authoring.replay.comparing import RESULTS, UNRECORDED
-from mcpguard.authoring.replay.past import Came, _is_before, last, past, past_of
+from mcpguard.authoring.replay.past import PastOutcome, _is_before, last, past, past_of
 from mcpguard.authoring.replay.replaying import (
     ALTERED,
     CHANGED,
@@ -448,7 +448,7 @@ def test_what_was_enforced_and_would_only_be_observed_is_loosened(tmp_path: Path
     assert report.changes[0].note == "only observed"
     # What no rule refuses stays refused, and what was only observed then is so now.
     assert not past_of(refused(5, cause="placeholder"), 2).enforced
-    assert not past_of(call(8), 2, Came("withheld", ("p/no",), observed=True)).enforced
+    assert not past_of(call(8), 2, PastOutcome("withheld", ("p/no",), observed=True)).enforced
     assert "the configuration only observes what the policies refuse of git" in report.notes
 
 
@@ -1053,8 +1053,8 @@ def test_results_of_policies_that_are_not_at_hand_cannot_be_said(tmp_path: Path)
 
 def test_how_calls_ended_is_read_only_where_rules_on_results_are(tmp_path: Path) -> None:
     chain(tmp_path, call(), Outcome(NOW, "c-1", "ok", 1.0))
-    came = [[one.came for one in past(tmp_path, outcomes=read)] for read in (True, False)]
-    assert came == [[Came("ok")], [None]]
+    came = [[one.outcome for one in past(tmp_path, outcomes=read)] for read in (True, False)]
+    assert came == [[PastOutcome("ok")], [None]]
 
 
 # --- stricter in one thing, less strict in another -------------------------------------------------

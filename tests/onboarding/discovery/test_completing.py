@@ -16,7 +16,7 @@ from mcpguard.cli import main
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.completing import FILE_LIMIT, dotenv, no_answer
-from mcpguard.onboarding.discovery.entry import Stays
+from mcpguard.onboarding.discovery.entry import NotMoved
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed
 from tests.onboarding.corpus import Person
 from tests.onboarding.test_conversion import V, shown
@@ -97,7 +97,7 @@ def test_a_file_that_no_one_can_read_leaves_the_server(tmp_path: Path) -> None:
     huge.write_text("A=b\n" * (FILE_LIMIT // 4 + 1))
     binary.write_bytes(b"A=\xff\n")
     for path in (huge, binary, pipe, tmp_path / "none", "/nul\0"):
-        with pytest.raises(Stays, match="which cannot be read"):
+        with pytest.raises(NotMoved, match="which cannot be read"):
             converted(tmp_path, {"command": "run", "envFile": str(path)})
     args = ["run", "--env-file", "x.env", "i"]
     assert (
@@ -147,7 +147,7 @@ def test_a_person_says_what_the_client_would_ask_for(tmp_path: Path) -> None:
     assert (made["env"]["A"], made["env"]["B"]) == ("x <plain words>/core", "core")
     assert ("key", "Key of the search", True) in asked
     for known in (inputs, []):
-        with pytest.raises(Stays, match="asks for a value when it starts"):
+        with pytest.raises(NotMoved, match="asks for a value when it starts"):
             converted(tmp_path, data, inputs=known)
 
 
@@ -162,7 +162,7 @@ def test_a_variable_in_an_argument_is_filled_in_as_it_is_now(tmp_path: Path) -> 
     made = converted(tmp_path, {"command": "run", "args": ["--mode=${env:MODE}", "${env:HOME}/x"]})
     assert made.settings["args"] == ["--mode=fast", f"{tmp_path}/x"]
     assert "has the value that MODE has now in its arguments" in made.notes
-    with pytest.raises(Stays, match="refers to a variable in its arguments"):
+    with pytest.raises(NotMoved, match="refers to a variable in its arguments"):
         converted(tmp_path, {"command": "run", "args": ["${env:NONE}"]})
 
 

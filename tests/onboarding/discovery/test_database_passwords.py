@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.onboarding.discovery.entry import Entry, Stays
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.programs import environment_of
 
@@ -26,7 +26,7 @@ def test_a_password_in_the_address_of_a_database_becomes_a_variable() -> None:
 
 
 def test_a_password_that_is_a_variable_already_must_be_the_same() -> None:
-    with pytest.raises(Stays, match="has PGPASSWORD twice with different values"):
+    with pytest.raises(NotMoved, match="has PGPASSWORD twice with different values"):
         environment_of(entry(*PACKAGE, "postgresql://app:hunter2pass@db/app", PGPASSWORD="another-one"))
 
 
@@ -39,5 +39,5 @@ def test_a_password_that_is_a_variable_already_must_be_the_same() -> None:
     ],
 )
 def test_a_server_with_another_secret_in_its_arguments_stays(package: str, address: str) -> None:
-    with pytest.raises(Stays, match="which every process on this machine can read"):
+    with pytest.raises(NotMoved, match="which every process on this machine can read"):
         environment_of(entry("-y", package, address))

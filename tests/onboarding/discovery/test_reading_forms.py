@@ -11,7 +11,7 @@ import yaml
 
 from mcpguard.cli import main
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.entry import Stays
+from mcpguard.onboarding.discovery.entry import NotMoved
 from mcpguard.onboarding.discovery.reading import existing, read_entry
 from tests.onboarding.corpus import CASES, Case, Person
 from tests.onboarding.test_conversion import converted, shown
@@ -153,5 +153,5 @@ def test_references_in_curly_brackets(env: dict[str, str], said: str) -> None:
 
 
 def test_a_file_beside_the_configuration_of_the_client_has_no_equivalent() -> None:
-    with pytest.raises(Stays, match="that has no equivalent in mcpguard"):
+    with pytest.raises(NotMoved, match="that has no equivalent in mcpguard"):
         converted("opencode", {"command": ["sh"], "environment": {"K": "{file:./k}"}})

@@ -1,7 +1,7 @@
 """A call under other policies compared with the one on record: its effect, its obligations, how a person
 answers, and what rules on results did with what came back.
 
-    PastDecision, Again -> Divergence
+    PastDecision, NewVerdict -> Divergence
 
 Law of this file: it is the same only where both sides are known and equal. What may be less than it was is
 never the same, whatever else is more. The result itself is not on record: a rule that reads it has a value
@@ -17,9 +17,9 @@ from itertools import product
 from msgspec import structs
 
 from mcpguard.authoring.explain.unknown import Unknown
-from mcpguard.authoring.replay.judging import REASONS, Again, Judging
-from mcpguard.authoring.replay.past import Came, PastDecision
-from mcpguard.authoring.replay.request import Then
+from mcpguard.authoring.replay.judging import REASONS, Judging, NewVerdict
+from mcpguard.authoring.replay.past import PastDecision, PastOutcome
+from mcpguard.authoring.replay.request import PastRequest
 from mcpguard.authoring.replay.strictness import (
     EFFECT,
     NOTHING,
@@ -56,34 +56,34 @@ Values = Mapping[CompiledRule, Verdict | None]
 
 
 def of_results(
-    past: PastDecision, then: Then, old: PolicySet | None, new: PolicySet, alike: bool
+    past: PastDecision, request: PastRequest, old: PolicySet | None, new: PolicySet, alike: bool
 ) -> Divergence:
     """How what comes back would differ; `alike` says that as much is taken out of it before."""
-    if not new.reviewing and (old is None or not old.reviewing) and past.came is None:
+    if not new.reviewing and (old is None or not old.reviewing) and past.outcome is None:
         return NOTHING
-    call, came = then.invocation, past.came
+    call, outcome = request.invocation, past.outcome
     candidates = new.candidates_of(call, "result")
     before = () if old is None else old.candidates_of(call, "result").all
-    if came is None and not before and not candidates.all:
+    if outcome is None and not before and not candidates.all:
         return NOTHING
-    if came is not None and came.status not in REVIEWED:
+    if outcome is not None and outcome.status not in REVIEWED:
         return NOTHING
-    held = {rule: _held(rule, came) for rule in before}
+    held = {rule: _held(rule, outcome) for rule in before}
     kept = frozenset[str]() if old is None else unchanged(old, new)
     same = {
         rule.name: value for rule, value in held.items() if rule.name in kept and (alike or not _looks(rule))
     }
     unknown = {"result": _NOTHING, "session": _NOTHING}
-    if came is None or not alike or _redacting(came, held):
+    if outcome is None or not alike or _redacting(outcome, held):
         unknown["findings"] = _NOTHING
-    lost = Unknown({**then.unknown.known, **unknown})
-    bound = bind(candidates, call, findings=sorted(() if came is None else came.kinds))
+    lost = Unknown({**request.unknown.known, **unknown})
+    bound = bind(candidates, call, findings=sorted(() if outcome is None else outcome.kinds))
     values = {
         rule: same[rule.name] if rule.name in same else lost.verdict(rule, bound) for rule in candidates.all
     }
     unsure = {rule: _unrecorded(rule, lost) for rule, value in values.items() if value is None}
     open_ = {rule: why for rule, why in unsure.items() if rule.name not in same}
-    return _compared(call, came, held, values, frozenset(same), open_)
+    return _compared(call, outcome, held, values, frozenset(same), open_)
 
 
 def _unrecorded(rule: CompiledRule, lost: Unknown) -> str:
@@ -94,7 +94,7 @@ def _unrecorded(rule: CompiledRule, lost: Unknown) -> str:
 
 def _compared(
     call: Invocation,
-    came: Came | None,
+    outcome: PastOutcome | None,
     held: Values,
     values: Values,
     same: frozenset[str],
@@ -104,9 +104,9 @@ def _compared(
     they hold."""
     unsaid = Divergence(unsaid=tuple(unsure.values()))
     refusing = [rule.name for rule in _holding(values, "deny")]
-    if came is not None and came.status == "withheld":
+    if outcome is not None and outcome.status == "withheld":
         # What a limit withholds is not by a rule on results.
-        by = [name for name in came.rules if not held or any(rule.name == name for rule in held)]
+        by = [name for name in outcome.rules if not held or any(rule.name == name for rule in held)]
         if refusing or not by:
             return NOTHING
         maybe = any(rule.effect == "deny" for rule in unsure)
@@ -117,19 +117,19 @@ def _compared(
     return difference(_obligations(held, call), _obligations(values, call)) + _dropped(gone) + unsaid
 
 
-def _held(rule: CompiledRule, came: Came | None) -> Verdict | None:
+def _held(rule: CompiledRule, outcome: PastOutcome | None) -> Verdict | None:
     """What its condition evaluated to."""
-    if came is None:
+    if outcome is None:
         return None
-    if rule.name in came.rules:
+    if rule.name in outcome.rules:
         return TRUE
-    return None if came.status == "withheld" and rule.effect == "allow" else FALSE
+    return None if outcome.status == "withheld" and rule.effect == "allow" else FALSE
 
 
-def _redacting(came: Came, held: Values) -> bool:
+def _redacting(outcome: PastOutcome, held: Values) -> bool:
     """Whether what was found may be what rules on results took out."""
     known = {rule.name for rule in held}
-    return not known >= set(came.rules) or any(
+    return not known >= set(outcome.rules) or any(
         rule.written.redact for rule, value in held.items() if value is TRUE
     )
 
@@ -176,25 +176,27 @@ class Sides:
         self.limiting = frozenset(name for name in self.kept if self.names[name].written.limit)
         self._judging = None if old is None else Judging(old, known)
 
-    def before(self, past: PastDecision, then: Then) -> Again:
+    def before(self, past: PastDecision, request: PastRequest) -> NewVerdict:
         assert self._judging is not None  # noqa: S101 - the caller has checked
-        return self._judging.again(past, then)
+        return self._judging.decide(past, request)
 
 
-def compare(past: PastDecision, then: Then, again: Again, sides: Sides, observed: bool = False) -> Divergence:
-    """How the verdict `again` differs from the one on record; `then` is the request. Where it would only be
-    `observed` and has gone on, its effect makes no difference."""
+def compare(
+    past: PastDecision, request: PastRequest, verdict: NewVerdict, sides: Sides, observed: bool = False
+) -> Divergence:
+    """How the new `verdict` on `request` differs from the `past` one. Where it would only be `observed` and
+    the call was let through, its effect makes no difference."""
     if observed:
-        alike = all(one.redact == frozenset(past.record.redact) for one in again.wants)
-        return _wants(past, then, again, sides) + of_results(past, then, sides.old, sides.new, alike)
-    effects = {effect: _effect(past.effect, effect) for effect in again.effects}
+        alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
+        return _wants(past, request, verdict, sides) + of_results(past, request, sides.old, sides.new, alike)
+    effects = {effect: _effect(past.effect, effect) for effect in verdict.effects}
     refused = [found for effect, found in effects.items() if "deny" in (effect, past.effect)]
     goes_on = [found for effect, found in effects.items() if "deny" not in (effect, past.effect)]
     if goes_on:
-        alike = all(one.redact == frozenset(past.record.redact) for one in again.wants)
-        wants = _wants(past, then, again, sides) + of_results(past, then, sides.old, sides.new, alike)
+        alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
+        wants = _wants(past, request, verdict, sides) + of_results(past, request, sides.old, sides.new, alike)
         goes_on = [found + wants for found in goes_on]
-    return either(goes_on + refused, again.missing)
+    return either(goes_on + refused, verdict.missing)
 
 
 def _effect(then: Effect, now: Effect) -> Divergence:
@@ -203,18 +205,18 @@ def _effect(then: Effect, now: Effect) -> Divergence:
     return Divergence(stricter=(EFFECT,)) if STRICT[now] > STRICT[then] else Divergence(looser=(EFFECT,))
 
 
-def _wants(past: PastDecision, request: Then, again: Again, sides: Sides) -> Divergence:
+def _wants(past: PastDecision, request: PastRequest, verdict: NewVerdict, sides: Sides) -> Divergence:
     """The same of what is wanted of a call that goes on."""
     record, old, new = past.record, sides.old, sides.new
     goes_on = record.effect == "allow" and record.observed is None
     told = _told(past, _BARE) if goes_on else None
-    if not again.wants:
-        return Divergence(unsaid=again.missing)
+    if not verdict.wants:
+        return Divergence(unsaid=verdict.missing)
     if record.policy_digest == new.digest:
         # The same rules want the same.
-        return difference(told, again.wants[0]) if told and len(again.wants) == 1 else NOTHING
+        return difference(told, verdict.wants[0]) if told and len(verdict.wants) == 1 else NOTHING
     if old is None or not past.rules or not sides.names.keys() >= set(past.rules):
-        found = [difference(told, one) for one in again.wants] if told else [NOTHING]
+        found = [difference(told, one) for one in verdict.wants] if told else [NOTHING]
         return either(found, (MAY_ADD,)) + Divergence(unsaid=(NOT_AT_HAND,))
     then: tuple[Obligations, ...]
     if goes_on:
@@ -225,10 +227,10 @@ def _wants(past: PastDecision, request: Then, again: Again, sides: Sides) -> Div
     else:
         # Which rules allow what nobody has approved is not on record.
         then = sides.before(past, request).wants
-    if len(then) == len(again.wants) == 1:
-        return difference(then[0], again.wants[0])
-    alike = len(then) == len(again.wants) and _adding(past, old) | _adding(past, new) <= sides.kept
-    pairs = zip(then, again.wants, strict=True) if alike else product(then, again.wants)
+    if len(then) == len(verdict.wants) == 1:
+        return difference(then[0], verdict.wants[0])
+    alike = len(then) == len(verdict.wants) and _adding(past, old) | _adding(past, new) <= sides.kept
+    pairs = zip(then, verdict.wants, strict=True) if alike else product(then, verdict.wants)
     return either([difference(*pair) for pair in pairs] or [Divergence(unsaid=(MAY_ADD,))], (MAY_ADD,))
 
 

@@ -1,6 +1,6 @@
 """The verdict of policies on a recorded request, or the possible ones where the record is incomplete.
 
-    PastDecision -> Then -> Again
+    PastDecision -> PastRequest -> NewVerdict
 
 Law of this file: where a rule reads what is unknown, each verdict that is possible is counted as possible.
 A condition that the old policies had too, and whose value follows from what was decided, has that value.
@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.replay.past import PastDecision
-from mcpguard.authoring.replay.request import Then
+from mcpguard.authoring.replay.request import PastRequest
 from mcpguard.authoring.replay.strictness import Obligations, added, obligations_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Permit
@@ -55,11 +55,10 @@ _asked = attrgetter(
 Proven = Mapping[tuple[str, str], Verdict]
 
 
-class Again(Struct, frozen=True):
-    """What the policies say. `effects` are those that are possible, `rules` those that decide where it is
-    one; `missing` says what is not known where it may be several. `charges` are for limits that are yet to
-    be counted. `wants` is what else is wanted of it where it goes on: the least and the most where that is
-    not known."""
+class NewVerdict(Struct, frozen=True):
+    """What the new policies decide. `effects` are the possible ones: if there is one, `rules` made it, and if
+    several, `missing` says what is unknown. `charges` have yet to be counted against limits. `wants` are the
+    obligations of a call that is let through: the least and the most if they are unknown."""
 
     effects: frozenset[Effect]
     cause: str = ""
@@ -81,21 +80,21 @@ class Judging:
         self._observed = observed
         self._named = {rule.name: rule for rule in policies.rules}
         self._before = {one.digest: one for one in before}
-        self._kept: dict[tuple[object, ...], Again] = {}
+        self._kept: dict[tuple[object, ...], NewVerdict] = {}
         self._reads: dict[tuple[object, CompiledRule], frozenset[str]] = {}
 
-    def again(self, past: PastDecision, then: Then) -> Again:
-        """The verdict on it, limits apart; `then` is its request."""
+    def decide(self, past: PastDecision, request: PastRequest) -> NewVerdict:
+        """The verdict on `request`, that of the `past` decision, without limits."""
         record = past.record
         if past.cause == Cause.ERROR.value and not past.rules:
             return _any(NO_STATE)
-        candidates = self.policies.candidates_of(then.invocation)
+        candidates = self.policies.candidates_of(request.invocation)
         if not candidates.lasting:
-            return self._decided(past, then, candidates)
+            return self._decided(past, request, candidates)
         before = past.record.policy_digest if past.record.policy_digest in self._before else ""
         key = (
             _asked(record),
-            then.key,
+            request.key,
             before and (before, past.effect, past.cause, past.rules),
             past.cause == Cause.PLACEHOLDER.value,
         )
@@ -103,23 +102,23 @@ class Judging:
         if found is None:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            found = self._kept[key] = self._decided(past, then, candidates)
+            found = self._kept[key] = self._decided(past, request, candidates)
         return found
 
-    def _decided(self, past: PastDecision, then: Then, candidates: Candidates) -> Again:
-        if past.cause == Cause.PLACEHOLDER.value and not then.intact:
+    def _decided(self, past: PastDecision, request: PastRequest, candidates: Candidates) -> NewVerdict:
+        if past.cause == Cause.PLACEHOLDER.value and not request.intact:
             # Ours stand for what was taken out, and for what was sent.
             wanted = any(rule.written.placeholders for rule in candidates.all)
             return _any(REASONS["args"]) if wanted else _deny(Cause.PLACEHOLDER.value)
-        reading = self._reading(then)
+        reading = self._reading(request)
         if not any(map(reading.names, candidates.all)):
-            return self._settled(then)
-        known = self._values(past, then, candidates)
-        return _possible(known, then, candidates, reading)
+            return self._settled(request)
+        known = self._values(past, request, candidates)
+        return _possible(known, request, candidates, reading)
 
-    def _settled(self, then: Then) -> Again:
+    def _settled(self, request: PastRequest) -> NewVerdict:
         """The verdict where all is known that the rules read. Nobody is asked about what could not go on."""
-        call, session = then.invocation, Session(then.session)
+        call, session = request.invocation, Session(request.session)
         verdict = decide(self.policies, call, session)
         asking: tuple[str, ...] = ()
         approved = frozenset[str]()
@@ -128,14 +127,14 @@ class Judging:
             approved |= frozenset(verdict.rules)
             verdict = decide(self.policies, call, session, approved=approved)
         if isinstance(verdict, Deny):
-            if verdict.cause is Cause.ARGUMENTS and not then.intact:
+            if verdict.cause is Cause.ARGUMENTS and not request.intact:
                 return _any(REASONS["args"])
             wanted = self._observing(call, session) if call.server in self._observed else ()
             return structs.replace(_deny(verdict.cause.value, verdict.rules), wants=wanted)
         wants = self._wanted(verdict, asking)
         if asking:
-            return Again(frozenset({"ask"}), Cause.APPROVAL.value, asking, verdict.charges, (wants,))
-        return Again(frozenset({"allow"}), "", verdict.rules, verdict.charges, (wants,))
+            return NewVerdict(frozenset({"ask"}), Cause.APPROVAL.value, asking, verdict.charges, (wants,))
+        return NewVerdict(frozenset({"allow"}), "", verdict.rules, verdict.charges, (wants,))
 
     def _observing(self, call: Invocation, session: Session) -> tuple[Obligations, ...]:
         """What rules require of a call that is refused but goes on, since its server is only observed."""
@@ -155,25 +154,25 @@ class Judging:
     def _rules(self, names: tuple[str, ...]) -> tuple[CompiledRule, ...]:
         return tuple([self._named[name] for name in names])
 
-    def _reading(self, then: Then) -> _ReadNames:
-        return _ReadNames(self._reads, then.unknown, then.key)
+    def _reading(self, request: PastRequest) -> _ReadNames:
+        return _ReadNames(self._reads, request.unknown, request.key)
 
     def _values(
-        self, past: PastDecision, then: Then, candidates: Candidates
+        self, past: PastDecision, request: PastRequest, candidates: Candidates
     ) -> dict[CompiledRule, Verdict | None]:
         """What each rule's condition comes to; None where that is not known."""
-        bound = bind(candidates, then.invocation, Session(then.session))
+        bound = bind(candidates, request.invocation, Session(request.session))
         proven: Proven = {}
         before = self._before.get(past.record.policy_digest)
         if before is not None:
-            proven = proven_by(past, before.candidates_of(then.invocation), then)
-        reading = self._reading(then)
+            proven = proven_by(past, before.candidates_of(request.invocation), request)
+        reading = self._reading(request)
         found: dict[CompiledRule, Verdict | None] = {}
         for rule in candidates.all:
             if not reading.names(rule):
                 found[rule] = TRUE if rule.condition is None else rule.condition.verdict(bound)
                 continue
-            found[rule] = then.unknown.verdict(rule, bound)
+            found[rule] = request.unknown.verdict(rule, bound)
             if found[rule] is None:
                 found[rule] = proven.get((rule.effect, rule.when or ""))
         return found
@@ -196,7 +195,7 @@ class _ReadNames(NamedTuple):
         return found
 
 
-def proven_by(past: PastDecision, then: Candidates, request: Then) -> dict[tuple[str, str], Verdict]:
+def proven_by(past: PastDecision, then: Candidates, request: PastRequest) -> dict[tuple[str, str], Verdict]:
     """What conditions of the old policies evaluated to, by effect and text, as far as the decision shows."""
     named, cause = frozenset(past.rules), past.cause
     by_rule = past.effect == "deny" and cause in (Cause.RULE.value, Cause.ERROR.value)
@@ -223,9 +222,12 @@ def proven_by(past: PastDecision, then: Candidates, request: Then) -> dict[tuple
 
 
 def _possible(
-    known: dict[CompiledRule, Verdict | None], then: Then, candidates: Candidates, reading: _ReadNames
-) -> Again:
-    call = then.invocation
+    known: dict[CompiledRule, Verdict | None],
+    request: PastRequest,
+    candidates: Candidates,
+    reading: _ReadNames,
+) -> NewVerdict:
+    call = request.invocation
     denying = [rule for rule in candidates.deny if known[rule] in (TRUE, ERROR)]
     allow = [rule for rule in candidates.allow if known[rule] is TRUE and not over(rule, call)]
     may_allow = [rule for rule in candidates.allow if known[rule] is None and not over(rule, call)]
@@ -240,14 +242,14 @@ def _possible(
     if effects == {"deny"}:
         return _deny(Cause.NO_RULE.value)
     sure, maybe = asking + allow, may_ask + may_allow
-    wants = _wants(known, then, candidates, sure, maybe)
+    wants = _wants(known, request, candidates, sure, maybe)
     if len(effects) > 1 or any(rule.written.argument for rule in allow + may_allow):
         return _several(effects, [rule for rule in known if known[rule] is None], reading, wants)
     if any(rule.written.limit or rule.written.credential for rule in sure + may_allow):
-        return Again(frozenset({*effects, "deny"}), missing=(LIMITS,), wants=wants)
+        return NewVerdict(frozenset({*effects, "deny"}), missing=(LIMITS,), wants=wants)
     if effects == {"ask"}:
-        return Again(frozenset(effects), Cause.APPROVAL.value, names(asking), wants=wants)
-    return Again(frozenset({"allow"}), rules=names(sure), wants=wants)
+        return NewVerdict(frozenset(effects), Cause.APPROVAL.value, names(asking), wants=wants)
+    return NewVerdict(frozenset({"allow"}), rules=names(sure), wants=wants)
 
 
 def _effects(
@@ -271,14 +273,14 @@ def _effects(
 
 def _wants(
     known: dict[CompiledRule, Verdict | None],
-    then: Then,
+    request: PastRequest,
     candidates: Candidates,
     sure: list[CompiledRule],
     unsure: list[CompiledRule],
 ) -> tuple[Obligations, ...]:
     """What is wanted of it, where `sure` hold and `unsure` may."""
     # What has failed, or ended, redacts and labels all the same.
-    ended = [rule for rule in candidates.allow if over(rule, then.invocation)]
+    ended = [rule for rule in candidates.allow if over(rule, request.invocation)]
     failed = [rule for rule in candidates.allow if known[rule] is ERROR]
     failed += [rule for rule in ended if known[rule] is TRUE]
     may_fail = [rule for rule in ended if known[rule] is None]
@@ -290,7 +292,7 @@ def _wants(
 
 def _several(
     effects: Iterable[Effect], unsure: list[CompiledRule], reading: _ReadNames, wants: tuple[Obligations, ...]
-) -> Again:
+) -> NewVerdict:
     readers: dict[str, list[str]] = {}
     for rule in unsure:
         for name in reading.names(rule):
@@ -298,7 +300,7 @@ def _several(
     possible = frozenset(effects)
     missing = tuple(f"{REASONS[name]} ({_shown(readers[name])})" for name in sorted(readers)) or (SETS,)
     possible = possible if len(possible) > 1 else possible | {"deny"}
-    return Again(possible, missing=missing, wants=wants)
+    return NewVerdict(possible, missing=missing, wants=wants)
 
 
 def _shown(readers: list[str]) -> str:
@@ -306,9 +308,9 @@ def _shown(readers: list[str]) -> str:
     return f"read by {named} and {more} more" if more > 0 else f"read by {named}"
 
 
-def _deny(cause: str, rules: tuple[str, ...] = ()) -> Again:
-    return Again(frozenset({"deny"}), cause, rules)
+def _deny(cause: str, rules: tuple[str, ...] = ()) -> NewVerdict:
+    return NewVerdict(frozenset({"deny"}), cause, rules)
 
 
-def _any(missing: str) -> Again:
-    return Again(frozenset({"allow", "ask", "deny"}), missing=(missing,))
+def _any(missing: str) -> NewVerdict:
+    return NewVerdict(frozenset({"allow", "ask", "deny"}), missing=(missing,))

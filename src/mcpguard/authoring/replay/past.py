@@ -51,9 +51,9 @@ _REFUSED_STILL = frozenset({Cause.PLACEHOLDER.value, Cause.ERROR.value})
 """Causes of refusals that hold of a server that is only observed, where no rule made them."""
 
 
-class Came(Struct, frozen=True):
+class PastOutcome(Struct, frozen=True):
     """How an allowed call ended: its `status` as in the outcome, the `rules` on results that did something,
-    and the `kinds` of what was taken out. `observed` is True where it went on all the same."""
+    and the `kinds` of what was removed. `observed`: it was let through nevertheless."""
 
     status: str
     rules: tuple[str, ...] = ()
@@ -64,8 +64,8 @@ class Came(Struct, frozen=True):
 class PastDecision(Struct, frozen=True):
     """A decision on record: its `effect`, the rules that made it and its `cause`, under the policies
     in force then. For a server that was only observed that is what they would have refused. `format` is that
-    of the record; `standing` says whether rules decided; `came` is None where that was not read, or nothing
-    came."""
+    of the record; `standing` says whether rules decided; `outcome` is None if that was not read, or there was
+    none."""
 
     record: Decided
     effect: Effect
@@ -73,7 +73,7 @@ class PastDecision(Struct, frozen=True):
     rules: tuple[str, ...]
     format: int
     standing: Standing = "rules"
-    came: Came | None = None
+    outcome: PastOutcome | None = None
     aside: bool = False
     """Not asked for: it is here only because it may have used up limits."""
 
@@ -84,7 +84,7 @@ class PastDecision(Struct, frozen=True):
             return False
         if self.effect != "allow":
             return bool(self.rules) or self.cause not in _REFUSED_STILL
-        return self.came is not None and self.came.status == "withheld" and not self.came.observed
+        return self.outcome is not None and self.outcome.status == "withheld" and not self.outcome.observed
 
 
 class Distrusted(Struct, frozen=True):
@@ -165,7 +165,7 @@ def past(
     wanted = _Wanted(since, server, aside)
     files = chain_files(path)
     sound = {file: _is_sound(file) for file in files}
-    ended: dict[str, Came] = {}
+    ended: dict[str, PastOutcome] = {}
     changes: list[Noticed] = []
     for file in files:
         # It may be a later one than that of the decision.
@@ -187,7 +187,7 @@ def last(path: Path, most: int, size: int = MOST_BYTES) -> list[PastDecision]:
     """The last decisions, at most this many, the oldest first; of the newest chains with, together, at most
     `size` bytes. Raises AuditError where there is no evidence."""
     found: list[PastDecision] = []
-    ended: dict[str, Came] = {}
+    ended: dict[str, PastOutcome] = {}
     for file in reversed(chain_files(path)):
         size -= file.lstat().st_size
         if len(found) >= most or size < 0:
@@ -218,7 +218,7 @@ def _distrusted(file: Path, server: str | None, servers: set[str]) -> Iterator[P
             yield structs.replace(past_of(record, 1), standing="altered")
 
 
-def _of_file(file: Path, wanted: _Wanted, ended: Mapping[str, Came]) -> Iterator[PastFact]:
+def _of_file(file: Path, wanted: _Wanted, ended: Mapping[str, PastOutcome]) -> Iterator[PastFact]:
     version, begin = 1, wanted.begin
     for number, line in enumerate(lines(file)):
         if number == 0:
@@ -272,13 +272,13 @@ def _received(line: bytes) -> Iterable[Received]:
         yield Received(record.id, record.received)
 
 
-def _ahead(file: Path, ended: dict[str, Came] | None, begin: bytes = b"") -> Iterator[Noticed]:
+def _ahead(file: Path, ended: dict[str, PastOutcome] | None, begin: bytes = b"") -> Iterator[Noticed]:
     """Notices of what people did to sessions; how calls ended since then is added to `ended`, by id."""
     for line in lines(file):
         if line.startswith(_OUTCOME):
             record = None if ended is None or _is_before(line, _OUTCOME, begin) else read_record(line)
             if isinstance(record, Outcome) and ended is not None:
-                ended[record.id] = _came(record)
+                ended[record.id] = _past_outcome(record)
         elif line.startswith(_NOTICE) and any(one in line for one in _CHANGES):
             record = read_record(line)
             if isinstance(record, Noticed):
@@ -290,20 +290,22 @@ def _intervened(one: Noticed) -> Intervened:
     return Intervened(one.session, one.at, limit)
 
 
-def _came(record: Outcome) -> Came:
+def _past_outcome(record: Outcome) -> PastOutcome:
     if record.observed is not None:
-        return Came("withheld", record.observed.rules, observed=True)
+        return PastOutcome("withheld", record.observed.rules, observed=True)
     if not record.rules and not record.findings:
         return _plain(record.status)
-    return Came(record.status, record.rules, frozenset(one.partition(" ")[0] for one in record.findings))
+    return PastOutcome(
+        record.status, record.rules, frozenset(one.partition(" ")[0] for one in record.findings)
+    )
 
 
 @lru_cache(maxsize=64)
-def _plain(status: str) -> Came:
-    return Came(status)
+def _plain(status: str) -> PastOutcome:
+    return PastOutcome(status)
 
 
-def past_of(record: Decided, version: int, came: Came | None = None) -> PastDecision:
+def past_of(record: Decided, version: int, outcome: PastOutcome | None = None) -> PastDecision:
     """What a record says about the old policies."""
     cause, rules = record.cause, record.rules
     if record.observed is not None:
@@ -314,4 +316,4 @@ def past_of(record: Decided, version: int, came: Came | None = None) -> PastDeci
     # What no rule allows and goes on all the same is a list, a ping, or belongs to a call that was decided.
     protocol = effect == "allow" and not rules
     standing: Standing = "no-rule-asked" if protocol or cause in NO_RULE_ASKED else "rules"
-    return PastDecision(record, effect, cause, rules, version, standing, came)
+    return PastDecision(record, effect, cause, rules, version, standing, outcome)

@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from mcpguard.authoring.explain.hypothesis import in_snapshot
 from mcpguard.authoring.replay.comparing import STRICT, Sides, compare
-from mcpguard.authoring.replay.judging import Again, Judging
+from mcpguard.authoring.replay.judging import Judging, NewVerdict
 from mcpguard.authoring.replay.past import (
     Distrusted,
     Intervened,
@@ -34,7 +34,7 @@ from mcpguard.authoring.replay.report import (
     ReplayReport,
     ReplayUnsaid,
 )
-from mcpguard.authoring.replay.request import Requests, Then
+from mcpguard.authoring.replay.request import PastRequest, Requests
 from mcpguard.authoring.replay.strictness import EFFECT, Divergence
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.evidence.records import Decided
@@ -77,21 +77,21 @@ class Counting:
         self.counted = False
         """Whether a limit was counted at all."""
 
-    def limited(self, past: PastDecision, again: Again, kept: frozenset[str]) -> Again:
+    def limited(self, past: PastDecision, verdict: NewVerdict, kept: frozenset[str]) -> NewVerdict:
         """The verdict with what limits refuse; `kept` are those that the old policies have too."""
         record = past.record
         # Earlier versions did not record what the session is called.
         name = record.session or (record.principal, record.agent)
         own = record.policy_digest == self._digest
         by_limit = past.cause == Cause.LIMIT.value
-        if by_limit and (own or (kept.issuperset(past.rules) and again.effects != {"deny"})):
+        if by_limit and (own or (kept.issuperset(past.rules) and verdict.effects != {"deny"})):
             if not self._freed.get(name, set()).isdisjoint(past.rules):
-                return structs.replace(again, effects=again.effects | {"deny"}, missing=(FREED,))
+                return structs.replace(verdict, effects=verdict.effects | {"deny"}, missing=(FREED,))
             # What had used it up may be from before the first record.
             return _reached(past.rules)
         if own:
-            return again
-        found = self._counted(past, again, name)
+            return verdict
+        found = self._counted(past, verdict, name)
         if past.effect != "deny":
             freed = set(past.rules)
             if found.effects == {past.effect}:
@@ -101,24 +101,24 @@ class Counting:
             self._freed.setdefault(name, set()).update(freed)
         return found
 
-    def _counted(self, past: PastDecision, again: Again, name: object) -> Again:
+    def _counted(self, past: PastDecision, verdict: NewVerdict, name: object) -> NewVerdict:
         """The verdict with what limits refuse that are counted here, in the session `name`."""
         record = past.record
-        if not again.charges:
-            return again
+        if not verdict.charges:
+            return verdict
         self.counted = True
         session = self._session(name, record.at)
-        full = [charge for charge in again.charges if not session.room(charge, record.at)]
+        full = [charge for charge in verdict.charges if not session.room(charge, record.at)]
         if full:
             return _reached(tuple(map(_rule_of, full)))
-        if "ask" in again.effects and not record.approval:
-            return again  # It is not known what a person would have said.
-        for charge in again.charges:
+        if "ask" in verdict.effects and not record.approval:
+            return verdict  # It is not known what a person would have said.
+        for charge in verdict.charges:
             session.charge(charge, record.at)
-        bytes_of = tuple(charge for charge in again.charges if charge.unit == "bytes")
+        bytes_of = tuple(charge for charge in verdict.charges if charge.unit == "bytes")
         if bytes_of:
             self._waiting[record.id] = _Uncounted(session, bytes_of, past)
-        return again
+        return verdict
 
     def received(self, came: Received) -> None:
         waiting = self._waiting.pop(came.id, None)
@@ -146,8 +146,8 @@ def _rule_of(charge: Charge) -> str:
     return charge.key.split(" ")[0]
 
 
-def _reached(rules: tuple[str, ...]) -> Again:
-    return Again(frozenset({"deny"}), Cause.LIMIT.value, rules)
+def _reached(rules: tuple[str, ...]) -> NewVerdict:
+    return NewVerdict(frozenset({"deny"}), Cause.LIMIT.value, rules)
 
 
 _ORDER: dict[Direction, int] = {"loosened": 0, "both": 1, "credential": 2, "tightened": 3, "otherwise": 4}
@@ -240,7 +240,7 @@ class Replay:
         record = past.record
         if past.aside:
             if past.standing == "rules":
-                self._again(past, self._requests.of(record))
+                self._verdict(past, self._requests.of(record))
             return
         self._counts["decisions"] += 1
         self._labelled.update(record.labels, record.facts, record.session_labels, record.session_facts)
@@ -252,33 +252,33 @@ class Replay:
             self._counts["no_rule_asked"] += 1
         else:
             then = self._requests.of(record)
-            again = self._again(past, then)
+            again = self._verdict(past, then)
             sides = self._sides_of(record.policy_digest)
             observed = record.server in self._observed
             if observed and past.enforced:
-                self._compare(past, Again(frozenset({"allow"})), Divergence(looser=(OBSERVED,)))
+                self._compare(past, NewVerdict(frozenset({"allow"})), Divergence(looser=(OBSERVED,)))
             elif observed and past.effect == "allow" and again.effects != {"allow"}:
                 self._compare(past, again, compare(past, then, again, sides, observed), OBSERVED)
             else:
                 self._compare(past, again, compare(past, then, again, sides))
 
-    def _again(self, past: PastDecision, then: Then) -> Again:
+    def _verdict(self, past: PastDecision, request: PastRequest) -> NewVerdict:
         limiting = self._sides_of(past.record.policy_digest).limiting
-        return self._counting.limited(past, self._judging.again(past, then), limiting)
+        return self._counting.limited(past, self._judging.decide(past, request), limiting)
 
-    def _compare(self, past: PastDecision, again: Again, found: Divergence, note: str = "") -> None:
+    def _compare(self, past: PastDecision, verdict: NewVerdict, found: Divergence, note: str = "") -> None:
         direction = _direction(found)
-        effects = " or ".join(effect for effect in STRICT if effect in again.effects)
+        effects = " or ".join(effect for effect in STRICT if effect in verdict.effects)
         parts = (*found.looser, *found.stricter, *filter(None, (found.credential,)))
         note = ", ".join(one for one in (*parts, note) if one not in (EFFECT, ""))
         if direction is None:
             instead = (f"{effects} instead of {past.effect}",) if EFFECT in found.stricter else ()
             self._unsaid(past, "; ".join((*instead, *found.unsaid)))
-        elif direction == "otherwise" and _same(past, again):
+        elif direction == "otherwise" and _same(past, verdict):
             self._counts["same"] += 1
         else:
             before = past.effect, past.cause, tuple(sorted(past.rules))
-            after = effects, again.cause, tuple(sorted(again.rules))
+            after = effects, verdict.cause, tuple(sorted(verdict.rules))
             change = _Alike(direction, past.record.server, _what(past), before, after, note)
             self._changes.setdefault(change, _Many(examples=deque(maxlen=MOST_EXAMPLES))).add(past.record.id)
 
@@ -350,11 +350,11 @@ def _direction(found: Divergence) -> Direction | None:
     return "tightened" if found.stricter else "otherwise"
 
 
-def _same(past: PastDecision, again: Again) -> bool:
+def _same(past: PastDecision, verdict: NewVerdict) -> bool:
     if past.effect == "ask" and (past.record.effect == "allow" or not past.rules):
         # Those that allow what was approved are on record too, or it was taken back.
-        return set(again.rules) <= set(past.rules) or not past.rules
-    return set(again.rules) == set(past.rules) and again.cause == past.cause
+        return set(verdict.rules) <= set(past.rules) or not past.rules
+    return set(verdict.rules) == set(past.rules) and verdict.cause == past.cause
 
 
 def _printed(change: _Alike, group: _Many) -> ReplayChange:

@@ -40,9 +40,9 @@ class AllBut(Struct, frozen=True):
         return name is not None and name not in self.names
 
 
-class Then(Struct, frozen=True):
-    """A request as it was, as far as the record says. `key` is the same for what is unknown alike; `intact`
-    says whether the arguments are those of the recorded call."""
+class PastRequest(Struct, frozen=True):
+    """A recorded request, as far as the record shows it. `key` is the same for requests of which the same is
+    unknown; `intact` says whether the arguments are those of the recorded call."""
 
     invocation: Invocation
     session: StoredSession
@@ -58,7 +58,7 @@ class Requests:
         self._snapshot = snapshot
         self._targets: dict[tuple[str, str, str], tuple[Listed | None, Listed | None]] = {}
 
-    def of(self, record: Decided) -> Then:
+    def of(self, record: Decided) -> PastRequest:
         who, known_who = _principal(record.principal)
         caller, known_client = _client(record)
         target, known_target = self._target(record)
@@ -78,7 +78,7 @@ class Requests:
             caller=caller,
         )
         session = StoredSession(labels=list(record.session_labels), facts=list(record.session_facts))
-        return Then(invocation, session, _unknown(*key), key, lost == _NOTHING)
+        return PastRequest(invocation, session, _unknown(*key), key, lost == _NOTHING)
 
     def _target(self, record: Decided) -> tuple[Listed | None, frozenset[str] | None]:
         """What it is for, and which members of that are known, None for all."""

@@ -68,7 +68,7 @@ def _line(
     view = config.view(client, project or None)
     asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
     seen = [name for name in view.servers if name in snapshot.servers]
-    found = sight(policies, asking, seen, snapshot)
+    found = visible_tools(policies, asking, seen, snapshot)
     where = f"{title} in {project}" if project else title
     moved = [name for name in view.servers if name in new]
     enabled = [name for name in moved if not config.servers[name].disabled]
@@ -88,14 +88,16 @@ def _line(
     return f"{servers}, {len(found.shown)} of {every} tools; policy hides {hidden}"
 
 
-class Sight(Struct, frozen=True):
+class VisibleTools(Struct, frozen=True):
     """Names of tools, as their servers call them: `shown` and `hidden`."""
 
     shown: tuple[str, ...]
     hidden: tuple[str, ...]
 
 
-def sight(policies: PolicySet, asking: Invocation, servers: Iterable[str], snapshot: Snapshot) -> Sight:
+def visible_tools(
+    policies: PolicySet, asking: Invocation, servers: Iterable[str], snapshot: Snapshot
+) -> VisibleTools:
     """What the principal and agent of `asking` see of `servers`; nothing else of it counts but its time."""
     shown: list[str] = []
     hidden: list[str] = []
@@ -103,4 +105,4 @@ def sight(policies: PolicySet, asking: Invocation, servers: Iterable[str], snaps
         for tool in in_snapshot(snapshot, server, "tool"):
             call = structs.replace(asking, server=server, target=tool, method="tools/call", args=None)
             (shown if visible(policies, call) else hidden).append(tool.name)
-    return Sight(tuple(shown), tuple(hidden))
+    return VisibleTools(tuple(shown), tuple(hidden))

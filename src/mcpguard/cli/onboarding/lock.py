@@ -17,7 +17,7 @@ from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.disk import MoveError
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.locks.lockable import Lockable, Looked, System
+    from mcpguard.onboarding.locks.lockable import Lockable, LockSurvey, System
     from mcpguard.onboarding.locks.locking import Keeper
 
 EXAMPLES = (
@@ -117,7 +117,7 @@ def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
     return _tell(one, keeper, seen, args.client, fresh)
 
 
-def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
+def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> LockSurvey:
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.lockable import look, projects_in
 
@@ -130,7 +130,7 @@ def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
     return look(one, here(os.environ, Path.cwd()), projects, path)
 
 
-def _nothing_to_start(one: Lockable, seen: Looked, client: str) -> str:
+def _nothing_to_start(one: Lockable, seen: LockSurvey, client: str) -> str:
     if seen.left:
         return f"no entry of mcpguard can be allowed: {seen.left[0]}"
     if seen.unread:
@@ -156,7 +156,7 @@ def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) ->
     return 1
 
 
-def _tell(one: Lockable, keeper: Keeper, seen: Looked, client: str, fresh: bool) -> int:
+def _tell(one: Lockable, keeper: Keeper, seen: LockSurvey, client: str, fresh: bool) -> int:
     from mcpguard.onboarding.locks.forms import more, says
     from mcpguard.onboarding.locks.lockable import titles
 

@@ -33,7 +33,7 @@ EMPTY = authored({})
 
 T = TypeVar("T")
 Sealed = tuple[Redacted, str]
-Then = Callable[[Redacted], Redacted]
+AfterRedaction = Callable[[Redacted], Redacted]
 Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Does the work in a thread."""
 
@@ -64,7 +64,7 @@ class Inspector:
         value: Json,
         size: int,
         also: tuple[str, ...] = (),
-        then: Then | None = None,
+        then: AfterRedaction | None = None,
         *,
         server: str = "",
     ) -> Sealed:
@@ -78,11 +78,11 @@ class Inspector:
                 size = max(size, *much.args)
         return await self.elsewhere(partial(self.seal_now, value, also, then), size, server)
 
-    def seal_now(self, value: Json, also: tuple[str, ...] = (), then: Then | None = None) -> Sealed:
+    def seal_now(self, value: Json, also: tuple[str, ...] = (), then: AfterRedaction | None = None) -> Sealed:
         """As `seal`, in this thread."""
         return self._sealed(self.redactor.inspect(value, also), then)
 
-    def _sealed(self, redacted: Redacted, then: Then | None) -> Sealed:
+    def _sealed(self, redacted: Redacted, then: AfterRedaction | None) -> Sealed:
         if then is not None and redacted.changed:
             redacted = then(redacted)
         return redacted, sha256(redacted.payload).hexdigest()

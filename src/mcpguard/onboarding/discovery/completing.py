@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.core.secret import Unprinted
-from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext, Stays, translated
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 from mcpguard.onboarding.discovery.reading import ClientFile, Input, Places
 
@@ -68,7 +68,7 @@ class Start(Unprinted, frozen=True):
 
 
 def completed(entry: Entry, at: Start) -> Completed:
-    """`entry` as it is when its client starts it. Raises Stays."""
+    """`entry` as it is when its client starts it. Raises NotMoved."""
     notes: list[str] = []
     given: list[Plaintext] = []
     made = _answered(entry, at, given)
@@ -135,7 +135,7 @@ def _with_env_file(entry: Entry, at: Start, notes: list[str]) -> Entry:
         return entry
     path = _path(translated(entry.env_file, at.found.client, at.places.home, at.project), at)
     if path is None:
-        raise Stays(
+        raise NotMoved(
             "reads variables from a file (envFile) whose place depends on where its client is started"
         )
     variables = dotenv(_text(path))
@@ -191,7 +191,7 @@ def _text(path: Path) -> str:
             return data.decode()
     except (OSError, UnicodeDecodeError):
         pass
-    raise Stays(f"reads variables from {path}, which cannot be read")
+    raise NotMoved(f"reads variables from {path}, which cannot be read")
 
 
 def dotenv(text: str) -> dict[str, str]:

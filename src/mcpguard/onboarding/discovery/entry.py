@@ -84,17 +84,17 @@ _CURLY = re.compile(r"\{(env|file):([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class Stays(McpGuardError):
-    """A server that cannot be guarded as it stands. The sentence goes on from its name, without a value."""
+class NotMoved(McpGuardError):
+    """A server that stays with its client. The message continues its name ("has no URL"), without a value."""
 
 
 def translated(text: str, client: KnownClient, home: Path, project: Path | None) -> str:
-    """`text` with references of mcpguard in place of those of `client`. Raises Stays."""
+    """`text` with references of mcpguard in place of those of `client`. Raises NotMoved."""
 
     def one(found: re.Match[str]) -> str:
         whole, braced, bare = found[0], found[1], found[2]
         if whole.startswith("${{"):
-            raise Stays("refers to a secret that only its client can resolve: insert the value first")
+            raise NotMoved("refers to a secret that only its client can resolve: insert the value first")
         if bare:
             return f"${{env:{bare}}}" if client.style == "shell" else whole
         return _braced(braced, client, home, project)
@@ -106,10 +106,10 @@ def translated(text: str, client: KnownClient, home: Path, project: Path | None)
 
 
 def literal(folder: str) -> str:
-    """The name of a folder that is to stand in a text. Raises Stays where it would be read as a reference,
+    """The name of a folder that is to stand in a text. Raises NotMoved where it would be read as a reference,
     also with what stands beside it."""
     if set(folder) & set("${}"):
-        raise Stays("would have a folder in its settings that looks like a reference: rename that folder")
+        raise NotMoved("would have a folder in its settings that looks like a reference: rename that folder")
     return folder
 
 
@@ -119,7 +119,7 @@ def _curly(kind: str, name: str, home: Path) -> str:
     path = str(home / name[2:]) if name.startswith("~/") else name
     if kind == "file" and path.startswith("/"):
         return f"${{file:{path}}}"
-    raise Stays(f"has a `{{{kind}:…}}` that has no equivalent in mcpguard: write the value out first")
+    raise NotMoved(f"has a `{{{kind}:…}}` that has no equivalent in mcpguard: write the value out first")
 
 
 def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) -> str:
@@ -128,7 +128,7 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
         if kind == "env" and _NAME.fullmatch(name):
             return f"${{env:{name}}}"
         if kind == "input":
-            raise Stays(
+            raise NotMoved(
                 f"asks for a value when it starts (${{input:{name}}}), and its client keeps the answer where "
                 "mcpguard cannot read it: answer when the import asks for it at a terminal"
             )
@@ -139,10 +139,10 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
         if inside in ("workspaceFolder", "workspaceFolderBasename") and project is not None:
             return literal(str(project) if inside == "workspaceFolder" else project.name)
         if inside.startswith("workspaceFolder"):
-            raise Stays(
+            raise NotMoved(
                 "has a `${workspaceFolder}` that has no equivalent outside of a project: write out the "
                 "folder, or move the entry into the project's file"
             )
     elif client.style in ("plain", "shell") and _NAME.fullmatch(inside):
         return f"${{env:{inside}}}"
-    raise Stays("has a `${…}` that has no equivalent in mcpguard: write the value out first")
+    raise NotMoved("has a `${…}` that has no equivalent in mcpguard: write the value out first")

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from mcpguard.core.secret import Unprinted
-from mcpguard.onboarding.discovery.entry import Entry, Place, Stays
+from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
 
 
 class Program(Struct, frozen=True):
@@ -153,7 +153,7 @@ def text_of(entry: Entry, place: Place, value: str, offset: int = 0) -> Text:
 
 
 def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
-    """The arguments of `entry` without secrets, and its variables with those. Raises Stays."""
+    """The arguments of `entry` without secrets, and its variables with those. Raises NotMoved."""
     env = {name: text_of(entry, ("env", name), value) for name, value in entry.env.items()}
     secret = {one.place[1] for one in entry.secrets if one.place[0] == "args"}
     program = known(entry)
@@ -165,13 +165,13 @@ def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
         elif program is not None and program.password and (split := _without_password(entry, index)):
             address, password = split
             if env.setdefault(program.password, password) != password:
-                raise Stays(f"has {program.password} twice with different values")
+                raise NotMoved(f"has {program.password} twice with different values")
             words.append(address)
         else:
             name, left, start = _moved(entry, program, before, index, words)
             text = text_of(entry, ("args", index), word[start:], start)
             if env.setdefault(name, text) != text:
-                raise Stays(f"has {name} twice with different values")
+                raise NotMoved(f"has {name} twice with different values")
             words = left
         before = word
     return words, env
@@ -208,7 +208,7 @@ def _moved(
         return variables[before], words[:-1], 0
     if "" in variables and not option and not before.startswith("--"):
         return variables[""], words, 0
-    raise Stays(
+    raise NotMoved(
         f"has a secret in argument {index + 1}, which every process on this machine can read: give it to the "
         "server in a variable or a file, if it takes one, and import again"
     )

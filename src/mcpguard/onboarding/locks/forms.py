@@ -23,8 +23,8 @@ ALLOWED = "allowedMcpServers"
 _SERVERS = "mcp_servers"
 
 
-class Put(Struct, frozen=True):
-    """`value` at `path`; without a `value` (`gone`) what is there goes."""
+class KeyEdit(Struct, frozen=True):
+    """Sets `path` to `value`, or removes it (`gone`)."""
 
     path: tuple[str, ...]
     value: Any = None
@@ -33,7 +33,7 @@ class Put(Struct, frozen=True):
 
 def puts(
     one: Lockable, entries: Iterable[Allowed], there: dict[str, Any], *, only: bool = False
-) -> list[Put]:
+) -> list[KeyEdit]:
     """What locks a file that says `there`, so that it allows `entries`, and what it allows already unless
     `only` these are to be allowed."""
     if one.form == "allowlist":
@@ -81,12 +81,12 @@ def more(one: Lockable, there: dict[str, Any]) -> list[str]:
 # --- a list of commands: Claude Code, Copilot --------------------------------------------------------
 
 
-def _allowlist(one: Lockable, entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[Put]:
+def _allowlist(one: Lockable, entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[KeyEdit]:
     ours: list[Any] = [
         {"serverCommand": list(command)} for command in dict.fromkeys(e.command for e in entries)
     ]
     kept = [] if only else [each for each in _listed(there) if each not in ours]
-    return [*(Put((key,), True) for key in one.also), Put((ALLOWED,), kept + ours)]
+    return [*(KeyEdit((key,), True) for key in one.also), KeyEdit((ALLOWED,), kept + ours)]
 
 
 def _listed(there: dict[str, Any]) -> list[dict[str, Any]]:
@@ -106,12 +106,12 @@ def _said(rule: dict[str, Any]) -> str:
 # --- rules by name: Codex ----------------------------------------------------------------------------
 
 
-def _requirements(entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[Put]:
-    ours = {each.name: Put((_SERVERS, each.name), _identity(each)) for each in entries}
+def _requirements(entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[KeyEdit]:
+    ours = {each.name: KeyEdit((_SERVERS, each.name), _identity(each)) for each in entries}
     others = [name for name in _mapping(there, _SERVERS) if only and name not in ours]
     # Present and empty, it turns off what plugins bring.
-    plugins = [] if isinstance(there.get("plugins"), dict) and not only else [Put(("plugins",), {})]
-    return [*(Put((_SERVERS, name), gone=True) for name in others), *plugins, *ours.values()]
+    plugins = [] if isinstance(there.get("plugins"), dict) and not only else [KeyEdit(("plugins",), {})]
+    return [*(KeyEdit((_SERVERS, name), gone=True) for name in others), *plugins, *ours.values()]
 
 
 def _identity(each: Allowed) -> dict[str, Any]:
@@ -129,11 +129,11 @@ def _required(rule: Any) -> list[str]:
 # --- a server of that name for all: Gemini CLI -------------------------------------------------------
 
 
-def _settings(entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[Put]:
+def _settings(entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[KeyEdit]:
     ours = {each.name: _entry(each) for each in entries}
     kept = [] if only else [name for name in _names(there) if name not in ours]
-    servers = [Put(("mcpServers", name), value) for name, value in ours.items()]
-    return [*servers, Put(("mcp", "allowed"), [*kept, *ours])]
+    servers = [KeyEdit(("mcpServers", name), value) for name, value in ours.items()]
+    return [*servers, KeyEdit(("mcp", "allowed"), [*kept, *ours])]
 
 
 def _names(there: dict[str, Any]) -> list[str]:
@@ -170,7 +170,7 @@ def says(text: str, format: Format, source: str) -> dict[str, Any]:
     return found
 
 
-def edited(text: str, format: Format, puts: Iterable[Put], source: str) -> str:
+def edited(text: str, format: Format, puts: Iterable[KeyEdit], source: str) -> str:
     """`text`, which may be empty, with all of `puts` in it. Raises Unreadable."""
     todo = list(puts)
     want = changed(says(text, format, source), todo)
@@ -184,7 +184,7 @@ def edited(text: str, format: Format, puts: Iterable[Put], source: str) -> str:
     raise Unreadable(f"{source} is written in a way that cannot be edited safely, so it was left alone")
 
 
-def _as_meant(got: dict[str, Any], want: dict[str, Any], todo: list[Put], format: Format) -> bool:
+def _as_meant(got: dict[str, Any], want: dict[str, Any], todo: list[KeyEdit], format: Format) -> bool:
     if format != "toml":
         return got == want
     # A table is gone with the last one in it, unless it has a header of its own.
@@ -199,7 +199,7 @@ def _pruned(data: Any) -> Any:
     return {key: value for key, value in inner.items() if value != {}}
 
 
-def changed(data: dict[str, Any], puts: Iterable[Put]) -> dict[str, Any]:
+def changed(data: dict[str, Any], puts: Iterable[KeyEdit]) -> dict[str, Any]:
     """`data` with all of `puts`. Raises Unreadable where a way leads through what is not a mapping."""
     whole = deepcopy(data)
     for one in puts:
@@ -215,7 +215,7 @@ def changed(data: dict[str, Any], puts: Iterable[Put]) -> dict[str, Any]:
     return whole
 
 
-def _edited(text: str, format: Format, one: Put) -> str:
+def _edited(text: str, format: Format, one: KeyEdit) -> str:
     root = PARSERS[format](text) if text.strip() else TreeNode("map", 0, 0, [])
     node, table, name = root.at(one.path), one.path[:-1], one.path[-1]
     if node is not None and (one.gone or format == "toml"):

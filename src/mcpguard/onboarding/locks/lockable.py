@@ -168,7 +168,7 @@ class Allowed(Struct, frozen=True, order=True):
     env: tuple[tuple[str, str], ...] = ()
 
 
-class Looked(NamedTuple):
+class LockSurvey(NamedTuple):
     """What the files of a client have: entries that a lock allows, those of mcpguard that it cannot allow,
     each with the reason, and servers without mcpguard, which it ends. `unread` are sentences on files."""
 
@@ -178,10 +178,10 @@ class Looked(NamedTuple):
     unread: list[str]
 
 
-def look(one: Lockable, places: Places, projects: Iterable[Path], config: Path | None = None) -> Looked:
+def look(one: Lockable, places: Places, projects: Iterable[Path], config: Path | None = None) -> LockSurvey:
     """What the clients of `one` have in the files of the user, of `places.project` and of `projects`;
     `config` is the configuration of the user, beside those that their own files name."""
-    found = Looked([], [], [], [])
+    found = LockSurvey([], [], [], [])
     files = list(_files(one, places, projects))
     mine = {served(entry) for file in files if file.file.scope == "user" for entry in file.entries}
     mine = {*mine, "" if config is None else str(config.absolute())} - {""}
@@ -195,7 +195,7 @@ def look(one: Lockable, places: Places, projects: Iterable[Path], config: Path |
                 found.left.append(f"{where} does not serve your configuration, and others write that file")
             else:
                 _sort(one, file, entry, found)
-    return Looked(sorted(set(found.allowed)), *(list(dict.fromkeys(part)) for part in found[1:]))
+    return LockSurvey(sorted(set(found.allowed)), *(list(dict.fromkeys(part)) for part in found[1:]))
 
 
 def served(entry: Entry) -> str:
@@ -216,7 +216,7 @@ def _files(one: Lockable, places: Places, projects: Iterable[Path]) -> Iterator[
                 yield file
 
 
-def _sort(one: Lockable, file: ClientFile, entry: Entry, found: Looked) -> None:
+def _sort(one: Lockable, file: ClientFile, entry: Entry, found: LockSurvey) -> None:
     where = f"{entry.name} in {file.path}"
     if not entry.guarded:
         found.ended.append(where)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
-from mcpguard.onboarding.locks.forms import Put, edited, puts, says
+from mcpguard.onboarding.locks.forms import KeyEdit, edited, puts, says
 from mcpguard.onboarding.locks.lockable import Allowed, Lockable, System
 
 READABLE = 0o755
@@ -26,8 +26,8 @@ class Replaced(Struct, frozen=True):
     """What a lock has put at a place, and what stood there before: with `was.gone` nothing, from the end of
     `was.path` on."""
 
-    now: Put
-    was: Put
+    now: KeyEdit
+    was: KeyEdit
 
 
 class Record(Struct, kw_only=True):
@@ -128,7 +128,7 @@ class Keeper:
                 where = ".".join(change.now.path)
                 raise Unreadable(f"{self.path}: `{where}` was changed since it was locked: edit it by hand")
         for change in reversed(record.changes):
-            back = Put(change.now.path, gone=True) if change.was.gone else change.was
+            back = KeyEdit(change.now.path, gone=True) if change.was.gone else change.was
             text = edited(text, self._one.format, [back], str(self.path))
         for change in record.changes:
             if change.was.gone and _standing(self._says(text), change.was.path).value == {}:
@@ -255,11 +255,11 @@ def _may_write(path: Path) -> bool:
     return os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
-def _standing(there: Any, path: tuple[str, ...]) -> Put:
+def _standing(there: Any, path: tuple[str, ...]) -> KeyEdit:
     """What stands at `path`; where nothing does, `gone` at the end of its shortest part that is missing."""
     inner = there
     for depth, step in enumerate(path, 1):
         if not isinstance(inner, dict) or step not in inner:
-            return Put(path[:depth], gone=True)
+            return KeyEdit(path[:depth], gone=True)
         inner = inner[step]
-    return Put(path, inner)
+    return KeyEdit(path, inner)

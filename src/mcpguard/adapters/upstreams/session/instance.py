@@ -19,8 +19,8 @@ from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspec
 from mcpguard.adapters.upstreams.session.open_requests import (
     FULL_OPEN,
     OpenRequest,
-    Patience,
     Progress,
+    UpstreamLoad,
     crowded,
     exhausted,
 )
@@ -58,7 +58,7 @@ class Instance:
         self.open: dict[OpenRequest, None] = {}
         """The calls that its lane has sent to it and that are not over, where the lane wants to know."""
         self._connector = Connector(terms, wires, self.past.identity)
-        self._patience = Patience(terms.turn.strain)
+        self._load = UpstreamLoad(terms.turn.strain)
         self._talk: Conversation | None = None
         self._background = Background("the life of a server broke off")
         self._life: asyncio.Task[None] | None = None
@@ -178,7 +178,7 @@ class Instance:
     @property
     def full(self) -> bool:
         """Whether the client should wait."""
-        return self._patience.holds(self._opened, self._unsent)
+        return self._load.holds(self._opened, self._unsent)
 
     @property
     def strained(self) -> bool:

@@ -40,8 +40,8 @@ LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/te
 """Methods whose answers everybody waits for, so they may not take as long as a call."""
 
 
-class Patience:
-    """Watches one upstream: how many requests are open, and how many bytes are not sent."""
+class UpstreamLoad:
+    """How many requests are open at one upstream, and how many bytes are unsent."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         """`wake` lets flow control look again."""
