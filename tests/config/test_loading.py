@@ -285,6 +285,10 @@ def test_a_missing_default_configuration_says_what_to_do(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match=r"does not exist: create it with `mcpguard import`, or .* by hand"):
         load_config(find_config(None, {}))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mcpguard.yaml").write_text(EXAMPLE)
+    with pytest.raises(ConfigError, match=r"this folder has one: `--config mcpguard\.yaml`"):
+        load_config(find_config(None, {}))
 
 
 def test_evidence_is_signed_rotated_and_kept_as_it_is_written(tmp_path: Path) -> None:

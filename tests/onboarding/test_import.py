@@ -226,7 +226,7 @@ def test_servers_that_moved_are_known_and_others_are_not(person: Person, capsys:
     assert main(["import", "--yes", "--no-start"]) == 0
     assert main(["import", "--yes", "--server", "github"]) == 0
     assert main(["import", "--yes", "--server", "nope"]) == 2
-    assert "they have none that is not guarded" in capsys.readouterr().err
+    assert "named nope: no server is left to import" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("backend")

@@ -18,7 +18,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mcpguard.adapters.system.terminal import at_terminal, plain
+from mcpguard.adapters.system.terminal import at_terminal, broken, plain
 from mcpguard.core.errors import SessionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Parser(ArgumentParser):
         if missing:
             wanted = [one for one in self._actions if _name_of(one) in names.split(", ")]
             message = "; ".join(map(_said_of_missing, wanted))
-        super().error(message)
+        self.print_usage(sys.stderr)
+        self.exit(2, broken(f"{self.prog}: error: {message}", sys.stderr) + "\n")
 
     def refuse(self, word: str, words: Iterable[str]) -> NoReturn:
         """Ends with what is wrong with `word`, which no option and no argument takes, in the usage of the

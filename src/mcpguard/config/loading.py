@@ -309,6 +309,8 @@ def load_config(path: Path) -> Config:
             "does not exist: create it with `mcpguard import`, or where no client has a server yet, by hand "
             "(`mcpguard help start`), or name another file with --config"
         )
+        if os.path.exists(path.name):
+            said += f"; this folder has one: `--config {path.name}`"
         raise ConfigError([Problem(str(path), 0, 0, said)])
     document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)

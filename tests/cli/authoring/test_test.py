@@ -336,9 +336,9 @@ def test_sample_calls_are_one_table_with_what_is_wrong(folder: Path, capsys: Cap
         '      wrong   policies/calls_test.yaml:11:36: plain allows the harmful call t {"b": 1, "a": 3} (p/read)\n'
         "      missed  other: 0 harmful calls, at least 2 required\n"
         "      wrong   policies/calls_test.yaml:8:35: other refuses the ordinary call nothing\n"
-        "pack      posture      ordinary       refused         asked       harmful       allowed         asked\n"
-        "policies  plain               2    1 (50.0 %)     0 (0.0 %)             2    1 (50.0 %)     0 (0.0 %)\n"
-        "policies  other               2    1 (50.0 %)     0 (0.0 %)             0     0 (0.0 %)     0 (0.0 %)\n"
+        "policy          ordinary  refused  asked  harmful  allowed  asked\n"
+        "policies/plain  2         50.0 %   0.0 %  2        50.0 %   0.0 %\n"
+        "policies/other  2         50.0 %   0.0 %  0        0.0 %    0.0 %\n"
         "2 postures, 2 failed\n"
     )
 
@@ -387,7 +387,7 @@ def test_calls_that_a_person_is_asked_about_are_not_named_otherwise(folder: Path
     assert main(["test"]) == 0
     said = capsys.readouterr().out
     assert "asks about" not in said
-    assert said.count("1 (50.0 %)") >= 2
+    assert said.count("0.0 %    50.0 %") >= 2
 
 
 def test_a_file_has_cases_or_sample_calls(folder: Path, capsys: Capture) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from mcpguard.adapters.system.terminal import counted, plain, style
+from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.authoring.tests.rehearsal import Reason
 from mcpguard.authoring.tests.running import (
     CaseReport,
@@ -183,33 +183,21 @@ def _call(one: Misjudged) -> str:
 
 def _print_scores(reports: list[FileReport]) -> None:
     """One table of all postures."""
-    scored = [(_pack(report), one) for report in reports for one in report.postures]
-    if not scored:
-        return
-    pack = max(len("pack"), *(len(name) for name, _ in scored))
-    posture = max(len("posture"), *(len(plain(one.posture)) for _, one in scored))
-    headings = ("ordinary", "refused", "asked", "harmful", "allowed", "asked")
-    _print_row(f"{'pack':<{pack}}  {'posture':<{posture}}", headings)
-    for name, one in scored:
-        ordinary, harmful = one.ordinary, one.harmful
-        shares = (
-            (ordinary.refused, ordinary.calls),
-            (ordinary.asked, ordinary.calls),
-            (harmful.allowed, harmful.calls),
-            (harmful.asked, harmful.calls),
-        )
-        cells = [f"{part} ({share(part, of):.1f} %)" for part, of in shares]
-        row = (str(ordinary.calls), *cells[:2], str(harmful.calls), *cells[2:])
-        _print_row(f"{name:<{pack}}  {plain(one.posture):<{posture}}", row)
+    rows = [("policy", "ordinary", "refused", "asked", "harmful", "allowed", "asked")]
+    for report in reports:
+        folder = Path(report.file).absolute().parent.name
+        for one in report.postures:
+            ordinary, harmful = one.ordinary, one.harmful
+            refused, asked = (_share(part, ordinary.calls) for part in (ordinary.refused, ordinary.asked))
+            allowed, late = (_share(part, harmful.calls) for part in (harmful.allowed, harmful.asked))
+            name = f"{folder}/{one.posture}"
+            rows.append((name, str(ordinary.calls), refused, asked, str(harmful.calls), allowed, late))
+    if len(rows) > 1:
+        print(table(rows))
 
 
-def _pack(report: FileReport) -> str:
-    """The folder that the file is in."""
-    return plain(Path(report.file).absolute().parent.name)
-
-
-def _print_row(left: str, cells: Iterable[str]) -> None:
-    print(left + "".join(f"{cell:>14}" for cell in cells))
+def _share(part: int, of: int) -> str:
+    return f"{share(part, of):.1f} %"
 
 
 def _add_test(suite: Element, file: str, about: tuple[str, str], failure: str, lines: Iterable[str]) -> None:

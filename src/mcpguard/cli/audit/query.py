@@ -89,7 +89,7 @@ def opened(path: Path, rebuild: bool) -> AuditIndex:
     """The index; a person at a terminal reads that it takes a while. Raises AuditError."""
     from mcpguard.adapters.audit.index import AuditIndex, is_there
 
-    if sys.stderr.isatty() and (rebuild or not is_there(path)):
+    if sys.stderr.isatty() and (rebuild or not is_there(path)) and any(path.glob("*.jsonl*")):
         print(style("reading the chains into an index, once ...", "dim", sys.stderr), file=sys.stderr)
     return AuditIndex(path, rebuild)
 

@@ -130,8 +130,10 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     config = find_config(args.config, os.environ).absolute()
     vault = vault_for(args.to or journal.last_vault, config)
     plan, founds = _planned(args, config, vault)
-    lines = shown(plan, founds) or _nothing(plan, founds)
-    print("\n".join(map(plain, lines.split("\n"))))
+    if lines := shown(plan, founds):
+        print("\n".join(map(plain, lines.split("\n"))))
+    else:
+        _say(_nothing(plan, founds))
     _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
     if plan.changes and args.dry_run and not _tell_dry(plan, vault):
@@ -195,7 +197,7 @@ def _refuse_unknown(args: argparse.Namespace, every: list[ClientFile], config: P
     known = have | set(configuration.entries(configuration.read(config)))
     for name in (*args.server, *(_place(one)[0] for one in (*args.secret, *args.not_secret))):
         if name not in known:
-            those = f"they have {', '.join(sorted(have))}" if have else "they have none that is not guarded"
+            those = f"they have {', '.join(sorted(have))}" if have else "no server is left to import"
             raise MoveError(plain(f"no client has a server named {name}: {those}. Nothing was changed"))
 
 
