@@ -4,6 +4,7 @@ error, `/readyz`, `mcpguard status` and `/metrics`."""
 import json
 import shutil
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -157,5 +158,21 @@ def test_a_condition_that_the_faster_engine_leaves_to_the_slower_is_no_failure(t
         assert b"slower engine" not in guard.stderr
         assert not guard.open("GET", "/readyz").json()["needs"]["policies"]["warning"]
         assert guard.modern().text("echo", text="x") == "x"
+    finally:
+        guard.dispose()
+
+
+def test_that_the_keys_of_an_issuer_cannot_be_fetched_is_seen_in_every_place(tmp_path):
+    token = {"issuer": "http://127.0.0.1:9", "audience": "http://127.0.0.1:8/mcp", "algorithms": ["RS256"]}
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    guard = HttpGuard(tmp_path, {"p": puppet()}, LIMITED, env=state, http={"token": token})
+    said = "the keys of http://127.0.0.1:9 cannot be fetched: "
+    try:
+        bearer = "Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"
+        assert guard.open("POST", body=b"{}", Authorization=bearer).status == 401
+        assert said in guard.open("GET", "/readyz").json()["needs"]["serving"]["warning"]
+        guard.wait_stderr(said)
+        status = partial(command, "status", environment=state)
+        eventually(lambda: said in " ".join(status().stdout.decode().split()), "the warning in status")
     finally:
         guard.dispose()

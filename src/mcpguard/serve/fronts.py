@@ -108,6 +108,7 @@ class HttpFront:
                 shared.clock.seconds,
                 shared.diagnostics.report,
             )
+            shared.needs.warned["serving"] = verifier.warning
         shared.needs.always = True
         endpoint = Endpoint(
             self,

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcpguard.adapters.transports.http.bearer import (
+    FIRST_RETRY_SECONDS,
     FRESH_SECONDS,
     LEEWAY_SECONDS,
     REMEMBERED_SECONDS,
@@ -305,9 +306,15 @@ async def test_keys_are_fetched_once_and_again_after_an_hour() -> None:
 async def test_keys_that_cannot_be_fetched_are_told_to_the_operator() -> None:
     issuer = Issuer()
     issuer.answers[JWKS] = OSError("nobody listens")
+    verifier = issuer.verifier()
     with pytest.raises(BearerError):
-        await issuer.verifier().verify(token())
-    assert issuer.reports == [f"the keys of {ISSUER} cannot be fetched: nobody listens"]
+        await verifier.verify(token())
+    said = f"the keys of {ISSUER} cannot be fetched: nobody listens"
+    assert (issuer.reports, verifier.warning()) == ([said], said)
+    del issuer.answers[JWKS]
+    issuer.now += FIRST_RETRY_SECONDS + 1
+    assert (await verifier.verify(token())).principal.id == "ada"
+    assert verifier.warning() == ""
 
 
 async def test_an_unknown_key_is_asked_for_at_most_once_a_minute() -> None:

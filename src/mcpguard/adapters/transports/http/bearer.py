@@ -92,6 +92,7 @@ class TokenVerifier:
     ) -> None:
         """`fetch(url)` gives the JSON at a URL and raises OSError, ValueError or McpGuardError where it
         cannot; `seconds` is a monotonic clock; `report("", sentence)` tells the operator."""
+        self._problem = ""
         self._report = report
         self._entry = entry
         self._fetch = fetch
@@ -104,6 +105,10 @@ class TokenVerifier:
         self._background = Background("the keys of an issuer could not be renewed")
         self._fetching: asyncio.Task[None] | None = None
         self._verified: dict[bytes, tuple[Verified, float]] = {}
+
+    def warning(self) -> str:
+        """Why the issuer's keys could not be fetched the last time, "" if they could."""
+        return self._problem
 
     async def verify(self, token: str) -> Verified:
         """Whom `token` was issued for: its `sub`, within its issuer. A token that was verified is remembered
@@ -243,9 +248,10 @@ class TokenVerifier:
         try:
             self._keys = _keys_of(await self._fetch(await self._jwks_url()))
         except (OSError, ValueError, McpGuardError) as problem:
-            self._report("", f"the keys of {self._entry.issuer} cannot be fetched: {problem}")
+            self._problem = f"the keys of {self._entry.issuer} cannot be fetched: {problem}"
+            self._report("", self._problem)
             return  # The earlier keys serve on, for a day at most.
-        self._fetched = began
+        self._fetched, self._problem = began, ""
         # Whatever the earlier keys had signed is verified again.
         self._verified.clear()
 
