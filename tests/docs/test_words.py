@@ -88,6 +88,16 @@ ODD = {
     r"\bnothing for none\b": "if there is none",
     r"\b(?:by|to|from) who (?!they|it\b|he\b|she\b|is\b|the\b|a\b)\w": "whoever",
     r"\bthe brain\b": "the session",
+    r"\b[Ll]et(?:ting)? go of\b": "close, release, drop",
+    r"\b(?:is|are) let be\b": "left alone",
+    r"\b(?:state|health|configuration|`[a-z_]+`) (?:of [\w ]+ )?is another one\b": "changes, has changed",
+    r"\b[Pp]olicies are others\b": "the policies have changed",
+    r"\b(?:is|are) what (?:it was|they were)\b(?! (?:\w+ for|in))": "unchanged",
+    r'"""How (?:it|an? [\w ]+) is(?: now| then)?\b[,.]': "its present state",
+    r"\b(?:condition|node|whole) comes to\b": "has the value, evaluates to",
+    r"; blocks so long\b": "blocks for this long at most",
+    r"\bmakes? place for\b": "gives way to",
+    r"\bo'clock\b": "between 07:00 and 19:00",
     r"\bis written SOURCE\b|\bis written YYYY": "write ... as",
 }
 """A phrase -> what to write instead."""

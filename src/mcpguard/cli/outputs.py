@@ -128,7 +128,7 @@ class SinkShown(Printed):
 
 
 class UpstreamStatus(Printed):
-    """How an upstream is."""
+    """The state of an upstream."""
 
     name: str = Field(description="Its name in the configuration.")
     state: State = Field(description="What it is doing.")

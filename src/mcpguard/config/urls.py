@@ -23,7 +23,7 @@ def split(url: str) -> SplitResult | None:
 
 def host_name(text: str) -> str:
     """A host as bindings compare it: lower-case ASCII, A-labels for an internationalised name (RFC 5890).
-    Raises ValueError for what no two readers take for the same host."""
+    Raises ValueError for what two readers may take for different hosts."""
     # Imported where it is needed: most configurations bind nothing.
     from mcpguard.core.functions.function import FunctionError
     from mcpguard.core.functions.web.hosts import read_host

@@ -1,4 +1,4 @@
-"""Templates -> pages, and the few words in which they say times and numbers.
+"""Templates -> pages, and how these print times and numbers.
 
 Law of this file: every value in a page is escaped by the template engine; what others wrote goes through
 `texts.marked`, which is the filter `shown`.
@@ -85,7 +85,7 @@ def asset(name: str) -> bytes:
 
 @cache
 def asset_mark() -> str:
-    """Another for other files, so that no old one goes with a new page."""
+    """Changes with the files, so that no page loads an old one from a cache."""
     return sha256(b"".join(map(asset, STATIC))).hexdigest()[:12]
 
 
@@ -112,7 +112,7 @@ def _templates() -> Environment:
 
 
 def clock(at: datetime | float, seconds: bool = True) -> Markup:
-    """A time of the day, here; with the day where that is another one."""
+    """A time of day in local time, with the date if that is not today."""
     moment = (datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at).astimezone()
     today = datetime.now(UTC).astimezone().date() == moment.date()
     form = ("" if today else "%-d %b ") + ("%H:%M:%S" if seconds else "%H:%M")

@@ -85,7 +85,7 @@ class CredentialError(McpGuardError):
 
 class MissingError(CredentialError):
     """A source has nothing under a name: `said` is the sentence about it, and the message adds a `remedy`,
-    which is another one where the value has a form of its own."""
+    which differs if the value has a form of its own."""
 
     def __init__(self, said: str, remedy: str) -> None:
         super().__init__(f"{said}: {remedy}")

@@ -106,7 +106,7 @@ class Gateway:
         return eras.ANY_CLIENT if caller is None or caller.modern else caller
 
     def reconfigured(self, kept: frozenset[str]) -> None:
-        """The configuration is another one, and so is the scope; the servers in `kept` are what they were."""
+        """The configuration has changed, and so has the scope; the servers in `kept` are unchanged."""
         scope = self._scope
         static = {method: serve for method, serve in self._handlers.items() if method in FROM_CLIENT}
         self._handlers = {**static, **dict.fromkeys(scope.extensions, self._serve_decided)}
@@ -358,7 +358,7 @@ class Welcome:
         self._greeted: set[str] = set()
 
     async def reply(self, request: Request) -> None:
-        """Say it."""
+        """Send it."""
         scope = self._scope
         await self._start(request)
         known = [scope.upstreams[server].capabilities for server in scope.servers]

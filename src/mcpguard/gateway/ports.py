@@ -310,7 +310,7 @@ State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "
 
 
 class Health(Struct, frozen=True):
-    """How an upstream is. `since` is when `state` began, in seconds since 1970. `era` is "legacy",
+    """The state of an upstream. `since` is when `state` began, in seconds since 1970. `era` is "legacy",
     "modern" or "" before the first greeting. `restarts` counts the starts after the first; `open` the
     requests without an answer. `problem` is the last one, inspected, "" for none."""
 
@@ -361,7 +361,7 @@ class LostAlerts(Struct, frozen=True):
 
 
 class SinkState(Struct, frozen=True):
-    """How a sink is. `to` is what the configuration writes; `since` is when it began to fail, in seconds
+    """The state of a sink. `to` is as the configuration has it; `since` is when it began to fail, in seconds
     since 1970, 0 where it works; `lag` counts bytes of evidence that it has not received; `refused` counts
     events that it does not take as they are; `standby` is set where another process serves the sink."""
 

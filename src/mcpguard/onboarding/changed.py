@@ -1,8 +1,8 @@
 """What somebody has changed after the import. A client's file: is mcpguard in it, and what is it without. A
 secret: is it another one.
 
-Law of this file: what cannot be read is taken for one that starts mcpguard, and stays; and what makes place
-for entries that are put back is exactly what the import wrote.
+Law of this file: what cannot be read is taken for one that starts mcpguard, and stays; and what gives way
+to entries that are put back is exactly what the import wrote.
 """
 
 from collections.abc import Iterable
@@ -85,7 +85,7 @@ class Item(NamedTuple):
 
 
 class _Restored(NamedTuple):
-    """What is to happen at `path`: `ours` (None: there is none) makes place for `originals` of `was`."""
+    """What is to happen at `path`: `ours` (None if absent) gives way to `originals` of `was`."""
 
     path: Way
     ours: Item | None

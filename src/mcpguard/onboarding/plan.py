@@ -1,6 +1,6 @@
 """What an import would do: which servers move in, under which names, and what every file would be.
 
-Law of this file: it looks, and touches nothing.
+Law of this file: it reads, and changes nothing.
 """
 
 import re

@@ -75,7 +75,7 @@ class StdioFront:
         await self._world.close(gently)
 
     def close(self) -> None:
-        """Let go of the descriptors; what was to be said has been said."""
+        """Release the descriptors: everything has been sent."""
         self._client.close()
 
 
@@ -201,7 +201,7 @@ class HttpFront:
         await self._server.close(gently)
 
     def close(self) -> None:
-        """The server has let go of them."""
+        """The server has released them."""
 
 
 Front = StdioFront | HttpFront

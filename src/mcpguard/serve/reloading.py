@@ -57,7 +57,7 @@ class Reloading:
         told: Callable[[], None],
         export: Callable[[Settings], None],
     ) -> None:
-        """`worlds()` gives those that are open; `told()` is called when `not_in_force` is another one;
+        """`worlds()` gives those that are open; `told()` is called when `not_in_force` changes;
         `export` exports evidence as settings say."""
         self.not_in_force: NotInForce | None = None
         """What of the files is not in force, and why; None where all of it is."""

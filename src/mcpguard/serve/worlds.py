@@ -50,7 +50,7 @@ from mcpguard.serve.settings import Settings, claim_variables, named_of, recogni
 from mcpguard.serve.wiring import UpstreamLines, Wiring, bound_of, kinds_of, references_of
 
 RETIRE_SECONDS = 5.0
-"""How long the calls of a server may take on that is not in the configuration any more, or is another one."""
+"""How long open calls may still take of a server that was removed from the configuration, or changed."""
 LOOK_SECONDS = 0.05
 """How often it is looked whether they are over."""
 SCANNERS = 2

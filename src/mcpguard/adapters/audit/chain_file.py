@@ -151,7 +151,7 @@ class ChainFile:
                 self.sound = False
 
     def close(self) -> None:
-        """Let go of it; remove it if it holds nothing. A second close does nothing."""
+        """Close the file, and remove it if it is empty. Closing twice does nothing."""
         if self._file >= 0:
             file, self._file = self._file, -1
             os.close(file)

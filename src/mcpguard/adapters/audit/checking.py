@@ -99,7 +99,7 @@ def has_ended(file: Path, status: os.stat_result, row: ChainRow) -> bool:
 
 
 def stamp_of(status: os.stat_result) -> str:
-    """What is another one after each change of a file."""
+    """A value that differs after each change of a file."""
     return f"{status.st_ino} {status.st_ctime_ns}"
 
 

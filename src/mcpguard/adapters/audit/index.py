@@ -164,7 +164,7 @@ class AuditIndex:
                 self.altered[chain_name(file)] = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
     # --- questions ------------------------------------------------------------------------------

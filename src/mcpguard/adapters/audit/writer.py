@@ -59,7 +59,7 @@ class AuditFile:
 
     The owner calls `commit` at the end of each turn of the loop (`while sink.pending: sink.commit()`). A
     record that is written outside a turn, and a commit that ended in a thread, ask `turn` to end soon.
-    `on_health` is called when `health` is another one.
+    `on_health` is called when `health` changes.
 
     Raises AuditError, with a sentence that says what to do, where the file cannot be made.
     """

@@ -26,7 +26,7 @@ __all__ = ["Broker", "Recipient", "named_by", "shown_for"]
 CLOSE_SECONDS = 5.0
 """How long the ends of all leases may take together."""
 MANY = 1000
-"""With more credentials than this many (those of principals count one by one), what is over is let go of."""
+"""With more credentials than this (those of principals count one by one), unused ones are dropped."""
 
 
 def named_by(

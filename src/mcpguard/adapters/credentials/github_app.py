@@ -36,7 +36,7 @@ _SAID = {
 
 
 class GithubAppMint(Mint):
-    """Implements `ports.Mint`. A token cannot be renewed; each `lease` is another one."""
+    """Implements `ports.Mint`. A token cannot be renewed; each `lease` gets a new one."""
 
     def __init__(
         self,

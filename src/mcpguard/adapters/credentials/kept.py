@@ -119,7 +119,7 @@ class Kept:
         return None if ends is None else max(0.0, ends - self._now())
 
     def forget(self) -> None:
-        """Nobody uses it any more, and it is `over`: the redactor may let go of it in time."""
+        """It is `over`, and nobody uses it any more: the redactor may drop it in time."""
         self._release(self._given)
 
     def stop(self) -> bool:
@@ -199,7 +199,7 @@ class Kept:
                 self._guard.release(self._name, secret)
 
     def _retire(self) -> None:
-        """Let go of the value in hand. It may still be in use, so it is ended when it is over."""
+        """Give up the present value. It may still be in use, so it is ended when it is over."""
         given, self._given = self._given, None
         if given is not None and given.lease.end is not None:
             self._former.append(given)

@@ -2,7 +2,7 @@
 
 Law of this file: nothing that the program says is shown or logged, its standard error is thrown away, and
 its process group is never alive longer than its timeout or than mcpguard: what left that, as the agent of
-gpg does, is let be. No shell reads its words, and what was printed is in no message.
+gpg does, is left alone. No shell interprets it, and what was printed is in no message.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def ask(
     ca_file: str | None = None,
 ) -> ServiceAnswer:
     """The answer to one request, whatever its status. `url` is one that the configuration names, so its
-    host may be a private address. `seconds` is for all of it; blocks so long. `ca_file` is a path with the
-    certificates to trust instead of the system's.
+    host may be a private address. It blocks for `seconds` at most. `ca_file` is a path with the certificates
+    to trust instead of the system's.
 
     Raises CredentialError with a sentence that follows the words "credential:NAME: ".
     """

@@ -334,7 +334,7 @@ class Link:
             self._turn.touch()
 
     def close(self) -> None:
-        """Let go of both descriptors; what was not sent is lost."""
+        """Release both descriptors; what was not sent is lost."""
         if self._closed:
             return
         self._closed = True

@@ -365,7 +365,7 @@ class SqliteStore:
         self._sweep(database)
 
     def close(self) -> None:
-        """Let go of the file and the thread; the next change opens it again."""
+        """Close the file and end the thread; the next change opens it again."""
         self._disk.end()
         database, self._database = self._database, None
         if database is not None:

@@ -1,7 +1,7 @@
 """Programs that do not outlive us: each is the head of a process group of its own, with a guard in it.
 
-Law of this file: when mcpguard ends, however it ends, the guard kills the group; what left that, as the
-agent of gpg does, is let be. No shell reads a program's words.
+Law of this file: when mcpguard ends, however it ends, the guard kills the group, except for what has
+left it, such as gpg-agent. No shell interprets a command.
 """
 
 import os
@@ -73,7 +73,7 @@ def start(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of its group, and let go of it."""
+    """Kill what is left of its group, and reap it."""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()

@@ -59,7 +59,7 @@ class Destination(Protocol[GivenT]):
         """Send them all; gives how many it does not take as they are. Raises TelemetryError."""
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
 
 
 def destination(

@@ -128,7 +128,7 @@ class Exporter(Generic[LineT]):
         self.close()
 
     def close(self) -> None:
-        """Let go of the source and of the sink."""
+        """Close the source and the sink."""
         self._source.close()
         self._sink.close()
 

@@ -1,4 +1,4 @@
-"""How a running mcpguard is, as a file that `mcpguard status` reads: one JSON object a process.
+"""The state of a running mcpguard, in a file that `mcpguard status` reads: one JSON object per process.
 
 Law of this file: it holds no argument, no result and no credential; what an upstream said was inspected
 before it came here. Status is a convenience: where it cannot be written, or the disk hangs, serving goes on.
@@ -115,7 +115,7 @@ class StatusFile:
         self._timer = asyncio.get_running_loop().call_later(0, self._refresh)
 
     def changed(self) -> None:
-        """An upstream has another state: write that soon."""
+        """The state of an upstream has changed: write it soon."""
         if self._timer is not None:
             self._changed = self._writing is not None
             self._timer.cancel()

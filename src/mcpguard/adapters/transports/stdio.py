@@ -90,7 +90,7 @@ class StdioClient:
             self._link.hold(on)
 
     def close(self) -> None:
-        """Let go of the descriptors."""
+        """Release the descriptors."""
         if self._link is not None:
             self._link.close()
 

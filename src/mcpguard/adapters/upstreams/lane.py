@@ -30,7 +30,7 @@ MOST_OLD = 4
 
 
 MakeInstance = Callable[[Past | None, Callable[[], None]], Instance]
-"""Makes one that goes on from a past and calls back when its state is another one."""
+"""Makes one that continues from a past and calls back when its state changes."""
 
 
 class Lane:
@@ -81,7 +81,7 @@ class Lane:
         self._replace()
 
     def health(self, name: str) -> Health:
-        """How it is now, under this name."""
+        """Its present state, under this name."""
         return structs.replace(self.instance.health, name=name)
 
     def send(self, call: OpenRequest) -> None:
@@ -148,7 +148,7 @@ class Lane:
     # --- the end of a process --------------------------------------------------------------------
 
     def _changed(self) -> None:
-        """The state of the process is another one."""
+        """The state of the process has changed."""
         if self._ends is not None:
             self._ends.cancel()
             self._ends = None

@@ -146,7 +146,7 @@ class Changes:
 
 
 def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:
-    """What the rule's condition comes to; TRUE where it has none."""
+    """The value of the rule's condition; TRUE where it has none."""
     return TRUE if rule.condition is None else rule.condition.verdict(bound)
 
 

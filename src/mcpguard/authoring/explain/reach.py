@@ -164,7 +164,7 @@ def _clause(rule: CompiledRule, bound: Bound) -> Clause:
 
 def left_of(node: LogicNode, decided: DecidedTree) -> str:
     """What is left of a condition once the operands that are known are left out. A conjunction forgets what
-    is true and a disjunction what is false; neither changes what the whole comes to."""
+    is true and a disjunction what is false; neither changes the value of the whole."""
     if node.logic not in _JOINED:
         return node.text
     idle = TRUE if node.logic == "and" else FALSE

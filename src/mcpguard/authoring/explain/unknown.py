@@ -135,7 +135,7 @@ class Unknown(Struct, frozen=True):
         return {key: inner for key, inner in value.items() if key in self.known[name]}
 
     def verdict(self, rule: CompiledRule, bound: Bound) -> Verdict | None:
-        """What the rule's condition comes to; None where that is not known."""
+        """The value of the rule's condition; None if it is unknown."""
         if rule.condition is None:
             return TRUE
         seen = self.seen_by(rule.when, bound)

@@ -160,7 +160,7 @@ class Judging:
     def _values(
         self, past: PastDecision, request: PastRequest, candidates: Candidates
     ) -> dict[CompiledRule, Verdict | None]:
-        """What each rule's condition comes to; None where that is not known."""
+        """The value of each rule's condition; None if it is unknown."""
         bound = bind(candidates, request.invocation, Session(request.session))
         proven: Proven = {}
         before = self._before.get(past.record.policy_digest)

@@ -28,7 +28,7 @@ all."""
 
 
 class Divergence(Struct, frozen=True):
-    """What is less strict than then, what is stricter, the credential if it is another one, and why it
+    """What is less strict than then, what is stricter, the credential if it is a different one, and why it
     cannot be said that the rest is the same."""
 
     looser: tuple[str, ...] = ()

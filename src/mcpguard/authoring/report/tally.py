@@ -1,11 +1,11 @@
-"""What the records of a period come to, counted while they are read, so that memory does not grow with them;
+"""The totals of the records of a period, counted while they are read, so that memory does not grow with them;
 and dwell time: from the moment that a session deserves a person's attention to the moment that it gets it.
 
     chains -> records -> RecordTally
 
 A dwell time begins with the first refusal of a session or with the first label that it has, whichever is
 earlier. It ends when a person answers a ticket of that session, clears a label of it or ends it, or when the
-process that served it ends. What begins after that is another one.
+process that served it ends. What begins after that is a new one.
 
 Law of this file: a chain that was altered does not count, and what it would have added is not guessed. What
 begins and ends a time comes out of different chains, so nothing is concluded before all of them were read.

@@ -39,7 +39,7 @@ _EXPECTED = "--expect takes FILE:HASH, as `mcpguard audit heads` prints it"
 
 
 def add_verify(check: argparse.ArgumentParser) -> None:
-    """What `verify` takes."""
+    """The options of `verify`."""
     check.add_argument(
         "--expect",
         metavar="FILE:HASH",
@@ -67,7 +67,7 @@ def add_verify(check: argparse.ArgumentParser) -> None:
 
 
 def add_key(key: argparse.ArgumentParser) -> None:
-    """What `key` takes."""
+    """The options of `key`."""
     key.add_argument(
         "--new", action="store_true", help="make a key, and store it in the keychain, or where --to says"
     )

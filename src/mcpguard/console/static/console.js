@@ -145,7 +145,7 @@ function ticketOf(page) {
   return one ? one.dataset.ticket : "";
 }
 
-// The key is another one where another question has the same ticket.
+// The key differs if another question has the same ticket.
 function questionOf(page) {
   const one = page.querySelector("[data-ticket]");
   return one ? one.dataset.key : "";

@@ -186,7 +186,7 @@ class PythonCondition:
         return TRUE if value else FALSE
 
     def value(self, bound: Bound) -> Json:
-        """What the text comes to, boolean or not, or `Verdict.ERROR`; a time and the like as text."""
+        """The value of the text, boolean or not, or `Verdict.ERROR`; a time and the like as text."""
         value = self._evaluated(bound)
         if value is ERROR or isinstance(value, evaluation.CELEvalError):
             return ERROR

@@ -66,7 +66,7 @@ def parts_of(text: str) -> tuple[Part, ...]:
 
 
 def value_of(text: str, bound: Bound) -> Json:
-    """What a condition or a part of one comes to for a request, by the Python engine; `Verdict.ERROR` where
+    """The value of a condition or a part of one for a request, by the Python engine; `Verdict.ERROR` where
     it cannot be evaluated. Raises ConditionError as `parts_of`."""
     return _compiled(text).value(bound)
 
@@ -199,7 +199,7 @@ class LogicNode(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """An atom that would have to come to something else: to `value`."""
+    """An atom that would have to have another value: `value`."""
 
     text: str
     value: bool
@@ -213,7 +213,7 @@ class DecidedTree(Struct):
     known: dict[str, Verdict] = {}
 
     def verdict(self, node: LogicNode) -> Verdict:
-        """What the node comes to, taken by itself."""
+        """The value of the node on its own."""
         found = self.known.get(node.text)
         if found is None:
             found = self.known[node.text] = self.engine.compile(node.text).verdict(self.bound)

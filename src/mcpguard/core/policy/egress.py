@@ -36,7 +36,7 @@ class Egress:
 
     @property
     def state(self) -> object:
-        """Another one as soon as more is held, or something is for other servers than before."""
+        """Changes whenever a value is added, or may go to other servers than before."""
         return self.bound, self._redactor.turns
 
     def _held(self, name: str) -> None:

@@ -198,7 +198,7 @@ class Observation(Struct, frozen=True):
     end: datetime
 
     def at(self, now: datetime) -> ObservedNow:
-        """How it is then. One that ends too far ahead has not begun, so that a clock which is set back, or a
+        """Its state then. One that ends too far ahead has not begun, so that a clock which is set back, or a
         wrong year, makes none of it."""
         if now >= self.end:
             return "over"

@@ -83,7 +83,7 @@ class Handles:
         return alias
 
     def forget(self, kept: frozenset[str]) -> None:
-        """Only the servers in `kept` are what they were."""
+        """Only the servers in `kept` are unchanged."""
         with self._lock:
             for key in [one for one in self._aliases if one[0] not in kept]:
                 del self._real[self._aliases.pop(key)]

@@ -82,7 +82,7 @@ class Fetching:
         return min(self._ttl.get((server, kind.name), 0) for server in self.catalogue.servers)
 
     def reconfigured(self, kept: frozenset[str]) -> None:
-        """Other servers are in the scope; those in `kept` are what they were, and so are their lists."""
+        """The scope has changed; the servers in `kept` are unchanged, and so are their lists."""
         self.catalogue.reconfigure(self._scope.servers, kept)
         for known in (self._running, self._fetched, self._ttl, self._last):
             for key in [one for one in known if one[0] not in kept]:

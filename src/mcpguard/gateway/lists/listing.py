@@ -147,7 +147,7 @@ class Listing:
                 if not caller.modern:  # A modern one learns of it with what it asks for next.
                     self.failed(server, str(problem), caller, None)
             if self._left_out.get(key) is not running:
-                return  # The server is another one by now.
+                return  # The server has been replaced in the meantime.
             del self._left_out[key]
         if self.catalogue.digests(server, [kind]) != before:
             self.changed(server, kind, caller)

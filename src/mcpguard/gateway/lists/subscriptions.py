@@ -131,12 +131,12 @@ class Subscriptions:
     # --- upstreams -------------------------------------------------------------------------------
 
     def forget(self, kept: frozenset[str]) -> None:
-        """Only the servers in `kept` are what they were: what others were subscribed for is over."""
+        """Only the servers in `kept` are unchanged: subscriptions to others end."""
         for key in [one for one in self._count if one[0] not in kept]:
             self._end(key, "the configuration has changed")
 
     async def review(self) -> None:
-        """The policies are others: what they do not allow any more is over."""
+        """The policies have changed: what they no longer allow ends."""
         scope = self._scope
         for key, permit in list(self._permits.items()):
             was = permit.invocation

@@ -16,7 +16,7 @@ from pathlib import Path
 NAMES = ("mcpguard", "mcpguard-gateway")
 
 PROJECT = "mcpguard-gateway"
-"""What this project is called on PyPI. `mcpguard` there is another one, and npm has none of ours."""
+"""What this project is called on PyPI. `mcpguard` there is another project, and npm has none of ours."""
 
 _DISTRIBUTION = "mcpguard_gateway-*.dist-info/RECORD"
 _AS_ANOTHER = ("sudo", "doas")

@@ -57,7 +57,7 @@ _OWN = (
     ("id", "mcpguard.invocation.id"), ("request", "jsonrpc.request.id"), ("session", "mcpguard.session"),
     ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
 )  # fmt: skip
-"""What is another one in each call."""
+"""What differs from call to call."""
 _same = attrgetter("cause", "method", "tool", "subject", *(field for field, _ in _SAME))
 _owned = attrgetter(*(field for field, _ in _OWN))
 _TEXTS = *(name for _, name in _OWN), "mcpguard.evidence.hash"

@@ -167,7 +167,7 @@ class Body(Struct, eq=False):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Drop it."""
         self._intake.kept -= self._counted
         self._counted = 0
         self._parts = []

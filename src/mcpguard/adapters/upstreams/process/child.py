@@ -217,7 +217,7 @@ def adopt() -> bool:
 
 
 def _reap(known: Container[int]) -> None:
-    """Let go of those that have ended. `known` are the children that somebody here waits for."""
+    """Reap those that have ended. `known` are the children that somebody here waits for."""
     for pid in _orphans(known):
         _wait(pid)
 

@@ -186,7 +186,7 @@ class Identity:
 
 
 def another(terms: Terms, known: str, name: str) -> Changed:
-    """It gives another name than before."""
+    """Whether it gives a name other than before."""
     return _changed(terms, f"it called itself {_shown(terms, known)} and now {_shown(terms, name)}")
 
 

@@ -105,7 +105,7 @@ class Instance:
 
     @property
     def health(self) -> Health:
-        """How it is now."""
+        """Its present state."""
         trouble = None if self.conversation is None else self.conversation.trouble
         return Health(
             self.name,

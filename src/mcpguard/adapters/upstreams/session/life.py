@@ -28,7 +28,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     `listener` is whom it is greeted for, and who hears it.
     `report(name, line)` takes the operator's lines; `clean` takes out of a text what must not be seen.
-    `changed()` is called when the state of the upstream is another one; `noted(what, detail)` takes what an
+    `changed()` is called when the state of the upstream changes; `noted(what, detail)` takes what an
     auditor wants to know of its life, inspected.
     `lane` is the credential that this process was started with, "" for the server's own; None where each
     request says which it is sent with. Nothing is listed from a lane with a credential, so there is nothing

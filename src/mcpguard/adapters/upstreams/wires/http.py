@@ -114,7 +114,7 @@ class StreamableHttpWire:
         return ""
 
     async def close(self, gently: bool) -> None:
-        """Let go of every exchange; `gently` ends a legacy session with DELETE first."""
+        """Close every exchange; `gently` ends a legacy session with DELETE first."""
         if self._closed:
             return
         self._closed = True

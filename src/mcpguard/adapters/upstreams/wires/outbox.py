@@ -106,7 +106,7 @@ class Outbox:
             del self._by_id[letter.request_id]
 
     def drop(self, request_id: int) -> None:
-        """Let go of this request, wherever it is."""
+        """Drop this request, sent or not."""
         letter = self._by_id.get(request_id)
         if letter is not None:
             self._open[letter].cancel()
@@ -115,7 +115,7 @@ class Outbox:
             self.sent(waiting)
 
     async def close(self) -> None:
-        """Let go of everything; afterwards no task of it runs."""
+        """Drop everything; afterwards no task of it runs."""
         self._closed = True
         self._waiting.clear()
         await self._background.close()

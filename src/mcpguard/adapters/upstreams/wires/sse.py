@@ -149,7 +149,7 @@ class SseWire:
         return self._problem
 
     async def close(self, gently: bool) -> None:
-        """Let go of the stream and of every POST; there is no gentler way."""
+        """Close the stream and every POST; there is no gentler way."""
         await self._outbox.close()
         await self._background.close()
         await self._sender.close()

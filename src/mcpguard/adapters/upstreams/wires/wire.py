@@ -67,7 +67,7 @@ class Wire(Protocol):
         """The protocol revision is known from now on. A legacy HTTP wire opens its GET stream."""
 
     def forget(self, request_id: int) -> bool:
-        """Nobody waits for this request. True where letting go of its stream is itself the cancellation
+        """Nobody waits for this request. True where closing its stream is itself the cancellation
         (modern HTTP); False where the session must send `notifications/cancelled`."""
 
     def hold(self, on: bool) -> None:

@@ -54,7 +54,7 @@ class Holding:
         """What has to be searched for."""
 
     def has(self, key: Key) -> bool:
-        """Whether it is searched for; if it was let go of, it is in use again."""
+        """Whether it is searched for; if it was dropped, it is in use again."""
         with self._lock:
             self._former.pop(key, None)
             return key in self._values
