@@ -19,7 +19,6 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcpguard.adapters.system.terminal import table
 from mcpguard.cli import main
 from mcpguard.cli.onboarding import first_look
-from mcpguard.cli.operating import approvals
 from mcpguard.config.loading import find_config
 from tests.day import played
 from tests.day.calls import DAY, HARM, Call, Outcome
@@ -149,7 +148,7 @@ def day(folder: Path) -> Day:
         patch.chdir(machine.home)
         patch.setenv("COLUMNS", "160")  # What is printed wraps where the folder has a long name.
         patch.setattr(first_look, "SECONDS", 150.0)  # A machine that runs tests is busy.
-        patch.setattr(approvals, "at_terminal", lambda: True)
+        patch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
         patch.setattr("builtins.input", lambda prompt: "y")
         found = Day(machine)
         found.play()
