@@ -358,7 +358,13 @@ def _lock(subject: Subject, one: Lockable, seen: LockSurvey) -> Iterator[Checked
     name = seen.allowed[0].client
     if not is_locked(one, there):
         said = f"{titles(seen.allowed)} could start servers without mcpguard"
-        yield found("D204", path, said, fix=f"`mcpguard lock {name}` shows how", subject=name)
+        yield found(
+            "D204",
+            path,
+            said,
+            fix=f"lock it: `mcpguard lock {name}` (`--print` only shows the file)",
+            subject=name,
+        )
         return
     words = ["lock", name, *(["--config", str(subject.path)] if subject.option else [])]
     for each in refused(one, seen.allowed, there):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,17 @@ def test_a_sentence_is_broken_for_a_terminal_but_never_a_command(monkeypatch: py
     first, *rest = broken(f"  note: what needs a folder is refused until you run {command}").splitlines()
     assert first == "  note: what needs a folder is refused"
     assert rest == ["    until you run", f"    {command}"]
+
+
+def test_a_look_takes_no_room_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    text = f"{style('to do', 'yellow')}    a {style('b', 'bold')} sentence that is wider than the screen is"
+    unstyled = re.sub(r"\x1b\[\d+m", "", text)
+    assert "\x1b[33mto do\x1b[0m    a \x1b[1mb\x1b[0m sentence" in broken(text)
+    assert re.sub(r"\x1b\[\d+m", "", broken(text)) == broken(unstyled)
 
 
 def test_a_sentence_for_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

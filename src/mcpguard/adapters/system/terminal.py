@@ -13,6 +13,10 @@ from mcpguard.core.legible import plain as plain
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
+_LOOK = re.compile(r"(?:\x1b\[\d+m)+\S(?:\x1b\[\d+m)*|\S(?:\x1b\[\d+m)+")
+_PRIVATE = 0xE000
+"""Unicode's first character for private use, which `plain` never leaves in a text."""
+
 
 def style(text: str, name: str, stream: TextIO | None = None) -> str:
     """`text` in a look of `_CODES` if `stream` (standard output) shows it, else unchanged."""
@@ -53,10 +57,19 @@ def _columns(stream: TextIO | None = None) -> int:
 def _lines(text: str, columns: int, indent: str) -> list[str]:
     from textwrap import TextWrapper
 
-    whole = re.sub("`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
+    looks: list[str] = []
+
+    def one_character(found: re.Match[str]) -> str:
+        looks.append(found[0])
+        return chr(_PRIVATE + len(looks) - 1)
+
+    # A code takes no room on the screen, so it counts together with the character beside it.
+    whole = _LOOK.sub(one_character, text)
+    whole = re.sub("`[^`]*`", lambda found: found[0].replace(" ", "\0"), whole)
     lines = TextWrapper(columns, subsequent_indent=indent)
     lines.break_long_words = lines.break_on_hyphens = False
-    return [line.replace("\0", " ") for line in lines.wrap(whole)]
+    shown = {_PRIVATE + index: look for index, look in enumerate(looks)} | {0: " "}
+    return [line.translate(shown) for line in lines.wrap(whole)]
 
 
 def counted(count: int, one: str, many: str = "") -> str:

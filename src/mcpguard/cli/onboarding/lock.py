@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.system.terminal import broken, plain, style
 from mcpguard.cli.parser import add_client, add_config
 from mcpguard.config.loading import find_config, load_config
 from mcpguard.core.errors import ConfigError
@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
 
 
+def _say(text: str) -> None:
+    print(broken(text))
+
+
 def execute(args: argparse.Namespace) -> int:
     """0 where the client is locked, or not any more, 1 where that takes the administrator, and where the
     client may still start something else, 2 where none is named: then those that can be locked are listed.
@@ -82,7 +86,7 @@ def _listed() -> int:
 
     print("name a client, `mcpguard lock CLIENT`; these can be locked:")
     for one in LOCKABLE:
-        print(f"  {', '.join(one.clients)}: {plain(str(system().file(one)))}")
+        _say(f"  {', '.join(one.clients)}: {plain(str(system().file(one)))}")
     return 2
 
 
@@ -162,17 +166,17 @@ def _tell(one: Lockable, keeper: Keeper, seen: LockSurvey, client: str, fresh: b
 
     path = plain(str(keeper.path))
     before = "" if fresh else " already"
-    print(f"{style('locked', 'green')}{before} by {path}: {titles(seen.allowed)} starts nothing but")
+    _say(f"{style('locked', 'green')}{before} by {path}: {titles(seen.allowed)} starts nothing but")
     for each in seen.allowed:
-        print(f"  {plain(each.name)}: {plain(' '.join(each.command))}")
+        _say(f"  {plain(each.name)}: {plain(' '.join(each.command))}")
     for said in (*seen.left, *seen.unread):
-        print(f"{style('left out', 'yellow')}: {plain(said)}")
+        _say(f"{style('left out', 'yellow')}: {plain(said)}")
     for said in seen.ended:
-        print(f"{style('ended', 'yellow')}: {plain(said)}")
+        _say(f"{style('ended', 'yellow')}: {plain(said)}")
     rest = more(one, says(keeper.text(), one.format, path))
     for said in rest:
-        print(f"{style('allowed', 'yellow')} as well, as before: {plain(said)} (`--replace` ends that)")
+        _say(f"{style('allowed', 'yellow')} as well, as before: {plain(said)} (`--replace` ends that)")
     for said in one.limits:
-        print(f"note: {said}")
-    print(f"Restart {titles(seen.allowed)}. `mcpguard lock {client} --undo` takes it back.")
+        _say(f"note: {said}")
+    _say(f"Restart {titles(seen.allowed)}. `mcpguard lock {client} --undo` takes it back.")
     return 1 if rest else 0

@@ -82,14 +82,10 @@ def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
             continue  # That was said.
         aside = path.with_name(f"{path.name}.before-mcpguard")
         if not beside:
-            print(
-                "`mcpguard undo --beside` writes the original content, with its secrets, to "
-                f"{plain(str(aside))}"
-            )
+            said = "`mcpguard undo --beside` writes the original content, with its secrets, to"
+            print(broken(f"{said} {plain(str(aside))}"))
         else:
             disk.write(aside, was, expected=None)
             print(f"written: {plain(str(aside))}; it contains the secrets")
-            print(
-                f"copy what you need from it to {plain(str(path))}, delete it, and run `mcpguard undo` "
-                "again: the rest is restored once that file has no mcpguard entry"
-            )
+            said = "and run `mcpguard undo` again: the rest is restored once that file has no mcpguard entry"
+            print(broken(f"copy what you need from it to {plain(str(path))}, delete it, {said}"))

@@ -130,7 +130,7 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
         if kind == "input":
             raise NotMoved(
                 f"asks for a value when it starts (${{input:{name}}}), and its client keeps the answer where "
-                "mcpguard cannot read it: answer when the import asks for it at a terminal"
+                "mcpguard cannot read it: run `mcpguard import` at a terminal and enter it"
             )
         if inside == "userHome":
             return literal(str(home))
