@@ -350,7 +350,7 @@ class AuditReport(Printed):
         description="Files whose heads another chain holds or `--expect` names, and that are not there."
     )
     removed: RemovedChains | None = Field(description="What was removed on purpose; null for nothing.")
-    key: str = Field(description='The id of the key of `--public-key`, "" without one.')
+    key: str = Field(description="The ids of the keys of `--public-key`, with a space between them.")
 
 
 class AuditHead(Printed):

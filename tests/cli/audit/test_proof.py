@@ -141,6 +141,21 @@ def test_with_the_public_key_what_nobody_signed_is_a_flaw(folder: Path, capsys: 
     assert "was closed, but no signature is about lines after 3" in capsys.readouterr().out
 
 
+def test_chains_from_before_and_after_a_change_of_the_key_are_verified_with_both(
+    folder: Path, capsys: Capture
+) -> None:
+    old, new = (SigningKey(Secret(new_key())) for _ in range(2))
+    signed_chain(folder, old)
+    signed_chain(folder, new)
+    verify = ["audit", "verify", str(folder), "--public-key", str(new.public)]
+    assert main(verify) == 1
+    assert "has a signature that is not by this key" in capsys.readouterr().out
+    assert main([*verify, "--public-key", str(old.public), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["signed"] for one in found["chains"]] == [4, 4]
+    assert found["key"] == f"{new.public.id} {old.public.id}"
+
+
 def plain_chain(folder: Path) -> Path:
     """A chain that nobody signed."""
     sink = AuditFile(folder)

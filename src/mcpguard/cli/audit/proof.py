@@ -56,7 +56,10 @@ def add_verify(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--public-key",
         metavar="KEY",
-        help="the key, or a file with it: each chain must be signed by it, or have its head in one that is",
+        action="append",
+        default=[],
+        help="the key, or a file with it: each chain must be signed by it, or have its head in one that is "
+        "(may be repeated, if the key was changed)",
     )
     check.add_argument(
         "--removed-until",
@@ -96,15 +99,19 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
         if not name:
             raise AuditError(_EXPECTED)
         kept[Path(name).name.removesuffix(".gz")].append(head)
-    key = None if args.public_key is None else _public(args.public_key)
-    found = proof(path, kept, _chain_named(args.removed_until), None if key is None else key.verifies)
+    keys = [_public(text) for text in args.public_key]
+
+    def signed(message: bytes, signature: bytes) -> bool:
+        return any(key.verifies(message, signature) for key in keys)
+
+    found = proof(path, kept, _chain_named(args.removed_until), signed if keys else None)
     reports = found.reports.values()
     altered = bool(found.missing or found.doubts) or any(report.flaws for report in reports)
     newer = any(report.newer for report in reports)
     if args.json:
-        _print_json(found, not altered and not newer, key)
+        _print_json(found, not altered and not newer, keys)
     else:
-        _print_reports(found, key, kept)
+        _print_reports(found, bool(keys), kept)
     return 1 if altered else NEWER if newer else 0
 
 
@@ -148,7 +155,7 @@ def _public(text: str) -> "PublicKey":
         ) from None
 
 
-def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
+def _print_json(found: Proof, intact: bool, keys: list[PublicKey]) -> None:
     from mcpguard.cli.outputs import AuditReport
 
     chains = [
@@ -172,11 +179,11 @@ def _print_json(found: Proof, intact: bool, key: "PublicKey | None") -> None:
     ]
     removed = None if found.removed is None else {"until": found.removed.until, "count": found.removed.count}
     report = {"intact": intact, "chains": chains, "missing": found.missing, "removed": removed}
-    print(AuditReport.model_validate(report | {"key": "" if key is None else key.id}).model_dump_json())
+    print(AuditReport.model_validate(report | {"key": " ".join(key.id for key in keys)}).model_dump_json())
 
 
-def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]") -> None:
-    """`kept` are the files whose heads are expected."""
+def _print_reports(found: Proof, signatures: bool, kept: "Container[str]") -> None:
+    """`signatures` says whether they were checked; `kept` are the files whose heads are expected."""
     for name, report in found.reports.items():
         verdict = style("ALTERED", "red") if report.flaws else style("intact", "green")
         if not report.flaws and report.newer:
@@ -193,7 +200,7 @@ def _print_reports(found: Proof, key: "PublicKey | None", kept: "Container[str]"
             *_notes(report),
             *_renamed(report, name),
             *_unsaid(report, found),
-            *(_signed(report, found, name) if key is not None else ()),
+            *(_signed(report, found, name) if signatures else ()),
         ):
             print(f"        {text}")
     for name in found.missing:
