@@ -184,9 +184,11 @@ async def test_a_folder_that_was_moved_away_is_noticed_though_no_call_comes(
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "PLACE_SECONDS", 0.01)
     owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
-    start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    start(owner.sink, told)
+    await told.until(lambda: len(told.heads) == 1)
     folder.rename(folder.with_name("moved"))
     await owner.healthy()
     await told.later(lambda: "notice" in kinds(owner.sink.path))

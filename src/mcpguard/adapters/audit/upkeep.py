@@ -36,6 +36,8 @@ SIZE_SECONDS = 60.0
 """The same where the folder must not grow beyond a size."""
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
+PLACE_SECONDS = 5.0
+"""How often it is looked whether the chain is in its place, where nothing is written that would notice."""
 EXPORT_SECONDS = 15.0
 """How long the export of a head may take; then mcpguard stops waiting for it."""
 
@@ -131,7 +133,14 @@ class Upkeep:
             else:
                 self._settle("upkeep", "maintenance of the evidence works again")
             self._audit.due = self._due()
-            self._wake.wait(self._pause())
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until something is due, or the chain is not where readers look for it any more."""
+        until = time.monotonic() + self._pause()
+        while (left := until - time.monotonic()) > 0 and not self._wake.wait(min(left, PLACE_SECONDS)):
+            if self._audit.health.ok and not self._audit.file.in_place:
+                return
 
     def _complain(self, what: str, said: str) -> None:
         if said != self._failing.get(what) and not self._ended.is_set():
