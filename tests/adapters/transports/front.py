@@ -7,10 +7,12 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import Endpoint, HttpServer, Verifier
+from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.config.file import HttpEntry
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
@@ -50,6 +52,9 @@ class HeldClock:
         for timer in due:
             self.timers.remove(timer)
             timer[1]()
+
+
+NOW = HeldClock().now().timestamp()
 
 
 class FakeReceiver:
@@ -135,6 +140,24 @@ class FakeDoor:
             while not happened():
                 self.stirred.clear()
                 await self.stirred.wait()
+
+
+class FakeVerifier:
+    """The token is the name; one that ends in `.brief` has expired by the next sign of life."""
+
+    async def verify(self, token: str) -> Verified:
+        if token == "bad":
+            raise BearerError("the token is not valid")
+        if token == "poor":
+            raise BearerError("the token lacks a required scope", 403, "insufficient_scope")
+        name, _, brief = token.partition(".")
+        return Verified(Principal(name, "https://issuer.example"), NOW if brief else inf)
+
+
+async def settled(happened: Callable[[], Any]) -> None:
+    """Let the loop run until it happened; the deadline is that of the test."""
+    while not happened():
+        await asyncio.sleep(0)
 
 
 class Answer:

@@ -12,7 +12,7 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
 from mcpguard.adapters.transports.http.request import PIECE_BYTES, HttpRequest
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Beats, Outlet
-from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving
+from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving, settled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -216,25 +216,20 @@ def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
     return Outlet(request, turn, Beats(HeldClock()), load), looks
 
 
-async def until(happened: Callable[[], Any]) -> None:
-    while not happened():
-        await asyncio.sleep(0)
-
-
 async def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on_its_way() -> None:
     gate, load = Gate(), Load()
     gate.open()
     outlet, looks = outlet_on(gate, load)
     outlet.event(b"a" * (FULL_BYTES - 1000))
-    await until(lambda: gate.taken)
+    await settled(lambda: gate.taken)
     outlet.event(b"b" * (FULL_BYTES - 1000))
-    await until(lambda: load.waiting)
+    await settled(lambda: load.waiting)
     assert not looks
     outlet.event(b"c" * 2000)
-    await until(lambda: looks and looks[-1])
+    await settled(lambda: looks and looks[-1])
     while load.waiting:
         gate.open()
-    await until(lambda: not looks[-1])
+    await settled(lambda: not looks[-1])
 
 
 async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
@@ -242,10 +237,10 @@ async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
     outlet, looks = outlet_on(gate, load)
     for _ in range(20):
         outlet.event(EVENT)
-    await until(lambda: looks and looks[-1])
+    await settled(lambda: looks and looks[-1])
     outlet.drop()
     gate.open()
-    await until(lambda: not looks[-1])
+    await settled(lambda: not looks[-1])
     assert load.waiting == 0
 
 
@@ -268,7 +263,7 @@ async def test_in_a_shared_world_a_large_message_goes_out_in_pieces_and_whole() 
     outlet.event(b"small\n")
     outlet.event(said)
     outlet.end()
-    await until(lambda: it.world.waiting)
+    await settled(lambda: it.world.waiting)
     while it.world.waiting:
         gate.open()
     head, *_ = gate.taken[0].partition(b"\r\n\r\n")
@@ -284,9 +279,9 @@ async def test_nothing_leaves_before_its_evidence_though_its_client_takes_again_
     turn = outlet._turn
     turn.ledger = ledger = Ledger(gate)
     outlet.event(EVENT)
-    await until(lambda: gate.taken)
+    await settled(lambda: gate.taken)
     outlet.event(EVENT)
-    await until(lambda: load.waiting)
+    await settled(lambda: load.waiting)
     ledger.pending = True
     outlet.event(b"behind its evidence")
     gate.open()
@@ -357,7 +352,7 @@ async def test_a_large_answer_to_a_modern_client_that_reads_passes_and_holds_nob
         assert not world.client.full
         assert not world.client.drained
         assert (await wire.answer()).json["result"] == "x" * 16_000_000
-        await until(lambda: world.client.drained)
+        await settled(lambda: world.client.drained)
         assert world.cancelled == []
 
 
@@ -372,8 +367,8 @@ async def test_a_large_answer_that_nobody_reads_is_let_go() -> None:
             await asyncio.sleep(0)
         front.clock.pass_by(STALL_SECONDS)
         front.clock.pass_by(STALL_SECONDS)
-        await until(lambda: world.client.drained)
-        await until(lambda: not front.server._connections.open)
+        await settled(lambda: world.client.drained)
+        await settled(lambda: not front.server._connections.open)
 
 
 async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_do_not() -> None:
@@ -392,14 +387,14 @@ async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_d
     )
     first.open()
     second.open()
-    await until(lambda: not turn.unsent)
+    await settled(lambda: not turn.unsent)
     assert len(clock.timers) == 1
     heads = [b"".join(gate.taken) for gate in gates]
     second.end()
     for gate in gates:
         gate.open()
     clock.pass_by(BEAT_SECONDS)
-    await until(lambda: not turn.unsent)
+    await settled(lambda: not turn.unsent)
     assert [b"".join(gate.taken) for gate in gates] == [heads[0] + b":\n\n", heads[1]]
     first.drop()
     clock.pass_by(BEAT_SECONDS)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.config.file import HttpEntry, TokenEntry
-from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Health, Need, Readiness
-from tests.adapters.transports.front import Front, serving
+from tests.adapters.transports.front import FakeVerifier, Front, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -17,13 +15,6 @@ BAD = Need("store", False, 2.0, "/home/ada/state cannot be used")
 GIT = Health("git", "running", 3.0)
 TOKEN = HttpEntry(token=TokenEntry(issuer="https://a.example", audience="https://b.example/mcp"))
 YES_OR_NO = {"ready": False, "needs": {"evidence": True, "store": False}}
-
-
-class Verifier:
-    async def verify(self, token: str) -> Verified:
-        if token != "good":
-            raise BearerError("no")
-        return Verified(Principal("ada", "https://a.example"))
 
 
 def ready(front: Front, *needs: Need) -> None:
@@ -79,7 +70,7 @@ async def test_what_comes_by_a_proxy_or_from_a_page_gets_yes_or_no(header: dict[
 
 
 async def test_without_a_good_token_one_gets_yes_or_no_and_a_good_token_every_fact() -> None:
-    async with serving(TOKEN, Verifier()) as front:
+    async with serving(TOKEN, FakeVerifier()) as front:
         ready(front, GOOD, BAD)
         proxied: dict[str, str | None] = {"x_forwarded_for": "203.0.113.9"}
         assert (await front.ask("GET", "/readyz", **proxied)).json == YES_OR_NO

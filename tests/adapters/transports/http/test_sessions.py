@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from math import inf
 from typing import Any
 
 import pytest
 
-from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.adapters.transports.http.sessions import SPARED_SECONDS
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS
 from mcpguard.config.file import HttpEntry, TokenEntry
@@ -18,8 +16,8 @@ from tests.adapters.transports.front import (
     ENVELOPE,
     MODERN,
     FakeReceiver,
+    FakeVerifier,
     Front,
-    HeldClock,
     Wire,
     answer_handshake,
     call,
@@ -29,20 +27,7 @@ from tests.adapters.transports.front import (
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
-NOW = HeldClock().now().timestamp()
 TOKEN = TokenEntry(issuer="https://issuer.example", audience="https://guard.example/mcp", scopes=("mcp:use",))
-
-
-class FakeVerifier:
-    """The token is the name; one that ends in `.brief` has expired by the next sign of life."""
-
-    async def verify(self, token: str) -> Verified:
-        if token == "bad":
-            raise BearerError("the token is not valid")
-        if token == "poor":
-            raise BearerError("the token lacks a required scope", 403, "insufficient_scope")
-        name, _, brief = token.partition(".")
-        return Verified(Principal(name, "https://issuer.example"), NOW if brief else inf)
 
 
 async def stands(front: Front, way: str, token: str) -> Wire:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,26 +15,22 @@ from tests.adapters.transports.front import (
     ENVELOPE,
     MODERN,
     FakeReceiver,
+    FakeVerifier,
     Front,
     Wire,
     answer_handshake,
     call,
     notice,
     serving,
+    settled,
 )
-from tests.adapters.transports.http.test_sessions import TOKEN, FakeVerifier
+from tests.adapters.transports.http.test_sessions import TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 NEW = "2025-11-25"
 OLD = "2025-06-18"
 PRIMED = {"retry": "1000", "data": ""}
-
-
-async def settled(happened: Callable[[], Any]) -> None:
-    """Let the loop run until it happened; `run` has the deadline."""
-    while not happened():
-        await asyncio.sleep(0)
 
 
 class Session:

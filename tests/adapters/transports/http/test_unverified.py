@@ -8,23 +8,14 @@ import resource
 import pytest
 
 from mcpguard.adapters.transports.http import server, unverified
-from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.adapters.transports.http.server import MOST_CONNECTIONS, room_for_connections
 from mcpguard.adapters.transports.http.unverified import SAID, UnverifiedConnections, network_of
 from mcpguard.config.file import HttpEntry, TokenEntry
-from mcpguard.core.model import Principal
-from tests.adapters.transports.front import Front, Wire, serving
+from tests.adapters.transports.front import FakeVerifier, Front, Wire, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 TOKEN = HttpEntry(token=TokenEntry(issuer="https://a.example", audience="https://b.example/mcp"))
-
-
-class Verifier:
-    async def verify(self, token: str) -> Verified:
-        if token != "good":
-            raise BearerError("no")
-        return Verified(Principal("ada", "https://a.example"))
 
 
 async def silent(front: Front, count: int) -> list[Wire]:
@@ -37,7 +28,7 @@ def body(front: Front, token: str) -> tuple[list[tuple[str, str]], bytes]:
 
 
 async def test_a_good_token_on_a_new_connection_is_served_through_any_number_of_silent_ones() -> None:
-    async with serving(TOKEN, Verifier(), most_connections=20) as front:
+    async with serving(TOKEN, FakeVerifier(), most_connections=20) as front:
         served = 0
         for _ in range(20):
             await silent(front, 20)
@@ -52,7 +43,7 @@ async def test_a_good_token_on_a_new_connection_is_served_through_any_number_of_
 
 
 async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_others() -> None:
-    async with serving(TOKEN, Verifier(), most_connections=8) as front:
+    async with serving(TOKEN, FakeVerifier(), most_connections=8) as front:
         known = await front.connect()
         for _ in range(3):
             headers, data = body(front, "good")
@@ -62,7 +53,7 @@ async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_othe
 
 
 async def test_a_bad_token_and_a_health_check_leave_a_connection_unverified() -> None:
-    async with serving(TOKEN, Verifier(), most_connections=8) as front:
+    async with serving(TOKEN, FakeVerifier(), most_connections=8) as front:
         bad, checks = await front.connect(), await front.connect()
         headers, data = body(front, "bad")
         bad.send("POST", "/mcp", headers, data)
@@ -84,7 +75,7 @@ async def test_on_loopback_without_tokens_whoever_asks_counts_as_verified() -> N
 
 
 async def test_what_closes_itself_leaves_its_place() -> None:
-    async with serving(TOKEN, Verifier(), most_connections=8) as front:
+    async with serving(TOKEN, FakeVerifier(), most_connections=8) as front:
         for wire in await silent(front, 3):
             wire.close()
         async with asyncio.timeout(10):
