@@ -118,7 +118,7 @@ class _FoundById:
     def lacking(self) -> str:
         """The chain in which a person was asked whose question was not found; "" for none."""
         calls = (call for calls in self.wanted.values() for call in calls.values())
-        return next((_continued(call) for call in calls if _lacks(call)), "")
+        return next((call.opened.continues if call.opened else "" for call in calls if _lacks(call)), "")
 
     def read(self, file: Path) -> None:
         """Take what a chain has; from the newest to the oldest."""
@@ -213,10 +213,6 @@ def _lacks(call: CallRecords) -> bool:
     """Whether a person was asked in a chain before."""
     decision = None if call.decision is None else call.decision.record
     return isinstance(decision, Decided) and bool(decision.ticket) and call.asked is None
-
-
-def _continued(call: CallRecords) -> str:
-    return "" if call.opened is None else call.opened.continues
 
 
 def _lines_about(file: Path, ids: Collection[str]) -> Iterator[ChainLine]:

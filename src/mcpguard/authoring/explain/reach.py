@@ -6,7 +6,7 @@ be so once its policies are enforced.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import structs
@@ -113,7 +113,10 @@ def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:
 
 def _reach(target: Listed, candidates: Candidates, call: Invocation, bound: Bound) -> Reach:
     offering = [rule for rule in candidates.allow if not over(rule, call)]
-    allow, deny, ask = (_may_hold(rules, bound) for rules in (offering, candidates.deny, candidates.ask))
+    allow, deny, ask = (
+        [rule for rule in rules if at_list_time(rule, bound)[0]]
+        for rules in (offering, candidates.deny, candidates.ask)
+    )
     certain = [rule for rule in allow if at_list_time(rule, bound)[1]]
     ask = [rule for rule in ask if not any(rule.name in one.approves for one in certain)]
     limits = tuple(_limit(rule.name, rule.written.limit) for rule in allow if rule.written.limit)
@@ -129,10 +132,6 @@ def _reach(target: Listed, candidates: Candidates, call: Invocation, bound: Boun
         limits=limits,
         conflict=conflict,
     )
-
-
-def _may_hold(rules: Iterable[CompiledRule], bound: Bound) -> list[CompiledRule]:
-    return [rule for rule in rules if at_list_time(rule, bound)[0]]
 
 
 def _conflict(allow: list[CompiledRule], certain: list[CompiledRule]) -> bool:

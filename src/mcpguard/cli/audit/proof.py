@@ -194,7 +194,9 @@ def _print_reports(found: Proof, signatures: bool, kept: "Container[str]") -> No
             verdict = style("DOUBTFUL", "red")
         elif not report.flaws and name in found.held:
             verdict = style("unsigned", "yellow")
-        print(f"{verdict}  {plain(name)}:{_said(report.head)}  {report.records} records")
+        # What an altered chain has in place of its head may be anything, and is not printed.
+        head = report.head if _HASH.fullmatch(report.head) else "no hash"
+        print(f"{verdict}  {plain(name)}:{head}  {report.records} records")
         for text in (
             *map(plain, found.doubts.get(name, ())),
             *_notes(report),
@@ -218,11 +220,6 @@ def _print_reports(found: Proof, signatures: bool, kept: "Container[str]") -> No
     more += f", doubtful: {len(found.doubts)}" if found.doubts else ""
     more += f", not signed: {len(found.held)}" if found.held else ""
     print(f"chains: {len(reports)}, altered or missing: {altered}{more}")
-
-
-def _said(head: str) -> str:
-    """The head of a chain; what an altered one states in its place may be anything, and is not printed."""
-    return head if _HASH.fullmatch(head) else "no hash"
 
 
 def _notes(report: ChainReport) -> list[str]:

@@ -140,7 +140,7 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
         return 2
     if not plan.changes or args.dry_run:
         return code
-    if not (args.yes or _agreed()):
+    if not (args.yes or (sys.stdin.isatty() and confirmed("proceed? [y/N] "))):
         print("nothing was done" if sys.stdin.isatty() else "nothing was done: confirm with --yes")
         return 2
     carry_out(journal, vault, plan.secrets, writings(plan))
@@ -331,10 +331,6 @@ def _tell_files(plan: Plan) -> None:
             _say(f"note: {path} line {line} still contains a secret that was moved: remove it")
         if found.file.scope == "project":
             _say(f"note: {path} may be shared with others, whose mcpguard is installed elsewhere")
-
-
-def _agreed() -> bool:
-    return sys.stdin.isatty() and confirmed("proceed? [y/N] ")
 
 
 def _inputs() -> Answer:

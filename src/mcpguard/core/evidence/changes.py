@@ -22,12 +22,11 @@ def made(notices: Iterable[Noticed]) -> list[Noticed]:
     found: list[Noticed] = []
     for one in sorted(notices, key=attrgetter("at")):
         if one.what == VOID:
-            undone = next((each for each in reversed(found) if one.detail.startswith(_void_of(each))), None)
+            void = (
+                each for each in reversed(found) if one.detail.startswith(void_of(each.what, each.detail, ""))
+            )
+            undone = next(void, None)
             found = [change for change in found if change is not undone]
         else:
             found.append(one)
     return found
-
-
-def _void_of(change: Noticed) -> str:
-    return void_of(change.what, change.detail, "")

@@ -7,6 +7,7 @@ one by one, so that folding changes how long a decision takes and nothing else.
 """
 
 from collections.abc import Container, Sequence
+from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
 from mcpguard.core.conditions.cel import FALSE, Bound, Condition
@@ -71,7 +72,7 @@ class Folded(Generic[R]):
         for condition, rules in self._folded:
             if condition.verdict(bound) is not FALSE:
                 found += rules
-        return sorted(found, key=_name) if len(found) > len(self.apart) else self.apart
+        return sorted(found, key=attrgetter("name")) if len(found) > len(self.apart) else self.apart
 
     def _fold(self, rules: list[R]) -> None:
         conditions = [rule.condition for rule in rules if rule.condition is not None]
@@ -90,7 +91,3 @@ def _foldable(condition: Condition | None) -> bool:
         and condition.engine.name == "cpp"
         and all(call.cheap for call in condition.calls)
     )
-
-
-def _name(rule: Named) -> str:
-    return rule.name

@@ -152,7 +152,7 @@ class Notices:
             server, params.get("elicitationId")
         ):
             return  # Only who asked for a visit can say that it is over.
-        if client.modern and (request is None or not _wants(request.caller, params)):
+        if client.modern and (request is None or not _reaches(params.get("level"), request.caller.log_level)):
             return  # Revision 2026-07-28, server/utilities/logging: only for a request that asked for it.
         redact = self._scope.redact_of(server, related) + self._tasks.redact_of(params.get("taskId"))
         self._pass_on(server, method, params, None if request is None else request.id, redact)
@@ -272,10 +272,6 @@ class Notices:
         except AuditError:
             return  # Nothing leaves without its record.
         self._scope.client.notify(method, inspected, related)
-
-
-def _wants(caller: Caller, params: dict[str, Json]) -> bool:
-    return _reaches(params.get("level"), caller.log_level)
 
 
 def _reaches(level: Json, wanted: str | None) -> bool:

@@ -63,7 +63,8 @@ class FrontGuard:
     def __init__(self, bound: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:
         """`bound` is the host that we listen on; `hosts` and `origins` are those of the configuration."""
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._bound = _without_wildcard(bound.lower())
+        # A page can name 0.0.0.0, and a browser then reaches this machine: it is nobody's own name.
+        self._bound = "" if bound in ("0.0.0.0", "::") else bound.lower()  # noqa: S104
         self._origins = frozenset(origins)
         self.admit = lru_cache(maxsize=64)(self._admit)
         """`admit(host, origin)`: the headers that a page of this origin needs to read the answer, none where
@@ -129,11 +130,6 @@ def accepts(accept: str, needed: tuple[str, ...]) -> bool:
         if not any(re.fullmatch(r"q=0(?:\.0*)?", parameter) for parameter in parameters):
             taken.add(name)
     return all(not taken.isdisjoint((kind, kind.partition("/")[0] + "/*", "*/*")) for kind in needed)
-
-
-def _without_wildcard(host: str) -> str:
-    # A page can name 0.0.0.0, and a browser then reaches this machine: it is nobody's own name.
-    return "" if host in ("0.0.0.0", "::") else host  # noqa: S104
 
 
 def _is_local_origin(origin: str) -> bool:

@@ -21,14 +21,10 @@ def _marks(placed: PlacedRule) -> Iterator[tuple[str, Read]]:
             yield _KEYS[str(read.steps[0])], read
 
 
-def _set(subject: LintSubject, key: str) -> set[str]:
-    return {name for one in subject.rules for name in getattr(one.written, key)}
-
-
 def _never_set(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         for key, read in _marks(placed):
-            known = _set(subject, key)
+            known = {name for one in subject.rules for name in getattr(one.written, key)}
             # The packs agree on these labels, and each is also used without those that set them.
             if read.member not in known and not (key == "label" and read.member in _SHARED):
                 hint = did_you_mean(str(read.member), known)
