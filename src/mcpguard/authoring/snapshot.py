@@ -197,15 +197,13 @@ rules:
 """
 
 
-def survey(
-    config: Config, names: list[str], most: float = 0.0, *, quiet: bool = False
-) -> tuple[Snapshot, dict[str, str]]:
+def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
     """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
-    take `most` seconds; 0: as long as its configuration says. `quiet`: what they print is not
-    shown, and where mcpguard itself ends the sentence says why.
+    take `most` seconds; 0: as long as its configuration says. Where mcpguard itself
+    ends, the sentence says why.
 
-    Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive. What those
-    report goes to standard error. Raises ConfigError where the file is not what it was when it was loaded.
+    Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive, and what those
+    reported is gone. Raises ConfigError where the file is not what it was when it was loaded.
     """
     import anyio
 
@@ -217,7 +215,7 @@ def survey(
         seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
         try:
             async with places:
-                offers[name] = await _offer(folder, name, entries[name], seconds, logs.get(name, shown))
+                offers[name] = await _offer(folder, name, entries[name], seconds, logs[name])
         except UpstreamError as error:
             failed[name] = str(error)
 
@@ -227,14 +225,13 @@ def survey(
             for name in entries:
                 group.start_soon(ask, folder, name, places)
 
-    shown = sys.__stderr__ or sys.stderr
     logs: dict[str, TextIO] = {}
     with TemporaryDirectory(prefix="mcpguard-") as made, ExitStack() as opened:
         (Path(made) / "policy.yaml").write_text(_POLICY)
-        for name in entries if quiet else ():
+        for name in entries:
             logs[name] = opened.enter_context(open(Path(made) / f"{name}.log", "w+", encoding="utf-8"))
         anyio.run(ask_all, Path(made))
-        failed = {name: said + _reason(said, logs.get(name)) for name, said in failed.items()}
+        failed = {name: said + _reason(said, logs[name]) for name, said in failed.items()}
     return Snapshot(version=1, servers={name: offers[name] for name in entries if name in offers}), failed
 
 
@@ -298,9 +295,9 @@ async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: T
     raise UpstreamError(_sentence(name, failure, seconds))
 
 
-def _reason(sentence: str, log: TextIO | None) -> str:
+def _reason(sentence: str, log: TextIO) -> str:
     """What `mcpguard run` wrote to `log` about its own end, for the end of `sentence`; "" for nothing."""
-    if log is None or not sentence.endswith(_ENDED):
+    if not sentence.endswith(_ENDED):
         return ""
     log.seek(0)
     said = next((line for line in log if line.startswith(_OURS)), "").strip()

@@ -68,12 +68,12 @@ def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     assert capsys.readouterr().out == (folder / "s.json").read_text()
 
 
-def test_where_mcpguard_itself_ends_a_quiet_survey_says_why(
+def test_where_mcpguard_itself_ends_a_survey_says_why(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     write(folder, one=server("echo.py"))
     (folder / "audit").write_text("not a folder")
-    found, failed = snapshot.survey(load_config(folder / "mcpguard.yaml"), ["one"], quiet=True)
+    found, failed = snapshot.survey(load_config(folder / "mcpguard.yaml"), ["one"])
     assert found.servers == {}
     assert failed["one"].startswith("one could not be listed: `mcpguard run` ended before it answered: ")
     assert "audit" in failed["one"].partition("answered: ")[2]

@@ -234,8 +234,12 @@ def told(message: str, values: dict[str, Any] | None = None) -> str:
 def test_a_message_says_the_values_of_params() -> None:
     said = "Only {params.names}; {params.base}, {params.most}, {params.columns}. {args.a}"
     assert told(said, {"names": ["a", "b"]}) == "Only a, b; main, 3, orders. {args.a}"
-    assert told(said) == "Only not set; main, 3, orders. {args.a}"
-    assert told("Only {params.names}.", {"names": []}) == "Only none."
+
+
+@pytest.mark.parametrize("values", [{}, {"names": []}])
+def test_a_message_says_who_can_set_a_param_that_has_no_value(values: dict[str, Any]) -> None:
+    said = "Only none (a person can set `names` for this policy); main."
+    assert told("Only {params.names}; {params.base}.", values) == said
 
 
 def test_a_message_does_not_say_a_long_list_to_its_end() -> None:

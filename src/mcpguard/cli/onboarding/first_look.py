@@ -37,7 +37,7 @@ def first_look(plan: Plan) -> FirstLook:
     """Start the servers of `plan` once."""
     config = load_config(plan.config)
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
-    snapshot, failed = survey(config, names, SECONDS, quiet=True)
+    snapshot, failed = survey(config, names, SECONDS)
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
     new = frozenset(one.name for one in plan.servers)
     lines = [_line(config, policies, snapshot, new, *view) for view in plan.views]

@@ -106,15 +106,17 @@ def shown_in(message: str, params: Mapping[str, Param]) -> tuple[str, list[str]]
     mistakes = [_unknown(name, params) for name in names if name not in params]
     if mistakes:
         return message, mistakes
-    return _IN_MESSAGE.sub(lambda found: _readable(params[found[1]].default), message), []
+    return _IN_MESSAGE.sub(lambda found: _readable(found[1], params[found[1]].default), message), []
 
 
-def _readable(value: Json) -> str:
+def _readable(name: str, value: Json) -> str:
+    if value is None or value in ([], {}):
+        return f"none (a person can set `{name}` for this policy)"
     if type(value) in (list, dict):  # Of a map, the names.
         texts = [str(one) for one in value]
         more = f" and {len(texts) - MOST_SHOWN} more" if len(texts) > MOST_SHOWN else ""
-        return (", ".join(texts[:MOST_SHOWN]) or "none") + more
-    return "not set" if value is None else value if type(value) is str else json.dumps(value)
+        return ", ".join(texts[:MOST_SHOWN]) + more
+    return value if type(value) is str else json.dumps(value)
 
 
 def _unknown(name: str, params: Mapping[str, Param]) -> str:
