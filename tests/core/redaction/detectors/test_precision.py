@@ -38,3 +38,12 @@ def test_a_sequence_of_bases_is_no_token() -> None:
     for _ in range(200):
         text = "ATATT" + "".join(chance.choices("ACGT", k=70))
         assert Redactor(b"key").inspect(text).value is text
+
+
+def test_short_texts_side_by_side_are_no_token() -> None:
+    chance = Random(7)
+    for head in ("sk", "cio"):
+        names = ["".join(chance.choices("bdfghjklmnpqrtvwxyz0123456789", k=4)) for _ in range(120)]
+        names[10:100:30] = [head + name for name in names[10:100:30]]
+        value = {"extensions": names, "rows": [{"id": name} for name in names]}
+        assert Redactor(b"key").inspect(value).value is value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -49,6 +50,18 @@ def test_a_value_of_which_some_is_escaped_is_found(encoder: str, value: str) -> 
     made.hold("x", Secret(value))
     text = PARTIAL[encoder](value)
     assert made.inspect_text(f"it is {text}, they say") == f"it is {GONE}, they say"
+
+
+@pytest.mark.parametrize("value", ["<k9>&\"x2';Zp", "a\\9k\\nX2\\\\z"])
+def test_a_value_of_few_letters_is_found_where_its_quotes_are_escaped(value: str) -> None:
+    made = Redactor(b"key")
+    made.hold("x", Secret(value))
+    once = json.dumps(value)[1:-1]
+    for text in (
+        *(once, json.dumps(once)[1:-1], repr(value)[1:-1]),
+        *(value.replace("'", "''"), value.replace('"', '""'), value.replace("'", "\\'")),
+    ):
+        assert made.inspect_text(f"it is {text}, they say") == f"it is {GONE}, they say"
 
 
 def test_base64_with_the_ends_of_lines_as_json_writes_them_is_found() -> None:

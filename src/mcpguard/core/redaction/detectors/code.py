@@ -68,9 +68,9 @@ CODE: tuple[Detector, ...] = (
     ),
     token("settlemint-token", "sm_aat_ sm_pat_ sm_sat_", "[A-Za-z0-9]{16}$"),
     token("intra42-secret", "s-s4t2ud- s-s4t2af- u-s4t2ud- u-s4t2af-", "[0-9a-f]{64}"),
-    token("crates-io-token", "cio", "[A-Za-z0-9]{32}$", alone=True, often=True),
+    token("crates-io-token", "cio", "[A-Za-z0-9]{32}$", alone=True, often=True, joins=False),
     token("launchdarkly-key", "sdk- api- mob-", UUID, "(?![A-Za-z0-9-])", alone=True),
     token("jenkins-secret", "{AQAAABAAA", "[A-Za-z0-9+/]{20,4096}", r"(?:={0,2}\})?"),
     token("ionic-token", "ion_", "[A-Za-z0-9]{42}$", alone=True, often=True),
-    token("sanity-token", "sk", "[A-Za-z0-9]{178,184}$", alone=True, often=True),
+    token("sanity-token", "sk", "[A-Za-z0-9]{178,184}$", alone=True, often=True, joins=False),
 )

@@ -131,6 +131,7 @@ def token(
     alone: bool = False,
     digit: bool = False,
     often: bool = False,
+    joins: bool = True,
 ) -> Detector:
     """A format that is a prefix and a run of characters.
 
@@ -138,9 +139,9 @@ def token(
     how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
     follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it.
     `digit`: there must be one, since code has names that are such words. `often`: words of any text begin
-    or end as a prefix does, and it is `alone` too. What follows a prefix that is a word must not be made of
-    words itself, as names are. The examples are made of `body`: the shortest that it allows, and without
-    its last character.
+    or end as a prefix does, and it is `alone` too. `joins` as in `Detector`. What follows a prefix that is a
+    word must not be made of words itself, as names are. The examples are made of `body`: the shortest that it
+    allows, and without its last character.
     """
     prefixes = tuple(starts.split(" "))
     either = "|".join(map(re.escape, prefixes))
@@ -152,6 +153,7 @@ def token(
         starts=prefixes,
         rare=f"(?:{either}){_least(body)}" if often else "",
         accept=_unlike_a_name if "A-Za-z" in body and all(map(_WORD.fullmatch, prefixes)) else None,
+        joins=joins,
         body=body,
         alone=alone,
     )

@@ -142,6 +142,10 @@ def _escaped(value: str) -> Iterator[str]:
     escaped = value.translate(_JSON)
     yield escaped
     yield "".join(char if char.isascii() else _utf16(char, "\\u%04x") for char in escaped)
+    yield escaped.translate(_JSON)
+    for quote in filter(value.__contains__, ("'", '"')):
+        yield value.replace(quote, 2 * quote)
+        yield value.replace("\\", "\\\\").replace(quote, f"\\{quote}")
     for safe in _SAFE:
         quoted = _percent(value, safe)
         yield quoted

@@ -18,6 +18,13 @@ def cleaned(value: Any) -> Any:
     return Redactor(b"key").inspect(value).value
 
 
+PACKAGE = {
+    "version": "6.0.0",
+    "resolved": "https://registry.npmjs.org/@octokit/auth-token/-/auth-token-6.0.0.tgz",
+    "integrity": "sha512-P4YJBPdPSpWTQ1NU4XYdvHvXJJDxM6YwpS0FZHRgP7YFkdVxsWcpWGy/NVqlAA7PcPCnMacXlRm1y2PFZRWL/w==",
+}
+
+
 @each(
     "form",
     [
@@ -101,3 +108,25 @@ def test_a_schema_of_a_password_and_methods_of_authentication_stay() -> None:
         "credentials": ["a1", "b2", "c3"],
     }
     assert cleaned(value) is value
+
+
+@each(
+    "value",
+    [
+        {"node_modules/@octokit/auth-token": PACKAGE},
+        *({"cookie": PACKAGE}, {"node_modules/js-tokens": PACKAGE}, {"cookies": {"x": PACKAGE["integrity"]}}),
+        {"secret": {"name": "db-creds-v2", "uid": "3f2b8c1e-9d4a-4e7b-8f60-1a2b3c4d5e6f"}},
+        {"token": {"symbol": "USDC", "mint": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"}},
+        {"password": {"icon": "lock-24px", "label1": "Contrase\u00f1a1", "testid": "pw1-field"}},
+    ],
+)
+def test_what_is_known_of_a_package_or_a_thing_called_a_token_stays(value: dict[str, Any]) -> None:
+    assert cleaned({"dependencies": value, "node_modules": value}) == {
+        "dependencies": value,
+        "node_modules": value,
+    }
+
+
+def test_a_token_in_an_object_of_its_own_is_found_where_its_name_says_which() -> None:
+    for value in ({"tokens": {"bob": TOKEN}}, {"token": {"current": TOKEN}}, {"api_key": {"prod": TOKEN}}):
+        assert cleaned(json.dumps(cleaned(value))).count("[REDACTED:secret-value#1]") == 1

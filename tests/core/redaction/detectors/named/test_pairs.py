@@ -539,3 +539,8 @@ def test_the_password_of_a_url_is_no_sample_where_it_is_random() -> None:
 )
 def test_what_has_no_value_and_what_only_stands_behind_a_name_stays(text: str) -> None:
     assert cleaned(text) == text
+
+
+@pytest.mark.parametrize("value", ["0xA9f3C7e1B2d4", "aB3dE9fG2hKey"])
+def test_what_only_begins_or_ends_as_a_number_or_a_name_is_a_secret(value: str) -> None:
+    assert cleaned(f'token = "{value}"; db_password = "{value}"').count("[REDACTED:") == 2

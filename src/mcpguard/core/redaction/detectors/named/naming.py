@@ -78,6 +78,7 @@ _OF_SCHEMAS = frozenset([
     "help", "hint", "status", "created", "updated", "expires", "username", "user", "login", "email", "link",
     "key", "class", "classname", "autocomplete", "regex", "rule", "date", "time", "timestamp", "mask", "kind",
     "$ref", "ref", "$id", "info", "summary", "policy", "hashalgorithm", "state", "requirements",
+    "uid", "uuid", "icon", "testid", "integrity", "resolved", "digest", "sha", "commit", "namespace",
 ])  # fmt: skip
 """Names in a schema, or in what is known of a secret."""
 # Behind the word for the secret these say which one it is.
@@ -168,7 +169,7 @@ def is_about(name: str) -> bool:
 
 def is_about_one(name: str) -> bool:
     """Whether a member of this name, in what a password or token has for its own, is not that itself."""
-    return name.lower() in _OF_SCHEMAS or is_about(name)
+    return name.lower().rstrip("0123456789") in _OF_SCHEMAS or is_about(name)
 
 
 def _without_which(words: list[str]) -> list[str]:

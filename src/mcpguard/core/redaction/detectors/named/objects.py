@@ -140,7 +140,7 @@ class Objects:
         if values:
             self._named(members, values, owner)
         if said_of_owner := _said(owner.removesuffix("s")):
-            self._owned(members, said_of_owner)
+            self._owned(members, said_of_owner, owner)
         if below > 1:
             self._table(members)
         if not GATES.isdisjoint(members):
@@ -161,10 +161,16 @@ class Objects:
         if isinstance(auth, str) and self._judge("basic", _bytes(auth)):
             self.found.append((auth, 0, kind_of("token")))
 
-    def _owned(self, members: dict[str, Any], strength: str) -> None:
-        """`{"password": {"current": "…"}}`, `{"passwords": {"bob": "…"}}`, but not a schema of one."""
+    def _owned(self, members: dict[str, Any], strength: str, owner: str) -> None:
+        """`{"password": {"current": "…"}}`, `{"tokens": {"bob": "…"}}`, but not a schema of one. What is
+        called a token or cookie is often a thing that has texts of its own, such as a package."""
+        several = strength == "password" or owner.endswith("s")
         for name, text in members.items():
-            if isinstance(text, str) and not is_about_one(name) and _DIGIT.search(text):
+            if (
+                isinstance(text, str)
+                and (not is_about_one(name) if several else _said(f"{owner}_{name}"))
+                and _DIGIT.search(text)
+            ):
                 self._one(strength, text)
 
     def _named(self, members: dict[str, Any], values: list[str], owner: str) -> None:

@@ -76,7 +76,8 @@ _ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret", "key", "token")
 _NAME_OF_ONE = expression(
     r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
     r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret|key|token)"
-    r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)|[A-Za-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+(?:Key|Token|Secret)"
+    r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)|(?:[A-Z]{1,3}|[A-Z]?[a-z]+)[0-9]{0,3}[a-z]?"
+    r"(?:[A-Z]{1,3}[a-z]+[0-9]{0,3}){0,4}(?:Key|Token|Secret)"
 )
 _SIGNS = expression(r"[^A-Za-z]+")
 _TRIVIAL = expression(r"[-_./:+,*]*[0-9]{0,5}[-_./:+,!*]*")
@@ -116,8 +117,11 @@ _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
 _QUALIFIED = expression(r"[a-z_]{2,16}:[a-z_]+")
 _UNSPACED = expression("[\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7a3]")
 """Letters of languages that have no spaces: a row of them is a sentence."""
-_HEX = expression(r"0[xX][0-9A-Fa-f]{1,16}[uUlL]{0,3}|[0-9]{1,3}\.[0-9]{1,3}-[0-9a-f]{32}")
-"""A number, as code and headers have it, and a version with its digest."""
+_HEX = expression(
+    r"0[xX](?:[0-9a-f]{1,16}|[0-9A-F]{1,16})[uUlL]{0,3}|[0-9]{1,3}\.[0-9]{1,3}-[0-9a-f]{32}"
+    r"|sha(?:1|256|384|512)-[A-Za-z0-9+/]{27,86}={0,2}"
+)
+"""A number, as code and headers have it, a version with its digest, and the digest of a package."""
 _NO_MARKS = str.maketrans("", "", "-_ ")
 _SAYINGS = frozenset(
     """
