@@ -69,6 +69,20 @@ def test_calls_are_counted_by_what_is_asked(
     assert {one["name"]: one["calls"] for one in figures(capsys, audit, "--by", by)} == names
 
 
+def test_long_names_are_told_apart_and_leave_no_room_for_bars(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "80")
+    rules = ("filesystem-careful/folders", "filesystem-careful/read")
+    folder_of(tmp_path / "audit", structs.replace(CALL, rules=rules), DONE)
+    assert main(["audit", "stats", "--by", "rule", str(tmp_path / "audit")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["RULE", *rules]
+    assert "OVER TIME" not in said[0]
+    assert max(map(len, said)) <= 80
+
+
 def test_a_call_is_named_by_its_server_and_tool_or_method_as_far_as_it_has_them(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,7 @@ WHY = {
 }
 _NOT_APPROVED = "a matching ask rule overrides every allow rule, and nobody's approval counts for it"
 UNANSWERED = "nobody has answered about this very call by other rules"
-SHOWN = "lists show it: else it is refused as if it did not exist"
+SHOWN = "it is listed: otherwise it is refused as if it did not exist"
 _A_DENY: dict[str, object] = {
     "effect": "deny",
     "why": "a deny rule refuses it; which one depends on what is not known here",

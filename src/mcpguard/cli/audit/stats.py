@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import style
+from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.query import add_filters, filters_of, note_files, opened, positive, warn_unknown
 from mcpguard.cli.audit.rows import amount, duration, fitted, sparkline, trust, width
 from mcpguard.core.evidence.bounds import only_counted
@@ -47,8 +47,8 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         made = {"by": args.by, "rows": found[: args.n], "folded": folded}
         print(AuditStatistics.model_validate(made).model_dump_json())
         return trust(index.altered)
-    for line in _lines(found[: args.n], args.by, PARTS):
-        print(line)
+    for line in _lines(found[: args.n], args.by, PARTS) if found else ():
+        print(line.rstrip())
     if not found:
         print("no call on record matches")
     elif len(found) > args.n:
@@ -59,12 +59,14 @@ def stats(path: Path, args: argparse.Namespace) -> int:
 
 
 def _lines(found: list[Figures], by: str, parts: int) -> list[str]:
-    columns = width()
-    room = columns - sum(wide + 1 for _, wide in _FIXED)
-    bars = max(8, min(parts, room - 15))
-    wide = max(12, min(40, room - bars - 1))
-    head = " ".join([by.upper().ljust(wide), *(name.rjust(size) for name, size in _FIXED), "OVER TIME"])
-    return [style(head.rstrip(), "bold"), *(_line(one, wide, bars, parts) for one in found)] if found else []
+    room = max(12, width() - sum(wide + 1 for _, wide in _FIXED))
+    wide = max(12, *(len(plain(one.name)) for one in found))
+    # Two names that are cut alike say less than a row without its bars.
+    bars = min(parts, room - wide - 1) if wide + 10 <= room else 0
+    wide = min(wide, room)
+    over_time = "OVER TIME" if bars else ""
+    head = " ".join([by.upper().ljust(wide), *(name.rjust(size) for name, size in _FIXED), over_time])
+    return [style(head.rstrip(), "bold"), *(_line(one, wide, bars, parts) for one in found)]
 
 
 def _line(one: Figures, wide: int, bars: int, parts: int) -> str:
@@ -80,4 +82,5 @@ def _line(one: Figures, wide: int, bars: int, parts: int) -> str:
     counts: dict[int, int] = {}
     for part, count in enumerate(one.over_time):
         counts[part * bars // parts] = counts.get(part * bars // parts, 0) + count
-    return " ".join([fitted(one.name, wide), *right, style(sparkline(counts, bars), "cyan")])
+    over_time = style(sparkline(counts, bars), "cyan") if bars else ""
+    return " ".join([fitted(one.name, wide), *right, over_time])
