@@ -230,6 +230,13 @@ def test_a_keychain_that_fails_gives_its_own_sentence_and_never_the_backends_wor
     assert keychain.has(CredentialRef("keyring", "a")) is False
 
 
+def test_only_a_reference_can_be_to_a_file_instead(backend: FakeKeyring) -> None:
+    backend.error = keyring.errors.NoKeyringError()
+    assert refusal(Keychain(), "a").endswith("gnome-keyring), or refer to a file instead")
+    with pytest.raises(CredentialError, match=r"gnome-keyring\)$"):
+        Keychain().find("oauth/linear")
+
+
 def test_a_backend_that_cannot_be_loaded_is_a_keychain_that_fails(
     backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:

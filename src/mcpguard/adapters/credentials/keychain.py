@@ -37,7 +37,7 @@ class Keychain:
 
     def get(self, ref: CredentialRef) -> Secret:
         """The value now; CredentialError if there is none."""
-        value = self._read(ref.name)
+        value = self._read(ref.name, ", or refer to a file instead")
         if not value:
             raise MissingError(f"{ref} is not in the keychain", f"run `mcpguard secret set {ref.name}`")
         return Secret(value)
@@ -83,8 +83,8 @@ class Keychain:
     def _write_names(self, names: list[str]) -> None:
         _ask("", lambda keyring: keyring.set_password(*_INDEX, json.encode(names).decode()))
 
-    def _read(self, name: str) -> str | None:
-        value = _ask(f"keyring:{name}", lambda keyring: keyring.get_password(SERVICE, name))
+    def _read(self, name: str, instead: str = "") -> str | None:
+        value = _ask(f"keyring:{name}", lambda keyring: keyring.get_password(SERVICE, name), instead)
         return value if isinstance(value, str) else None
 
 
@@ -152,10 +152,10 @@ def _backend() -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-def _ask(what: str, question: Callable[[Any], T]) -> T:
+def _ask(what: str, question: Callable[[Any], T], instead: str = "") -> T:
     """`question(keyring)` about `what`, "" for the keychain itself, with every failure of a backend turned
-    into a sentence. The backend's own words are dropped: a third party's exception may quote anything.
-    """
+    into a sentence, where there is no keychain with `instead`. The backend's own words are dropped: a third
+    party's exception may quote anything."""
     _find_session_bus()
     leave_out_macos()
     about = f"{what}: " if what else ""
@@ -169,7 +169,7 @@ def _ask(what: str, question: Callable[[Any], T]) -> T:
     except NoKeyringError:
         raise SourceError(
             f"{about}this machine has no keychain that mcpguard can use: start one (on Linux a Secret "
-            "Service such as gnome-keyring), or use a file instead"
+            f"Service such as gnome-keyring){instead}"
         ) from None
     except (KeyringLocked, InitError):
         raise SourceError(
