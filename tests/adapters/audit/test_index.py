@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -411,9 +412,29 @@ def test_a_damaged_file_is_made_again(folder: Path, damage: bytes) -> None:
     assert len(rows(folder)) == 1
 
 
-def test_one_of_another_form_is_made_again(folder: Path) -> None:
-    import sqlite3
+@pytest.mark.parametrize("change", ["facts SET json = '{'", "facts SET json = x'5b22ff225d'"])
+def test_one_with_rows_that_nobody_wrote_is_made_again(folder: Path, change: str) -> None:
+    begun(folder, call(1)).close(CLOSED)
+    before = rows(folder)
+    _changed(folder, change)
+    assert rows(folder) == before
 
+
+def test_a_passage_of_which_nothing_can_be_read_may_have_any_call(folder: Path) -> None:
+    begun(folder, call(1)).close(CLOSED)
+    rows(folder)
+    _changed(folder, "passages SET bits = x'00', zones = x'c1'")
+    with closing(AuditIndex(folder)) as index:
+        found = index.passages(lambda one: one.has(b"what no call has") and one.zones == {}, 0, 1 << 62)
+        assert len(found) == 1
+
+
+def _changed(folder: Path, change: str) -> None:
+    with closing(sqlite3.connect(index_path(folder), isolation_level=None)) as database:
+        database.execute(f"UPDATE {change}")
+
+
+def test_one_of_another_form_is_made_again(folder: Path) -> None:
     begun(folder, call(1)).close(CLOSED)
     assert len(rows(folder)) == 1
     with sqlite3.connect(index_path(folder)) as database:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.audit.index import AuditIndex
+from mcpguard.adapters.audit.index import AuditIndex, index_path
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.records import ObservedRefusal
@@ -140,13 +142,13 @@ def test_it_is_said_at_once_that_no_index_narrows_a_condition(
     monkeypatch.setattr("mcpguard.authoring.asking.matching.LOOKS", 1)
     monkeypatch.setattr("mcpguard.authoring.asking.matching.WHOLE", 1)
     monkeypatch.setattr("mcpguard.authoring.asking.matching.READ_FOR_A_CALL", 1)
-    assert main(["audit", "query", "size(args) + 0 > 9", audit]) == 0
+    assert main(["audit", "query", "size(args) * 1 > 9", audit]) == 0
     assert capsys.readouterr().err == (
         "mcpguard: note: no index narrows this condition, so up to 3 calls are looked at one by one; "
         "--since, --server, --tool and --session narrow it, and Ctrl-C prints what was found until then\n"
     )
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert main(["audit", "query", "size(args) + 0 > 9", audit]) == 0
+    assert main(["audit", "query", "size(args) * 1 > 9", audit]) == 0
     assert "looked at 2 calls so far" in capsys.readouterr().err
     assert main(["audit", "query", 'args.nowhere == "z"', audit]) == 0
     assert "looked at one by one" not in capsys.readouterr().err
@@ -207,6 +209,26 @@ def test_a_line_of_a_growing_chain_that_is_not_what_was_indexed_is_not_believed(
     sink.commit()
     assert main(["audit", "query", str(sink.path.parent)]) == 2
     assert "has changed since it was indexed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["query", "stats"])
+def test_an_index_that_is_damaged_is_said_and_can_be_built_again(
+    audit: str, capsys: Capture, verb: str
+) -> None:
+    assert main(["audit", verb, audit]) == 0
+    whole = capsys.readouterr().out
+    with closing(sqlite3.connect(index_path(Path(audit)), isolation_level=None)) as database:
+        (pages,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'calls'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        database.execute("PRAGMA journal_mode = DELETE")
+    with index_path(Path(audit)).open("r+b") as file:
+        file.seek((pages - 1) * size)
+        file.write(b"\xff" * size)
+    assert main(["audit", verb, audit]) == 2
+    said = capsys.readouterr().err
+    assert said == "mcpguard: the index of calls is damaged: run the command again with --rebuild\n"
+    assert main(["audit", verb, audit, "--rebuild"]) == 0
+    assert capsys.readouterr().out == whole
 
 
 def test_what_would_have_been_refused_can_be_filtered_too(audit: str, capsys: Capture) -> None:

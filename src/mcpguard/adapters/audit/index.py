@@ -13,13 +13,14 @@ from __future__ import annotations
 import heapq
 import os
 import sqlite3
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from msgspec import Struct, json
+from msgspec import DecodeError, Struct, json
 from msgspec.structs import replace
 
 from mcpguard.adapters.audit.checking import (
@@ -56,6 +57,8 @@ from mcpguard.adapters.audit.reader import (
 from mcpguard.config.user_state import state_folder
 from mcpguard.core.errors import AuditError
 
+DAMAGED = (sqlite3.DatabaseError, DecodeError, UnicodeDecodeError, zlib.error)
+"""What reading an index raises that something else changed."""
 FORM = 12
 """Of the tables; an index of another one is made again."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
@@ -140,7 +143,7 @@ class AuditIndex:
         try:
             self._database = _opened(path)
             self._catch_up()
-        except sqlite3.DatabaseError as problem:
+        except DAMAGED as problem:
             if isinstance(problem, sqlite3.OperationalError) and "lock" in str(problem):
                 raise AuditError(f"another command is reading evidence into {path}: try again") from None
             # It is damaged, or cannot be written.

@@ -119,7 +119,10 @@ class IndexedPassage:
 
     @cached_property
     def _bits(self) -> bytes:
-        return unpacked(self._packed)
+        try:
+            return unpacked(self._packed)
+        except zlib.error:  # It is damaged, and may have any.
+            return b"\xff" * _BYTES
 
     def has(self, text: bytes) -> bool:
         """Whether a call may have this text, as it stands in JSON."""
@@ -129,7 +132,10 @@ class IndexedPassage:
     @cached_property
     def zones(self) -> dict[str, Zone]:
         """The values of `args` and of texts; without a name of which nothing is known."""
-        return zones.unpacked(self._stored)
+        try:
+            return zones.unpacked(self._stored)
+        except (DecodeError, UnicodeDecodeError):  # It is damaged, and nothing is known.
+            return {}
 
 
 def unpacked(bits: bytes) -> bytes:

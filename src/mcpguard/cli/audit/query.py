@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import call_line, trust, warn_rivals, width
 from mcpguard.cli.parser import WHEN, moment
+from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -85,13 +86,18 @@ def filters_of(args: argparse.Namespace) -> Filters:
     return Filters(**{name: value for name, value in given.items() if value is not None})
 
 
-def opened(path: Path, rebuild: bool) -> AuditIndex:
+@contextmanager
+def opened(path: Path, rebuild: bool) -> Iterator[AuditIndex]:
     """The index; a person at a terminal reads that it takes a while. Raises AuditError."""
-    from mcpguard.adapters.audit.index import AuditIndex, is_there
+    from mcpguard.adapters.audit.index import DAMAGED, AuditIndex, is_there
 
     if sys.stderr.isatty() and (rebuild or not is_there(path)) and any(path.glob("*.jsonl*")):
         print(style("reading the chains into an index, once ...", "dim", sys.stderr), file=sys.stderr)
-    return AuditIndex(path, rebuild)
+    try:
+        with closing(AuditIndex(path, rebuild)) as index:
+            yield index
+    except DAMAGED:
+        raise AuditError("the index of calls is damaged: run the command again with --rebuild") from None
 
 
 def warn_unknown(index: AuditIndex, filters: Filters) -> None:
@@ -119,7 +125,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion(args.condition, filters_of(args))
-    with closing(opened(path, args.rebuild)) as index:
+    with opened(path, args.rebuild) as index:
         calls: list[FoundCall] = []
         interrupted = False
         try:
@@ -173,7 +179,7 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
 
     question = CallQuestion("", filters_of(args))
     lines: list[bytes] = []
-    with closing(opened(path, args.rebuild)) as index:
+    with opened(path, args.rebuild) as index:
         for call in found(index, question):
             lines[:0] = [line for line in call.raw if having in line]
             if len(lines) >= args.n:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion("", filters_of(args))
-    with closing(opened(path, args.rebuild)) as index:
+    with opened(path, args.rebuild) as index:
         found = figures_by(index, question, args.by)
         folded = only_counted_of(index, question)
         if not found:
