@@ -97,6 +97,10 @@ ODD = {
     r"\b(?:condition|node|whole) comes to\b": "has the value, evaluates to",
     r"; blocks so long\b": "blocks for this long at most",
     r"\bmakes? place for\b": "gives way to",
+    r"\bhas had its time\b(?! of)": "has timed out",
+    r"\b(?:this|that) takes the administrator\b": "needs an administrator",
+    r"\b(?:[Bb]egins?|accepts?|[Ss]tarts?) nothing any more\b": "begins nothing new",
+    r"\bwaits? no more\b": "no longer waits",
     r"\bo'clock\b": "between 07:00 and 19:00",
     r"\bis written SOURCE\b|\bis written YYYY": "write ... as",
 }

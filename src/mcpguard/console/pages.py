@@ -141,7 +141,7 @@ def near(path: Path) -> str:
 
 
 def brief(text: str) -> Markup:
-    """A name in a list: as far as it is one."""
+    """A name in a list, cut where it is too long to be one."""
     left_out = len(text) - MOST_OF_A_NAME
     if left_out <= 0:
         return marked(text)

@@ -100,8 +100,8 @@ class Gateway:
 
     @property
     def caller(self) -> Caller:
-        """For whom a legacy upstream is greeted: a legacy client as it is. Modern ones declare in each
-        request what they can, so all of it is declared, and each question is judged when it comes."""
+        """The client to declare to a legacy upstream: a legacy client as it is. Modern ones declare their
+        capabilities in each request, so all are declared, and each question is judged when it comes."""
         caller = self._caller
         return eras.ANY_CLIENT if caller is None or caller.modern else caller
 
@@ -187,7 +187,7 @@ class Gateway:
             request.cancel(reason)
 
     def drain(self) -> None:
-        """Begin nothing any more. What is open goes on; what is abandoned is answered from now on."""
+        """Begin nothing new. Open requests continue; those that are abandoned are answered from now on."""
         self._draining = True
 
     def abandon(self, reason: str) -> None:

@@ -166,7 +166,8 @@ class Results:
             modern = self._scope.upstreams[invocation.server].modern
             return eras.error_for(request.caller, invocation.method, body, modern)
         kind = body.get("resultType")
-        if kind not in _RESULT_TYPES and not _declares(request, kind):
+        task = kind == "task" and eras.has_tasks(request.caller.capabilities)
+        if kind not in _RESULT_TYPES and not task:  # See basic, ResultType.
             raise UpstreamError(f"upstream '{invocation.server}' returned a result of an unknown type")
         if invocation.method == "tools/call" and (kind == "task" or "task" in body):
             self._scope.upstream_of(request, invocation.server)
@@ -199,11 +200,6 @@ def _agreeing(
         made = withheld(after)
         again = redactor.inspect_again({**answer.value, place: made} if place else made, answer, also)
     return again
-
-
-def _declares(request: Request, result_type: Json) -> bool:
-    """Whether the client's extensions allow this kind of result (basic, ResultType)."""
-    return result_type == "task" and eras.has_tasks(request.caller.capabilities)
 
 
 def _of_task(method: str, value: Json) -> list[Json]:

@@ -147,8 +147,8 @@ def _characters(text: bytes) -> int:
 
 
 def _binary(file: Readable, first: bytes) -> Iterator[Window]:
-    """What is not a letter of ASCII is what nothing is found across. Of UTF-16 each other byte is the text,
-    whichever half of a character comes first."""
+    """The runs of printable ASCII, across whose ends nothing is found. Each window comes again as UTF-16 of
+    either byte order, of which every other byte is the text."""
     kept, begin, shift = b"", 0, 0
     piece = first
     while True:

@@ -52,7 +52,7 @@ class StdioFront:
         return self._world.gateway.idle and self._client.drained
 
     def drain(self) -> None:
-        """Begin nothing any more; what is in flight goes on."""
+        """Begin nothing new; what is in flight continues."""
         self._world.gateway.drain()
 
     def worlds(self) -> list[World]:

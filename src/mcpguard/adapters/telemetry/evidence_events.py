@@ -48,7 +48,7 @@ class EvidenceEvent(Struct, frozen=True, gc=False):
 
     @property
     def at(self) -> datetime:
-        """When it was over."""
+        """When it ended."""
         return self.record.at if self.outcome is None else self.outcome.at
 
     @property
@@ -87,7 +87,7 @@ class Joining(Generic[T]):
         self.unread = 0
 
     def copy(self) -> Joining[T]:
-        """As it is now, for whoever may have to go back."""
+        """A copy of its present state, to return to after a failure."""
         other: Joining[T] = Joining(self._origin)
         other._open, other._hosts, other.unread = dict(self._open), dict(self._hosts), self.unread
         return other

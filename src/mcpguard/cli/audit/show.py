@@ -178,12 +178,10 @@ def _checkpoint(record: dict[str, Any]) -> str:
     if isinstance(heads := record.get("heads"), list):
         said.append(f"holds the heads of {counted(len(heads), 'other chain')}")
     if until := record.get("removed_until"):
-        said.append(f"{_removed(record.get('removed'))} removed, up to {until}")
+        count = record.get("removed")
+        chains = counted(count, "old chain") if isinstance(count, int) else "old chains"
+        said.append(f"{chains} removed, up to {until}")
     return "; ".join(said)
-
-
-def _removed(count: object) -> str:
-    return counted(count, "old chain") if isinstance(count, int) else "old chains"
 
 
 _DONE = {"findings": "removed", "unredacted": "left", "neutralised": "neutralised"}

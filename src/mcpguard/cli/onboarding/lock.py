@@ -57,7 +57,7 @@ def _say(text: str) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where the client is locked, or not any more, 1 where that takes the administrator, and where the
+    """0 where the client is locked, or not any more, 1 where that needs an administrator, and where the
     client may still start something else, 2 where none is named: then those that can be locked are listed.
     Raises McpGuardError where it cannot be done; then nothing was."""
     from mcpguard.onboarding.discovery.reading import here
@@ -156,7 +156,7 @@ def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) ->
     words += ["--config", os.path.abspath(args.config)] if args.config else []
     if text:
         print(f"{plain(str(keeper.path))} would be:\n\n{text}")
-    print(f"nothing was done: this takes the administrator. Run\n\n    {as_administrator(words, os.environ)}")
+    print(f"nothing was done: this needs an administrator. Run\n\n    {as_administrator(words, os.environ)}")
     return 1
 
 

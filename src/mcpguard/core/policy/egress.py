@@ -40,7 +40,7 @@ class Egress:
         return self.bound, self._redactor.turns
 
     def _held(self, name: str) -> None:
-        """A value is held under this name. Any thread may hold; a server that is not free stays so."""
+        """A value is now held under this name. Any thread may call it; a server that is not free stays so."""
         self.free &= {server for server, names in self.bound.items() if name in names}
 
     def refused(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:

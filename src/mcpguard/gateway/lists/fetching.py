@@ -161,8 +161,8 @@ class Fetching:
         return done
 
     async def _some_time(self, server: str, wait: Wait[None]) -> None:
-        """Wait until it is over, or has had its time: since the first fetch from this server that is still
-        under way, so that for one which hangs a client waits once and not for each kind."""
+        """Wait until it is over, or `list_seconds` after the first fetch from this server that is still under
+        way began: for a server that hangs, a client waits once and not for each kind."""
         scope = self._scope
         began = [one.began for (name, _kind), one in self._running.items() if name == server]
         left = min(began, default=0.0) + scope.list_seconds - scope.clock.seconds()

@@ -38,21 +38,21 @@ class Load(Struct, eq=False, kw_only=True):
         return self.waiting > FULL_BYTES
 
     def added(self, size: int, last: bool = False) -> bool:
-        """This many bytes more wait, the `last` of their answer or not: whether it is full now."""
+        """`size` more bytes wait, the `last` of their answer or not. Returns whether it is full now."""
         self.waiting += size
         return self.waiting > FULL_BYTES
 
     def taken(self, size: int) -> bool:
-        """This many bytes wait no more: whether it was full until now."""
+        """`size` bytes no longer wait. Returns whether it was full and has room again."""
         was_full = self.waiting > FULL_BYTES
         self.waiting -= size
         return was_full and self.waiting <= FULL_BYTES
 
     def last(self) -> None:
-        """Nothing more comes of this answer."""
+        """This answer is complete."""
 
     def gone(self, size: int) -> bool:
-        """The client is gone, and the last `size` bytes are not wanted: as `taken`."""
+        """The client is gone, so the last `size` bytes are dropped. Returns as `taken`."""
         return size > 0 and self.taken(size)
 
 

@@ -93,7 +93,7 @@ class Worlds:
         """Whether nothing is begun any more."""
 
     def drain(self) -> None:
-        """Begin nothing any more: neither a world, nor a request in one."""
+        """Begin nothing new: neither a world, nor a request in one."""
         self.draining = True
 
     def check_begin(self) -> None:

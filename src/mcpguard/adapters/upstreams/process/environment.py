@@ -41,12 +41,12 @@ class Environment:
 
     @property
     def seen_in_force(self) -> bool | None:
-        """Whether what it was resolved with last is in force; None where that takes time to find out."""
+        """Whether the values it was last resolved with are current; None if that takes time to find out."""
         values = self._supply.known(self.changing)
         return None if values is None else self._has(values)
 
     async def in_force(self) -> bool:
-        """The same, found out. Raises CredentialError where a value is no longer available."""
+        """The same, however long it takes. Raises CredentialError where a value is no longer available."""
         return self._has(await self._supply.get(self.changing))
 
     def _has(self, values: Values) -> bool:

@@ -99,7 +99,7 @@ class StreamableHttpWire:
 
     def forget(self, request_id: int) -> bool:
         """Modern: close its exchange, which cancels it (cancellation), True. Legacy: False; the exchange
-        is closed a little later, when the notification that cancels it has had its time."""
+        is closed a little later, when there was time for the notification that cancels it."""
         if self._modern or not self._version:
             self._outbox.drop(request_id)
             return True

@@ -184,7 +184,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def parts(text: str, schemes: str | list[str] | None = None) -> dict[str, Json]:
-    """The members that the page of `URL` describes. Raises FunctionError as `read_url` does."""
+    """The members that the documentation of `URL` lists. Raises FunctionError as `read_url` does."""
     url = read_url("url", text, schemes)
     return {**structs.asdict(url), "host": url.host.name, "ip": url.host.address is not None}
 
