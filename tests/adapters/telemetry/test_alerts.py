@@ -37,7 +37,7 @@ def denied(seconds: float, principal: str = "os-user:1") -> EvidenceEvent:
 
 
 def seen(*events: EvidenceEvent, terms: AlertTerms = TERMS) -> list[Alert]:
-    return AlertWatch(terms, "host-1").see(events)
+    return AlertWatch(terms, "host-1").observe(events)
 
 
 def test_many_refusals_in_a_minute_raise_one_alert_that_names_them() -> None:
@@ -52,7 +52,7 @@ def test_refusals_that_were_recorded_together_count_each() -> None:
     folded = FoldedRecords(50, at(1), at(5), "n-1", "n-50")
     notice = Noticed(at(5), "refusals-folded", principal="os-user:1", folded=folded)
     watch = AlertWatch(TERMS, "h")
-    (alert,) = watch.see([EvidenceEvent(notice, place(1))])
+    (alert,) = watch.observe([EvidenceEvent(notice, place(1))])
     assert (alert.alert, alert.about, alert.count, len(alert.records)) == ("denials", "os-user:1", 3, 1)
     (later,) = watch.due(at(9000))
     assert later.count == 47
@@ -176,10 +176,10 @@ def test_what_came_in_the_quiet_time_is_told_when_that_is_over_though_nothing_fo
 
 def test_a_quiet_time_in_which_nothing_came_ends_quietly() -> None:
     watch = AlertWatch(TERMS, "h")
-    assert len(watch.see(denied(second) for second in range(3))) == 1
+    assert len(watch.observe(denied(second) for second in range(3))) == 1
     assert watch.next_due is None
     assert watch.due(at(9000)) == []
-    assert watch.see([denied(9001)]) == []
+    assert watch.observe([denied(9001)]) == []
 
 
 def test_a_program_gets_the_alert_on_its_standard_input(tmp_path: Path) -> None:

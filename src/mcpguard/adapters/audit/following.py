@@ -168,15 +168,15 @@ class Following:
         if self._cursor is not None:
             write_whole(self._cursor, json.encode(places))
 
-    def say(self, problem: str) -> None:
-        """Why what is read does not arrive, for processes that have to wait; "" where it does."""
+    def publish_problem(self, problem: str) -> None:
+        """Tell processes that have to wait why records do not arrive; "" if they do."""
         if self._cursor is not None:
             note = self._cursor.with_suffix(".problem")
             with suppress(OSError):
                 write_whole(note, problem.encode()) if problem else note.unlink(missing_ok=True)
 
-    def said(self) -> str:
-        """What the process says that has the cursor."""
+    def published_problem(self) -> str:
+        """What the process that has the cursor has published."""
         if self._cursor is None:
             return ""
         try:

@@ -109,8 +109,8 @@ class AlertWatch:
         ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.more)
         return min(ends, default=None)
 
-    def see(self, happened: Iterable[EvidenceEvent]) -> list[Alert]:
-        """The alerts that these raise."""
+    def observe(self, happened: Iterable[EvidenceEvent]) -> list[Alert]:
+        """Take these events; returns the alerts that they raise."""
         found = []
         for one in happened:
             for kind, about, least in self._kinds(one):
@@ -202,7 +202,7 @@ class AlertSink:
             return 0
         watch = deepcopy(self._watch)
         problems = []
-        for alert in [*watch.see(one for one, _line in lines), *watch.due(now)]:
+        for alert in [*watch.observe(one for one, _line in lines), *watch.due(now)]:
             for name, tell in self._targets.items():
                 key = (name, json.encode(alert))
                 if key not in self._told:

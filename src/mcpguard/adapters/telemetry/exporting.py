@@ -75,19 +75,19 @@ class EvidenceSource(Protocol[LineT]):
     def keep(self, lines: list[LineT], opened: Mapping[str, LineT]) -> None:
         """`lines` have arrived; `opened` are still open."""
 
-    def say(self, problem: str) -> None:
-        """Why the sink fails, for processes that have to wait, "" where it does not."""
+    def publish_problem(self, problem: str) -> None:
+        """Tell processes that have to wait why the sink fails; "" if it does not."""
 
-    def said(self) -> str:
-        """What the process says that has it."""
+    def published_problem(self) -> str:
+        """What the process that exports to the sink has published."""
 
     def close(self) -> None:
-        """Let another process go on."""
+        """Let another process continue."""
 
 
 class Exporter(Generic[LineT]):
-    """Exports to one sink. `report` takes a line for the operator, `changed` hears that `state` is another
-    one; both in the thread that calls `step`."""
+    """Exports to one sink. `report` takes a line for the operator, `changed` is called when `state`
+    changes; both in the thread that calls `step`."""
 
     def __init__(
         self,
@@ -174,11 +174,11 @@ class Exporter(Generic[LineT]):
         if self._joining is None:
             lines = self._source.begin()
             if lines is None:
-                problem = self._source.said()
+                problem = self._source.published_problem()
                 since = (self.state.since or time.time()) if problem else 0.0
                 self._is(standby=True, since=since, problem=problem)
                 return False
-            self._source.say("")
+            self._source.publish_problem("")
             self._is(standby=False)
             self._joining = Joining(self._source.origin)
             for line in lines:
@@ -282,7 +282,7 @@ class Exporter(Generic[LineT]):
         now = structs.replace(self.state, **changes)
         if now != self.state:
             if now.problem != self.state.problem and not now.standby:
-                self._source.say(now.problem)
+                self._source.publish_problem(now.problem)
             self.state = now
             self._changed(now)
 

@@ -48,9 +48,9 @@ class Conversation:
         terms: Terms,
         make: Callable[[WireListener], Wire],
         memory: Memory,
-        lapsed: Callable[[OpenRequest], None],
+        expired: Callable[[OpenRequest], None],
     ) -> None:
-        """`lapsed(call)` takes a request that must be sent again in a new session."""
+        """`expired(call)` takes a request that must be sent again in a new session."""
         self.over = False
         """Whether the wire has ended."""
         self.changed: Changed | None = None
@@ -62,7 +62,7 @@ class Conversation:
         """Set when the wire has ended or the session has."""
         self._terms = terms
         self._memory = memory
-        self._lapsed = lapsed
+        self._expired = expired
         self._open = OpenRequests(
             terms.name, terms.message_bytes, self._late, terms.changed, terms.turn.strain
         )
@@ -165,7 +165,7 @@ class Conversation:
             self._listening.leave()
         self.ended()
 
-    def lapse(self) -> None:
+    def expire(self) -> None:
         """The session is gone, and with it what was asked in it."""
         self._questions.withdraw_all()
         self.stirred.set()
@@ -284,7 +284,7 @@ class Conversation:
             call.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
         else:
             call.again = True
-            self._lapsed(call)
+            self._expired(call)
 
     def parted(self, request_id: int) -> None:
         self._terms.listener.parted(self._open.find(request_id))

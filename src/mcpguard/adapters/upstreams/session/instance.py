@@ -225,7 +225,7 @@ class Instance:
             self._noted("upstream-started", said_of(greeting))
             self._greeted(talk, greeting)
             began = asyncio.get_running_loop().time()
-            while await self._stirred(talk):
+            while await self._session_ended(talk):
                 async with asyncio.timeout(seconds):
                     greeting = await self._connector.greet(talk, False)
                 self._greeted(talk, greeting)
@@ -241,10 +241,10 @@ class Instance:
         except asyncio.CancelledError:
             problem = ENDING  # From `close`, while starting.
         finally:
-            await self._bury(problem, lost, began)
+            await self._end_life(problem, lost, began)
 
     def _talk_over(self, make: MakeWire) -> Conversation:
-        self._talk = Conversation(self._terms, make, self.past.memory, self._lapsed)
+        self._talk = Conversation(self._terms, make, self.past.memory, self._session_expired)
         return self._talk
 
     def _greeted(self, talk: Conversation, greeting: Greeting) -> None:
@@ -264,7 +264,7 @@ class Instance:
             wait.set(None)
         self._terms.turn.touch()
 
-    async def _stirred(self, talk: Conversation) -> bool:
+    async def _session_ended(self, talk: Conversation) -> bool:
         """Wait until the wire has ended (False) or the session has (True)."""
         if not talk.over:
             await talk.stirred.wait()
@@ -273,16 +273,16 @@ class Instance:
             raise talk.changed
         return not (talk.over or self._closing)
 
-    def _lapsed(self, call: OpenRequest) -> None:
+    def _session_expired(self, call: OpenRequest) -> None:
         """Its session has expired: initialize again, then send it once more."""
         talk = self.conversation
         if talk is not None and call.session == talk.session:
             self.conversation = None
             self._now("starting")
-            talk.lapse()
+            talk.expire()
         self._send(call)
 
-    async def _bury(self, problem: str, lost: bool, began: float) -> None:
+    async def _end_life(self, problem: str, lost: bool, began: float) -> None:
         """Answer whoever waits, then leave nothing of this life alive."""
         self.conversation = None
         self._dying = True
@@ -321,7 +321,7 @@ class Instance:
             self._life.cancel()
         await asyncio.wait([self._life])
         if self._life is not None:  # It was cancelled before its first step.
-            await self._bury(ENDING, False, 0.0)
+            await self._end_life(ENDING, False, 0.0)
 
     def _noted(self, what: str, detail: str) -> None:
         lane = f"with the credential '{self._terms.lane}': " if self._terms.lane else ""
