@@ -162,12 +162,26 @@ def test_folders_that_are_entered_are_named(text: str, folders: list[str]) -> No
     assert told["code"] is (bool(expected) and "git" in text)
 
 
+def test_double_brackets_are_a_test_where_every_shell_reads_them_so() -> None:
+    assert shell("[[ -d a ]] && ls")["simple"]
+    assert shell('if [[ "$x" != y ]]; then ls; fi')["programs"] == ["[", "ls"]
+    assert shell("[[ -f /etc/x ]]", "/srv/project")["outside"] == ["/etc/x"]
+    for text in ("[[ x > y ]]", "[[ a && b ]]", "[[ ( a ) ]]"):
+        with pytest.raises(FunctionError, match="operator"):
+            shell(text)
+    for text in ("[[ 'a[$(id)]' -eq 1 ]]", "[[ -v a ]]", "[[ 1 -lt $x ]]"):
+        with pytest.raises(FunctionError, match="compares no numbers"):
+            shell(text)
+
+
 def test_files_are_absolute_with_a_folder() -> None:
     told = shell("cat a /srv/project/b ../c /d *.py > e", "/srv/project")
     assert told["reads"] == ["/d", "/srv/project", "/srv/project/../c", "/srv/project/a", "/srv/project/b"]
     assert told["writes"] == ["/srv/project/e"]
     assert told["outside"] == ["/d", "/srv/project/../c"]
     assert shell("cat a ./b c/../d *.py")["outside"] == []
+    assert shell("cd a && ./../../b; /usr/bin/ls", "/srv/project")["outside"] == ["/srv/project/a/./../../b"]
+    assert shell("./gradlew test", "/srv/project")["reads"] == ["/srv/project/./gradlew"]
     assert shell("cat /a ../b ~/c 'd%d'", "")["outside"] == ["../b", "/a", "d%d", "~/c"]
     assert shell("cat a", "/")["reads"] == ["/a"]
 
@@ -258,7 +272,7 @@ def test_ordinary_lines_are_simple(text: str) -> None:
         "git log --output=x", "git log --frob", "git log --patc", "git $x", "git \"$x\"", "git clean -fdx", "git remote frob",
         "rm a", "mkdir a", "kill 1", "sudo ls", "ls > a", "ls &", "ls --frob", "sort -?", "ls --all=x", "sort -k", "sort *.py",
         "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "LANG=C ls", "curl https://x/", "ping x",
-        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk '$1 > 2 {print > \"x\"}'", "awk '{printf \"a\" >> \"x\"}'", "jq '.a | env'", "jq '$ENV.A'", "sed ':a;w x'", "sed 'ba;e x'", "awk 1 /inet/tcp/0/x/80", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob", "exec -a rm ls x", "exec -c -a rm cat x", "file -p x", "cp -b a b", "gzip a", "rg x | ag -U y --pager=z",
+        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk '$1 > 2 {print > \"x\"}'", "awk '{printf \"a\" >> \"x\"}'", "jq '.a | env'", "jq '$ENV.A'", "sed ':a;w x'", "sed 'ba;e x'", "awk 1 /inet/tcp/0/x/80", "awk '{print SYMTAB[$1]}' a", "awk 'BEGIN {print ENVIRON[\"A\"]}'", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob", "exec -a rm ls x", "exec -c -a rm cat x", "file -p x", "cp -b a b", "gzip a", "rg x | ag -U y --pager=z",
         "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "npm --version", ". --version", "rbash x",
     ],
 )  # fmt: skip

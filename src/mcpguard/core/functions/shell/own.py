@@ -18,6 +18,8 @@ from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.tables import names
 
 _NUMERIC = names("-eq -ne -lt -le -gt -ge")
+EVALUATING = _NUMERIC | {"-v", "-R"}
+"""Operators of `[[` with which bash evaluates an operand, so that it could run something."""
 _NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)
 _TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
 _STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
@@ -152,7 +154,7 @@ _SED_COMMAND = _sed_command()
 _SED_BETWEEN = re.compile(r"[ \t\n;]*")
 _SED_END = re.compile(r"[ \t]*(?:[;\n}]|$)")
 
-_AWK = re.compile(r"(?<!\|)\|(?!\|)|\|\|\||@|system|getline|\\\n", re.ASCII)
+_AWK = re.compile(r"(?<!\|)\|(?!\|)|\|\|\||@|system|getline|SYMTAB|ENVIRON|\\\n", re.ASCII)
 _AWK_PRINTS = re.compile(r"print.*>(?!=)", re.ASCII | re.DOTALL)
 _AWK_FILES = re.compile(r"ARG[VC]|BEGINFILE|ENDFILE", re.ASCII)
 _JQ = re.compile(r"(?<!\.)\b(?:import|include|env|ENV|modulemeta)\b")
@@ -175,7 +177,8 @@ def _skip(script: str, at: int) -> int:
 
 
 def plain_awk(program: str) -> bool:
-    """Whether a program of awk starts no other and writes no file. Before `print` a `>` only compares."""
+    """Whether a program of awk starts no other, writes no file and reads no environment; gawk's SYMTAB holds
+    all variables, so that a computed name reaches it. Before `print` a `>` only compares."""
     return not _AWK.search(program) and not _AWK_PRINTS.search(program)
 
 

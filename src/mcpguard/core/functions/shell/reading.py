@@ -124,6 +124,8 @@ class Reading:
         elsewhere = "/" in path and not _SYSTEM.fullmatch(path)
         if elsewhere:
             self.programs.add(path)
+            if not path.startswith("/"):
+                self.read(word)
         words = [one.text for one in args]
         line = " ".join(one.translate(_UNBROKEN) or NO_BREAK for one in (path, *words))
         self.commands.append({"program": base, "args": words, "path": path, "line": line, "code": False})

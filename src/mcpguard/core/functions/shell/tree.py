@@ -15,6 +15,7 @@ from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
+from mcpguard.core.functions.shell.own import EVALUATING
 from mcpguard.core.functions.shell.programs import ZSH_VARIABLES
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Inner, Word, read_body, read_word, read_words
@@ -320,8 +321,11 @@ class _Walk:
 
     def test(self, node: Any, _nesting: int) -> None:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
-        if words[0].text != "[" or words[-1].text != "]" or len(words) < 2:
+        brackets = f"{words[0].text} {words[-1].text}"
+        if brackets not in ("[ ]", "[[ ]]"):
             raise FunctionError("shell() does not read this kind of statement")
+        if brackets == "[[ ]]" and any(word.text in EVALUATING for word in words):
+            raise FunctionError("shell() compares no numbers in `[[`, which evaluates them: use `[`")
         launch(self.reading, [Word("["), *map(self.reading.see, words[1:])], self.depth)
 
     def function(self, node: Any, nesting: int) -> None:
