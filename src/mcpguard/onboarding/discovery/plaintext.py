@@ -33,7 +33,12 @@ from mcpguard.onboarding.discovery.programs import known
 Span = tuple[int, int]
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,31}://[^\s\"'<>]+")
-_USER = re.compile(r"://([^\s/?#\"'@:]{0,256})(?::([^\s/\"']{0,1024}))?@")
+_USER = re.compile(
+    r"://([^\s/?#\"'@:]{0,256})(?::([^\s/\"']{0,1024}"
+    # A raw "/" in a password, as in the detector of passwords in URLs.
+    r"|(?!\d{1,5}[/?#])(?<!\.[a-z]{2}:)(?<!\.[a-z]{3}:)[^\s\"'/?#@]{1,64}[/?#]"
+    r"(?=[^\s\"'@\d]{0,64}\d)[^\s\"'@]{1,128}(?=@[A-Za-z0-9.-]{1,253}[:/])))?@"
+)
 _PARAMETER = re.compile(r"[?&;]([^=&;#]{1,128})=([^&;#\s]+)")
 _MYSQL = re.compile(r"(?<![^\s\"'=])([^\s:/@\"']{1,64}):([^\s@/\"']{1,256})@(?:tcp|unix)\(")
 _ORACLE = re.compile(r"([A-Za-z][\w$#]{0,63})/([^\s/@\"']{6,128})@[\w.-]+(?::[0-9]+)?(?:/[\w.-]+)?")
