@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, table, when
-from mcpguard.cli.onboarding.lock import system
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
 
@@ -58,6 +57,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def locked() -> list[str]:
     """The clients that a file of this system locks, with that file."""
+    from mcpguard.cli.onboarding.lock import system
     from mcpguard.onboarding.locks.forms import is_locked, says
     from mcpguard.onboarding.locks.lockable import LOCKABLE
     from mcpguard.onboarding.locks.locking import Keeper
