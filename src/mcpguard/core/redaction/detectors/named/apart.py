@@ -16,6 +16,7 @@ from mcpguard.core.redaction.detectors.named.beside import (
     OBJECT_BELOW,
     STRING,
     STRING_WITH_A_DIGIT,
+    TAGGED,
     Beside,
     Seen,
 )
@@ -384,7 +385,12 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (('"kty',), False, "", Apart.jwk),
     (("value",), True, _VALUE.pattern.decode(), Apart.valued),
     (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", Apart.several),
-    (tuple(f"{name}:" for name in _ALONE), True, BELOW.pattern.decode(), Apart.below),
+    (
+        tuple(f"{name}:" for name in _ALONE),
+        True,
+        f"{BELOW.pattern.decode()}|{TAGGED.pattern.decode()}",
+        Apart.below,
+    ),
     (tuple(f"{name}{bar}" for name in _ALONE for bar in _BARS), True, CELLED.pattern.decode(), Apart.celled),
     (
         ("password", "passphrase"),

@@ -47,6 +47,10 @@ CELLED = expression(
     rb"""((?=[^\s|\xe2\x00-\x1f\xff]{0,64}[0-9])[^\s|`"'\xe2\x00-\x1f\xff]{6,256})[`"'*]{0,2}"""
     rb"""[ \t]{0,80}(?:(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91)[ \t]*)?(?:\r?\n|[\x1f\xff]|$)"""
 )
+TAGGED = expression(
+    rb"(?:\s{0,8}(?:</?[A-Za-z][A-Za-z0-9]{0,15}(?: [^<>\x00-\x1f\xff]{0,128})?>|&nbsp;|\xc2\xa0)){1,6}"
+    rb"""\s{0,8}(?=[^\s<\x00-\x1f\xff]{0,64}[0-9])([^\s<>"'`\x00-\x1f\xff]{6,512})(?=[\s<\x1f\xff]|$)"""
+)
 OBJECT_BELOW = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\{(?=\s{0,64}\\{0,2}["'\w])""")
 _TEXT_IN_IT = expression(
     rb"""(\s{0,64}),?\s{0,64}\\{0,2}["']?([\w.-]{1,64})\\{0,2}["']?\s{0,4}(?:=>|[:=])\s{0,4}\\{0,2}(["'])"""
@@ -80,8 +84,8 @@ class Beside(Values):
         return [hit] if hit else [], max(at, end)
 
     def below(self, at: int) -> Seen:
-        """A secret alone in a line, below its name: `Password:`, and maybe an empty line."""
-        lead = BELOW.match(self._text, at)
+        """A secret alone in a line, below its name: `Password:`, and maybe an empty line; or behind tags."""
+        lead = BELOW.match(self._text, at) or TAGGED.match(self._text, at)
         name = name_at_end(self._text[max(0, at - BACK) : at - 1].rstrip(b"*"))
         strength = said(name) if lead else ""
         if lead is None or not strength:

@@ -168,6 +168,7 @@ class Objects:
         for name, text in members.items():
             if (
                 isinstance(text, str)
+                and "\n" not in text.rstrip("\n")
                 and (not is_about_one(name) if several else _said(f"{owner}_{name}"))
                 and _DIGIT.search(text)
             ):

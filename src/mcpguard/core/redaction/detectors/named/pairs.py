@@ -52,7 +52,7 @@ REST = (
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
     r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}[\"'`]"
-    r"|[ \t]{1,3}['\"]"
+    r"|[ \t]{1,3}['\"`]"
     r"|\t"
     rf"|(?:{'|'.join(sentences.LINKS)}){_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"

@@ -136,6 +136,18 @@ PROGRAMS: tuple[Taking, ...] = (
         ("signtool sign a.exe", "rar a a.rar b"),
     ),
     Taking(
+        ("net use ",),
+        rf"(?:{_WORD}{{1,8}} )?\\\\{_WORD}{{1,128}} (?!/){_QUOTE}(?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9])",
+        (),
+        ("net use z: \\\\h\\s /user:bob1", "net use z: \\\\h\\s"),
+    ),
+    Taking(
+        ("gh secret set ",),
+        rf"{_ALONG}(?:--body[ =]|-b ?){_QUOTE}",
+        ("gh secret set PW -b {}", "gh secret set PW --body={}"),
+        ("gh secret set PW -b $PW", "gh secret set PW < a.txt"),
+    ),
+    Taking(
         ("net user ",),
         rf"[\w.-]{{1,64}} (?=[^\s0-9\x00-\x1f\xff]{{0,64}}[0-9])(?={_WORD}{{4,64}}{ENDS})",
         (),

@@ -82,9 +82,11 @@ class Sentences(Commands):
         bare = before.rstrip(b" \t:")
         if opening == b"'" and name_at_end(bare).lower() == "password":
             return self._judged(at, GIVEN if bare[-16:].isupper() else "password", opening)
-        strength: str = said(name_at_end(bare)) if opening == b'"' and bare != before else ""
-        if strength and self._text[at : at + 1] != b"$" and DIGIT.search(self._text, at, at + NEAR):
-            return self._judged(at, strength, opening)
+        quoted = opening in (b'"', b"`") and bare != before and self._text[at : at + 1] != b"$"
+        name = name_at_end(bare) if quoted else ""
+        hit = self._judged(at, said(name), opening) if name.lower() != "pass" and said(name) else None
+        if hit and DIGIT.search(self._text, *hit[:2]):
+            return hit
         found = LINK.search(before[-LONGEST_LINK:])
         name = name_at_end(before[: len(before) - len(found[0])].rstrip(QUOTES)) if found else ""
         strength = "" if name.lower() == "pass" else said(name)
