@@ -50,6 +50,8 @@ QUESTIONS = {
     "a size in a range": "size(args.path) > 300",
     "a number in a range": "args.n >= 10",
     "not the beginning of an argument": '!args.path.startsWith("/srv/")',
+    "a path in a folder": 'pathWithin(args.path, ["/etc", "/srv/99"])',
+    "a path outside of a folder": '!pathWithin(args.path, ["/srv"])',
     "a pattern that ignores case": r'args.path.matches("(?i)/FILE1[0-9]\\.TXT$")',
     "what was received": "received > 100000",
     "nothing narrows it": 'args.path < "/a"',

@@ -6,7 +6,7 @@ import json
 
 from hypothesis import strategies as st
 
-TEXTS = ["", "a", "ab", "/srv/a.b", 'q"é\\\n', "x" * 9]
+TEXTS = ["", "a", "ab", "/srv/a.b", "/srv/../a", 'q"é\\\n', "x" * 9]
 _PLAIN = st.sampled_from([*TEXTS, 0, 1, 5, 50, -5, 1.5, -0.0, 5.0, 1e16, 10**15, True, False, None])
 _NAMES = ["a", "b", "l", "k e", "", "n" * 201]
 ARGUMENTS = st.dictionaries(
@@ -31,7 +31,12 @@ _PATTERNS = st.sampled_from(
 )
 _ORDERS = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
 _SIZES = st.sampled_from(["-1", "0", "1", "2", "5", "2.5", "9", "1e3", "0xa", "3u"])
+_FOLDERS = st.sampled_from(
+    ['"/srv"', '["/srv/./"]', '"/"', '"/srv/a.b"', '["a", "."]', '["/srv", "/a"]', '"/srv/.."', '"/é/a"']
+)
 _ATOMS = st.one_of(
+    st.builds("pathWithin({}, {})".format, _PATHS, _FOLDERS),
+    st.builds("pathWithin({}, {}, {})".format, _PATHS, _FOLDERS, _STRINGS),
     st.builds("{} == {}".format, _PATHS, _VALUES),
     st.builds("{} == {}".format, _VALUES, _PATHS),
     st.builds("{} != {}".format, _PATHS, _VALUES),

@@ -42,6 +42,11 @@ def have(needs: Clauses, line: bytes) -> bool:
         ('args.path == "/a"', [{'"path":'}, {'"path":"/a"'}]),
         ('"/a" == args.to.path', [{'"to":'}, {'"path":'}, {'"path":"/a"'}]),
         ('args["the path"].startsWith("/a\\"")', [{'"the path":'}, {'"the path":"/a\\"'}]),
+        ('pathWithin(args.path, "/etc//ssh/.")', [{'"path":'}, {"/etc"}, {"/ssh"}]),
+        ('pathWithin(args.path, ["src", "/etc"])', [{'"path":'}, {"src", "/etc"}]),
+        ('pathWithin(args.path, ["/", "/etc"])', [{'"path":'}]),
+        ('pathWithin(args.path, ["etc"], "/etc")', [{'"path":'}]),
+        ('pathWithin(subject, "/etc")', []),
         ('args.path.endsWith(".env")', [{'"path":'}, {'.env"'}]),
         ('args.path.contains("/../")', [{'"path":'}, {"/../"}]),
         (

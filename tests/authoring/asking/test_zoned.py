@@ -55,6 +55,29 @@ def test_a_passage_with_a_call_that_matches_is_never_left_out(
             assert may_match(needed(text, DECIDED), passage), (engine, passage.zones)
 
 
+_PATHS = st.builds(
+    "{}{}".format,
+    st.sampled_from(["/srv/", "/srv/a/", "srv/", "/", ""]),
+    st.lists(st.sampled_from(["srv", "a", "..", "..", "tmp"]), max_size=4).map("/".join),
+)
+
+
+@settings(max_examples=400)
+@given(
+    paths=st.lists(_PATHS | st.lists(_PATHS, max_size=2), min_size=1, max_size=3),
+    folders=st.lists(st.sampled_from(["/srv", "/srv/./a", "srv"]), min_size=1, max_size=2),
+    text=st.sampled_from(["pathWithin(args.p, {})", "!pathWithin(args.p, {})"]),
+)
+def test_no_path_in_a_folder_or_outside_of_it_is_left_out(
+    paths: list[str | list[str]], folders: list[str], text: str
+) -> None:
+    text, rows = text.format(json.encode(folders).decode()), [{"p": path} for path in paths]
+    for engine in ENGINES:
+        condition = engine.compile(text)
+        if any(condition.verdict(Bound({"args": row})) is TRUE for row in rows):
+            assert may_match(needed(text, DECIDED), known(*rows)), engine
+
+
 LONG = "/srv/" + "x" * 60
 CALLS: list[dict[str, Any]] = [
     {"path": "/srv/a.txt", "n": 3, "mode": "rw", "on": True, "l": [1, 5], "to": {"id": 7}, "e": []},
@@ -103,6 +126,12 @@ CALLS: list[dict[str, Any]] = [
         ("size(args) > 8 || size(args.missing) > 1", False),
         ("size(args.n) > 1", False),
         ('!args.path.startsWith("/srv")', False),
+        ('!pathWithin(args.path, ["/tmp", "/srv/."])', False),
+        ('!pathWithin(args.path, "/srv/a.txt")', True),
+        ("!pathWithin(args.path, args.mode)", True),
+        ('!pathWithin(args.path, ["/srv", args.mode])', True),
+        ('!pathWithin(args.l, "/srv")', True),
+        ('!pathWithin(args.n, "/srv")', False),
         ('!args.path.startsWith("/srv/a")', True),
         ('args.path.startsWith("/t")', False),
         ('!args.path.endsWith(".txt")', False),

@@ -21,8 +21,9 @@ from mcpguard.authoring.asking.trees import (
     is_macro,
     token_of,
     way_of,
+    within,
 )
-from mcpguard.authoring.asking.zoned import InZones, in_zones
+from mcpguard.authoring.asking.zoned import InZones, in_zones, outside
 from mcpguard.core.conditions.engines import engine
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ _MOST = 64
 _AND, _OR, _CHOICE = "conditionaland", "conditionalor", "expr"
 _QUOTES = {"startsWith": (b'"', b""), "endsWith": (b"", b'"'), "contains": (b"", b"")}
 """What stands before and after the text that a method looks for."""
+_LEFT: tuple[Needs, ...] = ((b"/../",), (b'/.."',))
+"""What a path has that leaves the folder it begins with."""
 _FLOWS = frozenset([("exists", True), ("exists_one", True), ("all", False)])
 """Macros that have this value only where their condition has it of an element."""
 
@@ -109,6 +112,11 @@ def _either(ways: Iterable[Clauses]) -> Clauses:
             return ()
         found = tuple(one for one in found if not any(other < one for other in found))
     return found
+
+
+def _names(folder: str) -> Needs:
+    before = b"/" if folder.startswith("/") else b""
+    return tuple(before + json.encode(name)[1:-1] for name in folder.split("/") if name)
 
 
 def _one_of(ways: Iterable[Needs]) -> Needs:
@@ -172,6 +180,8 @@ class _Needs:
             return self._related(node, value, loops)
         if node.data == "member_dot_arg":
             return self._asked(node, value, loops) if len(node.children) == 3 else ()
+        if node.data == "ident_arg":
+            return self._within(node, value, loops)
         token = json.encode(value)
         if node.data == "literal":
             return () if token_of(node) == token else _NEVER
@@ -206,6 +216,15 @@ class _Needs:
             return ()
         before, after = _QUOTES[how]
         return self._has(way, before + literal[1:-1] + after, begins=bool(before))
+
+    def _within(self, node: Any, value: bool, loops: Loops) -> Needs:
+        """What `pathWithin` needs, which decodes nothing: the names of a folder, or, where paths begin with
+        one, a step out of it."""
+        found = within(node, loops)
+        if found is None or found[0].root != "args" or "args" not in self._names:
+            return ()
+        way, folders = found
+        return _one_of(map(_names, folders) if value else [(outside(way, folders),), *_LEFT])
 
     def _matched(self, way: Way | None, text: str) -> Needs:
         found = pattern_of(text)

@@ -77,6 +77,23 @@ def sized_by(tree: Any) -> Any:
     return node.children[0] if is_method else None
 
 
+def within(node: Any, loops: Loops) -> tuple[Way, list[str]] | None:
+    """What `pathWithin(paths, folders)` selects, and these if constant, without `.` and empty names."""
+    if node.data != "ident_arg" or node.children[0].value != "pathWithin":
+        return None
+    arguments = node.children[1].children
+    way, listed = way_of(arguments[0], loops), inner(arguments[-1])
+    folders = [constant_text(one) for one in (listed.children if listed.data == "exprlist" else [listed])]
+    known = [one for one in folders if one is not None]
+    if way is None or len(arguments) != 2 or len(known) < len(folders):
+        return None
+    return way, [_normal(one) for one in known]
+
+
+def _normal(path: str) -> str:
+    return "/" * path.startswith("/") + "/".join(name for name in path.split("/") if name not in ("", "."))
+
+
 def constant_in(tree: Any) -> tuple[Json] | None:
     """The constant that it is, in a tuple, since `null` is one too."""
     node = inner(tree)

@@ -16,6 +16,7 @@ from typing import Any
 from mcpguard.adapters.audit.zones import FALSE, LIST, MAP, NULL, NUMBER, STRING, TRUE, Zone, zone_of
 from mcpguard.authoring.asking.trees import (
     Loops,
+    Way,
     constant_in,
     constant_text,
     inner,
@@ -243,6 +244,19 @@ def _asked(node: Any, value: bool, loops: Loops) -> _Check | None:
         return _MAY_NOT[how](text, _beginning(*zone.texts[:2]), zone.texts[2])
 
     return _known(values, check)
+
+
+def outside(values: Way, folders: list[str]) -> InZones:
+    """What a path needs that is in none of the folders, if it has no step out of one."""
+
+    def check(zones: _Zones) -> bool:
+        zone = _at(zones.get(values.root), values.steps)
+        if zone is None or zone.kinds & LIST or zone.texts is None:
+            return zone is None or bool(zone.kinds & LIST)
+        begin = _beginning(*zone.texts[:2])
+        return not any(begin.startswith(one.rstrip("/") + "/") for one in folders)
+
+    return InZones(check)
 
 
 def _may_not_match(text: str, begin: str, end: str) -> bool:
