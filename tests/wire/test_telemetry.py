@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import resource
 import sys
 import threading
 
@@ -297,6 +298,22 @@ def test_many_refusals_raise_one_alert_with_the_calls_that_caused_it(session, re
     assert guard.end() == 0
     assert [json.loads(line) for line in said.read_text().splitlines()] == [alert]
     assert len(receiver.events()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit(2) is of Linux")
+def test_an_alert_says_that_no_evidence_can_be_written_while_it_cannot(session, receiver):
+    guard = session({"p": puppet()}, alerts={"webhook": f"{receiver.url}/hook"})
+    guard.call("echo", text="x")
+    none = resource.RLIM_INFINITY
+    # No file can have the first record of a chain.
+    resource.prlimit(guard.pid, resource.RLIMIT_FSIZE, (200, none))
+    assert "cannot write its audit log" in str(guard.call("echo", text="x"))
+    (alert,) = eventually(receiver.events, "the alert")
+    assert (alert["alert"], alert["records"]) == ("evidence-lost", [])
+    resource.prlimit(guard.pid, resource.RLIMIT_FSIZE, (none, none))
+    _, over = eventually(lambda: len(found := receiver.events()) > 1 and found, "the other alert")
+    assert over["alert"] == "evidence-gap"
+    assert guard.end() == 0
 
 
 def test_a_webhook_that_fails_is_named_by_its_host_since_its_path_may_be_secret(session, receiver):

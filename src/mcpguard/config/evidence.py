@@ -242,7 +242,7 @@ class AlertsEntry(Written):
         "is not for this server.",
     )
     pin_change: bool = Field(True, description="A tool has a different definition than before.")
-    evidence_gap: bool = Field(True, description="Evidence could not be written for a time.")
+    evidence_gap: bool = Field(True, description="No evidence can be written, or none could be for a time.")
     quiet_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         600.0, description="How long the same alert is not repeated."
     )

@@ -298,7 +298,13 @@ class _Process:
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(
-            shared.gate, shared.credentials, say, shared.note, shared.upstream_changed, machine_name()
+            shared.gate,
+            shared.credentials,
+            say,
+            shared.note,
+            shared.upstream_changed,
+            machine_name(),
+            lambda: shared.audit.health,
         )
         self._export(settings)
         shared.sinks = lambda: self._exporting.states

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +31,7 @@ from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled, sole_reference
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import AuditSink, Credentials, Recipient, SinkState
+from mcpguard.gateway.ports import AuditHealth, AuditSink, Credentials, Recipient, SinkState
 from mcpguard.serve.notifying import FOR_NOTIFY
 
 if TYPE_CHECKING:
@@ -161,15 +162,18 @@ class Exporting:
         note: Callable[[str, str], None],
         changed: Callable[[], None],
         host: str,
+        health: Callable[[], AuditHealth],
     ) -> None:
         """`report` takes a line for the operator, `note(what, detail)` leaves evidence, `changed()` is called
-        for another state; all in the loop, in which this is made. `host` is the name of this machine."""
+        for another state; all in the loop, in which this is made. `host` is the name of this machine,
+        `health()` says whether evidence can be written."""
         self._gate = gate
         self._credentials = credentials
         self._report = report
         self._note = note
         self._changed = changed
         self._host = host
+        self._health = health
         self._loop = asyncio.get_running_loop()
         self._running: dict[tuple[str, ...], _Exported] = {}
         self._ending: list[threading.Thread] = []
@@ -219,7 +223,7 @@ class Exporting:
     def _alerts(
         self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]
     ) -> Exporter[FollowedLine]:
-        sink = alert_sink(entry, notify, self._credentials, self._host)
+        sink = alert_sink(entry, notify, self._credentials, self._host, self._health)
         return self._exporter(folder, "alerts", "alerts", sink)
 
     def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> Exporter[FollowedLine]:
@@ -302,9 +306,14 @@ ALERT_SECONDS = 30.0
 
 
 def alert_sink(
-    entry: AlertsEntry, notify: tuple[NotifyTerms, ...], credentials: Credentials, host: str
+    entry: AlertsEntry,
+    notify: tuple[NotifyTerms, ...],
+    credentials: Credentials,
+    host: str,
+    health: Callable[[], AuditHealth],
 ) -> AlertSink:
-    """What tells whom the configuration names; `host` is the name of this machine."""
+    """What tells whom the configuration names; `host` is the name of this machine, `health()` says whether
+    evidence can be written."""
     from mcpguard.adapters.telemetry.alerts import AlertSink, AlertTerms, AlertWatch
 
     terms = AlertTerms(entry.denials_per_minute, entry.approvals_per_minute, entry.events, entry.quiet)
@@ -319,7 +328,12 @@ def alert_sink(
         targets[name] = partial(_by_webhook, Secret(entry.webhook), credentials)
     for one in notify if entry.notify else ():
         targets[one.to] = partial(_by_notifier, one.to, credentials)
-    return AlertSink(AlertWatch(terms, host), targets)
+
+    def lost() -> datetime | None:
+        now = health()
+        return None if now.ok else datetime.fromtimestamp(now.since, UTC)
+
+    return AlertSink(AlertWatch(terms, host), targets, lost=lost)
 
 
 def _by_command(words: list[str], alert: Alert) -> str:

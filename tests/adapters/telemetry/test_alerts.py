@@ -128,7 +128,8 @@ class Told:
         self.bad: list[Alert] = []
         ways: dict[str, Callable[[Alert], str]] = {"good": self._good, "bad": self._bad}
         self.now = at(3)
-        self.sink = AlertSink(AlertWatch(TERMS, "h"), ways, lambda: self.now)
+        self.lost: datetime | None = None
+        self.sink = AlertSink(AlertWatch(TERMS, "h"), ways, lambda: self.now, lambda: self.lost)
 
     def _good(self, alert: Alert) -> str:
         self.good.append(alert)
@@ -172,6 +173,24 @@ def test_what_came_in_the_quiet_time_is_told_when_that_is_over_though_nothing_fo
     told.now = at(9000)
     assert told.sink.deliver([]) == 0
     assert len(told.good) == 2
+
+
+def test_people_hear_that_no_evidence_can_be_written_before_any_record_says_so() -> None:
+    told = Told()
+    for told.lost in (at(0), at(0), None, at(5), at(602)):
+        assert told.sink.deliver([]) == 0
+    assert [(one.alert, one.since) for one in told.good] == [
+        ("evidence-lost", at(0)),
+        ("evidence-lost", at(602)),
+    ]
+    title, text = told.good[0].text
+    assert title == "mcpguard: evidence-lost"
+    assert "no evidence can be written, so every request is refused" in text
+    assert text.endswith("see: mcpguard status")
+
+
+def test_who_wants_no_alerts_about_evidence_gets_none_while_it_cannot_be_written() -> None:
+    assert AlertWatch(AlertTerms(), "h").lost(at(0)) == []
 
 
 def test_a_quiet_time_in_which_nothing_came_ends_quietly() -> None:

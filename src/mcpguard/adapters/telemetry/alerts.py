@@ -28,6 +28,7 @@ SUMMARIES = {
     "approvals": "many calls of one principal ask for an approval",
     "held-secret": "a credential that mcpguard holds was found where it must not be",
     "pin-change": "the definition of a tool has changed",
+    "evidence-lost": "no evidence can be written, so every request is refused",
     "evidence-gap": "for a time no evidence could be written",
 }
 
@@ -71,7 +72,7 @@ class Alert(Struct, frozen=True):
             f"{self.summary}{about}",
             f"{self.count} since {self.since:%Y-%m-%d %H:%M:%S} UTC on {self.host}",
             *([f"calls: {calls}"] if calls else []),
-            "see: mcpguard audit show",
+            f"see: mcpguard {'audit show' if self.records else 'status'}",
         ]
         return f"mcpguard: {self.alert}", "\n".join(lines)
 
@@ -91,6 +92,17 @@ class AlertWatch:
         self._terms = terms
         self._host = host
         self._seen: dict[tuple[str, str], _Tally] = {}
+        self._lost_until: datetime | None = None
+
+    def lost(self, since: datetime) -> list[Alert]:
+        """The alert that no evidence can be written since then; none where that was told, or not long after
+        another one. No record says so before it is over."""
+        until = self._lost_until
+        if "evidence-gap" not in self._terms.events or (until is not None and since < until):
+            return []
+        self._lost_until = since + self._terms.quiet
+        kind = "evidence-lost"
+        return [Alert(kind, SUMMARIES[kind], since, since, "", 1, (), self._host)]
 
     def due(self, now: datetime) -> list[Alert]:
         """The alerts about what came in a quiet time that is over by `now`."""
@@ -187,9 +199,11 @@ class AlertSink:
         watch: AlertWatch,
         targets: Mapping[str, Callable[[Alert], str]],
         now: Callable[[], datetime] = _now,
+        lost: Callable[[], datetime | None] = lambda: None,
     ) -> None:
-        """`now()` is the time in UTC."""
+        """`now()` is the time in UTC; `lost()` is since when no evidence can be written, None where it is."""
         self._now = now
+        self._lost = lost
         self._watch = watch
         self._targets = targets
         self._told: set[tuple[str, bytes]] = set()
@@ -197,12 +211,13 @@ class AlertSink:
     def deliver(self, lines: Sequence[Rendered]) -> int:
         """Tell all targets of the alerts that these raise, or a quiet time that is over; those that were told
         are not told again."""
-        now, due = self._now(), self._watch.next_due
-        if not lines and (due is None or now < due):
+        now, due, lost = self._now(), self._watch.next_due, self._lost()
+        if not lines and lost is None and (due is None or now < due):
             return 0
         watch = deepcopy(self._watch)
         problems = []
-        for alert in [*watch.observe(one for one, _line in lines), *watch.due(now)]:
+        over = [] if lost is None else watch.lost(lost)
+        for alert in [*over, *watch.observe(one for one, _line in lines), *watch.due(now)]:
             for name, tell in self._targets.items():
                 key = (name, json.encode(alert))
                 if key not in self._told:
