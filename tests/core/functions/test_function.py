@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter, apply
-from mcpguard.core.functions.function import check_size
+from mcpguard.core.functions.function import check_size, pages
 from tests.rows import each
 
 
@@ -96,3 +96,10 @@ def test_a_name_that_is_no_function_is_none() -> None:
     assert FUNCTIONS.get("nope") is None
     with pytest.raises(KeyError):
         FUNCTIONS["nope"]
+
+
+def test_each_function_has_a_page_that_says_what_it_gives() -> None:
+    written = pages()
+    assert set(written) == set(FUNCTIONS)
+    assert all(page.summary and page.gives and page.holds for page in written.values())
+    assert written["sql"].fields["writes"]

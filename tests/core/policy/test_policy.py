@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy import compiled as module
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
@@ -377,3 +378,8 @@ def test_what_cannot_be_seen_hides_no_rule_in_a_comment(code: int) -> None:
     text = f"version: 1\npolicy: p\nrules:\n  - {{id: a, effect: deny}} {hidden}\n"
     with pytest.raises(PolicyError, match=rf"p:4:38: write this character as an escape .*u{code:04X}"):
         compile_policy(text, "p", frozenset())
+
+
+def test_a_set_knows_which_engines_evaluate_its_conditions() -> None:
+    assert PolicySet([compiled(EXAMPLE)]).engines == {engine().name}
+    assert PolicySet().engines == set()

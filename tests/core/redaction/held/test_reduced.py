@@ -71,7 +71,7 @@ def test_base64_with_the_ends_of_lines_as_json_writes_them_is_found() -> None:
 
 
 def test_a_text_is_cut_where_no_escape_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reduced, "SLICE", 100)
+    monkeypatch.setattr(reduced, "_PART", 100)
     made = Redactor(b"key")
     made.hold("x", Secret(HARD))
     for before in range(60, 120):
