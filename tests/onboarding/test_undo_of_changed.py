@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -142,7 +144,10 @@ def test_a_secret_that_somebody_stores_meanwhile_is_not_overwritten(
         backend.set_password("mcpguard", name, "the-other-value")
         return True
 
-    monkeypatch.setattr("mcpguard.cli.onboarding.import._agreed", meanwhile)
+    terminal = io.StringIO("acme\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr("mcpguard.cli.onboarding.import.confirmed", meanwhile)
     assert main(["import"]) == 2
     assert f"the secret {name} was stored by another program in the meantime" in capsys.readouterr().err
     assert backend.entries["mcpguard", name] == "the-other-value"

@@ -322,9 +322,8 @@ class _Walk:
     def test(self, node: Any, _nesting: int) -> None:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
         brackets = f"{words[0].text} {words[-1].text}"
-        if brackets not in ("[ ]", "[[ ]]"):
-            raise FunctionError("shell() does not read this kind of statement")
-        if brackets == "[[ ]]" and any(word.text in EVALUATING for word in words):
+        plain = brackets == "[[ ]]" and not any(word.text in EVALUATING for word in words)
+        if brackets != "[ ]" and not plain:
             raise FunctionError("shell() compares no numbers in `[[`, which evaluates them: use `[`")
         launch(self.reading, [Word("["), *map(self.reading.see, words[1:])], self.depth)
 
