@@ -58,14 +58,14 @@ def test_a_passage_with_a_call_that_matches_is_never_left_out(
 _PATHS = st.builds(
     "{}{}".format,
     st.sampled_from(["/srv/", "/srv/a/", "srv/", "/", ""]),
-    st.lists(st.sampled_from(["srv", "a", "..", "..", "tmp"]), max_size=4).map("/".join),
+    st.lists(st.sampled_from(["srv", "a", "..", "..", ".", "", "tmp"]), max_size=4).map("/".join),
 )
 
 
 @settings(max_examples=400)
 @given(
     paths=st.lists(_PATHS | st.lists(_PATHS, max_size=2), min_size=1, max_size=3),
-    folders=st.lists(st.sampled_from(["/srv", "/srv/./a", "srv"]), min_size=1, max_size=2),
+    folders=st.lists(st.sampled_from(["/srv", "/srv/./a", "srv", "srv/a/tmp"]), min_size=1, max_size=2),
     text=st.sampled_from(["pathWithin(args.p, {})", "!pathWithin(args.p, {})"]),
 )
 def test_no_path_in_a_folder_or_outside_of_it_is_left_out(

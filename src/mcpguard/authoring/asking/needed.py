@@ -115,8 +115,11 @@ def _either(ways: Iterable[Clauses]) -> Clauses:
 
 
 def _names(folder: str) -> Needs:
-    before = b"/" if folder.startswith("/") else b""
-    return tuple(before + json.encode(name)[1:-1] for name in folder.split("/") if name)
+    """A path that lists the names of its folder apart has one of the gaps that `pathWithin` passes over."""
+    names = [json.encode(name)[1:-1] for name in folder.split("/") if name]
+    whole = (b"/" if folder.startswith("/") else b"") + b"/".join(names)
+    gaps = ((gap + name,) for name in names[1:] for gap in (b"/./", b"//"))
+    return _one_of([(whole,), (b"/../",), *gaps]) if names[1:] else tuple([whole] if names else ())
 
 
 def _one_of(ways: Iterable[Needs]) -> Needs:
