@@ -113,3 +113,21 @@ def test_a_key_whose_dashes_are_escaped_for_markdown_is_removed() -> None:
     assert body[:20] not in left
     assert left.startswith("before ")
     assert left.endswith(" after")
+
+
+def test_what_the_collector_ends_while_triggers_are_compiled_may_be_inspected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    beginnings.COMPILED.clear()
+    compiled = beginnings.codes
+    inner: list[object] = []
+
+    def codes() -> object:
+        if not inner:
+            inner.append(None)
+            inner.append(Redactor(b"key").inspect({"text": "words"}).value)
+        return compiled()
+
+    monkeypatch.setattr(beginnings, "codes", codes)
+    assert Redactor(b"key").inspect({"text": "ghp_" + "aB3kQ9xZ7mT2" * 3}).findings
+    assert inner == [None, {"text": "words"}]

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import cached_property
 from re import Match
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import Protocol
 
 from mcpguard.core.redaction.budget import Budget
@@ -260,7 +260,8 @@ def prepare_soon() -> None:
 
 
 COMPILED: list[tuple[Matcher, Matcher]] = []
-_COMPILING = Lock()
+_COMPILING = RLock()
+"""The collector may end a coroutine while this is held, and what that sends is inspected in this thread."""
 
 
 def _compiled() -> tuple[Matcher, Matcher]:
