@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from mcpguard.core.conditions.cel import TRUE, Bound
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.function import FunctionError, apply
-from mcpguard.core.functions.sql.function import SQL, sql
+from mcpguard.core.functions.sql.function import SQL, _parser, sql
 from mcpguard.core.functions.sql.rows import UNLIMITED
-from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
+from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, _pattern, read
 from tests.core.functions.sql.sql_statements import WRITTEN
 from tests.rows import each
 
@@ -773,3 +773,9 @@ def test_sqlite_itself_agrees_about_the_corpus():
 )
 def test_what_stays_in_the_tables_that_are_named_is_read(dialect, text):
     assert sql(text, dialect)["written"] == ["t"]
+
+
+def test_a_dialect_is_prepared_when_a_statement_in_it_is_first_read() -> None:
+    _parser.cache_clear()
+    _pattern.cache_clear()
+    assert sql("SELECT 1", "postgres")["writes"] is False
