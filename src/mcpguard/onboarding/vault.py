@@ -42,7 +42,7 @@ class Keyring:
         self._keychain.names()
 
     def get(self, name: str) -> str | None:
-        """The value, None if there is none."""
+        """The value, or None if it is not stored."""
         keychain = self._keychain
         keychain.names()  # A locked keychain is told, and not taken for an empty one.
         return keychain.find(name)
@@ -52,7 +52,7 @@ class Keyring:
         self._keychain.put(name, value)
 
     def remove(self, name: str) -> None:
-        """Forget a value; nothing happens if there is none."""
+        """Forget a value; nothing happens if it is not stored."""
         keychain = self._keychain
         if self.get(name) is None and name in keychain.names():
             keychain.put(name, REMOVED)  # A removal that was cut short has left the name in the list.
