@@ -68,6 +68,20 @@ def test_a_subcommand_or_option_of_git_that_is_not_known_is_never_simple() -> No
 
 
 @given(WORDS)
+def test_a_word_of_a_script_that_is_not_known_is_never_simple(word: str) -> None:
+    for script in (
+        f"{word}(1)",
+        f"{{ print {word} }}",
+        f"BEGIN {{ {word} = 1; {word}(2) }}",
+        f"{word.upper()}[1]",
+    ):
+        assert not simple(f"awk '{script}' a"), script
+    for script in (word, f".a | {word}(1)", f"@{word}", f"${word}", f'"\\({word})"', f"{{a: {word}}}"):
+        assert not simple(f"jq '{script}' a"), script
+    assert not simple(f"sed '{word}' a")
+
+
+@given(WORDS)
 def test_a_variable_that_is_not_known_is_not_set_for_a_command(word: str) -> None:
     assert not simple(f"{word.upper()}=1 git log")
 

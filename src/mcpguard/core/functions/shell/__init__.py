@@ -2,5 +2,6 @@
 
 `tree.py` walks what tree-sitter parsed, `words.py` reads each word, and `launch.py` finds the programs that
 run. `programs.txt` (read by `programs.py`) says what each does with its arguments; `arguments.py` reads them,
-`git.py` those of git, and `own.py` those that need a look of their own. `reading.py` has the facts.
+`git.py` those of git, `own.py` those that need a look of their own, and `scripts.py` scripts of sed, awk and
+jq by the words of `scripts.txt`. `reading.py` has the facts.
 """

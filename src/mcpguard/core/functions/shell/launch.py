@@ -19,6 +19,7 @@ from mcpguard.core.functions.shell.git import read_git
 from mcpguard.core.functions.shell.own import OWN, read_find
 from mcpguard.core.functions.shell.programs import DECLARING, SHELLS, Usage, known
 from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.tables import names
 
@@ -78,8 +79,7 @@ def _lose_folder(reading: Reading, child: bool, name: str) -> None:
 def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[Word]) -> None:
     """Note what the table of programs says about one, `None` for one that is not in it."""
     if program is None:
-        reading.unknown.add(name)
-        reading.code = True
+        _run_unknown(reading, name)
         return
     if "obeys" in program.traits:
         reading.obey(name)
@@ -92,11 +92,23 @@ def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[
     if "code" in program.traits:
         reading.code = True
     if "inner" not in program.traits:
-        texts = read_arguments(reading, name, program, args)
-        if "own" in program.traits:
-            OWN[name](reading, args, texts.words)
+        _arguments(reading, name, program, args)
     if "sets" in program.traits:
         reading.resets = reading.resets or "inner" in program.traits or reading.code
+
+
+def _arguments(reading: Reading, name: str, program: Usage, args: Sequence[Word]) -> None:
+    texts = read_arguments(reading, name, program, args)
+    if "own" in program.traits:
+        OWN[name](reading, args, texts.words)
+    if "script" in program.traits and not harmless(name, args, texts.words):
+        _run_unknown(reading, name)
+
+
+def _run_unknown(reading: Reading, name: str) -> None:
+    """A program that nobody listed, or one that is given a script with something that nobody listed."""
+    reading.unknown.add(name)
+    reading.code = True
 
 
 def _asks_version(name: str, args: Sequence[Word]) -> bool:

@@ -1,10 +1,7 @@
-"""Programs whose arguments a function reads, in addition to their line in the table: find, those that take a
-script (sed, awk and jq), and others.
+"""Programs whose arguments a function reads, in addition to their line in the table: find and others.
 
 Law of this file: a program here has to show that it is given no code; where an argument is not known it is
-taken for the worst one. For sed and find there are positive lists; for awk and jq, whose expressions are
-many, what can run, write or open something is refused in any spelling, and in a string, too. Sources: the
-programs' manuals; POSIX.1-2024, XCU sed and awk; find(1) of GNU findutils, of BusyBox and of FreeBSD.
+taken for the worst one. Sources: the programs' manuals; find(1) of GNU findutils, of BusyBox and of FreeBSD.
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.scripts import AWK
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.tables import names
 
@@ -39,19 +37,9 @@ def _code(reading: Reading, given: bool) -> None:
 
 
 def _awk(reading: Reading, args: Texts, texts: Texts) -> None:
-    """A program that only edits text; to gawk a file below /inet is a connection."""
+    """To gawk a file below /inet is a connection, and the members of ARGV are the files that awk reads."""
     _code(reading, any("/inet" in word.text for word in args))
-    _code(reading, not texts or not (texts[0].literal and plain_awk(texts[0].text)))
-    reading.indirect = reading.indirect or any(awk_chooses_files(word.text) for word in texts)
-
-
-def _sed(reading: Reading, _args: Texts, texts: Texts) -> None:
-    script = "\n".join(word.text for word in texts)
-    _code(reading, not texts or not all(word.literal for word in texts) or not plain_sed(script))
-
-
-def _jq(reading: Reading, _args: Texts, texts: Texts) -> None:
-    _code(reading, not all(word.literal and plain_jq(word.text) for word in texts))
+    reading.indirect = reading.indirect or any("ARG" in word.text for word in texts)
 
 
 def _date(reading: Reading, _args: Texts, texts: Texts) -> None:
@@ -118,9 +106,7 @@ def _curl(reading: Reading, args: Texts, _texts: Texts) -> None:
 
 
 OWN: dict[str, Callable[[Reading, Texts, Texts], None]] = {
-    **dict.fromkeys(("awk", "gawk", "mawk", "nawk", "original-awk"), _awk),
-    **dict.fromkeys(("sed", "gsed"), _sed),
-    **dict.fromkeys(("jq", "gojq", "jaq"), _jq),
+    **dict.fromkeys(AWK, _awk),
     **dict.fromkeys(("date", "gdate"), _date),
     **dict.fromkeys(("test", "["), _test),
     **dict.fromkeys(("exit", "return", "shift", "break", "continue"), _number),
@@ -131,65 +117,6 @@ OWN: dict[str, Callable[[Reading, Texts, Texts], None]] = {
     "curl": _curl,
 }
 """By the name of the program: what is called with all of its arguments, and with those that are texts."""
-
-
-_BRACKETS = r"\[\^?\]?(?:\[:[a-z]+:\]|[^\[\]\\DELIMITER\n])*\]"
-_BODY = r"(?:[^\\\[DELIMITER\n]|\\[^c\n]|" + _BRACKETS + ")*"
-_REPLACEMENT = r"(?:[^\\DELIMITER\n]|\\[^c\n])*"
-
-
-def _sed_command() -> re.Pattern[str]:
-    """A command with its addresses. `s` may have no flag that runs (`e`) or writes (`w`) something."""
-    regex = "/" + _BODY.replace("DELIMITER", "/") + "/I?"
-    address = rf"(?:\d+(?:~\d+)?|\$|{regex})"
-    substitutions = [
-        f"[sy]{one}{(_BODY + one + _REPLACEMENT).replace('DELIMITER', one)}{one}[0-9gpIiM]*"
-        for one in (re.escape(char) for char in "/,|#:@!%")
-    ]
-    commands = "|".join(("[=dDgGhHnNpPxz{}]", r"[qQl]\d*", r":\w+|[bt]\w*", *substitutions))
-    return re.compile(rf"(?:{address}(?:,(?:{address}|[+~]\d+))?[ \t]*!?[ \t]*)?(?:{commands})", re.ASCII)
-
-
-_SED_COMMAND = _sed_command()
-_SED_BETWEEN = re.compile(r"[ \t\n;]*")
-_SED_END = re.compile(r"[ \t]*(?:[;\n}]|$)")
-
-_AWK = re.compile(r"(?<!\|)\|(?!\|)|\|\|\||@|system|getline|SYMTAB|ENVIRON|\\\n", re.ASCII)
-_AWK_PRINTS = re.compile(r"print.*>(?!=)", re.ASCII | re.DOTALL)
-_AWK_FILES = re.compile(r"ARG[VC]|BEGINFILE|ENDFILE", re.ASCII)
-_JQ = re.compile(r"(?<!\.)\b(?:import|include|env|ENV|modulemeta)\b")
-
-
-def plain_sed(script: str) -> bool:
-    """Whether a script of sed only edits text."""
-    at = 0
-    while (at := _skip(script, at)) < len(script):
-        found = _SED_COMMAND.match(script, at)
-        if not found or not (found[0].endswith("{") or _SED_END.match(script, found.end())):
-            return False
-        at = found.end()
-    return True
-
-
-def _skip(script: str, at: int) -> int:
-    found = _SED_BETWEEN.match(script, at)
-    return found.end() if found else at
-
-
-def plain_awk(program: str) -> bool:
-    """Whether a program of awk starts no other, writes no file and reads no environment; gawk's SYMTAB holds
-    all variables, so that a computed name reaches it. Before `print` a `>` only compares."""
-    return not _AWK.search(program) and not _AWK_PRINTS.search(program)
-
-
-def awk_chooses_files(program: str) -> bool:
-    """Whether it could read other files than its arguments name."""
-    return bool(_AWK_FILES.search(program))
-
-
-def plain_jq(program: str) -> bool:
-    """Whether a program of jq reads only its input: no module, no environment."""
-    return not _JQ.search(program)
 
 
 _ACTIONS = 8

@@ -38,9 +38,10 @@ SHELLS = names("""
 """Programs that read the language that is read here."""
 
 
-TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "inner", "sets"))
+TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "script", "inner", "sets"))
 """`code`: each run counts as code. `obeys`: it obeys files of its folder. `sends`: it uses the network.
 `changes`: it changes something, as its name says. `own`: a function reads its arguments, too.
+`script`: a text among them is a script, which `scripts.py` reads.
 `inner`: they are read only by a function, for the programs that it runs or for its subcommands.
 `sets`: a builtin that may set any variable where it counts as code, or by what it runs."""
 
