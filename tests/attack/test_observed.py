@@ -1,7 +1,7 @@
 """Threat: a server that is only observed is used to take a credential, or something sent has another server observed."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -24,7 +24,7 @@ def guard(session, tmp_path):
         "three": puppet("--log", str(tmp_path / "three")),
     }
     entry = {"api": {"value": f"${{file:{path}}}", "servers": ["one"]}}
-    observe = {"until": datetime.now(UTC).date().isoformat(), "servers": ["one", "two"]}
+    observe = {"until": (datetime.now(UTC) + timedelta(days=1)).date().isoformat(), "servers": ["one", "two"]}
     guard = session(servers, NOTHING, credentials=entry, observe=observe)
     assert guard.text("one__echo", text="started") == "started"
     return guard
@@ -69,7 +69,7 @@ def test_nothing_that_a_server_says_of_itself_has_it_observed(session, tmp_path)
         "one": puppet(),
         "two": puppet("--start", itself, "--log", str(tmp_path / "two")),
     }
-    observe = {"until": datetime.now(UTC).date().isoformat(), "servers": ["one"]}
+    observe = {"until": (datetime.now(UTC) + timedelta(days=1)).date().isoformat(), "servers": ["one"]}
     guard = session(servers, NOTHING, observe=observe)
     assert [name for name in guard.tools() if name.startswith("two")] == []
     assert "error" in guard.call("two__echo", text="x")

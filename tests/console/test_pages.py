@@ -339,7 +339,7 @@ def test_what_was_only_observed_is_shown_with_what_would_have_been(browser: Brow
     assert "limit p/read" in text_of(browser.see("/calls/c-3"))
 
 
-@pytest.mark.parametrize(("days", "said"), [(0, True), (-1, False), (60, False)])
+@pytest.mark.parametrize(("days", "said"), [(1, True), (-1, False), (60, False)])
 def test_every_page_says_that_servers_are_only_observed(tmp_path: Path, days: int, said: bool) -> None:
     until = (NOW + timedelta(days=days)).date().isoformat()
     browser = Browser(tmp_path, f"observe: {{until: {until}, servers: [git]}}\n").login()

@@ -89,7 +89,7 @@ SCENES = {
         Scene("a: {command: sh}, b: {command: sh}", more="clients: {x: {projects: {/p: [a], /q: [b]}}}\n"),
     ),
     "C004": (observing(40), observing(31)),
-    "C005": (observing(-1), observing(0)),
+    "C005": (observing(-1), observing(1)),
     "C101": (Scene("git: {command: no-such-command}"), Scene()),
     "C102": (Scene("git: {command: sh, env: {A: '${env:GONE}'}}"), Scene("git: {command: sh, env: {A: b}}")),
     "C103": (Scene(f"git: {{command: sh, env: {{A: {TOKEN}}}}}"), Scene("git: {command: sh, env: {A: b}}")),
