@@ -113,6 +113,11 @@ def test_a_mistake_in_a_server_has_its_place(tmp_path: Path, entry: str, expecte
         ),
         ("token: '${env:TOKEN}'", "4:15 expected a mapping with `issuer` and `audience`: clients present "),
         ("token: [a]", "4:15 expected a mapping with `issuer` and `audience`, found a list"),
+        ("per_principal: {requests: 5}", "4:23 it has an effect only with `token`: without one, all clients"),
+        (
+            "token: {issuer: 'https://i', audience: 'https://a'}, per_principal: {sessions: 0}",
+            "4:87 must be from 1 to 10000",
+        ),
         ("port: 1", "4:8 unknown key `port`"),
     ],
 )

@@ -186,6 +186,10 @@ class ProcessStatus(Printed):
         description="The credentials whose values are not removed from answers until a server needs "
         "them, and why; empty for none."
     )
+    in_use: dict[str, int] = Field(
+        description="How many connections, streams, sessions and requests of HTTP clients are open; empty "
+        "over stdio."
+    )
     version: str = Field(description="The version of the running mcpguard; empty if it does not report one.")
 
 

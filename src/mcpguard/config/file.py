@@ -193,6 +193,34 @@ class TokenEntry(Written):
     )
 
 
+class PerPrincipalEntry(Written):
+    """`http.per_principal`: how much one principal may have open, so that the others are served. What exceeds
+    it gets status 429."""
+
+    connections: Annotated[int, between(1, 10_000)] | None = Field(
+        None,
+        description="Connections on which an answer is due, or being read. Default: a quarter of those that "
+        "are served.",
+    )
+    streams: Annotated[int, between(1, 10_000)] | None = Field(
+        None,
+        description="Of these, streams that stay open (`GET /mcp`, `/sse`, `subscriptions/listen`). Default: "
+        "half of `connections`.",
+    )
+    sessions: Annotated[int, between(1, 10_000)] | None = Field(
+        None, description="Sessions. Default: half of `max_sessions`."
+    )
+    requests: Annotated[int, between(1, 100_000)] = Field(
+        256, description="Requests without an answer, in all sessions together."
+    )
+
+
+_ALL_ARE_ONE = (
+    "it has an effect only with `token`: without one, all clients are the same principal; take it out, or "
+    "set `max_sessions`"
+)
+
+
 class HttpEntry(Written):
     """`http`: what `mcpguard run --http HOST:PORT` needs to know."""
 
@@ -207,9 +235,8 @@ class HttpEntry(Written):
     ] = Field((), description="Values of `Origin` that are served besides loopback; others are refused.")
     max_sessions: Annotated[int, between(1, 10_000)] = Field(
         100,
-        description="How many clients' sessions may be open at once; each has its own upstreams. With "
-        "`token`, half of them may be of one principal. As many principals may use revision "
-        "2026-07-28 besides.",
+        description="How many clients' sessions may be open at once; each has its own upstreams. As "
+        "many principals may use revision 2026-07-28 besides.",
     )
     session_idle_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         1800.0,
@@ -217,6 +244,14 @@ class HttpEntry(Written):
         "its client's answer (`limits.think_seconds`).",
     )
     token: TokenEntry | None = Field(None, description="Needed to listen on more than loopback.")
+    per_principal: PerPrincipalEntry = Field(
+        default_factory=PerPrincipalEntry.model_construct,
+        description="With `token`: how much one principal may have open.",
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.token is None and "per_principal" in self.model_fields_set:
+            yield ("per_principal",), _ALL_ARE_ONE
 
 
 class ObserveEntry(Written):

@@ -79,6 +79,15 @@ class TokenTerms(Struct, frozen=True):
     claims: tuple[str, ...] = ()
 
 
+class PerPrincipal(Struct, frozen=True):
+    """How much one principal may have open over HTTP, None for a share; see PerPrincipalEntry."""
+
+    connections: int | None = None
+    streams: int | None = None
+    sessions: int | None = None
+    requests: int = 256
+
+
 class HttpTerms(Struct, frozen=True):
     """How clients are served over HTTP; see HttpEntry."""
 
@@ -87,6 +96,7 @@ class HttpTerms(Struct, frozen=True):
     max_sessions: int = 100
     session_idle_seconds: float = 1800.0
     token: TokenTerms | None = None
+    per_principal: PerPrincipal = PerPrincipal()
 
 
 class PasskeyTerms(Struct, frozen=True):

@@ -225,6 +225,7 @@ class _Process:
                 needs=shared.needs.look(),
                 sinks=shared.sinks(),
                 unrecognised=shared.recognising.problem,
+                in_use=front.in_use,
             )
 
         status = StatusFile(look, shared.diagnostics.report)

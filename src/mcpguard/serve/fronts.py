@@ -6,13 +6,14 @@ Each says when it is over, waits for what is in flight, and closes. `serve/app.p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcpguard.adapters.system.own_process import operating_system_user
-from mcpguard.adapters.telemetry.counting import Counts, page
+from mcpguard.adapters.telemetry.counting import ClientCounts, Counts, page
 from mcpguard.adapters.transports.stdio import StdioClient
 from mcpguard.config.loading import evidence_folder
 from mcpguard.config.terms import TokenTerms
@@ -37,6 +38,8 @@ class StdioFront:
     where = "stdio"
     listening: int | None = None
     """The descriptor that clients connect to; None where there is only one client."""
+    in_use: Mapping[str, int] = {}
+    """How much clients have open, by what; nothing where there is only one."""
 
     def __init__(self, shared: Shared) -> None:
         self._client = StdioClient(shared.turn, shared.settings.limits.message_bytes)
@@ -108,7 +111,6 @@ class HttpFront:
                 shared.clock.seconds,
                 shared.diagnostics.report,
             )
-            shared.needs.warned["serving"] = verifier.warning
         shared.needs.always = True
         endpoint = Endpoint(
             self,
@@ -119,6 +121,10 @@ class HttpFront:
             settings.limits.message_bytes,
             verifier,
         )
+        self._quotas = endpoint.quotas
+        self._quotas.told = partial(shared.warn, "quota-reached")
+        warnings = [self._quotas.warning, *([] if verifier is None else [verifier.warning])]
+        shared.needs.warned["serving"] = lambda: "; ".join(filter(None, (one() for one in warnings)))
         endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
         self._endpoint = endpoint
         self._measuring: Measuring | None = None
@@ -132,9 +138,7 @@ class HttpFront:
             self._endpoint.serve_metrics(None)
             return
         if self._measuring is None:
-            self._measuring = Measuring(
-                evidence_folder(settings.config), self._shared, lambda: len(self._worlds)
-            )
+            self._measuring = Measuring(evidence_folder(settings.config), self._shared, self.clients)
         self._endpoint.serve_metrics(self._measuring.text)
 
     async def open(self, ended: Callable[[], None]) -> None:
@@ -146,6 +150,14 @@ class HttpFront:
     @property
     def listening(self) -> int | None:
         return self._server.listening
+
+    @property
+    def in_use(self) -> Mapping[str, int]:
+        return self._quotas.totals | {"connections": self._server.connections}
+
+    def clients(self) -> ClientCounts:
+        """What metrics show of clients."""
+        return ClientCounts(len(self._worlds), self.in_use, self._quotas.refused)
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
         world = World(self._shared, client, principal)
@@ -229,15 +241,15 @@ class Measuring:
     """`/metrics`: what this process counted, read from its own evidence when somebody asks, so that a call
     pays nothing for it. Reading is done in a thread, once at a time."""
 
-    def __init__(self, folder: Path, shared: Shared, sessions: Callable[[], int]) -> None:
-        """`sessions()` gives how many clients are connected."""
+    def __init__(self, folder: Path, shared: Shared, clients: Callable[[], ClientCounts]) -> None:
+        """`clients()` gives what is counted of clients."""
         # Imported where it is needed: most processes serve no metrics.
         from mcpguard.adapters.audit.following import FollowedLine, Following
         from mcpguard.adapters.telemetry.evidence_events import Joining
 
         self._following = Following(folder, from_start=True, only_own=True)
         self._shared = shared
-        self._sessions = sessions
+        self._clients = clients
         self._joining: Joining[FollowedLine] = Joining(self._following.origin)
         self._counts = Counts()
         self._lock = asyncio.Lock()
@@ -245,7 +257,7 @@ class Measuring:
     async def text(self) -> bytes:
         async with self._lock:
             await asyncio.to_thread(self._count)
-            return page(self._counts, self._shared.sinks(), self._shared.needs.look(), self._sessions())
+            return page(self._counts, self._shared.sinks(), self._shared.needs.look(), self._clients())
 
     def _count(self) -> None:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
-from mcpguard.adapters.telemetry.counting import Counts, page
+from mcpguard.adapters.telemetry.counting import ClientCounts, Counts, page
 from mcpguard.gateway.ports import Need, SinkState
 from tests.adapters.telemetry.telemetry_records import EVIL, events_of
 
@@ -27,7 +27,7 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     counts.add(events_of(tmp_path / "audit"))
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
     needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
-    found = read(page(counts, sinks, needs, 4))
+    found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1})))
     calls = found["mcpguard_calls_total"]
     assert calls["github", "get", "tools/call", "allow", "", "ok"] == 2
     assert calls["github", EVIL.replace("\r", " "), "tools/call", "deny", "rule", "denied"] == 1
@@ -35,6 +35,8 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     assert found["mcpguard_detections_total"] == {("github-token",): 2, ("email",): 1}
     assert found["mcpguard_notices_total"] == {("pin-changed",): 1}
     assert found["mcpguard_sessions"] == {(): 4}
+    assert found["mcpguard_in_use"] == {("streams",): 2}
+    assert found["mcpguard_over_quota_total"] == {("streams",): 1}
     assert found["mcpguard_ready"] == {("evidence",): 1, ("store",): 0}
     assert found["mcpguard_warning"] == {("evidence",): 1, ("store",): 0}
     assert found["mcpguard_sink_lag_bytes"] == {("https://a", "otlp"): 7, ('b"\\\n', "csv"): 0}
@@ -45,7 +47,7 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
 def test_a_histogram_is_cumulative(tmp_path: Path) -> None:
     counts = Counts()
     counts.add(events_of(tmp_path / "audit"))
-    found = read(page(counts, (), (), 0))
+    found = read(page(counts, (), (), ClientCounts(0, {}, {})))
     key = ("github", "get", "tools/call", "allow", "", "ok")
     buckets = [
         value for labels, value in found["mcpguard_call_duration_seconds_bucket"].items() if labels[:6] == key
@@ -57,7 +59,10 @@ def test_a_histogram_is_cumulative(tmp_path: Path) -> None:
 
 
 def test_nothing_counted_is_a_page_too() -> None:
-    assert set(read(page(Counts(), (), (), 0))) == {"mcpguard_build_info", "mcpguard_sessions"}
+    assert set(read(page(Counts(), (), (), ClientCounts(0, {}, {})))) == {
+        "mcpguard_build_info",
+        "mcpguard_sessions",
+    }
 
 
 def test_names_that_a_caller_makes_up_are_no_series(tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
+from msgspec import convert
+
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import Endpoint, HttpServer, Verifier
 from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.config.file import HttpEntry
+from mcpguard.config.terms import HttpTerms
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
 from mcpguard.core.redaction.redactor import authored
@@ -316,10 +319,18 @@ async def serving(
     """A front; `front.door` has the gateways."""
     turn, door, clock = Turn(asyncio.get_running_loop()), FakeDoor(), HeldClock()
     endpoint = Endpoint(
-        door, turn, clock, http or HttpEntry(), "127.0.0.1", message_bytes, verifier, body_seconds
+        door,
+        turn,
+        clock,
+        convert(http or HttpEntry(), HttpTerms, from_attributes=True),
+        "127.0.0.1",
+        message_bytes,
+        verifier,
+        body_seconds,
+        most_connections,
     )
     reports: list[str] = []
-    server = HttpServer(endpoint, lambda _server, said: reports.append(said), head_seconds, most_connections)
+    server = HttpServer(endpoint, lambda _server, said: reports.append(said), head_seconds)
     front = Front(door, clock, server, endpoint)
     front.reports = reports
     _host, front.port = await server.start("127.0.0.1", 0)

@@ -88,15 +88,26 @@ class Counts:
             self.detections[kind] = self.detections.get(kind, 0) + count
 
 
+class ClientCounts(Struct, frozen=True):
+    """How many `sessions` there are, how much all clients have `in_use`, and how often one was refused more
+    than its quota, both by what."""
+
+    sessions: int
+    in_use: Mapping[str, int]
+    over_quota: Mapping[str, int]
+
+
 _CALL = ("server", "tool", "method", "effect", "cause", "status")
 Sample = tuple[str, Mapping[str, str], float]
 """A suffix of the name, labels, value."""
+Family = tuple[str, str, str, list[Sample]]
+"""A name, its type, what it is, and its samples."""
 
 
-def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], sessions: int) -> bytes:
+def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], clients: ClientCounts) -> bytes:
     """All metrics of a process."""
     sinks, needs = tuple(sinks), tuple(needs)
-    families: tuple[tuple[str, str, str, list[Sample]], ...] = (
+    families: tuple[Family, ...] = (
         ("build_info", "gauge", "The running version.", [("", {"version": __version__}, 1)]),
         ("calls_total", "counter", "Requests that were decided.", _labelled(_CALL, counts.calls)),
         (
@@ -113,7 +124,7 @@ def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], sess
             "Refusals and requests for lists that were only counted.",
             [("", {}, counts.folded)] * bool(counts.folded),
         ),
-        ("sessions", "gauge", "Open client connections.", [("", {}, sessions)]),
+        *_of_clients(clients),
         ("ready", "gauge", "1 if this requirement is met.", _needs(needs, "ok")),
         ("warning", "gauge", "1 if this requirement has a warning.", _needs(needs, "warning")),
         ("sink_lag_bytes", "gauge", "Bytes of evidence not yet sent to this sink.", _sinks(sinks, "lag")),
@@ -123,6 +134,17 @@ def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], sess
     return "".join(
         _family(f"mcpguard_{name}", kind, about, samples) for name, kind, about, samples in families
     ).encode()
+
+
+def _of_clients(clients: ClientCounts) -> tuple[Family, ...]:
+    in_use = "Connections, streams, sessions and requests of clients that are open."
+    over = "Requests of principals that had used up their quota of this."
+    sessions = "Open sessions, and principals of revision 2026-07-28."
+    return (
+        ("sessions", "gauge", sessions, [("", {}, clients.sessions)]),
+        ("in_use", "gauge", in_use, _named("what", clients.in_use)),
+        ("over_quota_total", "counter", over, _named("what", clients.over_quota)),
+    )
 
 
 def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:

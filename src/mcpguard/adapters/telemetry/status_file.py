@@ -8,7 +8,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -74,6 +74,8 @@ class Status(Struct, frozen=True):
     """Where evidence is exported to."""
     unrecognised: str = ""
     """Which credentials are not recognised in answers before a server needs them, and why; "" for none."""
+    in_use: Mapping[str, int] = {}
+    """How many connections, streams, sessions and requests of HTTP clients are open; empty over stdio."""
     version: str = ""
     """The version of the running mcpguard; "" if it does not report one."""
 

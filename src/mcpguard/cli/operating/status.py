@@ -105,6 +105,8 @@ def _needs(status: Status) -> Iterator[_Line]:
 
 
 def _remarks(status: Status) -> Iterator[_Line]:
+    if status.in_use:
+        yield "clients", "open", 0, ", ".join(f"{count} {what}" for what, count in status.in_use.items())
     if (late := status.not_in_force) is not None:
         yield late.what, late.state, late.since, late.problem
     if status.unrecognised:

@@ -10,9 +10,13 @@ import pytest
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
-from mcpguard.adapters.transports.http.request import PIECE_BYTES, HttpRequest
+from mcpguard.adapters.transports.http.quotas import Quotas
+from mcpguard.adapters.transports.http.request import ANONYMOUS, PIECE_BYTES, HttpRequest
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Beats, Outlet
+from mcpguard.config.terms import HttpTerms
 from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving, settled
+
+NOBODYS = Quotas(HttpTerms()).of(ANONYMOUS)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -212,7 +216,9 @@ def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
 
     turn.balance = balance
     # To an old client, which gets what is said as it is.
-    request = HttpRequest(gate, "POST", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False)
+    request = HttpRequest(
+        gate, "POST", "/mcp", b"", {}, None, in_use=NOBODYS, keep_alive=False, chunks=False, expects=False
+    )
     return Outlet(request, turn, Beats(HeldClock()), load), looks
 
 
@@ -246,7 +252,9 @@ async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
 
 async def test_a_connection_keeps_no_more_of_a_large_answer_than_it_has_not_sent() -> None:
     gate = Gate()
-    request = HttpRequest(gate, "POST", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False)
+    request = HttpRequest(
+        gate, "POST", "/mcp", b"", {}, None, in_use=NOBODYS, keep_alive=False, chunks=False, expects=False
+    )
     said = bytes(range(256)) * 5000
     request.start(200, [])
     request.write(memoryview(said), last=True)
@@ -378,7 +386,18 @@ async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_d
         gate.open()
     first, second = (
         Outlet(
-            HttpRequest(gate, "GET", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False),
+            HttpRequest(
+                gate,
+                "GET",
+                "/mcp",
+                b"",
+                {},
+                None,
+                in_use=NOBODYS,
+                keep_alive=False,
+                chunks=False,
+                expects=False,
+            ),
             turn,
             beats,
             Load(),

@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
-from mcpguard.adapters.transports.http.request import BODIES, SMALL_BYTES, Body, Intake
+from mcpguard.adapters.transports.http.quotas import InUse, Quotas
+from mcpguard.adapters.transports.http.request import ANONYMOUS, BODIES, SMALL_BYTES, Body, Intake
+from mcpguard.config.terms import HttpTerms
+from mcpguard.core.model import Principal
 from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
 from tests.adapters.transports.http.test_events import begin
 
@@ -16,8 +19,13 @@ LIMIT = 1_000_000
 UNFINISHED = b'{"x":"' + b"x" * 900_000
 
 
+def nobodys() -> InUse:
+    return Quotas(HttpTerms()).of(ANONYMOUS)
+
+
 def bodies(count: int, intake: Intake, size: int) -> list[Body]:
-    made = [Body(intake) for _ in range(count)]
+    in_use = nobodys()
+    made = [Body(intake, in_use) for _ in range(count)]
     for body in made:
         body.add(b"x" * size)
     return made
@@ -26,7 +34,7 @@ def bodies(count: int, intake: Intake, size: int) -> list[Body]:
 def test_what_all_bodies_keep_is_bounded_and_given_back() -> None:
     intake = Intake(LIMIT, 1.0)
     kept = bodies(BODIES, intake, LIMIT)
-    late = Body(intake)
+    late = Body(intake, nobodys())
     late.add(b"x" * LIMIT)
     assert late.dropped
     assert intake.kept <= intake.most
@@ -37,9 +45,25 @@ def test_what_all_bodies_keep_is_bounded_and_given_back() -> None:
     assert intake.kept == 0
 
 
+def test_one_principal_keeps_half_of_it_and_another_has_room_still() -> None:
+    intake = Intake(LIMIT, 1.0, shared=False)
+    quotas = Quotas(HttpTerms())
+    ada, bob = (quotas.of(Principal(name, "https://issuer.example")) for name in ("ada", "bob"))
+    mine = [Body(intake, ada) for _ in range(BODIES)]
+    for body in mine:
+        body.add(b"x" * LIMIT)
+    assert [body.dropped for body in mine] == [False, False, True, True]
+    theirs = Body(intake, bob)
+    theirs.add(b"x" * LIMIT)
+    assert not theirs.dropped
+    for body in (*mine, theirs):
+        body.close()
+    assert (intake.kept, ada.kept, bob.kept) == (0, 0, 0)
+
+
 def test_a_body_that_is_dropped_gives_back_what_it_kept_and_is_still_measured() -> None:
     intake = Intake(LIMIT, 1.0)
-    late = Body(intake)
+    late = Body(intake, nobodys())
     late.add(b"x" * 500_000)
     bodies(BODIES, intake, LIMIT - 50_000)
     before = intake.kept
@@ -55,7 +79,7 @@ def test_a_small_body_always_fits() -> None:
     intake = Intake(LIMIT, 1.0)
     bodies(BODIES, intake, LIMIT + SMALL_BYTES)
     assert intake.kept == intake.most
-    small = Body(intake)
+    small = Body(intake, nobodys())
     for _ in range(64):
         small.add(b"y" * 1024)
     assert small.whole() == b"y" * SMALL_BYTES

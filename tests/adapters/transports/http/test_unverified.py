@@ -7,8 +7,8 @@ import resource
 
 import pytest
 
-from mcpguard.adapters.transports.http import server, unverified
-from mcpguard.adapters.transports.http.server import MOST_CONNECTIONS, room_for_connections
+from mcpguard.adapters.transports.http import quotas, unverified
+from mcpguard.adapters.transports.http.quotas import MOST_CONNECTIONS, room_for_connections
 from mcpguard.adapters.transports.http.unverified import SAID, UnverifiedConnections, network_of
 from mcpguard.config.file import HttpEntry, TokenEntry
 from tests.adapters.transports.front import FakeVerifier, Front, Wire, serving
@@ -123,5 +123,5 @@ def test_half_an_address_of_ipv6_is_one_party() -> None:
     ("files", "room"), [(1024, 512), (256, 128), (65536, MOST_CONNECTIONS), (-1, MOST_CONNECTIONS)]
 )
 def test_connections_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch, files: int, room: int) -> None:
-    monkeypatch.setattr(server.resource, "getrlimit", lambda _: (files, resource.RLIM_INFINITY))
+    monkeypatch.setattr(quotas.resource, "getrlimit", lambda _: (files, resource.RLIM_INFINITY))
     assert room_for_connections() == room

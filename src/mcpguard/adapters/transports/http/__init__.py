@@ -4,7 +4,8 @@
 `endpoint.py` routes, `guard.py` checks what anybody may send, `bearer.py` verifies tokens. `streamable.py`
 and `events.py` are the two transports. `sessions.py` says whose world a request belongs to and gives its
 gateway what came, `client.py` is `ports.Client`, `stream.py` is the one way out, also for clients that come
-back. `unverified.py` bounds connections that have not shown a token yet, and `load.py` says who is held back
+back. `unverified.py` bounds connections that have not shown a token yet, `quotas.py` what one principal may
+have open, and `load.py` says who is held back
 where a client does not take its answer.
 """
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from mcpguard.adapters.transports.http.load import Load
+from mcpguard.adapters.transports.http.quotas import InUse
 from mcpguard.adapters.transports.http.request import HttpRefusal
 from mcpguard.adapters.transports.http.stream import STANDING, Journal, Outlet, Stream
 from mcpguard.core.model import Json, Redacted
@@ -62,10 +63,11 @@ class HttpClient:
     """Implements `ports.Client`. The gateway knows requests by numbers of ours, so that requests of several
     clients in one modern world may carry the same id."""
 
-    def __init__(self, modern: bool, resumable: bool = False) -> None:
-        """`modern` says which era its world is of; `resumable` that it is a session of Streamable HTTP,
-        whose streams have ids and are kept."""
+    def __init__(self, modern: bool, in_use: InUse, resumable: bool = False) -> None:
+        """`modern` says which era its world is of; `in_use` is what its principal has open; `resumable` says
+        that it is a session of Streamable HTTP, whose streams have ids and are kept."""
         self.modern = modern
+        self.in_use = in_use
         self.resumable = resumable
         self.load = Load()
         self.holding: set[Load] = set()
@@ -102,10 +104,16 @@ class HttpClient:
     ) -> int:
         """A request came, or what is `malformed`: the number that the gateway knows it by. `primed` makes its
         answer a stream at once, which its client can come back to. `sharing` is the number of an open
-        request of the same POST, whose stream it shares. Raises HttpRefusal (503) where too many are open."""
+        request of the same POST, whose stream it shares. Raises OverQuotaError where too many of its
+        principal are open, HttpRefusal (503) where too many of this world are."""
+        in_use = self.in_use
         # What is refused on the standing stream is answered at once, so it takes no room.
-        if len(self._asked) >= MOST_REQUESTS and not (malformed and outlet is None):
-            raise too_busy(original)
+        if not (malformed and outlet is None):
+            if in_use.requests >= in_use.most["requests"]:
+                raise in_use.refusal("requests", original)
+            if len(self._asked) >= MOST_REQUESTS:
+                raise too_busy(original)
+        in_use.requests += 1
         self._last += 1
         stream = None if outlet is None else Stream(self._last, self._journal, outlet)
         if sharing is not None:
@@ -131,6 +139,7 @@ class HttpClient:
             return False
         if self.modern or asked.malformed:
             del self._asked[number]
+            self.in_use.requests -= 1
             if asked.stream is not None:
                 asked.stream.waiting -= 1
             return not asked.malformed
@@ -157,6 +166,8 @@ class HttpClient:
 
     def _done(self, number: RequestId | None) -> _Asked | None:
         asked = self._asked.pop(number, None) if number is not None else None
+        if asked is not None:
+            self.in_use.requests -= 1
         if asked is not None and asked.original is not None and self.numbers.get(asked.original) == number:
             del self.numbers[asked.original]
         return asked

@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
 
-from mcpguard.adapters.transports.http.request import TEXT, HttpRefusal, HttpRequest, plain_answer
+from mcpguard.adapters.transports.http.guard import HTTP_VERSIONS, check_framing, split_target
+from mcpguard.adapters.transports.http.quotas import InUse, Quotas
+from mcpguard.adapters.transports.http.request import ANONYMOUS, TEXT, HttpRefusal, HttpRequest, plain_answer
 from mcpguard.adapters.transports.http.unverified import UnverifiedConnections
 from mcpguard.protocol import eras
 
@@ -34,7 +35,6 @@ STALLED_SECONDS = 2.0
 SURPLUS = 16
 """How many connections above the bound are told so; further ones are cut."""
 
-_VERSIONS = ("1.1", "1.0")
 _PLAIN = re.compile(r"/[a-z0-9_/-]*")
 _ONCE = frozenset({"authorization", "content-type", "host", "origin"})
 _UPGRADING = frozenset({"upgrade", "http2-settings"})
@@ -49,12 +49,14 @@ class Connections:
         endpoint: Callable[[HttpRequest], Coroutine[Any, Any, None]],
         report: Callable[[str], None],
         head_seconds: float,
-        most: int,
+        quotas: Quotas,
         unread: int,
     ) -> None:
         self.endpoint = endpoint
         self.head_seconds = head_seconds
-        self.most = most
+        self.most = most = quotas.connections
+        self.everyone = quotas.of(ANONYMOUS)
+        """What is counted for a client that has not shown who it is."""
         self.open: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.report = report
@@ -102,8 +104,8 @@ class HttpConnection(asyncio.Protocol):
         self._late: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
-        self.peer, self.unverified = "", True
-        self.takes = True
+        self.peer, self.unverified, self.takes = "", True, True
+        self._in_use: InUse | None = None
         self.resumes: Callable[[], None] | None = None
 
     # --- the transport -----------------------------------------------------------------------------
@@ -152,6 +154,7 @@ class HttpConnection(asyncio.Protocol):
         request = self.request
         if self._late is None and not self._parting and (request is None or request.complete):
             # Also for what is left of a request that was answered before it had all come.
+            self.doubt()
             self._late = self._loop.call_later(self.shared.head_seconds, self._head_is_late)
 
     def pause_writing(self) -> None:
@@ -174,6 +177,7 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self.shared.open.discard(self)
         self.shared.unverified.discard(self)
+        self._rest()
         self._lose()
         self.resume_writing()
         for timer in (self._late, self._idle):
@@ -226,9 +230,9 @@ class HttpConnection(asyncio.Protocol):
             return
         version, (path, query) = parser.get_http_version(), (self._url.decode("latin-1"), b"")
         if _PLAIN.fullmatch(path) is None:
-            path, query = self._target()
-        if "transfer-encoding" in headers or "host" not in headers or version not in _VERSIONS:
-            _check_framing(version, headers)
+            path, query = split_target(self._url, headers)
+        if "transfer-encoding" in headers or "host" not in headers or version not in HTTP_VERSIONS:
+            check_framing(version, headers)
         modern = version == "1.1"
         self.request = request = HttpRequest(
             self,
@@ -237,6 +241,7 @@ class HttpConnection(asyncio.Protocol):
             query,
             headers,
             headers.pop("authorization", None),
+            in_use=self.shared.everyone,
             keep_alive=modern and parser.should_keep_alive(),
             chunks=modern,
             expects=modern and headers.get("expect", "").lower() == "100-continue",
@@ -271,21 +276,6 @@ class HttpConnection(asyncio.Protocol):
         if self._parser.get_method() == b"CONNECT":
             raise HttpRefusal(501, "mcpguard is not a forward proxy.", 0)
         self._upgrading = True
-
-    def _target(self) -> tuple[str, bytes]:
-        """The path and query that are asked for. The authority of a whole URL takes the place of Host (RFC
-        9112, section 3.2.2), so that what is checked is what was asked for."""
-        url = httptools.parse_url(self._url)
-        if b"#" in self._url:
-            raise HttpRefusal(400, "The target of a request may not have a fragment.", 0)
-        if url.schema:
-            if url.schema.lower() not in (b"http", b"https") or url.userinfo:
-                raise HttpRefusal(400, "The target of the request is not a URL of this server.", 0)
-            host = url.host.decode("ascii")
-            host = f"[{host}]" if ":" in host else host
-            self._headers["host"] = host if url.port is None else f"{host}:{url.port}"
-        path = (url.path or b"/").decode("ascii")
-        return unquote(path) if "%" in path else path, url.query or b""
 
     def _misread(self, data: bytes, problem: Exception) -> None:
         """The parser has stopped."""
@@ -332,10 +322,27 @@ class HttpConnection(asyncio.Protocol):
         self.shared.open.discard(self)
         self.transport.abort()
 
-    def welcome(self) -> None:
+    def doubt(self) -> None:
+        """See `request.Connection.doubt`."""
+        if not self.unverified:
+            self.unverified = True
+            self.shared.unverified.add(self)
+
+    def welcome(self, in_use: InUse | None = None) -> None:
         """See `request.Connection.welcome`."""
+        if in_use is not None and in_use is not self._in_use:
+            in_use.check("connections")
+            self._rest()
+            self._in_use = in_use
+            in_use.connections += 1
         self.unverified = False
         self.shared.unverified.discard(self)
+
+    def _rest(self) -> None:
+        """It counts for nobody: no answer is due, and none of one is left to take."""
+        if self._in_use is not None:
+            self._in_use.connections -= 1
+            self._in_use = None
 
     def fail(self, request: HttpRequest, defect: BaseException) -> None:
         """See `request.Connection.fail`."""
@@ -375,6 +382,8 @@ class HttpConnection(asyncio.Protocol):
             unsent = self.transport.get_write_buffer_size()
             self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self._is_quiet, unsent)
             if not unsent:
+                if self._in_use is not None:
+                    self._rest()
                 self.shared.unverified.idle[self] = None
 
     def part(self) -> None:
@@ -386,6 +395,8 @@ class HttpConnection(asyncio.Protocol):
             self.read_on()
             with suppress(OSError):  # The client may be gone; `connection_lost` follows.
                 self.transport.write_eof()
+            if not self.unsent:
+                self.shared.unverified.idle[self] = None
             seconds = KEEP_ALIVE_SECONDS if self.unsent else LINGER_SECONDS
             self._idle = self._loop.call_later(seconds, self._is_quiet, self.unsent)
 
@@ -437,14 +448,3 @@ def _parser(connection: HttpConnection) -> httptools.HttpRequestParser:
     # What comes after a request that closes the connection must not cost it its answer.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
-
-
-def _check_framing(version: str, headers: dict[str, str]) -> None:
-    """Raises HttpRefusal: 505 for another version of HTTP, 400 for HTTP/1.1 without Host (RFC 9112, section
-    3.2), 501 for a body in a coding that is not read (section 6.1)."""
-    if version not in _VERSIONS:
-        raise HttpRefusal(505, "Only HTTP/1.1 and HTTP/1.0 are served.", 0)
-    if version == "1.1" and "host" not in headers:
-        raise HttpRefusal(400, "The Host header is missing.", 0)
-    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
-        raise HttpRefusal(501, "The only transfer coding that is accepted is chunked.", 0)

@@ -13,7 +13,9 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.bearer import BearerError, Verified, bearer_of
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
+from mcpguard.adapters.transports.http.quotas import OverQuotaError, Quotas
 from mcpguard.adapters.transports.http.request import (
+    CLOSE,
     TEXT,
     ClientGone,
     Headers,
@@ -26,7 +28,7 @@ from mcpguard.adapters.transports.http.stream import Beats
 from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.config.terms import HttpTerms, TokenTerms
 from mcpguard.gateway.ports import Clock, Readiness
-from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.jsonrpc import REFUSED, encode
 
 MCP = "/mcp"
 SSE = "/sse"
@@ -64,15 +66,15 @@ class Endpoint:
         message_bytes: int,
         verifier: Verifier | None = None,
         body_seconds: float = BODY_SECONDS,
+        connections: int | None = None,
     ) -> None:
-        """`bound` is the host that it listens on; `verifier` is there exactly if `http.token` is."""
-        most = http.max_sessions
-        # Without tokens all clients are the same principal.
-        quota = most if http.token is None else max(1, most // 2)
-        self.worlds = Worlds(door, turn, clock, most, quota, http.session_idle_seconds)
+        """`bound` is the host that it listens on; `verifier` is there exactly if `http.token` is. At most
+        `connections` are served at once, None for as many as there is room for."""
+        self.quotas = quotas = Quotas(http, connections)
+        self.worlds = Worlds(door, turn, clock, http.max_sessions, quotas, http.session_idle_seconds)
         self._guard = guard.FrontGuard(bound, http.allowed_hosts, http.allowed_origins)
         self._verifier = verifier
-        self.intake = intake = Intake(message_bytes, body_seconds)
+        self.intake = intake = Intake(message_bytes, body_seconds, quotas.shared)
         """The bodies that are being read."""
         beats = Beats(clock)
         streamable = Streamable(self.worlds, turn, clock, intake, beats)
@@ -141,14 +143,19 @@ class Endpoint:
                 self._unrouted(request)
                 return
             if self._verifier is not None:
+                request.connection.doubt()
                 verified = await self._identify(self._verifier, request.authorization)
                 request.principal, request.until = verified.principal, verified.until
-                if request.connection.unverified:
-                    request.connection.welcome()
+                request.in_use = self.quotas.of(verified.principal)
+                request.connection.welcome(request.in_use)
             await handler(request)
         except HttpRefusal as refusal:
-            kind, body = refusal.body
-            request.respond(refusal.status, body, kind, refusal.headers)
+            _refuse(request, refusal)
+        except OverQuotaError as over:
+            later = (b"retry-after", b"%d" % over.seconds)
+            # The place of a connection is for others.
+            about = (later, *CLOSE) if over.kind == "connections" else (later,)
+            _refuse(request, HttpRefusal(429, str(over), REFUSED, about, over.request_id))
         except ClientGone:
             pass
         finally:
@@ -216,6 +223,11 @@ class Endpoint:
         if request.method not in _READING:
             raise _wrong_method("GET, HEAD")
         request.respond(200, about)
+
+
+def _refuse(request: HttpRequest, refusal: HttpRefusal) -> None:
+    kind, body = refusal.body
+    request.respond(refusal.status, body, kind, refusal.headers)
 
 
 def _wrong_method(allowed: str) -> HttpRefusal:

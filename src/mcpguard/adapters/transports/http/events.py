@@ -36,9 +36,11 @@ class Events:
     async def get(self, request: HttpRequest) -> None:
         """Open a session: its first event says where its messages go."""
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
+        request.in_use.check("streams")
         world = await self._worlds.begin(request.principal, events=True)
         outlet = Outlet(request, self._turn, self._beats, world.client.load, standing=True)
         world.uses += 1
+        world.in_use.streams += 1
         try:
             outlet.write(f"event: endpoint\ndata: {MESSAGES}?session_id={world.key}\n\n".encode())
             world.client.standing.resume(outlet)
@@ -46,6 +48,7 @@ class Events:
         finally:
             world.client.standing.leave(outlet)
             outlet.drop()
+            world.in_use.streams -= 1
             self._worlds.release(world)
             self._worlds.end(world)
 

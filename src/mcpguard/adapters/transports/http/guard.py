@@ -7,12 +7,15 @@ another site (DNS rebinding) is stopped by Host and Origin (basic/transports, se
 import re
 from functools import lru_cache
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+import httptools
 
 from mcpguard.adapters.transports.http.request import Headers, HttpRefusal
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]]+)):([0-9]{1,9})")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+HTTP_VERSIONS = ("1.1", "1.0")
 _MCP_HEADER = re.compile(r"mcp-[a-z0-9-]{1,64}")
 _ALLOWED_HEADERS = frozenset({"accept", "authorization", "content-type", "last-event-id"})
 _METHODS = b"GET, POST, DELETE"
@@ -106,6 +109,34 @@ def preflight(headers: dict[str, str]) -> Headers:
         (b"access-control-allow-headers", ", ".join(allowed).encode()),
         (b"access-control-max-age", b"600"),
     )
+
+
+def check_framing(version: str, headers: dict[str, str]) -> None:
+    """Raises HttpRefusal: 505 for another version of HTTP, 400 for HTTP/1.1 without Host (RFC 9112, section
+    3.2), 501 for a body in a coding that is not read (section 6.1)."""
+    if version not in HTTP_VERSIONS:
+        raise HttpRefusal(505, "Only HTTP/1.1 and HTTP/1.0 are served.", 0)
+    if version == "1.1" and "host" not in headers:
+        raise HttpRefusal(400, "The Host header is missing.", 0)
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise HttpRefusal(501, "The only transfer coding that is accepted is chunked.", 0)
+
+
+def split_target(target: bytes, headers: dict[str, str]) -> tuple[str, bytes]:
+    """The path and query that are asked for. The authority of a whole URL takes the place of Host in
+    `headers` (RFC 9112, section 3.2.2), so that what is checked is what was asked for. Raises HttpRefusal
+    with 400, and HttpParserError."""
+    url = httptools.parse_url(target)
+    if b"#" in target:
+        raise HttpRefusal(400, "The target of a request may not have a fragment.", 0)
+    if url.schema:
+        if url.schema.lower() not in (b"http", b"https") or url.userinfo:
+            raise HttpRefusal(400, "The target of the request is not a URL of this server.", 0)
+        host = url.host.decode("ascii")
+        host = f"[{host}]" if ":" in host else host
+        headers["host"] = host if url.port is None else f"{host}:{url.port}"
+    path = (url.path or b"/").decode("ascii")
+    return unquote(path) if "%" in path else path, url.query or b""
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from mcpguard.adapters.transports.http.quotas import InUse
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Principal
 from mcpguard.protocol import jsonrpc
@@ -72,8 +73,13 @@ class Connection(Protocol):
         """End it now; its request is then over as if the client had gone."""
         ...
 
-    def welcome(self) -> None:
-        """Its client has shown who it is."""
+    def doubt(self) -> None:
+        """Its client has to show who it is, for another request."""
+        ...
+
+    def welcome(self, in_use: InUse | None = None) -> None:
+        """Its client has shown who it is: this is one of the connections that this principal has `in_use`,
+        until the client has its answer. Raises OverQuotaError where the principal has too many."""
         ...
 
     def read_on(self) -> None:
@@ -123,15 +129,18 @@ class HttpRefusal(McpGuardError):
 
 class Intake:
     """What is being read. `message_bytes` is the most that one body may have, `seconds` how long it may
-    take to come and again how long it may wait to be handed in, `most` how many bytes of all bodies are kept;
-    `kept` is how many are now, and a whole body of `small` bytes does not count."""
+    take to come and again how long it may wait to be handed in, `most` how many bytes of all bodies are kept,
+    and `share` how many of one principal; `kept` is how many are now, and a whole body of `small` bytes does
+    not count."""
 
-    __slots__ = ("kept", "message_bytes", "most", "seconds", "small")
+    __slots__ = ("kept", "message_bytes", "most", "seconds", "share", "small")
 
-    def __init__(self, message_bytes: int, seconds: float) -> None:
+    def __init__(self, message_bytes: int, seconds: float, shared: bool = True) -> None:
+        """`shared` says that all clients are one principal."""
         self.message_bytes = message_bytes
         self.seconds = seconds
         self.most = BODIES * message_bytes
+        self.share = self.most if shared else self.most // 2
         self.kept = 0
         self.small = min(SMALL_BYTES, message_bytes)
 
@@ -141,6 +150,7 @@ class Body(Struct, eq=False):
     nothing of it is kept. Whoever made it calls `close`."""
 
     _intake: Intake
+    _in_use: InUse
     size: int = 0
     dropped: bool = False
     _counted: int = 0
@@ -153,11 +163,13 @@ class Body(Struct, eq=False):
             return
         counted = max(0, self.size - SMALL_BYTES)
         more = counted - self._counted
-        if more and self._intake.kept + more > self._intake.most:
+        intake, in_use = self._intake, self._in_use
+        if more and (intake.kept + more > intake.most or in_use.kept + more > intake.share):
             self.dropped = True
             self.close()
             return
-        self._intake.kept += more
+        intake.kept += more
+        in_use.kept += more
         self._counted = counted
         self._parts.append(part)
 
@@ -169,6 +181,7 @@ class Body(Struct, eq=False):
     def close(self) -> None:
         """Drop it."""
         self._intake.kept -= self._counted
+        self._in_use.kept -= self._counted
         self._counted = 0
         self._parts = []
 
@@ -187,6 +200,8 @@ class HttpRequest(Struct, eq=False):
     keep_alive: bool
     chunks: bool
     expects: bool
+    in_use: InUse
+    """What its principal has open."""
     principal: Principal = ANONYMOUS
     until: float = inf
     """When its token is accepted no more, in seconds since 1970."""
@@ -234,7 +249,7 @@ class HttpRequest(Struct, eq=False):
         if self.expects and not self.lost:
             self.expects = False
             self.connection.put(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self.kept = Body(intake)
+        body = self.kept = Body(intake, self.in_use)
         whole = False
         while not whole:
             await self._stir()

@@ -10,10 +10,10 @@ sentence that says what to do.
 import asyncio
 import errno
 import os
-import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from mcpguard.adapters.transports.http.connection import Connections, HttpConnection
@@ -24,10 +24,6 @@ HEAD_SECONDS = 30.0
 request that was answered already."""
 GRACE_SECONDS = 2.0
 """How long answers may take to go out once every world has ended."""
-
-MOST_CONNECTIONS = 1000
-"""How many connections are served at once, and at most half of the files that may be open: the servers of
-clients need some, and so does evidence."""
 
 BACKLOG = 256
 """How many connections wait to be accepted, and no more than a quarter of those that are served: so many are
@@ -51,16 +47,13 @@ class HttpServer:
         endpoint: Endpoint,
         report: Callable[[str, str], None],
         head_seconds: float = HEAD_SECONDS,
-        most: int | None = None,
     ) -> None:
-        """`report("", sentence)` tells the operator of a defect, without any text of its exception. `most`
-        connections are served at once, None for as many as there is room for."""
-        most = room_for_connections() if most is None else most
-        self._backlog = max(1, min(BACKLOG, most // 4))
+        """`report("", sentence)` tells the operator of a defect, without any text of its exception."""
+        self._backlog = max(1, min(BACKLOG, endpoint.quotas.connections // 4))
         self._endpoint = endpoint
         # As much as is kept of bodies that come in, half of it for clients that read nothing.
         unread = endpoint.intake.most // 2
-        self._connections = Connections(endpoint, lambda said: report("", said), head_seconds, most, unread)
+        self._connections = Connections(endpoint, partial(report, ""), head_seconds, endpoint.quotas, unread)
         self._shortage = Shortage(report)
         self._listener: asyncio.Server | None = None
 
@@ -85,6 +78,11 @@ class HttpServer:
     def unsent(self) -> int:
         """Bytes that clients have not taken yet."""
         return self._connections.unsent
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections.open)
 
     def drain(self) -> None:
         """Refuse requests that would begin something, so that they are sent elsewhere; `/livez` and `/readyz`
@@ -140,12 +138,6 @@ class Shortage:
             self._before(loop, context)
         else:
             loop.default_exception_handler(context)
-
-
-def room_for_connections() -> int:
-    """How many connections can be served at once."""
-    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
 
 
 def _bound(host: str, port: int) -> socket.socket:

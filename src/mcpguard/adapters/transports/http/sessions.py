@@ -12,6 +12,7 @@ from typing import Protocol
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient, too_busy
+from mcpguard.adapters.transports.http.quotas import InUse, Quotas
 from mcpguard.adapters.transports.http.request import CLOSE, HttpRefusal
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
@@ -40,12 +41,14 @@ class Door(Protocol):
 class HttpWorld:
     """One client's world. `key` is the session id, "" for a modern one; `events` says that it is a session
     of HTTP+SSE. `uses` counts the requests and streams that are open; who begins one adds it, and
-    `Worlds.release` takes it off. One that is `ended` takes nothing."""
+    `Worlds.release` takes it off. One that is `ended` takes nothing. `in_use` is what its principal has open,
+    in this world and others."""
 
     __slots__ = (
         "client",
         "ended",
         "events",
+        "in_use",
         "key",
         "leaving",
         "principal",
@@ -56,11 +59,18 @@ class HttpWorld:
     )
 
     def __init__(
-        self, client: HttpClient, receiver: Receiver, principal: Principal, key: str, events: bool
+        self,
+        client: HttpClient,
+        receiver: Receiver,
+        principal: Principal,
+        in_use: InUse,
+        key: str,
+        events: bool,
     ) -> None:
         self.client = client
         self.receiver = receiver
         self.principal = principal
+        self.in_use = in_use
         self.key = key
         self.events = events
         self.ended = False
@@ -74,16 +84,17 @@ class Worlds:
     """All worlds of one front."""
 
     def __init__(
-        self, door: Door, turn: Turn, clock: Clock, most: int, quota: int, idle_seconds: float
+        self, door: Door, turn: Turn, clock: Clock, most: int, quotas: Quotas, idle_seconds: float
     ) -> None:
-        """At most `most` sessions at once, `quota` of one Principal, and besides them `most` modern worlds,
-        so that no sessions keep a modern client out. One that nothing was said to for `idle_seconds`, and
-        that has no open request, no open stream and no call that waits for its client, is ended."""
+        """At most `most` sessions at once, as many of one subject as `quotas` say, and besides them as many
+        modern worlds, so that no sessions keep a modern client out. One that nothing was said to for
+        `idle_seconds`, and that has no open request, no open stream and no call that waits for its client, is
+        ended."""
         self._door = door
         self._turn = turn
         self._clock = clock
         self._most = most
-        self._quota = quota
+        self._quotas = quotas
         self._idle_seconds = idle_seconds
         self._shared: dict[Principal, HttpWorld] = {}
         self._sessions: dict[str, HttpWorld] = {}
@@ -102,11 +113,15 @@ class Worlds:
             raise HttpRefusal(503, STOPPING, jsonrpc.REFUSED, ((b"retry-after", b"5"), *CLOSE))
 
     def shared(self, principal: Principal) -> HttpWorld:
-        """The modern world of `principal`, opened if there is none. Raises HttpRefusal with 503."""
+        """The modern world of `principal`, opened if there is none. Raises OverQuotaError where its
+        subject has too many, with other claims or groups, HttpRefusal (503) where all have."""
         world = self._shared.get(principal)
         if world is None:
             ending = sum(not other.key for other in self._ending.values())
             self.check_begin()
+            in_use = self._quotas.of(principal)
+            if sum(other.in_use is in_use for other in self._shared.values()) >= in_use.most["sessions"]:
+                raise in_use.refusal("sessions")
             if len(self._shared) + ending >= self._most:
                 raise self._full()
             world = self._shared[principal] = self._enter(principal, "", False)
@@ -114,11 +129,14 @@ class Worlds:
 
     async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:
         """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
-        ended for it. Raises HttpRefusal with 503 if there is none to be spared."""
+        ended for it. If there is none to be spared, raises OverQuotaError where this Principal has too many,
+        HttpRefusal (503) where all have."""
         self.check_begin()
-        while not self._room(principal):
-            spare = self._spare(principal)
+        in_use = self._quotas.of(principal)
+        while not self._room(in_use):
+            spare = self._spare(in_use)
             if spare is None:
+                in_use.check("sessions")
                 raise self._full()
             self.end(spare)
             if spare.leaving is not None:
@@ -140,32 +158,30 @@ class Worlds:
         world.uses -= 1
         world.quiet_since = self._clock.seconds()
 
-    def _room(self, principal: Principal) -> bool:
-        worlds = [*self._sessions.values(), *(world for world in self._ending.values() if world.key)]
-        own = sum(world.principal == principal for world in worlds)
-        return len(worlds) < self._most and own < self._quota
+    def _room(self, in_use: InUse) -> bool:
+        ending = sum(bool(world.key) for world in self._ending.values())
+        return len(self._sessions) + ending < self._most and in_use.sessions < in_use.most["sessions"]
 
-    def _spare(self, principal: Principal) -> HttpWorld | None:
+    def _spare(self, in_use: InUse) -> HttpWorld | None:
         since = self._clock.seconds() - SPARED_SECONDS
         quiet = [
             world
             for world in self._sessions.values()
-            if world.principal == principal and world.quiet_since <= since
+            if world.in_use is in_use and world.quiet_since <= since
             # A call goes on while its client is away.
             if not (world.uses or world.client.asked or world.receiver.thinking)
         ]
         return min(quiet, key=lambda world: world.quiet_since, default=None)
 
     def _full(self) -> HttpRefusal:
-        said = (
-            f"mcpguard serves {self._most} sessions at once (`http.max_sessions`), {self._quota} of one"
-            " principal, and all are in use"
-        )
+        said = f"mcpguard serves {self._most} sessions at once (`http.max_sessions`), and all are in use"
         return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"60"),))
 
     def _enter(self, principal: Principal, key: str, events: bool) -> HttpWorld:
-        client = HttpClient(modern=not key, resumable=bool(key) and not events)
-        world = HttpWorld(client, self._door.enter(client, principal), principal, key, events)
+        in_use = self._quotas.of(principal)
+        client = HttpClient(not key, in_use, resumable=bool(key) and not events)
+        world = HttpWorld(client, self._door.enter(client, principal), principal, in_use, key, events)
+        in_use.sessions += bool(key)
         world.quiet_since = self._clock.seconds()
         self._watch(world, self._idle_seconds)
         return world
@@ -203,6 +219,7 @@ class Worlds:
             await self._door.leave(world.receiver, gently)
         finally:
             world.client.close()
+            world.in_use.sessions -= bool(world.key)
             self._turn.touch()
 
     async def close(self, gently: bool) -> None:
@@ -255,6 +272,8 @@ def check_room(client: HttpClient, batch: list[Taken]) -> int:
     answered = sum(isinstance(one, MessageError) or is_request(one) for one in batch)
     if client.room < answered:
         raise too_busy(None)
+    if answered > client.in_use.most["requests"] - client.in_use.requests:
+        raise client.in_use.refusal("requests")
     return answered
 
 

@@ -52,6 +52,8 @@ class _Exchange(Struct, eq=False):
         """See `HttpRequest.then`."""
         # As `Worlds.release` does, on the road of every call.
         self._world.uses -= 1
+        if self._outlet.standing:
+            self._world.in_use.streams -= 1
         self._world.quiet_since = self._clock.seconds()
         if self._outlet.done:
             return
@@ -131,6 +133,7 @@ class Streamable:
         granted = ((SESSION.encode(), world.key.encode()),)
         outlet = Outlet(request, self._turn, self._beats, world.client.load, granted)
         await self._exchange(request, world, message, outlet)
+        request.let_go()
         await request.over()
         if not outlet.granted_it:
             # The client never learns the id of this session: nobody can come back to it.
@@ -196,6 +199,8 @@ class Streamable:
             if client.modern:
                 load = Share(load, client.holding, request.connection, self._clock, turn.strain)
             standing = isinstance(message, dict) and message["method"] == LISTEN
+            if standing:
+                world.in_use.check("streams")
             outlet = Outlet(request, turn, self._beats, load, standing=standing)
         held = client.held is not None
         turn.inside = True
@@ -205,6 +210,7 @@ class Streamable:
             else:
                 message["id"] = number = client.expect(message["id"], outlet, primed=primed)
             world.uses += 1
+            world.in_use.streams += outlet.standing
             request.then = _Exchange(self._clock, turn, world, outlet, number).over
             if held:
                 pass
@@ -216,8 +222,6 @@ class Streamable:
             turn.end()
         if held:
             await self._hand_in_later(request, world, number, message)
-        if request.kept is not None:
-            request.let_go()
         request.unwanted = True
         if request.lost:
             request.end()
@@ -248,9 +252,11 @@ class Streamable:
         place = client.place(request.headers.get(LAST_EVENT, ""))
         if place is None and client.stands:
             raise HttpRefusal(409, "this session already has an open stream")
+        world.in_use.check("streams")
         stream, after = place or (client.standing, None)
         outlet = Outlet(request, self._turn, self._beats, client.load, standing=True)
         world.uses += 1
+        world.in_use.streams += 1
         try:
             stream.resume(outlet, after)
             if stream is client.standing and request.headers.get(VERSION) in PRIMED:
@@ -259,6 +265,7 @@ class Streamable:
         finally:
             stream.leave(outlet)
             outlet.drop()
+            world.in_use.streams -= 1
             self._worlds.release(world)
 
     async def delete(self, request: HttpRequest) -> None:

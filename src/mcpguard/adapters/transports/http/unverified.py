@@ -1,9 +1,9 @@
 """Connections whose clients have not shown yet who they are, and those that are idle between two requests.
 
 Law of this file: these keep nobody out. The first share a part of the connections, and where that is used up,
-the address that holds most of them loses its oldest one. A connection with a good token is one of them until
-the token has been verified. Where all connections are used up and none is one of them, the one that has been
-idle longest ends.
+the address that holds most of them loses its oldest one. A connection is one of them until the token of the
+request that comes has been verified, whatever it has shown before. Where all connections are used up and none
+is one of them, the one that has been idle longest ends.
 """
 
 from __future__ import annotations

@@ -1,0 +1,144 @@
+"""How much one principal may have open at a front: connections, streams, sessions and requests (law 8).
+
+Law of this file: whoever uses up a quota is refused alone. A quota is that of a subject at its issuer, so
+other claims, groups or agents of the same subject have no quota of their own. Without tokens all clients are
+the same principal, and only what all of them may have counts.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from msgspec import Struct, field
+
+from mcpguard.config.terms import HttpTerms
+from mcpguard.core.errors import McpGuardError
+from mcpguard.core.model import Principal
+from mcpguard.gateway.ports import RequestId
+
+MOST_CONNECTIONS = 1000
+"""How many connections are served at once, and at most half of the files that may be open: the servers of
+clients need some, and so does evidence."""
+QUIET_SECONDS = 60.0
+"""How long the operator is not told again of the same principal, and how long the warning stays."""
+
+UNBOUNDED = 1 << 62
+"""Where all clients are one principal, only what all of them may have counts."""
+
+KINDS = {
+    "connections": ("wait until one of them has its answer", 5),
+    "streams": ("close one of them", 60),
+    "sessions": ("end one of them, or wait until one has been quiet for a while", 60),
+    "requests": ("wait for an answer, or cancel one of them", 1),
+}
+"""What has a quota, what its client can do, and after how many seconds it may come again."""
+
+
+class OverQuotaError(McpGuardError):
+    """A request of a principal that has as many of some `kind` as it may have. The sentence is a fixed text
+    of ours; `request_id` is the id to answer, None if there is none."""
+
+    def __init__(self, kind: str, most: int, request_id: RequestId | None) -> None:
+        advice, self.seconds = KINDS[kind]
+        said = f"as many {kind} of this principal are open as it may have"
+        super().__init__(f"{said} (`http.per_principal.{kind}` is {most}): {advice}")
+        self.kind = kind
+        self.request_id = request_id
+
+
+class InUse(Struct, eq=False, weakref=True):
+    """What one principal has open. `who` names it for the operator, `most` says how much it may have."""
+
+    who: str
+    most: dict[str, int]
+    _refused: Callable[[InUse, str], None]
+    connections: int = 0
+    """Those that an answer is due on, or not taken yet."""
+    streams: int = 0
+    """Those that stay open for whatever comes."""
+    sessions: int = 0
+    requests: int = 0
+    """Those without an answer, also where their connection is gone."""
+    kept: int = 0
+    """Bytes of large messages that are being received."""
+    told: dict[str, float] = field(default_factory=dict)
+    """When the operator was last told, by what is used up."""
+
+    def check(self, kind: str, request_id: RequestId | None = None) -> None:
+        """Raises OverQuotaError where it has as many as it may have."""
+        if getattr(self, kind) >= self.most[kind]:
+            raise self.refusal(kind, request_id)
+
+    def refusal(self, kind: str, request_id: RequestId | None = None) -> OverQuotaError:
+        """That it gets no more of these."""
+        self._refused(self, kind)
+        return OverQuotaError(kind, self.most[kind], request_id)
+
+
+class Quotas:
+    """What all principals of one front have open."""
+
+    def __init__(self, http: HttpTerms, connections: int | None = None) -> None:
+        """`connections` are served at once, None for as many as there is room for."""
+        self.connections = connections = room_for_connections() if connections is None else connections
+        one = http.per_principal
+        most = dict.fromkeys(KINDS, UNBOUNDED)
+        if http.token is not None:
+            own = one.connections or max(1, connections // 4)
+            most = {
+                "connections": own,
+                "streams": one.streams or max(1, own // 2),
+                "sessions": min(one.sessions or max(1, http.max_sessions // 2), http.max_sessions),
+                "requests": one.requests,
+            }
+        self.shared = http.token is None
+        """Whether all clients are one principal."""
+        self.refused = dict.fromkeys(KINDS, 0)
+        """How often one was refused more of these."""
+        self.told: Callable[[str], None] = _nobody
+        """Takes a sentence for the operator."""
+        self._most = most
+        self._last: dict[str, float] = {}
+        self._of: WeakValueDictionary[tuple[str, str], InUse] = WeakValueDictionary()
+
+    def of(self, principal: Principal) -> InUse:
+        """What this one has open."""
+        key = principal.source, principal.id
+        found = self._of.get(key)
+        if found is None:
+            who = f"{principal.source}:{principal.id}"
+            found = self._of[key] = InUse(who, self._most, self._refuse)
+        return found
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """How much all of them have open."""
+        everyone = list(self._of.values())
+        return {kind: sum(getattr(one, kind) for one in everyone) for kind in KINDS}
+
+    def warning(self) -> str:
+        """What somebody was refused a moment ago, "" for nothing; whom, only the operator is told."""
+        since = time.monotonic() - QUIET_SECONDS
+        kinds = ", ".join(kind for kind, at in self._last.items() if at > since)
+        return f"a principal is refused more {kinds} (`http.per_principal`)" if kinds else ""
+
+    def _refuse(self, one: InUse, kind: str) -> None:
+        self.refused[kind] += 1
+        self._last[kind] = now = time.monotonic()
+        if now - one.told.get(kind, float("-inf")) >= QUIET_SECONDS:
+            one.told[kind] = now
+            said = f"{one.who} has as many {kind} open as one principal may have"
+            self.told(f"{said} (`http.per_principal.{kind}` is {one.most[kind]}); more are refused")
+
+
+def room_for_connections() -> int:
+    """How many connections can be served at once."""
+    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
+
+
+def _nobody(_said: str) -> None:
+    """There is no operator yet."""
