@@ -216,3 +216,34 @@ def test_what_could_be_in_a_folder_is_neither_in_it_nor_out_of_it(path: str) -> 
 def test_brackets_matter_only_where_the_answer_depends_on_them(path: str) -> None:
     assert says("pathWithin", path, "/etc") is False
     assert says("pathWithin", path, "/srv") is True
+
+
+@each(
+    ("path", "answer"),
+    [
+        ("users.$id.tsx", True),
+        ("routes/$.tsx", True),
+        ('it\'s/a "b"/wow!.txt', True),
+        ("../it's.txt", False),
+        ("/etc/it's", False),
+        *(
+            (path, None)
+            for path in ("$HOME/x", "'/etc/x'", '"x', "x'", "${x}", "a/$(x)", "a/`x`", "a/*", "a/..$x")
+        ),
+        *(
+            (path, None)
+            for path in ("'..'", "a/'..'/b", '..""', "a/.$x./b", "a/$x/../b", "a/b!/../c", "a\\b", "$")
+        ),
+        ("/srv/data$x", None),
+    ],
+)
+def test_without_a_shell_signs_of_shells_are_parts_of_a_name(path: str, answer: bool | None) -> None:
+    assert says("pathWithin", path, "/srv/data", "/srv/data", "literal") is answer
+    assert says("pathWithin", path, "/srv/data", "/srv/data") is None
+
+
+def test_a_spelling_that_does_not_exist_is_refused() -> None:
+    assert "spelling" in message("pathWithin", "a", "/srv", "/srv", "shell")
+    assert "spelling" in message("secretName", "a", "file", "shell")
+    with pytest.raises(ConditionError, match="spelling"):
+        engine().compile('obeyedFile(args.path, "file", "shell")')

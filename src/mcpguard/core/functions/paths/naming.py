@@ -19,7 +19,7 @@ import re2
 from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size, of_each
-from mcpguard.core.functions.paths.reading import LIMIT, LONGEST, UNSEEN
+from mcpguard.core.functions.paths.reading import LIMIT, LONGEST, SPELLING, UNSEEN, is_literal
 from mcpguard.core.tables import entries
 
 GLOBS = 64
@@ -39,7 +39,9 @@ _HEAD = re.compile(r"\A[.#~$]+(?=.)")
 # Where a part of a URL, a list or a remark begins.
 _CUT = re.compile(r"(?!\A)[#;,?& ].*", re.DOTALL)
 _MARKED = re.compile(r"[*?\[({$`%]")
-_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\(.*\)|`[^`]*`|\$\w+|\$(?=.)|%\w+%", re.DOTALL)
+_BRACKETED = r"\$\{[^}]*\}|\$\(.*\)|`[^`]*`|%\w+%"
+_VARIABLE = re.compile(rf"{_BRACKETED}|\$\w+|\$(?=.)", re.DOTALL)
+_LITERAL_VARIABLE = re.compile(_BRACKETED, re.DOTALL)
 # What stands for it could make an escape of it, such as `%*e` with a 2.
 _HALF_ESCAPE = re.compile(r"%[0-9A-Fa-f]?[*?\[({$`]")
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
@@ -49,7 +51,11 @@ _TEXT, _ONE = "\0text", "\0one"
 
 TAKEN = ("file", "folder")
 """What a path may stand for: itself alone, or itself with all that is in it."""
-PARAMETERS = (Parameter("paths", "strings"), Parameter("taken", "string", optional=True, choices=TAKEN))
+PARAMETERS = (
+    Parameter("paths", "strings"),
+    Parameter("taken", "string", optional=True, choices=TAKEN),
+    SPELLING,
+)
 
 
 class FileKind(Struct, frozen=True):
@@ -100,15 +106,17 @@ class Naming:
         self._globs, self._exact_globs = _split(globs), _split(exact)
         self._holders = _holders(globs, folders.split())
 
-    def of(self, paths: str | list[str], taken: str = "file") -> bool:
+    def of(self, paths: str | list[str], taken: str = "file", spelling: str | None = None) -> bool:
         """The answer for all of `paths`; `taken` is "file", or "folder" for those that may be folders with
-        all that is in them."""
+        all that is in them, and with the `spelling` "literal" no shell reads them."""
         if taken not in TAKEN:
             raise FunctionError(f"{self._name}() takes a path as: {', '.join(TAKEN)}")
-        return of_each(paths, lambda path: self.finds(path, whole=taken == "folder"))
+        whole, literal = taken == "folder", is_literal(self._name, spelling)
+        return of_each(paths, lambda path: self.finds(path, whole=whole, literal=literal))
 
-    def finds(self, path: str, *, whole: bool = False) -> bool:
-        """Whether a name in `path` is of one of the kinds, or with `whole` is the folder of one.
+    def finds(self, path: str, *, whole: bool = False, literal: bool = False) -> bool:
+        """Whether a name in `path` is of one of the kinds, or with `whole` is the folder of one. `literal`:
+        `$x` in it stands for itself.
         Raises FunctionError for a path that is empty or longer than a path can be, and where it depends on a
         glob, braces or a variable."""
         check_size(self._name, path, LIMIT)
@@ -120,10 +128,11 @@ class Naming:
             return True
         if whole and any(map(self._holders.search, forms)):
             return True
+        variable = _LITERAL_VARIABLE if literal else _VARIABLE
         for reading in filter(_MARKED.search, readings):
             if _HALF_ESCAPE.search(reading):
                 raise FunctionError("a path must not have a glob or a variable within an escape")
-            for text in _expanded(_VARIABLE.sub("*", reading)):
+            for text in _expanded(variable.sub("*", reading)):
                 for names in dict.fromkeys(zip(*map(_variants, _names(text)), strict=True)):
                     self._check(list(names))
         return False

@@ -29,6 +29,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._+,@=&:;#()\[\]{}/-]*", re.ASCII)
 _BACKUP = re.compile(r"(?<=[A-Za-z0-9_])~(?=/|\Z)")
 # `100%.txt`. Before anything else it can be an escape, a variable (`%TEMP%`) or a format (`%d`).
 _PERCENT = re.compile(r"%(?=[ .,)\]]|/|\Z)")
+# What only shells replace or take away, but for the beginning of `${x}` and `$(x)`.
+_FOR_SHELLS = re.compile(r"[!'\"]|\$(?![({])")
+# What people mean as a folder, and quotes that servers take away.
+_TAKEN_AWAY = re.compile(r"\A[$'\"]|['\"]\Z")
+_BARE = re.compile(r"[!'\"]|\$\w*", re.ASCII)
+SPELLING = Parameter("spelling", "string", optional=True, choices=("literal",))
+"""How paths are spelled: "literal" where no shell reads them, else in any way that a program may expand."""
 # What looks like a dot, a slash or a backslash, or turns into one under some code page.
 _LOOK_ALIKES = frozenset(
     "\u00a5\u0589\u05c3\u06d4\u0701\u0702\u1735\u2024\u2027\u2044\u20a9\u2215\u2216\u2219\u22c5\u2571\u2572\u29f5\u29f8"
@@ -45,7 +52,7 @@ _TWO_ATOMS = re.compile(r"(?:\.|\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]){2}|[\[\].]
 _DOTTED = re.compile(r"\{.*(?:\.\.|,)|[@+]\([^)]*[.\[]")
 _PAIR = re.compile(r"\{[^{}]*\}|\([^()]*\)")
 _PATTERN = re.compile(r"[\[({]")
-_CUT = re.compile(r"[ #;,:&]")
+_CUT = re.compile(r"[ #;,:&$'\"!]")
 _UNPAIRED = re.compile(r"[{}()]")
 # Names of the kernel that lead to whatever a process has open, and devices of bash.
 _MAGIC = re.compile(
@@ -92,9 +99,9 @@ HERE = PurePath(False, ())
 """The folder in which relative paths start, where nobody says which it is."""
 
 
-def read_path(name: str, text: str, base: PurePath = HERE) -> PurePath:
+def read_path(name: str, text: str, base: PurePath = HERE, *, literal: bool = False) -> PurePath:
     """Read one path for the function called `name`; `.`, `..` and `//` are resolved as text, and a relative
-    path begins in `base`.
+    path begins in `base`. `literal`: no shell reads it, so `$`, `!` and quotes are characters of a name.
 
     Raises FunctionError for what is empty or too long; for characters that are not in the lists above, such
     as those of variables, quotes, escapes and URLs; for globs and braces that could make `..`; for
@@ -105,7 +112,7 @@ def read_path(name: str, text: str, base: PurePath = HERE) -> PurePath:
     """
     check_size(name, text, LIMIT)
     _check_characters(text)
-    _check_shape(text)
+    _check_shape(_FOR_SHELLS.sub("", text) if literal and not _TAKEN_AWAY.search(text) else text)
     names = text.split("/")
     for one in names:
         _check_name(one)
@@ -124,7 +131,9 @@ def _leave(steps: list[PathName], absolute: bool) -> None:
     if not steps and not absolute:
         raise FunctionError("a relative path must not leave the folder that it starts in")
     if steps and not steps.pop().plain:
-        raise FunctionError("a path must not go back by `..` from a name with a space or one of `#;,:&[({`")
+        raise FunctionError(
+            "a path must not go back by `..` from a name with a space or one of `#;,:&$!'\"[({`"
+        )
 
 
 def _check_characters(text: str) -> None:
@@ -169,7 +178,7 @@ def _check_name(name: str) -> None:
         )
     if _UNPAIRED.search(_PAIR.sub("", _PAIR.sub("", name))):
         raise FunctionError("a name in a path must not begin braces or parentheses that it does not end")
-    bare = _GROUPS.sub("", name)
+    bare = _GROUPS.sub("", _BARE.sub("", name))
     if _CUT.split(name, maxsplit=1)[0] in (".", "..") or _TWO_ATOMS.fullmatch(bare) or _DOTTED.search(name):
         raise FunctionError("a name in a path could be taken for `..`, or is a list in braces")
 
@@ -179,14 +188,26 @@ def _check_magic(steps: list[PathName], absolute: bool) -> None:
         raise FunctionError("a path leads to the open files of a process, which no text can determine")
 
 
-def path_within(paths: str | list[str], folders: str | list[str], base: str | None = None) -> bool:
+def is_literal(name: str, spelling: str | None) -> bool:
+    """Whether no shell reads the paths. Raises FunctionError for a spelling that does not exist."""
+    if spelling not in (None, *SPELLING.choices):
+        raise FunctionError(f"{name}() accepts as `spelling`: {', '.join(SPELLING.choices)}")
+    return spelling is not None
+
+
+def path_within(
+    paths: str | list[str], folders: str | list[str], base: str | None = None, spelling: str | None = None
+) -> bool:
     """Whether a path, or each of a list, is one of `folders` or below one; relative ones, of both, begin in
-    `base`. Raises FunctionError for a path or a folder as `read_path` does, for a folder with `..`, for a
-    `base` that is not absolute, for a mix of relative and absolute paths without one, where a folder holds
-    a path only by another reading of it, and for a list as `of_each` does."""
-    start = HERE if base is None else _base(base)
+    `base`. With the `spelling` "literal" no shell reads the paths. Raises FunctionError for a path or a
+    folder as `read_path` does, for a folder with `..`, for a `base` that is not absolute, for a mix of
+    relative and absolute paths without one, where a folder holds a path only by another reading of it, and
+    for a list as `of_each` does."""
+    start, literal = HERE if base is None else _base(base), is_literal("pathWithin", spelling)
     holders = [_folder(one, start) for one in as_list(folders)]
-    return of_each(paths, lambda path: _within(read_path("pathWithin", path, start), holders))
+    return of_each(
+        paths, lambda path: _within(read_path("pathWithin", path, start, literal=literal), holders)
+    )
 
 
 def _within(inner: PurePath, holders: list[PurePath]) -> bool:
@@ -228,6 +249,7 @@ PATH_WITHIN = Function(
         Parameter("paths", "strings"),
         Parameter("folders", "strings", check=_folder),
         Parameter("base", "string", optional=True, check=_base),
+        SPELLING,
     ),
     call=path_within,
 )
