@@ -6,7 +6,7 @@ what the value is.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.shapes import (
@@ -54,11 +54,11 @@ _NAMES: dict[str, Callable[[str], object]] = {
 _CHARACTERS = (str.islower, str.isupper, str.isdigit)
 
 
-def guessed(value: str) -> str:
-    """How `value`, or a member of it that is secret by itself, can be guessed, as what follows "it"; "" where
-    that is hard."""
+def guessed(value: str, members: Sequence[str] | None = None) -> str:
+    """How `value`, or one of its `members` that are secret by themselves, can be guessed, as what follows
+    "it"; "" where that is hard."""
+    members = parts(value) if members is None else members
     text = value.strip()
-    members = parts(value)
     # Only of an address the members count: a host with a port, say, has none.
     if (named := _named(text)) and not (members and is_address(text)):
         return named

@@ -19,7 +19,9 @@ from itertools import compress
 from mcpguard.core.redaction.matching import PAD
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
-_DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
+DROPPED = frozenset(range(256)) - {*_LETTERS}
+"""The bytes that a skeleton does not have."""
+_DROP = bytes(DROPPED)
 _IS_LETTER = bytes(byte in _LETTERS for byte in range(256))
 _BLOCK = 1024
 _LARGE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\xff"

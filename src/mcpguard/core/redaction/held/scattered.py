@@ -5,7 +5,6 @@ the capitals, since numbers have none and few rows have words in capitals, or el
 row as nobody can guess count as the value, and everything between them is removed with them.
 """
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -122,7 +121,7 @@ def _one_of_each(blocks: list[bytes], from_common: bytes) -> bytes:
 def scattered(stretches: Iterable[str]) -> Iterator[Scattered]:
     """What is looked for of the stretches of a value, as they are and in base64."""
     for text in stretches:
-        encoded = aligned(text.encode(), b64encode, 3, 6) if len(text) <= _ENCODED else ()
+        encoded = aligned(text.encode()) if len(text) <= _ENCODED else ()
         yield from _of(text)
         for form in encoded:
             yield from _of(form)

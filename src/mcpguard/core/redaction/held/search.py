@@ -90,7 +90,7 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
         tuple(needles(value, members)),
         (*whole, *without_parts(shards(whole)), *dict.fromkeys(scattered(random))),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
-        guessed(value),
+        guessed(value, members),
     )
 
 
