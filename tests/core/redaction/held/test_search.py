@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import random
 import sys
 from collections.abc import Callable
 from unicodedata import normalize
@@ -95,6 +96,9 @@ def held_set(*values: str) -> HeldSet:
     return HeldSet([held(f"s{i}", f"credential:s{i}", s, mark_of(s, b"key")) for i, s in enumerate(secrets)])
 
 
+SIGNATURE = base64.urlsafe_b64encode(random.Random(5).randbytes(255)).decode()
+
+
 class Counted(Budget):
     """A Budget that knows how many things were found."""
 
@@ -145,6 +149,24 @@ def test_a_long_value_is_removed_as_one(value: str, encoding: str) -> None:
     clean = without(value, "<<" + ENCODINGS[encoding](value) + ">>")
     assert len(clean) <= 70, clean
     assert clean.count("█") == 1
+
+
+@pytest.mark.uncounted
+@each("encoding", ENCODINGS)
+def test_the_signature_of_a_long_token_is_removed_in_every_form(encoding: str) -> None:
+    token = f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIiwibmFtZSI6IkpvZSIsInNjb3BlIjoicmVhZCB3cml0ZSJ9.{SIGNATURE}"
+    form = ENCODINGS[encoding](token)
+    public = len(form) * (len(token) - len(SIGNATURE)) // len(token)
+    assert len(without(token, form)) <= public + 12
+
+
+def test_a_long_value_has_no_forms_beside_those_of_its_long_members() -> None:
+    forms = {needle.pattern for needle in needles(SIGNATURE)}
+    long = f"{'x' * 200}{SIGNATURE}"
+    assert {needle.pattern for needle in needles(long, [SIGNATURE])} == forms
+    assert {needle.pattern for needle in needles(long, [SIGNATURE[:15]])} > {
+        needle.pattern for needle in needles(SIGNATURE[:15])
+    }
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

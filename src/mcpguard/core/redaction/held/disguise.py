@@ -20,6 +20,8 @@ _LOOSE = 8
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~")
 _ANCHOR = 4
 _PIECE, _ENCODED = 96, 256
+_LONG = 16
+"""Characters of a member of which no form is matched exactly."""
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _BASE32 = bytes.maketrans(bytes(range(32)), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 _BITS = bytes.maketrans(b"01", b"\0\1")
@@ -100,10 +102,12 @@ def _brief(word: str) -> Iterator[Needle]:
 
 def _secret_pieces(value: str, members: Sequence[str], least: int) -> Iterator[str]:
     """The pieces of a long value in which a member is: what is between them is in other files too. Each has
-    `least` characters or more, but less than twice as many: a part of the value may come back alone."""
-    spans = [(at, at + len(text)) for text in members if (at := value.find(text)) >= 0]
+    `least` characters or more, but less than twice as many: a part of the value may come back alone. A piece
+    with a member that is long has no forms of its own: those of the member are in them."""
+    places = [(at, at + len(text)) for text in members if (at := value.find(text)) >= 0]
+    spans = [(at, last) for at, last in places if last - at < _LONG]
     for start, end in pairwise([*range(0, max(1, len(value) - least + 1), least), len(value)]):
-        if end - start == len(value) or not spans or any(at < end and last > start for at, last in spans):
+        if end - start == len(value) or not places or any(at < end and last > start for at, last in spans):
             yield value[start:end]
 
 
