@@ -133,6 +133,7 @@ class Postgres:
         )
         for number, table, columns in tables:
             self._columns[number] = (table, columns)
+        self.columns = {table: set(columns) for _, table, columns in tables}
 
     def _ask(self, text: str) -> list[tuple]:
         return self._connection.execute(text.encode()).fetchall()

@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.sql.function import sql
-from mcpguard.core.functions.sql.words import POSTGRES_OPERATORS, PURE
+from mcpguard.core.functions.sql.words import CATALOGUE, POSTGRES_OPERATORS, PURE
 from tests.core.functions.sql.sql_servers import WHOLE, Postgres, Truth, sqlite
 from tests.core.functions.sql.sql_statements import WRITTEN, statements
 from tests.database import database, installed
@@ -102,6 +102,11 @@ def test_postgresql_does_nothing_that_was_not_said(postgres):
 def test_what_is_called_pure_is_neither_volatile_nor_reserved_in_postgresql(postgres):
     assert not PURE["postgres"] & postgres.suspects
     assert POSTGRES_OPERATORS - {"!=", "=>"} - EXTENSIONS <= postgres.operators
+
+
+def test_a_view_of_the_catalogue_has_each_column_that_is_listed(postgres):
+    for view, columns in CATALOGUE.items():
+        assert columns <= postgres.columns[view], view
 
 
 @pytest.mark.uncounted

@@ -4,10 +4,10 @@ that the parser's tree does not hold, or holds in an unknown role.
 PostgreSQL reads `x.f` as `f(x)` where x has no column f, whether x is a row or a single value, and `(x).f`,
 `x[1].f` and `$1.f` likewise. Law of this file: a name after a dot is a column only where the columns of what
 stands before the dot are written down: in the statement (an alias with names, a WITH or a subquery that names
-what it gives), or by the author of the policy for a table. Every other one is a call of that name, which
-reads the whole row. Each quoted name, and in PostgreSQL, SQLite and MySQL each word that is not syntax in its
-place, is an identifier of the tree with a role that is known, or is reported as a column. Source: PostgreSQL
-4.2.4, 8.16.5 and 38.5.3.
+what it gives), by the author of the policy for a table, or in `words.txt` for a view of the catalogue. Every
+other one is a call of that name, which reads the whole row. Each quoted name, and in PostgreSQL, SQLite and
+MySQL each word that is not syntax in its place, is an identifier of the tree with a role that is known, or is
+reported as a column. Source: PostgreSQL 4.2.4, 8.16.5, 37 and 38.5.3.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from msgspec import Struct
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
 from mcpguard.core.functions.sql.words import (
+    CATALOGUE,
     MYSQL_SYNTAX,
     POSTGRES_TYPES,
     ROLES,
@@ -141,8 +142,18 @@ class Relations:
 
     def _columns(self, node: Node) -> Names:
         alias = node.args.get("alias")
+        made = node.this if isinstance(node, self._exp.Lateral) else node
+        counted = made.args.get("offset")
         if alias is not None and alias.args.get("columns"):
-            return self._listed(alias.args["columns"])
+            number = [counted] if isinstance(counted, self._exp.Identifier) else []
+            return self._listed([*alias.args["columns"], *number]) | self._number(counted)
+        return self._unlisted(node) | self._number(counted or node.args.get("ordinality"))
+
+    def _number(self, counted: Any) -> Names:
+        """What WITH ORDINALITY adds, unless the alias has a name for it."""
+        return frozenset({"ordinality"}) if counted is True else frozenset()
+
+    def _unlisted(self, node: Node) -> Names:
         if isinstance(node, self._exp.Table):
             return self._of_table(node)
         if isinstance(node, self._exp.Lateral) and isinstance(node.this, self._exp.Anonymous):
@@ -153,7 +164,7 @@ class Relations:
         table = self._tree.read.get(id(node))
         if table is not None:
             last = table.rpartition(".")[2]
-            return frozenset(
+            return CATALOGUE.get(table, frozenset()) | frozenset(
                 one.removeprefix(head)
                 for head in (f"{table}.", f"{last}.")
                 for one in self._written

@@ -32,6 +32,7 @@ from mcpguard.core.functions.sql.words import (
     ALTERATIONS,
     DEFINED,
     ENGINES,
+    EXPLAINS,
     PROPERTIES,
     SETTINGS,
     SQL_SERVER_STATEMENTS,
@@ -173,7 +174,7 @@ def _statement(
     facts.columns |= tree.columns() | more
     facts.pure &= pure(functions, dialect)
     facts.filtered &= filtered(tree, exp, dialect, is_column)
-    facts.writes |= analyzed or not plain_read(tokens, tree, functions, exp, dialect)
+    facts.writes |= not plain_read(tokens, tree, functions, exp, dialect)
     facts.limit = max(facts.limit, 0 if explained and not analyzed else most_rows(tree, exp))
 
 
@@ -192,7 +193,7 @@ def _always(_chain: tuple[str, ...]) -> bool:
 
 def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bool, bool]:
     """Without `EXPLAIN [ANALYZE] [VERBOSE] [QUERY PLAN] [(options)]`, whether it was there, and whether it
-    runs the statement."""
+    runs the statement. Raises FunctionError for an option that is not known."""
     if tokens[0].kind != "word" or tokens[0].text != "explain":
         return tokens, False, False
     facts.kinds.add("explain")
@@ -201,10 +202,12 @@ def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bo
         place = next(at for at, token in enumerate(tokens) if token.text == ")") + 1
     while place < len(tokens) and tokens[place].text in ("analyze", "analyse", "verbose", "query", "plan"):
         place += 1
-    head = {token.text for token in tokens[1:place]}
+    head = tokens[1:place]
     if place == len(tokens):
         raise FunctionError(_UNREADABLE)
-    return tokens[place:], True, bool(head & {"analyze", "analyse"})
+    if not all(token.kind != "name" and (token.kind != "word" or token.text in EXPLAINS) for token in head):
+        raise FunctionError("sql() does not know an option of this EXPLAIN")
+    return tokens[place:], True, any(token.text in ("analyze", "analyse") for token in head)
 
 
 def _tree(source: Source, tokens: list[SqlToken], dialect: str) -> Tree:

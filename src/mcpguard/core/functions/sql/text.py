@@ -1,11 +1,11 @@
 """SQL text -> tokens, by the lexical rules of one database, and the same text without its comments.
 
 Law of this file: where two servers, two modes of one server, or the parser behind us could end a string, a
-name or a comment at different places, the text is refused. So a backslash before a quote is refused
-(standard_conforming_strings, NO_BACKSLASH_ESCAPES), a comment in a comment (they nest in PostgreSQL only),
-MySQL's executable comments and hints, strings side by side, a number with a letter behind it and each
-character that some server takes for a space and another for a letter. Comments are gone before the parser
-reads.
+name or a comment at different places, the text is refused. So a backslash before a quote is refused but in
+`E'...'` of PostgreSQL (standard_conforming_strings, NO_BACKSLASH_ESCAPES), a comment in a comment (they nest
+in PostgreSQL only), MySQL's executable comments and hints, strings side by side, a number with a letter
+behind it and each character that some server takes for a space and another for a letter. Comments are gone
+before the parser reads.
 Sources: PostgreSQL 4.1, MySQL 11.1 and 11.7, SQLite `lang_comment` and `lang_keywords`, T-SQL identifiers.
 """
 
@@ -52,7 +52,8 @@ class Source(Struct, frozen=True):
 class Lexis(Struct, frozen=True):
     """What one database has besides the common tokens. `quotes` are the signs that names stand in, `prefixes`
     the letters that may precede a string, `marks` more signs of operators, `dollars` whether
-    `$a$text$a$` is a string."""
+    `$a$text$a$` is a string, `escapes` whether a backslash takes the next sign along in `E'...'`, in all
+    modes."""
 
     quotes: str
     prefixes: str = ""
@@ -62,6 +63,7 @@ class Lexis(Struct, frozen=True):
     hex_numbers: bool = False
     parameters: bool = False
     dollars: bool = False
+    escapes: bool = False
     letters: bool = False
 
 
@@ -69,7 +71,7 @@ LEXIS: dict[str, Lexis] = {
     "bigquery": Lexis("`", string_quotes="'\"", hex_numbers=True),
     "duckdb": Lexis('"', "eE", parameters=True, letters=True),
     "mysql": Lexis("`", "nNxXbB", line_comment=r"(?:--(?=[ \t\n]|\r\n|\Z)|#)[^\n]*+", hex_numbers=True),
-    "postgres": Lexis('"', "eExXbB", "@#", parameters=True, dollars=True, letters=True),
+    "postgres": Lexis('"', "xXbB", "@#", parameters=True, dollars=True, escapes=True, letters=True),
     "snowflake": Lexis('"', "xX", "", line_comment=r"(?:--|//)[^\n]*+"),
     "sqlite": Lexis('"`[', "xX", hex_numbers=True, letters=True),
     "tsql": Lexis('"[', "nN", "@#", hex_numbers=True),
@@ -78,6 +80,7 @@ LEXIS: dict[str, Lexis] = {
 
 _NAMES = {'"': r'"(?:[^"\\]|"")++"', "`": r"`(?:[^`\\]|``)++`", "[": r"\[[^\[\]\\]++\]"}
 _STRINGS = {"'": r"'(?:[^'\\]|''|\\(?!'))*+'", '"': r'"(?:[^"\\]|\\(?!"))*+"'}
+_ESCAPES = r"[eE]'(?:[^'\\]|''|\\(?s:.))*+'"
 _DOLLARS = r"\$(?P<tag>(?:[A-Za-z_][A-Za-z0-9_]*+)?+)\$(?s:.*?)\$(?P=tag)\$"
 _OPEN, _CLOSE = "([", ")]"
 _SIGNS = frozenset("+-~@!#")
@@ -90,12 +93,13 @@ def _pattern(dialect: str) -> re.Pattern[str]:
     strings = "|".join(_STRINGS[quote] for quote in lexis.string_quotes)
     prefix = f"[{lexis.prefixes}]?" if lexis.prefixes else ""
     dollars = rf"|{_DOLLARS}" if lexis.dollars else ""
+    escapes = f"{_ESCAPES}|" if lexis.escapes else ""
     # `5.` and `.5`, too; behind a name, MySQL takes `.5` for a column.
     number = r"(?:[0-9]++(?:\.[0-9]*+)?+|(?<![\w`\"\])])\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+(?!\.)"
     parts = (
         ("space", r"(?:[ \t\n]|\r\n)++"),
         ("comment", rf"{lexis.line_comment}|/\*(?![!+]|M!)(?:[^*/]|\*(?!/)|/(?!\*))*+\*/"),
-        ("string", rf"(?:{prefix}(?:{strings}){dollars}){apart}"),
+        ("string", rf"(?:{escapes}{prefix}(?:{strings}){dollars}){apart}"),
         ("name", "(?:" + "|".join(_NAMES[quote] for quote in lexis.quotes) + f"){apart}"),
         ("number", ("(?:0x[0-9a-fA-F]++|" if lexis.hex_numbers else "(?:") + number + ")" + apart),
         ("word", r"[^\W\d]\w*+(?!['\"`$])"),

@@ -25,6 +25,9 @@ SQL_SERVER_STATEMENTS = _LISTS["SQL_SERVER_STATEMENTS"]
 READING_PRAGMAS = _LISTS["READING_PRAGMAS"]
 READING_BARE_PRAGMAS = _LISTS["READING_BARE_PRAGMAS"]
 STATEMENT_WORDS = _LISTS["STATEMENT_WORDS"]
+EXPLAINS = _LISTS["EXPLAINS"]
+CATALOGUE = {name: columns for name, columns in _LISTS.items() if name.startswith("information_schema.")}
+"""The columns of the views that describe a database, by their names."""
 READ_NODES = _LISTS["READ_NODES"]
 ROLES = _LISTS["ROLES"]
 DEFINED = _LISTS["DEFINED"] | {"CLUSTERED INDEX", "NONCLUSTERED INDEX"}
