@@ -14,7 +14,7 @@ from mcpguard.core.functions.sql.function import sql
 from mcpguard.core.functions.sql.text import LEXIS
 
 PRINTING = {
-    *(":", "true", "false", "test", "echo", "printf", "expr", "seq", "yes", "sleep", "clear", "times", "tty"),
+    *(":", "true", "false", "echo", "printf", "expr", "seq", "yes", "sleep", "clear", "times", "tty"),
     *("arch", "free", "hostid", "logname", "nproc", "ps", "uptime", "uuidgen"),
 }
 """Programs that print what they are given, or how the machine is, whatever their options are."""

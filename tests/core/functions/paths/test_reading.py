@@ -40,6 +40,8 @@ from tests.rows import each
         ("/dev/null", "/dev", True),
         ("/PROC/self", "/", None),
         ("/a/\ud800", "/a", None),
+        ("/a/\u115f", "/a", None),
+        ("/a/\u2e33", "/a", None),
     ],
 )
 def test_a_folder_holds_what_is_below_it(path: str, folders: Any, answer: bool | None) -> None:

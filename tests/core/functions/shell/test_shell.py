@@ -193,8 +193,8 @@ def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:
 @each(
     "text",
     [
-        "python x.py", "python3.12 x", "sh", "sh - x", "bash -n x", "bash x.sh", "sh -- x", "A=1 ls", "export x=$y", "http_proxy=x ls",
-        "printf %d $x", "printf $x", "printf -v x y", "exit x", "test -v x", "test $x", "test \"$x\" -eq 1", "uniq a b", "uniq - b", "uniq -c -- -a -b",
+        "python x.py", "python3.12 x", "sh", "sh - x", "bash -n x", "bash x.sh", "sh -- x", "A=1 ls", "export x=$y", "http_proxy=x ls", "http_proxy=x", "x= ls", "export x=1", "env x=1 ls", "histchars=x",
+        "printf %d $x", "printf $x", "printf -v x y", "exit x", "test -v x", "test -R x", "test -Z x", "test -t $x", "test $x", "git config edit", "git config get x y", "git fetch a1::x", "git push \"x$y\"", "test \"$x\" -eq 1", "uniq a b", "uniq - b", "uniq -c -- -a -b",
         "uniq $x", "awk", "awk -i inplace x", "awk -v $x y", "awk -v", "awk $x", "awk 1 -v", "sed", "sed $x", "sed 1p $x",
         "git --paginate log", "git frotz", "git log -O x", "git push -O", "sort $x", "sort --outp=x y", "rg --pre x y",
         "wget x", "echo 'a[$(rm)]'", "echo '[`rm`'", "git merge -s x y", "git pull -qs x", "git tag -s x",
@@ -210,9 +210,9 @@ def test_given_code_is_told(text: str) -> None:
     "text",
     [
         "python --version", "sh -c ls", "sh -euo pipefail -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
-        "test \"$x\" = y", "test $? -eq 0", "uniq -c a", "uniq -c -- -a", "uniq -c -", "awk -F , -v x=1 '{print $1}' y", "awk 1 x", "sed -e 3q x",
+        "test \"$x\" = y", "test $? -eq 0", "test -1 -lt 0", "test -t 1", "git config get a.b", "git config list", "git config --get-regexp x", "git log -S a::b", "uniq -c a", "uniq -c -- -a", "uniq -c -", "awk -F , -v x=1 '{print $1}' y", "awk 1 x", "sed -e 3q x",
         "git", "git -P log --", "git push -u x", "git --version", "sort -u x", "sort --unique x", "rg x y",
-        "x=1", "LANG=C ls", "x=", "x= ls", "git log -s", "git commit -s -m x", "date", "date +%s", "date -u -d 2026-01-01 +%s",
+        "x=1", "LANG=C ls", "x=", "export LANG=C", "git log -s", "git commit -s -m x", "date", "date +%s", "date -u -d 2026-01-01 +%s",
         "diff -r a b", "file x",
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ import unicodedata
 from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, check_size, of_each
+from mcpguard.core.tables import names
 
 LIMIT = 4096
 """Characters and bytes of a path (PATH_MAX of Linux)."""
@@ -36,11 +37,13 @@ _TAKEN_AWAY = re.compile(r"\A[$'\"]|['\"]\Z")
 _BARE = re.compile(r"[!'\"]|\$\w*", re.ASCII)
 SPELLING = Parameter("spelling", "string", optional=True, choices=("literal",))
 """How paths are spelled: "literal" where no shell reads them, else in any way that a program may expand."""
-# What looks like a dot, a slash or a backslash, or turns into one under some code page.
-_LOOK_ALIKES = frozenset(
-    "\u00a5\u0589\u05c3\u06d4\u0701\u0702\u1735\u2024\u2027\u2044\u20a9\u2215\u2216\u2219\u22c5\u2571\u2572\u29f5\u29f8"
-    "\u29f9\u2cf9\u2e4a\u2e31\u3002\ua60e\ua4f8\U00010a50\U0001d16d"
-)
+# Beyond ASCII: letters, marks, digits, brackets, quotes, dashes, currencies and pictures, by their categories
+# of Unicode, and other characters that are accepted. Points and mathematical signs can look like a dot, a
+# slash or a backslash.
+_CATEGORIES = names("Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Ps Pe Pi Pf Pd Sc Sk So")
+_SIGNS = frozenset("\u00a1\u00a7\u00b1\u00b6\u00b7\u00bf\u00d7\u00f7\u2020\u2021\u2022\u2192\u3001\u30fb")
+# Of those categories, what looks like a dot or a slash, or turns into one under some code page.
+_LOOK_ALIKES = frozenset("\u00a5\u20a9\u2571\u2572\ua4f8\U0001d16d")
 # What is drawn as nothing (Default_Ignorable_Code_Point of Unicode), where its category does not tell.
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
@@ -138,7 +141,8 @@ def _leave(steps: list[PathName], absolute: bool) -> None:
 
 def _check_characters(text: str) -> None:
     for one in _BEYOND.findall(text):
-        if unicodedata.category(one)[0] in "CZ" or one in _LOOK_ALIKES:
+        known = unicodedata.category(one) in _CATEGORIES or one in _SIGNS
+        if not known or one in _LOOK_ALIKES:
             raise FunctionError("a path has a character that is invisible or looks like another")
     if UNSEEN.search(text):
         raise FunctionError("a path has an invisible character")

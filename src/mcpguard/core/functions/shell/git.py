@@ -34,7 +34,10 @@ _CHANGING_FORMS = {
 """And where it changes something; `git remote update`, `show` and `prune` use the network as well."""
 
 _SHOWS_UNTRACKED = re.compile(r"--include-untracked|-[A-Za-z]*u")
-_ADDRESS = re.compile(r"(?:ext|fd)::|.*[a-z]::", re.IGNORECASE)
+_CONNECTING = ("remote", "submodule")
+"""Subcommands that keep or use an address, besides those that use the network."""
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*\..+", re.DOTALL)
+"""A setting, as `git config` reads it."""
 
 
 @cache
@@ -68,9 +71,12 @@ def read_git(reading: Reading, args: Sequence[Word]) -> None:
         return
     command = rest.pop(0)
     program = subcommands().get(command.text) if command.literal else None
-    if program is None or any(_ADDRESS.match(word.text) for word in rest):
+    if program is None:
         reading.code = True
         return
+    if "sends" in program.traits or command.text in _CONNECTING:
+        # `x::y` makes git run the program git-remote-x.
+        reading.code = reading.code or any("::" in word.text or not word.literal for word in rest)
     _subcommand(reading, command.text, program, rest)
 
 
@@ -95,8 +101,18 @@ def _subcommand(reading: Reading, name: str, program: Usage, rest: list[Word]) -
             reading.show_all(word)
     if name in _READING_FORMS:
         _form(reading, name, operands, rest)
-    if name == "config" and len(operands) > (2 if operands[:1] in ([Word("get")], [Word("list")]) else 1):
+    if name == "config" and not _reads_setting([word.text for word in operands], rest):
         reading.code = True
+
+
+def _reads_setting(operands: list[str], rest: Sequence[Word]) -> bool:
+    """Whether `git config` shows one setting, or those that its options choose."""
+    if operands[:1] == ["get"]:
+        return len(operands) == 2
+    by_pattern = any(word.text == "--get-regexp" for word in rest)
+    return operands in ([], ["list"]) or (
+        len(operands) == 1 and (by_pattern or bool(_KEY.fullmatch(operands[0])))
+    )
 
 
 def _form(reading: Reading, name: str, operands: Sequence[Word], rest: Sequence[Word]) -> None:

@@ -17,7 +17,7 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.git import read_git
 from mcpguard.core.functions.shell.own import OWN, read_find
-from mcpguard.core.functions.shell.programs import DECLARING, SHELLS, Usage, known
+from mcpguard.core.functions.shell.programs import DECLARING, EXPORTING, SHELLS, Usage, known
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
@@ -66,7 +66,7 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
         elif name == "alias":
             reading.functions |= {one.text.partition("=")[0] for one in args}
         elif name in DECLARING:
-            _declare(reading, args)
+            _declare(reading, args, exported=name in EXPORTING)
 
 
 def _lose_folder(reading: Reading, child: bool, name: str) -> None:
@@ -116,12 +116,12 @@ def _asks_version(name: str, args: Sequence[Word]) -> bool:
     return name.rpartition("/")[2].rstrip("0123456789.") in asked
 
 
-def _declare(reading: Reading, args: Sequence[Word]) -> None:
+def _declare(reading: Reading, args: Sequence[Word], *, exported: bool) -> None:
     """Names that a builtin sets. The tree knows `export` only where it is not quoted."""
     for word in args:
         name = _NAME.match(word.text)
         if name:
-            reading.assign(name[0])
+            reading.assign(name[0], exported=exported)
         reading.code = reading.code or not word.fixed
 
 
@@ -139,7 +139,7 @@ def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int
             raise FunctionError(
                 "shell() cannot determine which program runs: a word before it is not literal"
             )
-        reading.assign(found[1])
+        reading.assign(found[1], exported=True)
         rest = rest[1:]
     if wrapper.joined and rest:
         if not all(word.literal for word in rest):
@@ -167,6 +167,8 @@ def _after_options(reading: Reading, wrapper: Wrapper, args: Sequence[Word], mar
             return []
         if takes or (letter and not value and letter + ":" in wrapper.short):
             value = _argument(rest)
+        if (letter or option.text[2:].partition("=")[0]) in wrapper.reads:
+            reading.read(Word(value or option.text.partition("=")[2]))
         if letter and letter in wrapper.marks:
             marks.append(value)
         reading.code = reading.code or (bool(letter) and letter in wrapper.renames)
@@ -242,8 +244,8 @@ class Wrapper(Struct, frozen=True):
     a shell. `appends`: arguments that are not here will follow. `needs`: it may
     not stand alone (with a redirect, zsh runs cat then). `quiet`: short options with which nothing
     runs. `marks`: short options whose argument is replaced in the command. `moves`: options that change the
-    folder in which it runs. `renames`: short options that give it another name, by which a program that is
-    many in one, such as BusyBox, chooses what it does.
+    folder in which it runs. `reads`: options whose argument is a file to read. `renames`: short options that
+    give it another name, by which a program that is many in one, such as BusyBox, chooses what it does.
     """
 
     short: str = ""
@@ -256,6 +258,7 @@ class Wrapper(Struct, frozen=True):
     quiet: str = ""
     marks: str = ""
     moves: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     renames: str = ""
 
 
@@ -292,6 +295,7 @@ WRAPPERS: dict[str, Wrapper] = {
         ("null", "no-run-if-empty", "verbose", "exit", "max-args=", "max-procs=", "delimiter=", "arg-file="),
         appends=True,
         marks="I",
+        reads=("a", "arg-file"),
     ),
     "watch": Wrapper("n:tdbegc", ("interval=", "no-title", "beep", "errexit", "color"), joined=True),
     "eval": Wrapper(joined=True),

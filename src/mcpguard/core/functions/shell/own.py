@@ -16,13 +16,17 @@ from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.tables import names
 
 _NUMERIC = names("-eq -ne -lt -le -gt -ge")
+_TESTS = names("""
+    = == != < > ! ( ) -a -o -b -c -d -e -f -g -G -h -k -L -n -N -O -p -r -s -S -t -u -w -x -z -ef -nt -ot
+""")
+"""Operators of `test` that evaluate nothing; to zsh, the operand of `-t` is an expression."""
 EVALUATING = _NUMERIC | {"-v", "-R"}
 """Operators of `[[` with which bash evaluates an operand, so that it could run something."""
 _NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)
 _TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
 _STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
 _ELSEWHERE = re.compile(r"^[/~]|(?:^|/)\.\.(?:/|$)")
-_SENT_FILE = re.compile(r"(?:[^@<=]*=)?[@<](.+)", re.DOTALL)
+_SENT_FILE = re.compile(r"(?:[^@<=]*=|[\w.-]+(?=@))?[@<](.+)", re.DOTALL)
 _OWN_SERVER = re.compile(
     r"(?:https?://)?(?:[^/@]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\])(?::\d+)?/([^?#]+)",
     re.I | re.ASCII,
@@ -48,13 +52,15 @@ def _date(reading: Reading, _args: Texts, texts: Texts) -> None:
 
 
 def _test(reading: Reading, args: Texts, _texts: Texts) -> None:
-    """-v evaluates a subscript; zsh evaluates what it compares as numbers."""
+    """-v and -R evaluate a subscript; zsh evaluates what it compares as numbers, and the operand of -t."""
     for word in args:
         if _ELSEWHERE.search(word.text):
             reading.read(word)
-    numeric = any(word.text in _NUMERIC for word in args)
+    numeric = any(word.text in _NUMERIC | {"-t"} for word in args)
     odd = any(not word.literal and not _NUMBER.fullmatch(word.text) for word in args)
-    _code(reading, any(not word.single or word.text == "-v" for word in args) or (numeric and odd))
+    dashed = (word.text for word in args if word.text.startswith("-") and not _NUMBER.fullmatch(word.text))
+    unknown = any(text not in _TESTS | _NUMERIC for text in dashed)
+    _code(reading, any(not word.single for word in args) or unknown or (numeric and odd))
 
 
 def _number(reading: Reading, args: Texts, _texts: Texts) -> None:

@@ -23,9 +23,12 @@ RESERVED = names("""
 
 ZSH_VARIABLES = names("""
     path fpath cdpath mailpath manpath module_path fignore psvar argv status prompt watch aliases
-    functions commands options parameters precmd_functions preexec_functions chpwd_functions
+    functions commands options parameters precmd_functions preexec_functions chpwd_functions histchars
 """)
 """Variables in lower case that zsh obeys: zshparam(1)."""
+
+EXPORTING = names("export declare typeset")
+"""Those of `DECLARING` that may give a variable to programs."""
 
 DECLARING = names("""
     export declare typeset local readonly unset read integer float private

@@ -42,12 +42,15 @@ NO_BREAK = "\u00a0"
 _UNBROKEN = str.maketrans(dict.fromkeys(" \t\n", NO_BREAK))
 _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
 _SYSTEM = re.compile(r"/(?:usr/|usr/local/|opt/homebrew/)?s?bin/[^/]+", re.ASCII)
-_PLAIN_NAME = re.compile(
-    r"[a-z_][a-z0-9_]*|(?:LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|CI|DEBUG|VERBOSE"
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_OBEYED_AS_TEXT = re.compile(
+    r"(?:LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|CI|DEBUG|VERBOSE"
     r"|(?:NO|FORCE|CLI|CARGO_TERM)_?COLOR|RUST_LOG|LOG_LEVEL|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE)"
 )
 _GLOB = re.compile(r"[*?\[]")
-_NETWORK = re.compile(r"/+dev/+(?:tcp|udp)(?:/|$)|!", re.ASCII | re.IGNORECASE)
+_DEVICE = re.compile(r"/+dev(?:/.*)?|!.*", re.IGNORECASE | re.DOTALL)
+_KNOWN_DEVICE = re.compile(r"/dev/(?:null|zero|u?random|full|tty|stdin|stdout|stderr|fd/[0-9]+)", re.ASCII)
+"""To bash, others are connections."""
 
 
 class Reading:
@@ -138,10 +141,12 @@ class Reading:
         self.obeys.add(name)
         self.code = self.code or not self.places.at_start
 
-    def assign(self, name: str) -> None:
-        """Note a variable. Which ones make a program run something is not known: few count as harmless."""
+    def assign(self, name: str, *, exported: bool = False) -> None:
+        """Note a variable; `exported`: programs that run get it. Which ones make a program run something is
+        not known: few count as harmless, and those in lower case only within the shell."""
         self.assignments.add(name)
-        harmless = bool(_PLAIN_NAME.fullmatch(name)) and name not in ZSH_VARIABLES and "proxy" not in name
+        inner = not exported and _PLAIN_NAME.fullmatch(name) and name not in ZSH_VARIABLES
+        harmless = _OBEYED_AS_TEXT.fullmatch(name) or (inner and "proxy" not in name)
         self.code = self.code or not harmless
 
     def redirect(self, operator: str, target: Word) -> None:
@@ -152,8 +157,8 @@ class Reading:
             return
         if not target.literal or not target.text:
             raise FunctionError("shell() cannot determine which file a redirect means")
-        if _NETWORK.match(target.text):
-            raise FunctionError("shell() does not read a redirect to the network, or to `!`")
+        if _DEVICE.fullmatch(target.text) and not _KNOWN_DEVICE.fullmatch(target.text):
+            raise FunctionError("shell() does not read a redirect to a device, the network, or `!`")
         self.redirects.append({"operator": operator, "target": target.text})
         if "<" in operator:
             self.read(target)
@@ -303,7 +308,10 @@ _LIST = names("""
     touch tree wc
 """)
 """Programs that show no more of a file than its name, its size and a hash."""
-_TAKE = names("cp gcp install ln mv rsync scp")
+_TAKE = names("""
+    7z 7za 7zr borg bsdtar cp cpio ditto gcp gln gmv gtar install ln mv pax rar rclone restic rsync
+    scp tar zip
+""")
 """Programs that give a folder another name, so that what is in it is no longer known by its own."""
 _SEARCH = names("grep egrep fgrep ggrep rg")
 """Programs that may search what find finds, as they may search a folder."""

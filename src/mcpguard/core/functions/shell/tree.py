@@ -16,7 +16,7 @@ from typing import Any
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
 from mcpguard.core.functions.shell.own import EVALUATING
-from mcpguard.core.functions.shell.programs import ZSH_VARIABLES
+from mcpguard.core.functions.shell.programs import EXPORTING, ZSH_VARIABLES
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Inner, Word, read_body, read_word, read_words
 from mcpguard.core.tables import names
@@ -305,7 +305,7 @@ class _Walk:
         if not found:
             raise FunctionError("shell() does not read this form of assignment")
         self.word(found.end(), node.end_byte)
-        self.reading.assign(found[1].decode())
+        self.reading.assign(found[1].decode(), exported=node.parent.type == "command")
 
     def declaration(self, node: Any, _nesting: int) -> None:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
@@ -316,7 +316,7 @@ class _Walk:
             name = _DECLARED.match(self.reading.see(word).text)
             if not name:
                 raise FunctionError("shell() reads only plain names in a declaration")
-            self.reading.assign(name[1])
+            self.reading.assign(name[1], exported=words[0].text in EXPORTING)
             self.reading.code = self.reading.code or not word.fixed
 
     def test(self, node: Any, _nesting: int) -> None:
