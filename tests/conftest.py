@@ -2,11 +2,9 @@
 
 import contextlib
 import gc
-import importlib
 import inspect
 import itertools
 import os
-import pkgutil
 import re
 import threading
 from pathlib import Path
@@ -17,6 +15,7 @@ from coverage import Coverage
 from hypothesis import is_hypothesis_test, settings
 
 from tests.adapters.credentials.fake_keyring import FakeKeyring
+from tests.caches import BY_HAND, Caches, cached_of, modules_of
 from tests.wire.session import Guard
 
 # Without a deadline: on a busy machine any example may take long.
@@ -44,6 +43,7 @@ DESCRIPTORS = 40
 """How many descriptors a file of tests may leave: of processes that stay warm for the tests of other files."""
 
 COVERAGE = pytest.StashKey[Coverage | None]()
+CACHES = pytest.StashKey[Caches]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,8 +53,7 @@ def pytest_collection(session):
     gc.disable()
     session.config.stash[COVERAGE] = coverage = Coverage.current()
     if coverage is not None:
-        for package in PACKAGES:
-            begin(f"mcpguard.{package}")
+        session.config.stash[CACHES] = begin()
     while (running := Coverage.current()) is not None:
         running.stop()  # A worker has two: pytest-cov starts one before it knows that it is in a worker.
     # Not imported before branches are counted. Compiled anew in each worker, the tables take as long as many a file of tests.
@@ -79,15 +78,16 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for path in sorted(files, key=place.__getitem__) for item in files[path]]
 
 
-def begin(name):
-    """Import a package with all that is in it, and fill the caches of functions without arguments. Otherwise the first
-    test that needs them fills them, and that may be one that does not count."""
-    module = importlib.import_module(name)
-    for one in vars(module).values():
-        if hasattr(one, "cache_info") and not inspect.signature(one).parameters:
+def begin():
+    """Import the packages and fill the caches of functions that need no arguments. Otherwise the first test that needs
+    them fills them, and that may be one that does not count. The caches of the others, which `counting` looks after."""
+    modules = [module for package in PACKAGES for module in modules_of(f"mcpguard.{package}")]
+    cached = [one for module in modules for one in cached_of(module)]
+    for one in cached:
+        if all(value.default is not value.empty for value in inspect.signature(one).parameters.values()):
             one()
-    for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        begin(f"{name}.{inner.name}")
+    by_hand = [vars(module)[BY_HAND[module.__name__]] for module in modules if module.__name__ in BY_HAND]
+    return Caches((one for one in cached if inspect.signature(one).parameters), by_hand)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -133,8 +133,11 @@ def counting(node):
     if coverage is None or Coverage.current() is coverage or not is_counted(node):
         yield
     else:
+        caches = node.config.stash[CACHES]
+        caches.forget()
         with coverage.collect():
             yield
+        caches.keep()
 
 
 def is_counted(node):
