@@ -58,7 +58,7 @@ REDIRECTS = (
     ">& {}", "2>&-", "3> {}", "3< {}", "<& 0", "12> {}", "{{x}}> {}", "<<< foo", "<<< '$x'", "<<< \"$(ls)\"", ">! {}", "1>&2 2> {}",
 )  # fmt: skip
 HEREDOCS = (
-    "cat <<E\nplain\nE\n", "cat <<'E'\n$(rm a.txt)\nE\n", "cat <<E\n$(rm a.txt)\nE\n", "cat <<-E\n\tx\n\tE\n", "cat <<E\na\\\nE\n",
+    "cat > new.txt <<< x", "cat >> new.txt <<< 'x y' -l", "ls > new.txt <<< \"rm\"; rm a.txt > sub/e.txt <<< x", "cat <<E\nplain\nE\n", "cat <<'E'\n$(rm a.txt)\nE\n", "cat <<E\n$(rm a.txt)\nE\n", "cat <<-E\n\tx\n\tE\n", "cat <<E\na\\\nE\n",
     "cat <<E | sort\nx\nE\n", "cat <<E > new.txt\nx\nE\n", "cat <<E; rm a.txt\nx\nE\n", "cat <<\"E F\"\nx\nE F\n", "cat <<E\n`ls`\nE\n",
     "cat <<A <<B\nx\nA\ny\nB\n", "cat <<E\nx\nE \nE\n",
 )  # fmt: skip
@@ -73,7 +73,7 @@ ODD = (
     "for x in a.txt b.py; do {0} $x; done", "for x in sub/* *.py; do {0} \"$x\"; done", "for x in a.txt; do x=c.py; {0} \"$x\"; done",
     "for x in a.txt; do for x in c.py; do ls; done; {0} $x; done", "for x in '*.py' 'a b' -x; do {0} $x \"$x\"; done",
     "for x in a.txt c.py; do {0} \"$x*\" \"${{x}}.txt\" $x*; done", "for x in sub/*; do {0} $x '*'\"$x\"; done", "for x in ls rm; do $x; {0}; done",
-    "for x in a b; do {0}; break; done; cat $x", "for x in a; do read x < b.py; {0} $x; done", "{0} <(ls -l)", "{0} <(cat a.txt) x", "while read x; do {0}; done < <(ls)",
+    "for x in a b; do {0}; break; done; cat $x", "for x in a; do read x < b.py; {0} $x; done", "{0} <(ls -l)", "{0} <(cat a.txt) x", "while read x; do {0}; done < <(ls)", "while IFS= read -r x; do {0} \"$x\"; done < a.txt", "for x in a.txt; do read x < b.py; {0} \"$x\"; done",
     "{0} - <<'E'\nx\nE\n", "cat - <<E\nx\nE\n",
     "for x in *; do {0}; done", "for ((i=0;i<1;i++)); do {0}; done", "case a in a) {0};; esac", "case a in (a) {0};; esac", "select x in a; do {0}; done",
     "until {0}; do {0}; done", "while false; do {0}; done", "!!; {0}", "!ls; {0}", "ls !$; {0}", "^a^b^; {0}", "let 1; {0}", "printf -v x y; {0}",

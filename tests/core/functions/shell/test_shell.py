@@ -368,8 +368,8 @@ def test_a_past_state_that_is_checked_out_is_not_a_file() -> None:
 
 
 def test_names_that_a_builtin_sets_in_disguise_are_told() -> None:
-    told = shell("\\export A=b; command read -r c <<< x; builtin unset d")
-    assert told["assignments"] == ["A", "c", "d"]
+    told = shell("\\export A=b; command read -r c_d <<< x; builtin unset d")
+    assert told["assignments"] == ["A", "c_d", "d"]
     assert shell("\\export $x")["code"]
 
 

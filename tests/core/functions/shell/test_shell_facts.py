@@ -445,3 +445,70 @@ def test_a_folder_that_gets_another_name_counts_with_what_it_is_known_to_hold(
     text: str, fact: str, words: list[str]
 ) -> None:
     assert shell(text)[fact] == words
+
+
+@each(
+    ("text", "variables"),
+    [
+        ("ls", []),
+        ('echo "$a" $b ${c%.x} "${#d}"', ["a", "b", "c", "d"]),
+        ('echo $@ "$#" $1 $$ $? $((1+2))', ["#", "$", "1", "@"]),
+        ('while read -r a b; do echo "$a" "${b}" "$c"; done < x', ["c"]),
+        ("while read a; do echo $a; done < x", ["a"]),
+        ("for f in a b; do cat $f; done", []),
+        ("cat <<E\n$HOME\nE\n", ["HOME"]),
+        ("sh -c 'echo \"$a\"'", ["a"]),
+        ('diff <(echo "$a") b', ["a"]),
+    ],
+)
+def test_variables_that_words_depend_on_are_named(text: str, variables: list[str]) -> None:
+    assert shell(text)["variables"] == variables
+
+
+@each(
+    ("text", "assignments", "code"),
+    [
+        ("read -r line", [], False),
+        ("read", [], False),
+        ("IFS= read -r line", [], False),
+        ("IFS=: read -r a b", [], False),
+        ("IFS= ls", ["IFS"], True),
+        ("IFS=", ["IFS"], True),
+        ("IFS=$x cat a", ["IFS"], True),
+        ("read a_b", ["a_b"], False),
+        ("read PATH", ["PATH"], True),
+        ("read path", ["path"], True),
+        ("read -p x line", ["line", "x"], False),
+        ("read $x", [], True),
+        ("read 'a[$(id)]'", ["a"], True),
+    ],
+)
+def test_read_sets_variables_that_programs_do_not_obey(text: str, assignments: list[str], code: bool) -> None:
+    told = shell(text)
+    assert told["assignments"] == assignments
+    assert told["code"] is code
+    assert ("read" in told["changes"]) is ("read" in text and bool(assignments or code))
+
+
+@each(
+    ("text", "writes"),
+    [
+        ("cat > a <<< x", ["a"]),
+        ("cat >> a <<< 'x y'", ["a"]),
+        ('cat > "a b" <<< x; rm y > z <<< "q"', ["a b", "y", "z"]),
+        ("cat > a <<< x > b <<< y", ["a", "b"]),
+        ("echo '> a <<< ' > b <<< 'x'", ["b"]),
+        ("ls | cat > a <<< x && ls", ["a"]),
+    ],
+)
+def test_a_here_string_may_stand_behind_a_redirect(text: str, writes: list[str]) -> None:
+    assert shell(text)["writes"] == writes
+
+
+@each(
+    "text",
+    ["cat 2> a <<< x", "cat > a b <<< x", "cat &> a <<< x", "cat > a <<< \"$(ls)\"", "cat > a <<< x <<E\ny\nE\n", "ls (", "cat > a <<< '"],
+)  # fmt: skip
+def test_a_here_string_behind_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(FunctionError):
+        shell(text)

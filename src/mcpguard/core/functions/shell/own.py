@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell.programs import is_local
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.scripts import AWK
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
@@ -22,6 +23,7 @@ _TESTS = names("""
 """Operators of `test` that evaluate nothing; to zsh, the operand of `-t` is an expression."""
 EVALUATING = _NUMERIC | {"-v", "-R"}
 """Operators of `[[` with which bash evaluates an operand, so that it could run something."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)
 _TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
 _STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
@@ -75,6 +77,20 @@ def _printf(reading: Reading, args: Texts, _texts: Texts) -> None:
     _code(reading, (bool(args) and args[0].text.startswith("-")) or (unknown and not formats))
 
 
+def _read(reading: Reading, args: Texts, _texts: Texts) -> None:
+    """It sets variables, of which a program gets what the command line shows; others could be obeyed."""
+    given = [word.text for word in args if word.text != "-r"]
+    if all(word.literal for word in args) and all(map(is_local, given)):
+        reading.taken.update(given)
+        return
+    reading.changes.add("read")
+    for word in args:
+        found = _NAME.match(word.text)
+        if found:
+            reading.assign(found[0])
+        _code(reading, not word.fixed)
+
+
 def _cd(reading: Reading, _args: Texts, texts: Texts) -> None:
     """What stands behind it runs in another folder. To zsh, `+1` and two words mean one that they do not
     name."""
@@ -117,6 +133,7 @@ OWN: dict[str, Callable[[Reading, Texts, Texts], None]] = {
     **dict.fromkeys(("test", "["), _test),
     **dict.fromkeys(("exit", "return", "shift", "break", "continue"), _number),
     "printf": _printf,
+    "read": _read,
     "cd": _cd,
     **dict.fromkeys(("pushd", "popd"), _pushd),
     "dd": _dd,

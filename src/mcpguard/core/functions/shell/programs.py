@@ -27,11 +27,19 @@ ZSH_VARIABLES = names("""
 """)
 """Variables in lower case that zsh obeys: zshparam(1)."""
 
+_LOCAL = re.compile(r"[a-z][a-z0-9]*")
+
+
+def is_local(name: str) -> bool:
+    """Whether a variable of this name means nothing to shells, nor to programs that find it set."""
+    return bool(_LOCAL.fullmatch(name)) and name not in ZSH_VARIABLES
+
+
 EXPORTING = names("export declare typeset")
 """Those of `DECLARING` that may give a variable to programs."""
 
 DECLARING = names("""
-    export declare typeset local readonly unset read integer float private
+    export declare typeset local readonly unset integer float private
 """)
 """Builtins that set the variables that their arguments name."""
 

@@ -58,7 +58,8 @@ class Reading:
     to be read. `repeats`: what is read now may run several times, or at another time. `unrolled`: the body of
     a loop was read for each value of its variable. `resets`: a command may set any variable, nobody knows
     when. `redefined`: a name may be that of a function, so it is not known what `cat` prints, where `cd`
-    leads and what a variable of a loop is."""
+    leads and what a variable of a loop is. `taken`: variables that `read` sets. `quoted` and `bare`: those
+    that are expanded, within double quotes or not."""
 
     def __init__(self, text: str, folder: str = "", *, redefined: bool = False) -> None:
         self.given = self.given_characters = self.repeated = 0
@@ -76,6 +77,9 @@ class Reading:
         self.writes: set[str] = set()
         self.selected: set[str] = set()
         self.assignments: set[str] = set()
+        self.taken: set[str] = set()
+        self.quoted: set[str] = set()
+        self.bare: set[str] = set()
         self.functions: set[str] = set()
         self.pipes = self.substitutions = self.background = self.indirect = False
         self.code = self.code_within = False
@@ -214,6 +218,7 @@ class Reading:
             "pipes": self.pipes,
             "substitutions": self.substitutions,
             "expansions": self.expansions or self.patterns,
+            "variables": sorted(self.bare | (self.quoted - self.taken)),
             "background": self.background,
             "assignments": sorted(self.assignments),
             "functions": sorted(self.functions),

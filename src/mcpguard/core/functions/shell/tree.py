@@ -16,9 +16,16 @@ from typing import Any
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
 from mcpguard.core.functions.shell.own import EVALUATING
-from mcpguard.core.functions.shell.programs import EXPORTING, ZSH_VARIABLES
+from mcpguard.core.functions.shell.programs import EXPORTING, is_local
 from mcpguard.core.functions.shell.reading import Reading
-from mcpguard.core.functions.shell.words import Inner, Word, read_body, read_word, read_words
+from mcpguard.core.functions.shell.words import (
+    Inner,
+    Word,
+    here_strings_first,
+    read_body,
+    read_word,
+    read_words,
+)
 from mcpguard.core.tables import names
 
 NESTING = 100
@@ -33,7 +40,6 @@ _BLANKS = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n)*")
 _ASSIGNMENT = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)\+?=")
 _DECLARED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=|$)", re.ASCII)
 _FUNCTION = re.compile(rb"[A-Za-z_][A-Za-z0-9_-]*")
-_LOOP_NAME = re.compile("[a-z][a-z0-9]*")
 _REDIRECT = re.compile(rb"[0-9]?(&>>|&>|>>|>\||>&|<&|<|>)[ \t]*")
 _DELIMITER = re.compile(rb"(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _DASH = re.compile(rb"[ \t]+-[ \t]+")
@@ -72,7 +78,11 @@ def read_tree(source: bytes, reading: Reading, depth: int) -> None:
 
     if len(_OPENER.findall(source)) > OPENERS:
         raise FunctionError(f"shell() reads at most {OPENERS} brackets")
-    root = Parser(_language()).parse(source).root_node
+    parser = Parser(_language())
+    root = parser.parse(source).root_node
+    if root.has_error:
+        source = here_strings_first(source)
+        root = parser.parse(source).root_node
     if root.has_error:
         raise FunctionError("shell() cannot parse this text")
     substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
@@ -82,6 +92,8 @@ def read_tree(source: bytes, reading: Reading, depth: int) -> None:
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
         walk.substitution(node)
+    reading.quoted |= walk.inner.quoted
+    reading.bare |= walk.inner.bare
 
 
 def _all_nodes(root: Any) -> Iterator[Any]:
@@ -90,6 +102,12 @@ def _all_nodes(root: Any) -> Iterator[Any]:
         node = waiting.pop()
         yield node
         waiting += node.children
+
+
+def _is_ifs(node: Any, name: bytes, value: Word) -> bool:
+    """Whether it is the `IFS=` of `IFS= read`, which only says how `read` cuts its line up."""
+    command = node.parent.child_by_field_name("name") if node.parent.type == "command" else None
+    return name == b"IFS" and value.literal and command is not None and command.text == b"read"
 
 
 class _Walk:
@@ -297,14 +315,16 @@ class _Walk:
         if not end or end.span() != (closing.start_byte, closing.end_byte):
             raise FunctionError("shell() cannot determine where a here-document ends")
         body = self.source[line + 1 : end.start()]
-        text = body.decode() if delimiter[1] else self.reading.see(read_body(body)).text
+        text = body.decode() if delimiter[1] else self.reading.see(read_body(body, self.inner)).text
         self.reading.redirects.append({"operator": "<<", "target": text})
 
     def assignment(self, node: Any, _nesting: int) -> None:
         found = _ASSIGNMENT.match(self.source, node.start_byte, node.end_byte)
         if not found:
             raise FunctionError("shell() does not read this form of assignment")
-        self.word(found.end(), node.end_byte)
+        value = self.word(found.end(), node.end_byte)
+        if _is_ifs(node, found[1], value):
+            return
         self.reading.assign(found[1].decode(), exported=node.parent.type == "command")
 
     def declaration(self, node: Any, _nesting: int) -> None:
@@ -360,7 +380,7 @@ class _Walk:
         """The body of a loop, once for each value of its variable, unless one of them is not known."""
         written = self.source[node.start_byte : node.end_byte]
         values = values if re.search(rb"\$\{?" + name.encode(), written) else values[:1]
-        plain = _LOOP_NAME.fullmatch(name) and name not in ZSH_VARIABLES and not self.reading.redefined
+        plain = is_local(name) and not self.reading.redefined
         known = plain and values and all(word.literal or word.pattern for word in values)
         outer, assigned = self.inner.values, self.reading.assignments
         if known and name not in outer and self.reading.repeat(len(values) * len(written)):
@@ -368,7 +388,7 @@ class _Walk:
             for word in values:
                 self.inner.values = {**outer, name: word}
                 self.part(node, nesting)
-            changed = name in self.reading.assignments
+            changed = name in self.reading.assignments | self.reading.taken
             self.inner.values, self.reading.assignments = outer, assigned | self.reading.assignments
             if not changed:
                 return

@@ -21,6 +21,7 @@ _BRACED = re.compile(
     rb"\$\{(?:#?[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?])\}|"
     rb"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-+]|##?|%%?)[A-Za-z0-9_./,@*?-]*\}"
 )
+_NAME = re.compile(rb"\$\{?(?:#(?=[A-Za-z_]))?([A-Za-z_][A-Za-z0-9_]*|[0-9@*#$!-])")
 _ARITHMETIC = re.compile(rb"\$\(\([0-9+*/% -]*\)\)")
 _ANSI = re.compile(rb"\$'((?:[^'\\]|\\[nt\\])*)'")
 _ANSI_ESCAPES = {b"\\n": b"\n", b"\\t": b"\t", b"\\\\": b"\\"}
@@ -28,6 +29,13 @@ _ANSI_ESCAPES = {b"\\n": b"\n", b"\\t": b"\t", b"\\\\": b"\\"}
 _SEVERAL = (b"$@", b"${@}")
 _NUMBERS = (b"$#", b"${#}")
 _STATUS = re.compile(rb"\$\?(?!\[)")
+
+_HERE_DOCUMENT = re.compile(rb"(?<!<)<<(?!<)")
+_MOVABLE = re.compile(
+    rb"(?P<blank>[ \t]+)|(?P<text><<<[ \t]*)|(?P<file>(?<![0-9&<>])(?:>>|>)(?![>&|(!])[ \t]*)"
+    rb"|(?P<other>[\n;&|<>()0-9])"
+)
+"""What stands before words: a here-string, a redirect to a file, or an operator."""
 
 _CAT = re.compile(rb"\$\(cat[ \t]*<<[ \t]*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1\n((?:[^\n]*\n)*?)\2\n[ \t\n]*\)")
 _PAIRED = re.compile(rb"'[^'\\]*'|\"[^\"`$\\]*\"|`[^`'\"$()\\]*`")
@@ -68,11 +76,14 @@ UNKNOWN = unknown("")
 class Inner(Struct):
     """What stands in words: `ends` maps where each substitution starts to its end; `texts` are the starts of
     those that were read as the text that they stand for; `values` are what the variables of loops stand for
-    now. `plain_cat`: `cat` prints its input."""
+    now. `quoted` and `bare` are the variables that are expanded, within double quotes or not. `plain_cat`:
+    `cat` prints its input."""
 
     ends: dict[int, int] = {}
     texts: set[int] = set()
     values: dict[str, Word] = {}
+    quoted: set[str] = set()
+    bare: set[str] = set()
     plain_cat: bool = True
 
 
@@ -97,9 +108,37 @@ def read_words(source: bytes, start: int, end: int, inner: Inner) -> list[Word]:
     return words
 
 
-def read_body(body: bytes) -> Word:
+def here_strings_first(source: bytes) -> bytes:
+    """`cat > a <<< x` as `cat <<< x > a`, which means the same, and which the parser can read. Raises
+    FunctionError as `read_word` does."""
+    if b"<<<" not in source or _HERE_DOCUMENT.search(source):
+        return source
+    out, at, run = bytearray(), 0, -1
+    while at < len(source):
+        found = _MOVABLE.match(source, at)
+        start, kind = at, found.lastgroup if found else ""
+        at = found.end() if found else at
+        if kind == "blank":
+            out += source[start:at]
+            continue
+        if kind != "other":
+            _, at = read_word(source, at, Inner())
+        if kind == "text" and run >= 0:
+            moved = source[start:at] + b" "
+            out[run:run] = moved
+            run += len(moved)
+            continue
+        if kind != "file":
+            run = -1
+        elif run < 0:
+            run = len(out)
+        out += source[start:at]
+    return bytes(out)
+
+
+def read_body(body: bytes, inner: Inner) -> Word:
     """The text of a here-document whose delimiter is not quoted. Raises FunctionError for a substitution."""
-    reader = _WordReader(body, Inner())
+    reader = _WordReader(body, Inner(quoted=inner.quoted))
     if b"\\" in body or b"`" in body:
         raise FunctionError("shell() does not read a backslash or a backtick in a here-document")
     at = 0
@@ -295,6 +334,8 @@ class _WordReader:
             if found and self.value(found[0].strip(b"${}").decode(), quoted):
                 return found.end()
             if found:
+                name = _NAME.match(found[0])
+                (self.inner.quoted if quoted else self.inner.bare).update([name[1].decode()] if name else ())
                 several = found[0] in _SEVERAL or not (quoted or found[0] in _NUMBERS)
                 self.expands(splits=several, many=several)
                 return self.keep(at, found.end() - at)
