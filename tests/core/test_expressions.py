@@ -21,3 +21,8 @@ def test_a_mistake_is_raised_at_the_first_use() -> None:
     made = expression(b"(")
     with pytest.raises(re.error):
         made.search(b"x")
+
+
+def test_its_text_is_known_without_compiling_it() -> None:
+    made = expression(b"(")
+    assert made.pattern == b"("

@@ -47,15 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
+    from mcpguard.adapters.system.own_process import tune_allocator
     from mcpguard.config.loading import find_config
     from mcpguard.serve.handover import HandedOver, in_child, read
 
     reads = partial(read, find_config(args.config, os.environ), args.agent, args.project)
+    tune_allocator()  # In the child too.
     found = in_child(reads, HandedOver)  # Before there is a second thread.
-    from mcpguard.adapters.system.own_process import tune_allocator
     from mcpguard.core.redaction.beginnings import prepare_soon
 
-    tune_allocator()
     prepare_soon()  # Before the rest is imported.
     from msgspec import structs
 

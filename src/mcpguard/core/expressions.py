@@ -7,15 +7,18 @@ the modules that they are in.
 import re
 from typing import Any, AnyStr, cast
 
+_compile = re.compile
+
 
 class _Unused:
     """In place of a `re.Pattern` until somebody asks for one of its members, which it keeps from then on."""
 
     def __init__(self, pattern: Any, flags: int) -> None:
         self._made_of = pattern, flags
+        self.pattern = pattern
 
     def __getattr__(self, name: str) -> Any:
-        member = getattr(re.compile(*self._made_of), name)
+        member = getattr(_compile(*self._made_of), name)
         self.__dict__[name] = member
         return member
 

@@ -60,7 +60,7 @@ class BesideTheCode:
             believed = stat.S_ISREG(own.st_mode) and all(
                 _as_safe(one, code) for one in (os.fstat(folder), own)
             )
-            return file.read(_MOST) if believed else b""
+            return file.read(min(own.st_size, _MOST)) if believed else b""
 
 
 def _name(table: str) -> str:
