@@ -329,3 +329,33 @@ def test_a_wrong_name_gets_the_nearest_one_and_no_list_of_all_in_the_usage(
     found = capsys.readouterr().err
     assert said in found
     assert "{claude-desktop" not in found
+
+
+WIDTH = """
+import os, sys, shutil, fcntl, termios, struct
+_, terminal = os.openpty()
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+if sys.argv[2] == "terminal":
+    os.dup2(terminal, 1)
+from mcpguard.cli.parser import Parser
+parser = Parser(prog="mcpguard x")
+print(parser._get_formatter()._width + 2, shutil.get_terminal_size().columns, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "of_terminal", "output", "width"),
+    [
+        ("", 100, "terminal", 100),
+        ("", 0, "terminal", 80),
+        ("", 100, "file", 80),
+        ("57", 100, "terminal", 57),
+        *((columns, 100, "terminal", 100) for columns in ("0", "-3", "wide")),
+    ],
+)
+def test_the_help_is_as_wide_as_the_terminal(columns: str, of_terminal: int, output: str, width: int) -> None:
+    words = [sys.executable, "-c", WIDTH, str(of_terminal), output]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": columns}
+    )
+    assert done.stderr.split() == [str(width), str(width)]

@@ -13,6 +13,7 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -48,11 +49,29 @@ def _continued(line: str) -> list[str]:
     return [f"{line[:at]} \\", *_continued(f"     {line[at:]}")]
 
 
+class _Help(RawDescriptionHelpFormatter):
+    """As wide as the terminal. One is made for each option, so the width is not asked of `shutil`, which
+    brings three compressors along."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """What `shutil.get_terminal_size` says."""
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
+    with suppress(OSError):
+        return os.get_terminal_size(1).columns or _WIDTH
+    return _WIDTH
+
+
 class Parser(ArgumentParser):
     """Keeps the line breaks of its epilog and takes no abbreviated options, in its sub-commands too."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False, **options})
+        super().__init__(**{"formatter_class": _Help, "allow_abbrev": False, **options})
 
     def _check_value(self, action: Action, value: Any) -> None:
         choices = [*(action.choices or (value,))]

@@ -4,7 +4,7 @@ Source: the Unicode Character Database 15.0 (DerivedCoreProperties: Default_Igno
 Bidi_Control).
 """
 
-import re
+from mcpguard.core.expressions import expression
 
 GROUPS: dict[str, list[tuple[int, int]]] = {
     "control": [(0, 8), (0x0B, 0x0B), (0x0E, 0x1F), (0x7F, 0x9F), (0xD800, 0xDFFF), (0xFFF9, 0xFFFB)],
@@ -31,7 +31,7 @@ def charset(*ranges: tuple[int, int]) -> str:
 HIDDEN = charset(*(one for ranges in GROUPS.values() for one in ranges))
 """All of these characters."""
 
-_HIDDEN = re.compile(f"[{HIDDEN}]")
+_HIDDEN = expression(f"[{HIDDEN}]")
 
 
 def plain(text: str) -> str:

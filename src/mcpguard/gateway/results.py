@@ -9,7 +9,7 @@ nothing in the result can end the marked part.
 
 from functools import partial
 from hashlib import sha256
-from secrets import token_hex
+from os import urandom
 
 from msgspec import Struct
 
@@ -235,9 +235,9 @@ _END = "\n[END DATA {mark}]"
 def spotlit(redactor: Redactor, answer: Redacted, server: str, also: tuple[str, ...]) -> Redacted:
     """The inspected result `answer` of `server` with its texts marked; the same object where it has none.
     `also` is what it was inspected for. Raises InspectionError as `Redactor.inspect` does."""
-    mark = token_hex(8)
+    mark = urandom(8).hex()
     while mark.encode() in answer.payload:
-        mark = token_hex(8)
+        mark = urandom(8).hex()
     marks = _BEGIN.format(mark=mark, server=server), _END.format(mark=mark)
     value = _marked(answer.value, *marks)
     return answer if value is answer.value else redactor.inspect_again(value, answer, also)

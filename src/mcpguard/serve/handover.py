@@ -11,6 +11,7 @@ force that it would not have read.
 
 from __future__ import annotations
 
+import inspect  # noqa: F401 - both processes need it
 import os
 import pickle
 import re

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, SEAL, SUFFIXES
 from mcpguard.core.evidence.records import HANDED_ON
+from mcpguard.core.expressions import expression
 
 if TYPE_CHECKING:
     from mcpguard.core.evidence.verification import ChainReport, Removal, Signature
@@ -437,7 +437,7 @@ def _renamed(name: str, first: bytes, files: Mapping[str, Path]) -> str:
     return found if found and last_line(files[found])[-67:-3].decode(errors="replace") in heads else ""
 
 
-_BEGUN = re.compile(rb'\{"kind":"opened","at":"([^"]*)","version":"[^"]*","pid":(\d+),')
+_BEGUN = expression(rb'\{"kind":"opened","at":"([^"]*)","version":"[^"]*","pid":(\d+),')
 
 
 def first_line(file: Path) -> bytes:

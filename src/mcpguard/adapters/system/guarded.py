@@ -6,7 +6,6 @@ left it, such as gpg-agent. No shell interprets a command.
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -29,7 +28,9 @@ exit $status
 def found(program: str, path: str | None) -> str | None:
     """The full path of a program, None if it is not found. Never one in the working folder: whoever may
     write there could give us another."""
-    place = shutil.which(os.path.expanduser(program), path=path or os.defpath)
+    from shutil import which  # It brings three compressors along.
+
+    place = which(os.path.expanduser(program), path=path or os.defpath)
     return place if place is not None and os.path.isabs(place) else None
 
 
@@ -37,12 +38,14 @@ def misread(command: str) -> str:
     """Why a text, where no program is found by it, is more or other than the name of one, and what to do; ""
     for a name. Of a line for a shell only its first word is shown, without a value: there may be a credential
     in it."""
+    from shutil import which
+
     first, *rest = command.split() or [""]
     if re.match("[a-z][a-z0-9+.-]*://", first):
         return "the command is the address of a remote server: write it as `url` in a configuration"
     if assigned := re.match("([A-Za-z_][A-Za-z0-9_]*)=", first):
         return f"the command begins with a value for {assigned[1]}: set it under `env`"
-    if rest and (any(word.startswith("-") for word in rest) or shutil.which(first) is not None):
+    if rest and (any(word.startswith("-") for word in rest) or which(first) is not None):
         return f"the command is '{first}' and its arguments in one text: write each argument as its own word"
     if first.startswith("~"):
         return f"the command '{command}' begins with ~, which only a shell replaces: give the full path"

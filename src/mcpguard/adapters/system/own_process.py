@@ -176,7 +176,9 @@ def installed_versions(*packages: str) -> dict[str, str]:
         except OSError:
             continue
         for entry in entries:
+            if not entry.endswith(".dist-info"):
+                continue
             name, _, version = entry.removesuffix(".dist-info").partition("-")
-            if version and name in names and entry.endswith(".dist-info"):
+            if version and name in names:
                 found.setdefault(names[name], version)
     return found

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.legible import plain as plain
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
-_LOOK = re.compile(r"(?:\x1b\[\d+m)+\S(?:\x1b\[\d+m)*|\S(?:\x1b\[\d+m)+")
+_LOOK = expression(r"(?:\x1b\[\d+m)+\S(?:\x1b\[\d+m)*|\S(?:\x1b\[\d+m)+")
 _PRIVATE = 0xE000
 """Unicode's first character for private use, which `plain` never leaves in a text."""
 

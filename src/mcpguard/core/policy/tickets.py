@@ -7,7 +7,6 @@ which rules. An answer counts only as the rules that ask want it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -16,6 +15,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, structs
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.web.urls import read_url
 from mcpguard.core.model import Invocation, Json
@@ -30,7 +30,7 @@ Lasting = Literal["once", "session", "time"]
 MOST_SECONDS = {"session": 24 * 3600, "time": 8 * 3600}
 """How long an approval lasts at most."""
 
-_NUMBER = re.compile(r"(?<=\[REDACTED:)([A-Za-z0-9_.:/-]+)#[0-9]{1,5}(?=\])")
+_NUMBER = expression(r"(?<=\[REDACTED:)([A-Za-z0-9_.:/-]+)#[0-9]{1,5}(?=\])")
 _ordered = msgspec.json.Encoder(order="deterministic").encode
 
 ROUNDING = 1.0

@@ -17,6 +17,7 @@ from threading import Lock
 import msgspec
 
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.expressions import expression
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.beginnings import Hit, triggers
 from mcpguard.core.redaction.budget import MASKING, Budget
@@ -64,7 +65,7 @@ _RARE = 64
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
-_PLACEHOLDER = re.compile(PLACEHOLDER)
+_PLACEHOLDER = expression(PLACEHOLDER)
 _UNMARKED = b""
 _first = itemgetter(slice(1))
 _encode = msgspec.json.Encoder().encode

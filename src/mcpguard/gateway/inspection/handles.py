@@ -8,7 +8,7 @@ Law of this file: what was removed is kept here, in bounded memory, and goes now
 sent it.
 """
 
-import secrets
+import os
 from collections.abc import Iterator
 from threading import Lock
 
@@ -51,7 +51,7 @@ class Handles:
 
     def __init__(self) -> None:
         # Another one for each connection, so that an alias of an earlier one is unknown and not another's.
-        self._tag = secrets.token_hex(3)
+        self._tag = os.urandom(3).hex()
         self._count = 0
         self._lock = Lock()
         self._aliases: dict[tuple[str, str], str] = {}

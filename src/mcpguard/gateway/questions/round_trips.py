@@ -6,7 +6,7 @@ A `requestState` that a client sees is a random key to what is kept here. It say
 leads only to the same request of the same client, and expires. What is kept is bounded.
 """
 
-import secrets
+import os
 from collections.abc import Callable, Collection
 
 from msgspec import Struct
@@ -110,7 +110,7 @@ class ParkedCalls:
         while self._parked and (len(self._parked) >= MAX_PARKED or self._bytes + size > MAX_PARKED_BYTES):
             self._expire(next(iter(self._parked)), "expired")
         # In hexadecimal, which no format of a secret is: it goes through the inspection of the answer.
-        token = secrets.token_hex(32)
+        token = os.urandom(32).hex()
         stop = self._clock.later(self._seconds(), lambda: self._expire(token, "expired"))
         self._parked[token] = Parked(
             call.fingerprint(), asked, size, stop, credential, ticket, state, request, wait

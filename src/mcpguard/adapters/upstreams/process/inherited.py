@@ -7,7 +7,6 @@ hold one: then it is passed on only to servers whose `env` names it, as every ot
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 
 from mcpguard.adapters.system.guarded import not_found
@@ -108,7 +107,9 @@ def executable(command: str, path: str | None, cwd: str | None, mode: int = os.F
     or None."""
     if cwd is not None and os.sep in command:
         command = os.path.join(cwd, command)
-    return shutil.which(command, mode, path or os.defpath)
+    from shutil import which  # It brings three compressors along.
+
+    return which(command, mode, path or os.defpath)
 
 
 def not_startable(command: str, path: str | None, cwd: str | None) -> str:

@@ -7,7 +7,6 @@ even what the same server left there may be there at its next start.
 """
 
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -78,7 +77,9 @@ def sweep(root: Path) -> None:
     for folder in root.glob("*/*-*"):
         with suppress(OSError, ValueError):
             if folder.lstat().st_mtime < oldest and not _runs(int(folder.name.partition("-")[0])):
-                shutil.rmtree(folder)
+                from shutil import rmtree  # It brings three compressors along.
+
+                rmtree(folder)
 
 
 def _runs(pid: int) -> bool:

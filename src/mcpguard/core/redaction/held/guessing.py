@@ -6,7 +6,7 @@ what the value is.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.shapes import (
@@ -43,13 +43,11 @@ _WORD = expression(r"[^\W\d_]+")
 _BETWEEN = expression(r"[-_ ./:]")
 _AFTER = expression(r"[-_:. ]?[0-9]{0,6}[!@#$%*?.]{0,2}$")
 _ROWS = "abcdefghijklmnopqrstuvwxyz 0123456789abcdef 1234567890abcdef qwertyuiopasdfghjklzxcvbnm"
-_NAMES: dict[str, Callable[[str], object]] = {
-    "is a date": _DATE.fullmatch,
-    "is the name of a region": _REGION.fullmatch,
-    "is the name of a host": _HOST.fullmatch,
-    "is the name of a resource": re.compile(r"arn:[\w-]*:.*").fullmatch,
-    "is a path": is_path,
-    "is an address": lambda text: _ADDRESS.fullmatch(text) or is_address(text),
+_NAMES = {
+    "is a date": _DATE,
+    "is the name of a region": _REGION,
+    "is the name of a host": _HOST,
+    "is the name of a resource": expression(r"arn:[\w-]*:.*"),
 }
 _CHARACTERS = (str.islower, str.isupper, str.isdigit)
 
@@ -69,7 +67,11 @@ def _named(text: str) -> str:
     """What it is the name of, if no piece of it is random."""
     if any(map(looks_random, re.split(r"[\s/?&=:@#.<>]", text))):
         return ""
-    return next((said for said, is_one in _NAMES.items() if is_one(text)), "")
+    if said := next((said for said, names in _NAMES.items() if names.fullmatch(text)), ""):
+        return said
+    if is_path(text):
+        return "is a path"
+    return "is an address" if _ADDRESS.fullmatch(text) or is_address(text) else ""
 
 
 def _said(text: str) -> str:

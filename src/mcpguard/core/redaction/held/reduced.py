@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import compress
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.matching import PAD
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
@@ -104,7 +105,7 @@ def locate(text: bytes, wanted: Sequence[int], drop: bytes = _DROP) -> dict[int,
 
 
 # What all begin with stands alone, so that anything else is passed over a byte at a time.
-_ESCAPE = re.compile(
+_ESCAPE = expression(
     rb"[%\\&=](?:(?<=%)(?:25)*(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})"
     rb"|(?<=\\)(?:u(?:[0-9A-Fa-f]{4}|\{[0-9A-Fa-f]{1,6}\})|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}"
     rb"|[0-3][0-7]{2}|[abefnrtv0])"
@@ -112,7 +113,7 @@ _ESCAPE = re.compile(
     # Quoted-printable (RFC 2045, section 6.7), but for what a value behind "=" may begin with.
     rb"|(?<==)(?:3D|0[9AD]|2[0-4]|40|5[B-E]|60|7[B-E]))"
 )
-_LINE_END = re.compile(rb"\\[nr]")
+_LINE_END = expression(rb"\\[nr]")
 _LONGEST_ESCAPE = 64
 _ATTEMPTS = 16_000
 

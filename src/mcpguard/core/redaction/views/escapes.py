@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from unicodedata import normalize
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, View, slices
@@ -76,7 +77,7 @@ _NAMED = {
     }.items()
     for name in names.split()
 }  # fmt: skip
-_QUOTED = re.compile(rb"(=(?:[0-9A-F]{2}|\r?\n))")
+_QUOTED = expression(rb"(=(?:[0-9A-F]{2}|\r?\n))")
 _QUOTES = {b"=%02X" % byte: bytes([byte]) for byte in range(256)}
 _GROUP = re.compile(rb"\(\?P<\w+>")
 _SLICE = 32 * 1024

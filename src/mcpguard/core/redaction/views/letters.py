@@ -1,9 +1,9 @@
 """What is cut up in single characters: one a line, or one a text of a list, as `split("")` makes them."""
 
-import re
 from array import array
 from itertools import chain
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import Pieces, View, slices
 
@@ -14,11 +14,11 @@ SIGNS = (
 )
 """Some of either: of lines with both ends in one expression, each line of code would cost twice as much."""
 
-_RUN = re.compile(
+_RUN = expression(
     rf"(?:(?:^|(?<=[\n\x1f]))(?:[ \t]{{0,40}}[\"']?{_ONE}[\"']?,?\r?(?:\n|(?=[\x1f\xff]))){{12,4096}}+"
     rf"|(?:[\"']{_ONE}[\"'],[ ]?){{11,4096}}+[\"']{_ONE}[\"'])".encode()
 )
-_EACH = re.compile(rf"[ \t]*[\"']?({_ONE})[\"']?,?\s?\n?".encode())
+_EACH = expression(rf"[ \t]*[\"']?({_ONE})[\"']?,?\s?\n?".encode())
 _FOR_ONE = 4
 """Characters that cost as much as one piece of another view."""
 

@@ -20,15 +20,15 @@ LEAF_END = _RUN + r"{12}\x1f"
 LINE_BEGIN = r"\n(?:[ \t]*[0-9]{1,6}[\t:|-] ?|[+>-] ?)?" + _RUN + "{16}"
 
 _BREAK = expression(rb"[ \t]*(?:\$?\r?\n|(?:\\[nr])+)")
-_PIECE = re.compile(rb"[^\s\x00-\x1f\\\"'<>|\xff]+")
+_PIECE = expression(rb"[^\s\x00-\x1f\\\"'<>|\xff]+")
 _LEAVES = expression(rb"(?:\x1f+%b+){1,4096}+" % _PIECE.pattern)
 """A bounded number, since while it is matched no other thread runs."""
 _LAST = expression(rb"[A-Za-z0-9+/=_.-]{1,12}\$?\r?\Z")
-_NUMBERED = re.compile(
+_NUMBERED = expression(
     rb"[ \t]*[0-9]{1,7}(?:\t|[:)][ \t]?|-(?=[^-])|[ \t]*(?:\||\xe2\x94\x82)[ \t]?|[ \t]{1,4})"
 )
-_BARRED = re.compile(rb"[ \t]*[0-9]{0,7}[ \t_~+-]{0,6}(?:\||\xe2\x94\x82) ?")
-_BLAMED = re.compile(rb"\^?[0-9a-f]{7,40} (?:\S+ +)?\([^()\n]{8,100}?[0-9]+\) ?")
+_BARRED = expression(rb"[ \t]*[0-9]{0,7}[ \t_~+-]{0,6}(?:\||\xe2\x94\x82) ?")
+_BLAMED = expression(rb"\^?[0-9a-f]{7,40} (?:\S+ +)?\([^()\n]{8,100}?[0-9]+\) ?")
 _DIGITS = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
 _MARKS = b" \t:|>)]#*+-=/;,"
 _NO_MARKS = bytes({*range(256)} - {*_MARKS})

@@ -47,11 +47,11 @@ _SECOND = bytes(letter for index, letter in enumerate(_LETTERS) if not index & 8
 _THIRD = bytes(letter for index, letter in enumerate(_LETTERS) if not index & 2)
 _ASCII64 = rb"(?!A[A-P])(?:[A-Za-f][%b][%b][A-Za-z0-9+/_-]){%d,}+(?:[A-Za-f][%b][%b]?)?"
 _TEXTS = {
-    least: re.compile(_ASCII64 % (_SECOND, _THIRD, least // 4, _SECOND, _THIRD)) for least in (LEAST, FEW)
+    least: expression(_ASCII64 % (_SECOND, _THIRD, least // 4, _SECOND, _THIRD)) for least in (LEAST, FEW)
 }
 _HEX = expression(rb"[0-9A-Fa-f]{32,}+")
-_HEX_TEXT = re.compile(rb"(?:[0-7][0-9A-Fa-f]){16}")
-_HEX_PACKED = re.compile(
+_HEX_TEXT = expression(rb"(?:[0-7][0-9A-Fa-f]){16}")
+_HEX_PACKED = expression(
     rb"1[fF]8[bB]08|504[bB]0304|425[aA]683[1-9]314159|[fF][dD]377[aA]585[aA]00|\A5[dD]0000|\A78(?:01|5[eE]|9[cC]|[dD][aA])"
 )
 _BASE32 = expression(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")

@@ -21,7 +21,7 @@ _KEYS = frozenset([
 _LONGEST_CELL = 1024
 _QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
 _CELLS_OF = {
-    char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
+    char: expression(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
     for char in (b",", b"\t", b";", b"|")
 }
 BARS = expression(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
