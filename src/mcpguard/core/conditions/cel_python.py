@@ -12,11 +12,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, reduce
+from hashlib import sha256
+from io import BytesIO
 from itertools import pairwise
+from pkgutil import get_data
 from typing import Any
 
 import celpy
-from celpy import celtypes, evaluation
+from celpy import celparser, celtypes, evaluation
+from lark import Lark
+from lark import __version__ as lark_version
 
 from mcpguard.core.conditions.cel import (
     ERROR,
@@ -38,6 +43,7 @@ from mcpguard.core.conditions.hoisting import Members, hoist
 from mcpguard.core.conditions.names import LATER, POLICY, Vocabulary, advised
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.matching import tables
 
 # The library casts to these unions at every step of an evaluation; hashing them takes a sixth of its time.
 celtypes.Value = celtypes.CELType = object
@@ -118,6 +124,8 @@ class PythonEngine:
         self._vocabulary = vocabulary
         # The library raises the recursion limit of the whole process, and logs argument values.
         limit = sys.getrecursionlimit()
+        if celparser.CELParser.CEL_PARSER is None:
+            _prepare_parser()
         self._environment = celpy.Environment()
         sys.setrecursionlimit(limit)
         celpy.logging.getLogger("celpy").setLevel(1000)
@@ -150,6 +158,23 @@ class PythonEngine:
         """The syntax tree of `text`, as the library makes it (lark): shared, and not to be changed. Raises
         CELParseError, and RecursionError for what is nested too deeply."""
         return self._environment.compile(text)
+
+
+def _prepare_parser() -> None:
+    """Take the tables of the library's parser from where tables stay (decision 0056). To generate them takes
+    50 ms; without such a place the library does."""
+    place, parser = tables(), celparser.CELParser
+    if place is None:
+        return
+    made_of = [get_data("celpy", name) for name in ("cel.lark", "celparser.py")]
+    source = sha256(repr((lark_version, made_of)).encode()).digest()
+    if kept := place.take("cel", source):
+        parser.CEL_PARSER = Lark.load(BytesIO(kept))
+    else:
+        parser()
+        assert parser.CEL_PARSER is not None  # noqa: S101 - the library has made it just now
+        parser.CEL_PARSER.save(made := BytesIO())
+        place.put("cel", source, made.getvalue())
 
 
 def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:

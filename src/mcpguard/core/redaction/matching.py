@@ -64,6 +64,11 @@ def keep_on(*places: Tables) -> None:
     _tables[:] = places
 
 
+def tables() -> Tables | None:
+    """The place where they stay, if there is one."""
+    return _tables[0] if _tables else None
+
+
 class HyperscanMatcher:
     """Hyperscan (Vectorscan) in block mode. Raises ImportError where there is no wheel."""
 
@@ -91,7 +96,7 @@ class HyperscanMatcher:
         literal: bool = False,
         first: int = 0,
     ) -> None:
-        place = _tables[0] if table and _tables else None
+        place = tables() if table else None
         source = sha256(repr((expressions, flags, literal, first)).encode()).digest() if place else b""
         if place and (compiled := place.take(table, source)):
             try:
