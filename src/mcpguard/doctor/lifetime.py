@@ -137,12 +137,12 @@ def _ending(subject: Subject, what: str, end: float, line: int, run: str, about:
 
 
 def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[Finding]:
-    from mcpguard.adapters.credentials.oauth.grants import Grants
-
     names = {server.name for server in served}
     for name, entry in config.credentials.items():
         if entry.kind != "oauth" or entry.servers.isdisjoint(names):
             continue
+        from mcpguard.adapters.credentials.oauth.grants import Grants  # It brings an HTTP client along.
+
         line, run = subject.line("credentials", name), f"mcpguard secret login {name}{subject.option}"
         try:
             grant = Grants().read(name)

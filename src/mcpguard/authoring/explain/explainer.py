@@ -29,7 +29,6 @@ from mcpguard.core.policy.review import review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.unredacted import exception_in_words
-from mcpguard.gateway.questions.approvals import NO_CHANNEL, refusal_by
 from mcpguard.protocol import refusals
 
 _OUTCOMES: dict[Verdict, Outcome] = {TRUE: "held", FALSE: "did not hold", ERROR: "could not be evaluated"}
@@ -109,6 +108,9 @@ def explain(
 
 def _asked(policies: PolicySet, verdict: Deny, session: Session, known: Known) -> Explanation:
     """A call that a person must approve: how its ticket stands, or why nobody is asked."""
+    # Imported where it is needed: it brings asyncio along.
+    from mcpguard.gateway.questions.approvals import NO_CHANNEL, refusal_by
+
     rules: frozenset[str] = frozenset()
     would: Permit | Deny = verdict
     # Rules may also ask about the arguments that others set.
