@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -98,13 +98,37 @@ class Naming:
     ) -> None:
         self._name = name
         self._plain = plain
-        kinds = tuple(kinds)
-        globs = [glob for kind in kinds for glob in kind.names.split()]
-        exact = [glob for glob in globs if "*" not in glob]
-        self._any, self._exact = _automaton(globs), _automaton(exact)
-        self._kinds = [(_union(kind.names.split()), _union(kind.but.split())) for kind in kinds]
-        self._globs, self._exact_globs = _split(globs), _split(exact)
-        self._holders = _holders(globs, folders.split())
+        self._of_kinds = tuple(kinds)
+        self._folders = folders.split()
+        self._all = [glob for kind in self._of_kinds for glob in kind.names.split()]
+        self._all_exact = [glob for glob in self._all if "*" not in glob]
+
+    # Compiled when the first path is looked at: that takes longer than to import all other functions, and
+    # whoever only checks a policy looks at none.
+
+    @cached_property
+    def _any(self) -> Any:
+        return _automaton(self._all)
+
+    @cached_property
+    def _exact(self) -> Any:
+        return _automaton(self._all_exact)
+
+    @cached_property
+    def _kinds(self) -> list[tuple[re.Pattern[str], re.Pattern[str]]]:
+        return [(_union(kind.names.split()), _union(kind.but.split())) for kind in self._of_kinds]
+
+    @cached_property
+    def _globs(self) -> list[tuple[_Glob, ...]]:
+        return _split(self._all)
+
+    @cached_property
+    def _exact_globs(self) -> list[tuple[_Glob, ...]]:
+        return _split(self._all_exact)
+
+    @cached_property
+    def _holders(self) -> re.Pattern[str]:
+        return _holders(self._all, self._folders)
 
     def of(self, paths: str | list[str], taken: str = "file", spelling: str | None = None) -> bool:
         """The answer for all of `paths`; `taken` is "file", or "folder" for those that may be folders with
