@@ -16,6 +16,7 @@ from tests.authoring.check.linting import codes, offering
         ("shell(args.text).commands.all(c, c.program == 'ls')", ["P706"]),
         ("!shell(args.text).substitutions", ["P706"]),
         ("shell(args.text).writes == [] && shell(args.text).programs == ['ls']", ["P706"]),
+        ("shell(args.text).variables == []", ["P706"]),
         ("!shell(args.text).pipes && shell(args.text).simple && shell(args.text).outside == []", []),
         ("!shell(args.text).code", ["P706"]),
         ("shell(args.text).unknown == [] && shell(args.text).changes == []", []),
