@@ -35,6 +35,7 @@ class Issuer:
     """Publishes its metadata and its key. `entry` is the `http.token` of a configuration."""
 
     def __init__(self):
+        key_of("issuer")  # Before two threads ask for it, and each makes one.
         self._web = web(on_any=self._publish)
         stage = self._web.__enter__()
         self.url = stage.url.removesuffix("/mcp")

@@ -128,7 +128,8 @@ def test_where_the_keys_cannot_be_fetched_nobody_gets_in(serve, issuer):
     good = issuer.bearer()
     issuer.close()
     guard = serve({"a": puppet()}, http={"token": issuer.entry})
-    assert WAYS["POST /mcp"](guard, authorization=good).status == 401
+    assert WAYS["POST /mcp"](guard, authorization=good).status == 503
+    assert guard.open("GET", "/readyz").status == 503
     assert untouched(guard)
 
 

@@ -57,6 +57,21 @@ async def test_a_new_process_is_ready_and_asks_nothing_of_a_store_that_nobody_ne
     assert shared.needs._ask_store._asked_at == float("-inf")
 
 
+async def test_a_further_need_counts_as_the_others_do(tmp_path):
+    shared = shared_in(tmp_path)
+    wrong = [""]
+    shared.needs.also["tokens"] = lambda: wrong[0]
+    shared.needs.warned["tokens"] = lambda: "old"
+    assert shared.needs.look()[-1].name == "tokens"
+    assert missing(shared) == {}
+    assert shared.needs.look()[-1].warning == "old"
+    wrong[0] = "no keys"
+    assert missing(shared) == {"tokens": "no keys"}
+    assert shared.said == []  # Whoever looks there says it.
+    wrong[0] = ""
+    assert missing(shared) == {}
+
+
 async def test_evidence_that_cannot_be_written_is_missing_until_it_can(tmp_path):
     shared = shared_in(tmp_path)
     since = shared.needs.look()[1].since

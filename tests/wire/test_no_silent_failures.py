@@ -169,10 +169,14 @@ def test_that_the_keys_of_an_issuer_cannot_be_fetched_is_seen_in_every_place(tmp
     said = "the keys of http://127.0.0.1:9 cannot be fetched: "
     try:
         bearer = "Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"
-        assert guard.open("POST", body=b"{}", Authorization=bearer).status == 401
-        assert said in guard.open("GET", "/readyz").json()["needs"]["serving"]["warning"]
-        guard.wait_stderr(said)
+        guard.wait_stderr(said)  # Nobody has asked for anything yet.
+        refused = guard.open("POST", body=b"{}", Authorization=bearer)
+        assert (refused.status, refused.header("retry-after")) == (503, "5")
+        ready = guard.open("GET", "/readyz")
+        assert ready.status == 503
+        assert said in ready.json()["needs"]["tokens"]["problem"]
         status = partial(command, "status", environment=state)
-        eventually(lambda: said in " ".join(status().stdout.decode().split()), "the warning in status")
+        eventually(lambda: said in " ".join(status().stdout.decode().split()), "the problem in status")
+        assert status().returncode == 1
     finally:
         guard.dispose()

@@ -110,7 +110,10 @@ class HttpFront:
                 _fetch(settings.config.http.token),
                 shared.clock.seconds,
                 shared.diagnostics.report,
+                shared.upstream_changed,
             )
+            shared.needs.also["tokens"] = verifier.problem
+            shared.needs.warned["tokens"] = verifier.warning
         shared.needs.always = True
         endpoint = Endpoint(
             self,
@@ -123,8 +126,7 @@ class HttpFront:
         )
         self._quotas = endpoint.quotas
         self._quotas.told = partial(shared.warn, "quota-reached")
-        warnings = [self._quotas.warning, *([] if verifier is None else [verifier.warning])]
-        shared.needs.warned["serving"] = lambda: "; ".join(filter(None, (one() for one in warnings)))
+        shared.needs.warned["serving"] = self._quotas.warning
         endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
         self._endpoint = endpoint
         self._measuring: Measuring | None = None

@@ -83,6 +83,9 @@ class Needs:
         called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
         "" for none; None where no sink may."""
         self.not_in_force: Callable[[], NotInForce | None] = lambda: None
+        self.also: dict[str, Callable[[], str]] = {}
+        """Further needs, by their name; each gives what is wrong, "" for nothing, and says itself when that
+        changes."""
         self.warned: dict[str, Callable[[], str]] = {}
         """What an operator should know of a need though it is met, by its name; each gives "" for nothing."""
         self.stopping = ""
@@ -107,7 +110,10 @@ class Needs:
             "policies": self._policies(),
             "store": self._state(),
             "keychain": self._keychain(),
+            **{name: problem() for name, problem in self.also.items()},
         }
+        for name in self.also:
+            self._found.setdefault(name, Need(name, True, time.time()))
         if (blocked := self._blocked()) is None:
             self._found.pop("telemetry", None)
         else:

@@ -63,10 +63,14 @@ class Issuer:
         self.answers: dict[str, Any] = {}
         self.now = 1_000_000.0  # The clock of a machine that has been up for days.
         self.reports: list[str] = []
+        self.changes = 0
         self.holds: asyncio.Event | None = None
 
-    def report(self, _server: str, said: str) -> None:
-        self.reports.append(said)
+    def report(self, _server: str, said: str, level: str) -> None:
+        self.reports.append(f"{level}: {said}")
+
+    def changed(self) -> None:
+        self.changes += 1
 
     async def fetch(self, url: str) -> Any:
         self.asked.append(url)
@@ -85,6 +89,7 @@ class Issuer:
             self.fetch,
             lambda: self.now,
             self.report,
+            self.changed,
         )
 
 
@@ -236,7 +241,7 @@ async def test_a_shared_key_is_never_used_whatever_is_configured_and_published()
     verifier = Issuer(shared).verifier(algorithms=("HS256", "none"))
     assert (await refused(verifier, token(b"k" * 32, "s1", "HS256"))).status == 401
     rs_only = Issuer({**shared, "alg": "RS256"}).verifier()
-    assert (await refused(rs_only, token(RSA, "s1"))).status == 401
+    assert (await refused(rs_only, token(RSA, "s1"))).status == 503
 
 
 async def test_the_key_must_be_the_one_that_the_token_names() -> None:
@@ -256,7 +261,15 @@ async def test_the_key_must_be_the_one_that_the_token_names() -> None:
     ],
 )
 async def test_a_key_that_does_not_fit_is_not_used(key: dict[str, Any]) -> None:
-    assert (await refused(Issuer(key).verifier(), token())).status == 401
+    issuer = Issuer(key)
+    verifier = issuer.verifier()
+    assert (await refused(verifier, token())).status == 503
+    said = f"{ISSUER} publishes no key for the algorithms that are accepted (RS256, ES256)"
+    assert verifier.problem() == said
+    issuer.keys.append(jwk(RSA_2, "r2"))
+    issuer.now += RETRY_SECONDS
+    assert (await refused(verifier, token())).status == 401
+    assert verifier.problem() == ""
 
 
 async def test_without_a_kid_there_must_be_no_choice() -> None:
@@ -307,14 +320,44 @@ async def test_keys_that_cannot_be_fetched_are_told_to_the_operator() -> None:
     issuer = Issuer()
     issuer.answers[JWKS] = OSError("nobody listens")
     verifier = issuer.verifier()
-    with pytest.raises(BearerError):
-        await verifier.verify(token())
+    assert (await refused(verifier, token())).status == 503
     said = f"the keys of {ISSUER} cannot be fetched: nobody listens"
-    assert (issuer.reports, verifier.warning()) == ([said], said)
+    assert (issuer.reports, verifier.problem(), verifier.warning()) == ([f"error: {said}"], said, "")
+    issuer.now += FIRST_RETRY_SECONDS + 1
+    assert (await refused(verifier, token())).status == 503
+    assert (len(issuer.asked), issuer.reports) == (2, [f"error: {said}"])
     del issuer.answers[JWKS]
     issuer.now += FIRST_RETRY_SECONDS + 1
     assert (await verifier.verify(token())).principal.id == "ada"
-    assert verifier.warning() == ""
+    assert (verifier.problem(), verifier.warning()) == ("", "")
+    assert issuer.reports[1:] == [f"info: the keys of {ISSUER} can be fetched again"]
+    assert issuer.changes == 3
+
+
+async def test_a_look_fetches_keys_and_where_they_are_away_again_though_nobody_asks() -> None:
+    issuer = Issuer()
+    issuer.answers[JWKS] = OSError("away")
+    verifier = issuer.verifier()
+    assert verifier.problem() == f"the keys of {ISSUER} have not been fetched yet"
+    while not issuer.changes:
+        await asyncio.sleep(0)
+    assert verifier.problem() == f"the keys of {ISSUER} cannot be fetched: away"
+    del issuer.answers[JWKS]
+    issuer.now += FIRST_RETRY_SECONDS
+    verifier.problem()
+    while issuer.changes < 2:
+        await asyncio.sleep(0)
+    assert verifier.problem() == ""
+    issuer.answers[JWKS] = OSError("away")
+    issuer.now += FRESH_SECONDS
+    verifier.problem()
+    while issuer.changes < 3:
+        await asyncio.sleep(0)
+    # Earlier keys serve, so that is a warning.
+    said = f"the keys of {ISSUER} cannot be fetched: away"
+    assert (verifier.problem(), verifier.warning(), issuer.reports[-1]) == ("", said, f"warning: {said}")
+    issuer.now += STALE_SECONDS
+    assert (verifier.problem(), verifier.warning()) == (said, "")
 
 
 async def test_an_unknown_key_is_asked_for_at_most_once_a_minute() -> None:
@@ -393,7 +436,7 @@ async def test_a_client_that_leaves_does_not_end_the_fetch_that_others_wait_for(
 async def test_without_keys_nobody_gets_in(answer: Any) -> None:
     issuer = Issuer()
     issuer.answers[JWKS] = answer
-    assert (await refused(issuer.verifier(), token())).status == 401
+    assert (await refused(issuer.verifier(), token())).status == 503
 
 
 # --- tokens that were verified a moment ago --------------------------------------------------------
@@ -540,12 +583,12 @@ async def test_the_keys_are_found_through_the_issuers_metadata(place: str) -> No
 async def test_metadata_that_is_not_the_issuers_own_gives_no_keys(about: Any) -> None:
     issuer = Issuer()
     issuer.answers[AS] = about
-    assert (await refused(issuer.verifier(jwks_url=None), token())).status == 401
+    assert (await refused(issuer.verifier(jwks_url=None), token())).status == 503
     assert JWKS not in issuer.asked
 
 
 async def test_without_metadata_there_are_no_keys() -> None:
-    assert (await refused(Issuer().verifier(jwks_url=None), token())).status == 401
+    assert (await refused(Issuer().verifier(jwks_url=None), token())).status == 503
 
 
 # --- the header ------------------------------------------------------------------------------------

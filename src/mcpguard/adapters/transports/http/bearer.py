@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from math import inf
+from typing import Literal
 from urllib.parse import urlsplit
 
 import jwt
@@ -42,6 +43,7 @@ REMEMBERED = 1000
 TOKEN_BYTES = 16 * 1024
 SUBJECT_CHARACTERS = 256
 
+_NO_KEYS = "no token can be verified, since the keys of the issuer are not available; try again later"
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
 _NEEDED = ["exp", "iss", "aud", "sub"]
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
@@ -88,11 +90,14 @@ class TokenVerifier:
         entry: TokenTerms,
         fetch: Callable[[str], Awaitable[Json]],
         seconds: Callable[[], float],
-        report: Callable[[str, str], None],
+        report: Callable[[str, str, Literal["info", "warning", "error"]], None],
+        changed: Callable[[], None],
     ) -> None:
         """`fetch(url)` gives the JSON at a URL and raises OSError, ValueError or McpGuardError where it
-        cannot; `seconds` is a monotonic clock; `report("", sentence)` tells the operator."""
-        self._problem = ""
+        cannot; `seconds` is a monotonic clock; `report("", sentence, level)` tells the operator; `changed()`
+        is called when `problem` or `warning` may be another."""
+        self._failed = ""
+        self._changed = changed
         self._report = report
         self._entry = entry
         self._fetch = fetch
@@ -106,15 +111,30 @@ class TokenVerifier:
         self._fetching: asyncio.Task[None] | None = None
         self._verified: dict[bytes, tuple[Verified, float]] = {}
 
+    def problem(self) -> str:
+        """Why no token can be verified now, "" where tokens can. A look has keys fetched that are missing or
+        old, since where nobody is sent no request would."""
+        self._renew(FRESH_SECONDS)
+        return self._lack()
+
     def warning(self) -> str:
-        """Why the issuer's keys could not be fetched the last time, "" if they could."""
-        return self._problem
+        """Why newer keys could not be fetched, while earlier ones serve; "" for nothing."""
+        return "" if self._lack() else self._failed
+
+    def _lack(self) -> str:
+        if self._fetched is None or self._seconds() - self._fetched > STALE_SECONDS:
+            return self._failed or f"the keys of {self._entry.issuer} have not been fetched yet"
+        if any(_made(key, algorithm) for key in self._keys for algorithm in self._algorithms):
+            return ""
+        accepted = ", ".join(self._entry.algorithms)
+        return f"{self._entry.issuer} publishes no key for the algorithms that are accepted ({accepted})"
 
     async def verify(self, token: str) -> Verified:
         """Whom `token` was issued for: its `sub`, within its issuer. A token that was verified is remembered
         for a moment (REMEMBERED_SECONDS), and while the issuer's keys are fresh.
 
-        Raises BearerError: 401 for a token that is not good, 403 for one that lacks a scope.
+        Raises BearerError: 401 for a token that is not good, 403 for one that lacks a scope, 503 where no
+        token can be verified.
         """
         digest = sha256(token.encode()).digest()
         verified = self._remembered(digest)
@@ -206,7 +226,9 @@ class TokenVerifier:
                 await self._wait(fetching, None)
             key = self._find(algorithm, kid)
         if key is None:
-            raise BearerError("the key of the token is not one of its issuer, or cannot be fetched")
+            if self._lack():
+                raise BearerError(_NO_KEYS, 503, "")
+            raise BearerError("the key of the token is not one of its issuer")
         return key
 
     def _find(self, algorithm: str, kid: str | None) -> jwt.PyJWK | None:
@@ -216,10 +238,7 @@ class TokenVerifier:
         # Without a `kid` there must be no choice.
         if not fitting or (kid is None and len(fitting) > 1):
             return None
-        try:
-            return jwt.PyJWK(fitting[0], algorithm)
-        except jwt.PyJWTError:
-            return None
+        return _made(fitting[0], algorithm)
 
     def _renew(self, older: float) -> asyncio.Task[None] | None:
         """The fetch of newer keys, if these are `older` seconds old: the one that runs, or one that begins
@@ -248,10 +267,16 @@ class TokenVerifier:
         try:
             self._keys = _keys_of(await self._fetch(await self._jwks_url()))
         except (OSError, ValueError, McpGuardError) as problem:
-            self._problem = f"the keys of {self._entry.issuer} cannot be fetched: {problem}"
-            self._report("", self._problem)
+            again, said = bool(self._failed), f"the keys of {self._entry.issuer} cannot be fetched: {problem}"
+            self._failed = said
+            if not again:
+                self._report("", said, "warning" if self._fetched else "error")
+            self._changed()
             return  # The earlier keys serve on, for a day at most.
-        self._fetched, self._problem = began, ""
+        if self._failed:
+            self._report("", f"the keys of {self._entry.issuer} can be fetched again", "info")
+        self._fetched, self._failed = began, ""
+        self._changed()
         # Whatever the earlier keys had signed is verified again.
         self._verified.clear()
 
@@ -280,6 +305,14 @@ def _keys_of(found: Json) -> list[dict[str, Json]]:
     if type(keys) is not list:
         raise ValueError("not a set of keys")
     return [key for key in keys if type(key) is dict]
+
+
+def _made(key: dict[str, Json], algorithm: str) -> jwt.PyJWK | None:
+    """This key for that algorithm; None where it is not one for it."""
+    try:
+        return jwt.PyJWK(key, algorithm) if _fits(key, algorithm, None) else None
+    except jwt.PyJWTError:
+        return None
 
 
 def _fits(key: dict[str, Json], algorithm: str, kid: str | None) -> bool:

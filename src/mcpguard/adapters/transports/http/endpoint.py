@@ -177,6 +177,8 @@ class Endpoint:
         try:
             return await verifier.verify(bearer_of(authorization))
         except BearerError as problem:
+            if problem.status == 503:
+                raise HttpRefusal(503, str(problem), REFUSED, ((b"retry-after", b"5"),)) from None
             about = f', error="{problem.error}", error_description="{problem}"'
             if problem.status == 403 and self._scope:
                 about += f', scope="{self._scope}"'
