@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.file_watch import FileWatch, look_at
+from mcpguard.serve.file_watch import FileWatch, in_thread, look_at
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"
@@ -28,6 +31,7 @@ class Watched:
         self.clock = FixedClock()
         self.clock.slow = True
         self.heard: list[str] = []
+        self.held: list[Callable[[], None]] | None = None
         self.loading: Callable[[], object] = int
         self.watch = FileWatch(
             [path],
@@ -36,7 +40,23 @@ class Watched:
             self.clock,
             lambda policies: self.heard.append(policies.rules[0].effect),
             lambda problems: self.heard.append(problems.problems[0].message),
+            self.beside,
         )
+
+    def beside(self, work: Callable[[], PolicySet], then: Callable[[Callable[[], PolicySet]], None]) -> None:
+        """Done at once, unless it is `held`."""
+        if self.held is None:
+            then(work)
+        else:
+            self.held.append(lambda: then(work))
+
+    def go_on(self) -> list[str]:
+        """What was held is done."""
+        work, self.held = self.held or [], []
+        for one in work:
+            one()
+        heard, self.heard = self.heard, []
+        return heard
 
     def load(self) -> PolicySet:
         policies = load_policies([PolicyFile(self.path)], OPT_IN)
@@ -127,3 +147,69 @@ def test_after_it_was_closed_nothing_is_looked_at(watched: Watched) -> None:
     watched.look()
     watched.watch.close()
     assert watched.clock.alarms == []
+
+
+# --- loading is done beside serving ----------------------------------------------------------------
+
+
+def test_while_files_are_loaded_nothing_else_is_and_a_later_change_is_taken_afterwards(
+    watched: Watched,
+) -> None:
+    watched.held = []
+    watched.write(DENY)
+    assert watched.look(2) == []
+    watched.write(ALLOW + "# later\n")
+    assert watched.look(3) == []
+    assert len(watched.held) == 1
+    assert watched.go_on() == []  # It was written meanwhile.
+    assert watched.look(1) == []
+    assert watched.go_on() == ["allow"]
+
+
+def test_what_was_loaded_when_it_was_closed_is_not_taken(watched: Watched) -> None:
+    watched.held = []
+    watched.write(DENY)
+    watched.look(2)
+    watched.watch.close()
+    assert watched.go_on() == []
+
+
+def test_who_asks_while_files_are_loaded_has_them_loaded_again(watched: Watched) -> None:
+    watched.held = []
+    said: list[str] = []
+    watched.watch.now(lambda: said.append("first"))
+    watched.watch.now(lambda: said.append("second"))
+    watched.watch.now(lambda: said.append("third"))
+    assert (watched.go_on(), said) == (["allow"], ["first"])
+    assert (watched.go_on(), said) == (["allow"], ["first", "third"])
+    assert watched.go_on() == []
+
+
+@pytest.mark.anyio
+async def test_files_are_loaded_in_a_thread_and_taken_in_the_loop(tmp_path: Path) -> None:
+    """Nobody waits for it (law 8): the loop turns while a policy is compiled."""
+    thread, took = DiskThread("reload"), threading.Event()
+    loop, happened = asyncio.get_running_loop(), asyncio.Event()
+    places: list[str] = []
+    turned: list[bool] = []
+
+    def load() -> int:
+        places.append(threading.current_thread().name)
+        loop.call_soon_threadsafe(lambda: (turned.append(True), took.set()))
+        assert took.wait(10)
+        return 7
+
+    def taken(found: int) -> None:
+        places.append(threading.current_thread().name)
+        happened.set()
+
+    path = tmp_path / "p.yaml"
+    path.write_text(ALLOW)
+    clock = FixedClock()
+    clock.slow = True
+    watch = FileWatch([path], look_at([path]), load, clock, taken, lambda _: None, in_thread(thread, loop))
+    watch.now(int)
+    await asyncio.wait_for(happened.wait(), 10)
+    assert (places, turned) == (["reload", threading.current_thread().name], [True])
+    watch.close()
+    thread.end()

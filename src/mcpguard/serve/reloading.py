@@ -1,12 +1,13 @@
 """What changes while mcpguard serves: its policies, and the configuration itself.
 
 Law of this file: a changed configuration is in force whole or not at all. Everything that can fail is done
-before the first thing is changed, nothing of a client comes in between, and what is not in force is said on
-standard error, in the status file and in evidence (law 13). An observation ends once, by the clock of the
-machine or by one that nobody sets, whichever comes first, so that setting the clock back does not bring it
-back.
+before the first thing is changed, and in a thread, since it takes long and nobody may wait for it (law 8);
+nothing of a client comes between the first change and the last. What is not in force is said on standard
+error, in the status file and in evidence (law 13). An observation ends once, by the clock of the machine or
+by one that nobody sets, whichever comes first, so that setting the clock back does not bring it back.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
@@ -22,7 +24,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import MOST_DAYS, Observation, ObservedNow
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.gateway.ports import Clock
-from mcpguard.serve.file_watch import FileWatch
+from mcpguard.serve.file_watch import FileWatch, in_thread
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared, World
 
@@ -70,6 +72,9 @@ class Reloading:
         self._export = export
         self._were_alone = {_alone(shared.settings.config)} - {""}
         """Without a prefix a name must not pass from one server to another."""
+        self._thread = DiskThread("mcpguard-reload")
+        # One after another: what was read later is in force later.
+        self._beside = in_thread(self._thread, asyncio.get_running_loop())
         self._observing: Observing | None = None
         self._passed: datetime | None = None
         """The end of the last observation that is over, which none comes back from."""
@@ -78,6 +83,7 @@ class Reloading:
         self._observe(shared.settings.config.observe)
 
     def close(self) -> None:
+        self._thread.end()
         self._policies.close()
         if self._observing is not None:
             self._observing.close()
@@ -88,10 +94,15 @@ class Reloading:
         """Read everything again, whether it looks changed or not."""
         report = self._shared.diagnostics.report
         report("", "asked to read the configuration and the policies again", "info")
-        if self._config is not None:
-            self._config.now()
-        if self._config is None or self.not_in_force is not None:
-            self._policies.now()
+        if self._config is None:
+            self._policies.now(_nothing)
+        else:
+            self._config.now(self._policies_too)
+
+    def _policies_too(self) -> None:
+        """Where the configuration is not in force, the policies may be."""
+        if self.not_in_force is not None:
+            self._policies.now(_nothing)
 
     # --- the configuration -----------------------------------------------------------------------
 
@@ -101,7 +112,7 @@ class Reloading:
             return None
         look = settings.config_look
         changed, refused = self._reconfigured, self._not_reconfigured
-        return FileWatch([settings.config.path], look, settings.reload, clock, changed, refused)
+        return FileWatch([settings.config.path], look, settings.reload, clock, changed, refused, self._beside)
 
     def _reconfigured(self, settings: Settings) -> None:
         shared, old, new = self._shared, self._shared.settings.config, settings.config
@@ -180,6 +191,7 @@ class Reloading:
             shared.clock,
             self._reloaded,
             self._not_reloaded,
+            self._beside,
         )
 
     def _reloaded(self, policies: PolicySet) -> None:
@@ -257,6 +269,10 @@ class Reloading:
         until_now = structs.replace(was, end=shared.clock.now() + timedelta(days=1))
         self._announce(policies.observing(until_now))
         self._told()
+
+
+def _nothing() -> None:
+    """Nothing follows."""
 
 
 def _of_served(wanted: Observation | None, servers: Iterable[Server]) -> Observation | None:
