@@ -316,6 +316,17 @@ def test_an_alert_says_that_no_evidence_can_be_written_while_it_cannot(session, 
     assert guard.end() == 0
 
 
+def test_an_alert_says_that_no_evidence_can_be_written_where_its_folder_is_gone(session, receiver):
+    guard = session({"p": puppet()}, alerts={"webhook": f"{receiver.url}/hook"})
+    guard.call("echo", text="x")
+    folder = guard.folder / "audit"
+    folder.rename(guard.folder / "away")
+    folder.write_bytes(b"")
+    eventually(lambda: "cannot write its audit log" in str(guard.call("echo", text="x")), "the refusal")
+    (alert,) = eventually(receiver.events, "the alert")
+    assert (alert["alert"], alert["records"]) == ("evidence-lost", [])
+
+
 def test_a_webhook_that_fails_is_named_by_its_host_since_its_path_may_be_secret(session, receiver):
     receiver.down = True
     more = {"alerts": {"webhook": f"{receiver.url}/services/{SECRET}?key={SECRET}", "denials_per_minute": 1}}

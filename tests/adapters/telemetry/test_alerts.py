@@ -13,8 +13,10 @@ from msgspec import structs
 from msgspec.json import encode
 
 from mcpguard.adapters.approvals.notifying import by_command
+from mcpguard.adapters.audit.following import Following
 from mcpguard.adapters.telemetry.alerts import Alert, AlertSink, AlertTerms, AlertWatch
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, LinePlace
+from mcpguard.adapters.telemetry.exporting import Exporter
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import FoldedRecords, Noticed
 from tests.adapters.telemetry.telemetry_records import ANSWERED, DECIDED, DENIED, NOW
@@ -187,6 +189,41 @@ def test_people_hear_that_no_evidence_can_be_written_before_any_record_says_so()
     assert title == "mcpguard: evidence-lost"
     assert "no evidence can be written, so every request is refused" in text
     assert text.endswith("see: mcpguard status")
+
+
+def test_people_hear_that_no_evidence_can_be_written_where_none_can_be_read_either(tmp_path: Path) -> None:
+    told, said = Told(), list[str]()
+    source = Following(tmp_path / "gone", tmp_path / "cursor", from_start=True)
+    exporter = Exporter("alerts", "alerts", source, told.sink, "h", lambda line, _level: said.append(line))
+    assert not exporter.step()
+    assert told.good == []  # It can be written.
+    told.lost, told.problem = at(0), "it is down"
+    assert not exporter.step()
+    told.problem = ""
+    for _ in range(2):
+        assert not exporter.step()
+    assert [one.alert for one in told.good] == [one.alert for one in told.bad] == ["evidence-lost"]
+    assert len(said) == 1
+    assert said[0].startswith("sending alerts is failing (reported once): ")
+    exporter.close()
+
+
+def test_each_process_says_that_it_cannot_write_evidence_whoever_raises_the_other_alerts(
+    tmp_path: Path,
+) -> None:
+    folder, cursor = tmp_path / "audit", tmp_path / "cursor"
+    folder.mkdir()
+    first, second = Told(), Told()
+    raising = Exporter("alerts", "alerts", Following(folder, cursor), first.sink, "h")
+    waiting = Exporter("alerts", "alerts", Following(folder, cursor), second.sink, "h")
+    assert not raising.step()
+    assert not waiting.step()
+    assert waiting.state.standby
+    second.lost = at(0)
+    assert not waiting.step()
+    assert ([one.alert for one in second.good], first.good) == (["evidence-lost"], [])
+    raising.close()
+    waiting.close()
 
 
 def test_who_wants_no_alerts_about_evidence_gets_none_while_it_cannot_be_written() -> None:

@@ -7,6 +7,7 @@ it alone, and is reported once.
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -155,12 +156,14 @@ class Exporter(Generic[LineT]):
         """Export what is there, at most `MOST` lines; whether to go on at once."""
         try:
             if not self._begun():
+                self._tell_of_loss()
                 return False
             lines = self._source.read(self._most)
             return self._export(lines)
         except TelemetryError as problem:
             self._failed(str(problem), problem.after)
         except AuditError as problem:
+            self._tell_of_loss()
             self._failed(str(problem))
         except BrokenPipeError:
             raise  # Nobody reads the standard output any more.
@@ -169,6 +172,12 @@ class Exporter(Generic[LineT]):
         except Exception as defect:  # The thread goes on, so that a stopped export is noticed.
             self._failed(_defect(defect))
         return False
+
+    def _tell_of_loss(self) -> None:
+        """Have alerts say that this process cannot write evidence, though it cannot read any, or another
+        process reads it: nobody else would. A target that cannot be told is tried again at the next step."""
+        with suppress(TelemetryError):
+            self._deliver([])
 
     def _begun(self) -> bool:
         if self._joining is None:
