@@ -238,3 +238,14 @@ def test_known_limits_do_not_fail(
     config("git: {command: cat, env: {A: '${env:A}'}}")(made, monkeypatch)
     assert main(["doctor", "--project", str(Path(made.project))]) == 0
     assert capsys.readouterr().out.endswith("nothing to do, 1 known limit\n")
+
+
+def test_a_missing_key_is_made_where_the_configuration_looks_for_it(
+    made: Machine, monkeypatch: Patch
+) -> None:
+    SCENES["D605"][0](made, monkeypatch)
+    (one,) = found(made, "D605")
+    command = f"mcpguard audit key --new --to {made.root / 'key'}"
+    assert one.fix == f"make one with `{command}`, or correct `audit.key` in the configuration"
+    assert run(command, monkeypatch) == 0
+    assert found(made, "D605") == []

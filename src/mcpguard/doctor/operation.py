@@ -14,6 +14,7 @@ from shlex import quote
 from shutil import disk_usage
 
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
+from mcpguard.adapters.audit.signing import making
 from mcpguard.adapters.credentials.keychain import leave_out_macos
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.authoring.check.configuration import nearest, trouble, try_own
@@ -214,7 +215,8 @@ def _key(subject: Subject) -> Iterator[Checked]:
     except McpGuardError as error:
         # A client may set variables that the shell of whoever runs the doctor does not have.
         if key.source != "env":
-            yield found("D605", subject.path, f"key: {error}", subject.line("audit", "key"))
+            fix = f"make one with {making(key)}, or correct `audit.key` in the configuration"
+            yield found("D605", subject.path, f"key: {error}", subject.line("audit", "key"), fix)
 
 
 def _chains(folder: Path) -> Iterator[Checked]:

@@ -33,10 +33,13 @@ def private_key(read: Callable[[], Secret], ref: CredentialRef) -> Secret:
     try:
         return read()
     except MissingError as error:
-        options = {"file": f"--to {quote(ref.name)}", "keyring": f"--name {quote(ref.name)}"}
-        raise AuditError(
-            f"{error.said}: `mcpguard audit key --new {options.get(ref.source, '--to FILE')}` makes a key"
-        ) from None
+        raise AuditError(f"{error.said}: {making(ref)} makes a key") from None
+
+
+def making(ref: CredentialRef) -> str:
+    """The command that makes a key which `ref` finds; of a source that it cannot write to, one in a file."""
+    options = {"file": f"--to {quote(ref.name)}", "keyring": f"--name {quote(ref.name)}"}
+    return f"`mcpguard audit key --new {options.get(ref.source, '--to FILE')}`"
 
 
 class SigningKey:
