@@ -3,6 +3,7 @@
 Law of this file: each of these may be intended, so none is an error.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, reads_only
@@ -17,6 +18,7 @@ _RESULTS = {
     "prompts/get": ("messages", "description", "_meta"),
     "resources/read": ("contents", "_meta"),
 }
+_WITHIN = re.compile(r"\bpathWithin\([^()]*\bparams\.(\w+)")
 _UNASKED = ASKED | {"resources/subscribe"}
 
 
@@ -151,6 +153,16 @@ def _unset(subject: LintSubject) -> Iterator[Problem]:
             yield one.document.problem(("params", name), f"{said} configuration, `policies: [{entry}]`")
 
 
+def _not_folders(subject: LintSubject) -> Iterator[Problem]:
+    for one in subject.policies:
+        conditions = [rule.when for rule in one.policy.rules if isinstance(rule.when, str)]
+        used = {name for text in conditions for name in _WITHIN.findall(text)}
+        for name, param in one.policy.params.items():
+            if param.type == "strings" and name in used:
+                said = f"`{name}` is used as folders: write `type: folders`, so that one that is not absolute"
+                yield one.document.problem(("params", name, "type"), f"{said} is refused when it is written")
+
+
 ATTENTION: dict[str, Finder] = {
     "P501": _ownerless,
     "P502": _expired,
@@ -163,4 +175,5 @@ ATTENTION: dict[str, Finder] = {
     "P509": _broad,
     "P510": _unmarked,
     "P511": _nowhere,
+    "P512": _not_folders,
 }
