@@ -145,7 +145,14 @@ def test_secrets_can_go_to_files_that_only_their_owner_reads(
         one for one in secrets.iterdir() if "import" not in one.name
     )
     assert main(["check"]) == 0
+    kept = [one for one in secrets.iterdir() if "import" not in one.name]
+    policies = [*(config().parent / "policies").iterdir()]
+    capsys.readouterr()
     assert main(["undo"]) == 0
+    said = capsys.readouterr().out
+    assert kept
+    assert policies
+    assert [one for one in (*kept, *policies, config()) if f"removed  {one}\n" not in said] == []
     assert path.read_bytes() == before
     assert not config().parent.exists()
 

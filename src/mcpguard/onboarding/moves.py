@@ -138,10 +138,12 @@ def _steps(
 
 class TakenBack(Struct):
     """The outcome of taking a move back: `restored` are files that are as they were, `entries` changed ones
-    in which the entries are, `refused` and `kept` sentences on what is not."""
+    in which the entries are, `removed` the policies and secrets that are gone with it, `refused` and `kept`
+    sentences on what is not."""
 
     restored: list[str] = []
     entries: list[str] = []
+    removed: list[str] = []
     refused: list[str] = []
     kept: list[str] = []
 
@@ -172,6 +174,7 @@ def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = 
         elif is_another(move, vault, name):
             back.kept.append(f"the secret {name} was changed after the import, so it was kept")
         else:
+            back.removed += [vault.place(name)] * (vault.get(name) is not None)
             vault.remove(name)
     journal.forget_sealed(move)
     if move.key:
@@ -257,7 +260,9 @@ def _drop_policy(step: Step, text: str, back: TakenBack) -> None:
     if now is not None and (now != step.after or f"policies/{path.name}" in text):
         back.kept.append(f"{path} stays: " + ("you changed it" if now != step.after else "it is in use"))
         return
-    disk.remove(path)
+    if now is not None:
+        disk.remove(path)
+        back.removed.append(str(path))
     _tidy(path.parent)
     _tidy(path.parent.parent)
 

@@ -37,6 +37,10 @@ class Keyring:
         """What a configuration says for `name`."""
         return f"${{keyring:{name}}}"
 
+    def place(self, name: str) -> str:
+        """Where `name` is kept, for people."""
+        return f"{name} in the keychain"
+
     def ready(self) -> None:
         """Raises CredentialError if nothing could be kept."""
         self._keychain.names()
@@ -85,6 +89,9 @@ class Files:
                 "name: use the keychain, or name a file in another folder with --config"
             ) from None
         return written
+
+    def place(self, name: str) -> str:
+        return str(self._path(name))
 
     def ready(self) -> None:
         """Refuses a folder that others can read."""

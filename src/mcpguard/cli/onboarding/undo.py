@@ -64,11 +64,13 @@ def _tell(back: TakenBack) -> bool:
     for path in back.entries:
         why = "changed since; only its entries were restored"
         print(f"{style('restored', 'green')} {plain(path)} ({why})")
+    for one in back.removed:
+        print(f"{style('removed ', 'green')} {plain(one)}")
     for kept in back.kept:
         print(broken(f"note: {plain(kept)}"))
     for refused in back.refused:
         print(broken(f"{style('stays', 'yellow')}    {plain(refused)}"))
-    return any((back.restored, back.entries, back.kept, back.refused))
+    return any((back.restored, back.entries, back.removed, back.kept, back.refused))
 
 
 def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
