@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from mcpguard.authoring.check import configuration
 from mcpguard.cli import main
@@ -225,6 +226,25 @@ def test_credentials_that_are_there_are_named_and_not_shown(
         said = capsys.readouterr()
         assert "git can be started, with env:CHECK_TOKEN, keyring:git/read" in said.out
         assert "hunter2" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(None, 0), (RuntimeError("no keychain"), 1), (KeyringLocked("locked"), 1)]
+)
+def test_a_login_that_no_keychain_could_give_is_named(
+    folder: Path, backend: FakeKeyring, capsys: Capture, error: Exception | None, code: int
+) -> None:
+    backend.error = error
+    (folder / "mcpguard.yaml").write_text(
+        "version: 1\nservers:\n  far:\n    url: https://mcp.example/mcp\n"
+        '    headers: {Authorization: "Bearer ${credential:far}"}\n'
+        "credentials: {far: {oauth: {}, servers: [far]}}\n"
+        "policies: [p.yaml]\naudit: {path: audit}\n"
+    )
+    assert main(["check", "--config", "mcpguard.yaml"]) == code
+    said = capsys.readouterr().out
+    assert ("the login of credential:far cannot be read: " in said) == bool(code)
+    assert ("ok" in said.split() and "far is well configured" in said) != bool(code)
 
 
 def test_a_plain_credential_is_a_warning_that_does_not_show_it(remarks: Remarks) -> None:

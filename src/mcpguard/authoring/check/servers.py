@@ -167,6 +167,8 @@ def _server_problems(
             for one in _plain(config, ref):
                 for code, said in _trouble(one, redactor):
                     yield wrong(code, document.problem(("servers", server.name, *path), said))
+            if said := _without_keychain(config, ref):
+                yield wrong("C102", document.problem(("servers", server.name, *path), said))
 
 
 def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
@@ -200,6 +202,19 @@ def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
 def _is_asked(config: Config, ref: CredentialRef) -> bool:
     """Whether somebody has to be asked for `ref`: a program or a service."""
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
+
+
+def _without_keychain(config: Config, ref: CredentialRef) -> str:
+    """Why the keychain, which alone has what a login gave, cannot be asked for it; "" if it can."""
+    if ref.source != ENTRY or config.credentials[ref.name].kind != "oauth":
+        return ""
+    from mcpguard.adapters.credentials.oauth.grants import Grants
+
+    try:
+        Grants().ready(ref.name)
+    except CredentialError as error:
+        return f"the login of {ref} cannot be read: {error}"
+    return ""
 
 
 def expired(secret: Secret) -> str:
