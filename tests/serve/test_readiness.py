@@ -61,10 +61,10 @@ async def test_a_further_need_counts_as_the_others_do(tmp_path):
     shared = shared_in(tmp_path)
     wrong = [""]
     shared.needs.also["tokens"] = lambda: wrong[0]
-    shared.needs.warned["tokens"] = lambda: "old"
+    shared.needs.warned["tokens"] += [lambda: "old", str, lambda: "slow"]
     assert shared.needs.look()[-1].name == "tokens"
     assert missing(shared) == {}
-    assert shared.needs.look()[-1].warning == "old"
+    assert shared.needs.look()[-1].warning == "old; slow"
     wrong[0] = "no keys"
     assert missing(shared) == {"tokens": "no keys"}
     assert shared.said == []  # Whoever looks there says it.

@@ -2,6 +2,7 @@
 error, `/readyz`, `mcpguard status` and `/metrics`."""
 
 import json
+import re
 import shutil
 from contextlib import contextmanager
 from functools import partial
@@ -178,5 +179,33 @@ def test_that_the_keys_of_an_issuer_cannot_be_fetched_is_seen_in_every_place(tmp
         status = partial(command, "status", environment=state)
         eventually(lambda: said in " ".join(status().stdout.decode().split()), "the problem in status")
         assert status().returncode == 1
+    finally:
+        guard.dispose()
+
+
+TROUBLE = {"failing", "waiting", "failed"}
+
+
+def test_an_upstream_that_fails_is_seen_in_every_place(tmp_path):
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    servers = {"p": puppet(), "bad": {"command": "false"}}
+    guard = HttpGuard(tmp_path, servers, LIMITED, env=state, telemetry={"metrics": True})
+
+    def places():
+        ready = guard.open("GET", "/readyz").json()["upstreams"]
+        metrics = guard.open("GET", "/metrics").body().decode().splitlines()
+        (process,) = json.loads(command("status", "--json", environment=state).stdout)["running"]
+        found = re.compile(r'mcpguard_upstreams\{server="bad",state="(\w+)"\} 1')
+        return [
+            {one["state"] for one in ready if one["name"] == "bad"} & TROUBLE,
+            {one[1] for line in metrics if (one := found.fullmatch(line))} & TROUBLE,
+            {one["state"] for one in process["upstreams"] if one["name"] == "bad"} & TROUBLE,
+        ]
+
+    try:
+        guard.modern().ask("tools/list")
+        eventually(lambda: all(places()), "an upstream that fails in every place")
+        assert guard.open("GET", "/readyz").status == 200
+        assert command("status", environment=state).returncode == 1
     finally:
         guard.dispose()

@@ -186,6 +186,10 @@ class ProcessStatus(Printed):
         description="The credentials whose values are not removed from answers until a server needs "
         "them, and why; empty for none."
     )
+    updated: float = Field(
+        description="When it last said so, in seconds since 1970: some five seconds ago, unless it hangs or "
+        "cannot write its status."
+    )
     in_use: dict[str, int] = Field(
         description="How many connections, streams, sessions and requests of HTTP clients are open; empty "
         "over stdio."

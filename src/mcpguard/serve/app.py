@@ -33,6 +33,7 @@ from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
+from mcpguard.gateway.ports import LostAlerts
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.evidence import Exporting, upkeep
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
@@ -218,7 +219,7 @@ class _Process:
             return structs.replace(
                 first,
                 upstreams=healths_of(front.worlds()),
-                alerts=shared.notifying.failing if shared.notifying else (),
+                alerts=shared.lost_alerts,
                 loaded=self._reloading.loaded,
                 not_in_force=self._reloading.not_in_force,
                 observing="" if observation is None else observation.said,
@@ -291,11 +292,7 @@ class _Process:
             shared.credentials,
             self._front.where != "stdio",
         )
-        clocks = SetClocks(partial(shared.warn, "clock-set"))
-        shared.needs.warned["evidence"] = lambda: "; ".join(
-            filter(None, (self._upkeep.warning, shared.bounds.folding, clocks.look()))
-        )
-        shared.needs.warned["policies"] = lambda: _slow(shared.judge.policies)
+        self._know_warnings()
         self._upkeep.start(asyncio.get_running_loop())
         self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(
@@ -309,6 +306,14 @@ class _Process:
         )
         self._export(settings)
         shared.sinks = lambda: self._exporting.states
+
+    def _know_warnings(self) -> None:
+        """Have what an operator should know though requests are served shown with what it is about."""
+        shared, warned = self._shared, self._shared.needs.warned
+        clocks = SetClocks(partial(shared.warn, "clock-set"))
+        warned["evidence"] += [lambda: self._upkeep.warning, lambda: shared.bounds.folding, clocks.look]
+        warned["policies"].append(lambda: _slow(shared.judge.policies))
+        warned["serving"] += [lambda: shared.recognising.problem, lambda: _mute(shared.lost_alerts)]
 
     def _export(self, settings: Settings) -> None:
         """Export evidence as `settings` say."""
@@ -371,6 +376,11 @@ class _Process:
         while not (done := self._front.drained) and not self._hurry and clock.seconds() < deadline:
             await asyncio.sleep(0.005)
         return done
+
+
+def _mute(lost: tuple[LostAlerts, ...]) -> str:
+    """Which alerts about calls that wait for a person cannot be sent, "" for none."""
+    return f"alerts to {', '.join(one.to for one in lost)} cannot be sent" if lost else ""
 
 
 def _slow(policies: PolicySet) -> str:

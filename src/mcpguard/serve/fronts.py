@@ -113,7 +113,7 @@ class HttpFront:
                 shared.upstream_changed,
             )
             shared.needs.also["tokens"] = verifier.problem
-            shared.needs.warned["tokens"] = verifier.warning
+            shared.needs.warned["tokens"].append(verifier.warning)
         shared.needs.always = True
         endpoint = Endpoint(
             self,
@@ -126,8 +126,8 @@ class HttpFront:
         )
         self._quotas = endpoint.quotas
         self._quotas.told = partial(shared.warn, "quota-reached")
-        shared.needs.warned["serving"] = self._quotas.warning
-        endpoint.readiness = lambda: Readiness(shared.needs.look(), healths_of(self.worlds()))
+        shared.needs.warned["serving"].append(self._quotas.warning)
+        endpoint.readiness = lambda: Readiness(shared.needs.look(), self.upstreams())
         self._endpoint = endpoint
         self._measuring: Measuring | None = None
         self.reconfigure()
@@ -140,7 +140,7 @@ class HttpFront:
             self._endpoint.serve_metrics(None)
             return
         if self._measuring is None:
-            self._measuring = Measuring(evidence_folder(settings.config), self._shared, self.clients)
+            self._measuring = Measuring(evidence_folder(settings.config), self._shared, self)
         self._endpoint.serve_metrics(self._measuring.text)
 
     async def open(self, ended: Callable[[], None]) -> None:
@@ -160,6 +160,10 @@ class HttpFront:
     def clients(self) -> ClientCounts:
         """What metrics show of clients."""
         return ClientCounts(len(self._worlds), self.in_use, self._quotas.refused)
+
+    def upstreams(self) -> tuple[Health, ...]:
+        """How all upstreams are."""
+        return healths_of(self.worlds())
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
         world = World(self._shared, client, principal)
@@ -243,15 +247,14 @@ class Measuring:
     """`/metrics`: what this process counted, read from its own evidence when somebody asks, so that a call
     pays nothing for it. Reading is done in a thread, once at a time."""
 
-    def __init__(self, folder: Path, shared: Shared, clients: Callable[[], ClientCounts]) -> None:
-        """`clients()` gives what is counted of clients."""
+    def __init__(self, folder: Path, shared: Shared, front: HttpFront) -> None:
         # Imported where it is needed: most processes serve no metrics.
         from mcpguard.adapters.audit.following import FollowedLine, Following
         from mcpguard.adapters.telemetry.evidence_events import Joining
 
         self._following = Following(folder, from_start=True, only_own=True)
         self._shared = shared
-        self._clients = clients
+        self._front = front
         self._joining: Joining[FollowedLine] = Joining(self._following.origin)
         self._counts = Counts()
         self._lock = asyncio.Lock()
@@ -259,7 +262,8 @@ class Measuring:
     async def text(self) -> bytes:
         async with self._lock:
             await asyncio.to_thread(self._count)
-            return page(self._counts, self._shared.sinks(), self._shared.needs.look(), self._clients())
+            needs, front = self._shared.needs.look(), self._front
+            return page(self._counts, self._shared.sinks(), needs, front.clients(), front.upstreams())
 
     def _count(self) -> None:
         try:

@@ -6,6 +6,7 @@ is asked to unlock anything.
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec import structs
@@ -86,7 +87,7 @@ class Needs:
         self.also: dict[str, Callable[[], str]] = {}
         """Further needs, by their name; each gives what is wrong, "" for nothing, and says itself when that
         changes."""
-        self.warned: dict[str, Callable[[], str]] = {}
+        self.warned: defaultdict[str, list[Callable[[], str]]] = defaultdict(list)
         """What an operator should know of a need though it is met, by its name; each gives "" for nothing."""
         self.stopping = ""
         self.always = False
@@ -120,7 +121,8 @@ class Needs:
             problems["telemetry"] = blocked
             self._found.setdefault("telemetry", Need("telemetry", True, time.time()))
         for name, warned in self.warned.items():
-            self._found[name] = structs.replace(self._found[name], warning=warned())
+            warning = "; ".join([said for one in warned if (said := one())])
+            self._found[name] = structs.replace(self._found[name], warning=warning)
         for name, problem in problems.items():
             before = self._found[name]
             if problem == before.problem:

@@ -39,7 +39,7 @@ from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.inspection.together import Together
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, Recipient, SinkState
+from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.evidence import Gate
@@ -174,6 +174,11 @@ class Shared:
         """Tell all whom the configuration names about a call that waits."""
         if self.notifying is not None:
             self.notifying.send(ticket)
+
+    @property
+    def lost_alerts(self) -> tuple[LostAlerts, ...]:
+        """Alerts about calls that wait for a person that cannot be sent."""
+        return self.notifying.failing if self.notifying is not None else ()
 
     def upstream_changed(self) -> None:
         """An upstream has another state, or is gone."""

@@ -8,7 +8,7 @@ from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from mcpguard.adapters.telemetry.counting import ClientCounts, Counts, page
-from mcpguard.gateway.ports import Need, SinkState
+from mcpguard.gateway.ports import Health, Need, SinkState
 from tests.adapters.telemetry.telemetry_records import EVIL, events_of
 
 Samples = dict[str, dict[tuple[str, ...], float]]
@@ -26,8 +26,10 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     counts = Counts()
     counts.add(events_of(tmp_path / "audit"))
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
+    upstreams = [Health("git", state, 0.0) for state in ("running", "failed", "running")]
     needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
-    found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1})))
+    found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1}), upstreams))
+    assert found["mcpguard_upstreams"] == {("git", "running"): 2, ("git", "failed"): 1}
     calls = found["mcpguard_calls_total"]
     assert calls["github", "get", "tools/call", "allow", "", "ok"] == 2
     assert calls["github", EVIL.replace("\r", " "), "tools/call", "deny", "rule", "denied"] == 1

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -238,6 +239,47 @@ def test_a_warning_is_in_the_table_and_no_trouble(folder: Path, capsys: Capture)
     assert warned.endswith("10 MB are free")
 
 
+def test_what_a_process_has_not_confirmed_for_long_is_said_to_be_outdated(
+    folder: Path, capsys: Capture
+) -> None:
+    """It hangs, or the disk is full, so that its file says what was so before."""
+    from msgspec.json import encode
+
+    pid = os.getpid()
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", version=__version__)
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{pid}.json"
+    path.write_bytes(encode(status))
+    assert main(["status"]) == 0
+    assert "outdated" not in capsys.readouterr().out
+    then = time.time() - status_file.OUTDATED_SECONDS - 1
+    os.utime(path, (then, then))
+    assert main(["status"]) == 1
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "outdated" in line]
+    assert row.split()[1:3] == ["status", "outdated"]
+    assert main(["status", "--json"]) == 1
+    (said,) = json.loads(capsys.readouterr().out)["running"]
+    assert said["updated"] == pytest.approx(then)
+
+
+async def test_a_status_that_does_not_change_is_confirmed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_file, "REFRESH_SECONDS", 0.001)
+    file = file_of((GOOD,), [])
+    file.start()
+    async with asyncio.timeout(10):
+        while not running():
+            await asyncio.sleep(0.001)
+        (path,) = folder.glob("*.json")
+        inode = path.stat().st_ino
+        os.utime(path, (1, 1))
+        while path.stat().st_mtime < 2:
+            await asyncio.sleep(0.001)
+    assert path.stat().st_ino == inode
+    file.close()
+
+
 def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) -> None:
     from msgspec.json import encode
 
@@ -246,10 +288,10 @@ def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) ->
     pid = os.getpid()
     status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), (lost,), version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
-    assert main(["status"]) == 0
+    assert main(["status"]) == 1
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "chat" in line]
     assert row.endswith("the service did not take it (3 lost)")
-    assert main(["status", "--json"]) == 0
+    assert main(["status", "--json"]) == 1
     (said,) = json.loads(capsys.readouterr().out)["running"]
     assert said["alerts"][0]["lost"] == 3
 

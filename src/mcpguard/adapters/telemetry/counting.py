@@ -7,6 +7,7 @@ Written by hand: `prometheus-client` takes 149 ms to import. The tests read this
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.evidence.records import Decided, Noticed
-from mcpguard.gateway.ports import Need, SinkState
+from mcpguard.gateway.ports import Health, Need, SinkState
 
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of durations in seconds, as the semantic conventions for MCP advise."""
@@ -104,7 +105,13 @@ Family = tuple[str, str, str, list[Sample]]
 """A name, its type, what it is, and its samples."""
 
 
-def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], clients: ClientCounts) -> bytes:
+def page(
+    counts: Counts,
+    sinks: Iterable[SinkState],
+    needs: Iterable[Need],
+    clients: ClientCounts,
+    upstreams: Iterable[Health] = (),
+) -> bytes:
     """All metrics of a process."""
     sinks, needs = tuple(sinks), tuple(needs)
     families: tuple[Family, ...] = (
@@ -125,6 +132,7 @@ def page(counts: Counts, sinks: Iterable[SinkState], needs: Iterable[Need], clie
             [("", {}, counts.folded)] * bool(counts.folded),
         ),
         *_of_clients(clients),
+        ("upstreams", "gauge", "Processes and connections of this server in this state.", _states(upstreams)),
         ("ready", "gauge", "1 if this requirement is met.", _needs(needs, "ok")),
         ("warning", "gauge", "1 if this requirement has a warning.", _needs(needs, "warning")),
         ("sink_lag_bytes", "gauge", "Bytes of evidence not yet sent to this sink.", _sinks(sinks, "lag")),
@@ -183,6 +191,11 @@ def _durations(counts: Counts) -> list[Sample]:
 
 def _needs(needs: Iterable[Need], field: str) -> list[Sample]:
     return [("", {"need": one.name}, bool(getattr(one, field))) for one in needs]
+
+
+def _states(upstreams: Iterable[Health]) -> list[Sample]:
+    counted = Counter((one.name, one.state) for one in upstreams)
+    return [("", {"server": name, "state": state}, count) for (name, state), count in counted.items()]
 
 
 def _sinks(sinks: Iterable[SinkState], field: str) -> list[Sample]:

@@ -27,6 +27,8 @@ T = TypeVar("T", Health, Need, SinkState, "NotInForce")
 
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
+OUTDATED_SECONDS = 3 * REFRESH_SECONDS
+"""What a process has not confirmed for this long may be otherwise by now."""
 LATE_SECONDS = 5.0
 """A write that takes longer is reported."""
 END_SECONDS = 1.0
@@ -78,6 +80,8 @@ class Status(Struct, frozen=True):
     """How many connections, streams, sessions and requests of HTTP clients are open; empty over stdio."""
     version: str = ""
     """The version of the running mcpguard; "" if it does not report one."""
+    updated: float = 0.0
+    """When it last said so, which its file tells; 0 in what it says itself."""
 
 
 def default_folder() -> Path:
@@ -180,7 +184,7 @@ class StatusFile:
         return replace(
             status,
             upstreams=_short(status.upstreams),
-            needs=_short(status.needs),
+            needs=tuple(replace(one, warning=one.warning[:PROBLEM]) for one in _short(status.needs)),
             sinks=_short(status.sinks),
             not_in_force=None if late is None else _short((late,))[0],
             unrecognised=status.unrecognised[:PROBLEM],
@@ -188,8 +192,10 @@ class StatusFile:
 
     def _write(self, status: Status) -> None:
         """In a thread."""
-        if status == self._written and self._path is not None and self._path.exists():
-            return
+        if status == self._written and self._path is not None:
+            with suppress(FileNotFoundError):
+                os.utime(self._path)
+                return
         folder = self._folder or default_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = folder / f"{status.pid}.json"
@@ -225,6 +231,11 @@ def running(folder: Path | None = None) -> list[Status]:
     return sorted(found, key=lambda status: (status.started, status.pid))
 
 
+def is_outdated(status: Status) -> bool:
+    """Whether the process has not confirmed its status for long: it hangs, or cannot write it."""
+    return time.time() - status.updated > OUTDATED_SECONDS
+
+
 def birth_of(pid: int) -> str:
     """What the system calls the start of a process (Linux: field 22 of /proc/PID/stat), "" if unknown."""
     try:
@@ -235,7 +246,8 @@ def birth_of(pid: int) -> str:
 
 def _read(path: Path) -> Status | None:
     try:
-        return msgspec.json.decode(read_regular(path, MAX_BYTES) or b"", type=Status)
+        status = msgspec.json.decode(read_regular(path, MAX_BYTES) or b"", type=Status)
+        return replace(status, updated=path.stat().st_mtime)
     except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 

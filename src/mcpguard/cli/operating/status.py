@@ -30,8 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """1 where something that serving needs is missing, a tool server fails, waits after a failure or is
-    refused, and where changed files are not in force, else 0."""
-    from mcpguard.adapters.telemetry.status_file import running
+    refused, where changed files are not in force, evidence or alerts do not arrive, and where a process has
+    not said for long how it is; else 0."""
+    from mcpguard.adapters.telemetry.status_file import is_outdated, running
 
     found = running()
     if args.json:
@@ -50,6 +51,8 @@ def execute(args: argparse.Namespace) -> int:
         or any(one.state in TROUBLE for one in status.upstreams)
         or any(not need.ok for need in status.needs)
         or any(one.since for one in status.sinks)
+        or status.alerts
+        or is_outdated(status)
         for status in found
     )
     return 1 if troubled else 0
@@ -109,8 +112,11 @@ def _remarks(status: Status) -> Iterator[_Line]:
         yield "clients", "open", 0, ", ".join(f"{count} {what}" for what, count in status.in_use.items())
     if (late := status.not_in_force) is not None:
         yield late.what, late.state, late.since, late.problem
-    if status.unrecognised:
-        yield "credentials", "partial", 0, status.unrecognised
+    from mcpguard.adapters.telemetry.status_file import is_outdated
+
+    if is_outdated(status):
+        said = "this is how it was then: it hangs, or cannot write its status file (standard error says why)"
+        yield "status", "outdated", status.updated, said
     if status.version != __version__:
         which = f"mcpguard {status.version}" if status.version else "an earlier version of mcpguard"
         said = f"{which} is running here: restart it to get {__version__}, the version of this command"
