@@ -175,7 +175,7 @@ class Exporter(Generic[LineT]):
 
     def _tell_of_loss(self) -> None:
         """Have alerts say that this process cannot write evidence, though it cannot read any, or another
-        process reads it: nobody else would. A target that cannot be told is tried again at the next step."""
+        process reads it: nobody else would. A target that takes no alert is tried again at the next step."""
         with suppress(TelemetryError):
             self._deliver([])
 
