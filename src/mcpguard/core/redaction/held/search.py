@@ -18,13 +18,14 @@ from mcpguard.core.redaction.held.blocks import (
     Covered,
     Held,
     Hit,
+    Piece,
     count,
     fragments,
     last_ones,
     runs_of,
 )
 from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
-from mcpguard.core.redaction.held.fragments import cores, stretches
+from mcpguard.core.redaction.held.fragments import Core, cores, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.held.parts import parts
 from mcpguard.core.redaction.held.payloads import payloads
@@ -39,6 +40,7 @@ from mcpguard.core.redaction.held.reduced import (
     locate,
     skeleton_of,
 )
+from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
 from mcpguard.core.redaction.held.scattered import Scattered, scattered, signs
 from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
@@ -66,6 +68,10 @@ _PROBE = 24
 value end alike."""
 _AT_ONCE = 8_192
 """Literals. Hyperscan takes more than twice as long for twice as many."""
+_MANY = 4 * _AT_ONCE
+"""Ends of forms and blocks of cores, of which there is one for some bytes. More are not compiled: to search
+for these takes as long as to look at every fourth place."""
+_FOR_A_BLOCK = 5
 
 
 def mark_of(secret: Secret, key: bytes) -> bytes:
@@ -112,74 +118,98 @@ def unguardable(value: str) -> str:
 
 _Forms = dict[bytes, tuple[list[Held], Needle]]
 """By pattern, a form and the values that have it."""
+_Ends = dict[int, _Forms]
+"""By their length, the forms that end alike."""
+_What = _Ends | Block | None
+"""What a literal leads to: forms, of which one may be there, a block, or an anchor."""
+_Visit = Callable[[_What, int], object]
+"""Gets what is met and where it ends in the text. A true answer ends the search."""
 
 
 class _Table:
-    """The forms of some values that are searched for in one kind of text, the blocks of their cores, their
+    """The forms of some values that are searched for in one kind of text, the blocks of their pieces, their
     anchors, and what searches for all of them."""
 
-    __slots__ = ("_beside", "_blocks", "_forms", "_made", "matchers")
+    __slots__ = ("_beside", "_made", "matchers", "sampled")
 
     def __init__(
         self,
         forms: _Forms,
-        blocks: dict[bytes, Block],
+        pieces: Sequence[tuple[Held, Piece]],
         anchors: Iterable[bytes],
         made: Callable[[Sequence[bytes]], Matcher],
     ) -> None:
-        probes: dict[bytes, dict[int, _Forms]] = {}
+        ends: dict[bytes, _Ends] = {}
         for pattern, form in forms.items():
-            probes.setdefault(pattern[-_PROBE:], {}).setdefault(len(pattern), {})[pattern] = form
-        self._forms = list(probes.values())
-        self._blocks = list(blocks.values())
-        self._beside: dict[int, Matcher] = {}
+            ends.setdefault(pattern[-_PROBE:], {}).setdefault(len(pattern), {})[pattern] = form
+        self._beside: dict[Block, Matcher] = {}
         self._made = made
-        literals = [*probes, *blocks, *anchors]
-        starts = range(0, len(literals), _AT_ONCE)
-        self.matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
-        """What searches for the literals, each with the index of its first one."""
+        self.sampled: Sampled[_Ends] | None = None
+        """What finds most of it, where it is very much."""
+        cores = [(value, piece) for value, piece in pieces if type(piece) is Core]
+        if len(ends) + sum(len(core.text) for _, core in cores) // _FOR_A_BLOCK > _MANY:
+            self.sampled = Sampled({end: ends.pop(end) for end in [*filter(may_be_sampled, ends)]}, cores)
+            pieces = [one for one in pieces if type(one[1]) is not Core]
+        blocks: dict[bytes, Block] = {}
+        for value, piece in pieces:
+            for block, at in piece.blocks():
+                blocks.setdefault(block, Block(len(block))).add((value, piece, at))
+        led: list[tuple[bytes, _What]] = [
+            *ends.items(),
+            *blocks.items(),
+            *((one, None) for one in anchors),
+        ]
+        some = [led[at : at + _AT_ONCE] for at in range(0, len(led), _AT_ONCE)]
+        self.matchers = [(made([one for one, _ in each]), [what for _, what in each]) for each in some]
+        """What searches for the literals, each with what they lead to."""
 
-    def _forms_at(self, index: int, text: bytes, end: int) -> list[tuple[list[Held], Needle]]:
-        """The forms that end at `end` of `text`, of which a probe with this index does."""
-        sizes = self._forms[index].items()
-        return [form for size, known in sizes if (form := known.get(text[end - size : end]))]
+    def _searches(self) -> Iterator[Callable[[bytes, _Visit], bool]]:
+        for matcher, led in self.matchers:
+            yield partial(_search, matcher, led)
+        if self.sampled is not None:
+            yield self.sampled.search
 
     def found(self, text: bytes, of: Reduced) -> bool:
         """Whether a form or a fragment is in `text`, which is one `of` a whole."""
-        return any(matcher.search(text, partial(self._is_hit, start, of)) for start, matcher in self.matchers)
+        return any(search(text, partial(self._is_hit, of, text)) for search in self._searches())
 
-    def _is_hit(
-        self, first: int, of: Reduced, index: int, _start: int, end: int, _flags: int, text: bytes
-    ) -> bool:
-        block = first + index - len(self._forms)
-        if block < 0:
-            return bool(self._forms_at(first + index, text, end))
-        if block >= len(self._blocks):
+    def _is_hit(self, of: Reduced, text: bytes, what: _What, end: int) -> bool:
+        if type(what) is dict:
+            return bool(_forms_at(what, text, end))
+        if type(what) is not Block:
             of.near = True
             return False
-        for _, places in self._blocks[block].alike(text, end):
+        for _, places in what.alike(text, end):
             for (_, core, _), runs in runs_of(places, text, end):
                 of.attempts -= core.cost
                 if of.attempts < 0 or runs:
                     return True
         return False
 
-    def may_lead(self, text: bytes) -> bool:
-        """Whether anything in `text` may be of a value: all but blocks of Shards that lead to nothing. One
+    def may_be_in(self, text: bytes) -> bool:
+        """Whether anything of it may be in `text`."""
+        for matcher, _ in self.matchers:
+            if matcher.search(text, stop):
+                if self._may_lead(text):
+                    return True
+                break
+        return self.sampled is not None and self.sampled.may_be_in(text)
+
+    def _may_lead(self, text: bytes) -> bool:
+        """Whether a literal in `text` may be of a value: all but blocks of Shards that lead to nothing. One
         that is often there is not looked at each time, if the text has no piece that may be next to it."""
         left, at_place = _CHANCES + len(text) // _SIZE, min(_PLACES, len(text) // _AT_PLACE)
-        seen: dict[int, int] = {}
-        alone: dict[int, int] = {}
+        seen: dict[Block, int] = {}
+        alone: dict[Block, int] = {}
 
-        def visit(first: int, index: int, _start: int, end: int, _flags: int, text: bytes) -> bool:
+        def visit(block: _What, end: int) -> bool:
             nonlocal left
-            block = first + index - len(self._forms)
+            if type(block) is not Block or not block.is_of_shards():
+                return True
             if block in alone:
                 left -= alone[block]
                 return left < 0
-            if not 0 <= block < len(self._blocks) or not self._blocks[block].is_of_shards():
-                return True
-            groups = self._blocks[block].alike(text, end)
+            groups = block.alike(text, end)
             left -= len(groups)
             seen[block] = seen.get(block, -1) + 1
             if seen[block] == at_place and self._is_alone(block, text):
@@ -187,13 +217,13 @@ class _Table:
                 return left < 0
             return left < 0 or any(runs for _, places in groups for _, runs in runs_of(places, text, end))
 
-        return any(matcher.search(text, partial(visit, start)) for start, matcher in self.matchers)
+        return any(_search(matcher, led, text, visit) for matcher, led in self.matchers)
 
-    def _is_alone(self, block: int, text: bytes) -> bool:
+    def _is_alone(self, block: Block, text: bytes) -> bool:
         """Whether nothing that may be beside a block of Shards is in `text`."""
         matcher = self._beside.get(block)
         if matcher is None:
-            beside = self._blocks[block].beside()
+            beside = block.beside()
             if len(text) < _LARGE or len(self._beside) == _KEPT:
                 return not any(one in text for one in beside)
             matcher = self._beside[block] = self._made([*beside])
@@ -205,57 +235,63 @@ class _Table:
         hits: list[Hit] = []
         covered: Covered = {}
         late: list[tuple[Block, int]] = []
-        seen: set[int] = set()
+        seen: set[Block] = set()
 
-        def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
-            if first + index < len(self._forms):
-                for values, needle in self._forms_at(first + index, text, end):
+        def visit(what: _What, end: int) -> None:
+            if type(what) is dict:
+                for values, needle in _forms_at(what, text, end):
                     budget.hit()
                     hits.append((end - len(needle.pattern), end, values[0], needle))
-                return
-            block = first + index - len(self._forms)
-            if block >= len(self._blocks):
+            elif type(what) is not Block:
                 of.near = True
-            elif self._blocks[block].are_many():
+            elif what.are_many():
                 budget.trigger()
-                late.append((self._blocks[block], end))
+                late.append((what, end))
             else:
-                hits.extend(fragments(self._blocks[block], text, end, covered, budget, block in seen))
-                seen.add(block)
+                hits.extend(fragments(what, text, end, covered, budget, what in seen))
+                seen.add(what)
 
-        for start, matcher in self.matchers:
+        for search in self._searches():
             covered.clear()
-            matcher.search(text, partial(visit, start))
+            search(text, visit)
         return [*hits, *last_ones(late, hits, text, budget)] if late else hits
 
     def forms(self, text: bytes, of: Reduced, budget: Budget) -> list[tuple[bytes, list[Held]]]:
         """Each form in `text`, and all values that have it; of a fragment, what any that counts has in it.
         Raises InspectionError where `budget` is used up."""
         made: list[tuple[bytes, list[Held]]] = []
-        seen: set[int] = set()
+        seen: set[Block] = set()
 
-        def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
-            if first + index < len(self._forms):
-                for values, needle in self._forms_at(first + index, text, end):
+        def visit(what: _What, end: int) -> None:
+            if type(what) is dict:
+                for values, needle in _forms_at(what, text, end):
                     budget.hit()
                     made.append((needle.pattern, values))
                 return
-            block = first + index - len(self._forms)
-            if block >= len(self._blocks):
+            if type(what) is not Block:
                 of.near = True
                 return
-            for shared, places in self._blocks[block].alike(text, end):
+            for shared, places in what.alike(text, end):
                 for (_, core, at), runs in runs_of(places, text, end):
-                    count(budget, core, len(runs), block in seen)
+                    count(budget, core, len(runs), what in seen)
                     if len(runs) > 1 or (runs and type(core) is not Shards):
                         values = [value for value, _, _ in places]
                         keys = [shared] if shared else core.said(text, runs, end, at)
                         made.extend((key, values) for key in keys)
-            seen.add(block)
+            seen.add(what)
 
-        for start, matcher in self.matchers:
-            matcher.search(text, partial(visit, start))
+        for search in self._searches():
+            search(text, visit)
         return made
+
+
+def _search(matcher: Matcher, led: Sequence[_What], text: bytes, visit: _Visit) -> bool:
+    return matcher.search(text, lambda index, _from, end, _flags, _text: visit(led[index], end))
+
+
+def _forms_at(ends: _Ends, text: bytes, end: int) -> list[tuple[list[Held], Needle]]:
+    """The forms that end at `end` of `text`, of those that end alike."""
+    return [form for size, known in ends.items() if (form := known.get(text[end - size : end]))]
 
 
 class HeldSet:
@@ -280,20 +316,18 @@ class HeldSet:
         """Compile what is searched with, so that no search has to."""
         loose: _Forms = {}
         exact: _Forms = {}
-        blocks: dict[bytes, Block] = {}
+        pieces: list[tuple[Held, Piece]] = []
         anchors = {anchor for value in self._values for anchor in value.anchors}
         seen: set[bytes] = set()
         for value in self._values:
             for needle in value.needles:
                 (loose if needle.loose else exact).setdefault(needle.pattern, ([], needle))[0].append(value)
             # A value that several servers have is looked at once.
-            for core in value.cores if value.mark not in seen else ():
-                for block, at in core.blocks():
-                    blocks.setdefault(block, Block(len(block))).add((value, core, at))
+            pieces += [(value, piece) for piece in value.cores if value.mark not in seen]
             seen.add(value.mark)
         self._signs = signs(core for value in self._values for core in value.cores if type(core) is Scattered)
-        self._exact = _Table(exact, {}, (), self._made)
-        self._loose = _Table(loose, blocks, anchors - {b""}, self._made)
+        self._exact = _Table(exact, (), (), self._made)
+        self._loose = _Table(loose, pieces, anchors - {b""}, self._made)
         return self._loose, self._exact
 
     def may_be_in(self, padded: bytes, skeleton: bytes, several: bool = False) -> bool:
@@ -313,16 +347,8 @@ class HeldSet:
         if share < SENTENCES and _has_one(skeleton, letters):
             rows += letters_in(skeleton)
         # One search is faster than two, and both in one take much of a long text.
-        for text in (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows):
-            for _, matcher in loose.matchers:
-                if matcher.search(text, stop):
-                    if loose.may_lead(text):
-                        return True
-                    break
-        for _, matcher in exact.matchers:  # noqa: SIM110 - a generator takes as long as the search
-            if matcher.search(padded, stop):
-                return True
-        return False
+        texts = (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows)
+        return any(map(loose.may_be_in, texts)) or (bool(exact.matchers) and exact.may_be_in(padded))
 
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
