@@ -4,12 +4,9 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import SEPARATOR, WHOLE, Pieces, View
 
-SIGNS = (
-    r"""["'],\s{0,64}["']-{1,2}[A-Za-z]""",
-    r"\x1f-{1,2}[A-Za-z][A-Za-z-]*\x1f",
-    r"""\[\s{0,64}["']-{1,2}[A-Za-z]""",
-)
-"""An option in a list, or as a text of its own."""
+SIGNS = (r"""[\[,\s]["']-{1,2}[A-Za-z]""", r"\x1f-{1,2}[A-Za-z][A-Za-z-]*\x1f")
+"""An option that may be in a list, or that is a text of its own. Which texts are before it in a list is not
+asked: each comma between two would be a place to go on from."""
 
 _TEXT = rb"""(?:"[^"\\\x00-\x1f\xff]{0,256}"|'[^'\\\x00-\x1f\xff]{0,256}')"""
 _LIST = expression(
