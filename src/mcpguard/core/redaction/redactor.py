@@ -4,7 +4,6 @@ Law of this file: a `Redacted` is constructed here and nowhere else. Whatever ca
 end is withheld whole (InspectionError). Inspecting an inspected value finds nothing.
 """
 
-import hashlib
 import hmac
 import re
 from collections import Counter
@@ -429,7 +428,7 @@ class Redactor:
         return spans
 
     def _mark(self, text: bytes, span: Span) -> bytes:
-        return hmac.digest(self._key, text[span.start : span.end], hashlib.sha256)
+        return hmac.digest(self._key, text[span.start : span.end], "sha256")
 
     def _masked(self, text: bytes) -> bytes:
         """Our own placeholders are not text: nothing is found in them or across them."""
