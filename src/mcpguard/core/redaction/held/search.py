@@ -6,7 +6,6 @@ punctuation and case (its skeleton) against the skeletons of all encodings of ea
 So nothing is ever decoded, and line breaks, spacing, quoting and case do not matter.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -76,7 +75,7 @@ _FOR_A_BLOCK = 5
 
 def mark_of(secret: Secret, key: bytes) -> bytes:
     """HMAC-SHA256 of the value under `key`: equal values have equal marks."""
-    return hmac.digest(key, secret.reveal().encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return hmac.digest(key, secret.reveal().encode("utf-8", "surrogatepass"), "sha256")
 
 
 def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
@@ -186,16 +185,7 @@ class _Table:
                     return True
         return False
 
-    def may_be_in(self, text: bytes) -> bool:
-        """Whether anything of it may be in `text`."""
-        for matcher, _ in self.matchers:
-            if matcher.search(text, stop):
-                if self._may_lead(text):
-                    return True
-                break
-        return self.sampled is not None and self.sampled.may_be_in(text)
-
-    def _may_lead(self, text: bytes) -> bool:
+    def may_lead(self, text: bytes) -> bool:
         """Whether a literal in `text` may be of a value: all but blocks of Shards that lead to nothing. One
         that is often there is not looked at each time, if the text has no piece that may be next to it."""
         left, at_place = _CHANCES + len(text) // _SIZE, min(_PLACES, len(text) // _AT_PLACE)
@@ -297,7 +287,7 @@ def _forms_at(ends: _Ends, text: bytes, end: int) -> list[tuple[list[Held], Need
 class HeldSet:
     """An immutable set of held values; any number of threads may search with it. `made` is what searches."""
 
-    __slots__ = ("_always", "_exact", "_loose", "_made", "_signs", "_values")
+    __slots__ = ("_always", "_exact", "_has_more", "_loose", "_made", "_signs", "_values")
 
     def __init__(
         self, values: Iterable[Held], made: Callable[[Sequence[bytes]], Matcher] = compile_literals
@@ -306,6 +296,7 @@ class HeldSet:
         self._made = made
         self._always = any(b"" in value.anchors for value in self._values)
         self._signs = b"", b""
+        self._has_more = False
         self._loose: _Table | None = None
         self._exact: _Table | None = None
 
@@ -328,6 +319,7 @@ class HeldSet:
         self._signs = signs(core for value in self._values for core in value.cores if type(core) is Scattered)
         self._exact = _Table(exact, (), (), self._made)
         self._loose = _Table(loose, pieces, anchors - {b""}, self._made)
+        self._has_more = bool(exact) or self._loose.sampled is not None
         return self._loose, self._exact
 
     def may_be_in(self, padded: bytes, skeleton: bytes, several: bool = False) -> bool:
@@ -347,8 +339,21 @@ class HeldSet:
         if share < SENTENCES and _has_one(skeleton, letters):
             rows += letters_in(skeleton)
         # One search is faster than two, and both in one take much of a long text.
-        texts = (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows)
-        return any(map(loose.may_be_in, texts)) or (bool(exact.matchers) and exact.may_be_in(padded))
+        for text in (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows):
+            for matcher, _ in loose.matchers:
+                if matcher.search(text, stop):
+                    if loose.may_lead(text):
+                        return True
+                    break
+        return self._has_more and self._may_have_more(padded, skeleton)
+
+    def _may_have_more(self, padded: bytes, skeleton: bytes) -> bool:
+        """The same for what hardly any set has: forms that are too short for a skeleton, and very many."""
+        loose, exact = self._tables()
+        for table, text in (loose, skeleton), (exact, padded):
+            if table.sampled is not None and table.sampled.may_be_in(text):
+                return True
+        return any(matcher.search(padded, stop) for matcher, _ in exact.matchers)
 
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
@@ -421,6 +426,8 @@ def _has_one(text: bytes, of: bytes) -> bool:
 
 
 def _placed(hits: list[Hit], places: Callable[[list[int]], dict[int, int]]) -> list[Hit]:
+    if not hits:
+        return []
     at = places(sorted({place for start, end, _, _ in hits for place in (start, end - 1)}))
     return [(at[start], at[end - 1] + 1, value, needle) for start, end, value, needle in hits]
 
