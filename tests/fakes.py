@@ -27,7 +27,7 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import Question, Raw, Store
+from mcpguard.gateway.ports import Question, RawAnswer, Store
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.protocol.names import Prefix
@@ -252,12 +252,12 @@ class FakeUpstream:
         self.prepared: list[Permit] = []
         self.tools = tools
         self.requests: list[Permit] = []
-        self.held: list[tuple[Wait[Raw], Callable[[Any], None] | None]] = []
+        self.held: list[tuple[Wait[RawAnswer], Callable[[Any], None] | None]] = []
         self.answers: dict[str, Any] = {}
         self._trace = trace
 
-    def request(self, permit: Permit, progress: Callable[[Any], None] | None = None) -> Wait[Raw]:
-        wait: Wait[Raw] = Wait()
+    def request(self, permit: Permit, progress: Callable[[Any], None] | None = None) -> Wait[RawAnswer]:
+        wait: Wait[RawAnswer] = Wait()
         params = permit.invocation.params or {}
         self.requests.append(permit)
         what = params.get("name", permit.invocation.method)
@@ -265,7 +265,7 @@ class FakeUpstream:
         if what in self.answers:
             give(wait, self.answers[what])
         elif what == "tools/list":
-            wait.set(Raw({"id": 1, "result": {"tools": self.tools}}, 100))
+            wait.set(RawAnswer({"id": 1, "result": {"tools": self.tools}}, 100))
         elif what in EMPTY_LISTS:
             give(wait, self.lists.get(what, EMPTY_LISTS[what]))
         else:
@@ -300,20 +300,20 @@ class FakeUpstream:
     def tell(self, method: str, params: dict[str, Any]) -> None:
         self.told.append(method)
 
-    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+    def cancel(self, wait: Wait[RawAnswer], reason: str) -> None:
         self._trace.append(f"cancel {reason}")
         self.held = [(held, progress) for held, progress in self.held if held is not wait]
         wait.fail(UpstreamError("this answer is no longer awaited"))
 
 
-def give(wait: Wait[Raw], answer: Any) -> None:
+def give(wait: Wait[RawAnswer], answer: Any) -> None:
     """An exception, a JSON-RPC error (`{"error": …}`) or a result."""
     if isinstance(answer, Exception):
         wait.fail(answer)
     elif isinstance(answer, dict) and answer.keys() == {"error"}:
-        wait.set(Raw({"id": 1, **answer}, 100))
+        wait.set(RawAnswer({"id": 1, **answer}, 100))
     else:
-        wait.set(Raw({"id": 1, "result": answer}, 100))
+        wait.set(RawAnswer({"id": 1, "result": answer}, 100))
 
 
 class RecordingClient:
@@ -464,7 +464,7 @@ class World:
         its_id: int | str,
         method: str,
         params: Any,
-        related: Wait[Raw] | None = None,
+        related: Wait[RawAnswer] | None = None,
         credential: str | None = None,
     ) -> Question:
         """What a server asks, which is answered there."""

@@ -7,7 +7,7 @@ from typing import Any
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.redactor import KINDS
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Question, Raw
+from mcpguard.gateway.ports import Question, RawAnswer
 from mcpguard.protocol import eras
 from tests.fakes import World
 
@@ -92,7 +92,9 @@ def offers(world: World, server: str, **lists: list[Any]) -> None:
         world.upstreams[server].lists[methods[key]] = {key: entries}
 
 
-def ask(world: World, method: str, params: Any, related: Wait[Raw] | None = None, n: int = 1) -> Question:
+def ask(
+    world: World, method: str, params: Any, related: Wait[RawAnswer] | None = None, n: int = 1
+) -> Question:
     """The legacy upstream `one` asks something."""
     question = world.question("one", n, method, params, related)
     world.gateway.asked(question)

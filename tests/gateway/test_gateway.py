@@ -14,7 +14,7 @@ from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import STOPPED, STOPPING
 from mcpguard.gateway.inspection.inspector import CROWDED, FULL, INLINE_BYTES, TEXT, Sealed
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
 from tests.rows import each
@@ -716,7 +716,7 @@ def test_a_big_answer_is_inspected_elsewhere_and_a_small_one_at_once(size: int) 
     world.inspector._offload = offload
     world.call("read")
     wait, _progress = world.upstreams["one"].held.pop(0)
-    wait.set(Raw({"id": 1, "result": text(f"it says {SECRET}")}, size))
+    wait.set(RawAnswer({"id": 1, "result": text(f"it says {SECRET}")}, size))
     world.turn()
     assert SECRET not in str(world.client.sent)
     assert "REDACTED" in str(world.client.sent)

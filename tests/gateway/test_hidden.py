@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.core.evidence.records import Noticed, Outcome
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from tests.fakes import World, text, tool
 from tests.gateway.scenes import ALLOW_ALL, legacy, modern
 
@@ -60,7 +60,7 @@ def test_an_error_with_hidden_characters_is_shown_as_well() -> None:
     world = World(ALLOW_ALL).listed()
     world.call("read")
     [(wait, _)] = world.upstreams["one"].held
-    wait.set(Raw({"id": 1, "error": {"code": -1, "message": HIDDEN, "data": {"d": HIDDEN}}}, 100))
+    wait.set(RawAnswer({"id": 1, "error": {"code": -1, "message": HIDDEN, "data": {"d": HIDDEN}}}, 100))
     world.turn()
     assert not UNSEEN & set(str(world.client.sent))
     assert str(world.client.sent).count(SHOWN) == 2

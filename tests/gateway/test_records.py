@@ -17,7 +17,7 @@ from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from mcpguard.gateway.recorder import MOST_PLACES, Recorder, finding_counts
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.jsonrpc import encode
@@ -344,7 +344,7 @@ def test_an_outcome_says_how_long_each_step_took_and_how_many_bytes_went() -> No
     world = World(ALL).listed()
     world.call("read", 1)
     wait, _progress = world.upstreams["one"].held.pop()
-    wait.set(Raw({"id": 1, "result": text("x")}, 100, 70, world.clock.seconds()))
+    wait.set(RawAnswer({"id": 1, "result": text("x")}, 100, 70, world.clock.seconds()))
     world.turn()
     (one,) = outcomes(world)
     assert (one.sent, one.received, one.error, one.message) == (70, 100, "", "")

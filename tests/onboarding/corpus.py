@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from mcpguard.onboarding.discovery.reading import Places
+from mcpguard.onboarding.discovery.reading import SearchPlaces
 
 FOLDER = Path(__file__).parent / "corpus"
 
@@ -98,8 +98,8 @@ class Person(NamedTuple):
     project: Path
 
     @property
-    def places(self) -> Places:
-        return Places(self.home, self.home / ".config", self.project)
+    def places(self) -> SearchPlaces:
+        return SearchPlaces(self.home, self.home / ".config", self.project)
 
     def path(self, case: Case) -> Path:
         root, _, rest = case.path.partition("/")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mcpguard.core.errors import ConfigError
-from mcpguard.onboarding.configuration import Addition, checked, extended
+from mcpguard.onboarding.configuration import ConfigAddition, checked, extended
 
 HEAD = "version: 1\nservers:\n  a: {command: x}\n  b: {command: x}\n  c: {command: x}\n"
 
@@ -31,7 +31,7 @@ SHAPES = [
 
 
 def with_clients(text: str, clients: dict[str, dict[str, Any]]) -> str:
-    return extended(text, "mcpguard.yaml", Addition(clients=clients))
+    return extended(text, "mcpguard.yaml", ConfigAddition(clients=clients))
 
 
 def section(text: str) -> Any:
@@ -69,13 +69,13 @@ def test_nothing_to_add_changes_nothing() -> None:
 
 
 def test_a_configuration_gets_servers_and_who_sees_them_at_once() -> None:
-    first = Addition(
+    first = ConfigAddition(
         servers={"d": {"command": "x"}}, policies={"p.yaml": {}}, clients={"zed": {"servers": ["d"]}}
     )
     fresh = extended("", "s", first)
     more = extended(
-        fresh, "s", Addition(servers={"e": {"command": "x"}}, clients={"zed": {"servers": ["e"]}})
+        fresh, "s", ConfigAddition(servers={"e": {"command": "x"}}, clients={"zed": {"servers": ["e"]}})
     )
     assert section(more) == {"zed": {"servers": ["d", "e"]}}
     with pytest.raises(ConfigError, match="there is no server of this name"):
-        extended(fresh, "s", Addition(clients={"zed": {"servers": ["x"]}}))
+        extended(fresh, "s", ConfigAddition(clients={"zed": {"servers": ["x"]}}))

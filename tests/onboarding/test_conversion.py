@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from mcpguard.onboarding.conversion import Converted, convert, corrected
+from mcpguard.onboarding.conversion import ConvertedServer, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
-from mcpguard.onboarding.policies import Machine, pack_of, policy_for, values_for
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, read_entry
+from mcpguard.onboarding.policies import MachineFacts, pack_of, policy_for, values_for
 from tests.rows import each
 
 V = "s3cr3t-vAlue-0001"
 ENVIRON = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "B_TOKEN": V}
-PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
+PLACES = SearchPlaces(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
 
 
 def entry_of(client: str, data: dict[str, Any]) -> Entry:
@@ -29,7 +29,7 @@ def entry_of(client: str, data: dict[str, Any]) -> Entry:
     return replace(entry, secrets=secrets_of(entry))
 
 
-def converted(client: str, data: dict[str, Any], scope: str = "user") -> Converted:
+def converted(client: str, data: dict[str, Any], scope: str = "user") -> ConvertedServer:
     one = next(one for one in CLIENTS if one.name == client)
     file = next(file for file in one.files if file.scope == scope)
     found = ClientFile(client=one, file=file, path=Path("/x"), target=Path("/x"))
@@ -139,7 +139,7 @@ def test_what_a_project_names_by_relative_paths_is_named_by_full_ones(
         path.parent.mkdir(exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
-    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", Places(tmp_path, tmp_path, tmp_path))
+    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", SearchPlaces(tmp_path, tmp_path, tmp_path))
     words = ["server.py", ".", "--root=./data", "./gone", "data", "gone.py", "../x", "-m"]
     made = converted("cursor", {"command": "./tool", "args": words}, "project")
     root = str(tmp_path)
@@ -171,7 +171,7 @@ def test_a_server_that_its_project_has_installed_starts_there_and_that_is_said(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", Places(tmp_path, tmp_path, tmp_path))
+    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", SearchPlaces(tmp_path, tmp_path, tmp_path))
     made = converted("cursor", {"command": f"./{command}", "args": args}, "project")
     assert made.settings.get("cwd") == (str(tmp_path) if stays else None)
     assert made.settings["args"] == args
@@ -214,7 +214,7 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
             corrected(entry, {place}, set())
 
 
-NOWHERE = Machine((), (), Path("/nowhere"))
+NOWHERE = MachineFacts((), (), Path("/nowhere"))
 
 
 @each(
@@ -274,7 +274,7 @@ def test_the_name_of_a_projects_folder_is_no_reference(folder: str, text: str) -
     client = next(one for one in CLIENTS if one.name == "vscode")
     file = next(file for file in client.files if file.scope == "project")
     found = ClientFile(client=client, file=file, path=Path("/x"), target=Path("/x"))
-    places = Places(Path("/home/u"), Path("/home/u/.config"), Path(folder))
+    places = SearchPlaces(Path("/home/u"), Path("/home/u/.config"), Path(folder))
     with pytest.raises(NotMoved, match="looks like a reference"):
         convert(found, entry_of("vscode", {"command": "sh", "env": {"X": text}}), places, ENVIRON)
 
@@ -287,6 +287,6 @@ def test_the_folder_of_a_program_is_no_reference_in_its_path(tmp_path: Path) -> 
     client = next(one for one in CLIENTS if one.name == "vscode")
     file = next(file for file in client.files if file.scope == "project")
     found = ClientFile(client=client, file=file, path=Path("/x"), target=Path("/x"))
-    places = Places(Path("/home/u"), Path("/home/u/.config"), folder)
+    places = SearchPlaces(Path("/home/u"), Path("/home/u/.config"), folder)
     with pytest.raises(NotMoved, match="looks like a reference"):
         convert(found, entry_of("vscode", {"command": "./tool"}), places, ENVIRON)

@@ -13,7 +13,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from mcpguard.onboarding.discovery.reading import Places, existing
+from mcpguard.onboarding.discovery.reading import SearchPlaces, existing
 from tests.wire.warm import SDK, command
 
 pytestmark = pytest.mark.uncounted
@@ -43,8 +43,8 @@ class Desk:
         }
 
     @property
-    def places(self) -> Places:
-        return Places(self.home, self.home / ".config", self.project)
+    def places(self) -> SearchPlaces:
+        return SearchPlaces(self.home, self.home / ".config", self.project)
 
     def has(self, path: str, data: dict[str, Any]) -> None:
         file = (self.project if path.startswith("./") else self.home) / path.removeprefix("./")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.core.errors import DocumentError
-from mcpguard.scan.leaks import Excepted, Leak, as_exceptions
+from mcpguard.scan.leaks import FileExceptions, Leak, as_exceptions
 
 HEAD = "version: 1\nexceptions:\n"
 PRINT = "0123456789abcdef"
@@ -18,10 +18,10 @@ def leak(kind: str = "jwt", fingerprint: str = PRINT) -> Leak:
     return Leak(kind, 1, 1, 1, 9, fingerprint, b"")
 
 
-def excepted(folder: Path, text: str) -> Excepted:
+def excepted(folder: Path, text: str) -> FileExceptions:
     path = folder / "exceptions.yaml"
     path.write_text(HEAD + text)
-    return Excepted(path)
+    return FileExceptions(path)
 
 
 def test_kind_path_and_fingerprint_all_have_to_fit(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_what_is_written_covers_just_that(tmp_path: Path) -> None:
     ]
     path = tmp_path / "new.yaml"
     path.write_text(as_exceptions(found, tmp_path, date(2026, 11, 27)))
-    known = Excepted(path)
+    known = FileExceptions(path)
     assert known.unused() == []
     known.looked_at(f"{tmp_path}/a[1]*.py")
     known.looked_at("<stdin>")
@@ -95,4 +95,4 @@ def test_what_is_written_covers_just_that(tmp_path: Path) -> None:
         assert known.reason(file, one) == "Found when this file was written, on 2026-11-27; review it."
     assert known.reason(f"{tmp_path}/a1b.py", leak()) == ""
     path.write_text(as_exceptions([], tmp_path, date(2026, 11, 27)))
-    assert Excepted(path).unused() == []
+    assert FileExceptions(path).unused() == []

@@ -12,7 +12,7 @@ import pytest
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan import leaks as finding
 from mcpguard.scan import sources as reading
-from mcpguard.scan.leaks import Leak, Missed, leaks
+from mcpguard.scan.leaks import Leak, UnsearchedPart, leaks
 from mcpguard.scan.sources import windows
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
@@ -112,7 +112,7 @@ def test_what_cannot_be_searched_is_said_with_its_line(
     monkeypatch.setattr("mcpguard.core.redaction.budget.HITS", (0, 0))
     missed = list(leaks(windows(io.BytesIO(b"\n\n" + f"{TOKEN} ".encode() * 3)), redactor))
     assert len(missed) == 1
-    assert isinstance(missed[0], Missed)
+    assert isinstance(missed[0], UnsearchedPart)
     assert (missed[0].line, "hits" in missed[0].why) == (1, True)
 
 

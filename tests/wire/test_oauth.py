@@ -120,7 +120,7 @@ def test_a_server_that_takes_no_token_at_all_costs_one_renewal_a_call_at_most(se
         for _ in range(3):
             assert "HTTP 401" in str(guard.call("act"))
         renewals = [form for _, path, _, form in serving.heard if form.get("grant_type") == "refresh_token"]
-    assert 1 <= len(renewals) <= 3  # And one in ten seconds: Kept.refused.
+    assert 1 <= len(renewals) <= 3  # And one in ten seconds: KeptCredential.refused.
 
 
 def refused_tokens():

@@ -22,8 +22,8 @@ from mcpguard.scan.sources import STDIN, ScanError, ScanSource, Skipped
 
 if TYPE_CHECKING:
     from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.scan.leaks import Excepted
-    from mcpguard.scan.run import Found, Scan
+    from mcpguard.scan.leaks import FileExceptions
+    from mcpguard.scan.run import Scan, SourcedLeak
 
 EXAMPLES = (
     "mcpguard scan                                       (the current folder, without what git ignores)",
@@ -108,11 +108,11 @@ def execute(args: argparse.Namespace) -> int:
     """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be read.
     Raises ScanError, and DocumentError for a file of exceptions that cannot be used."""
     from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.scan.leaks import Excepted
+    from mcpguard.scan.leaks import FileExceptions
     from mcpguard.scan.run import Scan
 
     kinds = _kinds(args)
-    excepted = None if args.exceptions is None else Excepted(args.exceptions)
+    excepted = None if args.exceptions is None else FileExceptions(args.exceptions)
     if args.write_exceptions is not None and os.path.lexists(args.write_exceptions):
         raise ScanError(f"{plain(str(args.write_exceptions))} exists: write to another file, and merge them")
     redactor = Redactor(os.urandom(32))
@@ -177,7 +177,7 @@ def _held(config: str | None, redactor: Redactor) -> int:
     return len(failed)
 
 
-def _printed(found: Iterator[Found], form: str, progress: _Progress) -> Iterator[Found]:
+def _printed(found: Iterator[SourcedLeak], form: str, progress: _Progress) -> Iterator[SourcedLeak]:
     """What is found; as text it is printed as soon as it is."""
     from mcpguard.scan.run import as_line
 
@@ -188,7 +188,7 @@ def _printed(found: Iterator[Found], form: str, progress: _Progress) -> Iterator
         yield one
 
 
-def _report(args: argparse.Namespace, scan: Scan, found: list[Found]) -> None:
+def _report(args: argparse.Namespace, scan: Scan, found: list[SourcedLeak]) -> None:
     from mcpguard.scan.run import as_sarif, totals
 
     if args.format == "sarif":
@@ -207,7 +207,7 @@ def _what(args: argparse.Namespace) -> tuple[str, str]:
     return one, f"{one}s"
 
 
-def _as_json(scan: Scan, found: list[Found]) -> str:
+def _as_json(scan: Scan, found: list[SourcedLeak]) -> str:
     from msgspec import structs
 
     from mcpguard.cli.outputs import ScanFinding, ScanReport, ScanUnread
@@ -227,7 +227,7 @@ def _as_json(scan: Scan, found: list[Found]) -> str:
     ).model_dump_json()
 
 
-def _say(scan: Scan, excepted: Excepted | None) -> None:
+def _say(scan: Scan, excepted: FileExceptions | None) -> None:
     """What a person has to know besides, on standard error."""
     for one in scan.skipped:
         print(f"mcpguard: {plain(one.path)}: {plain(one.why)}", file=sys.stderr)
@@ -235,7 +235,7 @@ def _say(scan: Scan, excepted: Excepted | None) -> None:
         print(f"mcpguard: this exception covers nothing any more: {plain(said)}", file=sys.stderr)
 
 
-def _write(path: Path, found: list[Found]) -> None:
+def _write(path: Path, found: list[SourcedLeak]) -> None:
     from mcpguard.scan.leaks import as_exceptions
 
     folder = Path(os.path.abspath(path)).parent

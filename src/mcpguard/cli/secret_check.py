@@ -15,7 +15,7 @@ from mcpguard.adapters.credentials import MINTS, SOURCES
 from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import broken, plain, style
-from mcpguard.adapters.upstreams.wires.address import Address, authority
+from mcpguard.adapters.upstreams.wires.address import UpstreamAddress, authority
 from mcpguard.authoring.check.configuration import try_own
 from mcpguard.authoring.check.servers import expired
 from mcpguard.config.loading import Config, Credential, Server
@@ -138,7 +138,7 @@ def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     """The host that the server is at, None for a program."""
     if server.url is None:
         return None
-    address = Address(authority(server.url), {}, broker, Recipient(server.name, None, principal))
+    address = UpstreamAddress(authority(server.url), {}, broker, Recipient(server.name, None, principal))
     return asyncio.run(address.host())
 
 

@@ -71,9 +71,9 @@ def _settings(at: Surroundings, home: Path) -> Path:
     return at.settings or home / ".config"
 
 
-def places_of(at: Surroundings, home: Path) -> reading.Places:
+def places_of(at: Surroundings, home: Path) -> reading.SearchPlaces:
     """Where the clients of this user and this folder have their files."""
-    return reading.Places(home, _settings(at, home), at.project)
+    return reading.SearchPlaces(home, _settings(at, home), at.project)
 
 
 def _known(at: Surroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]:

@@ -24,7 +24,7 @@ from mcpguard.gateway.path import RequestPath
 from mcpguard.gateway.ports import Question, RequestId
 from mcpguard.gateway.questions.relayed import Questions
 from mcpguard.gateway.questions.round_trips import RoundTrips
-from mcpguard.gateway.recorder import Times
+from mcpguard.gateway.recorder import StepTimes
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, headers, jsonrpc, refusals
@@ -161,7 +161,7 @@ class Gateway:
             self.refuse_message(problem)
             return
         scope = self._scope
-        origin, times = self._origin_of(request_id, params, headers), Times(scope.clock.seconds())
+        origin, times = self._origin_of(request_id, params, headers), StepTimes(scope.clock.seconds())
         request = scope.requests[request_id] = Request(
             request_id, method, params, caller, headers, origin, times
         )

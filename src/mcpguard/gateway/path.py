@@ -27,9 +27,9 @@ from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.lists.notices import Notices
 from mcpguard.gateway.lists.subscriptions import Subscriptions
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from mcpguard.gateway.questions.approvals import Approvals
-from mcpguard.gateway.questions.elicited import ClientChannel, Elicited
+from mcpguard.gateway.questions.elicited import ClientChannel, ElicitedAnswer
 from mcpguard.gateway.questions.relayed import with_lack
 from mcpguard.gateway.questions.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.recorder import undecided
@@ -164,7 +164,7 @@ class RequestPath:
         return invocation
 
     async def _verdict(
-        self, request: Request, call: Call, invocation: Invocation, said: Elicited | None
+        self, request: Request, call: Call, invocation: Invocation, said: ElicitedAnswer | None
     ) -> Permit | Deny | None:
         """The verdict on a request, None where its client is asked first. `said` is what it answered, where
         this is its retry."""
@@ -372,7 +372,7 @@ class RequestPath:
 
     async def _answered(
         self, request: Request, permit: Permit, call: Call, started: float, begun: str | None
-    ) -> Raw:
+    ) -> RawAnswer:
         """The upstream's final answer, or the `input_required` that goes to a modern client. `begun` is the
         credential of the call that this one is a retry of."""
         scope, server = self._scope, permit.invocation.server
@@ -418,8 +418,8 @@ class RequestPath:
             raise CredentialError(_OTHER.format("call"))
 
     async def _asked_first(
-        self, request: Request, permit: Permit, call: Call, started: float, wait: Wait[Raw]
-    ) -> Raw:
+        self, request: Request, permit: Permit, call: Call, started: float, wait: Wait[RawAnswer]
+    ) -> RawAnswer:
         """The upstream's answer, after all that it asks the modern client first."""
         while True:
             request.listening = False

@@ -27,7 +27,7 @@ RequestId = int | str
 T = TypeVar("T")
 
 
-class Raw(Struct, frozen=True):
+class RawAnswer(Struct, frozen=True):
     """What an upstream answered, uninspected: `message` has `result` or `error` (JSON-RPC 2.0,
     section 5). `size` is its length on the wire in bytes, `sent` that of the request, 0 where nothing was;
     `sent_at` is when that was sent, in seconds of `Clock.seconds`, 0 where that is not known."""
@@ -62,7 +62,7 @@ class Question(Struct, frozen=True, eq=False):
     method: str
     params: dict[str, Json]
     _reply: Callable[[Question, dict[str, Json]], None]
-    related: Wait[Raw] | None = None
+    related: Wait[RawAnswer] | None = None
     credential: str | None = None
 
     def answer(self, body: dict[str, Json]) -> None:
@@ -88,7 +88,7 @@ class Listener(Protocol):
         """What is declared on the client's behalf outside of its requests."""
 
     def notified(
-        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
+        self, server: str, method: str, params: dict[str, Json], related: Wait[RawAnswer] | None = None
     ) -> None:
         """Take a notification that is not progress; `related` as in `Question`."""
 
@@ -96,7 +96,7 @@ class Listener(Protocol):
         """This upstream was initialized again, so what it listed before may have changed. Called after the
         requests that waited for that were sent."""
 
-    def parted(self, related: Wait[Raw] | None) -> None:
+    def parted(self, related: Wait[RawAnswer] | None) -> None:
         """The upstream closed the connection of this request on purpose, and is asked for the rest later
         (basic/transports of 2025-11-25, polling)."""
 
@@ -135,7 +135,7 @@ class Upstream(Protocol):
         """Start and greet it if that is needed; over when it runs. Fails as `request` does. A caller
         has a Permit for what it does next: starting resolves credentials."""
 
-    def request(self, permit: Permit, progress: Callable[[Json], None] | None = None) -> Wait[Raw]:
+    def request(self, permit: Permit, progress: Callable[[Json], None] | None = None) -> Wait[RawAnswer]:
         """Send `permit.invocation.params` as a request of `permit.invocation.method`.
 
         Starts the upstream if it does not run. `progress` gets the params of each
@@ -150,7 +150,7 @@ class Upstream(Protocol):
         """Send this request now if the upstream runs, and after each later start; there is no wait for the
         answer. A later one of the same method takes its place. Starts nothing."""
 
-    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+    def cancel(self, wait: Wait[RawAnswer], reason: str) -> None:
         """Tell the upstream that the answer to `wait` is no longer wanted (notifications/cancelled). `wait`
         then fails; nobody should be waiting for it."""
 

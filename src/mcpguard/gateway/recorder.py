@@ -51,7 +51,7 @@ MOST_NAME = 256
 """Characters of a name of the client's own that are recorded."""
 
 
-class Times(Struct):
+class StepTimes(Struct):
     """When the steps of one call were done, in seconds of the clock, 0 for not yet. `waited` are the seconds
     that a person took; `sent` and `received` are bytes. If the upstream asks more than once in a call,
     they are added up."""
@@ -325,7 +325,7 @@ class Recorder:
         neutralised: tuple[tuple[str, int], ...] = (),
         spared: tuple[Detection, ...] = (),
         *,
-        times: Times | None = None,
+        times: StepTimes | None = None,
         received: int = 0,
         error: str = "",
     ) -> Outcome:

@@ -20,7 +20,7 @@ from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.redaction.structured.forms import agreeing, withheld
 from mcpguard.gateway.inspection.handles import usable
 from mcpguard.gateway.inspection.inspector import Sealed
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, refusals
@@ -47,7 +47,7 @@ class Results:
         self._scope = scope
         self._tasks = tasks
 
-    async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
+    async def ready(self, request: Request, permit: Permit, call: Call, raw: RawAnswer) -> Ready:
         """Raises UpstreamError for what is not an answer, InspectionError for what cannot be inspected."""
         body, failed = self._translated(request, permit, raw.message), "error" in raw.message
         begun = permit if call.kind != "task" else self._begun(permit, call)

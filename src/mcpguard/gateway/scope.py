@@ -16,8 +16,8 @@ from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.handles import Handles
 from mcpguard.gateway.inspection.inspector import Inspector
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Store, Upstream
-from mcpguard.gateway.recorder import Recorder, Times
+from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, RawAnswer, RequestId, Store, Upstream
+from mcpguard.gateway.recorder import Recorder, StepTimes
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.names import Prefix
 
@@ -61,7 +61,7 @@ class Request(Struct, eq=False):
     caller: Caller
     headers: Mapping[str, str] | None
     origin: Origin = NOWHERE
-    times: Times = field(default_factory=Times)
+    times: StepTimes = field(default_factory=StepTimes)
     flight: Flight | None = None
     cancelled: str = ""
     """Why its flight was cancelled, "" where it was not; what waits for a stream is answered by that."""
@@ -73,7 +73,7 @@ class Request(Struct, eq=False):
     """For which it is decided; another one of that name, after a reload, does not get it."""
     server: str = ""
     """The upstream that it waits for, "" before it is sent."""
-    wait: Wait[Raw] | None = None
+    wait: Wait[RawAnswer] | None = None
     """Of the upstream's answer, once it is sent."""
     listening: bool = False
     """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
@@ -150,7 +150,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 
-    def redact_of(self, server: str, related: Wait[Raw] | None) -> tuple[str, ...]:
+    def redact_of(self, server: str, related: Wait[RawAnswer] | None) -> tuple[str, ...]:
         """What is to be taken out of something that `server` says outside of an answer: as the request
         wants that waits for `related`; where that is not known (None), as each open one wants."""
         about = [

@@ -14,10 +14,10 @@ from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
 from mcpguard.onboarding.edit import REPLACE, applied, checked, free_name, name_for, table_for
-from mcpguard.onboarding.formats import Broken, Change, TreeNode, Unreadable, Way, jsonc, yaml_text
+from mcpguard.onboarding.formats import Change, TreeNode, Unreadable, UnreadableFormat, Way, jsonc, yaml_text
 from mcpguard.onboarding.formats import Step as Key
 from mcpguard.onboarding.formats.toml_text import statements
-from mcpguard.onboarding.journal import Move, Step, mark
+from mcpguard.onboarding.journal import ImportMove, Step, mark
 from mcpguard.onboarding.vault import REMOVED, Vault
 
 
@@ -64,7 +64,7 @@ def _found(step: Step, data: bytes) -> ClientFile | None:
     return None
 
 
-def is_another(move: Move, vault: Vault, name: str) -> bool:
+def is_another(move: ImportMove, vault: Vault, name: str) -> bool:
     """Whether the vault holds something else under `name` than `move` stored."""
     value, stored = vault.get(name), move.marks.get(name)
     if value in (None, REMOVED) or stored is None:
@@ -208,7 +208,7 @@ def _changes(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored)
         if now.file.format == "toml":
             return _in_toml(was, now, table)
         return _in_spans(was, now, root, table)
-    except Broken as broken:
+    except UnreadableFormat as broken:
         raise Unreadable(f"{now.path}: {broken}") from None
 
 
@@ -243,7 +243,7 @@ def _in_spans(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored
     line = jsonc.newline(text)
     if now.file.format == "yaml":
         if before.strip() != ("-" if node.kind == "list" else ""):
-            raise Broken(here.start, yaml_text.BRACKETS)
+            raise UnreadableFormat(here.start, yaml_text.BRACKETS)
         between = line + before
     else:
         between = "," + (line + before if not before.strip() else " ")

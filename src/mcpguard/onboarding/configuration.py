@@ -20,7 +20,7 @@ from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.policy.terms import Observation
 from mcpguard.onboarding.discovery.reading import ClientFile
 from mcpguard.onboarding.disk import MoveError
-from mcpguard.onboarding.formats import Broken, Member, TreeNode, yaml_text
+from mcpguard.onboarding.formats import Member, TreeNode, UnreadableFormat, yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
 from mcpguard.onboarding.formats.yaml_text import scalar
 
@@ -36,7 +36,7 @@ _NO_TEXT = re.compile("|true|false|null|yes|no|on|off|y|n|[0-9-]+|0[xob][0-9a-f]
 Way = tuple[str | int, ...]
 
 
-class Addition(Struct, kw_only=True):
+class ConfigAddition(Struct, kw_only=True):
     """What a configuration gets besides what it has: `servers` by name, `policies` (files) with their params,
     `params` of policies that it has, and for `clients` the servers of each and of each of its projects. The
     servers of `observe` join those that are observed; only where there are none its `until` is written."""
@@ -48,7 +48,7 @@ class Addition(Struct, kw_only=True):
     observe: dict[str, Any] = {}
 
 
-def extended(text: str, source: str, more: Addition) -> str:
+def extended(text: str, source: str, more: ConfigAddition) -> str:
     """`text` (empty: a new file) with `more` in it. Raises ConfigError, with `source` as the name of the
     file, where it or what would come out is not a configuration, or where something is in the way."""
     fresh = not text.strip()
@@ -79,7 +79,7 @@ def _opened(text: str, want: dict[str, Any], files: Collection[str]) -> str:
     return text
 
 
-def _pieces(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]:
+def _pieces(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way, Any]]:
     """(path, members or items to add there)."""
     if more.servers:
         yield ("servers",), more.servers
@@ -103,7 +103,7 @@ def _pieces(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]
         yield ("observe",), more.observe
 
 
-def _views(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]:
+def _views(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way, Any]]:
     for client, entry in more.clients.items():
         view = (before.get("clients") or {}).get(client)
         if view is None:
@@ -210,7 +210,7 @@ def entries(text: str) -> dict[str, Any]:
     """The servers in `text` as written."""
     try:
         servers = yaml_text.parse(text).get("servers")
-    except Broken:
+    except UnreadableFormat:
         return {}
     found = {} if servers is None else servers.plain()
     return found if isinstance(found, dict) else {}

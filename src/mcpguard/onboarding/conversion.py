@@ -25,7 +25,7 @@ from mcpguard.onboarding.discovery.completing import Answer, Start, completed, l
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, literal, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.programs import Text, environment_of, text_of
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
 _TYPES = {
@@ -37,7 +37,7 @@ _TYPES = {
 }
 
 
-class Converted(Unprinted, frozen=True, kw_only=True):
+class ConvertedServer(Unprinted, frozen=True, kw_only=True):
     """`settings` is an entry of `servers` with a Text in place of each text that may hold secrets: in `env`,
     `headers` and `url`. `notes` are sentences for the person."""
 
@@ -67,8 +67,12 @@ def _value_at(entry: Entry, place: Place) -> str | None:
 
 
 def convert(
-    found: ClientFile, entry: Entry, places: Places, environ: Mapping[str, str], answer: Answer = no_answer
-) -> Converted:
+    found: ClientFile,
+    entry: Entry,
+    places: SearchPlaces,
+    environ: Mapping[str, str],
+    answer: Answer = no_answer,
+) -> ConvertedServer:
     """`entry` of the file `found`; `answer` asks a person what its client would ask. Raises NotMoved."""
     if entry.problem:
         raise NotMoved(entry.problem)
@@ -88,10 +92,12 @@ def convert(
     if entry.disabled:
         settings["disabled"] = True
     _check_lengths(settings)
-    return Converted(settings=settings, notes=(*dict.fromkeys(full.notes), *_notes(entry, settings)))
+    return ConvertedServer(settings=settings, notes=(*dict.fromkeys(full.notes), *_notes(entry, settings)))
 
 
-def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ: Mapping[str, str]) -> Any:
+def _local(
+    entry: Entry, say: Any, places: SearchPlaces, project: Path | None, environ: Mapping[str, str]
+) -> Any:
     words, env = environment_of(entry)
     args = [say(word) for word in words]
     command = say(entry.command)
@@ -145,14 +151,14 @@ def _full(words: list[str], project: Path) -> list[str]:
     return full
 
 
-def _folder(cwd: str, places: Places, project: Path | None) -> Path:
+def _folder(cwd: str, places: SearchPlaces, project: Path | None) -> Path:
     path = Path(cwd.replace("~", str(places.home), 1) if cwd.startswith("~") else cwd)
     if "${" in cwd or not (path.is_absolute() or project):
         raise NotMoved("works in a folder that depends on where its client was started")
     return path if project is None else project / path
 
 
-def _program(command: str, cwd: Path | None, places: Places, environ: Mapping[str, str]) -> str:
+def _program(command: str, cwd: Path | None, places: SearchPlaces, environ: Mapping[str, str]) -> str:
     if command.startswith("~/"):
         command = str(places.home / command[2:])
     said = misread(command) and f"cannot be started: {misread(command)}"

@@ -14,11 +14,11 @@ from typing import Any
 from mcpguard.onboarding.discovery.clients import PROJECT, File, words_of
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.formats import (
-    Broken,
     Change,
     Step,
     TreeNode,
     Unreadable,
+    UnreadableFormat,
     Way,
     jsonc,
     toml_text,
@@ -58,7 +58,7 @@ def replaced(found: ClientFile, gone: Iterable[Way], entry: dict[str, Any]) -> s
                 name = name_for(found, path, table, steps, entry)
                 changes += REPLACE[found.file.format](found.text, root, path, steps, name, entry)
                 _expect(want, path, steps, name, entry)
-    except Broken as broken:
+    except UnreadableFormat as broken:
         raise Unreadable(f"{found.path}: {broken}") from None
     return checked(found, applied(found.text, changes), want)
 
@@ -89,8 +89,8 @@ def added(found: ClientFile, entry: dict[str, Any]) -> str:
         name = free_name(list(inner), [])
         inner[name] = entry
         change = INSERT[found.file.format](text, root, path, name, entry)
-    except (AttributeError, TypeError, Broken) as error:
-        if isinstance(error, Broken) and found.file.format == "yaml":
+    except (AttributeError, TypeError, UnreadableFormat) as error:
+        if isinstance(error, UnreadableFormat) and found.file.format == "yaml":
             raise Unreadable(f"{found.path}: {error}") from None
         raise Unreadable(
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
@@ -164,6 +164,6 @@ def checked(found: ClientFile, text: str, want: Any) -> str:
             yaml_text.compose(text)
         if root.plain() == want:
             return text
-    except Broken:
+    except UnreadableFormat:
         pass
     raise Unreadable(f"{found.path}: is written in a way that cannot be edited safely, so it was left alone")

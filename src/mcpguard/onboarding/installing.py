@@ -13,11 +13,11 @@ from mcpguard.config.loading import Config
 from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, paths_of, read
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, paths_of, read
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text
 from mcpguard.onboarding.journal import Edit, MoveJournal
-from mcpguard.onboarding.moves import Writing, carry_out, client_writing, config_writing, needs_vault
+from mcpguard.onboarding.moves import PendingWrite, carry_out, client_writing, config_writing, needs_vault
 from mcpguard.onboarding.vault import Vault, in_files
 
 
@@ -52,7 +52,7 @@ def _program() -> tuple[str, list[str]]:
 
 
 def install(
-    name: str, config: Config, servers: list[str], places: Places, journal: MoveJournal, vault: Vault
+    name: str, config: Config, servers: list[str], places: SearchPlaces, journal: MoveJournal, vault: Vault
 ) -> list[str]:
     """Add an entry that serves `config` to the user's file of the client `name`, which is to see `servers` of
     it besides those that it sees, and say what was done, line by line. The lock is held. Raises
@@ -91,7 +91,7 @@ def _beside(found: ClientFile) -> list[str]:
     return [f"note: {found.client.title} still reaches {', '.join(names)} without mcpguard: {move}"]
 
 
-def _shown(config: Config, name: str, servers: list[str]) -> list[Writing]:
+def _shown(config: Config, name: str, servers: list[str]) -> list[PendingWrite]:
     """What lets the client see `servers`: a change of the configuration, or none."""
     unknown = [one for one in servers if one not in config.servers]
     if unknown:
@@ -105,12 +105,12 @@ def _shown(config: Config, name: str, servers: list[str]) -> list[Writing]:
             )
         return []
     before = configuration.read(config.path)
-    more = configuration.Addition(clients={name: {"servers": servers}})
+    more = configuration.ConfigAddition(clients={name: {"servers": servers}})
     after = configuration.extended(before, str(config.path), more)
     return [] if after == before else [config_writing(config.path, before, after)]
 
 
-def _where(client: KnownClient, places: Places) -> tuple[File, Path]:
+def _where(client: KnownClient, places: SearchPlaces) -> tuple[File, Path]:
     """The file to write: the user's first one that is there, else the first that can be."""
     candidates = []
     for file in client.files:

@@ -56,7 +56,7 @@ class Step(Struct, kw_only=True):
             self.edits = [Edit(self.gone, self.entry)]
 
 
-class Move(Struct, kw_only=True):
+class ImportMove(Struct, kw_only=True):
     """One import. `secrets` are the names that it stores, `marks` tell their values (see `mark`), `key` is
     the name of the key that seals, "" where nothing is sealed; `steps` are in the order in which they are
     taken. `state` is open until all of it is done."""
@@ -94,12 +94,12 @@ class MoveJournal:
         """The file whose lock a move holds."""
         return self.folder / "lock"
 
-    def moves(self) -> list[Move]:
+    def moves(self) -> list[ImportMove]:
         """All moves, oldest first. Raises MoveError for one that cannot be read."""
         found = []
         for path in sorted(self.folder.glob("*/move.json")):
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Move))
+                found.append(msgspec.json.decode(path.read_bytes(), type=ImportMove))
             except (OSError, msgspec.DecodeError):
                 raise MoveError(
                     f"{path} cannot be read: it records what an import did, so nothing was done"
@@ -116,11 +116,11 @@ class MoveJournal:
         numbers = [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]
         return f"{max(numbers, default=0) + 1:06d}"
 
-    def keep(self, move: Move) -> None:
+    def keep(self, move: ImportMove) -> None:
         disk.make_folder(self.folder / move.name)
         disk.write(self.folder / move.name / "move.json", msgspec.json.format(msgspec.json.encode(move)))
 
-    def seal(self, move: Move, step: Step, data: bytes, key: str) -> None:
+    def seal(self, move: ImportMove, step: Step, data: bytes, key: str) -> None:
         """Keep what the file of `step` was."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -129,11 +129,11 @@ class MoveJournal:
         sealed = nonce + cipher.encrypt(nonce, data, step.path.encode())
         disk.write(self.folder / move.name / step.sealed, sealed)
 
-    def has_sealed(self, move: Move, step: Step) -> bool:
+    def has_sealed(self, move: ImportMove, step: Step) -> bool:
         """Whether what the file of `step` was is kept."""
         return (self.folder / move.name / step.sealed).exists()
 
-    def unseal(self, move: Move, step: Step, key: str | None) -> bytes:
+    def unseal(self, move: ImportMove, step: Step, key: str | None) -> bytes:
         """What the file of `step` was. Raises MoveError."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -149,7 +149,7 @@ class MoveJournal:
                 f"{where} is missing: put it back from a backup, or take mcpguard's entry out of the file"
             ) from None
 
-    def forget_sealed(self, move: Move) -> None:
+    def forget_sealed(self, move: ImportMove) -> None:
         """Remove what files were; the record of the move stays."""
         for step in move.steps:
             if step.sealed:

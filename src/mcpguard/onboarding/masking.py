@@ -16,13 +16,13 @@ from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.reading import ClientFile
 from mcpguard.onboarding.edit import called
 from mcpguard.onboarding.formats.jsonc import flat
-from mcpguard.onboarding.plan import Plan
+from mcpguard.onboarding.plan import ImportPlan
 
 HIDDEN = "********"
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"/\\]))")
 
 
-def shown(plan: Plan, every: Iterable[ClientFile]) -> str:
+def shown(plan: ImportPlan, every: Iterable[ClientFile]) -> str:
     """What `plan` changes, as a diff. `every` are all files that were read: their secrets are masked."""
     redactor = Redactor(os.urandom(32))
     for number, value in enumerate(_values(every)):
@@ -43,7 +43,7 @@ def _values(every: Iterable[ClientFile]) -> Iterator[str]:
                 yield text[one.start : one.end]
 
 
-def _clients(plan: Plan) -> Iterator[str]:
+def _clients(plan: ImportPlan) -> Iterator[str]:
     for one in plan.clients:
         found = one.found
         yield f"--- {found.client.title}: {found.path}"
@@ -55,7 +55,7 @@ def _clients(plan: Plan) -> Iterator[str]:
             yield f"+   {flat(called(edit.entry), edit.entry)}"
 
 
-def _configuration(plan: Plan) -> Iterator[str]:
+def _configuration(plan: ImportPlan) -> Iterator[str]:
     if plan.config_after != plan.config_before:
         yield f"--- {plan.config}"
         before, after = plan.config_before.splitlines(), plan.config_after.splitlines()

@@ -18,19 +18,19 @@ from mcpguard.onboarding.discovery.clients import words_of
 from mcpguard.onboarding.discovery.reading import BOM, ClientFile
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
-from mcpguard.onboarding.journal import Edit, Move, MoveJournal, Role, Step, mark, new_key
-from mcpguard.onboarding.plan import Plan
+from mcpguard.onboarding.journal import Edit, ImportMove, MoveJournal, Role, Step, mark, new_key
+from mcpguard.onboarding.plan import ImportPlan
 from mcpguard.onboarding.vault import Vault, vault_of
 
 
-class Writing(Unprinted, frozen=True):
+class PendingWrite(Unprinted, frozen=True):
     """A step and the bytes that its file is to have."""
 
     step: Step
     data: bytes
 
 
-def writings(plan: Plan) -> list[Writing]:
+def writings(plan: ImportPlan) -> list[PendingWrite]:
     """Every file that `plan` changes, in order: policies, the configuration, then clients. Raises MoveError
     where a file is not what the plan saw."""
     found = [writing("policy", path, text.encode(), None) for path, text in plan.policies.items()]
@@ -40,7 +40,7 @@ def writings(plan: Plan) -> list[Writing]:
     return found
 
 
-def config_writing(config: Path, was: str, text: str) -> Writing:
+def config_writing(config: Path, was: str, text: str) -> PendingWrite:
     """`text` for the configuration, which was read as `was`. Raises MoveError where it is not that now."""
     path = config.resolve()
     before = path.read_bytes() if path.exists() else None
@@ -52,7 +52,7 @@ def config_writing(config: Path, was: str, text: str) -> Writing:
     return writing("config", path, mark + text.encode(), None if before is None else disk.digest_of(before))
 
 
-def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool = False) -> Writing:
+def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool = False) -> PendingWrite:
     """`text` for a client's file, in which `edits` are made; `new`: it is not there."""
     one = writing("client", found.target, encoded(found, text), None if new else found.digest)
     one.step.client, one.step.place = found.client.name, found.file.path
@@ -60,18 +60,20 @@ def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool
     return one
 
 
-def writing(role: Role, path: Path, data: bytes, before: str | None) -> Writing:
+def writing(role: Role, path: Path, data: bytes, before: str | None) -> PendingWrite:
     """`data` for the file at `path`, which has the digest `before` now (None: it is not there)."""
     after = disk.digest_of(data)
-    return Writing(Step(role=role, path=str(path), before=before, after=after), data)
+    return PendingWrite(Step(role=role, path=str(path), before=before, after=after), data)
 
 
-def needs_vault(todo: list[Writing]) -> bool:
+def needs_vault(todo: list[PendingWrite]) -> bool:
     """Whether what a file was is to be encrypted, so that the vault must keep the key."""
     return any(one.step.before is not None for one in todo)
 
 
-def carry_out(journal: MoveJournal, vault: Vault, secrets: dict[str, str], todo: list[Writing]) -> Move:
+def carry_out(
+    journal: MoveJournal, vault: Vault, secrets: dict[str, str], todo: list[PendingWrite]
+) -> ImportMove:
     """Store `secrets` in `vault`, then write `todo`. The lock is held.
 
     Raises McpGuardError where a step cannot be taken; it says whether all that was done has been taken back.
@@ -82,7 +84,7 @@ def carry_out(journal: MoveJournal, vault: Vault, secrets: dict[str, str], todo:
     for number, one in enumerate(todo):
         one.step.sealed = "" if one.step.before is None else f"{number}.sealed"
     key, random = new_key(), token_hex(4)  # A keychain may serve more than one state folder.
-    move = Move(
+    move = ImportMove(
         name=name,
         vault=vault.kind,
         vault_folder=str(vault.folder),
@@ -102,7 +104,7 @@ def carry_out(journal: MoveJournal, vault: Vault, secrets: dict[str, str], todo:
     return move
 
 
-def _taken_back(journal: MoveJournal, move: Move) -> str:
+def _taken_back(journal: MoveJournal, move: ImportMove) -> str:
     """Takes `move` back, and says whether that worked."""
     try:
         refused = take_back(journal, move).refused
@@ -114,7 +116,12 @@ def _taken_back(journal: MoveJournal, move: Move) -> str:
 
 
 def _steps(
-    journal: MoveJournal, move: Move, vault: Vault, key: str, secrets: dict[str, str], todo: list[Writing]
+    journal: MoveJournal,
+    move: ImportMove,
+    vault: Vault,
+    key: str,
+    secrets: dict[str, str],
+    todo: list[PendingWrite],
 ) -> None:
     if move.key:
         vault.put(move.key, key)
@@ -136,7 +143,7 @@ def _steps(
     journal.keep(move)
 
 
-class TakenBack(Struct):
+class UndoOutcome(Struct):
     """The outcome of taking a move back: `restored` are files that are as they were, `entries` changed ones
     in which the entries are, `removed` the policies and secrets that are gone with it, `refused` and `kept`
     sentences on what is not."""
@@ -148,14 +155,14 @@ class TakenBack(Struct):
     kept: list[str] = []
 
 
-def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = False) -> TakenBack:
+def take_back(journal: MoveJournal, move: ImportMove, client: str = "", newer: bool = False) -> UndoOutcome:
     """Put back what `move` changed, of `client` only if it is given; `newer`: a later move is still in force.
 
     In a file that has changed since, the entries take the place of the one of mcpguard, or it stays as it is.
     Raises McpGuardError where the vault or a file is unavailable. Doing it twice does no harm.
     """
     vault = vault_of(move.vault, Path(move.vault_folder))
-    back = TakenBack()
+    back = UndoOutcome()
     clients = [one for one in move.steps if one.role == "client"]
     for step in reversed(clients):
         if client in ("", step.client):
@@ -184,7 +191,7 @@ def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = 
     return back
 
 
-def _restore(journal: MoveJournal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+def _restore(journal: MoveJournal, move: ImportMove, vault: Vault, step: Step, back: UndoOutcome) -> None:
     path = Path(step.path)
     disk.sweep(path)
     now = disk.digest(path)
@@ -206,7 +213,9 @@ def _restore(journal: MoveJournal, move: Move, vault: Vault, step: Step, back: T
     back.restored.append(str(path))
 
 
-def _put_entries_back(journal: MoveJournal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+def _put_entries_back(
+    journal: MoveJournal, move: ImportMove, vault: Vault, step: Step, back: UndoOutcome
+) -> None:
     path = Path(step.path)
     data = path.read_bytes()
     try:
@@ -224,7 +233,7 @@ def _put_entries_back(journal: MoveJournal, move: Move, vault: Vault, step: Step
     journal.keep(move)
 
 
-def _configuration(journal: MoveJournal, move: Move, vault: Vault, back: TakenBack) -> str:
+def _configuration(journal: MoveJournal, move: ImportMove, vault: Vault, back: UndoOutcome) -> str:
     """Put the configuration back, if nobody has changed it, and give its text as it is then."""
     text = ""
     for step in move.steps:
@@ -240,7 +249,7 @@ def _configuration(journal: MoveJournal, move: Move, vault: Vault, back: TakenBa
     return text
 
 
-def _other_configurations(journal: MoveJournal, move: Move) -> str:
+def _other_configurations(journal: MoveJournal, move: ImportMove) -> str:
     """The texts of the configurations that other moves made or serve: a secret may be used there."""
     texts = []
     for one in journal.moves():
@@ -253,7 +262,7 @@ def _other_configurations(journal: MoveJournal, move: Move) -> str:
     return "\n".join(texts)
 
 
-def _drop_policy(step: Step, text: str, back: TakenBack) -> None:
+def _drop_policy(step: Step, text: str, back: UndoOutcome) -> None:
     path = Path(step.path)
     disk.sweep(path)
     now = disk.digest(path)
@@ -274,13 +283,13 @@ def _tidy(folder: Path) -> None:
         pass  # Something is in it, or it is gone.
 
 
-def changed(move: Move) -> list[Step]:
+def changed(move: ImportMove) -> list[Step]:
     """The clients' files that somebody has changed after `move`, and that start mcpguard."""
     clients = [one for one in move.steps if one.role == "client" and one.sealed]
     return [one for one in clients if uses_us(one) and disk.digest(Path(one.path)) != one.after]
 
 
-def unseal(journal: MoveJournal, move: Move, step: Step) -> bytes:
+def unseal(journal: MoveJournal, move: ImportMove, step: Step) -> bytes:
     """What the file of `step` was before `move`. Raises McpGuardError."""
     vault = vault_of(move.vault, Path(move.vault_folder))
     return journal.unseal(move, step, vault.get(move.key))

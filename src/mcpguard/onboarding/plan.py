@@ -22,13 +22,13 @@ from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
 from mcpguard.onboarding.discovery.programs import Text
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of, parsed, view_of
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of, parsed, view_of
 from mcpguard.onboarding.edit import replaced
 from mcpguard.onboarding.formats import Unreadable, Way
 from mcpguard.onboarding.journal import Edit
 from mcpguard.onboarding.policies import (
-    Hidden,
-    Machine,
+    HiddenTools,
+    MachineFacts,
     PolicyFiles,
     Values,
     expect_params,
@@ -58,9 +58,9 @@ class PlannedServer(Struct, kw_only=True):
     unset: dict[str, str] = {}
 
     @property
-    def hidden(self) -> list[Hidden]:
+    def hidden(self) -> list[HiddenTools]:
         """What its clients do not show of it."""
-        found = [Hidden(where.client.name, one.hidden, one.only) for where, one in self.origins]
+        found = [HiddenTools(where.client.name, one.hidden, one.only) for where, one in self.origins]
         return [one for one in dict.fromkeys(found) if one.any]
 
     def stood_in(self, found: ClientFile, table: Way) -> bool:
@@ -76,7 +76,7 @@ class EditedFile(Unprinted, frozen=True):
     edits: list[Edit]
 
 
-class Plan(Struct, kw_only=True):
+class ImportPlan(Struct, kw_only=True):
     """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
     be used. `secrets` are those to store, by name; `policies` the new texts of files. `set` are
     values for policies that are in the configuration, by server and param; `views` are the clients (name and
@@ -121,7 +121,7 @@ class Plan(Struct, kw_only=True):
         return "<Plan>"
 
 
-class Wishes(Struct, frozen=True, kw_only=True):
+class ImportWishes(Struct, frozen=True, kw_only=True):
     """What the person asked for. `servers` are names of entries, empty for all; `secret` and `plain` are
     (server, place) that are secrets, or are not; `params` are values for params of the policies of servers.
     `answer` says what a client would ask for; `launcher` is the entry of mcpguard. `observe` is the last day
@@ -138,19 +138,19 @@ class Wishes(Struct, frozen=True, kw_only=True):
 
 def make_plan(
     founds: Iterable[ClientFile],
-    wishes: Wishes,
-    places: Places,
+    wishes: ImportWishes,
+    places: SearchPlaces,
     config: Path,
     environ: Mapping[str, str],
     stored: Callable[[str], str | None],
     reference: Callable[[str], str],
     others: Iterable[ClientFile] = (),
-) -> Plan:
+) -> ImportPlan:
     """The plan for the files `founds`; `others` are those of all clients. `stored(name)` is the secret of
     that name, None for none; `reference` is how the configuration says it. Raises ConfigError where the
     configuration that is there is broken, and MoveError where a client would be shut out."""
     before = configuration.read(config)
-    plan = Plan(config=config, config_before=before)
+    plan = ImportPlan(config=config, config_before=before)
     if before:
         configuration.checked(before, str(config))
     others, founds = list(others), list(founds)
@@ -171,13 +171,13 @@ def make_plan(
 class _Maker:
     def __init__(
         self,
-        plan: Plan,
-        wishes: Wishes,
-        places: Places,
+        plan: ImportPlan,
+        wishes: ImportWishes,
+        places: SearchPlaces,
         environ: Mapping[str, str],
         stored: Callable[[str], str | None],
         reference: Callable[[str], str],
-        around: Machine,
+        around: MachineFacts,
     ) -> None:
         self._around = around
         self._plan, self._wishes, self._places, self._environ = plan, wishes, places, environ
@@ -243,7 +243,7 @@ class _Maker:
         no = {place for name, place in self._wishes.plain if name == entry.name}
         entry = corrected(entry, yes, no)
         converted = convert(found, entry, self._places, self._environ, self._wishes.answer)
-        off = Hidden(found.client.name, entry.hidden, entry.only)
+        off = HiddenTools(found.client.name, entry.hidden, entry.only)
         if off.any and (refusal := refusal_of(hidden_policy("server", [off], "off"), {})):
             raise NotMoved(f"has switched-off tools that no policy can hide: {refusal}")
         plain, number = configuration.server_name(entry.name), 1
@@ -268,7 +268,7 @@ class _Maker:
             return False
         try:
             alone = {name: {**settings, "disabled": False}}
-            configuration.extended("", "server", configuration.Addition(servers=alone))
+            configuration.extended("", "server", configuration.ConfigAddition(servers=alone))
         except ConfigError as error:
             raise NotMoved(
                 f"cannot be expressed in mcpguard's configuration: {error.problems[0].message}"
@@ -349,7 +349,9 @@ class _Maker:
             known = () if configuration.has_clients(plan.config_before) else self._known
             clients = configuration.views_of(plan.config, known, self._stood(), others)
             params = present_params(plan.config, plan.set)
-            more = configuration.Addition(servers=fresh, policies=policies, params=params, clients=clients)
+            more = configuration.ConfigAddition(
+                servers=fresh, policies=policies, params=params, clients=clients
+            )
             more.observe = self._observed(fresh)
             plan.config_after = configuration.extended(plan.config_before, str(plan.config), more)
         plan.policies = {path: text for path, text in self._files.texts.items() if not path.exists()}
@@ -386,7 +388,7 @@ class _Maker:
         return {"until": plan.until, "servers": names}
 
 
-def _leads_out(found: ClientFile, places: Places) -> bool:
+def _leads_out(found: ClientFile, places: SearchPlaces) -> bool:
     """Whether a file of the project is a link to one that is not."""
     project = places.project if found.file.scope == "project" else None
     return project is not None and not found.target.is_relative_to(project.resolve())

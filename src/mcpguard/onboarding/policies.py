@@ -32,7 +32,7 @@ from mcpguard.core.policy.written import Policy
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.programs import known, own_arguments
-from mcpguard.onboarding.discovery.reading import ClientFile, Places
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats.yaml_text import scalar
 
@@ -58,7 +58,7 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_COLUMN = re.compile(r"(?i)passw|secret|token|api_?key|private_?key|ssn")
 
 
-class Machine(Struct, frozen=True):
+class MachineFacts(Struct, frozen=True):
     """What the machine says: `projects` are folders that clients know as such, and the one in which the
     command runs; `folders` are those that servers are given; `config` is the user's folder of settings."""
 
@@ -67,7 +67,7 @@ class Machine(Struct, frozen=True):
     config: Path
 
 
-def machine(founds: Iterable[ClientFile], places: Places) -> Machine:
+def machine(founds: Iterable[ClientFile], places: SearchPlaces) -> MachineFacts:
     """Out of everything that clients have."""
     projects: dict[str, None] = {}
     folders: dict[str, None] = {}
@@ -80,10 +80,10 @@ def machine(founds: Iterable[ClientFile], places: Places) -> Machine:
                     folders[word] = None
     if places.project is not None and places.project != places.home:
         projects[str(places.project)] = None
-    return Machine(tuple(projects), tuple(folders), places.config)
+    return MachineFacts(tuple(projects), tuple(folders), places.config)
 
 
-def values_for(pack: str, entry: Entry, project: Path | None, around: Machine) -> Values:
+def values_for(pack: str, entry: Entry, project: Path | None, around: MachineFacts) -> Values:
     """What the params of `pack` are for the server `entry`, which belongs to `project`, if to any. A param
     that is missing can only be set by a person."""
     if pack == "filesystem":
@@ -129,13 +129,13 @@ def _readable(folder: str) -> bool:
         return False
 
 
-def _repositories(project: Path | None, around: Machine) -> list[str]:
+def _repositories(project: Path | None, around: MachineFacts) -> list[str]:
     """The repositories that a server without a fixed one is used with."""
     known = [str(project)] if project else [*around.projects, *around.folders]
     return _texts(one for one in known if os.path.isdir(os.path.join(one, ".git")))
 
 
-def _owners(around: Machine) -> Iterator[str]:
+def _owners(around: MachineFacts) -> Iterator[str]:
     """Who has the repositories in which this person commits, by the address of `origin` on github.com."""
     for folder in islice(_candidates(around), FOLDERS_LIMIT):
         git = Path(folder, ".git")
@@ -148,7 +148,7 @@ def _owners(around: Machine) -> Iterator[str]:
             yield owner
 
 
-def _candidates(around: Machine) -> Iterator[str]:
+def _candidates(around: MachineFacts) -> Iterator[str]:
     """The folders, and what is in those of them that are not repositories: those who write in a repository
     also write what is in it."""
     for folder in (*around.projects, *around.folders):
@@ -364,7 +364,7 @@ def expect_params(
             raise MoveError(f"no param {param} for {name}, whose policy has {those}; nothing was done")
 
 
-class Hidden(Struct, frozen=True):
+class HiddenTools(Struct, frozen=True):
     """The tools of a server that the client `agent` does not show: those in `names`, and where `only` is
     something, all others."""
 
@@ -381,7 +381,7 @@ class Hidden(Struct, frozen=True):
 _OFF = "This tool was switched off in the client before mcpguard was put in front of it."
 
 
-def hidden_policy(server: str, hidden: list[Hidden], policy: str) -> str:
+def hidden_policy(server: str, hidden: list[HiddenTools], policy: str) -> str:
     """The text of the policy `policy`, which still hides these tools."""
     rules = []
     for number, one in enumerate(hidden, 1):
@@ -397,7 +397,7 @@ def hidden_policy(server: str, hidden: list[Hidden], policy: str) -> str:
     )
 
 
-def _conditions(hidden: Hidden) -> list[tuple[str, str]]:
+def _conditions(hidden: HiddenTools) -> list[tuple[str, str]]:
     found = []
     if hidden.names:
         found.append(("switched-off", f"tool.name in {_listed(hidden.names)}"))

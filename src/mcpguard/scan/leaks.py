@@ -28,7 +28,7 @@ from mcpguard.core.errors import DocumentError, InspectionError
 from mcpguard.core.redaction.detectors import HELD, KINDS
 from mcpguard.core.redaction.matching import Span
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.scan.sources import AFTER, BEFORE, FILELESS, Window
+from mcpguard.scan.sources import AFTER, BEFORE, FILELESS, TextWindow
 
 SMALL = 1 << 14
 """Bytes of a window's own part that are not cut further, where there is too much in it for one search."""
@@ -55,7 +55,7 @@ class Leak(Struct, frozen=True):
     mark: bytes
 
 
-class Missed(Struct, frozen=True):
+class UnsearchedPart(Struct, frozen=True):
     """A part that could not be searched: why, and the line that it begins in (0 in a binary file)."""
 
     line: int
@@ -63,8 +63,8 @@ class Missed(Struct, frozen=True):
 
 
 def leaks(
-    windows: Iterable[Window], redactor: Redactor, also: tuple[str, ...] = (), entropy: bool = False
-) -> Iterator[Leak | Missed]:
+    windows: Iterable[TextWindow], redactor: Redactor, also: tuple[str, ...] = (), entropy: bool = False
+) -> Iterator[Leak | UnsearchedPart]:
     """All that is in `windows`, each window in order. `also` are kinds of personal data; with `entropy` what
     looks random is reported too."""
     for window in windows:
@@ -74,7 +74,7 @@ def leaks(
             spans = sorted([*spans, *random_texts(window.text, spans)])
         missed = [one for one in found if not isinstance(one, Span)]
         for (line, _), (_, why) in zip(window.places(place for place, _ in missed), missed, strict=True):
-            yield Missed(line, why)
+            yield UnsearchedPart(line, why)
         places = window.places(place for span in spans for place in (span.start, span.end))
         for index, (span, first, last) in enumerate(zip(spans, places, places, strict=True)):
             if window.owns(span.start, span.end):
@@ -196,7 +196,7 @@ class ScanExceptions(Written):
     exceptions: Items[ScanException] = Field(description="The first that covers something gives its reason.")
 
 
-class Excepted:
+class FileExceptions:
     """The exceptions of one file, and which of them were used."""
 
     def __init__(self, path: Path) -> None:

@@ -16,8 +16,8 @@ from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import GROUPS, HELD, OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan.files import why
-from mcpguard.scan.leaks import CREDENTIAL, ENTROPY, Excepted, Leak, Missed, leaks
-from mcpguard.scan.sources import FILELESS, Readable, ScanSource, Skipped, Window, windows
+from mcpguard.scan.leaks import CREDENTIAL, ENTROPY, FileExceptions, Leak, UnsearchedPart, leaks
+from mcpguard.scan.sources import FILELESS, Readable, ScanSource, Skipped, TextWindow, windows
 
 Level = Literal["error", "warning", "note"]
 
@@ -28,7 +28,7 @@ DEFAULT = GROUPS["secret"]
 """What is looked for if nothing is said."""
 
 
-class Found(Struct, frozen=True):
+class SourcedLeak(Struct, frozen=True):
     """One leak in one source. `excepted` is the reason given by an exception, "" if no exception applies."""
 
     source: ScanSource
@@ -55,7 +55,7 @@ class Scan:
         self,
         redactor: Redactor,
         kinds: frozenset[str] = DEFAULT,
-        excepted: Excepted | None = None,
+        excepted: FileExceptions | None = None,
         tick: Callable[["Scan"], None] = lambda _scan: None,
     ) -> None:
         """`kinds` are some of KINDS; `tick` is called after each window."""
@@ -71,7 +71,7 @@ class Scan:
         self._tick = tick
         self._seen: set[tuple[str, str, bytes]] = set()
 
-    def run(self, sources: Iterable[ScanSource | Skipped]) -> Iterator[Found]:
+    def run(self, sources: Iterable[ScanSource | Skipped]) -> Iterator[SourcedLeak]:
         """What is in `sources`, in their order. In a history each value is found once in each path. Raises
         ScanError as `sources` does."""
         for source in sources:
@@ -87,19 +87,19 @@ class Scan:
             except OSError as error:
                 self.skipped.append(Skipped(source.path, why(error)))
 
-    def _in(self, source: ScanSource, file: Readable) -> Iterator[Found]:
+    def _in(self, source: ScanSource, file: Readable) -> Iterator[SourcedLeak]:
         read = self._counted(windows(file))
         for leak in leaks(read, self._redactor, self._also, ENTROPY in self._kinds):
-            if isinstance(leak, Missed):
+            if isinstance(leak, UnsearchedPart):
                 place = f"from line {leak.line} on " if leak.line else ""
                 self.skipped.append(Skipped(source.path, f"not searched {place}to the end: {leak.why}"))
             elif self._wanted(leak) and not self._again(source, leak):
                 excepted = "" if self._excepted is None else self._excepted.reason(source.file, leak)
-                found = Found(source, leak, excepted)
+                found = SourcedLeak(source, leak, excepted)
                 self.found += found.counts
                 yield found
 
-    def _counted(self, read: Iterator[Window]) -> Iterator[Window]:
+    def _counted(self, read: Iterator[TextWindow]) -> Iterator[TextWindow]:
         for window in read:
             yield window
             self.bytes += window.size
@@ -121,7 +121,7 @@ class Scan:
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
-def as_line(one: Found) -> str:
+def as_line(one: SourcedLeak) -> str:
     """PATH:LINE:COLUMN: KIND, as editors and terminals make links of it."""
     leak = one.leak
     place = f"{plain(one.source.path)}:{leak.line}:{leak.column}" if leak.line else plain(one.source.path)
@@ -131,7 +131,7 @@ def as_line(one: Found) -> str:
     return f"{place}: {kind}{style(where + commit, 'dim')}"
 
 
-def totals(scan: Scan, found: Sequence[Found], what: tuple[str, str]) -> str:
+def totals(scan: Scan, found: Sequence[SourcedLeak], what: tuple[str, str]) -> str:
     """The last line for a person; `what` is a source and several, such as ("file", "files")."""
     places = len({(one.source.path, one.source.commit) for one in found if one.counts})
     read = f"{counted(scan.sources, *what)} ({size(scan.bytes)})"
@@ -156,7 +156,7 @@ def size(count: int) -> str:
     return f"{count:.1f} GB"
 
 
-def as_sarif(scan: Scan, found: Iterable[Found]) -> str:
+def as_sarif(scan: Scan, found: Iterable[SourcedLeak]) -> str:
     """SARIF 2.1.0 (OASIS): one run, with a rule for each kind that was found. What is excepted is suppressed,
     with the reason; what could not be read is a notification."""
     results = list(found)
@@ -183,7 +183,7 @@ def _meaning(kind: str) -> str:
     return f"Personal data: {kind}." if kind in OPT_IN else f"A secret: {kind}."
 
 
-def _result(one: Found) -> dict[str, Any]:
+def _result(one: SourcedLeak) -> dict[str, Any]:
     leak, source = one.leak, one.source
     # The input and the message of a commit have no address.
     uri = source.path.strip("<>") if source.file in FILELESS else address(source.file)

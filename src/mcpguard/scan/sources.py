@@ -44,7 +44,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class Window(Struct, frozen=True):
+class TextWindow(Struct, frozen=True):
     """`text` is UTF-8, and begins at `line` and `column` (in characters), both from 0. What begins from
     `begin` up to `end` is its own. In a binary file a character has `width` bytes, else 0, and the first is
     the one at `line`, from 0; `beside` is what stands between the characters."""
@@ -81,7 +81,7 @@ class Window(Struct, frozen=True):
             yield line + 1, column + 1
 
 
-def windows(file: Readable) -> Iterator[Window]:
+def windows(file: Readable) -> Iterator[TextWindow]:
     """All of what `file` holds. Raises OSError as its `read` does."""
     first = _read(file, OWN)
     encoding = _encoding(first)
@@ -121,7 +121,7 @@ def _encoding(first: bytes) -> str | None:
     return "utf-8" if 2 * wrong <= other else "cp1252"
 
 
-def _text(file: Readable, first: bytes, encoding: str) -> Iterator[Window]:
+def _text(file: Readable, first: bytes, encoding: str) -> Iterator[TextWindow]:
     decode = codecs.getincrementaldecoder(encoding)("replace").decode
     kept, begin, line, column = b"", 0, 0, 0
     piece = first
@@ -131,7 +131,7 @@ def _text(file: Readable, first: bytes, encoding: str) -> Iterator[Window]:
         made = decode(piece, last).encode("utf-8", "surrogatepass").replace(_SEPARATOR, _SPACE)
         text = kept + made
         end = len(text) if last else max(begin, len(text) - AFTER)
-        yield Window(text, begin, end, line, column)
+        yield TextWindow(text, begin, end, line, column)
         if last:
             return
         cut = max(0, end - BEFORE)
@@ -146,7 +146,7 @@ def _characters(text: bytes) -> int:
     return len(text.translate(None, _CONTINUED))
 
 
-def _binary(file: Readable, first: bytes) -> Iterator[Window]:
+def _binary(file: Readable, first: bytes) -> Iterator[TextWindow]:
     """The runs of printable ASCII, across whose ends nothing is found. Each window comes again as UTF-16 of
     either byte order, of which every other byte is the text."""
     kept, begin, shift = b"", 0, 0
@@ -156,10 +156,10 @@ def _binary(file: Readable, first: bytes) -> Iterator[Window]:
         data = kept + piece
         end = len(data) if not after else max(begin, len(data) - AFTER)
         text = data.translate(_PRINTABLE)
-        yield Window(text, begin, end, shift, 0, 1)
+        yield TextWindow(text, begin, end, shift, 0, 1)
         for odd in (0, 1):
             own = (begin + 1 - odd) // 2, (end + 1 - odd) // 2
-            yield Window(text[odd::2], *own, shift + odd, 0, 2, data[1 - odd :: 2])
+            yield TextWindow(text[odd::2], *own, shift + odd, 0, 2, data[1 - odd :: 2])
         if not after:
             return
         cut = max(0, end - BEFORE)

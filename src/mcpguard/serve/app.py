@@ -189,7 +189,7 @@ class _Process:
         await recovery.close()
         status.close()
         self._reloading.close()
-        shared.nursery.close()
+        shared.children.close()
         shared.turn.end()
         front.close()
         return self._close_audit(reason)

@@ -250,12 +250,12 @@ class Measuring:
     def __init__(self, folder: Path, shared: Shared, front: HttpFront) -> None:
         # Imported where it is needed: most processes serve no metrics.
         from mcpguard.adapters.audit.following import FollowedLine, Following
-        from mcpguard.adapters.telemetry.evidence_events import Joining
+        from mcpguard.adapters.telemetry.evidence_events import CallJoiner
 
         self._following = Following(folder, from_start=True, only_own=True)
         self._shared = shared
         self._front = front
-        self._joining: Joining[FollowedLine] = Joining(self._following.origin)
+        self._joining: CallJoiner[FollowedLine] = CallJoiner(self._following.origin)
         self._counts = Counts()
         self._lock = asyncio.Lock()
 

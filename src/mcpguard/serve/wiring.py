@@ -14,14 +14,14 @@ from msgspec import Struct, structs
 
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane
-from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.child import ChildProcesses
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.own_folder import OwnFolder, default_root
 from mcpguard.adapters.upstreams.server import ServerUpstream
-from mcpguard.adapters.upstreams.session.connecting import MakeWire, Past
+from mcpguard.adapters.upstreams.session.connecting import Inheritance, MakeWire
 from mcpguard.adapters.upstreams.session.instance import Instance
-from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms
-from mcpguard.adapters.upstreams.supply import Supply, not_chosen
+from mcpguard.adapters.upstreams.session.life import Backoff, SessionMemory, Terms
+from mcpguard.adapters.upstreams.supply import CredentialSupply, not_chosen
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
@@ -39,7 +39,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
     credentials: Credentials
     to: Recipient
     terms: Terms
-    nursery: Nursery
+    children: ChildProcesses
     idle_seconds: float = IDLE_SECONDS
     echo: Callable[[str, str], None] | None = None
     """Takes what the server writes on its standard error; None where `report` of its terms does."""
@@ -52,17 +52,17 @@ class Wiring(Struct, frozen=True, kw_only=True):
         return ServerUpstream(self.server.name, make, supply, self.terms.turn, remote, self.server.max_lanes)
 
     @property
-    def _supply(self) -> Supply:
-        return Supply(self.credentials, self.to, self.terms.start_seconds)
+    def _supply(self) -> CredentialSupply:
+        return CredentialSupply(self.credentials, self.to, self.terms.start_seconds)
 
     @property
-    def _supply_there(self) -> Supply:
+    def _supply_there(self) -> CredentialSupply:
         """What stands in arguments is bound to hosts as what stands in headers is."""
-        from mcpguard.adapters.upstreams.wires.address import Address, authority
+        from mcpguard.adapters.upstreams.wires.address import UpstreamAddress, authority
 
         assert self.server.url is not None  # noqa: S101
-        address = Address(authority(self.server.url), {}, self.credentials, self.to)
-        return Supply(self.credentials, self.to, self.terms.start_seconds, address.host)
+        address = UpstreamAddress(authority(self.server.url), {}, self.credentials, self.to)
+        return CredentialSupply(self.credentials, self.to, self.terms.start_seconds, address.host)
 
     @property
     def _choices(self) -> dict[str, Credential]:
@@ -88,10 +88,10 @@ class Wiring(Struct, frozen=True, kw_only=True):
         self,
         env: Mapping[str, Template],
         terms: Terms,
-        past: Past | None = None,
+        past: Inheritance | None = None,
         idle_seconds: float | None = None,
     ) -> Lane:
-        def make(past: Past | None, changed: Callable[[], None]) -> Instance:
+        def make(past: Inheritance | None, changed: Callable[[], None]) -> Instance:
             environment = Environment(env, self._supply)
             told = structs.replace(terms, changed=_both(terms.changed, changed))
             return Instance(told, [self._process(environment, told)], past, environment)
@@ -114,7 +114,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
             else:
                 self.echo(f"{server.name} ({terms.lane})" if terms.lane else server.name, line)
 
-        return lambda listener: StdioWire(listener, launch, terms.turn, self.nursery, report, terms.clean)
+        return lambda listener: StdioWire(listener, launch, terms.turn, self.children, report, terms.clean)
 
     def _folder(self) -> str | OwnFolder:
         server = self.server
@@ -125,21 +125,21 @@ class Wiring(Struct, frozen=True, kw_only=True):
     # --- a server with a `url` -------------------------------------------------------------------
 
     def _remote(self, _credential: str, _first: Lane | None) -> Lane:
-        def make(past: Past | None, _changed: Callable[[], None]) -> Instance:
+        def make(past: Inheritance | None, _changed: Callable[[], None]) -> Instance:
             return Instance(self.terms, self._http(), past)
 
         return Lane(make, self.terms.turn)
 
     def _http(self) -> list[MakeWire]:
         # Imported where it is needed: a process that serves programs only has no use for an HTTP client.
-        from mcpguard.adapters.upstreams.wires.address import Address
+        from mcpguard.adapters.upstreams.wires.address import UpstreamAddress
         from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
         from mcpguard.adapters.upstreams.wires.sse import SseWire
 
         server, terms = self.server, self.terms
         assert server.url is not None  # noqa: S101
         chosen = {name: entry.headers for name, entry in self._choices.items() if entry.headers}
-        address = Address(server.url, server.headers, self.credentials, self.to, chosen)
+        address = UpstreamAddress(server.url, server.headers, self.credentials, self.to, chosen)
         limit, turn = terms.message_bytes, terms.turn
         wires: dict[str, MakeWire] = {
             "http": lambda listener: StreamableHttpWire(server.name, address, limit, turn, listener),
@@ -184,10 +184,10 @@ def bound_of(servers: Iterable[Server], entries: Mapping[str, Credential]) -> di
     return {server: frozenset(names) for server, names in found.items()}
 
 
-def _beside(first: Past) -> Past:
+def _beside(first: Inheritance) -> Inheritance:
     """That of a lane beside the first one: the same server, and the same requests that all are told."""
-    memory = Memory(first.memory.prepared, {})
-    return Past(identity=first.identity, memory=memory, backoff=Backoff())
+    memory = SessionMemory(first.memory.prepared, {})
+    return Inheritance(identity=first.identity, memory=memory, backoff=Backoff())
 
 
 def _both(one: Callable[[], None], two: Callable[[], None]) -> Callable[[], None]:

@@ -25,7 +25,7 @@ from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.system.own_process import Allocator
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
-from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.child import ChildProcesses
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.loading import Credential, Server, evidence_folder
@@ -37,7 +37,7 @@ from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import Inspector, Sealed
-from mcpguard.gateway.inspection.together import Together
+from mcpguard.gateway.inspection.together import InspectionBatch
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
@@ -71,11 +71,11 @@ class Shared:
         self.clock = SystemClock()
         self.redactor = Redactor(key=os.urandom(32))
         self.redactor.shown = shown_for(settings.servers, config.credentials)
-        self.together = self.turn.together = Together(self.redactor)
+        self.together = self.turn.together = InspectionBatch(self.redactor)
         inspect = self.redactor.inspect_text
         self.diagnostics = Diagnostics(inspect, form=settings.log_format, later=self.clock.later)
         report, changed = self.diagnostics.report, self.upstream_changed
-        self.nursery = Nursery()
+        self.children = ChildProcesses()
         self.audit = AuditFile(evidence_folder(config), config.audit.durability, self.turn, AT_START)
         self.turn.ledger = self.audit
         self.bounds = EvidenceBounds(config.audit.bounds, self.clock, self.audit.write, report, changed)
@@ -284,7 +284,7 @@ class World:
             credentials=shared.credentials,
             to=Recipient(server.name, None, self._principal),
             terms=terms,
-            nursery=shared.nursery,
+            children=shared.children,
             echo=partial(self._report, level="info", inspected=True),
         ).upstream()
 

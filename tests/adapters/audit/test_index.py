@@ -425,7 +425,7 @@ def test_a_passage_of_which_nothing_can_be_read_may_have_any_call(folder: Path) 
     rows(folder)
     _changed(folder, "passages SET bits = x'00', zones = x'c1'")
     with closing(AuditIndex(folder)) as index:
-        found = index.passages(lambda one: one.has(b"what no call has") and one.zones == {}, 0, 1 << 62)
+        found = index.spans(lambda one: one.has(b"what no call has") and one.zones == {}, 0, 1 << 62)
         assert len(found) == 1
 
 

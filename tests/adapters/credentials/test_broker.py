@@ -13,7 +13,7 @@ from msgspec import structs
 
 from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
-from mcpguard.adapters.credentials.kept import Given, Kept
+from mcpguard.adapters.credentials.kept import HeldLease, KeptCredential
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
@@ -566,8 +566,8 @@ class Answered:
 
 def test_a_lease_that_comes_while_the_end_begins_is_seen() -> None:
     mint = FakeMint(ends=True)
-    kept = Kept("credential:key", mint, 300.0, 1.0, Hand(), FakeGuard())
-    lock, given = kept._lock, Given(mint.lease(), 1, 1300.0, None)
+    kept = KeptCredential("credential:key", mint, 300.0, 1.0, Hand(), FakeGuard())
+    lock, given = kept._lock, HeldLease(mint.lease(), 1, 1300.0, None)
     kept._lock = Answered(lambda: setattr(kept, "_given", given))  # type: ignore[assignment]
     assert not kept.over
     kept._given = None

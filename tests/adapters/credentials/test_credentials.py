@@ -17,7 +17,7 @@ from keyring.backends.null import Keyring as NullKeyring
 from mcpguard.adapters.credentials import MINTS, SOURCES
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.adapters.credentials.mounted import Mounted
+from mcpguard.adapters.credentials.mounted import MountedFile
 from mcpguard.config import references
 from mcpguard.config.credentials import KINDS
 from mcpguard.core.errors import CredentialError
@@ -68,9 +68,9 @@ def secret_file(folder: Path, data: bytes, mode: int = 0o600) -> Path:
     return path
 
 
-def refusal(source: Environ | Keychain | Mounted, name: str) -> str:
+def refusal(source: Environ | Keychain | MountedFile, name: str) -> str:
     with pytest.raises(CredentialError) as caught:
-        source.get(CredentialRef("file" if isinstance(source, Mounted) else "x", name))
+        source.get(CredentialRef("file" if isinstance(source, MountedFile) else "x", name))
     assert not source.has(CredentialRef("file", name))
     return str(caught.value)
 
@@ -109,37 +109,37 @@ def test_exactly_one_newline_at_the_end_of_a_file_is_not_part_of_it(
     tmp_path: Path, data: bytes, value: str
 ) -> None:
     path = secret_file(tmp_path, data)
-    assert Mounted().get(CredentialRef("file", str(path))).reveal() == value
+    assert MountedFile().get(CredentialRef("file", str(path))).reveal() == value
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o644, 0o777])
 def test_a_file_that_is_open_to_others_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
     path = secret_file(tmp_path, b"value-1234", mode)
-    said = refusal(Mounted(), str(path))
+    said = refusal(MountedFile(), str(path))
     assert f"chmod o= {path}" in said
     assert "value-1234" not in said
     folder = tmp_path / "Application Support"
     folder.mkdir()
     path = secret_file(folder, b"value-1234", mode)
-    assert f"chmod o= '{path}'" in refusal(Mounted(), str(path))
+    assert f"chmod o= '{path}'" in refusal(MountedFile(), str(path))
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o640])
 def test_a_file_that_a_group_may_read_is_taken(tmp_path: Path, mode: int) -> None:
     path = secret_file(tmp_path, b"value-1234", mode)
-    assert Mounted().has(CredentialRef("file", str(path)))
+    assert MountedFile().has(CredentialRef("file", str(path)))
 
 
 def test_a_link_is_followed_as_kubernetes_needs_it(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(secret_file(tmp_path, b"value-1234"))
-    assert Mounted().get(CredentialRef("file", str(link))).reveal() == "value-1234"
+    assert MountedFile().get(CredentialRef("file", str(link))).reveal() == "value-1234"
 
 
 def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     secret_file(tmp_path, b"value-1234")
-    assert Mounted().get(CredentialRef("file", "~/token")).reveal() == "value-1234"
+    assert MountedFile().get(CredentialRef("file", "~/token")).reveal() == "value-1234"
 
 
 @pytest.mark.parametrize(
@@ -147,25 +147,25 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [(b"", "is empty"), (b"\n", "is empty"), (b"\xff\xfe", "UTF-8"), (b"x" * 65_537, "larger than 64 KiB")],
 )
 def test_a_file_without_a_credential_in_it_is_refused(tmp_path: Path, data: bytes, why: str) -> None:
-    assert why in refusal(Mounted(), str(secret_file(tmp_path, data)))
+    assert why in refusal(MountedFile(), str(secret_file(tmp_path, data)))
 
 
 def test_a_file_may_have_64_kib(tmp_path: Path) -> None:
     path = secret_file(tmp_path, b"x" * 65_536)
-    assert len(Mounted().get(CredentialRef("file", str(path))).reveal()) == 65_536
+    assert len(MountedFile().get(CredentialRef("file", str(path))).reveal()) == 65_536
 
 
 def test_what_is_not_a_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
-    assert "not a regular file" in refusal(Mounted(), str(tmp_path / "pipe"))
-    assert "Is a directory" in refusal(Mounted(), str(tmp_path))
+    assert "not a regular file" in refusal(MountedFile(), str(tmp_path / "pipe"))
+    assert "Is a directory" in refusal(MountedFile(), str(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("name", "why"), [("token", "absolute"), ("./token", "absolute"), ("/a\0b", "not a valid path")]
 )
 def test_a_path_that_depends_on_where_we_are_is_refused(name: str, why: str) -> None:
-    assert why in refusal(Mounted(), name)
+    assert why in refusal(MountedFile(), name)
 
 
 def test_the_keychain_keeps_lists_and_forgets(backend: FakeKeyring) -> None:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from mcpguard.adapters.relay.room import SMALL_BYTES, Room, Standing
+from mcpguard.adapters.relay.room import SMALL_BYTES, Room, WaitingReader
 from mcpguard.adapters.relay.turn import Link, Turn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -21,16 +21,16 @@ class Reading:
     """One that reads a large message, or is told to wait."""
 
     def __init__(self) -> None:
-        self.stands = False
+        self.halted = False
         self.told = asyncio.Event()
 
-    def stand(self, on: bool) -> None:
-        self.stands = on
+    def halt(self, on: bool) -> None:
+        self.halted = on
         self.told.set()
 
     async def goes_on(self) -> None:
         async with asyncio.timeout(SECONDS):
-            while self.stands:
+            while self.halted:
                 self.told.clear()
                 await self.told.wait()
 
@@ -54,7 +54,7 @@ async def test_small_messages_never_wait_and_large_ones_do_where_there_is_no_roo
     stage.room.keeps(small, SMALL_BYTES)
     stage.room.keeps(second, LARGE)
     assert stage.room.full
-    assert (first.stands, second.stands, small.stands) == (False, True, False)
+    assert (first.halted, second.halted, small.halted) == (False, True, False)
 
 
 async def test_the_first_goes_on_though_it_is_full_and_the_next_follows_it() -> None:
@@ -63,9 +63,9 @@ async def test_the_first_goes_on_though_it_is_full_and_the_next_follows_it() -> 
     for size in (LARGE, 2 * LARGE, 9 * LARGE):
         stage.room.keeps(first, size)
         stage.room.keeps(second, LARGE)
-    assert (first.stands, second.stands) == (False, True)
+    assert (first.halted, second.halted) == (False, True)
     stage.room.leaves(first)
-    assert not second.stands
+    assert not second.halted
     assert stage.freed == 0
     stage.room.leaves(second)
     stage.room.leaves(second)
@@ -77,7 +77,7 @@ async def test_who_waits_goes_on_once_clients_have_taken_their_answers() -> None
     stage.elsewhere = MOST
     for one in (first, *others):
         stage.room.keeps(one, LARGE)
-    assert [one.stands for one in others] == [True, True]
+    assert [one.halted for one in others] == [True, True]
     stage.elsewhere = 0
     for one in others:
         await one.goes_on()
@@ -90,7 +90,7 @@ async def test_one_that_makes_no_progress_gives_its_place_to_the_next() -> None:
         stage.room.keeps(one, LARGE)
     for one in others:
         await one.goes_on()
-        assert not stopped.stands
+        assert not stopped.halted
         stage.room.leaves(one)
 
 
@@ -100,7 +100,7 @@ async def test_a_message_that_is_given_up_while_it_waits_is_forgotten() -> None:
     stage.room.keeps(first, LARGE)
     stage.room.keeps(second, LARGE)
     stage.room.leaves(second)
-    assert not second.stands
+    assert not second.halted
     stage.room.leaves(first)
     assert stage.freed == 1
 
@@ -109,16 +109,16 @@ async def test_a_coroutine_waits_too_and_without_a_room_never() -> None:
     stage, first = Stage(), Reading()
     stage.elsewhere = MOST
     stage.room.keeps(first, LARGE)
-    standing = Standing(stage.room)
-    waits = asyncio.ensure_future(standing.keeps(LARGE))
+    waiting = WaitingReader(stage.room)
+    waits = asyncio.ensure_future(waiting.keeps(LARGE))
     await asyncio.sleep(0)
     assert not waits.done()
     stage.room.leaves(first)
     async with asyncio.timeout(SECONDS):
         await waits
-    standing.leaves()
+    waiting.leaves()
     assert stage.freed == 1
-    free = Standing(None)
+    free = WaitingReader(None)
     await free.keeps(LARGE)
     free.leaves()
 

@@ -21,7 +21,7 @@ from mcpguard.adapters.relay.turn import (
     own_descriptor,
 )
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
-from mcpguard.gateway.inspection.together import Together
+from mcpguard.gateway.inspection.together import InspectionBatch
 from mcpguard.protocol.jsonrpc import Oversize
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -249,7 +249,7 @@ async def test_what_came_together_is_inspected_together_before_anything_is_commi
 ) -> None:
     order: list[str] = []
     wire = Wire()
-    together = wire.turn.together = Together(Redactor(b"k" * 32))
+    together = wire.turn.together = InspectionBatch(Redactor(b"k" * 32))
 
     class Ledger:
         pending = False
@@ -276,7 +276,7 @@ async def test_what_came_together_is_inspected_together_before_anything_is_commi
 
 async def test_a_large_message_is_not_inspected_with_those_that_came_with_it() -> None:
     wire = Wire()
-    together = wire.turn.together = Together(Redactor(b"k" * 32))
+    together = wire.turn.together = InspectionBatch(Redactor(b"k" * 32))
     found: list[tuple[int, bool]] = []
 
     def line(line: bytes) -> None:

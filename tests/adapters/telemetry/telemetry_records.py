@@ -11,7 +11,7 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.following import FollowedLine
 from mcpguard.adapters.audit.reader import lines
-from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, Joining
+from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record, Steps
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 from tests.cli.audit.test_verb import chain
@@ -60,7 +60,7 @@ STORY: tuple[Record, ...] = (
 def events_of(folder: Path, *records: Record) -> list[EvidenceEvent]:
     """What is read of a chain of these records."""
     path = chain(folder, *(records or STORY))
-    joining: Joining[None] = Joining(lambda file: file)
+    joining: CallJoiner[None] = CallJoiner(lambda file: file)
     return [one for line in lines(path) for one in joining.add(path.name, line, None)]
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.wires.address import UpstreamAddress
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.wires.sse import SseWire
 from mcpguard.adapters.upstreams.wires.wire import WireListener
@@ -91,16 +91,16 @@ class RecordingEar(WireListener):
         return fate[2]
 
 
-def address(url: str, headers: dict[str, str] | None = None, **values: str) -> Address:
+def address(url: str, headers: dict[str, str] | None = None, **values: str) -> UpstreamAddress:
     """An address whose references `${env:…}` have these values."""
     templates = {name: parse_template(text) for name, text in (headers or {}).items()}
-    return Address(parse_template(url), templates, FakeCredentials(**values), program())
+    return UpstreamAddress(parse_template(url), templates, FakeCredentials(**values), program())
 
 
 @asynccontextmanager
 async def wired(
     kind: type[StreamableHttpWire] | type[SseWire],
-    where: Address,
+    where: UpstreamAddress,
     limit: int = LIMIT,
     **more: Any,
 ) -> AsyncIterator[tuple[Any, RecordingEar]]:

@@ -14,11 +14,11 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams import lane as lanes
 from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.process.environment import Environment
-from mcpguard.adapters.upstreams.session.connecting import Past, no_past
+from mcpguard.adapters.upstreams.session.connecting import Inheritance, no_past
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
-from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.adapters.upstreams.supply import CredentialSupply
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
@@ -55,8 +55,8 @@ class Stage:
         self.given: list[dict[str, str]] = []
         turn: Turn = self.world.terms.turn
 
-        def make(past: Past | None, changed: Callable[[], None]) -> Instance:
-            environment = Environment({"T": parse_template(env)}, Supply(credentials, program()))
+        def make(past: Inheritance | None, changed: Callable[[], None]) -> Instance:
+            environment = Environment({"T": parse_template(env)}, CredentialSupply(credentials, program()))
 
             def wire(listener: WireListener) -> FakeWire:
                 made = self.world._make(listener)
@@ -391,5 +391,5 @@ async def test_a_value_that_is_not_had_in_time_is_not_waited_for() -> None:
     credentials = Hanging(A="value-1")
     refs = [CredentialRef("file", "A")]
     with pytest.raises(CredentialError, match=r"file:A: not available within 0.01 seconds \(`start_timeout"):
-        await Supply(credentials, program(), 0.01).get(refs)
+        await CredentialSupply(credentials, program(), 0.01).get(refs)
     credentials.go.set()

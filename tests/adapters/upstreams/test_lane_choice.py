@@ -12,9 +12,9 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.server import ServerUpstream
-from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.connecting import Inheritance
 from mcpguard.adapters.upstreams.session.instance import Instance
-from mcpguard.adapters.upstreams.supply import Supply, not_chosen
+from mcpguard.adapters.upstreams.supply import CredentialSupply, not_chosen
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Permit
@@ -45,7 +45,7 @@ class Stage:
         self.of: dict[str, list[FakeWire]] = {}
         self.credentials = credentials or FakeCredentials(a="value-of-a")
         self.turn: Turn = self.world.terms.turn
-        supply = Supply(self.credentials, program())
+        supply = CredentialSupply(self.credentials, program())
         self.lanes = ServerUpstream("x", self._lane, supply, self.turn, remote, max_lanes)
         self._idle_seconds = idle_seconds
 
@@ -54,13 +54,15 @@ class Stage:
             raise not_chosen(credential, "x", "env")
         terms = structs.replace(self.world.terms, lane=credential)
 
-        def make(past: Past | None, _changed: Any) -> Instance:
+        def make(past: Inheritance | None, _changed: Any) -> Instance:
             def wire(listener: WireListener) -> FakeWire:
                 made = self.world._make(listener)
                 self.of.setdefault(credential, []).append(made)
                 return made
 
-            return Instance(terms, [wire], past, Environment({}, Supply(self.credentials, program())))
+            return Instance(
+                terms, [wire], past, Environment({}, CredentialSupply(self.credentials, program()))
+            )
 
         past = None if first is None else _beside(first.instance.past)
         return Lane(make, self.turn, past, self._idle_seconds if credential else None)

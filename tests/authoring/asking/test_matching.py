@@ -138,8 +138,8 @@ def test_what_is_left_out_together_would_be_left_out_alone(rows: list[dict[str, 
         return
     made = Chain()
     lines = [(n, made.seal(call(n, arguments=one))[:-1]) for n, one in enumerate(rows)]
-    together = list(question.glance().left(lines))
-    each = [one for line in lines for one in question.glance().left([line])]
+    together = list(question.call_filter().left(lines))
+    each = [one for line in lines for one in question.call_filter().left([line])]
     assert together == each
 
 
@@ -158,11 +158,11 @@ def test_passages_that_cannot_have_a_text_are_not_read(
         sink.close(CLOSED)
         read = []
         with closing(AuditIndex(tmp_path)) as index:
-            passages = index.passages
-            monkeypatch.setattr(index, "passages", lambda *asked: read.extend(passages(*asked)) or read)
+            spans = index.spans
+            monkeypatch.setattr(index, "spans", lambda *asked: read.extend(spans(*asked)) or read)
             question = CallQuestion('args.path in ["/srv/017", "/srv/031"]')
             assert [one.decision.id for one in found(index, question)] == ["n-31", "n-17"]
-            assert len(index.passages(lambda _: True, 0, 1 << 62)) > 12
+            assert len(index.spans(lambda _: True, 0, 1 << 62)) > 12
         assert sum(one.size for one in read[:2]) < sink.path.stat().st_size / 4
 
 
@@ -235,9 +235,9 @@ def test_a_chain_that_is_compressed_or_gone_leaves_no_texts(tmp_path: Path) -> N
         packed.unlink()
         chain(tmp_path, call(1)).close(CLOSED)
         with closing(AuditIndex(tmp_path)) as index:
-            (passage,) = index.passages(lambda _: True, 0, 1 << 62)
+            (passage,) = index.spans(lambda _: True, 0, 1 << 62)
             assert passage.file.suffix == ".jsonl"
-            assert not index.passages(lambda known: known.has(b"number 7"), 0, 1 << 62)
+            assert not index.spans(lambda known: known.has(b"number 7"), 0, 1 << 62)
 
 
 def test_calls_are_decided_by_what_a_condition_reads_of_their_lines(

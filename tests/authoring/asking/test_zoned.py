@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 
 from mcpguard.adapters.audit.passages import IndexedPassage, Passage
-from mcpguard.authoring.asking.needed import DECIDED, InZones, may_match, needed
+from mcpguard.authoring.asking.needed import DECIDED, ZonedNeed, may_match, needed
 from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.cel_python import PythonEngine
@@ -243,7 +243,7 @@ def test_a_call_without_arguments_has_none() -> None:
     passage = known(None, {"a": 1})
     assert may_match(needed("!has(args.a) || args.a > 1", frozenset()), passage)
     assert not may_match(needed("args.a > 1", frozenset()), passage)
-    assert not any(isinstance(one, InZones) for one in needed("ticket > approval", DECIDED))
+    assert not any(isinstance(one, ZonedNeed) for one in needed("ticket > approval", DECIDED))
 
 
 def test_what_is_said_of_a_call_is_known_wherever_its_end_stands() -> None:

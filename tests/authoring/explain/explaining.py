@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mcpguard.authoring.explain.explainer import Result, explain
+from mcpguard.authoring.explain.explainer import InspectedResult, explain
 from mcpguard.authoring.explain.explanation import Explanation
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
@@ -39,6 +39,6 @@ def explained(
     found: PolicySet,
     args: dict[str, Any] | None = None,
     kept: StoredSession | None = None,
-    result: Result | None = None,
+    result: InspectedResult | None = None,
 ) -> Explanation:
     return explain(found, call(args), Session(kept), result)

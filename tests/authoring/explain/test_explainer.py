@@ -8,8 +8,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mcpguard.authoring.explain.explainer import Result, explain
-from mcpguard.authoring.explain.explanation import Considered, Done, Operand
+from mcpguard.authoring.explain.explainer import InspectedResult, explain
+from mcpguard.authoring.explain.explanation import ConsideredRule, Done, Operand
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.model import Deny, Detection, Permit
 from mcpguard.core.policy.pdp import NEEDS_APPROVAL, decide
@@ -18,7 +18,7 @@ from tests.authoring.explain.explaining import call, explained, policies, tool
 from tests.rows import each
 
 
-def outcomes(candidates: tuple[Considered, ...]) -> list[str]:
+def outcomes(candidates: tuple[ConsideredRule, ...]) -> list[str]:
     return [f"{one.rule} {one.outcome}{' *' if one.decided else ''}" for one in candidates]
 
 
@@ -170,7 +170,7 @@ def test_shadow_rules_are_told_and_what_they_would_have_done() -> None:
 
 @pytest.mark.parametrize("denied", [False, True])
 def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: bool) -> None:
-    result = Result({"content": ["hush"]}, (Detection("email", "/content/0"),))
+    result = InspectedResult({"content": ["hush"]}, (Detection("email", "/content/0"),))
     kept = StoredSession()
     found = explained(
         policies(
@@ -198,7 +198,7 @@ def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: 
 
 
 def test_a_refused_call_has_no_result() -> None:
-    assert explained(policies("effect: deny"), result=Result({})).result is None
+    assert explained(policies("effect: deny"), result=InspectedResult({})).result is None
 
 
 POOL = [
@@ -253,7 +253,7 @@ def test_it_is_the_verdict_of_decide_and_shows_nothing_of_the_arguments(
 ) -> None:
     found, kept = policies(*rules, engine=engine), StoredSession(labels=labels)
     verdict = decide(found, call(args), Session(kept))
-    told = explained(found, args, kept, Result(args))
+    told = explained(found, args, kept, InspectedResult(args))
     assert (told.effect == "allow") is isinstance(verdict, Permit)
     assert told.rules == verdict.rules
     assert told.shadow == verdict.shadow

@@ -9,9 +9,9 @@ import pytest
 from mcpguard.authoring.tests.cases import CallEntry, Case, Expect
 from mcpguard.authoring.tests.rehearsal import (
     CaseOutcome,
-    Difference,
     Judgement,
     Reason,
+    UnexpectedValue,
     differences,
     judge,
     reasons,
@@ -50,7 +50,7 @@ def test_only_what_is_named_is_compared(expected: Expect, outcome: CaseOutcome, 
 
 def test_a_difference_shows_both_sides_in_one_order() -> None:
     assert list(differences(Expect(rules=("p/z", "p/c")), ALLOWED)) == [
-        Difference(key="rules", expected=["p/c", "p/z"], got=["p/a", "p/b"])
+        UnexpectedValue(key="rules", expected=["p/c", "p/z"], got=["p/a", "p/b"])
     ]
 
 
@@ -85,11 +85,11 @@ WITHHELD = CaseOutcome(effect="withhold", rules=("p/w",), cause="rule")
         (Expect(effect="allow"), ALLOWED, CaseOutcome(effect="deny", broken="call 1"), Judgement((), "the Python engine refuses: call 1")),
         (Expect(cause="rule"), DENIED, FAILED, Judgement((), "the Python engine refuses: deny (error)")),
         (Expect(effect="deny"), DENIED, FAILED, Judgement()),
-        (Expect(effect="deny"), DENIED, ALLOWED, Judgement((Difference(key="engines", expected="deny", got="allow by the Python engine"), Difference(key="effect", expected="deny", got="allow")))),
-        (Expect(message=""), DENIED, ALLOWED, Judgement((Difference(key="engines", expected="deny", got="allow by the Python engine"),))),
-        (Expect(message=""), DENIED, ASKED, Judgement((Difference(key="engines", expected="deny", got="ask (approval) by the Python engine"),))),
-        (Expect(redact=("email",)), ALLOWED, CaseOutcome(effect="allow"), Judgement((Difference(key="engines", expected="allow", got="allow by the Python engine"), Difference(key="redact", expected=["email"], got=[])))),
-        (Expect(effect="deny"), ALLOWED, DENIED, Judgement((Difference(key="effect", expected="deny", got="allow"),))),
+        (Expect(effect="deny"), DENIED, ALLOWED, Judgement((UnexpectedValue(key="engines", expected="deny", got="allow by the Python engine"), UnexpectedValue(key="effect", expected="deny", got="allow")))),
+        (Expect(message=""), DENIED, ALLOWED, Judgement((UnexpectedValue(key="engines", expected="deny", got="allow by the Python engine"),))),
+        (Expect(message=""), DENIED, ASKED, Judgement((UnexpectedValue(key="engines", expected="deny", got="ask (approval) by the Python engine"),))),
+        (Expect(redact=("email",)), ALLOWED, CaseOutcome(effect="allow"), Judgement((UnexpectedValue(key="engines", expected="allow", got="allow by the Python engine"), UnexpectedValue(key="redact", expected=["email"], got=[])))),
+        (Expect(effect="deny"), ALLOWED, DENIED, Judgement((UnexpectedValue(key="effect", expected="deny", got="allow"),))),
     ],
 )  # fmt: skip
 def test_the_engines_may_differ_by_a_refusal_alone(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, EngineName
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.conditions.tree import DecidedTree, LogicNode, Wanted, tree_of
+from mcpguard.core.conditions.tree import DecidedTree, LogicNode, WantedAtom, tree_of
 from tests.rows import each
 
 
@@ -116,7 +116,7 @@ def test_the_atoms_that_must_change_are_enough_and_as_few_as_can_be(
 def test_the_same_atom_is_wanted_once() -> None:
     decided = DecidedTree(engine("cpp"), Bound({"args": {"a": False}}))
     needs = decided.needs(tree_of("(args.a || args.b) && (args.a || args.c)"), True)
-    assert needs == (Wanted("args.a", True),)
+    assert needs == (WantedAtom("args.a", True),)
 
 
 @each(

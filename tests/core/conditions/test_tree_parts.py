@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
-from mcpguard.core.conditions.tree import Part, parts_of, value_of
+from mcpguard.core.conditions.tree import SubExpression, parts_of, value_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ conditions = st.recursive(
 )
 
 
-def folded(part: Part, inside: list[Part], given: Bound) -> Any:
+def folded(part: SubExpression, inside: list[SubExpression], given: Bound) -> Any:
     """What the operands of a chain say of it; None where they do not say."""
     operands = [
         value_of(one.text, given) for one in inside if one.depth == part.depth + 1 and one.role == "operand"
@@ -119,7 +119,7 @@ def folded(part: Part, inside: list[Part], given: Bound) -> Any:
     return (all if "&&" in _joint(part, inside) else any)(operands)
 
 
-def _joint(part: Part, inside: list[Part]) -> str:
+def _joint(part: SubExpression, inside: list[SubExpression]) -> str:
     first, second = [one for one in inside if one.depth == part.depth + 1 and one.role == "operand"][:2]
     return part.text[first.end - part.start : second.start - part.start]
 

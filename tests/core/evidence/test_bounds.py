@@ -13,7 +13,7 @@ from mcpguard.core.evidence.bounds import (
     Allowance,
     BoundTerms,
     EvidenceRoom,
-    Folding,
+    RefusalFolding,
     folds,
 )
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record
@@ -64,7 +64,7 @@ def test_each_server_has_room_of_its_own_for_what_no_rule_decides_about() -> Non
 
 
 def test_what_stands_for_refusals_counts_each_and_has_a_digest_of_all() -> None:
-    folding = Folding()
+    folding = RefusalFolding()
     other = denied(2, rules=(), cause="unknown", server="", tool="made-up", args="")
     for one in (denied(1), other, denied(3)):
         folding.add(one)
@@ -81,7 +81,7 @@ def test_what_stands_for_refusals_counts_each_and_has_a_digest_of_all() -> None:
 
 
 def test_beyond_some_kinds_of_refusals_the_others_are_counted_together() -> None:
-    folding = Folding()
+    folding = RefusalFolding()
     for n in range(MOST_KINDS + 5):
         folding.add(denied(n, tool=f"t{n}"))
     folding.add(denied(99, tool="t0"))

@@ -11,7 +11,7 @@ from mcpguard.core.secret import Secret
 from mcpguard.gateway.inspection import handles as module
 from mcpguard.gateway.inspection.handles import Handles
 from mcpguard.gateway.inspection.inspector import INLINE_BYTES
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from tests.fakes import World, tool
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, last, legacy, modern, offers, quiet
 
@@ -283,7 +283,7 @@ def test_a_big_result_gets_aliases_too(structured: bool) -> None:
     wait, _ = one.world.upstreams["one"].held.pop(0)
     block = {"type": "resource_link", "uri": f"y://{TOKEN}", "name": "y"}
     result = {"content": [block], **({"structuredContent": {"cursor": CURSOR}} if structured else {})}
-    wait.set(Raw({"id": 1, "result": result}, INLINE_BYTES + 1))
+    wait.set(RawAnswer({"id": 1, "result": result}, INLINE_BYTES + 1))
     one.world.turn()
     found = last(one.world)
     assert found["content"][0]["uri"].startswith("mcpguard://resource/")

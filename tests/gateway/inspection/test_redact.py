@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from tests.fakes import World, give, text, tool
 from tests.gateway.scenes import ACCEPTED, FORM, ask, call, last, legacy, quiet
 
@@ -25,7 +25,7 @@ RULES = (
 ASKED = {"resultType": "input_required", "inputRequests": {"q": {"method": ELICIT, "params": FORM}}}
 
 
-def reading(capabilities: Any = None, *names: str) -> tuple[World, list[tuple[Wait[Raw], Any]]]:
+def reading(capabilities: Any = None, *names: str) -> tuple[World, list[tuple[Wait[RawAnswer], Any]]]:
     """A legacy client calls `read` (and these); what the upstream holds of each."""
     world = legacy(World(RULES), capabilities)
     for number, name in enumerate(("read", *names), 1):

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.onboarding.conversion import Converted, convert, corrected
+from mcpguard.onboarding.conversion import ConvertedServer, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.completing import FILE_LIMIT, dotenv, no_answer
 from mcpguard.onboarding.discovery.entry import NotMoved
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, parsed
 from tests.onboarding.corpus import Person
 from tests.onboarding.test_conversion import V, shown
 from tests.rows import each
@@ -25,7 +25,7 @@ from tests.rows import each
 
 def converted(
     folder: Path, data: dict[str, Any], answer: Any = no_answer, scope: str = "project", **more: Any
-) -> Converted:
+) -> ConvertedServer:
     for name in ("docker", "run"):
         (folder / name).write_text("#!/bin/sh\n")
         (folder / name).chmod(0o755)
@@ -35,7 +35,7 @@ def converted(
     found = ClientFile(client=vscode, file=file, path=path, target=path)
     found = parsed(found, json.dumps({"servers": {"s": data}, **more}).encode())
     entry = corrected(found.entries[0], set(), {("env", "NO_SECRET")})
-    places = Places(folder, folder, folder)
+    places = SearchPlaces(folder, folder, folder)
     return convert(found, entry, places, {"PATH": str(folder), "MODE": "fast"}, answer)
 
 

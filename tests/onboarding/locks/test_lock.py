@@ -16,7 +16,7 @@ from mcpguard.cli import main
 from mcpguard.cli.onboarding import lock as verb
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, System, lockable, runs_mcpguard
-from mcpguard.onboarding.locks.locking import Keeper
+from mcpguard.onboarding.locks.locking import LockKeeper
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import OURS
 from tests.onboarding.corpus import Person, tree
@@ -406,7 +406,7 @@ def test_without_the_right_the_file_and_the_command_are_printed_and_nothing_is_d
     person: Person, root: Path, capsys: Capture, monkeypatch: Patch
 ) -> None:
     installed(person, "claude-code")
-    monkeypatch.setattr(Keeper, "may_write", lambda self: False)
+    monkeypatch.setattr(LockKeeper, "may_write", lambda self: False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main(["lock", "claude-code", "--config", "a b.yaml"]) == 1
     said = capsys.readouterr().out
@@ -457,13 +457,13 @@ def test_the_guide_shows_what_is_written(tmp_path: Path) -> None:
     [shown] = [one.text for one in blocks("text", "", [ROOT / "docs" / "guides" / "lock-a-client.md"])]
     written = shown[shown.index("{\n") : shown.index("\n}\n") + 3]
     (rule,) = json.loads(written)["allowedMcpServers"]
-    keeper = Keeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
+    keeper = LockKeeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
     entries = [Allowed("claude-code", "mcpguard", tuple(rule["serverCommand"]))]
     assert keeper.planned(entries, only=False) == written
 
 
 def test_who_may_write_is_seen_before_anything_is_done(tmp_path: Path) -> None:
-    keeper = Keeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
+    keeper = LockKeeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
     assert keeper.may_write()
     if os.geteuid():
         tmp_path.chmod(0o555)

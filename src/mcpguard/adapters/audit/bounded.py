@@ -14,7 +14,7 @@ from mcpguard.core.evidence.bounds import (
     BoundTerms,
     Countable,
     EvidenceRoom,
-    Folding,
+    RefusalFolding,
     folds,
     lists,
 )
@@ -126,7 +126,7 @@ class _SessionBounds:
         self.principal = ""
         self._process = process
         self._session = session
-        self._counted = Folding()
+        self._counted = RefusalFolding()
         self._unwritten: Noticed | None = None
         self._stop: Callable[[], None] | None = None
         self._quiet_until: dict[str, float] = {}
@@ -159,7 +159,7 @@ class _SessionBounds:
         if self._unwritten is None:
             if not self._counted.count:
                 return False
-            counted, self._counted = self._counted, Folding()
+            counted, self._counted = self._counted, RefusalFolding()
             self._unwritten = self._noticed(counted.folded())
         self._process.write(self._unwritten).then(self._written)
         return True

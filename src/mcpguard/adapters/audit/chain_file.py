@@ -159,7 +159,7 @@ class ChainFile:
                 self.path.unlink(missing_ok=True)
 
 
-class Due(Struct):
+class GrowthLimit(Struct):
     """How far a chain may grow before `tell` is called, once. `length` counts records, `size` bytes."""
 
     tell: Callable[[], None]

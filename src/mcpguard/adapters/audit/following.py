@@ -38,7 +38,7 @@ class FollowedLine(Struct, frozen=True, gc=False):
         return self.end - len(self.data)
 
 
-class ReadSoFar(Struct):
+class ReadPositions(Struct):
     """How far each chain was read: bytes, -1 for a chain that is over. `open` are lines that are read again
     by whoever goes on, since what belongs to them was not there yet: the id of a call -> its chain, and where
     its line begins."""
@@ -47,7 +47,7 @@ class ReadSoFar(Struct):
     open: dict[str, tuple[str, int]] = {}
 
 
-_places = json.Decoder(ReadSoFar).decode
+_places = json.Decoder(ReadPositions).decode
 
 
 class Following:
@@ -75,7 +75,7 @@ class Following:
         self._from_start = from_start
         self._before: dict[str, tuple[Path, int]] | None = None
         self._lock = -1
-        self._places: ReadSoFar | None = None
+        self._places: ReadPositions | None = None
         self._origins: dict[str, str] = {}
         self.left: set[str] = set()
         """Chains that are not read any further."""
@@ -193,12 +193,12 @@ class Following:
 
     # --- places ----------------------------------------------------------------------------------
 
-    def _begun(self) -> ReadSoFar:
+    def _begun(self) -> ReadPositions:
         if self._places is None:
             raise AuditError("the cursor is not taken")
         return self._places
 
-    def _kept(self) -> ReadSoFar | None:
+    def _kept(self) -> ReadPositions | None:
         if self._cursor is None or not self._cursor.exists():
             return None
         try:
@@ -209,12 +209,12 @@ class Following:
                 f"the cursor {self._cursor} cannot be read: remove it to export {begin}"
             ) from None
 
-    def _new(self) -> ReadSoFar:
+    def _new(self) -> ReadPositions:
         # A chain of a few lines may have begun with this process: it is read from its start.
         known = {} if self._from_start else self._present() if self._before is None else self._before
         ours = f"-{os.getpid()}-"
         sizes = {name: size for name, (path, size) in known.items() if not (self._own and ours in name)}
-        return ReadSoFar(
+        return ReadPositions(
             {name: -1 if known[name][0].suffix == ".gz" else size for name, size in sizes.items()}
         )
 
@@ -258,7 +258,7 @@ class Following:
             at += len(data)
             yield FollowedLine(name, at, data)
 
-    def _reopened(self, places: ReadSoFar) -> Iterator[FollowedLine]:
+    def _reopened(self, places: ReadPositions) -> Iterator[FollowedLine]:
         now = self._present() if places.open else {}
         for name, start in places.open.values():
             if name in now:

@@ -92,7 +92,7 @@ class CallAt(Struct, frozen=True):
     bytes: int
 
 
-class Stretch(Struct, frozen=True):
+class ChainSpan(Struct, frozen=True):
     """A part of a chain, in bytes; `latest` is when the last of its calls was decided, in microseconds since
     1970."""
 
@@ -232,10 +232,10 @@ class AuditIndex:
                 break
         return found
 
-    def passages(self, may_match: Callable[[IndexedPassage], bool], since: int, until: int) -> list[Stretch]:
+    def spans(self, may_match: Callable[[IndexedPassage], bool], since: int, until: int) -> list[ChainSpan]:
         """Where calls may match, by what is known of them and by their times, the latest first."""
         found = [
-            Stretch(latest, *self._where(place), end - place)
+            ChainSpan(latest, *self._where(place), end - place)
             for place, end, latest in _passages(self._database, may_match, since, until)
         ]
         return sorted(found, key=lambda one: one.latest, reverse=True)

@@ -31,7 +31,7 @@ _decode = json.Decoder(list[Any]).decode
 
 
 class Passage:
-    """A stretch of a chain from `place` to `end`, with the texts of the calls that were decided in it. Times
+    """A part of a chain from `place` to `end`, with the texts of the calls that were decided in it. Times
     are `first` and `latest`, in microseconds since 1970."""
 
     __slots__ = (

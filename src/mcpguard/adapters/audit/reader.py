@@ -282,7 +282,7 @@ def _holding(path: Path) -> Iterator[bytes]:
 _CHECKPOINT = b'{"kind":"checkpoint"'
 
 
-class Proof(Struct, frozen=True):
+class FolderProof(Struct, frozen=True):
     """What was found of the chains at a place. `reports` are by name, oldest first; `missing` are the names
     of chains that are gone although another one holds a head of them, or one was kept elsewhere. `removed`
     says what was removed on purpose; `vouched` up to which line it is sure who wrote each. `held` has the
@@ -300,7 +300,7 @@ class Proof(Struct, frozen=True):
 
 def proof(
     path: Path, kept: Mapping[str, Iterable[str]], removed_until: str = "", by: Signature | None = None
-) -> Proof:
+) -> FolderProof:
     """Verify the chains at `path` and how they hang together.
 
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there; chains with names
@@ -332,9 +332,9 @@ def proof(
     doubtful = doubts(_claims(files, reports), sure)
     found = forked(joined(reports, renamed))
     if by is None:
-        return Proof(found, missing, gone, sure, {}, renamed, doubtful)
+        return FolderProof(found, missing, gone, sure, {}, renamed, doubtful)
     holders = {name: holder for name, holder in held(reports, sure).items() if not sure[name]}
-    return Proof(signed(found, sure), missing, gone, sure, holders, renamed, doubtful)
+    return FolderProof(signed(found, sure), missing, gone, sure, holders, renamed, doubtful)
 
 
 def _claims(files: Iterable[Path], reports: Mapping[str, ChainReport]) -> dict[str, dict[str, int]]:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from mcpguard.adapters.audit.chain_file import ChainFile, Due
+from mcpguard.adapters.audit.chain_file import ChainFile, GrowthLimit
 from mcpguard.adapters.audit.retention import compress, expired
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.system.disk import DiskThread
@@ -238,9 +238,9 @@ class Upkeep:
         else:
             self._settle("heads", "heads of the chain are exported again")
 
-    def _due(self) -> Due:
+    def _due(self) -> GrowthLimit:
         length = self._done[1] + CHECKPOINT_RECORDS
-        return Due(self._wake.set, length, self._terms.rotate_bytes or sys.maxsize)
+        return GrowthLimit(self._wake.set, length, self._terms.rotate_bytes or sys.maxsize)
 
     def _tidies(self) -> bool:
         wanted = self._terms.compress or self._terms.keep_days or self._terms.keep_bytes

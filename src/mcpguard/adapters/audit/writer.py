@@ -31,8 +31,8 @@ from mcpguard.adapters.audit.chain_file import (
     RETRY_SECONDS,
     STALL_SECONDS,
     ChainFile,
-    Due,
     Flying,
+    GrowthLimit,
     LineGroup,
     Outage,
     settle,
@@ -103,7 +103,7 @@ class AuditFile:
                 "user can write to, or name another one in the configuration (`audit: {path: …}`)"
             ) from None
         self._batch = LineGroup(self.file, self.file.chain.mark)
-        self.due: Due | None = None
+        self.due: GrowthLimit | None = None
         """When somebody is to be told that the chain has grown."""
         self.signer: SigningKey | None = None
         """What signs checkpoints."""

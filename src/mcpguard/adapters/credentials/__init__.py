@@ -19,7 +19,7 @@ from typing import NamedTuple
 from mcpguard.adapters.credentials import environ, keychain
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.adapters.credentials.mounted import Mounted
+from mcpguard.adapters.credentials.mounted import MountedFile
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.ports import CredentialSource, Mint
 
@@ -47,7 +47,7 @@ class SourceKind(NamedTuple):
 SOURCES: dict[str, SourceKind] = {
     "keyring": SourceKind(Keychain, "${keyring:github/read}", keychain.quietly, KEYRING_SECONDS, 1.0),
     "env": SourceKind(Environ, "${env:GITHUB_TOKEN}", environ.quietly),
-    "file": SourceKind(Mounted, "${file:/run/secrets/github-token}", Mounted().get),
+    "file": SourceKind(MountedFile, "${file:/run/secrets/github-token}", MountedFile().get),
 }
 """The SOURCE of a `${SOURCE:NAME}` reference -> where it is read."""
 

@@ -10,7 +10,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
-from mcpguard.adapters.credentials.kept import ENDING, Kept
+from mcpguard.adapters.credentials.kept import ENDING, KeptCredential
 from mcpguard.adapters.system.clock import elapsed
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
@@ -81,7 +81,7 @@ class Broker:
         self.unavailable: dict[str, tuple[str, float]] = {}
         """The sources that could not be asked when they were last needed: why, and when by `now`."""
         self._lock = Lock()
-        self._kept: dict[tuple[CredentialRef, Principal | None], Kept] = {}
+        self._kept: dict[tuple[CredentialRef, Principal | None], KeptCredential] = {}
         self._closed = False
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
@@ -154,7 +154,7 @@ class Broker:
             if thread.is_alive():
                 self._report("", f"{ref} could not be revoked at its source within {CLOSE_SECONDS:g} seconds")
 
-    def _end(self, kept: Kept) -> None:
+    def _end(self, kept: KeptCredential) -> None:
         for sentence in kept.close():
             self._report("", f"a credential could not be revoked at its source: {sentence}")
 
@@ -184,7 +184,7 @@ class Broker:
         own = entry is not None and self._kinds[entry.kind].per_principal
         return ref, principal if own else None
 
-    def _keeper(self, ref: CredentialRef, principal: Principal) -> Kept:
+    def _keeper(self, ref: CredentialRef, principal: Principal) -> KeptCredential:
         key = self._key(ref, principal)
         with self._lock:
             kept = self._kept.get(key)
@@ -199,14 +199,16 @@ class Broker:
                     self._kept.pop(one).forget()
             return self._kept.setdefault(key, made)
 
-    def _made(self, ref: CredentialRef, principal: Principal) -> Kept:
+    def _made(self, ref: CredentialRef, principal: Principal) -> KeptCredential:
         if ref.source != ENTRY:
             source = self._sources.get(ref.source)
             if source is None:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
             plain = ValueMint(str(ref), f"${{{ref}}}", partial(self._asked, source))
             written = SOURCES[ref.source]
-            kept = Kept(str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False)
+            kept = KeptCredential(
+                str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False
+            )
             kept.rotated = self._rotated
             return kept
         entry = self._credentials[ref.name]
@@ -214,7 +216,9 @@ class Broker:
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
         mint = kind.load()(ref.name, entry.made, self._plain, *more)
         keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
-        kept = Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look)
+        kept = KeptCredential(
+            str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look
+        )
         kept.rotated = self._rotated
         return kept
 

@@ -22,7 +22,7 @@ REFUSALS_SECONDS = 10.0
 ENDING = "mcpguard is ending"
 
 
-class Given(NamedTuple):
+class HeldLease(NamedTuple):
     """A lease in hand, the answer to question `number`. In seconds of `now()`: there is a new one from
     `until`, and it is over at `ends`, None for one that does not say."""
 
@@ -32,7 +32,7 @@ class Given(NamedTuple):
     ends: float | None
 
 
-class Kept:
+class KeptCredential:
     """One credential. Any number of threads may use it."""
 
     def __init__(
@@ -63,8 +63,8 @@ class Kept:
         self._lock = Lock()
         self._questions = 0
         self._gave = False
-        self._given: Given | None = None
-        self._former: list[Given] = []
+        self._given: HeldLease | None = None
+        self._former: list[HeldLease] = []
         self._problem = CredentialError("")
         self._rested = 0.0
         self._refused: float | None = None
@@ -149,7 +149,7 @@ class Kept:
 
     # --- asking the source, under the lock --------------------------------------------------------
 
-    def _anew(self, given: Given | None, now: float) -> Given:
+    def _anew(self, given: HeldLease | None, now: float) -> HeldLease:
         self._questions += 1
         try:
             renewed = self._renewed(given, now)
@@ -174,12 +174,12 @@ class Kept:
         self._sweep(now)
         return self._given
 
-    def _renewed(self, given: Given | None, now: float) -> Lease | None:
+    def _renewed(self, given: HeldLease | None, now: float) -> Lease | None:
         if given is None or given.ends is None or now >= given.ends:
             return None
         return self._mint.renew(given.lease)
 
-    def _leased(self, given: Given | None) -> Lease:
+    def _leased(self, given: HeldLease | None) -> Lease:
         lease = self._mint.lease()
         # Before what is new: that may be the same value, and is in use then.
         self._release(given)
@@ -193,7 +193,7 @@ class Kept:
         self._gave = True
         return lease
 
-    def _release(self, given: Given | None) -> None:
+    def _release(self, given: HeldLease | None) -> None:
         if given is not None:
             for secret in (given.lease.secret, *given.lease.parts):
                 self._guard.release(self._name, secret)
@@ -213,11 +213,11 @@ class Kept:
         ]
 
 
-def _given(lease: Lease, number: int, now: float, keep: float) -> Given:
+def _given(lease: Lease, number: int, now: float, keep: float) -> HeldLease:
     if lease.seconds is None:
-        return Given(lease, number, now + keep, None)
+        return HeldLease(lease, number, now + keep, None)
     until = max(lease.seconds - MARGIN_SECONDS, lease.seconds * 0.75)
-    return Given(lease, number, now + until, now + lease.seconds)
+    return HeldLease(lease, number, now + until, now + lease.seconds)
 
 
 def _ended(lease: Lease, name: str) -> str:

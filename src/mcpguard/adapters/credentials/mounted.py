@@ -11,7 +11,7 @@ from mcpguard.core.secret import CredentialRef, Secret
 _MAX_SIZE = 64 * 1024
 
 
-class Mounted:
+class MountedFile:
     """Implements `ports.CredentialSource`: the whole text of a file (UTF-8) less one newline at its end.
 
     The path is absolute or begins with `~`. Links are followed, since Kubernetes mounts secrets as links.

@@ -19,11 +19,11 @@ stopped goes to the next."""
 class Reader(Protocol):
     """Reads one message at a time."""
 
-    def stand(self, on: bool) -> None:
+    def halt(self, on: bool) -> None:
         """Read nothing more of it, or read again."""
 
 
-class Standing:
+class WaitingReader:
     """A Reader that is a coroutine."""
 
     def __init__(self, room: "Room | None") -> None:
@@ -31,8 +31,8 @@ class Standing:
         self._go = asyncio.Event()
         self._go.set()
 
-    def stand(self, on: bool) -> None:
-        """See `Reader.stand`."""
+    def halt(self, on: bool) -> None:
+        """See `Reader.halt`."""
         if on:
             self._go.clear()
         else:
@@ -60,7 +60,7 @@ class Room:
         self.elsewhere = elsewhere
         self._freed = freed
         self._sizes: dict[Reader, int] = {}
-        self._standing: set[Reader] = set()
+        self._halted: set[Reader] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._seen: tuple[Reader | None, int] = None, 0
 
@@ -76,8 +76,8 @@ class Room:
             return
         self._sizes[reader] = size
         if reader is not next(iter(self._sizes)) and self.full:
-            self._standing.add(reader)
-            reader.stand(True)
+            self._halted.add(reader)
+            reader.halt(True)
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
@@ -85,7 +85,7 @@ class Room:
         """Its message is complete, or given up."""
         if self._sizes.pop(reader, None) is None:
             return
-        if reader in self._standing:
+        if reader in self._halted:
             self._go_on(reader)
         if self._sizes:
             self._go_on(next(iter(self._sizes)))
@@ -93,9 +93,9 @@ class Room:
             self._freed()
 
     def _go_on(self, reader: Reader) -> None:
-        if reader in self._standing:
-            self._standing.discard(reader)
-            reader.stand(False)
+        if reader in self._halted:
+            self._halted.discard(reader)
+            reader.halt(False)
 
     def _look(self) -> None:
         self._timer = None
@@ -106,9 +106,9 @@ class Room:
         self._seen = now
         if self._sizes:
             self._go_on(next(iter(self._sizes)))
-        for reader in [one for one in self._sizes if one in self._standing]:
+        for reader in [one for one in self._sizes if one in self._halted]:
             if self.full:
                 break
             self._go_on(reader)
-        if self._standing:
+        if self._halted:
             self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room
 from mcpguard.core.redaction.redactor import AT_ONCE
-from mcpguard.gateway.inspection.together import Together
+from mcpguard.gateway.inspection.together import InspectionBatch
 from mcpguard.protocol.jsonrpc import Framer, Oversize
 
 SEVERAL = 4
@@ -59,7 +59,7 @@ class Turn:
     `touch`, which ends the turn soon."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.together: Together | None = None
+        self.together: InspectionBatch | None = None
         """What is inspected before anything is committed."""
         self.ledger: Ledger | None = None
         self.balance: Callable[[], bool] | None = None
@@ -141,7 +141,7 @@ class Link:
         self._turn = turn
         self._room = room
         self._large = False
-        self._held = self._stands = False
+        self._held = self._halted = False
         self._loop = asyncio.get_running_loop()
         self._read_fd = read_fd
         self._write_fd = write_fd
@@ -168,12 +168,12 @@ class Link:
         self._held = on
         if on:
             self.pause()
-        elif not self._stands:
+        elif not self._halted:
             self.resume()
 
-    def stand(self, on: bool) -> None:
-        """See `room.Reader.stand`."""
-        self._stands = on
+    def halt(self, on: bool) -> None:
+        """See `room.Reader.halt`."""
+        self._halted = on
         if on:
             self.pause()
         elif not self._held:

@@ -74,7 +74,7 @@ class _Open(Struct, Generic[T], frozen=True, gc=False):
     mark: T
 
 
-class Joining(Generic[T]):
+class CallJoiner(Generic[T]):
     """Joins decisions with their outcomes, over all chains of a process: a planted chain ends no call of
     another. `origin` gives the first chain of the process that wrote a chain. `unread` counts lines that are
     not records."""
@@ -86,9 +86,9 @@ class Joining(Generic[T]):
         self._hosts: dict[str, str] = {}
         self.unread = 0
 
-    def copy(self) -> Joining[T]:
+    def copy(self) -> CallJoiner[T]:
         """A copy of its present state, to return to after a failure."""
-        other: Joining[T] = Joining(self._origin)
+        other: CallJoiner[T] = CallJoiner(self._origin)
         other._open, other._hosts, other.unread = dict(self._open), dict(self._hosts), self.unread
         return other
 

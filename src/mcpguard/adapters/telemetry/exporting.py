@@ -22,7 +22,7 @@ from mcpguard.adapters.telemetry.destinations import (
     shown,
 )
 from mcpguard.adapters.telemetry.diagnostics import Level
-from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, Joining, single
+from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent, single
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, otlp
 from mcpguard.core.errors import AuditError, TelemetryError
 from mcpguard.gateway.ports import SinkState
@@ -109,7 +109,7 @@ class Exporter(Generic[LineT]):
         self._report = report
         self._changed = changed
         self._since = since
-        self._joining: Joining[LineT] | None = None
+        self._joining: CallJoiner[LineT] | None = None
         self._most = MOST
         self._pause = LEAST_PAUSE
         self._skipped = 0
@@ -189,7 +189,7 @@ class Exporter(Generic[LineT]):
                 return False
             self._source.publish_problem("")
             self._is(standby=False)
-            self._joining = Joining(self._source.origin)
+            self._joining = CallJoiner(self._source.origin)
             for line in lines:
                 self._joining.add(line.file, line.data, line)
         return True
@@ -220,7 +220,7 @@ class Exporter(Generic[LineT]):
             self._works(bool(wanted), self._source.lag() if lines else 0)
         return bool(lines)
 
-    def _happened(self, joining: Joining[LineT], lines: list[LineT]) -> list[Any]:
+    def _happened(self, joining: CallJoiner[LineT], lines: list[LineT]) -> list[Any]:
         """What the sink is given. Each event is rendered and dropped before the next one is read, which
         takes a quarter less of time than one after the other for all."""
         if self.state.format == "jsonl":
@@ -242,7 +242,7 @@ class Exporter(Generic[LineT]):
         finally:
             self._delivering = None
 
-    def _keep(self, lines: list[LineT] | None, joining: Joining[LineT]) -> None:
+    def _keep(self, lines: list[LineT] | None, joining: CallJoiner[LineT]) -> None:
         """Save the position after the delivered `lines`, None for none; save it again if that failed before.
         This process does not deliver them again, whether the position is saved or not."""
         self._joining = joining

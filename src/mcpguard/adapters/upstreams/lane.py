@@ -12,7 +12,7 @@ from msgspec import structs
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.environment import Environment
-from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.connecting import Inheritance
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import CredentialError
@@ -29,7 +29,7 @@ MOST_OLD = 4
 """Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
 
 
-MakeInstance = Callable[[Past | None, Callable[[], None]], Instance]
+MakeInstance = Callable[[Inheritance | None, Callable[[], None]], Instance]
 """Makes one that continues from a past and calls back when its state changes."""
 
 
@@ -37,7 +37,11 @@ class Lane:
     """The processes that have one credential, one of which takes calls."""
 
     def __init__(
-        self, make: MakeInstance, turn: Turn, past: Past | None = None, idle_seconds: float | None = None
+        self,
+        make: MakeInstance,
+        turn: Turn,
+        past: Inheritance | None = None,
+        idle_seconds: float | None = None,
     ) -> None:
         """`idle_seconds` is how long a process stays without a call, None for ever."""
         self._make = make

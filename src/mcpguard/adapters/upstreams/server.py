@@ -13,13 +13,13 @@ from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.listening import SUBSCRIBE, UNSUBSCRIBE
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
-from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.adapters.upstreams.supply import CredentialSupply
 from mcpguard.config.terms import MAX_LANES
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Health, Raw
+from mcpguard.gateway.ports import Health, RawAnswer
 
 
 class ServerUpstream:
@@ -29,7 +29,7 @@ class ServerUpstream:
         self,
         name: str,
         make: Callable[[str, Lane | None], Lane],
-        supply: Supply,
+        supply: CredentialSupply,
         turn: Turn,
         remote: bool,
         max_lanes: int = MAX_LANES,
@@ -81,7 +81,7 @@ class ServerUpstream:
     def ready(self) -> Wait[None]:
         return self._first.instance.ready()
 
-    def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
+    def request(self, permit: Permit, progress: Progress | None = None) -> Wait[RawAnswer]:
         call, first = OpenRequest(permit.invocation.method, permit, progress), self._first
         running = first.instance.conversation if first.endless else None
         if permit.placeholders:
@@ -94,7 +94,7 @@ class ServerUpstream:
             running.send(call)  # Nearly all are such.
         return call
 
-    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+    def cancel(self, wait: Wait[RawAnswer], reason: str) -> None:
         if isinstance(wait, OpenRequest):
             wait.cancel(reason)
 

@@ -18,7 +18,7 @@ Values = Mapping[CredentialRef, Secret]
 K = TypeVar("K")
 
 
-class Supply:
+class CredentialSupply:
     """The credentials of one recipient."""
 
     def __init__(

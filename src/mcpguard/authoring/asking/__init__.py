@@ -3,5 +3,5 @@ the calls that meet a condition, `figures.py` sums them up.
 
 Few of them are read whole: `needed.py` says what a match must have, which are texts, patterns (`patterns.py`
 makes them of a regular expression) and values in a range (`zoned.py`); `trees.py` reads the parts of a
-condition, and `glance.py` decides by one line where that is enough.
+condition, and `filters.py` decides by one line where that is enough.
 """

@@ -17,11 +17,11 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from mcpguard.adapters.audit.calls import read_record
-from mcpguard.adapters.audit.index import AuditIndex, CallAt, Stretch
+from mcpguard.adapters.audit.index import AuditIndex, CallAt, ChainSpan
 from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, microseconds
 from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.reader import Removed, chain_name, file_name
-from mcpguard.authoring.asking.glance import Glance, Sieve
+from mcpguard.authoring.asking.filters import CallFilter, LineFilter
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, clauses, may_match
 from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE
@@ -37,8 +37,8 @@ LOOKS = 20_000
 MANY = 1_000_000
 READ_FOR_A_CALL = 1 << 10
 """Bytes of chains in which each decision is looked up in the time that it takes to look at one call."""
-_GLANCED, _SEARCHED = 4, 16
-"""How many times as many bytes where each decision is only glanced at, or something rare is searched for."""
+_FILTERED, _SEARCHED = 4, 16
+"""How many times as many bytes where lines alone filter decisions, or something rare is searched for."""
 _LONG = 4 << 30
 """Searching this many bytes takes a while."""
 _SHORTEST = 300
@@ -124,28 +124,31 @@ class _Search:
         question, index, depends = self._question, self._index, self._depends
         some = [self._fitting[number] for number in depends]
         needs = question.needs(DECIDED | ENDED, some)
-        glance, sieve = question.glance(), Sieve(clauses(question.needs(DECIDED)), sample)
+        call_filter, line_filter = (
+            question.call_filter(),
+            LineFilter(clauses(question.needs(DECIDED)), sample),
+        )
         since, until = question.since, last[0].at + 1 if last else question.until
-        stretches = index.passages(partial(may_match, needs), since, until)
-        ease = _SEARCHED if sieve.rare else _GLANCED if glance.decides else 1
-        size = sum(one.size for one in stretches)
+        spans = index.spans(partial(may_match, needs), since, until)
+        ease = _SEARCHED if line_filter.rare else _FILTERED if call_filter.decides else 1
+        size = sum(one.size for one in spans)
         calls = size // (READ_FOR_A_CALL * ease)
         through = index.count(depends, since, until, calls + 1) > calls
-        quick = through and sieve.rare and size < _LONG
+        quick = through and line_filter.rare and size < _LONG
         most = min(MANY, size // _SHORTEST)
         left = 0 if quick or most <= LOOKS else index.count(depends, since, until, most)
         if through:
             known = {at.decision for at in last}
             read = partial(_told, looking, left, size) if left > LOOKS else lambda _: None
             sure = index.newest(self._fitting.keys() - depends, since, until, question.terms)
-            both = merge(sure, self._in(stretches, until, sieve, glance, read), key=_order)
+            both = merge(sure, self._in(spans, until, line_filter, call_filter, read), key=_order)
             rows = (at for at in both if at.decision not in known)
         for looked, at in enumerate(rows):
             if left > LOOKS and not through and looked % LOOKS == 0:
                 looking(WHOLE + looked, left - looked if left < MANY else MANY)
             lines = self._lines(at)
-            shared = self._shared(at.facts) if glance.shares else {}
-            verdict = glance.verdict(lines, at.facts, shared) if lines else None
+            shared = self._shared(at.facts) if call_filter.shares else {}
+            verdict = call_filter.verdict(lines, at.facts, shared) if lines else None
             question.failed += verdict is ERROR
             if verdict not in (FALSE, ERROR):
                 yield from self._matching(at, lines)
@@ -157,10 +160,10 @@ class _Search:
 
     def _in(
         self,
-        stretches: list[Stretch],
+        spans: list[ChainSpan],
         until: int,
-        sieve: Sieve,
-        glance: Glance,
+        line_filter: LineFilter,
+        call_filter: CallFilter,
         read: Callable[[int], None],
     ) -> Iterator[CallAt]:
         """The calls in these parts of chains that may match, the newest first."""
@@ -170,21 +173,21 @@ class _Search:
             numbers += [number] if number in self._depends else []
         found: list[tuple[int, int, CallAt]] = []
         done, told = 0, -1
-        for stretch in stretches:
+        for span in spans:
             # Stretches overlap in time: several processes write chains, and a clock may be turned back.
-            while found and -found[0][0] > stretch.latest:
+            while found and -found[0][0] > span.latest:
                 yield heappop(found)[-1]
             if done // _TOLD > told:
                 told = done // _TOLD
                 read(done)
-            done += stretch.size
+            done += span.size
             try:
-                data = self._reader.piece(stretch.file, stretch.start, stretch.size)
+                data = self._reader.piece(span.file, span.start, span.size)
             except Removed:
-                self._index.removed[chain_name(stretch.file)] = None
+                self._index.removed[chain_name(span.file)] = None
                 continue
-            for start, line in glance.left(sieve.lines(data)):
-                at = self._row(by_decision, line, (stretch.file, stretch.start + start), until)
+            for start, line in call_filter.left(line_filter.lines(data)):
+                at = self._row(by_decision, line, (span.file, span.start + start), until)
                 if at is not None:
                     heappush(found, (-at.at, -at.place, at))
         while found:

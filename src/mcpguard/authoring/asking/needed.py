@@ -14,16 +14,16 @@ from msgspec import Struct, json
 
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
 from mcpguard.authoring.asking.trees import (
+    CallPath,
     Loops,
-    Way,
     inner,
     is_has,
     is_macro,
+    path_of,
     token_of,
-    way_of,
     within,
 )
-from mcpguard.authoring.asking.zoned import InZones, in_zones, outside
+from mcpguard.authoring.asking.zoned import ZonedNeed, in_zones, outside
 from mcpguard.core.conditions.engines import engine
 
 if TYPE_CHECKING:
@@ -38,24 +38,24 @@ ENDED = frozenset(["message", "error"])
 """Names of what an outcome may contain."""
 
 
-class AnyCase(Struct, frozen=True):
+class CaselessText(Struct, frozen=True):
     """A text in which each ASCII letter may have the other case."""
 
     text: bytes
 
 
-class Either(Struct, frozen=True):
+class AnyOf(Struct, frozen=True):
     """All of what one of these ways needs."""
 
     ways: tuple[Needs, ...]
 
 
-_Need = bytes | LinePattern | AnyCase | InZones | Either
+_Need = bytes | LinePattern | CaselessText | ZonedNeed | AnyOf
 Needs = tuple[_Need, ...]
 """What a call has: texts and patterns stand in the JSON of its records; () is true of every call."""
 Clauses = tuple[frozenset[bytes | LinePattern], ...]
 """The records have at least one of each of these sets."""
-_NEVER: Needs = (Either(()),)
+_NEVER: Needs = (AnyOf(()),)
 MayBe = Callable[[str, bool], bool]
 _MOST = 64
 """Of sets that alternatives make together; more of them need nothing."""
@@ -86,9 +86,9 @@ def may_match(needs: Needs, known: IndexedPassage) -> bool:
 
 
 def _may_have(one: _Need, known: IndexedPassage) -> bool:
-    if isinstance(one, bytes | AnyCase):
+    if isinstance(one, bytes | CaselessText):
         return known.has(one if isinstance(one, bytes) else one.text)
-    if isinstance(one, InZones):
+    if isinstance(one, ZonedNeed):
         return one.may_hold(known.zones)
     return isinstance(one, LinePattern) or any(may_match(way, known) for way in one.ways)
 
@@ -97,7 +97,7 @@ def clauses(needs: Needs) -> Clauses:
     """What follows from it for the JSON of the records."""
     found: dict[frozenset[bytes | LinePattern], None] = {}
     for one in needs:
-        if isinstance(one, Either):
+        if isinstance(one, AnyOf):
             found |= dict.fromkeys(_either(map(clauses, one.ways)))
         elif isinstance(one, bytes | LinePattern):
             found[frozenset([one])] = None
@@ -126,7 +126,7 @@ def _one_of(ways: Iterable[Needs]) -> Needs:
     some = tuple(dict.fromkeys(ways))
     if len(some) == 1:
         return some[0]
-    return (Either(some),) if all(some) else ()
+    return (AnyOf(some),) if all(some) else ()
 
 
 class _Needs:
@@ -150,21 +150,21 @@ class _Needs:
         if is_macro(node):
             return self._read(node, loops) + self._element(node, value, loops)
         asked = is_has(node) and value
-        some = self._keys(way_of(node.children[1], loops)) if asked else self._read(node, loops)
+        some = self._keys(path_of(node.children[1], loops)) if asked else self._read(node, loops)
         return some + self._compared(node, value, loops) + in_zones(node, value, loops)
 
     def _read(self, tree: Any, loops: Loops) -> Needs:
         """What is needed for it not to be an error."""
         node = inner(tree)
-        way = way_of(node, loops)
-        if way is not None:
-            return self._keys(way)
+        path = path_of(node, loops)
+        if path is not None:
+            return self._keys(path)
         if node.data in (_AND, _OR):
             return ()
         children = [child for child in node.children if hasattr(child, "children")]
         if is_has(node):
-            way = way_of(children[0], loops)
-            return self._keys(way and Way(way.root, way.steps[:-1]))
+            path = path_of(children[0], loops)
+            return self._keys(path and CallPath(path.root, path.steps[:-1]))
         if node.data == _CHOICE or is_macro(node):
             children = children[:1]
         return tuple(chain(*(self._read(child, loops) for child in children)))
@@ -174,8 +174,8 @@ class _Needs:
         arguments = rest[0].children if rest else []
         if len(arguments) != 2 or (name.value, value) not in _FLOWS:
             return ()
-        way, variable = way_of(over, loops), inner(arguments[0])
-        element = way and Way(way.root, (*way.steps, None))
+        path, variable = path_of(over, loops), inner(arguments[0])
+        element = path and CallPath(path.root, (*path.steps, None))
         return self.of(arguments[1], value, {**loops, str(variable.children[0]): element})
 
     def _compared(self, node: Any, value: bool, loops: Loops) -> Needs:
@@ -188,7 +188,7 @@ class _Needs:
         token = json.encode(value)
         if node.data == "literal":
             return () if token_of(node) == token else _NEVER
-        return self._has(way_of(node, loops), token, begins=True)
+        return self._has(path_of(node, loops), token, begins=True)
 
     def _related(self, node: Any, value: bool, loops: Loops) -> Needs:
         relation, (left,), right = node.children[0].data, node.children[0].children, node.children[1]
@@ -200,25 +200,26 @@ class _Needs:
 
     def _equal(self, side: Any, other: Any, loops: Loops) -> Needs:
         token = token_of(other)
-        return () if token is None else self._has(way_of(side, loops), token, begins=True)
+        return () if token is None else self._has(path_of(side, loops), token, begins=True)
 
     def _in(self, left: Any, right: Any, loops: Loops) -> Needs:
         items, token = inner(right), token_of(left)
         if items.data == "exprlist":
             return _one_of(self._equal(left, one, loops) for one in items.children)
-        return () if token is None else self._has(way_of(items, loops), token)
+        return () if token is None else self._has(path_of(items, loops), token)
 
     def _asked(self, node: Any, value: bool, loops: Loops) -> Needs:
         """What a method needs to be `value` for a text."""
-        way, how, literal = way_of(node.children[0], loops), str(node.children[1]), token_of(node.children[2])
+        path, how = path_of(node.children[0], loops), str(node.children[1])
+        literal = token_of(node.children[2])
         if not value or literal is None or literal[:1] != b'"':
             return ()
         if how == "matches":
-            return self._matched(way, json.decode(literal))
+            return self._matched(path, json.decode(literal))
         if how not in _QUOTES:
             return ()
         before, after = _QUOTES[how]
-        return self._has(way, before + literal[1:-1] + after, begins=bool(before))
+        return self._has(path, before + literal[1:-1] + after, begins=bool(before))
 
     def _within(self, node: Any, value: bool, loops: Loops) -> Needs:
         """What `pathWithin` needs, which decodes nothing: the names of a folder, or, where paths begin with
@@ -226,32 +227,32 @@ class _Needs:
         found = within(node, loops)
         if found is None or found[0].root != "args" or "args" not in self._names:
             return ()
-        way, folders = found
-        return _one_of(map(_names, folders) if value else [(outside(way, folders),), *_LEFT])
+        path, folders = found
+        return _one_of(map(_names, folders) if value else [(outside(path, folders),), *_LEFT])
 
-    def _matched(self, way: Way | None, text: str) -> Needs:
+    def _matched(self, path: CallPath | None, text: str) -> Needs:
         found = pattern_of(text)
-        if found is None or way is None or way.root not in self._names:
+        if found is None or path is None or path.root not in self._names:
             return ()
-        made = AnyCase if found.any_case else bytes
+        made = CaselessText if found.any_case else bytes
         texts = _one_of(tuple(made(json.encode(run)[1:-1]) for run in some) for some in found.ways)
         # A record leaves out what is empty.
-        whole = way.root == "args" or not compiled([LinePattern(text)]).search(b"")
+        whole = path.root == "args" or not compiled([LinePattern(text)]).search(b"")
         return (*texts, found.lines) if whole else texts
 
-    def _has(self, way: Way | None, part: bytes, begins: bool = False) -> Needs:
+    def _has(self, path: CallPath | None, part: bytes, begins: bool = False) -> Needs:
         """What is needed for the JSON of a value to have `part`, or to begin with it."""
-        if way is None or way.root not in self._names:
+        if path is None or path.root not in self._names:
             return ()
-        if way.root != "args":
+        if path.root != "args":
             # A record leaves out what is empty.
             return (part,) if part.strip(b'"') else ()
-        if not way.steps:
+        if not path.steps:
             return () if begins else (part,)
-        key = way.steps[-1]
+        key = path.steps[-1]
         return (part if key is None or not begins else b"%b:%b" % (json.encode(key), part),)
 
-    def _keys(self, way: Way | None) -> Needs:
-        if way is None or way.root != "args" or "args" not in self._names:
+    def _keys(self, path: CallPath | None) -> Needs:
+        if path is None or path.root != "args" or "args" not in self._names:
             return ()
-        return tuple(json.encode(step) + b":" for step in way.steps if step is not None)
+        return tuple(json.encode(step) + b":" for step in path.steps if step is not None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
-from mcpguard.authoring.asking.glance import Glance
+from mcpguard.authoring.asking.filters import CallFilter
 from mcpguard.authoring.asking.needed import Needs, needed
 from mcpguard.core.conditions.cel import (
     ERROR,
@@ -242,11 +242,11 @@ class CallQuestion:
         may_be = partial(_may_be, views) if views else lambda _, __: True
         return tuple(some for one, _ in self._rest for some in needed(self._texts[one], names, may_be))
 
-    def glance(self) -> Glance:
+    def call_filter(self) -> CallFilter:
         """Decides what `matches` does by the lines of a call alone, wherever these are enough."""
         rest = [condition for condition, _ in self._rest]
         texts = [self._texts[one] for one in rest]
-        return Glance(rest, _SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
+        return CallFilter(rest, _SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""

@@ -22,14 +22,14 @@ _EXACT = 10**15
 _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
 
-class Way(Struct, frozen=True):
+class CallPath(Struct, frozen=True):
     """A value: what `steps` lead to from the name `root`; None is an element, or a key that is computed."""
 
     root: str
     steps: tuple[str | None, ...] = ()
 
 
-Loops = Mapping[str, Way | None]
+Loops = Mapping[str, CallPath | None]
 """The variables of macros around an expression, and what each of them is."""
 
 
@@ -52,20 +52,20 @@ def is_macro(node: Any) -> bool:
     return bool(node.data == "member_dot_arg" and node.children[1].value in MACROS)
 
 
-def way_of(tree: Any, loops: Loops) -> Way | None:
+def path_of(tree: Any, loops: Loops) -> CallPath | None:
     """The value that `tree` selects; None for what is computed."""
     node = inner(tree)
     if node.data == "ident":
         name = str(node.children[0])
-        return loops[name] if name in loops else Way(name)
+        return loops[name] if name in loops else CallPath(name)
     if node.data not in ("member_dot", "member_index"):
         return None
-    owner = way_of(node.children[0], loops)
+    owner = path_of(node.children[0], loops)
     if owner is None:
         return None
     key = node.children[1]
     step = str(key) if node.data == "member_dot" else constant_text(key)
-    return Way(owner.root, (*owner.steps, step))
+    return CallPath(owner.root, (*owner.steps, step))
 
 
 def sized_by(tree: Any) -> Any:
@@ -77,17 +77,17 @@ def sized_by(tree: Any) -> Any:
     return node.children[0] if is_method else None
 
 
-def within(node: Any, loops: Loops) -> tuple[Way, list[str]] | None:
+def within(node: Any, loops: Loops) -> tuple[CallPath, list[str]] | None:
     """What `pathWithin(paths, folders)` selects, and these if constant, without `.` and empty names."""
     if node.data != "ident_arg" or node.children[0].value != "pathWithin":
         return None
     arguments = node.children[1].children
-    way, listed = way_of(arguments[0], loops), inner(arguments[-1])
+    path, listed = path_of(arguments[0], loops), inner(arguments[-1])
     folders = [constant_text(one) for one in (listed.children if listed.data == "exprlist" else [listed])]
     known = [one for one in folders if one is not None]
-    if way is None or len(arguments) != 2 or len(known) < len(folders):
+    if path is None or len(arguments) != 2 or len(known) < len(folders):
         return None
-    return way, [_normal(one) for one in known]
+    return path, [_normal(one) for one in known]
 
 
 def _normal(path: str) -> str:

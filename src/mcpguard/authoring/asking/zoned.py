@@ -15,14 +15,14 @@ from typing import Any
 
 from mcpguard.adapters.audit.zones import FALSE, LIST, MAP, NULL, NUMBER, STRING, TRUE, Zone, zone_of
 from mcpguard.authoring.asking.trees import (
+    CallPath,
     Loops,
-    Way,
     constant_in,
     constant_text,
     inner,
     is_has,
+    path_of,
     sized_by,
-    way_of,
 )
 
 _Zones = Mapping[str, Zone]
@@ -46,18 +46,18 @@ _EDGE = re.compile(r"\$|\\[bBzA]")
 """What depends on where a text ends, or is inside of it."""
 
 
-class InZones:
+class ZonedNeed:
     """Something that a call needs, which `may_hold` by what is known of the values in its passage."""
 
     def __init__(self, may_hold: _Check) -> None:
         self.may_hold = may_hold
 
 
-def in_zones(node: Any, value: bool, loops: Loops) -> tuple[InZones, ...]:
+def in_zones(node: Any, value: bool, loops: Loops) -> tuple[ZonedNeed, ...]:
     """What is needed for the expression `node`, which joins no others, to be `value`; () where it is not
     followed."""
     check = _check(node, value, loops)
-    return () if check is None else (InZones(check),)
+    return () if check is None else (ZonedNeed(check),)
 
 
 def _check(node: Any, value: bool, loops: Loops) -> _Check | None:
@@ -90,10 +90,10 @@ def _values(tree: Any, loops: Loops) -> _Values | None:
     if sized is not None:
         whole = _values(sized, loops)
         return None if whole is None else lambda zones: _size(whole(zones))
-    node, way = inner(tree), way_of(tree, loops)
-    if way is None:
+    node, path = inner(tree), path_of(tree, loops)
+    if path is None:
         return _computed(node, loops) if node.data == "addition" else None
-    root, steps = way.root, way.steps
+    root, steps = path.root, path.steps
     if root in MADE and len(steps) == 1:
         root, steps = MADE[root], ()
     return (
@@ -220,10 +220,10 @@ def _may_have(zone: Zone, key: str | None, value: bool) -> bool:
 
 
 def _has(node: Any, value: bool, loops: Loops) -> _Check | None:
-    way = way_of(node.children[1], loops)
-    if way is None or way.root != "args" or not way.steps:
+    path = path_of(node.children[1], loops)
+    if path is None or path.root != "args" or not path.steps:
         return None
-    *steps, key = way.steps
+    *steps, key = path.steps
     if key is None or (steps and not value):
         return None
     return lambda zones: (zone := _at(zones.get("args"), tuple(steps))) is None or _may_have(zone, key, value)
@@ -246,7 +246,7 @@ def _asked(node: Any, value: bool, loops: Loops) -> _Check | None:
     return _known(values, check)
 
 
-def outside(values: Way, folders: list[str]) -> InZones:
+def outside(values: CallPath, folders: list[str]) -> ZonedNeed:
     """What a path needs that is in none of the folders, if it has no step out of one."""
 
     def check(zones: _Zones) -> bool:
@@ -256,7 +256,7 @@ def outside(values: Way, folders: list[str]) -> InZones:
         begin = _beginning(*zone.texts[:2])
         return not any(begin.startswith(one.rstrip("/") + "/") for one in folders)
 
-    return InZones(check)
+    return ZonedNeed(check)
 
 
 def _may_not_match(text: str, begin: str, end: str) -> bool:

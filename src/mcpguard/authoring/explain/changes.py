@@ -66,7 +66,7 @@ class Changes:
         # A rule that asks allows the call once that is approved.
         for way in ((), *self._ways()) if asked else self._ways():
             changes = stopping + way
-            supposed = Supposed(changes, self._invocation, self._session)
+            supposed = SupposedDecision(changes, self._invocation, self._session)
             allowing = supposed.allowing(self._candidates, self._bound)
             if allowing and supposed.proved(self._decide):
                 return (*changes, *self._room(allowing))
@@ -150,7 +150,7 @@ def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:
     return TRUE if rule.condition is None else rule.condition.verdict(bound)
 
 
-class Supposed:
+class SupposedDecision:
     """The decision on one request as if `changes` were so: each operand in them has the value that it must
     have, wherever it stands, and a rule in them without operands does what it must."""
 

@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from mcpguard.authoring.explain.changes import Changes
 from mcpguard.authoring.explain.explanation import (
-    Considered,
+    ConsideredRule,
     Done,
     Explanation,
     Operand,
     Outcome,
-    Returned,
+    ResultDecision,
     WouldRefuse,
 )
 from mcpguard.authoring.explain.unknown import SUPPLY, WHOLE, Unknown, leaves_open, reason_of, shown
@@ -65,14 +65,14 @@ _CONFLICTS = (
 )
 
 
-class Result(Struct, frozen=True):
+class InspectedResult(Struct, frozen=True):
     """What came back: inspected, with what was taken out."""
 
     value: Json
     findings: tuple[Detection, ...] = ()
 
 
-class Known(Struct, frozen=True):
+class KnownFacts(Struct, frozen=True):
     """What is known beside the request. `ticket` finds the one by which these rules asked a person about a
     call; `approved` are rules for which a person has approved it."""
 
@@ -81,15 +81,15 @@ class Known(Struct, frozen=True):
     approved: frozenset[str] = frozenset()
 
 
-ALL = Known()
+ALL = KnownFacts()
 
 
 def explain(
     policies: PolicySet,
     invocation: Invocation,
     session: Session | None,
-    result: Result | None = None,
-    known: Known = ALL,
+    result: InspectedResult | None = None,
+    known: KnownFacts = ALL,
 ) -> Explanation:
     """Explain the verdict on `invocation`, and the one on `result`, which is that of this call. `session` is
     left as it is; None is one that cannot be read."""
@@ -106,7 +106,7 @@ def explain(
     return told.model_copy(update={"result": given})
 
 
-def _asked(policies: PolicySet, verdict: Deny, session: Session, known: Known) -> Explanation:
+def _asked(policies: PolicySet, verdict: Deny, session: Session, known: KnownFacts) -> Explanation:
     """A call that a person must approve: how its ticket stands, or why nobody is asked."""
     # Imported where it is needed: it brings asyncio along.
     from mcpguard.gateway.questions.approvals import NO_CHANNEL, refusal_by
@@ -211,7 +211,7 @@ def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown
     return told.model_copy(update=refusal | listing)
 
 
-def _sure(rules: tuple[str, ...], found: tuple[Considered, ...]) -> tuple[str, ...]:
+def _sure(rules: tuple[str, ...], found: tuple[ConsideredRule, ...]) -> tuple[str, ...]:
     """Those of which it is known whether they hold."""
     vague = {one.rule for one in found if one.outcome == "not known"}
     return tuple(rule for rule in rules if rule not in vague)
@@ -250,7 +250,7 @@ def no_such(kind: str, exposed: str) -> str:
 
 def considered(
     candidates: Candidates, call: Invocation, bound: Bound, deciding: Iterable[str], unknown: Unknown = WHOLE
-) -> tuple[Considered, ...]:
+) -> tuple[ConsideredRule, ...]:
     """The rules that apply to `call`, deny first, with the value of each; `deciding` are the names of those
     that made the verdict."""
     return tuple(
@@ -265,10 +265,10 @@ def _all(candidates: Candidates) -> Candidates:
 
 def _considered(
     rule: CompiledRule, call: Invocation, bound: Bound, deciding: bool, unknown: Unknown
-) -> Considered:
+) -> ConsideredRule:
     verdict = unknown.verdict(rule, bound)
     outcome = "not known" if verdict is None else _OUTCOMES[verdict]
-    return Considered(
+    return ConsideredRule(
         rule=rule.name,
         place=rule.place,
         effect=rule.effect,
@@ -350,7 +350,9 @@ def _limit(charge: Charge, costs: dict[str, int | str], session: Session, call: 
     return f"{charge.unit}: {told[charge.unit]}; {used} of {charge.most} {per} were used before"
 
 
-def _returned(policies: PolicySet, permit: Permit, session: Session, result: Result) -> Returned:
+def _returned(
+    policies: PolicySet, permit: Permit, session: Session, result: InspectedResult
+) -> ResultDecision:
     call = permit.invocation
     found = review(policies, call, result.value, result.findings, session)
     candidates = policies.candidates_of(call, "result")
@@ -358,7 +360,7 @@ def _returned(policies: PolicySet, permit: Permit, session: Session, result: Res
     bound = bind(_all(candidates), call, session, result=result.value, findings=kinds)
     denied, withheld = found.denied, found.observed
     let_through = OBSERVED_RESULT if withheld else "no deny on results holds"
-    return Returned(
+    return ResultDecision(
         effect="allow" if denied is None else "withhold",
         why=let_through if denied is None else WHY[denied.cause],
         rules=found.rules,

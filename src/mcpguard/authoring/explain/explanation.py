@@ -29,7 +29,7 @@ class Operand(Sparse):
     )
 
 
-class Considered(Sparse):
+class ConsideredRule(Sparse):
     """A rule that applies to such a request."""
 
     rule: str = Field(description="`POLICY/ID`.")
@@ -91,7 +91,7 @@ class WouldRefuse(Sparse):
     message: str = Field("", description="The message that the model would have got.")
 
 
-class Returned(Sparse):
+class ResultDecision(Sparse):
     """The second decision, on a result."""
 
     effect: Literal["allow", "withhold"] = Field(description="What happens to the result.")
@@ -101,7 +101,7 @@ class Returned(Sparse):
     findings: tuple[str, ...] = Field(
         (), description="Kinds of secrets and personal data that had been redacted before."
     )
-    candidates: tuple[Considered, ...] = Field(
+    candidates: tuple[ConsideredRule, ...] = Field(
         (), description="The rules with `on: result` that apply to it."
     )
     done: Done = Field(Done(), description="What is done with it.")
@@ -135,7 +135,7 @@ class Explanation(Sparse):
         description="Whether lists show what the request is for; what they do not show is refused as if "
         "it did not exist.",
     )
-    candidates: tuple[Considered, ...] = Field(
+    candidates: tuple[ConsideredRule, ...] = Field(
         (), description="The rules that apply to such a request: deny, then ask, then allow."
     )
     done: Done = Field(Done(), description="What is done with the call.")
@@ -146,7 +146,7 @@ class Explanation(Sparse):
     observed: WouldRefuse | None = Field(
         None, description="What would have refused it, if its server were not only observed."
     )
-    result: Returned | None = Field(None, description="The decision on the result that was given.")
+    result: ResultDecision | None = Field(None, description="The decision on the result that was given.")
 
 
 class Recorded(Sparse):

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.system.own_process import operating_system_user
-from mcpguard.authoring.explain.explainer import Known, Result, explain, no_such
+from mcpguard.authoring.explain.explainer import InspectedResult, KnownFacts, explain, no_such
 from mcpguard.authoring.explain.explanation import Explanation
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Offer, Snapshot, read_snapshot
@@ -80,7 +80,7 @@ def arguments_of(options: Namespace) -> dict[str, Json] | None:
         raise ConfigError([Problem(name, 0, 0, str(error))]) from None
 
 
-class Target(Struct, frozen=True):
+class RequestTarget(Struct, frozen=True):
     """What a request is for. `known` says whether it is as its server lists it; `absent` that the server does
     not have it."""
 
@@ -93,7 +93,7 @@ class Supposition(Struct, frozen=True):
     """A request to explain, and what it is for."""
 
     invocation: Invocation
-    target: Target | None
+    target: RequestTarget | None
 
 
 def asked_by(options: Namespace, config: Config | None) -> Supposition:
@@ -145,7 +145,7 @@ def principal_of(options: Namespace) -> Principal:
     )
 
 
-def target_of(options: Namespace, server: str, kind: str, name: str, config: Config | None) -> Target:
+def target_of(options: Namespace, server: str, kind: str, name: str, config: Config | None) -> RequestTarget:
     """The thing of that name as `server` lists it: by the snapshot of the options if it is there, with the
     annotations that they give. Raises ConfigError for a name that no server can list."""
     snapshot, alone = snapshot_of(options), _by_its_own_name(kind, config)
@@ -159,11 +159,11 @@ def target_of(options: Namespace, server: str, kind: str, name: str, config: Con
     if options.annotations is not None:
         entry = {**entry, "annotations": options.annotations}
     elif found is not None:
-        return Target(found, known=True)
+        return RequestTarget(found, known=True)
     made = next(_catalogued(server, kind, [entry], (), alone).offered(kind, _all), None)
     if made is None:
         raise _problem(f"no server can list a {kind} by that name: it is too long or not printable")
-    return Target(made, known=found is not None, absent=offer is not None and found is None)
+    return RequestTarget(made, known=found is not None, absent=offer is not None and found is None)
 
 
 def _by_its_own_name(kind: str, config: Config | None) -> bool:
@@ -285,17 +285,17 @@ def explained(
     session: Session | None,
     result: Path | None,
     redactor: Redactor,
-    known: Known,
+    known: KnownFacts,
 ) -> Explanation:
     """The explanation of a call, and of its result where there is a file with one, inspected as the gateway
     would for this call."""
-    given: Result | None = None
+    given: InspectedResult | None = None
     if result is not None:
         value = _result_in(result)
         verdict = decide(policies, invocation, session, approved=known.approved)
         if isinstance(verdict, Permit):
             clean = redactor.inspect(value, verdict.redact + verdict.unredacted)
-            given = Result(clean.value, clean.findings)
+            given = InspectedResult(clean.value, clean.findings)
     return explain(policies, invocation, session, given, known)
 
 

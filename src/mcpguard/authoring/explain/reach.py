@@ -65,7 +65,7 @@ class Reach(Sparse):
     )
 
 
-class Reaches(Sparse):
+class ReachReport(Sparse):
     """What `mcpguard explain --reach --json` prints."""
 
     reach: tuple[Reach, ...] = Field(description="One for each thing that the servers offer.")

@@ -25,11 +25,11 @@ from mcpguard.adapters.audit.reader import (
     sound_lines,
 )
 from mcpguard.authoring.explain.changes import CLEARED
-from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
-from mcpguard.authoring.explain.explanation import Change, Considered, Done, Explanation, Recorded
+from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, KnownFacts, no_such
+from mcpguard.authoring.explain.explanation import Change, ConsideredRule, Done, Explanation, Recorded
 from mcpguard.authoring.explain.hypothesis import (
+    RequestTarget,
     Supposition,
-    Target,
     arguments_of,
     explained,
     principal_of,
@@ -205,7 +205,7 @@ def _explained(found: Recorded, decision: dict[str, Any], asked: Supposition, un
     approved = frozenset(found.rules if found.approval else ())
     if not any(_digest(args) == decision.get("args") for args in _as_sent(policies, invocation)):
         raise AuditError(NOT_THESE)
-    known = Known(unknown_of(options, asked, config, counted), approved=approved)
+    known = KnownFacts(unknown_of(options, asked, config, counted), approved=approved)
     told = explained(policies, invocation, session, options.result, under.redactor, known)
     notes = [NO_STATE]
     if found.altered:
@@ -261,7 +261,7 @@ def _why(found: Recorded) -> str:
     return ALLOWED if found.observed is None else OBSERVED
 
 
-def _on_record(one: Considered, found: Recorded) -> dict[str, object]:
+def _on_record(one: ConsideredRule, found: Recorded) -> dict[str, object]:
     decided = one.rule in _deciding(found) and not one.shadow
     cause = found.cause if found.observed is None else found.observed.cause
     held = decided and one.outcome in ("not known", "did not hold") and cause != Cause.ERROR.value
@@ -328,7 +328,7 @@ def _asked(
     if target is not None and target.known:
         # The snapshot may be of another time.
         same = target.listed.digest == decision.get("tool_digest", target.listed.digest)
-        target = Target(target.listed, known=same)
+        target = RequestTarget(target.listed, known=same)
     invocation = Invocation(
         id=found.id,
         method=found.method,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mcpguard.authoring.explain.explanation import (
     Change,
-    Considered,
+    ConsideredRule,
     Done,
     Explanation,
     Recorded,
-    Returned,
+    ResultDecision,
     WouldRefuse,
 )
 from mcpguard.authoring.explain.reach import IS_GLOB, Clause, Reach
@@ -51,7 +51,7 @@ def _explanation(found: Explanation) -> Iterator[str]:
         yield from _returned(found.result)
 
 
-def _returned(found: Returned) -> Iterator[str]:
+def _returned(found: ResultDecision) -> Iterator[str]:
     yield ""
     yield f"the result: {found.effect}: {found.why}"
     yield from _named("by", found.rules)
@@ -87,7 +87,7 @@ def _done(done: Done) -> Iterator[str]:
     yield from _named("charges", done.limits)
 
 
-def _candidates(candidates: tuple[Considered, ...], head: str) -> Iterator[str]:
+def _candidates(candidates: tuple[ConsideredRule, ...], head: str) -> Iterator[str]:
     yield ""
     yield f"{head}:" if candidates else "no rule applies to it"
     for one in candidates:

@@ -17,7 +17,7 @@ from itertools import product
 from msgspec import structs
 
 from mcpguard.authoring.explain.unknown import Unknown
-from mcpguard.authoring.replay.judging import REASONS, Judging, NewVerdict
+from mcpguard.authoring.replay.judging import REASONS, NewVerdict, ReplayJudge
 from mcpguard.authoring.replay.past import PastDecision, PastOutcome
 from mcpguard.authoring.replay.request import PastRequest
 from mcpguard.authoring.replay.strictness import (
@@ -165,7 +165,7 @@ STRICT: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
 _BARE = Obligations(credential=None, spotlight=None, placeholders=None, arguments=None, limits=None)
 
 
-class Sides:
+class ReplayedPolicies:
     """The old policies, None if they are not available, and the new ones."""
 
     def __init__(self, old: PolicySet | None, known: Iterable[PolicySet], new: PolicySet) -> None:
@@ -174,7 +174,7 @@ class Sides:
         self.kept = frozenset[str]() if old is None else unchanged(old, new)
         """The rules that both have."""
         self.limiting = frozenset(name for name in self.kept if self.names[name].written.limit)
-        self._judging = None if old is None else Judging(old, known)
+        self._judging = None if old is None else ReplayJudge(old, known)
 
     def before(self, past: PastDecision, request: PastRequest) -> NewVerdict:
         assert self._judging is not None  # noqa: S101 - the caller has checked
@@ -182,19 +182,27 @@ class Sides:
 
 
 def compare(
-    past: PastDecision, request: PastRequest, verdict: NewVerdict, sides: Sides, observed: bool = False
+    past: PastDecision,
+    request: PastRequest,
+    verdict: NewVerdict,
+    replayed: ReplayedPolicies,
+    observed: bool = False,
 ) -> Divergence:
     """How the new `verdict` on `request` differs from the `past` one. Where it would only be `observed` and
     the call was let through, its effect makes no difference."""
     if observed:
         alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
-        return _wants(past, request, verdict, sides) + of_results(past, request, sides.old, sides.new, alike)
+        return _wants(past, request, verdict, replayed) + of_results(
+            past, request, replayed.old, replayed.new, alike
+        )
     effects = {effect: _effect(past.effect, effect) for effect in verdict.effects}
     refused = [found for effect, found in effects.items() if "deny" in (effect, past.effect)]
     goes_on = [found for effect, found in effects.items() if "deny" not in (effect, past.effect)]
     if goes_on:
         alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
-        wants = _wants(past, request, verdict, sides) + of_results(past, request, sides.old, sides.new, alike)
+        wants = _wants(past, request, verdict, replayed) + of_results(
+            past, request, replayed.old, replayed.new, alike
+        )
         goes_on = [found + wants for found in goes_on]
     return either(goes_on + refused, verdict.missing)
 
@@ -205,9 +213,11 @@ def _effect(then: Effect, now: Effect) -> Divergence:
     return Divergence(stricter=(EFFECT,)) if STRICT[now] > STRICT[then] else Divergence(looser=(EFFECT,))
 
 
-def _wants(past: PastDecision, request: PastRequest, verdict: NewVerdict, sides: Sides) -> Divergence:
+def _wants(
+    past: PastDecision, request: PastRequest, verdict: NewVerdict, replayed: ReplayedPolicies
+) -> Divergence:
     """The same of what is wanted of a call that goes on."""
-    record, old, new = past.record, sides.old, sides.new
+    record, old, new = past.record, replayed.old, replayed.new
     goes_on = record.effect == "allow" and record.observed is None
     told = _told(past, _BARE) if goes_on else None
     if not verdict.wants:
@@ -215,21 +225,21 @@ def _wants(past: PastDecision, request: PastRequest, verdict: NewVerdict, sides:
     if record.policy_digest == new.digest:
         # The same rules want the same.
         return difference(told, verdict.wants[0]) if told and len(verdict.wants) == 1 else NOTHING
-    if old is None or not past.rules or not sides.names.keys() >= set(past.rules):
+    if old is None or not past.rules or not replayed.names.keys() >= set(past.rules):
         found = [difference(told, one) for one in verdict.wants] if told else [NOTHING]
         return either(found, (MAY_ADD,)) + Divergence(unsaid=(NOT_AT_HAND,))
     then: tuple[Obligations, ...]
     if goes_on:
-        rules = tuple([sides.names[name] for name in past.rules])
+        rules = tuple([replayed.names[name] for name in past.rules])
         asking = tuple([rule for rule in rules if rule.effect == past.effect == "ask"])
         wants = obligations_of(rules, asking)
         then = (_told(past, wants) or wants,)
     else:
         # Which rules allow what nobody has approved is not on record.
-        then = sides.before(past, request).wants
+        then = replayed.before(past, request).wants
     if len(then) == len(verdict.wants) == 1:
         return difference(then[0], verdict.wants[0])
-    alike = len(then) == len(verdict.wants) and _adding(past, old) | _adding(past, new) <= sides.kept
+    alike = len(then) == len(verdict.wants) and _adding(past, old) | _adding(past, new) <= replayed.kept
     pairs = zip(then, verdict.wants, strict=True) if alike else product(then, verdict.wants)
     return either([difference(*pair) for pair in pairs] or [Divergence(unsaid=(MAY_ADD,))], (MAY_ADD,))
 

@@ -68,7 +68,7 @@ class NewVerdict(Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-class Judging:
+class ReplayJudge:
     """Decides recorded requests under `policies`. `before` are policies that may have been in force, by whose
     digest a record says that they were. Of the servers `observed` it also says what would be wanted of a
     call that is refused."""

@@ -87,7 +87,7 @@ class PastDecision(Struct, frozen=True):
         return self.outcome is not None and self.outcome.status == "withheld" and not self.outcome.observed
 
 
-class Distrusted(Struct, frozen=True):
+class DistrustedChain(Struct, frozen=True):
     """The chain of this name was altered, or a newer version wrote it."""
 
     chain: str
@@ -100,7 +100,7 @@ class Received(Struct, frozen=True):
     size: int
 
 
-class Intervened(Struct, frozen=True):
+class Intervention(Struct, frozen=True):
     """A person ended the session of this name, or had the limit of one of its rules count from zero."""
 
     session: str
@@ -115,7 +115,7 @@ class OnlyCounted(Struct, frozen=True):
     count: int
 
 
-PastFact = PastDecision | Distrusted | Received | Intervened | OnlyCounted
+PastFact = PastDecision | DistrustedChain | Received | Intervention | OnlyCounted
 
 
 class _Wanted(Struct):
@@ -176,7 +176,7 @@ def past(
         if sound[file]:
             yield from _of_file(file, wanted, ended)
         else:
-            yield Distrusted(chain_name(file))
+            yield DistrustedChain(chain_name(file))
             yield from _distrusted(file, server, wanted.servers)
     if server is not None and server not in wanted.servers:
         names = ", ".join(sorted(wanted.servers - {""})) or "none"
@@ -285,9 +285,9 @@ def _ahead(file: Path, ended: dict[str, PastOutcome] | None, begin: bytes = b"")
                 yield record
 
 
-def _intervened(one: Noticed) -> Intervened:
+def _intervened(one: Noticed) -> Intervention:
     limit = one.detail.partition(" ")[0] if one.what == "limit-cleared" else ""
-    return Intervened(one.session, one.at, limit)
+    return Intervention(one.session, one.at, limit)
 
 
 def _past_outcome(record: Outcome) -> PastOutcome:

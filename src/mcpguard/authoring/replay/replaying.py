@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct, structs
 
 from mcpguard.authoring.explain.hypothesis import in_snapshot
-from mcpguard.authoring.replay.comparing import STRICT, Sides, compare
-from mcpguard.authoring.replay.judging import Judging, NewVerdict
+from mcpguard.authoring.replay.comparing import STRICT, ReplayedPolicies, compare
+from mcpguard.authoring.replay.judging import NewVerdict, ReplayJudge
 from mcpguard.authoring.replay.past import (
-    Distrusted,
-    Intervened,
+    DistrustedChain,
+    Intervention,
     OnlyCounted,
     PastDecision,
     PastFact,
@@ -64,13 +64,13 @@ class _Uncounted(Struct, frozen=True):
     past: PastDecision
 
 
-class Counting:
+class LimitCounts:
     """What limits have used up, by session. `digest` is that of the policies."""
 
     def __init__(self, digest: str) -> None:
         self._digest = digest
         self._sessions: dict[object, Session] = {}
-        self._interventions: dict[object, list[Intervened]] = {}
+        self._interventions: dict[object, list[Intervention]] = {}
         self._waiting: dict[str, _Uncounted] = {}
         self._freed: dict[object, set[str]] = {}
         """By session, the rules whose limits calls used up then that may not use them up now."""
@@ -126,7 +126,7 @@ class Counting:
             assert waiting is not None  # noqa: S101 - it has charges
             waiting.session.charge(structs.replace(charge, amount=came.size), waiting.past.record.at)
 
-    def intervened(self, one: Intervened) -> None:
+    def intervened(self, one: Intervention) -> None:
         """A person did this, and it may come ahead of decisions that are earlier."""
         insort(self._interventions.setdefault(one.session, []), one, key=lambda each: each.at)
 
@@ -210,11 +210,11 @@ class Replay:
         self.reviewing = bool(observed) or any(one.reviewing for one in known)
         """Whether it counts how calls ended: for rules on results, and for results that were withheld."""
         self._requests = Requests(snapshot)
-        self._judging = Judging(policies, known, observed)
+        self._judging = ReplayJudge(policies, known, observed)
         self.aside = counted_since(known, since)
         """Since when decisions count that use up limits, asked for or not; None where no rule has one."""
-        self._sides: dict[str, Sides] = {}
-        self._counting = Counting(policies.digest)
+        self._sides: dict[str, ReplayedPolicies] = {}
+        self._counting = LimitCounts(policies.digest)
         self._definitions = Definitions(snapshot)
         self._counts = dict.fromkeys(("decisions", "no_rule_asked", "same", "unsaid", "folded"), 0)
         self._changes: dict[_Alike, _Many] = {}
@@ -226,7 +226,7 @@ class Replay:
         for one in found:
             if isinstance(one, PastDecision):
                 self._take(one)
-            elif isinstance(one, Distrusted):
+            elif isinstance(one, DistrustedChain):
                 self._altered.append(one.chain)
             elif isinstance(one, Received):
                 self._counting.received(one)
@@ -282,12 +282,12 @@ class Replay:
             change = _Alike(direction, past.record.server, _what(past), before, after, note)
             self._changes.setdefault(change, _Many(examples=deque(maxlen=MOST_EXAMPLES))).add(past.record.id)
 
-    def _sides_of(self, digest: str) -> Sides:
+    def _sides_of(self, digest: str) -> ReplayedPolicies:
         old = self._known.get(digest)
         digest = "" if old is None else digest
         sides = self._sides.get(digest)
         if sides is None:
-            sides = self._sides[digest] = Sides(old, self._known.values(), self._policies)
+            sides = self._sides[digest] = ReplayedPolicies(old, self._known.values(), self._policies)
         return sides
 
     def _unsaid(self, past: PastDecision, why: str) -> None:

@@ -31,7 +31,7 @@ _WHO = frozenset({"id", "source"})
 _NOTHING = frozenset[str]()
 
 
-class AllBut(Struct, frozen=True):
+class AllMembersBut(Struct, frozen=True):
     """All members but these."""
 
     names: frozenset[str]
@@ -116,7 +116,7 @@ def _unknown(
     given = (("principal", who), ("client", client), (kind or "", target))
     known |= {name: members for name, members in given if members is not None}
     if lost != _NOTHING:
-        known["args"] = _NOTHING if lost is None else AllBut(lost)
+        known["args"] = _NOTHING if lost is None else AllMembersBut(lost)
     return Unknown(known)
 
 

@@ -20,8 +20,8 @@ from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
 from mcpguard.authoring.report.enforcement import cells
 from mcpguard.authoring.report.posture import judged
-from mcpguard.authoring.report.posture.judges import Present
-from mcpguard.authoring.report.tally import RecordTally, Use, Who
+from mcpguard.authoring.report.posture.judges import TierEvidence
+from mcpguard.authoring.report.tally import RecordTally, TalliedPrincipal, UseCount
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.core.errors import ConfigError
@@ -56,7 +56,7 @@ def reviewed(
     principals = tuple(_principals(tally, reaching))
     exposures = sorted(_exposures(tally, period.now), key=lambda one: -one.seconds)
     ended = [one.seconds for one in exposures if one.ended is not None]
-    present = Present(config, policies, machine, tally, evidence)
+    present = TierEvidence(config, policies, machine, tally, evidence)
     return shown.AccessReview(
         made=period.now,
         since=period.since,
@@ -192,8 +192,8 @@ class _Reaching(Struct, frozen=True):
     ) -> Iterator[tuple[str, str, str, str]]:
         """(server, kind, name, answer) of everything that the servers of `agent` offer; without a snapshot
         what was `used` counts as offered."""
-        source, _, who = name.rpartition(":")
-        asking = Invocation("report", "", Principal(who, source), self.now, agent)
+        source, _, principal = name.rpartition(":")
+        asking = Invocation("report", "", Principal(principal, source), self.now, agent)
         try:
             servers = self.config.view(agent).servers
         except ConfigError:
@@ -209,35 +209,38 @@ class _Reaching(Struct, frozen=True):
 
 
 def _principals(tally: RecordTally, reaching: _Reaching) -> Iterator[shown.ReviewedPrincipal]:
-    for name, who in sorted(tally.who.items(), key=lambda one: -one[1].use.allowed - one[1].use.refused):
+    by_use = sorted(tally.principals.items(), key=lambda one: -one[1].use.allowed - one[1].use.refused)
+    for name, principal in by_use:
         yield shown.ReviewedPrincipal(
             name=name,
-            agents=tuple(sorted(who.agents)),
-            clients=tuple(sorted(who.clients)),
-            humans=tuple(sorted(who.humans)),
-            allowed=who.use.allowed,
-            refused=who.use.refused,
-            asked=who.asked,
-            first=who.first,
-            last=who.use.last,
+            agents=tuple(sorted(principal.agents)),
+            clients=tuple(sorted(principal.clients)),
+            humans=tuple(sorted(principal.humans)),
+            allowed=principal.use.allowed,
+            refused=principal.use.refused,
+            asked=principal.asked,
+            first=principal.first,
+            last=principal.use.last,
             groups_unknown=not name.startswith(tuple(f"{one}:" for one in _ANONYMOUS)),
-            reach=tuple(_reached(name, who, tally, reaching)),
+            reach=tuple(_reached(name, principal, tally, reaching)),
         )
 
 
 _BEST = ("yes", "if", "no")
 
 
-def _reached(name: str, who: Who, tally: RecordTally, reaching: _Reaching) -> Iterator[shown.ReachedThing]:
+def _reached(
+    name: str, principal: TalliedPrincipal, tally: RecordTally, reaching: _Reaching
+) -> Iterator[shown.ReachedThing]:
     answers = {(server, kind, thing): "no" for by, server, kind, thing in tally.uses if by == name}
     used = list(answers)
-    agents: list[str | None] = [*sorted(who.agents)] or [None]
+    agents: list[str | None] = [*sorted(principal.agents)] or [None]
     for agent in agents:
         for server, kind, thing, answer in reaching.of(name, agent, used):
             before = answers.get((server, kind, thing), "no")
             answers[server, kind, thing] = min(before, answer, key=_BEST.index)
     for (server, kind, thing), answer in sorted(answers.items()):
-        use = tally.uses.get((name, server, kind, thing), Use())
+        use = tally.uses.get((name, server, kind, thing), UseCount())
         about = {"server": server, "kind": kind, "name": thing, "answer": answer}
         yield shown.ReachedThing.model_validate(about | structs.asdict(use))
 
@@ -285,10 +288,10 @@ def _answers(tally: RecordTally) -> Iterator[shown.ReviewedApproval]:
         yield shown.ReviewedApproval.model_validate(structs.asdict(one) | uses)
 
 
-def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.Exposure]:
+def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.DwellTime]:
     for one in tally.dwell.found():
         seconds = {"seconds": ((one.ended or now) - one.began).total_seconds()}
-        yield shown.Exposure.model_validate(structs.asdict(one) | seconds)
+        yield shown.DwellTime.model_validate(structs.asdict(one) | seconds)
 
 
 def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[shown.CoverageShare]:

@@ -30,7 +30,7 @@ from mcpguard.authoring.report.html import (
     table,
 )
 from mcpguard.authoring.report.page_posture import coverage, enforcement, evidence, posture
-from mcpguard.authoring.report.review import AccessReview, Exposure, ReachedThing, looks
+from mcpguard.authoring.report.review import AccessReview, DwellTime, ReachedThing, looks
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may do with the page: nothing but show it."""
@@ -326,7 +326,7 @@ def _dwell(review: AccessReview) -> Content:
 _ENDS = {"person": "good", "process end": "none", "open": "look"}
 
 
-def _exposure(one: Exposure, since: datetime, made: datetime) -> Sequence[Content | BarCell]:
+def _exposure(one: DwellTime, since: datetime, made: datetime) -> Sequence[Content | BarCell]:
     whole = max((made - since).total_seconds(), 1.0)
     begin = (one.began - since).total_seconds() / whole
     end = ((one.ended or made) - since).total_seconds() / whole

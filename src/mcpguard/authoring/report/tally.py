@@ -52,7 +52,7 @@ _TICKET = re.compile(r"\bticket (\S+)")
 _SESSION = re.compile(r"\bsession ([0-9a-f]{32})\b")
 
 
-class Dwelt(Struct):
+class DwellPeriod(Struct):
     """One of these times. `ended` is None, and `by` is `open`, while it goes on."""
 
     session: str
@@ -123,7 +123,7 @@ class DwellWatch(Struct):
     def _reason(self, session: str, principal: str, at: datetime, because: str, file: str) -> None:
         self.sessions.setdefault(session, _SessionTrack(principal)).add(at, because, file)
 
-    def found(self) -> list[Dwelt]:
+    def found(self) -> list[DwellPeriod]:
         """All of them, once every record was taken."""
         for act in made(self._acts):
             if (seen := self.sessions.get(self._session_of(act))) is not None:
@@ -143,14 +143,14 @@ class DwellWatch(Struct):
             file = self._next.get(file, file)
         return self.closed.get(file)
 
-    def _of(self, name: str, seen: _SessionTrack) -> Iterator[Dwelt]:
+    def _of(self, name: str, seen: _SessionTrack) -> Iterator[DwellPeriod]:
         ends = [(at, 1, "person") for at in seen.acts]
         ends += [(at, 1, "process end") for at in map(self._process_end, seen.files) if at is not None]
         begins = [(at, 0, because) for kept in seen.reasons.values() for at, because in kept]
-        going: Dwelt | None = None
+        going: DwellPeriod | None = None
         for at, is_end, said in sorted(begins + ends):
             if going is None and not is_end:
-                going = Dwelt(name, seen.principal, at, said)
+                going = DwellPeriod(name, seen.principal, at, said)
             elif going is not None and is_end:
                 going.ended, going.by = at, said
                 yield going
@@ -172,7 +172,7 @@ RECORDED_RESULTS = frozenset({"ok", "tool-error", "error", "withheld"})
 """The outcomes that say that something came back."""
 
 
-class Use(Struct):
+class UseCount(Struct):
     """How often somebody used something."""
 
     allowed: int = 0
@@ -185,10 +185,10 @@ class Use(Struct):
         self.last = at if self.last is None else max(self.last, at)
 
 
-class Who(Struct):
+class TalliedPrincipal(Struct):
     """A principal as the records have it."""
 
-    use: Use = field(default_factory=Use)
+    use: UseCount = field(default_factory=UseCount)
     asked: int = 0
     first: datetime | None = None
     agents: set[str] = field(default_factory=set)
@@ -229,10 +229,10 @@ class RecordTally(Struct):
 
     since: datetime
     begins: datetime | None = None
-    who: dict[str, Who] = field(default_factory=dict)
-    uses: dict[tuple[str, str, str, str], Use] = field(default_factory=dict)
+    principals: dict[str, TalliedPrincipal] = field(default_factory=dict)
+    uses: dict[tuple[str, str, str, str], UseCount] = field(default_factory=dict)
     """By (principal, server, kind, name)."""
-    rules: dict[str, Use] = field(default_factory=dict)
+    rules: dict[str, UseCount] = field(default_factory=dict)
     refusals: dict[Refused, AlikeRefusals] = field(default_factory=dict)
     found: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By (kind, server)."""
@@ -292,7 +292,7 @@ class RecordTally(Struct):
 
     def _decided(self, record: Decided) -> None:
         if record.effect == "ask":
-            self.who.setdefault(record.principal, Who()).asked += 1
+            self.principals.setdefault(record.principal, TalliedPrincipal()).asked += 1
             self._day(record.at)[2] += 1
             return
         allowed = record.effect == "allow"
@@ -302,7 +302,7 @@ class RecordTally(Struct):
         self._day(record.at)[0 if allowed else 1] += 1
         self._principal(record, allowed)
         for rule in record.rules:
-            self.rules.setdefault(rule, Use()).add(allowed, record.at)
+            self.rules.setdefault(rule, UseCount()).add(allowed, record.at)
         if allowed:
             self.credential_calls.update({*record.credentials, *filter(None, [record.credential])})
         else:
@@ -314,20 +314,22 @@ class RecordTally(Struct):
         return self.days.setdefault(at.date().isoformat(), [0, 0, 0])
 
     def _principal(self, record: Decided, allowed: bool) -> None:
-        who = self.who.setdefault(record.principal, Who())
-        who.use.add(allowed, record.at)
-        who.first = record.at if who.first is None else min(who.first, record.at)
+        principal = self.principals.setdefault(record.principal, TalliedPrincipal())
+        principal.use.add(allowed, record.at)
+        principal.first = record.at if principal.first is None else min(principal.first, record.at)
         for names, name in (
-            (who.agents, record.agent),
-            (who.clients, record.client),
-            (who.humans, record.human),
+            (principal.agents, record.agent),
+            (principal.clients, record.client),
+            (principal.humans, record.human),
         ):
             if name and len(names) < 100:  # A client may call itself anything, each time.
                 names.add(name)
         kind = "tool" if record.method == "tools/call" else KIND_USED.get(record.method)
         name = record.tool or record.subject
         if kind is not None and record.server and name:
-            self.uses.setdefault((record.principal, record.server, kind, name), Use()).add(allowed, record.at)
+            self.uses.setdefault((record.principal, record.server, kind, name), UseCount()).add(
+                allowed, record.at
+            )
         if record.tool and record.tool_digest:
             self.definitions.setdefault(record.server, set()).add(record.tool)
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from mcpguard.authoring.tests.cases import CallEntry, Case, Expect, StepEntry, method_of, target_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.conditions.tree import Part, parts_of, value_of
+from mcpguard.core.conditions.tree import SubExpression, parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import (
@@ -85,21 +85,21 @@ class Look(Struct, frozen=True):
     decided: tuple[str, ...]
 
 
-class Rehearsed(Struct, frozen=True):
+class RehearsedCase(Struct, frozen=True):
     """A case that was run: its outcome, and the decisions on its call and its result."""
 
     outcome: CaseOutcome
     looks: tuple[Look, ...] = ()
 
 
-def rehearse(policies: PolicySet, case: Case, redactor: Redactor) -> Rehearsed:
+def rehearse(policies: PolicySet, case: Case, redactor: Redactor) -> RehearsedCase:
     """Run `case` under `policies`. `redactor` inspects results; it holds no credentials. Never raises."""
     stage = _Stage(policies, case, redactor)
     for number, step in enumerate(case.after, 1):
         broken = stage.before(step)
         if broken:
             said = f"call {number} of `after` was refused: {broken}"
-            return Rehearsed(CaseOutcome(effect="deny", broken=said))
+            return RehearsedCase(CaseOutcome(effect="deny", broken=said))
     return stage.play()
 
 
@@ -130,19 +130,19 @@ class _Stage:
                 self._review(verdict, step.result, ())
         return ""
 
-    def play(self) -> Rehearsed:
+    def play(self) -> RehearsedCase:
         """Decide the call of the case, and review its result."""
         self._looks = []
         before = Session(deepcopy(self._session.kept))
         verdict = decide(self._policies, self._invocation(self._case.call), self._session)
         self._look("call", verdict.invocation, before, (*verdict.rules, *verdict.shadow.split()))
         if isinstance(verdict, Deny):
-            return Rehearsed(_denied(self._policies, verdict), tuple(self._looks))
+            return RehearsedCase(_denied(self._policies, verdict), tuple(self._looks))
         self._session.admit(verdict)
         outcome = _permitted(verdict)
         if self._case.result is not None:
             outcome = self._with_result(outcome, verdict, self._case.result)
-        return Rehearsed(outcome, tuple(self._looks))
+        return RehearsedCase(outcome, tuple(self._looks))
 
     def _with_result(self, outcome: CaseOutcome, permit: Permit, raw: dict[str, Json]) -> CaseOutcome:
         said, left = self._review(permit, raw, self._case.findings)
@@ -265,7 +265,7 @@ _SETS = frozenset(["rules", "redact", "labels", "facts", "via"])
 _ordered = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Difference(Printed):
+class UnexpectedValue(Printed):
     """A key of `expect` that came out otherwise."""
 
     key: str = Field(description="The key, or what else was not as it had to be.")
@@ -276,7 +276,7 @@ class Difference(Printed):
 class Judgement(Struct, frozen=True):
     """Whether a case passed: without `differences`. `warning` says that the Python engine refuses."""
 
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[UnexpectedValue, ...] = ()
     warning: str = ""
 
     @property
@@ -306,20 +306,20 @@ def judge(expected: Expect, first: CaseOutcome, second: CaseOutcome | None) -> J
     said = f"{second.effect} ({second.cause})" if second.cause else second.effect
     if second.refused and _ORDER.index(second.effect) >= _ORDER.index(first.effect):
         return Judgement((), f"the Python engine refuses: {second.broken or said}")
-    clash = Difference(key="engines", expected=first.effect, got=f"{said} by the Python engine")
+    clash = UnexpectedValue(key="engines", expected=first.effect, got=f"{said} by the Python engine")
     return Judgement((clash, *others))
 
 
-def differences(expected: Expect, outcome: CaseOutcome) -> Iterator[Difference]:
+def differences(expected: Expect, outcome: CaseOutcome) -> Iterator[UnexpectedValue]:
     """Each key of `expected` that `outcome` does not meet."""
     if outcome.broken:
-        yield Difference(key="after", expected="calls that are allowed", got=outcome.broken)
+        yield UnexpectedValue(key="after", expected="calls that are allowed", got=outcome.broken)
         return
     for key in type(expected).model_fields:
         wanted = getattr(expected, key)
         got = getattr(outcome, key)
         if wanted is not None and not _meets(key, wanted, got):
-            yield Difference(key=key, expected=_shown(key, wanted), got=_shown(key, got))
+            yield UnexpectedValue(key=key, expected=_shown(key, wanted), got=_shown(key, got))
 
 
 def reasons(looks: tuple[Look, ...]) -> list[Reason]:
@@ -362,11 +362,11 @@ def _reason(rule: CompiledRule, look: Look) -> Reason:
     )
 
 
-def _guilty(parts: tuple[Part, ...], value: bool | Verdict, bound: Bound) -> list[Part]:
+def _guilty(parts: tuple[SubExpression, ...], value: bool | Verdict, bound: Bound) -> list[SubExpression]:
     """The smallest parts that give the whole its `value`: of a chain those operands that have it."""
     whole, *inside = parts
     operands = [one for one in inside if one.depth == whole.depth + 1 and one.role == "operand"]
-    found: list[Part] = []
+    found: list[SubExpression] = []
     for operand in operands:
         if value_of(operand.text, bound) is value:
             within = [

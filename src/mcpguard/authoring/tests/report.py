@@ -16,9 +16,9 @@ from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.authoring.tests.rehearsal import Reason
 from mcpguard.authoring.tests.running import (
     CaseReport,
+    CoverageGoal,
     CoverageReport,
     FileReport,
-    Goal,
     SuiteReport,
     percent,
 )
@@ -35,7 +35,7 @@ _STATES = {"held": "held", "not-held": "did not hold", "failed": "failed"}
 
 def print_lines(
     reports: list[FileReport],
-    goals: list[Goal] | None,
+    goals: list[CoverageGoal] | None,
     threshold: float | None,
     untested: list[CompiledPolicy],
 ) -> None:
@@ -87,7 +87,9 @@ def _reason(reason: Reason) -> str:
     return plain(f"{said}: {because}" if because else said)
 
 
-def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[CompiledPolicy]) -> None:
+def _print_coverage(
+    goals: list[CoverageGoal], threshold: float | None, untested: list[CompiledPolicy]
+) -> None:
     for policy in untested:
         rules = f"0 of {counted(len(policy.rules), 'rule')}"
         print(f"{style('untested', 'yellow')}  {_short(policy.document.source)}: no test uses it, {rules}")
@@ -114,7 +116,7 @@ def _print_sum(reports: list[FileReport]) -> None:
 
 def suite_of(
     reports: list[FileReport],
-    goals: list[Goal] | None,
+    goals: list[CoverageGoal] | None,
     threshold: float | None,
     untested: list[CompiledPolicy],
 ) -> SuiteReport:

@@ -19,7 +19,15 @@ from msgspec import Struct, json
 from pydantic import Field
 
 from mcpguard.authoring.tests.cases import CallEntry, Case, PolicyTests, method_of, target_of
-from mcpguard.authoring.tests.rehearsal import CaseOutcome, Difference, Look, Reason, judge, reasons, rehearse
+from mcpguard.authoring.tests.rehearsal import (
+    CaseOutcome,
+    Look,
+    Reason,
+    UnexpectedValue,
+    judge,
+    reasons,
+    rehearse,
+)
 from mcpguard.authoring.tests.samples import PostureSamples, PostureScore, scores
 from mcpguard.config.file import PolicyEntry
 from mcpguard.config.policies import PolicyFile, policy_files, read_document
@@ -39,7 +47,7 @@ LEFT = "left"
 """The rule had no say in a case: its condition did not hold, or it applies to other calls."""
 
 
-class Goal(Printed):
+class CoverageGoal(Printed):
     """One thing that tests should show."""
 
     source: str = Field(description="The file of the policy.")
@@ -65,7 +73,7 @@ class Coverage:
                     if look.on == rule.written.on:
                         self._count(policy.document.source, rule, look)
 
-    def goals(self) -> list[Goal]:
+    def goals(self) -> list[CoverageGoal]:
         """All of them, by policy, in the order of the text."""
         return [
             goal
@@ -95,13 +103,17 @@ class Coverage:
             if isinstance(value, bool):
                 self._seen.add(shown[value])
 
-    def _goals(self, policy: CompiledPolicy, index: int, rule: CompiledRule) -> Iterator[Goal]:
+    def _goals(self, policy: CompiledPolicy, index: int, rule: CompiledRule) -> Iterator[CoverageGoal]:
         source, name = policy.document.source, rule.name
 
-        def goal(path: tuple[str | int, ...], key: object, missing: str, offset: int | None = None) -> Goal:
+        def goal(
+            path: tuple[str | int, ...], key: object, missing: str, offset: int | None = None
+        ) -> CoverageGoal:
             place = policy.document.problem(path, "", offset)
             seen = (source, name, key) in self._seen
-            return Goal(source=source, line=place.line, column=place.column, missing="" if seen else missing)
+            return CoverageGoal(
+                source=source, line=place.line, column=place.column, missing="" if seen else missing
+            )
 
         at = ("rules", index)
         yield goal((*at, "id"), DECIDED, f"rule {name} never decided")
@@ -117,7 +129,7 @@ class Coverage:
                 yield goal((*at, "when"), (start, end, value), missing, start)
 
 
-def percent(goals: list[Goal]) -> float:
+def percent(goals: list[CoverageGoal]) -> float:
     """How many of `goals` were reached, in percent; 100 where there are none."""
     reached = sum(not goal.missing for goal in goals)
     return 100.0 * reached / len(goals) if goals else 100.0
@@ -148,7 +160,7 @@ class CaseReport(Printed):
         description="How the Python engine refuses it, where only that one does, or which name seems "
         "misspelt; else empty."
     )
-    differences: tuple[Difference, ...] = Field(description="What is not as expected.")
+    differences: tuple[UnexpectedValue, ...] = Field(description="What is not as expected.")
     outcome: CaseOutcome = Field(description="What became of it.")
     reasons: tuple[Reason, ...] = Field(
         description="Where it failed, why each rule that applies did what it did."
@@ -175,7 +187,7 @@ class CoverageReport(Printed):
 
     percent: float = Field(description="How many of the goals were reached, in percent.")
     goals: int = Field(description="How many goals there are: two for each rule and for each branch.")
-    missing: tuple[Goal, ...] = Field(description="The goals that were not reached.")
+    missing: tuple[CoverageGoal, ...] = Field(description="The goals that were not reached.")
     untested: tuple[str, ...] = Field(description="The files of policies that no test uses.")
 
 
@@ -217,13 +229,13 @@ class LoadedSamples(Struct, frozen=True):
 Loaded = LoadedTests | LoadedSamples
 
 
-def load(files: list[Path], shelf: Shelf) -> list[Loaded]:
+def load(files: list[Path], known: CompiledPolicies) -> list[Loaded]:
     """All files with their policies. Raises PolicyError with the mistakes of all of them."""
     problems: dict[str, Problem] = {}
     loaded: list[Loaded] = []
     for file in files:
         try:
-            loaded.append(_loaded(file, shelf))
+            loaded.append(_loaded(file, known))
         except PolicyError as error:
             problems.update((str(problem), problem) for problem in error.problems)
     if problems:
@@ -231,26 +243,26 @@ def load(files: list[Path], shelf: Shelf) -> list[Loaded]:
     return loaded
 
 
-def _loaded(file: Path, shelf: Shelf) -> Loaded:
+def _loaded(file: Path, known: CompiledPolicies) -> Loaded:
     document = Document(read_document(file, PolicyError), str(file), PolicyError)
-    return _samples(file, document, shelf) if document.has("postures") else _tests(file, document, shelf)
+    return _samples(file, document, known) if document.has("postures") else _tests(file, document, known)
 
 
-def _tests(file: Path, document: Document, shelf: Shelf) -> LoadedTests:
+def _tests(file: Path, document: Document, known: CompiledPolicies) -> LoadedTests:
     tests = document.read(PolicyTests)
     files = _files(file, tests.policies)
-    first, *others = shelf.engines
-    by_engine = [[shelf.policy(one, first) for one in files]]
+    first, *others = known.engines
+    by_engine = [[known.policy(one, first) for one in files]]
     for engine in others:
-        by_engine.append([_also(shelf, one, engine) for one in files])
+        by_engine.append([_also(known, one, engine) for one in files])
     sets = tuple(PolicySet(compiled) for compiled in by_engine)
     return LoadedTests(file, document, tests, tuple(by_engine[0]), sets)
 
 
-def _samples(file: Path, document: Document, shelf: Shelf) -> LoadedSamples:
+def _samples(file: Path, document: Document, known: CompiledPolicies) -> LoadedSamples:
     samples = document.read(PostureSamples)
     compiled = {
-        posture: [shelf.policy(one, shelf.engines[0]) for one in _files(file, names)]
+        posture: [known.policy(one, known.engines[0]) for one in _files(file, names)]
         for posture, names in samples.postures.items()
     }
     sets = {posture: PolicySet(policies) for posture, policies in compiled.items()}
@@ -263,10 +275,10 @@ def _files(file: Path, policies: Iterable[str | PolicyEntry]) -> list[PolicyFile
     return [PolicyFile(Path(os.path.normpath(one.path)), one.params) for one in found]
 
 
-def _also(shelf: Shelf, file: PolicyFile, engine: Engine) -> CompiledPolicy:
+def _also(known: CompiledPolicies, file: PolicyFile, engine: Engine) -> CompiledPolicy:
     """The policy for a second engine. What the first took and this one does not is a mistake of its own."""
     try:
-        return shelf.policy(file, engine)
+        return known.policy(file, engine)
     except PolicyError as error:
         said = (
             "only one engine accepts this condition, so the policy does not load where only the other is "
@@ -280,7 +292,7 @@ def _also(shelf: Shelf, file: PolicyFile, engine: Engine) -> CompiledPolicy:
         ) from None
 
 
-class Shelf:
+class CompiledPolicies:
     """Policies that were compiled already: several files of tests may use one."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
-from mcpguard.adapters.audit.reader import NoChain, Proof, chain_files, chain_name, head, proof
+from mcpguard.adapters.audit.reader import FolderProof, NoChain, chain_files, chain_name, head, proof
 from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_key, private_key
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import trust
@@ -155,7 +155,7 @@ def _public(text: str) -> "PublicKey":
         ) from None
 
 
-def _print_json(found: Proof, intact: bool, keys: list[PublicKey]) -> None:
+def _print_json(found: FolderProof, intact: bool, keys: list[PublicKey]) -> None:
     from mcpguard.cli.outputs import AuditReport
 
     chains = [
@@ -182,7 +182,7 @@ def _print_json(found: Proof, intact: bool, keys: list[PublicKey]) -> None:
     print(AuditReport.model_validate(report | {"key": " ".join(key.id for key in keys)}).model_dump_json())
 
 
-def _print_reports(found: Proof, signatures: bool, kept: "Container[str]") -> None:
+def _print_reports(found: FolderProof, signatures: bool, kept: "Container[str]") -> None:
     """`signatures` says whether they were checked; `kept` are the files whose heads are expected."""
     for name, report in found.reports.items():
         verdict = style("ALTERED", "red") if report.flaws else style("intact", "green")
@@ -249,7 +249,7 @@ def _renamed(report: ChainReport, name: str) -> list[str]:
     return [f"note: renamed: its name is that of process {said[1]}, and process {report.pid} wrote it"]
 
 
-def _unsaid(report: ChainReport, found: Proof) -> list[str]:
+def _unsaid(report: ChainReport, found: FolderProof) -> list[str]:
     before = found.reports.get(report.continues)
     if before is None or before.handed_on:
         return []
@@ -257,7 +257,7 @@ def _unsaid(report: ChainReport, found: Proof) -> list[str]:
     return [f"note: it says that it continues {plain(report.continues)}, {said}"]
 
 
-def _signed(report: ChainReport, found: Proof, name: str) -> list[str]:
+def _signed(report: ChainReport, found: FolderProof, name: str) -> list[str]:
     if name in found.held and not report.flaws:
         said = "it existed then, but nothing proves who wrote it"
         return [f"note: held by {plain(found.held[name])}, not signed: {said}"]

@@ -179,7 +179,7 @@ def _explained(
     args: argparse.Namespace, policies: PolicySet, config: Config | None, redactor: Redactor
 ) -> Explanation:
     """A call as it would be decided now."""
-    from mcpguard.authoring.explain.explainer import Known
+    from mcpguard.authoring.explain.explainer import KnownFacts
     from mcpguard.authoring.explain.hypothesis import absent, asked_by, explained, session_of, unknown_of
 
     asked = asked_by(args, config)
@@ -188,12 +188,12 @@ def _explained(
     unknown = unknown_of(args, asked, config, counted=True)
     if config is None or args.session is not None:
         session = session_of(args)
-        return explained(policies, asked.invocation, session, args.result, redactor, Known(unknown))
+        return explained(policies, asked.invocation, session, args.result, redactor, KnownFacts(unknown))
     with _store(config) as store:
         live, readable = _live(store, asked.invocation)
         as_now = session_of(args, live) if readable else None
         listed = asked.target is None or asked.target.known
-        known = Known(unknown, partial(_ticket, store, policies, listed))
+        known = KnownFacts(unknown, partial(_ticket, store, policies, listed))
         return explained(policies, asked.invocation, as_now, args.result, redactor, known)
 
 
@@ -271,7 +271,7 @@ def _reach(
     redactor: Redactor,
 ) -> None:
     from mcpguard.authoring.explain.hypothesis import principal_of, snapshot_of
-    from mcpguard.authoring.explain.reach import Reaches, offered, reach, servers_of
+    from mcpguard.authoring.explain.reach import ReachReport, offered, reach, servers_of
     from mcpguard.authoring.explain.text import reach_lines
 
     servers = servers_of(policies, tuple(config.servers) if config else (), args.server)
@@ -279,7 +279,7 @@ def _reach(
     snapshot = snapshot_of(args)
     found = [reach(policies, asking, target) for target in offered(policies, servers, snapshot)]
     lines = reach_lines(found, policies, snapshot is not None)
-    _print(Reaches(reach=tuple(found)), lines, args.json, redactor)
+    _print(ReachReport(reach=tuple(found)), lines, args.json, redactor)
 
 
 def _print(found: Sparse, lines: Iterable[str], as_json: bool, redactor: Redactor) -> None:

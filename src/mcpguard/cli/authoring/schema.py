@@ -30,7 +30,7 @@ MODELS = {
     "explain-output": (
         "mcpguard.authoring.explain.explanation:Explanation",
         "mcpguard.authoring.explain.explanation:Recorded",
-        "mcpguard.authoring.explain.reach:Reaches",
+        "mcpguard.authoring.explain.reach:ReachReport",
     ),
     "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
     "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),

@@ -19,7 +19,7 @@ from mcpguard.config.policies import PolicyFile, read_document
 from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
-    from mcpguard.authoring.tests.running import Loaded, Shelf
+    from mcpguard.authoring.tests.running import CompiledPolicies, Loaded
     from mcpguard.core.policy.compiled import CompiledPolicy
 
 EXAMPLES = (
@@ -60,16 +60,16 @@ def execute(args: argparse.Namespace) -> int:
     """0 where all passed, 1 where a case failed, an aim was missed or coverage is too low. Raises
     DocumentError."""
     from mcpguard.authoring.tests import report as test_report
-    from mcpguard.authoring.tests.running import Coverage, Shelf, load, percent, run
+    from mcpguard.authoring.tests.running import CompiledPolicies, Coverage, load, percent, run
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
-    shelf = Shelf()
-    loaded = load(_files(args), shelf)
+    known = CompiledPolicies()
+    loaded = load(_files(args), known)
     coverage = Coverage() if args.coverage or args.fail_under is not None else None
     untested = []
     if coverage is not None:
-        untested = _untested(args, loaded, shelf)
+        untested = _untested(args, loaded, known)
         coverage.add(untested, ())
     reports = [run(one, redactor, coverage) for one in loaded]
     goals = coverage.goals() if coverage is not None else None
@@ -132,7 +132,9 @@ def _configured(option: str | None) -> tuple[PolicyFile, ...]:
     return load_config(config).policies if option or config.exists() else ()
 
 
-def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> list[CompiledPolicy]:
+def _untested(
+    args: argparse.Namespace, loaded: list[Loaded], known: CompiledPolicies
+) -> list[CompiledPolicy]:
     """The policies that are in force or stand in a folder that is tested, and that no test uses. Raises
     PolicyError with the mistakes in them."""
     folders = [Path(path) for path in args.paths] or [_DEFAULT]
@@ -142,7 +144,7 @@ def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> l
         files = tuple(PolicyFile(path) for path in paths)
     used = {Path(one.document.source).resolve() for each in loaded for one in each.compiled}
     found = {file.path.resolve(): file for file in files if file.path.resolve() not in used}
-    return [shelf.policy(file, shelf.engines[0]) for file in found.values()]
+    return [known.policy(file, known.engines[0]) for file in found.values()]
 
 
 def _is_policy(file: Path) -> bool:

@@ -16,7 +16,7 @@ from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.pdp import visible
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.onboarding.plan import Plan
+from mcpguard.onboarding.plan import ImportPlan
 
 SECONDS = 30.0
 """How long all servers together may take; what a launcher has to download first takes longer."""
@@ -33,7 +33,7 @@ class FirstLook(Struct, frozen=True):
     tables: dict[tuple[str, str], list[str]] = {}
 
 
-def first_look(plan: Plan) -> FirstLook:
+def first_look(plan: ImportPlan) -> FirstLook:
     """Start the servers of `plan` once."""
     config = load_config(plan.config)
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]

@@ -24,7 +24,7 @@ from mcpguard.onboarding.vault import Vault, in_files, tolerant, vault_for
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.completing import Answer
     from mcpguard.onboarding.discovery.reading import ClientFile, Input
-    from mcpguard.onboarding.plan import Plan, PlannedServer, Wishes
+    from mcpguard.onboarding.plan import ImportPlan, ImportWishes, PlannedServer
 
 EXAMPLES = (
     "mcpguard import --dry-run                          (shows what it would do, changes nothing)",
@@ -151,7 +151,7 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     return code
 
 
-def _nothing(plan: Plan, founds: list[ClientFile]) -> str:
+def _nothing(plan: ImportPlan, founds: list[ClientFile]) -> str:
     if plan.broken or any(found.entries for found in founds):
         return "there is nothing to import"
     return (
@@ -160,7 +160,7 @@ def _nothing(plan: Plan, founds: list[ClientFile]) -> str:
     )
 
 
-def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan, list[ClientFile]]:
+def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[ImportPlan, list[ClientFile]]:
     """The plan, and the files that it is about."""
     from mcpguard.onboarding.discovery.reading import existing, here
     from mcpguard.onboarding.installing import launcher
@@ -177,7 +177,7 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
     if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
         _ready(vault)
 
-    def planned(wishes: Wishes) -> Plan:
+    def planned(wishes: ImportWishes) -> ImportPlan:
         return make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
 
     asking = sys.stdin.isatty() and not (args.yes or args.dry_run)
@@ -219,7 +219,7 @@ def _ready(vault: Vault) -> None:
         raise CredentialError(f"{error}{in_files(vault, 'import')}. Nothing was changed") from None
 
 
-def _tell_dry(plan: Plan, vault: Vault) -> bool:
+def _tell_dry(plan: ImportPlan, vault: Vault) -> bool:
     """What is left to say where nothing is done: whether it could be, which it returns, and how."""
     try:
         if plan.clients:
@@ -233,10 +233,10 @@ def _tell_dry(plan: Plan, vault: Vault) -> bool:
     return True
 
 
-def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
-    from mcpguard.onboarding.plan import Wishes
+def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> ImportWishes:
+    from mcpguard.onboarding.plan import ImportWishes
 
-    return Wishes(
+    return ImportWishes(
         launcher=launcher,
         servers=frozenset(args.server),
         secret=tuple(map(_place, args.secret)),
@@ -263,7 +263,7 @@ def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
     return found[1], ("url",) if found[6] else (found[2], found[3])
 
 
-def _tell(plan: Plan, vault: Vault) -> None:
+def _tell(plan: ImportPlan, vault: Vault) -> None:
     _tell_servers(plan)
     _tell_files(plan)
     if plan.secrets:
@@ -274,7 +274,7 @@ def _tell(plan: Plan, vault: Vault) -> None:
             _say(f"note: files are weaker than a keychain: {_WEAKER}")
 
 
-def _tell_servers(plan: Plan) -> None:
+def _tell_servers(plan: ImportPlan) -> None:
     for server, names in _alike(plan):
         policy = f": {server.policy}" if server.policy else ": is already in the configuration"
         _say(f"{style('guarded', 'green')}  {plain(', '.join(names))}{policy}")
@@ -293,7 +293,7 @@ def _tell_servers(plan: Plan) -> None:
         _say(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
 
 
-def _alike(plan: Plan) -> list[tuple[PlannedServer, list[str]]]:
+def _alike(plan: ImportPlan) -> list[tuple[PlannedServer, list[str]]]:
     """The servers of the plan; those of which the same is said are one, with the names of all of them."""
     alike: dict[str, tuple[PlannedServer, list[str]]] = {}
     for server in plan.servers:
@@ -302,12 +302,12 @@ def _alike(plan: Plan) -> list[tuple[PlannedServer, list[str]]]:
     return list(alike.values())
 
 
-def _observed(plan: Plan) -> str:
+def _observed(plan: ImportPlan) -> str:
     names, day = plain(", ".join(plan.observed)), plan.until
     return f"{names}: policies are recorded and not enforced until the end of {day} (UTC)"
 
 
-def _left(plan: Plan) -> list[str]:
+def _left(plan: ImportPlan) -> list[str]:
     """A sentence for each reason for which servers stay with their clients."""
     reasons: dict[str, dict[str, None]] = {}
     for found, entry, why in plan.left:
@@ -320,7 +320,7 @@ def _short(values: list[str]) -> str:
     return ", ".join(values[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _tell_files(plan: Plan) -> None:
+def _tell_files(plan: ImportPlan) -> None:
     from mcpguard.onboarding.masking import remains
 
     for said in plan.broken:
@@ -349,7 +349,7 @@ def _inputs() -> Answer:
     return answer
 
 
-def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
+def _asked(plan: ImportPlan) -> list[tuple[tuple[str, str], list[str]]]:
     """What the person answers for params for which this machine says nothing."""
     answers = []
     for server in plan.servers:
@@ -362,7 +362,7 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
     return answers
 
 
-def _after(plan: Plan, vault: Vault) -> None:
+def _after(plan: ImportPlan, vault: Vault) -> None:
     """The last lines: what is to do, what is guarded, what stays, and how to go back."""
     from mcpguard.onboarding.installing import alias
 
@@ -386,7 +386,7 @@ def _after(plan: Plan, vault: Vault) -> None:
     _say(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
 
 
-def _tell_unset(plan: Plan) -> None:
+def _tell_unset(plan: ImportPlan) -> None:
     for server in plan.servers:
         for param in server.unset:
             option = f"{plain(server.name)}.{plain(param)}"
@@ -394,7 +394,7 @@ def _tell_unset(plan: Plan) -> None:
             _say(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
 
 
-def _look(plan: Plan, journal: MoveJournal, vault: Vault) -> None:
+def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
     """Say what clients see now, and allow the tables that a server of a database lists."""
     from mcpguard.cli.onboarding import first_look
     from mcpguard.onboarding import configuration
@@ -409,7 +409,7 @@ def _look(plan: Plan, journal: MoveJournal, vault: Vault) -> None:
     if not seen.tables:
         return
     before = configuration.read(plan.config)
-    more = configuration.Addition(params=present_params(plan.config, seen.tables))
+    more = configuration.ConfigAddition(params=present_params(plan.config, seen.tables))
     after = configuration.extended(before, str(plan.config), more)
     carry_out(journal, vault, {}, [config_writing(plan.config, before, after)])
     for server in plan.servers:

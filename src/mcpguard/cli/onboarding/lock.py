@@ -18,7 +18,7 @@ from mcpguard.onboarding.disk import MoveError
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.locks.lockable import Lockable, LockSurvey, System
-    from mcpguard.onboarding.locks.locking import Keeper
+    from mcpguard.onboarding.locks.locking import LockKeeper
 
 EXAMPLES = (
     "mcpguard lock claude-code --print          (shows the file, changes nothing)",
@@ -62,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
     Raises McpGuardError where it cannot be done; then nothing was."""
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.lockable import ELSEWHERE, NOTHING, lockable
-    from mcpguard.onboarding.locks.locking import READABLE, Keeper
+    from mcpguard.onboarding.locks.locking import READABLE, LockKeeper
 
     if args.client is None:
         return _listed()
@@ -70,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
     if one is None:
         title = next(each.title for each in CLIENTS if each.name == args.client)
         raise MoveError(f"{title} cannot be locked: {ELSEWHERE.get(args.client, NOTHING)}")
-    keeper = Keeper(system(), one, here(os.environ, None).home)
+    keeper = LockKeeper(system(), one, here(os.environ, None).home)
     if args.undo:
         if not keeper.may_write():
             return _needs_administrator(keeper, args, "")
@@ -97,7 +97,7 @@ def system() -> System:
     return System(Path("/"), sys.platform)
 
 
-def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
+def _lock(one: Lockable, keeper: LockKeeper, args: argparse.Namespace) -> int:
     from mcpguard.onboarding.locks.locking import READABLE
 
     seen = _looked(one, keeper, args)
@@ -121,7 +121,7 @@ def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
     return _tell(one, keeper, seen, args.client, fresh)
 
 
-def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> LockSurvey:
+def _looked(one: Lockable, keeper: LockKeeper, args: argparse.Namespace) -> LockSurvey:
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.lockable import look, projects_in
 
@@ -146,7 +146,7 @@ def _nothing_to_start(one: Lockable, seen: LockSurvey, client: str) -> str:
     )
 
 
-def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) -> int:
+def _needs_administrator(keeper: LockKeeper, args: argparse.Namespace, text: str) -> int:
     from mcpguard.onboarding.installing import as_administrator
 
     if os.geteuid() == 0:
@@ -160,7 +160,7 @@ def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) ->
     return 1
 
 
-def _tell(one: Lockable, keeper: Keeper, seen: LockSurvey, client: str, fresh: bool) -> int:
+def _tell(one: Lockable, keeper: LockKeeper, seen: LockSurvey, client: str, fresh: bool) -> int:
     from mcpguard.onboarding.locks.forms import more, says
     from mcpguard.onboarding.locks.lockable import titles
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import broken, plain, style
 from mcpguard.cli.parser import add_client
 from mcpguard.onboarding import disk
-from mcpguard.onboarding.journal import Move, MoveJournal, default_folder
+from mcpguard.onboarding.journal import ImportMove, MoveJournal, default_folder
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.moves import TakenBack
+    from mcpguard.onboarding.moves import UndoOutcome
 
 EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --beside")
 
@@ -56,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     return code
 
 
-def _tell(back: TakenBack) -> bool:
+def _tell(back: UndoOutcome) -> bool:
     """Print the outcome of a move. False if there is nothing to report."""
     for path in back.restored:
         did = "restored" if Path(path).exists() else "removed "
@@ -73,7 +73,7 @@ def _tell(back: TakenBack) -> bool:
     return any((back.restored, back.entries, back.removed, back.kept, back.refused))
 
 
-def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
+def _offer(journal: MoveJournal, move: ImportMove, beside: bool) -> None:
     from mcpguard.onboarding.moves import changed, unseal
 
     for step in changed(move):

@@ -63,11 +63,11 @@ def locked() -> list[str]:
     from mcpguard.cli.onboarding.lock import system
     from mcpguard.onboarding.locks.forms import is_locked, says
     from mcpguard.onboarding.locks.lockable import LOCKABLE
-    from mcpguard.onboarding.locks.locking import Keeper
+    from mcpguard.onboarding.locks.locking import LockKeeper
 
     found = []
     for one in LOCKABLE:
-        keeper = Keeper(system(), one, Path())
+        keeper = LockKeeper(system(), one, Path())
         try:
             if is_locked(one, says(keeper.text(), one.format, str(keeper.path))):
                 found.append(f"{one.title}, by {keeper.path}")

@@ -58,7 +58,7 @@ class HoistedCall(Struct, frozen=True):
 Term = Constant | ValuePath | HoistedCall
 
 
-class Missing(FunctionError):
+class MissingValue(FunctionError):
     """A value of the request that is not there, or that CEL's own functions do not take."""
 
 
@@ -68,12 +68,12 @@ def compute(call: HoistedCall, view: Mapping[str, Json], holds: Holds = nothing_
     arguments = tuple([_value(one, view, holds) for one in call.arguments])
     if call.name == MATCHES:
         if type(arguments[0]) is not str:
-            raise Missing("matches() needs a string")
+            raise MissingValue("matches() needs a string")
         # In bytes, since the library counts the characters before what it finds in a str.
         return compiled(arguments[1]).search(arguments[0].encode()) is not None
     if call.name == SIZE:
         if type(arguments[0]) not in (str, list, dict):
-            raise Missing("size() needs a string, a list or a map")
+            raise MissingValue("size() needs a string, a list or a map")
         return len(arguments[0])
     return _walk(apply(FUNCTIONS[call.name], arguments, holds), call.steps)
 
@@ -99,7 +99,7 @@ def why_unread(calls: Iterable[HoistedCall], view: Mapping[str, Json], holds: Ho
     for call in calls:
         try:
             compute(call, view, holds)
-        except Missing:
+        except MissingValue:
             continue
         except FunctionError as error:
             return str(error)
@@ -117,7 +117,7 @@ def _value(term: Term, view: Mapping[str, Json], holds: Holds) -> Json:
     if isinstance(term, HoistedCall):
         return compute(term, view, holds)
     if term.root not in view:
-        raise Missing(f"`{term.root}` is not known yet")
+        raise MissingValue(f"`{term.root}` is not known yet")
     return _walk(view[term.root], term.steps)
 
 
@@ -125,8 +125,8 @@ def _walk(value: Json, steps: Steps) -> Json:
     for step in steps:
         if isinstance(step, str):
             if type(value) is not dict or step not in value:
-                raise Missing(f"there is no `{step}`")
+                raise MissingValue(f"there is no `{step}`")
         elif type(value) is not list or not 0 <= step < len(value):
-            raise Missing(f"there is no element {step}")
+            raise MissingValue(f"there is no element {step}")
         value = value[step]
     return value

@@ -33,7 +33,7 @@ _NAMES = frozenset(["ident", "literal"])
 _SELECTIONS = frozenset(["member_dot", "member_index"])
 
 
-class Part(Struct, frozen=True):
+class SubExpression(Struct, frozen=True):
     """A sub-expression: `text[start:end]` of the condition, in characters; `depth` counts the parts around.
 
     `role`: the `whole` condition; an `operand` of && or ||; the `test` and each `side` of ?: (where what they
@@ -55,7 +55,7 @@ class Part(Struct, frozen=True):
 
 
 @lru_cache(4096)
-def parts_of(text: str) -> tuple[Part, ...]:
+def parts_of(text: str) -> tuple[SubExpression, ...]:
     """The parts of the condition `text`, each before what is inside it, in the order of the text. Names and
     constants alone are left out. Raises ConditionError for what the Python engine does not compile."""
     tree = _compiled(text).tree
@@ -78,7 +78,7 @@ def _compiled(text: str) -> PythonCondition:
 
 class _Finder:
     def __init__(self, text: str) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[SubExpression] = []
         self._text = text
 
     def read(self, tree: Any, role: Role, boolean: bool, depth: int) -> None:
@@ -87,7 +87,9 @@ class _Finder:
         node = _inner(outer)
         if role != "value" or node.data not in _NAMES:
             start, end = _span(outer)
-            self.parts.append(Part(role, self._text[start:end], start, end, depth, _logic(node, boolean)))
+            self.parts.append(
+                SubExpression(role, self._text[start:end], start, end, depth, _logic(node, boolean))
+            )
             depth += 1
         for child, inner_role, inner_boolean in _children(node, boolean):
             self.read(child, inner_role, inner_boolean, depth)
@@ -198,7 +200,7 @@ class LogicNode(Struct, frozen=True):
             yield from node.walk(depth + 1)
 
 
-class Wanted(Struct, frozen=True):
+class WantedAtom(Struct, frozen=True):
     """An atom that would have to have another value: `value`."""
 
     text: str
@@ -219,13 +221,13 @@ class DecidedTree(Struct):
             found = self.known[node.text] = self.engine.compile(node.text).verdict(self.bound)
         return found
 
-    def needs(self, node: LogicNode, value: bool) -> tuple[Wanted, ...]:
+    def needs(self, node: LogicNode, value: bool) -> tuple[WantedAtom, ...]:
         """The fewest atoms that must change for the node to be `value`, of as many rather those that read an
         argument, and not the guard that an `&&` begins with; none where it is."""
         if self.verdict(node) is (TRUE if value else FALSE):
             return ()
         if node.logic == "atom":
-            return (Wanted(node.text, value),)
+            return (WantedAtom(node.text, value),)
         if node.logic == "not":
             return self.needs(node.nodes[0], not value)
         if node.logic == "choice":
@@ -240,7 +242,7 @@ class DecidedTree(Struct):
         return min(each if value else reversed(each), key=_unlikely)
 
 
-def _unlikely(needs: tuple[Wanted, ...]) -> tuple[int, int]:
+def _unlikely(needs: tuple[WantedAtom, ...]) -> tuple[int, int]:
     """How unlikely changes are: few come first, and of as many those of arguments, which a caller chooses,
     before the caller, the time, and what the session did."""
     return len(needs), sum(not _ARGUMENT.search(one.text) for one in needs)
@@ -255,14 +257,14 @@ def tree_of(text: str) -> LogicNode:
     return _node(parts, 0)
 
 
-def _node(parts: tuple[Part, ...], at: int) -> LogicNode:
+def _node(parts: tuple[SubExpression, ...], at: int) -> LogicNode:
     part = parts[at]
     nodes = () if part.logic == "atom" else tuple(_node(parts, one) for one in _inside(parts, at))
     # What `!` stands before may be a constant, which is not part.
     return LogicNode(part.text, part.logic if nodes else "atom", nodes)
 
 
-def _inside(parts: tuple[Part, ...], at: int) -> Iterator[int]:
+def _inside(parts: tuple[SubExpression, ...], at: int) -> Iterator[int]:
     """The parts directly inside of the part at `at`."""
     depth = parts[at].depth
     for index in range(at + 1, len(parts)):

@@ -109,7 +109,7 @@ class EvidenceRoom:
         return False
 
 
-class Folding:
+class RefusalFolding:
     """Refusals that become one record."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.constant import ToolVerdicts, constant_of
 from mcpguard.core.policy.folding import FEW_WORTH, WORTH, Folded
-from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
+from mcpguard.core.policy.params import FilledCondition, placed, shown_in, with_values
 from mcpguard.core.policy.terms import (
     ACTIONS,
     ANY_ACTION,
@@ -107,7 +107,7 @@ class CompiledRule:
         policy: Policy,
         rule: Rule,
         condition: Condition | None,
-        placed: Placed | None = None,
+        placed: FilledCondition | None = None,
         place: str = "",
         message: str | None = None,
     ) -> None:
@@ -366,7 +366,9 @@ def compile_policy(
     return CompiledPolicy(policy, tuple(rules), document)
 
 
-def _at_origin(document: Document, at: Path, when: Placed, error: ConditionError) -> Iterator[Problem]:
+def _at_origin(
+    document: Document, at: Path, when: FilledCondition, error: ConditionError
+) -> Iterator[Problem]:
     for offset, sentence in error.mistakes:
         yield document.problem(at, sentence, when.origin(offset))
 

@@ -28,14 +28,14 @@ AT_ONCE = 32
 waits for more than that."""
 
 
-class Named(Protocol):
+class FoldedRule(Protocol):
     """What is folded: a rule."""
 
     name: str
     condition: Condition | None
 
 
-R = TypeVar("R", bound=Named)
+R = TypeVar("R", bound=FoldedRule)
 
 
 class Folded(Generic[R]):

@@ -44,7 +44,7 @@ def with_values(
     return found, mistakes
 
 
-class Placed(Struct, frozen=True):
+class FilledCondition(Struct, frozen=True):
     """A condition with values in place. `mistakes` are (offset in characters, sentence) in the text as
     written; `reads` are the params in it, `unset` those without a value; `moves` are (start, end, start as
     written, end as written) of each value, in their order."""
@@ -66,7 +66,7 @@ class Placed(Struct, frozen=True):
         return found
 
 
-def placed(text: str, params: Mapping[str, Param]) -> Placed:
+def placed(text: str, params: Mapping[str, Param]) -> FilledCondition:
     """The condition `text` with the value of each of `params` that is set in place of its name. One item
     of a list is selected by a constant: `params.folders[0]`."""
     tokens = tokens_of(text)
@@ -91,7 +91,9 @@ def placed(text: str, params: Mapping[str, Param]) -> Placed:
             moves.append((length, length + len(parts[-1]), token.start, end))
             length, done = length + len(parts[-1]), end
     unset = frozenset(name for name in reads if not params[name].is_set)
-    return Placed("".join(parts) + text[done:], tuple(mistakes), frozenset(reads), unset, tuple(moves))
+    return FilledCondition(
+        "".join(parts) + text[done:], tuple(mistakes), frozenset(reads), unset, tuple(moves)
+    )
 
 
 _IN_MESSAGE = re.compile(r"\{params\.(\w*)\}")

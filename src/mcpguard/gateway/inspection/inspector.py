@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce, authored
-from mcpguard.gateway.inspection.together import Together
+from mcpguard.gateway.inspection.together import InspectionBatch
 from mcpguard.protocol import refusals
 from mcpguard.protocol.jsonrpc import REFUSED
 
@@ -41,12 +41,12 @@ Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 class Inspector:
     """Inspects and digests. Raises InspectionError where the whole value must be withheld."""
 
-    def __init__(self, redactor: Redactor, offload: Offload, together: Together | None = None) -> None:
+    def __init__(self, redactor: Redactor, offload: Offload, together: InspectionBatch | None = None) -> None:
         """`together` is that of the process; without it everything is inspected alone."""
         self.waiting = 0
         """Bytes that are being inspected elsewhere: they are not sent yet, so they count as unsent."""
         self.redactor = redactor
-        self.together = together or Together(redactor)
+        self.together = together or InspectionBatch(redactor)
         self._of: dict[str, int] = {}
         self._offload = offload
 

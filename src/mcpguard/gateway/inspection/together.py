@@ -11,7 +11,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.gateway.flight import Wait
 
 
-class Together:
+class InspectionBatch:
     """One per process. The turn sets `several`, and calls `settle` while something is `pending`."""
 
     def __init__(self, redactor: Redactor) -> None:

@@ -14,7 +14,7 @@ from mcpguard.gateway.inspection.handles import usable
 from mcpguard.gateway.inspection.inspector import EMPTY
 from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.lists.subscriptions import LISTS, Subscriptions
-from mcpguard.gateway.ports import Raw, RequestId
+from mcpguard.gateway.ports import RawAnswer, RequestId
 from mcpguard.gateway.questions.relayed import Questions
 from mcpguard.gateway.recorder import finding_counts
 from mcpguard.gateway.scope import ClientScope, Request
@@ -56,7 +56,7 @@ class Notices:
         """The newest of what each server said that is inspected elsewhere: what it says next comes later."""
 
     def notified(
-        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
+        self, server: str, method: str, params: dict[str, Json], related: Wait[RawAnswer] | None = None
     ) -> None:
         """Take a notification of `server` that is not progress."""
         row, client = FROM_UPSTREAM.get(method), self._client()
@@ -109,7 +109,7 @@ class Notices:
             for method in LISTS:
                 self._tell_changed("", method, client)
 
-    def parted(self, related: Wait[Raw] | None) -> None:
+    def parted(self, related: Wait[RawAnswer] | None) -> None:
         """Let the client come back for the answer, as the upstream lets us."""
         request = None if related is None else self._request_of("", related)
         if request is not None:
@@ -131,7 +131,7 @@ class Notices:
 
         return progress
 
-    def _request_of(self, server: str, related: Wait[Raw] | None) -> Request | None:
+    def _request_of(self, server: str, related: Wait[RawAnswer] | None) -> Request | None:
         requests = self._scope.requests.values()
         if related is not None:
             return next((one for one in requests if one.wait is related), None)
@@ -142,7 +142,7 @@ class Notices:
         server: str,
         method: str,
         params: dict[str, Json],
-        related: Wait[Raw] | None,
+        related: Wait[RawAnswer] | None,
         client: Caller,
     ) -> None:
         request = self._request_of(server, related)

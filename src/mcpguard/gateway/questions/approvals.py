@@ -23,7 +23,7 @@ from mcpguard.core.policy.tickets import (
 )
 from mcpguard.core.redaction.neutral import spelled
 from mcpguard.gateway.ports import Store
-from mcpguard.gateway.questions.elicited import READABLE, ClientChannel, Dialog, Elicited
+from mcpguard.gateway.questions.elicited import READABLE, ClientChannel, ElicitedAnswer, OpenDialog
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.catalogue import Catalogue
@@ -78,7 +78,12 @@ class Approvals:
         self._waiting = 0
 
     async def answer(
-        self, request: Request, call: Call, invocation: Invocation, deny: Deny, said: Elicited | None = None
+        self,
+        request: Request,
+        call: Call,
+        invocation: Invocation,
+        deny: Deny,
+        said: ElicitedAnswer | None = None,
     ) -> Permit | Deny | None:
         """The verdict on the call `invocation`, about which `deny` says that rules ask: the Permit that a
         person gave, or a refusal that says how things are; None where the client itself was asked, in an
@@ -110,7 +115,13 @@ class Approvals:
         return None
 
     async def _heard(
-        self, store: Store, request: Request, call: Call, ticket: Ticket, said: Elicited | None, waits: Deny
+        self,
+        store: Store,
+        request: Request,
+        call: Call,
+        ticket: Ticket,
+        said: ElicitedAnswer | None,
+        waits: Deny,
     ) -> Ticket | None:
         """The ticket after what a modern client `said` when it was asked about it; None where it is asked
         now, and the request is answered by that. `waits` is what to record of a call that waits."""
@@ -306,7 +317,7 @@ class Approvals:
         SessionError."""
         if self._waiting >= MOST_WAITING:  # They may all make the same call, by one ticket.
             return ticket
-        dialog, began = Dialog(), self._scope.recorder.seconds()
+        dialog, began = OpenDialog(), self._scope.recorder.seconds()
         self._waiting += 1
         try:
             if not request.caller.modern and self._channel.possible(request, ticket):
@@ -319,7 +330,7 @@ class Approvals:
             request.times.waited += self._scope.recorder.seconds() - began
 
     async def _watched(
-        self, store: Store, request: Request, ticket: Ticket, dialog: Dialog, waits: Deny
+        self, store: Store, request: Request, ticket: Ticket, dialog: OpenDialog, waits: Deny
     ) -> Ticket:
         scope, waited, told = self._scope, 0.0, 0
         left = ticket.expires - scope.recorder.now().timestamp()

@@ -59,7 +59,7 @@ _UNABLE = (
 Said = Literal["approved", "denied", "cancelled"]
 
 
-class Elicited(Struct, frozen=True):
+class ElicitedAnswer(Struct, frozen=True):
     """What a modern client's retry says about `ticket`, about which it was asked."""
 
     ticket: Ticket
@@ -77,7 +77,7 @@ class Elicited(Struct, frozen=True):
         return read(self.response)[0] is None
 
 
-class Dialog:
+class OpenDialog:
     """A question that a legacy client has open about the call of `request`, None for none."""
 
     def __init__(self, request: Request | None = None) -> None:
@@ -106,7 +106,7 @@ class ClientChannel:
         self._scope = scope
         self._questions = questions
         self._parked = parked
-        self._dialogs: dict[str, Dialog] = {}
+        self._dialogs: dict[str, OpenDialog] = {}
         """What a legacy client is asked, by ticket: the same call made twice is asked about once."""
 
     def unable(self, request: Request, terms: AnswerTerms) -> str:
@@ -150,28 +150,28 @@ class ClientChannel:
         sealed, _ = await scope.inspector.seal(scope.result_for(request.caller, request.method, body), 0)
         scope.client.reply(request.id, sealed)
 
-    def retried(self, call: Call) -> tuple[Call, Elicited | None]:
+    def retried(self, call: Call) -> tuple[Call, ElicitedAnswer | None]:
         """The call as it was made first where `call` is the retry that brings an answer to a question of
         ours, and that answer, which counts no second time."""
         ticket = self._parked.claim_approval(call)
         if ticket is None:
             return call, None
         response = (call.responses or {}).get(KEY)
-        return structs.replace(call, state=None, responses=None), Elicited(ticket, response)
+        return structs.replace(call, state=None, responses=None), ElicitedAnswer(ticket, response)
 
     # --- a legacy client -------------------------------------------------------------------------
 
-    async def ask_beside(self, store: Store, request: Request, ticket: Ticket) -> Dialog:
+    async def ask_beside(self, store: Store, request: Request, ticket: Ticket) -> OpenDialog:
         """Ask while the call waits. Raises InspectionError."""
         params, _ = await self._scope.inspector.seal(_params(ticket), len(ticket.shown))
         dialog = self._dialogs.get(ticket.id)
         if dialog is None:
-            dialog = self._dialogs[ticket.id] = Dialog(request)
+            dialog = self._dialogs[ticket.id] = OpenDialog(request)
             dialog.flight = Flight(self._ask(store, request, ticket, params, dialog))
         return dialog
 
     async def _ask(
-        self, store: Store, request: Request, ticket: Ticket, params: Redacted, dialog: Dialog
+        self, store: Store, request: Request, ticket: Ticket, params: Redacted, dialog: OpenDialog
     ) -> None:
         try:
             await self._elicited(ticket)

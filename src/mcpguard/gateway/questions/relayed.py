@@ -27,7 +27,7 @@ from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.handles import usable
-from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.gateway.ports import Question, RawAnswer, RequestId
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 
@@ -37,7 +37,7 @@ MAX_VISITS = 1000
 _WITHDRAWN = "withdrawn"
 
 
-class Asked(Struct, frozen=True):
+class RelayedQuestion(Struct, frozen=True):
     """A question that may be put to the client: as it was decided, and its inspected params."""
 
     invocation: Invocation
@@ -101,7 +101,7 @@ class Questions:
 
     async def judge(
         self, server: str, method: str, params: Json, caller: Caller, redact: tuple[str, ...]
-    ) -> Asked | dict[str, Json]:
+    ) -> RelayedQuestion | dict[str, Json]:
         """What to put to the client if it may be asked, else the body that refuses it. `redact` is what the
         call wants removed that it is about."""
         scope = self._scope
@@ -137,9 +137,9 @@ class Questions:
             invocation, "asked", started, digest, sealed.findings, neutralised=sealed.neutralised
         )
         await scope.audit.write(noted)
-        return Asked(invocation, sealed)
+        return RelayedQuestion(invocation, sealed)
 
-    async def kept_back(self, asked: Asked, answer: Json) -> str:
+    async def kept_back(self, asked: RelayedQuestion, answer: Json) -> str:
         """Why this answer may not go to whoever asked, "" where it may: policy would refuse the question now,
         or there is a credential in it that is not for that server."""
         scope, before = self._scope, asked.invocation
@@ -155,7 +155,9 @@ class Questions:
         said = refusals.denied_error(verdict)["message"]
         return f"the answer to {method} was withheld: {said}"
 
-    async def kept_back_of(self, asked: Mapping[str, Asked], answers: Mapping[str, Json]) -> dict[str, str]:
+    async def kept_back_of(
+        self, asked: Mapping[str, RelayedQuestion], answers: Mapping[str, Json]
+    ) -> dict[str, str]:
         """The same for answers that go to one server at once, by their keys: a credential may be cut up over
         them."""
         whys = {key: await self.kept_back(asked[key], answer) for key, answer in answers.items()}
@@ -184,7 +186,7 @@ class Questions:
         """Whether that server asked this client to visit a URL under that id (client/elicitation, url)."""
         return type(elicitation_id) is str and (server, elicitation_id) in self._visits
 
-    async def put(self, asked: Asked, request: Request | None) -> dict[str, Json]:
+    async def put(self, asked: RelayedQuestion, request: Request | None) -> dict[str, Json]:
         """Ask a legacy client; gives {"result": …} or {"error": …} as it answered. Raises UpstreamError where
         it does not, or where its answer is kept back."""
         answer = await self.answer_of(asked.invocation.method, asked.params, request)
@@ -232,7 +234,7 @@ def note_lack(request: Request, question: Question) -> None:
             request.lacked.setdefault(name, {}).update(part)
 
 
-def with_lack(request: Request, raw: Raw) -> Raw:
+def with_lack(request: Request, raw: RawAnswer) -> RawAnswer:
     """The upstream's final answer; where it failed and something was lacking, the error that names this. What
     the upstream said itself is then `answer` in its `data`."""
     if not request.lacked or raw.status == "ok":
@@ -240,4 +242,4 @@ def with_lack(request: Request, raw: Raw) -> Raw:
     names = " and ".join(request.lacked)
     said = f"the server asked for {names}, which the client did not declare, and then failed"
     data: dict[str, Json] = {"requiredCapabilities": {**request.lacked}, "answer": raw.body}
-    return Raw({"id": 0, "error": refusals.error(eras.MISSING_CAPABILITY, said, data)}, raw.size)
+    return RawAnswer({"id": 0, "error": refusals.error(eras.MISSING_CAPABILITY, said, data)}, raw.size)

@@ -16,8 +16,8 @@ from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Clock, Question, Raw
-from mcpguard.gateway.questions.relayed import Asked, Questions, note_lack
+from mcpguard.gateway.ports import Clock, Question, RawAnswer
+from mcpguard.gateway.questions.relayed import Questions, RelayedQuestion, note_lack
 from mcpguard.gateway.scope import ClientScope, Questioned, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
@@ -47,7 +47,7 @@ class Parked(Struct, eq=False):
     `asked` is what the client was shown; `size` is in bytes. `forget` stops the clock."""
 
     fingerprint: bytes
-    asked: dict[str, Asked]
+    asked: dict[str, RelayedQuestion]
     size: int
     forget: Callable[[], None]
     credential: str
@@ -93,7 +93,7 @@ class ParkedCalls:
     def keep(
         self,
         call: Call,
-        asked: dict[str, Asked],
+        asked: dict[str, RelayedQuestion],
         state: str | None,
         credential: str,
         ticket: Ticket | None,
@@ -233,7 +233,7 @@ class RoundTrips:
         while request.questions:
             await self._scope.pause(TOGETHER_SECONDS)
             keys = {f"question-{index}": one for index, one in enumerate(request.questions, 1)}
-            shown: dict[str, Asked] = {}
+            shown: dict[str, RelayedQuestion] = {}
             for key, question in keys.items():
                 redact = request.redact + self._scope.redact_of(question.server, question.related)
                 asked = await self.questions.judge(
@@ -286,7 +286,9 @@ class RoundTrips:
 
     # --- a modern upstream asks ------------------------------------------------------------------
 
-    async def with_input(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | Raw:
+    async def with_input(
+        self, request: Request, permit: Permit, call: Call, raw: RawAnswer
+    ) -> Permit | RawAnswer:
         """The Permit to call again with the input that an upstream asks for in `raw`; or what a modern client
         gets, which asks it. Raises UpstreamError where it asks what it may not."""
         if call.method not in eras.MAY_ASK:
@@ -297,7 +299,7 @@ class RoundTrips:
         again = await self._volunteered(request, permit, call, raw)
         return await self._forward(request, permit, call, raw) if again is None else again
 
-    async def _forward(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
+    async def _forward(self, request: Request, permit: Permit, call: Call, raw: RawAnswer) -> RawAnswer:
         result = raw.message["result"]
         shown = await self._asked(request, permit, result)
         state = result.get("requestState")
@@ -308,9 +310,9 @@ class RoundTrips:
         body: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "requestState": token}
         if "inputRequests" in result:
             body["inputRequests"] = _requests(shown)
-        return Raw({"id": 0, "result": body}, raw.size)
+        return RawAnswer({"id": 0, "result": body}, raw.size)
 
-    async def screened(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
+    async def screened(self, request: Request, permit: Permit, call: Call, raw: RawAnswer) -> RawAnswer:
         """Any other answer in which an upstream may ask the client something: a task that needs input
         (extension io.modelcontextprotocol/tasks), or the error that a URL must be visited first
         (2025-11-25, client/elicitation), which for a modern client is a result that asks. Raises
@@ -320,17 +322,19 @@ class RoundTrips:
             return raw
         if "result" in raw.message:
             shown = await self._asked(request, permit, body)
-            return Raw({"id": 0, "result": {**body, "inputRequests": _requests(shown)}}, raw.size)
+            return RawAnswer({"id": 0, "result": {**body, "inputRequests": _requests(shown)}}, raw.size)
         if body.get("code") == eras.URL_REQUIRED:
             visits = {f"visit-{n}": one for n, one in enumerate(_visits(body.get("data")), 1)}
             asking = {key: {"method": _ELICIT, "params": one} for key, one in visits.items()}
             result: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "inputRequests": asking}
             if asking and request.caller.modern and call.method in eras.MAY_ASK:
-                return await self._forward(request, permit, call, Raw({"id": 0, "result": result}, raw.size))
+                return await self._forward(
+                    request, permit, call, RawAnswer({"id": 0, "result": result}, raw.size)
+                )
             shown = await self._asked(request, permit, result)
             if shown:
                 data = {**body["data"], "elicitations": [one.params.value for one in shown.values()]}
-                return Raw({"id": 0, "error": {**body, "data": data}}, raw.size)
+                return RawAnswer({"id": 0, "error": {**body, "data": data}}, raw.size)
         return raw
 
     async def continued(self, parked: Parked, call: Call) -> dict[str, Json]:
@@ -344,7 +348,9 @@ class RoundTrips:
             more["requestState"] = parked.state
         return more
 
-    async def _asked(self, request: Request, permit: Permit, result: dict[str, Json]) -> dict[str, Asked]:
+    async def _asked(
+        self, request: Request, permit: Permit, result: dict[str, Json]
+    ) -> dict[str, RelayedQuestion]:
         return {
             key: _granted(await self._judge(request, permit, method, params), method)
             for key, method, params in _input_requests(result)
@@ -352,15 +358,15 @@ class RoundTrips:
 
     async def _judge(
         self, request: Request, permit: Permit, method: str, params: Json
-    ) -> Asked | dict[str, Json]:
+    ) -> RelayedQuestion | dict[str, Json]:
         server, caller = permit.invocation.server, request.caller
         return await self.questions.judge(server, method, params, caller, request.redact)
 
-    async def _collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
+    async def _collect(self, request: Request, permit: Permit, raw: RawAnswer) -> Permit:
         """Ask a legacy client what a modern upstream wants to know."""
         result = raw.message["result"]
         responses: dict[str, Json] = {}
-        shown: dict[str, Asked] = {}
+        shown: dict[str, RelayedQuestion] = {}
         for key, method, params in _input_requests(result):
             shown[key] = _granted(await self._judge(request, permit, method, params), method)
             body = await self.questions.put(shown[key], request)
@@ -371,7 +377,9 @@ class RoundTrips:
             await self._check(shown, responses)
         return _answering(permit, result, responses)
 
-    async def _volunteered(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | None:
+    async def _volunteered(
+        self, request: Request, permit: Permit, call: Call, raw: RawAnswer
+    ) -> Permit | None:
         """The permit to call again where the modern client sent all the answers before it was asked; None
         where it did not. Only what is asked, and may be asked, reaches the upstream."""
         result = raw.message["result"]
@@ -390,7 +398,7 @@ class RoundTrips:
         await self._check(shown, responses)
         return _answering(permit, result, responses)
 
-    async def _check(self, shown: dict[str, Asked], responses: dict[str, Json]) -> None:
+    async def _check(self, shown: dict[str, RelayedQuestion], responses: dict[str, Json]) -> None:
         """Raise UpstreamError where one of the responses is kept back."""
         for why in (await self.questions.kept_back_of(shown, responses)).values():
             if why:
@@ -406,11 +414,11 @@ def _answering(permit: Permit, result: dict[str, Json], responses: dict[str, Jso
     return pdp.again(permit, params)
 
 
-def _requests(asked: dict[str, Asked]) -> dict[str, Json]:
+def _requests(asked: dict[str, RelayedQuestion]) -> dict[str, Json]:
     return {key: one.shown for key, one in asked.items()}
 
 
-def _granted(asked: Asked | dict[str, Json], method: str) -> Asked:
+def _granted(asked: RelayedQuestion | dict[str, Json], method: str) -> RelayedQuestion:
     if isinstance(asked, dict):
         why = asked["error"]["message"]
         raise UpstreamError(f"the upstream requires {method} for this call, which is not possible: {why}")

@@ -20,7 +20,7 @@ _VERSION = re.compile(r"(?<=.)(?:@|==)[^@/=]*$")
 _NAMED = re.compile(r"\$\{(\w+)\}")
 
 
-class Bridged(Struct):
+class BridgedServer(Struct):
     """What a program's words say: the server's address and headers, and the transport, "" for any."""
 
     url: str = ""
@@ -89,7 +89,7 @@ def _header(text: str) -> tuple[str, str] | None:
     return (name.strip(), value.strip()) if colon and name.strip() else None
 
 
-def _of_mcp_remote(words: Sequence[str], env: dict[str, str]) -> Bridged | None:
+def _of_mcp_remote(words: Sequence[str], env: dict[str, str]) -> BridgedServer | None:
     flags = ("--allow-http", "--debug", "--silent", "--enable-proxy")
     valued = ("--header", "--transport", "--host", "--auth-timeout")
     split = _split(words, flags, valued)
@@ -98,7 +98,7 @@ def _of_mcp_remote(words: Sequence[str], env: dict[str, str]) -> Bridged | None:
     plain = [value for option, value in split if not option]
     if not plain or not all(one.isdigit() for one in plain[1:]):
         return None
-    read = Bridged(url=plain[0])
+    read = BridgedServer(url=plain[0])
     for option, value in split:
         if option == "--header":
             header = _header(value)
@@ -112,14 +112,14 @@ def _of_mcp_remote(words: Sequence[str], env: dict[str, str]) -> Bridged | None:
     return read if read.headers or any(secrets_of_addresses(read.url, serves=True)) else None
 
 
-def _of_supergateway(words: Sequence[str], env: dict[str, str]) -> Bridged | None:
+def _of_supergateway(words: Sequence[str], env: dict[str, str]) -> BridgedServer | None:
     del env
     valued = ("--sse", "--streamableHttp", "--header", "--oauth2Bearer", "--logLevel", "--outputTransport")
     split = _split(words, (), valued)
     if split is None:
         return None
     said = dict(split)
-    read = Bridged(url=said.get("--streamableHttp") or said.get("--sse") or "")
+    read = BridgedServer(url=said.get("--streamableHttp") or said.get("--sse") or "")
     read.transport = "http" if "--streamableHttp" in said else "sse"
     for option, value in split:
         header = _header(value) if option == "--header" else None
@@ -132,8 +132,8 @@ def _of_supergateway(words: Sequence[str], env: dict[str, str]) -> Bridged | Non
     return read if said.get("--outputTransport", "stdio") == "stdio" else None
 
 
-def _of_mcp_proxy(words: Sequence[str], env: dict[str, str]) -> Bridged | None:
-    read = Bridged(transport="sse")
+def _of_mcp_proxy(words: Sequence[str], env: dict[str, str]) -> BridgedServer | None:
+    read = BridgedServer(transport="sse")
     rest: list[str] = []
     left = list(words)
     while left:
@@ -155,7 +155,7 @@ def _of_mcp_proxy(words: Sequence[str], env: dict[str, str]) -> Bridged | None:
     return read
 
 
-_READERS: dict[str, Callable[[Sequence[str], dict[str, str]], Bridged | None]] = {
+_READERS: dict[str, Callable[[Sequence[str], dict[str, str]], BridgedServer | None]] = {
     "mcp-remote": _of_mcp_remote,
     "supergateway": _of_supergateway,
     "mcp-proxy": _of_mcp_proxy,

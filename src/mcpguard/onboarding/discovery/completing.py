@@ -16,7 +16,7 @@ from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
-from mcpguard.onboarding.discovery.reading import ClientFile, Input, Places
+from mcpguard.onboarding.discovery.reading import ClientFile, Input, SearchPlaces
 
 Answer = Callable[[ClientFile, Input], str | None]
 """What a person says to an input of a client's file; None for no answer."""
@@ -61,7 +61,7 @@ class Start(Unprinted, frozen=True):
     """What a client knows when it starts an entry; `environ` are the variables that it is taken to have."""
 
     found: ClientFile
-    places: Places
+    places: SearchPlaces
     project: Path | None
     environ: Mapping[str, str]
     answer: Answer

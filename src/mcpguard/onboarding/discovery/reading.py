@@ -21,7 +21,17 @@ from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.formats import ALIAS, Broken, Member, Step, TreeNode, jsonc, leaves, place, yaml_text
+from mcpguard.onboarding.formats import (
+    ALIAS,
+    Member,
+    Step,
+    TreeNode,
+    UnreadableFormat,
+    jsonc,
+    leaves,
+    place,
+    yaml_text,
+)
 
 SIZE_LIMIT = 32 << 20
 """The largest configuration that is read, in bytes. Clients keep histories beside their servers."""
@@ -55,7 +65,7 @@ _FORMS = (
 BOM = "\ufeff"
 
 
-class Places(Struct, frozen=True):
+class SearchPlaces(Struct, frozen=True):
     """Where the files of this user and this project are looked for. `project` is None for none."""
 
     home: Path
@@ -88,7 +98,7 @@ class ClientFile(Unprinted, frozen=True, kw_only=True):
     problem: str = ""
 
 
-def folder_of(found: ClientFile, table: tuple[Step, ...], places: Places) -> Path | None:
+def folder_of(found: ClientFile, table: tuple[Step, ...], places: SearchPlaces) -> Path | None:
     """The folder of the project that the servers in `table` are of, None for those of the user."""
     if found.file.scope == "project":
         return places.project
@@ -96,7 +106,7 @@ def folder_of(found: ClientFile, table: tuple[Step, ...], places: Places) -> Pat
     return Path(str(table[1])) if inside else None
 
 
-def view_of(found: ClientFile, table: tuple[Step, ...], places: Places) -> str:
+def view_of(found: ClientFile, table: tuple[Step, ...], places: SearchPlaces) -> str:
     """The project as the configuration names it, for which the client sees the servers in `table`: a folder,
     or, for a file beside the user's first one, that file. "" for the servers that the user has everywhere."""
     folder = folder_of(found, table, places)
@@ -105,15 +115,15 @@ def view_of(found: ClientFile, table: tuple[Step, ...], places: Places) -> str:
     return "" if found.file is found.client.files[0] else str(found.path)
 
 
-def here(environ: Mapping[str, str], project: Path | None) -> Places:
+def here(environ: Mapping[str, str], project: Path | None) -> SearchPlaces:
     """The places of this user, from $HOME and $XDG_CONFIG_HOME."""
     home = Path(environ.get("HOME") or Path.home())
     if sys.platform == "darwin":
-        return Places(home, home / "Library" / "Application Support", project)
-    return Places(home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config"), project)
+        return SearchPlaces(home, home / "Library" / "Application Support", project)
+    return SearchPlaces(home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config"), project)
 
 
-def existing(places: Places, clients: Iterable[KnownClient] = CLIENTS) -> Iterator[ClientFile]:
+def existing(places: SearchPlaces, clients: Iterable[KnownClient] = CLIENTS) -> Iterator[ClientFile]:
     """Every configuration that is there, client by client, each file once."""
     seen: set[tuple[str, Path]] = set()
     for client in clients:
@@ -125,7 +135,7 @@ def existing(places: Places, clients: Iterable[KnownClient] = CLIENTS) -> Iterat
                     yield read(client, file, path)
 
 
-def paths_of(file: File, places: Places) -> list[Path]:
+def paths_of(file: File, places: SearchPlaces) -> list[Path]:
     """Where `file` is or would be; of a pattern only what is there."""
     root, _, rest = file.path.partition("/")
     folder = {"~": places.home, "{config}": places.config, ".": places.project}[root]
@@ -163,7 +173,7 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
         return found
     try:
         root = PARSERS[found.file.format](text)
-    except Broken as broken:
+    except UnreadableFormat as broken:
         line, column = place(text, broken.offset)
         return _with(found, problem=f"{found.path}:{line}:{column}: {broken}")
     twice = next(_twice(found.file, root), None)

@@ -60,7 +60,7 @@ class TreeNode(Struct):
         """The same. Raises Broken."""
         node = self.at(path)
         if node is None:
-            raise Broken(0, "the servers are gone")
+            raise UnreadableFormat(0, "the servers are gone")
         return node
 
     def repeated(self) -> list[Member]:
@@ -92,7 +92,7 @@ class Unreadable(McpGuardError):
     """A client's file that is not what it should be. The sentence has file, line and column, and no value."""
 
 
-class Broken(Exception):
+class UnreadableFormat(Exception):
     """What a reader of a format raises: `offset` in the text, and what is wrong there."""
 
     def __init__(self, offset: int, message: str) -> None:

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode, Way
+from mcpguard.onboarding.formats import DEPTH_LIMIT, Change, Member, Step, TreeNode, UnreadableFormat, Way
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"', re.DOTALL)
@@ -21,7 +21,7 @@ def parse(text: str) -> TreeNode:
     reader = _JsonReader(text)
     node = reader.value(reader.skip(0), 0)
     if reader.skip(node.end) != len(text):
-        raise Broken(reader.skip(node.end), "nothing may stand after the end of the value")
+        raise UnreadableFormat(reader.skip(node.end), "nothing may stand after the end of the value")
     return node
 
 
@@ -34,13 +34,13 @@ class _JsonReader:
         found = _BLANK.match(self._text, at)
         end = found.end() if found else at
         if self._text.startswith("/*", end):
-            raise Broken(end, "this comment has no end")
+            raise UnreadableFormat(end, "this comment has no end")
         return end
 
     def value(self, at: int, depth: int) -> TreeNode:
         """The value that begins at `at`."""
         if depth > DEPTH_LIMIT:
-            raise Broken(at, f"nested deeper than {DEPTH_LIMIT} levels")
+            raise UnreadableFormat(at, f"nested deeper than {DEPTH_LIMIT} levels")
         first = self._text[at : at + 1]
         if first == "{":
             return self._map(at, depth)
@@ -51,21 +51,21 @@ class _JsonReader:
             return TreeNode("plain", at, end, value)
         found = _WORD.match(self._text, at)
         if not found:
-            raise Broken(at, "a value is expected here" if first else "the file ends too early")
+            raise UnreadableFormat(at, "a value is expected here" if first else "the file ends too early")
         word = found[0]
         try:
             return TreeNode("plain", at, found.end(), _WORDS[word] if word in _WORDS else json.loads(word))
         except ValueError:
-            raise Broken(at, "this number has too many digits") from None
+            raise UnreadableFormat(at, "this number has too many digits") from None
 
     def _string(self, at: int) -> tuple[str, int]:
         found = _TEXT.match(self._text, at)
         if not found:
-            raise Broken(at, "text in double quotes is expected here")
+            raise UnreadableFormat(at, "text in double quotes is expected here")
         try:
             return str(json.loads(found[0])), found.end()
         except ValueError:
-            raise Broken(at, "this text has an escape that JSON does not know") from None
+            raise UnreadableFormat(at, "this text has an escape that JSON does not know") from None
 
     def _map(self, start: int, depth: int) -> TreeNode:
         members: list[Member] = []
@@ -74,7 +74,7 @@ class _JsonReader:
             key, end = self._string(at)
             colon = self.skip(end)
             if self._text[colon : colon + 1] != ":":
-                raise Broken(colon, "`:` is expected after a key")
+                raise UnreadableFormat(colon, "`:` is expected after a key")
             node = self.value(self.skip(colon + 1), depth + 1)
             members.append(Member(key, at, node))
             at = self._next(node.end, "}")
@@ -94,7 +94,7 @@ class _JsonReader:
         if self._text[at : at + 1] == ",":
             return self.skip(at + 1)
         if self._text[at : at + 1] != close:
-            raise Broken(at, f"`,` or `{close}` is expected here")
+            raise UnreadableFormat(at, f"`,` or `{close}` is expected here")
         return at
 
 
@@ -150,7 +150,7 @@ def insert(text: str, root: TreeNode, path: Way, name: str, entry: Any) -> Chang
         for step in reversed(path[depth + 1 :]):
             value = {step: value}
     if node.kind != "map":
-        raise Broken(node.start, "not a mapping")
+        raise UnreadableFormat(node.start, "not a mapping")
     line = newline(text)
     if not node.value:
         outer = _indent(text, node.start)

@@ -16,7 +16,7 @@ from tomlkit.container import Container
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item, Key, Table
 
-from mcpguard.onboarding.formats import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode, Way
+from mcpguard.onboarding.formats import DEPTH_LIMIT, Change, Member, Step, TreeNode, UnreadableFormat, Way
 from mcpguard.onboarding.formats.jsonc import newline
 
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
@@ -48,15 +48,15 @@ def statements(text: str) -> list[Statement]:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
         at = _offset(text, error.line, 1) if isinstance(error, ParseError) else 0
-        raise Broken(at, _DEEP if "levels deep" in str(error) else _ORDER) from None
+        raise UnreadableFormat(at, _DEEP if "levels deep" in str(error) else _ORDER) from None
     found: list[Statement] = []
     at = 0
     for piece in _pieces(document, (), ""):
         end = at + len(piece.written)
         if text[at:end] != piece.written:
-            raise Broken(at, _ORDER)
+            raise UnreadableFormat(at, _ORDER)
         if len(piece.path) > DEPTH_LIMIT:
-            raise Broken(at, _DEEP)
+            raise UnreadableFormat(at, _DEEP)
         if piece.path:
             found.append(Statement(piece.header, piece.path, at, end))
         at = end
@@ -101,11 +101,13 @@ def parse(text: str) -> TreeNode:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = _PLACE.search(str(error))
-        raise Broken(_offset(text, *map(int, found.groups())) if found else len(text), "not TOML") from None
+        raise UnreadableFormat(
+            _offset(text, *map(int, found.groups())) if found else len(text), "not TOML"
+        ) from None
     except ValueError:
-        raise Broken(0, "a number has too many digits") from None
+        raise UnreadableFormat(0, "a number has too many digits") from None
     except RecursionError:
-        raise Broken(0, "nested too deep") from None
+        raise UnreadableFormat(0, "nested too deep") from None
     root = TreeNode("map", 0, len(text), [])
     table = root
     for one in statements(text):
@@ -176,7 +178,9 @@ def replace(
     mine = [one for one in every if any(one.path[: len(path) + 1] == (*path, other) for other in names)]
     seen = {one.path[len(path)] for one in mine}
     if seen != set(names):
-        raise Broken(0, "servers that are written in one line cannot be edited: give each a table of its own")
+        raise UnreadableFormat(
+            0, "servers that are written in one line cannot be edited: give each a table of its own"
+        )
     changes: list[Change] = []
     for one in mine:
         fresh = one is mine[0] and bool(name)

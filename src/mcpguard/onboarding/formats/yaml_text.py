@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from mcpguard.core.document import yaml_tree
-from mcpguard.onboarding.formats import ALIAS, Broken, Change, Member, Step, TreeNode, Way
+from mcpguard.onboarding.formats import ALIAS, Change, Member, Step, TreeNode, UnreadableFormat, Way
 from mcpguard.onboarding.formats.jsonc import newline
 
 
@@ -18,7 +18,7 @@ def parse(text: str) -> TreeNode:
     root, faults = yaml_tree.parse_tree(text, foreign=True)
     for line, column, message in faults:
         before = text.splitlines(keepends=True)[: max(line - 1, 0)]
-        raise Broken(sum(map(len, before)) + max(column - 1, 0), message)
+        raise UnreadableFormat(sum(map(len, before)) + max(column - 1, 0), message)
     return TreeNode("map", 0, 0, []) if root is None else _converted(text, root)
 
 
@@ -49,7 +49,7 @@ def replace(
     for place, step in enumerate(sorted(map(int, steps))):
         node = table.get(step)
         if node is None or text[table.start : table.start + 1] == "[":
-            raise Broken(table.start, BRACKETS)
+            raise UnreadableFormat(table.start, BRACKETS)
         end = len(text[: node.end].rstrip())
         if place == 0 and name:
             changes.append((node.start, end, _item_at(text, node, {"name": name, **entry})))
@@ -62,13 +62,13 @@ def _replace_members(
     text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]
 ) -> list[Change]:
     if text[table.start : table.start + 1] == "{":
-        raise Broken(table.start, BRACKETS)
+        raise UnreadableFormat(table.start, BRACKETS)
     changes: list[Change] = []
     for place, member in enumerate([member for member in table.value if member.key in steps]):
         start, end = member.start, len(text[: member.node.end].rstrip())
         indent = text[text.rfind("\n", 0, start) + 1 : start]
         if indent.strip(" "):
-            raise Broken(start, "an entry that does not begin its line cannot be edited")
+            raise UnreadableFormat(start, "an entry that does not begin its line cannot be edited")
         if place == 0 and name:
             changes.append((start, end, _mapping(indent, name, entry, newline(text))))
         else:
@@ -86,7 +86,7 @@ def insert(text: str, root: TreeNode, path: Way, name: str, entry: dict[str, Any
         lead = "" if not text or text.endswith("\n") else line
         return len(text), len(text), f"{lead}{path[0]}:{line}  {_mapping('  ', name, entry, line)}{line}"
     if table is None or table.kind != "map" or not table.value or text[table.start] == "{":
-        raise Broken(0 if table is None else table.start, BRACKETS)
+        raise UnreadableFormat(0 if table is None else table.start, BRACKETS)
     last: Member = table.value[-1]
     indent = text[text.rfind("\n", 0, last.start) + 1 : last.start]
     end = len(text[: last.node.end].rstrip())
@@ -119,7 +119,7 @@ def compose(text: str) -> None:
     try:
         yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
-        raise Broken(0, "not YAML") from None
+        raise UnreadableFormat(0, "not YAML") from None
 
 
 def _item_at(text: str, node: TreeNode, entry: dict[str, Any]) -> str:
@@ -132,7 +132,7 @@ def _item_at(text: str, node: TreeNode, entry: dict[str, Any]) -> str:
 def _removal(text: str, start: int, end: int) -> Change:
     dash = _DASH.search(text, 0, start)
     if not dash:
-        raise Broken(start, "an item that does not begin its line cannot be removed")
+        raise UnreadableFormat(start, "an item that does not begin its line cannot be removed")
     rest = re.compile(r"[ \t]*(\r?\n)?").match(text, end)
     if rest and (rest[1] or rest.end() == len(text)):
         return dash.start(1), rest.end(), ""

@@ -16,7 +16,7 @@ from msgspec import Struct
 from mcpguard.onboarding.discovery.clients import Format
 from mcpguard.onboarding.discovery.reading import PARSERS
 from mcpguard.onboarding.edit import REPLACE, applied
-from mcpguard.onboarding.formats import Broken, TreeNode, Unreadable, jsonc, place
+from mcpguard.onboarding.formats import TreeNode, Unreadable, UnreadableFormat, jsonc, place
 from mcpguard.onboarding.locks.lockable import Allowed, Lockable, runs_mcpguard
 
 ALLOWED = "allowedMcpServers"
@@ -162,7 +162,7 @@ def says(text: str, format: Format, source: str) -> dict[str, Any]:
         return {}
     try:
         found = PARSERS[format](text).plain()
-    except Broken as broken:
+    except UnreadableFormat as broken:
         line, column = place(text, broken.offset)
         raise Unreadable(f"{source}:{line}:{column}: {broken}") from None
     if not isinstance(found, dict):
@@ -179,7 +179,7 @@ def edited(text: str, format: Format, puts: Iterable[KeyEdit], source: str) -> s
             text = _edited(text, format, one)
         if _as_meant(says(text, format, source), want, todo, format):
             return text
-    except Broken:
+    except UnreadableFormat:
         pass
     raise Unreadable(f"{source} is written in a way that cannot be edited safely, so it was left alone")
 

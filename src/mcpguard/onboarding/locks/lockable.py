@@ -22,7 +22,7 @@ from mcpguard.config.servers import project_folder
 from mcpguard.onboarding.discovery.clients import CLIENTS, PROJECT, Format, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.ourselves import arguments_of, starts_mcpguard
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, existing
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, existing
 
 Form = Literal["allowlist", "requirements", "settings"]
 
@@ -178,7 +178,9 @@ class LockSurvey(NamedTuple):
     unread: list[str]
 
 
-def look(one: Lockable, places: Places, projects: Iterable[Path], config: Path | None = None) -> LockSurvey:
+def look(
+    one: Lockable, places: SearchPlaces, projects: Iterable[Path], config: Path | None = None
+) -> LockSurvey:
     """What the clients of `one` have in the files of the user, of `places.project` and of `projects`;
     `config` is the configuration of the user, beside those that their own files name."""
     found = LockSurvey([], [], [], [])
@@ -207,7 +209,7 @@ def served(entry: Entry) -> str:
     return named.get("--config", "") if plainly else ""
 
 
-def _files(one: Lockable, places: Places, projects: Iterable[Path]) -> Iterator[ClientFile]:
+def _files(one: Lockable, places: SearchPlaces, projects: Iterable[Path]) -> Iterator[ClientFile]:
     seen: set[Path] = set()
     for project in (places.project, *projects):
         for file in existing(replace(places, project=project), list(one.known())):

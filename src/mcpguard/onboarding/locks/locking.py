@@ -22,7 +22,7 @@ READABLE = 0o755
 """The mode of folders: clients read there."""
 
 
-class Replaced(Struct, frozen=True):
+class LockReplacement(Struct, frozen=True):
     """What a lock has put at a place, and what stood there before: with `was.gone` nothing, from the end of
     `was.path` on."""
 
@@ -43,7 +43,7 @@ class Record(Struct, kw_only=True):
     after: str
     kept: str = ""
     folders: list[str] = []
-    changes: list[Replaced] = []
+    changes: list[LockReplacement] = []
     users: dict[str, list[Allowed]] = {}
 
     def is_ours(self, digest: str | None) -> bool:
@@ -51,7 +51,7 @@ class Record(Struct, kw_only=True):
         return digest is not None and digest in (self.after, self.last) and digest != self.before
 
 
-class Keeper:
+class LockKeeper:
     """The lock of one file of this system, with its record, for the user whose home is `home`."""
 
     def __init__(self, system: System, one: Lockable, home: Path) -> None:
@@ -111,10 +111,12 @@ class Keeper:
                 )
         return users
 
-    def _with(self, text: str, users: dict[str, list[Allowed]], only: bool) -> tuple[str, list[Replaced]]:
+    def _with(
+        self, text: str, users: dict[str, list[Allowed]], only: bool
+    ) -> tuple[str, list[LockReplacement]]:
         there = self._says(text)
         todo = puts(self._one, [one for every in users.values() for one in every], there, only=only)
-        changes = [Replaced(put, _standing(there, put.path)) for put in todo]
+        changes = [LockReplacement(put, _standing(there, put.path)) for put in todo]
         return edited(text, self._one.format, todo, str(self.path)), changes
 
     def _without(self, record: Record | None) -> str:
@@ -159,7 +161,7 @@ class Keeper:
         now: str | None,
         before: bytes | None,
         data: bytes,
-        changes: list[Replaced],
+        changes: list[LockReplacement],
         folders: list[str],
         users: dict[str, list[Allowed]],
     ) -> None:

@@ -9,7 +9,7 @@ import keyring.errors
 import pytest
 
 from mcpguard.adapters.credentials import MINTS
-from mcpguard.adapters.credentials.kept import Kept
+from mcpguard.adapters.credentials.kept import KeptCredential
 from mcpguard.adapters.credentials.oauth import grants
 from mcpguard.core.errors import CredentialError
 from tests.adapters.credentials.fake_credentials import FakeGuard
@@ -292,7 +292,7 @@ def test_what_the_keychain_did_not_keep_never_replaces_another_login(small):
 def over(stage):
     """A mint as the broker keeps it."""
     kind = MINTS["oauth"]
-    return Kept(
+    return KeptCredential(
         f"credential:{NAME}", stage.mint(), kind.keep, 1.0, stage.clock, FakeGuard(), False, kind.look
     )
 

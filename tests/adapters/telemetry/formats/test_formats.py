@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.destinations import framed, syslog_message
-from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, Joining
+from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS
 from mcpguard.core.evidence.records import Decided, Outcome
@@ -37,7 +37,7 @@ def test_a_call_is_one_event_with_its_outcome(story: list[EvidenceEvent]) -> Non
 
 
 def test_a_chain_of_another_process_ends_no_call() -> None:
-    joining: Joining[str] = Joining({"1": "1", "3": "1", "planted": "planted"}.__getitem__)
+    joining: CallJoiner[str] = CallJoiner({"1": "1", "3": "1", "planted": "planted"}.__getitem__)
     decided = b'{"kind":"decision","at":"2026-08-01T07:00:00Z","id":"a","principal":"x:%b","method":"m","effect":"allow"}'
     outcome = b'{"kind":"outcome","at":"2026-08-01T07:00:01Z","id":"a","status":"%b","ms":1}'
     joining.add("1", decided % b"real", "in 1")
@@ -51,7 +51,7 @@ def test_a_chain_of_another_process_ends_no_call() -> None:
 
 
 def test_a_call_goes_on_in_the_chain_after_a_rotated_one(tmp_path: Path) -> None:
-    joining: Joining[None] = Joining(lambda _: "1")
+    joining: CallJoiner[None] = CallJoiner(lambda _: "1")
     closed = b'{"kind":"closed","at":"2026-08-01T07:00:00Z","reason":"rotated"}'
     decided = b'{"kind":"decision","at":"2026-08-01T07:00:00Z","id":"a","principal":"x:y","method":"m","effect":"allow"}'
     outcome = b'{"kind":"outcome","at":"2026-08-01T07:00:01Z","id":"a","status":"ok","ms":1}'

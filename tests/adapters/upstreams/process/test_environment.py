@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.inherited import executable, not_startable
-from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.adapters.upstreams.supply import CredentialSupply
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
@@ -21,7 +21,7 @@ NAME = "safe.bareRepository"
 
 async def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
     templates = {name: parse_template(text) for name, text in env.items()}
-    return await Environment(templates, Supply(credentials, program())).resolve()
+    return await Environment(templates, CredentialSupply(credentials, program())).resolve()
 
 
 async def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(

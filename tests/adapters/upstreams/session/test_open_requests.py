@@ -12,7 +12,7 @@ from mcpguard.adapters.upstreams.session.life import lasting
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, OpenRequests
 from mcpguard.core.errors import UpstreamError
 from mcpguard.gateway.flight import Flight, Wait
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 
 
 class Clock:
@@ -75,7 +75,7 @@ class Table:
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id, "result": {}}
         call = self.open.answered(message)
         if call is not None:
-            call.set(Raw(message, 10))
+            call.set(RawAnswer(message, 10))
 
     def progress(self, request_id: int) -> None:
         self.open.progressed({"progressToken": request_id})

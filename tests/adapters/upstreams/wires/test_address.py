@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.wires.address import UpstreamAddress
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import parse_template
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
@@ -20,7 +20,7 @@ async def resolve(url: str, headers: dict[str, str] | None = None, **values: str
 
 async def resolved(url: str, credentials: FakeCredentials, headers: dict[str, str] | None = None) -> Any:
     templates = {name: parse_template(text) for name, text in (headers or {}).items()}
-    filled = await Address(parse_template(url), templates, credentials, program()).resolve()
+    filled = await UpstreamAddress(parse_template(url), templates, credentials, program()).resolve()
     return filled.url, filled.headers
 
 

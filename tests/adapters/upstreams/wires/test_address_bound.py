@@ -8,8 +8,8 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.credentials.broker import Broker
-from mcpguard.adapters.upstreams.process.child import Nursery
-from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.process.child import ChildProcesses
+from mcpguard.adapters.upstreams.wires.address import UpstreamAddress
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.policy.placeholders import placeholders_in
@@ -42,7 +42,7 @@ async def headers(host: str, url: str = "https://${env:HOST}/mcp") -> dict[str, 
     """What is sent to a server whose host is `host` at the time of the request."""
     broker = broker_of(host)
     own = {"Authorization": parse_template("Bearer ${credential:key}")}
-    address = Address(parse_template(url), own, broker, program())
+    address = UpstreamAddress(parse_template(url), own, broker, program())
     return (await address.resolve()).headers
 
 
@@ -97,7 +97,7 @@ async def placed(host: str, url: str = "https://${env:HOST}:8443/mcp?key=${env:H
         credentials=broker_of(host),
         to=program(),
         terms=World(legacy({})).terms,
-        nursery=Nursery(),
+        children=ChildProcesses(),
     ).upstream()
     lanes._route = lambda call, _permit: call.set(call.values)  # type: ignore[assignment, arg-type]
     arguments = {"token": "{{secret:key}}"}

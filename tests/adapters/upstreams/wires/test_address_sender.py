@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.network import Outbound
-from mcpguard.adapters.upstreams.wires.address import Address, Sender, laid_over
+from mcpguard.adapters.upstreams.wires.address import Sender, UpstreamAddress, laid_over
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.ports import Recipient
@@ -64,7 +64,7 @@ def sender(credentials: FakeCredentials, outbound: Any, url: str = "https://x.ex
         "accept": parse_template("no"),
     }
     chosen = {"other": {"x-key": parse_template("${credential:other}")}}
-    address = Address(parse_template(url), headers, credentials, program(), chosen)
+    address = UpstreamAddress(parse_template(url), headers, credentials, program(), chosen)
     return Sender(address, lambda _named: outbound)
 
 
@@ -132,7 +132,8 @@ async def test_without_another_value_or_without_any_it_is_sent_once() -> None:
     await same.open()
     assert await ask(same) == 401
     bare = Sender(
-        Address(parse_template("https://x.example/"), {}, FakeCredentials(), program()), lambda _: outbound
+        UpstreamAddress(parse_template("https://x.example/"), {}, FakeCredentials(), program()),
+        lambda _: outbound,
     )  # type: ignore[arg-type, return-value]
     await bare.open()
     assert await ask(bare) == 401

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.wires.address import UpstreamAddress
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.wires.sse import SseWire
 from mcpguard.core.secret import parse_template
@@ -107,7 +107,7 @@ async def test_over_sse_each_message_carries_the_credential_that_was_chosen_for_
         templates = {"X-Key": parse_template("${env:A}")}
         chosen = {"other": {"x-key": parse_template("${env:B}")}}
         credentials = FakeCredentials(A=CANARY, B="stale")
-        where = Address(parse_template(stage.url), templates, credentials, program(), chosen)
+        where = UpstreamAddress(parse_template(stage.url), templates, credentials, program(), chosen)
         async with wired(SseWire, where) as (wire, listener):
             wire.send(hello(1))
             wire.send(modern(2, "tools/call"), None, "other")

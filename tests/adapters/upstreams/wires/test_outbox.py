@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.session.open_requests import FULL_BYTES
-from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
+from mcpguard.adapters.upstreams.wires.outbox import Outbox, OutgoingMessage
 from tests.adapters.upstreams.http_stage import READY, request
 
 pytestmark = [
@@ -30,7 +30,7 @@ class Post:
         self.turn = Turn(asyncio.get_running_loop())
         self.outbox = Outbox(self.turn, self)
 
-    async def __call__(self, letter: Letter) -> None:
+    async def __call__(self, letter: OutgoingMessage) -> None:
         self.begun.append(letter.method)
         self.changed.set()
         await self.written.wait()
@@ -47,7 +47,7 @@ class Post:
 async def test_requests_go_side_by_side_and_a_notification_after_they_are_written() -> None:
     post = Post()
     for message in (request(1, "a"), request(2, "b"), READY, request(3, "c")):
-        post.outbox.put(Letter(message, None))
+        post.outbox.put(OutgoingMessage(message, None))
     await post.until(2)
     assert post.begun == ["a", "b"]
     assert post.outbox.unsent > 0
@@ -64,7 +64,7 @@ async def test_requests_go_side_by_side_and_a_notification_after_they_are_writte
 async def test_what_waits_can_be_dropped_and_nothing_leaves_after_the_end() -> None:
     post = Post()
     for message in (READY, request(1, "a"), request(2, "b")):
-        post.outbox.put(Letter(message, None))
+        post.outbox.put(OutgoingMessage(message, None))
     await post.until(1)
     post.outbox.drop(1)
     post.written.set()
@@ -72,7 +72,7 @@ async def test_what_waits_can_be_dropped_and_nothing_leaves_after_the_end() -> N
     await post.until(2)
     assert post.begun == ["notifications/initialized", "b"]
     await post.outbox.close()
-    post.outbox.put(Letter(READY, None))
+    post.outbox.put(OutgoingMessage(READY, None))
     post.outbox.flush()
     assert post.outbox.unsent == 0
 
@@ -85,26 +85,26 @@ async def test_a_defect_is_told_to_the_loop_and_the_next_message_still_goes() ->
         told.append(context)
         heard.set()
 
-    async def post(letter: Letter) -> None:
+    async def post(letter: OutgoingMessage) -> None:
         if letter.method == "a":
             raise ZeroDivisionError
         done.set()
 
     asyncio.get_running_loop().set_exception_handler(tell)
     outbox = Outbox(Turn(asyncio.get_running_loop()), post)
-    outbox.put(Letter(request(1, "a"), None))
+    outbox.put(OutgoingMessage(request(1, "a"), None))
     await heard.wait()
     assert isinstance(told[0]["exception"], ZeroDivisionError)
-    outbox.put(Letter(request(2, "b"), None))
+    outbox.put(OutgoingMessage(request(2, "b"), None))
     await done.wait()
     await outbox.close()
 
 
 async def test_flow_control_looks_once_a_great_deal_is_not_sent() -> None:
     post = Post()
-    post.outbox.put(Letter(request(1, "a" * (FULL_BYTES // 2)), None))
+    post.outbox.put(OutgoingMessage(request(1, "a" * (FULL_BYTES // 2)), None))
     assert not post.turn.strained
-    post.outbox.put(Letter(request(2, "b" * (FULL_BYTES // 2)), None))
+    post.outbox.put(OutgoingMessage(request(2, "b" * (FULL_BYTES // 2)), None))
     assert post.turn.strained
     post.written.set()
     post.release.set()

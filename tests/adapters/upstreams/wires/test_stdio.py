@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.child import ChildProcesses
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import no_past
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Terms
-from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.adapters.upstreams.supply import CredentialSupply
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.model import Caller
@@ -45,7 +45,7 @@ class Real:
         self.withdrawn_ones: list[Question] = []
         self.reports: list[str] = []
         self.stirred = asyncio.Event()
-        self.nursery = Nursery()
+        self.children = ChildProcesses()
         self.pids: list[int] = []
         self.modern = more.pop("modern", script == "modern.py")
         self.version, self.caller = "2025-11-25", Caller()
@@ -56,7 +56,7 @@ class Real:
             cwd=more.pop("cwd", None),
             environment=Environment(
                 {key: Template((value,), ()) for key, value in (env or {}).items()},
-                Supply(FakeCredentials(), program()),
+                CredentialSupply(FakeCredentials(), program()),
             ),
             message_bytes=100_000,
         )
@@ -72,7 +72,7 @@ class Real:
         }
 
         def make(listener: WireListener) -> StdioWire:
-            return StdioWire(listener, launch, turn, self.nursery, lambda line: self.report("x", line), str)
+            return StdioWire(listener, launch, turn, self.children, lambda line: self.report("x", line), str)
 
         given = Terms(**{**terms, **more})
         self.upstream = Instance(given, [make], no_past(given, Backoff(lambda: 0.0)))
@@ -117,7 +117,7 @@ async def real(script: str, *argv: str, **more: Any) -> AsyncIterator[Real]:
         yield at
     finally:
         await at.upstream.close(gently=True)
-        at.nursery.close()
+        at.children.close()
 
 
 def each(test: Callable[[Real], Coroutine[Any, Any, None]]) -> Callable[[str], Coroutine[Any, Any, None]]:

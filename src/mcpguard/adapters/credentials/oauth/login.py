@@ -58,7 +58,7 @@ async def login(
     grants.ready(name)
     found = await _discover(entry)
     pkce, state = PKCEParameters.generate(), token_urlsafe(32)
-    landing = Landing(state)
+    landing = RedirectListener(state)
     try:
         await landing.open(entry.redirect_port or 0)
         scope = _scope(entry, found)
@@ -215,7 +215,7 @@ _PAGE = b"mcpguard has the answer. The terminal says how it went; this page can 
 _PARAMETERS = frozenset({"code", "state", "iss", "error"})
 
 
-class Landing:
+class RedirectListener:
     """Listens from `open` to `close` for the answer with `state`."""
 
     def __init__(self, state: str) -> None:

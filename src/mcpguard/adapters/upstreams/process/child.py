@@ -51,7 +51,7 @@ class Child(Struct):
     stderr: int
 
 
-class Nursery:
+class ChildProcesses:
     """Starts children and ends them. One per process."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 
 from mcpguard.adapters.upstreams.process.inherited import child_environment
-from mcpguard.adapters.upstreams.supply import Supply, Values, joined, refs_of, same
+from mcpguard.adapters.upstreams.supply import CredentialSupply, Values, joined, refs_of, same
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Template
 
@@ -19,7 +19,7 @@ _OURS = "env"
 class Environment:
     """The environment of one upstream, resolved at each start."""
 
-    def __init__(self, templates: Mapping[str, Template], supply: Supply) -> None:
+    def __init__(self, templates: Mapping[str, Template], supply: CredentialSupply) -> None:
         """`supply` gives what the templates refer to."""
         self.refs = refs_of(templates.values())
         self.changing = tuple(ref for ref in self.refs if ref.source != _OURS)

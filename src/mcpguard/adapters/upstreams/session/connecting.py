@@ -16,7 +16,7 @@ from mcpguard.adapters.upstreams.session.greeting import (
     WireEnded,
     greet,
 )
-from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms, lasting
+from mcpguard.adapters.upstreams.session.life import Backoff, SessionMemory, Terms, lasting
 from mcpguard.adapters.upstreams.wires.wire import Wire, WireListener
 from mcpguard.core.errors import UpstreamError
 
@@ -27,18 +27,18 @@ compatibility)."""
 MakeWire = Callable[[WireListener], Wire]
 
 
-class Past(Struct, kw_only=True):
+class Inheritance(Struct, kw_only=True):
     """What an upstream inherits from one that it takes the place of, or that is the same server."""
 
     identity: Identity
-    memory: Memory
+    memory: SessionMemory
     backoff: Backoff
     greeting: Greeting | None = None
 
 
-def no_past(terms: Terms, backoff: Backoff | None = None) -> Past:
+def no_past(terms: Terms, backoff: Backoff | None = None) -> Inheritance:
     """That of the first upstream."""
-    return Past(identity=Identity(terms), memory=Memory({}, {}), backoff=backoff or Backoff())
+    return Inheritance(identity=Identity(terms), memory=SessionMemory({}, {}), backoff=backoff or Backoff())
 
 
 class Connector:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from time import perf_counter
 
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, another
-from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
+from mcpguard.adapters.upstreams.session.life import SHOWN, SessionMemory, Terms
 from mcpguard.adapters.upstreams.session.listening import (
     SUBSCRIBE,
     SUBSCRIPTIONS,
     UNSUBSCRIBE,
-    Listening,
+    ListeningStream,
     remember,
     stream_of,
 )
@@ -25,7 +25,7 @@ from mcpguard.adapters.upstreams.session.open_requests import (
     LISTS,
     OpenRequest,
     OpenRequests,
-    Trouble,
+    RequestFailures,
     exhausted,
 )
 from mcpguard.adapters.upstreams.session.questions import OpenQuestions
@@ -35,19 +35,20 @@ from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy.placeholders import filled
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.flight import Flight, as_future
-from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.gateway.ports import Question, RawAnswer, RequestId
 from mcpguard.protocol.eras import SERVER_INFO_KEY, SET_LEVEL, legacy_params, modern_params
 from mcpguard.protocol.jsonrpc import Oversize
 
 
 class Conversation:
-    """Implements `wire.WireListener`, `greeting.Ask`, `listening.Speaker` and `open_requests.Holder`."""
+    """Implements `wire.WireListener`, `greeting.Ask`, `listening.StreamOwner` and
+    `open_requests.RequestHolder`."""
 
     def __init__(
         self,
         terms: Terms,
         make: Callable[[WireListener], Wire],
-        memory: Memory,
+        memory: SessionMemory,
         expired: Callable[[OpenRequest], None],
     ) -> None:
         """`expired(call)` takes a request that must be sent again in a new session."""
@@ -68,7 +69,7 @@ class Conversation:
         )
         self.wire = make(self)
         self._questions = OpenQuestions(terms.listener, self._open, self.wire.send)
-        self._listening: Listening | None = None
+        self._listening: ListeningStream | None = None
         self._asking: tuple[int, str] | None = None
         self._level: str | None = None
         self._before = 0
@@ -84,7 +85,7 @@ class Conversation:
         return self._open.answers - self._before
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> RequestFailures | None:
         """Since when and why requests fail, though the wire goes on; None while they do not."""
         return self._open.trouble
 
@@ -141,7 +142,7 @@ class Conversation:
         self._level = None
         self.wire.greeted(greeting.version, greeting.modern)
         if greeting.modern:
-            self._listening = Listening(self._terms, greeting, self._memory.uris, self)
+            self._listening = ListeningStream(self._terms, greeting, self._memory.uris, self)
             self._listening.start()
             return
         self.notify("notifications/initialized", {})
@@ -238,7 +239,7 @@ class Conversation:
             if self.changed is not None:
                 self.stirred.set()
             elif (call := self._open.answered(message)) is not None:
-                call.set(Raw(message, size, call.sent, call.sent_at))
+                call.set(RawAnswer(message, size, call.sent, call.sent_at))
         except Exception as defect:  # It would end the HTTP stream on which the other messages come.
             said = f"internal error ({type(defect).__name__}); a message of it was dropped"
             self._terms.report(self._terms.name, said)
@@ -279,7 +280,7 @@ class Conversation:
         if call is None:
             return
         if call.again and said is not None:
-            call.set(Raw(said, size, call.sent, call.sent_at))
+            call.set(RawAnswer(said, size, call.sent, call.sent_at))
         elif call.permit is None or call.again:
             call.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
         else:

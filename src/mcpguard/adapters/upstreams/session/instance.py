@@ -12,7 +12,7 @@ from typing import Any
 
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.upstreams.process.environment import Environment
-from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
+from mcpguard.adapters.upstreams.session.connecting import Connector, Inheritance, MakeWire, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, said_of
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
@@ -43,7 +43,7 @@ class Instance:
         self,
         terms: Terms,
         wires: Sequence[MakeWire],
-        past: Past | None = None,
+        past: Inheritance | None = None,
         environment: Environment | None = None,
     ) -> None:
         """`wires` make a wire each, tried in this order; `past` is what it inherits. `environment` is that of
@@ -155,7 +155,7 @@ class Instance:
             self.conversation.notify(method, params)
 
     def let_go(self, call: OpenRequest, _reason: str) -> None:
-        """See `open_requests.Holder`: of one that waits for the start."""
+        """See `open_requests.RequestHolder`: of one that waits for the start."""
         if call in self._queue:
             self._queue.remove(call)
 

@@ -50,7 +50,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     lane: str | None = None
 
 
-class Memory(Struct):
+class SessionMemory(Struct):
     """What outlives a conversation: the requests of `prepare` by method, the resources that are subscribed,
     and the most verbose level of logs that any request of a modern client has wanted so far."""
 

@@ -19,7 +19,7 @@ from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, Wait
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import RawAnswer
 from mcpguard.protocol import eras, jsonrpc
 
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
@@ -34,7 +34,7 @@ _LIST_CHANGED = {
 }
 
 
-class Speaker(Protocol):
+class StreamOwner(Protocol):
     """What opens and closes streams, and who hears what comes on them."""
 
     def listen(self, params: dict[str, Json]) -> OpenRequest:
@@ -48,14 +48,14 @@ class Speaker(Protocol):
 
 
 class _Change(Struct, eq=False):
-    wait: Wait[Raw]
+    wait: Wait[RawAnswer]
     uri: str
     subscribe: bool
     new: bool = False
     """Whether no other client is subscribed to it."""
 
 
-class Listening:
+class ListeningStream:
     """The stream of one conversation."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Listening:
         terms: Terms,
         greeting: Greeting,
         uris: dict[str, None],
-        speaker: Speaker,
+        speaker: StreamOwner,
     ) -> None:
         """`greeting` is the upstream's; `uris` is what is subscribed, and it is changed here. An
         acknowledgement may take as long as a start."""
@@ -133,7 +133,7 @@ class Listening:
             self._open()
 
     def let_go(self, call: OpenRequest, _reason: str) -> None:
-        """See `open_requests.Holder`; nothing happens if the change is settled."""
+        """See `open_requests.RequestHolder`; nothing happens if the change is settled."""
         for change in [one for one in (*self._asked, *self._waiting) if one.wait is call]:
             self._end(change, "took too long")
 
@@ -267,7 +267,7 @@ def declares(capabilities: dict[str, Json], what: str, feature: str) -> bool:
 
 
 def _agree(change: _Change) -> None:
-    change.wait.set(Raw({"jsonrpc": "2.0", "id": 0, "result": {}}, 2))
+    change.wait.set(RawAnswer({"jsonrpc": "2.0", "id": 0, "result": {}}, 2))
 
 
 def stream_of(params: dict[str, Json]) -> Json:
@@ -276,7 +276,7 @@ def stream_of(params: dict[str, Json]) -> Json:
     return meta.get(eras.SUBSCRIPTION_KEY) if type(meta) is dict else None
 
 
-async def remember(answer: Wait[Raw], uri: str, subscribe: bool, uris: dict[str, None]) -> None:
+async def remember(answer: Wait[RawAnswer], uri: str, subscribe: bool, uris: dict[str, None]) -> None:
     """Keep in `uris` what a legacy upstream has agreed to, so that its next life can be told."""
     try:
         raw = await answer

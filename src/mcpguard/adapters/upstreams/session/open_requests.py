@@ -23,7 +23,7 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Raw, RequestId
+from mcpguard.gateway.ports import RawAnswer, RequestId
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.jsonrpc import Oversize
 
@@ -87,26 +87,26 @@ STRETCH = 6
 """Progress restarts a deadline; a request may take at most this many times the deadline."""
 
 
-class Holder(Protocol):
+class RequestHolder(Protocol):
     """Who has a request at the moment."""
 
     def let_go(self, call: OpenRequest, reason: str) -> None:
         """Nobody waits for its answer any more; an upstream that was asked already is told."""
 
 
-class OpenRequest(Wait[Raw]):
+class OpenRequest(Wait[RawAnswer]):
     """One request, and the wait for its answer. `seconds` is its deadline, 0 if there is none. `permit` is
     None for a request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now;
     `number` is its id on the wire, and `session` the one that it was sent in; `again` says that it was sent
-    once before, in one that had expired; `sent` and `sent_at` are as in `Raw`. The rest is its clock, in
-    seconds of the event loop."""
+    once before, in one that had expired; `sent` and `sent_at` are as in `RawAnswer`. The rest is its clock,
+    in seconds of the event loop."""
 
     method: str
     permit: Permit | None = None
     progress: Progress | None = None
     seconds: float = 0.0
     values: Mapping[CredentialRef, Secret] = {}
-    holder: Holder | None = None
+    holder: RequestHolder | None = None
     number: int = 0
     again: bool = False
     session: int = 0
@@ -130,7 +130,7 @@ class OpenRequest(Wait[Raw]):
         self.fail(UpstreamError(f"this answer is no longer awaited: {reason}"))
 
 
-class Trouble(Struct, frozen=True):
+class RequestFailures(Struct, frozen=True):
     """Requests fail on their way `since` then, in seconds since 1970. `problem` is the last one."""
 
     since: float
@@ -153,7 +153,7 @@ class OpenRequests:
         `crowded()` when enough are open that flow control has to look."""
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
-        self.trouble: Trouble | None = None
+        self.trouble: RequestFailures | None = None
         """The last permitted request was lost; None once one is answered again."""
         self._server = server
         self._limit = limit
@@ -232,7 +232,7 @@ class OpenRequests:
         problem = f"upstream '{self._server}' {what}"
         if lost and call.permit is not None:  # What mcpguard asks by itself, it asks again.
             before = self.trouble
-            self.trouble = Trouble(time.time() if before is None else before.since, problem)
+            self.trouble = RequestFailures(time.time() if before is None else before.since, problem)
             if before is None:
                 self._changed()
         call.fail(UpstreamError(problem))
@@ -253,7 +253,7 @@ class OpenRequests:
         """The request of this id; None if it is not open."""
         return self._open.get(request_id) if request_id is not None else None
 
-    def credential_of(self, wait: Wait[Raw] | None) -> str:
+    def credential_of(self, wait: Wait[RawAnswer] | None) -> str:
         """The credential of the request that `wait` is, "" for none and if it is not open."""
         is_open = isinstance(wait, OpenRequest) and self._open.get(wait.number) is wait
         return wait.credential if isinstance(wait, OpenRequest) and is_open else ""
@@ -267,7 +267,7 @@ class OpenRequests:
 
     # --- deadlines -------------------------------------------------------------------------------
 
-    def pause(self, wait: Wait[Raw] | None) -> None:
+    def pause(self, wait: Wait[RawAnswer] | None) -> None:
         """The clock of this request stands still; that of every one if `wait` is None."""
         now = self._clock.time()
         self._standing += wait is None
@@ -277,7 +277,7 @@ class OpenRequests:
                     call.paused_at = now
                 call.pauses += 1
 
-    def resume(self, wait: Wait[Raw] | None) -> None:
+    def resume(self, wait: Wait[RawAnswer] | None) -> None:
         """Takes back one `pause` with the same argument."""
         now = self._clock.time()
         self._standing -= wait is None

@@ -50,7 +50,7 @@ class _Waits(Exception):
     """A value is not available without waiting."""
 
 
-class Address:
+class UpstreamAddress:
     """The URL and the headers of one upstream, resolved for each request."""
 
     def __init__(
@@ -189,7 +189,7 @@ UNWELCOME = "was refused: {host} requires a credential, or a different one, in `
 class Sender:
     """Connections to the host of one address, for one life of the upstream."""
 
-    def __init__(self, address: Address, connect: Callable[[frozenset[str]], Outbound]) -> None:
+    def __init__(self, address: UpstreamAddress, connect: Callable[[frozenset[str]], Outbound]) -> None:
         """`connect(named)` makes connections."""
         self.url = ""
         self.turn = 0

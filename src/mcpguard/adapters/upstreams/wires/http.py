@@ -13,10 +13,10 @@ from functools import partial
 from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Address, Sender
+from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Sender, UpstreamAddress
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
-from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
+from mcpguard.adapters.upstreams.wires.outbox import Outbox, OutgoingMessage
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
@@ -44,7 +44,7 @@ class StreamableHttpWire:
     def __init__(
         self,
         name: str,
-        address: Address,
+        address: UpstreamAddress,
         message_bytes: int,
         turn: Turn,
         listener: WireListener,
@@ -84,9 +84,9 @@ class StreamableHttpWire:
         if message.get("method") == "initialize":
             self._version, self._session, self._modern = "", None, False
             self._stop_listening()
-        letter = Letter(message, target, credential)
-        self._outbox.put(letter)
-        return len(letter.body)
+        outgoing = OutgoingMessage(message, target, credential)
+        self._outbox.put(outgoing)
+        return len(outgoing.body)
 
     def greeted(self, version: str, modern: bool) -> None:
         """Later requests carry `version`; in the legacy era the GET stream is opened."""
@@ -135,20 +135,20 @@ class StreamableHttpWire:
 
     # --- one message ----------------------------------------------------------------------------
 
-    async def _post(self, letter: Letter) -> None:
-        exchange, headers = None, self._headers_of(letter)
-        if letter.request_id is not None:
+    async def _post(self, outgoing: OutgoingMessage) -> None:
+        exchange, headers = None, self._headers_of(outgoing)
+        if outgoing.request_id is not None:
             self.last_status = 0
         try:
-            sent = partial(self._outbox.sent, letter)
-            exchange = await self._sender.request("POST", headers, letter.credential, letter.body, sent)
-            if letter.request_id is None:
+            sent = partial(self._outbox.sent, outgoing)
+            exchange = await self._sender.request("POST", headers, outgoing.credential, outgoing.body, sent)
+            if outgoing.request_id is None:
                 await exchange.drain()
             else:
                 self.last_status = exchange.status
-                await self._answered(letter, letter.request_id, exchange, SESSION in headers)
+                await self._answered(outgoing, outgoing.request_id, exchange, SESSION in headers)
         except UpstreamError as problem:
-            self._reader.failed(letter.request_id, str(problem), lost=True)
+            self._reader.failed(outgoing.request_id, str(problem), lost=True)
         finally:
             if exchange is not None:
                 exchange.close()
@@ -163,25 +163,27 @@ class StreamableHttpWire:
             headers[SESSION] = self._session
         return headers
 
-    def _headers_of(self, letter: Letter) -> dict[str, str]:
-        message = letter.message
-        headers = {} if self._is_modern(letter) else self._headers()
+    def _headers_of(self, outgoing: OutgoingMessage) -> dict[str, str]:
+        message = outgoing.message
+        headers = {} if self._is_modern(outgoing) else self._headers()
         headers["Accept"] = f"{_JSON}, {EVENTS}"
         headers["Content-Type"] = _JSON
-        if self._is_modern(letter) and "method" in message:
+        if self._is_modern(outgoing) and "method" in message:
             headers |= mirror.standard(message)
             params = message.get("params", {})
             headers[mirror.VERSION] = params.get("_meta", {}).get(VERSION_KEY, self._version)
-            if letter.target is not None and letter.method == "tools/call":
-                schema = letter.target.descriptor.get("inputSchema")
+            if outgoing.target is not None and outgoing.method == "tools/call":
+                schema = outgoing.target.descriptor.get("inputSchema")
                 headers |= mirror.mirrored(schema, params.get("arguments") or {})
         return headers
 
-    def _is_modern(self, letter: Letter) -> bool:
-        return self._modern or letter.method == "server/discover"
+    def _is_modern(self, outgoing: OutgoingMessage) -> bool:
+        return self._modern or outgoing.method == "server/discover"
 
-    async def _answered(self, letter: Letter, request_id: int, exchange: Exchange, in_session: bool) -> None:
-        status, method = exchange.status, letter.method
+    async def _answered(
+        self, outgoing: OutgoingMessage, request_id: int, exchange: Exchange, in_session: bool
+    ) -> None:
+        status, method = exchange.status, outgoing.method
         if status in REFUSED:
             raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
         if status in FORGOTTEN and in_session:
@@ -190,22 +192,22 @@ class StreamableHttpWire:
             if not await self._reader.refusal(exchange, request_id):
                 raise UpstreamError(f"answered HTTP {status} to {method}")
         elif exchange.media_type == _JSON:
-            self._take_session(letter, exchange)
+            self._take_session(outgoing, exchange)
             await self._reader.whole(exchange, request_id, method)
         elif exchange.media_type == EVENTS:
-            self._take_session(letter, exchange)
-            await self._streamed(letter, request_id, exchange)
+            self._take_session(outgoing, exchange)
+            await self._streamed(outgoing, request_id, exchange)
         else:
             raise UpstreamError(f"answered {method} with neither JSON nor an event stream (HTTP {status})")
 
-    def _take_session(self, letter: Letter, exchange: Exchange) -> None:
+    def _take_session(self, outgoing: OutgoingMessage, exchange: Exchange) -> None:
         session = exchange.header(SESSION)
-        if letter.method == "initialize" and session is not None and _SESSION_ID.fullmatch(session):
+        if outgoing.method == "initialize" and session is not None and _SESSION_ID.fullmatch(session):
             self._session = session
 
     # --- event streams --------------------------------------------------------------------------
 
-    async def _streamed(self, letter: Letter, request_id: int, exchange: Exchange) -> None:
+    async def _streamed(self, outgoing: OutgoingMessage, request_id: int, exchange: Exchange) -> None:
         events = EventStream(self._reader.limit)
         broken = "ended its stream"
         try:
@@ -214,12 +216,12 @@ class StreamableHttpWire:
             answered, broken = False, str(problem)
         else:
             on_purpose = bool(events.last_id) and events.retry_ms is not None
-            if on_purpose and not answered and not self._is_modern(letter):
+            if on_purpose and not answered and not self._is_modern(outgoing):
                 self._reader.parted(request_id)
         if answered:
             await exchange.drain()
-        elif self._is_modern(letter) or not await self._resumed(request_id, events, letter.credential):
-            raise UpstreamError(f"{broken} before it answered {letter.method}")
+        elif self._is_modern(outgoing) or not await self._resumed(request_id, events, outgoing.credential):
+            raise UpstreamError(f"{broken} before it answered {outgoing.method}")
 
     async def _resumed(self, request_id: int, events: EventStream, credential: str) -> bool:
         """Go on with a stream that broke (resumability and redelivery). False if that cannot be."""

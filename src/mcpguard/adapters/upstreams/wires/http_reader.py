@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mcpguard.adapters.network import Exchange, json_object
-from mcpguard.adapters.relay.room import Standing
+from mcpguard.adapters.relay.room import WaitingReader
 from mcpguard.adapters.relay.turn import BYTES_A_TURN, MESSAGES_A_TURN, Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
@@ -51,7 +51,7 @@ class HttpReader:
     async def stream(self, exchange: Exchange, events: EventStream, asked: int | None) -> bool:
         """Read an event stream. Returns True once the request `asked` is dealt with, False if the stream
         ended before. Raises UpstreamError if it broke off. With None every message is brought."""
-        standing = Standing(self._turn.room)
+        standing = WaitingReader(self._turn.room)
         try:
             while chunk := await exchange.read():
                 await self._go.wait()
@@ -127,7 +127,7 @@ class HttpReader:
     async def whole(self, exchange: Exchange, asked: int, method: str) -> None:
         """Read a JSON body that must be the answer to `asked`. Raises UpstreamError if it broke off."""
         await self._go.wait()
-        standing = Standing(self._turn.room)
+        standing = WaitingReader(self._turn.room)
         try:
             body = await exchange.body(self.limit, standing.keeps)
         finally:

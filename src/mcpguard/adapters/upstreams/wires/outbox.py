@@ -20,7 +20,7 @@ from mcpguard.protocol.jsonrpc import encode
 ORDER_SECONDS = 5.0
 
 
-class Letter:
+class OutgoingMessage:
     """One message on its way. `request_id` is None for what gets no answer; `credential`: see `Wire.send`."""
 
     __slots__ = ("body", "credential", "message", "request_id", "target", "written")
@@ -42,25 +42,25 @@ class Letter:
 
 class Outbox:
     """The messages of one wire. `post` sends one, hears its answer, and deals with every failure; it
-    calls `sent(letter)` once the body has left."""
+    calls `sent(outgoing)` once the body has left."""
 
-    def __init__(self, turn: Turn, post: Callable[[Letter], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, turn: Turn, post: Callable[[OutgoingMessage], Coroutine[Any, Any, None]]) -> None:
         self.unsent = 0
         self._turn = turn
         self._post = post
-        self._waiting: deque[Letter] = deque()
-        self._open: dict[Letter, asyncio.Task[None]] = {}
-        self._by_id: dict[int, Letter] = {}
+        self._waiting: deque[OutgoingMessage] = deque()
+        self._open: dict[OutgoingMessage, asyncio.Task[None]] = {}
+        self._by_id: dict[int, OutgoingMessage] = {}
         self._background = Background("a message could not be posted")
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
-    def put(self, letter: Letter) -> None:
+    def put(self, outgoing: OutgoingMessage) -> None:
         """Take a message; it leaves at the end of the turn."""
         if self._closed:
             return
-        self.unsent += len(letter.body)
-        self._waiting.append(letter)
+        self.unsent += len(outgoing.body)
+        self._waiting.append(outgoing)
         self._turn.strained |= self.unsent > FULL_BYTES
         self._turn.touch(self)
 
@@ -75,41 +75,41 @@ class Outbox:
 
     async def _in_order(self) -> None:
         while self._waiting:
-            letter = self._waiting.popleft()
-            if letter.request_id is not None:
-                self._begin(letter)
+            outgoing = self._waiting.popleft()
+            if outgoing.request_id is not None:
+                self._begin(outgoing)
                 continue
             earlier = [other.written for other in self._open if not other.written.done()]
             if earlier:
                 await asyncio.wait(earlier, timeout=ORDER_SECONDS)
-            await asyncio.wait([self._begin(letter)], timeout=ORDER_SECONDS)
+            await asyncio.wait([self._begin(outgoing)], timeout=ORDER_SECONDS)
         self._sender = None
 
-    def _begin(self, letter: Letter) -> asyncio.Task[None]:
-        task = self._background.start(self._post(letter))
-        self._open[letter] = task
-        if letter.request_id is not None:
-            self._by_id[letter.request_id] = letter
-        task.add_done_callback(partial(self._over, letter))
+    def _begin(self, outgoing: OutgoingMessage) -> asyncio.Task[None]:
+        task = self._background.start(self._post(outgoing))
+        self._open[outgoing] = task
+        if outgoing.request_id is not None:
+            self._by_id[outgoing.request_id] = outgoing
+        task.add_done_callback(partial(self._over, outgoing))
         return task
 
-    def sent(self, letter: Letter) -> None:
+    def sent(self, outgoing: OutgoingMessage) -> None:
         """Its body has left."""
-        if not letter.written.done():
-            letter.written.set_result(None)
-            self.unsent -= len(letter.body)
+        if not outgoing.written.done():
+            outgoing.written.set_result(None)
+            self.unsent -= len(outgoing.body)
 
-    def _over(self, letter: Letter, task: asyncio.Task[None]) -> None:
-        self.sent(letter)
-        del self._open[letter]
-        if letter.request_id is not None and self._by_id.get(letter.request_id) is letter:
-            del self._by_id[letter.request_id]
+    def _over(self, outgoing: OutgoingMessage, task: asyncio.Task[None]) -> None:
+        self.sent(outgoing)
+        del self._open[outgoing]
+        if outgoing.request_id is not None and self._by_id.get(outgoing.request_id) is outgoing:
+            del self._by_id[outgoing.request_id]
 
     def drop(self, request_id: int) -> None:
         """Drop this request, sent or not."""
-        letter = self._by_id.get(request_id)
-        if letter is not None:
-            self._open[letter].cancel()
+        outgoing = self._by_id.get(request_id)
+        if outgoing is not None:
+            self._open[outgoing].cancel()
         for waiting in [each for each in self._waiting if each.request_id == request_id]:
             self._waiting.remove(waiting)
             self.sent(waiting)

@@ -13,11 +13,11 @@ from urllib.parse import urljoin
 from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Address, Sender, origin
+from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Sender, UpstreamAddress, origin
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.wires.http import EVENTS, FORGOTTEN_SECONDS
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
-from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
+from mcpguard.adapters.upstreams.wires.outbox import Outbox, OutgoingMessage
 from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError
@@ -32,7 +32,7 @@ class SseWire:
     def __init__(
         self,
         name: str,
-        address: Address,
+        address: UpstreamAddress,
         message_bytes: int,
         turn: Turn,
         listener: WireListener,
@@ -104,30 +104,32 @@ class SseWire:
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> int:
         """Post one message after the turn; its answer comes on the stream."""
-        letter = Letter(message, target, credential)
-        self._outbox.put(letter)
-        return len(letter.body)
+        outgoing = OutgoingMessage(message, target, credential)
+        self._outbox.put(outgoing)
+        return len(outgoing.body)
 
-    async def _post(self, letter: Letter) -> None:
+    async def _post(self, outgoing: OutgoingMessage) -> None:
         exchange = None
         try:
             if not self._endpoint.done():
                 raise UpstreamError("is not connected")
-            url, sent = self._endpoint.result(), partial(self._outbox.sent, letter)
+            url, sent = self._endpoint.result(), partial(self._outbox.sent, outgoing)
             headers = {"Content-Type": "application/json"}
             if self._version:
                 headers[mirror.VERSION] = self._version
-            exchange = await self._sender.request("POST", headers, letter.credential, letter.body, sent, url)
+            exchange = await self._sender.request(
+                "POST", headers, outgoing.credential, outgoing.body, sent, url
+            )
             if exchange.status in REFUSED:
                 raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=exchange.status))
             if exchange.status < 300:
                 await exchange.drain()
-            elif letter.request_id is not None and not await self._reader.refusal(
-                exchange, letter.request_id
+            elif outgoing.request_id is not None and not await self._reader.refusal(
+                exchange, outgoing.request_id
             ):
-                raise UpstreamError(f"answered HTTP {exchange.status} to {letter.method}")
+                raise UpstreamError(f"answered HTTP {exchange.status} to {outgoing.method}")
         except UpstreamError as problem:
-            self._reader.failed(letter.request_id, str(problem), lost=True)
+            self._reader.failed(outgoing.request_id, str(problem), lost=True)
         finally:
             if exchange is not None:
                 exchange.close()

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Link, Turn
 from mcpguard.adapters.system.guarded import misread
-from mcpguard.adapters.upstreams.process.child import Child, Nursery, exit_status
+from mcpguard.adapters.upstreams.process.child import Child, ChildProcesses, exit_status
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.own_folder import (
     OwnFolder,
@@ -48,7 +48,7 @@ class StdioWire:
         listener: WireListener,
         launch: Launch,
         turn: Turn,
-        nursery: Nursery,
+        children: ChildProcesses,
         report: Callable[[str], None],
         clean: Callable[[str], str],
     ) -> None:
@@ -57,7 +57,7 @@ class StdioWire:
         self._listener = listener
         self._launch = launch
         self._turn = turn
-        self._nursery = nursery
+        self._children = children
         self._report = report
         self._clean = clean
         self._link: Link | None = None
@@ -74,7 +74,7 @@ class StdioWire:
         """Start the process with its credentials. Raises UpstreamError, CredentialError or OSError."""
         launch = self._launch
         env = await launch.environment.resolve()
-        child = self._child = self._nursery.start(launch.command, launch.args, env, self._start_folder())
+        child = self._child = self._children.start(launch.command, launch.args, env, self._start_folder())
         self._stderr = StderrLines(child.stderr, self._clean, self._report)
         limit = launch.message_bytes
         turn, ends = self._turn, (child.stdout, child.stdin)
@@ -110,11 +110,11 @@ class StdioWire:
         return f"{said}; {hint}" if (hint := self._hint()) else said
 
     async def close(self, gently: bool) -> None:
-        """End the whole process group; see `Nursery.end`."""
+        """End the whole process group; see `ChildProcesses.end`."""
         if self._link is not None:
             self._link.close()
         if self._child is not None:
-            await self._nursery.end(self._child, gently)
+            await self._children.end(self._child, gently)
         if self._stderr is not None:
             self._stderr.close()
         if isinstance(self._launch.cwd, OwnFolder) and self._folder is not None:

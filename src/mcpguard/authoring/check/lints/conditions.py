@@ -24,7 +24,7 @@ _FLOWS = frozenset(["exists", "all"])
 """Macros that are true where their condition is true of elements."""
 
 
-class Read(Struct, frozen=True):
+class ValueRead(Struct, frozen=True):
     """One value that a condition reads: `steps` into the name `root`, at `offset` (characters).
 
     `probe` says that it only asks whether the value is there (`has()`, or a key `in` a map), and then never
@@ -63,7 +63,7 @@ _EQUAL = {"relation_eq": "==", "relation_ne": "!=", "relation_in": "in"}
 _Loops = dict[str, tuple[str, Steps] | None]
 
 
-def reads_of(text: str) -> tuple[Read, ...]:
+def reads_of(text: str) -> tuple[ValueRead, ...]:
     """What the condition `text` reads, in its order; nothing of what the Python engine cannot parse."""
     return _found(text)[0]
 
@@ -74,7 +74,7 @@ def comparisons_of(text: str) -> tuple[Comparison, ...]:
 
 
 @cache
-def _found(text: str) -> tuple[tuple[Read, ...], tuple[Comparison, ...]]:
+def _found(text: str) -> tuple[tuple[ValueRead, ...], tuple[Comparison, ...]]:
     python = cast("PythonEngine", engine("python"))
     from celpy import CELParseError
 
@@ -89,7 +89,7 @@ def _found(text: str) -> tuple[tuple[Read, ...], tuple[Comparison, ...]]:
 
 class _ConditionReader:
     def __init__(self, text: str) -> None:
-        self.found: list[Read] = []
+        self.found: list[ValueRead] = []
         self.compared: list[Comparison] = []
         self._text = text
 
@@ -177,7 +177,7 @@ class _ConditionReader:
 
     def _add(self, way: _Way, **more: Any) -> None:
         root, steps, token = way
-        self.found.append(Read(root, steps, offset_of(self._text, token.line, token.column), **more))
+        self.found.append(ValueRead(root, steps, offset_of(self._text, token.line, token.column), **more))
 
 
 def _is(tree: Any, data: str) -> bool:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from mcpguard.authoring.check.lints.conditions import Comparison, Read, comparisons_of, reads_of
+from mcpguard.authoring.check.lints.conditions import Comparison, ValueRead, comparisons_of, reads_of
 from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.document.constraints import Path
@@ -34,7 +34,7 @@ class PlacedRule:
         self.written: RuleTerms = self.rule.written
 
     @cached_property
-    def reads(self) -> tuple[Read, ...]:
+    def reads(self) -> tuple[ValueRead, ...]:
         return () if self.written.when is None else reads_of(self.written.when)
 
     @cached_property

@@ -9,7 +9,7 @@ that is not installed is left out, and nothing is evaluated.
 import re
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.conditions import Read
+from mcpguard.authoring.check.lints.conditions import ValueRead
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, once
 from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
@@ -64,9 +64,9 @@ def _refusing(subject: LintSubject) -> Iterator[PlacedRule]:
     return (one for one in _on_tools(subject) if one.written.effect != "allow" and one.written.on == "call")
 
 
-def _arguments(placed: PlacedRule) -> dict[Steps, Read]:
+def _arguments(placed: PlacedRule) -> dict[Steps, ValueRead]:
     """What its condition reads of `args`, each once, where it reads it first."""
-    found: dict[Steps, Read] = {}
+    found: dict[Steps, ValueRead] = {}
     for read in placed.reads:
         if read.root == "args" and read.steps and not read.probe:
             found.setdefault(read.steps, read)

@@ -6,7 +6,7 @@ what is sure to tighten is to deny by the first and to allow by the second.
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.conditions import Read
+from mcpguard.authoring.check.lints.conditions import ValueRead
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.core.errors import Problem, did_you_mean
 
@@ -14,7 +14,7 @@ _SHARED = {"private", "untrusted"}
 _KEYS = {"labels": "label", "facts": "fact"}
 
 
-def _marks(placed: PlacedRule) -> Iterator[tuple[str, Read]]:
+def _marks(placed: PlacedRule) -> Iterator[tuple[str, ValueRead]]:
     """(`label` or `fact`, read) of each one that its condition looks for."""
     for read in placed.reads:
         if read.root == "session" and len(read.steps) == 1 and read.steps[0] in _KEYS and read.member:
@@ -51,7 +51,7 @@ def _reads_any(placed: PlacedRule, key: str) -> bool:
     )
 
 
-def _loosens(subject: LintSubject, wanted: str) -> Iterator[tuple[PlacedRule, Read]]:
+def _loosens(subject: LintSubject, wanted: str) -> Iterator[tuple[PlacedRule, ValueRead]]:
     for placed in subject.rules:
         allows = placed.written.effect == "allow"
         for key, read in _marks(placed):

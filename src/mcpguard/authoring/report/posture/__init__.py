@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, convert, structs
 
-from mcpguard.authoring.report.posture.judges import JUDGES, Judge, Present
+from mcpguard.authoring.report.posture.judges import JUDGES, Judge, TierEvidence
 from mcpguard.authoring.report.review import ReviewedControl, State
 from mcpguard.core.tables import entries
 
@@ -53,17 +53,17 @@ CONTROLS = _controls()
 """In the order of the framework: who may do what, what is on record, what passes, how it is run."""
 
 
-def judged(present: Present) -> tuple[ReviewedControl, ...]:
+def judged(present: TierEvidence) -> tuple[ReviewedControl, ...]:
     """Each control in its three tiers."""
     return tuple(ReviewedControl.model_validate(_control(one, present)) for one in CONTROLS)
 
 
-def _control(control: ControlEntry, present: Present) -> dict[str, Any]:
+def _control(control: ControlEntry, present: TierEvidence) -> dict[str, Any]:
     tiers = zip(TIERS, control.tiers, strict=True)
     return {"name": control.name, "tiers": [_tier(name, entry, present) for name, entry in tiers]}
 
 
-def _tier(name: str, entry: TierEntry, present: Present) -> dict[str, Any]:
+def _tier(name: str, entry: TierEntry, present: TierEvidence) -> dict[str, Any]:
     state, why = (entry.state, entry.why) if entry.judge is None else entry.judge(present)
     lists = {key: getattr(entry, key) for key in _LISTS}
     return {"tier": name.capitalize(), "asks": entry.asks, "state": state, "why": why, **lists}

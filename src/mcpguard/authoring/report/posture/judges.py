@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 
 
-class Present(Struct, frozen=True):
+class TierEvidence(Struct, frozen=True):
     """What a tier is judged by."""
 
     config: Config
@@ -60,10 +60,10 @@ class Present(Struct, frozen=True):
 
 Verdict = tuple[State, str]
 """How a tier stands, and why in one sentence."""
-Judge = Callable[[Present], Verdict]
+Judge = Callable[[TierEvidence], Verdict]
 
 
-def _identity(present: Present) -> Verdict:
+def _identity(present: TierEvidence) -> Verdict:
     if present.config.http.token is not None:
         return "met", "over HTTP every principal comes from a verified token"
     return (
@@ -72,7 +72,7 @@ def _identity(present: Present) -> Verdict:
     )
 
 
-def _service_tokens(present: Present) -> Verdict:
+def _service_tokens(present: TierEvidence) -> Verdict:
     if plain := present.found("D101", "D102", "D103", "D104"):
         return "not met", f"credentials are in plain text ({plain}; `mcpguard doctor`)"
     if not present.static and not present.renewed:
@@ -83,13 +83,13 @@ def _service_tokens(present: Present) -> Verdict:
     return state, f"static until a person replaces them: {', '.join(present.static)}"
 
 
-def _pinned_peers(present: Present) -> Verdict:
+def _pinned_peers(present: TierEvidence) -> Verdict:
     if all(server.url is None for server in present.config.servers.values()):
         return "not applicable", "every server is a process that mcpguard starts"
     return ("not met", "servers are verified by their certificates; mcpguard has none of its own")
 
 
-def _denied_by_default(present: Present) -> Verdict:
+def _denied_by_default(present: TierEvidence) -> Verdict:
     if not present.policies.rules:
         return "not met", "there is no policy: every call is refused, and nobody decided that"
     if observed := present.found("D210"):
@@ -97,14 +97,14 @@ def _denied_by_default(present: Present) -> Verdict:
     return "met", f"{counted(len(present.policies.rules), 'rule')}; what none allows is refused"
 
 
-def _conditions(present: Present) -> Verdict:
+def _conditions(present: TierEvidence) -> Verdict:
     conditional = [rule for rule in present.policies.rules if rule.condition is not None]
     if not conditional:
         return "not met", "no rule has a condition (`when`)"
     return "met", f"{len(conditional)} of {len(present.policies.rules)} rules have a condition on the request"
 
 
-def _each_action(present: Present) -> Verdict:
+def _each_action(present: TierEvidence) -> Verdict:
     reading = [rule.name for rule in present.policies.rules if "session" in (rule.written.when or "")]
     if not reading:
         return "partly", "each request is decided on its own, but no rule reads what the session did before"
@@ -112,7 +112,7 @@ def _each_action(present: Present) -> Verdict:
     return "met", f"each request is decided on its own; what the session did before is read by {reads}"
 
 
-def _least_privilege(present: Present) -> Verdict:
+def _least_privilege(present: TierEvidence) -> Verdict:
     wide = [
         rule.name
         for rule in present.rules("allow")
@@ -128,14 +128,14 @@ def _least_privilege(present: Present) -> Verdict:
     return "met", "no rule allows everything, and every allow rule was used in this period"
 
 
-def _elevation(present: Present) -> Verdict:
+def _elevation(present: TierEvidence) -> Verdict:
     asking = ", ".join(rule.name for rule in present.rules("ask"))
     if not asking:
         return "not met", "no rule has a person approve anything (`effect: ask`)"
     return "met", f"a person approves a call, a session or a time: {asking}"
 
 
-def _just_in_time(present: Present) -> Verdict:
+def _just_in_time(present: TierEvidence) -> Verdict:
     ending = [rule.name for rule in present.rules("allow") if rule.until is not None]
     if present.static:
         return "partly" if present.renewed or ending else "not met", (
@@ -146,38 +146,38 @@ def _just_in_time(present: Present) -> Verdict:
     return "partly", "no credential is needed, and no policy has an end (`expires`)"
 
 
-def _callers(present: Present) -> Verdict:
+def _callers(present: TierEvidence) -> Verdict:
     if around := present.found("D201", "D202", "D203", "D204", "D205"):
         return "partly", f"this machine has ways around mcpguard ({around}; `mcpguard doctor`)"
     return ("partly", "credentials are bound to servers and principals; the host closes other paths")
 
 
-def _sandboxes(present: Present) -> Verdict:
+def _sandboxes(present: TierEvidence) -> Verdict:
     if shared := present.found("D401", "D402", "D403"):
         return "partly", f"servers have a minimal environment, but share the agent's user ({shared})"
     return "partly", "servers have a minimal environment and a folder of their own; a sandbox is the host's"
 
 
-def _spotlit(present: Present) -> Verdict:
+def _spotlit(present: TierEvidence) -> Verdict:
     if any(rule.written.spotlight for rule in present.policies.rules):
         return "partly", "texts of some results stand between random markers; there is no classifier"
     return "not met", "no rule marks results as data (`spotlight`); there is no classifier"
 
 
-def _approved(present: Present) -> Verdict:
+def _approved(present: TierEvidence) -> Verdict:
     asking = ", ".join(rule.name for rule in present.rules("ask"))
     if not asking:
         return "not met", "no rule has a person approve anything (`effect: ask`)"
     return ("met", f"a person is asked by {asking}; how carefully they read is up to them")
 
 
-def _integrity(present: Present) -> Verdict:
+def _integrity(present: TierEvidence) -> Verdict:
     if writable := present.found("D501", "D504", "D505"):
         return "not met", f"others can change what decides ({writable}; `mcpguard doctor`)"
     return "met", "each record has the digest of the policies that decided"
 
 
-def _logged(present: Present) -> Verdict:
+def _logged(present: TierEvidence) -> Verdict:
     if not present.evidence.records:
         return "not applicable", "nothing is on record yet"
     if present.evidence.gaps:
@@ -186,7 +186,7 @@ def _logged(present: Present) -> Verdict:
     return "met", f"{counted(present.evidence.records, 'record')}; what cannot be recorded is refused"
 
 
-def _tamper_evident(present: Present) -> Verdict:
+def _tamper_evident(present: TierEvidence) -> Verdict:
     if not present.evidence.intact:
         return "not met", "the evidence was altered, or some is missing: `mcpguard audit verify`"
     audit = present.config.audit
@@ -197,7 +197,7 @@ def _tamper_evident(present: Present) -> Verdict:
     return "met", "checkpoints are signed, and heads are kept elsewhere"
 
 
-def _streamed(present: Present) -> Verdict:
+def _streamed(present: TierEvidence) -> Verdict:
     telemetry = present.config.telemetry
     if not telemetry.sinks:
         return "not met", "evidence is not exported (`telemetry.sinks`)"
@@ -206,14 +206,14 @@ def _streamed(present: Present) -> Verdict:
     return "met", "evidence is exported as it is recorded, or calls stop; a SIEM correlates it"
 
 
-def _spans(present: Present) -> Verdict:
+def _spans(present: TierEvidence) -> Verdict:
     telemetry = present.config.telemetry
     if any(sink.format == "otlp" for sink in telemetry.sinks):
         return "met", "the caller's trace is passed on to the server, and spans are exported"
     return "partly", "the caller's trace is passed on to the server and is on record; no span is exported"
 
 
-def _replayable(present: Present) -> Verdict:
+def _replayable(present: TierEvidence) -> Verdict:
     if present.config.audit.arguments == "digest":
         return (
             "partly",
@@ -225,13 +225,13 @@ def _replayable(present: Present) -> Verdict:
     )
 
 
-def _baseline(present: Present) -> Verdict:
+def _baseline(present: TierEvidence) -> Verdict:
     if not present.policies.rules:
         return "not met", "there is no policy"
     return "met", "the policies are the written expectation; whatever else is tried is refused and recorded"
 
 
-def _thresholds(present: Present) -> Verdict:
+def _thresholds(present: TierEvidence) -> Verdict:
     if (alerts := present.config.alerts) is not None:
         thresholds = [f"{alerts.denials_per_minute} refusals", f"{alerts.approvals_per_minute} questions"]
         return ("met", f"an alert with its records at {' or '.join(thresholds)} a minute")
@@ -241,7 +241,7 @@ def _thresholds(present: Present) -> Verdict:
     return "partly", f"a limit refuses and is recorded ({', '.join(limited)}); nobody is alerted (`alerts`)"
 
 
-def _alerts(present: Present) -> Verdict:
+def _alerts(present: TierEvidence) -> Verdict:
     if present.config.alerts is not None:
         return "met", "an alert says what happened and which records caused it"
     if not present.config.approvals.targets:
@@ -249,13 +249,13 @@ def _alerts(present: Present) -> Verdict:
     return "partly", "people are alerted about calls that wait for them, and about nothing else (`alerts`)"
 
 
-def _playbooks(present: Present) -> Verdict:
+def _playbooks(present: TierEvidence) -> Verdict:
     if (alerts := present.config.alerts) is not None and (alerts.command or alerts.webhook):
         return "partly", "an alert runs a program or calls a webhook, which may act; mcpguard grades nothing"
     return "not met", "no program and no webhook gets an alert (`alerts`)"
 
 
-def _owned(present: Present) -> Verdict:
+def _owned(present: TierEvidence) -> Verdict:
     policies = {rule.name.partition("/")[0] for rule in present.policies.rules}
     if not policies:
         return "not met", "there is no policy"
@@ -267,7 +267,7 @@ def _owned(present: Present) -> Verdict:
     )
 
 
-def _tested(present: Present) -> Verdict:
+def _tested(present: TierEvidence) -> Verdict:
     paths = [path for path in present.config.policy_paths if path.exists()]
     bare = sorted(path.name for path in paths if not any(path.parent.glob("*_test.yaml")))
     if not paths:

@@ -42,7 +42,7 @@ _arguments = json.Decoder(dict[str, Any] | None).decode
 AnyTrue = Callable[[Iterable[str]], Rows | None]
 
 
-class Sieve:
+class LineFilter:
     """The lines of decisions that have what is needed. `rare` is what few of the lines in `sample` have, an
     expression of RE2, or None."""
 
@@ -79,7 +79,7 @@ class Sieve:
             at += len(line) + 1
 
 
-class Glance:
+class CallFilter:
     """Decides conditions, once for each combination of the values that they read; `shared` are names whose
     values it is given. `decides` says whether the line of a decision has any values that they read, `shares`
     whether they read `shared` ones. `any_true` is as that of the engine, for all of `conditions`."""
