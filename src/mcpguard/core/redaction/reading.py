@@ -201,7 +201,7 @@ class Perusal:
     def pair(self, one: OfPair, flat: bytes, end: int) -> bool:
         """Whether there is one whose value begins at `end`."""
         text, at = self._view.text, self.flat.at(end - 1, 1)
-        around = one.literal + pairs.surroundings(text, at) if one.near else b""
+        around = one.literal + values.surroundings(text, at) if one.near else b""
         if around in self._harmless:
             self._trigger(COST_OF_THE_SAME)
             return False
@@ -209,7 +209,7 @@ class Perusal:
         if one.kind:
             self._covered[one.kind] = end + one.length(flat, end)
         hit = one.reads(self._pairs, at)
-        if hit is None and around and len(self._harmless) < _KNOWN and pairs.ends_near(text, at):
+        if hit is None and around and len(self._harmless) < _KNOWN and values.ends_near(text, at):
             self._harmless.add(around)
         return hit is not None and self._found(hit)
 
@@ -239,14 +239,14 @@ class Perusal:
 
     def _pair(self, text: bytes, at: int) -> bool:
         """Whether there is one whose value begins at a place; equal surroundings are read once."""
-        around = pairs.surroundings(text, at)
+        around = values.surroundings(text, at)
         if around in self._harmless:
             self._trigger(COST_OF_THE_SAME)
             return False
         ahead = pairs.ahead_of(text, at)
         self._trigger(1 + COST_OF_A_PAIR if ahead else COST_OF_A_LOOK)
         hit = self._pairs.pair(at, *ahead) if ahead else None
-        if hit is None and len(self._harmless) < _KNOWN and not (ahead and not pairs.ends_near(text, at)):
+        if hit is None and len(self._harmless) < _KNOWN and not (ahead and not values.ends_near(text, at)):
             self._harmless.add(around)
         return hit is not None and not (self._joined and self._is_with_another(hit)) and self._found(hit)
 
@@ -290,7 +290,7 @@ class _Judge:
         self._known: dict[tuple[str, bytes, bool], bool] = {}
 
     def __call__(self, strength: str, value: bytes, known_end: bool) -> bool:
-        if self._joined and strength == GIVEN:
+        if (self._joined and strength == GIVEN) or not values.may_be(strength, value):
             return False
         known = self._known.get((strength, value, known_end))
         if known is not None:

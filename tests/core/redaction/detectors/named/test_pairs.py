@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.redaction.detectors.named.pairs import ahead_of
 from mcpguard.core.redaction.detectors.named.plausible import (
     is_basic,
     is_example,
@@ -17,6 +18,7 @@ from mcpguard.core.redaction.detectors.named.plausible import (
     is_secret,
 )
 from mcpguard.core.redaction.detectors.named.values import named, said
+from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -544,3 +546,37 @@ def test_what_has_no_value_and_what_only_stands_behind_a_name_stays(text: str) -
 @pytest.mark.parametrize("value", ["0xA9f3C7e1B2d4", "aB3dE9fG2hKey"])
 def test_what_only_begins_or_ends_as_a_number_or_a_name_is_a_secret(value: str) -> None:
     assert cleaned(f'token = "{value}"; db_password = "{value}"').count("[REDACTED:") == 2
+
+
+@each(
+    "pair",
+    [
+        '"token": "|abc123", "n": 1',
+        "Token=|abc12;Server=a",
+        "?token=|abc12&key=b234567890123456",
+        "token: |a1\tb",
+        "<password>|a1b2</password>",
+    ],
+    ids=str,
+)
+def test_a_value_that_ends_before_it_is_long_enough_is_not_read(pair: str) -> None:
+    ahead, _, behind = pair.partition("|")
+    assert ahead_of((ahead + behind).encode() + PAD, len(ahead)) is None
+
+
+@each(
+    "form",
+    [
+        "DB_PASSWORD=a;b1{}",
+        "\nDB_PASSWORD=a;b1{}",
+        "\na.b.password=a|b1{}",
+        '"token": "q7Zt2Wb\\"{}x4Lm8Rv"',
+        "Authorization: Basic {}",
+        "?PASSWORD=a&b1{}",
+        "--password={};a",
+    ],
+    ids=str,
+)
+def test_a_value_that_goes_on_behind_what_may_end_one_is_found(form: str) -> None:
+    secret = BASIC if "Basic" in form else "kQ7x9"
+    assert secret not in cleaned(form.format(secret))

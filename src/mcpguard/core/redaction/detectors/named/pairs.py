@@ -27,6 +27,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     Found,
     crumbs,
     given,
+    is_short,
     name_at_end,
     of_session,
     opened,
@@ -83,10 +84,7 @@ _TYPED_BY = 28
 _OTHERWISE = (b"\\", b"{")
 """Ahead of the letter of an escape, and of a name that a program fills in."""
 _FORMS = (b";", b"?", b"&")
-_NEAR_END = expression(
-    rb"""(?<=(["'`]))[^"'`\\\x00-\x1f\xff]{6,40}\1"""
-    rb"""|(?<!["'`\\])[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{6,40}[ \t\r\n]"""
-)
+_IN_FORMS = (b"?", b"&")
 _AFTER = frozenset(map(bytes, zip(b"})]&|+?:")))
 _CLOSED = expression(rb"[\"']?(?:\r?\n|[\x1f\xff])")
 _CALLED = expression(
@@ -104,6 +102,10 @@ _OWNER_OF_DEFAULT = expression(
 _BACKWARDS = expression(rb"""(["'`\\]{0,4})([ \t]*)([=:])[ \t]*["'`\\\]]*([\w.-]{1,64})(?=([^\w.-])|\Z)""")
 """The simplest pairs, from the value back to the name."""
 _ALTERNATIVE = expression(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
+
+Simple = tuple[str, Signal, bytes, bool, bool, Match[bytes]]
+"""A simple pair: its name, what that says, the quotes that open the value, backwards; whether a space stands
+before these, whether an equals sign does; and the match, read backwards from the value."""
 
 
 def _plain(before: bytes) -> Match[bytes] | None:
@@ -124,20 +126,7 @@ def _plain(before: bytes) -> Match[bytes] | None:
     return None if aside else found
 
 
-def surroundings(text: bytes, at: int) -> bytes:
-    """All that `ahead_of` looks at of a value that begins at a place, and what is read of one that
-    `ends_near`."""
-    return text[max(0, at - BACK) : at + NEAR]
-
-
-def ends_near(text: bytes, at: int) -> bool:
-    """Whether all that is read of a value that begins at a place is within its `surroundings`."""
-    if _NEAR_END.match(text, at) is None or b"uthoriz" in text[max(0, at - BACK) : at]:
-        return False
-    return not says_little(text, at)
-
-
-def ahead_of(text: bytes, at: int) -> tuple[bytes, Match[bytes] | None] | None:
+def ahead_of(text: bytes, at: int) -> tuple[bytes, Simple | None] | None:
     """What stands before a value, and the simple pair that this ends with. None where the value is not worth
     to be read: it has no digit, as nearly all secrets, and is of no password; or the pair says so."""
     near = DIGIT.search(text, at, at + NEAR)
@@ -146,16 +135,24 @@ def ahead_of(text: bytes, at: int) -> tuple[bytes, Match[bytes] | None] | None:
         if not (b"pass" in ahead or b"pwd" in ahead) or not _OF_PASSWORDS.search(ahead):
             return None
     before = text[max(0, at - BACK) : at]
-    simple = _plain(before)
-    if simple is not None:
-        opening, space, mark, back, ahead = simple.groups()
-        name = back[::-1].decode()
-        strength = said(name)
-        if not strength and not (near and says_little(text, at)):
-            return None
-        quoted = near or strength != "password" or opening or mark == b":" or ahead in _FORMS
-        if not quoted and (space or not (name.startswith("-") or name.isupper() or name.count(".") > 1)):
-            return None
+    found = _plain(before)
+    if found is None:
+        return None if before.endswith(b">") and is_short(text, at, "password", b"") else (before, None)
+    opening, space, mark, back, ahead = found.groups()
+    name = back[::-1].decode()
+    strength = said(name)
+    if not strength and not (near and says_little(text, at)):
+        return None
+    quoted = near or strength != "password" or opening or mark == b":" or ahead in _FORMS
+    if not quoted and (space or not (name.startswith("-") or name.isupper() or name.count(".") > 1)):
+        return None
+    equals = mark == b"="
+    simple = (name, strength, opening, bool(space), equals, found)
+    # What stands first in this header says how the rest is read, and what a program reads may go on.
+    of_header = name[-13:].lower() == "authorization"
+    goes_on = not opening and (of_header or (equals and (name.isupper() or name.count(".") > 1)))
+    if strength and not goes_on and is_short(text, at, given(strength), opening, ahead in _IN_FORMS):
+        return None
     return before, simple
 
 
@@ -177,7 +174,7 @@ class Pairs(Sentences):
 
     __slots__ = ()
 
-    def pair(self, at: int, before: bytes, simple: Match[bytes] | None) -> Found | None:
+    def pair(self, at: int, before: bytes, simple: Simple | None) -> Found | None:
         """Of what `WORDS` and `REST` match: `before` and `simple` are what `ahead_of` gave."""
         return self._simple(at, before, simple) if simple else self._other(at, before)
 
@@ -196,17 +193,16 @@ class Pairs(Sentences):
             return self._line(at, bare[:-1], opening)
         return self._said(at, bare, opening)
 
-    def _simple(self, at: int, before: bytes, found: Match[bytes]) -> Found | None:
-        """A name, a mark and a value, as most pairs are, with `found` read backwards from the value."""
-        opening, space, mark, back, _ = found.groups()
-        name = back[::-1].decode()
-        strength = said(name) or self._of_owner(at, len(found[0]))
+    def _simple(self, at: int, before: bytes, simple: Simple) -> Found | None:
+        """A name, a mark and a value, as most pairs are."""
+        name, strength, opening, spaced, equals, found = simple
+        strength = strength or self._of_owner(at, found.end())
         if not strength or (opening in (b'""', b"''") and self._text[at : at + 1] in _AFTER):
             return None  # Or an empty text, and code behind it.
-        ahead = before[: len(before) - found.end(4)]
-        if mark == b":" and not (opening or space):
+        ahead = before[: len(before) - found.end()]
+        if not (equals or opening or spaced):
             return self._dumped(at, ahead, strength)
-        return self._under(at, name, strength, ahead, opening[::-1], mark == b"=", bool(space))
+        return self._under(at, name, strength, ahead, opening[::-1], equals, spaced)
 
     def _of_owner(self, at: int, size: int) -> Signal:
         """What the name says of the pair that begins `size` bytes before `at`, by what it is in."""

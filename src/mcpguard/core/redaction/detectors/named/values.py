@@ -19,6 +19,7 @@ from mcpguard.core.redaction.detectors.named.naming import (
     signal_of,
     words_of,
 )
+from mcpguard.core.redaction.detectors.named.owners import says_little
 
 KINDS = "password", "secret-value", "authorization"
 
@@ -42,9 +43,18 @@ DIGIT = expression(rb"[0-9]")
 ENDS = r"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
 """The end of a line or of a text. Where a beginning is looked for, nothing shows where a text ends."""
 _SHORTEST = {"password": 6, "token": 10, "weak": 16, BASIC: 8, GIVEN: 4}
+_NEAR_END = expression(
+    rb"""(?<=(["'`]))[^"'`\\\x00-\x1f\xff]{6,40}\1"""
+    rb"""|(?<!["'`\\])[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{6,40}[ \t\r\n]"""
+)
+_CLOSING = (b'"', b"'")
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 _LONGEST_NAME = 64
-BARE = expression(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,512}""")
+_ENDS_BARE = r"""\s"'`\\<>(){}\[\],;|\x00-\x1f\xff"""
+BARE = expression(f"[^{_ENDS_BARE}]{{1,512}}".encode())
+_AT_LEAST = {size: expression(f"[^{_ENDS_BARE}]{{{size}}}".encode()) for size in _SHORTEST.values()}
+"""The beginning of a bare value of so many bytes, and of one that ends before the next part of a form."""
+_AT_LEAST_OF_FORM = {size: expression(f"[^{_ENDS_BARE}&]{{{size}}}".encode()) for size in _SHORTEST.values()}
 LINE = expression(rb"""[^\s\\\x00-\x1f\xff]{1,512}""")
 _DOUBLE = expression(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=")""")
 _SINGLE = expression(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
@@ -211,6 +221,28 @@ def value_at(text: bytes, at: int, opening: bytes, whole_line: bool) -> re.Match
     if opening[-2:-1] == b"\\":
         return _ESCAPED.match(text, at)
     return {b'"': _DOUBLE, b"'": _SINGLE}.get(opening[-1:], _TICKED).match(text, at)
+
+
+def is_short(text: bytes, at: int, strength: str, opening: bytes, in_a_form: bool = False) -> bool:
+    """Whether the value that begins at a place ends before it is long enough to be a secret: at a quote, or
+    at what no bare value has in it."""
+    if not opening:
+        return (_AT_LEAST_OF_FORM if in_a_form else _AT_LEAST)[_SHORTEST[strength]].match(text, at) is None
+    piece = text[at : at + _SHORTEST[strength]]
+    return opening in _CLOSING and opening in piece and b"\\" not in piece
+
+
+def surroundings(text: bytes, at: int) -> bytes:
+    """All that is looked at ahead of a value that begins at a place, and what is read of one that
+    `ends_near`."""
+    return text[max(0, at - BACK) : at + NEAR]
+
+
+def ends_near(text: bytes, at: int) -> bool:
+    """Whether all that is read of a value that begins at a place is within its `surroundings`."""
+    if _NEAR_END.match(text, at) is None or b"uthoriz" in text[max(0, at - BACK) : at]:
+        return False
+    return not says_little(text, at)
 
 
 def kind_of(strength: str) -> str:
