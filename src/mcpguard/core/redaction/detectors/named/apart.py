@@ -28,6 +28,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     Columns,
     barred,
     columns_of,
+    count,
     delimited,
     fixed,
     starts_of,
@@ -130,11 +131,12 @@ class Apart(Beside):
         head = self._text[start:end]
         char = next((one for one in (b"\t", b"|", b";", b",") if one in head), b"")
         if not char:
-            return self._aligned(head, end)
+            return self._aligned(head, end) if b"  " in head else ([], end)
+        above = self._text[self._start_of_line(start - 1) : max(start - 1, 0)]
+        if char in above and count(above, char) == count(head, char):
+            return [], end  # It is amid others.
         names = [cell for _, _, cell in delimited(head, 0, char)]
-        above = self._text[self._line(start - 1)[0] : max(start - 1, 0)]
-        amid = char in above and len(delimited(above, 0, char)) == len(names)
-        if amid or not _are_heads(names):
+        if not _are_heads(names):
             return [], end
         return self._rows(columns_of(tuple(names)), end, lambda line, begin: delimited(line, begin, char))
 
@@ -346,9 +348,12 @@ class Apart(Beside):
     def _line(self, at: int) -> tuple[int, int]:
         """Where the line that a place is in begins and ends."""
         at = max(at, 0)
+        return self._start_of_line(at), self._end_of_line(at)
+
+    def _start_of_line(self, at: int) -> int:
+        at = max(at, 0)
         start = self._text.rfind(b"\n", max(0, at - _AROUND), at) + 1
-        start = max(start, self._text.rfind(b"\x1f", start, at) + 1)
-        return start, self._end_of_line(at)
+        return max(start, self._text.rfind(b"\x1f", start, at) + 1)
 
     def _end_of_line(self, at: int) -> int:
         rest = _REST.match(self._text, at)

@@ -83,6 +83,13 @@ def delimited(line: bytes, begin: int, char: bytes) -> list[tuple[int, int, byte
     return made
 
 
+def count(line: bytes, char: bytes) -> int:
+    """How many cells `delimited` gives."""
+    if b'"' in line or len(line) > _LONGEST_CELL:
+        return len(delimited(line, 0, char))
+    return min(line.count(char) + 1, CELLS)
+
+
 def barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
     """The cells between bars."""
     bars = [found.span() for found in islice(BARS.finditer(line), CELLS)]

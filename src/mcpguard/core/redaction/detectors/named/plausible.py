@@ -58,9 +58,9 @@ _SAMPLES = frozenset(
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
-_JOINED = expression(
-    f"(?:{'|'.join(sorted((word for word in _SAMPLES if len(word) > 1), key=len, reverse=True))})++"
-)
+_SHORTEST_SAMPLE = 2
+_LONGEST_FIRST = sorted((one for one in _SAMPLES if len(one) >= _SHORTEST_SAMPLE), key=len, reverse=True)
+_JOINED = expression(f"(?:{'|'.join(_LONGEST_FIRST)})++")
 """Some of them in one, as in `mypassword`."""
 _SAMPLE = expression(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
 _PORTS = expression(r"[0-9]{1,5}(?:,|$)")
@@ -160,6 +160,8 @@ _OF_NUMBERS = expression(
     rf"|(?:{_HEX.pattern})$"
 )
 """A version, a rate or a number."""
+_BEGINS_NUMBER = frozenset("0123456789v^~s")
+"""What these begin with, and digests."""
 
 
 def is_example(kind: str, match: bytes) -> bool:
@@ -189,9 +191,9 @@ def is_secret(strength: str, value: str, quoted: bool) -> bool:
         " " in value
         or "://" in value
         or is_address(value)
-        or _HEX.fullmatch(value)
-        or _NAMES.fullmatch(value)
-        or _TYPE.fullmatch(value)
+        or (value[:1] in _BEGINS_NUMBER and _HEX.fullmatch(value))
+        or ("." in value and _NAMES.fullmatch(value))
+        or (value[:1].isupper() and _TYPE.fullmatch(value))
     ):
         return False
     if not quoted and (_TOKEN.fullmatch(value) is None or _DOTTED.fullmatch(value) is not None):
@@ -272,14 +274,16 @@ def _words_of_samples(value: str) -> bool:
     some = False
     for word in _LETTERS.finditer(value):
         low = word[0].lower()
-        if low not in _SAMPLES and not _JOINED.fullmatch(low):
+        if low not in _SAMPLES and (len(low) < 2 * _SHORTEST_SAMPLE or not _JOINED.fullmatch(low)):
             return False
         some = True
     return some
 
 
 def _is_password(value: str, quoted: bool) -> bool:
-    if "://" in value or " " in value or value.isdigit() or _OF_NUMBERS.match(value):
+    if "://" in value or " " in value or value.isdigit():
+        return False
+    if value[:1] in _BEGINS_NUMBER and _OF_NUMBERS.match(value):
         return False
     if not value.isascii() and 2 * len(_UNSPACED.findall(value)) > len(value):
         return False

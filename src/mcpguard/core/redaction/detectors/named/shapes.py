@@ -55,6 +55,7 @@ _PATH = expression(r"(?:~|\.{1,2})?/\S*|[A-Za-z]:\\.*|\.{1,2}", re.DOTALL)
 _NUMBER = expression(r"[0-9]{1,9}|[0-9.,]{1,12}[a-zA-Z%]{0,3}")
 _VARIABLE = expression(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
 _UUID = expression(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LENGTH_OF_UUID = 36
 _ACCOUNT_OF_A_CHAIN = expression(r"0x[0-9a-fA-F]{40}")
 _DATED = expression(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:T[0-9:.]+Z?)?")
 _SAME = expression(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
@@ -63,7 +64,7 @@ _CONSONANTS = expression(r"(?i)[bcdfghjklmnpqrstvwxz]{6,}")
 _RUN = expression(r"[A-Za-z0-9]+")
 _WORDS = expression(r"\s\S*\s")
 _MAIL = expression(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,190}")
-_URL = expression(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://|jdbc:")
+_URL = expression(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
 _LEAST = 5
 """Characters of a token. A password can be shorter, since a person thought of it."""
 _BOT = expression(r"[0-9]{8,12}:AA[A-Za-z0-9_-]{30,40}")
@@ -131,7 +132,7 @@ def is_address(value: str) -> bool:
 
 
 def _is_url(value: str) -> bool:
-    return _URL.match(value) is not None
+    return ("://" in value and _URL.match(value) is not None) or value.startswith("jdbc:")
 
 
 def is_path(value: str) -> bool:
@@ -143,17 +144,17 @@ def is_path(value: str) -> bool:
 
 def is_uuid(value: str) -> bool:
     """Whether `value` is a UUID: the key of some services, and the name of a thing at most."""
-    return bool(_UUID.fullmatch(value))
+    return len(value) == _LENGTH_OF_UUID and bool(_UUID.fullmatch(value))
 
 
 def looks_random(text: str) -> bool:
     """Whether `text` changes between letters, digits and cases as often as random characters do."""
     text = text.strip()
-    if _UUID.fullmatch(text):
+    if is_uuid(text):
         return True
-    if _ACCOUNT_OF_A_CHAIN.fullmatch(text):
+    if not 8 <= len(text) <= 20_000 or (text.startswith("0x") and _ACCOUNT_OF_A_CHAIN.fullmatch(text)):
         return False
-    if not 8 <= len(text) <= 20_000 or "://" in text or text.startswith("/") or _WORDS.search(text):
+    if not text.isalnum() and ("://" in text or text.startswith("/") or _WORDS.search(text)):
         return False
     runs = _RUN.findall(_DATED.sub("", text))
     return any(map(_is_random, runs)) or (len(runs) > 1 and _is_random("".join(runs)) and _spread(runs))
