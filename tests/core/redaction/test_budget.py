@@ -59,6 +59,10 @@ ROWS = 5_000
         lambda number: {"id": f"sk-{number}"},
         lambda number: {"id": f"item-{number:08}", "n": number},
         lambda number: f"http://localhost:{8000 + number % 1000}/a",
+        lambda number: f"INSERT INTO t VALUES ({number},'a');",
+        lambda number: f"insert into t (a, b) values ({number}, 'a');",
+        lambda number: f"create table t{number} (a text);",
+        lambda number: f"{number},token,next_page,2026-11-01\n",
     ],
 )
 def test_rows_of_an_ordinary_table_are_within_it(row: Callable[[int], Any]) -> None:

@@ -39,6 +39,9 @@ _NEAR = 48
 _SHORT = 3
 _COST_OF_A_FORMAT = 3
 _COST_OF_A_SEARCH = 5
+_COST_OF_A_READING_AROUND = 8
+"""Each row of a dump of a database may begin so."""
+_COST_OF_A_BLOCK = 16
 
 
 class ReadsOn(Protocol):
@@ -211,7 +214,7 @@ class OfPair(Beginning):
 class Distant(Beginning):
     """What shows that a name and its value stand apart."""
 
-    __slots__ = ("_pattern", "any_case", "kind", "reads")
+    __slots__ = ("_pattern", "any_case", "around", "kind", "reads")
     cost = 2
 
     def __init__(self, literal: str, any_case: bool, pattern: str, read: apart.Read) -> None:
@@ -221,6 +224,7 @@ class Distant(Beginning):
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
+        self.around = _COST_OF_A_BLOCK if read is apart.Apart.secret else _COST_OF_A_READING_AROUND
 
     def _peek(self) -> str:
         return self._pattern

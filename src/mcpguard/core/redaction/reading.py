@@ -38,17 +38,18 @@ _LONGEST_DIGEST = 140
 _OF_DIGESTS = b"sha"
 _USER = 80
 COST_OF_A_READING = 6
-COST_OF_A_READING_AROUND = 8
-COST_OF_THE_SAME = 3
+COST_OF_THE_SAME = 4
 """What was read before, and held nothing."""
 _FOR_ONE = 32
 """Bytes that are as long to read as it takes to look at one place where something may begin."""
 COST_OF_A_URL = 8
-COST_OF_A_LOOK = 3
-COST_OF_A_PAIR = 4
-COST_OF_A_JUDGEMENT = 8
+COST_OF_A_LOOK = 6
+COST_OF_A_PAIR = 12
+COST_OF_A_JUDGEMENT = 20
 _KNOWN = 1_000
 _LONG = 256
+_COST_OF_A_LINE = 4
+"""Each line of a log may have its time where others have a user."""
 COST_OF_A_CELL = 2
 """A table of short rows is ordinary, and each row of it is one judgement."""
 
@@ -215,7 +216,7 @@ class Perusal:
 
     def apart(self, one: Distant, end: int) -> bool:
         """Whether there is anything that stands apart from what ends at `end`."""
-        self._trigger(COST_OF_A_READING_AROUND)
+        self._trigger(one.around)
         at = self.flat.at(end - 1, 1)
         found, stop = one.reads(self._beside, at)
         self._covered[one.kind] = end + stop - at
@@ -258,7 +259,7 @@ class Perusal:
         """Whether a line that ends at `end`, or one of those behind it, is a user and a password."""
         if end <= self._covered.get(accounts.LINE, 0):
             return False
-        self._trigger(COST_OF_A_PAIR)
+        self._trigger(_COST_OF_A_LINE)
         found, self._covered[accounts.LINE] = accounts.passwords(text, end, self._pairs.judge)
         return any([self._found(hit) for hit in found])
 

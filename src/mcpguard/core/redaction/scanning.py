@@ -18,8 +18,6 @@ from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.reading import (
     COST_OF_A_CELL,
-    COST_OF_A_JUDGEMENT,
-    COST_OF_A_PAIR,
     Perusal,
     judged,
 )
@@ -37,6 +35,8 @@ IMPATIENT = 0.3
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
 
 _KNOWN = 1_000
+_COST_OF_A_MEMBER = 12
+"""Less than in a text, where the name has to be found: a table has one in each row."""
 
 
 _TEXTS = frozenset(["text"])
@@ -200,7 +200,7 @@ def _kind_of(name: str, value: str, budget: Budget, known: dict[tuple[str, str],
         return ""
     kind = known.get((name, value))
     if kind is None:
-        budget.trigger(COST_OF_A_PAIR + COST_OF_A_JUDGEMENT)
+        budget.trigger(_COST_OF_A_MEMBER)
         kind = values.kind_of(said[0]) if values.is_secret(*said, True) else ""
         if len(known) < _KNOWN:
             known[name, value] = kind
