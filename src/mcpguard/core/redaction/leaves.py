@@ -9,7 +9,7 @@ value itself is another order of the same.
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import chain
 from operator import eq
@@ -166,13 +166,19 @@ class Leaves:
         _point(self.value, "", "", made, (self._strings(), iter(self.numbered()), None))
         return made
 
-    def placed(self, names: Container[str]) -> Iterator[tuple[str, int, str]]:
+    def placed(self, names: Set[str]) -> Iterator[tuple[str, int, str]]:
         """The strings under these names: name, where it starts in the joined bytes, string."""
+        left = len(names & self.columns.keys())
         at = 0
         for name, column in self.columns.items():
+            if not left:
+                return
+            if name not in names:
+                at += len(SEPARATOR.join(column).encode("utf-8", "surrogatepass")) + 1 if column else 0
+                continue
+            left -= 1
             for text in column:
-                if name in names:
-                    yield name, at, text
+                yield name, at, text
                 at += len(text.encode("utf-8", "surrogatepass")) + 1
 
 

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from operator import is_not
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.legible import GROUPS, HIDDEN, charset
@@ -165,7 +166,7 @@ def _hidden() -> re.Pattern[str]:
     """A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
     # The first character stands alone, so that a search passes over all others at once.
     return re.compile(
-        f"([{HIDDEN}](?:{_SEQUENCE}|(?<={_BLANK}){_BLANK}*+"
+        f"([{HIDDEN}](?:(?<=[\x1b\x90\x98\x9b\x9d-\x9f])(?:{_SEQUENCE})|(?<={_BLANK}){_BLANK}*+"
         rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
     )
 
@@ -202,15 +203,15 @@ def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
     hiding = [index for index, part in enumerate(parts) if _may_hide(part)]
     # As lines of one text: nothing that is hidden stays for what is in another line.
     lines = [index for index in hiding if len(parts[index]) < _SHORT and not _ALONE.search(parts[index])]
-    made = dict(zip(lines, neutral("\n".join([parts[at] for at in lines]), counts).split("\n"), strict=False))
-    made |= {index: neutral(parts[index], counts) for index in hiding if index not in made}
-    changed = {index: text for index, text in made.items() if text != parts[index]}
-    if not changed:
-        return None
+    shown = neutral("\n".join([parts[at] for at in lines]), counts).split("\n")
     edited = [*parts]
-    for index, text in changed.items():
-        edited[index] = text
-    return edited
+    for at, text in zip(lines, shown, strict=False):
+        if text != parts[at]:
+            edited[at] = text
+    del shown  # There may be as many as names.
+    for at in {*hiding}.difference(lines):
+        edited[at] = neutral(parts[at], counts)
+    return edited if any(map(is_not, edited, parts)) else None
 
 
 def hides(text: bytes) -> bool:

@@ -104,28 +104,24 @@ class Rebuild:
             self.findings[Detection(kind, where)] = None
 
     def _dict(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
-        if not self._renamed or self._renamed.keys().isdisjoint(old):
-            return self._members(old, path)
+        renamed = self._renamed
         copies: dict[str, int] = {}
         made: dict[str, Json] = {}
         for name, child in old.items():
-            new = self._renamed.get(name)
-            unique = name if new is None else self._unique(str(new), old, made, copies)
-            if type(new) is EditedLeaf:
-                self._find(new, (path, unique))
-            made[unique] = self.value(child, name, (path, unique))
-        return made
-
-    def _members(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
-        made: dict[str, Json] = {}
-        for name, child in old.items():
+            unique = name
+            if renamed and (new := renamed.get(name)) is not None:
+                unique = str(new)
+                if unique in made or unique in old:
+                    unique = self._unique(unique, old, made, copies)
+                if type(new) is EditedLeaf:
+                    self._find(new, (path, unique))
             if type(child) is str:
-                new = self._string(name)
-                made[name] = new if type(new) is str else self._leaf(new, (path, name))
+                leaf = self._string(name)
+                made[unique] = leaf if type(leaf) is str else self._leaf(leaf, (path, unique))
             elif type(child) is dict:
-                made[name] = self._dict(child, (path, name))
+                made[unique] = self._dict(child, (path, unique))
             else:
-                made[name] = self.value(child, name, (path, name))
+                made[unique] = self.value(child, name, (path, unique))
         return made
 
     def _unique(self, name: str, old: dict[str, Json], made: dict[str, Json], copies: dict[str, int]) -> str:

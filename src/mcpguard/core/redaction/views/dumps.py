@@ -6,7 +6,7 @@ from binascii import a2b_hex
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from struct import calcsize, pack
 
 from mcpguard.core.expressions import expression
@@ -17,6 +17,8 @@ from mcpguard.core.redaction.views.contents import contents
 from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, Pieces, View, slices
 
 _NO_HEX = bytes({*range(256)} - {*b"0123456789abcdefABCDEF\n"})
+_SWAPPED = {4: "H", 8: "I", 16: "Q"}
+"""By digits of a word, numbers (`array`) of half as many bytes."""
 _Decode = Callable[[list[bytes]], list[bytes]]
 """Of the rows of a dump what each says."""
 
@@ -31,6 +33,14 @@ def _plain(rows: list[bytes]) -> list[bytes]:
 
 def _swapped(rows: list[bytes]) -> list[bytes]:
     """Words, each with its last byte first. Of single bytes that is nothing new."""
+    words = b" ".join(rows).split()
+    sizes = set(map(len, words))
+    if len(sizes) == 1 and (form := _SWAPPED.get(sizes.pop())) and not words[0].startswith((b"0x", b"0X")):
+        numbers = array(form, a2b_hex(b"".join(words)))
+        numbers.byteswap()
+        plain = numbers.tobytes()
+        ends = accumulate((len(row.translate(None, _NO_HEX)) // 2 for row in rows), initial=0)
+        return [plain[start:end] for start, end in pairwise(ends)]
     said = [_swapped_row(row) for row in rows]
     return [one for one, _ in said] if any(wide for _, wide in said) else []
 
@@ -161,7 +171,7 @@ _LETTERS = _row(
     _cells,
 )
 _BYTES = expression(
-    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
+    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){11,}+"
     rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
 )
 _LINE = expression(rb"[^\r\n]+")

@@ -93,7 +93,11 @@ _STEMS = (
 )
 _STEM = expression(_STEMS)
 _ENDS_SO = expression(
-    rf"(?m)(?=[abcdfghjklmnopstvwz\x80-\U0010ffff])(?:(?:{_STEMS}|{STEMS}|[^\x00-\x7f])[^\n]*|[ktp][^a-z0-9\n]*$)"
+    rf"(?m)(?=[abcdfghjklmnopstvwz\x80-\U0010ffff])"
+    rf"(?:(?:{_STEMS}|{STEMS}|[^\x00-\x7f\W]|\u2019)[^\n]*|[ktp][^a-z0-9\n]*$)"
+)
+_ENDS_SO_IN_ASCII = expression(
+    rf"(?m)(?=[abcdfghjklmnopstvwz])(?:(?:{_STEMS}|{STEMS})[^\n]*|[ktp][^a-z0-9\n]*$)"
 )
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
@@ -129,7 +133,7 @@ def that_end_so(names: list[str]) -> list[str]:
     if low.count("\n") != len(names) - 1:
         return [name for name in names if may_end_so(name)]
     found, index, at = [], 0, 0
-    for match in _ENDS_SO.finditer(low):
+    for match in (_ENDS_SO_IN_ASCII if low.isascii() else _ENDS_SO).finditer(low):
         index += low.count("\n", at, match.start())
         at = match.start()
         found.append(names[index])
