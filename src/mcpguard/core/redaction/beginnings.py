@@ -214,8 +214,7 @@ class OfPair(Beginning):
 class Distant(Beginning):
     """What shows that a name and its value stand apart."""
 
-    __slots__ = ("_pattern", "any_case", "around", "kind", "reads")
-    cost = 2
+    __slots__ = ("_pattern", "any_case", "around", "cost", "kind", "reads")
 
     def __init__(self, literal: str, any_case: bool, pattern: str, read: apart.Read) -> None:
         super().__init__(literal.encode())
@@ -224,6 +223,7 @@ class Distant(Beginning):
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
+        self.cost = 3 if read is apart.Apart.ruled else 2
         self.around = _COST_OF_A_BLOCK if read is apart.Apart.secret else _COST_OF_A_READING_AROUND
 
     def _peek(self) -> str:

@@ -298,10 +298,10 @@ class Redactor:
         leaves: int = maxsize,
         known: bool = False,
         idle: set[int] | None = None,
+        visible: bool = False,
     ) -> bool:
-        """Whether anything is in `text`. Nearly every answer holds nothing, nor a sign that a closer look is
-        worth it. Where it is told how many `leaves` there are, a separator within one is something too;
-        `known` as in `views`, `idle` as in `Budget`."""
+        """Whether anything is in `text`. Of so many `leaves` a separator within one is something too;
+        `known` is that of `views`, `idle` that of `Budget`. With `visible`, what is hidden is nothing."""
         flat = text.replace(b"\x1f", b"")
         if len(text) - len(flat) >= (leaves or 1):
             return True
@@ -310,7 +310,7 @@ class Redactor:
         seen = Glimpse(text, some, visits)
         if (
             seen.any(flat)
-            or (seen.may_be_marked and seen.marked() and hides(text))
+            or (seen.may_be_marked and seen.marked() and not visible and hides(text))
             or (also and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
             or found_in(self._held.busy, text)
         ):
@@ -400,7 +400,7 @@ class Redactor:
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
                 seen = self._masked(padded(arranged) if first else edges(arranged))
-                if not self._found(seen, unredacted.kinds, known=not first, idle=budget.idle):
+                if not self._found(seen, unredacted.kinds, known=not first, idle=budget.idle, visible=True):
                     continue
             stays = unredacted.over(leaves, order, arranged)
             spans = self._spans(self._masked(padded(arranged)), unredacted.kinds, more, budget, stays)
