@@ -71,24 +71,29 @@ def killed_at(number: int, backend: FakeKeyring) -> Iterator[list[str]]:
 
 def left_by(words: list[str], person: Person, backend: FakeKeyring) -> Iterator[int]:
     """Run `mcpguard` with these words to its end, once; then bring back, one after the other, what is there before each
-    change that it makes, which is what a process that ends at this step leaves behind. Gives their numbers."""
-    states: list[dict[tuple[str, str], str]] = []
+    change that it makes, which is what a process that ends at this step leaves behind. What is left behind at several steps
+    is brought back once. Gives the numbers of the changes."""
+    states: dict[int, tuple[dict[Path, tuple[int, bytes]], dict[tuple[str, str], str]]] = {}
     kept = person.home.parent / "left"
+    changes = 0
     looking = False
 
     def keep(_name: str) -> None:
-        nonlocal looking
+        nonlocal looking, changes
         if looking:
             return
         looking = True
-        for folder in person:
-            shutil.copytree(folder, kept / str(len(states)) / folder.name, symlinks=True)
-        states.append({**backend.entries})
+        state = everything(person), {**backend.entries}
+        if state not in states.values():
+            for folder in person:
+                shutil.copytree(folder, kept / str(changes) / folder.name, symlinks=True)
+            states[changes] = state
+        changes += 1
         looking = False
 
     with each_change(keep, backend):
         assert main(words) == 0
-    for number, entries in enumerate(states):
+    for number, (_, entries) in states.items():
         for folder in person:
             shutil.rmtree(folder)
             shutil.copytree(kept / str(number) / folder.name, folder, symlinks=True)
@@ -96,6 +101,18 @@ def left_by(words: list[str], person: Person, backend: FakeKeyring) -> Iterator[
         backend.entries.clear()
         backend.entries.update(entries)
         yield number
+
+
+def everything(person: Person) -> dict[Path, tuple[int, bytes]]:
+    """The mode and what is in it of each file, link and folder."""
+
+    def held(path: Path) -> bytes:
+        if path.is_symlink():
+            return os.readlink(os.fsencode(path))
+        return path.read_bytes() if path.is_file() else b""
+
+    paths = [path for folder in person for path in (folder, *folder.rglob("*"))]
+    return {path: (path.lstat().st_mode, held(path)) for path in paths}
 
 
 def start_over(person: Person, backend: FakeKeyring) -> dict[Path, bytes]:
