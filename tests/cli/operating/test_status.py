@@ -426,8 +426,6 @@ async def test_after_a_write_that_failed_it_is_written_again(
 async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_file, "LATE_SECONDS", 0.01)
-    monkeypatch.setattr(status_file, "END_SECONDS", 0.01)
     real, asked, answers = os.replace, threading.Event(), threading.Event()
 
     def hangs(*names: str) -> None:
@@ -435,25 +433,29 @@ async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
         assert answers.wait(20)
         real(*names)
 
-    monkeypatch.setattr(os, "replace", hangs)
     healths: list[Health] = [GOOD]
     reports: list[str] = []
     file = StatusFile(looking("c", lambda: tuple(healths)), lambda _, line: reports.append(line), folder)
     file.start()
     async with asyncio.timeout(10):
-        while not reports:  # While it hangs the loop turns.
-            await asyncio.sleep(0.001)
-        assert asked.is_set()
+        await written(file)
+        monkeypatch.setattr(status_file, "LATE_SECONDS", 0.01)
+        monkeypatch.setattr(status_file, "END_SECONDS", 0.01)
+        monkeypatch.setattr(os, "replace", hangs)
         healths[:] = [BAD]
+        file.changed()
+        while not (asked.is_set() and reports):  # While it hangs the loop turns.
+            await asyncio.sleep(0.001)
+        healths[:] = [GOOD]
         file.changed()
         await asyncio.sleep(0)
         answers.set()
-        while [one.upstreams for one in running(folder)] != [(BAD,)]:
+        while [one.upstreams for one in running(folder)] != [(GOOD,)]:
             await asyncio.sleep(0.001)
         await written(file)
         answers.clear()
         asked.clear()
-        healths[:] = [GOOD]
+        healths[:] = [BAD]
         file.changed()
         while not asked.is_set():
             await asyncio.sleep(0.001)
