@@ -93,6 +93,7 @@ def floods() -> list[tuple[OfFormat, str]]:
     return [*made.values()]
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(("one", "hit"), floods(), ids=[one.kind for one, _ in floods()])
 def test_a_format_in_a_flood_of_its_beginnings_is_found_wherever_it_is(one: OfFormat, hit: str) -> None:
     begin = f"{one.literal.decode()} "

@@ -518,6 +518,7 @@ def test_a_held_value_is_caught_however_it_is_cut_over_text_blocks(cuts: list[in
         assert each["text"] == HELD or not any(map(str.isalnum, piece))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("text", ["item-{:08}", "src/a/b{:05}.py", "user{:06}@corp", "2026-11-27T10:{:05}"])
 def test_a_long_list_of_short_texts_passes(text: str) -> None:
     value = [text.format(number) for number in range(20_000)]

@@ -65,6 +65,7 @@ def test_only_the_value_with_a_token_is_inspected_alone() -> None:
     assert asked([{"text": f"see https://ada:{HELD[:8]}@host/"}, *PLAIN]) == [False, *[True] * len(PLAIN)]
 
 
+@pytest.mark.uncounted
 @each("detector", DETECTORS, ids=lambda one: one.kind)
 def test_every_example_of_a_format_is_doubtful_at_any_place_among_others(detector: Any) -> None:
     for hit in detector.hits:
@@ -75,6 +76,7 @@ def test_every_example_of_a_format_is_doubtful_at_any_place_among_others(detecto
                 assert not asked([PLAIN[0], value])[1], hit
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("secret", [HELD, TOKEN])
 def test_every_form_and_every_disguise_is_doubtful_among_others(secret: str) -> None:
     texts = [*forms(secret), *disguises(secret).values()]

@@ -579,6 +579,7 @@ def test_a_run_is_read_whole_wherever_the_parts_of_a_text_meet(monkeypatch: pyte
         assert any(HELD.encode() in view.text for view in views(text)), before
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("escape", ["%{:02x}", "\\x{:02x}", "&#{};", "={:02X}"])
 @pytest.mark.parametrize("off", range(0, 21, 4))
 def test_an_escaped_value_is_found_wherever_it_is_in_a_text_without_lines(escape: str, off: int) -> None:
@@ -591,6 +592,7 @@ def test_an_escaped_value_is_found_wherever_it_is_in_a_text_without_lines(escape
     assert escaped[4:40] not in text
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("before", [0, 9_000, 16_380, 16_384, 40_000])
 def test_short_rows_are_read_wherever_they_are_in_a_long_text(before: int) -> None:
     token = "".join(f"{number % 9} {char}\n" for number, char in enumerate(TOKEN))
