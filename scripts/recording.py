@@ -22,7 +22,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mcpguard.demo.stage import Stage, stage
+from mcpguard.demo.stage import DemoFolder, stage
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "demo.svg"
@@ -256,7 +256,7 @@ def approved(environment: dict[str, str]) -> str:
         return "\f\n".join(_approved(made, {**environment, "MCPGUARD_CONFIG": str(made.config)}))
 
 
-def _approved(made: Stage, environment: dict[str, str]) -> Iterator[str]:
+def _approved(made: DemoFolder, environment: dict[str, str]) -> Iterator[str]:
     serving = subprocess.Popen(
         [sys.executable, "-m", "mcpguard", "run"],
         env=environment,

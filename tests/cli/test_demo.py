@@ -18,8 +18,8 @@ from jsonschema import Draft202012Validator
 
 from mcpguard.cli import main
 from mcpguard.cli.authoring.schema import schema_of
-from mcpguard.cli.demo import Teller
-from mcpguard.demo.play import Mark, Tally
+from mcpguard.cli.demo import StoryPrinter
+from mcpguard.demo.play import LineMark, Tally
 from scripts import recording
 from tests.wire import warm
 
@@ -287,15 +287,17 @@ def test_without_git_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Capture
     )
 
 
-def everything(teller: Teller) -> None:
+def everything(teller: StoryPrinter) -> None:
     """All kinds of lines."""
     teller.introduce()
     teller.title("A title that is longer than the narrowest terminal is wide")
     teller.say("A sentence that is longer than the narrowest terminal is wide.")
     teller.call("git__git_create_branch(branch_name='agent/fix-typo')")
     teller.back("Basic c2h[REDACTED:credential:env:DEMO_TOKEN#1]\nintact …\n" + "x" * 150)
-    teller.decisions([(Mark.DENIED, "git_create_branch", "demo/branch-names"), (Mark.ALLOWED, "log", "a")])
-    for mark in Mark:
+    teller.decisions(
+        [(LineMark.DENIED, "git_create_branch", "demo/branch-names"), (LineMark.ALLOWED, "log", "a")]
+    )
+    for mark in LineMark:
         teller.check(True, mark, "A claim that is longer than the narrowest terminal is wide")
     teller.conclude(Tally(allowed=5, denied=2, redacted=4, records=20))
 
@@ -307,7 +309,7 @@ def test_it_is_as_wide_as_the_terminal_within_limits(
     columns: str, most: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    everything(Teller())
+    everything(StoryPrinter())
     lines = capsys.readouterr().out.splitlines()
     assert most - 20 <= max(map(len, lines)) <= most
     assert lines[-1].endswith("◆ 20 records verified")
@@ -318,7 +320,7 @@ def test_the_signs_stay_without_colour_and_become_ascii_where_the_encoding_lacks
 ) -> None:
     written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", written)
-    everything(Teller())
+    everything(StoryPrinter())
     written.seek(0)
     out = written.read()
     assert "+ allowed   x denied   # redacted   * verified   ! altered\n" in out
@@ -343,18 +345,18 @@ def test_each_kind_has_its_colour_on_a_terminal_and_none_where_it_is_not_wanted(
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", coloured := Terminal())
-    everything(Teller())
+    everything(StoryPrinter())
     signs = dict(re.findall(r"\x1b\[(\d+)m(.) \w+ *\x1b\[0m  A claim", coloured.getvalue()))
     assert signs == {"32": "✓", "31": "✗", "33": "■", "36": "◆", "35": "≠"}
     assert "\x1b[33m[REDACTED:credential:env:DEMO_TOKEN#1]\x1b[0m" in coloured.getvalue()
     monkeypatch.setenv(variable, value)
     monkeypatch.setattr(sys, "stdout", bare := Terminal())
-    everything(Teller())
+    everything(StoryPrinter())
     assert bare.getvalue() == re.sub(r"\x1b\[\d+m", "", coloured.getvalue())
 
 
 def test_what_came_back_is_wrapped_cut_and_cannot_steer_the_terminal(capsys: Capture) -> None:
-    Teller().back("\x1b[2J\n" + "word " * 30 + "\n\n" + "more\n" * 20)
+    StoryPrinter().back("\x1b[2J\n" + "word " * 30 + "\n\n" + "more\n" * 20)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "   │ \\x1b[2J"
     assert max(map(len, lines)) <= 80

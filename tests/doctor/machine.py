@@ -16,7 +16,7 @@ import msgspec
 
 from mcpguard.authoring.findings import Report
 from mcpguard.doctor.diagnosis import diagnose
-from mcpguard.doctor.surroundings import Surroundings
+from mcpguard.doctor.surroundings import MachineSurroundings
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 """A made-up value with the format of a token."""
@@ -41,7 +41,7 @@ class Machine:
         )
         for folder in (self.home, self.project, self.state, self.system, self.program):
             folder.mkdir(mode=0o755)
-        self.at = Surroundings(
+        self.at = MachineSurroundings(
             home=self.home,
             settings=self.home / ".config",
             project=self.project,

@@ -17,7 +17,7 @@ from mcpguard.cli import main
 from mcpguard.cli.outputs import DoctorReport
 from mcpguard.doctor import diagnosis
 from mcpguard.doctor.codes import CONTROLS, DOCTOR_CODES
-from mcpguard.doctor.surroundings import Subject
+from mcpguard.doctor.surroundings import CheckSubject
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import APART, CURSOR, SCENES, everything_wrong
 
@@ -231,7 +231,7 @@ def test_another_project_can_be_looked_at(real: Machine, capsys: Capture) -> Non
 
 
 def test_a_check_that_fails_hides_no_other_and_says_no_value(made: Machine, monkeypatch: Patch) -> None:
-    def defect(_subject: Subject) -> list[Unchecked]:
+    def defect(_subject: CheckSubject) -> list[Unchecked]:
         raise ValueError(TOKEN)
 
     known = diagnosis.checks()

@@ -19,7 +19,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
 from mcpguard.doctor import lifetime
 from mcpguard.doctor.lifetime import SHORT_LIVED, source_for
-from mcpguard.doctor.surroundings import Subject, examined
+from mcpguard.doctor.surroundings import CheckSubject, examined
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import PHRASE, Machine, machine
 from tests.doctor.scenes import jwt
@@ -158,7 +158,7 @@ def test_a_login_that_ends_and_cannot_be_renewed_is_told(
     assert (told.code, PHRASE in told.message) == ("D304", False)
 
 
-def with_login(made: Machine) -> Subject:
+def with_login(made: Machine) -> CheckSubject:
     """A subject with an entry that needs a login, and one for a server that is not served."""
     made.configured("git: {url: 'https://mcp.example.com'}")
     subject = examined(made.at, made.path, Redactor(b"key"), named=True)

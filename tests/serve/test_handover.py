@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.serve.handover import HandedOver, in_child, read
+from mcpguard.serve.handover import HandedConfig, in_child, read
 
 REPOSITORY = Path(__file__).parents[2]
 POLICY = """
@@ -221,7 +221,7 @@ def test_a_process_with_threads_is_not_forked(config: Path, monkeypatch: pytest.
     thread = threading.Thread(target=ended.wait, args=(60,))
     thread.start()
     try:
-        found = in_child(lambda cel=None: read(config, cel=cel), HandedOver)()
+        found = in_child(lambda cel=None: read(config, cel=cel), HandedConfig)()
     finally:
         ended.set()
         thread.join(60)

@@ -15,7 +15,7 @@ from mcpguard.core.errors import SessionError, SourceError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.ports import AuditHealth
 from mcpguard.serve import readiness
-from mcpguard.serve.readiness import BlockingCheck, Needs
+from mcpguard.serve.readiness import BlockingCheck, ServingNeeds
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared
 from tests.adapters.store.test_store import TICKET
@@ -86,7 +86,7 @@ async def test_evidence_that_cannot_be_written_is_missing_until_it_can(tmp_path)
 async def test_a_sink_that_stops_serving_is_missing_while_it_fails(tmp_path):
     shared = shared_in(tmp_path)
     problem = "a sink: it is down"
-    needs = Needs(shared.audit, shared.store, shared.credentials, print, lambda: None, lambda: problem)
+    needs = ServingNeeds(shared.audit, shared.store, shared.credentials, print, lambda: None, lambda: problem)
     assert {one.name: one.problem for one in needs.look() if not one.ok} == {"telemetry": problem}
     problem = ""
     assert all(one.ok for one in needs.look())

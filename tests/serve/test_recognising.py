@@ -14,7 +14,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.serve import recognising
-from mcpguard.serve.recognising import Recognised, Recognising, Recognition
+from mcpguard.serve.recognising import RecognisableValues, RecognisedNames, ValueRecogniser
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -39,7 +39,7 @@ class Audit:
         return wait
 
 
-class Blocked(Recognition):
+class Blocked(RecognisableValues):
     """Reads nothing before it is let go."""
 
     def __init__(self, let_go: Event) -> None:
@@ -48,12 +48,12 @@ class Blocked(Recognition):
 
     def read(self, _before=None):
         self.let_go.wait(20)
-        return Recognised(("env:SOME_TOKEN",))
+        return RecognisedNames(("env:SOME_TOKEN",))
 
 
 def make(audit, said):
     turn = Turn(asyncio.get_running_loop())
-    return Recognising(audit, turn, SystemClock(), said.append, lambda: None)
+    return ValueRecogniser(audit, turn, SystemClock(), said.append, lambda: None)
 
 
 async def test_what_is_read_is_on_record_before_and_after(monkeypatch):
@@ -65,7 +65,7 @@ async def test_what_is_read_is_on_record_before_and_after(monkeypatch):
     one = make(audit, said)
     waits_from_before = one.known
     redactor = Redactor(b"key")
-    one.begin(Recognition([REF], {}, redactor), frozenset())
+    one.begin(RecognisableValues([REF], {}, redactor), frozenset())
     assert not one.known.done
     await as_future(one.known)
     assert waits_from_before.done
@@ -75,7 +75,7 @@ async def test_what_is_read_is_on_record_before_and_after(monkeypatch):
     ]
     assert "[REDACTED:credential:env:SOME_TOKEN" in redactor.inspect_text("a q7Zk2vX9pL4mT8wR1nB6 b")
     assert said == []
-    one.begin(Recognition([], {}, redactor), frozenset())
+    one.begin(RecognisableValues([], {}, redactor), frozenset())
     assert one.known.done
     await one.close()
 
@@ -105,7 +105,7 @@ async def test_who_waits_when_the_configuration_changes_goes_on_to_wait_for_its_
     one = make(audit, [])
     one.begin(Blocked(let_go), frozenset())
     waits = one.known
-    one.begin(Recognition([REF], {}, redactor), frozenset())
+    one.begin(RecognisableValues([REF], {}, redactor), frozenset())
     assert not waits.done
     await as_future(waits)
     assert "[REDACTED:" in redactor.inspect_text("a q7Zk2vX9pL4mT8wR1nB6 b")
@@ -115,7 +115,7 @@ async def test_who_waits_when_the_configuration_changes_goes_on_to_wait_for_its_
 
 async def test_nobody_waits_where_there_is_nothing_to_recognise():
     one = make(Audit(), [])
-    one.begin(Recognition([], {}, Redactor(b"key")), frozenset())
+    one.begin(RecognisableValues([], {}, Redactor(b"key")), frozenset())
     assert one.known.done
     await one.close()
 
@@ -133,7 +133,7 @@ def test_a_value_that_cannot_be_guarded_leaves_the_others_held(monkeypatch):
     monkeypatch.setenv("SOME_TOKEN", "q7Zk2vX9pL4mT8wR1nB6")
     monkeypatch.setenv("SHORT", "ab")
     redactor = Redactor(b"key")
-    found = Recognition([REF, CredentialRef("env", "SHORT")], {}, redactor).read()
+    found = RecognisableValues([REF, CredentialRef("env", "SHORT")], {}, redactor).read()
     assert found.held == ("env:SOME_TOKEN",)
     assert list(found.failed) == ["env:SHORT"]
     assert "q7Zk2vX9pL4mT8wR1nB6" not in redactor.inspect_text("q7Zk2vX9pL4mT8wR1nB6")
@@ -141,7 +141,7 @@ def test_a_value_that_cannot_be_guarded_leaves_the_others_held(monkeypatch):
 
 def held_of(*args):
     redactor = Redactor(b"key")
-    one = Recognition([], {}, redactor, [Server(name="s", command="x", args=args)])
+    one = RecognisableValues([], {}, redactor, [Server(name="s", command="x", args=args)])
     return one.names, one.read().held
 
 

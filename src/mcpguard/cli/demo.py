@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import LOOKS, shown
-from mcpguard.demo.stage import Stage, stage
+from mcpguard.demo.stage import DemoFolder, stage
 
 if TYPE_CHECKING:
-    from mcpguard.demo.play import Mark, Tally
+    from mcpguard.demo.play import LineMark, Tally
 
 EXAMPLES = (
     "mcpguard demo",
@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
         print(f"mcpguard: {lacking}", file=sys.stderr)
         return 2
 
-    teller = Teller()
+    teller = StoryPrinter()
     try:
         _prepare()
         teller.introduce()
@@ -104,11 +104,11 @@ def _lacking() -> str:
     return ""
 
 
-def _perform(made: Stage, teller: Teller) -> Tally | None:
+def _perform(made: DemoFolder, teller: StoryPrinter) -> Tally | None:
     import anyio
     from mcp import MCPError
 
-    from mcpguard.demo.play import Mark, play, prove
+    from mcpguard.demo.play import LineMark, play, prove
 
     try:
         calls = anyio.run(play, made, teller)
@@ -116,14 +116,14 @@ def _perform(made: Stage, teller: Teller) -> Tally | None:
             raise KeyboardInterrupt
         return prove(made, calls, teller)
     except (MCPError, OSError, ExceptionGroup) as error:
-        teller.check(False, Mark.VERIFIED, f"the session broke: {type(error).__name__}")
+        teller.check(False, LineMark.VERIFIED, f"the session broke: {type(error).__name__}")
         if made.log.exists():
             said = made.log.read_text("utf-8", "replace").splitlines()
             teller.back("\n".join(said[-_LINES:]))
         return None
 
 
-class Teller:
+class StoryPrinter:
     """Prints the story in 40 to 120 columns, as the terminal has them; implements `demo.play.Narrator`."""
 
     def __init__(self) -> None:
@@ -158,12 +158,12 @@ class Teller:
         if len(lines) > _LINES:
             self._quote(shown(f"… and {len(lines) - _LINES} more lines"))
 
-    def decisions(self, rows: Sequence[tuple[Mark, str, str]]) -> None:
+    def decisions(self, rows: Sequence[tuple[LineMark, str, str]]) -> None:
         wide = max((len(tool) for _, tool, _ in rows), default=0)
         for mark, tool, rules in rows:
             self._marked(mark.value, f"{tool:{wide}}  {rules}")
 
-    def check(self, held: bool, mark: Mark, claim: str) -> None:
+    def check(self, held: bool, mark: LineMark, claim: str) -> None:
         self._claims += 1
         if held:
             self._marked(mark.value, claim)

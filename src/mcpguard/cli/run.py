@@ -49,11 +49,11 @@ def execute(args: argparse.Namespace) -> int:
     it serves."""
     from mcpguard.adapters.system.own_process import tune_allocator
     from mcpguard.config.loading import find_config
-    from mcpguard.serve.handover import HandedOver, in_child, read
+    from mcpguard.serve.handover import HandedConfig, in_child, read
 
     reads = partial(read, find_config(args.config, os.environ), args.agent, args.project)
     tune_allocator()  # In the child too.
-    found = in_child(reads, HandedOver)  # Before there is a second thread.
+    found = in_child(reads, HandedConfig)  # Before there is a second thread.
     from mcpguard.core.redaction.beginnings import prepare_soon
 
     prepare_soon()  # Before the rest is imported.

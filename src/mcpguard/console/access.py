@@ -100,7 +100,7 @@ _OUTSIDE = ("/", "/login")
 """What a person may come to from elsewhere: from a terminal, or a file."""
 
 
-class Fence:
+class AccessMiddleware:
     """ASGI middleware. `port` is where we listen, as known once that is."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp
 from mcpguard.config.loading import Config
 from mcpguard.config.user_state import state_folder
 from mcpguard.console import actions
-from mcpguard.console.access import LINK_SECONDS, Fence, Visit
+from mcpguard.console.access import LINK_SECONDS, AccessMiddleware, Visit
 from mcpguard.console.actions import Act, Form
 from mcpguard.console.desk import MOST_LOOKING, Desk
 from mcpguard.console.pages import STATIC, asset, message
@@ -87,7 +87,7 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
         Mount(desk.root, routes=inside),
     ]
     lost = {404: partial(door.lost, 404), 405: partial(door.lost, 405)}
-    return Fence(Starlette(routes=routes, lifespan=living, exception_handlers=lost), port)
+    return AccessMiddleware(Starlette(routes=routes, lifespan=living, exception_handlers=lost), port)
 
 
 class _Door:

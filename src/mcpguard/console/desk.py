@@ -95,7 +95,7 @@ MOST_LOOKING = 24
 Subject = Literal["tickets", "evidence", "sessions", "servers"]
 
 
-class Watch:
+class DeskWatch:
     """Looks at the store, the evidence and the status files."""
 
     def __init__(self, store: SqliteStore, evidence: Evidence, lock: Lock) -> None:
@@ -191,7 +191,7 @@ class Desk:
         """Held by whoever reads the evidence, or changes what is kept of it."""
         self.evidence = Evidence(evidence_folder(config))
         self.rulebook = Rulebook(config)
-        self.watch = Watch(self.store, self.evidence, self.lock)
+        self.watch = DeskWatch(self.store, self.evidence, self.lock)
         self.visits = Visits(time.monotonic)
         # A cookie is sent to every port of a host. In a folder that nobody knows it goes to no other program.
         self.root = f"/{secrets.token_urlsafe(16)}"

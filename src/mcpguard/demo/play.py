@@ -23,13 +23,13 @@ from mcp.client.stdio import stdio_client
 from mcp.types import CallToolResult
 from msgspec import Struct
 
-from mcpguard.demo.stage import Stage, finished
+from mcpguard.demo.stage import DemoFolder, finished
 
 DEADLINE_SECONDS = 60.0
 """A session that takes longer has failed."""
 
 
-class Mark(Enum):
+class LineMark(Enum):
     """What a line of the demo shows; each has a colour and a sign of its own."""
 
     ALLOWED = "allowed"
@@ -54,14 +54,14 @@ class Narrator(Protocol):
     def back(self, text: str) -> None:
         """What came back, word for word."""
 
-    def decisions(self, rows: Sequence[tuple[Mark, str, str]]) -> None:
+    def decisions(self, rows: Sequence[tuple[LineMark, str, str]]) -> None:
         """Recorded decisions: how each call ended, its tool, its rules."""
 
-    def check(self, held: bool, mark: Mark, claim: str) -> None:
+    def check(self, held: bool, mark: LineMark, claim: str) -> None:
         """A claim, and whether it held; `mark` is what it is about."""
 
 
-async def play(stage: Stage, tell: Narrator) -> int | None:
+async def play(stage: DemoFolder, tell: Narrator) -> int | None:
     """Steps 1 to 5. Returns the number of tool calls that the client made, None if SIGINT ended it.
 
     Raises MCPError, OSError or TimeoutError, alone or in a group, if the session broke.
@@ -88,7 +88,7 @@ async def _cancel_at_interrupt(scope: anyio.CancelScope, *, task_status: TaskSta
             scope.cancel()
 
 
-async def _session(stage: Stage, tell: Narrator, log: TextIO) -> int:
+async def _session(stage: DemoFolder, tell: Narrator, log: TextIO) -> int:
     async with Client(stdio_client(_guarded(stage), log)) as client:
         session = _Session(client, stage, tell)
         without_token = await session.list_tools(log)
@@ -99,7 +99,7 @@ async def _session(stage: Stage, tell: Narrator, log: TextIO) -> int:
     return session.calls
 
 
-def _guarded(stage: Stage) -> StdioServerParameters:
+def _guarded(stage: DemoFolder) -> StdioServerParameters:
     """`mcpguard run`, through `tee`, which keeps every byte sent to the client. The token is
     in no file, and nobody else gets it."""
     run = [sys.executable, "-P", "-m", "mcpguard", "run", "--config", str(stage.config)]
@@ -109,7 +109,7 @@ def _guarded(stage: Stage) -> StdioServerParameters:
     )
 
 
-def _direct(stage: Stage, *words: str) -> StdioServerParameters:
+def _direct(stage: DemoFolder, *words: str) -> StdioServerParameters:
     environment = {**stage.environment(), "SHOP_TOKEN_SHA256": stage.fingerprint}
     return StdioServerParameters(command=sys.executable, args=["-P", "-m", *words], env=environment)
 
@@ -117,7 +117,7 @@ def _direct(stage: Stage, *words: str) -> StdioServerParameters:
 class _Session:
     """The client's steps; `calls` counts its tool calls through mcpguard."""
 
-    def __init__(self, client: Client, stage: Stage, tell: Narrator) -> None:
+    def __init__(self, client: Client, stage: DemoFolder, tell: Narrator) -> None:
         self.calls = 0
         self._client = client
         self._stage = stage
@@ -143,9 +143,9 @@ class _Session:
         self._tell.say(
             f"Asked directly, the servers git and shop offer {len(offered)} tools. Through mcpguard:"
         )
-        self._tell.check(bool(seen), Mark.ALLOWED, f"{len(seen)} are listed: {', '.join(sorted(seen))}")
+        self._tell.check(bool(seen), LineMark.ALLOWED, f"{len(seen)} are listed: {', '.join(sorted(seen))}")
         self._tell.check(
-            bool(seen) and seen < offered, Mark.DENIED, f"{len(hidden)} are hidden: {', '.join(hidden)}"
+            bool(seen) and seen < offered, LineMark.DENIED, f"{len(hidden)} are hidden: {', '.join(hidden)}"
         )
         return "".join(refused)
 
@@ -153,7 +153,7 @@ class _Session:
         """A rule allows it."""
         self._tell.title("An allowed call")
         failed, text = await self._call("git__git_log", max_count=1)
-        self._tell.check(not failed and "Ada" in text, Mark.ALLOWED, "the git server's own answer")
+        self._tell.check(not failed and "Ada" in text, LineMark.ALLOWED, "the git server's own answer")
 
     async def denied(self) -> None:
         """A rule refuses it because of its argument, and no rule allows it."""
@@ -162,18 +162,18 @@ class _Session:
         failed, text = await self._call("git__git_create_branch", branch_name=wrong)
         self._tell.check(
             failed and "demo/branch-names" in text,
-            Mark.DENIED,
+            LineMark.DENIED,
             "by a rule on the argument, with the reason that its author gave",
         )
         failed, _ = await self._call("git__git_create_branch", branch_name=right)
         branches = self._stage.branches()
         self._tell.check(
             not failed and right in branches and wrong not in branches,
-            Mark.ALLOWED,
+            LineMark.ALLOWED,
             f"the reason says what would pass; git now has {right}, not {wrong}",
         )
         failed, _ = await self._call("git__git_reset")
-        self._tell.check(failed, Mark.DENIED, "no rule allows it, so for this client it does not exist")
+        self._tell.check(failed, LineMark.DENIED, "no rule allows it, so for this client it does not exist")
 
     async def redacted(self) -> None:
         """A key that somebody committed does not come through."""
@@ -183,7 +183,7 @@ class _Session:
         failed, text = await self._call("git__git_show", revision="HEAD")
         self._tell.check(
             not failed and "[REDACTED:github-token#" in text and key not in text,
-            Mark.REDACTED,
+            LineMark.REDACTED,
             "a placeholder stands for the token; the rest is unchanged",
         )
 
@@ -196,7 +196,7 @@ class _Session:
         failed, text = await self._call("shop__list_orders")
         self._tell.check(
             not failed and text != without_token and "401" in without_token,
-            Mark.ALLOWED,
+            LineMark.ALLOWED,
             "the shop accepted the token; the client sent none",
         )
         self._tell.say("This server is careless: its debugging tool prints the token in three forms.")
@@ -204,7 +204,7 @@ class _Session:
         placeholders = text.count("[REDACTED:credential:env:DEMO_TOKEN#")
         self._tell.check(
             not failed and placeholders == 3 and not list(_forms(self._stage.token, text)),
-            Mark.REDACTED,
+            LineMark.REDACTED,
             f"{placeholders} placeholders and no token",
         )
 
@@ -228,14 +228,14 @@ def _text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if block.type == "text")
 
 
-def _search(stage: Stage, tell: Narrator) -> None:
+def _search(stage: DemoFolder, tell: Narrator) -> None:
     received = stage.received.read_bytes().decode()
     ours = [stage.log, *stage.audit.iterdir()]
     elsewhere = "".join(path.read_text("utf-8") for path in ours)
     found = [form for value in (stage.token, stage.key) for form in _forms(value, received + elsewhere)]
     tell.check(
         not found and "[REDACTED:credential:env:DEMO_TOKEN#" in received,
-        Mark.VERIFIED,
+        LineMark.VERIFIED,
         f"all that the client received ({len(received.encode()) / 1000:.0f} KB), mcpguard's log and its "
         f"evidence, searched for both secrets, also in base64 and hex: found {len(found)} times",
     )
@@ -263,20 +263,22 @@ class Tally(Struct, frozen=True):
     records: int
 
 
-def prove(stage: Stage, calls: int, tell: Narrator) -> Tally:
+def prove(stage: DemoFolder, calls: int, tell: Narrator) -> Tally:
     """Step 6, after the session: `calls` is how many the client made."""
     tell.title("Evidence of every decision, and proof that it is intact")
     _, lines = _mcpguard("audit", "show", "-n", "999", "--json", stage.audit)
     rows = _rows([json.loads(line) for line in lines])
     tell.decisions(rows)
     tell.check(
-        len(rows) == calls > 0, Mark.VERIFIED, f"the client made {calls} calls; the evidence has {len(rows)}"
+        len(rows) == calls > 0,
+        LineMark.VERIFIED,
+        f"the client made {calls} calls; the evidence has {len(rows)}",
     )
     code, said = _verify(stage.audit, tell)
-    tell.check(code == 0, Mark.VERIFIED, "nothing was altered")
+    tell.check(code == 0, LineMark.VERIFIED, "nothing was altered")
     if rows:
         _alter_a_copy(stage, tell)
-    denied = sum(mark is Mark.DENIED for mark, _, _ in rows)
+    denied = sum(mark is LineMark.DENIED for mark, _, _ in rows)
     return Tally(
         allowed=len(rows) - denied,
         denied=denied,
@@ -298,21 +300,21 @@ def _verify(folder: Path, tell: Narrator) -> tuple[int, str]:
     return code, said
 
 
-def _rows(records: list[dict[str, Any]]) -> list[tuple[Mark, str, str]]:
+def _rows(records: list[dict[str, Any]]) -> list[tuple[LineMark, str, str]]:
     outcomes = {record["id"]: record for record in records if record["kind"] == "outcome"}
-    rows: list[tuple[Mark, str, str]] = []
+    rows: list[tuple[LineMark, str, str]] = []
     for record in records:
         decided = record["kind"] == "decision" and record["effect"] != "ask"
         if decided and record["method"] == "tools/call":
-            mark = Mark.ALLOWED if record["effect"] == "allow" else Mark.DENIED
+            mark = LineMark.ALLOWED if record["effect"] == "allow" else LineMark.DENIED
             if outcomes.get(record["id"], {}).get("findings"):
-                mark = Mark.REDACTED
+                mark = LineMark.REDACTED
             rule = ", ".join(record.get("rules", ())) or record.get("cause", "")
             rows.append((mark, record.get("tool", ""), rule))
     return rows
 
 
-def _alter_a_copy(stage: Stage, tell: Narrator) -> None:
+def _alter_a_copy(stage: DemoFolder, tell: Narrator) -> None:
     """Change one digit of the time of the first decision, and expect it to be found, with its line."""
     copy = Path(shutil.copytree(stage.audit, stage.folder / "audit-copy"))
     (chain,) = copy.iterdir()
@@ -324,7 +326,7 @@ def _alter_a_copy(stage: Stage, tell: Narrator) -> None:
     code, said = _verify(copy, tell)
     tell.check(
         code == 1 and f"line {number + 1} was altered" in said,
-        Mark.ALTERED,
+        LineMark.ALTERED,
         f"the change was found, in line {number + 1}",
     )
 

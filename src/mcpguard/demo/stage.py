@@ -66,7 +66,7 @@ rules:
 _SETTINGS = "[notify]\nchannel = orders\napi_key = {key}\n"
 
 
-class Stage(Struct, frozen=True):
+class DemoFolder(Struct, frozen=True):
     """The folder and what the demo must be able to look for: both values are random and of this run.
 
     `token` is what mcpguard injects; `key` is what somebody committed to the repository.
@@ -127,13 +127,13 @@ class Stage(Struct, frozen=True):
 
 
 @contextmanager
-def stage(keep: bool = False) -> Iterator[Stage]:
+def stage(keep: bool = False) -> Iterator[DemoFolder]:
     """A stage that is set. Its folder is removed at the end, or stays if `keep`."""
     # Its name is known before it is made, so that no interrupt can come between making and knowing.
     folder = Path(tempfile.gettempdir()).resolve() / f"mcpguard-demo-{secrets.token_hex(8)}"
     try:
         folder.mkdir(mode=0o700)
-        made = Stage(folder, "shop-" + secrets.token_urlsafe(24), _made_up_key())
+        made = DemoFolder(folder, "shop-" + secrets.token_urlsafe(24), _made_up_key())
         made.home.mkdir()
         _write_settings(made)
         _commit_the_key(made)
@@ -149,7 +149,7 @@ def _made_up_key() -> str:
     return "ghp" + "_" + "".join(secrets.choice(letters) for _ in range(36))
 
 
-def _write_settings(made: Stage) -> None:
+def _write_settings(made: DemoFolder) -> None:
     # A JSON string is a YAML string.
     config = _CONFIG.format(
         python=dumps(sys.executable),
@@ -161,7 +161,7 @@ def _write_settings(made: Stage) -> None:
     (made.folder / "policy.yaml").write_text(POLICY, "utf-8")
 
 
-def _commit_the_key(made: Stage) -> None:
+def _commit_the_key(made: DemoFolder) -> None:
     _git(made, "init", "--quiet", "--initial-branch=main", "--template=", str(made.repository))
     for name, text, message in (
         ("README.md", "# The shop\n", "Begin"),
@@ -173,7 +173,7 @@ def _commit_the_key(made: Stage) -> None:
         _git(made, "-C", str(made.repository), *author, "commit", "--quiet", "-m", message)
 
 
-def _git(made: Stage, *words: str) -> str:
+def _git(made: DemoFolder, *words: str) -> str:
     # A commit may start a housekeeper in the background, which would outlive the demo.
     command = ["git", "-c", "maintenance.auto=false", "-c", "gc.auto=0", *words]
     done = finished(command, made.environment())

@@ -24,7 +24,7 @@ from mcpguard.core.errors import ConfigError, InspectionError
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
-from mcpguard.doctor.surroundings import Subject, Surroundings, text_of
+from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings, text_of
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.conversion import convert
 from mcpguard.onboarding.discovery import reading
@@ -49,7 +49,7 @@ _GONE = "delete it there, and replace it at its issuer"
 _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there"
 
 
-def check(subject: Subject) -> Iterator[Checked]:
+def check(subject: CheckSubject) -> Iterator[Checked]:
     """D101, D104, D201 to D203, D208; D501 and D502 for these files."""
     if subject.at.home is None:
         yield Unchecked("the clients of this user", "there is no home folder: set HOME")
@@ -65,18 +65,18 @@ def check(subject: Subject) -> Iterator[Checked]:
     yield from open_to_writers("D501", known, subject.at)
 
 
-def _settings(at: Surroundings, home: Path) -> Path:
+def _settings(at: MachineSurroundings, home: Path) -> Path:
     if at.platform == "darwin":
         return home / "Library" / "Application Support"
     return at.settings or home / ".config"
 
 
-def places_of(at: Surroundings, home: Path) -> reading.SearchPlaces:
+def places_of(at: MachineSurroundings, home: Path) -> reading.SearchPlaces:
     """Where the clients of this user and this folder have their files."""
     return reading.SearchPlaces(home, _settings(at, home), at.project)
 
 
-def _known(at: Surroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]:
+def _known(at: MachineSurroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]:
     """Where a client's file is or would be."""
     places = places_of(at, home)
     return {
@@ -87,7 +87,7 @@ def _known(at: Surroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]
     }
 
 
-def configuration_in_use(at: Surroundings) -> Path | None:
+def configuration_in_use(at: MachineSurroundings) -> Path | None:
     """The first file that an entry of mcpguard of this user names with `--config`, None where none does."""
     try:
         known = {} if at.home is None else _known(at, at.home)
@@ -107,7 +107,7 @@ def configuration_in_use(at: Surroundings) -> Path | None:
     return None
 
 
-def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iterator[Checked]:
+def _file(subject: CheckSubject, client: KnownClient, file: File, path: Path) -> Iterator[Checked]:
     try:
         read = reading.read(client, file, path)
     except (OSError, RuntimeError) as error:
@@ -139,13 +139,13 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
         yield from open_to_readers(path, subject.at)
 
 
-def _is_of_others(subject: Subject, entry: Entry) -> bool:
+def _is_of_others(subject: CheckSubject, entry: Entry) -> bool:
     """Whether an entry of mcpguard in a file of the project serves what is not the user's: those who write
     that file then decide what it starts, and what is allowed."""
     return subject.config is not None and served(entry) != str(subject.config.path)
 
 
-def _refusal(subject: Subject, entry: Entry) -> str:
+def _refusal(subject: CheckSubject, entry: Entry) -> str:
     """Why mcpguard, as `entry` starts it, would refuse the client; "" where it would not."""
     config, named = subject.config, dict(pairwise(entry.args))
     if config is None or named.get("--config") != str(config.path):
@@ -157,7 +157,7 @@ def _refusal(subject: Subject, entry: Entry) -> str:
     return ""
 
 
-def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
+def _elsewhere(subject: CheckSubject, path: Path, text: str) -> Iterator[Checked]:
     """Tokens in comments, in histories and in settings that are not a server's."""
     try:
         places = secrets_in(text, subject.redactor, by_name=False)
@@ -175,7 +175,7 @@ class _Remedy(TypedDict, total=False):
     fix: str
 
 
-def _remedy(subject: Subject, seen: reading.ClientFile, entry: Entry) -> _Remedy:
+def _remedy(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> _Remedy:
     """The command that moves `entry` behind mcpguard, or why none does."""
     if entry.guarded:
         return {"fix": _OURS}
@@ -187,7 +187,7 @@ def _remedy(subject: Subject, seen: reading.ClientFile, entry: Entry) -> _Remedy
     return {"run": command}
 
 
-def _stays(subject: Subject, seen: reading.ClientFile, entry: Entry) -> str:
+def _stays(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> str:
     """Why `mcpguard import` would leave `entry` where it is, and what to do; "" where it would not."""
     at = subject.at
     if at.home is None:
@@ -203,7 +203,7 @@ def _stays(subject: Subject, seen: reading.ClientFile, entry: Entry) -> str:
     return ""
 
 
-def _bypass(subject: Subject, seen: reading.ClientFile, entry: Entry) -> Finding:
+def _bypass(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> Finding:
     client, path = seen.client, seen.path
     if entry.claims:
         said = f"{client.title} starts something as {entry.name} that is not an installed mcpguard"
@@ -243,7 +243,9 @@ def _address(url: str) -> str:
     return url.partition("?")[0].partition("#")[0].rstrip("/").lower()
 
 
-def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: Path) -> Iterator[Checked]:
+def _copy(
+    subject: CheckSubject, client: KnownClient, file: File, path: Path, copy: Path
+) -> Iterator[Checked]:
     lines: dict[int, str] = {}
     try:
         for entry in reading.read(client, file, copy).entries:
@@ -332,7 +334,7 @@ def _saved(folder: Path, paths: Collection[Path]) -> Iterator[tuple[Path, Path]]
         yield from ((path, folder / one.id) for one in history.entries if os.path.basename(one.id) == one.id)
 
 
-def check_locks(subject: Subject) -> Iterator[Checked]:
+def check_locks(subject: CheckSubject) -> Iterator[Checked]:
     """D204, D205 and D206, for clients that have mcpguard."""
     at = subject.at
     if at.home is None:
@@ -344,7 +346,7 @@ def check_locks(subject: Subject) -> Iterator[Checked]:
             yield from _lock(subject, one, seen)
 
 
-def _lock(subject: Subject, one: Lockable, seen: LockSurvey) -> Iterator[Checked]:
+def _lock(subject: CheckSubject, one: Lockable, seen: LockSurvey) -> Iterator[Checked]:
     path = System(subject.at.system, subject.at.platform).file(one)
     text = text_of(path)
     if isinstance(text, Unchecked):
@@ -375,6 +377,6 @@ def _lock(subject: Subject, one: Lockable, seen: LockSurvey) -> Iterator[Checked
         yield found("D206", path, f"it also allows {rest}", run=run, subject=name)
 
 
-def _line(subject: Subject, words: list[str]) -> str:
+def _line(subject: CheckSubject, words: list[str]) -> str:
     environ = {"HOME": os.fspath(subject.at.home or ""), **subject.at.environ}
     return as_administrator(words, environ)

@@ -24,7 +24,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.doctor import clients, lifetime, operation, permissions, plain_text
 from mcpguard.doctor.clients import configuration_in_use
 from mcpguard.doctor.codes import DOCTOR_CODES, Checked, found
-from mcpguard.doctor.surroundings import Subject, Surroundings, examined
+from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings, examined
 
 FILE = "accepted.json"
 """Its name in mcpguard's folder of state."""
@@ -121,13 +121,16 @@ def _wrong(given: list[Finding], every: list[Acceptance], today: date, file: Pat
         yield found("D704", file, said, run=fix, subject=about)
 
 
-Check = Callable[[Subject], Iterable[Checked]]
+Check = Callable[[CheckSubject], Iterable[Checked]]
 
 _ORDER = list(DOCTOR_CODES)
 
 
 def diagnose(
-    at: Surroundings, config: str | None = None, ignore: Collection[str] = (), fail_on: Severity = "warning"
+    at: MachineSurroundings,
+    config: str | None = None,
+    ignore: Collection[str] = (),
+    fail_on: Severity = "warning",
 ) -> Report:
     """What all checks find on the machine `at`, worst first, without the codes of `ignore`; what a person has
     accepted is marked. It is not `ok` if something of the severity `fail_on` or worse is to do now. Raises
@@ -179,7 +182,7 @@ def checks() -> dict[str, Check]:
     }
 
 
-def everything(subject: Subject, checks: dict[str, Check]) -> Iterator[Checked]:
+def everything(subject: CheckSubject, checks: dict[str, Check]) -> Iterator[Checked]:
     """The results of all `checks`; one that fails is one more thing that could not be checked."""
     for what, check in checks.items():
         try:

@@ -20,7 +20,7 @@ from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import Policy
 from mcpguard.core.secret import CredentialRef, ends_at
 from mcpguard.doctor.codes import Checked, found
-from mcpguard.doctor.surroundings import Subject
+from mcpguard.doctor.surroundings import CheckSubject
 
 SOON = timedelta(days=7)
 """What ends within that ends soon."""
@@ -29,7 +29,7 @@ _GUIDES = {"command": "mcpguard help hold-a-credential", "oauth": "mcpguard help
 _GUIDE = "mcpguard help short-lived-credentials"
 
 
-def check(subject: Subject) -> Iterator[Checked]:
+def check(subject: CheckSubject) -> Iterator[Checked]:
     """D210, D211, D301 to D304, D307 and D308."""
     config = subject.config
     if config is None:
@@ -45,7 +45,7 @@ def check(subject: Subject) -> Iterator[Checked]:
     yield from _policies(subject, config)
 
 
-def _observation(subject: Subject, observation: Observation) -> Finding:
+def _observation(subject: CheckSubject, observation: Observation) -> Finding:
     line = subject.line("observe")
     if observation.at(subject.at.now) == "on":
         said = f"observing {observation.said}: policies are recorded and not enforced"
@@ -60,7 +60,7 @@ def _all_refs(config: Config, server: Server) -> dict[CredentialRef, None]:
     return dict.fromkeys([*refs, *(ref for one in chosen for ref in sorted(one.surrounding))])
 
 
-def _static(subject: Subject, config: Config, server: Server) -> Iterator[Finding]:
+def _static(subject: CheckSubject, config: Config, server: Server) -> Iterator[Finding]:
     better = source_for(server, subject.at.environ)
     if better is None:
         return
@@ -91,7 +91,7 @@ def _plain(config: Config, served: list[Server]) -> dict[CredentialRef, tuple[st
     return plain
 
 
-def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Iterator[Finding]:
+def _held(subject: CheckSubject, ref: CredentialRef, place: tuple[str, str]) -> Iterator[Finding]:
     from mcpguard.adapters.credentials import value_of
 
     line = subject.line(*place)
@@ -124,7 +124,9 @@ def _is_missing(ref: CredentialRef) -> bool:
         return False
 
 
-def _ending(subject: Subject, what: str, end: float, line: int, run: str, about: str) -> Iterator[Finding]:
+def _ending(
+    subject: CheckSubject, what: str, end: float, line: int, run: str, about: str
+) -> Iterator[Finding]:
     try:
         when = datetime.fromtimestamp(end, UTC)
     except (OverflowError, ValueError, OSError):
@@ -136,7 +138,7 @@ def _ending(subject: Subject, what: str, end: float, line: int, run: str, about:
         yield found("D303", subject.path, f"{what} expires at {said}", line, run=run, subject=about)
 
 
-def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[Finding]:
+def _logins(subject: CheckSubject, config: Config, served: list[Server]) -> Iterator[Finding]:
     names = {server.name for server in served}
     for name, entry in config.credentials.items():
         if entry.kind != "oauth" or entry.servers.isdisjoint(names):
@@ -156,7 +158,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
             yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, run, name)
 
 
-def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
+def _policies(subject: CheckSubject, config: Config) -> Iterator[Checked]:
     for path in [file.path for file in present(config.policies)]:
         try:
             document = Document(read_document(path, PolicyError), str(path), PolicyError)

@@ -25,7 +25,7 @@ from mcpguard.core.secret import CredentialRef
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.lifetime import is_static
 from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer_of
-from mcpguard.doctor.surroundings import Subject
+from mcpguard.doctor.surroundings import CheckSubject
 from mcpguard.onboarding.discovery.ourselves import PROJECT, starts_mcpguard
 
 _TOLD = 5
@@ -36,7 +36,7 @@ _NOTICED_SECONDS = 3.0
 """Within this time a process has noticed a change, and its status says whether it is in force."""
 
 
-def check_program(subject: Subject) -> Iterator[Checked]:
+def check_program(subject: CheckSubject) -> Iterator[Checked]:
     """D701, D702, D703 and D705."""
     if subject.problem is not None:
         for one in subject.problem.problems:
@@ -47,7 +47,7 @@ def check_program(subject: Subject) -> Iterator[Checked]:
     yield from _other_project(subject)
 
 
-def _other_project(subject: Subject) -> Iterator[Checked]:
+def _other_project(subject: CheckSubject) -> Iterator[Checked]:
     """A program of our name that is not ours: what a person types, or a hint names, would start that."""
     path = subject.at.environ.get("PATH")
     program = path and shutil.which("mcpguard", path=path)
@@ -80,7 +80,7 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
                 yield Path(one.path)
 
 
-def _running(subject: Subject) -> Iterator[Checked]:
+def _running(subject: CheckSubject) -> Iterator[Checked]:
     for status in running(subject.at.state / "status"):
         try:
             # As whoever watches the file: what is moved or copied to it may be older than it.
@@ -98,7 +98,7 @@ def _running(subject: Subject) -> Iterator[Checked]:
 _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
 
 
-def check_isolation(subject: Subject) -> Iterator[Checked]:
+def check_isolation(subject: CheckSubject) -> Iterator[Checked]:
     """D401 for each local server with a credential; D402 and D403 where there is one and the system is
     open."""
     exposed = [] if subject.config is None else list(_exposed(subject.config))
@@ -149,7 +149,7 @@ OPEN = (
 """Backends whose values anybody can read who reads the user's files; the last two keep nothing."""
 
 
-def check_keychain(subject: Subject) -> Iterator[Checked]:
+def check_keychain(subject: CheckSubject) -> Iterator[Checked]:
     """D305 and D306, where the configuration refers to the keychain."""
     line = _first_use(subject)
     if line is None:
@@ -172,7 +172,7 @@ def _name(backend: object) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-def _first_use(subject: Subject) -> int | None:
+def _first_use(subject: CheckSubject) -> int | None:
     """The line of the first entry that needs the keychain, None where none does."""
     if subject.config is None:
         return None
@@ -193,7 +193,7 @@ VERIFIED_BYTES = 64 * 1024 * 1024
 """How much of the newest evidence is verified; `mcpguard audit verify` takes all of it."""
 
 
-def check_evidence(subject: Subject) -> Iterator[Checked]:
+def check_evidence(subject: CheckSubject) -> Iterator[Checked]:
     """D602 to D605."""
     folder = subject.audit
     if subject.config is not None:
@@ -206,7 +206,7 @@ def check_evidence(subject: Subject) -> Iterator[Checked]:
         yield from _chains(folder)
 
 
-def _key(subject: Subject) -> Iterator[Checked]:
+def _key(subject: CheckSubject) -> Iterator[Checked]:
     key = subject.config.audit.key if subject.config else None
     if key is None:
         return

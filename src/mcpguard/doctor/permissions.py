@@ -13,10 +13,10 @@ from mcpguard.authoring.check.starting import exposed, folders, is_in
 from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config
 from mcpguard.doctor.codes import Checked, found
-from mcpguard.doctor.surroundings import Subject, Surroundings
+from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings
 
 
-def check(subject: Subject) -> Iterator[Checked]:
+def check(subject: CheckSubject) -> Iterator[Checked]:
     """D501 for mcpguard's own files, D502 for mounted credentials, D503, D504, D505, D506 and D601."""
     config = subject.config
     state = [subject.sessions, subject.audit]
@@ -40,7 +40,7 @@ def _mounted(config: Config) -> list[Path]:
     return [Path(os.path.expanduser(name)) for name in sorted(names)]
 
 
-def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Iterator[Finding]:
+def open_to_writers(code: str, paths: Iterable[Path], at: MachineSurroundings) -> Iterator[Finding]:
     """A finding for everything that lets others change one of `paths`."""
     open_to: dict[tuple[Path, str], list[Path]] = {}
     trusted = trusted_in(at)
@@ -58,7 +58,7 @@ def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Itera
             yield found(code, one, f"{who} can write to it{what}", run=run)
 
 
-def _command(words: str, path: Path, at: Surroundings) -> str:
+def _command(words: str, path: Path, at: MachineSurroundings) -> str:
     """`words` for `path`, as the administrator where nobody else may: only an owner changes what others may
     do, and only the administrator changes owners."""
     try:
@@ -68,7 +68,7 @@ def _command(words: str, path: Path, at: Surroundings) -> str:
     return f"{'' if mine else 'sudo '}{words} {quote(str(path))}"
 
 
-def trusted_in(at: Surroundings) -> frozenset[int]:
+def trusted_in(at: MachineSurroundings) -> frozenset[int]:
     """The users who may change anything of this one: the administrator, and the owner of the home."""
     trusted = {0, at.uid}
     if at.home is not None and at.home.is_dir():
@@ -81,7 +81,7 @@ def _named(paths: list[Path]) -> str:
     return f"{paths[0]}{more}"
 
 
-def open_to_readers(path: Path, at: Surroundings) -> Iterator[Finding]:
+def open_to_readers(path: Path, at: MachineSurroundings) -> Iterator[Finding]:
     """D502 if others can read the file at `path`, which holds a credential."""
     if who := readers(path):
         yield found("D502", path, f"{who} can read it", run=_command("chmod go-rwx", path, at))
@@ -96,7 +96,7 @@ def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
                 yield found("D504", folder, said, subject=name)
 
 
-def _starting(subject: Subject, config: Config) -> Iterator[Finding]:
+def _starting(subject: CheckSubject, config: Config) -> Iterator[Finding]:
     """What agents can put something else in place of."""
     for name, server in config.servers.items():
         if server.disabled or server.url is not None:

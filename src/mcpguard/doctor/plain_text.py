@@ -19,7 +19,7 @@ from mcpguard.core.redaction.scanning import tokens
 from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_readers
-from mcpguard.doctor.surroundings import Subject, Surroundings, text_of
+from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings, text_of
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 
@@ -58,7 +58,7 @@ _LEAST = 8
 """Characters of a value that is reported in a file in which anything may stand."""
 
 
-def check(subject: Subject) -> Iterator[Checked]:
+def check(subject: CheckSubject) -> Iterator[Checked]:
     """D102, and D103 in mcpguard's own configuration."""
     for path in _profiles(subject.at):
         yield from _lines(subject, path, "D102")
@@ -72,7 +72,7 @@ def check(subject: Subject) -> Iterator[Checked]:
         yield from open_to_readers(subject.path, subject.at)
 
 
-def _own(subject: Subject) -> Iterator[Finding]:
+def _own(subject: CheckSubject) -> Iterator[Finding]:
     for server in () if subject.config is None else subject.config.servers.values():
         entry = _as_entry(server)
         for said, _ in in_plain_text(entry, subject.redactor):
@@ -81,7 +81,7 @@ def _own(subject: Subject) -> Iterator[Finding]:
             yield found("D103", subject.path, message, subject.line(*way), subject=entry.name)
 
 
-def _profiles(at: Surroundings) -> Iterator[Path]:
+def _profiles(at: MachineSurroundings) -> Iterator[Path]:
     if at.home is not None:
         yield from (at.home / name for name in HOME)
     if at.settings is not None:
@@ -102,7 +102,7 @@ def _some(folder: Path, pattern: str) -> list[Path]:
         return []
 
 
-def _lines(subject: Subject, path: Path, code: str) -> Iterator[Checked]:
+def _lines(subject: CheckSubject, path: Path, code: str) -> Iterator[Checked]:
     text = text_of(path)
     if isinstance(text, Unchecked):
         yield text
@@ -115,7 +115,7 @@ def _lines(subject: Subject, path: Path, code: str) -> Iterator[Checked]:
         yield from _told(code, path, places, subject.at)
 
 
-def _told(code: str, path: Path, places: list[tuple[int, str]], at: Surroundings) -> Iterator[Checked]:
+def _told(code: str, path: Path, places: list[tuple[int, str]], at: MachineSurroundings) -> Iterator[Checked]:
     for count, (line, what) in enumerate(places, 1):
         rest = "; the lines after it were not checked" if count == TOLD else ""
         yield found(code, path, f"looks like a credential: {what}{rest}", line)

@@ -21,7 +21,7 @@ from mcpguard.core.errors import ConfigError
 from mcpguard.core.redaction.redactor import Redactor
 
 
-class Surroundings(Struct, frozen=True):
+class MachineSurroundings(Struct, frozen=True):
     """What is looked at. `home` is None where the user has none, `settings` its folder of settings (None
     too). `state` is mcpguard's folder of state, `system` is `/`, or a folder that stands for it (`proc/…`
     below it is read). `programs` are the folders and files that mcpguard is made of."""
@@ -38,14 +38,14 @@ class Surroundings(Struct, frozen=True):
     programs: tuple[Path, ...]
 
 
-class Subject(Struct, frozen=True):
+class CheckSubject(Struct, frozen=True):
     """What every check gets: the surroundings, and mcpguard's configuration at `path` as far as it is right.
 
     `config` and `document` are None where it is missing or wrong; then `problem` says what is wrong, or is
     None. What is found in plain text goes to `redactor`, so that no report can show it.
     """
 
-    at: Surroundings
+    at: MachineSurroundings
     redactor: Redactor
     path: Path
     config: Config | None = None
@@ -74,10 +74,10 @@ class Subject(Struct, frozen=True):
         return self.document.problem(way, "").line if self.document else 0
 
 
-def here(project: Path) -> Surroundings:
+def here(project: Path) -> MachineSurroundings:
     """This machine and this user."""
     home = _home()
-    return Surroundings(
+    return MachineSurroundings(
         home=home,
         settings=_settings(home, os.environ),
         project=project,
@@ -104,20 +104,20 @@ def _settings(home: Path | None, environ: Mapping[str, str]) -> Path | None:
     return None if home is None else home / ".config"
 
 
-def examined(at: Surroundings, path: Path, redactor: Redactor, *, named: bool) -> Subject:
+def examined(at: MachineSurroundings, path: Path, redactor: Redactor, *, named: bool) -> CheckSubject:
     """The subject for the configuration at `path`. Raises ConfigError where it was `named` and is not
     there."""
     path = path.absolute()
     if not named and not os.path.lexists(path):
-        return Subject(at, redactor, path)
+        return CheckSubject(at, redactor, path)
     try:
         config = load_config(path)
         document = Document(read_document(path, ConfigError), str(path), ConfigError)
     except ConfigError as error:
         if not os.path.lexists(path):
             raise
-        return Subject(at, redactor, path, problem=error)
-    return Subject(at, redactor, path, config, document)
+        return CheckSubject(at, redactor, path, problem=error)
+    return CheckSubject(at, redactor, path, config, document)
 
 
 SIZE_LIMIT = 1 << 20

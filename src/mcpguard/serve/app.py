@@ -37,7 +37,7 @@ from mcpguard.gateway.ports import LostAlerts
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.evidence import Exporting, upkeep
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
-from mcpguard.serve.handover import HandedOver
+from mcpguard.serve.handover import HandedConfig
 from mcpguard.serve.interventions import passkeys_of
 from mcpguard.serve.reloading import Reloading
 from mcpguard.serve.settings import Settings, claim_variables
@@ -71,7 +71,7 @@ WRAP_ADVICE = (
 )
 
 
-def loaded(found: HandedOver, again: Callable[[], HandedOver]) -> Settings:
+def loaded(found: HandedConfig, again: Callable[[], HandedConfig]) -> Settings:
     """The settings made of what was `found`; `again` reads it again."""
     return Settings(
         config=found.config,

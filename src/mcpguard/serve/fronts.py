@@ -83,8 +83,8 @@ class StdioFront:
 
 
 class HttpFront:
-    """Any number of clients, who come and go; implements the `Door` of the HTTP transport. What it shares
-    with StdioFront is described there."""
+    """Any number of clients, who come and go; implements the `ClientEntrance` of the HTTP transport. What it
+    shares with StdioFront is described there."""
 
     where: str
     """The address that it listens on."""
@@ -129,7 +129,7 @@ class HttpFront:
         shared.needs.warned["serving"].append(self._quotas.warning)
         endpoint.readiness = lambda: Readiness(shared.needs.look(), self.upstreams())
         self._endpoint = endpoint
-        self._measuring: Measuring | None = None
+        self._measuring: MetricsPage | None = None
         self.reconfigure()
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
@@ -140,7 +140,7 @@ class HttpFront:
             self._endpoint.serve_metrics(None)
             return
         if self._measuring is None:
-            self._measuring = Measuring(evidence_folder(settings.config), self._shared, self)
+            self._measuring = MetricsPage(evidence_folder(settings.config), self._shared, self)
         self._endpoint.serve_metrics(self._measuring.text)
 
     async def open(self, ended: Callable[[], None]) -> None:
@@ -243,7 +243,7 @@ MOST_LINES = 10_000
 """Lines of evidence that are read at once."""
 
 
-class Measuring:
+class MetricsPage:
     """`/metrics`: what this process counted, read from its own evidence when somebody asks, so that a call
     pays nothing for it. Reading is done in a thread, once at a time."""
 

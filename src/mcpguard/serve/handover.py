@@ -37,7 +37,7 @@ from mcpguard.serve.file_watch import Look, look_at
 T = TypeVar("T")
 
 
-class HandedOver(Struct, frozen=True):
+class HandedConfig(Struct, frozen=True):
     """What the files contain, as one client sees it, and how they looked before they were read."""
 
     config: Config
@@ -48,12 +48,12 @@ class HandedOver(Struct, frozen=True):
 
 def read(
     path: Path, agent: str | None = None, project: str | None = None, cel: Engine | None = None
-) -> HandedOver:
+) -> HandedConfig:
     """Read the configuration at `path` and its policies. Raises DocumentError."""
     look = look_at([path])
     config = load_config(path).view(agent, project)
     policy_look = look_at(config.policy_paths)
-    return HandedOver(config, look, load_policies(config.policies, cel=cel), policy_look)
+    return HandedConfig(config, look, load_policies(config.policies, cel=cel), policy_look)
 
 
 def in_child(reads: Callable[..., T], what: type[T]) -> Callable[[], T]:

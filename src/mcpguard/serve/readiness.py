@@ -67,7 +67,7 @@ class BlockingCheck:
                 self._told()
 
 
-class Needs:
+class ServingNeeds:
     """What serving needs, as it is now. `not_in_force` gives what of the files is not in force, `stopping`
     says why no new work is taken."""
 

@@ -43,7 +43,7 @@ MANY = 20
 """How many names stand in a line for the operator."""
 
 
-class Recognising:
+class ValueRecogniser:
     """Keeps the values of the configuration in force held. One per process."""
 
     def __init__(
@@ -65,10 +65,10 @@ class Recognising:
         self._report = report
         self._changed = changed
         self._background = Background("credentials could not be read to recognise them")
-        self._now: Recognition | None = None
+        self._now: RecognisableValues | None = None
         self._stop = Event()
 
-    def begin(self, recognition: Recognition, quiet: frozenset[str]) -> None:
+    def begin(self, recognition: RecognisableValues, quiet: frozenset[str]) -> None:
         """From now on these are the values; of those in `quiet` it is no problem that they cannot be read."""
         before, self._now = self._now, recognition
         self._stop.set()
@@ -89,8 +89,8 @@ class Recognising:
 
     async def _begin(
         self,
-        recognition: Recognition,
-        before: Recognition | None,
+        recognition: RecognisableValues,
+        before: RecognisableValues | None,
         quiet: frozenset[str],
         stop: Event,
         known: Wait[None],
@@ -105,7 +105,7 @@ class Recognising:
             return
         loop = asyncio.get_running_loop()
 
-        def tell(found: Recognised) -> None:
+        def tell(found: RecognisedNames) -> None:
             to_loop(loop, self._told, found, quiet, stop, known)
 
         # It may hang where a file is far away, and nobody waits for its end.
@@ -118,7 +118,7 @@ class Recognising:
             known.set(None)
             self._turn.touch()
 
-    def _told(self, found: Recognised, quiet: frozenset[str], stop: Event, known: Wait[None]) -> None:
+    def _told(self, found: RecognisedNames, quiet: frozenset[str], stop: Event, known: Wait[None]) -> None:
         if stop.is_set():
             return
         failed = {name: why for name, why in found.failed.items() if name not in quiet}
@@ -143,7 +143,10 @@ class Recognising:
 
 
 def _keep(
-    recognition: Recognition, before: Recognition | None, stop: Event, tell: Callable[[Recognised], None]
+    recognition: RecognisableValues,
+    before: RecognisableValues | None,
+    stop: Event,
+    tell: Callable[[RecognisedNames], None],
 ) -> None:
     """Have the values held, and those of files that change, until `stop`."""
     seen = look_at(recognition.paths)
@@ -155,7 +158,7 @@ def _keep(
             tell(recognition.read())
 
 
-def _said(found: Recognised) -> str:
+def _said(found: RecognisedNames) -> str:
     """What a record says of it."""
     parts = [f"held: {', '.join(found.held)}" if found.held else "none is held"]
     if found.later:
@@ -186,7 +189,7 @@ def _some(names: tuple[str, ...], between: str) -> str:
     return between.join(names[:MANY]) + (f" and {more} more" if more > 0 else "")
 
 
-class Recognised(Struct, frozen=True):
+class RecognisedNames(Struct, frozen=True):
     """Names of credentials: those that are held now, those that are held once a server needs them, since
     somebody or something has to be asked for them, and those that could not be read, each with why."""
 
@@ -200,7 +203,7 @@ def named_words(server: Server) -> dict[str, str]:
     return {f"{server.name}/args.{index}": word for index, word in enumerate(server.args)}
 
 
-class Recognition:
+class RecognisableValues:
     """The references to sources, the entries and the arguments of servers of a configuration. It is used by
     one thread at a time; it may block."""
 
@@ -226,7 +229,7 @@ class Recognition:
     def paths(self) -> list[Path]:
         return [Path(ref.name).expanduser() for ref in self._refs if ref.source == "file"]
 
-    def read(self, before: Recognition | None = None) -> Recognised:
+    def read(self, before: RecognisableValues | None = None) -> RecognisedNames:
         """Read all values, and have them held. Those that `before` had held are in use no more."""
         found, later, failed = self._found()
         for name, entry in self._entries.items():
@@ -237,7 +240,7 @@ class Recognition:
                 parts = [found[str(ref)] for ref in template.refs]
                 found[f"{ENTRY}:{name}"] = filled(template, parts)
         failed |= self._hold(found, (self if before is None else before)._held)
-        return Recognised(tuple(self._held), tuple(later), failed)
+        return RecognisedNames(tuple(self._held), tuple(later), failed)
 
     def _found(self) -> tuple[dict[str, Secret], list[str], dict[str, str]]:
         found: dict[str, Secret] = {}

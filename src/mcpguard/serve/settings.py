@@ -23,7 +23,7 @@ from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.evidence import exported_by, signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.notifying import notified_by
-from mcpguard.serve.recognising import Recognition
+from mcpguard.serve.recognising import RecognisableValues
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -81,12 +81,12 @@ def named_of(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
     return servers | exports | notified_by(config.approvals.targets) | signed_by(config.audit)
 
 
-def recognition_of(settings: Settings, guard: Redactor) -> tuple[Recognition, frozenset[str]]:
+def recognition_of(settings: Settings, guard: Redactor) -> tuple[RecognisableValues, frozenset[str]]:
     """The values of the whole configuration, and the names of those that may be missing: no server needs
     them which is served here, or who signs with it reports it."""
     needed = {ref for refs in named_of(settings).values() for ref in refs if ref.source != ENTRY}
     config = settings.config
     needed.update(ref for entry in config.credentials.values() for ref in entry.sources)
     refs = needed | config.plain_references | config.elsewhere
-    recognition = Recognition(refs, config.credentials, guard, settings.servers)
+    recognition = RecognisableValues(refs, config.credentials, guard, settings.servers)
     return recognition, frozenset(str(ref) for ref in refs - (needed - {config.audit.key}))

@@ -44,8 +44,8 @@ from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.evidence import Gate
 from mcpguard.serve.notifying import notifying
-from mcpguard.serve.readiness import Needs
-from mcpguard.serve.recognising import Recognising
+from mcpguard.serve.readiness import ServingNeeds
+from mcpguard.serve.recognising import ValueRecogniser
 from mcpguard.serve.settings import Settings, claim_variables, named_of, recognition_of
 from mcpguard.serve.wiring import UpstreamLines, Wiring, bound_of, kinds_of, references_of
 
@@ -93,12 +93,12 @@ class Shared:
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
         look_again = partial(to_loop, loop, changed)
-        self.needs = Needs(self.audit, self.store, self.credentials, report, look_again, self._blocked)
+        self.needs = ServingNeeds(self.audit, self.store, self.credentials, report, look_again, self._blocked)
         self._notifying()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         say = partial(report, "")
-        self.recognising = Recognising(self.audit, self.turn, self.clock, say, changed)
+        self.recognising = ValueRecogniser(self.audit, self.turn, self.clock, say, changed)
         self.used = Allocator().used
         """Called when large messages were handled, and their memory is free."""
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")

@@ -185,7 +185,7 @@ def test_followed_json_is_each_record(tmp_path: Path, capsys: Capture, steps: St
 def test_what_never_ends_is_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(audit_tail, "_MOST_OPEN", 2)
     path = folder_of(tmp_path, *(structs.replace(CALL, id=f"n-{number}") for number in range(5)))
-    seen = audit_tail.Tail()
+    seen = audit_tail.LineTail()
     for line in path.read_bytes().splitlines(keepends=True):
         assert seen.taken(line, 0.0) is None
     assert [line.split()[-1] for line in seen.slow(9.0)] == ["n-3", "n-4"]

@@ -13,7 +13,7 @@ from mcpguard.core.redaction.beginnings import BEGINNINGS, Hit, OfFormat, trigge
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
 from mcpguard.core.redaction.leaves import padded
-from mcpguard.core.redaction.reading import Glimpse, Perusal, TooMuchAtOnce
+from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce, ViewReading
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import View, escapes
 
@@ -57,14 +57,14 @@ def test_a_format_whose_prefix_is_met_often_is_found_however_it_is_cut(detector:
     for hit in detector.hits:
         for pieces in ([hit], *([hit[:at], hit[at:]] for at in range(1, 40)), [*hit[:6], hit[6:]], [*hit]):
             text = padded(["see", *pieces, "there"])
-            assert Glimpse(text, maxsize, maxsize).any(text.replace(b"\x1f", b"")) is bool(hits_in(text)), (
+            assert QuickLook(text, maxsize, maxsize).any(text.replace(b"\x1f", b"")) is bool(hits_in(text)), (
                 pieces
             )
 
 
 def hits_in(text: bytes) -> list[Hit]:
     """What there is, looked for in any case."""
-    perusal = Perusal(View(text))
+    perusal = ViewReading(View(text))
     perusal.all()
     for matcher in triggers():
         matcher.search(perusal.flat.text, perusal.literal)
@@ -78,9 +78,9 @@ def test_each_mark_and_each_hidden_character_has_a_sign() -> None:
 
 def test_a_reading_that_is_to_look_at_few_places_says_that_there_are_more() -> None:
     text = padded([f"password={GITHUB[5:25]} " * 3])
-    assert Perusal(View(text)).all()
+    assert ViewReading(View(text)).all()
     with pytest.raises(TooMuchAtOnce):
-        Perusal(View(text), visits=1).all()
+        ViewReading(View(text), visits=1).all()
 
 
 def floods() -> list[tuple[OfFormat, str]]:
@@ -99,7 +99,7 @@ def test_a_format_in_a_flood_of_its_beginnings_is_found_wherever_it_is(one: OfFo
     begin = f"{one.literal.decode()} "
     for before in (*range(31, 36), 64, *range(280, 300), 1200):
         text = padded([f"{begin * before}{hit} {begin * 300}"])
-        found = Perusal(View(text)).all()
+        found = ViewReading(View(text)).all()
         assert found == [(start := text.index(hit.encode()), start + len(hit), one.kind)], before
 
 
@@ -107,7 +107,7 @@ def test_a_flood_of_beginnings_is_passed_over() -> None:
     text = padded(["sk-" * 10_000])
     budget = Budget(len(text))
     allowed = budget.triggers
-    assert Perusal(View(text), budget).all() == []
+    assert ViewReading(View(text), budget).all() == []
     assert allowed - budget.triggers < 3_000
 
 
@@ -125,10 +125,10 @@ def test_equal_rows_are_read_once_and_the_one_that_differs_is_found(row: str, se
     text = padded([row * 500 + secret + row * 500])
     budget = Budget(len(text))
     allowed = budget.triggers
-    assert [kind for _, _, kind in Perusal(View(text), budget).all()] != []
+    assert [kind for _, _, kind in ViewReading(View(text), budget).all()] != []
     assert allowed - budget.triggers < 3_000 + 6 * 1_000
 
 
 def test_so_many_different_rows_are_remembered_and_no_more() -> None:
     rows = "".join(f"token: word{number}word1\n" for number in range(1_500))
-    assert Perusal(View(padded([rows])), Budget(len(rows), 4)).all() == []
+    assert ViewReading(View(padded([rows])), Budget(len(rows), 4)).all() == []

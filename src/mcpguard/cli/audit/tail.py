@@ -39,7 +39,7 @@ class _RunningCall(Struct):
     shown: bool = False
 
 
-class Tail:
+class LineTail:
     """Turns lines of chains into lines for a person."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
 
 def _of_file(file: Path, as_json: bool, check: LineCheck) -> list[tuple[datetime, str]]:
     """What is printed of a chain, and when it was written."""
-    seen = Tail()
+    seen = LineTail()
     found: list[tuple[datetime, str]] = []
     for line in _checked(file, check):
         said = seen.taken(line, 0.0)
@@ -145,7 +145,7 @@ def _begin(following: Following) -> bool:
 
 
 def _follow(following: Following, begun: bool, as_json: bool) -> None:
-    seen = Tail()
+    seen = LineTail()
     while True:
         begun = begun or _begin(following)
         for line in _new(following) if begun else ():

@@ -15,7 +15,7 @@ from mcpguard.core.functions.function import (
     FunctionError,
     Holds,
     Parameter,
-    Returning,
+    ReturnedTexts,
     apply,
     nothing_held,
 )
@@ -72,7 +72,7 @@ __all__ = [
     "FunctionError",
     "Holds",
     "Parameter",
-    "Returning",
+    "ReturnedTexts",
     "apply",
     "nothing_held",
 ]

@@ -12,7 +12,7 @@ from mcpguard.core.functions.function import (
     FunctionError,
     Holds,
     Parameter,
-    Returning,
+    ReturnedTexts,
     as_list,
     nothing_held,
 )
@@ -34,7 +34,7 @@ def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = not
     wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named))
     if not wanted <= GROUPS["all"]:
         raise FunctionError("detect() does not know this kind")
-    if isinstance(holds, Returning):
+    if isinstance(holds, ReturnedTexts):
         value = holds.spared(value)
     try:
         return sorted(kinds_in(value, wanted, holds, LIMIT))

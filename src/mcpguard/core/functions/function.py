@@ -28,7 +28,7 @@ def nothing_held(_padded: bytes) -> bool:
     return False
 
 
-class Returning(Struct, frozen=True):
+class ReturnedTexts(Struct, frozen=True):
     """A `Holds` for a value in which `texts` go back to the server that they came from: `detect()` takes them
     for nothing that leaves."""
 

@@ -19,7 +19,7 @@ from msgspec.json import Encoder
 
 from mcpguard.core.conditions.cel import ERROR, FALSE, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
-from mcpguard.core.functions import Holds, Returning, nothing_held
+from mcpguard.core.functions import Holds, ReturnedTexts, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
@@ -255,7 +255,7 @@ def bind(
     if session is not None:
         view["session"] = session.view()
     spared = frozenset(invocation.returned)
-    bound = Bound(view, candidates.members, Returning(holds, spared) if spared else holds)
+    bound = Bound(view, candidates.members, ReturnedTexts(holds, spared) if spared else holds)
     if candidates.cheap:
         bound.compute(candidates.cheap)
     return bound

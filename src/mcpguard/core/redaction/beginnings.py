@@ -16,7 +16,7 @@ from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
 from mcpguard.core.redaction.detectors.named import apart, pairs
 from mcpguard.core.redaction.detectors.named.values import ENDS
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
-from mcpguard.core.redaction.views import Flat
+from mcpguard.core.redaction.views import FlatView
 from mcpguard.core.redaction.views.runs import codes, of_texts
 from mcpguard.core.redaction.views.signs import expressions, marks
 
@@ -44,7 +44,7 @@ _COST_OF_A_READING_AROUND = 8
 _COST_OF_A_BLOCK = 16
 
 
-class ReadsOn(Protocol):
+class ContinuedReader(Protocol):
     """What reads on where something may begin: whether there is anything."""
 
     def format(self, one: "OfFormat", start: int, most: int) -> bool:
@@ -53,7 +53,7 @@ class ReadsOn(Protocol):
     def pair(self, one: "OfPair", flat: bytes, end: int) -> bool:
         """Where a value begins at `end`."""
 
-    def apart(self, one: "Distant", end: int) -> bool:
+    def apart(self, one: "DistantLiteral", end: int) -> bool:
         """Where what stands apart has its name or its head before `end`."""
 
 
@@ -74,7 +74,7 @@ ENOUGH = 8
 compile, and few texts have eight without the rest."""
 
 
-class Beginning(ABC):
+class TriggerLiteral(ABC):
     """A literal that a format begins with or has in it, or that stands before a pair. There are a thousand,
     and few are ever met: only those have `may`, and with it a `__dict__`."""
 
@@ -113,11 +113,11 @@ class Beginning(ABC):
         return end
 
     @abstractmethod
-    def look(self, reader: ReadsOn, flat: bytes, start: int, most: int) -> bool:
+    def look(self, reader: ContinuedReader, flat: bytes, start: int, most: int) -> bool:
         """Whether there is anything at `start` of a text, where `may` matches up to `most`."""
 
 
-class OfFormat(Beginning):
+class OfFormat(TriggerLiteral):
     """What a format begins with, or has in it."""
 
     __slots__ = (
@@ -172,10 +172,10 @@ class OfFormat(Beginning):
         least = max(0, at - self._reach)
         return flat.find(self._start, least + len(flat[least:at].rstrip(_RUN)), at)
 
-    def look(self, reader: ReadsOn, _flat: bytes, start: int, most: int) -> bool:
+    def look(self, reader: ContinuedReader, _flat: bytes, start: int, most: int) -> bool:
         return reader.format(self, start, most)
 
-    def read(self, flat: Flat, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
+    def read(self, flat: FlatView, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
         """What is to be removed from the text that `flat` is made of, and where in `flat` this ends, which is
         at `most` at the latest."""
         bounds = flat.bounds
@@ -189,7 +189,7 @@ class OfFormat(Beginning):
         return None
 
 
-class OfPair(Beginning):
+class OfPair(TriggerLiteral):
     """What stands before the value of a pair."""
 
     __slots__ = ("_pattern", "kind", "length", "near", "reads")
@@ -207,11 +207,11 @@ class OfPair(Beginning):
     def _peek(self) -> str:
         return self._pattern.replace(ENDS, "")  # It is looked for where nothing shows the end of a text.
 
-    def look(self, reader: ReadsOn, flat: bytes, start: int, _most: int) -> bool:
+    def look(self, reader: ContinuedReader, flat: bytes, start: int, _most: int) -> bool:
         return reader.pair(self, flat, start)
 
 
-class Distant(Beginning):
+class DistantLiteral(TriggerLiteral):
     """What shows that a name and its value stand apart."""
 
     __slots__ = ("_pattern", "any_case", "around", "cost", "kind", "reads")
@@ -223,17 +223,17 @@ class Distant(Beginning):
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
-        self.cost = 3 if read is apart.Apart.ruled else 2
-        self.around = _COST_OF_A_BLOCK if read is apart.Apart.secret else _COST_OF_A_READING_AROUND
+        self.cost = 3 if read is apart.ApartFromName.ruled else 2
+        self.around = _COST_OF_A_BLOCK if read is apart.ApartFromName.secret else _COST_OF_A_READING_AROUND
 
     def _peek(self) -> str:
         return self._pattern
 
-    def look(self, reader: ReadsOn, _flat: bytes, start: int, _most: int) -> bool:
+    def look(self, reader: ContinuedReader, _flat: bytes, start: int, _most: int) -> bool:
         return reader.apart(self, start)
 
 
-def _beginnings() -> list[OfFormat | OfPair | Distant]:
+def _beginnings() -> list[OfFormat | OfPair | DistantLiteral]:
     formats = [
         OfFormat(detector.trigger or start, start, detector)
         for detector in DETECTORS
@@ -241,13 +241,15 @@ def _beginnings() -> list[OfFormat | OfPair | Distant]:
         for start in detector.starts or ("",)
     ]
     beside = [
-        Distant(one, any_case, peek, read) for words, any_case, peek, read in apart.LOOKS for one in words
+        DistantLiteral(one, any_case, peek, read)
+        for words, any_case, peek, read in apart.LOOKS
+        for one in words
     ]
     return [*formats, *(OfPair(*one) for one in pairs.LITERALS), *beside]
 
 
 OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
-BEGINNINGS: "list[OfFormat | OfPair | Distant]" = []
+BEGINNINGS: "list[OfFormat | OfPair | DistantLiteral]" = []
 """Those of the formats with `rare` come last. Made when they are compiled: there are a thousand."""
 
 
@@ -287,7 +289,9 @@ def _literals(first: int, end: int, table: str) -> Matcher:
     return compile_literals([one.literal for one in of], any_case, table, first)
 
 
-def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
+def _across(
+    flat: FlatView, detector: Detector, start: int, most: int, budget: Budget
+) -> tuple[Hit, int] | None:
     """The span of one that is cut up over leaves and ends at `most` at the latest. What must not go on behind
     it is looked for as if each of the next leaves were the last one."""
     bounds, text = flat.bounds, flat.text

@@ -11,19 +11,19 @@ from mcpguard.core.redaction.beginnings import (
     BEGINNINGS,
     COMPILED,
     OF_URLS,
-    Beginning,
-    Distant,
+    DistantLiteral,
     Hit,
     OfFormat,
     OfPair,
+    TriggerLiteral,
     triggers,
 )
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
-from mcpguard.core.redaction.views import Flat, View
-from mcpguard.core.redaction.views.signs import CHANCES, LINES, RARE, SIGNS, URL, Signs, expressions
+from mcpguard.core.redaction.views import FlatView, View
+from mcpguard.core.redaction.views.signs import CHANCES, LINES, RARE, SIGNS, URL, SignsOfText, expressions
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -58,7 +58,7 @@ class TooMuchAtOnce(Exception):
     """It would take long, and the caller wants to know before."""
 
 
-class Perusal:
+class ViewReading:
     """One reading of a view. More than `visits` places where something may begin are a flood, for which it
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
 
@@ -106,16 +106,16 @@ class Perusal:
         self._missed: dict[int, tuple[int, int]] = {}
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
         self._pairs = pairs.Pairs(view.text, _Judge(self._budget, COST_OF_A_JUDGEMENT, joined=view.joined))
-        self._beside = apart.Apart(view.text, _Judge(self._budget, COST_OF_A_CELL))
-        self._flat: Flat | None = None
+        self._beside = apart.ApartFromName(view.text, _Judge(self._budget, COST_OF_A_CELL))
+        self._flat: FlatView | None = None
         self._rare = False
         self.hits: list[Hit] = []
 
     @property
-    def flat(self) -> Flat:
+    def flat(self) -> FlatView:
         """The view without what stands between its leaves."""
         if self._flat is None:
-            self._flat = Flat(self._view, self._flat_text)
+            self._flat = FlatView(self._view, self._flat_text)
         return self._flat
 
     def all(self) -> list[Hit]:
@@ -159,7 +159,7 @@ class Perusal:
             self._miss(index, one, end, flat)
         return False
 
-    def _miss(self, index: int, one: Beginning, end: int, flat: bytes) -> None:
+    def _miss(self, index: int, one: TriggerLiteral, end: int, flat: bytes) -> None:
         """Nothing begins there. In a flood of such, those up to the next place at which something may begin
         are passed over."""
         count, first = self._missed.get(index, (0, end))
@@ -214,7 +214,7 @@ class Perusal:
             self._harmless.add(around)
         return hit is not None and self._found(hit)
 
-    def apart(self, one: Distant, end: int) -> bool:
+    def apart(self, one: DistantLiteral, end: int) -> bool:
         """Whether there is anything that stands apart from what ends at `end`."""
         self._trigger(one.around)
         at = self.flat.at(end - 1, 1)
@@ -311,7 +311,7 @@ def judged(budget: Budget, cost: int, strength: str, value: bytes, known_end: bo
     return values.is_secret(strength, value, known_end)
 
 
-class Glimpse(Signs):
+class QuickLook(SignsOfText):
     """Whether there is anything in a text, and the signs in it. More than `visits` places where something may
     begin are looked at more closely; more than `most` are a flood, for which it raises TooMuchAtOnce."""
 
@@ -325,7 +325,7 @@ class Glimpse(Signs):
         self._text = text
         self._visits = visits
         self._most = most
-        self._perusal: Perusal | None = None
+        self._perusal: ViewReading | None = None
         self._flat = b""
 
     def any(self, flat: bytes) -> bool:
@@ -352,6 +352,6 @@ class Glimpse(Signs):
     def read(self, index: int, end: int, text: bytes) -> bool:
         return (self._perusal or self._peruse()).expression(index, 0, end, 0, text)
 
-    def _peruse(self) -> Perusal:
-        self._perusal = Perusal(View(self._text), once=True, visits=self._most, flat=self._flat)
+    def _peruse(self) -> ViewReading:
+        self._perusal = ViewReading(View(self._text), once=True, visits=self._most, flat=self._flat)
         return self._perusal

@@ -23,13 +23,13 @@ from mcpguard.core.redaction.budget import MASKING, Budget
 from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.detectors.named.objects import OPENED
-from mcpguard.core.redaction.held.holding import Holding
+from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import found_in, mark_of
 from mcpguard.core.redaction.leaves import AS_THEY_ARE, Leaves, edges, has_digit, padded
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
-from mcpguard.core.redaction.reading import Glimpse, TooMuchAtOnce
+from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce
 from mcpguard.core.redaction.rebuilding import Rebuild
 from mcpguard.core.redaction.scanning import (
     OPT_IN_DETECTORS,
@@ -41,7 +41,7 @@ from mcpguard.core.redaction.scanning import (
     telling,
 )
 from mcpguard.core.redaction.several import clean
-from mcpguard.core.redaction.unredacted import Stays, Unredacted, kinds_in, nothing
+from mcpguard.core.redaction.unredacted import ExceptionsInForce, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.secret import Secret
@@ -89,7 +89,7 @@ class Redactor:
         self._key = key
         self._lock = Lock()
         self._kinds: frozenset[str] = KINDS
-        self._held = Holding()
+        self._held = HeldValues()
         self._plain: set[str] = set()
         self._names: set[str] = set()
         self._hearing: list[Callable[[str], None]] = []
@@ -307,7 +307,7 @@ class Redactor:
             return True
         visits = _VISITS if len(text) > most else maxsize
         some = _VISITS + len(flat) // _RARE if len(flat) > AT_ONCE else maxsize
-        seen = Glimpse(text, some, visits)
+        seen = QuickLook(text, some, visits)
         if (
             seen.any(flat)
             or (seen.may_be_marked and seen.marked() and not visible and hides(text))
@@ -339,7 +339,7 @@ class Redactor:
 
     def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...], visible: bool) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
-        unredacted = Unredacted(wanted)
+        unredacted = ExceptionsInForce(wanted)
         findings: dict[Detection, None] = {}
         hidden: Counter[str] = Counter()
         text, _ = leaves.text()
@@ -361,7 +361,7 @@ class Redactor:
     def _cleaner(
         self,
         leaves: Leaves,
-        unredacted: Unredacted,
+        unredacted: ExceptionsInForce,
         budget: Budget,
         numbers: Numbers,
         hidden: Counter[str] | None,
@@ -389,7 +389,7 @@ class Redactor:
             return True
 
     def _cuts(
-        self, leaves: Leaves, parts: list[str], unredacted: Unredacted, budget: Budget, again: bool
+        self, leaves: Leaves, parts: list[str], unredacted: ExceptionsInForce, budget: Budget, again: bool
     ) -> dict[int, list[Span]]:
         """What is to be removed from each part, by its index, in order and without overlaps: all that is in
         the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at

@@ -18,7 +18,7 @@ from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.reading import (
     COST_OF_A_CELL,
-    Perusal,
+    ViewReading,
     judged,
 )
 from mcpguard.core.redaction.views import View, views
@@ -53,7 +53,7 @@ def found_behind(
             not view.joined and any(OPT_IN_DETECTORS[kind].every(view.text) for kind in also)
         ):
             return True
-        if Perusal(view, budget, once=True).any():
+        if ViewReading(view, budget, once=True).any():
             return True
     return False
 
@@ -67,7 +67,7 @@ def hits(
     made: list[Hit] = []
     begun = set() if begun is None else begun
     for view in seen:
-        for start, end, kind in Perusal(view, budget).all():
+        for start, end, kind in ViewReading(view, budget).all():
             place = view.place(start, end)
             if not view.stretches or place[0] not in begun:
                 begun.add(place[0])
@@ -82,7 +82,7 @@ def hits(
 def tokens(text: bytes, patience: int = 1) -> list[Hit]:
     """The formats of tokens that stand in `text` itself, which ends in PAD and is one leaf. `patience` as in
     `Budget`."""
-    return Perusal(View(text), Budget(len(text), patience)).all()
+    return ViewReading(View(text), Budget(len(text), patience)).all()
 
 
 def telling(names: Iterable[str]) -> set[str]:
@@ -167,14 +167,14 @@ def _beside(
     verdicts.clear()
     if once:
         yield from [(0, 0, "")] if _is_one_beside(leaves.value, judge) else ()
-    elif objects.Objects(judge, leaves.value).found:
+    elif objects.ObjectReading(judge, leaves.value).found:
         # Only now, since texts that know their place take much, and an answer may have too many hits.
         yield from _each_beside(leaves, iter(verdicts))
 
 
 def _each_beside(leaves: Leaves, verdicts: Iterator[int]) -> Iterator[Hit]:
     starts = Layout(leaves.parts()).starts
-    for leaf, ahead, kind in objects.Objects(lambda *_: bool(next(verdicts)), leaves.marked()).found:
+    for leaf, ahead, kind in objects.ObjectReading(lambda *_: bool(next(verdicts)), leaves.marked()).found:
         assert isinstance(leaf, objects.NumberedLeaf)  # noqa: S101 - as all of that value
         start = starts[leaf.part]
         yield start + ahead, start + len(leaf.encode("utf-8", "surrogatepass")), kind
@@ -187,7 +187,7 @@ def _is_one_beside(value: Json, judge: objects.Judge) -> bool:
         return False
 
     try:
-        return bool(objects.Objects(first, value).found)
+        return bool(objects.ObjectReading(first, value).found)
     except _Enough:
         return True
 

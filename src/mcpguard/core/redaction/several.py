@@ -18,7 +18,7 @@ from mcpguard.core.redaction.leaves import Leaves
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.scanning import may_have_tables
 from mcpguard.core.redaction.views.runs import has_code
-from mcpguard.core.redaction.views.signs import EXPRESSIONS, Signs, expressions
+from mcpguard.core.redaction.views.signs import EXPRESSIONS, SignsOfText, expressions
 
 _BETWEEN = PAD[:1]
 _END = -len(PAD)
@@ -53,7 +53,7 @@ def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool])
     return text[:_END]
 
 
-class _Doubts(Signs):
+class _Doubts(SignsOfText):
     """In which of the texts there may be something, by index."""
 
     __slots__ = ("_visits", "doubtful")
@@ -76,7 +76,7 @@ class _Doubts(Signs):
         )
 
     def see(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
-        """As `Signs.see`. What is reported only once may be in other texts too."""
+        """As `SignsOfText.see`. What is reported only once may be in other texts too."""
         if super().see(index, begin, end, flags, text):
             return True
         if not self.found:

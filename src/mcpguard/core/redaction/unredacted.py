@@ -27,7 +27,7 @@ def kinds_in(wanted: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(one for one in wanted if not one.startswith(EXCEPT))
 
 
-class Unredacted:
+class ExceptionsInForce:
     """The exceptions among what is `wanted`; `kinds` are the others. `found` is what they let through."""
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
@@ -48,7 +48,7 @@ class Unredacted:
         """What it covers in a text that is made of the `leaves` in this order."""
         if not self._paths:
             return nothing
-        return Covering(self, leaves.pointers(), order, Layout(arranged)).stays
+        return CoveredSpans(self, leaves.pointers(), order, Layout(arranged)).stays
 
     def lets(self, kind: str, place: str) -> bool:
         """Whether something of this kind stays at the JSON Pointer `place`; "" is that of a name."""
@@ -69,11 +69,11 @@ def nothing(_start: int, _end: int, _kind: str) -> bool:
     return False
 
 
-class Covering:
+class CoveredSpans:
     """The exceptions, for one order of the leaves."""
 
     def __init__(
-        self, unredacted: Unredacted, places: Mapping[int, str], order: Order, layout: Layout
+        self, unredacted: ExceptionsInForce, places: Mapping[int, str], order: Order, layout: Layout
     ) -> None:
         self._unredacted = unredacted
         self._places = places

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
+from mcpguard.adapters.transports.http.load import (
+    BUDGET_BYTES,
+    FULL_BYTES,
+    STALL_SECONDS,
+    SessionBacklog,
+    Share,
+)
 from mcpguard.adapters.transports.http.quotas import Quotas
 from mcpguard.adapters.transports.http.request import ANONYMOUS, PIECE_BYTES, HttpRequest
-from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Beats, Outlet
+from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, HttpAnswer, StreamTimer
 from mcpguard.config.terms import HttpTerms
 from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving, settled
 
@@ -40,8 +46,8 @@ class Shared:
     def __init__(self) -> None:
         self.clock = HeldClock()
         self.line = Line()
-        self.world = Load()
-        self.holding: set[Load] = set()
+        self.world = SessionBacklog()
+        self.holding: set[SessionBacklog] = set()
         self.woken = 0
         self.share = self.another(self.line)
 
@@ -205,7 +211,7 @@ class Gate:
         raise defect
 
 
-def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
+def outlet_on(gate: Gate, load: SessionBacklog) -> tuple[HttpAnswer, list[bool]]:
     """An answer, and whether its load was full each time that flow control looked."""
     turn = Turn(asyncio.get_running_loop())
     looks: list[bool] = []
@@ -219,11 +225,11 @@ def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
     request = HttpRequest(
         gate, "POST", "/mcp", b"", {}, None, in_use=NOBODYS, keep_alive=False, chunks=False, expects=False
     )
-    return Outlet(request, turn, Beats(HeldClock()), load), looks
+    return HttpAnswer(request, turn, StreamTimer(HeldClock()), load), looks
 
 
 async def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on_its_way() -> None:
-    gate, load = Gate(), Load()
+    gate, load = Gate(), SessionBacklog()
     gate.open()
     outlet, looks = outlet_on(gate, load)
     outlet.event(b"a" * (FULL_BYTES - 1000))
@@ -239,7 +245,7 @@ async def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on
 
 
 async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
-    gate, load = Gate(), Load()
+    gate, load = Gate(), SessionBacklog()
     outlet, looks = outlet_on(gate, load)
     for _ in range(20):
         outlet.event(EVENT)
@@ -281,7 +287,7 @@ async def test_in_a_shared_world_a_large_message_goes_out_in_pieces_and_whole() 
 
 
 async def test_nothing_leaves_before_its_evidence_though_its_client_takes_again_in_between() -> None:
-    gate, load = Gate(), Load()
+    gate, load = Gate(), SessionBacklog()
     gate.open()
     outlet, _looks = outlet_on(gate, load)
     turn = outlet._turn
@@ -381,11 +387,11 @@ async def test_a_large_answer_that_nobody_reads_is_let_go() -> None:
 
 async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_do_not() -> None:
     clock, gates, turn = HeldClock(), (Gate(), Gate()), Turn(asyncio.get_running_loop())
-    beats = Beats(clock)
+    beats = StreamTimer(clock)
     for gate in gates:
         gate.open()
     first, second = (
-        Outlet(
+        HttpAnswer(
             HttpRequest(
                 gate,
                 "GET",
@@ -400,7 +406,7 @@ async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_d
             ),
             turn,
             beats,
-            Load(),
+            SessionBacklog(),
         )
         for gate in gates
     )
@@ -418,7 +424,7 @@ async def test_open_streams_say_so_in_time_with_one_timer_and_those_that_ended_d
     first.drop()
     clock.pass_by(BEAT_SECONDS)
     assert not clock.timers
-    second = Outlet(second._request, turn, beats, Load())
+    second = HttpAnswer(second._request, turn, beats, SessionBacklog())
     second.open()
     assert len(clock.timers) == 1
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mcpguard.adapters.transports.http.quotas import InUse, Quotas
-from mcpguard.adapters.transports.http.request import ANONYMOUS, BODIES, SMALL_BYTES, Body, Intake
+from mcpguard.adapters.transports.http.request import ANONYMOUS, BODIES, SMALL_BYTES, Body, RequestIntake
 from mcpguard.config.terms import HttpTerms
 from mcpguard.core.model import Principal
 from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
@@ -23,7 +23,7 @@ def nobodys() -> InUse:
     return Quotas(HttpTerms()).of(ANONYMOUS)
 
 
-def bodies(count: int, intake: Intake, size: int) -> list[Body]:
+def bodies(count: int, intake: RequestIntake, size: int) -> list[Body]:
     in_use = nobodys()
     made = [Body(intake, in_use) for _ in range(count)]
     for body in made:
@@ -32,7 +32,7 @@ def bodies(count: int, intake: Intake, size: int) -> list[Body]:
 
 
 def test_what_all_bodies_keep_is_bounded_and_given_back() -> None:
-    intake = Intake(LIMIT, 1.0)
+    intake = RequestIntake(LIMIT, 1.0)
     kept = bodies(BODIES, intake, LIMIT)
     late = Body(intake, nobodys())
     late.add(b"x" * LIMIT)
@@ -46,7 +46,7 @@ def test_what_all_bodies_keep_is_bounded_and_given_back() -> None:
 
 
 def test_one_principal_keeps_half_of_it_and_another_has_room_still() -> None:
-    intake = Intake(LIMIT, 1.0, shared=False)
+    intake = RequestIntake(LIMIT, 1.0, shared=False)
     quotas = Quotas(HttpTerms())
     ada, bob = (quotas.of(Principal(name, "https://issuer.example")) for name in ("ada", "bob"))
     mine = [Body(intake, ada) for _ in range(BODIES)]
@@ -62,7 +62,7 @@ def test_one_principal_keeps_half_of_it_and_another_has_room_still() -> None:
 
 
 def test_a_body_that_is_dropped_gives_back_what_it_kept_and_is_still_measured() -> None:
-    intake = Intake(LIMIT, 1.0)
+    intake = RequestIntake(LIMIT, 1.0)
     late = Body(intake, nobodys())
     late.add(b"x" * 500_000)
     bodies(BODIES, intake, LIMIT - 50_000)
@@ -76,7 +76,7 @@ def test_a_body_that_is_dropped_gives_back_what_it_kept_and_is_still_measured() 
 
 
 def test_a_small_body_always_fits() -> None:
-    intake = Intake(LIMIT, 1.0)
+    intake = RequestIntake(LIMIT, 1.0)
     bodies(BODIES, intake, LIMIT + SMALL_BYTES)
     assert intake.kept == intake.most
     small = Body(intake, nobodys())

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.transports.http.server import QUIET_SECONDS, Shortage
+from mcpguard.adapters.transports.http.server import QUIET_SECONDS, DescriptorShortage
 from tests.adapters.transports.front import serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 
 class Loop:
-    """What `Shortage` needs of a loop."""
+    """What `DescriptorShortage` needs of a loop."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,10 +35,10 @@ class Loop:
         self.by_default.append(context)
 
 
-def watched() -> tuple[Any, list[str], Shortage]:
+def watched() -> tuple[Any, list[str], DescriptorShortage]:
     said: list[str] = []
     loop: Any = Loop()
-    shortage = Shortage(lambda _server, sentence: said.append(sentence))
+    shortage = DescriptorShortage(lambda _server, sentence: said.append(sentence))
     shortage.watch(loop)
     return loop, said, shortage
 

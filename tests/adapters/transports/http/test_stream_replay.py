@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.transports.http.stream import KEPT, KEPT_BYTES, Journal
+from mcpguard.adapters.transports.http.stream import KEPT, KEPT_BYTES, StreamHistory
 from mcpguard.config.file import HttpEntry
 from mcpguard.core.redaction.redactor import authored
 from tests.adapters.transports.front import (
@@ -460,7 +460,7 @@ async def test_a_stream_of_which_nothing_is_kept_any_more_is_not_known() -> None
 
 
 def test_a_journal_is_bounded_in_bytes() -> None:
-    journal = Journal()
+    journal = StreamHistory()
     third = b"x" * (KEPT_BYTES // 3)
     for number in range(5):
         journal.keep(1, number, (third,))

@@ -15,7 +15,7 @@ from mcpguard.core.functions.paths.naming import (
     SECRET_KINDS,
     SECRETS,
     FileKind,
-    Naming,
+    KindFinder,
 )
 from tests.rows import each
 
@@ -24,7 +24,7 @@ HITS = [(table, path) for table, kinds in TABLES for kind in kinds for path in k
 MISSES = [(table, path) for table, kinds in TABLES for kind in kinds for path in kind.misses]
 
 
-def says(table: Naming, path: str, *, whole: bool = False) -> bool | None:
+def says(table: KindFinder, path: str, *, whole: bool = False) -> bool | None:
     """The answer, None for none."""
     try:
         return table.finds(path, whole=whole)
@@ -37,14 +37,14 @@ def of(path: object) -> str:
 
 
 @each(("table", "path"), HITS, ids=of)
-def test_a_kind_is_found_in_each_of_its_examples(table: Naming, path: str) -> None:
+def test_a_kind_is_found_in_each_of_its_examples(table: KindFinder, path: str) -> None:
     assert says(table, path) is True
     assert says(table, f"/srv/x/{path}/.") is True
     assert says(table, path.upper()) is True
 
 
 @each(("table", "path"), MISSES, ids=of)
-def test_what_only_looks_alike_is_not_found(table: Naming, path: str) -> None:
+def test_what_only_looks_alike_is_not_found(table: KindFinder, path: str) -> None:
     assert says(table, path) is False
 
 
@@ -56,7 +56,7 @@ def test_a_kind_says_why_and_has_names_that_can_be_found(kind: FileKind) -> None
     globs = [*kind.names.split(), *kind.but.split()]
     assert globs == [glob.lower().strip("/") for glob in globs]
     assert len(set(globs)) == len(globs)
-    alone = Naming("x", [FileKind(kind.what, kind.why, kind.names, (), (), kind.but)])
+    alone = KindFinder("x", [FileKind(kind.what, kind.why, kind.names, (), (), kind.but)])
     assert all(says(alone, path) for path in kind.hits)
 
 
@@ -135,7 +135,7 @@ def test_a_path_has_bounds() -> None:
 
 
 def test_without_plain_endings_every_name_counts() -> None:
-    every = Naming("x", [FileKind("", "", "*secret*", (), ())])
+    every = KindFinder("x", [FileKind("", "", "*secret*", (), ())])
     assert says(every, "secret.py") is True
     assert says(every, "*.py") is None
     assert says(every, "a") is False
@@ -143,7 +143,7 @@ def test_without_plain_endings_every_name_counts() -> None:
 
 
 def test_what_copies_add_to_a_glob_is_no_part_of_the_name() -> None:
-    table = Naming("x", [FileKind("", "", "*ab", (), ())])
+    table = KindFinder("x", [FileKind("", "", "*ab", (), ())])
     assert says(table, "2ab2") is True
     assert says(table, "2*2") is None
     assert says(table, "2*.bak~") is None
@@ -154,13 +154,13 @@ def test_what_copies_add_to_a_glob_is_no_part_of_the_name() -> None:
     st.text(alphabet="ab.*?[]{},$/%2e()@ \\", max_size=12), st.sampled_from(["a", "b", ".", "ab", "", "2e"])
 )
 def test_no_text_in_place_of_a_star_turns_no_into_yes(text: str, other: str) -> None:
-    table = Naming("x", [FileKind("", "", "a.b* *ab b/a a?", (), ())])
+    table = KindFinder("x", [FileKind("", "", "a.b* *ab b/a a?", (), ())])
     if says(table, text) is False:
         assert says(table, text.replace("*", other)) is not True or "*" not in text
 
 
 def test_a_glob_within_an_escape_has_no_answer() -> None:
-    assert says(Naming("x", [FileKind("", "", "a.b", (), ())]), "a%*e") is None
+    assert says(KindFinder("x", [FileKind("", "", "a.b", (), ())]), "a%*e") is None
 
 
 @each(
@@ -175,7 +175,7 @@ def test_a_glob_within_an_escape_has_no_answer() -> None:
     ],
     ids=of,
 )
-def test_a_folder_is_found_by_the_files_that_it_is_known_to_hold(table: Naming, folder: str) -> None:
+def test_a_folder_is_found_by_the_files_that_it_is_known_to_hold(table: KindFinder, folder: str) -> None:
     assert says(table, folder, whole=True) is True
     assert says(table, folder) is False
     assert says(table, f"{folder}/readme.md", whole=True) is False
@@ -186,7 +186,7 @@ def test_a_folder_is_found_by_the_files_that_it_is_known_to_hold(table: Naming, 
     [(SECRETS, "src/"), (SECRETS, "terraform/aws"), (OBEYED, "src/hooks"), (OBEYED, "/"), (SECRETS, "x*.py")],
     ids=of,
 )
-def test_a_folder_whose_name_mostly_means_something_else_is_not(table: Naming, folder: str) -> None:
+def test_a_folder_whose_name_mostly_means_something_else_is_not(table: KindFinder, folder: str) -> None:
     assert says(table, folder, whole=True) is False
 
 

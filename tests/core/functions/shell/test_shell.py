@@ -13,7 +13,7 @@ from mcpguard.core.functions.shell.function import LIMIT, SHELL, shell
 from mcpguard.core.functions.shell.launch import INNER
 from mcpguard.core.functions.shell.reading import DEPTH, TEXTS, TEXTS_LIMIT
 from mcpguard.core.functions.shell.tree import NESTING, OPENERS
-from mcpguard.core.functions.shell.words import Inner, read_word
+from mcpguard.core.functions.shell.words import SubstitutionSpans, read_word
 from tests.rows import each
 
 CORPUS = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
@@ -434,7 +434,7 @@ def test_size_and_depth_are_bounded() -> None:
 @each("source", [b"'a", b'"a', b"a\\"])
 def test_a_word_that_does_not_end_is_refused(source: bytes) -> None:
     with pytest.raises(FunctionError):
-        read_word(source, 0, Inner())
+        read_word(source, 0, SubstitutionSpans())
 
 
 PIECES = st.sampled_from([

@@ -10,7 +10,7 @@ from hashlib import sha256, sha512
 import pytest
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held.reduced import Reduced
+from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
@@ -39,7 +39,7 @@ def set_of(*values: str) -> HeldSet:
 
 
 def removed(searched: HeldSet, text: bytes) -> set[int]:
-    reduced = Reduced(text + PAD, False)
+    reduced = ReducedText(text + PAD, False)
     spans = searched.spans(reduced, Budget(1_000_000))
     assert searched.found(reduced) == bool(spans)
     places = {place for span in spans for place in range(span.start, span.end)}
@@ -84,7 +84,7 @@ def test_four_characters_that_many_have_prove_nothing_and_cost_little() -> None:
     together, one = set_of(*[token(number) for number in range(MANY)]), token(3).split(".")[1]
     for at in range(24, len(one) - 4):
         text = f"it is <{one[at : at + 4]}> and no more".encode() + PAD
-        assert together.spans(Reduced(text, False), Budget(len(text))) == []
+        assert together.spans(ReducedText(text, False), Budget(len(text))) == []
 
 
 def test_other_tokens_of_an_issuer_are_looked_at_once_for_all_that_are_held() -> None:
@@ -93,7 +93,7 @@ def test_other_tokens_of_an_issuer_are_looked_at_once_for_all_that_are_held() ->
     for values in ([token(0)], [token(number) for number in range(MANY)]):
         budget = Budget(1_000_000)
         before = budget.triggers
-        set_of(*values).spans(Reduced(text + PAD, False), budget)
+        set_of(*values).spans(ReducedText(text + PAD, False), budget)
         counts.append(before - budget.triggers)
     assert counts[1] < 4 * counts[0]
     assert counts[1] < len(text) / 4  # An answer of this length may have half as many.

@@ -15,7 +15,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held import holding
 from mcpguard.core.redaction.held.blocks import Held
-from mcpguard.core.redaction.held.holding import Holding
+from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import HeldSet, found_in
 from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
@@ -65,7 +65,7 @@ def test_of_values_in_use_no_more_the_newest_stay_guarded() -> None:
 
 
 def test_a_value_that_is_let_go_of_again_is_the_newest_of_such() -> None:
-    made = Holding()
+    made = HeldValues()
     keys = [(NAME, value(number).encode()) for number in range(5)]
     hold(made, *range(5))
     for number in (0, 1, 2, 3, 0, 4):
@@ -97,7 +97,7 @@ def test_to_let_go_of_what_was_never_held_changes_nothing() -> None:
 
 
 def test_who_holds_a_value_that_was_let_go_of_has_it_in_use_again() -> None:
-    made = Holding()
+    made = HeldValues()
     keys = [(NAME, value(number).encode()) for number in range(6)]
     for number, key in enumerate(keys):
         hold(made, number)
@@ -112,13 +112,13 @@ def test_a_value_that_cannot_be_guarded_is_refused_by_name() -> None:
         Redactor(b"key").hold(NAME, Secret("12345"))
 
 
-def hold(made: Holding, *numbers: int) -> None:
+def hold(made: HeldValues, *numbers: int) -> None:
     made.hold(
         [((NAME, value(number).encode()), "credential:key", Secret(value(number))) for number in numbers]
     )
 
 
-def found(made: Holding, number: int) -> bool:
+def found(made: HeldValues, number: int) -> bool:
     padded = f"it is {value(number)}, they say".encode() + PAD
     spans = made.spans(padded, Budget(len(padded)))
     assert found_in(made.busy, padded) == bool(spans)
@@ -140,7 +140,7 @@ def test_only_the_newest_few_are_prepared_again_until_all_become_one_set(
             return super().prepare()
 
     monkeypatch.setattr(holding, "HeldSet", Counted)
-    made = Holding()
+    made = HeldValues()
     for number in (0, 0, 1, 2, 2, 3, 4, 5, 0):
         hold(made, number)
         made.settle()
@@ -149,7 +149,7 @@ def test_only_the_newest_few_are_prepared_again_until_all_become_one_set(
 
 def test_a_few_values_are_one_set_however_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "FEW", 6)
-    made = Holding()
+    made = HeldValues()
     for number in range(6):
         hold(made, number)
         made.settle()
@@ -199,7 +199,7 @@ def test_a_value_is_searched_for_before_it_is_compiled(engine: Engine) -> None:
 
 
 def test_what_comes_while_something_is_compiled_is_compiled_together(engine: Engine) -> None:
-    made = Holding()
+    made = HeldValues()
     hold(made, 0)
     assert engine.asked.wait(10)
     for number in range(1, 9):
@@ -211,7 +211,7 @@ def test_what_comes_while_something_is_compiled_is_compiled_together(engine: Eng
 
 
 def test_what_cannot_be_compiled_is_searched_for_and_compiled_with_the_next(engine: Engine) -> None:
-    made = Holding()
+    made = HeldValues()
     engine.broken = True
     engine.go.set()
     hold(made, 0)
@@ -229,7 +229,7 @@ def test_a_forgotten_value_that_comes_back_is_compiled_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holding, "FORMER", 0)
-    made, key = Holding(), (NAME, value(0).encode())
+    made, key = HeldValues(), (NAME, value(0).encode())
     hold(made, 0)
     assert engine.asked.wait(10)
     made.release(key)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mcpguard.core.redaction.held import reduced
-from mcpguard.core.redaction.held.reduced import Reduced
+from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
@@ -78,10 +78,10 @@ def test_a_text_is_cut_where_no_escape_stands(monkeypatch: pytest.MonkeyPatch) -
         text = "." * before + PARTIAL["Go's JSON"](HARD)
         assert made.inspect_text(text) == "." * before + GONE
     plain = ("words and words " * 40).encode() + b"%2f" + PAD
-    assert Reduced(plain, True).unescaped == Reduced(plain.replace(b"%2f", b""), False).skeleton
+    assert ReducedText(plain, True).unescaped == ReducedText(plain.replace(b"%2f", b""), False).skeleton
 
 
 def test_a_text_without_escapes_is_searched_once() -> None:
-    assert Reduced(b"words & more" + PAD, False).unescaped is None
-    assert Reduced(b"words" + PAD, True).unescaped is None
-    assert Reduced(b"words" + PAD, True).places([]) == {}
+    assert ReducedText(b"words & more" + PAD, False).unescaped is None
+    assert ReducedText(b"words" + PAD, True).unescaped is None
+    assert ReducedText(b"words" + PAD, True).places([]) == {}

@@ -10,7 +10,7 @@ import pytest
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held import search
-from mcpguard.core.redaction.held.reduced import Reduced
+from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
 from mcpguard.core.redaction.held.search import HeldSet
 from mcpguard.core.redaction.matching import PAD
@@ -40,10 +40,10 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Made:
 
 def seen(searched: HeldSet, text: bytes) -> tuple[object, ...]:
     """All that is said of a text."""
-    reduced = Reduced(text + PAD, False)
+    reduced = ReducedText(text + PAD, False)
     forms = {(form, value.kind) for form, of in searched.forms(reduced, Budget(10**7)) for value in of}
     spans = [(span.start, span.end, span.kind) for span in searched.spans(reduced, Budget(10**7))]
-    found = searched.found(Reduced(text + PAD, False))
+    found = searched.found(ReducedText(text + PAD, False))
     return spans, forms, found, searched.may_be_in(reduced.padded, reduced.skeleton) or not found
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_found_in_other_text(both: Made) -> None:
     _, sampled = both(*VALUES)
     text = b"She had been asked to read the letter aloud, 12 times 0x61 0x62 and 097 098.\n" * 9
     assert seen(sampled, text) == ([], set(), False, True)
-    assert not sampled.may_be_in(text + PAD, Reduced(text + PAD, False).skeleton)
+    assert not sampled.may_be_in(text + PAD, ReducedText(text + PAD, False).skeleton)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import needles
-from mcpguard.core.redaction.held.reduced import Reduced, locate, skeleton_of
+from mcpguard.core.redaction.held.reduced import ReducedText, locate, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.redactor import Redactor
@@ -112,7 +112,7 @@ SETS = {value: held_set(value) for value in SECRETS}
 
 
 def spans_of(searched: HeldSet, text: bytes) -> list[Span]:
-    reduced = Reduced(text + PAD, False)
+    reduced = ReducedText(text + PAD, False)
     found = searched.spans(reduced, Budget(len(reduced.padded)))
     assert searched.found(reduced) == bool(found)
     return found
@@ -328,10 +328,10 @@ def test_a_fragment_that_many_values_have_is_one_hit_and_of_each_of_them() -> No
     counts = []
     for values in (held_set(rotated[-1]), held_set(*rotated)):
         budget = Counted(len(text))
-        assert values.spans(Reduced(text.encode() + PAD, False), budget)
+        assert values.spans(ReducedText(text.encode() + PAD, False), budget)
         counts.append(budget.found)
     assert counts[0] <= counts[1] <= 3 * counts[0]  # 40 times as many withheld ordinary answers.
-    forms = held_set(*rotated).forms(Reduced(rotated[0][:-5].encode() + PAD, False), Budget(100))
+    forms = held_set(*rotated).forms(ReducedText(rotated[0][:-5].encode() + PAD, False), Budget(100))
     assert len({value.mark for _, values in forms for value in values}) == len(rotated)
 
 
@@ -342,7 +342,7 @@ def test_nothing_is_found_where_nothing_is_held() -> None:
 def test_nothing_that_is_held_can_be_printed() -> None:
     value = held("env:X", "credential:env:X", Secret(TOKEN), b"\x00mark")
     assert repr(value) == "<Held credential:env:X>"
-    assert {repr(needle) for needle in value.needles} == {"<Needle>"}
+    assert {repr(needle) for needle in value.needles} == {"<HeldForm>"}
     assert TOKEN not in f"{SETS[TOKEN]!r} {value!s}"
 
 

@@ -12,8 +12,8 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.held import search
-from mcpguard.core.redaction.held.fragments import Core, cores
-from mcpguard.core.redaction.held.reduced import Reduced, skeleton_of
+from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores
+from mcpguard.core.redaction.held.reduced import ReducedText, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held
 from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.matching import PAD
@@ -106,7 +106,7 @@ def test_what_is_looked_for_has_letters_and_digits() -> None:
 
 
 def test_what_is_short_is_not_looked_for_in_pieces() -> None:
-    assert list(shards((Core(b"a1b2c3d4e5f6"),))) == []
+    assert list(shards((UnguessablePiece(b"a1b2c3d4e5f6"),))) == []
 
 
 def test_hashes_and_words_are_no_pieces() -> None:
@@ -144,7 +144,7 @@ def test_pieces_in_no_order_are_looked_at_a_few_times_for_each_kilobyte(
 def searched(text: str) -> tuple[bool, bool]:
     """Whether RANDOM may be in a text, and whether it is."""
     one, padded = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")]), text.encode() + PAD
-    return one.may_be_in(padded, skeleton_of(padded)), one.found(Reduced(padded, False))
+    return one.may_be_in(padded, skeleton_of(padded)), one.found(ReducedText(padded, False))
 
 
 @pytest.mark.parametrize("often", [1, 7, 2000])
@@ -177,7 +177,7 @@ def test_what_is_beside_a_piece_is_searched_for_in_the_next_long_text_too() -> N
     for text, found in ((lines, False), (lines, False), (lines + " and ".join(cut(RANDOM, 8)), True)):
         padded = text.encode() + PAD
         assert one.may_be_in(padded, skeleton_of(padded)) is found
-        assert one.found(Reduced(padded, False)) is found
+        assert one.found(ReducedText(padded, False)) is found
 
 
 def test_more_pieces_by_chance_than_there_is_patience_for_are_searched_further() -> None:
@@ -206,11 +206,11 @@ def test_what_stands_alone_in_a_text_leads_to_nothing() -> None:
 
 
 def test_what_is_found_of_the_whole_is_not_searched_for_twice() -> None:
-    whole = Core(b"k3v9x2m7q1w8z5t4n6b0j2h8r1c9d7f3")
-    assert without_parts([whole, Core(whole.text[4:20]), whole]) == (whole,)
-    assert without_parts([Core(whole.text[4:20]), Core(b"other1234567")]) == (
-        Core(whole.text[4:20]),
-        Core(b"other1234567"),
+    whole = UnguessablePiece(b"k3v9x2m7q1w8z5t4n6b0j2h8r1c9d7f3")
+    assert without_parts([whole, UnguessablePiece(whole.text[4:20]), whole]) == (whole,)
+    assert without_parts([UnguessablePiece(whole.text[4:20]), UnguessablePiece(b"other1234567")]) == (
+        UnguessablePiece(whole.text[4:20]),
+        UnguessablePiece(b"other1234567"),
     )
 
 
@@ -221,6 +221,6 @@ def test_a_short_part_counts_in_shorter_pieces_than_the_whole() -> None:
 
 
 def test_digits_of_a_dump_are_searched_for_beside_the_whole() -> None:
-    digits = Core(b"0123456789abcdef0123")
-    whole = Core(b"token" + digits.text)
+    digits = UnguessablePiece(b"0123456789abcdef0123")
+    whole = UnguessablePiece(b"token" + digits.text)
     assert without_parts([whole, digits]) == (whole, digits)

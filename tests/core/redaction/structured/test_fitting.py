@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.structured.fitting import Unfit, fitted
+from mcpguard.core.redaction.structured.fitting import NothingFits, fitted
 from mcpguard.core.redaction.structured.standins import standins
 from mcpguard.core.secret import Secret
 from tests.rows import each
@@ -99,7 +99,7 @@ def test_a_value_of_a_choice_becomes_another_one(fit: Any) -> None:
 
 def test_a_choice_that_only_the_removed_value_meets_is_left_out_or_unfit(fit: Any) -> None:
     assert fit(of(a={"const": TOKEN}, b=TEXT), {"a": TOKEN, "b": "x"}) == {"b": "x"}
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fit(needing(a={"const": TOKEN}), {"a": TOKEN})
 
 
@@ -134,7 +134,7 @@ def test_a_number_is_within_its_bounds(part: Any, made: float) -> None:
     if made:
         assert fitted(schema, {"a": made}, {"a": MARK}, lambda _: True) == {"a": made}
     else:
-        with pytest.raises(Unfit):
+        with pytest.raises(NothingFits):
             fitted(schema, {"a": 1e300}, {"a": MARK}, lambda _: True)
 
 
@@ -174,13 +174,13 @@ def test_what_cannot_be_left_out_takes_along_what_it_is_in(fit: Any) -> None:
     assert fit(of(inner=inner, b=TEXT), {"inner": {"a": TOKEN}, "b": "x"}) == {"b": "x"}
     several = {"type": "array", "items": inner}
     assert fit(of(several=several), {"several": [{"a": TOKEN}]}) == {}
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fit(needing(inner=inner), {"inner": {"a": TOKEN}})
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fit({**of(inner=inner, b=TEXT), "minProperties": 2}, {"inner": {"a": TOKEN}, "b": "x"})
     loose = {**of(a={**TEXT, "pattern": "^(?=g)"}, b=TEXT), "dependentRequired": {"c": ["a"], "b": ["b"]}}
     assert fit({**loose, "dependencies": {"b": {}}}, {"a": TOKEN, "b": "x"}) == {"b": "x"}
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fit({**of(a={**TEXT, "pattern": "^(?=g)"}, b=TEXT), "dependentRequired": {"b": ["a"]}}, {"a": TOKEN, "b": "x"})  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def test_a_member_whose_name_was_removed_is_left_out_where_no_other_name_may_sta
     assert fit({"additionalProperties": INTEGER, "properties": {TOKEN: TEXT}}, {TOKEN: "x"}) == {}
     short = {"propertyNames": {"pattern": "^[a-z]"}, "additionalProperties": TEXT}
     assert fit(short, {TOKEN: "x", "b": HELD}) == {"b": "[REDACTED:credential:env:KEY#1]"}
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fit(needing(**{TOKEN: INTEGER}), {TOKEN: 1})
 
 
@@ -228,7 +228,7 @@ def test_the_root_need_not_be_an_object(fit: Any) -> None:
         "redacted-1@redacted.invalid"
     ]
     assert fit(INTEGER, NUMBER) == 1
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fit({"const": TOKEN}, TOKEN)
 
 
@@ -249,9 +249,9 @@ def test_only_what_was_changed_is_changed_again(redactor: Redactor) -> None:
 
 def test_a_schema_that_takes_too_long_is_unfit(redactor: Redactor) -> None:
     after = redactor.inspect({"a": TOKEN}).value
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fitted({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}, {"a": TOKEN}, after, lambda _: True)
-    with pytest.raises(Unfit):
+    with pytest.raises(NothingFits):
         fitted(of(a=TEXT), {"a": TOKEN}, after, lambda _: True, steps=2)
 
 
@@ -266,7 +266,7 @@ def test_an_odd_schema_takes_nothing_away(fit: Any, redactor: Redactor) -> None:
     ):
         try:
             assert fitted(odd, before, after, lambda _: True) in ({"a": MARK}, {})
-        except Unfit:
+        except NothingFits:
             assert odd == 7
 
 

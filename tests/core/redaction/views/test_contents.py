@@ -20,7 +20,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.signs import CHANCES, Signs, expressions
+from mcpguard.core.redaction.views.signs import CHANCES, SignsOfText, expressions
 from mcpguard.core.secret import Secret
 
 SAID = b"say zq3Hv7kP9xWb5nT2mR8cL4" * 3
@@ -106,6 +106,6 @@ def test_packed_data_is_found_in_base32_whose_letters_may_be_base64_of_a_text_to
 
 @pytest.mark.parametrize("count", [1, 300])
 def test_letters_that_packed_data_begins_with_are_no_sign_within_a_run(count: int) -> None:
-    seen = Signs((b"0123+eJwA" + b"+/a" * 30 + b" ") * count + PAD)
+    seen = SignsOfText((b"0123+eJwA" + b"+/a" * 30 + b" ") * count + PAD)
     expressions().search((b"0123+eJwA" + b"+/a" * 30 + b" ") * count + PAD, seen.see)
     assert seen.packed == (count > CHANCES)

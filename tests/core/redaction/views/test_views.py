@@ -19,7 +19,7 @@ from mcpguard.core.functions.detect import detect
 from mcpguard.core.redaction import budget, scanning
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
-from mcpguard.core.redaction.held.holding import Holding
+from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, runs, views
@@ -248,7 +248,7 @@ def test_a_token_in_one_text_is_found_there() -> None:
 
 
 def test_what_is_not_held_goes_anywhere() -> None:
-    made = Holding()
+    made = HeldValues()
     made.hold([(("env:A", b"mark"), "credential:env:A", Secret(HELD))])
     assert made.foreign(b"nothing" + PAD, frozenset(), Budget(7)) == set()
 

@@ -13,6 +13,14 @@ from mcpguard.adapters.transports.http.client import HttpClient
 from mcpguard.adapters.transports.http.endpoint import Endpoint, Verifier
 from mcpguard.adapters.transports.http.guard import refuse_address, split_address
 from mcpguard.adapters.transports.http.server import HttpServer
-from mcpguard.adapters.transports.http.sessions import Door
+from mcpguard.adapters.transports.http.sessions import ClientEntrance
 
-__all__ = ["Door", "Endpoint", "HttpClient", "HttpServer", "Verifier", "refuse_address", "split_address"]
+__all__ = [
+    "ClientEntrance",
+    "Endpoint",
+    "HttpClient",
+    "HttpServer",
+    "Verifier",
+    "refuse_address",
+    "split_address",
+]

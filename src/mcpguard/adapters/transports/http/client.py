@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mcpguard.adapters.transports.http.load import Load
+from mcpguard.adapters.transports.http.load import SessionBacklog
 from mcpguard.adapters.transports.http.quotas import InUse
 from mcpguard.adapters.transports.http.request import HttpRefusal
-from mcpguard.adapters.transports.http.stream import STANDING, Journal, Outlet, Stream
+from mcpguard.adapters.transports.http.stream import STANDING, HttpAnswer, Stream, StreamHistory
 from mcpguard.core.model import Json, Redacted
 from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import eras, jsonrpc
@@ -69,14 +69,14 @@ class HttpClient:
         self.modern = modern
         self.in_use = in_use
         self.resumable = resumable
-        self.load = Load()
-        self.holding: set[Load] = set()
+        self.load = SessionBacklog()
+        self.holding: set[SessionBacklog] = set()
         """The answers of a modern world that hold it back."""
         self._asked: dict[RequestId, _Asked] = {}
         self.numbers: dict[RequestId, int] = {}
         """The number of each open request of a legacy client, by the client's id."""
         self._last = 0
-        self._journal = Journal() if resumable else None
+        self._journal = StreamHistory() if resumable else None
         self.standing = Stream(STANDING, self._journal)
         """The stream that belongs to no request: GET of Streamable HTTP, or that of HTTP+SSE."""
         self.held: asyncio.Event | None = None
@@ -97,7 +97,7 @@ class HttpClient:
     def expect(
         self,
         original: RequestId | None,
-        outlet: Outlet | None,
+        outlet: HttpAnswer | None,
         malformed: bool = False,
         primed: bool = False,
         sharing: int | None = None,
@@ -131,7 +131,7 @@ class HttpClient:
         """The number of the open request with this id of a legacy client."""
         return self.numbers.get(original) if type(original) in (int, str) else None
 
-    def disconnected(self, number: int, outlet: Outlet) -> bool:
+    def disconnected(self, number: int, outlet: HttpAnswer) -> bool:
         """The POST of this request is over: whether that takes back the request. In the modern era it
         does (basic/patterns/cancellation); a legacy client has to say so, and may come back."""
         asked = self._asked.get(number)
@@ -273,7 +273,7 @@ class HttpClient:
         stream = self.standing if of == STANDING else self._stream(of, self._journal)
         return None if stream is None or number > stream.last else (stream, number)
 
-    def _stream(self, of: int, journal: Journal) -> Stream | None:
+    def _stream(self, of: int, journal: StreamHistory) -> Stream | None:
         for asked in self._asked.values():
             if asked.stream is not None and asked.stream.number == of:
                 return asked.stream

@@ -21,10 +21,10 @@ from mcpguard.adapters.transports.http.request import (
     Headers,
     HttpRefusal,
     HttpRequest,
-    Intake,
+    RequestIntake,
 )
-from mcpguard.adapters.transports.http.sessions import Door, Worlds
-from mcpguard.adapters.transports.http.stream import Beats
+from mcpguard.adapters.transports.http.sessions import ClientEntrance, Worlds
+from mcpguard.adapters.transports.http.stream import StreamTimer
 from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.config.terms import HttpTerms, TokenTerms
 from mcpguard.gateway.ports import Clock, Readiness
@@ -58,7 +58,7 @@ class Endpoint:
 
     def __init__(
         self,
-        door: Door,
+        door: ClientEntrance,
         turn: Turn,
         clock: Clock,
         http: HttpTerms,
@@ -74,9 +74,9 @@ class Endpoint:
         self.worlds = Worlds(door, turn, clock, http.max_sessions, quotas, http.session_idle_seconds)
         self._guard = guard.FrontGuard(bound, http.allowed_hosts, http.allowed_origins)
         self._verifier = verifier
-        self.intake = intake = Intake(message_bytes, body_seconds, quotas.shared)
+        self.intake = intake = RequestIntake(message_bytes, body_seconds, quotas.shared)
         """The bodies that are being read."""
-        beats = Beats(clock)
+        beats = StreamTimer(clock)
         streamable = Streamable(self.worlds, turn, clock, intake, beats)
         events = Events(self.worlds, turn, intake, beats)
         self._routes: dict[tuple[str, str], Handler] = {

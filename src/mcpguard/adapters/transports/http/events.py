@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest, Intake
+from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest, RequestIntake
 from mcpguard.adapters.transports.http.sessions import (
     IN_USE,
     HttpWorld,
@@ -16,7 +16,7 @@ from mcpguard.adapters.transports.http.sessions import (
     is_request,
     tell,
 )
-from mcpguard.adapters.transports.http.stream import Beats, Outlet
+from mcpguard.adapters.transports.http.stream import HttpAnswer, StreamTimer
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import jsonrpc
@@ -27,7 +27,7 @@ MESSAGES = "/messages"
 class Events:
     """Both endpoints of HTTP+SSE."""
 
-    def __init__(self, worlds: Worlds, turn: Turn, intake: Intake, beats: Beats) -> None:
+    def __init__(self, worlds: Worlds, turn: Turn, intake: RequestIntake, beats: StreamTimer) -> None:
         self._worlds = worlds
         self._turn = turn
         self._beats = beats
@@ -38,7 +38,7 @@ class Events:
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         request.in_use.check("streams")
         world = await self._worlds.begin(request.principal, events=True)
-        outlet = Outlet(request, self._turn, self._beats, world.client.load, standing=True)
+        outlet = HttpAnswer(request, self._turn, self._beats, world.client.load, standing=True)
         world.uses += 1
         world.in_use.streams += 1
         try:

@@ -24,7 +24,7 @@ STALL_SECONDS = 2.0
 stopped."""
 
 
-class Load(Struct, eq=False, kw_only=True):
+class SessionBacklog(Struct, eq=False, kw_only=True):
     """Bytes that wait in one legacy session, of all its answers."""
 
     piece: ClassVar[int | None] = None
@@ -56,7 +56,7 @@ class Load(Struct, eq=False, kw_only=True):
         return size > 0 and self.taken(size)
 
 
-class Share(Load, eq=False):
+class Share(SessionBacklog, eq=False):
     """Bytes that wait of one answer, in a world that several clients share.
 
     It holds the world back as long as its client takes enough. Above `BUDGET_BYTES` its connection is cut:
@@ -65,9 +65,9 @@ class Share(Load, eq=False):
 
     piece: ClassVar[int | None] = FULL_BYTES
 
-    _world: Load
+    _world: SessionBacklog
     """The sum of all."""
-    _holding: set[Load]
+    _holding: set[SessionBacklog]
     """Those that hold the world back."""
     _connection: Connection
     _clock: Clock
@@ -80,11 +80,11 @@ class Share(Load, eq=False):
 
     @property
     def full(self) -> bool:
-        """See `Load.full`."""
+        """See `SessionBacklog.full`."""
         return self in self._holding
 
     def added(self, size: int, last: bool = False) -> bool:
-        """See `Load.added`."""
+        """See `SessionBacklog.added`."""
         if last:
             self._ended = True
             if self in self._holding:
@@ -101,20 +101,20 @@ class Share(Load, eq=False):
         return self in self._holding
 
     def taken(self, size: int) -> bool:
-        """See `Load.taken`."""
+        """See `SessionBacklog.taken`."""
         self.waiting -= size
         self._world.waiting -= size
         return self._stop is not None and self.waiting <= FULL_BYTES and self._calm()
 
     def last(self) -> None:
-        """See `Load.last`: to hold others back for it would be of no use."""
+        """See `SessionBacklog.last`: to hold others back for it would be of no use."""
         self._ended = True
         if self in self._holding:
             self._hold(False)
             self._wake()
 
     def gone(self, size: int) -> bool:
-        """See `Load.gone`."""
+        """See `SessionBacklog.gone`."""
         was_full = self in self._holding
         if size:
             self.taken(size)

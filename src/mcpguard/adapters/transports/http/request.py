@@ -127,7 +127,7 @@ class HttpRefusal(McpGuardError):
         return JSON, jsonrpc.error_line(self._request_id, jsonrpc.encode(self._error))
 
 
-class Intake:
+class RequestIntake:
     """What is being read. `message_bytes` is the most that one body may have, `seconds` how long it may
     take to come and again how long it may wait to be handed in, `most` how many bytes of all bodies are kept,
     and `share` how many of one principal; `kept` is how many are now, and a whole body of `small` bytes does
@@ -149,7 +149,7 @@ class Body(Struct, eq=False):
     """One body that is being read. `size` is how much has arrived; one that is `dropped` did not fit, and
     nothing of it is kept. Whoever made it calls `close`."""
 
-    _intake: Intake
+    _intake: RequestIntake
     _in_use: InUse
     size: int = 0
     dropped: bool = False
@@ -229,7 +229,7 @@ class HttpRequest(Struct, eq=False):
 
     # --- the body ----------------------------------------------------------------------------------
 
-    async def body(self, intake: Intake) -> bytes:
+    async def body(self, intake: RequestIntake) -> bytes:
         """The whole body, which counts in `intake` until `let_go`. Raises HttpRefusal: 413 above
         `intake.message_bytes`, 408 after `intake.seconds`, 503 where all bodies together are too many; and
         ClientGone."""
@@ -245,7 +245,7 @@ class HttpRequest(Struct, eq=False):
         except TimeoutError:
             raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
 
-    async def _long_body(self, intake: Intake) -> bytes:
+    async def _long_body(self, intake: RequestIntake) -> bytes:
         if self.expects and not self.lost:
             self.expects = False
             self.connection.put(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -54,7 +54,7 @@ class HttpServer:
         # As much as is kept of bodies that come in, half of it for clients that read nothing.
         unread = endpoint.intake.most // 2
         self._connections = Connections(endpoint, partial(report, ""), head_seconds, endpoint.quotas, unread)
-        self._shortage = Shortage(report)
+        self._shortage = DescriptorShortage(report)
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -105,7 +105,7 @@ class HttpServer:
         self._shortage.close()
 
 
-class Shortage:
+class DescriptorShortage:
     """Stands before the exception handler of a loop, from `watch` to `close`."""
 
     def __init__(self, report: Callable[[str, str], None]) -> None:

@@ -14,7 +14,7 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient, too_busy
 from mcpguard.adapters.transports.http.quotas import InUse, Quotas
 from mcpguard.adapters.transports.http.request import CLOSE, HttpRefusal
-from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.adapters.transports.http.stream import HttpAnswer
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json, Principal
 from mcpguard.gateway.ports import Clock, Receiver
@@ -26,7 +26,7 @@ SPARED_SECONDS = 60.0
 """A session that was used within this time does not make room for another."""
 
 
-class Door(Protocol):
+class ClientEntrance(Protocol):
     """The way into mcpguard for a client that comes over HTTP."""
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
@@ -84,7 +84,7 @@ class Worlds:
     """All worlds of one front."""
 
     def __init__(
-        self, door: Door, turn: Turn, clock: Clock, most: int, quotas: Quotas, idle_seconds: float
+        self, door: ClientEntrance, turn: Turn, clock: Clock, most: int, quotas: Quotas, idle_seconds: float
     ) -> None:
         """At most `most` sessions at once, as many of one subject as `quotas` say, and besides them as many
         modern worlds, so that no sessions keep a modern client out. One that nothing was said to for
@@ -277,7 +277,7 @@ def check_room(client: HttpClient, batch: list[Taken]) -> int:
     return answered
 
 
-def number(client: HttpClient, outlet: Outlet, batch: list[Taken]) -> list[tuple[int | None, Taken]]:
+def number(client: HttpClient, outlet: HttpAnswer, batch: list[Taken]) -> list[tuple[int | None, Taken]]:
     """The messages of a batch in their order, each with its number if it is answered. The answers go out on
     one stream."""
     found: list[tuple[int | None, Taken]] = []

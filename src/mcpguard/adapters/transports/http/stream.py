@@ -14,7 +14,7 @@ from collections import deque
 from msgspec import Struct, field
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.transports.http.load import FULL_BYTES, Load
+from mcpguard.adapters.transports.http.load import FULL_BYTES, SessionBacklog
 from mcpguard.adapters.transports.http.request import JSON, Headers, HttpRequest
 from mcpguard.gateway.ports import Clock, RequestId
 from mcpguard.protocol import jsonrpc
@@ -47,13 +47,13 @@ _STREAM: Headers = (
 Parts = tuple[bytes, ...]
 
 
-class Beats:
+class StreamTimer:
     """The open streams of a front, all with one timer: most are closed long before it."""
 
     __slots__ = ("_clock", "streams", "ticking")
 
     def __init__(self, clock: Clock) -> None:
-        self.streams: dict[Outlet, None] = {}
+        self.streams: dict[HttpAnswer, None] = {}
         self.ticking = False
         self._clock = clock
 
@@ -70,7 +70,7 @@ class Beats:
         self.start()
 
 
-class Journal:
+class StreamHistory:
     """What was said in one session, on all its streams, oldest first."""
 
     __slots__ = ("_bytes", "_events")
@@ -104,8 +104,8 @@ class Stream(Struct, eq=False):
     that all is said. Without a journal its events have no ids and nothing is kept."""
 
     number: int
-    _journal: Journal | None
-    outlet: Outlet | None = None
+    _journal: StreamHistory | None
+    outlet: HttpAnswer | None = None
     last: int = -1
     over: bool = False
     waiting: int = 0
@@ -149,7 +149,7 @@ class Stream(Struct, eq=False):
         elif self.outlet is not None:
             self.outlet.answer(status, parts, granted)
 
-    def resume(self, outlet: Outlet, after: int | None = None) -> None:
+    def resume(self, outlet: HttpAnswer, after: int | None = None) -> None:
         """Go out on this connection from now on, first with what came after the event `after`; None means
         after what was handed to an earlier connection. That one ends, if it is still there."""
         earlier, self.outlet = self.outlet, outlet
@@ -169,13 +169,13 @@ class Stream(Struct, eq=False):
             self.outlet.end()
             self.outlet = None
 
-    def leave(self, outlet: Outlet) -> None:
+    def leave(self, outlet: HttpAnswer) -> None:
         """This connection is gone; nothing happens if the stream goes out on another one by now."""
         if self.outlet is outlet:
             self.outlet = None
 
 
-class Outlet(Struct, eq=False):
+class HttpAnswer(Struct, eq=False):
     """One HTTP answer. The first thing said decides: `answer` makes it one JSON text, `event` or `open` a
     stream, which a later `answer` or `end` ends. What is said after the end is dropped.
 
@@ -183,8 +183,8 @@ class Outlet(Struct, eq=False):
 
     _request: HttpRequest
     _turn: Turn
-    _beats: Beats
-    _load: Load
+    _beats: StreamTimer
+    _load: SessionBacklog
     granted: Headers = ()
     standing: bool = False
     """Whether it is open for whatever comes, and not until an answer."""

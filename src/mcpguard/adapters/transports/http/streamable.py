@@ -10,7 +10,13 @@ from msgspec import Struct
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.load import Share
-from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest, Intake
+from mcpguard.adapters.transports.http.request import (
+    EVERYTHING,
+    Headers,
+    HttpRefusal,
+    HttpRequest,
+    RequestIntake,
+)
 from mcpguard.adapters.transports.http.sessions import (
     IN_USE,
     HttpWorld,
@@ -22,7 +28,7 @@ from mcpguard.adapters.transports.http.sessions import (
     number,
     tell,
 )
-from mcpguard.adapters.transports.http.stream import Beats, Outlet
+from mcpguard.adapters.transports.http.stream import HttpAnswer, StreamTimer
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock
@@ -45,7 +51,7 @@ class _Exchange(Struct, eq=False):
     _clock: Clock
     _turn: Turn
     _world: HttpWorld
-    _outlet: Outlet
+    _outlet: HttpAnswer
     _number: int
 
     def over(self) -> None:
@@ -67,7 +73,9 @@ class _Exchange(Struct, eq=False):
 class Streamable:
     """The MCP endpoint."""
 
-    def __init__(self, worlds: Worlds, turn: Turn, clock: Clock, intake: Intake, beats: Beats) -> None:
+    def __init__(
+        self, worlds: Worlds, turn: Turn, clock: Clock, intake: RequestIntake, beats: StreamTimer
+    ) -> None:
         self._worlds = worlds
         self._beats = beats
         self._turn = turn
@@ -131,7 +139,7 @@ class Streamable:
     async def _initialize(self, request: HttpRequest, message: Message) -> None:
         world = await self._worlds.begin(request.principal)
         granted = ((SESSION.encode(), world.key.encode()),)
-        outlet = Outlet(request, self._turn, self._beats, world.client.load, granted)
+        outlet = HttpAnswer(request, self._turn, self._beats, world.client.load, granted)
         await self._exchange(request, world, message, outlet)
         request.let_go()
         await request.over()
@@ -170,7 +178,7 @@ class Streamable:
     async def _batch(self, request: HttpRequest, world: HttpWorld, batch: list[Taken]) -> None:
         """Hand the messages of a batch in, in order, and wait as `_exchange` does."""
         client = world.client
-        outlet = Outlet(request, self._turn, self._beats, client.load)
+        outlet = HttpAnswer(request, self._turn, self._beats, client.load)
         numbered = number(client, outlet, batch)
         numbers = [one for one, _ in numbered if one is not None]
         try:
@@ -186,7 +194,7 @@ class Streamable:
                 client.disconnected(one, outlet)
 
     async def _exchange(
-        self, request: HttpRequest, world: HttpWorld, message: Taken, outlet: Outlet | None = None
+        self, request: HttpRequest, world: HttpWorld, message: Taken, outlet: HttpAnswer | None = None
     ) -> None:
         """Hand a request in, or what is wrong with it. Its answer goes out when it is there."""
         client, turn = world.client, self._turn
@@ -201,7 +209,7 @@ class Streamable:
             standing = isinstance(message, dict) and message["method"] == LISTEN
             if standing:
                 world.in_use.check("streams")
-            outlet = Outlet(request, turn, self._beats, load, standing=standing)
+            outlet = HttpAnswer(request, turn, self._beats, load, standing=standing)
         held = client.held is not None
         turn.inside = True
         try:
@@ -254,7 +262,7 @@ class Streamable:
             raise HttpRefusal(409, "this session already has an open stream")
         world.in_use.check("streams")
         stream, after = place or (client.standing, None)
-        outlet = Outlet(request, self._turn, self._beats, client.load, standing=True)
+        outlet = HttpAnswer(request, self._turn, self._beats, client.load, standing=True)
         world.uses += 1
         world.in_use.streams += 1
         try:

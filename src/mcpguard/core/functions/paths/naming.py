@@ -84,7 +84,7 @@ def kinds_in(name: str) -> tuple[FileKind, ...]:
     return tuple(found)
 
 
-class Naming:
+class KindFinder:
     """Finds `kinds` in paths, for the function called `name`.
 
     A file whose name ends in one of `plain`, such as `.py`, and begins with no dot, is found by names without
@@ -348,7 +348,7 @@ PLAIN = (
 )  # fmt: skip
 """Endings of source code and of texts about it: there a word such as `secret` is what they are about."""
 
-SECRETS = Naming("secretName", SECRET_KINDS, PLAIN, "secrets group_vars host_vars")
+SECRETS = KindFinder("secretName", SECRET_KINDS, PLAIN, "secrets group_vars host_vars")
 """Reads paths for `secretName`."""
 
 SECRET_NAME = Function(
@@ -361,7 +361,7 @@ SECRET_NAME = Function(
 OBEYED_KINDS = kinds_in("obeyed_files.txt")
 """All kinds of files that act without being asked. Sources: the manuals of the programs that obey them."""
 
-OBEYED = Naming("obeyedFile", OBEYED_KINDS, folders="node_modules venv")
+OBEYED = KindFinder("obeyedFile", OBEYED_KINDS, folders="node_modules venv")
 """Reads paths for `obeyedFile`."""
 
 OBEYED_FILE = Function(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from mcpguard.core.functions.shell.programs import Usage
-from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.words import Word
 
 _HELP = ("--help", "--version")
@@ -28,22 +28,22 @@ _TYPE = re.compile(r"\A\w+:")
 _VALUE = re.compile(r"(--[a-z0-9-]+)=(.+)", re.DOTALL)
 
 
-class Texts(Struct, frozen=True):
+class TextArguments(Struct, frozen=True):
     """The arguments that are texts for a program. `lists`: they only choose what it lists."""
 
     words: list[Word]
     lists: bool = False
 
 
-def read_arguments(reading: Reading, name: str, program: Usage, args: Sequence[Word]) -> Texts:
+def read_arguments(reading: LineReading, name: str, program: Usage, args: Sequence[Word]) -> TextArguments:
     """Note what `args` make the program `name` read, write or run."""
     if program.roles == "T":
-        return Texts(list(args))
+        return TextArguments(list(args))
     return _Arguments(reading, name, program, args).read()
 
 
 class _Arguments:
-    def __init__(self, reading: Reading, name: str, program: Usage, args: Sequence[Word]) -> None:
+    def __init__(self, reading: LineReading, name: str, program: Usage, args: Sequence[Word]) -> None:
         self.reading = reading
         self.name = name
         self.program = program
@@ -53,7 +53,7 @@ class _Arguments:
         self.ended = 0
         self.replaced = self.elsewhere = self.lists = False
 
-    def read(self) -> Texts:
+    def read(self) -> TextArguments:
         ended = False
         if "a" in self.program.roles and any(not one.fixed or one.text.startswith("@") for one in self.rest):
             self.reading.code = True
@@ -73,7 +73,7 @@ class _Arguments:
         if not ended:
             self.ended = len(self.operands)
         self.assign_roles()
-        return Texts(self.texts, self.lists)
+        return TextArguments(self.texts, self.lists)
 
     def expanded(self, word: Word) -> None:
         """A word that stands for others: any, but for a glob in the value of an option that takes a text."""

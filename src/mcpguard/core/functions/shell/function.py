@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size
-from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.model import Json
 
 LIMIT = 4096
@@ -25,13 +25,13 @@ def shell(text: str, folder: str = "") -> dict[str, Json]:
     check_size("shell", text, LIMIT)
     if any(char not in " \t\n" and unicodedata.category(char) in _HIDDEN for char in text):
         raise FunctionError("shell() does not read control characters, or blanks but space, tab and LF")
-    reading = _read(Reading(text, folder))
+    reading = _read(LineReading(text, folder))
     if reading.functions or (reading.unrolled and reading.resets):
-        reading = _read(Reading(text, folder, redefined=True))
+        reading = _read(LineReading(text, folder, redefined=True))
     return reading.result()
 
 
-def _read(reading: Reading) -> Reading:
+def _read(reading: LineReading) -> LineReading:
     # The parser costs a start some milliseconds, so it is imported where a text needs it.
     from mcpguard.core.functions.shell.tree import read_tree
 

@@ -12,7 +12,7 @@ from functools import cache
 
 from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.programs import Usage, lines, parse
-from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.tables import read_table
 
@@ -56,7 +56,7 @@ def subcommands() -> dict[str, Usage]:
     return found
 
 
-def read_git(reading: Reading, args: Sequence[Word]) -> None:
+def read_git(reading: LineReading, args: Sequence[Word]) -> None:
     """Note what a command line of git does. Never raises."""
     reading.obey("git")
     rest = list(args)
@@ -80,14 +80,14 @@ def read_git(reading: Reading, args: Sequence[Word]) -> None:
     _subcommand(reading, command.text, program, rest)
 
 
-def _elsewhere(reading: Reading, folder: Word) -> None:
+def _elsewhere(reading: LineReading, folder: Word) -> None:
     """`-C`: git runs in another folder, unless that is the first one again."""
     reading.read(folder)
     if not folder.literal or reading.places.elsewhere(folder.text):
         reading.code = True
 
 
-def _subcommand(reading: Reading, name: str, program: Usage, rest: list[Word]) -> None:
+def _subcommand(reading: LineReading, name: str, program: Usage, rest: list[Word]) -> None:
     if "sends" in program.traits:
         reading.sends.add("git")
     if "changes" in program.traits:
@@ -115,7 +115,7 @@ def _reads_setting(operands: list[str], rest: Sequence[Word]) -> bool:
     )
 
 
-def _form(reading: Reading, name: str, operands: Sequence[Word], rest: Sequence[Word]) -> None:
+def _form(reading: LineReading, name: str, operands: Sequence[Word], rest: Sequence[Word]) -> None:
     """A subcommand whose first operand says what it does."""
     form = operands[0].text if operands else ""
     if form in _READING_FORMS[name]:

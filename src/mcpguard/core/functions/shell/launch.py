@@ -18,7 +18,7 @@ from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.git import read_git
 from mcpguard.core.functions.shell.own import OWN, read_find
 from mcpguard.core.functions.shell.programs import DECLARING, EXPORTING, SHELLS, Usage, known
-from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.tables import names
@@ -39,7 +39,7 @@ _VERSIONS = {
 """Options that make these only print their version, without reading anything of the folder."""
 
 
-def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
+def launch(reading: LineReading, words: Sequence[Word], depth: int) -> None:
     """Note the command `words`, and those inside it. Raises FunctionError where one cannot be determined."""
     waiting, count, child = [list(words)], 0, False
     while waiting:
@@ -69,14 +69,14 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
             _declare(reading, args, exported=name in EXPORTING)
 
 
-def _lose_folder(reading: Reading, child: bool, name: str) -> None:
+def _lose_folder(reading: LineReading, child: bool, name: str) -> None:
     """Run as a program (a `child`), `cd` changes nothing but reports success, so the folder of what follows
     is not known. Some systems have such a program."""
     if child and name in _FOLDER_CHANGES:
         reading.places.lose()
 
 
-def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[Word]) -> None:
+def _effects(reading: LineReading, name: str, program: Usage | None, args: Sequence[Word]) -> None:
     """Note what the table of programs says about one, `None` for one that is not in it."""
     if program is None:
         _run_unknown(reading, name)
@@ -97,7 +97,7 @@ def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[
         reading.resets = reading.resets or "inner" in program.traits or reading.code
 
 
-def _arguments(reading: Reading, name: str, program: Usage, args: Sequence[Word]) -> None:
+def _arguments(reading: LineReading, name: str, program: Usage, args: Sequence[Word]) -> None:
     texts = read_arguments(reading, name, program, args)
     if "own" in program.traits:
         OWN[name](reading, args, texts.words)
@@ -105,7 +105,7 @@ def _arguments(reading: Reading, name: str, program: Usage, args: Sequence[Word]
         _run_unknown(reading, name)
 
 
-def _run_unknown(reading: Reading, name: str) -> None:
+def _run_unknown(reading: LineReading, name: str) -> None:
     """A program that nobody listed, or one that is given a script with something that nobody listed."""
     reading.unknown.add(name)
     reading.code = True
@@ -116,7 +116,7 @@ def _asks_version(name: str, args: Sequence[Word]) -> bool:
     return name.rpartition("/")[2].rstrip("0123456789.") in asked
 
 
-def _declare(reading: Reading, args: Sequence[Word], *, exported: bool) -> None:
+def _declare(reading: LineReading, args: Sequence[Word], *, exported: bool) -> None:
     """Names that a builtin sets. The tree knows `export` only where it is not quoted."""
     for word in args:
         name = _NAME.match(word.text)
@@ -125,7 +125,7 @@ def _declare(reading: Reading, args: Sequence[Word], *, exported: bool) -> None:
         reading.code = reading.code or not word.fixed
 
 
-def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:
+def _unwrap(reading: LineReading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:
     """The inner command of a wrapper; nothing if there is none, or where it is read later."""
     if wrapper.needs and not args:
         raise FunctionError("shell() cannot determine what runs: a command that runs another has none")
@@ -152,7 +152,9 @@ def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int
     return list(rest)
 
 
-def _after_options(reading: Reading, wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> list[Word]:
+def _after_options(
+    reading: LineReading, wrapper: Wrapper, args: Sequence[Word], marks: list[str]
+) -> list[Word]:
     """What follows the options. Appends to `marks` what is replaced. Raises FunctionError."""
     rest = list(args)
     while rest and rest[0].text.startswith("-"):
@@ -214,7 +216,7 @@ def _marked(rest: Sequence[Word], marks: Sequence[str]) -> list[Word]:
     return [unknown(word.text) if any(mark in word.text for mark in marks) else word for word in rest]
 
 
-def _shell(reading: Reading, args: Sequence[Word], depth: int) -> None:
+def _shell(reading: LineReading, args: Sequence[Word], depth: int) -> None:
     """A shell that is given a text is read; one that is given a script, or nothing, is given code."""
     rest, given = list(args), False
     while rest and rest[0].text[:1] in ("-", "+"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.programs import is_local
-from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import AWK
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.tables import names
@@ -38,22 +38,22 @@ _LOCAL_URL = re.compile(r"file:(?://[^/]*)?(.*)", re.IGNORECASE | re.DOTALL)
 Texts = Sequence[Word]
 
 
-def _code(reading: Reading, given: bool) -> None:
+def _code(reading: LineReading, given: bool) -> None:
     reading.code = reading.code or given
 
 
-def _awk(reading: Reading, args: Texts, texts: Texts) -> None:
+def _awk(reading: LineReading, args: Texts, texts: Texts) -> None:
     """To gawk a file below /inet is a connection, and the members of ARGV are the files that awk reads."""
     _code(reading, any("/inet" in word.text for word in args))
     reading.indirect = reading.indirect or any("ARG" in word.text for word in texts)
 
 
-def _date(reading: Reading, _args: Texts, texts: Texts) -> None:
+def _date(reading: LineReading, _args: Texts, texts: Texts) -> None:
     """A time that is not an option's sets the clock."""
     _code(reading, not all(word.text.startswith("+") for word in texts))
 
 
-def _test(reading: Reading, args: Texts, _texts: Texts) -> None:
+def _test(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """-v and -R evaluate a subscript; zsh evaluates what it compares as numbers, and the operand of -t."""
     for word in args:
         if _ELSEWHERE.search(word.text):
@@ -65,19 +65,19 @@ def _test(reading: Reading, args: Texts, _texts: Texts) -> None:
     _code(reading, any(not word.single for word in args) or unknown or (numeric and odd))
 
 
-def _number(reading: Reading, args: Texts, _texts: Texts) -> None:
+def _number(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """zsh evaluates the number of exit, return, shift, break and continue."""
     _code(reading, not all(_NUMBER.fullmatch(word.text) for word in args))
 
 
-def _printf(reading: Reading, args: Texts, _texts: Texts) -> None:
+def _printf(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """-v evaluates a subscript; zsh evaluates what is formatted as a number."""
     unknown = any(not word.literal for word in args)
     formats = bool(args) and args[0].literal and bool(_TEXT_FORMAT.fullmatch(args[0].text))
     _code(reading, (bool(args) and args[0].text.startswith("-")) or (unknown and not formats))
 
 
-def _read(reading: Reading, args: Texts, _texts: Texts) -> None:
+def _read(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """It sets variables, of which a program gets what the command line shows; others could be obeyed."""
     given = [word.text for word in args if word.text != "-r"]
     if all(word.literal for word in args) and all(map(is_local, given)):
@@ -91,7 +91,7 @@ def _read(reading: Reading, args: Texts, _texts: Texts) -> None:
         _code(reading, not word.fixed)
 
 
-def _cd(reading: Reading, _args: Texts, texts: Texts) -> None:
+def _cd(reading: LineReading, _args: Texts, texts: Texts) -> None:
     """What stands behind it runs in another folder. To zsh, `+1` and two words mean one that they do not
     name."""
     plain = len(texts) == 1 and texts[0].literal and not _STACK.fullmatch(texts[0].text)
@@ -102,11 +102,11 @@ def _cd(reading: Reading, _args: Texts, texts: Texts) -> None:
         reading.places.lose()
 
 
-def _pushd(reading: Reading, _args: Texts, _texts: Texts) -> None:
+def _pushd(reading: LineReading, _args: Texts, _texts: Texts) -> None:
     reading.places.lose()
 
 
-def _dd(reading: Reading, args: Texts, _texts: Texts) -> None:
+def _dd(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """`of=FILE` is written."""
     for word in args:
         name, _, value = word.text.partition("=")
@@ -116,7 +116,7 @@ def _dd(reading: Reading, args: Texts, _texts: Texts) -> None:
             reading.read(Word(value, word.literal))
 
 
-def _curl(reading: Reading, args: Texts, _texts: Texts) -> None:
+def _curl(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """Files that `@` and `<` name, those of file: addresses, and what a server of this machine shows."""
     for word in args:
         found = _SENT_FILE.fullmatch(word.text) or _LOCAL_URL.fullmatch(word.text)
@@ -127,7 +127,7 @@ def _curl(reading: Reading, args: Texts, _texts: Texts) -> None:
             reading.selected.add(served[1])
 
 
-OWN: dict[str, Callable[[Reading, Texts, Texts], None]] = {
+OWN: dict[str, Callable[[LineReading, Texts, Texts], None]] = {
     **dict.fromkeys(AWK, _awk),
     **dict.fromkeys(("date", "gdate"), _date),
     **dict.fromkeys(("test", "["), _test),
@@ -161,7 +161,7 @@ _OR = names("-o -or ,")
 _CHOICES = names("-name -iname -path -ipath -wholename -iwholename -regex -iregex")
 
 
-def read_find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
+def read_find(reading: LineReading, args: Sequence[Word]) -> list[list[Word]]:
     """Note what find does. Returns the commands that it runs, or could run if an argument is an action; its
     -delete counts as rm. Raises FunctionError where they are not known."""
     if not all(word.fixed for word in args):
@@ -250,7 +250,7 @@ def _below(starts: Sequence[Word], names: frozenset[str] | None) -> list[Word]:
     ]
 
 
-def _find_test(reading: Reading, word: Word, rest: list[Word], starts: list[Word]) -> None:
+def _find_test(reading: LineReading, word: Word, rest: list[Word], starts: list[Word]) -> None:
     """Note a test, an option or a folder. What is named as an action is not an argument of a test."""
     if word.text in _READS and rest:
         reading.read(rest.pop(0))

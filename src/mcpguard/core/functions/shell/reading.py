@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.paths.naming import OBEYED, PLAIN, SECRETS, Naming
+from mcpguard.core.functions.paths.naming import OBEYED, PLAIN, SECRETS, KindFinder
 from mcpguard.core.functions.paths.reading import path_within
 from mcpguard.core.functions.shell.programs import RESERVED, ZSH_VARIABLES
 from mcpguard.core.functions.shell.words import Word
@@ -53,7 +53,7 @@ _KNOWN_DEVICE = re.compile(r"/dev/(?:null|zero|u?random|full|tty|stdin|stdout|st
 """To bash, others are connections."""
 
 
-class Reading:
+class LineReading:
     """The facts so far, and `texts`: (depth, text, folders in which it runs) of command lines that are still
     to be read. `repeats`: what is read now may run several times, or at another time. `unrolled`: the body of
     a loop was read for each value of its variable. `resets`: a command may set any variable, nobody knows
@@ -351,7 +351,7 @@ def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozense
     )
 
 
-def _of(kind: Naming, files: Iterable[str], commands: list[Command]) -> Iterator[str]:
+def _of(kind: KindFinder, files: Iterable[str], commands: list[Command]) -> Iterator[str]:
     """Those of `files` that are of a kind, and folders that hold such files where a command may take them."""
     whole = any(_takes(program, args) for program, args in commands)
     yield from (one for one in files if _is(kind, one, whole=whole))
@@ -405,7 +405,7 @@ def _chooses(glob: str, endings: frozenset[str]) -> bool:
     return any(_is(SECRETS, f"{folder}{stem}.{one}") for stem, one in zip(means, ends, strict=True))
 
 
-def _is(kind: Naming, path: str, *, whole: bool = False) -> bool:
+def _is(kind: KindFinder, path: str, *, whole: bool = False) -> bool:
     """`whole`: the path may be a folder, with all that is in it."""
     try:
         return kind.finds(path, whole=whole)

@@ -17,9 +17,9 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
 from mcpguard.core.functions.shell.own import EVALUATING
 from mcpguard.core.functions.shell.programs import EXPORTING, is_local
-from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.words import (
-    Inner,
+    SubstitutionSpans,
     Word,
     here_strings_first,
     read_body,
@@ -72,7 +72,7 @@ def _language() -> Any:
     return Language(tree_sitter_bash.language())
 
 
-def read_tree(source: bytes, reading: Reading, depth: int) -> None:
+def read_tree(source: bytes, reading: LineReading, depth: int) -> None:
     """Read all of `source` into `reading`. Raises FunctionError."""
     from tree_sitter import Parser
 
@@ -88,7 +88,7 @@ def read_tree(source: bytes, reading: Reading, depth: int) -> None:
     substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
     reading.repeats = reading.repeats or depth > 0
     ends = {one.start_byte: one.end_byte for one in substitutions}
-    walk = _Walk(source, reading, depth, Inner(ends, plain_cat=not reading.redefined))
+    walk = _Walk(source, reading, depth, SubstitutionSpans(ends, plain_cat=not reading.redefined))
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
         walk.substitution(node)
@@ -111,7 +111,7 @@ def _is_ifs(node: Any, name: bytes, value: Word) -> bool:
 
 
 class _Walk:
-    def __init__(self, source: bytes, reading: Reading, depth: int, inner: Inner) -> None:
+    def __init__(self, source: bytes, reading: LineReading, depth: int, inner: SubstitutionSpans) -> None:
         self.source = source
         self.reading = reading
         self.depth = depth

@@ -73,7 +73,7 @@ def unknown(text: str) -> Word:
 UNKNOWN = unknown("")
 
 
-class Inner(Struct):
+class SubstitutionSpans(Struct):
     """What stands in words: `ends` maps where each substitution starts to its end; `texts` are the starts of
     those that were read as the text that they stand for; `values` are what the variables of loops stand for
     now. `quoted` and `bare` are the variables that are expanded, within double quotes or not. `plain_cat`:
@@ -87,13 +87,13 @@ class Inner(Struct):
     plain_cat: bool = True
 
 
-def read_word(source: bytes, start: int, inner: Inner) -> tuple[Word, int]:
+def read_word(source: bytes, start: int, inner: SubstitutionSpans) -> tuple[Word, int]:
     """The word at `start`, and the offset after it. Raises FunctionError for what two shells could read
     differently."""
     return _WordReader(source, inner).read(start)
 
 
-def read_words(source: bytes, start: int, end: int, inner: Inner) -> list[Word]:
+def read_words(source: bytes, start: int, end: int, inner: SubstitutionSpans) -> list[Word]:
     """The words from `start` to `end`, blanks between. Raises FunctionError, also for operators."""
     words = []
     while start < end:
@@ -122,7 +122,7 @@ def here_strings_first(source: bytes) -> bytes:
             out += source[start:at]
             continue
         if kind != "other":
-            _, at = read_word(source, at, Inner())
+            _, at = read_word(source, at, SubstitutionSpans())
         if kind == "text" and run >= 0:
             moved = source[start:at] + b" "
             out[run:run] = moved
@@ -136,9 +136,9 @@ def here_strings_first(source: bytes) -> bytes:
     return bytes(out)
 
 
-def read_body(body: bytes, inner: Inner) -> Word:
+def read_body(body: bytes, inner: SubstitutionSpans) -> Word:
     """The text of a here-document whose delimiter is not quoted. Raises FunctionError for a substitution."""
-    reader = _WordReader(body, Inner(quoted=inner.quoted))
+    reader = _WordReader(body, SubstitutionSpans(quoted=inner.quoted))
     if b"\\" in body or b"`" in body:
         raise FunctionError("shell() does not read a backslash or a backtick in a here-document")
     at = 0
@@ -176,7 +176,7 @@ def _pairs_up(body: bytes) -> bool:
 
 
 class _WordReader:
-    def __init__(self, source: bytes, inner: Inner) -> None:
+    def __init__(self, source: bytes, inner: SubstitutionSpans) -> None:
         self.source = source
         self.inner = inner
         self.out = bytearray()

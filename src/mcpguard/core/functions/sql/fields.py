@@ -42,7 +42,7 @@ _GIVES: dict[str, Names] = {
 """The columns of functions in FROM. Source: PostgreSQL 9.16."""
 
 
-class Dotted(Struct):
+class DottedNames(Struct):
     """The dots of a statement: `chains` are names with dots between them, `called` those of them before a
     bracket, `fields` the names behind a bracket or a parameter; `star` says whether there is a `.*`."""
 
@@ -79,8 +79,8 @@ def _is_dot(tokens: list[SqlToken], place: int) -> bool:
     return place < len(tokens) and tokens[place].kind == "mark" and tokens[place].text == "."
 
 
-def _dotted(tokens: list[SqlToken]) -> Dotted:
-    found = Dotted(Counter(), Counter(), set())
+def _dotted(tokens: list[SqlToken]) -> DottedNames:
+    found = DottedNames(Counter(), Counter(), set())
     place = 1
     while place < len(tokens):
         if not _is_dot(tokens, place):

@@ -90,7 +90,7 @@ def _parser(dialect: str) -> DialectParser:
     sqlglot.logger.disabled = True
     one = Dialect.get_or_raise(dialect)
 
-    class Counted(one.parser_class):  # type: ignore[misc, name-defined]
+    class StepCounter(one.parser_class):  # type: ignore[misc, name-defined]
         """Stops after this many steps, whatever it tries."""
 
         steps = 0
@@ -102,7 +102,7 @@ def _parser(dialect: str) -> DialectParser:
             super()._advance(times)
 
     def make(steps: int) -> Any:
-        parser = Counted(dialect=one, error_level=ErrorLevel.IMMEDIATE)
+        parser = StepCounter(dialect=one, error_level=ErrorLevel.IMMEDIATE)
         parser.steps = steps
         return parser
 

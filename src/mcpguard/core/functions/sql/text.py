@@ -49,7 +49,7 @@ class Source(Struct, frozen=True):
     tokens: list[SqlToken]
 
 
-class Lexis(Struct, frozen=True):
+class DialectTokens(Struct, frozen=True):
     """What one database has besides the common tokens. `quotes` are the signs that names stand in, `prefixes`
     the letters that may precede a string, `marks` more signs of operators, `dollars` whether
     `$a$text$a$` is a string, `escapes` whether a backslash takes the next sign along in `E'...'`, in all
@@ -67,14 +67,16 @@ class Lexis(Struct, frozen=True):
     letters: bool = False
 
 
-LEXIS: dict[str, Lexis] = {
-    "bigquery": Lexis("`", string_quotes="'\"", hex_numbers=True),
-    "duckdb": Lexis('"', "eE", parameters=True, letters=True),
-    "mysql": Lexis("`", "nNxXbB", line_comment=r"(?:--(?=[ \t\n]|\r\n|\Z)|#)[^\n]*+", hex_numbers=True),
-    "postgres": Lexis('"', "xXbB", "@#", parameters=True, dollars=True, escapes=True, letters=True),
-    "snowflake": Lexis('"', "xX", "", line_comment=r"(?:--|//)[^\n]*+"),
-    "sqlite": Lexis('"`[', "xX", hex_numbers=True, letters=True),
-    "tsql": Lexis('"[', "nN", "@#", hex_numbers=True),
+LEXIS: dict[str, DialectTokens] = {
+    "bigquery": DialectTokens("`", string_quotes="'\"", hex_numbers=True),
+    "duckdb": DialectTokens('"', "eE", parameters=True, letters=True),
+    "mysql": DialectTokens(
+        "`", "nNxXbB", line_comment=r"(?:--(?=[ \t\n]|\r\n|\Z)|#)[^\n]*+", hex_numbers=True
+    ),
+    "postgres": DialectTokens('"', "xXbB", "@#", parameters=True, dollars=True, escapes=True, letters=True),
+    "snowflake": DialectTokens('"', "xX", "", line_comment=r"(?:--|//)[^\n]*+"),
+    "sqlite": DialectTokens('"`[', "xX", hex_numbers=True, letters=True),
+    "tsql": DialectTokens('"[', "nN", "@#", hex_numbers=True),
 }
 """By the name that a condition gives. A database that is not here is not read at all."""
 

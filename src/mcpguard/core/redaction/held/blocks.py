@@ -11,13 +11,13 @@ from itertools import accumulate
 from msgspec import Struct
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held.disguise import Needle
-from mcpguard.core.redaction.held.fragments import HEXADECIMAL, Core
-from mcpguard.core.redaction.held.payloads import Dumped
-from mcpguard.core.redaction.held.scattered import Rows, Scattered
+from mcpguard.core.redaction.held.disguise import HeldForm
+from mcpguard.core.redaction.held.fragments import HEXADECIMAL, UnguessablePiece
+from mcpguard.core.redaction.held.payloads import HexMatch
+from mcpguard.core.redaction.held.scattered import Rows, ScatteredLetters
 from mcpguard.core.redaction.held.shards import Shards
 
-Piece = Core | Shards | Scattered
+Piece = UnguessablePiece | Shards | ScatteredLetters
 
 
 class Held(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Held(Struct, frozen=True):
 
     kind: str
     mark: bytes
-    needles: tuple[Needle, ...]
+    needles: tuple[HeldForm, ...]
     cores: tuple[Piece, ...]
     anchors: tuple[bytes, ...]
     guess: str
@@ -112,17 +112,17 @@ def runs_of(alike: list[Place], text: bytes, end: int) -> Iterator[tuple[Place, 
             return
 
 
-Hit = tuple[int, int, Held, Needle | Rows | Dumped]
+Hit = tuple[int, int, Held, HeldForm | Rows | HexMatch]
 """Start, end, a value that has what is there, and in what form."""
 Covered = dict[tuple[bytes, int], tuple[int, int]]
 """By the mark of a value and the cost of a piece, what was found of that."""
 
 
-def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> Needle | Rows | Dumped:
+def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> HeldForm | Rows | HexMatch:
     """What is found where a `run` of `core` is, around a block."""
-    if type(core) is Scattered:
+    if type(core) is ScatteredLetters:
         return core.rows(*run, end, at)
-    return Dumped(core.text) if HEXADECIMAL.issuperset(core.text) else Needle(core.text, True, b"", 0, 0)
+    return HexMatch(core.text) if HEXADECIMAL.issuperset(core.text) else HeldForm(core.text, True, b"", 0, 0)
 
 
 def count(budget: Budget, core: Piece, runs: int, again: bool) -> None:

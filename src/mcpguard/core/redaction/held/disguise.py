@@ -43,7 +43,7 @@ _QUOTED = {
 """Each byte as a URL has it, where these characters stand for themselves."""
 
 
-class Needle(Unprinted, frozen=True):
+class HeldForm(Unprinted, frozen=True):
     """One form. `loose`: to be searched for in skeletons; else in the text itself.
 
     A match is widened over up to `before` and `after` bytes of `edge`.
@@ -70,7 +70,7 @@ class Needle(Unprinted, frozen=True):
         return start, end
 
 
-def needles(value: str, members: Sequence[str] | None = None) -> Iterator[Needle]:
+def needles(value: str, members: Sequence[str] | None = None) -> Iterator[HeldForm]:
     """Every form of `value`, of its pieces where it is long, and of each of its `members` that is secret by
     itself."""
     members = parts(value) if members is None else members
@@ -80,7 +80,7 @@ def needles(value: str, members: Sequence[str] | None = None) -> Iterator[Needle
             yield from _brief(word)
 
 
-def _whole(value: str, members: Sequence[str]) -> Iterator[Needle]:
+def _whole(value: str, members: Sequence[str]) -> Iterator[HeldForm]:
     for part in _secret_pieces(value, members, _PIECE):
         for text in _texts(part):
             yield _literal(text)
@@ -92,7 +92,7 @@ def _whole(value: str, members: Sequence[str]) -> Iterator[Needle]:
             yield _needle(text, _BASE64, 4, 6)
 
 
-def _brief(word: str) -> Iterator[Needle]:
+def _brief(word: str) -> Iterator[HeldForm]:
     data = word.encode()
     yield _literal(word)
     yield _needle(data.hex(), rb"\%&#;", 3, 1)
@@ -111,15 +111,15 @@ def _secret_pieces(value: str, members: Sequence[str], least: int) -> Iterator[s
             yield value[start:end]
 
 
-def _needle(text: str, edge: bytes, before: int, after: int) -> Needle:
+def _needle(text: str, edge: bytes, before: int, after: int) -> HeldForm:
     data = _utf8(text)
     skeleton = skeleton_of(data)
     if len(skeleton) >= _LOOSE:
-        return Needle(skeleton, True, edge, before, after)
-    return Needle(data, False, edge, before, after)
+        return HeldForm(skeleton, True, edge, before, after)
+    return HeldForm(data, False, edge, before, after)
 
 
-def _literal(text: str) -> Needle:
+def _literal(text: str) -> HeldForm:
     """A form with nothing around it but the punctuation that it starts and ends with."""
     data = _utf8(text)
     dropped = bytes(DROPPED.intersection(data))

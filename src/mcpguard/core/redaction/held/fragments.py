@@ -33,7 +33,7 @@ _ARMOUR = "PRIVATE KEY-----"
 _LINE = expression(r"\\[nr]|[\n\r]")
 
 
-class Core(NamedTuple):
+class UnguessablePiece(NamedTuple):
     """A stretch of the skeleton of a value that nobody can guess."""
 
     text: bytes
@@ -108,9 +108,11 @@ def stretches(values: Sequence[str]) -> Iterator[str]:
             yield from _between_words(value) if looks_random(value) else ()
 
 
-def cores(found: Iterable[str]) -> Iterator[Core]:
+def cores(found: Iterable[str]) -> Iterator[UnguessablePiece]:
     """Those of the stretches of a value."""
-    return (Core(skeleton) for text in found if len(skeleton := skeleton_of(text.encode())) >= LEAST)
+    return (
+        UnguessablePiece(skeleton) for text in found if len(skeleton := skeleton_of(text.encode())) >= LEAST
+    )
 
 
 def _between_words(value: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The values that are held over the life of a process, in which they come and go.
 
-Law of this file: `Holding.hold` returns when the values are searched for, and not before: at first as they
+Law of this file: `HeldValues.hold` returns when the values are searched for, and not before: at first as they
 are, with what needs no preparing, until a thread has compiled them. So nobody waits for that, and what
 comes meanwhile is compiled together. The values of long ago and the newest few are two sets, and mostly
 only the small one is compiled.
@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.blocks import Held
-from mcpguard.core.redaction.held.reduced import Reduced
+from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held
 from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
@@ -37,7 +37,7 @@ Key = tuple[str, bytes]
 """The name of a value and its mark."""
 
 
-class Holding:
+class HeldValues:
     """All values that are held, over the life of a process in which they come and go. Any number of threads
     may use it at once."""
 
@@ -98,7 +98,7 @@ class Holding:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
         one of `names` too. Raises InspectionError where `budget` is used up."""
         found: dict[bytes, list[list[Held]]] = {}
-        text = Reduced(padded, False)
+        text = ReducedText(padded, False)
         for one in self.busy:
             for form, values in one.forms(text, budget):
                 found.setdefault(form, []).append(values)
@@ -114,7 +114,7 @@ class Holding:
     def spans(self, padded: bytes, budget: Budget) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order. Raises InspectionError where
         `budget` is used up, and for more than GUESSES of one value that can be guessed."""
-        text = Reduced(padded, False)
+        text = ReducedText(padded, False)
         spans = sorted({span for one in self.busy for span in one.spans(text, budget)})
         for (mark, kind), count in Counter((span.mark, span.kind) for span in spans).items():
             if count > GUESSES and mark in self._guessed:

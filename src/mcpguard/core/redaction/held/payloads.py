@@ -23,7 +23,7 @@ _RSA = 9
 """How many numbers an RSA key has (RFC 8017, appendix A.1.2); the first three are public."""
 
 
-class Dumped(NamedTuple):
+class HexMatch(NamedTuple):
     """A match of hexadecimal digits."""
 
     pattern: bytes

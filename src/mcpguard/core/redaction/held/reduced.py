@@ -118,7 +118,7 @@ _LONGEST_ESCAPE = 64
 _ATTEMPTS = 16_000
 
 
-class Reduced:
+class ReducedText:
     """A text that ends in PAD and its skeletons. `near`: something that encoders escape may be in it. Else
     only the ends of lines matter, in which base64 is wrapped. `attempts`: so many triggers may lead to
     nothing before it is taken for a text that holds something."""

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from mcpguard.core.redaction.held.blocks import Block, Held
-from mcpguard.core.redaction.held.fragments import Core
+from mcpguard.core.redaction.held.fragments import UnguessablePiece
 from mcpguard.core.redaction.matching import PAD
 
 FEWEST = 11
@@ -33,7 +33,7 @@ class Sampled(Generic[_Form]):
 
     __slots__ = ("_blocks", "_cores", "_ends", "_forms", "_known", "_more")
 
-    def __init__(self, forms: Mapping[bytes, _Form], cores: Sequence[tuple[Held, Core]]) -> None:
+    def __init__(self, forms: Mapping[bytes, _Form], cores: Sequence[tuple[Held, UnguessablePiece]]) -> None:
         """By how they end, forms of which `may_be_sampled` is so, and the cores of values."""
         self._ends = [end[-FEWEST:] for end in forms]
         self._forms = list(forms.values())

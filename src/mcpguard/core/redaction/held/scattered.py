@@ -48,7 +48,7 @@ class Rows(NamedTuple):
         return max(floor, text.rfind(gap, floor, first) + 1), ceiling if stop < 0 else stop
 
 
-class Scattered(NamedTuple):
+class ScatteredLetters(NamedTuple):
     """The capitals of a value, or its letters. `at` says where in the value each of them is; `size` is how
     long that is."""
 
@@ -95,7 +95,7 @@ class Scattered(NamedTuple):
         return Rows(self.text, begins, ends - begins, self.size - ends)
 
 
-def signs(pieces: Iterable[Scattered]) -> tuple[bytes, bytes]:
+def signs(pieces: Iterable[ScatteredLetters]) -> tuple[bytes, bytes]:
     """Of each block of capitals a letter, and of each block of letters one, in lower case. A text without the
     former has no such capitals, and a skeleton without the latter no such letters."""
     capitals, letters = [], []
@@ -118,7 +118,7 @@ def _one_of_each(blocks: list[bytes], from_common: bytes) -> bytes:
     return bytes(chosen)
 
 
-def scattered(stretches: Iterable[str]) -> Iterator[Scattered]:
+def scattered(stretches: Iterable[str]) -> Iterator[ScatteredLetters]:
     """What is looked for of the stretches of a value, as they are and in base64."""
     for text in stretches:
         encoded = aligned(text.encode()) if len(text) <= _ENCODED else ()
@@ -127,14 +127,14 @@ def scattered(stretches: Iterable[str]) -> Iterator[Scattered]:
             yield from _of(form)
 
 
-def _of(form: str) -> Iterator[Scattered]:
+def _of(form: str) -> Iterator[ScatteredLetters]:
     """The capitals of a form; where these are too few, its letters."""
     for is_kept in (str.isupper, str.isalpha):
         at = tuple(place for place, char in enumerate(form) if is_kept(char) and char.isascii())
         kept = "".join(form[place] for place in at).encode()
         text = kept if is_kept is str.isupper else kept.translate(LETTERS)
         if len(text) >= _least(text):
-            yield Scattered(text, at, len(form))
+            yield ScatteredLetters(text, at, len(form))
             return
 
 

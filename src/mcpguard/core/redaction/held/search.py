@@ -23,8 +23,8 @@ from mcpguard.core.redaction.held.blocks import (
     last_ones,
     runs_of,
 )
-from mcpguard.core.redaction.held.disguise import Needle, anchor, needles
-from mcpguard.core.redaction.held.fragments import Core, cores, stretches
+from mcpguard.core.redaction.held.disguise import HeldForm, anchor, needles
+from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.held.parts import parts
 from mcpguard.core.redaction.held.payloads import payloads
@@ -33,14 +33,14 @@ from mcpguard.core.redaction.held.reduced import (
     SENTENCES,
     SKELETON,
     SLICE,
-    Reduced,
+    ReducedText,
     capitals_in,
     letters_in,
     locate,
     skeleton_of,
 )
 from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
-from mcpguard.core.redaction.held.scattered import Scattered, scattered, signs
+from mcpguard.core.redaction.held.scattered import ScatteredLetters, scattered, signs
 from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
@@ -115,7 +115,7 @@ def unguardable(value: str) -> str:
     return ""
 
 
-_Forms = dict[bytes, tuple[list[Held], Needle]]
+_Forms = dict[bytes, tuple[list[Held], HeldForm]]
 """By pattern, a form and the values that have it."""
 _Ends = dict[int, _Forms]
 """By their length, the forms that end alike."""
@@ -145,10 +145,10 @@ class _Table:
         self._made = made
         self.sampled: Sampled[_Ends] | None = None
         """What finds most of it, where it is very much."""
-        cores = [(value, piece) for value, piece in pieces if type(piece) is Core]
+        cores = [(value, piece) for value, piece in pieces if type(piece) is UnguessablePiece]
         if len(ends) + sum(len(core.text) for _, core in cores) // _FOR_A_BLOCK > _MANY:
             self.sampled = Sampled({end: ends.pop(end) for end in [*filter(may_be_sampled, ends)]}, cores)
-            pieces = [one for one in pieces if type(one[1]) is not Core]
+            pieces = [one for one in pieces if type(one[1]) is not UnguessablePiece]
         blocks: dict[bytes, Block] = {}
         for value, piece in pieces:
             for block, at in piece.blocks():
@@ -168,11 +168,11 @@ class _Table:
         if self.sampled is not None:
             yield self.sampled.search
 
-    def found(self, text: bytes, of: Reduced) -> bool:
+    def found(self, text: bytes, of: ReducedText) -> bool:
         """Whether a form or a fragment is in `text`, which is one `of` a whole."""
         return any(search(text, partial(self._is_hit, of, text)) for search in self._searches())
 
-    def _is_hit(self, of: Reduced, text: bytes, what: _What, end: int) -> bool:
+    def _is_hit(self, of: ReducedText, text: bytes, what: _What, end: int) -> bool:
         if type(what) is dict:
             return bool(_forms_at(what, text, end))
         if type(what) is not Block:
@@ -219,7 +219,7 @@ class _Table:
             matcher = self._beside[block] = self._made([*beside])
         return not matcher.search(text, stop)
 
-    def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[Hit]:
+    def hits(self, text: bytes, of: ReducedText, budget: Budget) -> list[Hit]:
         """Where each form and each fragment is in `text`, which is one `of` a whole, each with one of the
         values that have it. Raises InspectionError where `budget` is used up."""
         hits: list[Hit] = []
@@ -246,7 +246,7 @@ class _Table:
             search(text, visit)
         return [*hits, *last_ones(late, hits, text, budget)] if late else hits
 
-    def forms(self, text: bytes, of: Reduced, budget: Budget) -> list[tuple[bytes, list[Held]]]:
+    def forms(self, text: bytes, of: ReducedText, budget: Budget) -> list[tuple[bytes, list[Held]]]:
         """Each form in `text`, and all values that have it; of a fragment, what any that counts has in it.
         Raises InspectionError where `budget` is used up."""
         made: list[tuple[bytes, list[Held]]] = []
@@ -279,7 +279,7 @@ def _search(matcher: Matcher, led: Sequence[_What], text: bytes, visit: _Visit) 
     return matcher.search(text, lambda index, _from, end, _flags, _text: visit(led[index], end))
 
 
-def _forms_at(ends: _Ends, text: bytes, end: int) -> list[tuple[list[Held], Needle]]:
+def _forms_at(ends: _Ends, text: bytes, end: int) -> list[tuple[list[Held], HeldForm]]:
     """The forms that end at `end` of `text`, of those that end alike."""
     return [form for size, known in ends.items() if (form := known.get(text[end - size : end]))]
 
@@ -316,7 +316,9 @@ class HeldSet:
             # A value that several servers have is looked at once.
             pieces += [(value, piece) for piece in value.cores if value.mark not in seen]
             seen.add(value.mark)
-        self._signs = signs(core for value in self._values for core in value.cores if type(core) is Scattered)
+        self._signs = signs(
+            core for value in self._values for core in value.cores if type(core) is ScatteredLetters
+        )
         self._exact = _Table(exact, (), (), self._made)
         self._loose = _Table(loose, pieces, anchors - {b""}, self._made)
         self._has_more = bool(exact) or self._loose.sampled is not None
@@ -355,7 +357,7 @@ class HeldSet:
                 return True
         return any(matcher.search(padded, stop) for matcher, _ in exact.matchers)
 
-    def found(self, text: Reduced) -> bool:
+    def found(self, text: ReducedText) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
         loose, exact = self._tables()
         if (
@@ -367,7 +369,7 @@ class HeldSet:
         unescaped = self._unescaped(text)
         return unescaped is not None and loose.found(unescaped, text)
 
-    def spans(self, text: Reduced, budget: Budget) -> list[Span]:
+    def spans(self, text: ReducedText, budget: Budget) -> list[Span]:
         """Every stretch of `text` that is a form of a held value, in order, widened to all of it. Raises
         InspectionError where `budget` is used up."""
         loose, exact = self._tables()
@@ -382,7 +384,7 @@ class HeldSet:
         spans = [Span(*form.widen(padded, s, e), value.kind, value.mark) for s, e, value, form in found]
         return _joined(padded, sorted(spans))
 
-    def forms(self, text: Reduced, budget: Budget) -> Iterator[tuple[bytes, list[Held]]]:
+    def forms(self, text: ReducedText, budget: Budget) -> Iterator[tuple[bytes, list[Held]]]:
         """Each form that is in `text`, and all values that have it. Raises InspectionError where `budget` is
         used up."""
         loose, exact = self._tables()
@@ -393,7 +395,7 @@ class HeldSet:
         if unescaped is not None:
             yield from loose.forms(unescaped, text, budget)
 
-    def _unescaped(self, text: Reduced) -> bytes | None:
+    def _unescaped(self, text: ReducedText) -> bytes | None:
         text.near = text.near or self._always
         return text.unescaped
 
@@ -409,10 +411,10 @@ def found_in(sets: Sequence[HeldSet], padded: bytes) -> bool:
         return False
     # As `skeleton_of` does, on the road of every answer.
     skeleton = skeleton_of(padded) if len(padded) > SLICE else padded.translate(*SKELETON)
-    text: Reduced | None = None
+    text: ReducedText | None = None
     for one in sets:
         if one.may_be_in(padded, skeleton):
-            text = text or Reduced(padded, False, skeleton)
+            text = text or ReducedText(padded, False, skeleton)
             if one.found(text):
                 return True
     return False

@@ -9,7 +9,7 @@ lines and hashes make no such chain, and nobody learns whether a piece is right 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from mcpguard.core.redaction.held.fragments import HEXADECIMAL, Core
+from mcpguard.core.redaction.held.fragments import HEXADECIMAL, UnguessablePiece
 from mcpguard.core.redaction.held.fragments import LEAST as ALONE
 
 LEAST = 16
@@ -121,14 +121,14 @@ class Shards(NamedTuple):
         return None
 
 
-def shards(cores: tuple[Core, ...]) -> Iterator[Shards]:
+def shards(cores: tuple[UnguessablePiece, ...]) -> Iterator[Shards]:
     """Those of the cores of a value that are long enough."""
     for core in cores:
         if len(core.text) >= LEAST:
             yield Shards(core.text)
 
 
-_P = TypeVar("_P", Core, Shards)
+_P = TypeVar("_P", UnguessablePiece, Shards)
 
 
 def without_parts(found: Iterable[_P]) -> tuple[_P, ...]:

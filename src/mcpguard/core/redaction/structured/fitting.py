@@ -16,7 +16,7 @@ _MOST_PARTS = 100
 _WAYS = ("then", "else")
 
 
-class Unfit(Exception):
+class NothingFits(Exception):
     """Nothing that could stand there conforms to the schema."""
 
 
@@ -28,7 +28,7 @@ def fitted(
     try:
         return _Fitting(schema, clean, steps).root(schema, before, after)
     except (TooComplex, RecursionError):
-        raise Unfit from None
+        raise NothingFits from None
 
 
 class _Fitting:
@@ -44,7 +44,7 @@ class _Fitting:
             return after
         try:
             return self._fit([schema], before, after)
-        except Unfit:
+        except NothingFits:
             if self._check.exactly(schema, before) is not False:
                 raise
             return after  # It did not conform before.
@@ -77,7 +77,7 @@ class _Fitting:
         else:
             return self._leaf(schemas, after)
         if any(self._check.fits(schema, made) is False for schema in schemas):
-            raise Unfit
+            raise NothingFits
         self._kept.append(made)  # So that its id stays its own.
         self._check.granted.add(id(made))
         return made
@@ -91,14 +91,14 @@ class _Fitting:
             schemas = [schema for part in parts for schema in self._check.members(part, name)]
             if name != was and not self._may_be_named(parts, schemas, name, new):
                 if was in needed:
-                    raise Unfit
+                    raise NothingFits
                 continue
             if not self._differs(old, new):
                 made[name] = new
                 continue
             try:
                 made[name] = self._fit(schemas, old, new)
-            except Unfit:
+            except NothingFits:
                 if name in needed:
                     self._check_null(schemas)
                     made[name] = None
@@ -119,14 +119,14 @@ class _Fitting:
             schemas = [self._check.item(part, index) for part in parts]
             try:
                 made.append(self._fit(schemas, old, new))
-            except Unfit:
+            except NothingFits:
                 self._check_null(schemas)
                 made.append(None)
         return made
 
     def _check_null(self, schemas: list[Json]) -> None:
         if not all(self._check.fits(schema, None) for schema in schemas):
-            raise Unfit
+            raise NothingFits
 
     def _leaf(self, schemas: list[Json], after: Json) -> Json:
         number = self._numbers.setdefault(repr(after), len(self._numbers) + 1)
@@ -136,7 +136,7 @@ class _Fitting:
             fits = scalar and all(self._check.fits(schema, one) for schema in schemas)
             if fits and (one == after or self._clean(one)):
                 return one
-        raise Unfit
+        raise NothingFits
 
     def _parts(self, schemas: list[Json], before: Json) -> Iterator[dict[str, Json]]:
         """The schemas that apply to `before`, with those of the alternatives to which it conforms."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.structured.fitting import Unfit, fitted
+from mcpguard.core.redaction.structured.fitting import NothingFits, fitted
 
 _decode = msgspec.json.decode
 
@@ -37,7 +37,7 @@ def agreeing(
     if schema is not None and before.get("isError") is not True:
         try:
             left = fitted(schema, said, left, clean)
-        except Unfit:
+        except NothingFits:
             return withheld(after)
     made = dict(after, structuredContent=left)
     if mirrors and left != said:

@@ -20,7 +20,7 @@ from mcpguard.core.redaction.views.arguments import command_lines
 from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.codes import coded
 from mcpguard.core.redaction.views.dumps import dumped
-from mcpguard.core.redaction.views.escapes import Undisguised, Unquoted
+from mcpguard.core.redaction.views.escapes import QuotedPrintableView, Undisguised
 from mcpguard.core.redaction.views.letters import lettered
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.rows import rows
@@ -41,9 +41,9 @@ from mcpguard.core.redaction.views.signs import (
     TABLE,
     signs_of,
 )
-from mcpguard.core.redaction.views.view import Flat, View
+from mcpguard.core.redaction.views.view import FlatView, View
 
-__all__ = ["DEPTH", "PAD", "Flat", "View", "may_hide", "views"]
+__all__ = ["DEPTH", "PAD", "FlatView", "View", "may_hide", "views"]
 
 DEPTH = 3
 """How many encodings within one another are undone."""
@@ -103,7 +103,7 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
         if ESCAPED in signs:
             view = Undisguised(view, budget)
         if QUOTED in signs:
-            view = Unquoted(view, budget)
+            view = QuotedPrintableView(view, budget)
         signs = signs_of(view.text)
         if signs.isdisjoint(DISGUISED):
             break

@@ -2,7 +2,7 @@
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.views.view import SEPARATOR, WHOLE, Pieces, View
+from mcpguard.core.redaction.views.view import SEPARATOR, WHOLE, View, ViewBuilder
 
 SIGNS = (r"""[\[,\s]["']-{1,2}[A-Za-z]""", r"\x1f-{1,2}[A-Za-z][A-Za-z-]*\x1f")
 """An option that may be in a list, or that is a text of its own. Which texts are before it in a list is not
@@ -20,7 +20,7 @@ _LEAVES = expression(rb"[^\s\x00-\x1f\xff]{1,256}(?:\x1f[^\s\x00-\x1f\xff]{1,256
 def command_lines(view: View, budget: Budget) -> View | None:
     """The command lines of `view`. Raises InspectionError where `budget` is used up."""
     text = view.text
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     budget.read(len(text))
     for found in _LIST.finditer(text):
         if b'"-' in found[0] or b"'-" in found[0]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.lines import is_random
-from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
+from mcpguard.core.redaction.views.view import WHOLE, View, ViewBuilder
 
 _BARS = (b"|", b"\xe2\x94\x82")
 ROW_END = r"(?:[|]|\x94\x82)\r?\n"
@@ -25,7 +25,7 @@ def cells(view: View, budget: Budget) -> View | None:
     """What the columns of tables in `view` say where a cell is full and the next one goes on. Raises
     InspectionError where `budget` is used up."""
     text = view.text
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     for bar in (bar for bar in _BARS if bar in text):
         for rows in _tables(text, bar):
             for column in range(min(len(row) for _, row in rows)):

@@ -9,7 +9,7 @@ from itertools import accumulate, chain, islice
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.views.view import ENOUGH, Pieces, View, slices
+from mcpguard.core.redaction.views.view import ENOUGH, View, ViewBuilder, slices
 
 _PRINTED = "(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
 _TWO_DIGITS = "[3-9][0-9]"
@@ -65,7 +65,7 @@ _CODES = _Codes({b"%d" % code: code if code in _READ else 0 for code in range(25
 
 def coded(view: View, budget: Budget) -> Iterator[View]:
     """What the codes in `view` say. Raises InspectionError where `budget` is used up."""
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     for at, end in slices(view.text):
         for run in _RUN.finditer(view.text, at, end):
             codes, ends = bytearray(), array("I", [run.start()])
@@ -85,7 +85,7 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
                     _add(pieces, bytes(codes[column::width]), ends, column, width)
             if pieces.size > ENOUGH:
                 yield pieces.whole()
-                pieces = Pieces(view)
+                pieces = ViewBuilder(view)
     made = pieces.made()
     if made:
         yield made
@@ -105,7 +105,7 @@ def _code(number: bytes) -> int:
     return int(number) if number.isdigit() else int(float(number))
 
 
-def _add(pieces: Pieces, codes: bytes, ends: "array[int]", column: int, width: int) -> None:
+def _add(pieces: ViewBuilder, codes: bytes, ends: "array[int]", column: int, width: int) -> None:
     """Each run of codes that can be read in one column of `width`; `ends` says where each number is."""
     for found in _READABLE.finditer(codes):
         begin, stop = found.span()

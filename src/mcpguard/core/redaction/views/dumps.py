@@ -14,7 +14,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher, stop
 from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, Pieces, View, slices
+from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, View, ViewBuilder, slices
 
 _NO_HEX = bytes({*range(256)} - {*b"0123456789abcdefABCDEF\n"})
 _SWAPPED = {4: "H", 8: "I", 16: "Q"}
@@ -250,7 +250,7 @@ def dumped(view: View, budget: Budget) -> Iterator[View]:
         _shapes().search(view.text, lambda index, *_: found.add(index))
     if not found and not bare:
         return
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     rows = dict.fromkeys(row for index in sorted(found) for row in _DUMPS[index][1])
     for at, end in slices(view.text):
         for block in _BYTES.finditer(view.text, at, end) if bare else ():
@@ -261,7 +261,7 @@ def dumped(view: View, budget: Budget) -> Iterator[View]:
                     _add(pieces, lines, decode, budget)
         if pieces.size > ENOUGH:
             yield pieces.whole()
-            pieces = Pieces(view)
+            pieces = ViewBuilder(view)
     made = pieces.made()
     if made:
         yield made
@@ -287,7 +287,7 @@ def _between(text: bytes, end: int, start: int) -> bool:
     return start > end + _BEFORE or text.count(b"\n", end, start) + text.count(SEPARATOR, end, start) > 1
 
 
-def _add(pieces: Pieces, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:
+def _add(pieces: ViewBuilder, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:
     """What these rows say; each byte comes from all of its row, which may show it a second time."""
     said = decode([row[row.re.groups] for row in rows])
     starts = array("I", accumulate(map(len, said), initial=0))

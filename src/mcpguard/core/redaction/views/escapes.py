@@ -266,7 +266,7 @@ _LETTERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-class Unquoted(Undisguised):
+class QuotedPrintableView(Undisguised):
     """A view without the escapes of quoted-printable (RFC 2045, section 6.7)."""
 
     __slots__ = ()

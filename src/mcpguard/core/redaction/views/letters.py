@@ -5,7 +5,7 @@ from itertools import chain
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.views.view import Pieces, View, slices
+from mcpguard.core.redaction.views.view import View, ViewBuilder, slices
 
 _ONE = r"[^\s\x00-\x1f\xff\"'\\]"
 SIGNS = (
@@ -26,7 +26,7 @@ _FOR_ONE = 4
 def lettered(view: View, budget: Budget) -> View | None:
     """What the single characters of `view` that follow one another say. Raises InspectionError where `budget`
     is used up."""
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     for at, end in slices(view.text):
         for run in _RUN.finditer(view.text, at, end + 1):
             each = _EACH.finditer(view.text, *run.span())

@@ -10,7 +10,7 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.patterns import compile_patterns, shape
-from mcpguard.core.redaction.views.view import SEPARATOR, SQUEEZED, WHOLE, Pieces, Size, View, lines_of
+from mcpguard.core.redaction.views.view import SEPARATOR, SQUEEZED, WHOLE, Size, View, ViewBuilder, lines_of
 
 _RUN = "[A-Za-z0-9+/=_.-]"
 LINE_END = _RUN + r"{12}(?:\$?\r?\n|\\[nr])"
@@ -98,7 +98,7 @@ def across(view: View, budget: Budget) -> View | None:
     """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
     third by chance."""
     text = view.text
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     places = array("I")
     _leaf_ends().search(text, lambda _index, _from, end, _flags, _text: places.append(end))
     done = 0
@@ -148,7 +148,7 @@ def _in_one(
     budget: Budget,
 ) -> View | None:
     text = view.text
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     done = 0
     for found in sorted(places):
         place = known(found) if found >> 2 > done else 0
@@ -164,7 +164,7 @@ def _in_one(
     return _of_stretches(pieces)
 
 
-def _of_stretches(pieces: Pieces) -> View | None:
+def _of_stretches(pieces: ViewBuilder) -> View | None:
     made = pieces.made()
     if made:
         made.joined = made.stretches = True

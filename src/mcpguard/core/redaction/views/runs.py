@@ -12,7 +12,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher
 from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw
-from mcpguard.core.redaction.views.view import ENOUGH, Pieces, Size, View
+from mcpguard.core.redaction.views.view import ENOUGH, Size, View, ViewBuilder
 
 _COST_OF_A_RUN = 1
 LEAST = 24
@@ -96,7 +96,7 @@ def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False
     """What the runs of `view` say: several views where that is much, since no run has to do with another and
     who finds too much in the first reads no further. `packed` says that it may have a PACKED_RUN."""
     text = view.text
-    pieces = Pieces(view)
+    pieces = ViewBuilder(view)
     may_be = _MayBe(
         [one for one in _MAGIC if one in text],
         _OTHER in text.translate(_IS_HEX),
@@ -114,7 +114,7 @@ def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False
         elif pieces.size > ENOUGH:
             del chars
             yield pieces.whole()
-            pieces = Pieces(view)
+            pieces = ViewBuilder(view)
     made = pieces.made()
     if made:
         yield made
@@ -128,7 +128,7 @@ class _MayBe(NamedTuple):
     base32: bool
 
 
-def _read(pieces: Pieces, begin: int, chars: bytes, least: int, may_be: _MayBe, budget: Budget) -> None:
+def _read(pieces: ViewBuilder, begin: int, chars: bytes, least: int, may_be: _MayBe, budget: Budget) -> None:
     """Add what a run says, which begins at `begin`."""
     if not _is_of_one_case(chars):
         _base64(pieces, begin, chars, least, budget)
@@ -298,7 +298,7 @@ def _end(text: bytes, place: int) -> int:
     return place + found
 
 
-def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget) -> None:
+def _base64(pieces: ViewBuilder, begin: int, chars: bytes, least: int, budget: Budget) -> None:
     if len(chars) < _BIG and _is_utf8(plain := _decode64(chars)):
         _text64(pieces, plain, begin, begin + len(chars), budget)
         return
@@ -308,7 +308,7 @@ def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget
         _text64(pieces, _decode64(chars[start:end]), begin + start, begin + end, budget)
 
 
-def _text64(pieces: Pieces, plain: bytes, begin: int, end: int, budget: Budget) -> None:
+def _text64(pieces: ViewBuilder, plain: bytes, begin: int, end: int, budget: Budget) -> None:
     """A text that letters of base64 say. What stands at its end takes the letters of the line end behind it
     along, which would say nothing alone."""
     budget.read(len(plain))
@@ -326,7 +326,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _packed64(pieces: Pieces, begin: int, chars: bytes, magic: list[bytes], budget: Budget) -> None:
+def _packed64(pieces: ViewBuilder, begin: int, chars: bytes, magic: list[bytes], budget: Budget) -> None:
     for one in magic:
         at = chars.find(one)
         if at >= 0:
@@ -360,7 +360,7 @@ def _decode64(chars: bytes) -> bytes:
     return a2b_base64(whole.translate(_STANDARD) + b"=" * (-len(whole) % 4))
 
 
-def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
+def _hex(pieces: ViewBuilder, begin: int, chars: bytes, budget: Budget) -> None:
     # Zeros look like a text from their second digit on too, so that says nothing about where bytes begin.
     for shift in (0, 1) if _hex_reads(chars) else ():
         plain = a2b_hex(chars[shift : len(chars) - (len(chars) - shift) % 2])
@@ -389,7 +389,7 @@ def _base32(chars: bytes) -> bytes:
     return (int(chars.translate(_FIVE), 32) >> bits % 8).to_bytes(bits // 8)
 
 
-def _add(pieces: Pieces, begin: int, end: int, size: Size, plain: bytes, budget: Budget) -> None:
+def _add(pieces: ViewBuilder, begin: int, end: int, size: Size, plain: bytes, budget: Budget) -> None:
     """The contents of `plain`, which is what `begin` to `end` says."""
     wide, narrow = size
     for found in contents(plain, budget):

@@ -107,7 +107,7 @@ def marks() -> Matcher:
     return compile_literals(both, {index for index, one in enumerate(both) if one.isascii()}, "marks")
 
 
-class Signs:
+class SignsOfText:
     """The signs of one text, of which `see` is a Visit of `expressions`; to be asked when that has ended."""
 
     __slots__ = ("_text", "chances", "found", "may_be_coded", "may_be_marked", "packed", "rare")
@@ -176,7 +176,7 @@ class Signs:
 
 def signs_of(text: bytes) -> set[int]:
     """The signs of views in `text`."""
-    signs = Signs(text)
+    signs = SignsOfText(text)
     expressions().search(text, signs.see)
     signs.marked()
     if signs.may_be_coded and has_code(text):

@@ -122,7 +122,7 @@ def _ends(text: bytes) -> "array[int]":
     return ends
 
 
-class Flat(View):
+class FlatView(View):
     """A view without its separators, so that what was cut up is in one piece; `bounds` is where each leaf but
     the first begins."""
 
@@ -145,7 +145,7 @@ class Flat(View):
         return place + bisect_right(self.bounds, place) + more
 
 
-class Pieces:
+class ViewBuilder:
     """A view in the making."""
 
     def __init__(self, outer: View) -> None:

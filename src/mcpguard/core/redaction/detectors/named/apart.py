@@ -17,7 +17,7 @@ from mcpguard.core.redaction.detectors.named.beside import (
     STRING,
     STRING_WITH_A_DIGIT,
     TAGGED,
-    Beside,
+    BesideName,
     Seen,
 )
 from mcpguard.core.redaction.detectors.named.columns import (
@@ -116,7 +116,7 @@ _PGPASS = expression(
 )
 
 
-class Apart(Beside):
+class ApartFromName(BesideName):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ("_created",)
@@ -365,7 +365,7 @@ def _are_heads(names: list[bytes]) -> bool:
     return sum(map(bool, map(_CELL_OF_HEAD.fullmatch, cells))) == len(names) > 1
 
 
-Read = Callable[[Apart, int], Seen]
+Read = Callable[[ApartFromName, int], Seen]
 
 _NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}+\r?\n[^\r\n\x1f\xff]"
 _BORDERS = (
@@ -381,56 +381,61 @@ _SEPARATORS = tuple(
     )
 )
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
-    (_SEPARATORS, True, _NEXT_LINE, Apart.separated),
-    ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}+\r?\n[^\r\n\x1f\xff]", Apart.separated),
-    (_BORDERS, False, "", Apart.ruled),
-    (("-[ RECORD ",), False, r"[0-9]", Apart.record),
-    (tuple(f"{name}{end}" for name in _NAMES for end in (" \n--", "\n--")), True, "", Apart.ruled),
-    (("insert into ", "replace into ", "copy "), True, _COLUMNS.pattern.decode(), Apart.inserted),
-    (('"kty',), False, "", Apart.jwk),
-    (("value",), True, _VALUE.pattern.decode(), Apart.valued),
-    (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", Apart.several),
+    (_SEPARATORS, True, _NEXT_LINE, ApartFromName.separated),
+    ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}+\r?\n[^\r\n\x1f\xff]", ApartFromName.separated),
+    (_BORDERS, False, "", ApartFromName.ruled),
+    (("-[ RECORD ",), False, r"[0-9]", ApartFromName.record),
+    (tuple(f"{name}{end}" for name in _NAMES for end in (" \n--", "\n--")), True, "", ApartFromName.ruled),
+    (("insert into ", "replace into ", "copy "), True, _COLUMNS.pattern.decode(), ApartFromName.inserted),
+    (('"kty',), False, "", ApartFromName.jwk),
+    (("value",), True, _VALUE.pattern.decode(), ApartFromName.valued),
+    (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", ApartFromName.several),
     (
         tuple(f"{name}:" for name in _ALONE),
         True,
         f"{BELOW.pattern.decode()}|{TAGGED.pattern.decode()}",
-        Apart.below,
+        ApartFromName.below,
     ),
-    (tuple(f"{name}{bar}" for name in _ALONE for bar in _BARS), True, CELLED.pattern.decode(), Apart.celled),
+    (
+        tuple(f"{name}{bar}" for name in _ALONE for bar in _BARS),
+        True,
+        CELLED.pattern.decode(),
+        ApartFromName.celled,
+    ),
     (
         ("password", "passphrase"),
         True,
         f"s?(?:{OBJECT_BELOW.pattern.decode()}|{BLOCK_BELOW.pattern.decode()})",
-        Apart.members,
+        ApartFromName.members,
     ),
-    (SPOKEN, True, LEADS, Apart.foreign),
-    (WRITTEN, False, LEADS, Apart.foreign),
-    (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), Apart.listed),
-    (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
-    (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
-    (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", Apart.number),
+    (SPOKEN, True, LEADS, ApartFromName.foreign),
+    (WRITTEN, False, LEADS, ApartFromName.foreign),
+    (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), ApartFromName.listed),
+    (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
+    (('variable "',), False, _DEFAULT.pattern.decode(), ApartFromName.default),
+    (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", ApartFromName.number),
     (
         ("</key>", "</Key>", "</name>", "</dt>", "</th>", "</stringProp>"),
         False,
         STRING.pattern.decode(),
-        Apart.property,
+        ApartFromName.property,
     ),
     (
         ('type="password"', "type='password'", 'type=\\"password\\"', "type=password"),
         True,
         "",
-        Apart.filled_in,
+        ApartFromName.filled_in,
     ),
     # Two cells may be a heading too.
-    (("</td>",), False, STRING_WITH_A_DIGIT, Apart.property),
-    (("</th>",), False, r"\s{0,64}<(?:th|/tr)", Apart.headed),
-    (("create table ",), True, _CREATED.pattern.decode(), Apart.created),
-    (("insert into ",), True, _BARE_INSERT.pattern.decode(), Apart.filled),
+    (("</td>",), False, STRING_WITH_A_DIGIT, ApartFromName.property),
+    (("</th>",), False, r"\s{0,64}<(?:th|/tr)", ApartFromName.headed),
+    (("create table ",), True, _CREATED.pattern.decode(), ApartFromName.created),
+    (("insert into ",), True, _BARE_INSERT.pattern.decode(), ApartFromName.filled),
     (
         (*(f":{port}:" for port in (*range(5432, 5440), 6432, 6543, 25060, 26257)), ":*:"),
         False,
         _PGPASS.pattern.decode(),
-        Apart.pgpass,
+        ApartFromName.pgpass,
     ),
 )
 """Literals, whether they are found in any case, what has to follow, and how it is read from there on."""

@@ -64,7 +64,7 @@ _LINE_IN_IT = expression(
 FOREIGN = expression(LEADS.encode())
 
 
-class Beside(Values):
+class BesideName(Values):
     """What stands beside its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ()

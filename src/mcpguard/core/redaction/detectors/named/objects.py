@@ -108,7 +108,7 @@ def of_kubernetes(name: str, data: bytes, plain: bool, judge: Judge) -> str:
     return "" if known else kind_of("token")
 
 
-class Objects:
+class ObjectReading:
     """One reading of a value. `found` has all that is to be removed: texts of the value itself."""
 
     __slots__ = ("_judge", "found")
@@ -290,7 +290,7 @@ def in_text(data: bytes, judge: Judge) -> list[Found]:
         value = _numbered(msgspec.json.decode(data), places)
         if next(places, None) is not None:
             return []  # A name stands twice in an object.
-        found = Objects(judge, value).found
+        found = ObjectReading(judge, value).found
     except (msgspec.DecodeError, RecursionError, StopIteration, UnicodeDecodeError):
         return []
     made = []

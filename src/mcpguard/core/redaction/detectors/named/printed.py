@@ -3,7 +3,7 @@
 Law of this file: that of `programs`, whose entries these are like.
 """
 
-from mcpguard.core.redaction.detectors.named.programs import Taking
+from mcpguard.core.redaction.detectors.named.programs import ProgramPasswords
 from mcpguard.core.redaction.detectors.named.values import ENDS
 
 _WORD = r"[^\s\x00-\x1f\xff]"
@@ -15,8 +15,8 @@ _NEXT = r"\s{0,4},\s{0,32}"
 _DIGIT = r"(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"
 _UUID = r"(?=[0-9a-f]{8}-[0-9a-f]{4}-)"
 
-PRINTED: tuple[Taking, ...] = (
-    Taking(
+PRINTED: tuple[ProgramPasswords, ...] = (
+    ProgramPasswords(
         (
             *("DBI->connect(", "mysqli_connect(", "mysqli_real_connect(", "mysql_connect(", "odbc_connect("),
             *("new mysqli(", "new PDO(", "getConnection(", "database("),
@@ -29,7 +29,7 @@ PRINTED: tuple[Taking, ...] = (
         ),
         ('getConnection("jdbc:postgresql://h/x", user, password)', 'new PDO("mysql:host=x")'),
     ),
-    Taking(
+    ProgramPasswords(
         (
             *("auth=(", "BasicAuth(", "basic_auth(", "basicAuth(", "DigestAuth(", "oci_connect("),
             *("PasswordAuthentication(", "PasswordCredential(", "NetworkCredential("),
@@ -42,62 +42,62 @@ PRINTED: tuple[Taking, ...] = (
         ),
         ("requests.get(url, auth=('bob', password))", "BasicAuth('bob')"),
     ),
-    Taking(
+    ProgramPasswords(
         ("db.auth(",),
         rf"\s{{0,32}}{_QUOTED}{_NEXT}[\"']",
         ('db.auth("bob", "{}")',),
         ("db.auth(user, password)",),
     ),
-    Taking(
+    ProgramPasswords(
         tuple(f"{name}{mark}" for name in ("auth", "credentials", "basicAuth") for mark in _LISTS),
         rf"\s{{0,64}}{_TEXT}{_NEXT}[\"']{_DIGIT}(?=[^\"'\x00-\x1f]{{4,256}}[\"']\s{{0,64}}\])",
         (),
         ('{"auth": ["basic", "digest"]}', "auth = ['a', 'b', 'c3']"),
     ),
-    Taking(
+    ProgramPasswords(
         ("red:auth(", "redis.auth(", "client.auth("),
         r"[\"'](?=[^\"'\x00-\x1f\xff]{4,256}[\"']\))",
         ('red:auth("{}")', "client.auth('{}')"),
         ("red:auth(password)", 'client.auth("a", "b")'),
     ),
-    Taking(
+    ProgramPasswords(
         ('"AUTH" ',),
         rf"\"(?:{_NAME}\" \")?(?={_WORD}{{4,256}}\"(?:\s|{ENDS}))",
         ('[0 127.0.0.1:1] "AUTH" "{}"', '"AUTH" "app" "{}"'),
         ('"AUTH" "LOGIN PLAIN"',),
     ),
-    Taking(
+    ProgramPasswords(
         ("AUTH PLAIN ", "AUTH=PLAIN "),
         rf"(?=[A-Za-z0-9+/]{{12,512}}={{0,2}}(?:\s|{ENDS}))",
         (),
         ("AUTH PLAIN LOGIN",),
     ),
-    Taking(
+    ProgramPasswords(
         (" LOGIN ",),
         rf'"?{_NAME}"? "?{_DIGIT}(?={_WORD}{{4,128}}{ENDS})',
         (),
         ("a1 LOGIN bob", "the LOGIN page of {}"),
     ),
-    Taking(
+    ProgramPasswords(
         ("USER ", "User "),
         rf"{_WORD}{{1,128}}\r?\n(?:[^\n\x00-\x08\x0e-\x1f\xff]{{0,160}}\n){{0,3}}"
         rf"(?:[<>-]{{1,3}} |C: )?P(?:ASS|ass) (?={_WORD}{{4,128}}{ENDS})",
         ("USER bob\r\nPASS {}\r\n", "> USER bob\n< 331 which?\n> PASS {}\n"),
         ("\nPASS packages/a1/b.spec.jsx\n", "\nPASS test_2.py::test_x1\n", "USER app\nRUN x\n"),
     ),
-    Taking(
+    ProgramPasswords(
         ("IDENTIFY ",),
         rf"(?:{_NAME} )?(?:(?<=Serv IDENTIFY )|{_DIGIT})(?={_WORD}{{4,128}}{ENDS})",
         ("/msg NickServ IDENTIFY {}\n",),
         ("how to IDENTIFY a bird by its song", "Sends the IDENTIFY packet."),
     ),
-    Taking(
+    ProgramPasswords(
         ("addauth digest ",),
         rf"{_NAME}:",
         ("addauth digest super:{}\n",),
         ("addauth digest super",),
     ),
-    Taking(
+    ProgramPasswords(
         ("SET PASSWORD ", "set password "),
         r"(?:(?:(?:FOR|for) [^\s=]{1,80} {0,2})?= {0,2}(?:PASSWORD\()?|FROM '[^'\x00-\x1f]{1,128}' TO )['\"]",
         (
@@ -106,109 +106,109 @@ PRINTED: tuple[Taking, ...] = (
         ),
         ("SET PASSWORD FOR app TO RANDOM",),
     ),
-    Taking(
+    ProgramPasswords(
         ("PASSWORD ",),
         r"[a-z_]{2,24} = ",
         ("PASSWORD elastic = {}\n",),
         ("PASSWORD elastic = <password>",),
     ),
-    Taking(
+    ProgramPasswords(
         ("temporary password is generated for ", "emporary password for "),
         rf"{_WORD}{{1,128}}: ",
         ("A temporary password is generated for root@localhost: {}\n", "Temporary password for bob: {}"),
         ("a temporary password for bob",),
     ),
-    Taking(
+    ProgramPasswords(
         (" user_", "\tuser_"),
         r"[A-Za-z0-9]{1,32}=\"(?=[^\"\s\x00-\x1f\xff]{4,128}\"(?:;|\s{1,16}user_))",
         ('KafkaServer {{ user_admin="{}"; }}',),
         ('a user_name="x" of', 'user_id="{}"'),
     ),
-    Taking(
+    ProgramPasswords(
         ("Key Content ",),
         r"[ ]{0,24}: ",
         ("    Key Content            : {}\n",),
         ("the Key Content of it",),
     ),
-    Taking(
+    ProgramPasswords(
         (": XAUTH ", ": EAP ", ": PSK "),
         rf"{_DIGIT}(?={_WORD}{{4,128}}{ENDS})",
         (),
         (": PSK key of the site 12",),
     ),
-    Taking(
+    ProgramPasswords(
         (" /pass:", " /password:", " /rp ", " /PASS:", " /Password:"),
         r"['\"]?",
         ("cmdkey /add:srv /user:bob /pass:{}", "schtasks /create /ru bob /rp {} /tr y"),
         ("cmdkey /pass:%PW%", "schtasks /ru bob /rp * /tr y"),
     ),
-    Taking(
+    ProgramPasswords(
         ("psexec", "PsExec", "remote login ", "evil-winrm ", "crackmapexec ", "netexec ", "nxc "),
         rf"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]{{0,240}}?[ \t])?-p {_DIGIT}['\"]?",
         (),
         ("psexec \\\\srv -u bob cmd", "conan remote login r bob -p"),
     ),
-    Taking(
+    ProgramPasswords(
         ("net use ",),
         rf"{_WORD}{{1,80}} (?:{_WORD}{{1,160}} )?/(?:user|USER):{_WORD}{{1,64}} (?={_WORD}{{4,64}}{ENDS})",
         ("net use Z: \\\\srv\\s /user:bob {}\n",),
         ("net use Z: \\\\srv\\s /user:bob",),
     ),
-    Taking(
+    ProgramPasswords(
         ("\nNew value: ",),
         rf"{_DIGIT}(?={_WORD}{{8,128}}{ENDS})",
         (),
         ("\nNew value: 12",),
     ),
-    Taking(
+    ProgramPasswords(
         ("password to proceed to installation:",),
         r"\s{1,8}",
         ("use the following password to proceed to installation:\n\n{}\n\nThis",),
         ("the password to proceed to installation",),
     ),
-    Taking(
+    ProgramPasswords(
         ("::server:",),
         r"(?=[0-9a-f]{32}|[a-z0-9]{6}\.[a-z0-9]{16})",
         (),
         ("K10::server:main",),
     ),
-    Taking(
+    ProgramPasswords(
         ("\tFULL\t", "\tFull\t"),
         "(?=[A-Za-z0-9+/]{86}==)",
         (),
         ("key1\tFULL\tx",),
     ),
-    Taking(
+    ProgramPasswords(
         ("334 UGFzc3dvcmQ6",),
         rf"\r?\n(?:[<>-]{{1,3}} |C: )?(?=[A-Za-z0-9+/]{{8,128}}={{0,2}}{ENDS})",
         (),
         ("334 UGFzc3dvcmQ6\n535 no",),
     ),
-    Taking(
+    ProgramPasswords(
         ("Success: '", 'Success: "'),
         rf"[\w.@\\-]{{1,64}}:{_DIGIT}",
         (),
         ("Success: 'bob:'",),
     ),
-    Taking(
+    ProgramPasswords(
         ("assword As String = ", "ASSWORD As String = ", "_PWD As String = "),
         '"',
         ('Const DB_PASSWORD As String = "{}"',),
         ("Dim Password As String = x",),
     ),
-    Taking(
+    ProgramPasswords(
         ("assword\n[1] ", "oken\n[1] ", "ecret\n[1] "),
         f'"{_DIGIT}',
         (),
         ('$password\n[1] "x"', "$token\n[1] 12"),
     ),
-    Taking(
+    ProgramPasswords(
         ("assword Type=",),
         r'"[^"<>\x00-\x1f]{1,200}"[^<>\x00-\x1f]{0,80}>(?=[^<\s]{4,128}</)',
         ('<wsse:Password Type="http://x#PasswordText">{}</wsse:Password>',),
         ('<wsse:Password Type="http://x#PasswordText"/>',),
     ),
-    Taking(
+    ProgramPasswords(
         tuple(
             f"assword{ends}).{verb}("
             for ends in ('"', "'", ']"', "]'")
@@ -218,25 +218,25 @@ PRINTED: tuple[Taking, ...] = (
         ("find(By.ID, \"password\").send_keys('{}')", "cy.get('input[name=password]').type('{}')"),
         ("get('#password').type(password)",),
     ),
-    Taking(
+    ProgramPasswords(
         ("Input Password ", 'assword" with "', 'assword" field with "'),
         rf"(?:[ ]{{1,8}}\S{{1,64}}[ ]{{2,8}})?{_DIGIT}",
         (),
         ("    Input Password    id=pw    ${{PW}}", 'I fill in "Password" with "<pw>"'),
     ),
-    Taking(
+    ProgramPasswords(
         ("\tSecureString\t",),
         "",
         ("/prod/db/password\tSecureString\t{}\t1\n",),
         ("a\tSecureString\t\n",),
     ),
-    Taking(
+    ProgramPasswords(
         ("pass show ", "gopass show "),
         rf"[^\n\x00-\x1f\xff]{{1,120}}\r?\n{_DIGIT}(?={_WORD}{{6,128}}{ENDS})",
         (),
         ("pass show db\nError: 1 is not in it",),
     ),
-    Taking(
+    ProgramPasswords(
         ("npmAuthIdent: ", "-Dbasicauth=", "[admins]\n", "client_send = : "),
         rf"[\"']?{_NAME}(?: ?[:=] ?)(?={_WORD}{{4,128}})",
         (
@@ -247,77 +247,77 @@ PRINTED: tuple[Taking, ...] = (
         ),
         ("npmAuthIdent: bob", "[admins]\n; admin = mysecretpassword"),
     ),
-    Taking(
+    ProgramPasswords(
         ("jdbc:oracle:thin:", "jdbc:oracle:oci:"),
         rf"[\w$#]{{1,64}}/(?={_WORD}{{4,128}}@)",
         ("jdbc:oracle:thin:bob/{}@//h:1521/x",),
         ("jdbc:oracle:thin:@//h:1521/x",),
         b"@",
     ),
-    Taking(
+    ProgramPasswords(
         ("WIFI:",),
         r"(?:[A-Z]:[^;\x00-\x1f]{0,64};){0,4}P:",
         ("WIFI:T:WPA;S:home;P:{};;",),
         ("WIFI:T:nopass;S:home;;",),
         b";",
     ),
-    Taking(
+    ProgramPasswords(
         ("Credentials(",),
         rf"{_TEXT}{_NEXT}{_TEXT}{_NEXT}{_TEXT}{_NEXT}\"",
         ('credentials += Credentials("Realm", "h", "bob", "{}")',),
         ('Credentials("a", "b", "c")',),
     ),
-    Taking(
+    ProgramPasswords(
         ("register => ",),
         rf"[^\s:/@]{{1,64}}:(?={_WORD}{{4,128}}@)",
         ("register => bob:{}@sip.example",),
         ("register => bob@sip.example",),
         b"@",
     ),
-    Taking(
+    ProgramPasswords(
         (" community ",),
         rf"(?<=snmp community ){_DIGIT}",
         (),
         ("set snmp community public", "the community of 2024"),
     ),
-    Taking(
+    ProgramPasswords(
         (" ENC ",),
         rf"(?=[A-Za-z0-9+/=]{{20,512}}(?:\s|{ENDS}))",
         (),
         ("set passwd ENC",),
     ),
-    Taking(
+    ProgramPasswords(
         ("-setcookie ",),
         r"['\"]?",
         ("erl -sname a -setcookie {}",),
         ("erl -setcookie $COOKIE",),
     ),
-    Taking(
+    ProgramPasswords(
         ("Unseal Key ", "Recovery Key "),
         r"[0-9]{1,2}: ",
         ("Unseal Key 1: {}\n",),
         ("the Unseal Key 1",),
     ),
-    Taking(
+    ProgramPasswords(
         ("SecretID", "Secret ID"),
         rf"\"?\s{{0,16}}[:=]\s{{0,16}}\"?{_UUID}",
         (),
         ("SecretID: {}",),
     ),
-    Taking(
+    ProgramPasswords(
         ("NTLM", "NTHASH", ":aad3b435b51404eeaad3b435b51404ee"),
         r"\s{0,16}:\s{0,4}(?=[0-9A-Fa-f]{32}(?![0-9A-Fa-f]))",
         (),
         ("NTLM: {}",),
         b":",
     ),
-    Taking(
+    ProgramPasswords(
         ("[+] ",),
         rf"[\w.-]{{1,64}}\\[\w.$-]{{1,64}}:(?={_WORD}{{4,128}}(?:{ENDS}| \())",
         ("DC [+] corp.local\\bob:{} (Pwn3d!)",),
         ("[+] corp.local\\bob (guest)",),
     ),
-    Taking(
+    ProgramPasswords(
         ('assword:"', 'assword: "', "assword:'", "assword: '", 'assword:*"', 'assword*"'),
         r"\)?\s{0,16}(?:\w{1,24}\.)?send(?:line)?[ (]{1,2}(?:-- )?[\"']"
         r"(?=[^\"'\\\x00-\x1f\xff]{4,128}(?:\\r)?[\"'])",
@@ -325,32 +325,32 @@ PRINTED: tuple[Taking, ...] = (
         ('expect "assword:"\nsend "$pw\\r"',),
         b"\\",
     ),
-    Taking(
+    ProgramPasswords(
         ("username", "userName"),
         r"\":\s{0,4}\"[^\"\x00-\x1f\xff]{1,64}\",\s{0,4}\"key\":\s{0,4}\"(?=[0-9a-f]{32}\")",
         (),
         ('{"username": "bob", "key": "main"}',),
     ),
-    Taking(
+    ProgramPasswords(
         ("]:587", "]:465", "]:25", "]:2525", "]:submission", "]:smtps"),
         rf"[ \t]{{1,8}}{_NAME}:(?={_WORD}{{4,128}}{ENDS})",
         ("[smtp.example.com]:587 bob@example.com:{}\n",),
         ("[smtp.example.com]:587 bob@example.com",),
     ),
-    Taking(
+    ProgramPasswords(
         ("smtp.", "mail.", "relay."),
         rf"[a-z0-9.-]{{3,64}}(?::[a-z0-9]{{2,10}})?[ \t]{{1,8}}{_NAME}:{_DIGIT}(?={_WORD}{{4,128}}{ENDS})",
         (),
         ("mail.example.com bob:{}", "smtp.example.com bob"),
     ),
-    Taking(
+    ProgramPasswords(
         ("\t*\t", '" * "', "\tpppd\t", " pppd ", " pptpd ", " l2tpd ", "\tpptpd\t", "\tl2tpd\t"),
         r"[ \t]{0,8}\"?(?=[^\s\"\x00-\x1f\xff]{4,64}\"?[ \t]{1,8}\"?"
         rf"(?:\*|[0-9]{{1,3}}\.[0-9./]{{3,16}})\"?{ENDS})",
         ("bob\t*\t{}\t*\n", "bob pptpd {} 192.0.2.7\n"),
         ("a\t*\tb\n", "the pppd daemon * of it"),
     ),
-    Taking(
+    ProgramPasswords(
         ("redentials: ", "redentials are ", "redentials are: "),
         rf"[`\"']?{_NAME}[`\"']? {{0,2}}[/:,] {{0,2}}[`\"']?{_DIGIT}",
         (),
