@@ -119,6 +119,7 @@ def test_a_review_of_nothing_is_a_page_too(tmp_path: Path) -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration with a month of evidence, on a machine that has nothing else."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "program"))
     monkeypatch.chdir(tmp_path)
     return month.write(tmp_path)
 

@@ -40,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A compressed chain with the call n-0, one with n-1, and one with n-2 that holds the heads of both."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "program"))  # `doctor` looks at each file below it.
     monkeypatch.chdir(tmp_path)
     Path("git.yaml").write_text(POLICY)
     Path("mcpguard.yaml").write_text(
