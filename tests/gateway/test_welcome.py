@@ -74,7 +74,7 @@ def test_a_secret_in_the_instructions_is_removed() -> None:
 
 def test_instructions_that_cannot_be_inspected_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(ALLOW_ALL, eager=("one",))
-    world.upstreams["one"].instructions = " ".join(["ghp_" + "aZ3kQ9xB7mT2" * 3] * 100_000)
+    world.upstreams["one"].instructions = " ".join(["ghp_" + "aZ3kQ9xB7mT2" * 3] * 20_000)
     world.send("initialize", HELLO, 1)
     assert "instructions" not in last(world)
     assert "left out" in world.reports[0]
