@@ -1,5 +1,6 @@
 """Threat: a disk that does not respond. Whoever watches mcpguard is answered, and it can be ended."""
 
+import json
 import signal
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.attack.processes import needs_proc, running
 from tests.wire.http_session import HttpGuard
-from tests.wire.session import Guard, eventually, puppet
+from tests.wire.session import Guard, eventually, puppet, replace
 
 HANGING = """
 import os, stat, time
@@ -37,6 +38,19 @@ class Hanging(sqlite3.Connection):
 sqlite3.connect = lambda *about, **more: connect(*about, factory=Hanging, **more)
 """
 """The same for the file of sessions, in the loop and in threads."""
+CONFIG_HANGING = """
+import os, pathlib, time
+stat, opened, flag = os.stat, pathlib.Path.open, os.environ["HANGS"]
+
+def waited(path):
+    while str(path).endswith("policy.yaml") and os.path.exists(flag):
+        open(flag + ".on", "w").close()
+        time.sleep(0.01)
+
+os.stat = lambda path, *about, **more: waited(path) or stat(path, *about, **more)
+pathlib.Path.open = lambda path, *about, **more: waited(path) or opened(path, *about, **more)
+"""
+"""The same for each look at a policy, and each read of one."""
 FEW = [{"id": "few", "effect": "allow", "tools": ["*"], "limit": {"calls": 100, "per": "1h"}}]
 
 
@@ -194,3 +208,27 @@ def test_while_a_disk_hangs_under_the_state_calls_that_need_it_are_refused_and_t
     assert guard.ask("ping")["result"] == {}
     disk.unlink()
     eventually(lambda: cause(guard.call("echo", text="again")) == "", "the state")
+
+
+def test_a_disk_that_hangs_under_the_policies_is_said_and_holds_nobody_up(disk, ended):
+    (disk.parent / "site" / "sitecustomize.py").write_text(CONFIG_HANGING)
+    guard = guard_on(HttpGuard, disk)
+    ended(guard)
+    client = guard.modern()
+    assert client.text("echo", text="x") == "x"
+    disk.touch()
+    hangs(disk)
+    assert client.text("echo", text="y") == "y"
+    assert b"is blocked" not in guard.stderr
+    said = "reading the files of the configuration and the policies has taken more than 10 seconds so far"
+    guard.wait_stderr(said)
+    about = guard.open("GET", "/readyz").json()
+    assert about["ready"]
+    assert about["needs"]["policies"]["warning"].startswith(said)
+    denied = {"version": 1, "policy": "p", "owner": "t", "rules": [{"id": "no", "effect": "deny"}]}
+    replace(guard.folder / "policy.yaml", json.dumps(denied))
+    disk.unlink()
+    guard.wait_stderr("the files of the configuration and the policies can be read again")
+    guard.wait_stderr("changed policies are now in force")
+    assert "error" in client.call("echo", text="z")
+    assert guard.open("GET", "/readyz").json()["needs"]["policies"]["warning"] == ""

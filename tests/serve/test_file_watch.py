@@ -31,6 +31,7 @@ class Watched:
         self.clock = FixedClock()
         self.clock.slow = True
         self.heard: list[str] = []
+        self.waited: list[float] = []
         self.held: list[Callable[[], None]] | None = None
         self.loading: Callable[[], object] = int
         self.watch = FileWatch(
@@ -41,9 +42,10 @@ class Watched:
             lambda policies: self.heard.append(policies.rules[0].effect),
             lambda problems: self.heard.append(problems.problems[0].message),
             self.beside,
+            self.waited.append,
         )
 
-    def beside(self, work: Callable[[], PolicySet], then: Callable[[Callable[[], PolicySet]], None]) -> None:
+    def beside(self, work: Callable[[], object], then: Callable[[Callable[[], object]], None]) -> None:
         """Done at once, unless it is `held`."""
         if self.held is None:
             then(work)
@@ -155,23 +157,98 @@ def test_after_it_was_closed_nothing_is_looked_at(watched: Watched) -> None:
 def test_while_files_are_loaded_nothing_else_is_and_a_later_change_is_taken_afterwards(
     watched: Watched,
 ) -> None:
-    watched.held = []
     watched.write(DENY)
-    assert watched.look(2) == []
+    watched.look()
+    watched.held = []
+    watched.look()
+    watched.go_on()  # It looks the same twice, so it is loaded.
     watched.write(ALLOW + "# later\n")
     assert watched.look(3) == []
     assert len(watched.held) == 1
     assert watched.go_on() == []  # It was written meanwhile.
-    assert watched.look(1) == []
-    assert watched.go_on() == ["allow"]
+    watched.held = None
+    assert watched.look(2) == ["allow"]
 
 
 def test_what_was_loaded_when_it_was_closed_is_not_taken(watched: Watched) -> None:
     watched.held = []
-    watched.write(DENY)
-    watched.look(2)
+    watched.watch.now(int)
     watched.watch.close()
     assert watched.go_on() == []
+
+
+def test_who_asks_during_a_look_has_them_loaded_afterwards(watched: Watched) -> None:
+    watched.held = []
+    watched.look()
+    watched.watch.now(lambda: watched.heard.append("asked"))
+    assert watched.go_on() == []
+    assert watched.go_on() == ["allow", "asked"]
+
+
+def test_what_is_written_before_it_is_read_is_not_taken(watched: Watched) -> None:
+    watched.write(DENY)
+    watched.look()
+    watched.held = []
+    watched.look()
+    watched.go_on()
+    watched.write(ALLOW + "# later\n")
+    assert watched.go_on() == []
+    watched.held = None
+    assert watched.look(2) == ["allow"]
+
+
+def test_how_long_the_files_have_not_answered_is_said_and_that_they_do(watched: Watched) -> None:
+    watched.held = []
+    assert watched.look(3) == []
+    assert len(watched.held) == 1, "nothing else is asked meanwhile"
+    first, second = watched.waited
+    assert 0 < first < second
+    watched.go_on()
+    assert watched.waited[2:] == [0.0]
+
+
+def test_a_file_that_has_the_mistake_is_looked_at_too_and_its_change_is_not_missed(tmp_path: Path) -> None:
+    """It is known by its mistake alone, and is mended while the others are still loaded."""
+    other, heard = tmp_path / "other.yaml", list[object]()
+    path = tmp_path / "p.yaml"
+    path.write_text(ALLOW)
+    other.write_text("version: 1\n")
+    mended: list[Callable[[], object]] = [int, lambda: other.write_text(DENY.replace(": p", ": q"))]
+
+    def load() -> PolicySet:
+        try:
+            return load_policies([PolicyFile(path), PolicyFile(other)], OPT_IN)
+        finally:
+            if mended:
+                mended.pop(0)()
+
+    clock = FixedClock()
+    clock.slow = True
+
+    def look(times: int) -> None:
+        for _ in range(times):
+            clock.alarms.pop()[1]()
+
+    watch = FileWatch(
+        [path],
+        (),
+        load,
+        clock,
+        lambda policies: heard.append([rule.effect for rule in policies.rules]),
+        lambda problems: heard.append(problems.problems[0].source),
+        lambda work, then: then(work),
+        lambda _: None,
+    )
+    look(2)
+    assert heard == []  # It was written while the others were loaded.
+    look(3)
+    assert heard == [["allow", "deny"]]
+    other.write_text("version: 1\n")
+    watch.now(int)
+    other.write_text(DENY.replace(": p", ": q"))
+    look(3)
+    assert heard[1:] == [str(other), ["allow", "deny"]]
+    watch.close()
 
 
 def test_who_asks_while_files_are_loaded_has_them_loaded_again(watched: Watched) -> None:
@@ -207,7 +284,9 @@ async def test_files_are_loaded_in_a_thread_and_taken_in_the_loop(tmp_path: Path
     path.write_text(ALLOW)
     clock = FixedClock()
     clock.slow = True
-    watch = FileWatch([path], look_at([path]), load, clock, taken, lambda _: None, in_thread(thread, loop))
+    watch = FileWatch(
+        [path], look_at([path]), load, clock, taken, lambda _: None, in_thread(thread, loop), id
+    )
     watch.now(int)
     await asyncio.wait_for(happened.wait(), 10)
     assert (places, turned) == (["reload", threading.current_thread().name], [True])

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.wire import warm
 from tests.wire.http_session import HttpGuard
@@ -263,6 +264,20 @@ def test_a_configuration_with_a_policy_that_comes_later_is_in_force_when_it_is_t
     replace(guard.folder / "later.yaml", json.dumps(later))
     guard.wait_stderr(f"{IN_FORCE}: policies")
     assert guard.call("echo", text="x")["error"]["code"] == -32602
+
+
+def test_a_configuration_is_in_force_once_a_policy_that_both_versions_have_is_mended(session):
+    guard = session({"a": puppet()})
+    policy = guard.folder / "policy.yaml"
+    good = policy.read_text()
+    replace(policy, good.replace("allow", "alow"))
+    config = yaml.safe_load(guard.config.read_text())
+    replace(guard.config, json.dumps({**config, "servers": {"a": puppet(), "b": puppet()}}))
+    guard.wait_stderr(NOT_IN_FORCE)
+    replace(policy, good)
+    guard.wait_stderr(f"{IN_FORCE}: servers")
+    assert "b__echo" in guard.tools()
+    eventually(lambda: not_in_force(guard) is None, "a status without what is not in force")
 
 
 def test_what_a_client_sees_changes_with_its_view_and_whoever_is_no_client_any_more_is_reported(start):

@@ -2,7 +2,8 @@
 
 Law of this file: what cannot be loaded never takes the place of what is in force, and a file that is being
 written is not read: it must look the same at two looks in a row. Whatever happens, it looks again. Loading
-takes long, so it is done beside serving (law 8), and what is loaded is taken in the loop.
+takes long, and a look may hang with its disk, so both are done beside serving (law 8); what is loaded is
+taken in the loop.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from mcpguard.adapters.system.disk import DiskThread, to_loop
 from mcpguard.core.errors import DocumentError
@@ -25,12 +28,13 @@ Look = tuple[tuple[int, int, int, int] | None, ...]
 keep size, time and inode, but nobody sets `ctime`."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 
-Beside = Callable[[Callable[[], T], Callable[[Callable[[], T]], None]], None]
+Beside = Callable[[Callable[[], Any], Callable[[Callable[[], Any]], None]], None]
 """Does work elsewhere, then calls with what gives its result, or raises what it raised; one after another."""
 
 
-def in_thread(thread: DiskThread, loop: asyncio.AbstractEventLoop) -> Beside[Any]:
+def in_thread(thread: DiskThread, loop: asyncio.AbstractEventLoop) -> Beside:
     """Work is done in `thread`, and what follows in `loop`."""
 
     def beside(work: Callable[[], T], then: Callable[[Callable[[], T]], None]) -> None:
@@ -51,6 +55,15 @@ def look_at(paths: Sequence[Path]) -> Look:
     return tuple(found)
 
 
+class _Loaded(Struct, Generic[T]):
+    """What files gave that looked the same before and after: `value`, or what is wrong with them."""
+
+    paths: tuple[Path, ...]
+    """Those to look at from now on: with problems, also those that have them."""
+    look: Look
+    value: T | DocumentError
+
+
 class FileWatch(Generic[T]):
     """Looks at the files until it is closed."""
 
@@ -62,18 +75,22 @@ class FileWatch(Generic[T]):
         clock: Clock,
         changed: Callable[[T], None],
         refused: Callable[[DocumentError], None],
-        beside: Beside[T],
+        beside: Beside,
+        waits: Callable[[float], None],
     ) -> None:
         """`loaded` is how the files looked before what is in force was loaded. `load()` reads them, done by
         `beside`; `changed(found)` takes what it gave, `refused(problems)` hears once of each change that
-        cannot be taken."""
-        self._paths = paths
+        cannot be taken. `waits(seconds)` hears for how long the files have not answered, 0 once they do."""
+        self._own = self._paths = tuple(paths)
         self._load = load
         self._clock = clock
         self._changed = changed
         self._refused = refused
         self._beside = beside
-        self._loading = self._closed = False
+        self._waits = waits
+        self._since: float | None = None
+        """When the look or the load began that is not over, None for none."""
+        self._closed = False
         self._asked: Callable[[], None] | None = None
         """What follows once the files were loaded because somebody asked for it; None where nobody has."""
         self._taken = self._seen = loaded
@@ -83,52 +100,87 @@ class FileWatch(Generic[T]):
         self._closed = True
         self._stop()
 
-    def look_also_at(self, paths: Sequence[Path]) -> None:
-        """From now on a change of these counts too, instead of those that were named before."""
-        self._paths = (self._paths[0], *paths)
-        self._taken = self._seen = look_at(self._paths)
-
     def now(self, then: Callable[[], None]) -> None:
         """Load the files, changed or not, and call `then()` when what they are is in force or refused. If one
         is being written they are loaded when that is over."""
         self._asked = then
-        if not self._loading:
-            self._take(look_at(self._paths))
+        self._take_asked()
 
     def _again(self) -> None:
         self._stop = self._clock.later(LOOK_SECONDS, self._again)
-        look, seen = look_at(self._paths), self._seen
+        if self._since is None:
+            paths = self._paths
+            self._do(lambda: look_at(paths), self._looked)
+        else:
+            self._waits(self._clock.seconds() - self._since)
+
+    def _looked(self, found: Callable[[], Look]) -> None:
+        look, seen = found(), self._seen
         self._seen = look
-        if look != self._taken and look == seen and not self._loading:
+        if look != self._taken and look == seen:
             self._take(look)
 
-    def _take(self, look: Look) -> None:
-        self._loading = True
-        then, self._asked = self._asked, None
-        self._beside(self._load, lambda found: self._loaded(found, look, then))
+    def _take_asked(self) -> None:
+        if self._asked is not None and self._since is None and not self._closed:
+            self._take(None)
 
-    def _loaded(self, found: Callable[[], T], look: Look, then: Callable[[], None] | None) -> None:
-        self._loading = False
-        if self._closed:
-            return
+    def _take(self, look: Look | None) -> None:
+        """Load the files where they look like this, None for as they are."""
+        then, self._asked = self._asked, None
+        paths = self._paths
+        self._do(lambda: self._read(paths, look), lambda found: self._loaded(found, then))
+
+    def _do(self, work: Callable[[], R], then: Callable[[Callable[[], R]], None]) -> None:
+        self._since = self._clock.seconds()
+
+        def done(found: Callable[[], R]) -> None:
+            self._since = None
+            if self._closed:
+                return
+            self._waits(0.0)
+            try:
+                then(found)
+            finally:
+                self._take_asked()
+
+        self._beside(work, done)
+
+    def _read(self, paths: tuple[Path, ...], look: Look | None) -> _Loaded[T] | None:
+        """What `paths` give; None where one is being written."""
+        while True:
+            before = look_at(paths)
+            if look not in (None, before):
+                return None
+            wrong: set[Path] = set()
+            value: T | DocumentError
+            try:
+                value = self._load()
+            except DocumentError as error:
+                value = error
+                wrong = {Path(one.source) for one in error.problems}
+            kept = (*self._own, *sorted(wrong.difference(self._own)))
+            if wrong.issubset(paths):
+                break
+            # What mends them counts too, and may come while the others are loaded.
+            paths, look = kept, None
+        if look_at(paths) != before:
+            return None
+        about = dict(zip(paths, before, strict=True))
+        return _Loaded(kept, tuple(about[path] for path in kept), value)
+
+    def _loaded(self, found: Callable[[], _Loaded[T] | None], then: Callable[[], None] | None) -> None:
         try:
-            self._decide(found, look)
+            loaded = found()
+            if loaded is not None:
+                self._decide(loaded)
         finally:
             if then is not None:
                 then()
-            if self._asked is not None and not (self._closed or self._loading):
-                self._take(look_at(self._paths))
 
-    def _decide(self, found: Callable[[], T], look: Look) -> None:
-        problems: DocumentError | None = None
-        try:
-            loaded = found()
-        except DocumentError as error:
-            problems = error
-        if look_at(self._paths) != look:
-            return  # It was written while it was read.
-        self._taken = look
-        if problems is None:
-            self._changed(loaded)
+    def _decide(self, loaded: _Loaded[T]) -> None:
+        self._paths = loaded.paths
+        self._taken = self._seen = loaded.look
+        if isinstance(loaded.value, DocumentError):
+            self._refused(loaded.value)
         else:
-            self._refused(problems)
+            self._changed(loaded.value)

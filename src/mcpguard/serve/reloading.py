@@ -11,11 +11,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from msgspec import structs
 
-from mcpguard.adapters.system.disk import DiskThread
+from mcpguard.adapters.system.disk import HOLD_SECONDS, DiskThread
 from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
@@ -42,6 +41,10 @@ _APPLIED = {
     "alerts": "alerts",
 }
 """Those that can be changed."""
+_LATE = (
+    f"reading the files of the configuration and the policies has taken more than {HOLD_SECONDS:g} seconds "
+    "so far: what is in force stays, and a change of them is not noticed until they have been read"
+)
 _RESTORED = {
     "configuration": "the configuration file matches what is in force again",
     "policies": "the policy files match what is in force again",
@@ -63,6 +66,9 @@ class Reloading:
         `export` exports evidence as settings say."""
         self.not_in_force: NotInForce | None = None
         """What of the files is not in force, and why; None where all of it is."""
+        self._late = ""
+        """Why a change of the files may not be noticed; "" for nothing."""
+        shared.needs.warned["policies"].append(lambda: self._late)
         self.loaded = time.time()
         """When what is in force was read, in seconds since 1970."""
         self._shared = shared
@@ -104,6 +110,15 @@ class Reloading:
         if self.not_in_force is not None:
             self._policies.now(_nothing)
 
+    def _waits(self, seconds: float) -> None:
+        """Say that a change of the files is not noticed while they do not answer, and when they do."""
+        late = seconds >= HOLD_SECONDS
+        if late != bool(self._late):
+            self._late = _LATE if late else ""
+            said = self._late or "the files of the configuration and the policies can be read again"
+            self._shared.diagnostics.report("", said, "warning" if late else "info")
+            self._told()
+
     # --- the configuration -----------------------------------------------------------------------
 
     def _watched_config(self) -> FileWatch[Settings] | None:
@@ -112,14 +127,15 @@ class Reloading:
             return None
         look = settings.config_look
         changed, refused = self._reconfigured, self._not_reconfigured
-        return FileWatch([settings.config.path], look, settings.reload, clock, changed, refused, self._beside)
+        path, beside, waits = settings.config.path, self._beside, self._waits
+        return FileWatch([path], look, settings.reload, clock, changed, refused, beside, waits)
 
     def _reconfigured(self, settings: Settings) -> None:
         shared, old, new = self._shared, self._shared.settings.config, settings.config
         kept = self._kept(old, new)
         if kept:
             said = f"{', '.join(kept)} cannot change while mcpguard is running: restart it"
-            self._refuse("restart", said, [])
+            self._refuse("restart", said)
             return
         changed = [key for field, key in _APPLIED.items() if getattr(old, field) != getattr(new, field)]
         self.loaded = time.time()
@@ -154,15 +170,11 @@ class Reloading:
         return kept
 
     def _not_reconfigured(self, problems: DocumentError) -> None:
-        config = self._shared.settings.config
-        also = {Path(one.source) for one in problems.problems} - {config.path, *config.policy_paths}
-        self._refuse("refused", str(problems), sorted(also))
+        self._refuse("refused", str(problems))
 
-    def _refuse(self, state: str, why: str, also: list[Path]) -> None:
-        """Say once of each change that nothing of it is in force; `also` are other files that may mend it."""
+    def _refuse(self, state: str, why: str) -> None:
+        """Say once of each change that nothing of it is in force."""
         shared = self._shared
-        if self._config is not None:
-            self._config.look_also_at(also)
         said = f"the changed configuration was not applied: {_in_a_line(why)}"
         shared.note("configuration-refused", _first(why))
         shared.diagnostics.report("", said)
@@ -171,8 +183,6 @@ class Reloading:
         shared.turn.touch()
 
     def _in_force(self) -> None:
-        if self._config is not None:
-            self._config.look_also_at([])
         self.not_in_force = None
         self._told()
 
@@ -192,6 +202,7 @@ class Reloading:
             self._reloaded,
             self._not_reloaded,
             self._beside,
+            self._waits,
         )
 
     def _reloaded(self, policies: PolicySet) -> None:
