@@ -215,6 +215,36 @@ def test_a_policy_that_changes_while_a_call_waits_voids_it() -> None:
     assert sent(world) == []
 
 
+@pytest.mark.parametrize(
+    ("rules", "said_so", "cause", "rule"),
+    [
+        (
+            ASK + "  - {id: never, effect: deny, when: args.to == 'main', message: Never push.}\n",
+            "Never push.",
+            "rule",
+            "p/never",
+        ),
+        (ASK.replace("id: push", "id: asking-anew"), "has changed meanwhile", "approval", "p/asking-anew"),
+    ],
+)
+def test_a_call_that_waits_while_policies_change_is_refused_by_those_of_now(
+    rules: str, said_so: str, cause: str, rule: str
+) -> None:
+    """What is recorded names rules and policies that belong together, and what is said is true."""
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    put_in_force(world, rules)
+    while not world.client.sent:
+        world.clock.ring()
+        world.turn()
+    assert said_so in said(last(world))
+    assert "an approval counts for it" not in said(last(world))
+    record = next(one for one in reversed(world.audit.records) if isinstance(one, Decided))
+    assert (record.effect, record.cause, record.rules) == ("deny", cause, (rule,))
+    assert record.policy_digest == world.judge.policies.digest
+
+
 def test_a_tool_that_is_listed_differently_voids_what_was_approved() -> None:
     world = asking(WAITING)
     world.clock.slow = True

@@ -162,10 +162,8 @@ class Approvals:
         """The verdict on the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
         digest = self._scope.judge.policies.digest
-        if ticket.policies != digest and ticket.state != "denied" and self._listed(invocation):
-            verdict = await self._scope.judge.decide(invocation)
-            if isinstance(verdict, Permit):  # A rule allows it now, such as one that approves in advance.
-                return verdict
+        if ticket.policies != digest and ticket.state != "denied":
+            return await self._anew(invocation, deny)
         refusal = await self._refused(invocation, deny, ticket)
         if refusal is not None:
             return refusal
@@ -180,6 +178,15 @@ class Approvals:
             return self._said(deny, _CHANGED + spent)
         request.ticket = narrowed(ticket, self._ticket(verdict.invocation, ticket.rules), uses)
         return _by(verdict, request.ticket)
+
+    async def _anew(self, invocation: Invocation, deny: Deny) -> Permit | Deny:
+        """The verdict where other policies came while the call waited: these decide, such as by a rule that
+        approves in advance, and the ticket counts for nothing."""
+        listed = self._listed(invocation)
+        verdict = await self._scope.judge.decide(invocation, foresee=not listed)
+        if isinstance(verdict, Permit):
+            return verdict if listed else self._said(deny, _CHANGED)
+        return self._said(verdict, _CHANGED) if verdict.cause is Cause.APPROVAL else verdict
 
     async def _refused(self, invocation: Invocation, deny: Deny, ticket: Ticket) -> Deny | None:
         """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
