@@ -36,7 +36,7 @@ TABLES = "from mcpguard.adapters.system.tables import keep_tables\nkeep_tables()
 """As `mcpguard run` does: what the first answer is inspected with is not compiled anew."""
 IN_CHILD = """from functools import partial
 def in_child(path):
-    return handover.in_child(partial(handover.read, path), handover.HandedOver)
+    return handover.in_child(partial(handover.read, path), handover.HandedConfig)
 """
 
 
