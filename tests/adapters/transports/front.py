@@ -15,7 +15,7 @@ from msgspec import convert
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import Endpoint, HttpServer, Verifier
 from mcpguard.adapters.transports.http.bearer import BearerError, Verified
-from mcpguard.config.file import HttpEntry
+from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.config.terms import HttpTerms
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
@@ -23,6 +23,7 @@ from mcpguard.core.redaction.redactor import authored
 from mcpguard.gateway.ports import Client
 
 SECONDS = 20
+TOKEN = TokenEntry(issuer="https://issuer.example", audience="https://guard.example/mcp", scopes=("mcp:use",))
 BOTH = "application/json, text/event-stream"
 MODERN = "2026-07-28"
 ENVELOPE = {
@@ -341,3 +342,37 @@ async def serving(
             wire.close()
         door.may_leave.set()
         await server.close(True)
+
+
+async def stands(front: Front, way: str, token: str) -> Wire:
+    """A stream that was opened so, behind what it begins with."""
+    about = {"authorization": f"Bearer {token}", "accept": BOTH}
+    if way == "subscriptions/listen":
+        asked = call(way, 5, _meta=ENVELOPE)
+        wire = await front.open("POST", "/mcp", asked, mcp_protocol_version=MODERN, **about)
+    else:
+        key = await front.session(**about) if way == "GET /mcp" else None
+        wire = await front.open(*way.split(), mcp_session_id=key, **about)
+    assert (await wire.head()).status == 200
+    if way != "GET /mcp":
+        await wire.event()
+    return wire
+
+
+def acknowledge(receiver: FakeReceiver, message: dict[str, Any]) -> None:
+    """The script of a gateway at which streams are opened in any way."""
+    if message["method"] == "subscriptions/listen":
+        receiver.notify("notifications/subscriptions/acknowledged", related=message["id"])
+    else:
+        answer_handshake(receiver, message)
+
+
+async def begin(front: Front) -> tuple[Wire, str]:
+    """A stream of HTTP+SSE, and where its messages are posted to."""
+    wire = await front.open("GET", "/sse", accept="text/event-stream", content_type=None)
+    head = await wire.head()
+    assert (head.status, head.headers["content-type"]) == (200, "text/event-stream")
+    name, path = await wire.event()
+    assert name == "endpoint"
+    assert path.startswith("/messages?session_id=")
+    return wire, path

@@ -12,12 +12,12 @@ from tests.adapters.transports.front import (
     Front,
     Wire,
     answer_handshake,
+    begin,
     call,
     notice,
     serving,
+    settled,
 )
-from tests.adapters.transports.http.test_events import begin
-from tests.adapters.transports.http.test_stream_replay import settled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

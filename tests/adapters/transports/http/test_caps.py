@@ -8,8 +8,16 @@ import pytest
 
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
 from mcpguard.adapters.transports.http.connection import SURPLUS
-from tests.adapters.transports.front import ENVELOPE, MODERN, Front, Wire, answer_handshake, call, serving
-from tests.adapters.transports.http.test_events import begin
+from tests.adapters.transports.front import (
+    ENVELOPE,
+    MODERN,
+    Front,
+    Wire,
+    answer_handshake,
+    begin,
+    call,
+    serving,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

@@ -9,19 +9,9 @@ import pytest
 
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
 from mcpguard.core.redaction.redactor import authored
-from tests.adapters.transports.front import Front, Wire, answer_handshake, call, notice, serving
+from tests.adapters.transports.front import Front, answer_handshake, begin, call, notice, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
-
-
-async def begin(front: Front) -> tuple[Wire, str]:
-    wire = await front.open("GET", "/sse", accept="text/event-stream", content_type=None)
-    head = await wire.head()
-    assert (head.status, head.headers["content-type"]) == (200, "text/event-stream")
-    name, path = await wire.event()
-    assert name == "endpoint"
-    assert path.startswith("/messages?session_id=")
-    return wire, path
 
 
 async def test_messages_come_by_post_and_answers_go_on_the_stream() -> None:

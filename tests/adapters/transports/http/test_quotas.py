@@ -21,12 +21,13 @@ from tests.adapters.transports.front import (
     FakeVerifier,
     Front,
     Wire,
+    acknowledge,
     answer_handshake,
     call,
     serving,
     settled,
+    stands,
 )
-from tests.adapters.transports.http.test_sessions import acknowledge, stands
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

@@ -10,8 +10,7 @@ from mcpguard.adapters.transports.http.quotas import InUse, Quotas
 from mcpguard.adapters.transports.http.request import ANONYMOUS, BODIES, SMALL_BYTES, Body, RequestIntake
 from mcpguard.config.terms import HttpTerms
 from mcpguard.core.model import Principal
-from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
-from tests.adapters.transports.http.test_events import begin
+from tests.adapters.transports.front import Front, Wire, answer_handshake, begin, call, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.config.file import HttpEntry
-from tests.adapters.transports.front import ENVELOPE, MODERN, call, serving
-from tests.adapters.transports.http.test_sessions import TOKEN, FakeVerifier
+from tests.adapters.transports.front import ENVELOPE, MODERN, TOKEN, FakeVerifier, call, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 

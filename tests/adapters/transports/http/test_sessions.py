@@ -3,53 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from mcpguard.adapters.transports.http.sessions import SPARED_SECONDS
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS
-from mcpguard.config.file import HttpEntry, TokenEntry
+from mcpguard.config.file import HttpEntry
 from mcpguard.core.model import Principal
 from tests.adapters.transports.front import (
-    BOTH,
     ENVELOPE,
     MODERN,
-    FakeReceiver,
+    TOKEN,
     FakeVerifier,
-    Front,
-    Wire,
+    acknowledge,
     answer_handshake,
     call,
     notice,
     serving,
+    stands,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
-
-TOKEN = TokenEntry(issuer="https://issuer.example", audience="https://guard.example/mcp", scopes=("mcp:use",))
-
-
-async def stands(front: Front, way: str, token: str) -> Wire:
-    """A stream that was opened so, behind what it begins with."""
-    about = {"authorization": f"Bearer {token}", "accept": BOTH}
-    if way == "subscriptions/listen":
-        asked = call(way, 5, _meta=ENVELOPE)
-        wire = await front.open("POST", "/mcp", asked, mcp_protocol_version=MODERN, **about)
-    else:
-        key = await front.session(**about) if way == "GET /mcp" else None
-        wire = await front.open(*way.split(), mcp_session_id=key, **about)
-    assert (await wire.head()).status == 200
-    if way != "GET /mcp":
-        await wire.event()
-    return wire
-
-
-def acknowledge(receiver: FakeReceiver, message: dict[str, Any]) -> None:
-    if message["method"] == "subscriptions/listen":
-        receiver.notify("notifications/subscriptions/acknowledged", related=message["id"])
-    else:
-        answer_handshake(receiver, message)
 
 
 @pytest.mark.parametrize("way", ["GET /mcp", "GET /sse", "subscriptions/listen"])

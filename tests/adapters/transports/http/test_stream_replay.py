@@ -14,6 +14,7 @@ from mcpguard.core.redaction.redactor import authored
 from tests.adapters.transports.front import (
     ENVELOPE,
     MODERN,
+    TOKEN,
     FakeReceiver,
     FakeVerifier,
     Front,
@@ -24,7 +25,6 @@ from tests.adapters.transports.front import (
     serving,
     settled,
 )
-from tests.adapters.transports.http.test_sessions import TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
