@@ -112,6 +112,65 @@ async def test_what_a_process_said_last_is_known_when_it_has_ended() -> None:
     assert heard.read.last == "KeyError: 'TOKEN'"
 
 
+NODE = """node:internal/modules/cjs/loader:1228
+  throw err;
+  ^
+
+Error: Cannot find module '/opt/notes/server.js'
+    at Module._resolveFilename (node:internal/modules/cjs/loader:1225:15)
+    at node:internal/main/run_main_module:28:49 {
+  code: 'MODULE_NOT_FOUND',
+  requireStack: []
+}
+
+Node.js v20.20.2
+"""
+NPM = """npm error code E404
+npm error 404  '@example/no-such-server@*' is not in this registry.
+npm error
+npm error A complete log of this run can be found in: /root/.npm/_logs/2026-12-01T01_00_00_000Z-debug-0.log
+npm notice New major version of npm available! 10.8.2 -> 11.6.1
+"""
+GO = """panic: GITHUB_TOKEN is not set
+
+goroutine 1 [running]:
+main.connect(0xc000012345, 0x2)
+\t/src/main.go:14 +0x18
+main.main()
+\t/src/main.go:9 +0x1d
+created by main.start in goroutine 1
+exit status 2
+"""
+RUST = """thread 'main' panicked at src/main.rs:2:5:
+no token
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+"""
+JAVA = """Exception in thread "main" java.lang.IllegalStateException: no token
+\tat com.example.Server.main(Server.java:3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (NODE, "Error: Cannot find module '/opt/notes/server.js'"),
+        (NPM, "npm error 404  '@example/no-such-server@*' is not in this registry."),
+        (GO, "panic: GITHUB_TOKEN is not set"),
+        (RUST, "no token"),
+        (JAVA, 'Exception in thread "main" java.lang.IllegalStateException: no token'),
+        ("listening\nconnect() failed\n", "connect() failed"),
+        ("  indented\n  and no more\n", "and no more"),
+    ],
+)
+async def test_the_reason_is_not_what_a_runtime_prints_after_it(written: str, reason: str) -> None:
+    heard = Heard()
+    os.write(heard.fd, written.encode())
+    os.close(heard.fd)
+    await heard.until(lambda: len(heard.lines) == sum(map(bool, written.splitlines())))
+    assert heard.read.last == reason
+    heard.read.close()
+
+
 async def test_a_process_that_others_outlive_is_not_waited_for(heard: Heard) -> None:
     os.write(heard.fd, b"last\n")
     await heard.read.catch_up()

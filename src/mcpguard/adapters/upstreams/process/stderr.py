@@ -6,6 +6,7 @@ loop handles a little of it, so that the calls of the other servers go on betwee
 
 import asyncio
 import os
+import re
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +19,15 @@ LINES_A_PASS = 16
 """Lines that are handled in one pass: each is inspected and written by itself."""
 LAST_PASSES = 64
 """How many passes are waited for when the process has ended: what it said last says why."""
+_AFTER_THE_REASON = re.compile(
+    r"\s|[\])}]+[;,]?$"
+    r"|Node\.js v\d"
+    r"|npm (?:notice|(?:ERR!|error)(?: A complete log|$))"
+    r"|note: run with `RUST_BACKTRACE"
+    r"|goroutine \d|created by |[\w./*()]+\((?:0x[^)]*|\.\.\.)?\)$|exit status \d+$"
+)
+"""The beginning of a line that a runtime prints after the one that says why it ends: a stack, which is
+indented, the version of Node, where npm has its log, and what Rust and Go add to a panic."""
 
 
 class StderrLines:
@@ -29,7 +39,9 @@ class StderrLines:
     def __init__(self, fd: int, clean: Callable[[str], str], report: Callable[[str], None]) -> None:
         """`clean` takes out of a text what must not be seen."""
         self.last = ""
-        """The last line that was not empty, inspected and cut to a length for an error message."""
+        """The last line that may say why it ends, else the last that was not empty: inspected, and cut to a
+        length for an error message."""
+        self._aside = True
         self._clean = clean
         self._fd = fd
         self._report = report
@@ -69,7 +81,9 @@ class StderrLines:
         # What stands before a line has a meaning: most tracebacks are read by it.
         text = self._clean(line.decode("utf-8", "replace").rstrip())
         if text:
-            self.last = text.strip()[:400]
+            aside = _AFTER_THE_REASON.match(text) is not None
+            if self._aside or not aside:
+                self.last, self._aside = text.strip()[:400], aside
             self._report(text)
 
     async def catch_up(self) -> None:
