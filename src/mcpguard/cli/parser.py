@@ -167,6 +167,13 @@ def configured(option: str | None) -> Config:
     return load_config(path)
 
 
+def same_config(option: str | None) -> str:
+    """` --config FILE` where a command needs it to use the configuration that `option` names, else ""."""
+    from mcpguard.config.loading import config_option, find_config
+
+    return config_option(find_config(option, os.environ).absolute(), os.environ)
+
+
 def _say_which_is_in_use(missing: Path) -> None:
     """Raises ConfigError where mcpguard runs with other configurations than the one that is `missing`."""
     from mcpguard.adapters.telemetry.status_file import running

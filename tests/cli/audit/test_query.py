@@ -50,7 +50,7 @@ def ids(capsys: Capture, *words: str) -> list[str]:
 def test_calls_are_printed_in_eighty_columns_with_signs(audit: str, capsys: Capture) -> None:
     assert main(["audit", "query", audit]) == 0
     *rows, hint = capsys.readouterr().out.splitlines()
-    assert hint == "the whole story of one of them: `mcpguard audit show n-9`"
+    assert hint == "the whole story of one of them: `mcpguard audit show n-9 " + f"{audit}`"
     assert [row.split()[2] for row in rows] == ["■", "✗", "!"]
     assert all(len(row) <= 80 for row in rows)
     assert "github/get" in rows[0]
@@ -166,7 +166,7 @@ def test_who_interrupts_sees_what_was_found_until_then(
     assert main(["audit", "query", "size(args) > 0", audit]) == 130
     said = capsys.readouterr()
     assert said.err == "mcpguard: note: interrupted: older calls were not looked at\n"
-    assert [line.split()[-1] for line in said.out.splitlines()] == ["n-9", "n-9`"]
+    assert [line.split()[-1] for line in said.out.splitlines()] == ["n-9", f"{audit}`"]
     assert main(["audit", "query", "size(args) > 0", audit, "--json"]) == 130
     assert not capsys.readouterr().out
 

@@ -6,6 +6,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from msgspec import structs
@@ -254,9 +255,26 @@ def test_show_says_what_explains_the_last_refusal(folder: Path, capsys: Capture)
     chain(folder, structs.replace(DECIDED, effect="deny", cause="rule", rules=("p/d",)))
     assert main(["audit", "show", str(folder)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[-1] == "why, and by which line of which policy: `mcpguard explain n-1`"
+    assert said[-1] == f"why: `mcpguard audit show n-1 {folder}`"
     assert main(["audit", "show", str(folder), "-n", "1"]) == 0
-    assert "explain" not in capsys.readouterr().out
+    assert "why" not in capsys.readouterr().out
+
+
+def test_a_command_that_is_suggested_reads_the_same_evidence(tmp_path: Path, capsys: Capture) -> None:
+    config = tmp_path / "a 'b'.yaml"
+    config.write_text("version: 1\nservers: {x: {command: cat}}\naudit: {path: audit}\n")
+    (tmp_path / "audit").mkdir()
+    chain(tmp_path / "audit", structs.replace(DECIDED, effect="deny", cause="rule", rules=("p/d",)))
+    option = f" --config {quote(str(config))}"
+    suggested = {
+        ("show",): f"why, and by which line of which policy: `mcpguard explain n-1{option}`",
+        ("query",): f"the whole story of one of them: `mcpguard audit show n-1{option}`",
+    }
+    for words, hint in suggested.items():
+        assert main(["audit", *words, "--config", str(config)]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == hint
+    assert main(["audit", "show", "n-5", "--config", str(config)]) == 2
+    assert f"`mcpguard audit show{option}` lists the last records" in capsys.readouterr().err
 
 
 def test_a_long_detail_does_not_widen_the_other_lines(folder: Path, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -194,7 +195,7 @@ def test_what_cannot_be_read_is_seen_and_starts_over(home: Path, capsys: Capture
     assert main(["session", "list"]) == 0
     assert "cannot be read" in capsys.readouterr().out
     assert main(["session", "show"]) == 0
-    assert "`mcpguard session end` starts it over" in capsys.readouterr().out
+    assert f"`mcpguard session end {NAME[:8]}` starts it over" in capsys.readouterr().out
     assert main(["session", "clear", "private"]) == 2
     assert main(["session", "end"]) == 0
     assert labels(store(home), CALL) == []
@@ -243,7 +244,7 @@ def test_a_change_that_could_not_be_stored_is_void_in_evidence(
     assert {(one["session"], one["principal"]) for one in noticed(home)} == {(NAME, who())}
 
 
-def test_of_several_one_must_be_named(home: Path, capsys: Capture) -> None:
+def test_of_several_one_must_be_named(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     used(home)
     used(home, structs.replace(CALL, agent="other"))
     assert main(["session", "show"]) == 2
@@ -254,6 +255,16 @@ def test_of_several_one_must_be_named(home: Path, capsys: Capture) -> None:
         "mcpguard: no session 'zz' is stored (`mcpguard session list`): one is stored only"
     )
     assert "`mcpguard audit query --session zz`" in said
+    monkeypatch.delenv("MCPGUARD_CONFIG")
+    named = ["--config", str(home / "mcpguard.yaml")]
+    assert main(["session", "show", "zz", *named]) == 2
+    option = shlex.join(named)
+    said = capsys.readouterr().err
+    assert f"(`mcpguard session list {option}`)" in said
+    assert f"`mcpguard audit query --session zz {option}`" in said
+    assert main(["session", "show", NAME[:8], *named]) == 0
+    assert f"`mcpguard session clear LABEL {NAME[:8]} {option}`" in capsys.readouterr().out
+    monkeypatch.setenv("MCPGUARD_CONFIG", named[1])
     assert main(["session", "show", NAME[:8], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == NAME
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import call_line, trust, warn_rivals, width
-from mcpguard.cli.parser import WHEN, moment
+from mcpguard.cli.parser import WHEN, moment, same_config
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -118,6 +119,11 @@ def note_files(index: AuditIndex) -> None:
         print(f"mcpguard: note: {said}", file=sys.stderr)
 
 
+def same_place(args: argparse.Namespace) -> str:
+    """What a command that is suggested needs after it to read the same evidence."""
+    return same_config(args.config) if args.path is None else f" {quote(str(args.path))}"
+
+
 def query(path: Path, args: argparse.Namespace) -> int:
     """Print the calls that match, the oldest first; after Ctrl-C those that were found until then. Raises
     AuditError."""
@@ -147,7 +153,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
     if args.json:
         _print_json(calls, folded)
     else:
-        _print_rows(calls)
+        _print_rows(calls, same_place(args))
         if folded:
             print(only_counted(folded))
     code = trust(index.altered)
@@ -190,13 +196,13 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
     return lines[-args.n :], index.altered
 
 
-def _print_rows(calls: list[FoundCall]) -> None:
+def _print_rows(calls: list[FoundCall], place: str) -> None:
     columns = width()
     for call in calls:
         print(call_line(call.decision, call.outcome, columns, dated=True))
     if calls:
         last_id = plain(calls[-1].decision.id)
-        print(style(f"the whole story of one of them: `mcpguard audit show {last_id}`", "dim"))
+        print(style(f"the whole story of one of them: `mcpguard audit show {last_id}{place}`", "dim"))
     else:
         print("no call on record matches")
 

@@ -22,7 +22,7 @@ from mcpguard.adapters.audit.checking import LineCheck, last_of_all
 from mcpguard.adapters.audit.reader import chain_files, examined, file_name, sound_lines
 from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.authoring.asking.story import headline, places_of, story_of
-from mcpguard.cli.audit.query import FILTERS, matching_lines
+from mcpguard.cli.audit.query import FILTERS, matching_lines, same_place
 from mcpguard.cli.audit.rows import trust, warn_rivals
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
@@ -32,18 +32,20 @@ from mcpguard.core.evidence.verification import ChainReport
 _NARROWEST, _WIDEST, _TOPIC = 40, 110, 13
 
 
-def tell(path: Path, call_id: str, as_json: bool) -> int:
-    """Print the story of a call; 1 where a chain that it stands in was altered. Raises AuditError."""
+def tell(path: Path, args: Namespace) -> int:
+    """Print the story of the call `args.id`; 1 where a chain that it stands in was altered. Raises
+    AuditError."""
+    call_id = args.id
     call = calls_by_id(path, [call_id]).get(call_id)
     if call is None or call.decision is None:
-        raise AuditError(_missing(path, call_id))
+        raise AuditError(_missing(path, call_id, same_place(args)))
     if several := call.several(call_id):
         raise AuditError(plain(several))
     decision = call.decision.record
     brought = decision.label_causes.values() if isinstance(decision, Decided) else ()
     causes = calls_by_id(path, set(brought)) if brought else {}
     reports = {file_name(file): examined(file) for file in {one.file: None for one in places_of(call)}}
-    if as_json:
+    if args.json:
         _print_json(call, causes, reports)
     else:
         _print_text(call, causes, reports)
@@ -52,7 +54,7 @@ def tell(path: Path, call_id: str, as_json: bool) -> int:
     return 1 if call.rivals or not all(report.intact for report in reports.values()) else 0
 
 
-def _missing(path: Path, call_id: str) -> str:
+def _missing(path: Path, call_id: str, place: str) -> str:
     if counted := counted_in(path, call_id):
         return f"{plain(call_id)} {counted}"
     altered: dict[str, None] = {}
@@ -62,7 +64,7 @@ def _missing(path: Path, call_id: str) -> str:
     of_wrap = evidence_folder(None)
     if path.resolve() != of_wrap.resolve() and of_wrap.is_dir():
         lost += f"; what `mcpguard wrap` recorded is in {of_wrap}"
-    return f"no call {plain(call_id)} in {path}{lost}: `mcpguard audit show` lists the last records"
+    return f"no call {plain(call_id)} in {path}{lost}: `mcpguard audit show{place}` lists the last records"
 
 
 def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:
@@ -102,7 +104,7 @@ def _line(line: ChainLine | None) -> dict[str, object] | None:
 def show(path: Path, args: Namespace) -> int:
     """Print records, or the story of a call; 1 where something was altered. Raises AuditError."""
     if args.id is not None:
-        return tell(path, args.id, args.json)
+        return tell(path, args)
     having = b'"observed":' if args.observed else b""
     if args.rebuild or any(getattr(args, name) for name in FILTERS):
         found, altered = matching_lines(path, args, having)
@@ -110,7 +112,7 @@ def show(path: Path, args: Namespace) -> int:
         found, altered = _last(path, args.n, having)
     if not (found or args.json) and (args.observed or any(getattr(args, name) for name in FILTERS)):
         print("no record matches")
-    _print(found, args.json)
+    _print(found, args)
     return trust(altered)
 
 
@@ -120,8 +122,8 @@ def _last(path: Path, count: int, having: bytes) -> tuple[list[bytes], Iterable[
     return last_of_all(chain_files(path), count, check, having), check.altered
 
 
-def _print(last: Sequence[bytes], as_json: bool) -> None:
-    if as_json:
+def _print(last: Sequence[bytes], args: Namespace) -> None:
+    if args.json:
         for line in last:
             print(line.decode(errors="replace").rstrip("\n"))
     elif last:
@@ -129,11 +131,10 @@ def _print(last: Sequence[bytes], as_json: bool) -> None:
         print(table(rows))
         refused = [row[_ID] for row in rows if row[1:3] == ("decision", "deny")]
         if refused:
-            print(
-                style(
-                    f"why, and by which line of which policy: `mcpguard explain {plain(refused[-1])}`", "dim"
-                )
-            )
+            asked = f"{plain(refused[-1])}{same_place(args)}`"
+            # `explain` reads the evidence of a configuration, and no other.
+            why = "why, and by which line of which policy: `mcpguard explain"
+            print(style(f"{why if args.path is None else 'why: `mcpguard audit show'} {asked}", "dim"))
 
 
 _ID = 4

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import broken, plain, style, table, when
-from mcpguard.cli.parser import add_config, configured, person_for
+from mcpguard.cli.parser import add_config, configured, person_for, same_config
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
     from mcpguard.serve.interventions import clear_state, end_session, store_of
 
-    config = configured(args.config)
+    config, option = configured(args.config), same_config(args.config)
     with closing(store_of(config)) as store:
         if args.what == "list":
             _print_list(store.known(), args.json)
         elif args.what == "show":
-            _print_one(_chosen(store.known(), args.session), args.json)
+            _print_one(_chosen(store.known(), args.session, option), args.json, option)
         else:
             by = person_for(f"`mcpguard session {args.what}`")
-            session = _chosen(store.known(), args.session)
+            session = _chosen(store.known(), args.session, option)
             short = f"session {session.name[:SHOWN]}"
             if args.what == "clear":
                 clear_state(config, store, session, args.name, by)
@@ -72,21 +72,22 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(known: list[KnownSession], name: str) -> KnownSession:
+def _chosen(known: list[KnownSession], name: str, option: str) -> KnownSession:
     found = [one for one in known if one.name.startswith(name)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise SessionError(_not_stored(name) if name else NONE)
+        raise SessionError(_not_stored(name, option) if name else NONE)
     names = ", ".join(one.name[:SHOWN] for one in found)
-    raise SessionError(f"say which session: {names} (`mcpguard session list`)")
+    raise SessionError(f"say which session: {names} (`mcpguard session list{option}`)")
 
 
-def _not_stored(name: str) -> str:
+def _not_stored(name: str, option: str) -> str:
     shown = plain(name)
     return (
-        f"no session {shown!r} is stored (`mcpguard session list`): one is stored only where a rule needs to "
-        f"know what it did. Its calls are in the evidence: `mcpguard audit query --session {shown}`"
+        f"no session {shown!r} is stored (`mcpguard session list{option}`): one is stored only where a rule "
+        "needs to know what it did. Its calls are in the evidence: "
+        f"`mcpguard audit query --session {shown}{option}`"
     )
 
 
@@ -113,7 +114,7 @@ def _row(one: KnownSession) -> tuple[str, ...]:
     return one.name[:SHOWN], one.principal, one.agent or "", *counted, when(one.used), is_open
 
 
-def _print_one(one: KnownSession, as_json: bool) -> None:
+def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
     if as_json:
         from mcpguard.cli.outputs import SessionShown
 
@@ -124,7 +125,8 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
     print(broken(f"{style(described(one), 'bold')}, last used {when(one.used)}"))
     kept = one.state
     if kept is None:
-        print("It cannot be read, so what depends on it is refused: `mcpguard session end` starts it over.")
+        ends = f"`mcpguard session end {one.name[:SHOWN]}{option}`"
+        print(f"It cannot be read, so what depends on it is refused: {ends} starts it over.")
         return
     for label in kept.labels:
         cause = kept.causes.get(label)
@@ -132,18 +134,18 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         rules = "" if cause is None else f" ({', '.join(cause.rules)})"
         print(broken(f"label {style(plain(label), 'yellow')}{plain(why + rules)}", indent=6))
     if kept.labels:
-        clears = f"`mcpguard session clear LABEL {one.name[:SHOWN]}`"
+        clears = f"`mcpguard session clear LABEL {one.name[:SHOWN]}{option}`"
         said = f"a label stays until the session ends, or until you clear it: {clears}"
         print(broken(f"      {said}", indent=6))
     for fact in kept.facts:
         print(f"fact  {plain(fact)}")
     for ticket in kept.approvals:
-        print(f"approval {plain(ticket)} (`mcpguard approvals`)")
+        print(f"approval {plain(ticket)} (`mcpguard approvals{option}`)")
     used = kept.used(time.time())
     for key, amount in used.items():
         print(f"limit {plain(key)}: {amount} used")
     if used:
-        clears = f"`mcpguard session clear RULE {one.name[:SHOWN]}`"
+        clears = f"`mcpguard session clear RULE {one.name[:SHOWN]}{option}`"
         print(f"      a limit counts from zero again once you clear it: {clears}")
     print(f"{kept.calls} calls" + (":" if kept.tools else ""))
     for tool, count in sorted(kept.tools.items(), key=lambda item: -item[1]):
