@@ -114,7 +114,7 @@ def test_a_dry_run_says_that_there_is_no_keychain_and_that_nothing_was_changed(
     missing, nothing = capsys.readouterr().out.splitlines()[-2:]
     assert missing.startswith("to do    the keychain (")
     assert missing.endswith(". `mcpguard import --to file` stores secrets in files that only you can read")
-    assert nothing == "nothing was changed, nor would `mcpguard import` change anything before that is done"
+    assert nothing == "nothing was changed, and `mcpguard import` changes nothing until that is done"
 
 
 def test_where_nothing_is_to_move_no_keychain_is_needed(

@@ -73,7 +73,7 @@ class JsonEntry(Written):
     expires: str | None = Field(
         None,
         description="The key of its expiry: a number is seconds from now, above 1000000000 seconds since "
-        "1970; a text is a time with its zone (ISO 8601).",
+        "1970; a string is a time with its zone (ISO 8601).",
     )
 
 

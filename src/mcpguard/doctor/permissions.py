@@ -92,7 +92,7 @@ def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
         for _, folder in folders(server):
             inside = [one.name for one in guarded if is_in(one, folder)]
             if inside and not server.disabled:
-                said = f"the server {name} works here, where {', '.join(inside)} is"
+                said = f"the server {name} works in this folder, which contains {', '.join(inside)}"
                 yield found("D504", folder, said, subject=name)
 
 

@@ -10,8 +10,8 @@ from mcpguard.adapters.system.guarded import misread, not_found
     [
         ("https://h.example/mcp?key=hunter22", "is the address of a remote server: write it as `url`"),
         ("TOKEN=hunter22 npx -y server", "begins with a value for TOKEN: set it under `env`"),
-        ("no-such-program --token hunter22", "is 'no-such-program' and its arguments in one text"),
-        ("sh hunter22", "is 'sh' and its arguments in one text: write each argument as its own word"),
+        ("no-such-program --token hunter22", "is 'no-such-program' and its arguments in one string"),
+        ("sh hunter22", "is 'sh' and its arguments in one string: write each argument as its own word"),
         ("~/bin/server", "'~/bin/server' begins with ~, which only a shell replaces: give the full path"),
     ],
 )

@@ -44,7 +44,7 @@ CASES = [
     ("now < timestamp('2020-01-01T00:00:00Z')", "`now` is a time"),
     ("resource.uri == 'x'", "there is no `resource`"),
     ("1 == 2", ""),
-    ("!url(args.url).user", "url() gives user: true, ip: true; `args.url` is a string"),
+    ("!url(args.url).user", "url() returns user: true, ip: true; `args.url` is a string"),
     (
         "url(args.bad).ip",
         "a URL must have a scheme, `//` and a host, and one `#` at most; `args.bad` is a string",
@@ -71,7 +71,7 @@ def test_of_what_is_true_a_reason_says_what_is_absent_and_what_functions_found_o
     for text, reason in [
         ("args.text == 'hush'", ""),
         ("!has(args.force)", "there is no `args.force`"),
-        ("url(args.url).user", "url() gives user: true, ip: true"),
+        ("url(args.url).user", "url() returns user: true, ip: true"),
     ]:
         verdict = engine("cpp").compile(text).verdict(Bound(VIEW))
         assert verdict.value == "true"

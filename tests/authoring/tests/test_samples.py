@@ -78,7 +78,7 @@ def test_an_argument_of_the_file_is_that_of_its_groups() -> None:
         ("{name: g, ordinary: [wide], calls: [^{server: s}]}", "name what is called: `tool`, `prompt`, `resource` or `action`"),
         ("{name: g, ordinary: [wide], calls: [^{server: s, tool: t, prompt: p}]}", "a call has one target, not tool and prompt"),
         ("{name: g, ordinary: [wide], calls: [{server: s, tool: t}, ^{server: s, tool: t}]}", "another call of this group is the same"),
-        ("{name: g, ordinary: [wide], call: {server: s, tool: t}, calls: [^ls]}", "a text is the value of an argument: name it in `argument`, in the group or the file"),
+        ("{name: g, ordinary: [wide], call: {server: s, tool: t}, calls: [^ls]}", "a string is the value of an argument: name it in `argument`, in the group or the file"),
         ("{name: g, ordinary: [wide], calls: [{server: s, ^tol: t}]}", "unknown key `tol`; did you mean `tool`?"),
         ("{name: g, ordinary: [wide], calls: [^1]}", "expected text or a mapping, found a number; put it in quotes"),
     ],

@@ -19,6 +19,7 @@ from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Paramete
 from mcpguard.core.redaction.detectors import GROUPS
 from tests.rows import each
 
+HOST_ALONE = "as `patterns`: a pattern is a host alone, such as `example.com`: no scheme, port or path"
 SQL_KNOWS = "sql() accepts as `dialect`: bigquery, duckdb, mysql, postgres, snowflake, sqlite, tsql"
 DETECT_KNOWS = f"detect() accepts as `kinds`: {', '.join(sorted({*GROUPS['all'], *GROUPS}))}"
 CALLS: list[tuple[Any, ...]] = []
@@ -146,13 +147,15 @@ def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "sentence"),
     [
-        ("count(args.q).len > 1", 13, "count() gives no `len`; it gives length, known, text, rest"),
-        ("same(count(args.q).len)", 18, "count() gives no `len`; it gives length, known, text, rest"),
+        ("count(args.q).len > 1", 13, "count() returns no `len`; it returns length, known, text, rest"),
+        ("same(count(args.q).len)", 18, "count() returns no `len`; it returns length, known, text, rest"),
         ("true && count() == 1", 8, "count() takes 1 to 2 arguments, not 0"),
-        ("same(1, 2) == 1", 0, "same() takes 1 arguments, not 2"),
+        ("same(1, 2) == 1", 0, "same() takes 1 argument, not 2"),
         ("count(args.q, 'a').known", 0, "count() needs `words` to be a list"),
         ("count(3).known", 0, "count() needs `text` to be a string"),
         ("sql(args.q, 'oracle').writes", 0, SQL_KNOWS),
+        ("hostIn(args.u, 'https://x.com/')", 0, f"hostIn() cannot use `https://x.com/` {HOST_ALONE}"),
+        ("hostIn(args.u, ['x.com:443'])", 0, f"hostIn() cannot use `x.com:443` {HOST_ALONE}"),
         ("detect(args.q, ['email', 'emial']) == []", 0, DETECT_KNOWS),
         ("args.x.matches('(')", 15, "this is not a regular expression (RE2): missing ): ("),
         (

@@ -36,7 +36,7 @@ def test_its_own_names_are_read(name: EngineName, text: str) -> None:
         ("size(parts.lef) == 1", "`parts` has no `lef`; did you mean `left`?"),
         ('"lef" in parts', "`parts` has no `lef`; did you mean `left`?"),
         ('colour = "red"', "write `==` to compare"),
-        ('colour("red") == 1', "`colour` is a value and no function"),
+        ('colour("red") == 1', "`colour` is a value, not a function"),
     ],
 )
 def test_names_of_policies_are_unknown_and_mistakes_have_its_own_advice(

@@ -1,4 +1,4 @@
-"""Arguments that do not fit the schema of a tool are refused before a rule is asked, and only those."""
+"""Arguments that do not fit the schema of a tool are refused before any rule is evaluated, and only those."""
 
 from __future__ import annotations
 

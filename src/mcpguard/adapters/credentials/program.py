@@ -53,14 +53,14 @@ def _from_json(output: bytes, wanted: JsonEntry, now: float) -> tuple[str, float
         raise ValueError("printed something that is not JSON (`json`)") from None
     value = _at(found, wanted.value)
     if type(value) is not str or not value:
-        raise ValueError(f"printed JSON without a text at `{wanted.value}` (`json.value`)")
+        raise ValueError(f"printed JSON without a string at `{wanted.value}` (`json.value`)")
     if wanted.expires is None:
         return value, None
     seconds = _seconds(_at(found, wanted.expires), now)
     if seconds is None:
         raise ValueError(
             f"printed JSON without a time at `{wanted.expires}` (`json.expires`): expected a number of "
-            "seconds, or a text such as 2026-01-31T10:00:00Z, with its zone"
+            "seconds, or a string such as 2026-01-31T10:00:00Z, with its zone"
         )
     if seconds <= 0:
         raise ValueError("printed a credential that has already expired")

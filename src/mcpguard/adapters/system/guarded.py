@@ -46,7 +46,9 @@ def misread(command: str) -> str:
     if assigned := re.match("([A-Za-z_][A-Za-z0-9_]*)=", first):
         return f"the command begins with a value for {assigned[1]}: set it under `env`"
     if rest and (any(word.startswith("-") for word in rest) or which(first) is not None):
-        return f"the command is '{first}' and its arguments in one text: write each argument as its own word"
+        return (
+            f"the command is '{first}' and its arguments in one string: write each argument as its own word"
+        )
     if first.startswith("~"):
         return f"the command '{command}' begins with ~, which only a shell replaces: give the full path"
     return ""

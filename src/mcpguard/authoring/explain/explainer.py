@@ -38,7 +38,7 @@ WHY = {
     Cause.APPROVAL: "a matching ask rule (or one that cannot be evaluated) overrides every allow rule: a "
     "person must approve",
     Cause.NO_RULE: "no allow rule matches, and what no rule allows is refused",
-    Cause.ARGUMENTS: "arguments that do not fit the schema of the tool are refused before a rule is asked",
+    Cause.ARGUMENTS: "arguments that do not fit the tool's schema are refused before any rule is evaluated",
     Cause.CREDENTIAL: "a held credential goes to no server that it is not bound to, whatever the rules say",
     Cause.PLACEHOLDER: "a tool would write a placeholder of mcpguard in place of the original",
     Cause.LIMIT: "rules allow it, but one of their limits is reached",

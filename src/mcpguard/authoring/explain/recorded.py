@@ -351,7 +351,10 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     """The records of a decision and of its outcome, {} if there is none yet, and where their file was
     altered, "" for nowhere. Raises AuditError."""
     if len(ids) != 1:
-        raise AuditError("explain one recorded call at a time")
+        raise AuditError(
+            "explain takes the id of one recorded call; for a call that was not made, name it with --server "
+            "and --tool"
+        )
     folder, files = evidence_folder(config), _files_of(config)
     for parent in {file.parent for file in files}:
         call = calls_by_id(parent, ids).get(ids[0])

@@ -56,7 +56,7 @@ def _of_call(call: HoistedCall, view: Mapping[str, Json], excused: bool) -> Iter
         yield f"{call.name}() finds {', '.join(map(str, value)) or 'nothing'}"
     elif fields:
         said = [f"{name}: {str(value[name]).lower()}" for name in fields if type(value[name]) is bool]
-        yield from [f"{call.name}() gives {', '.join(said)}"] if said else []
+        yield from [f"{call.name}() returns {', '.join(said)}"] if said else []
 
 
 def _absent(reading: MemberRead, view: Mapping[str, Json]) -> str:

@@ -102,11 +102,11 @@ class GroupEntry(Written):
     harmful: Items[str] = Field((), description="The postures for which these are harmful calls.")
     call: SampleCall = Field(default_factory=SampleCall, description="What the calls of the group share.")
     argument: str | None = Field(
-        None, description="The argument that a call which is a text alone has as its value."
+        None, description="The argument whose value is a call that is written as a string."
     )
     session: SessionState = Field(default_factory=SessionState, description="The state of the session.")
     calls: Annotated[Items[_Call], _SOME_CALLS] = Field(
-        description="The calls: each what it adds to `call`, or a text, the value of `argument`."
+        description="The calls: each what it adds to `call`, or a string: the value of `argument`."
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -174,7 +174,7 @@ class PostureSamples(Written):
     def _incomplete(self, sample: Sample) -> Iterator[Mistake]:
         argument = sample.group.argument or self.argument
         if isinstance(sample.group.calls[int(sample.at[-1])], str) and not argument:
-            said = "a text is the value of an argument: name it in `argument`, in the group or the file"
+            said = "a string is the value of an argument: name it in `argument`, in the group or the file"
             yield sample.at, said
         if sample.call.server is None:
             yield sample.at, "name the `server`, here or in `call` of the group or the file"

@@ -226,7 +226,7 @@ def _tell_dry(plan: ImportPlan, vault: Vault) -> bool:
             vault.ready()
     except CredentialError as error:
         _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
-        _say("nothing was changed, nor would `mcpguard import` change anything before that is done")
+        _say("nothing was changed, and `mcpguard import` changes nothing until that is done")
         return False
     _tell_unset(plan)
     print("nothing was changed: the same command without `--dry-run` makes these changes")

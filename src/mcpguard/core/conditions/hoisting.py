@@ -263,7 +263,7 @@ class _Hoister:
         fields = FUNCTIONS[term.name].fields if term.name in FUNCTIONS else ()
         steps, _ = self._steps(after)
         if fields and steps and steps[0] not in fields:
-            said = f"{term.name}() gives no `{steps[0]}`; it gives {', '.join(fields)}"
+            said = f"{term.name}() returns no `{steps[0]}`; it returns {', '.join(fields)}"
             self._mistakes.append((self._tokens[after].start, said))
 
     def _list(self, at: int) -> tuple[Term | None, int]:
@@ -380,8 +380,8 @@ class _Hoister:
         place, most = self._tokens[at].start, len(function.parameters)
         least = sum(not parameter.optional for parameter in function.parameters)
         if not least <= len(arguments) <= most:
-            takes = f"{least}" if least == most else f"{least} to {most}"
-            self._mistakes.append((place, f"{function.name}() takes {takes} arguments, not {len(arguments)}"))
+            takes = f"{least} to {most} arguments" if least < most else f"{most} argument{'s' * (most != 1)}"
+            self._mistakes.append((place, f"{function.name}() takes {takes}, not {len(arguments)}"))
         for parameter, argument in zip(function.parameters, arguments, strict=False):
             if isinstance(argument, Constant):
                 problem = unfit(function, parameter, argument.value)

@@ -99,7 +99,7 @@ _ABSENT = {
         '`matches("(?i)…")` ignores case',
     ),
     **dict.fromkeys(
-        ("split", "substring", "replace", "trim", "strip"), '`matches("^…")` compares a part of a text'
+        ("split", "substring", "replace", "trim", "strip"), '`matches("^…")` compares a part of a string'
     ),
 }
 """What CEL does not have, and what serves."""
@@ -123,7 +123,7 @@ _WRONG = (
     ("(?<!&)&(?!&)", "write `&&` for `&`"),
     (r"(?<!\|)\|(?!\|)", "write `||` for `|`"),
     (r"\bin\s*[({]", "write a list in brackets, as in `x in [1, 2]`"),
-    ("[\u2018\u2019\u201c\u201d`]", "quote a text with `'` or `\"`"),
+    ("[\u2018\u2019\u201c\u201d`]", "quote a string with `'` or `\"`"),
     (r"\$|\{\{", "write a name alone, as in `args.x`"),
     (";", "join conditions by `&&` or `||`"),
 )
@@ -168,7 +168,7 @@ def _near(name: str, names: Mapping[str, str]) -> str:
 def _form(name: str, names: Mapping[str, str]) -> str:
     """How a name is used that is known, and was used in another way."""
     if name in names:
-        return f"`{name}` is a value and no function"
+        return f"`{name}` is a value, not a function"
     form = f"{name}(args.x)"
     if name in _MACROS:
         form = f"args.list.{name}(x, …)"
@@ -186,7 +186,7 @@ def _hyphen(text: str, name: str, names: Mapping[str, str]) -> str:
 def _syntax(text: str) -> str:
     tokens = tokens_of(text)
     if any(one.kind == "other" and one.text in ("'", '"') for one in tokens):
-        return "a text is not closed, or has a quote in it that needs a backslash"
+        return "a string is not closed, or contains a quote that needs a backslash"
     bare = [" "] * len(text)
     for one in tokens:
         # What stands in a text is not a mistake.

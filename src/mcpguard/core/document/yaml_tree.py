@@ -143,11 +143,11 @@ class _Builder:
         if node.kind == "alias":
             self._fault(event, "aliases (`*name`) are not supported: write the value out, or quote this text")
         elif event.anchor:
-            self._fault(event, "anchors (`&name`) are not supported: quote a text that begins with `&`")
+            self._fault(event, "anchors (`&name`) are not supported: quote a value that begins with `&`")
         if node.kind == "text" and _NOT_TEXT.search(node.value):
             self._fault(event, "NUL and halves of surrogate pairs are not allowed")
         if getattr(event, "tag", None):
-            self._fault(event, "tags (`!name`) are not supported: quote a text that begins with `!`")
+            self._fault(event, "tags (`!name`) are not supported: quote a value that begins with `!`")
 
     def _check_keys(self, node: Node) -> None:
         seen: dict[str, int] = {}

@@ -20,6 +20,7 @@ from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 Test = Callable[[Host], bool]
 
+_LIKE_AN_ADDRESS = re.compile(r"[0-9A-Fa-f:.[\]]*(?:[/%]|$)")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _CARRIERS = tuple(
     map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
@@ -60,6 +61,8 @@ def host_test(pattern: str) -> Test:
         end = "." + below.name
         return lambda host: host.address is None and host.name.endswith(end)
     if "/" in pattern or ":" in pattern:
+        if not _LIKE_AN_ADDRESS.match(pattern):
+            raise FunctionError("a pattern is a host alone, such as `example.com`: no scheme, port or path")
         return within(pattern)
     name = read_host(pattern).name
     return lambda host: host.name == name
