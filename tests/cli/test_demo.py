@@ -255,7 +255,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(start: Start, tmp_path: Pa
 
 
 def test_a_git_that_fails_is_quoted(start: Start, tmp_path: Path) -> None:
-    first = "import mcpguard.demo.stage as stage; stage.Stage.repository = stage.Path('/dev/null/no')"
+    first = "import mcpguard.demo.stage as stage; stage.DemoFolder.repository = stage.Path('/dev/null/no')"
     code, _, err = start(first=first).result()
     assert code == 2
     assert err.startswith("mcpguard: the demo's folder could not be made or removed: fatal: ")
