@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.adapters.transports.front import (
     Front,
     Wire,
     acknowledge,
+    answer_all,
     answer_handshake,
     call,
     serving,
@@ -298,3 +300,48 @@ def test_who_has_nothing_open_is_forgotten() -> None:
     found = Quotas(HttpTerms(), 10)
     found.of(Principal("ada", SOURCE))
     assert len(found._of) == 0
+
+
+# --- turns -----------------------------------------------------------------------------------------
+
+
+async def test_requests_of_one_principal_begin_in_turns_and_in_their_order() -> None:
+    ada = Quotas(http()).of(Principal("ada", SOURCE))
+    begun: list[int] = []
+
+    async def request(number: int) -> None:
+        waits = ada.turn()
+        if waits is not None:
+            await waits
+        begun.append(number)
+
+    requests = [asyncio.create_task(request(number)) for number in range(3 * quotas.AT_ONCE)]
+    await asyncio.sleep(0)
+    requests[quotas.AT_ONCE].cancel()
+    before = 0
+    while len(begun) < len(requests) - 1:
+        assert len(begun) - before <= quotas.AT_ONCE
+        before = len(begun)
+        await asyncio.sleep(0)
+    assert begun == [number for number in range(len(requests)) if number != quotas.AT_ONCE]
+
+
+async def test_a_request_of_another_principal_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas, "AT_ONCE", 1)
+    names = [*["ada"] * 6, "bob"]
+    async with serving(http(), FakeVerifier()) as front:
+        heard: list[str] = []
+
+        def script(world: Any, message: dict[str, Any]) -> None:
+            heard.append(world.principal.id)
+            answer_all(world, message)
+
+        front.door.script = script
+        wires = [await front.connect() for _ in names]
+        data = json.dumps(call("tools/call", 7, _meta=ENVELOPE)).encode()
+        for wire, name in zip(wires, names, strict=True):
+            headers = front.headers(**about(name, mcp_protocol_version=MODERN))
+            wire.send("POST", "/mcp", [*headers, ("content-length", str(len(data)))], data)
+        assert [(await wire.answer()).status for wire in wires] == [200] * len(names)
+        assert heard.index("bob") < len(names) - 1
+        assert heard.count("ada") == 6

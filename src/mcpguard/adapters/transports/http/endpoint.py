@@ -143,11 +143,7 @@ class Endpoint:
                 self._unrouted(request)
                 return
             if self._verifier is not None:
-                request.connection.doubt()
-                verified = await self._identify(self._verifier, request.authorization)
-                request.principal, request.until = verified.principal, verified.until
-                request.in_use = self.quotas.of(verified.principal)
-                request.connection.welcome(request.in_use)
+                await self._admit(self._verifier, request)
             await handler(request)
         except HttpRefusal as refusal:
             _refuse(request, refusal)
@@ -161,6 +157,17 @@ class Endpoint:
         finally:
             if request.kept is not None:
                 request.let_go()
+
+    async def _admit(self, verifier: Verifier, request: HttpRequest) -> None:
+        """Let the request of a client with a good token begin, when it is its principal's turn."""
+        request.connection.doubt()
+        verified = await self._identify(verifier, request.authorization)
+        request.principal, request.until = verified.principal, verified.until
+        request.in_use = in_use = self.quotas.of(verified.principal)
+        request.connection.welcome(in_use)
+        waits = in_use.turn()
+        if waits is not None:
+            await waits
 
     def _unrouted(self, request: HttpRequest) -> None:
         if request.method == "OPTIONS" and request.cors:

@@ -1,14 +1,17 @@
 """How much one principal may have open at a front: connections, streams, sessions and requests (law 8).
 
-Law of this file: whoever uses up a quota is refused alone. A quota is that of a subject at its issuer, so
+Law of this file: whoever uses up a quota is refused alone, and the requests of one principal begin in turns,
+so that those of others come between. A quota is that of a subject at its issuer, so
 other claims, groups or agents of the same subject have no quota of their own. Without tokens all clients are
 the same principal, and only what all of them may have counts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import time
+from collections import deque
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -24,6 +27,9 @@ MOST_CONNECTIONS = 1000
 clients need some, and so does evidence."""
 QUIET_SECONDS = 60.0
 """How long the operator is not told again of the same principal, and how long the warning stays."""
+
+AT_ONCE = 8
+"""How many requests of one principal begin in one turn of the loop: what each costs, all others wait for."""
 
 UNBOUNDED = 1 << 62
 """Where all clients are one principal, only what all of them may have counts."""
@@ -66,11 +72,37 @@ class InUse(Struct, eq=False, weakref=True):
     """Bytes of large messages that are being received."""
     told: dict[str, float] = field(default_factory=dict)
     """When the operator was last told, by what is used up."""
+    _begun: int = 0
+    """Requests that have begun in this turn of the loop."""
+    _next: deque[asyncio.Future[None]] = field(default_factory=deque)
+    """Those that wait for a later one, in their order."""
 
     def check(self, kind: str, request_id: RequestId | None = None) -> None:
         """Raises OverQuotaError where it has as many as it may have."""
         if getattr(self, kind) >= self.most[kind]:
             raise self.refusal(kind, request_id)
+
+    def turn(self) -> asyncio.Future[None] | None:
+        """What the next request has to wait for before it begins; None for nothing."""
+        loop = asyncio.get_running_loop()
+        if not self._begun:
+            loop.call_soon(self._turned)
+        if self._begun < AT_ONCE:
+            self._begun += 1
+            return None
+        waits = loop.create_future()
+        self._next.append(waits)
+        return waits
+
+    def _turned(self) -> None:
+        self._begun = 0
+        while self._next and self._begun < AT_ONCE:
+            waits = self._next.popleft()
+            if not waits.done():  # It was cancelled.
+                waits.set_result(None)
+                self._begun += 1
+        if self._begun:
+            asyncio.get_running_loop().call_soon(self._turned)
 
     def refusal(self, kind: str, request_id: RequestId | None = None) -> OverQuotaError:
         """That it gets no more of these."""
