@@ -21,7 +21,7 @@ from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.own_process import machine_name, operating_system_user
-from mcpguard.config.loading import Config, evidence_folder
+from mcpguard.config.loading import Config, config_option, evidence_folder
 from mcpguard.core.errors import AuditError, CredentialError, SessionError
 from mcpguard.core.evidence.changes import VOID, void_of
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
@@ -46,13 +46,13 @@ def passkeys_of(config: Config) -> Passkeys:
     return Passkeys(Passkey(one.person, one.groups, one.id, one.key) for one in config.approvals.passkeys)
 
 
-def waiting_ticket(store: SqliteStore, ticket_id: str) -> Ticket:
-    """The ticket of that id. Raises SessionError where no call waits by it."""
+def waiting_ticket(store: SqliteStore, ticket_id: str, option: str = "") -> Ticket:
+    """The ticket of that id. Raises SessionError where no call waits by it, which says what lists them:
+    `option` is what that command needs to use the same configuration."""
     ticket = store.known_ticket(ticket_id)
     if ticket is None or ticket.state != "waiting" or ticket.expires <= time.time():
-        raise SessionError(
-            f"no call is waiting under ticket {ticket_id!r}; list them with `mcpguard approvals`"
-        )
+        lists = f"`mcpguard approvals{option}`"
+        raise SessionError(f"no call is waiting under ticket {ticket_id!r}; list them with {lists}")
     return ticket
 
 
@@ -117,7 +117,8 @@ def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> N
     evidence can be left."""
     found = [one for one in (*store.approved(), *store.denied()) if one.id == ticket_id]
     if not found:
-        raise SessionError(f"no approval or refusal has the ticket {ticket_id!r} (`mcpguard approvals`)")
+        lists = f"`mcpguard approvals{config_option(config.path, os.environ)}`"
+        raise SessionError(f"no approval or refusal has the ticket {ticket_id!r}; list them with {lists}")
     who, said = found[0].principal, f"ticket {ticket_id} of {found[0].principal} by {by}"
     what = "refusal-ended"
     if found[0].state == "approved":

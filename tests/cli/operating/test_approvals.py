@@ -123,10 +123,24 @@ def test_nothing_is_answered_without_evidence(home: Path, says: list[str]) -> No
     assert known(home).state == "waiting"
 
 
+def test_whoever_names_no_ticket_is_told_what_lists_them_in_the_same_configuration(
+    home: Path, capsys: Capture, says: list[str], tmp_path: Path
+) -> None:
+    says.append("y")
+    other = tmp_path / "other folder.yaml"
+    other.write_text("version: 1\nservers: {x: {command: cat}}\n")
+    lists = f"list them with `mcpguard approvals --config '{other}'`"
+    for words in (["approve", "t9"], ["approvals", "end"], ["approvals", "end", "t9"]):
+        assert main([*words, "--config", str(other)]) == 2
+        assert lists in capsys.readouterr().err
+
+
 def test_what_does_not_wait_any_more_cannot_be_answered(home: Path, capsys: Capture, says: list[str]) -> None:
     says.append("y")
     assert main(["approve", "t1"]) == 2
-    assert "no call is waiting under ticket 't1'" in capsys.readouterr().err
+    assert (
+        "no call is waiting under ticket 't1'; list them with `mcpguard approvals`" in capsys.readouterr().err
+    )
     ask(home).answer("t1", answered("denied", "a"))
     assert main(["approve", "t1"]) == 2
     assert known(home).state == "denied"

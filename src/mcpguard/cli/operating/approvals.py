@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.own_process import groups_of_user
 from mcpguard.adapters.system.terminal import coloured, plain, style, table, when
-from mcpguard.cli.parser import add_config, configured, confirmed, person_for
+from mcpguard.cli.parser import add_config, configured, confirmed, person_for, same_config
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
@@ -50,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     config = configured(args.config)
     with closing(store_of(config)) as store:
         if args.what:
-            return _end(config, store, args.ticket)
+            return _end(config, store, args.ticket, args.config)
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
     if args.json:
         from mcpguard.cli.outputs import WaitingTickets
@@ -73,11 +73,12 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
+def _end(config: Config, store: SqliteStore, ticket_id: str | None, option: str | None) -> int:
     from mcpguard.serve.interventions import end_answer
 
     if ticket_id is None:
-        raise SessionError("say which approval or refusal to end (`mcpguard approvals`)")
+        lists = f"`mcpguard approvals{same_config(option)}`"
+        raise SessionError(f"say which approval or refusal to end; list them with {lists}")
     end_answer(config, store, ticket_id, person_for("`mcpguard approvals end`"))
     print(f"{style('ended', 'green')} {plain(ticket_id)}: the next such call is asked about")
     return 0
@@ -136,7 +137,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     who = person_for("approving or denying a call")
     config: Config = configured(args.config)
     with closing(store_of(config)) as store:
-        ticket = waiting_ticket(store, args.ticket)
+        ticket = waiting_ticket(store, args.ticket, same_config(args.config))
         given = said(ticket, who, groups_of_user())
         must_count(config, ticket, given)
         _show(config, store, ticket)
