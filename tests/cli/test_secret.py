@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +116,17 @@ def test_a_value_in_argv_is_refused_with_the_reason(
     assert backend.entries == {}
 
 
+def test_a_value_that_is_assigned_to_the_name_is_refused_like_one_in_argv(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode())
+    assert main(["secret", "set", "github/read=hunter22"]) == 2
+    said = capsys.readouterr().err
+    assert "run `mcpguard secret set github/read` and type it" in said
+    assert "hunter22" not in said
+    assert backend.entries == {}
+
+
 def test_an_option_before_the_name_does_not_show_its_value(
     backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
 ) -> None:
@@ -201,7 +214,7 @@ def test_removing_is_said_and_a_missing_name_is_an_error(
 
 def test_an_action_is_needed(capsys: Capture) -> None:
     assert main(["secret"]) == 2
-    assert "expected set or list or rm" in capsys.readouterr().err
+    assert "expected set, list, rm, check, login or logout" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -259,7 +272,7 @@ def test_a_value_can_go_to_the_file_that_a_reference_names(
         ("file:HERE/link", "is a link or no file, which is left alone"),
         ("file:HERE", "is a link or no file, which is left alone"),
         ("file:HERE/open", "is open to every account on this machine"),
-        ("file:HERE/open/below", "cannot be made"),
+        ("file:HERE/open/below", "cannot be created"),
     ],
 )
 def test_a_file_that_could_not_be_used_is_not_written(
@@ -272,6 +285,18 @@ def test_a_file_that_could_not_be_used_is_not_written(
     assert main(["secret", "set", name.replace("HERE", str(tmp_path))]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_on_a_read_only_disk_cannot_be_written(
+    piped: Callable[[bytes], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    piped(b"aB3kQ9xZ7mT2pL5w")
+    monkeypatch.setattr("mcpguard.onboarding.disk.os.unlink", read_only)
+    assert main(["secret", "set", f"file:{tmp_path}/key"]) == 2
+    assert f"{tmp_path}/key cannot be written: Read-only file system" in capsys.readouterr().err
 
 
 def test_without_a_keychain_a_file_is_offered(

@@ -101,6 +101,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def _set(text: str, extra: list[str], keychain: Keychain) -> None:
     is_file = text.startswith("file:")
+    if not is_file and "=" in text:
+        raise CredentialError(_NOT_IN_ARGV.format(name=text.partition("=")[0]))
     name = text if is_file else _checked(text)
     path = _file(text) if is_file else None
     if path is None and not all(name.split("/")):

@@ -52,7 +52,7 @@ def make_folder(path: Path, mode: int = 0o700) -> None:
             one.chmod(mode)
         path.mkdir(exist_ok=True)
     except OSError as error:
-        raise MoveError(f"{path} cannot be made: {error.strerror}") from None
+        raise MoveError(f"{path} cannot be created: {error.strerror}") from None
 
 
 def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = "") -> None:
@@ -63,7 +63,8 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = 
     """
     aside = _aside(path)
     try:
-        remove(aside)
+        with suppress(FileNotFoundError):
+            os.unlink(aside)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
             _like(path, descriptor, mode)

@@ -62,7 +62,7 @@ def _cannot_be_made(path: Path) -> str:
     # It is made, with its folder, when it is first needed.
     folder = next(one for one in path.absolute().parents if one.exists())
     able = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    return "" if able else f"{path} cannot be made: {folder} is not a folder that this user can write to"
+    return "" if able else f"{path} cannot be created: {folder} is not a folder that this user can write to"
 
 
 def is_busy(problem: "sqlite3.Error") -> bool:
