@@ -185,7 +185,7 @@ def test_an_argument_too_many_is_refused_without_repeating_its_value(
         (["session", "lst"], "'lst' is not one of them: did you mean `list`?\n"),
         (["import", "--to", "fiel"], "'fiel' is not one of them: did you mean `file`?\n"),
         (["import", "--to", "vault"], "expected keyring or file, not 'vault'\n"),
-        (["completion", "tcsh"], "expected bash or zsh or fish, not 'tcsh'\n"),
+        (["completion", "tcsh"], "expected bash, zsh or fish, not 'tcsh'\n"),
         (["approvals", "4f1c\x1b"], "expected end, not '4f1c\\\\x1b'\n"),
         (["import", "--cleint", "cursor"], "unknown option --cleint: did you mean `--client`?\n"),
         (["audit", "query", "--serer=x"], "unknown option --serer: did you mean `--server`?\n"),
@@ -318,8 +318,8 @@ def test_every_verb_has_its_module() -> None:
         (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean `policy`?"),
         (("secret", "set"), "error: NAME is missing: what ${keyring:NAME} refers to; file:/PATH "),
         (("approve",), "error: TICKET is missing: the call that waits, as listed by `mcpguard approvals`\n"),
-        (("session",), "error: expected list or show or clear or end\n"),
-        (("completion",), "error: shell is missing: the shell that reads it\n"),
+        (("session",), "error: expected list, show, clear or end\n"),
+        (("completion",), "error: expected bash, zsh or fish\n"),
     ],
 )
 def test_a_wrong_name_gets_the_nearest_one_and_no_list_of_all_in_the_usage(

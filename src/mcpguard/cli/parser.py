@@ -12,7 +12,7 @@ from argparse import (
     RawDescriptionHelpFormatter,
     _SubParsersAction,
 )
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,7 +79,7 @@ class Parser(ArgumentParser):
             return
         if near := did_you_mean(value, choices):
             raise ArgumentError(action, f"{plain(value)!r} is not one of them: {near}")
-        raise ArgumentError(action, f"expected {' or '.join(choices)}, not {plain(value)!r}")
+        raise ArgumentError(action, f"expected {_any(choices)}, not {plain(value)!r}")
 
     def error(self, message: str) -> NoReturn:
         """Ends with the usage and `message`; what argparse only names as missing is explained."""
@@ -110,14 +110,19 @@ class Parser(ArgumentParser):
         parser.error("too many arguments" + (f": name the file as {' or '.join(hints)}" if is_file else ""))
 
 
+def _any(words: Sequence[str]) -> str:
+    """One, two or more words as a choice: "a, b or c"."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def _name_of(action: Action) -> str:
     """What argparse calls an argument."""
     return str(action.metavar or action.dest)
 
 
 def _said_of_missing(action: Action) -> str:
-    if isinstance(action, _SubParsersAction):
-        return f"expected {' or '.join(action.choices)}"
+    if action.choices:
+        return f"expected {_any(list(action.choices))}"
     return f"{_name_of(action)} is missing" + (f": {action.help}" if action.help else "")
 
 

@@ -224,8 +224,8 @@ def test_a_method_of_an_extension_is_explained_where_it_may_be_one(explain: Expl
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--tool", "log"], "name the request: --server NAME with --tool NAME"),
-        (["--server", "git"], "name the request"),
+        (["--tool", "log"], "or name a request: --server NAME with --tool NAME"),
+        (["--server", "git"], "give the id of a recorded call, or name a request"),
         (["--server", "git", "--action", "tools/call"], "name what `tools/call` is for: --tool NAME"),
         (["--server", "git", "--action", "nope"], "no rule decides `nope`: mcpguard refuses it"),
         (["--server", "git", "--action", "extension"], "no rule decides `extension`: mcpguard refuses it"),

@@ -101,7 +101,10 @@ def asked_by(options: Namespace, config: Config | None) -> Supposition:
     options that name nothing to decide."""
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):
-        raise _problem("name the request: --server NAME with --tool NAME, --prompt, --resource or --action")
+        raise _problem(
+            "give the id of a recorded call, or name a request: --server NAME with --tool NAME, --prompt, "
+            "--resource or --action"
+        )
     if options.action:
         _check_action(options.action, kind, None if config is None else config.servers.get(options.server))
     args = arguments_of(options) or {}

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "mcpguard lock claude-code --print          (shows the file, changes nothing)",
-    "sudo env HOME=$HOME mcpguard lock claude-code",
-    "sudo env HOME=$HOME mcpguard lock claude-code --undo",
+    'sudo env HOME="$HOME" mcpguard lock claude-code',
+    'sudo env HOME="$HOME" mcpguard lock claude-code --undo',
 )
 
 _BACK = {
