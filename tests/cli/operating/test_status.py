@@ -497,3 +497,15 @@ async def test_the_file_says_it_while_it_is_so(folder: Path) -> None:
     await written(file)
     assert running()[0].observing == ""
     file.close()
+
+
+def test_what_clients_have_open_is_counted_in_words(folder: Path, capsys: Capture) -> None:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    used = {"connections": 1, "streams": 0, "sessions": 2, "requests": 1}
+    status = Status(pid, 1.0, birth_of(pid), "/c", "http", in_use=used, version=__version__)
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 0
+    assert "1 connection, 0 streams, 2 sessions, 1 request" in capsys.readouterr().out

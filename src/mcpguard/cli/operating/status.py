@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import broken, table, when
+from mcpguard.adapters.system.terminal import broken, counted, table, when
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
 
@@ -109,7 +109,8 @@ def _needs(status: Status) -> Iterator[_Line]:
 
 def _remarks(status: Status) -> Iterator[_Line]:
     if status.in_use:
-        yield "clients", "open", 0, ", ".join(f"{count} {what}" for what, count in status.in_use.items())
+        shown = (counted(count, what.removesuffix("s")) for what, count in status.in_use.items())
+        yield "clients", "open", 0, ", ".join(shown)
     if (late := status.not_in_force) is not None:
         yield late.what, late.state, late.since, late.problem
     from mcpguard.adapters.telemetry.status_file import is_outdated
