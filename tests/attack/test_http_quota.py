@@ -99,4 +99,4 @@ def test_who_reached_a_quota_is_seen_in_every_place_where_an_operator_looks(guar
     eventually(process, "sessions in the status")
     assert [one["warning"] for one in process()["needs"] if one["name"] == "serving"] != [""]
     shown = warm.command("status", environment={"XDG_STATE_HOME": str(guard.folder.parent / "state")})
-    assert b"4 streams, 4 sessions" in shown.stdout
+    assert b"4 streams, 4 sessions, 0 requests" in shown.stdout

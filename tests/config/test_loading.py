@@ -144,6 +144,9 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         ),
         (server("command: x") + "policies: ['']\n", ["4:12 a path must not be empty"]),
         (server("command: x") + "audit: {path: ''}\n", ["4:15 a path must not be empty"]),
+        (server("command: x") + "audit: {path: 'file:/var/a'}\n", ["4:15 must be a path, not a URL"]),
+        (server("command: x") + "session: {path: 's3://a'}\n", ["4:17 must be a path, not a URL"]),
+        (server("command: x") + "policies: ['https://a/p.yaml']\n", ["4:12 must be a path, not a URL"]),
         (server("command: x") + "audit: {path: a, durability: x}\n", ["4:30 expected one of flush, fsync"]),
         (server("command: x") + "audit: {path: a, key: k}\n", ["4:23 expected one reference"]),
         (
@@ -334,6 +337,7 @@ def test_sinks_come_back_with_absolute_paths_and_parsed_references(tmp_path: Pat
         ('to: "-", format: csv', "a client reads the standard output"),
         ("to: 'ftp://a', format: csv", "expected a file, or a URL"),
         ("to: 'syslog+tcp://a:0x', format: csv", "expected a file, or a URL"),
+        ("to: 'file:/var/log/calls.csv', format: csv", "expected a file, or a URL"),
         ("to: 'https://u:p@a', format: csv", "use `headers`"),
         ("to: file, format: otlp", "OTLP goes to an http"),
         ("to: file, format: csv, headers: {A: b}", "only an http"),

@@ -18,6 +18,7 @@ from mcpguard.config.references import (
     Headers,
     header_mistakes,
     references,
+    wrong_path,
     wrong_reference,
 )
 from mcpguard.config.terms import FREE_BYTES, SINK_SCHEMES, ArgumentsOnRecord, Durability, SinkFormat
@@ -158,7 +159,9 @@ _WRONG = "expected a file, or a URL that begins with " + ", ".join(f"{scheme}://
 
 def _wrong_sink(text: str) -> str:
     if "://" not in text:
-        return "" if text.strip("- ") else "expected a file or a URL: a client reads the standard output"
+        if not text.strip("- "):
+            return "expected a file or a URL: a client reads the standard output"
+        return _WRONG if wrong_path(text) else ""
     parts = split(text)
     try:
         known = parts is not None and parts.scheme in SINK_SCHEMES and (parts.port or 1) > 0

@@ -63,7 +63,7 @@ class SessionEntry(Written):
         description="A session ends when it has not been used for this long and no connection that used it "
         "is open, since the model may still hold what a label stands for. Limits keep counting.",
     )
-    path: str | None = Field(
+    path: FilePath | None = Field(
         None,
         description="The folder; made if it is missing, mode 0700. A relative one is relative to this file. "
         "Default: `sessions` in the user's state folder. It must be writable by nobody whom the "

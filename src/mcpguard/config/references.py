@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from mcpguard.core.document.constraints import Constraint, Mistake, Path, filled, matching
+from mcpguard.core.document.constraints import Constraint, Mistake, Path, matching
 from mcpguard.core.secret import CredentialRef, parse_template, sole_reference
 
 SOURCES = ("env", "file", "keyring")
@@ -110,7 +110,14 @@ def _wrong_header_value(text: str) -> str:
     return reference_mistake(text)
 
 
-FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
+def wrong_path(text: str) -> str:
+    """What is wrong with the path of a file or folder, "" for nothing. A URL would be a relative one."""
+    if re.match("[A-Za-z][A-Za-z0-9+.-]*:", text):
+        return "must be a path, not a URL; if it does begin with that, write ./ before it"
+    return "" if text else "a path must not be empty"
+
+
+FilePath = Annotated[str, Constraint(wrong_path, minLength=1)]
 
 Text = Annotated[str, Constraint(reference_mistake)]
 """A text that may hold references."""
