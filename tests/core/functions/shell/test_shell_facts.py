@@ -68,6 +68,8 @@ from tests.rows import each
         ("awk -F: '{print $1}' a", ["a"]),
         ("jq --slurpfile x b .c a", ["a", "b"]),
         ("sort -k 1 -t , a", ["a"]),
+        ("echo /a/b* c/d?", ["/a", "c"]),
+        ('for x in ../a/*; do echo "$x"; done', ["../a"]),
     ],
 )
 def test_files_that_are_read_are_named(text: str, reads: list[str]) -> None:

@@ -111,8 +111,11 @@ class LineReading:
         return self.repeated <= REPEATS
 
     def see(self, word: Word) -> Word:
-        """Note what a word alone tells. A subscript with a command in it runs where numbers are read."""
-        self.patterns = self.patterns or word.pattern
+        """Note what a word alone tells. A glob lists its folder; a subscript with a command in it runs where
+        numbers are read."""
+        if word.pattern:
+            self.patterns = True
+            self.read(word)
         self.expansions = self.expansions or not (word.literal or word.pattern or word.stream)
         subscript = word.text.partition("[")[2]
         self.code = self.code or "$(" in subscript or "`" in subscript
