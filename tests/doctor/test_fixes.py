@@ -16,7 +16,7 @@ from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.authoring.findings import Finding
 from mcpguard.cli import main
 from mcpguard.doctor.codes import DOCTOR_CODES
-from mcpguard.onboarding.locks.lockable import System
+from mcpguard.onboarding.locks.lockable import SystemFolders
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import CURSOR, SCENES, Scene, allowing, both, client, config, jwt, locked, text
@@ -116,7 +116,7 @@ def made(monkeypatch: Patch, backend: FakeKeyring) -> Iterator[Machine]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.chdir(one.root)
         monkeypatch.setattr("sys.prefix", str(one.program))
-        monkeypatch.setattr("mcpguard.cli.onboarding.lock.system", lambda: System(one.system, "linux"))
+        monkeypatch.setattr("mcpguard.cli.onboarding.lock.system", lambda: SystemFolders(one.system, "linux"))
         tools = one.root / "tools"
         file = f'{one.system}/proc/sys/$(echo "${{2%%=*}}" | tr . /)'
         one.write(tools / "sudo", '#!/bin/sh\nexec "$@"\n', 0o755)

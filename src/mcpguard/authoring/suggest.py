@@ -172,7 +172,7 @@ class _Key(Struct, frozen=True):
     asked_by: tuple[str, ...] = ()
 
 
-class Group(Struct):
+class AlikeCalls(Struct):
     """The calls that are alike: their ids, oldest first, and the tickets by which they were approved."""
 
     key: _Key
@@ -184,11 +184,11 @@ class Group(Struct):
 
 def groups_since(
     config: Config, since: datetime, server: str | None = None
-) -> tuple[list[Group], tuple[str, ...], int]:
+) -> tuple[list[AlikeCalls], tuple[str, ...], int]:
     """The groups, the most frequent first, the files that were altered, and how many refusals were only
     counted. Raises AuditError where there is
     no evidence."""
-    groups: dict[_Key, Group] = {}
+    groups: dict[_Key, AlikeCalls] = {}
     altered: list[str] = []
     folded = 0
     for file in chain_files(evidence_folder(config)):
@@ -204,7 +204,7 @@ def groups_since(
             if record.server not in config.servers:
                 continue  # Of `mcpguard wrap`, or of a server that was removed: a rule would match nothing.
             if (key := _key_of(record)) is not None:
-                group = groups.setdefault(key, Group(key))
+                group = groups.setdefault(key, AlikeCalls(key))
                 group.calls.append(record.id)
                 group.observed |= record.observed is not None
                 if record.approval:
@@ -253,7 +253,9 @@ def suggested(
     return made, proposal
 
 
-def _drafts(own: OwnPolicy, group: Group, since: datetime, known: Known) -> tuple[list[Draft], str, bool]:
+def _drafts(
+    own: OwnPolicy, group: AlikeCalls, since: datetime, known: Known
+) -> tuple[list[Draft], str, bool]:
     """The rules for a group, why there are none, and whether they are closed."""
     exact = list(_of_tickets(own, group, known))
     if exact:
@@ -274,7 +276,7 @@ def _drafts(own: OwnPolicy, group: Group, since: datetime, known: Known) -> tupl
     return [Draft(draft.id, draft.rule, [[*case, f"  expect: {effect}"]], draft.approves)], "", True
 
 
-def _of_tickets(own: OwnPolicy, group: Group, known: Known) -> Iterator[Draft]:
+def _of_tickets(own: OwnPolicy, group: AlikeCalls, known: Known) -> Iterator[Draft]:
     """A rule for each call that was approved, as far as its ticket still says what that was."""
     seen: set[str] = set()
     for name in group.tickets:
@@ -295,7 +297,7 @@ def _is_of(ticket: Ticket, key: _Key) -> bool:
     return place == (key.principal, key.agent, key.server, key.tool)
 
 
-def _closed(group: Group, since: datetime) -> Draft:
+def _closed(group: AlikeCalls, since: datetime) -> Draft:
     """A rule that allows nothing until a person fills in which arguments."""
     key, count = group.key, len(group.calls)
     rule = rule_id(key.tool, sha256(msgspec.json.encode(key)).hexdigest()[:8])
@@ -321,7 +323,7 @@ def _closed(group: Group, since: datetime) -> Draft:
     return Draft(rule, lines_of, [], key.asked_by)
 
 
-def _closed_case(group: Group, rule: str) -> list[str]:
+def _closed_case(group: AlikeCalls, rule: str) -> list[str]:
     key = group.key
     source, _, who = key.principal.rpartition(":")
     call = f"server: {constant(key.server)}, tool: {constant(key.tool)}"

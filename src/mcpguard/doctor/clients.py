@@ -38,7 +38,7 @@ from mcpguard.onboarding.locks.lockable import (
     LOCKABLE,
     Lockable,
     LockSurvey,
-    System,
+    SystemFolders,
     look,
     projects_in,
     served,
@@ -347,7 +347,7 @@ def check_locks(subject: CheckSubject) -> Iterator[Checked]:
 
 
 def _lock(subject: CheckSubject, one: Lockable, seen: LockSurvey) -> Iterator[Checked]:
-    path = System(subject.at.system, subject.at.platform).file(one)
+    path = SystemFolders(subject.at.system, subject.at.platform).file(one)
     text = text_of(path)
     if isinstance(text, Unchecked):
         yield text

@@ -33,7 +33,7 @@ from mcpguard.gateway.questions.elicited import ClientChannel, ElicitedAnswer
 from mcpguard.gateway.questions.relayed import with_lack
 from mcpguard.gateway.questions.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.recorder import undecided
-from mcpguard.gateway.results import Ready, Results
+from mcpguard.gateway.results import ReadyAnswer, Results
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
@@ -348,7 +348,9 @@ class RequestPath:
 
     # --- call, inspect, reply --------------------------------------------------------------------
 
-    def _outcome(self, request: Request, invocation: Invocation, ready: Ready, started: float) -> Outcome:
+    def _outcome(
+        self, request: Request, invocation: Invocation, ready: ReadyAnswer, started: float
+    ) -> Outcome:
         failed = ready.status == "error"
         return self._scope.recorder.outcome(
             invocation,

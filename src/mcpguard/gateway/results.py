@@ -29,7 +29,7 @@ from mcpguard.protocol.calls import Call
 _RESULT_TYPES = (None, eras.COMPLETE, eras.INPUT_REQUIRED)
 
 
-class Ready(Struct, frozen=True):
+class ReadyAnswer(Struct, frozen=True):
     """What goes to the client: `answer` as a result, or as an error where `refused`. The rest is for the
     outcome; `digest` is that of the inspected result, also where it is withheld."""
 
@@ -47,7 +47,7 @@ class Results:
         self._scope = scope
         self._tasks = tasks
 
-    async def ready(self, request: Request, permit: Permit, call: Call, raw: RawAnswer) -> Ready:
+    async def ready(self, request: Request, permit: Permit, call: Call, raw: RawAnswer) -> ReadyAnswer:
         """Raises UpstreamError for what is not an answer, InspectionError for what cannot be inspected."""
         body, failed = self._translated(request, permit, raw.message), "error" in raw.message
         begun = permit if call.kind != "task" else self._begun(permit, call)
@@ -55,7 +55,7 @@ class Results:
         wanted = tuple(dict.fromkeys(named)) if named else named
         answer, digest = await self._inspected(permit, call, body, raw.size, wanted)
         if not failed and raw.message["result"].get("resultType") == eras.INPUT_REQUIRED:
-            return Ready(answer, digest, "input-required", False)
+            return ReadyAnswer(answer, digest, "input-required", False)
         reviewed = request.policies.reviewing or permit.labels or permit.charges or call.kind == "task"
         review = await self._review(request, permit, call, answer, failed) if reviewed else UNTOUCHED
         if review.observed is not None:
@@ -70,7 +70,7 @@ class Results:
             status = "withheld"  # Its structured form.
         elif not failed and (permit.spotlight or begun.spotlight or review.spotlight):
             answer, digest = await self._spotlit(permit, answer, raw.size, wanted)
-        return Ready(answer, digest, "error" if failed else status, failed, review)
+        return ReadyAnswer(answer, digest, "error" if failed else status, failed, review)
 
     def _begun(self, permit: Permit, call: Call) -> Permit:
         """The Permit of the call whose result it is: with a task, that of the call that began it."""
@@ -127,14 +127,16 @@ class Results:
         target = begun.invocation.target
         return None if target is None else target.descriptor.get("outputSchema")
 
-    def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
+    def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> ReadyAnswer:
         scope, deny = self._scope, review.denied
         assert deny is not None  # noqa: S101 - the caller has checked
         scope.report_refusal(deny, "withheld the result of")
         if call.kind == "tool":
             result = scope.result_for(request.caller, request.method, refusals.withheld_result(deny))
-            return Ready(scope.inspector.ours(result), digest, "withheld", False, review)
-        return Ready(scope.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
+            return ReadyAnswer(scope.inspector.ours(result), digest, "withheld", False, review)
+        return ReadyAnswer(
+            scope.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review
+        )
 
     async def _review(
         self, request: Request, permit: Permit, call: Call, answer: Redacted, failed: bool

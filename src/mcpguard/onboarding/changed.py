@@ -75,7 +75,7 @@ def is_another(move: ImportMove, vault: Vault, name: str) -> bool:
         return True  # The key is the last to go, so what is still there was left on purpose.
 
 
-class Item(NamedTuple):
+class ServerItem(NamedTuple):
     """A server in its table: its name (None: it has none), what it says, and where it stands."""
 
     name: str | None
@@ -88,8 +88,8 @@ class _Restored(NamedTuple):
     """What is to happen at `path`: `ours` (None if absent) gives way to `originals` of `was`."""
 
     path: Way
-    ours: Item | None
-    originals: list[Item]
+    ours: ServerItem | None
+    originals: list[ServerItem]
 
 
 def put_back(
@@ -128,7 +128,9 @@ def put_back(
     return checked(now, applied(now.text, changes), want), lost
 
 
-def _moved(was: ClientFile, gone: list[Way], entry: dict[str, Any]) -> Iterable[tuple[Way, str, list[Item]]]:
+def _moved(
+    was: ClientFile, gone: list[Way], entry: dict[str, Any]
+) -> Iterable[tuple[Way, str, list[ServerItem]]]:
     """For each table the name that the entry of mcpguard got there ("": it was there), and what moved."""
     if not gone:
         root = PARSERS[was.file.format](was.text) if was.text.strip() else None
@@ -154,10 +156,10 @@ def _steps(table: TreeNode) -> list[Key]:
     return [member.key for member in table.value]
 
 
-def _items(text: str, table: TreeNode) -> list[Item]:
+def _items(text: str, table: TreeNode) -> list[ServerItem]:
     if table.kind == "map":
         return [
-            Item(one.key, one.node.plain(), one.start, len(text[: one.node.end].rstrip()))
+            ServerItem(one.key, one.node.plain(), one.start, len(text[: one.node.end].rstrip()))
             for one in table.value
         ]
     found = []
@@ -165,12 +167,14 @@ def _items(text: str, table: TreeNode) -> list[Item]:
         plain = node.plain()
         name = plain.get("name") if isinstance(plain, dict) else None
         found.append(
-            Item(None if name is None else str(name), plain, node.start, len(text[: node.end].rstrip()))
+            ServerItem(None if name is None else str(name), plain, node.start, len(text[: node.end].rstrip()))
         )
     return found
 
 
-def _ours(now: ClientFile, path: Way, items: list[Item], name: str, entry: dict[str, Any]) -> Item | None:
+def _ours(
+    now: ClientFile, path: Way, items: list[ServerItem], name: str, entry: dict[str, Any]
+) -> ServerItem | None:
     named = [one for one in items if one.name == name]
     want = {"name": name, **entry} if now.file.listed else entry
     if len(named) > 1 or any(one.plain != want for one in named):
@@ -180,7 +184,7 @@ def _ours(now: ClientFile, path: Way, items: list[Item], name: str, entry: dict[
     return named[0] if named else None
 
 
-def _expect(want: Any, path: Way, ours: Item | None, originals: list[Item]) -> None:
+def _expect(want: Any, path: Way, ours: ServerItem | None, originals: list[ServerItem]) -> None:
     table = want
     for step in path:
         table = table[step]

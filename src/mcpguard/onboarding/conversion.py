@@ -21,10 +21,16 @@ from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.bridges import remote
-from mcpguard.onboarding.discovery.completing import Answer, Start, completed, looked_through, no_answer
+from mcpguard.onboarding.discovery.completing import (
+    Answer,
+    StartContext,
+    completed,
+    looked_through,
+    no_answer,
+)
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, literal, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.programs import Text, environment_of, text_of
+from mcpguard.onboarding.discovery.programs import SecretText, environment_of, text_of
 from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -82,7 +88,7 @@ def convert(
             "`mcpguard install`"
         )
     project = folder_of(found, entry.where[:-1], places)
-    full = completed(entry, Start(found, places, project, environ, answer))
+    full = completed(entry, StartContext(found, places, project, environ, answer))
     entry = looked_through(full.entry, remote(full.entry))
 
     def say(text: str) -> str:
@@ -117,7 +123,7 @@ def _local(
     folder = os.path.dirname(program)
     if folder not in _SYSTEM and "PATH" not in texts:
         # What the program starts is found from a desktop, too.
-        texts["PATH"] = Text.plain(os.pathsep.join([literal(folder), *_SYSTEM]))
+        texts["PATH"] = SecretText.plain(os.pathsep.join([literal(folder), *_SYSTEM]))
     settings: dict[str, Any] = {"command": program}
     if args:
         settings["args"] = args
@@ -197,12 +203,14 @@ def _remote(entry: Entry, say: Any) -> dict[str, Any]:
                 "them can be used"
             )
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = Text((("Basic ", False), (base64.b64encode(pair.encode()).decode(), True)))
+        headers["Authorization"] = SecretText(
+            (("Basic ", False), (base64.b64encode(pair.encode()).decode(), True))
+        )
         rest = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         bare = replace(entry, url=rest, headers={}, env={}, args=())
         url = text_of(replace(bare, secrets=secrets_of(bare)), ("url",), rest)
     # What is filled into a URL is percent-encoded then.
-    url = Text(tuple((unquote(text) if hidden else text, hidden) for text, hidden in url.parts))
+    url = SecretText(tuple((unquote(text) if hidden else text, hidden) for text, hidden in url.parts))
     settings: dict[str, Any] = {"url": url.said(say)}
     if entry.type.lower() in _TYPES:
         settings["type"] = _TYPES[entry.type.lower()]
@@ -211,7 +219,7 @@ def _remote(entry: Entry, say: Any) -> dict[str, Any]:
     return settings
 
 
-def _texts(settings: dict[str, Any]) -> list[Text]:
+def _texts(settings: dict[str, Any]) -> list[SecretText]:
     texts = [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
     return [*texts, settings["url"]] if "url" in settings else texts
 

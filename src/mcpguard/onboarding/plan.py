@@ -21,7 +21,7 @@ from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
-from mcpguard.onboarding.discovery.programs import Text
+from mcpguard.onboarding.discovery.programs import SecretText
 from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of, parsed, view_of
 from mcpguard.onboarding.edit import replaced
 from mcpguard.onboarding.formats import Unreadable, Way
@@ -287,7 +287,7 @@ class _Maker:
         """`raw` with references in place of secrets, and those by name."""
         secrets: dict[str, str] = {}
 
-        def said(key: str, text: Text) -> str:
+        def said(key: str, text: SecretText) -> str:
             parts = []
             for value, hidden in text.parts:
                 parts.append(self._reference(self._named(server, key, value, secrets)) if hidden else value)

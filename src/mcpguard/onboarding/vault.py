@@ -64,9 +64,9 @@ class Keyring:
             keychain.remove(name)
 
 
-class Files:
-    """The same in files of mode 0600 in a folder of mode 0700: weaker, since every program of this user can
-    read them."""
+class SecretFiles:
+    """A vault of files of mode 0600 in a folder of mode 0700: weaker than a keychain, since every program of
+    this user can read them."""
 
     kind: Kind = "file"
 
@@ -124,8 +124,8 @@ _REPOSITORIES = (".git", ".hg", ".svn", ".jj")
 
 
 def secrets_folder(config: Path) -> Path:
-    """Where `Files` belong for the configuration at `config`: beside it, but never in a repository, whose
-    content is published sooner or later. Raises CredentialError where every place is in one."""
+    """Where `SecretFiles` belong for the configuration at `config`: beside it, but never in a repository,
+    whose content is published sooner or later. Raises CredentialError where every place is in one."""
     from platformdirs import user_config_path
 
     own = user_config_path("mcpguard", appauthor=False) / "secrets"
@@ -140,12 +140,12 @@ def secrets_folder(config: Path) -> Path:
     )
 
 
-Vault = Keyring | Files
+Vault = Keyring | SecretFiles
 
 
 def vault_of(kind: str, folder: Path) -> Vault:
     """The vault of this kind; `folder` is for files."""
-    return Keyring(folder) if kind == "keyring" else Files(folder)
+    return Keyring(folder) if kind == "keyring" else SecretFiles(folder)
 
 
 def vault_for(kind: str, config: Path) -> Vault:

@@ -121,7 +121,7 @@ def exported_by(telemetry: Telemetry, alerts: AlertsEntry | None) -> dict[str, f
     return named if url is None else {**named, FOR_ALERTS: frozenset([url])}
 
 
-class Gate:
+class SinkGate:
     """Evidence that takes no decision while a sink takes nothing; implements `ports.AuditSink`."""
 
     def __init__(self, audit: AuditSink) -> None:
@@ -156,7 +156,7 @@ class Exporting:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: SinkGate,
         credentials: Credentials,
         report: Callable[[str, Level], None],
         note: Callable[[str, str], None],

@@ -42,7 +42,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
-from mcpguard.serve.evidence import Gate
+from mcpguard.serve.evidence import SinkGate
 from mcpguard.serve.notifying import notifying
 from mcpguard.serve.readiness import ServingNeeds
 from mcpguard.serve.recognising import ValueRecogniser
@@ -80,7 +80,7 @@ class Shared:
         self.turn.ledger = self.audit
         self.bounds = EvidenceBounds(config.audit.bounds, self.clock, self.audit.write, report, changed)
         self.audit.bound = self.bounds
-        self.gate = Gate(self.audit)
+        self.gate = SinkGate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = config.session_folder or default_folder()
         self.store = SqliteStore(folder, config.session_idle_seconds, self.clock)

@@ -15,7 +15,7 @@ import tomlkit
 from mcpguard.cli import main
 from mcpguard.cli.onboarding import lock as verb
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, System, lockable, runs_mcpguard
+from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, SystemFolders, lockable, runs_mcpguard
 from mcpguard.onboarding.locks.locking import LockKeeper
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import OURS
@@ -60,7 +60,7 @@ def root(person: Person, monkeypatch: Patch) -> Path:
     """What stands for the root of the system."""
     folder = person.home.parent / "system"
     folder.mkdir()
-    monkeypatch.setattr(verb, "system", lambda: System(folder, "linux"))
+    monkeypatch.setattr(verb, "system", lambda: SystemFolders(folder, "linux"))
     return folder
 
 
@@ -451,19 +451,19 @@ def test_print_gives_the_file_alone(person: Person, root: Path, capsys: Capture)
 
 
 def test_the_guide_shows_what_is_written(tmp_path: Path) -> None:
-    from mcpguard.onboarding.locks.lockable import Allowed
+    from mcpguard.onboarding.locks.lockable import AllowedEntry
     from tests.docs.pages import ROOT, blocks
 
     [shown] = [one.text for one in blocks("text", "", [ROOT / "docs" / "guides" / "lock-a-client.md"])]
     written = shown[shown.index("{\n") : shown.index("\n}\n") + 3]
     (rule,) = json.loads(written)["allowedMcpServers"]
-    keeper = LockKeeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
-    entries = [Allowed("claude-code", "mcpguard", tuple(rule["serverCommand"]))]
+    keeper = LockKeeper(SystemFolders(tmp_path, "linux"), LOCKABLE[0], tmp_path)
+    entries = [AllowedEntry("claude-code", "mcpguard", tuple(rule["serverCommand"]))]
     assert keeper.planned(entries, only=False) == written
 
 
 def test_who_may_write_is_seen_before_anything_is_done(tmp_path: Path) -> None:
-    keeper = LockKeeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
+    keeper = LockKeeper(SystemFolders(tmp_path, "linux"), LOCKABLE[0], tmp_path)
     assert keeper.may_write()
     if os.geteuid():
         tmp_path.chmod(0o555)
@@ -603,7 +603,7 @@ def test_every_lock_is_of_a_known_client_and_says_what_it_does_not_lock() -> Non
 
 
 def test_on_macos_the_files_are_where_macos_has_them(tmp_path: Path) -> None:
-    system = System(tmp_path, "darwin")
+    system = SystemFolders(tmp_path, "darwin")
     assert {str(system.file(one).relative_to(tmp_path)) for one in LOCKABLE} == {
         "Library/Application Support/ClaudeCode/managed-settings.json",
         "Library/Application Support/GitHubCopilot/managed-settings.json",

@@ -23,7 +23,7 @@ from mcpguard.config.user_state import state_folder
 HANDLE = re.compile("[A-Za-z0-9_]+")
 
 
-class Note(Struct, frozen=True):
+class HandleNote(Struct, frozen=True):
     """One file: what (`handle`) was minted by which kind of credential at which place."""
 
     kind: str
@@ -64,7 +64,7 @@ class HandleJournal:
         try:
             # Locked before it has its name, so that it is never seen without its owner.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(lock, msgspec.json.encode(Note(self._kind, self._place, handle)))
+            os.write(lock, msgspec.json.encode(HandleNote(self._kind, self._place, handle)))
             os.replace(new, folder / f"{handle}.json")
         except OSError:
             new.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ class HandleJournal:
                 if note is not None and self._is_of_here(note, path):
                     yield note.handle
 
-    def _is_of_here(self, note: Note, path: Path) -> bool:
+    def _is_of_here(self, note: HandleNote, path: Path) -> bool:
         # Whoever can write a file here must not choose what is taken back with our rights.
         ours = note.handle == path.stem and self._form.fullmatch(note.handle) is not None
         return ours and (note.kind, note.place) == (self._kind, self._place)
@@ -109,12 +109,12 @@ class HandleJournal:
 
 
 @contextmanager
-def _taken(path: Path) -> Iterator[Note | None]:
+def _taken(path: Path) -> Iterator[HandleNote | None]:
     """The note of a file whose owner has ended, locked for the length of the block; None where it is
     running, or the file is gone or is not one of ours."""
     with claimed(path, os.O_NOFOLLOW) as file:
         note = None
         if file is not None:
             with suppress(OSError, msgspec.DecodeError, UnicodeError):
-                note = msgspec.json.decode(os.read(file, 4096), type=Note)
+                note = msgspec.json.decode(os.read(file, 4096), type=HandleNote)
         yield note

@@ -17,7 +17,7 @@ from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.disk import MoveError
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.locks.lockable import Lockable, LockSurvey, System
+    from mcpguard.onboarding.locks.lockable import Lockable, LockSurvey, SystemFolders
     from mcpguard.onboarding.locks.locking import LockKeeper
 
 EXAMPLES = (
@@ -90,11 +90,11 @@ def _listed() -> int:
     return 2
 
 
-def system() -> System:
+def system() -> SystemFolders:
     """This machine."""
-    from mcpguard.onboarding.locks.lockable import System
+    from mcpguard.onboarding.locks.lockable import SystemFolders
 
-    return System(Path("/"), sys.platform)
+    return SystemFolders(Path("/"), sys.platform)
 
 
 def _lock(one: Lockable, keeper: LockKeeper, args: argparse.Namespace) -> int:

@@ -50,14 +50,14 @@ _PASSED = re.compile(r"^(?:-e\n?|--env[=\n])([A-Za-z_]\w*)$", re.MULTILINE)
 _RUNNERS = frozenset(("docker", "podman", "nerdctl"))
 
 
-class Completed(Unprinted, frozen=True):
+class CompletedEntry(Unprinted, frozen=True):
     """An entry with all that its client would fill in at its start, and notes for the person."""
 
     entry: Entry
     notes: tuple[str, ...] = ()
 
 
-class Start(Unprinted, frozen=True):
+class StartContext(Unprinted, frozen=True):
     """What a client knows when it starts an entry; `environ` are the variables that it is taken to have."""
 
     found: ClientFile
@@ -67,7 +67,7 @@ class Start(Unprinted, frozen=True):
     answer: Answer
 
 
-def completed(entry: Entry, at: Start) -> Completed:
+def completed(entry: Entry, at: StartContext) -> CompletedEntry:
     """`entry` as it is when its client starts it. Raises NotMoved."""
     notes: list[str] = []
     given: list[Plaintext] = []
@@ -77,7 +77,7 @@ def completed(entry: Entry, at: Start) -> Completed:
     made = _with_passed_variables(made, at)
     made = _with_defaults(made, at, notes)
     made = _with_variables(made, at, notes)
-    return Completed(looked_through(entry, made, given), tuple(notes))
+    return CompletedEntry(looked_through(entry, made, given), tuple(notes))
 
 
 def looked_through(before: Entry, after: Entry, given: list[Plaintext] | None = None) -> Entry:
@@ -108,7 +108,7 @@ def _rewritten(entry: Entry, change: Callable[[Place, str], str]) -> Entry:
     )
 
 
-def _answered(entry: Entry, at: Start, given: list[Plaintext]) -> Entry:
+def _answered(entry: Entry, at: StartContext, given: list[Plaintext]) -> Entry:
     inputs = {one.name: one for one in at.found.inputs}
 
     def change(place: Place, text: str) -> str:
@@ -130,7 +130,7 @@ def _answered(entry: Entry, at: Start, given: list[Plaintext]) -> Entry:
     return _rewritten(entry, change)
 
 
-def _with_env_file(entry: Entry, at: Start, notes: list[str]) -> Entry:
+def _with_env_file(entry: Entry, at: StartContext, notes: list[str]) -> Entry:
     if not entry.env_file:
         return entry
     path = _path(translated(entry.env_file, at.found.client, at.places.home, at.project), at)
@@ -143,7 +143,7 @@ def _with_env_file(entry: Entry, at: Start, notes: list[str]) -> Entry:
     return replace(entry, env_file="", env={**variables, **entry.env})
 
 
-def _with_container_files(entry: Entry, at: Start, notes: list[str]) -> Entry:
+def _with_container_files(entry: Entry, at: StartContext, notes: list[str]) -> Entry:
     """`--env-file F` of a runner of containers as `-e NAME=VALUE`."""
     if os.path.basename(entry.command) not in _RUNNERS:
         return entry
@@ -165,7 +165,7 @@ def _with_container_files(entry: Entry, at: Start, notes: list[str]) -> Entry:
     return entry if tuple(words) == entry.args else replace(entry, args=tuple(words))
 
 
-def _with_passed_variables(entry: Entry, at: Start) -> Entry:
+def _with_passed_variables(entry: Entry, at: StartContext) -> Entry:
     """`-e NAME` of a runner of containers, which takes the value from what its client has."""
     form = _FORMS.get(at.found.client.style)
     if form is None or os.path.basename(entry.command) not in _RUNNERS:
@@ -177,7 +177,7 @@ def _with_passed_variables(entry: Entry, at: Start) -> Entry:
     )
 
 
-def _path(name: str, at: Start) -> Path | None:
+def _path(name: str, at: StartContext) -> Path | None:
     path = at.places.home / name[2:] if name.startswith("~/") else Path(name)
     if path.is_absolute():
         return path
@@ -209,7 +209,7 @@ def dotenv(text: str) -> dict[str, str]:
     return found
 
 
-def _with_defaults(entry: Entry, at: Start, notes: list[str]) -> Entry:
+def _with_defaults(entry: Entry, at: StartContext, notes: list[str]) -> Entry:
     """`${X:-d}` as `${X}` where X is set, else as `d`."""
     if at.found.client.style not in ("plain", "shell"):
         return entry
@@ -223,7 +223,7 @@ def _with_defaults(entry: Entry, at: Start, notes: list[str]) -> Entry:
     return _rewritten(entry, lambda _, text: _DEFAULT.sub(one, text))
 
 
-def _with_variables(entry: Entry, at: Start, notes: list[str]) -> Entry:
+def _with_variables(entry: Entry, at: StartContext, notes: list[str]) -> Entry:
     """Variables in arguments as they are now: mcpguard fills in none there. Those of secrets stay."""
     pattern = _VARIABLES.get(at.found.client.style)
     if pattern is None:

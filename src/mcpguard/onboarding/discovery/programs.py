@@ -121,26 +121,26 @@ _OPTION = re.compile(r"(--?[A-Za-z][\w.-]*)=(.*)", re.DOTALL)
 _SHELLS = ("docker", "podman", "nerdctl")
 
 
-class Text(Unprinted, frozen=True):
-    """A text in parts: (text, whether it is a secret)."""
+class SecretText(Unprinted, frozen=True):
+    """A text of which parts are secret: (part, whether it is one), in order."""
 
     parts: tuple[tuple[str, bool], ...]
 
     @classmethod
-    def plain(cls, text: str) -> "Text":
+    def plain(cls, text: str) -> "SecretText":
         """A text without a secret."""
         return cls(((text, False),))
 
-    def said(self, say: Callable[[str], str]) -> "Text":
+    def said(self, say: Callable[[str], str]) -> "SecretText":
         """With `say` done to what is not secret."""
-        return Text(tuple((text if hidden else say(text), hidden) for text, hidden in self.parts))
+        return SecretText(tuple((text if hidden else say(text), hidden) for text, hidden in self.parts))
 
     def shown(self) -> str:
         """With the secrets left out."""
         return "".join("" if hidden else text for text, hidden in self.parts)
 
 
-def text_of(entry: Entry, place: Place, value: str, offset: int = 0) -> Text:
+def text_of(entry: Entry, place: Place, value: str, offset: int = 0) -> SecretText:
     """`value`, which stands at `place` of `entry` from `offset` on, in parts."""
     parts: list[tuple[str, bool]] = []
     at = 0
@@ -149,10 +149,10 @@ def text_of(entry: Entry, place: Place, value: str, offset: int = 0) -> Text:
         parts.append((value[one.start - offset : one.end - offset], True))
         at = one.end - offset
     parts.append((value[at:], False))
-    return Text(tuple((text, hidden) for text, hidden in parts if text or not hidden))
+    return SecretText(tuple((text, hidden) for text, hidden in parts if text or not hidden))
 
 
-def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
+def environment_of(entry: Entry) -> tuple[list[str], dict[str, SecretText]]:
     """The arguments of `entry` without secrets, and its variables with those. Raises NotMoved."""
     env = {name: text_of(entry, ("env", name), value) for name, value in entry.env.items()}
     secret = {one.place[1] for one in entry.secrets if one.place[0] == "args"}
@@ -177,14 +177,14 @@ def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
     return words, env
 
 
-def _without_password(entry: Entry, index: int) -> tuple[str, Text] | None:
+def _without_password(entry: Entry, index: int) -> tuple[str, SecretText] | None:
     """The address of a database in an argument, and its password; None where that is not its only secret."""
     found = [one for one in entry.secrets if one.place == ("args", index)]
     word = entry.args[index]
     start, end = found[0].start, found[0].end
     if len(found) > 1 or word[start - 1 : start] != ":" or word[end : end + 1] != "@":
         return None
-    return word[: start - 1] + word[end:], Text(((unquote(word[start:end]), True),))
+    return word[: start - 1] + word[end:], SecretText(((unquote(word[start:end]), True),))
 
 
 def _moved(

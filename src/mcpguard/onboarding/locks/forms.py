@@ -17,7 +17,7 @@ from mcpguard.onboarding.discovery.clients import Format
 from mcpguard.onboarding.discovery.reading import PARSERS
 from mcpguard.onboarding.edit import REPLACE, applied
 from mcpguard.onboarding.formats import TreeNode, Unreadable, UnreadableFormat, jsonc, place
-from mcpguard.onboarding.locks.lockable import Allowed, Lockable, runs_mcpguard
+from mcpguard.onboarding.locks.lockable import AllowedEntry, Lockable, runs_mcpguard
 
 ALLOWED = "allowedMcpServers"
 _SERVERS = "mcp_servers"
@@ -32,7 +32,7 @@ class KeyEdit(Struct, frozen=True):
 
 
 def puts(
-    one: Lockable, entries: Iterable[Allowed], there: dict[str, Any], *, only: bool = False
+    one: Lockable, entries: Iterable[AllowedEntry], there: dict[str, Any], *, only: bool = False
 ) -> list[KeyEdit]:
     """What locks a file that says `there`, so that it allows `entries`, and what it allows already unless
     `only` these are to be allowed."""
@@ -50,7 +50,7 @@ def is_locked(one: Lockable, there: dict[str, Any]) -> bool:
     return bool(_names(there))
 
 
-def refused(one: Lockable, entries: Iterable[Allowed], there: dict[str, Any]) -> list[Allowed]:
+def refused(one: Lockable, entries: Iterable[AllowedEntry], there: dict[str, Any]) -> list[AllowedEntry]:
     """Those of `entries` that a locked file which says `there` does not allow as they are."""
     if one.form == "allowlist":
         commands = [each.get("serverCommand") for each in _listed(there)]
@@ -81,7 +81,9 @@ def more(one: Lockable, there: dict[str, Any]) -> list[str]:
 # --- a list of commands: Claude Code, Copilot --------------------------------------------------------
 
 
-def _allowlist(one: Lockable, entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[KeyEdit]:
+def _allowlist(
+    one: Lockable, entries: Iterable[AllowedEntry], there: dict[str, Any], only: bool
+) -> list[KeyEdit]:
     ours: list[Any] = [
         {"serverCommand": list(command)} for command in dict.fromkeys(e.command for e in entries)
     ]
@@ -106,7 +108,7 @@ def _said(rule: dict[str, Any]) -> str:
 # --- rules by name: Codex ----------------------------------------------------------------------------
 
 
-def _requirements(entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[KeyEdit]:
+def _requirements(entries: Iterable[AllowedEntry], there: dict[str, Any], only: bool) -> list[KeyEdit]:
     ours = {each.name: KeyEdit((_SERVERS, each.name), _identity(each)) for each in entries}
     others = [name for name in _mapping(there, _SERVERS) if only and name not in ours]
     # Present and empty, it turns off what plugins bring.
@@ -114,7 +116,7 @@ def _requirements(entries: Iterable[Allowed], there: dict[str, Any], only: bool)
     return [*(KeyEdit((_SERVERS, name), gone=True) for name in others), *plugins, *ours.values()]
 
 
-def _identity(each: Allowed) -> dict[str, Any]:
+def _identity(each: AllowedEntry) -> dict[str, Any]:
     args = [{"match": "exact", "value": word} for word in each.command[1:]]
     return {"identity": {"command": {"executable": each.command[0], "args": args}}}
 
@@ -129,7 +131,7 @@ def _required(rule: Any) -> list[str]:
 # --- a server of that name for all: Gemini CLI -------------------------------------------------------
 
 
-def _settings(entries: Iterable[Allowed], there: dict[str, Any], only: bool) -> list[KeyEdit]:
+def _settings(entries: Iterable[AllowedEntry], there: dict[str, Any], only: bool) -> list[KeyEdit]:
     ours = {each.name: _entry(each) for each in entries}
     kept = [] if only else [name for name in _names(there) if name not in ours]
     servers = [KeyEdit(("mcpServers", name), value) for name, value in ours.items()]
@@ -141,7 +143,7 @@ def _names(there: dict[str, Any]) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
-def _entry(each: Allowed) -> dict[str, Any]:
+def _entry(each: AllowedEntry) -> dict[str, Any]:
     env = {"env": dict(each.env)} if each.env else {}
     return {"command": each.command[0], "args": list(each.command[1:]), **env}
 

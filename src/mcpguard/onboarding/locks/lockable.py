@@ -132,7 +132,7 @@ def lockable(client: str) -> Lockable | None:
     return next((one for one in LOCKABLE if client in one.clients), None)
 
 
-class System(Struct, frozen=True):
+class SystemFolders(Struct, frozen=True):
     """Where files of the system are: below `root`, as on `platform`."""
 
     root: Path
@@ -157,7 +157,7 @@ _REFERENCE = re.compile(r"\$\{?\w+\}?|\$\{env:\w+\}")
 _SAID = {"--config", "--agent", PROJECT}
 
 
-class Allowed(Struct, frozen=True, order=True):
+class AllowedEntry(Struct, frozen=True, order=True):
     """An entry of mcpguard in a file of `client`. `command` is the program with its arguments; `project` is
     its folder, "" for the user's. `env` are variables that it passes on, by reference."""
 
@@ -172,7 +172,7 @@ class LockSurvey(NamedTuple):
     """What the files of a client have: entries that a lock allows, those of mcpguard that it cannot allow,
     each with the reason, and servers without mcpguard, which it ends. `unread` are sentences on files."""
 
-    allowed: list[Allowed]
+    allowed: list[AllowedEntry]
     left: list[str]
     ended: list[str]
     unread: list[str]
@@ -243,7 +243,7 @@ def _sort(one: Lockable, file: ClientFile, entry: Entry, found: LockSurvey) -> N
     else:
         env = tuple(entry.env.items()) if one.form == "settings" else ()
         found.allowed.append(
-            Allowed(file.client.name, entry.name, (entry.command, *entry.args), project, env)
+            AllowedEntry(file.client.name, entry.name, (entry.command, *entry.args), project, env)
         )
 
 
@@ -268,7 +268,7 @@ def runs_mcpguard(command: list[str]) -> bool:
     return starts_mcpguard(command[0], command[1:], {})
 
 
-def titles(every: Iterable[Allowed]) -> str:
+def titles(every: Iterable[AllowedEntry]) -> str:
     """How people call the clients that have these entries."""
     names = {one.client for one in every}
     return " and ".join(client.title for client in CLIENTS if client.name in names)

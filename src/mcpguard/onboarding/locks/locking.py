@@ -16,7 +16,7 @@ from mcpguard.onboarding import disk
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.locks.forms import KeyEdit, edited, puts, says
-from mcpguard.onboarding.locks.lockable import Allowed, Lockable, System
+from mcpguard.onboarding.locks.lockable import AllowedEntry, Lockable, SystemFolders
 
 READABLE = 0o755
 """The mode of folders: clients read there."""
@@ -44,7 +44,7 @@ class Record(Struct, kw_only=True):
     kept: str = ""
     folders: list[str] = []
     changes: list[LockReplacement] = []
-    users: dict[str, list[Allowed]] = {}
+    users: dict[str, list[AllowedEntry]] = {}
 
     def is_ours(self, digest: str | None) -> bool:
         """Whether a file with this digest is as a lock wrote it."""
@@ -54,7 +54,7 @@ class Record(Struct, kw_only=True):
 class LockKeeper:
     """The lock of one file of this system, with its record, for the user whose home is `home`."""
 
-    def __init__(self, system: System, one: Lockable, home: Path) -> None:
+    def __init__(self, system: SystemFolders, one: Lockable, home: Path) -> None:
         self._one = one
         self._home = str(home)
         self.path = system.file(one)
@@ -92,17 +92,17 @@ class LockKeeper:
         every = [] if record is None else record.users.get(self._home, [])
         return [Path(one.project) for one in every if one.project]
 
-    def planned(self, entries: list[Allowed], *, only: bool) -> str:
+    def planned(self, entries: list[AllowedEntry], *, only: bool) -> str:
         """What the file would be if the lock allowed `entries` of this user; `only`: nothing that is not of a
         lock. Raises Unreadable and MoveError."""
         record = self.record()
         return self._with(self._without(record), self._users(record, entries), only)[0]
 
-    def _users(self, record: Record | None, entries: list[Allowed]) -> dict[str, list[Allowed]]:
+    def _users(self, record: Record | None, entries: list[AllowedEntry]) -> dict[str, list[AllowedEntry]]:
         """All entries that are to be allowed, by the homes of their users. Raises MoveError."""
         users = {} if record is None else {**record.users}
         users[self._home] = entries
-        seen: dict[str, Allowed] = {}
+        seen: dict[str, AllowedEntry] = {}
         for each in (one for every in users.values() for one in every):
             if self._one.form != "allowlist" and seen.setdefault(each.name, each).command != each.command:
                 raise MoveError(
@@ -112,7 +112,7 @@ class LockKeeper:
         return users
 
     def _with(
-        self, text: str, users: dict[str, list[Allowed]], only: bool
+        self, text: str, users: dict[str, list[AllowedEntry]], only: bool
     ) -> tuple[str, list[LockReplacement]]:
         there = self._says(text)
         todo = puts(self._one, [one for every in users.values() for one in every], there, only=only)
@@ -140,7 +140,7 @@ class LockKeeper:
     def _says(self, text: str) -> dict[str, Any]:
         return says(text, self._one.format, str(self.path))
 
-    def set(self, entries: list[Allowed], *, only: bool) -> bool:
+    def set(self, entries: list[AllowedEntry], *, only: bool) -> bool:
         """Set the lock as it is `planned`; False where it is set already. Raises MoveError and Unreadable."""
         record = self._recovered()
         now = disk.digest(self.path)
@@ -163,7 +163,7 @@ class LockKeeper:
         data: bytes,
         changes: list[LockReplacement],
         folders: list[str],
-        users: dict[str, list[Allowed]],
+        users: dict[str, list[AllowedEntry]],
     ) -> None:
         was = None if before is None else disk.digest_of(before)
         kept = "" if was is None else f"{self._note.stem}.{was[:16]}.before"
