@@ -93,15 +93,6 @@ def _write(state: Path, every: list[Acceptance]) -> None:
         raise AcceptError(f"{state / FILE} cannot be written: {error.strerror}") from None
 
 
-def with_acceptances(
-    findings: Iterable[Finding], every: list[Acceptance], today: date, state: Path
-) -> list[Finding]:
-    """`findings`, those that are accepted marked as such, and what is wrong with acceptances."""
-    given = list(findings)
-    in_force = [one for one in every if not one.is_over(today)]
-    return [*(_marked(one, in_force) for one in given), *_wrong(given, every, today, state / FILE)]
-
-
 def _marked(one: Finding, in_force: list[Acceptance]) -> Finding:
     by = next((each for each in in_force if each.covers(one)), None)
     return one if by is None else structs.replace(one, standing="accepted", accepted=by.said)
@@ -148,7 +139,11 @@ def diagnose(
     except AcceptError as error:
         every = []
         results.append(Unchecked("what was accepted", str(error)))
-    marked = with_acceptances(plain, every, at.now.date(), at.state)
+    # `findings`, those that are accepted marked as such, and what is wrong with acceptances.
+    today = at.now.date()
+    given = list(plain)
+    in_force = [one for one in every if not one.is_over(today)]
+    marked = [*(_marked(one, in_force) for one in given), *_wrong(given, every, today, at.state / FILE)]
     findings = _in_order(inspected(one, redactor) for one in marked)
     unchecked = dict.fromkeys(
         Unchecked(redactor.inspect_text(one.what), redactor.inspect_text(one.why))

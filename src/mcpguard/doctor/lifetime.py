@@ -42,7 +42,19 @@ def check(subject: CheckSubject) -> Iterator[Checked]:
     for ref, place in _plain(config, served).items():
         yield from _held(subject, ref, place)
     yield from _logins(subject, config, served)
-    yield from _policies(subject, config)
+    for path in [file.path for file in present(config.policies)]:
+        try:
+            document = Document(read_document(path, PolicyError), str(path), PolicyError)
+            policy = document.read(Policy)
+        except PolicyError as error:
+            # `mcpguard check` says all of it, with its places.
+            yield Unchecked(str(path), f"invalid: {error.problems[0].message}")
+            continue
+        end = end_of(policy.expires)
+        if end is not None and end <= subject.at.now + SOON:
+            code = "D307" if end <= subject.at.now else "D308"
+            line = document.problem(("expires",), "").line
+            yield found(code, path, f"{policy.policy} expires on {policy.expires}", line)
 
 
 def _observation(subject: CheckSubject, observation: Observation) -> Finding:
@@ -156,22 +168,6 @@ def _logins(subject: CheckSubject, config: Config, served: list[Server]) -> Iter
             yield found("D304", subject.path, said, line, run=run, subject=name)
         elif grant.refresh is None and grant.ends_at is not None:
             yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, run, name)
-
-
-def _policies(subject: CheckSubject, config: Config) -> Iterator[Checked]:
-    for path in [file.path for file in present(config.policies)]:
-        try:
-            document = Document(read_document(path, PolicyError), str(path), PolicyError)
-            policy = document.read(Policy)
-        except PolicyError as error:
-            # `mcpguard check` says all of it, with its places.
-            yield Unchecked(str(path), f"invalid: {error.problems[0].message}")
-            continue
-        end = end_of(policy.expires)
-        if end is not None and end <= subject.at.now + SOON:
-            code = "D307" if end <= subject.at.now else "D308"
-            line = document.problem(("expires",), "").line
-            yield found(code, path, f"{policy.policy} expires on {policy.expires}", line)
 
 
 class ShortLived(Struct, frozen=True):

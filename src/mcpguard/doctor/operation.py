@@ -44,11 +44,7 @@ def check_program(subject: CheckSubject) -> Iterator[Checked]:
     parts = [one for program in subject.at.programs for one in _suspect(program, trusted_in(subject.at))]
     yield from islice(open_to_writers("D701", [*subject.at.programs, *parts], subject.at), _TOLD)
     yield from _running(subject)
-    yield from _other_project(subject)
-
-
-def _other_project(subject: CheckSubject) -> Iterator[Checked]:
-    """A program of our name that is not ours: what a person types, or a hint names, would start that."""
+    # A program of our name that is not ours: what a person types, or a hint names, would start that.
     path = subject.at.environ.get("PATH")
     program = path and shutil.which("mcpguard", path=path)
     if program and not starts_mcpguard(program, [], {}):

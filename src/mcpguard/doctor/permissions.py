@@ -32,7 +32,14 @@ def check(subject: CheckSubject) -> Iterator[Checked]:
     yield from open_to_writers("D601", state, subject.at)
     if config is not None:
         yield from _own_rules(config, [subject.path, *policies, *state, subject.at.state / "servers"])
-        yield from _starting(subject, config)
+        # What agents can put something else in place of.
+        for name, server in config.servers.items():
+            if server.disabled or server.url is not None:
+                continue
+            for one in exposed(config, server):
+                line = subject.line("servers", name, *one.way)
+                code = "D505" if one.runs else "D506"
+                yield found(code, subject.path, one.said(name), line, subject=name)
 
 
 def _mounted(config: Config) -> list[Path]:
@@ -94,17 +101,6 @@ def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
             if inside and not server.disabled:
                 said = f"the server {name} works in this folder, which contains {', '.join(inside)}"
                 yield found("D504", folder, said, subject=name)
-
-
-def _starting(subject: CheckSubject, config: Config) -> Iterator[Finding]:
-    """What agents can put something else in place of."""
-    for name, server in config.servers.items():
-        if server.disabled or server.url is not None:
-            continue
-        for one in exposed(config, server):
-            line = subject.line("servers", name, *one.way)
-            code = "D505" if one.runs else "D506"
-            yield found(code, subject.path, one.said(name), line, subject=name)
 
 
 # --- one file: nothing is opened, and access control lists are not checked -------------------------

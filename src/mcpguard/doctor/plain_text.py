@@ -112,15 +112,12 @@ def _lines(subject: CheckSubject, path: Path, code: str) -> Iterator[Checked]:
         except InspectionError:
             yield Unchecked(str(path), "it contains too much that looks like a credential")
             return
-        yield from _told(code, path, places, subject.at)
-
-
-def _told(code: str, path: Path, places: list[tuple[int, str]], at: MachineSurroundings) -> Iterator[Checked]:
-    for count, (line, what) in enumerate(places, 1):
-        rest = "; the lines after it were not checked" if count == TOLD else ""
-        yield found(code, path, f"looks like a credential: {what}{rest}", line)
-    if places:
-        yield from open_to_readers(path, at)
+        at = subject.at
+        for count, (line, what) in enumerate(places, 1):
+            rest = "; the lines after it were not checked" if count == TOLD else ""
+            yield found(code, path, f"looks like a credential: {what}{rest}", line)
+        if places:
+            yield from open_to_readers(path, at)
 
 
 def secrets_in(text: str, redactor: Redactor, *, by_name: bool = True) -> list[tuple[int, str]]:

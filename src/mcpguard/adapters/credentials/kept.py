@@ -171,7 +171,12 @@ class KeptCredential:
             self._retire()
         given = _given(lease, self._questions, now, self._keep)
         self._given = given._replace(until=min(given.until, now + self._look))
-        self._sweep(now)
+        # End what is over; what cannot be ended now is tried again later.
+        self._former = [
+            one
+            for one in self._former
+            if now < (one.until if one.ends is None else one.ends) or _ended(one.lease, self._name)
+        ]
         return self._given
 
     def _renewed(self, given: HeldLease | None, now: float) -> Lease | None:
@@ -203,14 +208,6 @@ class KeptCredential:
         given, self._given = self._given, None
         if given is not None and given.lease.end is not None:
             self._former.append(given)
-
-    def _sweep(self, now: float) -> None:
-        """End what is over; what cannot be ended now is tried again later."""
-        self._former = [
-            one
-            for one in self._former
-            if now < (one.until if one.ends is None else one.ends) or _ended(one.lease, self._name)
-        ]
 
 
 def _given(lease: Lease, number: int, now: float, keep: float) -> HeldLease:

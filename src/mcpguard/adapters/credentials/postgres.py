@@ -75,7 +75,11 @@ class PostgresMint(Mint):
         role = roles.PREFIX + secrets.token_hex(8)
         password = secrets.token_urlsafe(32)
         began, tried = monotonic(), False
-        self._note(role)
+        try:
+            self._journal.note(role)
+        except OSError as problem:
+            said = f"its role cannot be noted in {self._journal.folder}: {problem.strerror}"
+            raise self._error(f"{said}; without that, nothing would drop it if mcpguard was killed") from None
         try:
             with self._connected() as (connection, where, path):
                 roles.facts_of(connection)
@@ -150,13 +154,6 @@ class PostgresMint(Mint):
             if role not in in_use:
                 with suppress(psycopg.Error, CredentialError):
                     roles.drop(connection, role, self._entry.owner)
-
-    def _note(self, role: str) -> None:
-        try:
-            self._journal.note(role)
-        except OSError as problem:
-            said = f"its role cannot be noted in {self._journal.folder}: {problem.strerror}"
-            raise self._error(f"{said}; without that, nothing would drop it if mcpguard was killed") from None
 
     def _drop(self, role: str) -> None:
         with self._dropping:

@@ -362,7 +362,10 @@ class SqliteStore:
             database.execute(sessions.TABLE)
             database.executescript(tickets.TABLES)
             database.execute(f"PRAGMA user_version = {FORM}")
-        self._sweep(database)
+        oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
+        for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
+            if not self._open_sessions.in_use(name):
+                database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
 
     def close(self) -> None:
         """Close the file and end the thread; the next change opens it again."""
@@ -383,12 +386,6 @@ class SqliteStore:
         self._changes += 1
         if self._changes % CHECKPOINT == 0:
             Thread(target=checkpoint, args=(self._path,), daemon=True).start()
-
-    def _sweep(self, database: "sqlite3.Connection") -> None:
-        oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
-        for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
-            if not self._open_sessions.in_use(name):
-                database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
 
     # --- a session -------------------------------------------------------------------------------
 

@@ -187,7 +187,12 @@ class _CppEngine:
         try:
             expression = self._env.compile(hoisted.text)
         except RuntimeError as error:
-            mistakes = _mistakes(text, str(error))
+            report = str(error)
+            found = [
+                (offset_of(text, int(line), int(column)), _NOISE.sub("", sentence))
+                for line, column, sentence in _MISTAKE.findall(report)
+            ]
+            mistakes = found or [(0, "not a CEL expression that can be evaluated")]
             raise ConditionError(advised(text, mistakes, self._vocabulary.names)) from None
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
@@ -237,11 +242,3 @@ def any_true(texts: Sequence[str], names: Sequence[str], vocabulary: Vocabulary)
 
 Rows = Callable[[list[dict[str, Json]]], bool | None]
 """From the values of all names for each request, without U+0000: None where it cannot tell."""
-
-
-def _mistakes(text: str, report: str) -> list[tuple[int, str]]:
-    found = [
-        (offset_of(text, int(line), int(column)), _NOISE.sub("", sentence))
-        for line, column, sentence in _MISTAKE.findall(report)
-    ]
-    return found or [(0, "not a CEL expression that can be evaluated")]

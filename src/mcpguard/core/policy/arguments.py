@@ -138,7 +138,17 @@ class _Compiler:
         for part in (_choice_of, _bounds_of, self._pattern_of):
             checks += part(schema)
         checks += [*objects, *self._list_of(schema), *self._several_of(schema)]
-        return _all_of(checks)
+        if len(checks) < 2:
+            return checks[0] if checks else _anything
+
+        def check(value: Json, at: str, run: _Run) -> None:
+            run.steps -= (len(checks) + 3) // 4
+            if run.steps < 0:
+                raise _TooMuch
+            for one in checks:
+                one(value, at, run)
+
+        return check
 
     def _referred(self, reference: str) -> _Check:
         """The check of what `reference` leads to, made when it is first needed: it may lead to itself."""
@@ -244,20 +254,6 @@ class _Compiler:
 
 def _anything(value: Json, at: str, run: _Run) -> None:
     """Any value fits."""
-
-
-def _all_of(checks: list[_Check]) -> _Check:
-    if len(checks) < 2:
-        return checks[0] if checks else _anything
-
-    def check(value: Json, at: str, run: _Run) -> None:
-        run.steps -= (len(checks) + 3) // 4
-        if run.steps < 0:
-            raise _TooMuch
-        for one in checks:
-            one(value, at, run)
-
-    return check
 
 
 def _one_of(checks: list[_Check]) -> _Check:

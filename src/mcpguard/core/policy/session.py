@@ -177,7 +177,7 @@ class Session:
     def charge(self, charge: Charge, now: datetime) -> None:
         """Use up `charge`, whether there is room or not."""
         parts = self._in_window(charge, now)
-        part = _part(charge, now)
+        part = int(now.timestamp() * PARTS // charge.seconds) if charge.seconds else 0
         if parts and parts[-1][0] >= part:
             parts[-1] = (parts[-1][0], parts[-1][1] + charge.amount)
         else:
@@ -195,10 +195,6 @@ def _cause(permit: Permit, rules: tuple[str, ...]) -> LabelCause:
         # A URI that a client asked for may hold what must not be seen.
         what = f"{call.server}/{target.name if target.inspected else what}"
     return LabelCause(call.id, call.now.timestamp(), what[:300], tuple(sorted({*permit.rules, *rules})))
-
-
-def _part(charge: Charge, now: datetime) -> int:
-    return int(now.timestamp() * PARTS // charge.seconds) if charge.seconds else 0
 
 
 def _tool_key(invocation: Invocation) -> str | None:

@@ -54,7 +54,9 @@ class AuthorizationCode(Mint):
 
     def lease(self) -> Lease:
         """The access token. Raises CredentialError, and WithdrawnError where nothing but a login helps."""
-        own = self._own_secret()
+        # The configured one. The server of the login knows it too, so it is held even if it is not used.
+        written = self._entry.client_secret
+        own = None if written is None else self._secret(sole_reference(written))
         grant = self._read()
         if self._unkept is not None or not self._is_good(grant):
             # Another process may have renewed it until we hold the lock.
@@ -69,11 +71,6 @@ class AuthorizationCode(Mint):
     def refused(self) -> None:
         """The token that was given last is renewed before the next is given, unless another process did."""
         self._refused = self._given
-
-    def _own_secret(self) -> Secret | None:
-        """The configured one. The server of the login knows it too, so it is held even if it is not used."""
-        written = self._entry.client_secret
-        return None if written is None else self._secret(sole_reference(written))
 
     def _is_good(self, grant: Grant) -> bool:
         fresh = grant.renew_at is None or self._now() < max(grant.renew_at, self._again)

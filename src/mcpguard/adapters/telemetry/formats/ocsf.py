@@ -57,7 +57,12 @@ def _call(one: EvidenceEvent, record: Decided, host: str) -> dict[str, Any]:
     if reason := why(one) or record.cause:
         found["status_detail"] = reason
     found["actor"] = _actor(record)
-    found["api"] = _api(one, record)
+    api: dict[str, Any] = {"operation": record.method, "request": {"uid": record.id}}
+    if record.server:
+        api["service"] = {"name": record.server}
+    if one.outcome is not None and one.failed:
+        api["response"] = {"error": one.status} | ({"error_message": said} if (said := why(one)) else {})
+    found["api"] = api
     # Whoever speaks to us over stdio runs on the same machine; of HTTP the evidence has no address.
     found["src_endpoint"] = {"name": record.client or record.agent or "client", "hostname": host}
     if record.server:
@@ -75,15 +80,6 @@ def _actor(record: Decided) -> dict[str, Any]:
     if record.session:
         actor["session"] = {"uid": record.session}
     return actor
-
-
-def _api(one: EvidenceEvent, record: Decided) -> dict[str, Any]:
-    api: dict[str, Any] = {"operation": record.method, "request": {"uid": record.id}}
-    if record.server:
-        api["service"] = {"name": record.server}
-    if one.outcome is not None and one.failed:
-        api["response"] = {"error": one.status} | ({"error_message": said} if (said := why(one)) else {})
-    return api
 
 
 def _severity(one: EvidenceEvent) -> int:

@@ -64,7 +64,10 @@ class ChildProcesses:
         path = executable(command, env.get("PATH"), cwd)
         if path is None:
             raise UpstreamError(not_startable(command, env.get("PATH"), cwd))
-        self._begin()
+        if not self._started:
+            self._started = True
+            adopt()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._child_ended)
         self._watch()
         try:
             process = subprocess.Popen(
@@ -117,16 +120,13 @@ class ChildProcesses:
                 watchdog.kill()
                 watchdog.wait()
 
-    def _begin(self) -> None:
-        if not self._started:
-            self._started = True
-            adopt()
-            asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._child_ended)
-
     def _child_ended(self) -> None:
         if self._watchdog is not None:
             self._watch()
-        _reap(self._known())
+        # Reap those that have ended. `known` are the children that somebody here waits for.
+        known = self._known()
+        for pid in _orphans(known):
+            _wait(pid)
 
     def _known(self) -> set[int]:
         return {*self._children, *([self._watchdog.pid] if self._watchdog is not None else ())}
@@ -216,18 +216,15 @@ def adopt() -> bool:
         return False
 
 
-def _reap(known: Container[int]) -> None:
-    """Reap those that have ended. `known` are the children that somebody here waits for."""
-    for pid in _orphans(known):
-        _wait(pid)
-
-
 def _kill_left(known: Container[int]) -> None:
     """SIGKILL all of them, and whoever becomes our child by that. Blocks for a moment at most."""
     deadline = time.monotonic() + _KILL_SECONDS
     while (found := _orphans(known)) and time.monotonic() < deadline:
         for pid in found:
-            _kill(pid)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
         if not any([_wait(pid) for pid in found]):
             time.sleep(0.005)
 
@@ -254,13 +251,6 @@ def _is_orphan(pid: int, own: int, session: int) -> bool:
     except OSError:
         return False
     return int(facts[1]) == own and int(facts[3]) != session
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _wait(pid: int) -> bool:

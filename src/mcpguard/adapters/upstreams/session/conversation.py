@@ -106,7 +106,11 @@ class Conversation:
         call.session, call.holder = self.session, self
         caller = invocation.caller
         if not greeting.modern and caller.modern and caller.log_level is not None:
-            self._raise_level(greeting, caller.log_level)
+            memory = self._memory
+            memory.want(caller.log_level)
+            if memory.wanted != self._level and "logging" in greeting.capabilities:
+                self._level = memory.wanted
+                self._own(OpenRequest(SET_LEVEL, seconds=self._terms.start_seconds), {"level": memory.wanted})
         request_id = self._open.add(call)
         token = None if call.progress is None else request_id
         if greeting.modern:
@@ -194,13 +198,6 @@ class Conversation:
             self.notify("notifications/cancelled", params, credential)
 
     # --- levels and subscriptions ----------------------------------------------------------------
-
-    def _raise_level(self, greeting: Greeting, level: str) -> None:
-        memory = self._memory
-        memory.want(level)
-        if memory.wanted != self._level and "logging" in greeting.capabilities:
-            self._level = memory.wanted
-            self._own(OpenRequest(SET_LEVEL, seconds=self._terms.start_seconds), {"level": memory.wanted})
 
     def _subscribes(self, call: OpenRequest, params: dict[str, Json]) -> bool:
         """Whether nothing more is to be sent for this call."""

@@ -245,14 +245,11 @@ class ListeningStream:
         if self._waiting:
             self._open()
         elif self._current is None and code != jsonrpc.METHOD_NOT_FOUND:
-            self._open_later()
-
-    def _open_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        lived = loop.time() - self._since if self._since else 0.0
-        self._since = 0.0
-        pause = self._backoff.failed(loop.time(), lived >= MOST_SECONDS)
-        self._timer = loop.call_later(pause, self.start)
+            loop = asyncio.get_running_loop()
+            lived = loop.time() - self._since if self._since else 0.0
+            self._since = 0.0
+            pause = self._backoff.failed(loop.time(), lived >= MOST_SECONDS)
+            self._timer = loop.call_later(pause, self.start)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

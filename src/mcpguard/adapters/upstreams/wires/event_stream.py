@@ -135,24 +135,21 @@ class EventStream:
         if size == 0:
             self._dispatch(events)
         elif self._dropped is None:
-            self._field(line)
-
-    def _field(self, line: bytes) -> None:
-        name, _colon, value = line.partition(b":")
-        value = value[1:] if value[:1] == b" " else value
-        if name == b"data":
-            self._size += len(value) + (1 if self._data else 0)
-            self._data.append(value)
-            if self._size > self._limit:
-                self._drop(b"\n".join(self._data))
-        elif name == b"event":
-            self._kind = value
-        elif name == b"id" and b"\0" not in value:
-            text = value.decode("ascii", "replace")
-            usable = len(value) <= _ID_BYTES and text.isascii() and text.isprintable()
-            self._id = text if usable else ""
-        elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
-            self.retry_ms = int(value)
+            name, _colon, value = line.partition(b":")
+            value = value[1:] if value[:1] == b" " else value
+            if name == b"data":
+                self._size += len(value) + (1 if self._data else 0)
+                self._data.append(value)
+                if self._size > self._limit:
+                    self._drop(b"\n".join(self._data))
+            elif name == b"event":
+                self._kind = value
+            elif name == b"id" and b"\0" not in value:
+                text = value.decode("ascii", "replace")
+                usable = len(value) <= _ID_BYTES and text.isascii() and text.isprintable()
+                self._id = text if usable else ""
+            elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
+                self.retry_ms = int(value)
 
     def _dispatch(self, events: list[Event | Oversize]) -> None:
         self.last_id = self._id

@@ -121,17 +121,14 @@ class StreamableHttpWire:
         await self._background.close()
         await self._outbox.close()
         if gently and self._session is not None:
-            await self._farewell()
+            try:
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    exchange = await self._sender.request("DELETE", self._headers())
+                    exchange.close()
+            except (UpstreamError, TimeoutError):
+                pass  # A server need not allow it (session management), and there is no wait for it.
         await self._sender.close()
         self._reader.ended()
-
-    async def _farewell(self) -> None:
-        try:
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                exchange = await self._sender.request("DELETE", self._headers())
-                exchange.close()
-        except (UpstreamError, TimeoutError):
-            pass  # A server need not allow it (session management), and there is no wait for it.
 
     # --- one message ----------------------------------------------------------------------------
 
