@@ -113,12 +113,6 @@ def rule_text(ticket: Ticket, shown: dict[str, Json], free: tuple[str, ...]) -> 
     ]
     lines.append(f"  tools: [{constant(glob_of(ticket.target))}]")
     lines.append(f"  approves: [{', '.join(ticket.rules)}]")
-    first, *more = _clauses(ticket, shown, free)
-    lines += ["  when: |", f"    {first}", *(f"    && {clause}" for clause in more)]
-    return [f"# Asked by {', '.join(ticket.rules)}, approved with ticket {ticket.id}.", *lines]
-
-
-def _clauses(ticket: Ticket, shown: dict[str, Json], free: tuple[str, ...]) -> list[str]:
     source, who = caller_of(ticket)
     clauses = [
         f"principal.source == {constant(source)} && principal.id == {constant(who)}",
@@ -127,7 +121,9 @@ def _clauses(ticket: Ticket, shown: dict[str, Json], free: tuple[str, ...]) -> l
     ]
     for name, value in shown.items():
         clauses.append(_there(name) if name in free else f"{_member(name)} == {constant(value)}")
-    return clauses
+    first, *more = clauses
+    lines += ["  when: |", f"    {first}", *(f"    && {clause}" for clause in more)]
+    return [f"# Asked by {', '.join(ticket.rules)}, approved with ticket {ticket.id}.", *lines]
 
 
 def _member(name: str) -> str:

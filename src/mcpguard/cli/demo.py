@@ -68,7 +68,15 @@ def execute(args: argparse.Namespace) -> int:
 
     teller = StoryPrinter()
     try:
-        _prepare()
+        # What is slow, or leaves a file behind when it is interrupted, comes before the first line.
+        import tempfile
+        from importlib import import_module
+
+        import_module("mcpguard.demo.play")
+        tempfile.gettempdir()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Whatever ends the demo, it cleans up as after Ctrl-C.
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
         teller.introduce()
         with stage(args.keep) as made:
             tally = _perform(made, teller)
@@ -81,18 +89,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.keep:
         print(f"\nkept in {made.folder}")
     return teller.conclude(tally)
-
-
-def _prepare() -> None:
-    """What is slow, or leaves a file behind when it is interrupted, comes before the first line."""
-    import tempfile
-    from importlib import import_module
-
-    import_module("mcpguard.demo.play")
-    tempfile.gettempdir()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Whatever ends the demo, it cleans up as after Ctrl-C.
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _lacking() -> str:

@@ -50,7 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_what(parser)
     _add_which(parser)
     add_config(parser)
-    _add_exceptions(parser)
+    exceptions = parser.add_mutually_exclusive_group()
+    exceptions.add_argument(
+        "--exceptions",
+        metavar="FILE",
+        type=Path,
+        help="a file of known secrets that stay, each with a reason",
+    )
+    exceptions.add_argument(
+        "--write-exceptions",
+        metavar="FILE",
+        type=Path,
+        help="write a new file of exceptions for all that is found",
+    )
     parser.add_argument(
         "--format", choices=("text", "json", "sarif"), default="text", help="how to print it (default: text)"
     )
@@ -85,22 +97,6 @@ def _add_which(parser: argparse.ArgumentParser) -> None:
         "--held",
         action="store_true",
         help="find the values of the configuration too, in any form: this resolves its credentials",
-    )
-
-
-def _add_exceptions(parser: argparse.ArgumentParser) -> None:
-    exceptions = parser.add_mutually_exclusive_group()
-    exceptions.add_argument(
-        "--exceptions",
-        metavar="FILE",
-        type=Path,
-        help="a file of known secrets that stay, each with a reason",
-    )
-    exceptions.add_argument(
-        "--write-exceptions",
-        metavar="FILE",
-        type=Path,
-        help="write a new file of exceptions for all that is found",
     )
 
 

@@ -85,7 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Do it; CredentialError says why not. 1 where `check` finds something that is unavailable."""
     if args.action == "check":
-        return _check(args.config, args.json)
+        from mcpguard.cli.secret_check import check, report
+
+        with _told_to_end():
+            found = check(configured(args.config))
+        print(report(found, args.json))
+        return 0 if all(one.ok for one in found) else 1
     if args.action in ("login", "logout"):
         return _log(args)
     keychain = Keychain()
@@ -147,15 +152,6 @@ def _put(path: Path, name: str, value: str) -> None:
     disk.make_folder(path.parent)
     disk.write(path, f"{value}\n".encode())
     value_of(sole_reference(f"${{{name}}}"))  # It kept its mode, and may be open to others.
-
-
-def _check(config: str | None, as_json: bool) -> int:
-    from mcpguard.cli.secret_check import check, report
-
-    with _told_to_end():
-        found = check(configured(config))
-    print(report(found, as_json))
-    return 0 if all(one.ok for one in found) else 1
 
 
 @contextmanager

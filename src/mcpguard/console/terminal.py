@@ -93,23 +93,19 @@ def arguments(shown: str, first: tuple[str, ...] = ()) -> Iterator[Text]:
         yield _name(f"{old} → {new}")
         yield from _diff(compared(ordered.pop(old), ordered.pop(new)))
     for name, one in ordered.items():
-        yield from _value(name, one)
-
-
-def _value(name: str, value: Any) -> Iterator[Text]:
-    if not isinstance(value, str):
-        yield from _structure(name, value)
-    elif is_patch(name, value):
-        yield _name(name)
-        yield from _diff(patch_lines(value))
-    elif (language := language_of(name, value)) is not None:
-        yield _name(name).append(f" {_NAMES[language]}", "dim")
-        yield from _behind(value, language)
-    elif "\n" in value:
-        yield _name(name)
-        yield from _behind(value)
-    else:
-        yield _name(name).append(" ").append_text(_seen(json.dumps(value, ensure_ascii=False)))
+        if not isinstance(one, str):
+            yield from _structure(name, one)
+        elif is_patch(name, one):
+            yield _name(name)
+            yield from _diff(patch_lines(one))
+        elif (language := language_of(name, one)) is not None:
+            yield _name(name).append(f" {_NAMES[language]}", "dim")
+            yield from _behind(one, language)
+        elif "\n" in one:
+            yield _name(name)
+            yield from _behind(one)
+        else:
+            yield _name(name).append(" ").append_text(_seen(json.dumps(one, ensure_ascii=False)))
 
 
 def _structure(name: str, value: Any) -> Iterator[Text]:

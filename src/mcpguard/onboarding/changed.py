@@ -211,7 +211,26 @@ def _changes(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored)
     try:
         if now.file.format == "toml":
             return _in_toml(was, now, table)
-        return _in_spans(was, now, root, table)
+        text = now.text
+        texts = [was.text[one.start : one.end] for one in table.originals]
+        node = root.there(table.path)
+        if table.ours is not None and not texts:
+            steps = [
+                step for step, one in zip(_steps(node), _items(text, node), strict=True) if one == table.ours
+            ]
+            return REPLACE[now.file.format](text, root, table.path, steps, "", {})
+        here = table.ours or _items(text, node)[-1]
+        before = text[text.rfind("\n", 0, here.start) + 1 : here.start]
+        line = jsonc.newline(text)
+        if now.file.format == "yaml":
+            if before.strip() != ("-" if node.kind == "list" else ""):
+                raise UnreadableFormat(here.start, yaml_text.BRACKETS)
+            between = line + before
+        else:
+            between = "," + (line + before if not before.strip() else " ")
+        if table.ours is None:
+            return [(here.end, here.end, "".join(between + one for one in texts))]
+        return [(here.start, here.end, between.join(texts))]
     except UnreadableFormat as broken:
         raise Unreadable(f"{now.path}: {broken}") from None
 
@@ -231,26 +250,3 @@ def _in_toml(was: ClientFile, now: ClientFile, table: _Restored) -> list[Change]
         return [(end, end, new if now.text.endswith("\n") else line + new)]
     first, *rest = mine(now.text, {str(table.ours.name)})
     return [(*first, new), *((start, end, "") for start, end in rest)]
-
-
-def _in_spans(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored) -> list[Change]:
-    text = now.text
-    texts = [was.text[one.start : one.end] for one in table.originals]
-    node = root.there(table.path)
-    if table.ours is not None and not texts:
-        steps = [
-            step for step, one in zip(_steps(node), _items(text, node), strict=True) if one == table.ours
-        ]
-        return REPLACE[now.file.format](text, root, table.path, steps, "", {})
-    here = table.ours or _items(text, node)[-1]
-    before = text[text.rfind("\n", 0, here.start) + 1 : here.start]
-    line = jsonc.newline(text)
-    if now.file.format == "yaml":
-        if before.strip() != ("-" if node.kind == "list" else ""):
-            raise UnreadableFormat(here.start, yaml_text.BRACKETS)
-        between = line + before
-    else:
-        between = "," + (line + before if not before.strip() else " ")
-    if table.ours is None:
-        return [(here.end, here.end, "".join(between + one for one in texts))]
-    return [(here.start, here.end, between.join(texts))]

@@ -199,7 +199,15 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
     yield from chosen(config, compiled)
     yield from split(config, compiled)
     yield from approvals(config, document, compiled)
-    yield from _lints(config, document, compiled, snapshot)
+    served = {name: not server.disabled for name, server in config.servers.items()}
+    whole = len(compiled) == len(present(config.policies))
+    found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
+    # What is to be said of a pack that nobody has changed was said when it was made.
+    as_made = {str(file.path) for file in present(config.policies) if _is_as_made(file.path)}
+    found = [one for one in found if one.severity != "note" or one.file not in as_made]
+    yield from (one for one in found if one.file != document.source)
+    # A line of the configuration may contain a credential.
+    yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)
 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
@@ -212,20 +220,6 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
         compiled.append(one)
         count = len(one.rules)
         yield fine(str(file.path), f"policy {one.policy.policy}: {counted(count, 'rule')}")
-
-
-def _lints(
-    config: Config, document: Document, compiled: list[CompiledPolicy], snapshot: Snapshot | None
-) -> Iterator[Finding]:
-    served = {name: not server.disabled for name, server in config.servers.items()}
-    whole = len(compiled) == len(present(config.policies))
-    found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
-    # What is to be said of a pack that nobody has changed was said when it was made.
-    as_made = {str(file.path) for file in present(config.policies) if _is_as_made(file.path)}
-    found = [one for one in found if one.severity != "note" or one.file not in as_made]
-    yield from (one for one in found if one.file != document.source)
-    # A line of the configuration may contain a credential.
-    yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)
 
 
 def _is_as_made(path: Path) -> bool:

@@ -245,7 +245,12 @@ def _made_so(text: str, value: bool, args: dict[str, Json]) -> bool:
     tokens = [token for token in tokens_of(text) if token.kind != "end"]
     words = [token.text for token in tokens]
     if words[:2] == ["has", "("] and words[-1] == ")":
-        return _there(_steps(tokens[2:-1]), value, args)
+        # A member that is to be there could have any value, so only one that is not can be made so.
+        steps = _steps(tokens[2:-1])
+        if len(steps) != 1 or value:
+            return False
+        args.pop(steps[0], None)
+        return True
     for at, word in enumerate(words):
         if word in ("=", "!") and words[at + 1 : at + 2] == ["="]:
             sides = tokens[:at], tokens[at + 2 :]
@@ -276,11 +281,3 @@ def _put(steps: tuple[str, ...], value: Json, args: dict[str, Json]) -> bool:
     if steps:
         args[steps[-1]] = value
     return bool(steps)
-
-
-def _there(steps: tuple[str, ...], wanted: bool, args: dict[str, Json]) -> bool:
-    """A member that is to be there could have any value, so only one that is not can be made so."""
-    if len(steps) != 1 or wanted:
-        return False
-    args.pop(steps[0], None)
-    return True

@@ -295,21 +295,17 @@ def _operands(rule: CompiledRule, bound: Bound, unknown: Unknown) -> Iterable[Op
 def _why(verdict: Permit | Deny, candidates: Candidates) -> str:
     if isinstance(verdict, Permit):
         asking = [rule.name for rule in candidates.ask if rule.name in verdict.rules]
-        return _why_allowed(asking, verdict, candidates)
+        if not asking:
+            return ALLOWED
+        by = [rule.name for rule in candidates.allow if rule.approves.intersection(asking)]
+        answers = " and ".join(name for name in by if name in verdict.rules)
+        if not answers:
+            return f"no deny holds, and a person has approved what {' and '.join(asking)} would ask"
+        return f"no deny holds, and what {' and '.join(asking)} would ask is approved in advance by {answers}"
     allow = _allowing(candidates, verdict)
     if verdict.cause is not Cause.ERROR or not allow:
         return WHY[verdict.cause]
     return f"the rules that allow it cannot be applied: {_conflict(allow, verdict.invocation)}"
-
-
-def _why_allowed(asking: list[str], permit: Permit, candidates: Candidates) -> str:
-    if not asking:
-        return ALLOWED
-    by = [rule.name for rule in candidates.allow if rule.approves.intersection(asking)]
-    answers = " and ".join(name for name in by if name in permit.rules)
-    if not answers:
-        return f"no deny holds, and a person has approved what {' and '.join(asking)} would ask"
-    return f"no deny holds, and what {' and '.join(asking)} would ask is approved in advance by {answers}"
 
 
 def _allowing(candidates: Candidates, verdict: Permit | Deny) -> list[CompiledRule]:

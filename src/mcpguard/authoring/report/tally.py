@@ -270,7 +270,8 @@ class RecordTally(Struct):
     def _take(self, record: Record, file: str, process: str, servers: dict[tuple[str, str], str]) -> None:
         self.begins = record.at if self.begins is None else min(self.begins, record.at)
         if isinstance(record, Decided):
-            self._credentials(record)
+            for name in {*record.credentials, *filter(None, [record.credential])}:
+                self.seen[name] = min(record.at, self.seen.get(name, record.at))
         elif isinstance(record, Noticed) and record.what == "credential-rotated":
             self.rotated[record.detail] = record.at
         if record.at < self.since:
@@ -285,10 +286,6 @@ class RecordTally(Struct):
             self._noticed(record)
         if isinstance(record, Decided | Outcome | Noticed | Opened | Closed):
             self.dwell.take(record, file, process)
-
-    def _credentials(self, record: Decided) -> None:
-        for name in {*record.credentials, *filter(None, [record.credential])}:
-            self.seen[name] = min(record.at, self.seen.get(name, record.at))
 
     def _decided(self, record: Decided) -> None:
         if record.effect == "ask":
@@ -306,7 +303,12 @@ class RecordTally(Struct):
         if allowed:
             self.credential_calls.update({*record.credentials, *filter(None, [record.credential])})
         else:
-            self._refused(record)
+            target = "/".join(filter(None, (record.server, record.tool or record.subject)))
+            key = Refused(record.principal, target or record.method, record.cause, record.rules)
+            group = self.refusals.setdefault(key, AlikeRefusals(0, record.at, record.id))
+            group.count += 1
+            if record.at >= group.last:
+                group.last, group.example = record.at, record.id
         if record.approval:
             self.ticket_uses[record.approval.partition(" ")[0]] += 1
 
@@ -332,14 +334,6 @@ class RecordTally(Struct):
             )
         if record.tool and record.tool_digest:
             self.definitions.setdefault(record.server, set()).add(record.tool)
-
-    def _refused(self, record: Decided) -> None:
-        target = "/".join(filter(None, (record.server, record.tool or record.subject)))
-        key = Refused(record.principal, target or record.method, record.cause, record.rules)
-        group = self.refusals.setdefault(key, AlikeRefusals(0, record.at, record.id))
-        group.count += 1
-        if record.at >= group.last:
-            group.last, group.example = record.at, record.id
 
     def _outcome(self, record: Outcome, server: str) -> None:
         self.counts["ended"] += 1

@@ -139,7 +139,18 @@ class _Stage:
         if isinstance(verdict, Deny):
             return RehearsedCase(_denied(self._policies, verdict), tuple(self._looks))
         self._session.admit(verdict)
-        outcome = _permitted(verdict)
+        outcome = CaseOutcome(
+            effect="allow",
+            rules=verdict.rules,
+            redact=verdict.redact,
+            unredacted=tuple(map(exception_in_words, verdict.unredacted)),
+            spotlight=verdict.spotlight,
+            labels=verdict.labels,
+            facts=verdict.facts,
+            arguments=verdict.invocation.args,
+            credential=verdict.credential,
+            shadow=verdict.shadow,
+        )
         if self._case.result is not None:
             outcome = self._with_result(outcome, verdict, self._case.result)
         return RehearsedCase(outcome, tuple(self._looks))
@@ -240,21 +251,6 @@ def _denied(policies: PolicySet, deny: Deny) -> CaseOutcome:
         timeout=f"{terms.seconds}s" if terms.seconds else "",
         message=deny.message,
         shadow=deny.shadow,
-    )
-
-
-def _permitted(permit: Permit) -> CaseOutcome:
-    return CaseOutcome(
-        effect="allow",
-        rules=permit.rules,
-        redact=permit.redact,
-        unredacted=tuple(map(exception_in_words, permit.unredacted)),
-        spotlight=permit.spotlight,
-        labels=permit.labels,
-        facts=permit.facts,
-        arguments=permit.invocation.args,
-        credential=permit.credential,
-        shadow=permit.shadow,
     )
 
 

@@ -47,7 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "show",
         help="tell the whole story of the call ID; without one, print the last records",
     )
-    _add_show(shown)
+    shown.add_argument("id", nargs="?", metavar="ID", help="the id of a call, as quoted in a refusal")
+    shown.add_argument("-n", type=positive, default=20, metavar="N", help="how many records (default: 20)")
+    shown.add_argument(
+        "--observed",
+        action="store_true",
+        help="only what policies in observe mode would have refused or withheld",
+    )
+    add_filters(shown)
     asked = actions.add_parser("query", help="print the calls that match a condition")
     add_query(asked)
     tailed = actions.add_parser("tail", help="print the last calls, and each further one with -f, live")
@@ -69,17 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--config", metavar="FILE", help="use the audit folder of this configuration")
     for action in (check, shown, asked, tailed, counted, heads):
         action.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", nargs="?", metavar="ID", help="the id of a call, as quoted in a refusal")
-    parser.add_argument("-n", type=positive, default=20, metavar="N", help="how many records (default: 20)")
-    parser.add_argument(
-        "--observed",
-        action="store_true",
-        help="only what policies in observe mode would have refused or withheld",
-    )
-    add_filters(parser)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -175,7 +175,10 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Impo
     wishes = _wishes(args, launcher(config))
     stored = tolerant(vault.get) if args.dry_run else vault.get
     if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
-        _ready(vault)
+        try:
+            vault.ready()
+        except CredentialError as error:
+            raise CredentialError(f"{error}{in_files(vault, 'import')}. Nothing was changed") from None
 
     def planned(wishes: ImportWishes) -> ImportPlan:
         return make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
@@ -210,13 +213,6 @@ def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
                 "then add --project"
             )
     return [found for found in founds if found.file.scope == "user"]
-
-
-def _ready(vault: Vault) -> None:
-    try:
-        vault.ready()
-    except CredentialError as error:
-        raise CredentialError(f"{error}{in_files(vault, 'import')}. Nothing was changed") from None
 
 
 def _tell_dry(plan: ImportPlan, vault: Vault) -> bool:

@@ -56,7 +56,15 @@ def execute(args: argparse.Namespace) -> int:
     config, option = configured(args.config), same_config(args.config)
     with closing(store_of(config)) as store:
         if args.what == "list":
-            _print_list(store.known(), args.json)
+            known = store.known()
+            if args.json:
+                from mcpguard.cli.outputs import SessionList
+
+                print(SessionList.model_validate({"sessions": known}).model_dump_json())
+            elif not known:
+                print(NONE)
+            else:
+                print(table([_HEAD, *map(_row, known)]))
         elif args.what == "show":
             _print_one(_chosen(store.known(), args.session, option), args.json, option)
         else:
@@ -92,17 +100,6 @@ def _not_stored(name: str, option: str) -> str:
 
 
 # --- what is shown -------------------------------------------------------------------------------
-
-
-def _print_list(known: list[KnownSession], as_json: bool) -> None:
-    if as_json:
-        from mcpguard.cli.outputs import SessionList
-
-        print(SessionList.model_validate({"sessions": known}).model_dump_json())
-    elif not known:
-        print(NONE)
-    else:
-        print(table([_HEAD, *map(_row, known)]))
 
 
 def _row(one: KnownSession) -> tuple[str, ...]:

@@ -307,10 +307,6 @@ def _of_text(
     yield from _tokens(place, text, offset, name)
     for start, end in secrets_of_addresses(text, name, serves=serves):
         yield Plaintext(place, offset + start, offset + end, "url")
-    yield from _inner(place, text, offset)
-
-
-def _inner(place: Place, text: str, offset: int) -> Iterator[Plaintext]:
     referred = [one.span() for one in _REFERRED.finditer(text)]
     for pattern in _INNER:
         for one in pattern.finditer(text):

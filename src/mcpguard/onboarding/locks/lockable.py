@@ -223,7 +223,9 @@ def _sort(one: Lockable, file: ClientFile, entry: Entry, found: LockSurvey) -> N
     if not entry.guarded:
         found.ended.append(where)
         return
-    project = project_of(entry.args)
+    # The folder that `mcpguard run` is given with `--project`, "" for none.
+    words = list(entry.args)
+    project = words[words.index(PROJECT) + 1] if PROJECT in words[:-1] else ""
     secret = [name for name, value in entry.env.items() if not _REFERENCE.fullmatch(value)]
     if not os.path.isabs(entry.command):
         found.left.append(f"{where} starts mcpguard by a name that PATH decides: give its full path")
@@ -245,12 +247,6 @@ def _sort(one: Lockable, file: ClientFile, entry: Entry, found: LockSurvey) -> N
         found.allowed.append(
             AllowedEntry(file.client.name, entry.name, (entry.command, *entry.args), project, env)
         )
-
-
-def project_of(args: Iterable[str]) -> str:
-    """The folder that `mcpguard run` is given with `--project`, "" for none."""
-    words = list(args)
-    return words[words.index(PROJECT) + 1] if PROJECT in words[:-1] else ""
 
 
 def projects_in(config: Config | None, one: Lockable) -> list[Path]:

@@ -101,7 +101,9 @@ class _ConditionReader:
         way = _way(tree, loops)
         if way is not None:
             self._add(way, holds=holds)
-            self._indexes(tree, loops)
+            for index in tree.find_data("member_index"):
+                if _literal(index.children[1]) is None:
+                    self.read(index.children[1], loops, None)
         elif tree.data == "ident_arg" and tree.children[0].value == "has":
             self._has(tree, loops, holds)
         elif tree.data == "member_dot_arg" and tree.children[1].value in MACROS:
@@ -169,11 +171,6 @@ class _ConditionReader:
         inner = loops if variable is None else {**loops, variable.children[0].value: element}
         for argument in arguments[1:]:
             self.read(argument, inner, holds if name.value in _FLOWS else None)
-
-    def _indexes(self, tree: Any, loops: _Loops) -> None:
-        for index in tree.find_data("member_index"):
-            if _literal(index.children[1]) is None:
-                self.read(index.children[1], loops, None)
 
     def _add(self, way: _Way, **more: Any) -> None:
         root, steps, token = way
