@@ -118,7 +118,7 @@ def execute(args: argparse.Namespace) -> int:
     found = list(_printed(scan.run(_sources(args)), args.format, progress))
     progress.clear()
     _report(args, scan, found)
-    _say(scan, excepted)
+    _print_notes(scan, excepted)
     if args.write_exceptions is not None:
         _write(args.write_exceptions, found)
         return 0
@@ -223,7 +223,7 @@ def _as_json(scan: Scan, found: list[SourcedLeak]) -> str:
     ).model_dump_json()
 
 
-def _say(scan: Scan, excepted: FileExceptions | None) -> None:
+def _print_notes(scan: Scan, excepted: FileExceptions | None) -> None:
     """What a person has to know besides, on standard error."""
     for one in scan.skipped:
         print(f"mcpguard: {plain(one.path)}: {plain(one.why)}", file=sys.stderr)

@@ -110,7 +110,7 @@ def _tested(
         ok, seconds, said = False, None, str(problem)
     else:
         seconds = broker.remaining(ref, to)
-        ok, said = not over, over or _said(entry, kind, seconds)
+        ok, said = not over, over or _lifetime_text(entry, kind, seconds)
     return Tested(reference=str(ref), kind=kind, server=server.name, ok=ok, seconds=seconds, said=clean(said))
 
 
@@ -142,7 +142,7 @@ def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     return asyncio.run(address.host())
 
 
-def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:
+def _lifetime_text(entry: Credential | None, kind: str, seconds: float | None) -> str:
     if entry is None:
         keep = SOURCES[kind].keep
     else:

@@ -233,7 +233,7 @@ class Config(Struct, frozen=True):
 
             project = project_folder(project)
         try:
-            seen = self._seen(agent, project)
+            seen = self._viewed_servers(agent, project)
         except LookupError as problem:
             raise ConfigError([Problem(str(self.path), 0, 0, problem.args[0])]) from None
         servers = {name: self.servers[name] for name in seen}
@@ -256,7 +256,7 @@ class Config(Struct, frozen=True):
             elsewhere=self.plain_references - found.plain_references,
         )
 
-    def _seen(self, agent: str | None, project: str | None) -> tuple[str, ...]:
+    def _viewed_servers(self, agent: str | None, project: str | None) -> tuple[str, ...]:
         """The names of the servers in a view, in the order of the file. Raises LookupError."""
         if not self.clients:
             if project is not None:

@@ -75,7 +75,7 @@ def approve(desk: Desk, request: Request, form: Form) -> Response:
     ticket = waiting_ticket(desk.store, request.path_params["ticket"])
     given = answer_of(desk, ticket, form)
     if first(form, "lasts") == "always":
-        return _shown(desk, request, ticket, free_of(form))
+        return _rule_page(desk, request, ticket, free_of(form))
     give(desk.config, desk.store, ticket, given)
     if taken(desk.store, ticket.id):
         return _to(desk, "/", "approved")
@@ -125,13 +125,13 @@ def always(desk: Desk, request: Request, form: Form) -> Response:
     must_count(desk.config, ticket, given)
     made = proposal(own_policy(desk.config), ticket, free_of(form))
     if not compare_digest(first(form, "seen").encode(), digest_of(made).encode()):
-        return _shown(desk, request, ticket, free_of(form))
+        return _rule_page(desk, request, ticket, free_of(form))
     apply(desk.config, ticket, free_of(form), desk.person)
     give(desk.config, desk.store, ticket, given)
     return _to(desk, "/", "standing" if taken(desk.store, ticket.id) else "written")
 
 
-def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) -> Response:
+def _rule_page(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) -> Response:
     """The page with the rule and its tests, as a diff."""
     must_count(desk.config, ticket, TicketAnswer("approved", desk.person, "console", desk.groups))
     own = own_policy(desk.config)

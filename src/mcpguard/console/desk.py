@@ -128,7 +128,7 @@ class DeskWatch:
         async with self._one:
             if time.monotonic() - self._looked < POLL_SECONDS / 2:
                 return
-            changed = await anyio.to_thread.run_sync(self._look)
+            changed = await anyio.to_thread.run_sync(self._poll)
             self._looked = time.monotonic()
         if changed:
             self._changed.set()
@@ -147,7 +147,7 @@ class DeskWatch:
         self.closed = True
         self._changed.set()
 
-    def _look(self) -> bool:
+    def _poll(self) -> bool:
         with self._lock:
             self._evidence.poll()
         looks: dict[Subject, Callable[[], object]] = {

@@ -105,7 +105,7 @@ def arguments(shown: str, first: tuple[str, ...] = ()) -> Iterator[Text]:
             yield _name(name)
             yield from _behind(one)
         else:
-            yield _name(name).append(" ").append_text(_seen(json.dumps(one, ensure_ascii=False)))
+            yield _name(name).append(" ").append_text(_marked_text(json.dumps(one, ensure_ascii=False)))
 
 
 def _structure(name: str, value: Any) -> Iterator[Text]:
@@ -115,7 +115,7 @@ def _structure(name: str, value: Any) -> Iterator[Text]:
         yield _name(name)
         yield from _behind(lines if len(lines) <= MOST_READABLE else text, "json")
     else:
-        yield _name(name).append(" ").append_text(_seen(text, ["number"] * len(text)))
+        yield _name(name).append(" ").append_text(_marked_text(text, ["number"] * len(text)))
 
 
 def _name(name: str) -> Text:
@@ -129,7 +129,7 @@ def _behind(text: str, language: Language | None = None) -> Iterator[Text]:
     kinds = classes_of(text, language) if language else []
     at = 0
     for line in text.split("\n"):
-        yield _margin().append_text(_seen(line, kinds[at : at + len(line)]))
+        yield _margin().append_text(_marked_text(line, kinds[at : at + len(line)]))
         at += len(line) + 1
 
 
@@ -140,12 +140,12 @@ def _margin() -> Text:
 def _diff(lines: list[DiffLine]) -> Iterator[Text]:
     for line in lines:
         style = _SIGNS[line.sign]
-        yield _margin().append(f"{line.sign} ", style).append_text(_seen(line.text, style=style))
+        yield _margin().append(f"{line.sign} ", style).append_text(_marked_text(line.text, style=style))
         for same in line.folded:
-            yield _margin().append("  ").append_text(_seen(same))
+            yield _margin().append("  ").append_text(_marked_text(same))
 
 
-def _seen(text: str, kinds: list[str] | None = None, style: str = "") -> Text:
+def _marked_text(text: str, kinds: list[str] | None = None, style: str = "") -> Text:
     """`text` with what could hide or steer as its escape, and what redaction took out marked; `kinds` are the
     classes of its characters."""
     styles = [_STYLES.get(kind, "") for kind in kinds] if kinds else [style] * len(text)

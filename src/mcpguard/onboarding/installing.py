@@ -60,7 +60,7 @@ def install(
     client = next(one for one in CLIENTS if one.name == name)
     file, path = _where(client, places)
     entry = client.entry(launcher(config.path))
-    shown, beside = _shown(config, name, servers), list[str]()
+    shown, beside = _visibility_changes(config, name, servers), list[str]()
     if not path.exists():
         found = ClientFile(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
         todo = client_writing(found, new_text(file, entry), [Edit([], entry)], new=True)
@@ -91,7 +91,7 @@ def _beside(found: ClientFile) -> list[str]:
     return [f"note: {found.client.title} still reaches {', '.join(names)} without mcpguard: {move}"]
 
 
-def _shown(config: Config, name: str, servers: list[str]) -> list[PendingWrite]:
+def _visibility_changes(config: Config, name: str, servers: list[str]) -> list[PendingWrite]:
     """What lets the client see `servers`: a change of the configuration, or none."""
     unknown = [one for one in servers if one not in config.servers]
     if unknown:

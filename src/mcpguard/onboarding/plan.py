@@ -347,7 +347,7 @@ class _Maker:
         if plan.servers or plan.set:
             policies = {f"policies/{path.name}": self._params[path] for path in self._files.texts}
             known = () if configuration.has_clients(plan.config_before) else self._known
-            clients = configuration.views_of(plan.config, known, self._stood(), others)
+            clients = configuration.views_of(plan.config, known, self._moving_entries(), others)
             params = present_params(plan.config, plan.set)
             more = configuration.ConfigAddition(
                 servers=fresh, policies=policies, params=params, clients=clients
@@ -363,7 +363,7 @@ class _Maker:
             text, edits = self._edited(found, [one.where for one in entries], plan.servers)
             plan.clients.append(EditedFile(found, text, edits))
 
-    def _stood(self) -> Iterator[tuple[ClientFile, str, str]]:
+    def _moving_entries(self) -> Iterator[tuple[ClientFile, str, str]]:
         """(file, project, server) for each entry that moves in."""
         for server in self._plan.servers:
             for found, entry in server.origins:

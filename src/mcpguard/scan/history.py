@@ -80,7 +80,7 @@ def _sources(git: Git, words: tuple[str, ...]) -> Iterator[ScanSource]:
     with git.talking("cat-file", "--batch") as (ask, answer):
         for commit, path, blob in _versions(git, words):
             if path is None:
-                yield _said(COMMIT, COMMIT, blob, commit)
+                yield _text_source(COMMIT, COMMIT, blob, commit)
             elif blob not in seen:
                 seen.add(blob)
                 yield ScanSource(shown(path), str(top / path), _Blob(blob, ask, answer).opened, commit)
@@ -94,7 +94,7 @@ def _lines(git: Git, *words: str) -> Iterator[Path]:
         return  # A repository without files has no top.
 
 
-def _said(path: str, name: str, text: bytes, commit: str) -> ScanSource:
+def _text_source(path: str, name: str, text: bytes, commit: str) -> ScanSource:
     return ScanSource(path, name, lambda: nullcontext(io.BytesIO(text)), commit)
 
 
@@ -105,7 +105,7 @@ def _tags(git: Git) -> Iterator[ScanSource]:
         commit, name, text = next(parts, b""), next(parts, b""), next(parts, b"")
         if kind.strip() == b"tag":
             path = TAG.replace(">", f" {name.decode('utf-8', 'replace')}>")
-            yield _said(path, TAG, text, commit.decode())
+            yield _text_source(path, TAG, text, commit.decode())
 
 
 def _versions(git: Git, words: tuple[str, ...]) -> Iterator[tuple[str, Path | None, bytes]]:

@@ -162,7 +162,7 @@ class KeptCredential:
                 return self._given
             self._release(given)
             self._retire()
-            self._problem, self._rested = _said(problem, self._name), self._now() + self._pause
+            self._problem, self._rested = _error_for(problem, self._name), self._now() + self._pause
             raise self._problem.with_traceback(None) from None
         if self._closed:
             _ended(lease, self._name)
@@ -223,11 +223,11 @@ def _ended(lease: Lease, name: str) -> str:
         if lease.end is not None:
             lease.end()
     except Exception as problem:
-        return str(_said(problem, name))
+        return str(_error_for(problem, name))
     return ""
 
 
-def _said(problem: Exception, name: str) -> CredentialError:
+def _error_for(problem: Exception, name: str) -> CredentialError:
     """Whoever waits for a value has to be answered, also after a defect; what that says may be a value."""
     if isinstance(problem, MissingError):
         return problem

@@ -90,7 +90,7 @@ class VaultMint(Mint):
         try:
             lengths = [self._renewed(issued)]
             if issued.own_token:
-                auth = _of(self._said(issued.client.auth.token.renew_self), "auth")
+                auth = _mapping_at(self._body_of(issued.client.auth.token.renew_self), "auth")
                 lengths.append(self._length(auth.get("lease_duration")))
         except CredentialError:
             return None
@@ -106,7 +106,7 @@ class VaultMint(Mint):
         if self._entry.token is not None:
             client.token = self._reveal(self._entry.token)
             return client, _FOREVER
-        auth = _of(self._said(lambda: self._login(client)), "auth")
+        auth = _mapping_at(self._body_of(lambda: self._login(client)), "auth")
         seconds = auth.get("lease_duration")
         try:
             # 0 means that the token does not expire.
@@ -148,7 +148,7 @@ class VaultMint(Mint):
         raise self._error("cannot be logged in to: `token` or `auth` is needed")
 
     def _token(self, answer: ServiceAnswer) -> str:
-        token = _of(self._said(lambda: answer), "auth").get("client_token")
+        token = _mapping_at(self._body_of(lambda: answer), "auth").get("client_token")
         if type(token) is not str or not token:
             raise self._error("did not issue a token: check how `auth` logs in")
         return token
@@ -156,13 +156,13 @@ class VaultMint(Mint):
     def _read(self, client: Any) -> dict[str, Json]:
         mount, _, path = self._entry.path.partition("/")
         if self._entry.version != 2:
-            return self._said(lambda: client.read(self._entry.path))
+            return self._body_of(lambda: client.read(self._entry.path))
         kv = client.secrets.kv.v2
-        return self._said(
+        return self._body_of(
             lambda: kv.read_secret_version(path, mount_point=mount, raise_on_deleted_version=False)
         )
 
-    def _said(self, question: Callable[[], Any]) -> dict[str, Json]:
+    def _body_of(self, question: Callable[[], Any]) -> dict[str, Json]:
         answer: ServiceAnswer = question()
         if 200 <= answer.status < 300:
             return answer.body
@@ -185,9 +185,9 @@ class VaultMint(Mint):
     # --- reading the answer ----------------------------------------------------------------------
 
     def _value(self, answer: dict[str, Json]) -> tuple[Secret, tuple[Secret, ...]]:
-        data = _of(answer, "data")
+        data = _mapping_at(answer, "data")
         if self._entry.version == 2:
-            data = _of(data, "data")
+            data = _mapping_at(data, "data")
         elif type(data.get("metadata")) is dict and type(data.get("data")) is dict:
             raise self._error("has a key-value store of version 2 there: set `version: 2`")
         if self._entry.value is None:
@@ -210,7 +210,7 @@ class VaultMint(Mint):
         return seconds
 
     def _renewed(self, issued: _Issued) -> int:
-        said = self._said(lambda: issued.client.sys.renew_lease(issued.lease_id, issued.first))
+        said = self._body_of(lambda: issued.client.sys.renew_lease(issued.lease_id, issued.first))
         return self._length(said.get("lease_duration"))
 
     # --- taking back -----------------------------------------------------------------------------
@@ -244,6 +244,6 @@ class VaultMint(Mint):
         return CredentialError(f"credential:{self._name}: Vault at {self._entry.address} {said}")
 
 
-def _of(answer: dict[str, Json], key: str) -> dict[str, Json]:
+def _mapping_at(answer: dict[str, Json], key: str) -> dict[str, Json]:
     found = answer.get(key)
     return found if type(found) is dict else {}

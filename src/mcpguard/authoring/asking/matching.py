@@ -139,7 +139,7 @@ class _Search:
         left = 0 if quick or most <= LOOKS else index.count(depends, since, until, most)
         if through:
             known = {at.decision for at in last}
-            read = partial(_told, looking, left, size) if left > LOOKS else lambda _: None
+            read = partial(_report_progress, looking, left, size) if left > LOOKS else lambda _: None
             sure = index.newest(self._fitting.keys() - depends, since, until, question.terms)
             both = merge(sure, self._in(spans, until, line_filter, call_filter, read), key=_order)
             rows = (at for at in both if at.decision not in known)
@@ -229,7 +229,7 @@ def _order(at: CallAt) -> tuple[int, int]:
     return -at.at, -at.place
 
 
-def _told(looking: Callable[[int, int], None], left: int, size: int, done: int) -> None:
+def _report_progress(looking: Callable[[int, int], None], left: int, size: int, done: int) -> None:
     """How many of the calls that were left are in the `done` of `size` bytes, if all are as long."""
     looked = left * done // size
     looking(WHOLE + looked, left - looked if left < MANY else MANY)

@@ -203,7 +203,7 @@ def _why(decision: Decided) -> Iterator[str]:
     if decision.observed is not None:
         yield _observed(decision.observed, "refused", "it went on")
     if decision.message:
-        yield f"The client was told: {_said(decision.message)}"
+        yield f"The client was told: {_quoted_at_end(decision.message)}"
     if decision.shadow:
         yield f"Rules in shadow mode, which only note, would have decided: {decision.shadow}."
     if decision.redact:
@@ -348,9 +348,9 @@ def _result(decision: Decided, outcome: Outcome | None) -> Iterator[str]:
         return
     yield _STATUS.get(outcome.status, f"It ended as {outcome.status}.")
     if outcome.error:
-        yield f"What went wrong: {_said(outcome.error)}"
+        yield f"What went wrong: {_quoted_at_end(outcome.error)}"
     if outcome.message:
-        yield f"The client was told: {_said(outcome.message)}"
+        yield f"The client was told: {_quoted_at_end(outcome.message)}"
     if outcome.sent or outcome.received:
         yield f"{outcome.sent:,} bytes were sent and {outcome.received:,} were received."
     if outcome.result:
@@ -421,7 +421,7 @@ def _quoted(text: str) -> str:
     return "“" + text.replace("”", '"') + "”"
 
 
-def _said(text: str) -> str:
+def _quoted_at_end(text: str) -> str:
     """The same at the end of a sentence."""
     return _quoted(text) + ("" if text.endswith((".", "!", "?")) else ".")
 

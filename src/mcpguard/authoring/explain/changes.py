@@ -217,13 +217,13 @@ class SupposedDecision:
             return FALSE if must == "not hold" else TRUE
         if rule.condition is None or rule.when is None:
             return TRUE
-        return self._of(tree_of(rule.when), DecidedTree(rule.condition.engine, bound))
+        return self._supposed_verdict(tree_of(rule.when), DecidedTree(rule.condition.engine, bound))
 
-    def _of(self, node: LogicNode, decided: DecidedTree) -> Verdict:
+    def _supposed_verdict(self, node: LogicNode, decided: DecidedTree) -> Verdict:
         supposed = self._atoms.get(_words(node.text))
         if supposed is not None:
             return TRUE if supposed else FALSE
-        inner = [self._of(one, decided) for one in node.nodes]
+        inner = [self._supposed_verdict(one, decided) for one in node.nodes]
         if node.logic == "atom":
             return decided.verdict(node)
         if node.logic == "not":

@@ -94,11 +94,11 @@ def explain(
     """Explain the verdict on `invocation`, and the one on `result`, which is that of this call. `session` is
     left as it is; None is one that cannot be read."""
     if session is None and policies.depends:
-        return _told(policies, no_session(invocation), Session(), WHOLE)
+        return _explanation(policies, no_session(invocation), Session(), WHOLE)
     verdict = decide(policies, invocation, session, approved=known.approved)
     if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
         return _asked(policies, verdict, session or Session(), known)
-    tell = _observed if policies.observes(invocation) else _told
+    tell = _observed if policies.observes(invocation) else _explanation
     told = tell(policies, verdict, session or Session(), known.unknown)
     if result is None or isinstance(verdict, Deny):
         return told
@@ -118,13 +118,13 @@ def _asked(policies: PolicySet, verdict: Deny, session: Session, known: KnownFac
         rules |= frozenset(would.rules)
         would = decide(policies, verdict.invocation, session, approved=known.approved | rules)
     if isinstance(would, Deny):
-        return _told(policies, would, session, known.unknown)
+        return _explanation(policies, would, session, known.unknown)
     ticket = known.ticket(would.invocation, tuple(sorted(rules)))
     refusal = NO_CHANNEL if ticket is None and not policies.terms(rules).via else ""
     if ticket is not None:
         refusal = refusal_by(ticket)
     approved = ticket is not None and not refusal
-    told = _told(policies, would if approved else verdict, session, known.unknown)
+    told = _explanation(policies, would if approved else verdict, session, known.unknown)
     if told.effect == "unknown":
         return told
     more: dict[str, object] = {} if ticket is None else {"approval": _standing(ticket)}
@@ -147,7 +147,7 @@ def _standing(ticket: Ticket) -> str:
 def _observed(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown) -> Explanation:
     """The same for a server that is only observed."""
     refusal = verdict.observed if isinstance(verdict, Permit) else None
-    told = _told(policies, refusal or verdict, session, unknown)
+    told = _explanation(policies, refusal or verdict, session, unknown)
     candidates = policies.candidates_of(verdict.invocation)
     bound = bind(_all(candidates), verdict.invocation, session)
     # Whatever may hold beside the refusal adds what it limits or sets.
@@ -176,7 +176,9 @@ def _would(refusal: Deny) -> WouldRefuse:
     return WouldRefuse(cause=refusal.cause.value, rules=refusal.rules, message=refusal.message)
 
 
-def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown) -> Explanation:
+def _explanation(
+    policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown
+) -> Explanation:
     # Where rules set arguments, what counts is the call that is sent.
     call = verdict.invocation
     candidates = policies.candidates_of(call)

@@ -240,12 +240,12 @@ def _assumed(asked: Supposition, config: Config | None) -> Iterator[str]:
         listed_ = f"the server lists this {target.listed.kind}"
         yield _FITS.format(listed_) if target.listed.kind == "tool" else _LISTS.format(listed_)
     if config is not None and asked.invocation.agent is None and asked.invocation.server:
-        yield from _seen(asked.invocation.server, config)
+        yield from _assumed_of_client(asked.invocation.server, config)
     if config is not None and (config.credentials or any(one.credentials for one in config.servers.values())):
         yield _NOTHING_HELD
 
 
-def _seen(server: str, config: Config) -> Iterator[str]:
+def _assumed_of_client(server: str, config: Config) -> Iterator[str]:
     """What is assumed of a client that is not named: that it sees `server`, unless all do."""
     lists = {name: (one.servers, *one.projects.values()) for name, one in config.clients.items()}
     if all(server in some for each in lists.values() for some in each if some):

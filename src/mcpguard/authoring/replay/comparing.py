@@ -219,7 +219,7 @@ def _wants(
     """The same of what is wanted of a call that goes on."""
     record, old, new = past.record, replayed.old, replayed.new
     goes_on = record.effect == "allow" and record.observed is None
-    told = _told(past, _BARE) if goes_on else None
+    told = _recorded_obligations(past, _BARE) if goes_on else None
     if not verdict.wants:
         return Divergence(unsaid=verdict.missing)
     if record.policy_digest == new.digest:
@@ -233,7 +233,7 @@ def _wants(
         rules = tuple([replayed.names[name] for name in past.rules])
         asking = tuple([rule for rule in rules if rule.effect == past.effect == "ask"])
         wants = obligations_of(rules, asking)
-        then = (_told(past, wants) or wants,)
+        then = (_recorded_obligations(past, wants) or wants,)
     else:
         # Which rules allow what nobody has approved is not on record.
         then = replayed.before(past, request).wants
@@ -244,7 +244,7 @@ def _wants(
     return either([difference(*pair) for pair in pairs] or [Divergence(unsaid=(MAY_ADD,))], (MAY_ADD,))
 
 
-def _told(past: PastDecision, wants: Obligations) -> Obligations | None:
+def _recorded_obligations(past: PastDecision, wants: Obligations) -> Obligations | None:
     """The same as the record has it, which knows of rules that failed; earlier formats do not have it."""
     record = past.record
     if past.format < FORMAT:

@@ -298,12 +298,14 @@ def _several(
         for name in reading.names(rule):
             readers.setdefault(name, []).append(rule.name)
     possible = frozenset(effects)
-    missing = tuple(f"{REASONS[name]} ({_shown(readers[name])})" for name in sorted(readers)) or (SETS,)
+    missing = tuple(f"{REASONS[name]} ({_readers_text(readers[name])})" for name in sorted(readers)) or (
+        SETS,
+    )
     possible = possible if len(possible) > 1 else possible | {"deny"}
     return NewVerdict(possible, missing=missing, wants=wants)
 
 
-def _shown(readers: list[str]) -> str:
+def _readers_text(readers: list[str]) -> str:
     named, more = ", ".join(readers[:MOST_READERS]), len(readers) - MOST_READERS
     return f"read by {named} and {more} more" if more > 0 else f"read by {named}"
 

@@ -128,7 +128,7 @@ class DwellWatch(Struct):
         for act in made(self._acts):
             if (seen := self.sessions.get(self._session_of(act))) is not None:
                 seen.acts.append(act.at)
-        return [one for name, seen in self.sessions.items() for one in self._of(name, seen)]
+        return [one for name, seen in self.sessions.items() for one in self._dwell_periods(name, seen)]
 
     def _session_of(self, act: Noticed) -> str:
         named = _SESSION.search(act.detail)
@@ -143,7 +143,7 @@ class DwellWatch(Struct):
             file = self._next.get(file, file)
         return self.closed.get(file)
 
-    def _of(self, name: str, seen: _SessionTrack) -> Iterator[DwellPeriod]:
+    def _dwell_periods(self, name: str, seen: _SessionTrack) -> Iterator[DwellPeriod]:
         ends = [(at, 1, "person") for at in seen.acts]
         ends += [(at, 1, "process end") for at in map(self._process_end, seen.files) if at is not None]
         begins = [(at, 0, because) for kept in seen.reasons.values() for at, because in kept]

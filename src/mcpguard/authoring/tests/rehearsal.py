@@ -135,7 +135,7 @@ class _Stage:
         self._looks = []
         before = Session(deepcopy(self._session.kept))
         verdict = decide(self._policies, self._invocation(self._case.call), self._session)
-        self._look("call", verdict.invocation, before, (*verdict.rules, *verdict.shadow.split()))
+        self._remember("call", verdict.invocation, before, (*verdict.rules, *verdict.shadow.split()))
         if isinstance(verdict, Deny):
             return RehearsedCase(_denied(self._policies, verdict), tuple(self._looks))
         self._session.admit(verdict)
@@ -195,11 +195,11 @@ class _Stage:
         said = review(self._policies, permit.invocation, clean.value, findings, self._session)
         kinds = sorted({finding.kind for finding in findings})
         decided = (*said.rules, *said.shadow.split())
-        self._look("result", permit.invocation, before, decided, result=clean.value, findings=kinds)
+        self._remember("result", permit.invocation, before, decided, result=clean.value, findings=kinds)
         now = permit.invocation.now
         return settle(self._policies, permit, said, self._session, len(clean.payload), now)
 
-    def _look(
+    def _remember(
         self, on: Moment, invocation: Invocation, before: Session, decided: tuple[str, ...], **more: Json
     ) -> None:
         candidates = self._policies.candidates_of(invocation, on)
@@ -315,7 +315,7 @@ def differences(expected: Expect, outcome: CaseOutcome) -> Iterator[UnexpectedVa
         wanted = getattr(expected, key)
         got = getattr(outcome, key)
         if wanted is not None and not _meets(key, wanted, got):
-            yield UnexpectedValue(key=key, expected=_shown(key, wanted), got=_shown(key, got))
+            yield UnexpectedValue(key=key, expected=_sorted_set(key, wanted), got=_sorted_set(key, got))
 
 
 def reasons(looks: tuple[Look, ...]) -> list[Reason]:
@@ -337,7 +337,7 @@ def _meets(key: str, wanted: Json, got: Json) -> bool:
     return _ordered(wanted) == _ordered(got)
 
 
-def _shown(key: str, value: Json) -> Json:
+def _sorted_set(key: str, value: Json) -> Json:
     return sorted(value) if key in _SETS else value
 
 

@@ -65,7 +65,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
     source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
     sink = sink_of(args.to, args.format, host)
     said: list[tuple[str, str]] = []
-    report = _say if args.follow else lambda line, level: said.append((line, level))
+    report = _print_problem if args.follow else lambda line, level: said.append((line, level))
     exporter = Exporter(args.to, args.format, source, sink, host, report, since=args.since)
     if args.follow:
         exporter.run()
@@ -80,7 +80,7 @@ def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flus
             pass
         # Where it failed, the last line says so, and the error says it again.
         for line, level in said[:-1] if exporter.state.since else said:
-            _say(line, level)
+            _print_problem(line, level)
         if exporter.state.standby:
             raise TelemetryError("another process exports with this cursor")
         if exporter.state.since:
@@ -91,5 +91,5 @@ def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flus
         exporter.close()
 
 
-def _say(line: str, _level: str) -> None:
+def _print_problem(line: str, _level: str) -> None:
     print(f"mcpguard: {plain(line)}", file=sys.stderr)

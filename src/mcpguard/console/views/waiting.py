@@ -73,7 +73,7 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
     one = chosen or (queue[0] if queue else None)
     with desk.lock:
         desk.evidence.poll()
-        shown = None if one is None else _shown(desk, one, sessions)
+        shown = None if one is None else _ticket_page(desk, one, sessions)
         answered = _answered(desk)
         recent = [] if queue else [call for _, call in zip(range(6), desk.evidence.newest(), strict=False)]
     said = request.query_params.get("said", "")
@@ -114,7 +114,7 @@ SAID = {
 """What a page may be asked to say first."""
 
 
-def _shown(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> TicketPage:
+def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> TicketPage:
     against = _against(desk, one)
     asked = datetime.fromtimestamp(one.created, UTC)
     rules = desk.rulebook.rules(one.rules)

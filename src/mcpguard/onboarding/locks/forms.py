@@ -70,7 +70,7 @@ def more(one: Lockable, there: dict[str, Any]) -> list[str]:
             for key in one.also
             if there.get(key) is not True
         ]
-        return loose + [_said(each) for each in _listed(there) if not runs_mcpguard(_command(each))]
+        return loose + [_rule_text(each) for each in _listed(there) if not runs_mcpguard(_command(each))]
     if one.form == "requirements":
         rest = [name for name, rule in there[_SERVERS].items() if not runs_mcpguard(_required(rule))]
         return rest + ([] if isinstance(there.get("plugins"), dict) else ["whatever a plugin brings"])
@@ -101,7 +101,7 @@ def _command(rule: dict[str, Any]) -> list[str]:
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def _said(rule: dict[str, Any]) -> str:
+def _rule_text(rule: dict[str, Any]) -> str:
     return " ".join(_command(rule)) or ", ".join(f"{key} {value}" for key, value in rule.items())
 
 

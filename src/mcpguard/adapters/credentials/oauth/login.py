@@ -288,17 +288,17 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         # A name that leads here by DNS is not ours.
         if path != PATH or self.headers.get_all("Host") != [self.server.host]:
-            return self._say(404)
+            return self._respond(404)
         try:
             said = [pair for pair in parse_qsl(query, max_num_fields=20) if pair[0] in _PARAMETERS]
         except ValueError:
             said = []
         if not said or len(dict(said)) != len(said) or not self.server.ours(dict(said)):
-            return self._say(400)
-        self._say(200, _PAGE)
+            return self._respond(400)
+        self._respond(200, _PAGE)
         self.server.take(dict(said))
 
-    def _say(self, status: int, page: bytes = b"") -> None:
+    def _respond(self, status: int, page: bytes = b"") -> None:
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))

@@ -50,11 +50,11 @@ def _text(one: EvidenceEvent, name: str) -> str:
     for part in (one.outcome, one.record):
         value = getattr(part, name, UNSET)
         if value is not UNSET and value not in (None, "", (), {}, 0):
-            return _said(name, value)
+            return _cell(name, value)
     return ""
 
 
-def _said(name: str, value: object) -> str:
+def _cell(name: str, value: object) -> str:
     if name in _COUNTS and isinstance(value, dict):
         return "; ".join(f"{what} x{count}" if count > 1 else str(what) for what, count in value.items())
     if isinstance(value, (tuple, list)):

@@ -187,7 +187,9 @@ class Identity:
 
 def another(terms: Terms, known: str, name: str) -> Changed:
     """Whether it gives a name other than before."""
-    return _changed(terms, f"it called itself {_shown(terms, known)} and now {_shown(terms, name)}")
+    return _changed(
+        terms, f"it called itself {_printable_name(terms, known)} and now {_printable_name(terms, name)}"
+    )
 
 
 def _changed(terms: Terms, how: str) -> Changed:
@@ -197,6 +199,6 @@ def _changed(terms: Terms, how: str) -> Changed:
     )
 
 
-def _shown(terms: Terms, name: str) -> str:
+def _printable_name(terms: Terms, name: str) -> str:
     clean = terms.clean(name)[:100]
     return repr("".join(mark if mark.isprintable() else " " for mark in clean))

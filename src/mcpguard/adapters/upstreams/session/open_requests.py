@@ -63,10 +63,10 @@ class UpstreamLoad:
         if now - self._moved >= STALL_SECONDS:
             return False
         if self._timer is None:
-            self._timer = loop.call_later(STALL_SECONDS, self._look)
+            self._timer = loop.call_later(STALL_SECONDS, self._on_timer)
         return True
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._wake()
 
@@ -288,15 +288,15 @@ class OpenRequests:
                     stood = now - call.paused_at
                     call.due += stood
                     call.latest += stood
-        self._look()
+        self._on_timer()
 
     def _look_at(self, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._next = moment
-        self._timer = self._clock.call_at(moment, self._look)
+        self._timer = self._clock.call_at(moment, self._on_timer)
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         """Fail what is late, and look again when the next one may be."""
         if self._timer is not None:
             self._timer.cancel()

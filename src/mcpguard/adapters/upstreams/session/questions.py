@@ -34,7 +34,7 @@ class OpenQuestions:
         """Hand it to the listener, or answer it here. `modern` is the era of the upstream, None before its
         greeting."""
         if question.method == "ping" and not modern:
-            self._say(question, {"result": {}})
+            self._send_answer(question, {"result": {}})
         elif modern is not False or question.method not in ASKABLE:
             self._decline(question, jsonrpc.METHOD_NOT_FOUND, "not served by mcpguard")
         elif question.id in self._open:
@@ -49,12 +49,12 @@ class OpenQuestions:
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """Answer it, if it is still open."""
         if self.close(question):
-            self._say(question, body)
+            self._send_answer(question, body)
 
     def _decline(self, question: Question, code: int, why: str) -> None:
-        self._say(question, {"error": {"code": code, "message": why}})
+        self._send_answer(question, {"error": {"code": code, "message": why}})
 
-    def _say(self, question: Question, body: dict[str, Json]) -> None:
+    def _send_answer(self, question: Question, body: dict[str, Json]) -> None:
         credential = self._requests.credential_of(question.related)
         self._send({"jsonrpc": "2.0", "id": question.id, **body}, None, credential)
 
