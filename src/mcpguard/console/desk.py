@@ -59,7 +59,6 @@ class Rulebook:
         return "" if self.policies is None else self.policies.digest
 
     def rules(self, names: tuple[str, ...]) -> list[SeenRule]:
-        """The rules of these names."""
         self.refresh()
         return [self._rules.get(name, SeenRule(name)) for name in names]
 

@@ -203,7 +203,6 @@ class _Maker:
         )
 
     def take(self, found: ClientFile) -> None:
-        """The entries of one file."""
         names = self._wishes.servers
         wanted = [one for one in found.entries if not one.guarded and (not names or one.name in names)]
         if not wanted:

@@ -374,7 +374,6 @@ class HiddenTools(Struct, frozen=True):
 
     @property
     def any(self) -> bool:
-        """Whether it hides something."""
         return bool(self.names) or self.only is not None
 
 

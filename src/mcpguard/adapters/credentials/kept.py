@@ -71,7 +71,6 @@ class KeptCredential:
         self._closed = False
 
     def get(self) -> Secret:
-        """The value now. Raises CredentialError."""
         asked = self._questions
         with self._lock:
             given, now = self._given, self._now()

@@ -36,7 +36,6 @@ class Keychain:
     """
 
     def get(self, ref: CredentialRef) -> Secret:
-        """The value now; CredentialError if there is none."""
         value = self._read(ref.name, ", or refer to a file instead")
         if not value:
             raise MissingError(f"{ref} is not in the keychain", f"run `mcpguard secret set {ref.name}`")

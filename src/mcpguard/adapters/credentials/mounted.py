@@ -20,7 +20,6 @@ class MountedFile:
     """
 
     def get(self, ref: CredentialRef) -> Secret:
-        """The value now; CredentialError if there is none that may be used."""
         path = os.path.expanduser(ref.name)
         if not os.path.isabs(path):
             raise CredentialError(f"{ref} must be an absolute path or begin with ~/")

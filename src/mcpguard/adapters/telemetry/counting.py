@@ -40,7 +40,6 @@ class Durations(Struct):
 
     @property
     def count(self) -> int:
-        """How many."""
         return sum(self.counts)
 
 
@@ -57,7 +56,6 @@ class Counts:
         self.notices: dict[str, int] = {}
 
     def add(self, happened: Iterable[EvidenceEvent]) -> None:
-        """Count these too."""
         for one in happened:
             record, outcome = one.record, one.outcome
             if isinstance(record, Decided):
@@ -78,7 +76,6 @@ class Counts:
         self._detected(findings)
 
     def noticed(self, record: Noticed) -> None:
-        """Count a notice."""
         self.notices[record.what] = self.notices.get(record.what, 0) + 1
         self.folded += 0 if record.folded is None else record.folded.count
         self._detected(record.findings)

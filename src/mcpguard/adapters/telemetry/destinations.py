@@ -210,7 +210,6 @@ class WebPoints:
         return answer.body
 
     def close(self) -> None:
-        """Close the connection."""
         if self._poster is not None:
             self._poster.close()
             self._poster = None

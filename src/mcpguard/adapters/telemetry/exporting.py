@@ -129,7 +129,6 @@ class Exporter(Generic[LineT]):
         self.close()
 
     def close(self) -> None:
-        """Close the source and the sink."""
         self._source.close()
         self._sink.close()
 

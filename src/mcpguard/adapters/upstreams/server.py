@@ -70,7 +70,6 @@ class ServerUpstream:
 
     @property
     def healths(self) -> list[Health]:
-        """How each lane is now."""
         return [
             lane.health(f"{self.name} ({credential})" if credential else self.name)
             for credential, lane in self._lanes.items()
@@ -200,7 +199,6 @@ class ServerUpstream:
         return any(instance.strained for instance in self._instances())
 
     def hold(self, on: bool) -> None:
-        """Read nothing more from this upstream, or read again."""
         for lane in self._lanes.values():
             for instance in lane.instances:
                 instance.hold(on)

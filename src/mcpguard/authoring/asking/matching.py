@@ -96,7 +96,6 @@ class _Search:
         self._views: dict[int, dict[str, Json]] = {}
 
     def found(self, looking: Callable[[int, int], None]) -> Iterator[FoundCall]:
-        """See `found`."""
         question = self._question
         rows = self._index.newest(self._fitting, question.since, question.until, question.terms)
         if not question.reads_lines:

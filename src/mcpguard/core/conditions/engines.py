@@ -212,7 +212,6 @@ class _CppEngine:
         return _CppCondition(self, expression, Hoisted(text, (), reads, {}, False, ()))
 
     def any_true(self, texts: Sequence[str], names: Sequence[str]) -> Rows | None:
-        """See `any_true`."""
         # A condition may end in a comment.
         body = " && ".join([f"({text}\n)" for text in texts])
         for name in names:

@@ -242,7 +242,6 @@ class PolicySet:
         return self._candidates_at((server, tool, action, on))
 
     def candidates_of(self, invocation: Invocation, on: Moment = "call") -> Candidates:
-        """The rules that can match `invocation`."""
         target, method = invocation.target, invocation.method
         tool = target.name if target is not None and target.kind == "tool" else None
         key = (invocation.server, tool, method if method in ACTIONS else EXTENSION, on)

@@ -106,7 +106,6 @@ class Session:
         return self.used(charge, now) + max(charge.amount, 1 if charge.unit == "bytes" else 0) <= charge.most
 
     def used(self, charge: Charge, now: datetime) -> int:
-        """How much of the limit is used up."""
         return _sum(self._in_window(charge, now))
 
     def after(self, permit: Permit) -> Session:

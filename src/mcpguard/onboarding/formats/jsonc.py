@@ -38,7 +38,6 @@ class _JsonReader:
         return end
 
     def value(self, at: int, depth: int) -> TreeNode:
-        """The value that begins at `at`."""
         if depth > DEPTH_LIMIT:
             raise UnreadableFormat(at, f"nested deeper than {DEPTH_LIMIT} levels")
         first = self._text[at : at + 1]

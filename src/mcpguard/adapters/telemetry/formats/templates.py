@@ -46,7 +46,6 @@ class Templates:
         self._known: dict[object, _Template] = {}
 
     def line(self, one: EvidenceEvent, context: str = "") -> str:
-        """The line of an event."""
         record, outcome, place = one.record, one.outcome, one.place
         if not isinstance(record, Decided):
             return self._render(one, context)

@@ -94,7 +94,6 @@ class StderrLines:
             await asyncio.sleep(0)
 
     def close(self) -> None:
-        """Stop reading."""
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._fd)

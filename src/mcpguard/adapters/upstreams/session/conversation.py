@@ -154,7 +154,6 @@ class Conversation:
             self._own(OpenRequest(SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
 
     def notify(self, method: str, params: dict[str, Json], credential: str = "") -> None:
-        """Send a notification."""
         message: dict[str, Json] = {"jsonrpc": "2.0", "method": method}
         self.wire.send({**message, "params": params} if params else message, None, credential)
 

@@ -90,7 +90,6 @@ class Instance:
 
     @property
     def instructions(self) -> str | None:
-        """Its `instructions`, uninspected; None for none."""
         return None if self.past.greeting is None else self.past.greeting.instructions
 
     @property
@@ -105,7 +104,6 @@ class Instance:
 
     @property
     def health(self) -> Health:
-        """Its present state."""
         trouble = None if self.conversation is None else self.conversation.trouble
         return Health(
             self.name,
@@ -194,7 +192,6 @@ class Instance:
         return 0 if self._talk is None else self._talk.wire.unsent
 
     def hold(self, on: bool) -> None:
-        """Read nothing more from this upstream, or read again."""
         if self._talk is not None:
             self._talk.wire.hold(on)
 

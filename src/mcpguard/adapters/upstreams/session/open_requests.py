@@ -215,7 +215,6 @@ class OpenRequests:
         self.fail(request_id, f"answered with more than {self._limit} bytes; it was dropped")
 
     def progressed(self, params: dict[str, Json]) -> None:
-        """Take the params of a `notifications/progress`."""
         token = params.get("progressToken")
         call = self._open.get(token) if type(token) is int else None
         if call is not None and call.progress is not None:

@@ -206,7 +206,6 @@ class Sender:
 
     @property
     def host(self) -> str:
-        """Of the address."""
         return urlsplit(self.url).hostname or ""
 
     async def request(
@@ -259,7 +258,6 @@ class Sender:
         return await self._outbound.request(method, url or filled.url, laid_over(own, headers), body, sent)
 
     async def close(self) -> None:
-        """Close every connection."""
         if self._outbound is not None:
             await self._outbound.close()
 

@@ -65,7 +65,6 @@ class Outbox:
         self._turn.touch(self)
 
     def flush(self) -> None:
-        """Begin what can be begun now."""
         if self._sender is not None or self._closed:
             return
         while self._waiting and self._waiting[0].request_id is not None:

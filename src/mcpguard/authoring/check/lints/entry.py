@@ -84,7 +84,6 @@ class LintSubject(Struct, dict=True):
         return tuple(one for one in known if self.servers is None or one[0] in self.servers)
 
     def tools_of(self, placed: PlacedRule) -> list[tuple[str, str, dict[str, Json]]]:
-        """The tools that the rule matches."""
         return [one for one in self.tools if placed.rule.can_match(one[0], one[1], "tools/call")]
 
     def knows(self, placed: PlacedRule) -> bool:
