@@ -42,8 +42,8 @@ def test_a_reader_says_that_a_chain_was_altered(chain: Path, capfd: Capture, wor
         assert main(["audit", *words, str(chain.parent)]) == 1
         said = capfd.readouterr()
         assert said.err == (
-            f"mcpguard: {chain.name} was altered: do not trust what is printed of it; `mcpguard audit verify` "
-            "says where\n"
+            f"mcpguard: {chain.name} was altered: do not trust what is printed of it; "
+            f"`mcpguard audit verify {chain.parent}` says where\n"
         )
         assert said.out
 

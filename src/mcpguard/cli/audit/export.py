@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import plain
+from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import warn
 from mcpguard.cli.parser import WHEN, moment
 from mcpguard.config.terms import SinkFormat
@@ -62,7 +64,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
         raise TelemetryError(f"{args.to} would be mistaken for a chain of this evidence: name another folder")
     if not args.follow or path.is_file():
         chain_files(path)  # It raises if this is not a chain, or does not exist.
-    source = CheckedFollowing(path, args.cursor, from_start=True, warn=warn)
+    source = CheckedFollowing(path, args.cursor, from_start=True, warn=partial(warn, place=same_place(args)))
     sink = sink_of(args.to, args.format, host)
     said: list[tuple[str, str]] = []
     report = _print_problem if args.follow else lambda line, level: said.append((line, level))

@@ -17,6 +17,7 @@ from msgspec.structs import asdict
 from mcpguard.adapters.audit.reader import FolderProof, NoChain, chain_files, chain_name, head, proof
 from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_key, private_key
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import trust
 from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError, CredentialError
@@ -269,7 +270,7 @@ def _signed(report: ChainReport, found: FolderProof, name: str) -> list[str]:
 # --- heads and key ---------------------------------------------------------------------------------
 
 
-def print_heads(path: Path, as_json: bool) -> int:
+def print_heads(path: Path, args: argparse.Namespace) -> int:
     """The head of each chain, not verified; 1 where something is not a chain."""
     heads: dict[str, str] = {}
     altered: list[str] = []
@@ -279,7 +280,7 @@ def print_heads(path: Path, as_json: bool) -> int:
                 heads[chain_name(file)] = one
                 continue
         altered.append(chain_name(file))
-    if as_json:
+    if args.json:
         from mcpguard.cli.outputs import AuditHead, AuditHeads
 
         found = tuple(AuditHead(file=name, head=one) for name, one in heads.items())
@@ -287,7 +288,7 @@ def print_heads(path: Path, as_json: bool) -> int:
     else:
         for name, one in heads.items():
             print(f"{plain(name)}:{one}")
-    return trust(altered)
+    return trust(altered, same_place(args))
 
 
 def print_key(args: argparse.Namespace) -> int:

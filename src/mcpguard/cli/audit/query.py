@@ -156,7 +156,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
         _print_rows(calls, same_place(args))
         if folded:
             print(only_counted(folded))
-    code = trust(index.altered)
+    code = trust(index.altered, same_place(args))
     return 130 if interrupted else code
 
 

@@ -171,11 +171,11 @@ def sparkline(counts: Mapping[int, int], columns: int) -> str:
     return shown("".join(_BARS[level] for level in levels))
 
 
-def trust(altered: Iterable[str]) -> int:
-    """The exit code: 1 where chains were altered, and it is said."""
+def trust(altered: Iterable[str], place: str) -> int:
+    """The exit code: 1 where chains were altered, and it is said; `place` is `query.same_place`."""
     names = list(altered)
     for name in names:
-        warn(name)
+        warn(name, place)
     return 1 if names else 0
 
 
@@ -188,10 +188,10 @@ def warn_rivals(names: Iterable[str]) -> None:
     )
 
 
-def warn(name: str) -> None:
+def warn(name: str, place: str) -> None:
     """Say that this chain was altered."""
     print(
-        f"mcpguard: {plain(name)} was altered: do not trust what is printed of it; `mcpguard audit verify` "
-        "says where",
+        f"mcpguard: {plain(name)} was altered: do not trust what is printed of it; "
+        f"`mcpguard audit verify{place}` says where",
         file=sys.stderr,
     )

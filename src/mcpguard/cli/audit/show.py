@@ -113,7 +113,7 @@ def show(path: Path, args: Namespace) -> int:
     if not (found or args.json) and (args.observed or any(getattr(args, name) for name in FILTERS)):
         print("no record matches")
     _print(found, args)
-    return trust(altered)
+    return trust(altered, same_place(args))
 
 
 def _last(path: Path, count: int, having: bytes) -> tuple[list[bytes], Iterable[str]]:

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.query import add_filters, filters_of, note_files, opened, positive, warn_unknown
+from mcpguard.cli.audit.query import (
+    add_filters,
+    filters_of,
+    note_files,
+    opened,
+    positive,
+    same_place,
+    warn_unknown,
+)
 from mcpguard.cli.audit.rows import amount, duration, fitted, sparkline, trust, width
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -45,7 +53,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
 
         made = {"by": args.by, "rows": found[: args.n], "folded": folded}
         print(AuditStatistics.model_validate(made).model_dump_json())
-        return trust(index.altered)
+        return trust(index.altered, same_place(args))
     for line in _lines(found[: args.n], args.by, PARTS) if found else ():
         print(line.rstrip())
     if not found:
@@ -54,7 +62,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         print(style(f"{len(found) - args.n} more: -n {len(found)}", "dim"))
     if folded:
         print(only_counted(folded))
-    return trust(index.altered)
+    return trust(index.altered, same_place(args))
 
 
 def _lines(found: list[Figures], by: str, parts: int) -> list[str]:

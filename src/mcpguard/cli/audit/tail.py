@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from mcpguard.adapters.audit.checking import CheckedFollowing, LineCheck, writte
 from mcpguard.adapters.audit.following import FollowedLine, Following
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.audit.query import positive
+from mcpguard.cli.audit.query import positive, same_place
 from mcpguard.cli.audit.rows import call_line, notice_line, trust, warn, width
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
@@ -85,13 +86,13 @@ def add_tail(parser: argparse.ArgumentParser) -> None:
 def tail(path: Path, args: argparse.Namespace) -> int:
     """Print the last lines, and follow; 1 where a line was altered. Raises AuditError where there is nothing
     and nothing is followed."""
-    following = CheckedFollowing(path, own=False, warn=warn)
+    following = CheckedFollowing(path, own=False, warn=partial(warn, place=same_place(args)))
     check = LineCheck()
     try:
         begun = args.follow and _begin(following)
         for line in _last(path, args, check):
             print(line)
-        trust(check.altered)
+        trust(check.altered, same_place(args))
         if args.follow:
             _follow(following, begun, args.json)
     except KeyboardInterrupt:

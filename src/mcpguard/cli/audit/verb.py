@@ -94,7 +94,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "export":
         return export(path, args)
     if args.action == "heads":
-        return print_heads(path, args.json)
+        return print_heads(path, args)
     if args.action == "verify":
         return verify_chains(path, args)
     asked = {"show": show, "query": query, "tail": tail, "stats": stats}
