@@ -183,6 +183,7 @@ def test_a_word_is_no_password_where_anything_may_stand(text: str) -> None:
             "reset.\nNew value: {}\n",
             "Success: 'bob:{}' x",
         ),
+        "creds for staging: bob / {}\n",
         *(
             '$password\n[1] "{}"\n',
             '    And I fill in "Password" with "{}"\n',

@@ -236,6 +236,69 @@ def test_a_member_may_have_a_name_in_another_language(name: str) -> None:
     assert cleaned(words) is words
 
 
+@each(
+    "form",
+    [
+        *("API-Schlüssel: {}\n", "Geheimnis: {}\n", "Zugriffstoken: {}", "Clé d'API : {}", "Clé API : {}"),
+        *("Jeton d'accès : {}", "Clave de API: {}", "Chave de API: {}", "Chiave API: {}", "API-sleutel: {}"),
+        *("Klucz API: {}", "Ключ API: {}", "Токен: {}", "APIキー\uff1a{}", "アクセストークン: {}"),
+        *("访问令牌: {}", "API 密钥: {}", "API 키: {}", '{{"\\u30c8\\u30fc\\u30af\\u30f3": "{}"}}'),
+    ],
+)
+def test_a_key_or_a_token_is_found_behind_the_word_for_it_in_other_languages(form: str) -> None:
+    assert TOKEN not in cleaned(form.format(TOKEN))
+    assert cleaned(form.format("geheim1")) == form.format("geheim1")
+
+
+def test_a_member_for_a_key_may_have_a_name_in_another_language() -> None:
+    assert cleaned({"Zugriffsschlüssel": TOKEN}) == {"Zugriffsschlüssel": "[REDACTED:secret-value#1]"}
+    assert cleaned({"Schlüssel": "siehe Seite 12"}) == {"Schlüssel": "siehe Seite 12"}
+
+
+@each(
+    "text",
+    [
+        '"resetpass-validity": "La contraseña no es válida: $1\\n\\nDefine una nueva"',
+        '"reset": "Lozinka nije važeća: $1"',
+        '"yourpassword": "Kontrasenias:"',
+        '"login-yourpassword": "Liwengngada"',
+        '"admin-password": "Contrasegno:"',
+        "/etc/passwd: 429b225650b912a2ee067b0a4cf1e949\n",
+        "gpg --recv-keys 3D06A59ECE730EB71B511C17CE752F178259BD92",
+        "  fastcgi_pass             unix:/run/php7.0-fpm.sock;\n",
+        ".show-password #pass1-text {\n",
+        "tool -user $DB_user -password $DB_password]\n",
+        "Cleartext-Password := &session-state:Tmp-Integer-0\n",
+        "-password=oauth:XXXX\n",
+        "__all__ = ('V3Saml2Password', 'V3ADFSPassword')",
+        "Saml2Password = saml2.Password",
+        "curl -u root:icinga https://x.example",
+    ],
+)
+def test_a_label_a_blank_and_a_name_of_code_are_no_passwords(text: str) -> None:
+    assert cleaned(text) == text
+
+
+def test_a_label_says_nothing_of_a_member_without_a_digit() -> None:
+    assert cleaned({"yourpassword": "Liwengngada"}) == {"yourpassword": "Liwengngada"}
+    assert cleaned({"yourpassword": HUMAN}) == {"yourpassword": "[REDACTED:password#1]"}
+
+
+def test_a_key_in_base64_may_begin_with_a_slash() -> None:
+    key = "/0OfURtPDqrbZtS9K57s7p4/MpEJGHSriZEu//eJwk8="
+    assert (
+        cleaned(f"[Interface]\nPrivateKey = {key}\n")
+        == "[Interface]\nPrivateKey = [REDACTED:secret-value#1]\n"
+    )
+    path = "PrivateKey = /etc/wireguard/wg0.conf"
+    assert cleaned(path) == path
+
+
+@each("mark", ["-", "*", "+", ">", "\u2022"])
+def test_an_item_of_a_list_is_a_line_of_its_own(mark: str) -> None:
+    assert cleaned(f" {mark} Password: harbour7bridges\n") == f" {mark} Password: [REDACTED:password#1]\n"
+
+
 def test_a_type_names_no_secret() -> None:
     value = {"AWS::IAM::AccessKey": "bf29289b78d371e3", "AWS::AppSync::ApiKey": TOKEN}
     assert cleaned(value) is value

@@ -19,6 +19,8 @@ def cleaned(text: str) -> str:
     "form",
     [
         "The password for bob is {} and the host is db1.",
+        "the root password on db1 is now {} please",
+        "la nuova password del wifi è {}\n",
         "password of the database: {}\n",
         "The password for the admin was {}",
         "my new password will be {}",

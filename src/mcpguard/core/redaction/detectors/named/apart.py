@@ -33,7 +33,13 @@ from mcpguard.core.redaction.detectors.named.columns import (
     fixed,
     starts_of,
 )
-from mcpguard.core.redaction.detectors.named.languages import LEADS, SPOKEN, WRITTEN
+from mcpguard.core.redaction.detectors.named.languages import (
+    LEADS,
+    SPOKEN,
+    SPOKEN_KEYS,
+    WRITTEN,
+    WRITTEN_KEYS,
+)
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import (
@@ -369,7 +375,7 @@ Read = Callable[[ApartFromName, int], Seen]
 
 _NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}+\r?\n[^\r\n\x1f\xff]"
 _BORDERS = (
-    "-+-", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
+    "-+-", "=+=", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
     "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",
 )  # fmt: skip
 _SEPARATORS = tuple(
@@ -410,6 +416,8 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     ),
     (SPOKEN, True, LEADS, ApartFromName.foreign),
     (WRITTEN, False, LEADS, ApartFromName.foreign),
+    (SPOKEN_KEYS, True, LEADS, ApartFromName.foreign_key),
+    (WRITTEN_KEYS, False, LEADS, ApartFromName.foreign_key),
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), ApartFromName.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), ApartFromName.default),

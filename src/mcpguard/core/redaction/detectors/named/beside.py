@@ -6,7 +6,7 @@ Law of this file: that of `apart`, whose readers these are.
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns, columns_of
 from mcpguard.core.redaction.detectors.named.languages import LEADS, VALUE
-from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
+from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal, is_about_one
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
@@ -128,12 +128,19 @@ class BesideName(Values):
 
     def foreign(self, at: int) -> Seen:
         """A password behind the word for it in another language."""
+        return self._foreign(at, "password")
+
+    def foreign_key(self, at: int) -> Seen:
+        """A key or a token behind the word for it in another language: it has to look random."""
+        return self._foreign(at, "weak")
+
+    def _foreign(self, at: int, strength: Signal) -> Seen:
         lead = FOREIGN.match(self._text, at)
         value = VALUE.match(self._text, lead.end()) if lead else None
         end = value.end() - len(value[0]) + len(value[0].rstrip(b".,:;)]}")) if value else at
         if value is None or DIGIT.search(self._text, value.start(), end) is None:
             return [], at
-        hit = self._secret(value.start(), end, "password")
+        hit = self._secret(value.start(), end, strength)
         return [hit] if hit else [], end
 
     def headed(self, at: int) -> Seen:

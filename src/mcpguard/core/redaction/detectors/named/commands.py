@@ -148,6 +148,8 @@ class Commands(Values):
         found = _WORDED.match(self._text, at) if strength else None
         if found is None:
             return None
+        if name.startswith("."):
+            return None  # A selector of CSS.
         alone = _FIRST.search(before[: len(before) - len(name)]) is not None
         if alone and _ENDS_LINE.match(self._text, found.end()):
             return self._secret(*found.span(2), strength)

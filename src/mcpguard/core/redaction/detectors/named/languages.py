@@ -1,4 +1,4 @@
-"""The word for "password" in other languages, and what stands between it and a password.
+"""The words for a password, a key and a token in other languages, and what stands between them and a secret.
 
 Law of this file: in these languages a password has a digit, since no table here knows their other words.
 """
@@ -33,6 +33,21 @@ _SCRIPTS = """
 _ARABIC = ("كلمة المرور", "كلمة السر", "كلمه المرور", "رمز عبور")
 
 
+_KEYS = tuple(
+    word.replace("_", " ")
+    for word in """
+    schlüssel schluessel geheimnis zugriffstoken zugangstoken clé_api clé_d'api clé_d’api clé_secrète
+    jeton_d'accès jeton_d’accès jeton
+    clave_api clave_de_api clave_secreta token_de_acceso chave_api chave_de_api chave_da_api chave_secreta
+    token_de_acesso chiave_api chiave_segreta token_di_accesso api-sleutel toegangstoken geheime_sleutel
+    api-nyckel åtkomsttoken api-nøgle api-nøkkel klucz_api token_dostępu tajny_klucz klíč_api api_klíč
+    api-kulcs api-avain api_anahtarı erişim_belirteci kunci_api khóa_api κλειδί_api ключ_api api-ключ
+    секретный_ключ секретний_ключ токен apiキー トークン アクセスキー シークレットキー 密钥 密鑰 令牌 權杖
+    api_키 토큰 비밀_키 מפתח_api مفتاح_api api_कुंजी
+    """.split()  # noqa: SIM905 - as above
+)
+
+
 def _escaped(word: str) -> str:
     """As JSON of ASCII has it."""
     return "".join(char if char.isascii() else f"\\u{ord(char):04x}" for char in word)
@@ -49,6 +64,18 @@ WRITTEN = tuple(
     )
 )
 """The other words, in each case."""
+SPOKEN_KEYS = tuple(filter(str.isascii, _KEYS))
+"""The words for a key or a token that are found in any case."""
+WRITTEN_KEYS = tuple(
+    dict.fromkeys(
+        form
+        for word in _KEYS
+        if not word.isascii()
+        for cased in (word, word[0].upper() + word[1:])
+        for form in (cased, cased.replace("api", "API"), _escaped(cased.replace("api", "API")))
+    )
+)
+"""The others, as labels have them."""
 STEMS = "|".join(word for word in _LATIN if word.isascii() and word.isalpha())
 """An expression: those that are one word of ASCII, in lower case."""
 _NAMES = expression("|".join((*_LATIN, *_SPACED, *_SCRIPTS, *_ARABIC)))
@@ -91,10 +118,18 @@ LEADS = (
     rf"{_QUOTES}{{0,3}}(?=[^\s\x00-\x1f\xff]{{0,48}}[0-9])"
 )
 """From behind the word to a value that has a digit."""
-VALUE = expression(rb"(?:[!#-&(-;=?-_a-~]|[\xc3-\xd9][\x80-\xbf]){6,128}+")
-"""It ends where letters of a language without spaces begin."""
+VALUE = expression(rb"(?!\$[0-9]{1,2}(?![0-9A-Za-z]))(?:[!#-&(-;=?-_a-~]|[\xc3-\xd9][\x80-\xbf]){6,128}+")
+"""It ends where letters of a language without spaces begin; `$1` is what a translation leaves open."""
+
+
+_NAMES_OF_KEYS = expression("|".join(_KEYS))
+
+
+def is_foreign_key(name: str) -> bool:
+    """Whether a name has the word for a key or a token in one of these languages."""
+    return _NAMES_OF_KEYS.search(name.lower()) is not None
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a name has the word in one of these languages."""
+    """Whether a name has the word for a password in one of these languages."""
     return _NAMES.search(name.lower()) is not None

@@ -38,15 +38,15 @@ _KEYS = frozenset([
     "api", "secret", "private", "access", "encryption", "master", "signing", "auth", "service", "account",
     "admin", "app", "application", "license", "licence", "subscription", "functions", "consumer", "server",
     "deploy", "webhook", "shared", "jwt", "session", "cookie", "crypt", "decryption", "integration",
-    "bearer", "preshared",
+    "bearer", "preshared", "local",
 ])  # fmt: skip
 """Words before `key` that make it one which opens something."""
 _COLUMNS = frozenset([
     "sort", "primary", "partition", "foreign", "public", "publishable", "cache", "index", "unique",
     "object", "group", "routing", "translation", "json", "yaml", "map", "project", "space", "team", "issue",
-    "hot", "shortcut", "file", "message", "event", "dedup", "idempotency", "feature", "column", "lookup",
-    "row", "s3", "template", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata",
-    "label", "component", "md5", "sha1", "sha256", "sha512", "checksum",
+    "hot", "shortcut", "recv", "file", "message", "event", "dedup", "idempotency", "feature", "column",
+    "lookup", "row", "s3", "template", "hash", "range", "order", "sharding", "shard", "config", "registry",
+    "metadata", "label", "component", "md5", "sha1", "sha256", "sha512", "checksum",
 ])  # fmt: skip
 """Words before `key` that make it a name for something."""
 _PAIRS: dict[tuple[str, str], Signal] = {
@@ -54,11 +54,13 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("authorization", "code"): "token",
     ("access", "code"): "token",
     ("password", "hash"): "token",
+    ("pass", "phrase"): "password",
     ("api", "hash"): "weak",
     ("app", "hash"): "weak",
 }
 _PASSES = frozenset([
     "render", "shader", "shadow", "blend", "color", "depth", "post", "first", "second", "low", "high", "band",
+    "fastcgi", "uwsgi", "scgi",
 ])  # fmt: skip
 """Words before `pass` that make it another thing."""
 _PUBLIC = frozenset(("public", "publishable"))

@@ -27,6 +27,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     Found,
     crumbs,
     given,
+    is_label,
     is_short,
     name_at_end,
     of_session,
@@ -67,7 +68,7 @@ _OF_PASSWORDS = expression(rb"passw|passphrase|pass\b|pwd|_pass|pass_")
 _SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
 _TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
-_ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
+_ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:[-*+>] |\xe2\x80\xa2 )?$")
 _ENDS = b"\n\r\x1f\xff\\"
 _OF_OTHERS = expression(rb"""(?:(?:checksum|sha256|digest)/|\?\s{0,4}["'`])$""")
 """Before the name of a thing whose digest is the value, as Helm has it, and before the first of two texts."""
@@ -232,7 +233,9 @@ class Pairs(Sentences):
     ) -> Found | None:
         """A value under a `name` that has something `ahead` of it."""
         of_type = ahead.endswith(b"::") and name[0].isupper()
-        if not equals and (of_type or _OF_OTHERS.search(ahead[-12:])):
+        if not equals and (
+            of_type or _OF_OTHERS.search(ahead[-12:]) or (name == "passwd" and ahead[-1:] == b"/")
+        ):
             return None
         if name.lower().endswith("authorization"):
             return self._header(at)
@@ -249,7 +252,7 @@ class Pairs(Sentences):
 
     def _may_be_of_letters(self, at: int, name: str, opening: bytes, equals: bool) -> bool:
         """Whether a value has a digit, or stands where code has no name of something else."""
-        if _SAYS_PASSWORD.search(name) and (opening or not equals):
+        if _SAYS_PASSWORD.search(name) and not is_label(name) and (opening or not equals):
             return True
         return DIGIT.search(self._text, at, at + NEAR) is not None
 

@@ -24,20 +24,20 @@ from mcpguard.core.redaction.detectors.named.shapes import (
 )
 
 _TEMPLATE = expression(
-    r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
+    r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*\]?$|^&[a-z-]+:[A-Z]|^@[A-Z0-9_]+@?$|^#\{"
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{[0-9]{0,2}\}|\[[A-Za-z_ -]+\]"
 )
 _CODE = expression(
     r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
-    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}(?::\w+)?|(?:[A-Za-z_]\w*\.)+[A-Za-z]\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
+    r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}(?::\w+)?|(?:[A-Za-z_]\w*\.)+\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
 )
 _FILE = expression(
     r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks"
     r"|png|jpe?g|gif|svg|webp|pdf|zip|gz|csv|log|xml|css|mp[34])"
 )
 _IDENTIFIER = expression(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
-_OF_TEMPLATES = frozenset("{$<%@#[")
+_OF_TEMPLATES = frozenset("{$<%@#[&")
 _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
 _OF_PATHS = frozenset("._/:\\=(),")
@@ -74,7 +74,8 @@ _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
 _ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret", "key", "token")
 _NAME_OF_ONE = expression(
-    r"@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
+    r"(?:[A-Z][0-9]?(?:[a-z]+[0-9]?)?){1,12}Password"
+    r"|@?[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*[_-](?i:password|passwd|passphrase)"
     r"|[A-Za-z]+[0-9]?[A-Za-z]*(?:[_-][A-Za-z]+){0,3}[_-](?i:pass|pwd|secret|key|token)"
     r"|[a-z]+[0-9]?(?:[A-Z][a-z]+){0,4}Pass(?:word|phrase)|(?:[A-Z]{1,3}|[A-Z]?[a-z]+)[0-9]{0,3}[a-z]?"
     r"(?:[A-Z]{1,3}[a-z]+[0-9]{0,3}){0,4}(?:Key|Token|Secret)"
@@ -306,7 +307,7 @@ def _is_mixed(value: str, quoted: bool) -> bool:
 
 def _is_of_letters(value: str) -> bool:
     """Whether a text without a digit is not a word that stands for a password, or says something of it."""
-    if len(value) < 8 or not value.isascii() or value.startswith(("@", "--")):
+    if len(value) < 8 or not value.isascii() or value.startswith(("@", "--")) or value.endswith(":"):
         return False
     if _is_translation(value) or _QUALIFIED.fullmatch(value):
         return False

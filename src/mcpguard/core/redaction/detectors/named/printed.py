@@ -15,6 +15,13 @@ _NEXT = r"\s{0,4},\s{0,32}"
 _DIGIT = r"(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"
 _UUID = r"(?=[0-9a-f]{8}-[0-9a-f]{4}-)"
 
+_LABEL = (
+    r"[^\"'\x00-\x1f\xff]{0,48}(?:[Pp]assword|[Pp]asscode|[Pp]assphrase|[Tt]oken|[Ss]ecret|PI [Kk]ey"
+    r"|asswort|ennwort|ontraseña|[Ss]enha|ot de passe)[^\"'\x00-\x1f\xff]{0,24}"
+)
+"""What a field of a form is called."""
+_STATE = r"(?: \[[a-z]{1,12}(?:=[\w-]{1,12})?\])"
+
 PRINTED: tuple[ProgramPasswords, ...] = (
     ProgramPasswords(
         (
@@ -87,7 +94,7 @@ PRINTED: tuple[ProgramPasswords, ...] = (
     ),
     ProgramPasswords(
         ("IDENTIFY ",),
-        rf"(?:{_NAME} )?(?:(?<=Serv IDENTIFY )|{_DIGIT})(?={_WORD}{{4,128}}{ENDS})",
+        rf"(?:{_NAME} )?(?:(?<=Serv IDENTIFY )|{_DIGIT})(?={_WORD}{{4,128}}(?:;|{ENDS}))",
         ("/msg NickServ IDENTIFY {}\n",),
         ("how to IDENTIFY a bird by its song", "Sends the IDENTIFY packet."),
     ),
@@ -173,8 +180,8 @@ PRINTED: tuple[ProgramPasswords, ...] = (
         ("K10::server:main",),
     ),
     ProgramPasswords(
-        ("\tFULL\t", "\tFull\t"),
-        "(?=[A-Za-z0-9+/]{86}==)",
+        ("\tFULL\t", "\tFull\t", " FULL  ", " Full  "),
+        " {0,16}(?=[A-Za-z0-9+/]{86}==)",
         (),
         ("key1\tFULL\tx",),
     ),
@@ -351,9 +358,87 @@ PRINTED: tuple[ProgramPasswords, ...] = (
         ("a\t*\tb\n", "the pppd daemon * of it"),
     ),
     ProgramPasswords(
-        ("redentials: ", "redentials are ", "redentials are: "),
+        ("redentials", "creds", "Creds"),
+        rf"(?: (?:for|to|of) [\w.@ -]{{1,40}}?)?(?: are:?|:| -) "
         rf"[`\"']?{_NAME}[`\"']? {{0,2}}[/:,] {{0,2}}[`\"']?{_DIGIT}",
         (),
         ("credentials: bob / shop", "the credentials: see 12"),
+    ),
+    ProgramPasswords(
+        ("textbox ",),
+        rf"\"{_LABEL}\"(?:{_STATE}{{1,5}}: \"?|(?: [a-z]{{1,16}}){{0,4}} value=\")",
+        (
+            '- textbox "Password" [active] [ref=e12]: {}\n',
+            'uid=1_5 textbox "Enter your password *" required value="{}"\n',
+        ),
+        ('- textbox "Password" [ref=e12]\n', '- textbox "Name" [ref=e12]: harbour1sunshine\n'),
+    ),
+    ProgramPasswords(
+        ("'textbox', { name: ", '"textbox", { name: '),
+        rf"[\"']{_LABEL}[\"'](?:, exact: true)? \}}\)\.(?:fill|type|pressSequentially)\([\"']",
+        ("await page.getByRole('textbox', {{ name: 'Password' }}).fill('{}');",),
+        ("await page.getByRole('textbox', { name: 'Password' }).fill(password);",),
+    ),
+    ProgramPasswords(
+        ("assword: (string) (len=", "oken: (string) (len=", "ecret: (string) (len=", "Key: (string) (len="),
+        r"[0-9]{1,4}\) \"",
+        (' Password: (string) (len=12) "{}",\n',),
+        (' Password: (string) "",\n',),
+    ),
+    ProgramPasswords(
+        ("~ password", "~ master_password", "~ admin_password", "~ secret", "~ token", "~ api_key"),
+        rf" {{0,24}}= {_TEXT} -> \"",
+        ('~ password = "changeme" -> "{}"',),
+        ('~ password = "changeme" -> (sensitive value)',),
+    ),
+    ProgramPasswords(
+        (
+            'assword: chr "',
+            'assword : chr "',
+            'oken: chr "',
+            'oken   : chr "',
+            'ecret: chr "',
+            'api_key : chr "',
+        ),
+        "",
+        (' $ password: chr "{}"\n',),
+        (" $ password: chr NA\n",),
+    ),
+    ProgramPasswords(
+        ("assword for the ",),
+        r"[\w-]{1,32} user(?: \([^()\r\n]{1,160}\))?:\s{1,8}",
+        ("Password for the elastic user (reset with `x -u elastic`):\n  {}\n",),
+        ("the password for the elastic user: see below",),
+    ),
+    ProgramPasswords(
+        ("__Host-", "__Secure-"),
+        r"[\w.-]{1,48}=(?=[^\s;,\"'\x00-\x1f\xff]{0,64}[0-9])(?=[\w.~%+/=-]{20})",
+        (),
+        ("__Host-session=; Path=/", "__Secure-theme=dark"),
+        b";",
+    ),
+    ProgramPasswords(
+        ("ACCESSKEY\t",),
+        r"[A-Z0-9]{16,32}\t[0-9T:.Z+-]{10,32}\t(?=[A-Za-z0-9+/]{40}\t)",
+        (),
+        ("ACCESSKEY\tx",),
+    ),
+    ProgramPasswords(
+        ("socks5 ", "socks4 ", "socks5\t"),
+        rf"[0-9.]{{7,15}}[ \t]{{1,8}}[0-9]{{2,5}}[ \t]{{1,8}}{_NAME}[ \t]{{1,8}}(?={_WORD}{{4,128}}{ENDS})",
+        ("socks5 192.0.2.1 1080 bob {}\n",),
+        ("socks5 192.0.2.1 1080",),
+    ),
+    ProgramPasswords(
+        ("API Key  ", "API key  ", "ccess token  ", "ccess key  ", "ecret key  ", "Token  "),
+        rf" {{0,30}}{_DIGIT}(?=[\w+/=.-]{{24,256}}{ENDS})",
+        (),
+        ("API Key       Description of it", "Token    a8f"),
+    ),
+    ProgramPasswords(
+        ('"gitlab-token"', '"gitlab-oauth"', '"github-oauth"'),
+        r": {0,2}\{\s{0,32}\"[\w.-]{1,128}\": {0,2}\"",
+        ('"gitlab-token": {{"gitlab.example": "{}"}}',),
+        ('"gitlab-token": {}',),
     ),
 )

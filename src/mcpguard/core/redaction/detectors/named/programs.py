@@ -351,10 +351,10 @@ PROGRAMS: tuple[ProgramPasswords, ...] = (
         ("neighbor 192.0.2.1 remote-as 65000",),
     ),
     ProgramPasswords(
-        ("rootpw ", "bindpw "),
-        rf"[ \t]{{0,16}}(?:--plaintext |--iscrypted )?{_QUOTE}",
-        ("rootpw --plaintext {}\n", "rootpw {}\n", "bindpw {}"),
-        ("rootpw --lock",),
+        ("rootpw", "bindpw"),
+        rf"[ \t]{{1,16}}(?:--plaintext |--iscrypted )?{_QUOTE}(?={_WORD}{{4,256}}{ENDS})",
+        ("rootpw --plaintext {}\n", "rootpw\t\t{}\n", "bindpw {}"),
+        ("rootpw --lock", "include a bindpw like so"),
     ),
     ProgramPasswords(
         ("root-password password ", "user-password password ", "password-again password "),

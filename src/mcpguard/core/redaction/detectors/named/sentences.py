@@ -22,7 +22,10 @@ LINKS = (
     r"[ ](?:has been|was|is)[ ](?:re)?set to:?[ ]",
     r"[ ](?:(?:has been|was|is)[ ])?(?:changed|reset) to:?[ ]",
     r"[ ]\((?:for )?[a-z0-9_.@-]{1,40}\):[ ]",
-    r"[ ](?:for|of|on|to)[ ](?:(?:the|my|our|your|user)[ ])?[a-z0-9_.@'-]{1,40}(?:[ ]is|[ ]was|:)[ ]",
+    r"[ ](?:for|of|on|to)[ ](?:(?:the|my|our|your|user)[ ])?[a-z0-9_.@'-]{1,40}"
+    r"(?:[ ]is(?: now)?|[ ]was|:)[ ]",
+    r"[ ](?:del|della|di|de|do|da|du|von|van|voor|til)[ ][a-z0-9_.@'-]{1,40}[ ]"
+    r"(?:\xc3[\xa8\xa9]|es|est|ist|is|er)[ ]",
 )
 """What may be between the word for a secret and the secret, in lower case."""
 

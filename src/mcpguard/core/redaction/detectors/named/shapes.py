@@ -33,7 +33,7 @@ _OF_SAMPLES = expression(
 LEET = str.maketrans("013457$@!", "oleastsai")
 """What people write for letters -> the letters."""
 _CROSSES = expression(r"(?i)x{4,}")
-_BEGINNING = expression(r"^(?:[A-Za-z0-9]{1,10}[-_]){1,3}")
+_BEGINNING = expression(r"^(?:[A-Za-z0-9]{1,10}[-_:]){1,3}")
 _KNOWN_TO_ALL = frozenset([
     "password", "passwd", "pass", "pw", "secret", "admin", "administrator", "root", "postgres",
     "postgresql", "mysql", "mariadb", "mongo", "mongodb", "redis", "guest", "guests", "user", "username",
@@ -41,8 +41,8 @@ _KNOWN_TO_ALL = frozenset([
     "testing", "changeme", "letmein", "welcome", "default", "anonymous", "anon", "ollama", "lm-studio",
     "lmstudio", "local", "localhost", "empty", "prompt", "ask", "optional", "required", "strict",
     "disabled", "enabled", "none", "token", "key", "apikey", "api_key", "api-key", "string", "hunter2",
-    "docker", "vagrant", "airflow", "grafana", "jenkins", "toor", "unused", "ignored", "nothing", "na",
-    "blank", "public", "private",
+    "icinga", "kamailiorw", "kamailioro", "docker", "vagrant", "airflow", "grafana", "jenkins", "toor",
+    "unused", "ignored", "nothing", "na", "blank", "public", "private",
 ])  # fmt: skip
 """Passwords that come with a program or stand for none: held, these words would vanish from every result."""
 _MODES = frozenset([
@@ -154,7 +154,7 @@ def looks_random(text: str) -> bool:
         return True
     if not 8 <= len(text) <= 20_000 or (text.startswith("0x") and _ACCOUNT_OF_A_CHAIN.fullmatch(text)):
         return False
-    if not text.isalnum() and ("://" in text or text.startswith("/") or _WORDS.search(text)):
+    if not text.isalnum() and ("://" in text or is_path(text) or _WORDS.search(text)):
         return False
     runs = _RUN.findall(_DATED.sub("", text))
     return any(map(_is_random, runs)) or (len(runs) > 1 and _is_random("".join(runs)) and _spread(runs))

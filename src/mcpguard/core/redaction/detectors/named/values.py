@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.languages import is_foreign
+from mcpguard.core.redaction.detectors.named.languages import is_foreign, is_foreign_key
 from mcpguard.core.redaction.detectors.named.naming import (
     GIVEN,
     Signal,
@@ -286,7 +286,7 @@ def named(name: str, value: str) -> tuple[Signal, bytes] | None:
     if (
         not strength
         or not may_be(strength, data)
-        or ((_is_plural(name) or is_foreign(name)) and DIGIT.search(data) is None)
+        or ((_is_plural(name) or is_foreign(name) or is_label(name)) and DIGIT.search(data) is None)
     ):
         return None
     return strength, data
@@ -299,7 +299,13 @@ def said_of_member(name: str) -> Signal:
         return ""
     if len(name) <= _LONGEST_NAME and is_foreign(name):
         return "password"
-    return said(name[:-1] if _is_plural(name) else name)
+    strength = said(name[:-1] if _is_plural(name) else name)
+    return strength or ("weak" if len(name) <= _LONGEST_NAME and is_foreign_key(name) else "")
+
+
+def is_label(name: str) -> bool:
+    """Whether a text under such a name is more likely what a page calls a field: `yourpassword`."""
+    return "your" in name[-_LONGEST_NAME:].lower()
 
 
 def _is_plural(name: str) -> bool:
