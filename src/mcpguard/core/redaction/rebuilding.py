@@ -131,6 +131,5 @@ class Rebuild:
         while unique in made or (unique in old and unique not in self._renamed):
             copy += 1
             unique = f"{name}({copy})"
-        if copy > 1:
-            copies[name] = copy
+        copies[name] = copy
         return unique

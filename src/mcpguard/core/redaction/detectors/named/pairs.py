@@ -328,10 +328,9 @@ class Pairs(Sentences):
         head = (before[: -len("<![CDATA[")] if data else before)[:-1].rstrip(b"\"'\\")
         name = name_at_end(head)
         strength = said(name)
-        if not strength or not head[: len(head) - len(name)].endswith((b"<", b":", b'"', b"'")):
-            return None
         found = (LINE if data else BARE).match(self._text, at)
-        if found is None:
+        named = strength and head[: len(head) - len(name)].endswith((b"<", b":", b'"', b"'"))
+        if found is None or not named:
             return None
         value = found[0].partition(b"]]>")[0] if data else found[0]
         closed = data or self._text.startswith(b"<", found.end())
