@@ -212,7 +212,7 @@ def test_of_every_end_of_a_call_the_command_alone_says_who_which_policy_and_what
     listed = command(
         "audit", "query", "method == 'tools/call'", "-n", "99", str(guard.audit_folder)
     ).stdout.decode()
-    calls = [line.split()[-1] for line in listed.splitlines() if "p/" in line]
+    calls = [line.split()[-1] for line in listed.splitlines() if " p/" in line]
     assert len(calls) == len(ENDS)
     for call, (end, (why, came)) in zip(calls, ENDS.items(), strict=True):
         said = " ".join(command("audit", "show", call, str(guard.audit_folder)).stdout.decode().split())

@@ -105,6 +105,9 @@ def test_a_format_in_a_flood_of_its_beginnings_is_found_wherever_it_is(one: OfFo
 
 def test_a_flood_of_beginnings_is_passed_over() -> None:
     text = padded(["sk-" * 10_000])
+    triggers()
+    for one in BEGINNINGS:
+        vars(one).pop("search", None)  # Compiled by a test that does not count, it would not be counted.
     budget = Budget(len(text))
     allowed = budget.triggers
     assert ViewReading(View(text), budget).all() == []

@@ -159,6 +159,13 @@ def test_no_text_in_place_of_a_star_turns_no_into_yes(text: str, other: str) -> 
         assert says(table, text.replace("*", other)) is not True or "*" not in text
 
 
+def test_a_source_file_is_found_by_names_without_a_star_alone() -> None:
+    table = KindFinder("x", [FileKind("", "", "secrets.py *secret*", (), ())], (".py",))
+    assert says(table, "a/secrets.py") is True
+    assert says(table, "a/my_secret.py") is False
+    assert says(table, "a/my_secret.txt") is True
+
+
 def test_a_glob_within_an_escape_has_no_answer() -> None:
     assert says(KindFinder("x", [FileKind("", "", "a.b", (), ())]), "a%*e") is None
 
