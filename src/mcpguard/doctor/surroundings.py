@@ -125,7 +125,7 @@ SIZE_LIMIT = 1 << 20
 
 
 def text_of(path: Path) -> str | Unchecked | None:
-    """The text of a regular file; None if there is none, or where it is something else.
+    """The text of a regular file, or None.
 
     Bytes that are not UTF-8 become U+FFFD. A link is followed.
     """

@@ -294,7 +294,7 @@ class RequestPath:
 
     async def _found(self, request: Request, call: Call, owner: str) -> tuple[str, Listed | None] | None:
         """The server that a request is for, `owner` where that is not "", and what it lists under this name,
-        which may have to be asked for first. None if there is none, and the client knows."""
+        which may have to be asked for first; None without one, and the client knows."""
         scope, asked = self._scope, (call, request.caller, request.origin)
         try:
             listed = call.kind not in ("task", "extension")

@@ -28,7 +28,7 @@ def digest_of(data: bytes) -> str:
 
 
 def digest(path: Path) -> str | None:
-    """SHA-256 of the file in hex, None if there is none. Raises MoveError."""
+    """SHA-256 of the file in hex, or None. Raises MoveError."""
     try:
         data = read_regular(path)
         return IRREGULAR if data is None else digest_of(data)

@@ -271,7 +271,7 @@ _ID_AT_END = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*}\s*\Z')
 
 
 def id_of_dropped(head: bytes, tail: bytes) -> int | None:
-    """The id that a dropped message most likely has, from its first and last bytes; None if there is none.
+    """The id that a dropped message most likely has, from its first and last bytes, or None.
 
     The SDK for TypeScript writes the id last, most others write it before the result.
     """

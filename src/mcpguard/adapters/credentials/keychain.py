@@ -49,7 +49,7 @@ class Keychain:
             return False
 
     def find(self, name: str) -> str | None:
-        """The value now, None if there is none; CredentialError where the keychain cannot be asked."""
+        """The value now, or None; CredentialError where the keychain cannot be asked."""
         return self._read(name) or None
 
     def put(self, name: str, value: str) -> None:

@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 20
 
 
 class ServiceAnswer(Unprinted, frozen=True):
-    """What a service said: the HTTP status, its clock (the `Date` header, None if there is none) and the
+    """What a service said: the HTTP status, its clock (the `Date` header, or None) and the
     JSON object of the body, {} where it is not one."""
 
     status: int

@@ -128,7 +128,7 @@ NOTHING = "it has no list of allowed servers that could be set on this machine"
 
 
 def lockable(client: str) -> Lockable | None:
-    """The file that locks `client`, None if there is none."""
+    """The file that locks `client`, or None."""
     return next((one for one in LOCKABLE if client in one.clients), None)
 
 

@@ -45,7 +45,7 @@ KINDS = {
 
 class OverQuotaError(McpGuardError):
     """A request of a principal that has as many of some `kind` as it may have. The sentence is a fixed text
-    of ours; `request_id` is the id to answer, None if there is none."""
+    of ours; `request_id` is the id to answer, or None."""
 
     def __init__(self, kind: str, most: int, request_id: RequestId | None) -> None:
         advice, self.seconds = KINDS[kind]

@@ -99,7 +99,7 @@ class HttpRefusal(McpGuardError):
     """A request that is refused before any world has seen it.
 
     `status` is that of HTTP, `code` that of the JSON-RPC error in the body, 0 for a body of plain text;
-    the sentence is a fixed text of ours. `request_id` is the id to answer, None if there is none.
+    the sentence is a fixed text of ours. `request_id` is the id to answer, or None.
     """
 
     def __init__(

@@ -113,7 +113,7 @@ class Worlds:
             raise HttpRefusal(503, STOPPING, jsonrpc.REFUSED, ((b"retry-after", b"5"), *CLOSE))
 
     def shared(self, principal: Principal) -> HttpWorld:
-        """The modern world of `principal`, opened if there is none. Raises OverQuotaError where its
+        """The modern world of `principal`, opened where it is missing. Raises OverQuotaError where its
         subject has too many, with other claims or groups, HttpRefusal (503) where all have."""
         world = self._shared.get(principal)
         if world is None:
@@ -129,7 +129,7 @@ class Worlds:
 
     async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:
         """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
-        ended for it. If there is none to be spared, raises OverQuotaError where this Principal has too many,
+        ended for it. If nothing can be spared, raises OverQuotaError where this Principal has too many,
         HttpRefusal (503) where all have."""
         self.check_begin()
         in_use = self._quotas.of(principal)

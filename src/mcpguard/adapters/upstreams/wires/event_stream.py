@@ -103,7 +103,7 @@ class EventStream:
 
     @property
     def overlong(self) -> bytes | None:
-        """The first bytes of an event that is over the limit and still goes on, None if there is none."""
+        """The first bytes of an event that is over the limit and still goes on, or None."""
         return None if self._dropped is None else self._dropped.head
 
     def _keep(self, piece: bytes) -> None:
