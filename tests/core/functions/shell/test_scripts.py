@@ -33,7 +33,7 @@ def test_a_script_that_chooses_files_is_indirect() -> None:
 @pytest.mark.parametrize("program", ["awk", "mawk", "busybox awk", "gawk", "jq", "sed", "busybox sed"])
 def test_a_real_program_changes_no_file_with_a_simple_script(program: str, tmp_path: Path) -> None:
     name = program.split()[-1].replace("mawk", "awk").replace("gawk", "awk")
-    if not shutil.which(program.split()[0]):
+    if not shutil.which(program.split()[0]) and not os.environ.get("CI"):
         pytest.skip(f"{program} is not on this machine")
     for file in "adnxyp":
         (tmp_path / file).write_text('{"a": 1}\n')
