@@ -14,6 +14,7 @@ import resource
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -58,6 +59,10 @@ QUESTIONS = {
     "an argument that no call has": 'args.path.contains("passwd") && args.depth > 3',
     "an argument with that name": "has(args.token)",
     "an error that no call has": 'error.contains("ECONNREFUSED")',
+    "a year": "at.getFullYear() == 2025",
+    "a day of the week": 'at.getDayOfWeek("Europe/Berlin") == 2',
+    "a millisecond": "at.getMilliseconds() == 7",
+    "a day of the week, or an argument": "at.getDayOfWeek() == 2 || args.n > 3",
 }
 
 
@@ -164,7 +169,7 @@ def main() -> None:
         for what, number in (("oldest", 1), ("newest", wanted + 1)):
             began = time.perf_counter()
             with contextlib.redirect_stdout(io.StringIO()):
-                tell(folder, f"4f1c09aa-{number}", as_json=False)
+                tell(folder, Namespace(id=f"4f1c09aa-{number}", json=False, path=folder, config=None))
             timed(f"show ID, of the {what} call, with its proof", began)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 

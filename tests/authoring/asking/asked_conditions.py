@@ -76,13 +76,74 @@ _ATOMS = st.one_of(
     ),
     st.builds("{}.filter(e, e == {}).size() > 0".format, _PATHS, _VALUES),
 )
-CONDITIONS = st.recursive(
-    _ATOMS,
-    lambda some: st.one_of(
-        st.builds("!({})".format, some),
-        st.builds("({} && {})".format, some, some),
-        st.builds("({} || {})".format, some, some),
-        st.builds("({} ? {} : {})".format, some, some, some),
-    ),
-    max_leaves=4,
+_ZONES = st.sampled_from(
+    ['"Europe/Berlin"', '"Asia/Kathmandu"', '"America/St_Johns"', '"-08:00"', '"05:45"', '"UTC"']
 )
+_PARTS = {
+    "FullYear": ["2026", "2025"],
+    "Month": ["0", "7", "11"],
+    "Date": ["1", "31"],
+    "DayOfMonth": ["0", "30"],
+    "DayOfWeek": ["0", "3", "6"],
+    "DayOfYear": ["0", "200"],
+    "Hours": ["0", "7", "12", "23"],
+    "Minutes": ["0", "15", "45"],
+    "Seconds": ["0", "5"],
+    "Milliseconds": ["0", "500"],
+}
+MOMENTS = [
+    *(
+        "2026-08-01T06:59:59.999999Z",
+        "2026-08-01T07:00:00Z",
+        "2026-08-01T07:00:05Z",
+        "2026-08-01T07:00:05.000001Z",
+    ),
+    *("2026-08-01T07:15:00Z", "2026-08-01T09:00:05+02:00", "2026-08-02T00:00:00Z", "2026-10-25T01:00:00Z"),
+]
+_PART = st.sampled_from(list(_PARTS)).flatmap(
+    lambda part: st.builds(
+        f"at.get{part}({{}}) {{}} {{}}".format, st.just("") | _ZONES, _ORDERS, st.sampled_from(_PARTS[part])
+    )
+)
+_INSTANTS = st.sampled_from([f'timestamp("{moment}")' for moment in MOMENTS])
+_ODD = [
+    *(
+        'at.getHours("Nowhere/There") == 1',
+        'at.getHours("00:07") < 9',
+        "at.getHours(subject) == 7",
+        "at == at",
+    ),
+    *(
+        'at.getHours("No where") == 1',
+        "at - at == duration('0s')",
+        'timestamp("2026-08-01") < at',
+        "at in [at]",
+    ),
+    *("at.getHours() in [6, 7]", "at.getHours() + at.getMinutes() > 30", "[1].all(e, at.getHours() > e)"),
+    *('at > timestamp("2026-08-01T07:00:00.0000001Z")', 'timestamp("2026-08-01T07:00:05Z") == at // five'),
+]
+TIMES = st.one_of(
+    _PART,
+    st.builds("at {} {}".format, _ORDERS, _INSTANTS),
+    st.builds("{} {} at".format, _INSTANTS, _ORDERS),
+    st.sampled_from(_ODD),
+)
+"""Conditions on the time of a call."""
+
+
+def _joining(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.recursive(
+        atoms,
+        lambda some: st.one_of(
+            st.builds("!({}\n)".format, some),
+            st.builds("({}\n && {}\n)".format, some, some),
+            st.builds("({}\n || {}\n)".format, some, some),
+            st.builds("({}\n ? {}\n : {}\n)".format, some, some, some),
+        ),
+        max_leaves=4,
+    )
+
+
+CONDITIONS = _joining(_ATOMS)
+TIMED = _joining(TIMES)
+WITH_TIMES = st.builds("{}\n && {}".format, TIMED, CONDITIONS) | _joining(TIMES | _ATOMS)

@@ -26,7 +26,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, Chain
 from mcpguard.core.evidence.records import Decided, Outcome, Record
 from tests.adapters.audit.audit_records import CLOSED, NOW, OPENED, ROTATED
-from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS
+from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS, WITH_TIMES
 from tests.cli.audit.test_story import CALL, DONE
 
 INDEXING = "mcpguard.adapters.audit.indexing"
@@ -77,7 +77,7 @@ CALLS = st.lists(
         st.sampled_from(TEXTS),
         st.sampled_from(TEXTS),
         st.sampled_from([*EFFECTS, "ask"]),
-        st.integers(0, 9),
+        st.integers(0, 9) | st.sampled_from([-1, 899, 905, 3605, 61_200, 86_400 * 31]),
         st.booleans(),
     ),
     min_size=3,
@@ -85,7 +85,7 @@ CALLS = st.lists(
 )
 
 
-@given(calls=CALLS, texts=st.lists(CONDITIONS, min_size=4, max_size=4), between=st.booleans())
+@given(calls=CALLS, texts=st.lists(CONDITIONS | WITH_TIMES, min_size=4, max_size=4), between=st.booleans())
 def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
     calls: list[tuple[dict[str, Any], str, str, str, int, bool]], texts: list[str], between: bool
 ) -> None:
@@ -99,7 +99,7 @@ def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
                 add(sinks[other], call(number, seconds, effect="ask", **changes))
             if what != "ask":
                 add(sinks[other], call(number, seconds, effect=EFFECTS[what], **changes))
-            sizes = {"ms": seconds / 2, "sent": seconds, "received": number}
+            sizes = {"ms": abs(seconds) / 2, "sent": abs(seconds), "received": number}
             if what in ("allow", "asked"):
                 late.append((sinks[number % 3 == 0], end(number, error=said, message=subject, **sizes)))
         if between:
@@ -114,6 +114,7 @@ def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
                 patched.setattr(f"{MATCHING}.WHOLE", whole)
                 answers.append([answer(index, text) for text in texts])
             patched.setattr(CallQuestion, "_narrowed", lambda *_: False)
+            patched.setattr(CallQuestion, "decide_times", lambda *_: None)
             answers.append([answer(index, text) for text in texts])
         assert answers[0] == answers[1] == answers[2]
 

@@ -16,9 +16,10 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from msgspec import DecodeError, Struct, json
 from msgspec.structs import replace
@@ -37,12 +38,15 @@ from mcpguard.adapters.audit.checking import (
 )
 from mcpguard.adapters.audit.indexing import (
     FILE_BITS,
+    FORM,
     OFFSET,
     CallFacts,
     ChainReading,
     FoldedRefusals,
     IndexRows,
+    open_index,
     read_facts,
+    remove_index,
 )
 from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.passages import IndexedPassage
@@ -59,23 +63,17 @@ from mcpguard.core.errors import AuditError
 
 DAMAGED = (sqlite3.DatabaseError, DecodeError, UnicodeDecodeError, zlib.error)
 """What reading an index raises that something else changed."""
-FORM = 12
-"""Of the tables; an index of another one is made again."""
+_SPANS = (
+    "DROP TABLE IF EXISTS temp.spans",
+    "CREATE TABLE temp.spans(begin INTEGER PRIMARY KEY, stop INTEGER NOT NULL)",
+)
+_CALLS = "FROM calls WHERE facts = :facts AND at >= :since AND (at, place) < (:at, :place)"
+_CALLS_IN_SPANS = (
+    "FROM temp.spans CROSS JOIN calls WHERE begin <= :at AND facts = :facts "
+    "AND at >= max(begin, :since) AND at <= min(stop - 1, :at) AND (+at, place) < (:at, :place)"
+)
+"""Those with some facts, before a place in the order of time."""
 _FIRST_PAGE, _LARGEST_PAGE = 16, 1024
-_TABLES = """
-CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
-  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL,
-  begin BLOB NOT NULL, copy INTEGER NOT NULL, origin TEXT NOT NULL, before TEXT NOT NULL);
-CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
-CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
-  sent INTEGER NOT NULL, received INTEGER NOT NULL, outcome INTEGER,
-  PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
-CREATE TABLE open(origin TEXT NOT NULL, id TEXT NOT NULL, facts INTEGER NOT NULL, at INTEGER NOT NULL,
-  place INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY(origin, id)) WITHOUT ROWID;
-CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
-  latest INTEGER NOT NULL, bits BLOB NOT NULL, zones BLOB NOT NULL);
-CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
-"""
 
 
 class CallAt(Struct, frozen=True):
@@ -125,6 +123,7 @@ class AuditIndex:
         self._names: dict[int, Path] = {}
         self._places: dict[Path, int] = {}
         self._last: dict[int, int] = {}
+        self._from, self._first = _CALLS, ""
         self.altered: dict[str, None] = {}
         """Names of chains with a line that is not as it was written; who reads lines adds to it."""
         self.removed: dict[str, None] = {}
@@ -139,22 +138,22 @@ class AuditIndex:
         self._origins: dict[str, str] = {}
         path = index_path(chains)
         if rebuild:
-            _remove(path)
+            remove_index(path)
         try:
-            self._database = _opened(path)
+            self._database = open_index(path)
             self._catch_up()
         except DAMAGED as problem:
             if isinstance(problem, sqlite3.OperationalError) and "lock" in str(problem):
                 raise AuditError(f"another command is reading evidence into {path}: try again") from None
             # It is damaged, or cannot be written.
-            _remove(path)
+            remove_index(path)
             try:
-                self._database = _opened(path)
+                self._database = open_index(path)
             except sqlite3.DatabaseError:
-                self._database = _opened(None)
+                self._database = open_index(None)
             self._catch_up()
         except OSError:
-            self._database = _opened(None)
+            self._database = open_index(None)
             self._catch_up()
 
     def _list(self) -> None:
@@ -177,11 +176,29 @@ class AuditIndex:
         rows = self._database.execute("SELECT number, json FROM facts")
         return {number: read_facts(text) for number, text in rows}
 
+    def covered(self) -> list[tuple[int, int]]:
+        """The times in which calls were decided, from a moment on and before another one, apart and in
+        order."""
+        found: list[tuple[int, int]] = []
+        for first, latest in self._database.execute("SELECT first, latest FROM passages ORDER BY first"):
+            if found and first <= found[-1][1]:
+                found[-1] = found[-1][0], max(found[-1][1], latest + 1)
+            else:
+                found.append((first, latest + 1))
+        return found
+
+    def keep_to(self, spans: Iterable[tuple[int, int]] | None) -> None:
+        """From now on `newest` and `count` know only calls in these times, which are apart; None for all."""
+        self._from, self._first = (_CALLS, "") if spans is None else (_CALLS_IN_SPANS, "begin DESC, ")
+        for statement in _SPANS:
+            self._database.execute(statement)
+        self._database.executemany("INSERT INTO temp.spans VALUES(?, ?)", spans or ())
+
     def newest(
         self, facts: Collection[int], since: int = 0, until: int = 1 << 62, terms: str = ""
     ) -> Iterator[CallAt]:
         """The calls with one of these facts from `since` on and before `until`, the newest first. `terms`
-        are conditions on the columns `took`, `sent` and `received`."""
+        are conditions on the columns `at`, `took`, `sent` and `received`."""
         ends = sorted(((min(self._last[one], until), one) for one in facts), reverse=True)
         streams: list[_Stream] = []
         number = 0
@@ -198,17 +215,21 @@ class AuditIndex:
     def _page(self, facts: int, since: int, until: int, terms: str) -> Iterator[CallAt]:
         also = f"AND {terms}" if terms else ""
         query = (
-            "SELECT at, place, took, sent + received, outcome FROM calls WHERE facts = ? AND at >= ? "  # noqa: S608
-            f"AND (at, place) < (?, ?) {also} ORDER BY at DESC, place DESC LIMIT ?"
+            f"SELECT at, place, took, sent + received, outcome {self._from} {also} "
+            f"ORDER BY {self._first}at DESC, place DESC LIMIT :most"
         )
         at, place, most = until, 0, _FIRST_PAGE
-        while rows := self._database.execute(query, (facts, since, at, place, most)).fetchall():
+        while rows := self._asked(query, facts, since, at, place, most):
             for at, place, duration, size, outcome in rows:
                 end = None if outcome is None else self._where(outcome)
                 yield CallAt(at, facts, place, self._where(place), end, duration, size)
             if len(rows) < most:
                 return
             most = min(4 * most, _LARGEST_PAGE)
+
+    def _asked(self, query: str, facts: int, since: int, at: int, place: int, most: int) -> list[Any]:
+        values = {"facts": facts, "since": since, "at": at, "place": place, "most": most}
+        return self._database.execute(query, values).fetchall()
 
     def durations(self, facts: int, since: int, until: int) -> Iterable[tuple[int, int | None, int]]:
         """(time, duration, bytes) of the calls with these facts, as in `CallAt`, the oldest first."""
@@ -224,10 +245,10 @@ class AuditIndex:
 
     def count(self, facts: Iterable[int], since: int, until: int, most: int) -> int:
         """How many calls have one of these facts, counted up to `most`."""
-        query = "SELECT count(*) FROM (SELECT 1 FROM calls WHERE facts = ? AND at >= ? AND at < ? LIMIT ?)"
+        query = f"SELECT count(*) FROM (SELECT 1 {self._from} LIMIT :most)"  # noqa: S608
         found = 0
         for one in facts:
-            found += self._database.execute(query, (one, since, until, most - found)).fetchone()[0]
+            found += self._asked(query, one, since, until, 0, most - found)[0][0]
             if found >= most:
                 break
         return found
@@ -412,9 +433,9 @@ def _passages(
     database: sqlite3.Connection, may_match: Callable[[IndexedPassage], bool], since: int, until: int
 ) -> Iterator[tuple[int, int, int]]:
     """(place, end, latest) of the passages with calls that may match, and of these times."""
-    query = "SELECT place, end, latest, bits, zones FROM passages WHERE latest >= ? AND first < ?"
-    for place, end, latest, *stored in database.execute(query, (since, until)):
-        if may_match(IndexedPassage(*stored)):
+    query = "SELECT place, end, bits, zones, first, latest FROM passages WHERE latest >= ? AND first < ?"
+    for place, end, bits, zones, first, latest in database.execute(query, (since, until)):
+        if may_match(IndexedPassage(bits, zones, first, latest)):
             yield place, end, latest
 
 
@@ -422,29 +443,3 @@ def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:
     call = next(stream, None)
     if call is not None:
         heapq.heappush(streams, (-call.at, -call.place, call, stream))
-
-
-def _opened(path: Path | None) -> sqlite3.Connection:
-    """The tables, made where they are missing or of another form. Raises sqlite3.DatabaseError, OSError."""
-    if path is not None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives its further files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    with ExitStack() as undo:
-        database = sqlite3.connect(":memory:" if path is None else path, timeout=30, isolation_level=None)
-        undo.callback(database.close)
-        ((form,),) = database.execute("PRAGMA user_version")
-        if form not in (0, FORM):
-            raise sqlite3.DatabaseError
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        if form != FORM:
-            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORM}; COMMIT;")
-        undo.pop_all()
-    return database
-
-
-def _remove(path: Path) -> None:
-    for end in ("", "-wal", "-shm"):
-        with suppress(OSError):
-            path.with_name(path.name + end).unlink(missing_ok=True)

@@ -7,7 +7,10 @@ nothing with it.
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,8 +24,6 @@ from mcpguard.core.evidence.chain import GENESIS, continues
 from mcpguard.core.evidence.records import FoldedRecords
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
-
     from mcpguard.core.evidence.records import Decided
 
 FILE_BITS = 40
@@ -35,6 +36,22 @@ before that of the one that it continues."""
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
+FORM = 12
+"""Of the tables; an index of another one is made again."""
+_TABLES = """
+CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
+  head BLOB NOT NULL, over INTEGER NOT NULL, altered INTEGER NOT NULL, stamp TEXT NOT NULL,
+  begin BLOB NOT NULL, copy INTEGER NOT NULL, origin TEXT NOT NULL, before TEXT NOT NULL);
+CREATE TABLE facts(number INTEGER PRIMARY KEY, json BLOB UNIQUE NOT NULL, last INTEGER NOT NULL);
+CREATE TABLE calls(facts INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, took INTEGER,
+  sent INTEGER NOT NULL, received INTEGER NOT NULL, outcome INTEGER,
+  PRIMARY KEY(facts, at, place)) WITHOUT ROWID;
+CREATE TABLE open(origin TEXT NOT NULL, id TEXT NOT NULL, facts INTEGER NOT NULL, at INTEGER NOT NULL,
+  place INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY(origin, id)) WITHOUT ROWID;
+CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
+  latest INTEGER NOT NULL, bits BLOB NOT NULL, zones BLOB NOT NULL);
+CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
+"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = tuple[int, int, int, int | None, int, int, int | None]
@@ -164,7 +181,7 @@ class IndexRows:
     """The tables of an index, as far as chains are taken into them. `last` is when the latest call with the
     facts of a number was decided."""
 
-    def __init__(self, database: Connection) -> None:
+    def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._numbers: dict[CallFacts, int] = {}
         self.last: dict[int, int] = {}
@@ -384,3 +401,30 @@ class ChainReading:
                 one.facts, one.stored = self._rows.number_of(one.facts), True
         self._flush()
         self._rows.store_open(self._open)
+
+
+def open_index(path: Path | None) -> sqlite3.Connection:
+    """The tables, made where they are missing or of another form. Raises sqlite3.DatabaseError, OSError."""
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its further files the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with ExitStack() as undo:
+        database = sqlite3.connect(":memory:" if path is None else path, timeout=30, isolation_level=None)
+        undo.callback(database.close)
+        ((form,),) = database.execute("PRAGMA user_version")
+        if form not in (0, FORM):
+            raise sqlite3.DatabaseError
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        if form != FORM:
+            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORM}; COMMIT;")
+        undo.pop_all()
+    return database
+
+
+def remove_index(path: Path) -> None:
+    """Remove the file and what SQLite keeps beside it."""
+    for end in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + end).unlink(missing_ok=True)

@@ -112,10 +112,11 @@ class Passage:
 
 
 class IndexedPassage:
-    """What the index knows of a passage."""
+    """What the index knows of a passage; `first` and `latest` as of `Passage`."""
 
-    def __init__(self, bits: bytes, stored: bytes) -> None:
+    def __init__(self, bits: bytes, stored: bytes, first: int = 0, latest: int = 0) -> None:
         self._packed, self._stored = bits, stored
+        self.first, self.latest = first, latest
 
     @cached_property
     def _bits(self) -> bytes:

@@ -65,6 +65,9 @@ def found(
     were written. If many calls are left to look at, `looking` hears now and then how many there were, and how
     many are left (`MANY` stands for more). Raises AuditError where a chain is not what was indexed."""
     all_facts = index.facts()
+    if question.reads_lines:
+        question.decide_times(index.covered())
+    index.keep_to(question.spans)
     fitting: dict[int, CallFacts] = {}
     depends: set[int] = set()
     for number, facts in all_facts.items():
@@ -203,7 +206,7 @@ class _Search:
                 return None
             raise _changed(where[0])
         at = microseconds(decision.at)
-        inside = self._question.since <= at < until
+        inside = at < until and self._question.includes(at)
         return self._index.call_at(numbers, at, where, self._question.terms) if inside else None
 
     def _lines(self, at: CallAt) -> tuple[bytes, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct, json
 
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
+from mcpguard.authoring.asking.times import Span, overlap
 from mcpguard.authoring.asking.trees import (
     CallPath,
     Loops,
@@ -50,13 +51,20 @@ class AnyOf(Struct, frozen=True):
     ways: tuple[Needs, ...]
 
 
-_Need = bytes | LinePattern | CaselessText | ZonedNeed | AnyOf
+class DuringAny(Struct, frozen=True):
+    """A call was decided in one of these times, which are in order."""
+
+    spans: tuple[Span, ...]
+
+
+_Need = bytes | LinePattern | CaselessText | ZonedNeed | AnyOf | DuringAny
 Needs = tuple[_Need, ...]
 """What a call has: texts and patterns stand in the JSON of its records; () is true of every call."""
 Clauses = tuple[frozenset[bytes | LinePattern], ...]
 """The records have at least one of each of these sets."""
-_NEVER: Needs = (AnyOf(()),)
-MayBe = Callable[[str, bool], bool]
+NEVER: Needs = (AnyOf(()),)
+"""No call has it."""
+Known = Callable[[str, bool], Needs]
 _MOST = 64
 """Of sets that alternatives make together; more of them need nothing."""
 _AND, _OR, _CHOICE = "conditionaland", "conditionalor", "expr"
@@ -68,14 +76,14 @@ _FLOWS = frozenset([("exists", True), ("exists_one", True), ("all", False)])
 """Macros that have this value only where their condition has it of an element."""
 
 
-def needed(text: str, names: frozenset[str], may_be: MayBe = lambda _, __: True) -> Needs:
-    """What the condition `text` needs of these names. `may_be` says of parts of it whether they may have that
-    value for any call."""
+def needed(text: str, names: frozenset[str], known: Known = lambda _, __: ()) -> Needs:
+    """What the condition `text` needs of these names. `known` says of parts of it what they need to have that
+    value, if that is known otherwise."""
     from celpy import CELParseError
 
     try:
         tree = cast("PythonEngine", engine("python")).parsed(text)
-        return _Needs(text, names, may_be).of(tree, True, {})
+        return _Needs(text, names, known).of(tree, True, {})
     except (CELParseError, RecursionError):
         return ()
 
@@ -90,6 +98,8 @@ def _may_have(one: _Need, known: IndexedPassage) -> bool:
         return known.has(one if isinstance(one, bytes) else one.text)
     if isinstance(one, ZonedNeed):
         return one.may_hold(known.zones)
+    if isinstance(one, DuringAny):
+        return overlap(one.spans, known.first, known.latest)
     return isinstance(one, LinePattern) or any(may_match(way, known) for way in one.ways)
 
 
@@ -130,8 +140,8 @@ def _one_of(ways: Iterable[Needs]) -> Needs:
 
 
 class _Needs:
-    def __init__(self, text: str, names: frozenset[str], may_be: MayBe) -> None:
-        self._text, self._names, self._may_be = text, names, may_be
+    def __init__(self, text: str, names: frozenset[str], known: Known) -> None:
+        self._text, self._names, self._known = text, names, known
 
     def of(self, tree: Any, value: bool, loops: Loops) -> Needs:
         """What is needed for `tree` to be `value`; `loops` are the variables around it."""
@@ -145,8 +155,9 @@ class _Needs:
             return tuple(chain(*each)) if (node.data == _AND) == value else _one_of(each)
         if node.data == "unary" and node.children[0].data == "unary_not":
             return self.of(node.children[1], not value, loops)
-        if not loops and not self._may_be(self._text[node.meta.start_pos : node.meta.end_pos], value):
-            return _NEVER
+        some = () if loops else self._known(self._text[node.meta.start_pos : node.meta.end_pos], value)
+        if some:
+            return some
         if is_macro(node):
             return self._read(node, loops) + self._element(node, value, loops)
         asked = is_has(node) and value
@@ -187,7 +198,7 @@ class _Needs:
             return self._within(node, value, loops)
         token = json.encode(value)
         if node.data == "literal":
-            return () if token_of(node) == token else _NEVER
+            return () if token_of(node) == token else NEVER
         return self._has(path_of(node, loops), token, begins=True)
 
     def _related(self, node: Any, value: bool, loops: Loops) -> Needs:

@@ -8,7 +8,7 @@ is asked about every call. A call for which a part is an error does not match.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -18,7 +18,8 @@ from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
 from mcpguard.authoring.asking.filters import CallFilter
-from mcpguard.authoring.asking.needed import Needs, needed
+from mcpguard.authoring.asking.needed import NEVER, DuringAny, Needs, needed
+from mcpguard.authoring.asking.times import Span, as_term, both, bounds_of, overlap, true_spans
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
@@ -30,7 +31,7 @@ from mcpguard.core.conditions.cel import (
     Engine,
     Verdict,
 )
-from mcpguard.core.conditions.cel_text import string_value, tokens_of
+from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import any_true, engine_for
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.conditions.names import Vocabulary
@@ -89,6 +90,7 @@ _SHARED = frozenset(VOCABULARY.names) - {
     *("message", "error", "trace", "sent", "received"),
 }
 """What is known of a call from its facts alone."""
+_TIME = frozenset(["at"])
 _COLUMNS = {"ms": ("took", 1000), "sent": ("sent", 1), "received": ("received", 1)}
 """What the index has of a name, and how many times as large it is there."""
 _COMPARED = re.compile(
@@ -97,7 +99,6 @@ _COMPARED = re.compile(
 )
 _OPERATORS = {"&&": " AND ", "||": " OR ", "!": " NOT "}
 _JOINING = re.compile(r"&&|\|\||!(?=[\s!]*\()")
-_TIME = re.compile(r"\s*at\s*(<=|>=|<|>)\s*timestamp\(\s*(\"[^\"\\]*\"|'[^'\\]*')\s*\)\s*")
 _FIRST, _LAST = 0, 1 << 62
 _UNSURE = 100
 """Of this many calls for which a condition fails it is looked whether it is something else than a boolean."""
@@ -191,7 +192,11 @@ class CallQuestion:
         self.filters = filters
         self.since, self.until = filters.since, filters.until
         self.terms = ""
-        """Conditions on durations and sizes, as the index takes them."""
+        """Conditions on times, durations and sizes, as the index takes them."""
+        self.spans: list[Span] | None = None
+        """The times in which calls may match, in their order, from a moment on and before another one; None
+        for all."""
+        self._covered: list[Span] = []
         self.failed = 0
         """For how many of the calls that were looked at the condition could not be evaluated."""
         self._other_type = self._decided = False
@@ -221,6 +226,25 @@ class CallQuestion:
         """Whether calls with these facts may match."""
         return self.of_facts(facts) is TRUE
 
+    def decide_times(self, covered: Sequence[Span]) -> None:
+        """Leave to the index what depends on the time of a call alone. All calls are in the times that are
+        `covered`, which are apart and in order."""
+        self._covered = both(covered, [(self.since, self.until)])
+        for one in [one for one in self._rest if one[0].reads == _TIME]:
+            text = self._texts[one[0]]
+            spans = true_spans(text, one[0], self._covered)
+            term = as_term(text, one[0]) if spans is None else ""
+            if term:
+                self._also(term)
+            elif spans is not None:
+                self.spans = spans if self.spans is None else both(self.spans, spans)
+            if term or spans is not None:
+                self._rest.remove(one)
+
+    def includes(self, at: int) -> bool:
+        """Whether a call of that time may match."""
+        return self.since <= at < self.until and (self.spans is None or overlap(self.spans, at, at))
+
     def of_facts(self, facts: CallFacts) -> Verdict:
         """The verdict on calls with these facts, as far as these tell."""
         if not self.filters.pass_on(facts):
@@ -239,8 +263,8 @@ class CallQuestion:
         """What a call with some of these facts that matches has in its records, as far as conditions on
         these names need it; of any facts where there are none of them."""
         views = [view_of_facts(facts) for facts in all_facts]
-        may_be = partial(_may_be, views) if views else lambda _, __: True
-        return tuple(some for one, _ in self._rest for some in needed(self._texts[one], names, may_be))
+        known = partial(_known, views, self._covered)
+        return tuple(some for one, _ in self._rest for some in needed(self._texts[one], names, known))
 
     def call_filter(self) -> CallFilter:
         """Decides what `matches` does by the lines of a call alone, wherever these are enough."""
@@ -292,19 +316,15 @@ class CallQuestion:
         """Whether the index can decide this part."""
         term = _JOINING.sub(lambda one: _OPERATORS[one[0]], _COMPARED.sub("", part))
         if _COMPARED.search(part) and re.fullmatch(r"(?:AND|OR|NOT|[\s()])*", term):
-            term = _JOINING.sub(lambda one: _OPERATORS[one[0]], _COMPARED.sub(_term, part)).strip()
-            self.terms = f"{self.terms} AND ({term})" if self.terms else f"({term})"
+            self._also(_JOINING.sub(lambda one: _OPERATORS[one[0]], _COMPARED.sub(_term, part)).strip())
             return True
-        if found := _TIME.fullmatch(part):
-            at = _instant(string_value(found[2]))
-            if at is None:
-                return False
-            if found[1] in ("<", "<="):
-                self.until = min(self.until, at + (found[1] == "<="))
-            else:
-                self.since = max(self.since, at + (found[1] == ">"))
-            return True
-        return False
+        bounds = bounds_of(part)
+        if bounds is not None:
+            self.since, self.until = max(self.since, bounds[0]), min(self.until, bounds[1])
+        return bounds is not None
+
+    def _also(self, term: str) -> None:
+        self.terms = f"{self.terms} AND ({term})" if self.terms else f"({term})"
 
 
 def _term(found: re.Match[str]) -> str:
@@ -349,27 +369,21 @@ def _verdict(condition: Condition, known: dict[bytes, Verdict], view: dict[str, 
     return found
 
 
-def _may_be(views: list[dict[str, Json]], text: str, value: bool) -> bool:
-    """Whether a part of a condition may be `value` for one of these views of facts."""
+def _known(views: list[dict[str, Json]], covered: list[Span], text: str, value: bool) -> Needs:
+    """What a part of a condition needs to be `value`: views of facts for which it may be, or times, of those
+    that are covered."""
+    wanted = text if value else f"!({text}\n)"  # It may end in a comment.
     try:
-        condition = engine_for(VOCABULARY).compile(text)
+        condition = engine_for(VOCABULARY).compile(wanted)
     except ConditionError:
-        return True
-    if not condition.reads or not condition.reads <= _SHARED:
-        return True
+        return ()
+    if condition.reads == _TIME:
+        spans = true_spans(wanted, condition, covered)
+        return () if spans is None else (DuringAny(tuple(spans)),)
+    if not views or not condition.reads or not condition.reads <= _SHARED:
+        return ()
     known: dict[bytes, Verdict] = {}
-    return any(_verdict(condition, known, view) is (TRUE if value else FALSE) for view in views)
-
-
-def _instant(text: str) -> int | None:
-    """None for what is not a time, or is finer than a microsecond."""
-    if re.search(r"\.\d{7}", text):
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return microseconds(at) if at.tzinfo else None
+    return () if any(_verdict(condition, known, view) is TRUE for view in views) else NEVER
 
 
 def view_of_facts(facts: CallFacts) -> dict[str, Json]:
