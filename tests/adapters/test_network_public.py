@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcpguard.adapters.network import is_private
 from tests.rows import each
 
@@ -23,7 +21,7 @@ def test_an_address_outside_of_the_public_internet_is_private(address: str) -> N
     assert is_private(address)
 
 
-@pytest.mark.parametrize(
+@each(
     "address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
 )  # fmt: skip
 def test_an_address_of_the_public_internet_is_not_private(address: str) -> None:

@@ -100,7 +100,7 @@ def test_what_is_written_is_read_and_the_same_for_the_same() -> None:
     assert text.endswith("}\n")
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",

@@ -17,6 +17,7 @@ import pytest
 from mcpguard import __version__
 from mcpguard.cli import VERBS, main
 from mcpguard.core.errors import AuditError, ConfigError, Problem
+from tests.rows import each
 
 Capture = pytest.CaptureFixture[str]
 
@@ -288,7 +289,7 @@ def test_the_help_imports_no_verb() -> None:
     assert not {f"mcpguard.cli.{place}" for place, _ in VERBS.values()} & _imported_by("--help")
 
 
-@pytest.mark.parametrize("name", [name for name in VERBS if name != "secret"])
+@each("name", [name for name in VERBS if name != "secret"])
 def test_the_help_of_a_verb_imports_nothing_that_only_its_work_needs(name: str) -> None:
     heavy = {"keyring", "platformdirs", "mcp", "httpx", "pydantic", "asyncio", "hyperscan", "celpy"}
     heavy |= {f"mcpguard.core.{part}" for part in ("redaction.redactor", "redaction.held", "policy.compiled")}
@@ -343,7 +344,7 @@ print(parser._get_formatter()._width + 2, shutil.get_terminal_size().columns, fi
 """
 
 
-@pytest.mark.parametrize(
+@each(
     ("columns", "of_terminal", "output", "width"),
     [
         ("", 100, "terminal", 100),

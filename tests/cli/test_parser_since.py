@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
-import pytest
-
 from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.cli import VERBS
 from mcpguard.cli.parser import Parser
+from tests.rows import each
 
 LEADING = {"replay": [], "report": [], "suggest": [], "audit": ["query"]}
 
 
-@pytest.mark.parametrize("verb", [*LEADING, "audit export"])
-@pytest.mark.parametrize(
+@each("verb", [*LEADING, "audit export"])
+@each(
     ("text", "age"),
     [
         ("30m", timedelta(minutes=30)),

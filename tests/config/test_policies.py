@@ -149,7 +149,7 @@ def asked(method: str, kind: str, about: dict[str, Any], args: dict[str, Any] | 
 READS = {"readOnlyHint": True}
 
 
-@pytest.mark.parametrize(
+@each(
     ("annotations", "first", "allowed"),
     [
         (READS, READS, True),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcpguard.console.evidence import Place, SeenNotice, answer_steps
 from mcpguard.core.evidence.records import Noticed
 from tests.console.desk import NOW
+from tests.rows import each
 
 ASKED = "ticket ab12 for the call c-1 of os-user:ada: resources/read {}, sha256 of the arguments 00ff"
 
@@ -17,9 +16,7 @@ def steps(*said: tuple[str, ...]):  # type: ignore[no-untyped-def]
     return answer_steps([SeenNotice(one, Place("f", 1, "")) for one in notices])
 
 
-@pytest.mark.parametrize(
-    "target", ["a", "a, sha256 of the arguments 11", "a: b c", "a\nb", "x by os-user:eve"]
-)
+@each("target", ["a", "a, sha256 of the arguments 11", "a: b c", "a\nb", "x by os-user:eve"])
 def test_a_question_names_its_call_and_what_it_is_for(target: str) -> None:
     asked, given = steps(
         ("approval-asked", ASKED.format(target)),
@@ -33,7 +30,7 @@ def test_a_question_names_its_call_and_what_it_is_for(target: str) -> None:
     assert given.who == "os-user:bob (console) with a passkey"
 
 
-@pytest.mark.parametrize(
+@each(
     ("what", "said"),
     [
         ("approval-asked", "ticket ab12 for the call c-1 of os-user:ada: resources/read a"),

@@ -15,6 +15,7 @@ from mcpguard.core.document.reading import Document
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
 from tests.docs.pages import ROOT
+from tests.rows import each
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 TESTS = sorted((ROOT / "policies").glob("*_test.yaml"))
@@ -22,7 +23,7 @@ POLICIES = sorted(set((ROOT / "policies").glob("*.yaml")) - set(TESTS))
 """Those beside the packs, which have tests of their own in `tests/packs/`."""
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+@each("path", CONFIGS, ids=lambda path: path.name)
 def test_a_configuration_loads_with_its_policies(path: Path) -> None:
     settings = loaded(read(path), partial(read, path))
     assert {server.name for server in settings.servers} == set(settings.policies.names)

@@ -15,6 +15,7 @@ from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.docs.pages import PAGES, blocks
 from tests.docs.verdicts import invocation, verdict
+from tests.rows import each
 
 GITHUB = "ghp_" + "aB3kQ9xZ7mT2" * 3
 AWS = "AKIA" + "Q3X7" * 4
@@ -205,7 +206,7 @@ def test_an_attack_does_not(name: str, call: tuple[str, str, dict[str, Any]]) ->
     assert not isinstance(verdict(example(name), *call, hour=12), Permit)
 
 
-@pytest.mark.parametrize(("hour", "passes"), [(5, False), (6, True), (17, True), (18, False), (23, False)])
+@each(("hour", "passes"), [(5, False), (6, True), (17, True), (18, False), (23, False)])
 def test_drafts_are_written_in_the_hours_of_the_office(hour: int, passes: bool) -> None:
     call = {"folder": "drafts", "text": "x"}
     found = verdict(
@@ -214,8 +215,8 @@ def test_drafts_are_written_in_the_hours_of_the_office(hour: int, passes: bool) 
     assert isinstance(found, Permit) is passes
 
 
-@pytest.mark.parametrize("name", ["desk", "order"])
-@pytest.mark.parametrize(
+@each("name", ["desk", "order"])
+@each(
     "result",
     [
         {"error": {"code": -32000, "message": "no runner"}},

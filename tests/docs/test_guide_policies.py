@@ -45,7 +45,7 @@ def test_what_is_not_harmless_is_not(command: str) -> None:
 TOKEN = "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "passes"),
     [
         ("https://docs.example.com/a?by=jane@example.com", True),

@@ -6,19 +6,18 @@ import re
 from runpy import run_path
 from typing import Any
 
-import pytest
-
 from mcpguard.core.model import Permit
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.docs.pages import ROOT, blocks, links
 from tests.docs.verdicts import verdict
+from tests.rows import each
 
 README = ROOT / "README.md"
 TEXT = README.read_text("utf-8")
 
 
-@pytest.mark.parametrize(
+@each(
     ("tool", "args", "expected"),
     [
         ("git_log", {}, True),

@@ -51,7 +51,7 @@ def test_every_file_and_every_example_fits_its_schema(kind: str, text: str) -> N
     assert [error.message for error in VALIDATORS[kind].iter_errors(loaded(text))] == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_a_schema_is_one_says_what_each_key_means_and_knows_no_others(kind: str) -> None:
     schema = schema_of(kind)
     Draft202012Validator.check_schema(schema)

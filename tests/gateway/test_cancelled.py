@@ -10,6 +10,7 @@ from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.gateway.flight import Wait
 from tests.fakes import World
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, FORM, ask, envelope, legacy, quiet
+from tests.rows import each
 
 LEGACY = [
     ("tools/list", {}),
@@ -42,8 +43,8 @@ def receive(world: World, method: str, params: Any) -> None:
     world.gateway.receive({"jsonrpc": "2.0", "id": 9, "method": method, "params": params})
 
 
-@pytest.mark.parametrize("how", ["cancelled", "abandoned"])
-@pytest.mark.parametrize(("method", "params"), LEGACY)
+@each("how", ["cancelled", "abandoned"])
+@each(("method", "params"), LEGACY)
 def test_a_request_that_ends_before_its_decision_is_stored(method: str, params: Any, how: str) -> None:
     world = legacy(World(ALLOW_ALL))
     world.send("tools/list", {}, 0)

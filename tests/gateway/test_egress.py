@@ -27,6 +27,7 @@ from tests.gateway.scenes import (
     offers,
     quiet,
 )
+from tests.rows import each
 
 OTHERS = "tok-9f3Kq7Zx1Lm5Wb8e"
 MARK = "[REDACTED:credential:env:two#1]"
@@ -60,7 +61,7 @@ def calling(world: World, **arguments: Any) -> World:
     return world
 
 
-@pytest.mark.parametrize(
+@each(
     "arguments",
     [
         {"query": f"use {OTHERS} please"},
@@ -120,7 +121,7 @@ def test_an_argument_that_a_rule_sets_is_searched_too() -> None:
     assert refused(calling(holding(rules), query="x")).cause == "credential"
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "params"),
     [
         ("prompts/get", {"name": "one__greet", "arguments": {"who": OTHERS}}),
@@ -304,7 +305,7 @@ def test_an_answer_that_is_big_is_searched_in_a_thread() -> None:
 # --- placeholders of ours ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "params"),
     [
         ("tools/call", {"name": "one__read", "arguments": {"edits": [{MARK: MARK}]}}),

@@ -13,6 +13,7 @@ from mcpguard.protocol.eras import LEGACY_VERSIONS
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 from tests.fakes import World, text, tool
 from tests.gateway.scenes import ALLOW_ALL, call, envelope, last, legacy, modern, offers, quiet
+from tests.rows import each
 
 META = "_meta"
 REF = {"ref": {"type": "ref/resource", "uri": "x:1"}, "argument": {}}
@@ -78,8 +79,8 @@ def test_each_method_is_there_for_a_modern_client_exactly_if_its_row_says_so(row
 DECIDED = [row for row in REQUESTS if row.treatment is Treatment.DECIDED]
 
 
-@pytest.mark.parametrize("row", DECIDED, ids=lambda row: row.name)
-@pytest.mark.parametrize("era", [Era.LEGACY, Era.MODERN])
+@each("row", DECIDED, ids=lambda row: row.name)
+@each("era", [Era.LEGACY, Era.MODERN])
 def test_without_a_rule_no_decided_method_reaches_an_upstream(row: Any, era: Era) -> None:
     if row.era not in (era, Era.BOTH):
         return
@@ -234,7 +235,7 @@ def test_headers_that_agree_with_the_body_are_served() -> None:
     assert last(world)["contents"] == []
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {"method": "tools/list"},

@@ -395,7 +395,7 @@ def world_wait() -> Any:
     return Wait()
 
 
-@pytest.mark.parametrize("target", [99, "5", None, [1], {}])
+@each("target", [99, "5", None, [1], {}])
 def test_a_cancellation_of_nothing_is_ignored(target: Any) -> None:
     world = World(ALLOW_READ).listed()
     world.call("read", 5)

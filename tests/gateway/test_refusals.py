@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import World, text
 from tests.gateway.scenes import FORM, FORMS, ask, last, legacy, modern, offers
+from tests.rows import each
 
 
 def refused(world: World, name: str = "push", **args: object) -> str:
@@ -17,7 +16,7 @@ def refused(world: World, name: str = "push", **args: object) -> str:
     return str(answer["content"][0]["text"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "said"),
     [
         (

@@ -22,6 +22,7 @@ from tests.gateway.scenes import (
     offers,
     quiet,
 )
+from tests.rows import each
 
 RELATED = "io.modelcontextprotocol/related-task"
 EARLIER = (-32002, -32042)
@@ -36,11 +37,9 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "params"), REQUESTS)
-@pytest.mark.parametrize("code", EARLIER)
-@pytest.mark.parametrize(
-    "data", [{}, {"elicitations": [{"mode": "url", "message": "x", "url": "https://x.example"}]}]
-)
+@each(("method", "params"), REQUESTS)
+@each("code", EARLIER)
+@each("data", [{}, {"elicitations": [{"mode": "url", "message": "x", "url": "https://x.example"}]}])
 def test_no_code_of_an_earlier_revision_reaches_a_modern_client(
     method: str, params: Any, code: int, data: Any
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, methods_of, modern, offers, two
+from tests.rows import each
 
 READ = "resources/read"
 FILE = {"uri": "file:///a", "name": "a"}
@@ -105,7 +106,7 @@ def test_contents_that_cannot_be_inspected_are_withheld() -> None:
     assert world.trace[-2:] == ["outcome withheld", "refuse 1"]
 
 
-@pytest.mark.parametrize("answer", [None, "text", [CONTENTS], {"error": "broken"}, {"error": 3}])
+@each("answer", [None, "text", [CONTENTS], {"error": "broken"}, {"error": 3}])
 def test_an_answer_that_is_no_object_is_one_clear_error_with_an_outcome(answer: Any) -> None:
     world = serving()
     del world.upstreams["one"].answers[READ]

@@ -11,6 +11,7 @@ from mcpguard.core.policy.session import StoredSession
 from tests.fakes import World, text, tool
 from tests.gateway.questions.parking import ELICIT, retry
 from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, put_in_force, quiet
+from tests.rows import each
 
 LIMITED = (
     "  - {id: few, effect: allow, limit: {calls: 2, per: 1h}, action: [tools/call, elicitation/create]}\n"
@@ -297,7 +298,7 @@ def test_without_conditions_on_the_session_a_suspended_call_is_decided_as_ever()
     assert last(world)["content"] == text("done")["content"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "answer"),
     [
         ("tasks/result", text("private")),

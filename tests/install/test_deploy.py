@@ -20,6 +20,7 @@ from mcpguard import __version__
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
 from tests.docs.pages import ROOT
+from tests.rows import each
 
 DEPLOY = ROOT / "configs" / "deploy"
 CHART = DEPLOY / "helm"
@@ -162,7 +163,7 @@ def test_helm_finds_no_mistake_in_the_chart() -> None:
     assert (found["errors"], [one["error"] for one in found["messages"]]) == ([], ["icon is recommended"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("values", "named"),
     [
         ({"polices": {"team.yaml": "version: 1"}}, "polices"),

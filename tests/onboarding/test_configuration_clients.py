@@ -9,6 +9,7 @@ import yaml
 
 from mcpguard.core.errors import ConfigError
 from mcpguard.onboarding.configuration import ConfigAddition, checked, extended
+from tests.rows import each
 
 HEAD = "version: 1\nservers:\n  a: {command: x}\n  b: {command: x}\n  c: {command: x}\n"
 
@@ -45,7 +46,7 @@ def merged(there: Any, more: Any) -> Any:
     return [*there, *(one for one in more if one not in there)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each("shape", SHAPES)
 def test_what_is_there_stays_and_what_is_missing_comes_behind_it(shape: str) -> None:
     text = with_clients(HEAD + shape, MORE)
     assert section(text) == merged(section(shape), MORE)

@@ -17,6 +17,7 @@ from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, existing,
 from mcpguard.onboarding.edit import added, new_text, replaced
 from mcpguard.onboarding.formats import Unreadable, jsonc
 from tests.onboarding.corpus import CASES, FORMS, Case, Person, planted
+from tests.rows import each
 
 ENTRY = {"command": "/opt/mcpguard", "args": ["run", "--config", "/c/ü.yaml"]}
 
@@ -64,7 +65,7 @@ CASES_JSON = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("before", "gone", "after"), CASES_JSON)
+@each(("before", "gone", "after"), CASES_JSON)
 def test_commas_and_comments_are_right_afterwards(before: str, gone: str, after: str) -> None:
     text = replaced(of(before), [("mcpServers", name) for name in gone], ENTRY)
     member = f'"mcpguard": {json.dumps(ENTRY, ensure_ascii=False)}'
@@ -127,7 +128,7 @@ def test_what_cannot_be_edited_safely_is_refused(
         replaced(found, [where], ENTRY)
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"a": 1}', '{\n\t"a": 1, // c\n}\n', '{"mcpServers": {}}', '{"mcpServers": {"x": {"command": "y"}}}', '{\r\n  "mcpServers": {\r\n    "x": {}\r\n  }\r\n}'])  # fmt: skip
+@each("text", ["", "{}", '{"a": 1}', '{\n\t"a": 1, // c\n}\n', '{"mcpServers": {}}', '{"mcpServers": {"x": {"command": "y"}}}', '{\r\n  "mcpServers": {\r\n    "x": {}\r\n  }\r\n}'])  # fmt: skip
 def test_mcpguard_is_added_where_there_is_none(text: str) -> None:
     found = of(text)
     after = added(found, ENTRY)

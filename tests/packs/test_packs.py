@@ -19,8 +19,8 @@ from tests.rows import each
 REDACTOR = Redactor(b"the key of these tests, 32 bytes")
 
 
-@pytest.mark.parametrize("pack", ALL, ids=str)
-@pytest.mark.parametrize("name", ENGINES)
+@each("pack", ALL, ids=str)
+@each("name", ENGINES)
 def test_a_pack_loads_on_each_engine(pack: Pack, name: EngineName) -> None:
     assert loaded(pack, name).names == (str(pack),)
 
@@ -39,7 +39,7 @@ def test_labels_of_one_pack_cut_the_ways_out_of_another(capsys: pytest.CaptureFi
     assert code == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("server", PACKS)
+@each("server", PACKS)
 def test_a_pack_is_measured_by_enough_calls_and_no_lower_aims(server: str) -> None:
     written = samples(server)
     assert tuple(written.postures) == POSTURES

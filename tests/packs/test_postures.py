@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 
-import pytest
-
 from mcpguard.authoring.tests.cases import CallEntry, Case
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.core.model import Invocation, Json, Listed, Permit, Principal
@@ -38,7 +36,7 @@ def verdicts(pack: Pack) -> list[CaseOutcome]:
     return [verdict(pack, call) for call in calls(pack.server)]
 
 
-@pytest.mark.parametrize("server", PACKS)
+@each("server", PACKS)
 def test_what_a_closer_posture_allows_the_next_allows_or_says_why_not(server: str) -> None:
     for closer, wider in pairwise(POSTURES):
         both = zip(calls(server), verdicts(Pack(server, closer)), verdicts(Pack(server, wider)), strict=True)

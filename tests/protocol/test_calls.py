@@ -51,7 +51,7 @@ def test_arguments_are_what_conditions_see_and_members_beside_them_travel() -> N
     assert update.responses is None
 
 
-@pytest.mark.parametrize("task", [{"ttl": "1"}, {"ttl": True}, {"note": "x"}, [], None])
+@each("task", [{"ttl": "1"}, {"ttl": True}, {"note": "x"}, [], None])
 def test_a_task_that_says_more_than_its_time_to_live_is_refused(task: Any) -> None:
     with pytest.raises(MessageError):
         read_call("tools/call", {"name": "t", "task": task}, False)

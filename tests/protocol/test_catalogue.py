@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mcpguard.core.model import Listed
 from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue, Visible
 from tests.fakes import tool
@@ -221,8 +219,8 @@ def test_a_hidden_resource_is_not_reached_through_a_template_of_its_own_server()
         assert found.about["title"] == "secret"
 
 
-@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-@pytest.mark.parametrize(
+@each("order", [("a", "b"), ("b", "a")])
+@each(
     ("broad", "narrow", "uri"),
     [
         ("{+x}", "file:///{+path}", "file:///x"),

@@ -77,10 +77,8 @@ def test_an_envelope_for_an_upstream_names_us_and_says_what_the_caller_can() -> 
     assert eras.LOG_LEVEL_KEY not in eras.envelope(LEGACY, "2026-07-28", "mcpguard", "1")
 
 
-@pytest.mark.parametrize("method", sorted(eras.CACHEABLE))
-@pytest.mark.parametrize(
-    ("given", "ttl"), [(None, 0), (5, 5), (-1, 0), ("5", 0), (True, 0), (1.5, 0), (0, 0)]
-)
+@each("method", sorted(eras.CACHEABLE))
+@each(("given", "ttl"), [(None, 0), (5, 5), (-1, 0), ("5", 0), (True, 0), (1.5, 0), (0, 0)])
 def test_a_cacheable_result_has_a_time_to_live_and_is_private_whatever_the_upstream_says(
     method: str, given: Any, ttl: int
 ) -> None:
@@ -121,7 +119,7 @@ def test_a_modern_result_says_who_serves_unless_it_does_already(meta: Any, expec
 ENVELOPED = {eras.VERSION_KEY: "2026-07-28", eras.LOG_LEVEL_KEY: "debug", "x": 1}
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "token", "expected"),
     [
         ({"a": 1}, None, {"a": 1}),
@@ -207,7 +205,7 @@ def test_what_is_cacheable_or_may_ask_is_in_the_table_of_methods() -> None:
     assert FROM_CLIENT.keys() >= eras.CACHEABLE | eras.MAY_ASK
 
 
-@pytest.mark.parametrize(
+@each(
     ("result", "seconds"),
     [
         ({"task": {"taskId": "1", "ttl": 1500}}, 1.5),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared import inbound as oracle
@@ -27,7 +26,7 @@ def marked(token: Any, kind: Any = "string") -> dict[str, Any]:
     return {"type": kind, "x-mcp-header": token}
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "header"),
     [
         ("us-west1", "us-west1"),

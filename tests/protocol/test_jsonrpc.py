@@ -27,7 +27,7 @@ def code_of(line: bytes) -> int:
     return refused.value.code
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         b'{"jsonrpc":"2.0","id":1,"method":"ping"}',
@@ -42,7 +42,7 @@ def test_well_formed_messages_are_read_as_they_are(line: bytes) -> None:
     assert parse_strict(line) == json.loads(line)
 
 
-@pytest.mark.parametrize(
+@each(
     "args",
     [
         '{"a":1,"a":2}',
@@ -127,8 +127,8 @@ def id_in(line: bytes, asking: bool) -> int | str | None:
 BROKEN = [b"NaN", b"1e999", b'"\\ud83d"', b'"\xff"', b'{"id":9,"method":NaN}', b"[-Infinity]"]
 
 
-@pytest.mark.parametrize("value", BROKEN)
-@pytest.mark.parametrize("own", [b"7", b'"seven"'])
+@each("value", BROKEN)
+@each("own", [b"7", b'"seven"'])
 def test_what_is_broken_only_within_still_says_which_request_it_is_or_answers(
     value: bytes, own: bytes
 ) -> None:
@@ -345,7 +345,7 @@ def answer(result: str, id_last: bool = False) -> bytes:
     return f'{{"jsonrpc":"2.0","id":7,"result":{result}}}'.encode()
 
 
-@pytest.mark.parametrize(
+@each(
     "result",
     [
         '{"a":"' + "b,[{:" * 400_000 + '"}',
@@ -355,7 +355,7 @@ def answer(result: str, id_last: bool = False) -> bytes:
         '{"rows":[' + '{"id":1,"name":"x"},' * 50_000 + "{}]}",
     ],
 )
-@pytest.mark.parametrize("collects", [True, False])
+@each("collects", [True, False])
 def test_a_large_message_is_read_and_garbage_is_collected_as_before(result: str, collects: bool) -> None:
     before = gc.isenabled()
     (gc.enable if collects else gc.disable)()
@@ -366,8 +366,8 @@ def test_a_large_message_is_read_and_garbage_is_collected_as_before(result: str,
         (gc.enable if before else gc.disable)()
 
 
-@pytest.mark.parametrize("id_last", [True, False])
-@pytest.mark.parametrize(
+@each("id_last", [True, False])
+@each(
     "result",
     [
         "[" + "1," * MOST_VALUES + "1]",

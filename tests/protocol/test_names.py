@@ -11,6 +11,7 @@ from mcpguard.protocol import names as names_module
 from mcpguard.protocol.catalogue import KINDS, Catalogue
 from tests.fakes import tool
 from tests.protocol.test_catalogue import anything, put, resource
+from tests.rows import each
 
 
 def own(*servers: str) -> Catalogue:
@@ -75,7 +76,7 @@ def test_tools_and_prompts_do_not_share_names_and_uris_have_none() -> None:
     assert (server_of(catalogue, "read"), server_of(catalogue, "read", "prompt")) == ("a", "b")
 
 
-@pytest.mark.parametrize("name", ["my-srv__read", "my_srv__read", "my-srv..read", "MY-SRV__read", "b__x"])
+@each("name", ["my-srv__read", "my_srv__read", "my-srv..read", "MY-SRV__read", "b__x"])
 def test_a_name_that_a_client_may_take_for_one_with_a_server_before_it_always_gets_its_own(name: str) -> None:
     catalogue = own("my-srv", "b")
     listed(catalogue, "b", name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.credentials.secret_service import needs_secret_service, run_with_secret_service
+from tests.rows import each
 from tests.wire.warm import command
 
 
@@ -19,8 +20,8 @@ def test_the_command_and_the_source_work_with_a_real_secret_service() -> None:
     )
 
 
-@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
-@pytest.mark.parametrize("words", [("list",), ("set", "github/read"), ("rm", "github/read")])
+@each("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
+@each("words", [("list",), ("set", "github/read"), ("rm", "github/read")])
 def test_without_a_keychain_the_command_says_so(backend: str, words: tuple[str, ...]) -> None:
     done = command("secret", *words, typed="value-1234", environment={"PYTHON_KEYRING_BACKEND": backend})
     assert done.returncode == 2

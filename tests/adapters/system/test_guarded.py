@@ -1,11 +1,10 @@
 """What is said of a text that names no program."""
 
-import pytest
-
 from mcpguard.adapters.system.guarded import misread, not_found
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("command", "said"),
     [
         ("https://h.example/mcp?key=hunter22", "is the address of a remote server: write it as `url`"),
@@ -23,7 +22,7 @@ def test_what_is_not_the_name_of_a_program_is_told_what_it_is_without_a_value(
     assert "hunter22" not in misread(command)
 
 
-@pytest.mark.parametrize("command", ["no-such-program", "/opt/My Servers/no-such", "No Such", "", " "])
+@each("command", ["no-such-program", "/opt/My Servers/no-such", "No Such", "", " "])
 def test_the_name_of_a_program_that_is_not_there_is_repeated(command: str) -> None:
     assert misread(command) == ""
     assert not_found(command) == f"the command '{command}' was not found; give its full path or fix PATH"

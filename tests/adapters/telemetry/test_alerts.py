@@ -20,6 +20,7 @@ from mcpguard.adapters.telemetry.exporting import Exporter
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import FoldedRecords, Noticed
 from tests.adapters.telemetry.telemetry_records import ANSWERED, DECIDED, DENIED, NOW
+from tests.rows import each
 
 TERMS = AlertTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
 HELD = structs.replace(ANSWERED, findings={"credential:github/read /content/0/text": 1})
@@ -80,7 +81,7 @@ def test_a_flood_of_questions_is_one_alert() -> None:
     assert (alert.alert, alert.count) == ("approvals", 2)
 
 
-@pytest.mark.parametrize(
+@each(
     ("one", "alert", "about"),
     [
         (EvidenceEvent(DECIDED, place(1), HELD), "held-secret", "github"),

@@ -15,6 +15,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import name_of
 from tests.fakes import FixedClock
+from tests.rows import each
 
 ADA = Principal("ada", "os-user")
 NOON = 1_790_000_000.25
@@ -195,7 +196,7 @@ def test_in_json_each_line_is_an_object_with_what_is_known() -> None:
     assert objects("x", dropped=3)[0]["dropped"] == 3
 
 
-@pytest.mark.parametrize("mark", ["x", '"', "\\\\", "é", "\U0001f600"])
+@each("mark", ["x", '"', "\\\\", "é", "\U0001f600"])
 def test_an_object_that_is_too_long_is_cut_and_stays_one(mark: str) -> None:
     for found in objects(mark * 100_000):
         assert len(str(found["message"])) > LINE_BYTES / 10

@@ -32,6 +32,7 @@ from tests.adapters.telemetry.telemetry_records import (
     chain,
     events_of,
 )
+from tests.rows import each
 
 
 class Sink:
@@ -316,7 +317,7 @@ def test_a_call_has_its_line_in_every_format_that_a_configuration_may_name(
     assert any(DECIDED.id.encode() in body for _headers, body in got)
 
 
-@pytest.mark.parametrize("scheme", SINK_SCHEMES)
+@each("scheme", SINK_SCHEMES)
 def test_each_scheme_that_a_configuration_may_name_has_its_destination(scheme: str) -> None:
     sink_of(f"{scheme}://127.0.0.1:9/x", "cef", "h").close()
 
@@ -327,8 +328,8 @@ def test_an_unknown_url_is_refused(url: str) -> None:
         destination(url, "h", "text/plain")
 
 
-@pytest.mark.parametrize("form", ["cef", "otlp"])
-@pytest.mark.parametrize("scheme", ["http", "https", "syslog+tcp", "syslog+udp"])
+@each("form", ["cef", "otlp"])
+@each("scheme", ["http", "https", "syslog+tcp", "syslog+udp"])
 def test_a_url_with_a_password_is_refused_and_not_repeated(scheme: str, form: str) -> None:
     with pytest.raises(TelemetryError) as refused:
         sink_of(f"{scheme}://me:canary@127.0.0.1:9/?token=canary", form, "h").close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import re2
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -10,6 +9,7 @@ from msgspec import json
 
 from mcpguard.adapters.audit.passages import IndexedPassage, Passage
 from mcpguard.authoring.asking.patterns import compiled, pattern_of
+from tests.rows import each
 
 _CHARACTERS = 'aK\u212aé"\\/\n\t\x0b\x00\x7f.€ -0'
 _ATOMS = st.sampled_from(
@@ -94,7 +94,7 @@ def test_json_of_what_matches_is_never_left_out(pattern: str, text: str) -> None
         assert found.any_case or any(all(run in line for run in runs) for runs in ways)
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "source", "ways"),
     [
         (r"/file1[0-9]\.txt$", r'/file1[0-9]\.txt"', [["/file1", ".txt"]]),
@@ -114,9 +114,7 @@ def test_a_pattern_for_lines_escapes_what_json_escapes(
     assert found.ways == ways
 
 
-@pytest.mark.parametrize(
-    "pattern", [r"\pL", r"\x41", "a(?i)b", r"\Qa.b\E", "a{,2}", "(?m)^a", "(?i:a)", r"\C"]
-)
+@each("pattern", [r"\pL", r"\x41", "a(?i)b", r"\Qa.b\E", "a{,2}", "(?m)^a", "(?i:a)", r"\C"])
 def test_what_is_not_listed_is_not_followed(pattern: str) -> None:
     assert pattern_of(pattern) is None
 

@@ -121,7 +121,7 @@ def test_times_and_durations_are_left_to_the_index() -> None:
         assert (question.until, question.terms, question.reads_lines) == (NO_FILTERS.until, "", True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "said"),
     [
         ('sever == "x"', "condition:1:1: undeclared reference to 'sever'; did you mean `server`?"),

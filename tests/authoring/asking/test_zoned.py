@@ -16,6 +16,7 @@ from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.cel_python import PythonEngine
 from mcpguard.core.conditions.engines import engine_for
 from tests.authoring.asking.asked_conditions import ARGUMENTS, CONDITIONS, TEXTS
+from tests.rows import each
 
 ENGINES = [engine_for(VOCABULARY), PythonEngine(VOCABULARY)]
 
@@ -94,7 +95,7 @@ CALLS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "left"),
     [
         ("args.n > 4.5", False),

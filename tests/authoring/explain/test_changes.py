@@ -114,7 +114,7 @@ def test_rules_that_want_different_things_must_agree() -> None:
 SECOND = int(NOW.timestamp())
 
 
-@pytest.mark.parametrize(
+@each(
     ("limit", "key", "parts", "note"),
     [
         (
@@ -217,7 +217,7 @@ def test_only_what_would_have_done_it_is_told(rules: list[str], expected: list[A
     assert [(one.rule, one.must) for one in found] == expected
 
 
-@pytest.mark.parametrize(
+@each(
     "operand",
     [
         "args.a == 'x'",

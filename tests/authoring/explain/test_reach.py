@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
@@ -86,7 +85,7 @@ def test_a_conflict_is_told() -> None:
     assert found("effect: allow, credential: a", "effect: allow, credential: b").conflict
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "left"),
     [
         ("server == 's' && (args.a || args.b) && args.c", "(args.a || args.b) && args.c"),

@@ -284,7 +284,7 @@ def test_a_rule_that_was_there_then_has_the_value_that_the_record_proves() -> No
     assert counts(replay(now, record, before=[then])) == (1, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("effect", "cause", "by"),
     [
         ("allow", "", ("p/some",)),
@@ -452,7 +452,7 @@ def test_what_was_enforced_and_would_only_be_observed_is_loosened(tmp_path: Path
     assert "the configuration only observes what the policies refuse of git" in report.notes
 
 
-@pytest.mark.parametrize(
+@each(
     ("then", "now", "expected"),
     [
         # It goes on as it did.
@@ -499,7 +499,7 @@ def test_time_and_caller_are_those_of_then() -> None:
     assert counts(replay(agent, call(agent="desk"), call(2, agent="other"))) == (1, 0, 1, 0, 0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("principal", "when", "unsaid"),
     [
         ("http:anonymous", 'principal.source == "http"', 0),

@@ -16,6 +16,7 @@ from mcpguard.cli import main
 from tests.authoring.report import month
 from tests.authoring.report.test_review import review
 from tests.console.chromium import chromium
+from tests.rows import each
 
 pytestmark = pytest.mark.uncounted
 HOSTILE = '</td><script>alert(1)</script><img src="https://x.example/a">\u202e"\'&'
@@ -42,9 +43,7 @@ def test_names_may_be_broken_and_backticks_are_code() -> None:
     assert prose("run `a<b` now").text == "run <code>a&lt;b</code> now"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0 s"), (119, "119 s"), (600, "10 min"), (9_000, "2 h"), (900_000, "10 d")]
-)
+@each(("seconds", "said"), [(0, "0 s"), (119, "119 s"), (600, "10 min"), (9_000, "2 h"), (900_000, "10 d")])
 def test_a_time_span_is_in_one_unit(seconds: float, said: str) -> None:
     assert lasted(seconds) == said
 

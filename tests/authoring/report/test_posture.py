@@ -23,6 +23,7 @@ from mcpguard.core.policy.written import Policy, Rule
 from mcpguard.core.redaction.redactor import OPT_IN
 from tests.authoring.report import month
 from tests.requirements.test_ledger import TESTS, names_in
+from tests.rows import each
 
 ENTRIES = [
     (control.name, tier, entry)
@@ -53,9 +54,7 @@ def is_key(name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("control", "tier", "entry"), ENTRIES, ids=lambda one: one if isinstance(one, str) else ""
-)
+@each(("control", "tier", "entry"), ENTRIES, ids=lambda one: one if isinstance(one, str) else "")
 def test_what_a_tier_names_exists(control: str, tier: str, entry: TierEntry) -> None:
     for name in entry.tests:
         path, _, function = name.partition("::")

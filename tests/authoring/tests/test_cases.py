@@ -32,7 +32,7 @@ def test_an_effect_by_itself_is_a_short_expectation() -> None:
     assert tests.tests[0].principal.id == "tester"
 
 
-@pytest.mark.parametrize(
+@each(
     ("call", "method", "target"),
     [
         (CallEntry(server="s", tool="t"), "tools/call", ("tool", "t")),

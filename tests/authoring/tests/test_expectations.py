@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mcpguard.authoring.tests.cases import CallEntry, Case, Expect
 from mcpguard.authoring.tests.rehearsal import (
     CaseOutcome,
@@ -54,7 +52,7 @@ def test_a_difference_shows_both_sides_in_one_order() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("expected", "met"),
     [
         (Expect(via=("terminal", "client"), timeout="2h"), True),

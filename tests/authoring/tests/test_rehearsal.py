@@ -18,6 +18,7 @@ from mcpguard.core.errors import InspectionError, PolicyError
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
 
 REDACTOR = Redactor(b"k" * 32)
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
@@ -76,7 +77,7 @@ def test_a_call_that_is_asked_about_tells_by_which_channels_and_for_how_long() -
     assert became(CALL, "id: b, effect: deny").via == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("call", "when"),
     [
         ("{server: s, tool: t, title: T, description: D, annotations: {readOnlyHint: true}}", 'tool == {"name": "t", "title": "T", "description": "D", "annotations": {"readOnlyHint": true}, "firstAnnotations": {"readOnlyHint": true}, "inputSchema": {}, "outputSchema": {}}'),
@@ -88,7 +89,7 @@ def test_a_call_that_is_asked_about_tells_by_which_channels_and_for_how_long() -
         ("{server: s, action: elicitation/create, args: {message: m}}", 'args.message == "m" && server == "s"'),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("engine", ["cpp", "python"])
+@each("engine", ["cpp", "python"])
 def test_a_condition_sees_the_call_as_in_service(engine: EngineName, call: str, when: str) -> None:
     rules = policies(f"id: r, effect: allow, action: ['*'], when: '{when}'", engine=engine)
     assert rehearse(rules, case(f"call: {call}"), REDACTOR).outcome.rules == ("p/r",)

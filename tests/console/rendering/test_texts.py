@@ -98,10 +98,8 @@ def test_statements_and_command_lines_have_colour() -> None:
     assert "tok-" not in highlighted("SELECT " + "1," * MOST, "sql")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(
-    "part", ["$(", "${", "((", "'", '"', "/*", "$$", "`", "\\", "<<E\n", "{", "[", "--", "a ", "\n"]
-)
+@each("language", LANGUAGES)
+@each("part", ["$(", "${", "((", "'", '"', "/*", "$$", "`", "\\", "<<E\n", "{", "[", "--", "a ", "\n"])
 def test_no_text_keeps_a_lexer_busy(language: str, part: str) -> None:
     text = (part * MOST)[:MOST]
     assert seen(highlighted(text, language)) == seen(marked(text))  # type: ignore[arg-type]

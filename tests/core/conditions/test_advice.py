@@ -6,6 +6,7 @@ import pytest
 
 from mcpguard.core.conditions.cel import ConditionError
 from mcpguard.core.conditions.engines import engine
+from tests.rows import each
 
 
 def said(text: str, name: str) -> str:
@@ -14,8 +15,8 @@ def said(text: str, name: str) -> str:
     return raised.value.mistakes[0][1]
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     ("text", "hint"),
     [
         ("args.path.startswith('/x')", "did you mean `startsWith`?"),
@@ -60,8 +61,8 @@ def test_a_mistake_says_what_to_write(name: str, text: str, hint: str) -> None:
     assert said(text, name).endswith(f"; {hint}")
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     "text",
     [
         "zzzzzz == 1",
@@ -76,8 +77,8 @@ def test_nothing_is_guessed_where_nothing_is_near(name: str, text: str) -> None:
     assert "; " not in said(text, name)
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     ("pattern", "reason"),
     [
         ("(", "missing ): ("),

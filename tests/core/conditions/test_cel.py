@@ -83,8 +83,8 @@ TRUE_FOR = [
 ]
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize(("text", "args"), TRUE_FOR)
+@each("name", ENGINES)
+@each(("text", "args"), TRUE_FOR)
 def test_a_condition_that_holds_is_true_in_both_engines(name: EngineName, text: str, args: Any) -> None:
     assert verdict(name, text, args) is TRUE
     assert verdict(name, f"!({text})", args) is FALSE
@@ -116,8 +116,8 @@ ERROR_FOR = [
 ]
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize(("text", "args"), ERROR_FOR)
+@each("name", ENGINES)
+@each(("text", "args"), ERROR_FOR)
 def test_what_cannot_be_evaluated_is_an_error_in_both_engines(name: EngineName, text: str, args: Any) -> None:
     assert verdict(name, text, args) is ERROR
 
@@ -165,7 +165,7 @@ now - timestamp('2026-01-01T00:00:00Z') > duration('24h') | int(now) > 0 | times
 TABLE = [text.strip() for line in TEXTS.strip().splitlines() for text in line.split(" | ")]
 
 
-@pytest.mark.parametrize("text", TABLE)
+@each("text", TABLE)
 def test_the_engines_agree_or_one_of_them_refuses(text: str) -> None:
     compiled = [(engines.engine(name), engines.engine(name).compile(text)) for name in ENGINES]
     assert len({condition.reads for _, condition in compiled}) == 1
@@ -231,8 +231,8 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("text", [text for text, _ in BROKEN])
+@each("name", ENGINES)
+@each("text", [text for text, _ in BROKEN])
 def test_a_broken_condition_is_refused(name: EngineName, text: str) -> None:
     if (name, text) == ("cpp", ".size(args) == 1"):
         return  # a global function by its absolute name: the C++ engine knows it
@@ -257,7 +257,7 @@ def test_a_condition_that_is_not_boolean_is_refused_at_load(text: str) -> None:
     assert verdict("python", text, {}) is ERROR
 
 
-@pytest.mark.parametrize("text", ["server == 1", "args == 'x'", "now > 5", "findings == 1", "1 && true"])
+@each("text", ["server == 1", "args == 'x'", "now > 5", "findings == 1", "1 && true"])
 def test_types_that_never_fit_are_refused_at_load(text: str) -> None:
     assert "no matching overload" in mistakes("cpp", text)[0][1]
 
@@ -268,8 +268,8 @@ def test_nesting_that_is_too_deep_is_refused(name: EngineName) -> None:
     assert mistakes(name, "1" + "+1" * 1500 + " == 1")[0][0] == 0
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize(
+@each("name", ENGINES)
+@each(
     ("text", "expected"),
     [
         ("args.x == 1", {"args"}),
@@ -326,10 +326,8 @@ def test_no_argument_reaches_stderr_or_a_log(
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize(
-    "text", ["args.v == args.v", "args.v in [1]", "size(args.v) == 1", "args == {'v': 1}", "true"]
-)
+@each("name", ENGINES)
+@each("text", ["args.v == args.v", "args.v in [1]", "size(args.v) == 1", "args == {'v': 1}", "true"])
 def test_deep_and_huge_arguments_give_an_answer(name: EngineName, text: str) -> None:
     deep: Any = 1
     for _ in range(5000):
@@ -344,8 +342,8 @@ def test_deep_and_huge_arguments_give_an_answer(name: EngineName, text: str) -> 
         assert verdict(name, text, {"v": value}) in (TRUE, FALSE, ERROR)
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("args", ["text", 3, {1: 2}, {"\ud800": 1}, {"x": "\ud800"}, {"x": object()}, None])
+@each("name", ENGINES)
+@each("args", ["text", 3, {1: 2}, {"\ud800": 1}, {"x": "\ud800"}, {"x": object()}, None])
 def test_arguments_of_a_kind_that_json_has_not_are_an_error(name: EngineName, args: Any) -> None:
     assert verdict(name, "args.x == 'a'", args) is not TRUE
 
@@ -361,8 +359,8 @@ def test_a_name_that_is_left_out_is_an_error_only_where_it_matters(name: EngineN
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize(
+@each("name", ENGINES)
+@each(
     ("text", "expected"),
     [
         (" || ".join(f"args.a{n} == 1" for n in range(100)), ERROR),
@@ -523,8 +521,8 @@ assert leaked > 10_000_000, leaked
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize(
+@each("name", ENGINES)
+@each(
     ("text", "expected"),
     [
         ('detect(args.a, "held") == ["held"]', TRUE),

@@ -10,12 +10,13 @@ from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, ConditionError
 from mcpguard.core.conditions.cel_python import PythonEngine
 from mcpguard.core.conditions.engines import engine
 from tests.core.conditions.asked import NOW, Conditions
+from tests.rows import each
 
 SHARES, EACH = 8, 250
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("share", range(SHARES))
+@each("share", range(SHARES))
 def test_a_condition_made_by_chance_is_never_looser_in_python(share: int) -> None:
     fast, slow = engine("cpp"), engine("python")
     decided = 0
@@ -89,7 +90,7 @@ def test_a_literal_is_the_same_to_both_engines_or_refused() -> None:
     assert known > 150
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "offset"),
     [
         ("args.a.matches('^\\d+$')", 17),

@@ -96,7 +96,7 @@ def test_a_client_does_not_choose_the_engine(beside: str) -> None:
     assert "`args` contains the character U+0000" in verdict.message
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "duration(args.u) - duration(args.s) == duration('858s')",
@@ -124,7 +124,7 @@ DENY = "id: d, effect: deny, when: "
 FACTS = {"name": "t", "title": "a\0evil", "description": "", "annotations": {}}
 
 
-@pytest.mark.parametrize(
+@each(
     ("condition", "changed"),
     [
         ("tool.title.contains('evil')", {"target": Listed("s", "t", "s__t", {}, FACTS, "d")}),

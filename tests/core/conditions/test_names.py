@@ -7,10 +7,11 @@ import pytest
 from mcpguard.core.conditions.cel import ConditionError
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.names import MEMBERS
+from tests.rows import each
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     ("text", "offset", "sentence"),
     [
         ("has(tool.descripton)", 4, "`tool` has no `descripton`; did you mean `description`?"),
@@ -36,8 +37,8 @@ def test_an_unknown_member_is_a_mistake_with_its_place(
     assert (offset, sentence) in raised.value.mistakes
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     "text",
     [
         "has(tool.inputSchema.properties.anything.description)",

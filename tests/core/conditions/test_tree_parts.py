@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
 from mcpguard.core.conditions.tree import SubExpression, parts_of, value_of
+from tests.rows import each
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -23,7 +24,7 @@ def outline(text: str) -> list[str]:
     return [f"{'.' * part.depth}{part.role} {part.text}" for part in parts_of(text)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "parts"),
     [
         ("true", []),
@@ -76,7 +77,7 @@ def test_what_is_no_condition_has_no_parts() -> None:
         parts_of("args.a &&")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "value"),
     [
         ("args.n + 1", 3),

@@ -7,13 +7,14 @@ import pytest
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError, EngineName
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.conditions.names import Vocabulary
+from tests.rows import each
 
 WORDS = Vocabulary({"colour": "string", "size_of": "number", "parts": "map"}, {("parts",): ("left", "right")})
 BOUND = Bound({"colour": "red", "size_of": 2.5, "parts": {"left": ["a@b.example"], "right": {}}})
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     "text",
     [
         'colour == "red" && size_of > 2.0',
@@ -27,8 +28,8 @@ def test_its_own_names_are_read(name: EngineName, text: str) -> None:
     assert engine_for(WORDS, name).compile(text).verdict(BOUND) is TRUE
 
 
-@pytest.mark.parametrize("name", ["cpp", "python"])
-@pytest.mark.parametrize(
+@each("name", ["cpp", "python"])
+@each(
     ("text", "said"),
     [
         ('color == "red"', "undeclared reference to 'color'; did you mean `colour`?"),

@@ -207,9 +207,7 @@ def test_a_mistake_never_shows_the_value() -> None:
     assert "unter2" not in "".join(mistakes(text, Strict))
 
 
-@pytest.mark.parametrize(
-    "text", ["version: [1\n", 'version: "1\n', "a: b: c\n", "\tx: 1\n", "%YAML 9.9\n---\na"]
-)
+@each("text", ["version: [1\n", 'version: "1\n', "a: b: c\n", "\tx: 1\n", "%YAML 9.9\n---\na"])
 def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
     (mistake,) = mistakes(text)
     assert "not YAML: " in mistake
@@ -344,7 +342,7 @@ def test_a_place_inside_a_text_is_found_in_every_style(
         assert document.read(When).when == value
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "offset", "place"),
     [
         ("when: 'ab  '\n", 4, (1, 10)),
@@ -359,7 +357,7 @@ def test_a_place_on_blanks_is_next_to_them(text: str, offset: int, place: tuple[
     assert (problem.line, problem.column) == place
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "place"),
     [
         (("rules", 1, "when"), (4, 11)),

@@ -8,13 +8,14 @@ from mcpguard.core.document.reading import read
 from mcpguard.core.document.written import Written
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.written import Policy
+from tests.rows import each
 
 CONFIGURATION = "version: 1\nservers: {a: {env: {T: hunter22}}}\npolicies: [p.yaml]\n"
 POLICY = "version: 1\npolicy: p\nrules: [{id: hunter22}]\n"
 TESTS = "version: 1\npolicies: [p.yaml]\ntests: [{name: hunter22}]\n"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "type_", "said"),
     [
         (

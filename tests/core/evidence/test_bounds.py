@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-import pytest
-
 from mcpguard.core.evidence.bounds import (
     MINUTES,
     MOST_KINDS,
@@ -17,6 +15,7 @@ from mcpguard.core.evidence.bounds import (
     folds,
 )
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record
+from tests.rows import each
 
 NOW = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 
@@ -89,7 +88,7 @@ def test_beyond_some_kinds_of_refusals_the_others_are_counted_together() -> None
     assert (len(kinds), kinds["others"], kinds["tools/call notes t0 p/no"]) == (MOST_KINDS + 1, 5, 2)
 
 
-@pytest.mark.parametrize(
+@each(
     ("record", "expected"),
     [
         (denied(1), True),

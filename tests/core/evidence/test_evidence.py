@@ -12,6 +12,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, Chain
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, sealed
+from tests.rows import each
 
 
 def test_a_line_is_what_the_format_says_byte_for_byte() -> None:
@@ -34,7 +35,7 @@ def test_each_record_kind_is_named_first_and_leaves_the_chain_its_keys() -> None
         assert not {"seq", "prev", "hash", "kind"} & {field.name for field in fields(type(record))}
 
 
-@pytest.mark.parametrize(
+@each(
     "record",
     [
         Opened(NOW, "0.1.0", 7, "os-user:1000", (), "d" * 64),

@@ -25,6 +25,7 @@ from mcpguard.core.evidence.verification import (
     verify,
 )
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
+from tests.rows import each
 
 
 def flaws(lines: list[bytes]) -> list[tuple[int, str]]:
@@ -197,7 +198,7 @@ def test_a_foreign_line_is_found() -> None:
     assert [line for line, _ in flaws(lines)] == [9, 10]
 
 
-@pytest.mark.parametrize(
+@each(
     "noise",
     [b"\n", b"{}\n", b"null\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b'{"kind":"notice","seq":"2"}\n'],
     ids=["blank", "empty object", "null", "not UTF-8", "too deep", "wrong type"],
@@ -446,7 +447,7 @@ def test_what_was_only_counted_comes_to_its_number(folded: FoldedRecords) -> Non
         assert verify(sealed([opened(), Noticed(NOW, what, folded=folded)])).intact
 
 
-@pytest.mark.parametrize(
+@each(
     "folded",
     [
         replace(FOLDED, count=4),

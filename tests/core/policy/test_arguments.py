@@ -158,7 +158,7 @@ def test_a_long_pattern_is_shown_in_part() -> None:
     assert len(said(properties(a={"pattern": "^" + "x" * 900}), {"a": "y"})) < 400
 
 
-@pytest.mark.parametrize(
+@each(
     "schema",
     [
         {"$ref": "#"},
@@ -208,7 +208,7 @@ def test_arguments_with_too_many_members_are_refused() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "given"),
     [
         (properties(a={"anyOf": [{"enum": [[n]]} for n in range(5000)]}), {"a": ["y" * 100] * 5000}),
@@ -414,7 +414,7 @@ def tool(given: dict[str, Any], schema: Any, name: str = "t") -> Invocation:
 FORCE = {**properties(force={"type": "boolean"}, owner={"type": "string"}), "required": ["owner"]}
 
 
-@pytest.mark.parametrize("force", ["true", 1, "yes", None, [True]])
+@each("force", ["true", 1, "yes", None, [True]])
 def test_a_rule_on_true_is_not_passed_by_what_a_server_takes_for_true(force: Any) -> None:
     rules = policies(
         "id: a, effect: allow", "id: d, effect: deny, when: has(args.force) && args.force == true"

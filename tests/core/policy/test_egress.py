@@ -15,6 +15,7 @@ from mcpguard.core.policy.egress import Egress
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.core.policy.test_obligations import policies
+from tests.rows import each
 
 PASSWORD = "tr0ub4dor-and-3"
 URL = f"postgres://app:{PASSWORD}@db.example.com:5432/app"
@@ -86,7 +87,7 @@ def test_only_what_is_sent_is_searched() -> None:
     assert isinstance(pdp.decide(rules, sending("db", {"q": URL}), None), Permit)
 
 
-@pytest.mark.parametrize(
+@each(
     "disguised",
     [
         b64encode(TOKEN.encode().hex().encode()).decode(),

@@ -65,7 +65,7 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
     assert pdp.no_session(call({})) == limited
 
 
-@pytest.mark.parametrize(
+@each(
     ("rule", "said"),
     [
         (
@@ -132,7 +132,7 @@ def test_a_deny_sees_the_arguments_that_are_sent() -> None:
     assert verdict.cause is Cause.RULE
 
 
-@pytest.mark.parametrize(
+@each(
     "rules",
     [
         ("id: a, effect: allow, argument: {n: 1}", "id: b, effect: allow, argument: {n: 2}"),
@@ -184,7 +184,7 @@ def test_a_whole_policy_can_be_in_shadow_mode() -> None:
     assert (verdict.cause, verdict.shadow) == (Cause.NO_RULE, "allow p/a")
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "shadow"),
     [
         (("id: a, effect: allow", "id: d, effect: deny, mode: shadow"), "deny (rule) p/d"),

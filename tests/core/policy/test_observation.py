@@ -19,6 +19,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
+from tests.rows import each
 
 END = datetime(2026, 1, 10, tzinfo=UTC)
 """The calls are of 2026-01-02, for the server `s`."""
@@ -45,7 +46,7 @@ def would(permit: Permit) -> tuple[Cause, tuple[str, ...], str]:
     return permit.observed.cause, permit.observed.rules, permit.observed.message
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "refused", "rules_of_permit"),
     [
         ((), (Cause.NO_RULE, (), ""), ()),
@@ -161,7 +162,7 @@ def test_another_server_is_not_observed_whatever_it_is_called_in_the_call() -> N
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("now", "state"),
     [
         (END - 32 * DAY - timedelta(microseconds=1), "too far ahead"),

@@ -15,6 +15,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 from mcpguard.core.policy.params import placed
 from mcpguard.core.policy.written import Param
+from tests.rows import each
 
 ENGINES: tuple[EngineName, ...] = ("cpp", "python")
 FOLDERS = Param(type="strings", default=["/srv/a", "/srv/ü 😀"])
@@ -121,7 +122,7 @@ def test_what_is_set_must_fit() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["/srv", ["srv"], [""], ["~/srv"], ["/srv", "/srv/../etc"], ["/srv\0"]])
+@each("value", ["/srv", ["srv"], [""], ["~/srv"], ["/srv", "/srv/../etc"], ["/srv\0"]])
 def test_folders_are_absolute(value: Any) -> None:
     declared, when = "  folders: {type: folders}\n", "pathWithin(args.path, params.folders)"
     assert verdict(policy(declared, when, {"folders": ["/srv", "/x"]}), path="/x/y") is TRUE

@@ -67,7 +67,7 @@ T, F, E, A = "true", "false", "args.nope == 1", "args.ok"
 NO, YES = R("deny", F), R("allow")
 
 
-@pytest.mark.parametrize(
+@each(
     ("rules", "expected"),
     [
         ([], (Cause.NO_RULE, (), "")),
@@ -94,7 +94,7 @@ NO, YES = R("deny", F), R("allow")
         ([YES, R("ask", T), R("deny", E)], (Cause.ERROR, ("p/r2",), "")),
     ],
 )
-@pytest.mark.parametrize("engine", ["cpp", "python"])
+@each("engine", ["cpp", "python"])
 def test_a_decision_is_deny_over_ask_over_allow(engine: EngineName, rules: list[R], expected: Any) -> None:
     invocation = call({"ok": True})
     verdict = pdp.decide(policies(*rules, engine=engine), invocation)
@@ -120,7 +120,7 @@ def test_what_is_redacted_is_the_union_over_the_allows_that_hold_or_fail() -> No
     assert (failing.rules, failing.redact) == (("p/r0",), ("email", "iban"))
 
 
-@pytest.mark.parametrize(
+@each(
     "when",
     [
         "action == 'tools/call' && server == 's'",
@@ -132,7 +132,7 @@ def test_what_is_redacted_is_the_union_over_the_allows_that_hold_or_fail() -> No
         "now == timestamp('2026-01-02T00:00:00Z')",
     ],
 )
-@pytest.mark.parametrize("engine", ["cpp", "python"])
+@each("engine", ["cpp", "python"])
 def test_a_condition_sees_the_request(engine: EngineName, when: str) -> None:
     verdict = pdp.decide(policies(R("allow", when), engine=engine), call({"x": 1}, readOnlyHint=True))
     assert isinstance(verdict, Permit)

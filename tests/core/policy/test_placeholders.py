@@ -28,7 +28,7 @@ def permitted(*rules: str, **args: Any) -> Permit:
     return verdict
 
 
-@pytest.mark.parametrize(
+@each(
     ("written", "sent"),
     [
         ({"t": "{{secret:a}}"}, {"t": "value-of-a"}),
@@ -89,7 +89,7 @@ def test_what_a_value_holds_is_not_filled_again() -> None:
     assert sent == {"t": "{{secret:b}}", "u": "two"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("written", "instead"),
     [
         ({"t": "{{secret:a}}"}, {"t": "{{secret:a}} and more"}),

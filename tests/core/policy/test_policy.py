@@ -324,7 +324,7 @@ def test_a_key_that_would_have_no_effect_or_no_sense_has_its_place(rule: str, ex
     assert found.startswith(expected)
 
 
-@pytest.mark.parametrize(
+@each(
     "rule",
     [
         "effect: allow, when: \"client.agent == 'x' && client['agent'] == 'x'\"",
@@ -364,15 +364,15 @@ def test_what_only_rules_in_shadow_mode_know_of_a_session_is_told_apart(mode: st
     assert policies.depends is (mode == "enforce")
 
 
-@pytest.mark.parametrize("key", ["when", "tools", "server", "limit", "message", "redact", "action"])
-@pytest.mark.parametrize("empty", ["", "~", "null"])
+@each("key", ["when", "tools", "server", "limit", "message", "redact", "action"])
+@each("empty", ["", "~", "null"])
 def test_a_key_without_a_value_is_a_mistake_and_no_rule_for_all(key: str, empty: str) -> None:
     text = f"version: 1\npolicy: p\nrules:\n  - id: a\n    effect: allow\n    {key}: {empty}\n"
     with pytest.raises(PolicyError, match=rf"p:6:5: `{key}` has no value: write one, or leave the key out"):
         compile_policy(text, "p", frozenset())
 
 
-@pytest.mark.parametrize("code", [0x85, 0x2028, 0x2029, 0x202E, 0x2066])
+@each("code", [0x85, 0x2028, 0x2029, 0x202E, 0x2066])
 def test_what_cannot_be_seen_hides_no_rule_in_a_comment(code: int) -> None:
     hidden = f"# harmless {chr(code)}  - {{id: b, effect: allow}}"
     text = f"version: 1\npolicy: p\nrules:\n  - {{id: a, effect: deny}} {hidden}\n"

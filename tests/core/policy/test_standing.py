@@ -69,7 +69,7 @@ def test_where_it_does_not_hold_a_person_is_asked() -> None:
     assert found.message == "Others see it."
 
 
-@pytest.mark.parametrize(
+@each(
     "mine",
     [
         f"{{{MINE}, when: args.missing == 1}}",

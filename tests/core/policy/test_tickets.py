@@ -190,7 +190,7 @@ def test_what_was_approved_once_leaves_no_argument_open() -> None:
     assert not covers(forged, other(branch="b2", force="f1"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "said"),
     [
         (lasting("branch"), ""),

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer, as_asked, objection
 from tests.adapters.store.test_store import TICKET
+from tests.rows import each
 
 ADA = TicketAnswer("approved", "os-user:ada", "terminal")
 
@@ -65,9 +66,7 @@ def test_of_an_approval_that_covers_a_call_the_arguments_stay_that_were_shown() 
     assert found == structs.replace(known, message=CALL.message, terms=CALL.terms)
 
 
-@pytest.mark.parametrize(
-    "shown", ['{"n":2,"path":"/y"}', '{"n":2}', '{"n":2,"path":"/x","m":1}', "[]", "{", "[" * 90_000]
-)
+@each("shown", ['{"n":2,"path":"/y"}', '{"n":2}', '{"n":2,"path":"/x","m":1}', "[]", "{", "[" * 90_000])
 def test_an_approval_that_showed_another_value_of_what_is_not_free_is_about_what_it_should_show(
     shown: str,
 ) -> None:

@@ -13,6 +13,7 @@ from mcpguard.core.redaction.budget import HITS, PIECES, READ, TRIGGERS, VIEWS, 
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import DECODED
 from tests.core.redaction.hostile import TOKEN
+from tests.rows import each
 
 SIZE = 100_000
 
@@ -49,7 +50,7 @@ def test_each_view_counts_and_so_does_what_it_has() -> None:
 ROWS = 5_000
 
 
-@pytest.mark.parametrize(
+@each(
     "row",
     [
         lambda number: {"user": f"u{number}", "password": "********"},

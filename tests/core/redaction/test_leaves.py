@@ -13,6 +13,7 @@ from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.rebuilding import LONGEST_PATH, MOST_PATHS, pointer
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
 KIND = "credential:env:A"
@@ -32,7 +33,7 @@ def redactor() -> Redactor:
     return made
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         [{"a": "x", "b": HALF}, {"c": REST, "a": "y"}],
@@ -130,7 +131,7 @@ def test_paths_that_cannot_be_searched_are_left_out(monkeypatch: pytest.MonkeyPa
     assert made._sealed([Detection(KIND, "/a"), Detection(KIND, "/b")]) == (Detection(KIND, ""),)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         [840193000 + number for number in range(3_000)],

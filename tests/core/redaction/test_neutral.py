@@ -183,7 +183,7 @@ def test_names_of_members_and_values_of_schemas_too() -> None:
     assert dict(inspected.neutralised) == {"bidirectional": 1, "invisible": 1, "tag": 1}
 
 
-@pytest.mark.parametrize("hidden", ["\x1b[31m", "\u200b", "\U000e0001", "\x9b0m", "\x1b]8;;u\x07"])
+@each("hidden", ["\x1b[31m", "\u200b", "\U000e0001", "\x9b0m", "\x1b]8;;u\x07"])
 def test_what_is_put_together_by_dropping_is_searched(hidden: str) -> None:
     for at in (2, 4, 20):
         inspected = Redactor(b"key").inspect([f"{TOKEN[:at]}{hidden}{TOKEN[at:]} and\x1b[0m more\u200b"])
@@ -224,7 +224,7 @@ def test_what_stays_stays_at_the_ends_of_pieces_of_a_text_without_lines_too(hidd
     assert not counts
 
 
-@pytest.mark.parametrize("before", range(128 * 1024 - 8, 128 * 1024 + 2))
+@each("before", range(128 * 1024 - 8, 128 * 1024 + 2))
 def test_a_sequence_at_the_end_of_a_piece_is_dropped_whole(before: int) -> None:
     counts: Counter[str] = Counter()
     assert neutral(f"{'x' * before}\x1b[31myz\u200b\u200b", counts) == f"{'x' * before}yz[U+200B][U+200B]"

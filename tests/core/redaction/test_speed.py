@@ -13,6 +13,7 @@ from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce
 from mcpguard.core.redaction.views import dumps, escapes, lines, signs
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 TOKEN = "ghp_" + "aB3kQ9xZ7mT2" * 3
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
@@ -30,7 +31,7 @@ def redactor() -> Redactor:
     return made
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         TOKEN,
@@ -88,7 +89,7 @@ def test_names_without_a_meaning_are_remembered_up_to_a_number(monkeypatch: pyte
     assert made.inspect({"name_a": "x", "secretAccessKey": "a/+Z" * 10}).findings
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "found"),
     [
         ("some base64 of it:\n{}", True),

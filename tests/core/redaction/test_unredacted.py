@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mcpguard.core.model import Detection
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.unredacted import exception, exception_in_words
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 TOKEN = "ghp_" + "aB3kQ9xZ7mT2" * 3
 KIND = "github-token"
@@ -32,7 +31,7 @@ def test_a_kind_stays_everywhere_and_is_told_and_the_value_is_the_very_same() ->
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "stays"),
     [
         ("/content/0/text", (0,)),

@@ -13,6 +13,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.core.redaction.hostile import HELD, SHAPES, TOKEN
+from tests.rows import each
 
 SIZE = 4000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 50
 GROWN = 8
@@ -47,7 +48,7 @@ def steps(made: Redactor, value: Any) -> int:
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("shape", SHAPES)
+@each("shape", SHAPES)
 def test_the_work_grows_no_faster_than_the_value(shape: str) -> None:
     made, make = redactor(), SHAPES[shape]
     once = steps(made, make(SIZE))

@@ -11,6 +11,7 @@ from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.secret import Secret
 from tests.fakes import SECRET, World, give, text, tool
 from tests.gateway.scenes import ALLOW_ALL, legacy
+from tests.rows import each
 
 PLAIN = "three files were changed"
 LEAK = f"it is {SECRET}"
@@ -52,7 +53,7 @@ def records(world: World) -> list[Any]:
     return [structs.replace(one, at=kept[0].at, **(none if isinstance(one, Outcome) else {})) for one in kept]
 
 
-@pytest.mark.parametrize(
+@each(
     "rules",
     [
         ALLOW_ALL,

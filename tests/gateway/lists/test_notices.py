@@ -14,6 +14,7 @@ from mcpguard.gateway.questions import relayed
 from mcpguard.protocol.methods import FROM_UPSTREAM
 from tests.fakes import SECRET, World, text
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, FORM, FORMS, deep, legacy, modern, quiet, two
+from tests.rows import each
 
 MESSAGE = "notifications/message"
 
@@ -31,7 +32,7 @@ def say(world: World, level: Any = "error", related: Wait[Any] | None = None, se
     world.turn()
 
 
-@pytest.mark.parametrize(
+@each(
     ("wanted", "said", "heard"),
     [
         ("info", "info", True),
@@ -100,7 +101,7 @@ def test_a_legacy_client_hears_log_messages_at_any_time_after_it_initialized() -
     assert world.client.related == [None]
 
 
-@pytest.mark.parametrize("method", sorted(FROM_UPSTREAM))
+@each("method", sorted(FROM_UPSTREAM))
 def test_a_secret_in_any_notification_is_gone(method: str) -> None:
     world = legacy(World(ALLOW_ALL))
     world.upstreams["one"].answers["resources/subscribe"] = {}

@@ -20,6 +20,7 @@ from tests.gateway.scenes import (
     quiet,
     two,
 )
+from tests.rows import each
 
 LISTEN = "subscriptions/listen"
 SUBSCRIBE, UNSUBSCRIBE = "resources/subscribe", "resources/unsubscribe"
@@ -187,7 +188,7 @@ def test_a_resource_of_servers_that_are_all_gone_is_not_acknowledged() -> None:
     assert world.client.sent[0]["params"]["notifications"] == {}
 
 
-@pytest.mark.parametrize(
+@each(
     "params",
     [
         {},

@@ -13,6 +13,7 @@ from mcpguard.gateway.gateway import STOPPED_WAITING
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text, tool
 from tests.gateway.scenes import last, legacy, modern, put_in_force
+from tests.rows import each
 
 ASK = (
     "  - {id: all, effect: allow, tools: [read]}\n"
@@ -411,7 +412,7 @@ def test_an_approval_with_a_passkey_counts_once_it_is_proven(era: str) -> None:
     assert one.approval == f"{ticket(world).id} by a:b (console, passkey)"
 
 
-@pytest.mark.parametrize(
+@each(
     ("terms", "answer", "why"),
     [
         (proven("the passkey did not sign this approval"), {"assertion": "{}"}, "did not sign this approval"),

@@ -45,6 +45,7 @@ from tests.gateway.scenes import (
     modern,
     put_in_force,
 )
+from tests.rows import each
 
 
 def arguments(world: World) -> Any:
@@ -59,7 +60,7 @@ def test_a_call_with_its_arguments_in_another_order_is_the_same_call() -> None:
     assert sent(world) == ["push"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("one", "other"),
     [(1, 1.0), (1, True), (0, -0.0), ("\u00e9", "e\u0301"), ("a", "a\u200b"), (None, "null"), ([], {})],
 )

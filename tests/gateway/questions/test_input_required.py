@@ -22,6 +22,7 @@ from tests.gateway.scenes import (
     modern,
     quiet,
 )
+from tests.rows import each
 
 ELICIT = "elicitation/create"
 NO_FORMS = ALLOW_ALL + "  - {id: no, effect: deny, action: [elicitation/create], message: Never.}\n"
@@ -162,8 +163,8 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("requests", BROKEN)
-@pytest.mark.parametrize("legacy_client", [True, False])
+@each("requests", BROKEN)
+@each("legacy_client", [True, False])
 def test_questions_in_a_form_that_is_not_mcp_end_the_call(requests: Any, legacy_client: bool) -> None:
     answer = {"resultType": "input_required", "inputRequests": requests}
     world = waiting(answer, legacy_client=legacy_client)

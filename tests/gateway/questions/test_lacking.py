@@ -12,6 +12,7 @@ import pytest
 from tests.fakes import SECRET, World, text
 from tests.gateway.questions.parking import ELICIT, retry, told, waiting
 from tests.gateway.scenes import ALLOW_ALL, FORM, FORMS, ask, last
+from tests.rows import each
 
 SAMPLING = "sampling/createMessage"
 URL = {**FORM, "mode": "url", "url": "https://example.org"}
@@ -27,7 +28,7 @@ def refused(capabilities: Any, method: str, params: Any) -> World:
     return world
 
 
-@pytest.mark.parametrize(
+@each(
     ("capabilities", "method", "params", "needed"),
     [
         ({}, ELICIT, FORM, {"elicitation": {"form": {}}}),

@@ -27,6 +27,7 @@ from tests.gateway.questions.test_approvals import answer as answered
 from tests.gateway.questions.test_approvals_attacked import READ, asks
 from tests.gateway.scenes import ACCEPTED, last, modern
 from tests.gateway.scenes import call as modern_call
+from tests.rows import each
 
 UNTIL = START.timestamp() + 600
 BRANCH = {"branch": "main", "force": False}
@@ -95,7 +96,7 @@ def test_a_free_argument_may_have_any_value() -> None:
     assert len(world.store.tickets) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     "arguments",
     [
         {"branch": "b", "force": True},

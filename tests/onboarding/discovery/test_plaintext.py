@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mcpguard.core.redaction.detectors import TABLES
 from mcpguard.core.redaction.detectors.named.naming import signal
 from mcpguard.onboarding.discovery.clients import CLIENTS
@@ -121,7 +119,7 @@ def test_spans_of_one_value_do_not_overlap() -> None:
     assert spans[0][1] <= spans[1][0]
 
 
-@pytest.mark.parametrize(
+@each(
     "piece",
     [
         "a",

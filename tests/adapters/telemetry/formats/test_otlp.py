@@ -25,6 +25,7 @@ from mcpguard.core.evidence.records import Decided, Steps
 from mcpguard.protocol.trace import ids_of
 from tests.adapters.telemetry.telemetry_records import ANSWERED, ASKED, NOW, PARENT, STORY, chain, events_of
 from tests.adapters.telemetry.test_exporting import web
+from tests.rows import each
 
 START = int(NOW.timestamp() * 1e9)
 
@@ -202,7 +203,7 @@ def test_a_prompt_has_its_name_and_a_lone_surrogate_does_not_stop_it(story: list
 ODD = {"id": "n-\u00e9", "request": "100%b %%", "client": "50% %s", "tool": "%d", "session": "%b"}
 
 
-@pytest.mark.parametrize("change", [*({name: value} for name, value in ODD.items()), {"approval": "x" * 300}])
+@each("change", [*({name: value} for name, value in ODD.items()), {"approval": "x" * 300}])
 def test_texts_of_any_kind_and_length_arrive_whole(change: dict[str, str]) -> None:
     named = {**dict(otlp._SAME), **dict(otlp._OWN), "tool": "gen_ai.tool.name"}
     calls = [structs.replace(ASKED, id="n-1"), structs.replace(ASKED, **{"id": "n-2", **change})]
@@ -221,7 +222,7 @@ def roots(calls: list[Decided]) -> list[Any]:
     return [one for one in found if one.kind == 2]
 
 
-@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**32, 2**63])
+@each("value", [0, 1, 127, 128, 300, 2**32, 2**63])
 def test_varints_are_read_as_they_were_written(value: int) -> None:
     fixed_32 = protobuf.varint(4 << 3 | 5) + b"\1\0\0\0"
     inner = protobuf.fixed(3, 1) + fixed_32 + protobuf.double(5, 1.0) + protobuf.number(1, value)

@@ -9,22 +9,18 @@ from mcpguard.adapters.transports.http.request import HttpRefusal
 from tests.rows import each
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1:8080", "127.0.0.2:0", "localhost:80", "LOCALHOST:80", "[::1]:65535"]
-)
+@each("address", ["127.0.0.1:8080", "127.0.0.2:0", "localhost:80", "LOCALHOST:80", "[::1]:65535"])
 def test_loopback_is_served_without_a_token(address: str) -> None:
     assert refuse_address(address) == ""
 
 
-@pytest.mark.parametrize(
-    "address", ["0.0.0.0:80", "[::]:80", "192.168.0.1:80", "guard.example:80", "127.0.0.1.evil.example:80"]
-)
+@each("address", ["0.0.0.0:80", "[::]:80", "192.168.0.1:80", "guard.example:80", "127.0.0.1.evil.example:80"])
 def test_any_other_address_needs_a_token(address: str) -> None:
     assert "http.token" in refuse_address(address)
     assert refuse_address(address, token=True) == ""
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1", ":80", "::1:80", "a:b", "[::1]"])
+@each("address", ["", "127.0.0.1", ":80", "::1:80", "a:b", "[::1]"])
 def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
     assert "HOST:PORT" in refuse_address(address, token=True)
 
@@ -81,7 +77,7 @@ def test_another_origin_is_refused(origin: str) -> None:
     assert refused(FrontGuard("127.0.0.1", (), ("https://app.example",)), host="localhost", origin=origin)
 
 
-@pytest.mark.parametrize(
+@each(
     ("accept", "needed", "taken"),
     [
         ("*/*", ("application/json", "text/event-stream"), True),

@@ -17,6 +17,7 @@ from mcpguard.adapters.upstreams.process.own_folder import (
     sweep,
 )
 from mcpguard.core.errors import UpstreamError
+from tests.rows import each
 
 
 def test_each_start_has_a_new_empty_folder_that_only_its_user_can_enter(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_what_was_left_is_removed_after_a_week_unless_who_made_it_runs(tmp_path:
     sweep(tmp_path / "not-there")
 
 
-@pytest.mark.parametrize(
+@each(
     ("words", "relative"),
     [
         (["-y", "@acme/server", "--port", "3000"], []),

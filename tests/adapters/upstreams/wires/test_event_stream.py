@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
 from mcpguard.protocol.jsonrpc import HEAD, Oversize, id_of_dropped
+from tests.rows import each
 
 
 def events_of(stream: bytes, limit: int = 1000, step: int | None = None) -> list[Any]:
@@ -133,7 +133,7 @@ def test_any_cut_gives_the_same_events(pieces: list[bytes], step: int) -> None:
     assert [e for e in whole if isinstance(e, Event)] == [e for e in cut if isinstance(e, Event)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("asked", "vain", "pause"),
     [
         (b"", 0, 0.5),

@@ -79,7 +79,7 @@ def test_of_two_rules_that_are_the_same_the_second_is_told() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "more", ["redact: [email]", "label: [x]", "fact: [x]", "limit: {calls: 1, per: 1h}", "argument: {a: 1}"]
 )
 def test_a_rule_that_adds_something_is_not_idle(more: str) -> None:
@@ -144,7 +144,7 @@ def deny(when: str, server: str = "files, tools: [write]") -> str:
     return rules(f"id: d, effect: deny, server: {server}, when: '{when}'")
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "told"),
     [
         ("args.append", True),
@@ -177,7 +177,7 @@ def test_a_part_of_an_element_is_named_as_it_is_read() -> None:
     assert "without `args.list[...].a`" in said[0]
 
 
-@pytest.mark.parametrize(
+@each(
     ("other", "told"),
     [
         ("effect: deny, server: files, tools: [write], when: '!has(args.append) || args.append'", False),
@@ -241,7 +241,7 @@ def test_a_cost_that_may_be_left_out_is_told_at_its_place() -> None:
 SETS = "id: s, effect: allow, server: files, label: [private], fact: [tested]"
 
 
-@pytest.mark.parametrize(
+@each(
     ("effect", "when", "code"),
     [
         ("allow", '"private" in session.labels', "P303"),

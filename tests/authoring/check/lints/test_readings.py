@@ -1,11 +1,10 @@
 """What a function reads is used whole: a rule that goes by half of it is reported, and one that does not is not."""
 
-import pytest
-
 from tests.authoring.check.linting import codes, offering
+from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "expected"),
     [
         ("shell(args.text).commands[0].program == 'ls' && shell(args.text).simple", ["P702"]),
@@ -58,7 +57,7 @@ def test_what_a_deny_beside_it_refuses_is_not_reported() -> None:
 READ = "!sql(args.text, 'sqlite').writes && "
 
 
-@pytest.mark.parametrize(
+@each(
     ("effect", "when", "expected"),
     [
         ("allow", f"{READ}!('password' in sql(args.text, 'sqlite').columns)", ["P710"]),
@@ -88,7 +87,7 @@ def test_a_whole_row_that_another_rule_refuses_is_not_reported() -> None:
 TWO = offering({"source": {}, "destination": {}, "url": {}, "callback_url": {}, "note": {}})
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "expected"),
     [
         ("pathWithin(args.source, '/srv')", ["P709"]),

@@ -8,7 +8,7 @@ from tests.authoring.check.linting import codes, offering
 from tests.rows import each
 
 
-@pytest.mark.parametrize(
+@each(
     "when",
     [
         "args.path.startsWith('/srv/')",
@@ -82,7 +82,7 @@ def test_what_is_not_known_to_be_read_otherwise_is_not_reported(when: str) -> No
     assert codes(when) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "expected"),
     [
         ("args.path.startsWith('/etc/')", ["P701"]),
@@ -145,7 +145,7 @@ def test_the_exclusion_of_one_spelling_is_reported(effect: str, when: str, expec
     assert codes(when, effect) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("effect", "when", "expected"),
     [
         ("deny", "has(args.force) && args.force == true", ["P705"]),
@@ -169,7 +169,7 @@ def test_a_flag_that_a_schema_declares_is_not_reported(kind: Any, expected: list
     assert codes("has(args.force) && args.force == true", "deny", snapshot=snapshot) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "expected"),
     [
         ("glob(args.path, '/srv/*')", ["P708"]),
@@ -185,7 +185,7 @@ def test_a_glob_of_what_programs_read_otherwise_is_reported(when: str, expected:
     assert codes(when) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "expected"),
     [
         ("files__read_*", ["P703"]),

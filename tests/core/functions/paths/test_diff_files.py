@@ -9,6 +9,7 @@ import pytest
 
 from mcpguard.core.functions.function import MOST_TEXTS, FunctionError
 from mcpguard.core.functions.paths.diff_files import LIMIT, diff_files
+from tests.rows import each
 
 NAMES = [
     "a.py",
@@ -62,7 +63,7 @@ def test_the_mode_of_a_file_has_its_name_too(repository: Path) -> None:
     assert "run me" in diff_files(git(repository, "diff"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "names"),
     [
         ("--- a/x\r\n+++ b/x\r\n", ["x"]),

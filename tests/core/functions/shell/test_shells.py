@@ -21,6 +21,7 @@ from mcpguard.core.functions.shell.function import shell
 from tests.core.functions.shell.shell_lines import lines
 from tests.core.functions.shell.shells import REAL, Call, Done, Stage, present
 from tests.core.functions.shell.shells import SHELLS as SHELL_ARGV
+from tests.rows import each
 
 _READ_FROM = re.compile(r"\A<\(.*\)\Z", re.DOTALL)
 COUNT = int(os.environ.get("MCPGUARD_SHELL_LINES", "120"))
@@ -119,8 +120,8 @@ TEXTS = (
 )
 
 
-@pytest.mark.parametrize("name", SHELLS)
-@pytest.mark.parametrize("text", TEXTS)
+@each("name", SHELLS)
+@each("text", TEXTS)
 def test_a_text_that_cat_gives_is_the_argument_that_shells_make_of_it(name: str, text: str) -> None:
     line = f'printf %s "a $(cat <<{text}\n) b" && ls'
     try:
@@ -142,7 +143,7 @@ def test_the_stage_sees_what_a_line_does(stage: Stage, name: str) -> None:
     assert root not in done.calls[0].folder
 
 
-@pytest.mark.parametrize("text", ["ls\0rm", "ls\r\nrm", "ls\u00a0rm", "ls \u2028 rm", "ls\u3000rm"])
+@each("text", ["ls\0rm", "ls\r\nrm", "ls\u00a0rm", "ls \u2028 rm", "ls\u3000rm"])
 def test_no_character_that_shells_see_differently_is_read(text: str) -> None:
     with pytest.raises(FunctionError):
         shell(text)

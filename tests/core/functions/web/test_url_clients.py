@@ -16,6 +16,7 @@ from tests.conformance import stage
 from tests.core.functions.web.test_urls import says
 from tests.core.functions.web.url_clients import CLIENTS, curl_hosts, node_hosts, plain
 from tests.core.functions.web.url_forms import GOOD, ordinary, urls
+from tests.rows import each
 
 COUNT = int(os.environ.get("MCPGUARD_URLS", "1500"))
 SEED = int(os.environ.get("MCPGUARD_URL_SEED", "11"))
@@ -50,7 +51,7 @@ def agreed(text: str, host: str) -> bool:
 
 
 @pytest.mark.uncounted
-@pytest.mark.parametrize("client", CLIENTS)
+@each("client", CLIENTS)
 def test_a_library_connects_to_the_host_that_a_condition_saw(client: str) -> None:
     texts = TEXTS + EXAMINED
     assert mistakes(texts, CLIENTS[client](texts)) == []

@@ -51,7 +51,7 @@ def test_a_url_has_all_of_its_parts() -> None:
     assert tuple(url) == FUNCTIONS["url"].fields
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "host"),
     [
         ("http://1.2.3.4/", "1.2.3.4"),
@@ -139,7 +139,7 @@ def test_a_pattern_that_cannot_be_read_is_an_error(pattern: str) -> None:
         assert says("cidr", "1.2.3.4", pattern) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["64:ff9b::1.2.3.4", "2002:102:304::1", "::1.2.3.4", "2001::1", "2a00::5efe:1.2.3.4", "::ffff:0:1.2.3.4"],
 )

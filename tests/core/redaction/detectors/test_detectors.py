@@ -91,7 +91,7 @@ def test_a_key_is_known_by_the_name_of_its_vendor_beside_it() -> None:
             assert vendor.kind not in kinds(f"see {miss} .", vendor), miss
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "ALGOLIA_API_KEY={}",
@@ -107,7 +107,7 @@ def test_the_name_and_the_key_may_have_words_between(text: str) -> None:
     assert kinds(text.format("q3X7z" * 6 + "q3"), VENDORS[0]) == {"algolia-key"}
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "algolia " + "0a1b2c3d" * 4,
@@ -134,7 +134,7 @@ def test_personal_data_is_left_alone_unless_asked_for() -> None:
     assert Redactor(b"key").inspect(value).value is value
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "text", "clean"),
     [
         ("payment-card", "4111 1111 1111 1111 12/27", "[REDACTED:payment-card#1] 12/27"),

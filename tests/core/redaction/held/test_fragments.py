@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from mcpguard.core.redaction.held.fragments import LEAST, cores, stretches
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 RANDOM = "aB3kQ9xZ7mT2pL5wvN4cR8"
 TOKEN = "ghp_" + "aB3kQ9xZ7mT2" * 3
@@ -23,8 +22,8 @@ def told(value: str, text: str) -> str:
     return re.sub(r"#\d+\]", "#1]", made.inspect_text(text))
 
 
-@pytest.mark.parametrize("value", [RANDOM, RANDOM.lower(), TOKEN, f"glpat-{RANDOM}", f"Bearer {RANDOM}"])
-@pytest.mark.parametrize("more", ["", "…", "...", " and then"])
+@each("value", [RANDOM, RANDOM.lower(), TOKEN, f"glpat-{RANDOM}", f"Bearer {RANDOM}"])
+@each("more", ["", "…", "...", " and then"])
 def test_the_beginning_of_a_value_is_as_secret_as_the_value(value: str, more: str) -> None:
     secret = value.removeprefix("Bearer ")
     said = told(value, f"it is {secret[: len(secret) - 4]}{more}")
@@ -32,7 +31,7 @@ def test_the_beginning_of_a_value_is_as_secret_as_the_value(value: str, more: st
     assert len(said) <= len(f"it is glpat-{GONE}{more}")
 
 
-@pytest.mark.parametrize("at", range(len(RANDOM) - LEAST + 1))
+@each("at", range(len(RANDOM) - LEAST + 1))
 def test_each_piece_of_the_least_length_is_found(at: int) -> None:
     assert told(RANDOM, f"<{RANDOM[at : at + LEAST]}>") == f"<{GONE}>"
     assert told(RANDOM, f"<{RANDOM[at : at + LEAST - 1]}>") == f"<{RANDOM[at : at + LEAST - 1]}>"
@@ -43,7 +42,7 @@ def test_two_halves_with_a_text_between_are_found() -> None:
     assert told(value, f"{value[:20]}, and then {value[20:]}") == f"{GONE}, and then {GONE}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "known"),
     [
         (TOKEN, "ghp_"),

@@ -296,7 +296,7 @@ def told(kind: str, texts: list[str]) -> list[str]:
     return [redactor.inspect_text(f"it is <{text}>, you see") for text in texts]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_each_secret_member_is_found_alone_and_no_other(kind: str) -> None:
     _value, secrets, harmless = KINDS[kind]
     for text, said in zip(secrets, told(kind, secrets), strict=True):

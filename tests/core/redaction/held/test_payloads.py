@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mcpguard.core.redaction.held.payloads import payloads
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 KEYS = {
     "RSA": (rsa.generate_private_key(65537, 1024), PrivateFormat.TraditionalOpenSSL),
@@ -39,7 +40,7 @@ def dump(data: bytes) -> str:
     return "".join(f"{16 * n:08x}  {row.hex(' ')}  |{shown[n]}|\n" for n, row in enumerate(rows))
 
 
-@pytest.mark.parametrize("name", KEYS)
+@each("name", KEYS)
 def test_the_private_numbers_of_a_key_are_found_in_hexadecimal(name: str) -> None:
     key, form = KEYS[name]
     pem = key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()

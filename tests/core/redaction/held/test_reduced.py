@@ -12,6 +12,7 @@ from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 HARD = "aB3&kQ9+xZ7/mT2=pL5<w>8'vN%4"
 GONE = "[REDACTED:credential:x#1]"
@@ -43,8 +44,8 @@ PARTIAL = {
 }
 
 
-@pytest.mark.parametrize("encoder", PARTIAL)
-@pytest.mark.parametrize("value", [HARD, "a/b&c=d/e+f<g>h'i2", "p@ss/w0rd+1&x<2>=3'4"])
+@each("encoder", PARTIAL)
+@each("value", [HARD, "a/b&c=d/e+f<g>h'i2", "p@ss/w0rd+1&x<2>=3'4"])
 def test_a_value_of_which_some_is_escaped_is_found(encoder: str, value: str) -> None:
     made = Redactor(b"key")
     made.hold("x", Secret(value))

@@ -14,6 +14,7 @@ from mcpguard.core.redaction.held.reduced import FROM_MARKS
 from mcpguard.core.redaction.held.scattered import scattered, signs
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 MIXED = "aB3kQ9xZ7mT2pL5wvN4cR8yH6dJ1fS0g"
 HEXADECIMAL = "3d5a4fd12aabfe228f219e9cb0eb53f1d7c4"
@@ -54,8 +55,8 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("way", [*NUMBERED, *NAMED])
+@each("size", [1, 2, 3])
+@each("way", [*NUMBERED, *NAMED])
 def test_capitals_give_rows_away_whatever_small_letters_and_numbers_stand_between(
     way: str, size: int
 ) -> None:
@@ -63,8 +64,8 @@ def test_capitals_give_rows_away_whatever_small_letters_and_numbers_stand_betwee
     assert re.sub(r"\[REDACTED:credential:x#1\]", "", said).strip("\r\n []{}|") == ""
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("way", NUMBERED)
+@each("size", [1, 2, 3])
+@each("way", NUMBERED)
 def test_letters_give_rows_away_that_have_nothing_else_but_numbers(way: str, size: int) -> None:
     for value in (HEXADECIMAL, SHORT):
         said = told(value, NUMBERED[way](cut(value, size)))

@@ -141,10 +141,8 @@ def test_a_value_is_removed_in_every_form(value: str, encoding: str) -> None:
     assert len(left) <= 5, clean
 
 
-@pytest.mark.parametrize(
-    "encoding", ["raw", "JSON", "hex", "base64 at 0", "base64 at 2", "percent", "decimal"]
-)
-@pytest.mark.parametrize("value", [KEY, "x" * 300, "ü-" * 60 + "Q7"])
+@each("encoding", ["raw", "JSON", "hex", "base64 at 0", "base64 at 2", "percent", "decimal"])
+@each("value", [KEY, "x" * 300, "ü-" * 60 + "Q7"])
 def test_a_long_value_is_removed_as_one(value: str, encoding: str) -> None:
     clean = without(value, "<<" + ENCODINGS[encoding](value) + ">>")
     assert len(clean) <= 70, clean
@@ -253,14 +251,14 @@ PARTED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "password"), PARTED)
-@pytest.mark.parametrize("encoding", [str, lambda text: base64.b64encode(text.encode()).decode()])
+@each(("value", "password"), PARTED)
+@each("encoding", [str, lambda text: base64.b64encode(text.encode()).decode()])
 def test_the_password_in_a_value_is_a_secret_by_itself(value: str, password: str, encoding: Encoding) -> None:
     assert password not in without(value, f"it is <{encoding(password)}>")
     assert "█" in without(value, f"it is <{encoding(password)}>")
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "word"),
     [
         ("postgresql://app:password@db.example/x", "password"),

@@ -19,6 +19,7 @@ from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.rows import each
 
 RANDOM = "aB3kQ9xZ7mT2pL5wvN4cR8yH6dJ1fS0g"
 MARKS = 'k9/Xz+"q2\\7é=Zk9-f8E7d6C5b4A3z2Y1x0W'
@@ -53,8 +54,8 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("size", [7, 9, 11])
+@each("way", WAYS)
+@each("size", [7, 9, 11])
 def test_pieces_with_other_text_between_are_found(way: str, size: int) -> None:
     assert left(RANDOM, {"text": WAYS[way](cut(RANDOM, size))}, size) == []
     assert left(LONG, {"text": WAYS[way](cut(LONG, size))}, size) == []
@@ -147,8 +148,8 @@ def searched(text: str) -> tuple[bool, bool]:
     return one.may_be_in(padded, skeleton_of(padded)), one.found(ReducedText(padded, False))
 
 
-@pytest.mark.parametrize("often", [1, 7, 2000])
-@pytest.mark.parametrize("piece", ["ab3k", "kq9x", "1fs0"])
+@each("often", [1, 7, 2000])
+@each("piece", ["ab3k", "kq9x", "1fs0"])
 def test_a_piece_that_ordinary_text_has_by_chance_makes_no_further_search(piece: str, often: int) -> None:
     line = f"10:15:02 info request {piece} of billing done, with words behind it for some length\n"
     assert searched(line * often) == (False, False)

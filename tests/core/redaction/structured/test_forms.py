@@ -9,6 +9,7 @@ import pytest
 
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.structured.forms import agreeing
+from tests.rows import each
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
 MARK = "[REDACTED:github-token#1]"
@@ -36,7 +37,7 @@ def texts(found: dict[str, Any]) -> list[str]:
     return [block["text"] for block in found["content"]]
 
 
-@pytest.mark.parametrize(
+@each(
     "form",
     [
         {"separators": (",", ":")},
@@ -91,7 +92,7 @@ def test_texts_of_another_shape_change_nothing() -> None:
     assert agreeing(before, after, None, clean) is after
 
 
-@pytest.mark.parametrize(
+@each(
     "before",
     [
         {"content": [{"type": "text", "text": TOKEN}]},

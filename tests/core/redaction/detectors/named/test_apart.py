@@ -237,14 +237,14 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize("form", LISTS)
+@each("form", LISTS)
 def test_each_item_of_a_list_under_the_name_of_several_is_removed(form: str) -> None:
     said = cleaned(form.format(TOKEN, TOKEN[::-1]))
     assert said.count("[REDACTED:") == form.count("{}")
     assert TOKEN not in said
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         '{"tokens": ["the", "cat", "sat"], "passwords": ["hunter", "letmein"]}',

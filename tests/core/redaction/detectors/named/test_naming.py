@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcpguard.core.redaction.detectors.named import naming, shapes, values
 from tests.rows import each
 
@@ -43,7 +41,7 @@ def test_a_name_says_how_sure_it_is(name: str, says: str) -> None:
     assert naming.signal(name) == says
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "says"),
     [
         ("REDIS_CACHE_PASSWORD", "password"),

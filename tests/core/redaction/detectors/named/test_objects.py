@@ -115,8 +115,8 @@ def test_a_header_of_cookies_in_an_archive_of_requests_loses_its_session(name: s
         assert Redactor(b"key").inspect(kept).value == kept
 
 
-@pytest.mark.parametrize("name", FOUND)
-@pytest.mark.parametrize("indent", [None, 2])
+@each("name", FOUND)
+@each("indent", [None, 2])
 def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, indent: int | None) -> None:
     text = json.dumps({"tables": [[]], "of": FOUND[name]}, indent=indent)
     found = Redactor(b"key").inspect({"content": [{"type": "text", "text": text}]})
@@ -126,7 +126,7 @@ def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, 
     assert len(json.loads(said)) == 2
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         '[["password", "Winter2024x"',

@@ -142,7 +142,7 @@ def test_a_secret_is_cut_out_of_every_form_of_a_pair(form: str) -> None:
     assert cleaned(form.format(value)) == form.format(f"[REDACTED:{kind}#1]")
 
 
-@pytest.mark.parametrize(
+@each(
     "password",
     ["S3cretPassw0rd!99", "MyP@ssw0rd123!", "shop-Password#7", "Pr0dSecret-x81", "river_Passw0rd47"],
 )
@@ -152,7 +152,7 @@ def test_a_password_with_a_word_for_it_within_is_a_secret(password: str) -> None
     assert cleaned({"password": password}) == {"password": "[REDACTED:password#1]"}
 
 
-@pytest.mark.parametrize(
+@each(
     "sample",
     [
         *("P@ssw0rd", "P@ssw0rd1!", "s3cr3t", "mypassword1234", "TestPassword123!", "secret_key-1", "b1999"),
@@ -187,7 +187,7 @@ def test_a_member_is_a_pair_too() -> None:
     assert cleaned(harmless) is harmless
 
 
-@pytest.mark.parametrize(
+@each(
     "form",
     [
         *(
@@ -227,9 +227,7 @@ def test_a_password_is_found_behind_the_word_for_it_in_other_languages(form: str
     assert cleaned(form.format(HUMAN)) == form.format("[REDACTED:password#1]")
 
 
-@pytest.mark.parametrize(
-    "name", ["contraseña", "motDePasse", "senha", "пароль", "パスワード", "db_wachtwoord"]
-)
+@each("name", ["contraseña", "motDePasse", "senha", "пароль", "パスワード", "db_wachtwoord"])
 def test_a_member_may_have_a_name_in_another_language(name: str) -> None:
     assert cleaned({name: HUMAN}) == {name: "[REDACTED:password#1]"}
     words = {name: "obrigatoria", "x": f"{name}: introduzca su clave", "y": f"{name} 密码为6-16个字符"}
@@ -304,8 +302,8 @@ def test_a_type_names_no_secret() -> None:
     assert cleaned(value) is value
 
 
-@pytest.mark.parametrize("sample", ["changeme", "my-secret-token", "password123", "REPLACE_ME"])
-@pytest.mark.parametrize("line", ["e0b1c2d3e4f5a6b7c8d9", "Z9y8X7w6V5u4T3s2", "S3_BUCKET=Prod1Data"])
+@each("sample", ["changeme", "my-secret-token", "password123", "REPLACE_ME"])
+@each("line", ["e0b1c2d3e4f5a6b7c8d9", "Z9y8X7w6V5u4T3s2", "S3_BUCKET=Prod1Data"])
 def test_a_sample_is_one_whatever_the_next_line_is(sample: str, line: str) -> None:
     for text in (f"API_KEY={sample}\n{line}\n", f"+ password: {sample}\n+ {line}"):
         assert cleaned(text) == text
@@ -583,7 +581,7 @@ def test_the_password_of_a_url_is_no_sample_where_it_is_random() -> None:
     assert not is_sample_of_a_url("pa55w0rd-of-app")
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "adduser -q --disabled-password river7stone ada",
