@@ -94,7 +94,9 @@ def begin():
 def pytest_runtest_teardown(item, nextitem):
     """A file of tests leaves neither the collector of garbage as commands set it, which run once, nor many descriptors:
     those of a whole run are in one process."""
-    before = item.config.stash.setdefault(OPENED, opened())
+    if OPENED not in item.config.stash:
+        item.config.stash[OPENED] = opened()
+    before = item.config.stash[OPENED]
     yield
     gc.set_threshold(*COLLECTING)
     if nextitem is None or nextitem.path != item.path:
