@@ -14,7 +14,7 @@ from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.file_watch import FileWatch, in_thread, look_at
+from mcpguard.serve.file_watch import SETTLE_SECONDS, FileWatch, in_thread, look_at
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"
@@ -43,6 +43,7 @@ class Watched:
             lambda problems: self.heard.append(problems.problems[0].message),
             self.beside,
             self.waited.append,
+            lambda late: self.heard.append("unsettled" if late else "settled"),
         )
 
     def beside(self, work: Callable[[], object], then: Callable[[Callable[[], object]], None]) -> None:
@@ -151,6 +152,57 @@ def test_after_it_was_closed_nothing_is_looked_at(watched: Watched) -> None:
     assert watched.clock.alarms == []
 
 
+# --- files that never look the same twice ----------------------------------------------------------
+
+
+def test_a_file_that_is_touched_all_the_time_is_loaded_after_some_seconds(watched: Watched) -> None:
+    watched.write(DENY)
+    for _ in range(9):
+        assert watched.look() == []
+        watched.write(DENY)
+    watched.clock.wind(SETTLE_SECONDS)
+    assert watched.look() == ["deny"]
+    loads = list[int]()
+    watched.loading = lambda: loads.append(1)
+    for _ in range(5):  # Its text is what is in force.
+        watched.write(DENY)
+        watched.clock.wind(SETTLE_SECONDS)
+        assert watched.look() == []
+    assert loads == []
+    watched.write(ALLOW)
+    assert watched.look(2) == ["allow"]
+
+
+def test_a_file_whose_text_changes_all_the_time_is_never_taken_and_that_is_said_once(
+    watched: Watched,
+) -> None:
+    numbers = iter(range(999))
+    watched.loading = lambda: watched.write(f"{DENY}# {next(numbers)}\n")
+    watched.loading()
+    heard: list[str] = []
+    for _ in range(9):
+        watched.clock.wind(1)
+        watched.loading()
+        heard += watched.look()
+    assert heard == ["unsettled"]
+    watched.loading = int
+    assert watched.look() == ["settled", "deny"]
+
+
+def test_a_file_that_is_as_it_was_again_has_settled(watched: Watched) -> None:
+    watched.path.unlink()
+    assert len(watched.look(3)) == 1
+    lengths = iter(range(99))
+    watched.loading = lambda: watched.write(DENY + "#" * next(lengths))
+    watched.loading()
+    watched.look()
+    watched.clock.wind(SETTLE_SECONDS)
+    watched.loading()
+    assert watched.look() == ["unsettled"]
+    watched.path.unlink()
+    assert watched.look(3) == ["settled"]
+
+
 # --- loading is done beside serving ----------------------------------------------------------------
 
 
@@ -238,6 +290,7 @@ def test_a_file_that_has_the_mistake_is_looked_at_too_and_its_change_is_not_miss
         lambda problems: heard.append(problems.problems[0].source),
         lambda work, then: then(work),
         lambda _: None,
+        lambda _: None,
     )
     look(2)
     assert heard == []  # It was written while the others were loaded.
@@ -285,7 +338,7 @@ async def test_files_are_loaded_in_a_thread_and_taken_in_the_loop(tmp_path: Path
     clock = FixedClock()
     clock.slow = True
     watch = FileWatch(
-        [path], look_at([path]), load, clock, taken, lambda _: None, in_thread(thread, loop), id
+        [path], look_at([path]), load, clock, taken, lambda _: None, in_thread(thread, loop), id, id
     )
     watch.now(int)
     await asyncio.wait_for(happened.wait(), 10)

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,33 @@ def test_the_latest_mistake_in_a_policy_is_the_one_that_status_shows(session):
     replace(guard.folder / "policy.yaml", "version: 1\npolicy: p\nrules: [{id: a, efect: allow}]\n")
     eventually(lambda: "`effect` is missing" in not_in_force(guard)["problem"], "the second mistake")
     assert not_in_force(guard)["since"] == first["since"]
+
+
+def test_a_policy_that_never_stays_as_it_is_read_is_reported_and_loaded_once_it_does(serve):
+    guard = serve({"a": puppet()})
+    client = guard.modern()
+    written = (guard.folder / "policy.yaml").read_text()
+    over = threading.Event()
+
+    def write_on():
+        number = 0
+        while not over.wait(0.001):
+            number += 1
+            replace(guard.folder / "policy.yaml", written.replace("policy: test", f"policy: test{number}"))
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        said = "the files of the policies have been changing for more than 5 seconds"
+        guard.wait_stderr(said)
+        assert guard.open("GET", "/readyz").json()["needs"]["policies"]["warning"].startswith(said)
+        assert client.text("echo", text="x") == "x"
+    finally:
+        over.set()
+        writer.join()
+    guard.wait_stderr("the files of the policies can be read as a whole again")
+    guard.wait_stderr("changed policies are now in force")
+    assert guard.open("GET", "/readyz").json()["needs"]["policies"]["warning"] == ""
 
 
 def test_a_configuration_with_a_policy_that_comes_later_is_in_force_when_it_is_there(session):

@@ -1,9 +1,9 @@
 """Files that change while mcpguard serves: taken whole, or not at all.
 
 Law of this file: what cannot be loaded never takes the place of what is in force, and a file that is being
-written is not read: it must look the same at two looks in a row. Whatever happens, it looks again. Loading
-takes long, and a look may hang with its disk, so both are done beside serving (law 8); what is loaded is
-taken in the loop.
+written is not read: it must look the same at two looks in a row, or, where that does not come to be, have
+the same text before and after it was read. Whatever happens, it looks again. Loading takes long, and a look
+may hang with its disk, so both are done beside serving (law 8); what is loaded is taken in the loop.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
 from mcpguard.adapters.system.disk import DiskThread, to_loop
+from mcpguard.config.policies import read_document
 from mcpguard.core.errors import DocumentError
 from mcpguard.gateway.ports import Clock
 
 LOOK_SECONDS = 0.5
 """How often the files are looked at; a change is in force after two looks."""
+
+SETTLE_SECONDS = 5.0
+"""For how long a change may be left alone because the files do not look the same twice."""
 
 Look = tuple[tuple[int, int, int, int] | None, ...]
 """What tells a file from what it was, for each file; None for one that is not there. Who copies may
@@ -55,13 +60,26 @@ def look_at(paths: Sequence[Path]) -> Look:
     return tuple(found)
 
 
+def _texts_of(paths: Sequence[Path]) -> list[str]:
+    """Digests of what is written in the files; "" for what cannot be read."""
+    found: list[str] = []
+    for path in paths:
+        try:
+            found.append(sha256(read_document(path, DocumentError).encode()).hexdigest())
+        except DocumentError:
+            found.append("")
+    return found
+
+
 class _Loaded(Struct, Generic[T]):
     """What files gave that looked the same before and after: `value`, or what is wrong with them."""
 
     paths: tuple[Path, ...]
     """Those to look at from now on: with problems, also those that have them."""
     look: Look
-    value: T | DocumentError
+    value: T | DocumentError | None
+    """None where their text is what was loaded last."""
+    texts: list[str]
 
 
 class FileWatch(Generic[T]):
@@ -77,10 +95,13 @@ class FileWatch(Generic[T]):
         refused: Callable[[DocumentError], None],
         beside: Beside,
         waits: Callable[[float], None],
+        unsettled: Callable[[bool], None],
     ) -> None:
         """`loaded` is how the files looked before what is in force was loaded. `load()` reads them, done by
         `beside`; `changed(found)` takes what it gave, `refused(problems)` hears once of each change that
-        cannot be taken. `waits(seconds)` hears for how long the files have not answered, 0 once they do."""
+        cannot be taken. `waits(seconds)` hears for how long the files have not answered, 0 once they do.
+        `unsettled(late)` hears that a change was not taken since they change all the time, False once it
+        is."""
         self._own = self._paths = tuple(paths)
         self._load = load
         self._clock = clock
@@ -88,6 +109,12 @@ class FileWatch(Generic[T]):
         self._refused = refused
         self._beside = beside
         self._waits = waits
+        self._unsettled = unsettled
+        self._changing: float | None = None
+        """Since when there is a change that was not taken, None for none."""
+        self._late = False
+        self._texts: list[str] = []
+        """Digests of what was loaded last because of its text; none where it was for its look."""
         self._since: float | None = None
         """When the look or the load began that is not over, None for none."""
         self._closed = False
@@ -115,20 +142,33 @@ class FileWatch(Generic[T]):
             self._waits(self._clock.seconds() - self._since)
 
     def _looked(self, found: Callable[[], Look]) -> None:
-        look, seen = found(), self._seen
+        look, seen, now = found(), self._seen, self._clock.seconds()
         self._seen = look
-        if look != self._taken and look == seen:
+        if look == self._taken:
+            self._settles()
+            return
+        since = self._changing = now if self._changing is None else self._changing
+        if look == seen and now - since < SETTLE_SECONDS:
             self._take(look)
+        elif now - since >= SETTLE_SECONDS:
+            self._take(None, by_text=True)
 
     def _take_asked(self) -> None:
         if self._asked is not None and self._since is None and not self._closed:
             self._take(None)
 
-    def _take(self, look: Look | None) -> None:
-        """Load the files where they look like this, None for as they are."""
+    def _take(self, look: Look | None, by_text: bool = False) -> None:
+        """Load the files where they look like this, None for as they are; `by_text` if their text, not their
+        look, is the same before and after."""
         then, self._asked = self._asked, None
         paths = self._paths
-        self._do(lambda: self._read(paths, look), lambda found: self._loaded(found, then))
+        self._do(lambda: self._read(paths, look, by_text), lambda found: self._loaded(found, then, by_text))
+
+    def _settles(self, late: bool = False) -> None:
+        self._changing = self._changing if late else None
+        if late != self._late:
+            self._late = late
+            self._unsettled(late)
 
     def _do(self, work: Callable[[], R], then: Callable[[Callable[[], R]], None]) -> None:
         self._since = self._clock.seconds()
@@ -145,12 +185,14 @@ class FileWatch(Generic[T]):
 
         self._beside(work, done)
 
-    def _read(self, paths: tuple[Path, ...], look: Look | None) -> _Loaded[T] | None:
+    def _read(self, paths: tuple[Path, ...], look: Look | None, by_text: bool) -> _Loaded[T] | None:
         """What `paths` give; None where one is being written."""
         while True:
-            before = look_at(paths)
+            before, texts = look_at(paths), _texts_of(paths) if by_text else []
             if look not in (None, before):
                 return None
+            if by_text and texts == self._texts:
+                return _Loaded(paths, before, None, texts)
             wrong: set[Path] = set()
             value: T | DocumentError
             try:
@@ -163,14 +205,18 @@ class FileWatch(Generic[T]):
                 break
             # What mends them counts too, and may come while the others are loaded.
             paths, look = kept, None
-        if look_at(paths) != before:
+        if (_texts_of(paths) != texts) if by_text else (look_at(paths) != before):
             return None
         about = dict(zip(paths, before, strict=True))
-        return _Loaded(kept, tuple(about[path] for path in kept), value)
+        return _Loaded(kept, tuple(about[path] for path in kept), value, texts)
 
-    def _loaded(self, found: Callable[[], _Loaded[T] | None], then: Callable[[], None] | None) -> None:
+    def _loaded(
+        self, found: Callable[[], _Loaded[T] | None], then: Callable[[], None] | None, by_text: bool
+    ) -> None:
         try:
             loaded = found()
+            if loaded is not None or by_text:
+                self._settles(loaded is None)
             if loaded is not None:
                 self._decide(loaded)
         finally:
@@ -180,7 +226,8 @@ class FileWatch(Generic[T]):
     def _decide(self, loaded: _Loaded[T]) -> None:
         self._paths = loaded.paths
         self._taken = self._seen = loaded.look
+        self._texts = loaded.texts
         if isinstance(loaded.value, DocumentError):
             self._refused(loaded.value)
-        else:
+        elif loaded.value is not None:
             self._changed(loaded.value)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec import structs
 
@@ -23,7 +24,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import MOST_DAYS, Observation, ObservedNow
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.gateway.ports import Clock
-from mcpguard.serve.file_watch import FileWatch, in_thread
+from mcpguard.serve.file_watch import SETTLE_SECONDS, FileWatch, in_thread
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared, World
 
@@ -44,6 +45,10 @@ _APPLIED = {
 _LATE = (
     f"reading the files of the configuration and the policies has taken more than {HOLD_SECONDS:g} seconds "
     "so far: what is in force stays, and a change of them is not noticed until they have been read"
+)
+_UNSETTLED = (
+    f"the files of {{}} have been changing for more than {SETTLE_SECONDS:g} seconds, even while they were "
+    "read: what is in force stays until they are left alone"
 )
 _RESTORED = {
     "configuration": "the configuration file matches what is in force again",
@@ -68,7 +73,9 @@ class Reloading:
         """What of the files is not in force, and why; None where all of it is."""
         self._late = ""
         """Why a change of the files may not be noticed; "" for nothing."""
-        shared.needs.warned["policies"].append(lambda: self._late)
+        self._unsettled: set[str] = set()
+        """What is not loaded because its files change all the time: the configuration, the policies."""
+        shared.needs.warned["policies"] += [lambda: self._late, self._changing]
         self.loaded = time.time()
         """When what is in force was read, in seconds since 1970."""
         self._shared = shared
@@ -119,6 +126,16 @@ class Reloading:
             self._shared.diagnostics.report("", said, "warning" if late else "info")
             self._told()
 
+    def _settles(self, what: str, late: bool) -> None:
+        """Say that a change is not in force since the files never look the same, and when it is over."""
+        self._unsettled = self._unsettled | {what} if late else self._unsettled - {what}
+        said = _UNSETTLED.format(what) if late else f"the files of {what} can be read as a whole again"
+        self._shared.diagnostics.report("", said, "warning" if late else "info")
+        self._told()
+
+    def _changing(self) -> str:
+        return "; ".join([_UNSETTLED.format(what) for what in sorted(self._unsettled)])
+
     # --- the configuration -----------------------------------------------------------------------
 
     def _watched_config(self) -> FileWatch[Settings] | None:
@@ -128,7 +145,8 @@ class Reloading:
         look = settings.config_look
         changed, refused = self._reconfigured, self._not_reconfigured
         path, beside, waits = settings.config.path, self._beside, self._waits
-        return FileWatch([path], look, settings.reload, clock, changed, refused, beside, waits)
+        unsettled = partial(self._settles, "the configuration")
+        return FileWatch([path], look, settings.reload, clock, changed, refused, beside, waits, unsettled)
 
     def _reconfigured(self, settings: Settings) -> None:
         shared, old, new = self._shared, self._shared.settings.config, settings.config
@@ -147,6 +165,7 @@ class Reloading:
         self._export(settings)
         self._policies.close()
         self._policies = self._watched_policies()
+        self._unsettled.discard("the policies")
         late = self.not_in_force
         self._in_force()
         if changed:
@@ -203,6 +222,7 @@ class Reloading:
             self._not_reloaded,
             self._beside,
             self._waits,
+            partial(self._settles, "the policies"),
         )
 
     def _reloaded(self, policies: PolicySet) -> None:
