@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,15 @@ from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.file_watch import SETTLE_SECONDS, FileWatch, in_thread, look_at
+from mcpguard.serve.file_watch import (
+    PAUSE_SECONDS,
+    SETTLE_SECONDS,
+    WORK_SECONDS,
+    FileWatch,
+    in_thread,
+    look_at,
+    with_pauses,
+)
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"
@@ -313,6 +322,30 @@ def test_who_asks_while_files_are_loaded_has_them_loaded_again(watched: Watched)
     assert (watched.go_on(), said) == (["allow"], ["first"])
     assert (watched.go_on(), said) == (["allow"], ["first", "third"])
     assert watched.go_on() == []
+
+
+def test_loading_pauses_again_and_again_and_what_follows_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [0.0], list[float]()
+
+    def passes() -> None:
+        now[0] += WORK_SECONDS / 4
+
+    monkeypatch.setattr(
+        "mcpguard.serve.file_watch.time", SimpleNamespace(monotonic=lambda: now[0], sleep=pauses.append)
+    )
+
+    def load(fails: bool) -> str:
+        for _ in range(100):
+            passes()
+        return str(1 // (not fails))
+
+    assert with_pauses(lambda: load(False)) == "1"
+    with pytest.raises(ZeroDivisionError):
+        with_pauses(lambda: load(True))
+    assert set(pauses) == {PAUSE_SECONDS}
+    assert 30 <= len(pauses) <= 50
+    load(False)
+    assert len(pauses) <= 50
 
 
 @pytest.mark.anyio

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -40,12 +42,37 @@ Beside = Callable[[Callable[[], Any], Callable[[Callable[[], Any]], None]], None
 
 
 def in_thread(thread: DiskThread, loop: asyncio.AbstractEventLoop) -> Beside:
-    """Work is done in `thread`, and what follows in `loop`."""
+    """Work is done in `thread`, a little at a time, and what follows in `loop`."""
 
     def beside(work: Callable[[], T], then: Callable[[Callable[[], T]], None]) -> None:
-        thread.submit(work).add_done_callback(lambda done: to_loop(loop, then, done.result))
+        thread.submit(lambda: with_pauses(work)).add_done_callback(
+            lambda done: to_loop(loop, then, done.result)
+        )
 
     return beside
+
+
+WORK_SECONDS, PAUSE_SECONDS = 0.002, 0.003
+"""How long a thread beside the loop works at a time, and pauses then."""
+
+
+def with_pauses(work: Callable[[], T]) -> T:
+    """Do `work` with a pause after each WORK_SECONDS: a call lets go of the interpreter some ten times, and
+    each time it would wait until this thread lets go of it."""
+    began = time.monotonic()
+
+    def pause(*_: object) -> None:
+        nonlocal began
+        if time.monotonic() - began > WORK_SECONDS:
+            time.sleep(PAUSE_SECONDS)
+            began = time.monotonic()
+
+    # It is called at each call of a function in this thread, so what reads and compiles need not know of it.
+    sys.setprofile(pause)
+    try:
+        return work()
+    finally:
+        sys.setprofile(None)
 
 
 def look_at(paths: Sequence[Path]) -> Look:
