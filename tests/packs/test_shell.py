@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import product
-from typing import Any
 
 import yaml
 
@@ -31,8 +29,21 @@ ODD = {
     "env | grep NODE",
 }
 """Ordinary, but shell() cannot read it, it ends a program, or it shows the environment."""
-ASKED = {"git ls-remote --get-url"}
-"""A part of git that can ask a server."""
+ASKED = {
+    "git ls-remote --get-url",
+    *("git diff --cached --name-only | xargs -r ls -la", "git ls-files -z | xargs -0 wc -l | tail -1"),
+    "git diff $(git merge-base main HEAD) --stat",
+    "for f in $(git ls-files '*.py'); do wc -l \"$f\"; done",
+    'for d in */; do echo "$d: $(ls "$d" | wc -l)"; done',
+    'while IFS= read -r line; do echo "$line"; done < notes.txt',
+    *("echo $((3 * 7))", 'echo "$HOME" "$PWD"', "echo $PATH | tr ':' '\\n'", 'basename "$(pwd)"'),
+    *("wc -l $(find src -name '*.py')", "xargs -n1 basename < list.txt", "sha256sum -c SHA256SUMS"),
+    "find . -name '*.py' | xargs grep -n \"import os\"",
+    "find . -name '*.py' -print0 | xargs -0 grep -l foo",
+    'find src -name \'*.ts\' | while read f; do echo "$f $(wc -l < "$f")"; done',
+    "column -t -s $'\\t' a.tsv",
+}
+"""A part of git that can ask a server, and what depends on a variable or on what a command prints."""
 SHOWN = {
     *("cat .en?", "cat .e*", "cat .[e]nv", "git grep . -- '.e*'", "git diff HEAD~1 -- '*.key'"),
     *(
@@ -53,7 +64,7 @@ SHOWN = {
     *("grep -r --include='.e*' . .", "grep -r . . --include='*.{py,key}'"),
     *("rg -g .env .", "rg --hidden -g '*.p*' KEY", "rg --type-add 'x:.env' -t x KEY"),
     *("git grep KEY -- '.e*'", "git log -p -- ':(glob)**/.e*'", "git show HEAD -- '*.pem'"),
-    *("env", "env | sort", "env sh -c id", "printenv", "printenv GITHUB_TOKEN"),
+    *("set", "env", "env | sort", "env sh -c id", "printenv", "printenv GITHUB_TOKEN"),
     *("awk 'BEGIN {print ENVIRON[\"GITHUB_TOKEN\"]}'", "ps auxe", "ps eww", "ps -eo pid,environ"),
     *("git config --list", "git config --get-regexp ."),
     *("ps aux e", "ps -ef e", "ps -auxe", "ps -ax -E", "ps -u e", "ps -u -o e"),
@@ -91,7 +102,9 @@ def test_the_day_is_long() -> None:
 def test_what_reads_is_simple_and_inside(line: str) -> None:
     told = shell(line, PROJECT)
     assert told["simple"]
-    assert (told["unknown"], told["outside"], told["indirect"], told["sends"]) == ([], [], False, [])
+    assert (told["outside"], told["indirect"]) == ([], False)
+    shown = {one["program"] for one in told["commands"] if one["kind"] in ("reads", "shows")}
+    assert {*told["unknown"], *told["sends"]} <= shown
 
 
 @each("line", [line for line in WORKING if line not in ODD])
@@ -113,12 +126,14 @@ def test_what_is_harmful_is_never_simple_inside_and_without_a_secret(line: str) 
 
 
 CORPUS = yaml.safe_load((ROOT / "tests/core/functions/corpus/programs.yaml").read_text("utf-8"))
-BUILDS = {"gradle build"}
+BUILDS = {"gradle build", "cmake --build .", "phpunit x", "tsc --project evil.json"}
 SCRIPTS = {
+    *("command sh evil", "rbash -c 'sh evil'", "stdbuf -i0 sh x", "timeout 7d sh x", "zsh evil"),
+    *("dash evil.sh", "dotnet run", "go run x.go", "just x", "perl x.pl", "pip install ."),
     *("bash x.sh", "bash evil", "time sh x", "node x.js", "./ls"),
     *("cargo run", "npm run x", "pnpm run x", "yarn run x"),
 }
-REPOSITORY = {"git fetch", "git pull", "git push", "git push origin main"}
+REPOSITORY = {"git fetch", "git pull", "git push", "git push origin main", "git remote update"}
 
 
 @each(
@@ -157,67 +172,11 @@ def listed(condition: str) -> Iterator[str]:
         yield from re.findall(r'"([^"]*)"', several or one)
 
 
-def formed(condition: str) -> Iterator[str]:
-    """The programs with which the forms of commands begin: `^(cat|head) ...`."""
-    for form in re.findall(r'"\^([^"]*)"', condition):
-        for words in beginnings(re._parser.parse(form.replace("\\\\", "\\"))):  # type: ignore[attr-defined]
-            yield words.split(" ")[0]
-
-
-def beginnings(parsed: Any) -> set[str]:
-    """What matches a pattern, up to the first blank; "?" stands for what a class of characters matches."""
-    found = {""}
-    for kind, inner in parsed:
-        open_ended = {one for one in found if " " not in one and "?" not in one}
-        if not open_ended:
-            break
-        found = (found - open_ended) | {a + b for a, b in product(open_ended, choices(str(kind), inner))}
-    return found
-
-
-def choices(kind: str, inner: Any) -> set[str]:
-    if kind == "LITERAL":
-        return {chr(inner)}
-    if kind == "BRANCH":
-        return {one for branch in inner[1] for one in beginnings(branch)}
-    if kind == "SUBPATTERN":
-        return beginnings(inner[3])
-    if kind == "MAX_REPEAT":
-        least, _, repeated = inner
-        return beginnings(repeated) | ({""} if least == 0 else set())
-    return (
-        {"."}
-        if kind == "IN" and [str(one[0]) for one in inner] == ["LITERAL"]
-        else {"?"}
-        if kind == "IN"
-        else {""}
-    )
-
-
 @each("posture", POSTURES)
 def test_every_program_that_a_pack_names_is_known(posture: str) -> None:
     named = {name for one in conditions(posture) for name in listed(one)}
-    named |= {name for one in conditions(posture, "everyday") for name in formed(one)}
-    assert len(named) >= (4 if posture == "read-only" else 20)
+    assert len(named) >= (3 if posture == "read-only" else 20)
     assert {name for name in named if not set("?/") & set(name) and known(name) is None} == set()
-
-
-def test_the_forms_of_commands_name_programs() -> None:
-    named = {name for one in conditions("careful", "everyday") for name in formed(one)}
-    assert named >= {
-        "tee",
-        "git",
-        "pytest",
-        "python",
-        "python3",
-        "npx",
-        "uv",
-        "npm",
-        "make",
-        "cargo",
-        "go",
-        "sed",
-    }
 
 
 def test_only_the_shell_pack_names_programs() -> None:

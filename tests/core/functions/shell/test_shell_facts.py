@@ -111,7 +111,7 @@ def test_files_that_are_written_are_named(text: str, writes: list[str]) -> None:
     "text",
     [
         "ls | xargs cat", "xargs -a x echo", "file -f x", "date -f x", "wc --files0-from=x", "wc -l *", "du *",
-        "sha1sum -c x", "sha1sum -- -c | md5sum --check x", "cat $x", "cat \"$x\"", "cat ~/x", "cat {a,b}", "cp -- $x y",
+        "sha1sum -c x", "sha1sum -- -c | md5sum --check x", "cat $x", "cat \"$x\"", "cat ~/x", "cat {a,$x}", "cp -- $x y",
         "cp * y", "cd && cat x", "cd - && cat x", "cd +1; cat x", "cd -1; cat x", "cd $x; cat y", "cd a b; cat y", "cd ''; ls", "pushd x; ls", "popd; ls",
         "for f in a b; do cd x; done", "while true; do cd x; done", "f() { cd x; }", "sh -c 'cd x'", "eval 'cd x'; cat y",
         "env -C x cat y", "env --chdir=x cat y", "sudo -D x cat y", "find . -execdir cat {} +", "find -files0-from x -delete",
@@ -278,9 +278,9 @@ def test_ordinary_lines_are_simple(text: str) -> None:
         "git -C x log", "git --git-dir=x log", "git -c a=b log", "git config a.b c", "git config --unset a.b", "git worktree add x",
         "git log --output=x", "git log --frob", "git log --patc", "git $x", "git \"$x\"", "git clean -fdx", "git remote frob",
         "rm a", "mkdir a", "kill 1", "sudo ls", "ls > a", "ls &", "ls --frob", "sort -?", "ls --all=x", "sort -k", "sort *.py",
-        "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "LANG=C ls", "curl https://x/", "ping x",
+        "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "A=1 LANG=C ls", "curl https://x/", "ping x",
         "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk '$1 > 2 {print > \"x\"}'", "awk '{printf \"a\" >> \"x\"}'", "jq '.a | env'", "jq '$ENV.A'", "sed ':a;w x'", "sed 'ba;e x'", "awk 1 /inet/tcp/0/x/80", "awk '{print SYMTAB[$1]}' a", "awk 'BEGIN {print ENVIRON[\"A\"]}'", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob", "exec -a rm ls x", "exec -c -a rm cat x", "file -p x", "cp -b a b", "gzip a", "rg x | ag -U y --pager=z",
-        "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "npm --version", ". --version", "rbash x",
+        "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "yarn --version", ". --version", "rbash x",
     ],
 )  # fmt: skip
 def test_what_does_more_than_read_is_not_simple(text: str) -> None:
@@ -514,3 +514,32 @@ def test_a_here_string_may_stand_behind_a_redirect(text: str, writes: list[str])
 def test_a_here_string_behind_anything_else_is_refused(text: str) -> None:
     with pytest.raises(FunctionError):
         shell(text)
+
+
+@each(
+    ("text", "reads"),
+    [
+        ("cat {a,b}", ["a", "b", "{a,b}"]),
+        ("cat x{1..3}", ["x1", "x2", "x3", "x{1..3}"]),
+        ("cat src/{a,b}/*.py", ["src/a", "src/b", "src/{a,b}"]),
+        ("cat '{a,b}'", ["{a,b}"]),
+    ],
+)
+def test_braces_are_read_as_shells_with_and_without_them_do(text: str, reads: list[str]) -> None:
+    told = shell(text, "/srv")
+    assert told["reads"] == [f"/srv/{one}" for one in reads]
+    assert told["outside"] == []
+    assert not told["indirect"]
+
+
+@each(
+    "text",
+    [
+        "cat {a,b}{c,d}", "cat {a,{b,c}}", "cat {3..1}", "cat {a,$x}", "cat {a,'b'}", "cat {1..99}", "cat {a..c}", "cat {a,b+c}", "cat {,a}",
+        "cat x{a,ü}",
+    ],
+)  # fmt: skip
+def test_braces_that_stand_for_more_than_a_short_list_are_not_known(text: str) -> None:
+    told = shell(text)
+    assert told["indirect"]
+    assert not told["simple"]

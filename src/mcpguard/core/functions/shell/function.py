@@ -51,6 +51,6 @@ SHELL = Function(
     fields=(
         *("programs", "unknown", "commands", "redirects", "reads", "writes", "outside", "indirect"),
         *("secrets", "obeyed", "folders", "obeys", "sends", "changes", "pipes", "substitutions"),
-        *("expansions", "variables", "background", "assignments", "functions", "code", "simple"),
+        *("expansions", "variables", "background", "assignments", "functions", "code", "kinds", "simple"),
     ),
 )

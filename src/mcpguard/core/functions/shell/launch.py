@@ -15,12 +15,14 @@ from msgspec import Struct
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.arguments import read_arguments
+from mcpguard.core.functions.shell.forms import OTHER, READS
 from mcpguard.core.functions.shell.git import read_git
 from mcpguard.core.functions.shell.own import OWN, read_find
 from mcpguard.core.functions.shell.programs import DECLARING, EXPORTING, SHELLS, Usage, known
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
+from mcpguard.core.model import Json
 from mcpguard.core.tables import names
 
 INNER = 16
@@ -31,6 +33,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _FOLDER_CHANGES = names("cd pushd popd")
 _STAY_IN_SHELL = names("command builtin noglob nocorrect")
 """Wrappers that run a command of the shell itself, not a program of its name."""
+_TRANSPARENT = names("command builtin noglob nocorrect time timeout gtimeout nice stdbuf")
+"""Wrappers that run a command as it would run without them: once, in the foreground, with these arguments."""
 _VERSIONS = {
     "--version": names("python pypy perl ruby node lua php java julia tar vim nvim emacs ffmpeg sqlite3 gpg"),
     "-V": names("python pypy ssh"),
@@ -42,6 +46,7 @@ _VERSIONS = {
 def launch(reading: LineReading, words: Sequence[Word], depth: int) -> None:
     """Note the command `words`, and those inside it. Raises FunctionError where one cannot be determined."""
     waiting, count, child = [list(words)], 0, False
+    first, given, opaque = len(reading.commands), reading.given, list[dict[str, Json]]()
     while waiting:
         words, count = waiting.pop(), count + 1
         if count > INNER or len(waiting) > INNER:
@@ -51,22 +56,32 @@ def launch(reading: LineReading, words: Sequence[Word], depth: int) -> None:
         args = words[1:]
         base, called = reading.run(words[0], args)
         name = base.lower()
-        _effects(reading, called, known(called), args)
-        _lose_folder(reading, child, name)
-        wrapper = WRAPPERS.get(name)
-        if wrapper:
-            waiting.append(_unwrap(reading, wrapper, args, depth))
-            child = child or name not in _STAY_IN_SHELL
-        elif name in SHELLS:
-            _shell(reading, args, depth)
-        elif name in ("find", "gfind"):
-            waiting += read_find(reading, args)
-        elif name == "git":
-            read_git(reading, args)
-        elif name == "alias":
-            reading.functions |= {one.text.partition("=")[0] for one in args}
-        elif name in DECLARING:
-            _declare(reading, args, exported=name in EXPORTING)
+        with reading.of_program(words[0].text, args):
+            _effects(reading, called, known(called), args)
+            _lose_folder(reading, child, name)
+            waiting += _inner(reading, name, args, depth)
+        child = child or (name in WRAPPERS and name not in _STAY_IN_SHELL)
+        opaque += [reading.commands[-1]] if name in WRAPPERS and name not in _TRANSPARENT else []
+    if reading.given > given or any(one["kind"] != READS for one in reading.commands[first:]):
+        for one in opaque:
+            one["kind"] = OTHER
+
+
+def _inner(reading: LineReading, name: str, args: Sequence[Word], depth: int) -> list[list[Word]]:
+    """Note what programs that have a language of their own do. Returns the commands that they run."""
+    if wrapper := WRAPPERS.get(name):
+        return [_unwrap(reading, wrapper, args, depth)]
+    if name in SHELLS:
+        _shell(reading, args, depth)
+    elif name in ("find", "gfind"):
+        return read_find(reading, args)
+    elif name == "git":
+        read_git(reading, args)
+    elif name == "alias":
+        reading.functions |= {one.text.partition("=")[0] for one in args}
+    elif name in DECLARING:
+        _declare(reading, args, exported=name in EXPORTING)
+    return []
 
 
 def _lose_folder(reading: LineReading, child: bool, name: str) -> None:

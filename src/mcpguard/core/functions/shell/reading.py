@@ -1,21 +1,21 @@
-"""What was found out about a command line, while it is read: facts, the folders that its commands could run
-in, and which words name files that hold secrets or that programs obey by themselves.
+"""What was found out about a command line, while it is read: facts, and the folders that its commands could
+run in.
 
 Law of this file: facts are only ever added, so reading more can make a guard only tighter. A program is
 known by each name that a guard could mean: the path as written, its last part, and that in lower case. A
-folder is forgotten only where a command runs for certain in another one. A word for which it cannot be
-determined whether it names such a file, such as a glob that may be a secret, counts.
+folder is forgotten only where a command runs for certain in another one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.paths.naming import OBEYED, PLAIN, SECRETS, KindFinder
 from mcpguard.core.functions.paths.reading import path_within
+from mcpguard.core.functions.shell.files import DATA, Command, obeyed, secrets
+from mcpguard.core.functions.shell.forms import OTHER, READS, SHOWS, kind_of
 from mcpguard.core.functions.shell.programs import RESERVED, ZSH_VARIABLES
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.model import Json
@@ -44,10 +44,18 @@ _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
 _SYSTEM = re.compile(r"/(?:usr/|usr/local/|opt/homebrew/)?s?bin/[^/]+", re.ASCII)
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _OBEYED_AS_TEXT = re.compile(
-    r"(?:LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|CI|DEBUG|VERBOSE"
-    r"|(?:NO|FORCE|CLI|CARGO_TERM)_?COLOR|RUST_LOG|LOG_LEVEL|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE)"
+    r"(?:LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|CI|DEBUG|VERBOSE|(?:NODE|RAILS|RACK|APP|FLASK|MIX)_ENV"
+    r"|(?:NO|FORCE|CLI|CARGO_TERM)_?COLOR|RUST_LOG|RUST_BACKTRACE|LOG_LEVEL|PYTHONUNBUFFERED"
+    r"|PYTHONDONTWRITEBYTECODE)"
 )
 _GLOB = re.compile(r"[*?\[]")
+_JOINED = re.compile(r"(?:--[\w.-]+=|-\w)(.+)", re.DOTALL)
+"""An argument that is joined to its option."""
+_MACHINE = names("""
+    /etc/debian_version /etc/issue /etc/lsb-release /etc/os-release /proc/cpuinfo /proc/loadavg /proc/meminfo
+    /proc/uptime /proc/version
+""")
+"""Files outside of any folder that say what the machine is, and nothing of who uses it."""
 _DEVICE = re.compile(r"/+dev(?:/.*)?|!.*", re.IGNORECASE | re.DOTALL)
 _KNOWN_DEVICE = re.compile(r"/dev/(?:null|zero|u?random|full|tty|stdin|stdout|stderr|fd/[0-9]+)", re.ASCII)
 """To bash, others are connections."""
@@ -96,6 +104,18 @@ class LineReading:
         self.texts.append((depth, text, self.places.here))
 
     @contextmanager
+    def of_program(self, path: str, args: Sequence[Word]) -> Iterator[None]:
+        """What is noted within is what the last of `commands` does by itself. Its kind follows from that, or
+        from its words if it does more than read. A variable that is set for it may change what these mean."""
+        one, outer = self.commands[-1], (self.code, self.changes, self.sends)
+        self.code, self.changes, self.sends = False, set(), set()
+        yield
+        acts = self.code or self.changes or self.sends
+        code, changes, sends = outer
+        one["kind"] = OTHER if code else kind_of(path, args, self.places.start) if acts else READS
+        self.code, self.changes, self.sends = self.code or code, self.changes | changes, self.sends | sends
+
+    @contextmanager
     def of_command(self) -> Iterator[None]:
         """What is read within is one command: code that is found in it does not count for others."""
         outer, self.code, first, given = self.code, False, len(self.commands), self.given
@@ -113,6 +133,11 @@ class LineReading:
     def see(self, word: Word) -> Word:
         """Note what a word alone tells. A glob lists its folder; a subscript with a command in it runs where
         numbers are read."""
+        if word.choices:
+            self.patterns = True
+            for one in word.choices:
+                self.see(one)
+            return word
         if word.pattern:
             self.patterns = True
             self.read(word)
@@ -139,7 +164,8 @@ class LineReading:
         words = [one.text for one in args]
         line = " ".join(one.translate(_UNBROKEN) or NO_BREAK for one in (path, *words))
         self.commands.append({"program": base, "args": words, "path": path, "line": line, "code": False})
-        self.ran.append((base, tuple(args)))
+        joined = [Word(found[1]) for one in words if (found := _JOINED.fullmatch(one)) and base != "git"]
+        self.ran.append((base, (*args, *joined)))
         return base, path if elsewhere else base
 
     def obey(self, name: str) -> None:
@@ -180,7 +206,7 @@ class LineReading:
     def show_all(self, word: Word) -> None:
         """Note what is shown with all that is in it, hidden files too, unless its ending says that it is a
         file."""
-        if not word.text.startswith("-") and word.text.rpartition(".")[2] not in _DATA | {"/dev/null"}:
+        if not word.text.startswith("-") and word.text.rpartition(".")[2] not in DATA | {"/dev/null"}:
             self.selected.add(f"{word.text.rstrip('/')}/.*")
 
     def write(self, word: Word) -> None:
@@ -193,6 +219,15 @@ class LineReading:
             files |= self.places.files(name)
         self.indirect = self.indirect or not (word.literal or word.pattern)
 
+    def _acts(self) -> bool:
+        """Whether a command does more than read or show, or the shell writes, sets or defines something."""
+        looking = {str(one["program"]) for one in self.commands}
+        looking -= {str(one["program"]) for one in self.commands if one["kind"] not in (READS, SHOWS)}
+        loud = {name for name in self.assignments if not _OBEYED_AS_TEXT.fullmatch(name)}
+        acting = (self.unknown | self.changes | self.sends) - looking
+        others = any(one["kind"] not in (READS, SHOWS) for one in self.commands)
+        return others or bool(acting | self.writes | loud | self.functions)
+
     def result(self) -> dict[str, Json]:
         """The map that shell() gives."""
         self.indirect = self.indirect or self.places.unknown
@@ -200,8 +235,8 @@ class LineReading:
         outside, self.code = self.code, self.code or self.code_within
         for one in self.commands:
             one["code"] = outside or (self.code if one["code"] is None else one["code"])
-        odd = self.substitutions or self.expansions or self.background or self.code or self.indirect
-        acts = self.unknown or self.changes or self.sends or self.writes or self.assignments or self.functions
+            one["kind"] = OTHER if outside and one["kind"] == READS else one["kind"]
+        odd = self.substitutions or self.expansions or self.background or self.indirect
         changing = frozenset(name for name, _ in self.ran) if self.code else frozenset(self.changes)
         return {
             "programs": sorted(self.programs),
@@ -210,7 +245,9 @@ class LineReading:
             "redirects": self.redirects,
             "reads": sorted(self.reads),
             "writes": sorted(self.writes),
-            "outside": sorted(one for one in self.reads | self.writes if not self.places.holds(one)),
+            "outside": sorted(
+                one for one in (self.reads - _MACHINE) | self.writes if not self.places.holds(one)
+            ),
             "indirect": self.indirect,
             "secrets": secrets(self.reads | self.writes, self.ran, self.selected, self.code),
             "obeyed": obeyed(self.writes, self.ran, changing),
@@ -226,7 +263,8 @@ class LineReading:
             "assignments": sorted(self.assignments),
             "functions": sorted(self.functions),
             "code": self.code,
-            "simple": not (odd or acts) and bool(self.commands),
+            "kinds": sorted({str(one["kind"]) for one in self.commands}),
+            "simple": bool(self.commands) and not odd and not self._acts(),
         }
 
 
@@ -236,6 +274,10 @@ def _glob_folder(text: str) -> str:
     if not found or ".." in text[found.start() :].split("/"):
         return text
     return text[: found.start()].rpartition("/")[0] or ("/" if text.startswith("/") else ".")
+
+
+_NO_BRACES = str.maketrans("{}", "__")
+"""What a program gets with braces in it has them in its name: no shell is left to expand them."""
 
 
 class Folders:
@@ -263,7 +305,7 @@ class Folders:
     def holds(self, name: str) -> bool:
         """Whether a file is certainly the first folder, or below it."""
         try:
-            return path_within(name, self.start or ".")
+            return path_within(name.translate(_NO_BRACES), self.start or ".")
         except FunctionError:
             return False
 
@@ -301,116 +343,3 @@ def _join(folder: str, name: str) -> str:
     if name.startswith("/") or not folder:
         return name
     return folder if name == "." else f"{folder.rstrip('/')}/{name}"
-
-
-_PLAIN = re.compile(r"[^\s*?\[{}$()|\\`]+")
-_SOURCE = frozenset(one[1:] for one in PLAIN) | {"lock", "log"}
-_DATA = _SOURCE | {"cfg", "conf", "csv", "ini", "json", "toml", "txt", "xml", "yaml", "yml"}
-"""Endings by which nobody means secrets, though files with secrets have them too."""
-_ENDINGS = re.compile(r"(.*/)?\*\.(?:\{([\w.,-]+)\}|([\w.-]+))", re.DOTALL)
-_KNOWN = re.compile(r"(.*/)?(?:changelog|dockerfile|licen[cs]e|makefile|readme)\*", re.DOTALL | re.IGNORECASE)
-_ANYWHERE = re.compile(r"(?:(?<=/)|\A)(?:\*\*/)+")
-_ALL = re.compile(r"(.*[^/*])/\*\*?", re.DOTALL)
-_LIST = names("""
-    basename chmod chown dirname du echo file find ls md5sum mkdir printf realpath rm rmdir sha256sum stat
-    touch tree wc
-""")
-"""Programs that show no more of a file than its name, its size and a hash."""
-_TAKE = names("""
-    7z 7za 7zr borg bsdtar cp cpio ditto gcp gln gmv gtar install ln mv pax rar rclone restic rsync
-    scp tar zip
-""")
-"""Programs that give a folder another name, so that what is in it is no longer known by its own."""
-_SEARCH = names("grep egrep fgrep ggrep rg")
-"""Programs that may search what find finds, as they may search a folder."""
-_NAMES = names("git find gfind")
-"""Programs whose arguments name files in ways of their own: `HEAD:.env`, `-name .env`."""
-_SHOW = names(". cat cd git grep head ls source tail")
-"""Programs that write no file, or whose files `writes` names."""
-
-
-Command = tuple[str, tuple[Word, ...]]
-"""A program and its arguments."""
-
-
-def secrets(
-    files: Iterable[str], commands: Iterable[Command], selected: Iterable[str], code: bool
-) -> list[str]:
-    """Of `files`, which are read or written, of the arguments of `commands`, and of globs that choose what
-    they read, those that name secrets. `code`: the commands could do more than is known."""
-    commands = list(commands)
-    found = set(_of(SECRETS, files, commands))
-    found |= {one for one in selected if _chooses(one, _DATA)}
-    return sorted(found | {one for one in _could_show(commands, code) if _chooses(one, _SOURCE)})
-
-
-def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozenset[str]) -> list[str]:
-    """Of `files`, which are written, and of the arguments of those `commands` whose programs are `changing`
-    something, those that programs obey."""
-    commands = list(commands)
-    return sorted(
-        {*_of(OBEYED, files, commands)}
-        | {one for one in _could_write(commands, changing) if _is(OBEYED, one)}
-    )
-
-
-def _of(kind: KindFinder, files: Iterable[str], commands: list[Command]) -> Iterator[str]:
-    """Those of `files` that are of a kind, and folders that hold such files where a command may take them."""
-    whole = any(_takes(program, args) for program, args in commands)
-    yield from (one for one in files if _is(kind, one, whole=whole))
-    yield from (one for one in _taken(commands) if _is(kind, one, whole=True))
-
-
-def _takes(program: str, args: tuple[Word, ...]) -> bool:
-    return program in _TAKE or (program == "git" and any(word.text == "mv" for word in args))
-
-
-def _taken(commands: Iterable[Command]) -> Iterator[str]:
-    for program, args in commands:
-        if _takes(program, args):
-            yield from (word.text for word in args if _PLAIN.fullmatch(word.text))
-
-
-def _could_show(commands: Iterable[Command], code: bool) -> Iterator[str]:
-    for program, args in commands:
-        for word in args:
-            if code or not _is_read(program, word):
-                glob = word.pattern and program not in _LIST
-                if glob or ((code or program in _NAMES) and _PLAIN.fullmatch(word.text)):
-                    yield word.text
-
-
-def _is_read(program: str, word: Word) -> bool:
-    """Whether a word is read by its role, or by what chooses files, or means what is not shown."""
-    if program == "git":
-        return word.pattern or word.text.startswith((":!", ":^"))
-    return (word.found and program in _SEARCH) or (word.pattern and word.text.startswith("--"))
-
-
-def _could_write(commands: Iterable[Command], changing: frozenset[str]) -> Iterator[str]:
-    for program, args in commands:
-        if program in changing - _SHOW:
-            yield from (word.text for word in args if _PLAIN.fullmatch(word.text))
-
-
-def _chooses(glob: str, endings: frozenset[str]) -> bool:
-    """Whether a glob chooses files with secrets, or could. One that means all files with one of `endings`, or
-    all of a folder that is named, does not."""
-    glob = _ANYWHERE.sub("", glob)
-    known = _KNOWN.fullmatch(glob) or (endings is _DATA and _ALL.fullmatch(glob))
-    if known:
-        return bool(known[1]) and _is(SECRETS, known[1])
-    found = _ENDINGS.fullmatch(glob)
-    if found is None:
-        return _is(SECRETS, glob)
-    folder, ends = found[1] or "", (found[2] or found[3]).split(",")
-    means = ("a" if one.rpartition(".")[2] in endings else "*" for one in ends)
-    return any(_is(SECRETS, f"{folder}{stem}.{one}") for stem, one in zip(means, ends, strict=True))
-
-
-def _is(kind: KindFinder, path: str, *, whole: bool = False) -> bool:
-    """`whole`: the path may be a folder, with all that is in it."""
-    try:
-        return kind.finds(path, whole=whole)
-    except FunctionError:
-        return True

@@ -21,6 +21,7 @@ from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.words import (
     SubstitutionSpans,
     Word,
+    as_written,
     here_strings_first,
     read_body,
     read_word,
@@ -87,7 +88,7 @@ def read_tree(source: bytes, reading: LineReading, depth: int) -> None:
         raise FunctionError("shell() cannot parse this text")
     substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
     reading.repeats = reading.repeats or depth > 0
-    ends = {one.start_byte: one.end_byte for one in substitutions}
+    ends = {_start(source, one): one.end_byte for one in substitutions}
     walk = _Walk(source, reading, depth, SubstitutionSpans(ends, plain_cat=not reading.redefined))
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
@@ -102,6 +103,12 @@ def _all_nodes(root: Any) -> Iterator[Any]:
         node = waiting.pop()
         yield node
         waiting += node.children
+
+
+def _start(source: bytes, substitution: Any) -> int:
+    """Where it starts: behind an expansion, the parser counts blanks before it as a part of it."""
+    written = source[substitution.start_byte : substitution.end_byte]
+    return int(substitution.end_byte - len(written.lstrip(b" \t\n")))
 
 
 def _is_ifs(node: Any, name: bytes, value: Word) -> bool:
@@ -191,11 +198,12 @@ class _Walk:
         )
 
     def substitution(self, node: Any) -> None:
-        self.reading.places.here = self.folders.get(node.start_byte) or set(self.reading.places.seen)
-        if node.start_byte in self.inner.texts:
+        start = _start(self.source, node)
+        self.reading.places.here = self.folders.get(start) or set(self.reading.places.seen)
+        if start in self.inner.texts:
             launch(self.reading, [Word("cat")], self.depth)
             return
-        self.reading.substitutions = self.reading.substitutions or node.start_byte not in self.streams
+        self.reading.substitutions = self.reading.substitutions or start not in self.streams
         self.here_documents = False
         self.children(node, node.start_byte, node.end_byte, 0)
 
@@ -230,7 +238,10 @@ class _Walk:
                 words.append(Word("-"))
             words += self.redirect(redirect, nesting)
             at = redirect.end_byte
-        launch(self.reading, words, self.depth)
+        if any(word.choices for word in words):
+            # Dash has no braces, and takes them as they stand.
+            launch(self.reading, [as_written(word) for word in words], self.depth)
+        launch(self.reading, [one for word in words for one in word.choices or (word,)], self.depth)
 
     def redirected(self, node: Any, nesting: int) -> None:
         """A statement and redirects behind it, which are of its last command."""
@@ -332,12 +343,13 @@ class _Walk:
         self.reading.run(words[0], words[1:])
         if len(words) == 1:
             raise FunctionError("shell() does not read a declaration without a name, which prints variables")
-        for word in words[1:]:
-            name = _DECLARED.match(self.reading.see(word).text)
-            if not name:
-                raise FunctionError("shell() reads only plain names in a declaration")
-            self.reading.assign(name[1], exported=words[0].text in EXPORTING)
-            self.reading.code = self.reading.code or not word.fixed
+        with self.reading.of_program(words[0].text, words[1:]):
+            for word in words[1:]:
+                name = _DECLARED.match(self.reading.see(word).text)
+                if not name:
+                    raise FunctionError("shell() reads only plain names in a declaration")
+                self.reading.assign(name[1], exported=words[0].text in EXPORTING)
+                self.reading.code = self.reading.code or not word.fixed
 
     def test(self, node: Any, _nesting: int) -> None:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
@@ -369,7 +381,8 @@ class _Walk:
             if child.type == "variable_name":
                 name = self.word(child.start_byte, child.end_byte).text
             elif child.is_named and child.type != "do_group":
-                values.append(self.word(child.start_byte, child.end_byte))
+                value = self.word(child.start_byte, child.end_byte)
+                values += [*value.choices, as_written(value)]
             elif child.type == "do_group":
                 self.body(child, nesting, name, values)
             else:

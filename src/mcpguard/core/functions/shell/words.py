@@ -26,6 +26,12 @@ _ARITHMETIC = re.compile(rb"\$\(\([0-9+*/% -]*\)\)")
 _ANSI = re.compile(rb"\$'((?:[^'\\]|\\[nt\\])*)'")
 _ANSI_ESCAPES = {b"\\n": b"\n", b"\\t": b"\t", b"\\\\": b"\\"}
 
+MOST_CHOICES = 32
+"""How many words braces may stand for."""
+_BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}([^{}]*)", re.DOTALL)
+_CHOICE = re.compile(r"[A-Za-z0-9_./-]*", re.ASCII)
+_COUNTED = re.compile(r"(0|[1-9][0-9]{0,3})\.\.(0|[1-9][0-9]{0,3})", re.ASCII)
+
 _SEVERAL = (b"$@", b"${@}")
 _NUMBERS = (b"$#", b"${#}")
 _STATUS = re.compile(rb"\$\?(?!\[)")
@@ -52,7 +58,8 @@ class Word(Struct, frozen=True):
     """A word. `text` is what a program gets, except that what a shell would expand stands as written; then
     `literal` is false. `single`: it is one argument, not none or several. `fixed`: each argument's first
     character is known, and if it is not literal no dash. `pattern`: all that a shell would expand are globs.
-    `found`: it stands for the files that find finds. `stream`: all of it is a process substitution `<(...)`,
+    `found`: it stands for the files that find finds. `choices`: the words that shells with braces make of it,
+    where these are known. `stream`: all of it is a process substitution `<(...)`,
     which stands for a file that holds what a command prints.
     """
 
@@ -63,6 +70,7 @@ class Word(Struct, frozen=True):
     pattern: bool = False
     found: bool = False
     stream: bool = False
+    choices: tuple[Word, ...] = ()
 
 
 def unknown(text: str) -> Word:
@@ -71,6 +79,19 @@ def unknown(text: str) -> Word:
 
 
 UNKNOWN = unknown("")
+
+
+def as_written(word: Word) -> Word:
+    """A word as shells without braces read it."""
+    if not word.choices:
+        return word
+    return Word(
+        word.text,
+        literal=not word.choices[0].pattern,
+        single=not word.choices[0].pattern,
+        fixed=word.text[0] not in "-(!*?[" or not word.choices[0].pattern,
+        pattern=word.choices[0].pattern,
+    )
 
 
 class SubstitutionSpans(Struct):
@@ -185,6 +206,7 @@ class _WordReader:
         self.single_argument = self.only_globs = True
         self.braces = 0
         self.brace: int | None = None
+        self.quotes = False
         self.listed = self.stream = False
         self.globs: int | None = None
         self.plain = {
@@ -202,15 +224,18 @@ class _WordReader:
             if byte in ENDS and at not in self.inner.ends:
                 break
             act = self.plain.get(byte)
+            self.quotes = self.quotes or act is not None
             at = act(at) if act else self.other(at, at == start)
         if self.braces:
             raise FunctionError("shell() does not read a lone brace: to zsh it is the end of a group")
         return self.word(), at
 
     def word(self) -> Word:
+        text, choices = self.out.decode(), tuple[Word, ...]()
         if self.brace is not None and self.listed:
+            if (self.prefix is None or self.only_globs) and not self.quotes:
+                choices = self.choices(text)
             self.expands(at=self.brace, many=True)
-        text = self.out.decode()
         if self.stream:
             return Word(text, literal=False, stream=True)
         if self.prefix is None:
@@ -218,7 +243,32 @@ class _WordReader:
         if self.globs is not None and self.globs != len(_GLOB.findall(text)):
             self.only_globs = False  # Of two globs, one could stand in quotes.
         fixed = not self.splits and bool(self.prefix) and self.prefix[0] not in b"-(!"
-        return Word(text, literal=False, single=self.single_argument, fixed=fixed, pattern=self.only_globs)
+        only_globs, single = self.only_globs, self.single_argument
+        return Word(text, literal=False, single=single, fixed=fixed, pattern=only_globs, choices=choices)
+
+    def choices(self, text: str) -> tuple[Word, ...]:
+        """The words that `{a,b}` and `{1..3}` stand for, if that is all that the braces hold; else none."""
+        found = _BRACES.fullmatch(text)
+        if found is None:
+            return ()
+        before, inside, behind = found.groups()
+        pattern = self.prefix is not None
+        counted = _COUNTED.fullmatch(inside)
+        parts = inside.split(",")
+        if counted:
+            low, high = int(counted[1]), int(counted[2])
+            parts = [str(one) for one in range(low, high + 1)]
+        whole = [f"{before}{one}{behind}" for one in parts]
+        if not (
+            1 < len(parts) <= MOST_CHOICES and all(_CHOICE.fullmatch(one) for one in parts) and all(whole)
+        ):
+            return ()
+        if not pattern:
+            return tuple(Word(one) for one in whole)
+        return tuple(
+            Word(one, literal=False, single=False, fixed=one[0] not in "-(!*?[", pattern=True)
+            for one in whole
+        )
 
     def expands(
         self, *, at: int | None = None, splits: bool = False, many: bool = False, glob: bool = False

@@ -1,0 +1,305 @@
+"""What a command is for: the words of a command line -> its kind, such as `builds` or `deletes`.
+
+Law of this file: a positive list. A command is of a kind only if a form in `forms.txt` has all of its words:
+those that it begins with, each option, and each operand by its role; any other is of the kind `other`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from msgspec import Struct
+
+from mcpguard.core.functions.shell.programs import lines
+from mcpguard.core.functions.shell.scripts import harmless
+from mcpguard.core.functions.shell.words import Word
+from mcpguard.core.tables import names, read_table
+
+READS, SHOWS, BUILDS, RUNS, OTHER = "reads", "shows", "builds", "runs", "other"
+
+_BEHIND = {kind: kind for kind in (BUILDS, RUNS, "installs", "adds")} | {SHOWS: BUILDS}
+"""What a command is behind the words of another, such as `uv run`: the project says what its words mean."""
+
+_TOOL = re.compile(r"(?:\./)?(?:node_modules/\.bin|\.?venv/bin)/([\w.-]+)", re.ASCII)
+"""A program that the project installed for itself."""
+_WRAPPER = re.compile(r"\./((?:mvn|gradle)w)", re.ASCII)
+_SYSTEM = re.compile(r"(?:/(?:usr/|usr/local/|opt/homebrew/)?s?bin/)?([^/]+)", re.ASCII)
+_OWN = re.compile(r"(?:\./)?\w[\w+-]*(?:[/.][\w+-]+)*", re.ASCII)
+
+_PATH = re.compile(r"(?![-~=+])(?!(?:.*/)?\.\.(?:/|$))[^:$`\n\\]+")
+_DELETABLE = re.compile(
+    r"(?:\./)?(?:\w[^*?\[]*(?:\*\.\w+)?|\.(?:venv|tox|nox|next|nuxt|coverage|cache|[a-z]+_cache))|\./\*\.\w+",
+    re.ASCII,
+)
+"""What is named, with all that is in it; of a folder's files those with one ending."""
+_LINE = re.compile(r"::.*|:\d+(?:,\d+)*", re.ASCII)
+_BUILT = names("""
+    node_modules __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox .nox .next .nuxt .turbo .parcel-cache
+    .eslintcache .coverage htmlcov coverage dist target .DS_Store *.pyc *.pyo *.o *.class *.tsbuildinfo
+    *.egg-info
+""")
+_TARGET = (
+    r"(?:all|tests?|build|check|lint|format|fmt|types?|type-?check|coverage|cov|docs?|clean|unit|e2e|integration|spec"
+    r"|compile|verify|package|assemble|bench|ci|fix|style|validate)"
+)
+_RESOURCE = (
+    r"(?:all|po|pods?|deploy|deployments?|svc|services?|no|nodes?|ns|namespaces?|ev|events?|ing|ingress(?:es)?|jobs?"
+    r"|cronjobs?|sts|statefulsets?|ds|daemonsets?|rs|replicasets?|pvc?|hpa|endpoints)"
+)
+_LOCAL = r"(?:http://)?(?:localhost|127\.0\.0\.1):(?:3\d{3}|4200|4321|5000|5173|8000|808\d|8888)"
+_ROLES = {
+    role: re.compile(form, re.ASCII | re.DOTALL)
+    for role, form in {
+        "B": r"-|main|master|develop|dev|trunk"
+        r"|(?:feature|feat|fix|bugfix|hotfix|chore|agent|claude|codex)/\w[\w.-]*",
+        "F": r"(?:[^@%]|%\{[a-z_]+\})+",
+        "G": _TARGET + r"(?:[:_-][a-z0-9]+)*",
+        "I": r"[1-9]\d+",
+        "M": r".+",
+        "P": r"no:[a-z]+",
+        "R": r"default|verbose|dot|json|summary|tap|list|line|html|github|github-actions|spec|min|progress",
+        "W": rf"{_RESOURCE}(?:,{_RESOURCE})*(?:/[\w.-]+)?",
+        "c": r"(?!.*\.\.)[\w.,:=@+-]+",
+        "d": r"\d+(?:\.\d+)?(?:ms|[smh])?",
+        "e": r"(?:\./)?\w[\w-]*(?:/\w[\w-]*)*(?:/\w[\w.-]*|\.\w[\w.-]*)",
+        "f": r"false|true|never|no|none",
+        "g": r"\w[\w.-]*(?:/[\w.~-]+)+(?:@[\w.-]+)?",
+        "h": r"[^@\n][^\n]*",
+        "i": r"-?\d+|auto|max",
+        "k": r"(?:@\w[\w.-]*/)?\w[\w.-]*(?:\[[\w,-]+\])?(?:(?:@|[=~<>!]=?)[\w.*^~<>=!,-]+)?",
+        "l": _LOCAL + r"(?:/[^\s$`]*)?",
+        "m": r"0?[0-7]{3}|[ugoa]*[+-][rwx]+",
+        "n": r"(?!.*\.\.)\w[\w.@/+-]*",
+        "o": r"origin|upstream",
+        "r": r"-|[\w@][\w./@{}~^-]*",
+        "s": r"(?:\.?\w+)?",
+        "u": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[^\s$`]*)?",
+        "v": r"\.?venv/bin/activate",
+        "w": r"wide|name|json|yaml",
+        "0": r"/dev/null",
+        "-": r"-",
+        ".": r"\.(?:\[[\w,-]+\])?",
+    }.items()
+}
+
+_SCRIPTS = {"S": "sed", "J": "jq"}
+
+_OPTION = re.compile(r"(!?)(--?)([\w.-]*)(?:(\??)=(.))?", re.ASCII)
+
+
+class Form(Struct, frozen=True):
+    """How to read a line of `forms.txt`.
+
+    `words`: what may stand at each of the first places. `roles`: what the operands are, one letter each, the
+    last for all that follow: one of `_ROLES`, `t` any text, `p` a path in the folder, `x` the same, with a
+    line or a test behind it, `D` one that may be deleted, `b` what a build makes again, `S` and `J` a script
+    for sed or jq, and `T` or `*` for all that follows whatever it is, which with `T` has to be known.
+    `at_least`: how many operands there have to be: one where `+` stands before the roles.
+    `options`: each by its name with its dashes, and the role of its argument or "". `joined`: those whose
+    argument, if they have one, follows a `=`. `exact`: other words that may stand anywhere; of the kind `via`
+    those of which one has to follow, and begins another command. `needed`: options of which one has to be
+    there. `one_dash`: `-name` is one option, not four.
+    """
+
+    kind: str
+    words: tuple[frozenset[str], ...]
+    roles: str = ""
+    at_least: int = 0
+    options: dict[str, str] = {}
+    joined: frozenset[str] = frozenset()
+    exact: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+    one_dash: bool = False
+
+
+@cache
+def _forms() -> dict[str, list[Form]]:
+    """The forms by program, those with most words first."""
+    found: dict[str, list[Form]] = {}
+    shared: dict[str, list[str]] = {}
+    for line in lines(read_table(__package__, "forms.txt")):
+        kind, *parts = [one for part in line.split() for one in shared.get(part, [part])]
+        if kind.startswith("*"):
+            shared[kind] = parts
+            continue
+        form = _form(kind, parts)
+        for program in form.words[0]:
+            found.setdefault(program, []).append(form)
+    return {name: sorted(forms, key=lambda one: -len(one.words)) for name, forms in found.items()}
+
+
+def _form(kind: str, parts: list[str]) -> Form:
+    at = parts.index(":") if ":" in parts else len(parts)
+    roles, options = "", dict[str, str]()
+    joined, exact, needed = set[str](), set[str](), set[str]()
+    for part in parts[at + 1 :]:
+        found = _OPTION.fullmatch(part)
+        if part.startswith("("):
+            roles = part.strip("(+)")
+        elif part == "-=":
+            pass
+        elif found is None:
+            exact.add(part.removeprefix("="))
+        else:
+            need, dashes, letters, may, role = found.groups()
+            each = [dashes + letters] if dashes == "--" else [f"-{one}" for one in letters]
+            options |= dict.fromkeys(each, role or "")
+            joined |= set(each) if may else set()
+            needed |= set(each) if need else set()
+    at_least = sum(part.startswith("(+") for part in parts)
+    words = tuple(frozenset(one.split(",")) for one in parts[:at])
+    one_dash = "-=" in parts
+    if one_dash:
+        options = {name[1:]: role for name, role in options.items()}
+        joined, needed = {name[1:] for name in joined}, {name[1:] for name in needed}
+    return Form(
+        kind,
+        words,
+        roles,
+        at_least,
+        options,
+        frozenset(joined),
+        frozenset(exact),
+        frozenset(needed),
+        one_dash,
+    )
+
+
+def kind_of(path: str, args: Sequence[Word], folder: str = "") -> str:
+    """What the program `path` is for with these arguments, in `folder`, an absolute path or "". Never
+    raises."""
+    tool = _TOOL.fullmatch(path) or _WRAPPER.fullmatch(path)
+    system = _SYSTEM.fullmatch(path)
+    if tool is not None:
+        return _BEHIND.get(_kind(tool[1], args, folder), OTHER)
+    if system is not None:
+        return _kind(system[1], args, folder)
+    return RUNS if _OWN.fullmatch(path) and all(_is_known(word) for word in args) else OTHER
+
+
+def _kind(program: str, args: Sequence[Word], folder: str) -> str:
+    for form in _forms().get(program, ()):
+        places = form.words[1:]
+        if len(args) < len(places) or not all(
+            word.literal and word.text in one for word, one in zip(args, places, strict=False)
+        ):
+            continue
+        rest = args[len(places) :]
+        if form.kind == "via":
+            inner = _behind(form, rest, folder)
+            if inner != OTHER:
+                return inner
+        elif _Match(form, folder).fits(rest):
+            return form.kind
+    return OTHER
+
+
+def _behind(form: Form, rest: Sequence[Word], folder: str) -> str:
+    """The kind of the command that follows the words and options of a form."""
+    match = _Match(form, folder)
+    rest = list(rest)
+    while rest and rest[0].literal and rest[0].text.startswith("-"):
+        if not match.option(rest.pop(0).text, rest):
+            return OTHER
+    if not rest or not rest[0].literal or rest[0].text not in form.exact:
+        return OTHER
+    return _BEHIND.get(_kind(rest[0].text, rest[1:], folder), OTHER)
+
+
+def _is_known(word: Word) -> bool:
+    """Whether a word stands for what it says, and cannot become an option."""
+    return word.literal or (word.pattern and (word.text[0] not in "*?[" or word.text in _BUILT))
+
+
+def _is_index(role: str, word: Word) -> bool:
+    """Whether it is an expression for jq with `[]` that is not quoted, such as `.[].title`."""
+    return role == "J" and word.pattern and not any(char in word.text for char in "*?")
+
+
+class _Match:
+    """One reading of words by a form."""
+
+    def __init__(self, form: Form, folder: str) -> None:
+        self.form = form
+        self.folder = folder
+        self.seen: set[str] = set()
+
+    def fits(self, args: Sequence[Word]) -> bool:
+        """Whether each of `args` has a place in the form."""
+        form, rest, count = self.form, list(args), 0
+        while rest:
+            role = form.roles[count : count + 1] or form.roles[-1:]
+            if role == "T":
+                return self.complete(count + 1) and all(_is_known(word) for word in rest)
+            word = rest.pop(0)
+            if not _is_known(word):
+                return False
+            if word.literal and word.text in form.exact:
+                continue
+            if word.text.startswith("-") and word.text != "-":
+                if not (word.literal and self.option(word.text, rest)):
+                    return False
+            elif not self.is_of(role, word):
+                return False
+            else:
+                count += 1
+        return self.complete(count)
+
+    def complete(self, count: int) -> bool:
+        """Whether all is there that the form needs: an option, and operands, of which there are `count`."""
+        return count >= self.form.at_least and (not self.form.needed or bool(self.form.needed & self.seen))
+
+    def option(self, text: str, rest: list[Word]) -> bool:
+        """Whether the form has this option, with its argument, which may be the next word."""
+        options = self.form.options
+        name, equals, value = text.partition("=")
+        if name in options and (self.form.one_dash or name.startswith("--")):
+            return self.argument(name, Word(value) if equals else None, rest)
+        if text.startswith("--") or self.form.one_dash:
+            return False
+        for at, letter in enumerate(text[1:], 2):
+            role = options.get(f"-{letter}")
+            if role is None:
+                return False
+            if role:
+                return self.argument(f"-{letter}", Word(text[at:]) if text[at:] else None, rest)
+            self.seen.add(f"-{letter}")
+        return True
+
+    def argument(self, name: str, value: Word | None, rest: list[Word]) -> bool:
+        """Note an option. Whether its argument is as it has to be."""
+        self.seen.add(name)
+        role = self.form.options[name]
+        if not role:
+            return value is None
+        if value is None and name in self.form.joined:
+            return True
+        if value is None and rest:
+            value = rest.pop(0)
+        return value is not None and (value.literal or _is_index(role, value)) and self.is_of(role, value)
+
+    def is_of(self, role: str, word: Word) -> bool:
+        """Whether a word may stand where this role is."""
+        text = word.text
+        form = _ROLES.get(role)
+        if form is not None:
+            return word.literal and bool(form.fullmatch(text))
+        if role == "t":
+            return word.literal and not text.startswith("-")
+        if role in _SCRIPTS:
+            return harmless(_SCRIPTS[role], (), (Word(text),))
+        return role != "" and self.path(role, text)
+
+    def path(self, role: str, text: str) -> bool:
+        """Whether a text names what is in the folder, and may stand where this role is."""
+        inside = text.removeprefix(f"{self.folder}/") if self.folder else text
+        line = _LINE.search(inside) if role == "x" else None
+        inside = inside[: line.start()] if line else inside
+        if inside.startswith("/") or not _PATH.fullmatch(inside or "."):
+            return False
+        if role in "px":
+            return True
+        built = inside.rstrip("/").rpartition("/")[2] in _BUILT
+        return built or (role == "D" and bool(_DELETABLE.fullmatch(inside)))
