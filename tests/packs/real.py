@@ -10,7 +10,6 @@ from scripts import python_servers
 from tests.packs.packs import tools
 from tests.wire.session import eventually
 
-GIT = {"command": sys.executable, "args": ["-m", "mcp_server_git"]}
 SHOP = """
     CREATE TABLE customers (id int, name text, email text, password_hash text);
     INSERT INTO customers VALUES (7, 'Jane', 'jane@example.com', 'canary');

@@ -6,8 +6,9 @@ import pytest
 
 from tests.database import PASSWORD, database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import GIT, SHOP, commit, git, hidden, offered, pypi, refused, repository, tables
+from tests.packs.real import SHOP, commit, git, hidden, offered, pypi, refused, repository, tables
 from tests.packs.web import PAGE, site
+from tests.wire.warm import sdk_server
 
 
 @pytest.mark.node
@@ -55,7 +56,7 @@ def test_filesystem_reads_what_ordinary_projects_have(behind, npm, tmp_path):
 
 def test_git_reads_its_repository_and_takes_no_options(behind, tmp_path):
     ours, theirs = repository(tmp_path / "ours"), repository(tmp_path / "theirs")
-    session = behind(Pack("git", "read-only"), GIT, {"repositories": [ours]})
+    session = behind(Pack("git", "read-only"), sdk_server("mcp_server_git"), {"repositories": [ours]})
     assert "git_commit" not in offered(session, "git")
     assert "the first of ours" in session.text("git_log", repo_path=ours)
     assert "content of ours" in session.text("git_show", repo_path=ours, revision="HEAD")
@@ -70,7 +71,7 @@ def test_git_shows_no_difference_that_another_program_made_without_names(behind,
     ours = repository(tmp_path / "ours")
     (tmp_path / "ours" / ".env").write_text("PASSWORD=hunter2\n")
     git(ours, "add", ".")
-    session = behind(Pack("git", "read-only"), GIT, {"repositories": [ours]})
+    session = behind(Pack("git", "read-only"), sdk_server("mcp_server_git"), {"repositories": [ours]})
     git(ours, "config", "diff.external", "f() { cat $5; }; f")
     assert refused(session.call("git_diff", repo_path=ours, target="HEAD"), "diffs-by-their-names")
     assert refused(session.call("git_diff_staged", repo_path=ours), "diffs-by-their-names")
@@ -85,7 +86,7 @@ def test_git_shows_no_secrets_file_of_a_commit(behind, tmp_path):
     ours = repository(tmp_path / "ours")
     (tmp_path / "ours" / ".env").write_text("A=canary\n")
     commit(ours)
-    session = behind(Pack("git", "read-only"), GIT, {"repositories": [ours]})
+    session = behind(Pack("git", "read-only"), sdk_server("mcp_server_git"), {"repositories": [ours]})
     blob = git(ours, "rev-parse", "HEAD:.env").strip()
     assert refused(session.call("git_show", repo_path=ours, revision="HEAD:.env"), "secret-files")
     assert refused(session.call("git_show", repo_path=ours, revision="HEAD"), "secret-files-in-diffs")

@@ -8,8 +8,9 @@ import pytest
 
 from tests.database import database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import GIT, SHOP, git, offered, pypi, refused, repository, tables, worked
+from tests.packs.real import SHOP, git, offered, pypi, refused, repository, tables, worked
 from tests.packs.web import PAGE, site
+from tests.wire.warm import sdk_server
 
 WIDER = ["careful", "open-with-guards"]
 TOKEN = "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"
@@ -50,7 +51,7 @@ def test_git_commits_what_is_no_secret(behind, tmp_path, posture):
     git(ours, "config", "user.email", "agent@example.invalid")
     for name in ("new.txt", ".env"):
         (tmp_path / "ours" / name).write_text("canary")
-    session = behind(Pack("git", posture), GIT, {"repositories": [ours]})
+    session = behind(Pack("git", posture), sdk_server("mcp_server_git"), {"repositories": [ours]})
     offered(session, "git")
     assert worked(session.call("git_create_branch", repo_path=ours, branch_name="agent/work"))
     if posture == "careful":

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 
 import anyio
 import mcp
@@ -13,6 +12,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.conformance.stage import over_stdio
 from tests.wire.session import puppet, verify, write_config
+from tests.wire.warm import sdk_server
 
 RULES = [
     {"id": "read", "effect": "allow", "server": "git", "tools": ["git_status", "git_log", "git_branch"]},
@@ -45,10 +45,13 @@ def repository(tmp_path):
 @pytest.fixture
 def git(repository):
     """The configuration entry of mcp-server-git."""
-    return {"command": sys.executable, "args": ["-m", "mcp_server_git", "--repository", str(repository)]}
+    return sdk_server("mcp_server_git", "--repository", str(repository))
 
 
-CLOCK = {"command": sys.executable, "args": ["-m", "mcp_server_time", "--local-timezone", "UTC"]}
+@pytest.fixture
+def clock():
+    """The configuration entry of mcp-server-time."""
+    return sdk_server("mcp_server_time", "--local-timezone", "UTC")
 
 
 def parameters(folder, servers, rules=RULES):
@@ -132,14 +135,14 @@ def test_a_hidden_tool_and_one_that_does_not_exist_get_the_same_error(run, git):
     assert hidden == (unknown[0], unknown[1].replace("git_rexxx", "git_reset"), unknown[2])
 
 
-def test_two_real_servers_at_once_have_their_names_in_front(run, git, repository, tmp_path):
+def test_two_real_servers_at_once_have_their_names_in_front(run, git, clock, repository, tmp_path):
     async def body(session):
         names = [tool.name for tool in (await session.list_tools()).tools]
         status = await session.call_tool("git__git_status", {"repo_path": str(repository)})
         now = await session.call_tool("time__get_current_time", {"timezone": "UTC"})
         return names, status, now
 
-    names, status, now = run({"git": git, "time": CLOCK}, body)
+    names, status, now = run({"git": git, "time": clock}, body)
     assert names == [*[f"git__{name}" for name in sorted(READ, key=names_of_git)],
                      "time__get_current_time", "time__convert_time"]  # fmt: skip
     assert "Repository status" in text(status)
@@ -152,21 +155,21 @@ def names_of_git(name):
     return ["git_status", "git_commit", "git_log", "git_branch"].index(name)
 
 
-def test_an_error_of_a_real_server_comes_through_as_a_tool_error(run):
+def test_an_error_of_a_real_server_comes_through_as_a_tool_error(run, clock):
     async def body(session):
         return await session.call_tool("get_current_time", {"timezone": "Nowhere/City"})
 
-    result = run({"time": CLOCK}, body)
+    result = run({"time": clock}, body)
     assert result.is_error
     assert "Nowhere/City" in text(result)
 
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-def test_the_high_level_client_works_in_each_mode(tmp_path, mode):
+def test_the_high_level_client_works_in_each_mode(tmp_path, clock, mode):
     async def main():
         with anyio.fail_after(40):
-            async with mcp.Client(parameters(tmp_path, {"time": CLOCK}), mode=mode) as client:
+            async with mcp.Client(parameters(tmp_path, {"time": clock}), mode=mode) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
                 result = await client.call_tool("get_current_time", {"timezone": "UTC"})
                 if mode == "legacy":

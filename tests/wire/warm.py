@@ -44,6 +44,12 @@ def socket_of_mcpguard(*modules):
     return socket_of("-m", "tests.servers.warm_mcpguard", *modules)
 
 
+def sdk_server(module, *words):
+    """The configuration entry of a server that `python -m module` is, forked from a process that has imported the SDK."""
+    socket = socket_of("-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server")
+    return {"command": sys.executable, "args": ["-S", warm.__file__, socket, module, *words]}
+
+
 def command(*words, typed="", environment=None, timeout=60, modules=(), cwd=None):
     """`mcpguard` with these words and `typed` at its standard input, as `subprocess.run(..., capture_output=True)`;
     `modules` are imported already."""
