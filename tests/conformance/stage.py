@@ -47,13 +47,19 @@ def said(running, path, pattern):
     return eventually(look, f"{pattern.pattern} in {path.name}").group(1).decode()
 
 
+def forked_to(out, err, socket, *words):
+    """A process that is forked at `socket`, without input and with its output in two files."""
+    running = warm.Warm(socket, words, stdout=out, stderr=err, env=dict(os.environ))
+    running.stdin.close()
+    return running
+
+
 @contextlib.contextmanager
 def upstream(folder, *options, name="upstream"):
     """`everything.py` over HTTP; gives its origin, such as `http://127.0.0.1:1234`."""
-    command = [sys.executable, EVERYTHING, "--http", "0", *options]
 
     def start(out, err):
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        return forked_to(out, err, warm.socket_of(EVERYTHING, "--warm"), "--http", "0", *options)
 
     with process(start, folder, name) as running:
         yield f"http://127.0.0.1:{said(running, folder / f'{name}.out', PORT)}"
@@ -92,9 +98,7 @@ def guard(folder, config, *words):
     words = ["run", "--config", str(config), "--http", "127.0.0.1:0", *words]
 
     def start(out, err):
-        running = warm.Warm(warm.socket_of_mcpguard(), words, stdout=out, stderr=err, env=dict(os.environ))
-        running.stdin.close()
-        return running
+        return forked_to(out, err, warm.socket_of_mcpguard(), *words)
 
     with process(start, folder, "mcpguard") as running:
         yield said(running, folder / "mcpguard.err", LISTENING)
