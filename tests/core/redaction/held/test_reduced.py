@@ -40,6 +40,14 @@ PARTIAL = {
     "C in octal": some("\\{:03o}", "&/"),
     "Rust": some("\\u{{{:x}}}", "&/"),
     "Python": some("\\U{:08x}", "&/"),
+    "DNS": some("\\{:03d}", "&/<>"),
+    "RTF": some("\\'{:02x}", "&/<>"),
+    "LaTeX": lambda value: (
+        value.replace("<", "\\textless{}").replace(">", "\\textgreater ").replace("'", "\\textquotesingle{}")
+    ),
+    "a table in LaTeX": lambda value: value.replace("<", "\\ensuremath{<}").replace("&", "\\&"),
+    "ConTeXt": lambda value: value.replace("<", "\\letterless{}").replace("&", "\\letterampersand{}"),
+    "a page of man": lambda value: value.replace("'", "\\[aq]").replace("=", "\\(eq"),
     "two layers of backslashes": some("\\\\u{:04x}", "<>&"),
 }
 

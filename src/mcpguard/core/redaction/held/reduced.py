@@ -108,7 +108,9 @@ def locate(text: bytes, wanted: Sequence[int], drop: bytes = _DROP) -> dict[int,
 _ESCAPE = expression(
     rb"[%\\&=](?:(?<=%)(?:25)*(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})"
     rb"|(?<=\\)(?:u(?:[0-9A-Fa-f]{4}|\{[0-9A-Fa-f]{1,6}\})|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}"
-    rb"|[0-3][0-7]{2}|[abefnrtv0])"
+    # Also of TeX (`\textless{}`), roff (`\[aq]`) and RTF.
+    rb"|[0-3][0-9]{2}|(?:text|letter)[a-z]{3,16}(?:\{\}| )?|ensuremath|\[[a-z]{2}\]|\([a-z]{2}|'[0-9a-f]{2}"
+    rb"|[abefnrtv0])"
     rb"|(?<=&)(?:amp;)*(?:#[0-9A-Fa-fxX]{1,8};?|[A-Za-z]{1,31};)"
     # Quoted-printable (RFC 2045, section 6.7), but for what a value behind "=" may begin with.
     rb"|(?<==)(?:3D|0[9AD]|2[0-4]|40|5[B-E]|60|7[B-E]))"
