@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -56,6 +57,24 @@ def test_the_private_numbers_of_a_key_are_found_in_hexadecimal(name: str) -> Non
     assert len(re.findall(r"^[0-9a-f]{8}(?:  (?:[0-9a-f]{2} ){16}) ", said, re.MULTILINE)) < len(der) // 16
     for text in (public.hex(), dump(public)):
         assert told(pem, text) == text
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
+def test_the_private_numbers_of_a_key_are_found_in_decimal(form: PrivateFormat) -> None:
+    key = rsa.generate_private_key(65537, 1024)
+    pem = key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+    numbers = key.private_numbers()
+    said = told(pem, f"d={numbers.d} p={numbers.p} n={numbers.public_numbers.n}")
+    assert said == f"d=[REDACTED:credential:x#1] p=[REDACTED:credential:x#1] n={numbers.public_numbers.n}"
+
+
+@pytest.mark.parametrize("encoded", [b64encode, lambda data: data.hex().encode()])
+def test_the_number_that_base64_or_hexadecimal_stands_for_is_found(
+    encoded: Callable[[bytes], bytes],
+) -> None:
+    data = bytes(range(100, 132))
+    said = told(encoded(data).decode(), f"k = {int.from_bytes(data)}n")
+    assert said == "k = [REDACTED:credential:x#1]n"
 
 
 def test_bytes_of_base64_and_base64_of_bytes_are_found() -> None:

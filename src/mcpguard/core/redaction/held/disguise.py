@@ -11,6 +11,7 @@ from itertools import pairwise
 from unicodedata import normalize
 
 from mcpguard.core.redaction.held.parts import parts, words
+from mcpguard.core.redaction.held.payloads import whole_numbers
 from mcpguard.core.redaction.held.reduced import DROPPED, skeleton_of
 from mcpguard.core.secret import Unprinted
 
@@ -23,7 +24,11 @@ _PIECE, _ENCODED = 96, 256
 _LONG = 16
 """Characters of a member of which no form is matched exactly."""
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
-_BASE32 = bytes.maketrans(bytes(range(32)), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+_BASE32 = (
+    bytes.maketrans(bytes(range(32)), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
+    bytes.maketrans(bytes(range(32)), b"0123456789ABCDEFGHIJKLMNOPQRSTUV"),
+)
+"""Both alphabets (RFC 4648, sections 6 and 7)."""
 _BITS = bytes.maketrans(b"01", b"\0\1")
 _URL_SAFE = str.maketrans("+/", "-_")
 _JSON = str.maketrans(
@@ -78,6 +83,8 @@ def needles(value: str, members: Sequence[str] | None = None) -> Iterator[HeldFo
         yield from _whole(text, members if text is value else ())
         for word in words(text):
             yield from _brief(word)
+    for digits in whole_numbers((value, *members)):
+        yield _needle(digits, b"", 0, 0)
 
 
 def _whole(value: str, members: Sequence[str]) -> Iterator[HeldForm]:
@@ -95,6 +102,7 @@ def _whole(value: str, members: Sequence[str]) -> Iterator[HeldForm]:
 def _brief(word: str) -> Iterator[HeldForm]:
     data = word.encode()
     yield _literal(word)
+    yield _literal(word[::-1])
     yield _needle(data.hex(), rb"\%&#;", 3, 1)
     for text in aligned(data):
         yield _needle(text, _BASE64, 4, 6)
@@ -183,7 +191,7 @@ def _numbers(value: str) -> Iterator[str]:
 
 
 def _bases(value: str) -> Iterator[str]:
-    """Base64 of UTF-8, of UTF-16 and of base64, also URL-safe or percent-encoded; base32."""
+    """Base64 of UTF-8, of UTF-16 and of base64, also URL-safe or percent-encoded; base32 and base32hex."""
     once = list(aligned(_utf8(value)))
     once += [text.translate(_URL_SAFE) for text in once]
     twice = [core for text in dict.fromkeys(once) for core in aligned(text.encode())]
@@ -212,7 +220,8 @@ def _base32(data: bytes) -> Iterator[str]:
         letters = (len(bits) - first) // 5
         # A byte for each letter: the first bits of all letters, then the second ones and so on.
         rows = [int.from_bytes(bits[first + at : first + 5 * letters : 5]) << 4 - at for at in range(5)]
-        yield sum(rows).to_bytes(letters).translate(_BASE32).decode()
+        for letters_of in _BASE32:
+            yield sum(rows).to_bytes(letters).translate(letters_of).decode()
 
 
 def anchor(value: str) -> bytes | None:

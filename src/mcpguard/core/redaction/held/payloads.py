@@ -17,6 +17,8 @@ _BASE64 = expression(r"[A-Za-z0-9+/]{21,1024}={1,2}|(?=[A-Za-z0-9]{0,64}[+/])(?:
 _HEXADECIMAL = expression(r"(?:[0-9a-f]{2}){16,64}|(?:[0-9A-F]{2}){16,64}")
 _REST = expression(rb"(?: {0,2}[0-9a-f]{2}){0,15}(?:  [ |>]{0,50}| [|>])[^\n\x1f\xff]{1,40}(?=[\n\x1f\xff])")
 _LEAST = 16
+_LARGEST = 1024
+"""Bytes of a number: Python prints none of more than 4,300 digits."""
 _DEPTH = 5
 _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 _RSA = 9
@@ -37,14 +39,30 @@ class HexMatch(NamedTuple):
 def payloads(values: Iterable[str]) -> Iterator[str]:
     """Other texts of these values and members of a value."""
     for value in values:
-        for body in _BODY.findall(value.replace("\\n", "\n")):
-            for number in _numbers(_bytes("".join(body.split())), _DEPTH):
-                yield number.hex()
-                yield from _encoded(number)
+        for number in _of_keys(value):
+            yield number.hex()
+            yield from _encoded(number)
         if _HEXADECIMAL.fullmatch(value):
             yield b64encode(a2b_hex(value)).decode().rstrip("=")
         elif _BASE64.fullmatch(value):
             yield _bytes(value).hex()
+
+
+def whole_numbers(values: Iterable[str]) -> Iterator[str]:
+    """What programs print as one number, in decimal digits: the private numbers of a key, the bytes of a value,
+    and what it says in base64 or hexadecimal."""
+    for value in values:
+        numbers = [*_of_keys(value), value.encode("utf-8", "surrogatepass")]
+        if _HEXADECIMAL.fullmatch(value):
+            numbers.append(a2b_hex(value))
+        elif _BASE64.fullmatch(value):
+            numbers.append(_bytes(value))
+        yield from (str(int.from_bytes(number)) for number in numbers if len(number) <= _LARGEST)
+
+
+def _of_keys(value: str) -> Iterator[bytes]:
+    for body in _BODY.findall(value.replace("\\n", "\n")):
+        yield from _numbers(_bytes("".join(body.split())), _DEPTH)
 
 
 def _encoded(number: bytes) -> Iterator[str]:
