@@ -49,8 +49,8 @@ def payloads(values: Iterable[str]) -> Iterator[str]:
 
 
 def whole_numbers(values: Iterable[str]) -> Iterator[str]:
-    """What programs print as one number, in decimal digits: the private numbers of a key, the bytes of a value,
-    and what it says in base64 or hexadecimal."""
+    """What programs print as one number, in decimal digits: the private numbers of a key, the bytes of a
+    value, and what it says in base64 or hexadecimal."""
     for value in values:
         numbers = [*_of_keys(value), value.encode("utf-8", "surrogatepass")]
         if _HEXADECIMAL.fullmatch(value):

@@ -4,7 +4,7 @@
     lines      what is cut up in lines, in `rows`, in `letters` and in `cells` of tables, put together again
     arguments  what a list of arguments comes to
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
-    dumps      what a dump of bytes says, and `codes` the codes of characters in rows
+    dumps      what a dump of bytes says, and `codes` the codes of characters in rows, numbers and bits
 
 `signs` say where to look at all, and `view` is what all of these make.
 `table` lists the disguises, each with its examples. Law of this package: a disguise is in that table or it is
@@ -18,7 +18,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.arguments import command_lines
 from mcpguard.core.redaction.views.cells import cells
-from mcpguard.core.redaction.views.codes import coded
+from mcpguard.core.redaction.views.codes import coded, numbered
 from mcpguard.core.redaction.views.dumps import dumped
 from mcpguard.core.redaction.views.escapes import QuotedPrintableView, Undisguised
 from mcpguard.core.redaction.views.letters import lettered
@@ -33,6 +33,7 @@ from mcpguard.core.redaction.views.signs import (
     JOINED,
     LEAVES,
     LETTERS,
+    NUMBERS,
     OPTIONS,
     PACKED,
     QUOTED,
@@ -119,6 +120,8 @@ def _cut_or_encoded(
         yield from _within(dumped(plain, budget), depth, least, budget)
     if depth and CODED in signs:
         yield from _within(coded(plain, budget), depth, least, budget)
+    if depth and NUMBERS in signs:
+        yield from _within(numbered(plain, budget), depth, least, budget)
     for cut, way in (
         (not signs.isdisjoint(JOINED), joined),
         (TABLE in signs, cells),

@@ -1,16 +1,20 @@
 """What the codes of characters say in a list (`[97, 98]`, as Node, Go and Python print bytes), behind numbers
 (`[[0, 97], [1, 98]]`, `{"0": 97, "1": 98}`), with a fraction (`97.0, 98.0`) or in calls
-(`CHR(97)||CHR(98)`).
+(`CHR(97)||CHR(98)`); and what numbers of two to eight bytes say, or rows of bits.
 """
 
+import re
 from array import array
 from collections.abc import Iterator
 from itertools import accumulate, chain, islice
+from struct import pack
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.views.contents import contents
 from mcpguard.core.redaction.views.view import ENOUGH, View, ViewBuilder, slices
 
+_HEX_WORD = "0[xX](?:[2-7][0-9A-Fa-f]){2,8}"
 _PRINTED = "(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
 _TWO_DIGITS = "[3-9][0-9]"
 CODES = (
@@ -40,14 +44,42 @@ CODES = (
     r"\n3[ ,:\t=]{1,3}[0-9]{2,3}\r?\n4[ ,:\t=]{1,3}[0-9]{2,3}\r?\n",
 )
 """Where there may be such codes."""
+NUMBERS = (
+    # Two of which each byte can be read.
+    rf"{_HEX_WORD}[uUlLn]{{0,3}},?\s{{1,9}}{_HEX_WORD}[uUlLn]{{0,3}}[,\s\]]",
+    # Numbers of four or eight bytes are times and identifiers in nearly all lists, so only where it says so.
+    r"\"words\": ?\[",
+    r"(?:Int|Uint|nt64)(?:32)?Array(?:\([0-9]{1,6}\))? ?\[",
+    r"\[1\] => [0-9]{9,20}\n",
+    r"0b1[01]{5,6}[, '\"\n]{1,4}0b1[01]{5,6}[, '\"\n]",
+    r"(?:0[01]{7}[ ,_\n]{1,2}){4}",
+    "[01]{64}",
+)
+"""Where there may be numbers of several bytes, or bits."""
 
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
 _SOME = expression(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
 _EACH = expression(rb"(" + _NUMBER + rb")")
 _LEAST = 12
 _RUN = expression(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
+_WORD = rb"(?:0[xX][0-9A-Fa-f]{3,16}|[0-9]{9,20})"
+_WORDS = expression(
+    rb"(?<![0-9A-Za-z.])"
+    + _WORD
+    + rb"(?:[uUlLn]{0,3}[^0-9A-Za-z\xff]{1,24}(?:\[[0-9]{1,4}\] => )?"
+    + _WORD
+    + rb"){1,}+"
+)
+_EACH_WORD = expression(_WORD)
+_BITS = expression(
+    rb"(?<![0-9A-Za-z])(?:0[bB])?[01]{6,8}(?:[\s,'\"_|-]{1,4}(?:0[bB])?[01]{6,8}){11,}+(?![0-9A-Za-z])"
+    rb"|(?<![0-9A-Za-z])[01]{16,}(?:\r?\n[01]{8,})*+(?![0-9A-Za-z])"
+)
+_EACH_BYTE = expression(rb"(?:0[bB])?([01]+)")
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _WIDEST = 3
 """How many numbers may be a row."""
+_FORMS = {2: "H", 4: "I", 8: "Q"}
 _READABLE = expression(rb"[^\x00]{%d,}+" % _LEAST)
 _READ = frozenset((9, 10, 13, *range(32, 127)))
 
@@ -113,4 +145,55 @@ def _add(pieces: ViewBuilder, codes: bytes, ends: "array[int]", column: int, wid
         starts_of, ends_of = ends[first : last : 2 * width], ends[first + 1 : last + 1 : 2 * width]
         places = chain.from_iterable(zip(starts_of, ends_of, strict=True))
         pieces.add_each(found[0], range(stop - begin), places)
+        pieces.gap()
+
+
+def numbered(view: View, budget: Budget) -> Iterator[View]:
+    """What the numbers of several bytes and the bits in `view` say. Raises InspectionError where `budget` is
+    used up."""
+    pieces = ViewBuilder(view)
+    for at, end in slices(view.text, ENOUGH):
+        for run in _WORDS.finditer(view.text, at, end):
+            _add_words(pieces, [*_EACH_WORD.finditer(view.text, *run.span())], budget)
+        for run in _BITS.finditer(view.text, at, end):
+            _add_bits(pieces, [*_EACH_BYTE.finditer(view.text, *run.span())], budget)
+    made = pieces.made()
+    if made:
+        yield made
+
+
+def _add_words(pieces: ViewBuilder, words: list[re.Match[bytes]], budget: Budget) -> None:
+    """What numbers of as many bytes as the largest has say, the first or the last of them first."""
+    numbers = [int(word[0], 0 if word[0][1:2] in b"xX" else 10) for word in words]
+    wide = max(len(word[0]) - 2 if word[0][1:2] in b"xX" else 0 for word in words)
+    largest = max(numbers)
+    size = 2 if wide in range(1, 5) else 4 if wide <= 8 and largest < 1 << 32 else 8
+    if largest < 1 << 8 * size:
+        for order in "><":
+            said = pack(f"{order}{len(numbers)}{_FORMS[size]}", *numbers)
+            _add_bytes(pieces, said, [word.span() for word in words], size, budget)
+
+
+def _add_bits(pieces: ViewBuilder, rows: list[re.Match[bytes]], budget: Budget) -> None:
+    """What bits say, of which the first or the last of each byte comes first."""
+    if all(len(row[1]) <= 8 for row in rows):
+        said, places = bytes(int(row[1], 2) for row in rows), [row.span() for row in rows]
+    else:
+        bits = b"".join(row[1] for row in rows)
+        said = int(bits[: len(bits) // 8 * 8], 2).to_bytes(len(bits) // 8)
+        places = [(rows[0].start(), rows[-1].end())] * len(said)
+    for one in (said, said.translate(_MIRRORED)):
+        _add_bytes(pieces, one, places, 1, budget)
+
+
+def _add_bytes(
+    pieces: ViewBuilder, said: bytes, places: list[tuple[int, int]], size: int, budget: Budget
+) -> None:
+    """What can be read of `said`, of which each `size` bytes come from one of `places`."""
+    budget.piece(len(places))
+    for found in contents(said, budget, 0):
+        first = found.start // size
+        text = said[first * size : found.end]
+        each = places[first : -(-found.end // size)]
+        pieces.add_each(text, range(0, len(text), size), chain.from_iterable(each))
         pieces.gap()

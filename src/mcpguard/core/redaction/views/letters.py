@@ -10,15 +10,16 @@ from mcpguard.core.redaction.views.view import View, ViewBuilder, slices
 _ONE = r"[^\s\x00-\x1f\xff\"'\\]"
 SIGNS = (
     "|".join(5 * f"{_ONE}{end}" for end in (r"\n", r"\r\n")),
-    rf"(?:\"{_ONE}\",[ ]?){{6}}|(?:'{_ONE}',[ ]?){{6}}",
+    rf"(?:\"{_ONE}\",[ ]?){{6}}|(?:'{_ONE}',[ ]?){{6}}|(?:b'{_ONE}',?[ ]?){{6}}",
 )
 """Some of either: of lines with both ends in one expression, each line of code would cost twice as much."""
 
 _RUN = expression(
     rf"(?:(?:^|(?<=[\n\x1f]))(?:[ \t]{{0,40}}[\"']?{_ONE}[\"']?,?\r?(?:\n|(?=[\x1f\xff]))){{12,4096}}+"
-    rf"|(?:[\"']{_ONE}[\"'],[ ]?){{11,4096}}+[\"']{_ONE}[\"'])".encode()
+    rf"|(?:[\"']{_ONE}[\"'],[ ]?){{11,4096}}+[\"']{_ONE}[\"']"
+    rf"|(?:b[\"']{_ONE}[\"'],?\s{{1,2}}){{11,4096}}+b[\"']{_ONE}[\"'])".encode()
 )
-_EACH = expression(rf"[ \t]*[\"']?({_ONE})[\"']?,?\s?\n?".encode())
+_EACH = expression(rf"[ \t]*(?:b?[\"'])?({_ONE})[\"']?,?\s?\n?".encode())
 _FOR_ONE = 4
 """Characters that cost as much as one piece of another view."""
 

@@ -16,6 +16,7 @@ from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.views import arguments, escapes, letters
 from mcpguard.core.redaction.views.cells import ROW_END
 from mcpguard.core.redaction.views.codes import CODES
+from mcpguard.core.redaction.views.codes import NUMBERS as WIDE
 from mcpguard.core.redaction.views.dumps import BARE_SIGNS, OFFSET, UNITS
 from mcpguard.core.redaction.views.lines import (
     KEY_END,
@@ -32,7 +33,7 @@ from mcpguard.core.redaction.views.runs import PACKED_RUN, RUN, has_code, is_pac
 from mcpguard.core.redaction.views.view import SEPARATOR
 
 PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
-ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, ROWS, LETTERS, OPTIONS = range(9, 19)
+ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(9, 20)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -87,6 +88,7 @@ _ALL = (
     (ROWS, shape(SHORT_ROWS)),
     *((LETTERS, shape(one)) for one in letters.SIGNS),
     *((CODED, shape(one)) for one in CODES),
+    *((NUMBERS, shape(one)) for one in WIDE),
     *((OPTIONS, shape(one)) for one in arguments.SIGNS),
 )
 EXPRESSIONS = tuple(pattern for _, pattern in _ALL)

@@ -13,6 +13,7 @@ class Disguise(Struct, frozen=True):
     misses: tuple[str, ...] = ()
 
 
+_ALL = "say zq3Hv7kP9xWb5nT2mR8cL4aY6d"
 _SAYS = "say zq3Hv7kP9xWb5nT2mR8cL4"
 
 DISGUISES: tuple[Disguise, ...] = (
@@ -94,6 +95,7 @@ DISGUISES: tuple[Disguise, ...] = (
         (
             ("say\n" + "\n".join("zq3Hv7kP9xWb5nT2") + "\n", "zq3Hv7kP9xWb5nT2"),
             (str([*"zq3Hv7kP9xWb5nT2"]), "zq3Hv7kP9xWb5nT2"),
+            (str([bytes([byte]) for byte in b"zq3Hv7kP9xWb5nT2"]), "zq3Hv7kP9xWb5nT2"),
             (
                 "     1\tzq3\n     2\tHv7\n     3\tkP9\n     4\txWb\n     5\t5nT\n",
                 "zq3Hv7kP9xWb5nT",
@@ -140,6 +142,10 @@ DISGUISES: tuple[Disguise, ...] = (
             ("8004" + "00" * 17 + "95736179207a71334876376b5039785762", "say zq3Hv7kP9xWb"),
             ("73:61:79:20:7a:71:33:48:76:37:6b:50:39", "say zq3Hv7kP9"),
             ("0x73, 0x61, 0x79, 0x20, 0x7a, 0x71, 0x33, 0x48, 0x76, 0x37, 0x6b, 0x50", "say zq3Hv7kP"),
+            (
+                "[[0x73 0x61 0x79 0x20 0x7a 0x71]\n [0x33 0x48 0x76 0x37 0x6b 0x50]]",
+                "say zq3Hv7kP",
+            ),
             ("<Buffer 73 61 79 20 7a 71 33 48 76 37 6b 50>", "say zq3Hv7kP"),
             ("ONQXSID2OEZUQ5RXNNIDS6CXMI2W4VBSNVJDQY2MGQ======", _SAYS),
         ),
@@ -191,12 +197,12 @@ DISGUISES: tuple[Disguise, ...] = (
             (
                 "00000000: 20796173 4833717a 506b3776 62577839  say zq3Hv7kP9xWb\n"
                 "00000010: 32546e35 6338526d 5961344c     6436  5nT2mR8cL4aY6d",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "00000000: 736179207a713348 76376b5039785762  say zq3Hv7kP9xWb\n"
                 "00000010: 356e54326d523863 4c3461593664      5nT2mR8cL4aY6d",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "00000000: 01110011 01100001 01111001 00100000 01111010 01110001  say zq\n"
@@ -204,125 +210,101 @@ DISGUISES: tuple[Disguise, ...] = (
                 "0000000c: 00111001 01111000 01010111 01100010 00110101 01101110  9xWb5n\n"
                 "00000012: 01010100 00110010 01101101 01010010 00111000 01100011  T2mR8c\n"
                 "00000018: 01001100 00110100 01100001 01011001 00110110 01100100  L4aY6d",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000   24947   08313   29050   18483   14198   20587   30777   25175\n"
                 "0000010   28213   12884   21101   25400   13388   22881   25654        \n"
                 "000001e",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000    6173    2079    717a    4833    3776    506b    7839    6257\n"
                 "0000010    6e35    3254    526d    6338    344c    5961    6436        \n"
                 "000001e",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000  060563  020171  070572  044063  033566  050153  074071  061127\n"
                 "0000010  067065  031124  051155  061470  032114  054541  062066        \n"
                 "000001e",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000 115  97 121  32 122 113  51  72 118  55 107  80  57 120  87  98\n"
                 "0000020  53 110  84  50 109  82  56  99  76  52  97  89  54 100\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000   544825715  1211330938  1349203830  1649899577\n"
                 "0000020   844394037  1664635501  1499542604       25654\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000 4833717a20796173 62577839506b3776\n"
                 "0000020 6338526d32546e35 000064365961344c\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
-                "00000000: 7361 79  say\n"
-                "00000003: 207a 71   zq\n"
-                "00000006: 3348 76  3Hv\n"
-                "00000009: 376b 50  7kP\n"
-                "0000000c: 3978 57  9xW\n"
-                "0000000f: 6235 6e  b5n\n"
-                "00000012: 5432 6d  T2m\n"
-                "00000015: 5238 63  R8c\n"
-                "00000018: 4c34 61  L4a\n"
-                "0000001b: 5936 64  Y6d",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                "\n".join(
+                    f"{at:08x}: {_ALL[at : at + 3].encode().hex(' ', -2)}  {_ALL[at : at + 3]}"
+                    for at in range(0, len(_ALL), 3)
+                ),
+                _ALL,
             ),
             (
-                "00000000: 01110011 01100001  sa\n"
-                "00000002: 01111001 00100000  y \n"
-                "00000004: 01111010 01110001  zq\n"
-                "00000006: 00110011 01001000  3H\n"
-                "00000008: 01110110 00110111  v7\n"
-                "0000000a: 01101011 01010000  kP\n"
-                "0000000c: 00111001 01111000  9x\n"
-                "0000000e: 01010111 01100010  Wb\n"
-                "00000010: 00110101 01101110  5n\n"
-                "00000012: 01010100 00110010  T2\n"
-                "00000014: 01101101 01010010  mR\n"
-                "00000016: 00111000 01100011  8c\n"
-                "00000018: 01001100 00110100  L4\n"
-                "0000001a: 01100001 01011001  aY\n"
-                "0000001c: 00110110 01100100  6d",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                "\n".join(
+                    f"{at:08x}: {ord(_ALL[at]):08b} {ord(_ALL[at + 1]):08b}  {_ALL[at : at + 2]}"
+                    for at in range(0, len(_ALL), 2)
+                ),
+                _ALL,
             ),
             (
-                "0000000 73 61 79 20\n"
-                "0000004 7a 71 33 48\n"
-                "0000010 76 37 6b 50\n"
-                "0000014 39 78 57 62\n"
-                "0000020 35 6e 54 32\n"
-                "0000024 6d 52 38 63\n"
-                "0000030 4c 34 61 59\n"
-                "0000034 36 64\n"
-                "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                "".join(f"{at:07o} {_ALL[at : at + 4].encode().hex(' ')}\n" for at in range(0, len(_ALL), 4))
+                + "0000036",
+                _ALL,
             ),
             (
                 "0000000  5202626763887829363  7086264726248437622\n"
                 "0000020  7149555037399969333      110184590554188\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 " 24947  8313 29050 18483 14198 20587 30777 25175\n"
                 " 28213 12884 21101 25400 13388 22881 25654",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 " 6173 2079 717a 4833 3776 506b 7839 6257\n 6e35 3254 526d 6338 344c 5961 6436",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000 04036260563 11014670572 12032633566 14225674071\n"
                 "0000020 06225067065 14316051155 13130232114 00000062066\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000 0440633427504036260563 0611273603452032633566\n"
                 "0000020 0614702446646225067065 0000003103313130232114\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000   2.1123364e-19        183749.9   1.5785122e+10    9.936782e+20\n"
                 "0000020   1.2365082e-08   3.4001403e+21   3.9618357e+15      3.5949e-41\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             (
                 "0000000    6.616201853892142e+39   5.406096261895804e+165\n"
                 "0000020   9.179023374091685e+169     5.4438420893908e-310\n"
                 "0000036",
-                "say zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+                _ALL,
             ),
             ("0x7ffd0010:\t0x20796173\t0x4833717a\t0x506b3776\t0x62577839", "say zq3Hv7kP9xWb"),
             ("\t0x0000:  7361 7920 7a71 3348 7637 6b50 3978 5762  say.zq3Hv7kP9xWb", "say zq3Hv7kP9xWb"),
@@ -395,14 +377,8 @@ DISGUISES: tuple[Disguise, ...] = (
                 '"9": 120, "10": 87, "11": 98}',
                 "zq3Hv7kP9xWb",
             ),
-            (
-                "||".join(f"CHR({code})" for code in b"zq3Hv7kP9xWb"),
-                "zq3Hv7kP9xWb",
-            ),
-            (
-                "+".join(f"[char]{code}" for code in b"zq3Hv7kP9xWb"),
-                "zq3Hv7kP9xWb",
-            ),
+            ("||".join(f"CHR({code})" for code in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
+            ("+".join(f"[char]{code}" for code in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
             (str(dict(enumerate(b"zq3Hv7kP9xWb"))), "zq3Hv7kP9xWb"),
             (
                 f"map[{' '.join(f'{at}:{code}' for at, code in enumerate(b'zq3Hv7kP9xWb'))}]",
@@ -443,6 +419,32 @@ DISGUISES: tuple[Disguise, ...] = (
             "SELECT CHR(13)||CHR(10)",
             "{0: 17, 1: 13, 2: 14, 3: 12, 4: 13}",
             "| 3 | 12 |\n| 4 | 15 |\n| 5 | 11 |\n",
+        ),
+    ),
+    Disguise(
+        "numbers of two, four or eight bytes in hexadecimal, or in decimal if an array or words are named; "
+        "bits, in a row or a byte at a time",
+        (
+            ("{0x7a713348, 0x76376b50, 0x39785762}", "zq3Hv7kP9xWb"),
+            ("{0x4833717aUL, 0x506b3776UL, 0x62577839UL}", "zq3Hv7kP9xWb"),
+            ("0x506b37764833717a, 0x38526d5262577839,", "zq3Hv7kP9xWbRmR8"),
+            ("0x7a71, 0x3348, 0x7637, 0x6b50, 0x3978, 0x5762", "zq3Hv7kP9xWb"),
+            ('{"words": [2054239048, 1983343440, 964187998], "sigBytes": 12}', "zq3Hv7kP9xW^"),
+            ("Uint32Array(3) [ 1211330938, 1349203830, 1649899577 ]", "zq3Hv7kP9xWb"),
+            ("    [1] => 2054239048\n    [2] => 1983343440\n    [3] => 964187998\n", "zq3Hv7kP9xW^"),
+            (" ".join(f"{byte:08b}" for byte in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
+            (str([bin(byte) for byte in b"zq3Hv7kP9xWb"]), "zq3Hv7kP9xWb"),
+            ("".join(f"{byte:08b}" for byte in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
+            ("".join(f"{byte:08b}"[::-1] for byte in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
+        ),
+        (
+            "0x2028, 0x2029, 0xfeff",
+            "0x77073096, 0x6e0e612c, 0xee0e612c",
+            "[1700000000, 1700000060, 1700000120]",
+            '{"words": [1700000000, 4294967296]}',
+            '{"words": [99999999999999999999, 99999999999999999999]}',
+            "0b110000, 0b110001",
+            "00" * 40,
         ),
     ),
 )
