@@ -415,6 +415,29 @@ def test_a_limit_into_which_no_call_fits_is_told() -> None:
     assert found("P105", text) == ["5:50 rule a: no call fits into it: one costs 4, and 3 are allowed"]
 
 
+def test_a_message_is_unread_only_where_no_rule_allows_a_tool_that_it_is_about() -> None:
+    deny = "id: d, effect: deny, server: files, when: args.path == 'x', message: No."
+    allow = "id: a, effect: allow, server: files"
+    said = 'rule d: nobody reads it: no rule allows write, so a call gets "Unknown tool", as one of a missing tool does'
+    for first, second, told in (
+        (f"{deny}, tools: [write]", f"{allow}, tools: [read]", [said]),
+        (f"{deny}, tools: ['wri*']", f"{allow}, tools: [read]", [said]),
+        (f"{deny}, tools: [write]", f"{allow}, tools: [write], mode: shadow", [said]),
+        (f"{deny}, tools: [write]", f"{allow}, on: result, label: [private]", [said]),
+        (f"{deny}, tools: [write]", f"{allow}, action: [prompts/get]", [said]),
+        (f"{deny}, tools: [write]", allow, []),
+        (f"{deny}, tools: [write]", "id: a, effect: ask, server: '*'", []),
+        (f"{deny}, tools: [gone]", f"{allow}, tools: [read]", []),
+        (f"{deny}, tools: [write], mode: shadow", f"{allow}, tools: [read]", []),
+        (f"{deny}, action: [prompts/get]", f"{allow}, tools: [read]", []),
+        (f"{deny}, action: [tools/call, prompts/get]", f"{allow}, tools: [read]", []),
+    ):
+        assert [one.partition(" ")[2] for one in found("P106", rules(first, second))] == told, (first, second)
+    for tools, told in ("[write]", [said]), ("['wri*']", []):
+        text = rules(f"{deny}, tools: {tools}", f"{allow}, tools: [read]")
+        assert [one.partition(" ")[2] for one in found("P106", text, snapshot=None)] == told, tools
+
+
 def test_a_broad_exception_is_told_what_it_leaves_open() -> None:
     kept = "id: r, effect: allow, unredacted: [jwt]"
     for more, missing in (

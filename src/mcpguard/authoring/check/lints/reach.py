@@ -159,10 +159,37 @@ def _spans(wide: LimitTerms, narrow: LimitTerms) -> bool:
     return wide.per == narrow.per or (long > 0 and short > 0 and long * 60 >= short * 61)
 
 
+def _unread(subject: LintSubject) -> Iterator[Problem]:
+    open_ones = [one.rule for one in subject.rules if one.written.effect != "deny" and _decides_calls(one)]
+    for placed in subject.rules:
+        one = placed.written
+        if one.effect != "deny" or one.when is None or not one.message or not _decides_calls(placed):
+            continue
+        tools = _tools_of(subject, placed)
+        if tools and not any(rule.can_match(*tool, "tools/call") for rule in open_ones for tool in tools):
+            said = f"nobody reads it: no rule allows {', '.join(name for _, name in tools)}, so a call gets"
+            yield placed.problem(("message",), f'{said} "Unknown tool", as one of a missing tool does')
+
+
+def _decides_calls(placed: PlacedRule) -> bool:
+    return placed.written.on == "call" and not placed.rule.shadow and "tools/call" in _actions(placed)
+
+
+def _tools_of(subject: LintSubject, placed: PlacedRule) -> list[tuple[str, str]]:
+    """(server, tool) of all that a rule on tools matches; none where that is not known."""
+    if _actions(placed) != {"tools/call"}:
+        return []
+    if subject.knows(placed):
+        return [(server, name) for server, name, _ in subject.tools_of(placed)]
+    named = [(server, tool) for server in placed.servers for tool in placed.written.tools or ()]
+    return [] if any(sign in name for one in named for name in one for sign in "*?[") else named
+
+
 REACH: dict[str, Finder] = {
     "P101": _unreachable,
     "P102": _shadowed,
     "P103": _constant,
     "P104": _unbounded,
     "P105": _idle,
+    "P106": _unread,
 }
