@@ -118,6 +118,14 @@ def test_since_is_a_date_or_how_long_ago(home: Path, capsys: Capture) -> None:
     assert main(["replay", "--since", "yesterday"]) == 2
 
 
+@pytest.mark.parametrize("name", ["audit", "audit/a.jsonl", "b.jsonl.gz"])
+def test_evidence_among_the_policies_is_told_how_to_name_it(home: Path, capsys: Capture, name: str) -> None:
+    (home / "audit").mkdir()
+    assert main(["replay", "--policy", str(home / "p.yaml"), str(home / name)]) == 2
+    said = f"{home / name} is not a policy: evidence is named with `--audit {home / name}`"
+    assert said in capsys.readouterr().err
+
+
 def test_without_evidence_it_says_where_it_looked(home: Path, capsys: Capture) -> None:
     assert main(["replay"]) == 2
     assert f"no audit log at {home / 'audit'}" in capsys.readouterr().err

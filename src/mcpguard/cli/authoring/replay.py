@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.authoring.replay.past import past
-from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any
+from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
-from mcpguard.core.errors import PolicyError
+from mcpguard.core.errors import AuditError, PolicyError
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ EXAMPLES = (
     "mcpguard replay --config new/mcpguard.yaml --audit ~/audit --strict",
     "mcpguard replay                                     (the policies as they are now)",
 )
+
+_EVIDENCE = re.compile(r"\.jsonl(\.gz)?$")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where something is not at least as strict as it was, or a chain was altered, with `--strict` where
-    something cannot be determined."""
+    something cannot be determined. Raises AuditError where `--policy` names evidence."""
     from mcpguard.authoring.explain.hypothesis import snapshot_of
     from mcpguard.authoring.replay.replaying import Replay
 
+    evidence = next((file for file in args.policy if file.is_dir() or _EVIDENCE.search(file.name)), None)
+    if evidence is not None:
+        raise AuditError(
+            f"{evidence} is not a policy: evidence is named with `--audit {quote(str(evidence))}`"
+        )
     config = None if args.policy and args.audit and not args.config else configured_if_any(args.config)
     if config is None and not args.policy:
         said = "there is no configuration: what is on record is replayed under the policy of `mcpguard wrap`"
@@ -67,10 +76,11 @@ def execute(args: argparse.Namespace) -> int:
         print(report.model_dump_json())
     else:
         _print(report)
+    place = f" {quote(str(args.audit))}" if args.audit else same_config(args.config)
     for name in report.altered:
         print(
             f"mcpguard: {plain(name)} was altered, or written by a newer mcpguard, so nothing of it is "
-            "replayed; `mcpguard audit verify` says which",
+            f"replayed; `mcpguard audit verify{place}` says which",
             file=sys.stderr,
         )
     return 1 if report.loosens or report.altered or (args.strict and report.unsaid) else 0

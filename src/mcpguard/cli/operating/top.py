@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
+from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
@@ -44,7 +45,7 @@ SECONDS = 60
 """How much of the past counts for calls a second and for the tools in use."""
 _DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
 _WIDE, _WIDEST = 30, 200
-ALTERED = "{} was altered: `mcpguard audit verify` says where"
+ALTERED = "{} was altered: `mcpguard audit verify{}` says where"
 _FIRST_LINES = 5_000
 _CTRL_D = b"\4"
 _FILES = 3
@@ -64,7 +65,7 @@ def execute(args: argparse.Namespace) -> int:
     folder = args.path or audit_folder(args.config)
     if folder.is_file():
         chain_files(folder)  # It says so where this is not a chain.
-    view = TopView(folder, args.config)
+    view = TopView(folder, args.config, same_place(args))
     view.look()
     if view.unread:
         raise AuditError(view.unread)
@@ -119,9 +120,11 @@ def _keys() -> Iterator[Callable[[float], bool]]:
 class TopView:
     """What is shown, as far as it is known."""
 
-    def __init__(self, folder: Path, config: str | None) -> None:
+    def __init__(self, folder: Path, config: str | None, place: str = "") -> None:
+        """`place` is what a command that is suggested needs after it to read the same evidence."""
         self._folder = folder
         self._config = config
+        self._place = place
         self._following = CheckedFollowing(folder, own=False, warn=_unsaid)
         self._begun = False
         self.unread = ""
@@ -202,7 +205,8 @@ class TopView:
         from rich.text import Text
 
         ends = Text("q ends", "dim", justify="right")
-        altered = [Text(ALTERED.format(cut(name, _WIDEST)), "red") for name in self._following.check.altered]
+        names = self._following.check.altered
+        altered = [Text(ALTERED.format(cut(name, _WIDEST), self._place), "red") for name in names]
         if self.unread:
             altered.append(Text(cut(self.unread, _WIDEST), "red"))
         if self.missing:
