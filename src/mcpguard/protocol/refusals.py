@@ -41,7 +41,9 @@ def _sentence(deny: Deny) -> str:
         said = deny.message or _more(deny)
         reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {said}"
     else:
-        reason = f" ({rules}): {deny.message or f'this call is not allowed. {_more(deny)}'}"
+        # A person may have refused a call for which no rule asks any more.
+        by = f" ({rules})" if rules else ""
+        reason = f"{by}: {deny.message or f'this call is not allowed. {_more(deny)}'}"
     return f"Refused by mcpguard{reason.rstrip()} [invocation {deny.invocation.id}]"
 
 

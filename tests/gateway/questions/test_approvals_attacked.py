@@ -167,6 +167,32 @@ def test_policies_that_come_while_the_approval_is_being_used_void_it(monkeypatch
     assert sent(world) == []
 
 
+@pytest.mark.parametrize(
+    ("rules", "blamed"),
+    [
+        (ASK.replace("id: push", "id: other"), ("p/other",)),
+        (ASK + "  - {id: no, effect: deny, tools: [push], when: args.to == 'main'}\n", ("p/no",)),
+        ("  - {id: all, effect: allow}\n", ()),
+    ],
+)
+def test_a_denial_while_policies_change_is_recorded_with_the_rules_of_those_that_came(
+    rules: str, blamed: tuple[str, ...]
+) -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    answer(world, "denied")
+    put_in_force(world, rules)
+    world.clock.ring()
+    world.turn()
+    assert "A person refused this call" in said(last(world))
+    assert "()" not in said(last(world))
+    record = [one for one in world.audit.records if isinstance(one, Decided)][-1]
+    assert (record.effect, record.rules) == ("deny", blamed)
+    assert record.policy_digest == world.judge.policies.digest
+    assert sent(world) == []
+
+
 def test_of_two_calls_that_wait_on_one_ticket_one_goes_on_and_the_other_hears_why() -> None:
     world = asking(WAITING)
     world.clock.slow = True

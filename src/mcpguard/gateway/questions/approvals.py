@@ -162,8 +162,10 @@ class Approvals:
         """The verdict on the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
         digest = self._scope.judge.policies.digest
-        if ticket.policies != digest and ticket.state != "denied":
-            return await self._anew(invocation, deny)
+        if ticket.policies != digest:
+            if ticket.state != "denied":
+                return await self._anew(invocation, deny)
+            deny = await self._under_others(invocation, deny)
         refusal = await self._refused(invocation, deny, ticket)
         if refusal is not None:
             return refusal
@@ -187,6 +189,12 @@ class Approvals:
         if isinstance(verdict, Permit):
             return verdict if listed else self._said(deny, _CHANGED)
         return self._said(verdict, _CHANGED) if verdict.cause is Cause.APPROVAL else verdict
+
+    async def _under_others(self, invocation: Invocation, deny: Deny) -> Deny:
+        """What a person denied, by the rules of the policies that came meanwhile; by none where they would
+        allow it."""
+        verdict = await self._scope.judge.decide(invocation, foresee=True)
+        return structs.replace(deny, rules=()) if isinstance(verdict, Permit) else verdict
 
     async def _refused(self, invocation: Invocation, deny: Deny, ticket: Ticket) -> Deny | None:
         """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
