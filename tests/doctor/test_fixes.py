@@ -19,7 +19,19 @@ from mcpguard.doctor.codes import DOCTOR_CODES
 from mcpguard.onboarding.locks.lockable import SystemFolders
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
-from tests.doctor.scenes import CURSOR, SCENES, Scene, allowing, both, client, config, jwt, locked, text
+from tests.doctor.scenes import (
+    CURSOR,
+    SCENES,
+    Scene,
+    allowing,
+    both,
+    client,
+    config,
+    jwt,
+    keychain,
+    locked,
+    text,
+)
 
 Patch = pytest.MonkeyPatch
 
@@ -217,6 +229,11 @@ def test_what_belongs_to_another_user_needs_the_administrator(made: Machine, mon
     made.replaced(uid=4242)
     told = found(made, "D501")
     assert [one.fix for one in told if "chmod" in one.fix] == [f"sudo chmod go-w {made.path}"]
+
+
+def test_without_a_keychain_secrets_are_moved_into_files(made: Machine, monkeypatch: Patch) -> None:
+    both(client(CAT), keychain("keyring.backends.fail.Keyring"))(made, monkeypatch)
+    assert "mcpguard import --client cursor --to file" in {one.fix for one in made.diagnosed().findings}
 
 
 def test_a_section_says_what_to_do_now_and_each_command_has_a_line_of_its_own(

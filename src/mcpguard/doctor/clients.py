@@ -22,6 +22,7 @@ from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Server
 from mcpguard.core.errors import ConfigError, InspectionError
 from mcpguard.doctor.codes import Checked, found
+from mcpguard.doctor.operation import keeps_nothing
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings, text_of
@@ -181,7 +182,8 @@ def _remedy(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> _R
         return {"fix": _OURS}
     if reason := _stays(subject, seen, entry):
         return {"fix": reason}
-    command = f"mcpguard import --client {seen.client.name}{subject.option}"
+    to = " --to file" if keeps_nothing() else ""
+    command = f"mcpguard import --client {seen.client.name}{to}{subject.option}"
     if seen.file.scope == "project":
         command = f"cd {quote(str(subject.at.project))} && {command}"
     return {"run": command}

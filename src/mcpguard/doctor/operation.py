@@ -145,18 +145,28 @@ OPEN = (
 """Backends whose values anybody can read who reads the user's files; the last two keep nothing."""
 
 
-def check_keychain(subject: CheckSubject) -> Iterator[Checked]:
-    """D305 and D306, where the configuration refers to the keychain."""
-    line = _first_use(subject)
-    if line is None:
-        return
+def keeps_nothing() -> bool:
+    """Whether there is no keychain on this machine."""
+    return _backend() in OPEN[-2:]
+
+
+def _backend() -> str:
+    """The class of what stands for the keychain here."""
     leave_out_macos()
     from keyring import get_keyring
 
     backend = get_keyring()
     kinds = [_name(one) for one in getattr(backend, "backends", None) or [backend]]
     # Of a chain, the first one takes what is stored.
-    first = kinds[0] if kinds else OPEN[-1]
+    return kinds[0] if kinds else OPEN[-1]
+
+
+def check_keychain(subject: CheckSubject) -> Iterator[Checked]:
+    """D305 and D306, where the configuration refers to the keychain."""
+    line = _first_use(subject)
+    if line is None:
+        return
+    first = _backend()
     if first in OPEN[-2:]:
         yield found("D306", subject.path, "no keychain on this machine can be used", line)
     elif first in OPEN:

@@ -161,6 +161,19 @@ def test_what_is_no_id_and_no_file_is_told_as_such(words: list[str], capsys: Cap
     assert "deadbeef is neither the id of a call, such as 4f1c09aa-17, nor a file" in capsys.readouterr().err
 
 
+def test_a_question_to_a_person_is_a_short_row(tmp_path: Path, capsys: Capture) -> None:
+    sink = AuditFile(tmp_path / "audit")
+    detail = f"ticket t-1 for the call n-7 of os-user:ada: tools/call push, sha256 of the arguments {'a' * 64}, of x"
+    sink.write(OPENED)
+    sink.write(Noticed(NOW, "approval-asked", "git", detail, id="n-7", ticket="t-1"))
+    sink.commit()
+    assert main(["audit", "show", str(sink.path), "-n", "1"]) == 0
+    row = capsys.readouterr().out.rstrip()
+    assert row.endswith("ticket t-1 for the call n-7 of os-user:ada: tools/call push")
+    assert main(["audit", "show", str(sink.path), "-n", "1", "--json"]) == 0
+    assert "a" * 64 in capsys.readouterr().out
+
+
 def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Capture) -> None:
     first = chain(folder, Noticed(NOW, "first"))
     second = chain(folder, DECIDED, OUTCOME, Noticed(NOW, "finding", findings={"email /a": 1}))

@@ -168,7 +168,10 @@ def _row(line: bytes) -> tuple[str, ...]:
         or first("rules", "cause")
         or _done(record)
         or _checkpoint(record)
-        or first("error", "detail", "policies").removeprefix(f"upstream '{record.get('server')}' "),
+        or first("error", "detail", "policies")
+        .removeprefix(f"upstream '{record.get('server')}' ")
+        # Digests of what was asked are for programs: `--json` has them.
+        .partition(", sha256 of the arguments ")[0],
     )
 
 
