@@ -6,6 +6,7 @@ must have whatever is read in any case: of `args.a + args.b == 3` the keys of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct, json
 
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
+from mcpguard.authoring.asking.results import result_of, written
 from mcpguard.authoring.asking.times import Span, overlap
 from mcpguard.authoring.asking.trees import (
     CallPath,
@@ -211,6 +213,8 @@ class _Needs:
 
     def _equal(self, side: Any, other: Any, loops: Loops) -> Needs:
         token = token_of(other)
+        if token is not None and token[:1] == b'"' and (found := result_of(side, loops)):
+            return self._in_url(*found, "==", json.decode(token))
         return () if token is None else self._has(path_of(side, loops), token, begins=True)
 
     def _in(self, left: Any, right: Any, loops: Loops) -> Needs:
@@ -225,12 +229,21 @@ class _Needs:
         literal = token_of(node.children[2])
         if not value or literal is None or literal[:1] != b'"':
             return ()
+        if how in _QUOTES and (found := result_of(node.children[0], loops)):
+            return self._in_url(*found, how, json.decode(literal))
         if how == "matches":
             return self._matched(path, json.decode(literal))
         if how not in _QUOTES:
             return ()
         before, after = _QUOTES[how]
         return self._has(path, before + literal[1:-1] + after, begins=bool(before))
+
+    def _in_url(self, part: str, path: CallPath, how: str, text: str) -> Needs:
+        some = [json.encode(one)[1:-1] for one in written(part, how, text)]
+        if not some or path.root not in self._names:
+            return ()
+        pattern = "|".join([re.escape(one.decode()) for one in some])
+        return (*_one_of((CaselessText(one),) for one in some), LinePattern(f"(?i){pattern}"))
 
     def _within(self, node: Any, value: bool, loops: Loops) -> Needs:
         """What `pathWithin` needs, which decodes nothing: the names of a folder, or, where paths begin with

@@ -1,0 +1,87 @@
+"""What an argument must have for a part of `url()` of it to be, to begin with or to have a text.
+
+Law of this file: a part that is read is written in the argument: `url()` changes the case of ASCII letters,
+decodes escapes and encodes what is not ASCII, and refuses what readers would take for something else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from mcpguard.authoring.asking.trees import CallPath, Loops, inner, path_of
+
+Texts = tuple[str, ...]
+"""Of which one is written, in any case of ASCII letters; () where that is not known."""
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_OF_NAMES = re.compile("[g-z_-]")
+"""What no address has."""
+_UNRESERVED = re.compile("[A-Za-z0-9._~-]")
+_PLAIN = re.compile(r"[A-Za-z0-9._~/=&,;:@!$'()*+?-]{2,}")
+_LONGEST = 24
+"""The characters of a text that are looked for: each can be escaped."""
+
+
+def result_of(tree: Any, loops: Loops) -> tuple[str, CallPath] | None:
+    """The part of `url(ARGUMENT, …)` that `tree` selects, and the argument."""
+    node = inner(tree)
+    if node.data != "member_dot" or str(node.children[1]) not in _WRITTEN:
+        return None
+    call = inner(node.children[0])
+    if call.data != "ident_arg" or call.children[0].value != "url" or len(call.children) != 2:
+        return None
+    path = path_of(call.children[1].children[0], loops)
+    return None if path is None or path.root != "args" else (str(node.children[1]), path)
+
+
+def written(part: str, how: str, text: str) -> Texts:
+    """What is written in a URL whose `part` is `text` (`==`), or begins with it, ends with it or has it (as
+    methods of CEL are called)."""
+    return _WRITTEN[part](how, text)
+
+
+def _scheme(how: str, text: str) -> Texts:
+    return (f"{text}://",) if how == "==" else ()
+
+
+def _host(how: str, text: str) -> Texts:
+    """Labels of a name stand as they are, but for international ones; of a part of a label it is not known
+    whether it stands in one of these."""
+    if not _NAME.fullmatch(text):
+        return ()
+    begin = 0 if how in ("==", "startsWith") else text.find(".")
+    end = len(text) if how in ("==", "endsWith") else text.rfind(".") + 1
+    labels = text[begin:end] if begin >= 0 else ""
+    if "xn--" in labels or not _OF_NAMES.search(labels):
+        return ()
+    return (labels,)
+
+
+def _escapable(_how: str, text: str) -> Texts:
+    """As it is, or with an escape of one of its characters beside another one."""
+    found = _PLAIN.search(text) if text.isascii() else None
+    if found is None or found[0] != text:
+        return ()
+    text = text[:_LONGEST]
+    escaped = {
+        first + second
+        for one, other in pairwise(text)
+        for first in _forms(one)
+        for second in _forms(other)
+        if first + second != one + other
+    }
+    return (text, *sorted(escaped))
+
+
+def _forms(character: str) -> Iterable[str]:
+    return (character, f"%{ord(character):02X}") if _UNRESERVED.match(character) else (character,)
+
+
+_WRITTEN: Mapping[str, Callable[[str, str], Texts]] = {
+    "scheme": _scheme,
+    "host": _host,
+    **dict.fromkeys(("path", "query", "fragment"), _escapable),
+}
