@@ -51,6 +51,11 @@ _OBEYED_AS_TEXT = re.compile(
 _GLOB = re.compile(r"[*?\[]")
 _JOINED = re.compile(r"(?:--[\w.-]+=|-\w)(.+)", re.DOTALL)
 """An argument that is joined to its option."""
+_WHERE_AND_WHO = names("""
+    HOME HOSTNAME HOSTTYPE LANG LINENO LOGNAME OLDPWD OSTYPE PATH PPID PWD RANDOM SECONDS SHELL SHLVL TERM TZ
+    UID USER 0 # ? $ !
+""")
+"""Variables that hold no secret, unless a line sets them."""
 _MACHINE = names("""
     /etc/debian_version /etc/issue /etc/lsb-release /etc/os-release /proc/cpuinfo /proc/loadavg /proc/meminfo
     /proc/uptime /proc/version
@@ -130,9 +135,10 @@ class LineReading:
         self.repeated += characters
         return self.repeated <= REPEATS
 
-    def see(self, word: Word) -> Word:
+    def see(self, word: Word, *, printed: bool = False) -> Word:
         """Note what a word alone tells. A glob lists its folder; a subscript with a command in it runs where
-        numbers are read."""
+        numbers are read. Of a word that is only `printed` it does not matter what it stands for, but for the
+        variables in it."""
         if word.choices:
             self.patterns = True
             for one in word.choices:
@@ -141,7 +147,8 @@ class LineReading:
         if word.pattern:
             self.patterns = True
             self.read(word)
-        self.expansions = self.expansions or not (word.literal or word.pattern or word.stream)
+        known = word.literal or word.pattern or word.stream or printed
+        self.expansions = self.expansions or not known
         subscript = word.text.partition("[")[2]
         self.code = self.code or "$(" in subscript or "`" in subscript
         return word
@@ -219,6 +226,9 @@ class LineReading:
             files |= self.places.files(name)
         self.indirect = self.indirect or not (word.literal or word.pattern)
 
+    def _variables(self) -> set[str]:
+        return (self.bare | (self.quoted - self.taken)) - _WHERE_AND_WHO
+
     def _acts(self) -> bool:
         """Whether a command does more than read or show, or the shell writes, sets or defines something."""
         looking = {str(one["program"]) for one in self.commands}
@@ -236,7 +246,7 @@ class LineReading:
         for one in self.commands:
             one["code"] = outside or (self.code if one["code"] is None else one["code"])
             one["kind"] = OTHER if outside and one["kind"] == READS else one["kind"]
-        odd = self.substitutions or self.expansions or self.background or self.indirect
+        odd = self.substitutions or self.expansions or self.background or self.indirect or self._variables()
         changing = frozenset(name for name, _ in self.ran) if self.code else frozenset(self.changes)
         return {
             "programs": sorted(self.programs),
@@ -257,8 +267,8 @@ class LineReading:
             "changes": sorted(self.changes),
             "pipes": self.pipes,
             "substitutions": self.substitutions,
-            "expansions": self.expansions or self.patterns,
-            "variables": sorted(self.bare | (self.quoted - self.taken)),
+            "expansions": self.expansions or self.patterns or bool(self.quoted | self.bare),
+            "variables": sorted(self._variables()),
             "background": self.background,
             "assignments": sorted(self.assignments),
             "functions": sorted(self.functions),

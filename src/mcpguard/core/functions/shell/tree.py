@@ -8,7 +8,7 @@ the parser is a refusal. Source: POSIX.1-2024, XCU 2.7 (redirection), 2.9 (comma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -117,6 +117,12 @@ def _is_ifs(node: Any, name: bytes, value: Word) -> bool:
     return name == b"IFS" and value.literal and command is not None and command.text == b"read"
 
 
+def _is_printed(word: Word, before: Sequence[Word]) -> bool:
+    """Whether a word behind others is one argument that its program only prints."""
+    program = before[0].text if before and before[0].literal else ""
+    return word.single and (program == "echo" or (program == "printf" and (word.fixed or len(before) > 1)))
+
+
 class _Walk:
     def __init__(self, source: bytes, reading: LineReading, depth: int, inner: SubstitutionSpans) -> None:
         self.source = source
@@ -125,6 +131,7 @@ class _Walk:
         self.inner = inner
         self.here_documents = True
         self.streams: set[int] = set()
+        self.printed: set[int] = set()
         self.folders: dict[int, set[str]] = {}
         self.behind: dict[int, list[Any]] = {}
         self.acts = {
@@ -203,11 +210,13 @@ class _Walk:
         if start in self.inner.texts:
             launch(self.reading, [Word("cat")], self.depth)
             return
-        self.reading.substitutions = self.reading.substitutions or start not in self.streams
+        plain = start in self.streams or start in self.printed
+        self.reading.substitutions = self.reading.substitutions or not plain
         self.here_documents = False
         self.children(node, node.start_byte, node.end_byte, 0)
 
-    def word(self, start: int, end: int) -> Word:
+    def word(self, start: int, end: int, words: Sequence[Word] = ()) -> Word:
+        """The word there; `words` are those of its command that stand before it."""
         word, after = read_word(self.source, start, self.inner)
         if after != end:
             raise FunctionError("shell() cannot determine where a word ends")
@@ -216,14 +225,16 @@ class _Walk:
         for place in self.inner.ends if b"(" in self.source[start:end] else ():
             if start <= place < end:
                 self.folders[place] = self.folders.get(place, set()) | self.reading.places.here
-        return self.reading.see(word)
+        printed = not self.reading.redefined and _is_printed(word, words)
+        self.printed |= {place for place in self.inner.ends if printed and start <= place < end}
+        return self.reading.see(word, printed=printed)
 
     def command(self, node: Any, nesting: int) -> None:
         with self.reading.of_command():
             self._command(node, nesting)
 
     def _command(self, node: Any, nesting: int) -> None:
-        words, at = [], node.start_byte
+        words, at = list[Word](), node.start_byte
         for child in node.children:
             self.gap(at, child.start_byte, _BLANKS)
             if child.type == "file_redirect":
@@ -231,7 +242,7 @@ class _Walk:
             elif child.type in self.acts:
                 self.part(child, nesting)
             else:
-                words.append(self.word(child.start_byte, child.end_byte))
+                words.append(self.word(child.start_byte, child.end_byte, words))
             at = child.end_byte
         for redirect in self.behind.pop(node.start_byte, ()):
             if _DASH.fullmatch(self.source, at, redirect.start_byte):

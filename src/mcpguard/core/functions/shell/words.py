@@ -386,7 +386,8 @@ class _WordReader:
             if found:
                 name = _NAME.match(found[0])
                 (self.inner.quoted if quoted else self.inner.bare).update([name[1].decode()] if name else ())
-                several = found[0] in _SEVERAL or not (quoted or found[0] in _NUMBERS)
+                number = form is _ARITHMETIC or found[0] in _NUMBERS
+                several = found[0] in _SEVERAL or not (quoted or number)
                 self.expands(splits=several, many=several)
                 return self.keep(at, found.end() - at)
         after = self.source[at + 1 : at + 2]
