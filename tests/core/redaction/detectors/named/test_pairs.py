@@ -271,10 +271,23 @@ def test_a_member_for_a_key_may_have_a_name_in_another_language() -> None:
         "__all__ = ('V3Saml2Password', 'V3ADFSPassword')",
         "Saml2Password = saml2.Password",
         "curl -u root:icinga https://x.example",
+        "return{hasLoaded:!1,isActive:!1,isIndeterminate:!1}",
+        "const storageSlots = accessListItem[1];\\n",
+        "    Pass          VARCHAR(64),\n",
+        "self, arn: Arn, passphrase: PassphraseBlob, **kwargs",
+        '"smtp_password": "mail_settings",',
+        "token = '00000000-0000-0000-0000-000000000000'",
+        r'REG_KEY = "HKEY_CLASSES_ROOT\\Licenses\\6F0F8269-1516-44C6-BD30-0E90BE27871C"',
     ],
 )
 def test_a_label_a_blank_and_a_name_of_code_are_no_passwords(text: str) -> None:
     assert cleaned(text) == text
+
+
+@each("name", ["userHaslo", "HASLO", "motDePasse", "matKhau", "kataSandi", "db_geslo"])
+def test_a_word_of_another_language_is_a_word_of_a_name(name: str) -> None:
+    assert cleaned(f'{name} = "{HUMAN}"') == f'{name} = "[REDACTED:password#1]"'
+    assert cleaned({"hasLoaded": HUMAN, name: HUMAN}) == {"hasLoaded": HUMAN, name: "[REDACTED:password#1]"}
 
 
 def test_a_label_says_nothing_of_a_member_without_a_digit() -> None:

@@ -5,7 +5,7 @@ Law of this file: that of `apart`, whose readers these are.
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns, columns_of
-from mcpguard.core.redaction.detectors.named.languages import LEADS, VALUE
+from mcpguard.core.redaction.detectors.named.languages import ACROSS, LEADS, VALUE
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal, is_about_one
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
@@ -135,7 +135,7 @@ class BesideName(Values):
         return self._foreign(at, "weak")
 
     def _foreign(self, at: int, strength: Signal) -> Seen:
-        lead = FOREIGN.match(self._text, at)
+        lead = FOREIGN.match(self._text, at) if not ACROSS.search(self._text, max(0, at - 4), at) else None
         value = VALUE.match(self._text, lead.end()) if lead else None
         end = value.end() - len(value[0]) + len(value[0].rstrip(b".,:;)]}")) if value else at
         if value is None or DIGIT.search(self._text, value.start(), end) is None:

@@ -3,6 +3,8 @@
 Law of this file: in these languages a password has a digit, since no table here knows their other words.
 """
 
+import re
+
 from mcpguard.core.expressions import expression
 
 # ruff: noqa: RUF001 - letters of other scripts look like those of ours
@@ -122,14 +124,20 @@ VALUE = expression(rb"(?!\$[0-9]{1,2}(?![0-9A-Za-z]))(?:[!#-&(-;=?-_a-~]|[\xc3-\
 """It ends where letters of a language without spaces begin; `$1` is what a translation leaves open."""
 
 
+ACROSS = expression(rb"[a-z][A-Z][a-z]{0,2}\Z")
+"""Where a word ends in the next word of a name, as in `hasLoaded`, it is there by chance."""
 _NAMES_OF_KEYS = expression("|".join(_KEYS))
 
 
 def is_foreign_key(name: str) -> bool:
     """Whether a name has the word for a key or a token in one of these languages."""
-    return _NAMES_OF_KEYS.search(name.lower()) is not None
+    return _has(_NAMES_OF_KEYS, name)
 
 
 def is_foreign(name: str) -> bool:
     """Whether a name has the word for a password in one of these languages."""
-    return _NAMES.search(name.lower()) is not None
+    return _has(_NAMES, name)
+
+
+def _has(words: re.Pattern[str], name: str) -> bool:
+    return any(not ACROSS.search(name[: found.end()].encode()) for found in words.finditer(name.lower()))

@@ -30,6 +30,7 @@ _TEMPLATE = expression(
 _CODE = expression(
     r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
+    r"|[A-Za-z]{3,16}\([0-9, ]{1,9}\),?"
     r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}(?::\w+)?|(?:[A-Za-z_]\w*\.)+\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
 )
 _FILE = expression(
@@ -108,7 +109,7 @@ _DIGIT = expression("[0-9]")
 _DIGITS = expression(r"[0-9].*[0-9]")
 _METAVARIABLE = expression(r"[A-Z]+(?:[_-][A-Z]+)*|[A-Za-z_][\w.]*\(.*")
 _OF_FORMS = expression(
-    r"(?i)password|string|field|input|type|text|value|error|exception|provider|handler|secret|token|manager|service|"
+    r"(?i)password|passphrase|string|field|input|type|text|value|error|exception|provider|handler|secret|token|manager|service|"
     r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test|str$"
 )
 """Words of names of types, of errors and of parts of a page."""
@@ -200,7 +201,7 @@ def is_secret(strength: str, value: str, quoted: bool) -> bool:
     if not quoted and (_TOKEN.fullmatch(value) is None or _DOTTED.fullmatch(value) is not None):
         return False
     if is_uuid(value):
-        return strength == "token"
+        return strength == "token" and not is_template(value)
     weak = strength == "weak"
     if weak and _DIGITS.search(value) is None:
         return False

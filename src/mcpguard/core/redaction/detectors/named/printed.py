@@ -81,9 +81,9 @@ PRINTED: tuple[ProgramPasswords, ...] = (
     ),
     ProgramPasswords(
         (" LOGIN ",),
-        rf'"?{_NAME}"? "?{_DIGIT}(?={_WORD}{{4,128}}{ENDS})',
+        rf'"?{_NAME}"? "?{_DIGIT.replace("0-9", "<0-9", 1)}(?={_WORD}{{4,128}}{ENDS})',
         (),
-        ("a1 LOGIN bob", "the LOGIN page of {}"),
+        ("a1 LOGIN bob", "the LOGIN page of {}", "5. The LOGIN authentication mechanism</h3>"),
     ),
     ProgramPasswords(
         ("USER ", "User "),

@@ -51,7 +51,9 @@ _MODES = frozenset([
     "pkce", "device", "saml", "oidc", "sso", "iam", "adc", "default", "any", "all", "true", "false", "yes",
     "no", "on", "off", "classic", "fine-grained",
 ])  # fmt: skip
-_PATH = expression(r"(?:~|\.{1,2})?/\S*|[A-Za-z]:\\.*|\.{1,2}", re.DOTALL)
+_PATH = expression(
+    r"(?:~|\.{1,2})?/\S*|(?:[A-Za-z]:|HKEY_[A-Z_]{4,24}\\|HK[A-Z]{2,3}:)\\.*|\.{1,2}", re.DOTALL
+)
 _NUMBER = expression(r"[0-9]{1,9}|[0-9.,]{1,12}[a-zA-Z%]{0,3}")
 _VARIABLE = expression(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
 _UUID = expression(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
