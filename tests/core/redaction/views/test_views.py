@@ -543,6 +543,24 @@ def test_codes_in_a_structured_result_are_read(value: Any) -> None:
     assert f"{ord(HELD[9])}" not in said
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"words": [int.from_bytes(HELD[at : at + 4].encode()) for at in range(0, 20, 4)], "sigBytes": 20},
+        {"key": [f"0x{HELD[at : at + 4].encode().hex()}" for at in range(0, 20, 4)]},
+        {"key": [f"{ord(char):08b}" for char in HELD]},
+        {"key": [bin(ord(char)) for char in HELD]},
+    ],
+)
+def test_numbers_of_several_bytes_and_bits_in_a_structured_result_are_read(value: Any) -> None:
+    redactor = Redactor(b"key")
+    redactor.hold("x", Secret(HELD))
+    made = redactor.inspect({"structuredContent": value}).value
+    assert "[REDACTED:credential:x#1]" in json.dumps(made)
+    name = next(iter(value))
+    assert value[name][2] not in made["structuredContent"][name]
+
+
 def test_a_token_that_nobody_holds_is_cut_out_of_a_list_of_bytes() -> None:
     token = "ghp_" + "aB3kQ9xZ7mT2" * 3
     codes = [*f"x={token}\n".encode()]

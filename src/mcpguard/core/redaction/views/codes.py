@@ -46,13 +46,13 @@ CODES = (
 """Where there may be such codes."""
 NUMBERS = (
     # Two of which each byte can be read.
-    rf"{_HEX_WORD}[uUlLn]{{0,3}},?\s{{1,9}}{_HEX_WORD}[uUlLn]{{0,3}}[,\s\]]",
+    rf"{_HEX_WORD}[uUlLn]{{0,3}},?(?:\s{{1,9}}|\x1f){_HEX_WORD}[uUlLn]{{0,3}}[,\s\x1f\]]",
     # Numbers of four or eight bytes are times and identifiers in nearly all lists, so only where it says so.
-    r"\"words\": ?\[",
+    r"\"words\": ?\[|sigBytes",
     r"(?:Int|Uint|nt64)(?:32)?Array(?:\([0-9]{1,6}\))? ?\[",
     r"\[1\] => [0-9]{9,20}\n",
-    r"0b1[01]{5,6}[, '\"\n]{1,4}0b1[01]{5,6}[, '\"\n]",
-    r"(?:0[01]{7}[ ,_\n]{1,2}){4}",
+    r"0b1[01]{5,6}[, '\"\n\x1f]{1,4}0b1[01]{5,6}[, '\"\n\x1f]",
+    r"(?:0[01]{7}(?:[ ,_\n]{1,2}|\x1f)){4}",
     "[01]{64}",
 )
 """Where there may be numbers of several bytes, or bits."""
@@ -72,7 +72,7 @@ _WORDS = expression(
 )
 _EACH_WORD = expression(_WORD)
 _BITS = expression(
-    rb"(?<![0-9A-Za-z])(?:0[bB])?[01]{6,8}(?:[\s,'\"_|-]{1,4}(?:0[bB])?[01]{6,8}){11,}+(?![0-9A-Za-z])"
+    rb"(?<![0-9A-Za-z])(?:0[bB])?[01]{6,8}(?:[\s\x1f,'\"_|-]{1,4}(?:0[bB])?[01]{6,8}){11,}+(?![0-9A-Za-z])"
     rb"|(?<![0-9A-Za-z])[01]{16,}(?:\r?\n[01]{8,})*+(?![0-9A-Za-z])"
 )
 _EACH_BYTE = expression(rb"(?:0[bB])?([01]+)")
