@@ -562,3 +562,17 @@ def test_braces_that_stand_for_more_than_a_short_list_are_not_known(text: str) -
 )
 def test_what_is_only_printed_may_depend_on_a_command(text: str, simple: bool) -> None:
     assert shell(text)["simple"] == simple
+
+
+@each(
+    ("text", "fact", "word"),
+    [
+        ("go test -coverprofile=.git/hooks/pre-commit", "obeyed", ".git/hooks/pre-commit"),
+        ("gcc -o.git/hooks/pre-commit a.c", "obeyed", ".git/hooks/pre-commit"),
+        ("frobnicate --out=.vscode/tasks.json", "obeyed", ".vscode/tasks.json"),
+        ("docker build --file=.env .", "secrets", ".env"),
+        ("frobnicate -f.env", "secrets", ".env"),
+    ],
+)
+def test_a_file_that_is_joined_to_its_option_is_seen(text: str, fact: str, word: str) -> None:
+    assert word in shell(text)[fact]

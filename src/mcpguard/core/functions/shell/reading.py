@@ -49,7 +49,7 @@ _OBEYED_AS_TEXT = re.compile(
     r"|PYTHONDONTWRITEBYTECODE)"
 )
 _GLOB = re.compile(r"[*?\[]")
-_JOINED = re.compile(r"(?:--[\w.-]+=|-\w)(.+)", re.DOTALL)
+_JOINED = re.compile(r"(?:--?[\w.-]+=|-\w)(.+)", re.DOTALL)
 """An argument that is joined to its option."""
 _WHERE_AND_WHO = names("""
     HOME HOSTNAME HOSTTYPE LANG LINENO LOGNAME OLDPWD OSTYPE PATH PPID PWD RANDOM SECONDS SHELL SHLVL TERM TZ
