@@ -60,6 +60,17 @@ def test_calls_are_printed_in_eighty_columns_with_signs(audit: str, capsys: Capt
     assert "…" in rows[2]
 
 
+def test_calls_of_several_years_have_the_year(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    later = CALL.at.replace(year=CALL.at.year + 1)
+    folder_of(tmp_path / "audit", CALL, DONE, structs.replace(DENIED, at=later))
+    assert main(["audit", "query", str(tmp_path / "audit")]) == 0
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert (first[:10], second[:10]) == (f"{CALL.at:%Y-%m-%d}", f"{later:%Y-%m-%d}")
+
+
 def test_a_condition_and_filters_narrow(audit: str, capsys: Capture) -> None:
     assert ids(capsys, audit) == ["n-7", "n-8", "n-9"]
     assert ids(capsys, "", audit, "-n", "1") == ["n-9"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from unicodedata import east_asian_width
 
 from mcpguard.adapters.system.terminal import plain, style
@@ -51,6 +50,10 @@ _NOT_DONE = frozenset(
 )
 
 
+CLOCK, DATED = "%H:%M:%S", "%m-%d %H:%M:%S"
+"""Forms of a time in UTC."""
+
+
 def width() -> int:
     """How many columns there are."""
     return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
@@ -66,11 +69,12 @@ def _look_of(decision: Decided, outcome: Outcome | None) -> str:
     return "redacted" if outcome.findings else "allowed"
 
 
-def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: bool = False) -> str:
-    """Time, sign, what was called, why or with which outcome, how long it took, and the id."""
+def call_line(decision: Decided, outcome: Outcome | None, columns: int, clock: str = CLOCK) -> str:
+    """Time (as `clock` has it), sign, what was called, why or with which outcome, how long it took, and the
+    id."""
     look = _look_of(decision, outcome)
     sign, _, colour = LOOKS[look]
-    clock = clock_of(decision.at, dated)
+    clock = f"{decision.at:{clock}}"
     took = "" if outcome is None else duration(outcome.ms)
     room = columns - len(clock) - len(decision.id) - 13
     wide = max(12, room * 11 // 20)
@@ -91,14 +95,9 @@ def call_line(decision: Decided, outcome: Outcome | None, columns: int, dated: b
 def notice_line(notice: Noticed, columns: int) -> str:
     """The same of something outside a call."""
     sign, _, colour = LOOKS["noted"]
-    clock = clock_of(notice.at, dated=False)
+    clock = f"{notice.at:{CLOCK}}"
     about = " ".join(filter(None, (notice.what, notice.server, notice.detail)))
     return f"{style(clock, 'dim')} {style(f'{shown(sign)} {cut(about, columns - len(clock) - 3)}', colour)}"
-
-
-def clock_of(at: datetime, dated: bool) -> str:
-    """The time in UTC, with the date if it is wanted."""
-    return f"{at:%m-%d %H:%M:%S}" if dated else f"{at:%H:%M:%S}"
 
 
 def target_of(decision: Decided) -> str:

@@ -23,7 +23,7 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.cli.audit.query import same_place
-from mcpguard.cli.audit.rows import clock_of, cut, detail_of, sparkline, target_of
+from mcpguard.cli.audit.rows import CLOCK, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
@@ -268,7 +268,7 @@ def _recent(files: list[Path]) -> list[Path]:
 
 def _denial(decision: Decided) -> tuple[str, ...]:
     why = decision.message or detail_of(decision, None)
-    return clock_of(decision.at, dated=False), cut(target_of(decision), _WIDE), why, decision.id
+    return f"{decision.at:{CLOCK}}", cut(target_of(decision), _WIDE), why, decision.id
 
 
 _COLOURS = {"failing": "red", "failed": "red", "waiting": "yellow", "stopping": "yellow", "running": "green"}
