@@ -73,7 +73,7 @@ _ABOUT = frozenset([
     "server", "store", "storage", "backend", "manager", "method", "strategy", "expiry", "expiration",
     "lifetime", "interval", "length", "size", "version", "format", "encoding", "budget", "enabled",
     "disabled", "required", "symbol", "address", "fingerprint", "command", "cmd", "flow", "realm", "schema",
-    "location", "bucket", "table", "settings",
+    "location", "bucket", "table", "settings", "label",
 ])  # fmt: skip
 _OF_SCHEMAS = frozenset([
     "description", "title", "pattern", "example", "examples", "message", "error", "label", "placeholder",

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
-from mcpguard.core.redaction.detectors.named.languages import STEMS
+from mcpguard.core.redaction.detectors.named.languages import STEMS, is_foreign
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about
 from mcpguard.core.redaction.detectors.named.shapes import (
     LEET,
@@ -26,11 +26,12 @@ from mcpguard.core.redaction.detectors.named.shapes import (
 _TEMPLATE = expression(
     r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*\]?$|^&[a-z-]+:[A-Z]|^@[A-Z0-9_]+@?$|^#\{"
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{[0-9]{0,2}\}|\[[A-Za-z_ -]+\]"
+    r"|(?i:password|token|secret|key)\$[0-9]{1,2}$"
 )
 _CODE = expression(
     r"(?:[0-9.]+[*+/-]{1,2})?(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
-    r"|[A-Za-z]{3,16}\([0-9, ]{1,9}\),?"
+    r"|[A-Za-z]{3,16}\([0-9, ]{1,9}\),?|\.[a-z_]\w*\(.*"
     r"|[a-z_](?=\S*_)\w*(?:\.[a-z_]\w*){2,}(?::\w+)?|(?:[A-Za-z_]\w*\.)+\w*(?:[Pp]assword|[Tt]oken|[Ss]ecret|Key|_key)"
 )
 _FILE = expression(
@@ -116,6 +117,7 @@ _OF_FORMS = expression(
 _TRANSLATION = expression(f"{STEMS}|salasona|jelsza|wachtwo|palavra")
 """What files of translations have."""
 _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
+_MEMBER = expression(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
 _QUALIFIED = expression(r"[a-z_]{2,16}:[a-z_]+")
 _UNSPACED = expression("[\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7a3]")
 """Letters of languages that have no spaces: a row of them is a sentence."""
@@ -129,7 +131,7 @@ _SAYINGS = frozenset(
     """
     with from then this that when where which used uses using option options argument flag file files string
     required optional plain hidden prompt stdin authentication authorization parameter parameters command
-    true false yes no none null
+    true false yes no none null after before directive
     """.split()  # noqa: SIM905 - as above
 )
 """What stands behind an option in a sentence about it."""
@@ -146,6 +148,8 @@ _PUBLISHED = expression(
     # The emulator of Azure's storage, the public server of MinIO, and the page that most read about TOTP.
     rb"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsu|Q3AM3UQ867SPQQA43P2F|zuf\+tfteSlswRu7BJ86wekitnifILbZam1KYY3TG"
     rb"|JBSWY3DPEHPK3PXP"
+    # How a public key begins (RFC 5280, section 4.1): no private one has it.
+    rb"|NBgkqhkiG9w0BAQEFAAO|A0GCSqGSIb3DQEBAQUAA4|YHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
     # The digests of nothing.
     rb"|d41d8cd98f00b204e9800998ecf8427e|da39a3ee5e6b4b0d3255bfef95601890afd80709|e3b0c44298fc1c149afbf4c8996fb924"
 )
@@ -285,15 +289,18 @@ def _words_of_samples(value: str) -> bool:
 def _is_password(value: str, quoted: bool) -> bool:
     if "://" in value or " " in value or value.isdigit():
         return False
-    if value[:1] in _BEGINS_NUMBER and _OF_NUMBERS.match(value):
+    if (value[:1] in _BEGINS_NUMBER and _OF_NUMBERS.match(value)) or _is_of_one(value):
         return False
     if not value.isascii() and 2 * len(_UNSPACED.findall(value)) > len(value):
         return False
     if _DIGIT.search(value) is None:
         return quoted and _is_of_letters(value)
-    if looks_random(value):
-        return True
-    return len(value) >= 8 and _is_mixed(value, quoted)
+    return looks_random(value) or (len(value) >= 8 and _is_mixed(value, quoted))
+
+
+def _is_of_one(value: str) -> bool:
+    """Whether it is a name in code for something about a password, such as `db_password_label`."""
+    return "_" in value and bool(_MEMBER.fullmatch(value) and _STEMS.search(value)) and is_about(value)
 
 
 def _is_mixed(value: str, quoted: bool) -> bool:
@@ -327,7 +334,9 @@ def is_given(value: str) -> bool:
     """Whether what a program is given for a password is one: any word, but for those that stand for one."""
     if "://" in value or " " in value or len(value) < 4 or _MAPPING.fullmatch(value):
         return False
-    return not (value.lower() in _SAYINGS or _METAVARIABLE.fullmatch(value) or value.startswith(("-", "$")))
+    if value.lower() in _SAYINGS or _METAVARIABLE.fullmatch(value) or value.startswith(("-", "$")):
+        return False
+    return not is_foreign(value) or _DIGIT.search(value) is not None
 
 
 def _counts(value: str) -> bool:
