@@ -14,6 +14,7 @@ from mcpguard.serve import handover
 from mcpguard.serve.app import loaded
 from mcpguard.serve.settings import variables_of
 from tests.config.test_loading import load, mistakes
+from tests.rows import each
 
 HEAD = """\
 version: 1
@@ -83,7 +84,7 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
     assert config.servers["s"].credentials == (CredentialRef("credential", "team/key"),)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "told"),
     [
         ("servers: [git]", "; it has none"),

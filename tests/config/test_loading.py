@@ -14,6 +14,7 @@ from mcpguard.config.references import SOURCES
 from mcpguard.config.terms import ServingLimits
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
+from tests.rows import each
 
 EXAMPLE = """\
 version: 1
@@ -102,7 +103,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
     assert load_config(Path("conf/c.yaml")).policy_paths == (tmp_path / "conf/p.yaml",)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expected"),
     [
         ("", ["0:0 the file is empty"]),
@@ -183,12 +184,12 @@ def test_a_mistake_has_its_place(tmp_path: Path, text: str, expected: list[str])
         assert one.startswith(start)
 
 
-@pytest.mark.parametrize("name", ["a", "a-b_c", "0", "a" * 32, "a_b"])
+@each("name", ["a", "a-b_c", "0", "a" * 32, "a_b"])
 def test_a_server_name_is_short_and_plain(tmp_path: Path, name: str) -> None:
     assert list(load(tmp_path, server("command: x", f'"{name}"')).servers) == [name]
 
 
-@pytest.mark.parametrize("name", ["", "A", "-a", "a b", "a__b", "a_", "a.b", "é", "a" * 33, "a\\n"])
+@each("name", ["", "A", "-a", "a b", "a__b", "a_", "a.b", "é", "a" * 33, "a\\n"])
 def test_other_server_names_are_refused(tmp_path: Path, name: str) -> None:
     (found,) = mistakes(tmp_path, server("command: x", f'"{name}"'))
     assert "a server's name has 1 to 32" in found
@@ -331,7 +332,7 @@ def test_sinks_come_back_with_absolute_paths_and_parsed_references(tmp_path: Pat
     assert syslog.to == "syslog+unix:///dev/log"
 
 
-@pytest.mark.parametrize(
+@each(
     ("sink", "said"),
     [
         ('to: "-", format: csv', "a client reads the standard output"),

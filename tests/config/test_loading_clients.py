@@ -13,6 +13,7 @@ from mcpguard.core.errors import ConfigError
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
 from mcpguard.serve.settings import variables_of
+from tests.rows import each
 
 SERVERS = """\
 version: 1
@@ -154,7 +155,7 @@ def test_a_view_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> Non
     assert refusal(load(tmp_path), "only", "/q") == said
 
 
-@pytest.mark.parametrize(
+@each(
     ("entry", "expected"),
     [
         ("{}", ["8:10 name at least one client, or leave it out"]),

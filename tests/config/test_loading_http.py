@@ -10,6 +10,7 @@ from mcpguard.config.loading import load_config
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
 from tests.config.test_loading import load, mistakes, server
+from tests.rows import each
 
 COMMAND = server("command: x")
 
@@ -50,7 +51,7 @@ def test_a_credential_may_go_to_loopback_without_tls(tmp_path: Path) -> None:
 URL = "3:12 must be an http:// or https:// URL with a host"
 
 
-@pytest.mark.parametrize(
+@each(
     ("entry", "expected"),
     [
         ('url: ""', URL),
@@ -89,7 +90,7 @@ def test_a_mistake_in_a_server_has_its_place(tmp_path: Path, entry: str, expecte
     assert mistakes(tmp_path, server(entry))[0].startswith(expected)
 
 
-@pytest.mark.parametrize(
+@each(
     ("http", "expected"),
     [
         ("max_sessions: 0", "4:22 must be from 1 to 10000"),
@@ -146,7 +147,7 @@ def test_a_method_that_two_servers_declare_could_not_be_routed(tmp_path: Path) -
         load_config(path)
 
 
-@pytest.mark.parametrize("name", ["skills", "/skills", "com.example/", "1.com/x", "com.example/-x"])
+@each("name", ["skills", "/skills", "com.example/", "1.com/x", "com.example/-x"])
 def test_an_extension_has_a_name_with_a_prefix(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mcpguard.yaml"
     path.write_text(server(f'command: x, extensions: {{"{name}": [skills/list]}}'))

@@ -10,6 +10,7 @@ import pytest
 from mcpguard.config.loading import Config, load_config
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.policy.terms import Observation
+from tests.rows import each
 
 SERVERS = "version: 1\nservers:\n  github: {command: x}\n  files: {command: x}\n"
 
@@ -31,7 +32,7 @@ def test_without_it_nothing_is_observed(tmp_path: Path) -> None:
     assert load(tmp_path, "").observe is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("written", "said"),
     [
         ("{until: 2026-12-11, servers: []}", "name at least one server, or take `observe` out"),

@@ -16,6 +16,7 @@ from mcpguard.config.minted import (
 )
 from mcpguard.core.secret import CredentialRef
 from tests.config.test_loading import load, mistakes
+from tests.rows import each
 
 HEAD = "version: 1\nservers:\n  s: {command: x}\ncredentials:\n  key:\n    servers: [s]\n    "
 VAULT = {
@@ -95,7 +96,7 @@ ONE = "is needed, one of the two"
 REFERENCE = "must be one reference and nothing else"
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "key", "value", "why"),
     [
         ("vault", "address", "http://vault.example", "must not leave this machine over http://"),
@@ -170,7 +171,7 @@ def test_a_value_of_vault_has_fields_in_braces_and_no_other_braces(tmp_path: Pat
     assert "must have a {FIELD} in it" in "\n".join(said)
 
 
-@pytest.mark.parametrize(
+@each(
     ("auth", "why"),
     [
         ("{}", "`approle` or `kubernetes` is needed"),
@@ -184,7 +185,7 @@ def test_a_login_that_is_wrong_is_told(tmp_path: Path, auth: str, why: str) -> N
     assert why in "\n".join(mistakes(tmp_path, text_of("vault", token=DROPPED, auth=auth)))
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
@@ -199,7 +200,7 @@ def test_a_grant_is_taken(tmp_path: Path, line: str) -> None:
     assert made.grants == (line,)
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "why"),
     [
         ("GRANT SELECT ON notes TO {role}; DROP TABLE notes", "must be one statement"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from mcpguard.config.minted import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 from tests.config.test_credentials import entry, read
 from tests.config.test_loading import load, mistakes
+from tests.rows import each
 
 
 def test_the_url_of_the_only_server_is_what_a_token_is_for(tmp_path: Path) -> None:
@@ -62,7 +61,7 @@ NEITHER = "must have neither a user name nor a fragment"
 MACHINE = "client_id: c, client_secret: '${env:A}'"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "told"),
     [
         ("oauth: {}, servers: [git]", "`url` is missing: it can be left out where `servers` has exactly one"),

@@ -9,10 +9,11 @@ import pytest
 from platformdirs import user_state_path
 
 from mcpguard.config.user_state import state_folder
+from tests.rows import each
 
 
-@pytest.mark.parametrize("home", ["/home/ada", "/home/ada/", "/", "ada", "", None])
-@pytest.mark.parametrize("folder", ["/srv/state", "/srv/state/", " /srv/state ", " ", "state", "", None])
+@each("home", ["/home/ada", "/home/ada/", "/", "ada", "", None])
+@each("folder", ["/srv/state", "/srv/state/", " /srv/state ", " ", "state", "", None])
 def test_it_is_where_the_library_has_it(
     folder: str | None, home: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

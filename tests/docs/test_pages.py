@@ -60,12 +60,12 @@ def test_every_yaml_block_says_what_it_is() -> None:
     assert {block.role for block in blocks("yaml")} == {"policy", "config", "tests", "exceptions"}
 
 
-@pytest.mark.parametrize("block", named(list(blocks("yaml", "policy"))))
+@each("block", blocks("yaml", "policy"), ids=lambda block: block.name)
 def test_every_policy_loads(block: Block) -> None:
     compile_policy(block.text, block.name, OPT_IN)
 
 
-@pytest.mark.parametrize("block", named(list(blocks("yaml", "config"))))
+@each("block", blocks("yaml", "config"), ids=lambda block: block.name)
 def test_every_configuration_loads(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "mcpguard.yaml"
     file.write_text(block.text)

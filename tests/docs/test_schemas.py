@@ -84,7 +84,7 @@ def test_what_cannot_be_read_does_not_fit(kind: str, text: str) -> None:
     assert Document(text, "x")  # Only its form is wrong, not its YAML.
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_the_command_prints_the_file_in_the_repository(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", kind]) == 0
     name = "policy-test" if kind == "test" else kind
