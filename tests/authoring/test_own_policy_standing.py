@@ -167,6 +167,7 @@ HARD: list[dict[str, Json]] = [
 ]
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("args", HARD)
 @pytest.mark.parametrize("engine", ["cpp", "python"])
 def test_whatever_the_arguments_are_the_rule_means_them(

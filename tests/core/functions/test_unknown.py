@@ -51,6 +51,7 @@ def test_a_program_that_is_not_known_is_never_simple(word: str) -> None:
         assert not simple(text), text
 
 
+@pytest.mark.uncounted
 def test_an_option_that_is_not_known_of_a_program_is_simple_only_where_none_can_do_more_than_print() -> None:
     passed = {
         name

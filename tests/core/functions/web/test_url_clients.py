@@ -82,6 +82,7 @@ def test_an_ordinary_url_is_read_and_every_client_takes_it_so() -> None:
         assert says("isPrivateHost", text) is not None, text
 
 
+@pytest.mark.uncounted
 def test_the_clients_take_what_is_made_by_chance() -> None:
     """An oracle that refuses everything would prove nothing."""
     for client, read in CLIENTS.items():

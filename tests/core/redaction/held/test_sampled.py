@@ -47,6 +47,7 @@ def seen(searched: HeldSet, text: bytes) -> tuple[object, ...]:
     return spans, forms, found, searched.may_be_in(reduced.padded, reduced.skeleton) or not found
 
 
+@pytest.mark.uncounted
 def test_every_form_is_found_at_every_place(both: Made) -> None:
     literal, sampled = both(*VALUES)
     source = random.Random(1)
@@ -66,6 +67,7 @@ def test_twelve_characters_are_found_at_every_place_and_eleven_are_not(both: Mad
                 assert seen(sampled, text) == seen(literal, text)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("seed", range(10))
 def test_of_values_that_are_alike_the_same_is_removed(both: Made, seed: int) -> None:
     source = random.Random(seed)
@@ -77,6 +79,7 @@ def test_of_values_that_are_alike_the_same_is_removed(both: Made, seed: int) -> 
         assert removed(sampled, text) == removed(literal, text)
 
 
+@pytest.mark.uncounted
 def test_it_is_found_over_the_places_up_to_which_a_text_is_looked_at_at_once(both: Made) -> None:
     literal, sampled = both(TOKEN, KEY)
     for at in range(SLICE - 30, SLICE + 2):
