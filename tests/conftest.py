@@ -92,12 +92,19 @@ def begin():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
-    """A file of tests leaves neither the collector of garbage as commands set it, which run once, nor many descriptors:
+    """No thread that compiles held values outlives its test: it would see what the next one patches, and be counted.
+    A file of tests leaves neither the collector of garbage as commands set it, which run once, nor many descriptors:
     those of a whole run are in one process."""
     if OPENED not in item.config.stash:
         item.config.stash[OPENED] = opened()
     before = item.config.stash[OPENED]
     yield
+    # Not imported before branches are counted.
+    from mcpguard.core.redaction.held.holding import PREPARING
+
+    for thread in threading.enumerate():
+        if thread.name == PREPARING:
+            thread.join(10)
     gc.set_threshold(*COLLECTING)
     if nextitem is None or nextitem.path != item.path:
         if opened() > before + DESCRIPTORS:
@@ -173,18 +180,6 @@ def tmp_path(tmp_path_factory, request):
     path = tmp_path_factory.getbasetemp() / f"{name}{next(FOLDERS)}"
     path.mkdir(mode=0o700)
     return path
-
-
-@pytest.fixture(autouse=True)
-def prepared():
-    """No thread that compiles held values outlives its test: it would see what the next one patches, and be counted."""
-    yield
-    # Not imported before branches are counted.
-    from mcpguard.core.redaction.held.holding import PREPARING
-
-    for thread in threading.enumerate():
-        if thread.name == PREPARING:
-            thread.join(10)
 
 
 @pytest.fixture
