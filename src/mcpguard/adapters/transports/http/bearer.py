@@ -43,6 +43,9 @@ REMEMBERED = 1000
 TOKEN_BYTES = 16 * 1024
 SUBJECT_CHARACTERS = 256
 
+_UNKNOWN_KEY = (
+    "the token's key is not among those of its issuer, which are fetched again at most once a minute"
+)
 _NO_KEYS = "no token can be verified, since the keys of the issuer are not available; try again later"
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
 _NEEDED = ["exp", "iss", "aud", "sub"]
@@ -228,7 +231,7 @@ class TokenVerifier:
         if key is None:
             if self._lack():
                 raise BearerError(_NO_KEYS, 503, "")
-            raise BearerError("the key of the token is not one of its issuer")
+            raise BearerError(_UNKNOWN_KEY)
         return key
 
     def _find(self, algorithm: str, kid: str | None) -> jwt.PyJWK | None:
