@@ -261,6 +261,8 @@ def test_a_member_for_a_key_may_have_a_name_in_another_language() -> None:
         '"yourpassword": "Kontrasenias:"',
         '"login-yourpassword": "Liwengngada"',
         '"admin-password": "Contrasegno:"',
+        "$labels['password'] = 'Contrasigno';",
+        '"CsvInfoModal.password": "Pasiwedi"',
         "/etc/passwd: 429b225650b912a2ee067b0a4cf1e949\n",
         "gpg --recv-keys 3D06A59ECE730EB71B511C17CE752F178259BD92",
         "  fastcgi_pass             unix:/run/php7.0-fpm.sock;\n",

@@ -114,7 +114,7 @@ _OF_FORMS = expression(
     r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test|str$"
 )
 """Words of names of types, of errors and of parts of a page."""
-_TRANSLATION = expression(f"{STEMS}|salasona|jelsza|wachtwo|palavra")
+_TRANSLATION = expression(f"{STEMS}|salasona|jelsza|wachtwo|wachtwu|contrasi|contraseg|pasiwedi|palavra")
 """What files of translations have."""
 _OF_SOMETHING = expression(r"[a-z]+(?:_[a-z]+){1,2}")
 _MEMBER = expression(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
