@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from mcpguard.authoring.asking.needed import DECIDED, clauses, may_match, needed
 from mcpguard.authoring.asking.patterns import compiled
 from mcpguard.authoring.asking.question import VOCABULARY
+from mcpguard.authoring.asking.results import names_in
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.engines import engine_for
+from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
 from tests.authoring.asking.test_zoned import known
+from tests.core.functions.sql.sql_statements import statements
 
 ENGINE = engine_for(VOCABULARY)
 HOSTS = [
@@ -92,7 +95,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(urls=st.lists(URLS, min_size=1, max_size=3), text=TEXTS)
 def test_no_call_with_such_a_url_is_left_out(urls: list[str], text: str) -> None:
     rows = [{"u": one, "l": urls} for one in urls]
@@ -148,4 +151,42 @@ def test_nor_is_one_with_escapes_anywhere(path: str, wanted: str) -> None:
 )
 def test_passages_without_it_are_left_out(text: str, left: bool) -> None:
     passage = known({"u": "https://api.example.com/v1/items?page=2", "v": 1}, subjects=("x",))
+    assert may_match(needed(text, DECIDED), passage) is left
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "sqlite"])
+def test_a_statement_has_the_names_of_its_tables(dialect: str) -> None:
+    found = 0
+    read = FUNCTIONS["sql"]
+    for text in [*statements(dialect, 7, 150), 'SELECT * FROM "Users" u JOIN Shop . ITEMS i', "TABLE users"]:
+        try:
+            tables = apply(read, (text, dialect))["tables"]
+        except FunctionError:
+            continue
+        for table in tables:
+            wanted = f'"{table}" in sql(args.q, "{dialect}").tables' if '"' not in table else "true"
+            needs = needed(wanted, DECIDED)
+            line = json.dumps({"q": text}).encode()
+            assert may_match(needs, known({"q": text})), (text, table)
+            assert all(compiled(some).search(line) for some in clauses(needs)), (text, table)
+            found += bool(names_in(table))
+    assert found > 40
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('"orders" in sql(args.q, "postgres").tables', False),
+        ('"shop.items" in sql(args.q, "sqlite").written', False),
+        ('"USERS" in sql(args.q, "postgres").tables', True),
+        ('"orders" in sql(args.q, "bigquery").tables', True),
+        ('"orders" in sql(args.q, args.dialect).tables', True),
+        ('"orders" in sql(subject, "postgres").tables', True),
+        ('"or ders" in sql(args.q, "postgres").tables', True),
+        ('args.name in sql(args.q, "postgres").tables', True),
+        ('"orders" in sql(args.q, "postgres").columns', True),
+    ],
+)
+def test_passages_without_a_table_are_left_out(text: str, left: bool) -> None:
+    passage = known({"q": "SELECT * FROM users", "name": "x", "dialect": "y"}, subjects=("x",))
     assert may_match(needed(text, DECIDED), passage) is left

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.adapters.audit.indexing import microseconds
@@ -32,7 +32,6 @@ def at(moment: int) -> Bound:
     return Bound({"at": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)})
 
 
-@settings(max_examples=200)
 @given(text=TIMED, moments=st.lists(AT, min_size=1, max_size=9), apart=st.sampled_from([1, 10**6, 4 * DAY]))
 def test_a_condition_is_true_in_its_times_and_at_no_other(text: str, moments: list[int], apart: int) -> None:
     covered: list[tuple[int, int]] = []

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct, json
 
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
-from mcpguard.authoring.asking.results import result_of, written
+from mcpguard.authoring.asking.results import names_in, result_of, tables_of, written
 from mcpguard.authoring.asking.times import Span, overlap
 from mcpguard.authoring.asking.trees import (
     CallPath,
     Loops,
+    constant_text,
     inner,
     is_has,
     is_macro,
@@ -221,6 +222,10 @@ class _Needs:
         items, token = inner(right), token_of(left)
         if items.data == "exprlist":
             return _one_of(self._equal(left, one, loops) for one in items.children)
+        tables = tables_of(items, loops)
+        if tables is not None and tables.root in self._names:
+            names = names_in(constant_text(left) or "")
+            return tuple(chain(*((CaselessText(one.encode()), LinePattern(f"(?i){one}")) for one in names)))
         return () if token is None else self._has(path_of(items, loops), token)
 
     def _asked(self, node: Any, value: bool, loops: Loops) -> Needs:

@@ -1,7 +1,9 @@
-"""What an argument must have for a part of `url()` of it to be, to begin with or to have a text.
+"""What an argument must have for a part of `url()` of it to be, to begin with or to have a text, and for
+`sql()` of it to have a table.
 
 Law of this file: a part that is read is written in the argument: `url()` changes the case of ASCII letters,
-decodes escapes and encodes what is not ASCII, and refuses what readers would take for something else.
+decodes escapes and encodes what is not ASCII, and refuses what readers would take for something else. So does
+`sql()` with the names of tables, in dialects that have no escapes in names.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from mcpguard.authoring.asking.trees import CallPath, Loops, inner, path_of
+from mcpguard.authoring.asking.trees import CallPath, Loops, constant_text, inner, path_of
 
 Texts = tuple[str, ...]
 """Of which one is written, in any case of ASCII letters; () where that is not known."""
@@ -21,6 +23,8 @@ _OF_NAMES = re.compile("[g-z_-]")
 """What no address has."""
 _UNRESERVED = re.compile("[A-Za-z0-9._~-]")
 _PLAIN = re.compile(r"[A-Za-z0-9._~/=&,;:@!$'()*+?-]{2,}")
+_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_WITHOUT_ESCAPES = ("postgres", "sqlite")
 _LONGEST = 24
 """The characters of a text that are looked for: each can be escaped."""
 
@@ -35,6 +39,26 @@ def result_of(tree: Any, loops: Loops) -> tuple[str, CallPath] | None:
         return None
     path = path_of(call.children[1].children[0], loops)
     return None if path is None or path.root != "args" else (str(node.children[1]), path)
+
+
+def tables_of(tree: Any, loops: Loops) -> CallPath | None:
+    """The text whose tables `tree` selects, `sql(ARGUMENT, DIALECT).tables`."""
+    node = inner(tree)
+    if node.data != "member_dot" or str(node.children[1]) not in ("tables", "written"):
+        return None
+    call = inner(node.children[0])
+    if call.data != "ident_arg" or call.children[0].value != "sql" or len(call.children) != 2:
+        return None
+    arguments = call.children[1].children
+    if len(arguments) < 2 or constant_text(arguments[1]) not in _WITHOUT_ESCAPES:
+        return None
+    path = path_of(arguments[0], loops)
+    return path if path is not None and path.root == "args" else None
+
+
+def names_in(table: str) -> Texts:
+    """The names that are written where a table is read, with its schema if it has one; all of them."""
+    return tuple(table.split(".")) if _TABLE.fullmatch(table) else ()
 
 
 def written(part: str, how: str, text: str) -> Texts:
