@@ -54,6 +54,9 @@ NUMBERS = (
     r"0b1[01]{5,6}[, '\"\n\x1f]{1,4}0b1[01]{5,6}[, '\"\n\x1f]",
     r"(?:0[01]{7}(?:[ ,_\n]{1,2}|\x1f)){4}",
     "[01]{64}",
+    # A character a row, as `cmp -l` and lists of what Unicode calls it have it.
+    r"\n {0,9}[0-9]{1,7} [ 1][0-7]{2} [ 1][0-7]{2}\n {0,9}[0-9]{1,7} [ 1][0-7]{2} [ 1][0-7]{2}\n",
+    r"U\+00[2-7][0-9A-Fa-f][^\n]{1,48}\nU\+00[2-7]",
 )
 """Where there may be numbers of several bytes, or bits."""
 
@@ -75,6 +78,19 @@ _BITS = expression(
     rb"(?<![0-9A-Za-z])(?:0[bB])?[01]{6,8}(?:[\s\x1f,'\"_|-]{1,4}(?:0[bB])?[01]{6,8}){11,}+(?![0-9A-Za-z])"
     rb"|(?<![0-9A-Za-z])[01]{16,}(?:\r?\n[01]{8,})*+(?![0-9A-Za-z])"
 )
+_OCTAL = rb"(?:  [0-7]| [1-7][0-7]|1[0-7]{2})"
+_COMPARED = rb"(?:(?:^|(?<=\n)) {0,9}[0-9]{1,7} %b %b\n){8,4096}+" % (_OCTAL, _OCTAL)
+_ROWS_OF_CODES = (
+    (expression(_COMPARED), expression(rb" *[0-9]+ (%b) [ 0-7]{3}\n" % _OCTAL), 8),
+    (expression(_COMPARED), expression(rb" *[0-9]+ [ 0-7]{3} (%b)\n" % _OCTAL), 8),
+    (
+        expression(rb"(?:U\+00[0-7][0-9A-Fa-f] [^\n\xff]{0,64}(?:\n|(?=\xff))){8,4096}+"),
+        expression(rb"U\+00(..)[^\n\xff]*"),
+        16,
+    ),
+)
+"""A bounded number of rows, since while they are matched no other thread runs; each of them, and the base of
+the code in it."""
 _EACH_BYTE = expression(rb"(?:0[bB])?([01]+)")
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _WIDEST = 3
@@ -157,6 +173,11 @@ def numbered(view: View, budget: Budget) -> Iterator[View]:
             _add_words(pieces, [*_EACH_WORD.finditer(view.text, *run.span())], budget)
         for run in _BITS.finditer(view.text, at, end):
             _add_bits(pieces, [*_EACH_BYTE.finditer(view.text, *run.span())], budget)
+        for shape, each, base in _ROWS_OF_CODES:
+            for run in shape.finditer(view.text, at, end):
+                rows = [*each.finditer(view.text, *run.span())]
+                said = bytes(int(row[1], base) for row in rows)
+                _add_bytes(pieces, said, [row.span() for row in rows], 1, budget)
     made = pieces.made()
     if made:
         yield made

@@ -423,7 +423,7 @@ DISGUISES: tuple[Disguise, ...] = (
     ),
     Disguise(
         "numbers of two, four or eight bytes in hexadecimal, or in decimal if an array or words are named; "
-        "bits, in a row or a byte at a time",
+        "bits, in a row or a byte at a time; rows of `cmp -l` and of names of characters",
         (
             ("{0x7a713348, 0x76376b50, 0x39785762}", "zq3Hv7kP9xWb"),
             ("{0x4833717aUL, 0x506b3776UL, 0x62577839UL}", "zq3Hv7kP9xWb"),
@@ -436,15 +436,15 @@ DISGUISES: tuple[Disguise, ...] = (
             (str([bin(byte) for byte in b"zq3Hv7kP9xWb"]), "zq3Hv7kP9xWb"),
             ("".join(f"{byte:08b}" for byte in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
             ("".join(f"{byte:08b}"[::-1] for byte in b"zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
+            ("".join(f"{at:>3} {byte:>3o}  55\n" for at, byte in enumerate(b"zq3Hv7kP9xWb")), "zq3Hv7kP9xWb"),
+            ("".join(f"U+{ord(char):04X} {char} A LETTER\n" for char in "zq3Hv7kP9xWb"), "zq3Hv7kP9xWb"),
         ),
         (
-            "0x2028, 0x2029, 0xfeff",
-            "0x77073096, 0x6e0e612c, 0xee0e612c",
+            "0x2028, 0x2029, 0xfeff, 0x77073096, 0x6e0e612c, 0xee0e612c",
             "[1700000000, 1700000060, 1700000120]",
             '{"words": [1700000000, 4294967296]}',
             '{"words": [99999999999999999999, 99999999999999999999]}',
-            "0b110000, 0b110001",
-            "00" * 40,
+            "0b110000, 0b110001" + "00" * 40,
         ),
     ),
 )
