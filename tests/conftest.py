@@ -36,7 +36,8 @@ COMPUTING = tuple(
 )
 """Folders whose tests compute; those of the others mostly wait, for processes and for times to pass."""
 
-COLLECTING = gc.get_threshold()
+COLLECTING = (10_000, 20, 20)
+"""The thresholds at which garbage is collected. With Python's own, tests spend a twentieth of their time on it."""
 OPENED = pytest.StashKey[int]()
 FOLDERS = itertools.count()
 DESCRIPTORS = 40
@@ -62,6 +63,7 @@ def pytest_collection(session):
     keep_tables()
     result = yield
     gc.freeze()
+    gc.set_threshold(*COLLECTING)
     gc.enable()
     return result
 
