@@ -186,11 +186,17 @@ def test_files_are_absolute_with_a_folder() -> None:
     assert told["reads"] == ["/d", "/srv/project", "/srv/project/../c", "/srv/project/a", "/srv/project/b"]
     assert told["writes"] == ["/srv/project/e"]
     assert told["outside"] == ["/d", "/srv/project/../c"]
-    assert shell("cat a ./b c/../d *.py")["outside"] == []
+    assert shell("cat a ./b c/../d *.py ?./e .github/*")["outside"] == []
     assert shell("cd a && ./../../b; /usr/bin/ls", "/srv/project")["outside"] == ["/srv/project/a/./../../b"]
     assert shell("./gradlew test", "/srv/project")["reads"] == ["/srv/project/./gradlew"]
     assert shell("cat /a ../b ~/c 'd%d'", "")["outside"] == ["../b", "/a", "d%d", "~/c"]
     assert shell("cat a", "/")["reads"] == ["/a"]
+
+
+@each("glob", [".*", ".?/x", ".[.]/x", ".[^a]/x", "a/..*", "'.'?/x", "{.,a}?/x"])
+def test_a_glob_that_means_the_folder_above_to_some_shell_leads_out(glob: str) -> None:
+    assert shell(f"ls {glob}", "/srv/project")["outside"] != []
+    assert shell(f'for f in {glob}; do ls "$f"; done', "/srv/project")["outside"] != []
 
 
 @each("folder", ["srv", "~", "."])
@@ -407,6 +413,10 @@ def run(command: list[str], folder: Path) -> str:
         ("git checkout evil -- .github", [".github"]),
         ("curl -o CLAUDE.md https://example.com/", ["CLAUDE.md"]),
         ("mkdir 'a b' src", []),
+        ("tar -czfAGENTS.md src", ["AGENTS.md"]),
+        ("go build -o=AGENTS.md", ["AGENTS.md"]),
+        ("go test -coverprofile=AGENTS.md", ["AGENTS.md"]),
+        ("wget -qOAGENTS.md https://example.com/", ["AGENTS.md"]),
     ],
 )
 def test_words_that_name_what_programs_obey(text: str, obeyed: list[str]) -> None:

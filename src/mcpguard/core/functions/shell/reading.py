@@ -49,8 +49,10 @@ _OBEYED_AS_TEXT = re.compile(
     r"|PYTHONDONTWRITEBYTECODE)"
 )
 _GLOB = re.compile(r"[*?\[]")
-_JOINED = re.compile(r"(?:--?[\w.-]+=|-\w)(.+)", re.DOTALL)
-"""An argument that is joined to its option."""
+_VALUE = re.compile(r"--?[\w.-]+=(.+)", re.DOTALL)
+_CLUSTER = re.compile(r"-\w{1,5}", re.ASCII)
+_PARENT = re.compile(r"(?:.*/)?\.\.?[*?\[].*", re.DOTALL)
+"""A glob that to dash and BusyBox could mean the folder above, as `.*` does."""
 _WHERE_AND_WHO = names("""
     HOME HOSTNAME HOSTTYPE LANG LINENO LOGNAME OLDPWD OSTYPE PATH PPID PWD RANDOM SECONDS SHELL SHLVL TERM TZ
     UID USER 0 # ? $ !
@@ -171,8 +173,8 @@ class LineReading:
         words = [one.text for one in args]
         line = " ".join(one.translate(_UNBROKEN) or NO_BREAK for one in (path, *words))
         self.commands.append({"program": base, "args": words, "path": path, "line": line, "code": False})
-        joined = [Word(found[1]) for one in words if (found := _JOINED.fullmatch(one)) and base != "git"]
-        self.ran.append((base, (*args, *joined)))
+        joined = [value for one in words for value in _joined(one)] if base != "git" else []
+        self.ran.append((base, (*args, *map(Word, joined))))
         return base, path if elsewhere else base
 
     def obey(self, name: str) -> None:
@@ -278,10 +280,17 @@ class LineReading:
         }
 
 
+def _joined(text: str) -> list[str]:
+    """What could be the argument that is joined to an option: `-o=FILE`, or `-xzfFILE` of one letter each."""
+    value, cluster = _VALUE.fullmatch(text), _CLUSTER.match(text)
+    joined = [text[at:] for at in range(2, cluster.end() + 1)] if cluster else []
+    return [one for one in (value[1] if value else "", *joined) if one]
+
+
 def _glob_folder(text: str) -> str:
     """The folder that a glob looks in; the glob itself if it could lead out of that."""
     found = _GLOB.search(text)
-    if not found or ".." in text[found.start() :].split("/"):
+    if not found or ".." in text[found.start() :].split("/") or _PARENT.fullmatch(text):
         return text
     return text[: found.start()].rpartition("/")[0] or ("/" if text.startswith("/") else ".")
 
