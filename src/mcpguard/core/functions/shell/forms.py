@@ -12,7 +12,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from mcpguard.core.functions.shell.programs import lines
+from mcpguard.core.functions.shell.programs import known, lines
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.tables import names, read_table
@@ -28,13 +28,20 @@ _WRAPPER = re.compile(r"\./((?:mvn|gradle)w)", re.ASCII)
 _SYSTEM = re.compile(r"(?:/(?:usr/|usr/local/|opt/homebrew/)?s?bin/)?([^/]+)", re.ASCII)
 _OWN = re.compile(r"(?:\./)?\w[\w+-]*(?:[/.][\w+-]+)*", re.ASCII)
 
-_PATH = re.compile(r"(?![-~=+])(?!(?:.*/)?\.\.(?:/|$))[^:$`\n\\]+")
+_ABLE = names("code inner")
+"""Traits of programs that could run code which stands in their arguments, wherever the project has them."""
+_MANAGE = "manage.py"
+"""The script of Django, which can run code that stands in its arguments."""
+
+_PATH = re.compile(r"(?![-~=+@])(?!(?:.*/)?\.(?:\.(?:/|$)|\.?[*?\[]))[^:=$`\n\\]+")
+"""A path, and nothing that means more to some program: an option, a setting, a file of options, the folder
+above, which `.*` is to dash."""
 _DELETABLE = re.compile(
     r"(?:\./)?(?:\w[^*?\[]*(?:\*\.\w+)?|\.(?:venv|tox|nox|next|nuxt|coverage|cache|[a-z]+_cache))|\./\*\.\w+",
     re.ASCII,
 )
 """What is named, with all that is in it; of a folder's files those with one ending."""
-_LINE = re.compile(r"::.*|:\d+(?:,\d+)*", re.ASCII)
+_LINE = re.compile(r"(?:::(?!.*\.\./).*|:\d+(?:,\d+)*)\Z", re.ASCII)
 _BUILT = names("""
     node_modules __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox .nox .next .nuxt .turbo .parcel-cache
     .eslintcache .coverage htmlcov coverage dist target .DS_Store *.pyc *.pyo *.o *.class *.tsbuildinfo
@@ -44,6 +51,12 @@ _TARGET = (
     r"(?:all|tests?|build|check|lint|format|fmt|types?|type-?check|coverage|cov|docs?|clean|unit|e2e|integration|spec"
     r"|compile|verify|package|assemble|bench|ci|fix|style|validate)"
 )
+_PART = (
+    r"(?:\d+|all|unit|int|integration|e2e|ci|watch|fix|dev|prod|production|css|styles|js|ts|web|api|app|server|client|ui"
+    r"|libs?|types?|docs?|coverage|cov|debug|fast|slow|quick|full|changed|staged|check|wasm|esm|cjs|node|browser"
+    r"|storybook|assets|report|strict|smoke|snapshots?|update|backend|frontend)"
+)
+"""What may follow a target: the kind of a `docs:deploy` is not known."""
 _RESOURCE = (
     r"(?:all|po|pods?|deploy|deployments?|svc|services?|no|nodes?|ns|namespaces?|ev|events?|ing|ingress(?:es)?|jobs?"
     r"|cronjobs?|sts|statefulsets?|ds|daemonsets?|rs|replicasets?|pvc?|hpa|endpoints)"
@@ -52,16 +65,21 @@ _LOCAL = r"(?:http://)?(?:localhost|127\.0\.0\.1):(?:3\d{3}|4200|4321|5000|5173|
 _ROLES = {
     role: re.compile(form, re.ASCII | re.DOTALL)
     for role, form in {
-        "B": r"-|main|master|develop|dev|trunk"
-        r"|(?:feature|feat|fix|bugfix|hotfix|chore|agent|claude|codex)/\w[\w.-]*",
+        "B": r"-|main|master|develop|trunk|(?:feature|feat|fix|bugfix|hotfix|chore|claude|codex)/\w[\w-]*",
+        "E": r"\.(?:/\.\.\.)?|(?!.*/\.\.(?:/|\Z))(?:\./\w[\w./-]*"
+        r"|\w[\w-]*(?:/\w[\w-]*)*(?:/(?:\w[\w.-]*|\.\.\.)?|\.\w[\w.-]*))",
         "F": r"(?:[^@%]|%\{[a-z_]+\})+",
-        "G": _TARGET + r"(?:[:_-][a-z0-9]+)*",
+        "G": rf"{_TARGET}(?:[:_-]{_PART})*",
+        "H": r"(?!(?i:\s*(?:host|proxy)))[^@\n][^\n]*",
         "I": r"[1-9]\d+",
         "M": r".+",
+        "N": r"\w[\w.:-]*",
         "P": r"no:[a-z]+",
         "R": r"default|verbose|dot|json|summary|tap|list|line|html|github|github-actions|spec|min|progress",
+        "U": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[\w.~%+@,=-]+)+",
         "W": rf"{_RESOURCE}(?:,{_RESOURCE})*(?:/[\w.-]+)?",
-        "c": r"(?!.*\.\.)[\w.,:=@+-]+",
+        "a": r"[a-z_][\w.]*:\w+",
+        "c": r"(?!.*\.\.)[\w.,:=+][\w.,:=@+-]*",
         "d": r"\d+(?:\.\d+)?(?:ms|[smh])?",
         "e": r"(?:\./)?\w[\w-]*(?:/\w[\w-]*)*(?:/\w[\w.-]*|\.\w[\w.-]*)",
         "f": r"false|true|never|no|none",
@@ -74,12 +92,14 @@ _ROLES = {
         "n": r"(?!.*\.\.)\w[\w.@/+-]*",
         "o": r"origin|upstream",
         "r": r"-|[\w@][\w./@{}~^-]*",
-        "s": r"(?:\.?\w+)?",
-        "u": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[^\s$`]*)?",
+        "s": r"(?:\.?(?:bak|backup|old|orig|tmp))?",
+        "u": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[\w.~%/+=&?,:;@!-]*)?",
         "v": r"\.?venv/bin/activate",
         "w": r"wide|name|json|yaml",
+        "y": r"(?!.*\.\.)\w[\w./-]*(?::[\w.-]+)?",
         "0": r"/dev/null",
         "-": r"-",
+        "|": r"(?!)",  # No more operands.
         ".": r"\.(?:\[[\w,-]+\])?",
     }.items()
 }
@@ -93,9 +113,10 @@ class Form(Struct, frozen=True):
     """How to read a line of `forms.txt`.
 
     `words`: what may stand at each of the first places. `roles`: what the operands are, one letter each, the
-    last for all that follow: one of `_ROLES`, `t` any text, `p` a path in the folder, `x` the same, with a
-    line or a test behind it, `D` one that may be deleted, `b` what a build makes again, `S` and `J` a script
-    for sed or jq, and `T` or `*` for all that follows whatever it is, which with `T` has to be known.
+    last for all that follow: one of `_ROLES`, `t` any text, `p` a path in the folder, `q` the same, but no
+    script of Django, `x` as `p`, with a line or a test behind it, `D` one that may be deleted, `b` what a
+    build makes again, `S` and `J` a script for sed or jq, and `T` or `*` for all that follows whatever it is,
+    which with `T` has to be known; so has what stands behind a `--` if `--=T` is an option.
     `at_least`: how many operands there have to be: one where `+` stands before the roles.
     `options`: each by its name with its dashes, and the role of its argument or "". `joined`: those whose
     argument, if they have one, follows a `=`. `exact`: other words that may stand anywhere; of the kind `via`
@@ -176,7 +197,13 @@ def kind_of(path: str, args: Sequence[Word], folder: str = "") -> str:
         return _BEHIND.get(_kind(tool[1], args, folder), OTHER)
     if system is not None:
         return _kind(system[1], args, folder)
-    return RUNS if _OWN.fullmatch(path) and all(_is_known(word) for word in args) else OTHER
+    if not (_OWN.fullmatch(path) and all(_is_known(word) for word in args)):
+        return OTHER
+    name = path.rpartition("/")[2]
+    if name == _MANAGE:
+        return _kind("python", [Word(name), *args], folder)
+    program = known(name)
+    return _BEHIND.get(_kind(name, args, folder), OTHER) if program and program.traits & _ABLE else RUNS
 
 
 def _kind(program: str, args: Sequence[Word], folder: str) -> str:
@@ -234,6 +261,8 @@ class _Match:
             if role == "T":
                 return self.complete(count + 1) and all(_is_known(word) for word in rest)
             word = rest.pop(0)
+            if word.text == "--" and form.options.get("--") == "T":
+                return self.complete(count) and all(_is_known(one) for one in rest)
             if not _is_known(word):
                 return False
             if word.literal and word.text in form.exact:
@@ -286,8 +315,10 @@ class _Match:
         form = _ROLES.get(role)
         if form is not None:
             return word.literal and bool(form.fullmatch(text))
+        if role == "q":
+            return self.path("p", text) and not text.endswith(_MANAGE)
         if role == "t":
-            return word.literal and not text.startswith("-")
+            return word.literal and text[:1] not in ("-", "@")
         if role in _SCRIPTS:
             return harmless(_SCRIPTS[role], (), (Word(text),))
         return role != "" and self.path(role, text)
