@@ -18,6 +18,11 @@ _PLAIN = re.compile(r"[^\s*?\[{}$()|\\`]+")
 _SOURCE = frozenset(one[1:] for one in PLAIN) | {"lock", "log"}
 DATA = _SOURCE | {"cfg", "conf", "csv", "ini", "json", "toml", "txt", "xml", "yaml", "yml"}
 """Endings by which nobody means secrets, though files with secrets have them too."""
+_IDLE = _SOURCE - {"md", "mdx"} | names("""
+    a bak class csv egg-info gz ipynb jpg lock log o old orig pdf png pyc pyo so svg tgz tmp tsbuildinfo
+    txt zip
+""")
+"""Endings of files that nothing obeys before they are built or run."""
 _ENDINGS = re.compile(r"(.*/)?\*\.(?:\{([\w.,-]+)\}|([\w.-]+))", re.DOTALL)
 _KNOWN = re.compile(r"(.*/)?(?:changelog|dockerfile|licen[cs]e|makefile|readme)\*", re.DOTALL | re.IGNORECASE)
 _ANYWHERE = re.compile(r"(?:(?<=/)|\A)(?:\*\*/)+")
@@ -51,8 +56,8 @@ def secrets(
     they read, those that name secrets. `code`: the commands could do more than is known."""
     commands = list(commands)
     found = set(_of(SECRETS, files, commands))
-    found |= {one for one in selected if _chooses(one, DATA)}
-    return sorted(found | {one for one in _could_show(commands, code) if _chooses(one, _SOURCE)})
+    found |= {one for one in selected if _chooses(SECRETS, one, DATA)}
+    return sorted(found | {one for one in _could_show(commands, code) if _chooses(SECRETS, one, _SOURCE)})
 
 
 def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozenset[str]) -> list[str]:
@@ -61,7 +66,7 @@ def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozense
     commands = list(commands)
     return sorted(
         {*_of(OBEYED, files, commands)}
-        | {one for one in _could_write(commands, changing) if _is(OBEYED, one)}
+        | {one.text for one in _could_write(commands, changing) if _writes_obeyed(one)}
     )
 
 
@@ -98,25 +103,29 @@ def _is_read(program: str, word: Word) -> bool:
     return (word.found and program in _SEARCH) or (word.pattern and word.text.startswith("--"))
 
 
-def _could_write(commands: Iterable[Command], changing: frozenset[str]) -> Iterator[str]:
+def _could_write(commands: Iterable[Command], changing: frozenset[str]) -> Iterator[Word]:
     for program, args in commands:
         if program in changing - _SHOW:
-            yield from (word.text for word in args if _PLAIN.fullmatch(word.text))
+            yield from (word for word in args if word.pattern or _PLAIN.fullmatch(word.text))
 
 
-def _chooses(glob: str, endings: frozenset[str]) -> bool:
-    """Whether a glob chooses files with secrets, or could. One that means all files with one of `endings`, or
+def _writes_obeyed(word: Word) -> bool:
+    return _chooses(OBEYED, word.text, _IDLE) if word.pattern else _is(OBEYED, word.text)
+
+
+def _chooses(kind: KindFinder, glob: str, endings: frozenset[str]) -> bool:
+    """Whether a glob chooses files of a kind, or could. One that means all files with one of `endings`, or
     all of a folder that is named, does not."""
     glob = _ANYWHERE.sub("", glob)
-    known = _KNOWN.fullmatch(glob) or (endings is DATA and _ALL.fullmatch(glob))
+    known = _KNOWN.fullmatch(glob) or (endings is not _SOURCE and _ALL.fullmatch(glob))
     if known:
-        return bool(known[1]) and _is(SECRETS, known[1])
+        return bool(known[1]) and _is(kind, known[1])
     found = _ENDINGS.fullmatch(glob)
     if found is None:
-        return _is(SECRETS, glob)
+        return _is(kind, glob)
     folder, ends = found[1] or "", (found[2] or found[3]).split(",")
     means = ("a" if one.rpartition(".")[2] in endings else "*" for one in ends)
-    return any(_is(SECRETS, f"{folder}{stem}.{one}") for stem, one in zip(means, ends, strict=True))
+    return any(_is(kind, f"{folder}{stem}.{one}") for stem, one in zip(means, ends, strict=True))
 
 
 def _is(kind: KindFinder, path: str, *, whole: bool = False) -> bool:
