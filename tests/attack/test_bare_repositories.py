@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.packs.real import GIT, git, repository
+from tests.packs.real import git, repository
+from tests.wire.warm import sdk_server
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ OWN = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.abbrev", "GIT_CONFIG_V
 @pytest.mark.parametrize(("own", "runs"), [({}, False), (OWN, False), (ALL, True)])
 def test_a_bare_repository_in_a_folder_runs_nothing_unless_the_operator_says_so(session, planted, own, runs):
     ours, bare, ran = planted
-    guard = session({"git": {**GIT, "env": own}})
+    guard = session({"git": {**sdk_server("mcp_server_git"), "env": own}})
     failed = guard.call("git_status", repo_path=str(bare))["result"].get("isError", False)
     assert ran.exists() == runs
     assert failed != runs
