@@ -51,6 +51,10 @@ _TARGET = (
     r"(?:all|tests?|build|check|lint|format|fmt|types?|type-?check|coverage|cov|docs?|clean|unit|e2e|integration|spec"
     r"|compile|verify|package|assemble|bench|ci|fix|style|validate)"
 )
+_TASK = (
+    r"(?:test|assemble|bundle|lint|compile|check|build|clean|ktlintCheck|detekt|dependencies)"
+    r"(?:Debug|Release)?(?:UnitTest|AndroidTest|Kotlin|Java|Sources)?"
+)
 _PART = (
     r"(?:\d+|all|unit|int|integration|e2e|ci|watch|fix|dev|prod|production|css|styles|js|ts|web|api|app|server|client|ui"
     r"|libs?|types?|docs?|coverage|cov|debug|fast|slow|quick|full|changed|staged|check|wasm|esm|cjs|node|browser"
@@ -86,6 +90,7 @@ _ROLES = {
         "g": r"\w[\w.-]*(?:/[\w.~-]+)+(?:@[\w.-]+)?",
         "h": r"[^@\n][^\n]*",
         "i": r"-?\d+|auto|max",
+        "j": rf"(?::[\w-]+)*:{_TASK}",
         "k": r"(?:@\w[\w.-]*/)?\w[\w.-]*(?:\[[\w,-]+\])?(?:(?:@|[=~<>!]=?)[\w.*^~<>=!,-]+)?",
         "l": _LOCAL + r"(?:/[^\s$`]*)?",
         "m": r"0?[0-7]{3}|[ugoa]*[+-][rwx]+",
