@@ -68,6 +68,8 @@ def kinds(text: str) -> list[str]:
         ("./manage.py test", "builds"),
         ("tox -e py -- tests/test_a.py", "builds"),
         ("./gradlew :app:testDebugUnitTest", "builds"),
+        ("./gradlew assembleRelease", "builds"),
+        ("pnpm --filter api run test", "builds"),
         ("mix test test/a_test.exs:12", "builds"),
         ("pnpm --filter @scope/web test", "builds"),
         ("npm test", "builds"),
@@ -105,6 +107,7 @@ def kinds(text: str) -> list[str]:
         ("curl -fsSL -o out.txt https://example.com/x", "fetches"),
         ("gh pr list --json title --jq .[].title", "fetches"),
         ("kubectl get pods,svc -n dev -o wide", "queries"),
+        ("pnpm outdated", "fetches"),
         ("git push -u origin main", "pushes"),
     ],
 )
