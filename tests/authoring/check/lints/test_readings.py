@@ -10,6 +10,8 @@ from tests.rows import each
         ("shell(args.text).commands[0].program == 'ls' && shell(args.text).simple", ["P702"]),
         ("sql(args.text, 'postgres').kinds[1] == 'select' && !sql(args.text, 'postgres').writes", ["P702"]),
         ("shell(args.text).programs.exists(p, p == 'ls') && shell(args.text).unknown == []", ["P702"]),
+        ("shell(args.text).kinds.exists(k, k == 'reads')", ["P702"]),
+        ("shell(args.text).kinds.all(k, k == 'reads')", []),
         ("shell(args.text).commands.all(c, c.program == 'ls') && shell(args.text).simple", []),
         ("shell(args.text).programs.all(p, p == 'ls')", ["P706"]),
         ("shell(args.text).commands.all(c, c.program == 'ls')", ["P706"]),

@@ -23,7 +23,10 @@ from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
 from mcpguard.core.errors import Problem
 from mcpguard.core.tables import names
 
-_LISTS = {"shell": frozenset(["commands", "programs"]), "sql": frozenset(["columns", "kinds", "tables"])}
+_LISTS = {
+    "shell": frozenset(["commands", "kinds", "programs"]),
+    "sql": frozenset(["columns", "kinds", "tables"]),
+}
 _DONE = names("background changes expansions pipes redirects sends substitutions variables writes")
 """Fields of shell() that name one thing which a line does not do."""
 
