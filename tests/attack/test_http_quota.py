@@ -77,7 +77,12 @@ def test_who_reached_a_quota_is_seen_in_every_place_where_an_operator_looks(guar
         f"mcpguard: {issuer.url}:ada has as many sessions open as one principal may have "
         "(`http.per_principal.sessions` is 4); more are refused"
     )
-    (noticed,) = [one for one in guard.records("notice") if one["what"] == "quota-reached"]
+
+    def notices():
+        return [one for one in guard.records("notice") if one["what"] == "quota-reached"]
+
+    eventually(notices, "the record of it")
+    (noticed,) = notices()
     assert noticed["detail"].startswith(f"{issuer.url}:ada has as many sessions open")
     told = guard.open("GET", "/readyz", authorization=issuer.bearer("bob")).json()
     assert told["needs"]["serving"]["ok"]
