@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.report.html import element, joined, name_of, prose
-from mcpguard.authoring.report.page import lasted, page
+from mcpguard.authoring.report.page import lasted, page, templates
 from mcpguard.authoring.report.review import AccessReview
 from mcpguard.cli import main
 from tests.authoring.report import month
@@ -28,19 +27,32 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> AccessReview:
     return review(month.write(tmp_path_factory.mktemp("month")))
 
 
-def test_text_is_escaped_in_content_and_in_attributes() -> None:
-    made = element("a", HOSTILE, [HOSTILE, element("b", "x")], title=HOSTILE, hidden=None).text
+def shown(template: str, text: str) -> str:
+    return templates().from_string(template).render(text=text)
+
+
+@each(
+    ("template", "tags"),
+    [
+        ("{{ text }}", 0),
+        ("{{ [text]|join }}", 0),
+        ('<a title="{{ text }}"><b>{{ text }}</b></a>', 4),
+        ("{{ text|name }}", 2),
+        ("{{ text|prose }}", 0),
+    ],
+)
+def test_text_is_escaped_in_content_and_in_attributes(template: str, tags: int) -> None:
+    made = shown(template, HOSTILE)
     assert "<script" not in made
     assert "<img" not in made
-    assert "\u202e" not in joined(HOSTILE).text
-    assert made.count("<b>x</b>") == 1
-    assert "hidden" not in made
-    assert element("meta", charset="utf-8").text == '<meta charset="utf-8"/>'
+    assert "\u202e" not in made
+    assert "[U+202E]&#34;" in made
+    assert made.replace("<wbr/>", "").count("<") == made.replace("<wbr/>", "").count(">") == tags
 
 
 def test_names_may_be_broken_and_backticks_are_code() -> None:
-    assert name_of("a_b/c").text == "<code>a_<wbr/>b/<wbr/>c</code>"
-    assert prose("run `a<b` now").text == "run <code>a&lt;b</code> now"
+    assert shown("{{ text|name }}", "a_b/c") == "<code>a_<wbr/>b/<wbr/>c</code>"
+    assert shown("{{ text|prose }}", "run `a<b` now") == "run <code>a&lt;b</code> now"
 
 
 @each(("seconds", "said"), [(0, "0 s"), (119, "119 s"), (600, "10 min"), (9_000, "2 h"), (900_000, "10 d")])

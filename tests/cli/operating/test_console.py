@@ -42,7 +42,7 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(
 
     def without(name: str, *rest: Any, **more: Any) -> Any:
         if name == "mcpguard.console.app":
-            raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
+            raise ModuleNotFoundError("No module named 'starlette'", name="starlette")
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
@@ -50,7 +50,7 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     command = f"{shlex.quote(sys.executable)} -m pip install 'mcpguard-gateway[console]'"
-    assert f"needs jinja2, which is not installed: run `{command}`" in said
+    assert f"needs starlette, which is not installed: run `{command}`" in said
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536", "1.5"])

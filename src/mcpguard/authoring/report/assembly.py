@@ -56,7 +56,6 @@ def reviewed(
     principals = tuple(_principals(tally, reaching))
     exposures = sorted(_exposures(tally, period.now), key=lambda one: -one.seconds)
     ended = [one.seconds for one in exposures if one.ended is not None]
-    present = TierEvidence(config, policies, machine, tally, evidence)
     return shown.AccessReview(
         made=period.now,
         since=period.since,
@@ -65,7 +64,10 @@ def reviewed(
         policies=policies.names,
         listed_from="rules and records" if snapshot is None else "snapshot",
         evidence=evidence,
-        days=tuple(_days(tally)),
+        days=tuple(
+            shown.DayOfCalls(day=day, allowed=allowed, refused=refused, asked=asked)
+            for day, (allowed, refused, asked) in sorted(tally.days.items())
+        ),
         servers=tuple(_servers(config, tally, period.now)),
         principals=principals,
         unused=(*_unused_rules(policies, tally), *_unused_tools(principals)),
@@ -86,7 +88,7 @@ def reviewed(
             if one.standing != "accepted"
         ),
         unchecked=tuple(f"{one.what}: {one.why}" for one in machine.unchecked),
-        posture=judged(present),
+        posture=judged(TierEvidence(config, policies, machine, tally, evidence)),
         enforcement=cells(),
     )
 
@@ -117,11 +119,6 @@ def _evidence(config: Config, since: datetime) -> tuple[shown.VerifiedEvidence, 
         folded=tally.folded,
     )
     return found, tally
-
-
-def _days(tally: RecordTally) -> Iterator[shown.DayOfCalls]:
-    for day, (allowed, refused, asked) in sorted(tally.days.items()):
-        yield shown.DayOfCalls(day=day, allowed=allowed, refused=refused, asked=asked)
 
 
 def _servers(config: Config, tally: RecordTally, now: datetime) -> Iterator[shown.ConnectedServer]:

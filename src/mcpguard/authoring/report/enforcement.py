@@ -8,7 +8,7 @@ served.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import product
 
 from mcpguard.authoring.report.review import EnforcedCell
@@ -53,13 +53,6 @@ _PROOFS = {
 TESTS_OF_CLIENT, TESTS_OF_UPSTREAM = _PROOFS["from the client"], _PROOFS["from an upstream"]
 """The tests of each method that a client, or an upstream, may send."""
 
-TRANSPORTS = ("stdio", "http")
-_Way = tuple[str, str]
-"""An era and a transport."""
-_EVERYWHERE: tuple[_Way, ...] = tuple(product(("legacy", "modern"), TRANSPORTS))
-_ONE: tuple[_Way, ...] = (("legacy", "stdio"),)
-_ERAS = (("legacy", Era.LEGACY), ("modern", Era.MODERN))
-
 FRONTS = "wire/test_enforcement.py::test_each_method_of_a_client_is_treated_as_the_matrix_says"
 """Runs every method that a client may send over every transport in every era."""
 BACK = "wire/test_enforcement.py::test_each_message_of_an_upstream_is_treated_as_the_matrix_says"
@@ -77,38 +70,34 @@ _CROSSED = {
 
 def cells() -> tuple[EnforcedCell, ...]:
     """The matrix, in the order of the tables. Raises KeyError for a method without proof."""
-    return (*_of_clients(), *_of_upstreams())
+    return (
+        *(cell for row in FROM_CLIENT.values() for cell in _of_client(row)),
+        *(cell for row in FROM_UPSTREAM.values() for cell in _of_upstream(row)),
+    )
 
 
-def _of_clients() -> Iterator[EnforcedCell]:
-    for row in FROM_CLIENT.values():
-        recorded, tests = RECORDED_OF_CLIENT[row.treatment], TESTS_OF_CLIENT[row.name]
-        yield from _each("from the client", row, recorded, tests, FRONTS, _EVERYWHERE)
+def _of_client(row: Method) -> Iterator[EnforcedCell]:
+    said = {"direction": "from the client", "recorded": RECORDED_OF_CLIENT[row.treatment]}
+    for place in _places(row):
+        yield _cell(row, place, tests=(*TESTS_OF_CLIENT[row.name], FRONTS), **said)
 
 
-def _of_upstreams() -> Iterator[EnforcedCell]:
-    for row in FROM_UPSTREAM.values():
-        recorded, tests = RECORDED_OF_UPSTREAM[row.treatment], TESTS_OF_UPSTREAM[row.name]
-        crossed = (f"{ACROSS}::{_CROSSED[row.name]}",) if row.name in _CROSSED else ()
-        yield from _each("from an upstream", row, recorded, tests + crossed, BACK, _ONE)
+def _of_upstream(row: Method) -> Iterator[EnforcedCell]:
+    said = {"direction": "from an upstream", "recorded": RECORDED_OF_UPSTREAM[row.treatment]}
+    crossed = (f"{ACROSS}::{_CROSSED[row.name]}",) if row.name in _CROSSED else ()
+    for place in _places(row):
+        tried = (BACK,) if place == (Era.LEGACY, "stdio") else ()
+        yield _cell(row, place, tests=(*TESTS_OF_UPSTREAM[row.name], *crossed, *tried), **said)
 
 
-def _each(
-    direction: str, row: Method, recorded: str, tests: tuple[str, ...], tried: str, where: Collection[_Way]
-) -> Iterator[EnforcedCell]:
-    """The cells of a row; those that are `where` are `tried` by one more test."""
-    for name, era in _ERAS:
-        for transport in TRANSPORTS:
-            if row.era in (Era.BOTH, era):
-                yield EnforcedCell.model_validate(
-                    {
-                        "direction": direction,
-                        "method": row.name,
-                        "era": name,
-                        "transport": transport,
-                        "decided": row.treatment.value + (f", {row.where}" if row.where else ""),
-                        "inspected": row.inspected,
-                        "recorded": recorded,
-                        "tests": (*tests, *((tried,) if (name, transport) in where else ())),
-                    }
-                )
+def _places(row: Method) -> Iterator[tuple[Era, str]]:
+    """The eras and transports in which a message is sent."""
+    eras = (Era.LEGACY, Era.MODERN) if row.era is Era.BOTH else (row.era,)
+    return product(eras, ("stdio", "http"))
+
+
+def _cell(row: Method, place: tuple[Era, str], **said: object) -> EnforcedCell:
+    era, transport = place
+    decided = row.treatment.value + (f", {row.where}" if row.where else "")
+    shown = {"method": row.name, "decided": decided, "inspected": row.inspected}
+    return EnforcedCell.model_validate({**shown, "era": era.value, "transport": transport, **said})
