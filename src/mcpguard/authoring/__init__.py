@@ -2,5 +2,6 @@
 `replay/` decides recorded calls again, `asking/` queries the evidence and `report/` reviews access.
 
 `suggest.py` proposes rules, which go into the file of `own_policy.py`. `snapshot.py` asks servers what they
-offer and keeps it as a file; `findings.py` is how mistakes are reported.
+offer and keeps it as a file; `conditions.py` reads the parts of a condition; `findings.py` is how mistakes
+are reported.
 """

@@ -16,7 +16,8 @@ from msgspec import Struct, json
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
 from mcpguard.authoring.asking.results import names_in, result_of, tables_of, written
 from mcpguard.authoring.asking.times import Span, overlap
-from mcpguard.authoring.asking.trees import (
+from mcpguard.authoring.asking.zoned import ZonedNeed, in_zones, outside
+from mcpguard.authoring.conditions import (
     CallPath,
     Loops,
     constant_text,
@@ -27,7 +28,6 @@ from mcpguard.authoring.asking.trees import (
     token_of,
     within,
 )
-from mcpguard.authoring.asking.zoned import ZonedNeed, in_zones, outside
 from mcpguard.core.conditions.engines import engine
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from mcpguard.adapters.audit.indexing import microseconds
-from mcpguard.authoring.asking.trees import CallPath, constant_text, inner, path_of
+from mcpguard.authoring.conditions import CallPath, constant_text, inner, path_of
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, Condition
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine

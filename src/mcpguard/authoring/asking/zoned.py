@@ -14,7 +14,7 @@ from os.path import commonprefix
 from typing import Any
 
 from mcpguard.adapters.audit.zones import FALSE, LIST, MAP, NULL, NUMBER, STRING, TRUE, Zone, zone_of
-from mcpguard.authoring.asking.trees import (
+from mcpguard.authoring.conditions import (
     CallPath,
     Loops,
     constant_in,

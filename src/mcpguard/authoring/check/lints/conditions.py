@@ -4,17 +4,15 @@ Law of this file: what it cannot follow (a computed member, a comparison) it lea
 finding that is made of it is never a guess.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
+from mcpguard.authoring.conditions import constant_in, inner, is_has, is_macro
 from mcpguard.authoring.snapshot import Steps
 from mcpguard.core.conditions.cel import offset_of
-from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.conditions.hoisting import MACROS
 from mcpguard.core.conditions.names import METHODS, NAMES
 
 if TYPE_CHECKING:
@@ -43,8 +41,8 @@ class ValueRead(Struct, frozen=True):
 class Comparison(Struct, frozen=True):
     """An argument, or the address of a resource, that a condition compares with something: `how` is `==`,
     `!=`, `in` or a method such as `startsWith`, `against` the constant texts and words that it is compared
-    with, as far as there are. `holds` and `offset` as of a Read; of `!=` it is what the equality would make
-    of the condition."""
+    with, as far as there are. `holds` and `offset` are as in `ValueRead`; of `!=`, `holds` is what the
+    equality would make of the condition."""
 
     steps: Steps
     how: str
@@ -102,15 +100,15 @@ class _ConditionReader:
         if way is not None:
             self._add(way, holds=holds)
             for index in tree.find_data("member_index"):
-                if _literal(index.children[1]) is None:
+                if _step(index.children[1]) is None:
                     self.read(index.children[1], loops, None)
-        elif tree.data == "ident_arg" and tree.children[0].value == "has":
+        elif is_has(tree):
             self._has(tree, loops, holds)
-        elif tree.data == "member_dot_arg" and tree.children[1].value in MACROS:
+        elif is_macro(tree):
             self._macro(tree, loops, holds)
-        elif tree.data == "relation" and _is(tree.children[0], "relation_in"):
+        elif tree.data == "relation" and tree.children[0].data == "relation_in":
             self._in(tree, loops, holds)
-        elif tree.data == "unary" and _is(tree.children[0], "unary_not"):
+        elif tree.data == "unary" and tree.children[0].data == "unary_not":
             self.read(tree.children[1], loops, None if holds is None else not holds)
         else:
             self._inside(tree, loops, holds)
@@ -122,14 +120,17 @@ class _ConditionReader:
             how, sides = str(tree.children[1].value), [tree.children[0], *tree.children[2:]]
         else:
             return
-        ways = [_way(_text(side), loops) for side in sides]
+        ways = [_way(_of_text(side), loops) for side in sides]
         # A method compares what stands before it; `x.startsWith(args.path)` is about `x`.
         asked = ways if how in _EQUAL.values() else ways[:1]
         found = next((way for way in asked if way is not None and _is_argument(way)), None)
         if how and found is not None:
             _, steps, token = found
             others = [side for side, way in zip(sides, ways, strict=True) if way is not found]
-            against = [word for side in others for word in _words(side)]
+            literals = [literal for side in others for literal in side.find_data("literal")]
+            against = [
+                word for (word,) in filter(None, map(constant_in, literals)) if type(word) in (str, bool)
+            ]
             holds = not holds if how == "!=" and holds is not None else holds
             place = offset_of(self._text, token.line, token.column)
             self.compared.append(Comparison(steps, how, tuple(against), place, holds))
@@ -152,7 +153,7 @@ class _ConditionReader:
             self._add((root, steps[:-1], token))
 
     def _in(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
-        way, item = _way(tree.children[1], loops), _literal(tree.children[0])
+        way, item = _way(tree.children[1], loops), _step(tree.children[0])
         if way is None or type(item) is not str:
             self._inside(tree, loops, None)
             return
@@ -177,61 +178,37 @@ class _ConditionReader:
         self.found.append(ValueRead(root, steps, offset_of(self._text, token.line, token.column), **more))
 
 
-def _is(tree: Any, data: str) -> bool:
-    return getattr(tree, "data", "") == data
-
-
-def _bare(tree: Any) -> Any:
-    """What stands in `tree` without brackets and levels of the grammar."""
-    while hasattr(tree, "children") and len(tree.children) == 1 and tree.data not in ("ident", "literal"):
-        tree = tree.children[0]
-    return tree
-
-
-def _text(tree: Any) -> Any:
+def _of_text(tree: Any) -> Any:
     """What `tree` makes a text of by `string(…)`, else `tree`."""
-    tree = _bare(tree)
-    return tree.children[1] if _is(tree, "ident_arg") and tree.children[0].value == "string" else tree
+    node = inner(tree)
+    is_string = node.data == "ident_arg" and node.children[0].value == "string"
+    return node.children[1] if is_string else node
 
 
 def _is_argument(way: _Way) -> bool:
     return (way[0] == "args" and bool(way[1])) or way[:2] == ("resource", ("uri",))
 
 
-def _literal(tree: Any) -> str | int | None:
-    tree = _bare(tree)
-    if not _is(tree, "literal"):
-        return None
-    word = str(tree.children[0].value)
-    if word[-1] in "\"'" and word[0] not in "bB":
-        return string_value(word)
-    return int(word) if word.isdigit() else None
-
-
-def _words(tree: Any) -> Iterator[str | bool]:
-    """The constant texts, `true` and `false` in `tree`."""
-    for literal in tree.find_data("literal") if hasattr(tree, "find_data") else ():
-        word = str(literal.children[0].value)
-        if word in ("true", "false"):
-            yield word == "true"
-        elif word[-1] in "\"'" and word[0] not in "bB":
-            yield string_value(word)
+def _step(tree: Any) -> str | int | None:
+    """The constant text or number that `tree` is."""
+    (value,) = constant_in(tree) or (None,)
+    return value if type(value) in (str, int) else None
 
 
 def _way(tree: Any, loops: _Loops) -> _Way | None:
     """The name and the steps that `tree` consists of, and where it begins; None for anything else."""
-    tree = _bare(tree)
-    if _is(tree, "ident"):
-        token = tree.children[0]
+    node = inner(tree)
+    if node.data == "ident":
+        token = node.children[0]
         if token.value in loops:
             element = loops[token.value]
             return None if element is None else (*element, token)
         return (token.value, (), token) if token.value in NAMES else None
-    if not (_is(tree, "member_dot") or _is(tree, "member_index")):
+    if node.data not in ("member_dot", "member_index"):
         return None
-    owner = _way(tree.children[0], loops)
+    owner = _way(node.children[0], loops)
     if owner is None:
         return None
-    key = tree.children[1]
-    step = str(key.value) if _is(tree, "member_dot") else _literal(key)
+    key = node.children[1]
+    step = str(key.value) if node.data == "member_dot" else _step(key)
     return owner[0], (*owner[1], step), owner[2]
