@@ -12,8 +12,7 @@ from pydantic import BaseModel
 
 from mcpguard.authoring.findings import Finding, Report
 from mcpguard.authoring.report.assembly import Period, reviewed
-from mcpguard.authoring.report.posture import CONTROLS, TIERS, TierEntry
-from mcpguard.authoring.report.posture.judges import JUDGES
+from mcpguard.authoring.report.posture import CONTROLS, JUDGES, TIERS, TierEntry
 from mcpguard.authoring.report.review import AccessReview, ReviewedTier
 from mcpguard.config.file import ConfigFile
 from mcpguard.config.loading import load_config

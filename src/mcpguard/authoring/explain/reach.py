@@ -1,4 +1,5 @@
-"""What a principal can reach: for each thing that a server offers yes, no, or under which conditions.
+"""What a principal can reach: for each thing that a server offers yes, no, or under which conditions. And the
+same as lines for a person.
 
 Law of this file: `no` is said exactly where no list shows it (`pdp.visible`), and `yes` only where every call
 is allowed, whatever its arguments and the session are. Of a server that is only observed it says what will
@@ -6,12 +7,14 @@ be so once its policies are enforced.
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import structs
 from pydantic import Field
 
+from mcpguard.authoring.explain.explanation import one_line
 from mcpguard.authoring.explain.hypothesis import in_snapshot, listed
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound
@@ -26,7 +29,7 @@ from mcpguard.protocol.catalogue import KINDS
 
 _JOINED = {"and": " && ", "or": " || "}
 
-IS_GLOB = re.compile(r"[*?\[]").search
+_IS_GLOB = re.compile(r"[*?\[]").search
 
 
 class Clause(Sparse):
@@ -77,7 +80,7 @@ def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> t
     if only:
         return (only,)
     named = {name for rule in policies.rules for name in as_tuple(rule.written.server)}
-    return configured or tuple(sorted(name for name in named if not IS_GLOB(name)))
+    return configured or tuple(sorted(name for name in named if not _IS_GLOB(name)))
 
 
 def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Snapshot | None) -> Iterator[Listed]:
@@ -92,7 +95,7 @@ def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Snapshot | 
             name
             for rule in policies.rules
             for name in rule.written.tools or ()
-            if not IS_GLOB(name) and rule.can_match(server, name, "tools/call")
+            if not _IS_GLOB(name) and rule.can_match(server, name, "tools/call")
         }
         yield from listed(server, "tool", [{"name": name} for name in sorted(names)])
 
@@ -177,3 +180,47 @@ def _grouped(node: LogicNode, decided: DecidedTree) -> str:
     text = left_of(node, decided)
     changed = text != node.text
     return f"({text})" if changed and tree_of(text).logic in ("and", "or", "choice") else text
+
+
+_UNLESS = (
+    "`unless` includes conditions that cannot be evaluated; what rules on results withhold is not listed"
+)
+_PATTERNS = "rules match tools by pattern: add --snapshot FILE to list them"
+
+
+def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iterator[str]:
+    """The lines for a person; `complete` says that all tools are known."""
+    for server in dict.fromkeys(one.server for one in found):
+        here = [one for one in found if one.server == server]
+        count = Counter(one.answer for one in here)
+        yield f"{server}: {count['yes']} yes, {count['if']} if, {count['no']} no"
+        if any(one.observed for one in here):
+            yield "  only observed now: what is refused here is recorded and let through"
+        for one in here:
+            what = one.name if one.kind == "tool" else f"{one.kind} {one.name}"
+            yield f"  {one.answer:<3}  {what}"
+            yield from _terms(one) if one.answer != "no" else ()
+    if any(one.unless for one in found):
+        yield _UNLESS
+    if not found:
+        yield "there is nothing to list: no rule names a server and a tool"
+    by_pattern = any(_IS_GLOB(name) for rule in policies.rules for name in rule.written.tools or ("*",))
+    if by_pattern and not complete:
+        yield _PATTERNS
+
+
+def _terms(one: Reach) -> Iterator[str]:
+    if one.answer == "if":
+        yield from _clauses("if", one.allowed_by)
+    yield from _clauses("unless", one.unless)
+    yield from _clauses("approval", one.approval)
+    yield from [f"       limit  {limit}" for limit in one.limits]
+    if one.conflict:
+        yield "       rules that allow it may set different arguments or credentials; then it is refused"
+
+
+def _clauses(word: str, clauses: Iterable[Clause]) -> Iterator[str]:
+    for one in clauses:
+        when = one_line(one.when) or "always"
+        ahead = f", unless {' or '.join(one.approved_by)} approves" if one.approved_by else ""
+        yield f"       {word}  {when}  ({one.rule}{ahead})"

@@ -19,8 +19,7 @@ from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import offered, reach
 from mcpguard.authoring.report import review as shown
 from mcpguard.authoring.report.enforcement import cells
-from mcpguard.authoring.report.posture import judged
-from mcpguard.authoring.report.posture.judges import TierEvidence
+from mcpguard.authoring.report.posture import TierEvidence, judged
 from mcpguard.authoring.report.tally import RecordTally, TalliedPrincipal, UseCount
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import Config, evidence_folder

@@ -139,9 +139,8 @@ def _time(text: str) -> datetime:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it could be explained, whatever the verdict is; 1 where the record was altered."""
-    from mcpguard.authoring.explain.explanation import Recorded
+    from mcpguard.authoring.explain.explanation import Recorded, lines_of
     from mcpguard.authoring.explain.recorded import explain_record
-    from mcpguard.authoring.explain.text import lines_of
     from mcpguard.core.redaction.redactor import Redactor
 
     found: Explanation | Recorded
@@ -271,8 +270,7 @@ def _reach(
     redactor: Redactor,
 ) -> None:
     from mcpguard.authoring.explain.hypothesis import principal_of, snapshot_of
-    from mcpguard.authoring.explain.reach import ReachReport, offered, reach, servers_of
-    from mcpguard.authoring.explain.text import reach_lines
+    from mcpguard.authoring.explain.reach import ReachReport, offered, reach, reach_lines, servers_of
 
     servers = servers_of(policies, tuple(config.servers) if config else (), args.server)
     asking = Invocation("explain", "", principal_of(args), args.now or datetime.now(UTC), args.agent or agent)

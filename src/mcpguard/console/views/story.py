@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
+from mcpguard.authoring.explain.explanation import lines_of
 from mcpguard.authoring.explain.recorded import altered_at, explain_record
-from mcpguard.authoring.explain.text import lines_of
 from mcpguard.console.desk import Desk
 from mcpguard.console.evidence import AnswerStep, Place, SeenCall, answer_steps, parsed
 from mcpguard.console.pages import message, page

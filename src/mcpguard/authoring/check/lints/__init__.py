@@ -1,9 +1,9 @@
 """Lints: what is valid in a policy but probably not what its author meant.
 
-`reach.py` is about what never decides and limits that are never reached, `coverage.py` about names that no
-rule mentions or no server has, `evaluation.py` about what fails or is slow, `readings.py` about what is read
-by half, `shapes.py` about what another spelling passes, `labels.py` about labels and facts, `attention.py`
-about what a person should look at. `entry.py` says what a lint is, `conditions.py` what a condition reads.
+`reach.py` is about what never decides and limits that are never reached, `names.py` about names that no rule
+mentions or no server has, labels and facts, `evaluation.py` about what fails or is slow, `readings.py` about
+what is read by half, `shapes.py` about what another spelling passes, `attention.py` about what a person
+should look at. `entry.py` says what a lint is.
 
 To add a lint: its section in `lints.txt`, with the next free code of its subject, and a line in the table at
 the end of that module. A new subject is a module with its table, which `LINTS` unpacks.
@@ -14,17 +14,16 @@ import re
 from msgspec import convert
 
 from mcpguard.authoring.check.lints.attention import ATTENTION
-from mcpguard.authoring.check.lints.coverage import COVERAGE
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.authoring.check.lints.evaluation import EVALUATION
-from mcpguard.authoring.check.lints.labels import LABELS
+from mcpguard.authoring.check.lints.names import NAMES
 from mcpguard.authoring.check.lints.reach import REACH
 from mcpguard.authoring.check.lints.readings import READINGS
 from mcpguard.authoring.check.lints.shapes import SHAPES
 from mcpguard.authoring.findings import Finding, Severity, at
 from mcpguard.core.tables import sections
 
-FINDERS = REACH | EVALUATION | LABELS | COVERAGE | ATTENTION | SHAPES | READINGS
+FINDERS = REACH | EVALUATION | NAMES | ATTENTION | SHAPES | READINGS
 """What finds what a lint is about, by its code."""
 _HEAD = "version: 1\npolicy: example\nowner: ada\nrules:\n"
 

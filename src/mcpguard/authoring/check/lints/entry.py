@@ -12,7 +12,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from mcpguard.authoring.check.lints.conditions import Comparison, ValueRead, comparisons_of, reads_of
+from mcpguard.authoring.conditions import Comparison, ValueRead, comparisons_of, reads_of
 from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.document.constraints import Path

@@ -9,8 +9,8 @@ that is not installed is left out, and nothing is evaluated.
 import re
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.conditions import ValueRead
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, once
+from mcpguard.authoring.conditions import ValueRead
 from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
 from mcpguard.core.conditions.engines import engine

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from mcpguard.authoring.check.lints.conditions import Comparison
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
+from mcpguard.authoring.conditions import Comparison
 from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, Term, ValuePath
 from mcpguard.core.conditions.hoisting import hoist

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.authoring.check.lints.conditions import reads_of
+from mcpguard.authoring.conditions import reads_of
 from tests.rows import each
 
 
