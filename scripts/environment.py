@@ -21,9 +21,8 @@ STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
 INSTALL = ("install", "--quiet", "--disable-pip-version-check", "--no-compile")
 """Of most packages only a part is imported; that is compiled then."""
-PARALLEL = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
-"""How pytest runs the tests: most of them wait for a process, so six at once keep two cores busy.
-In the order that `tests/conftest.py` gives them: files that wait and files that compute take turns."""
+PARALLEL = ("-n", "6")
+"""How many processes run the tests: most wait for another one, so six keep two cores busy."""
 
 
 def say(text: str) -> None:

@@ -22,6 +22,8 @@ from tests.wire.session import Guard
 settings.register_profile("suite", max_examples=int(os.environ.get("MCPGUARD_EXAMPLES", "50")), deadline=None)
 settings.load_profile("suite")
 
+pytest_plugins = ["tests.workers"]
+
 COUNTED = tuple(
     f"{Path(__file__).parent}/{part}/" for part in ("authoring", "cli", "core", "gateway", "protocol")
 )
@@ -55,9 +57,8 @@ def pytest_collection(session):
     session.config.stash[COVERAGE] = coverage = Coverage.current()
     if coverage is not None:
         session.config.stash[CACHES] = begin()
-    while (running := Coverage.current()) is not None:
-        running.stop()  # A worker has two: pytest-cov starts one before it knows that it is in a worker.
-    # Not imported before branches are counted. Compiled anew in each worker, the tables take as long as many a file of tests.
+        coverage.stop()
+    # Not imported before branches are counted. Compiled anew, the tables take as long as many a file of tests.
     from mcpguard.adapters.system.tables import keep_tables
 
     keep_tables()

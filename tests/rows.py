@@ -9,7 +9,7 @@ PARAM = type(pytest.param(None))
 
 
 def each(names, rows, ids=None):
-    """As `pytest.mark.parametrize`, but one test: pytest and its workers take some 4 ms for a test, and many a row takes a
+    """As `pytest.mark.parametrize`, but one test: pytest takes a millisecond for a test, and many a row takes a
     tenth of that. All rows are checked, also after one has failed, and each failure names its row.
 
     For tests that leave nothing behind: the rows share the fixtures. `ids` has a title for each row, or makes one of a value.
