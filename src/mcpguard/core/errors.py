@@ -27,13 +27,14 @@ class McpGuardError(Exception):
     """The one root: `except McpGuardError` is all that a command needs."""
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A question with the one of `names` that is nearest to `name`, "" where none is near."""
+def did_you_mean(name: str, names: Iterable[str], near: float = 0.6) -> str:
+    """A question with the one of `names` that is nearest to `name`, "" where none is `near`: 0 to 1, which is
+    for the same text."""
     # Imported where a mistake is reported: a start without mistakes does not pay for it.
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(names), n=1)
-    return f"did you mean `{near[0]}`?" if near else ""
+    found = get_close_matches(name, list(names), n=1, cutoff=near)
+    return f"did you mean `{found[0]}`?" if found else ""
 
 
 class Problem:

@@ -6,7 +6,7 @@ bounded time and without IO; what it cannot read to its end it refuses, since a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -72,15 +72,19 @@ class Function(Struct, frozen=True):
 
     `name` is what a condition calls, with `parameters`. `call` does the work; it takes the arguments in
     order, each of its parameter's kind, and raises FunctionError. Where it gives a map, `fields` are its
-    members, all of which are always there. `prepare` brings what costs time once; it is called when a policy
-    is loaded, so that no call of a client waits. With `searches` it is also given, as `holds`, what looks for
-    held values.
+    members, all of which are always there; `elements` are the members of the maps that are in one of them.
+    `values` are the texts that can be in a member, or in that of an element (with a dot between), if these
+    are all.
+    `prepare` brings what costs time once; it is called when a policy is loaded, so that no call of a client
+    waits. With `searches` it is also given, as `holds`, what looks for held values.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     call: Callable[..., Json]
     fields: tuple[str, ...] = ()
+    elements: Mapping[str, tuple[str, ...]] = {}
+    values: Mapping[str, tuple[str, ...]] = {}
     prepare: Callable[[], object] | None = None
     searches: bool = False
 

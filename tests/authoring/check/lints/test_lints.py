@@ -311,6 +311,26 @@ def test_a_fact_that_nobody_reads_is_told_at_its_place() -> None:
     )
 
 
+@each(
+    ("kind", "said"),
+    [
+        ("emial", "redaction has no kind `emial`; did you mean `email`?"),
+        (
+            "held",
+            "redaction has no kind `held`; `findings` has each kind by its name, and a held value by that of its "
+            "credential",
+        ),
+        ("email", None),
+        ("github", None),
+    ],
+)
+def test_a_kind_that_findings_never_have_is_reported_and_the_name_of_a_credential_is_not(
+    kind: str, said: str | None
+) -> None:
+    text = rules(f"id: d, effect: deny, {CALL}, on: result, when: '\"{kind}\" in findings'")
+    assert [one.partition(": ")[2] for one in found("P305", text)] == ([] if said is None else [said])
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, matches
 from mcpguard.authoring.conditions import ValueRead
 from mcpguard.core.errors import Problem, did_you_mean
+from mcpguard.core.redaction.detectors import GROUPS, HELD, KINDS
 
 MOST_NAMED = 8
 """How many tools are named in one finding; of the others only how many."""
@@ -61,6 +62,8 @@ def _server_unmentioned(subject: LintSubject) -> Iterator[Problem]:
 
 
 _SHARED = {"private", "untrusted"}
+_TYPO = 0.8
+"""As near is a typo to a kind of redaction; what is less so may be the name of a credential."""
 _KEYS = {"labels": "label", "facts": "fact"}
 
 
@@ -121,6 +124,20 @@ def _by_fact(subject: LintSubject) -> Iterator[Problem]:
         yield placed.problem(("when",), f"{said}: use a label", read.offset)
 
 
+def _never_found(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        for read in placed.reads:
+            kind = read.member
+            if read.root != "findings" or kind is None or kind in KINDS:
+                continue
+            if kind in GROUPS or kind == HELD:
+                hint = "`findings` has each kind by its name, and a held value by that of its credential"
+            else:
+                hint = did_you_mean(kind, KINDS, _TYPO)
+            if hint:
+                yield placed.problem(("when",), f"redaction has no kind `{kind}`; {hint}", read.offset)
+
+
 NAMES: dict[str, Finder] = {
     "P401": _tools_unmentioned,
     "P402": _tool_unknown,
@@ -130,4 +147,5 @@ NAMES: dict[str, Finder] = {
     "P302": _never_read,
     "P303": _by_label,
     "P304": _by_fact,
+    "P305": _never_found,
 }

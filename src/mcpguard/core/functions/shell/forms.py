@@ -18,6 +18,11 @@ from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.tables import names, read_table
 
 READS, SHOWS, BUILDS, RUNS, OTHER = "reads", "shows", "builds", "runs", "other"
+_KINDS = (
+    "reads shows edits cleans deletes builds runs installs adds probes posts fetches queries pushes other"
+)
+KINDS = tuple(_KINDS.split())
+"""All kinds, as the page of `SHELL` explains them."""
 
 _BEHIND = {kind: kind for kind in (BUILDS, RUNS, "installs", "adds")} | {SHOWS: BUILDS}
 """What a command is behind the words of another, such as `uv run`: the project says what its words mean."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size
+from mcpguard.core.functions.shell.forms import KINDS
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.model import Json
 
@@ -53,4 +54,9 @@ SHELL = Function(
         *("secrets", "obeyed", "folders", "obeys", "sends", "changes", "pipes", "substitutions"),
         *("expansions", "variables", "background", "assignments", "functions", "code", "kinds", "simple"),
     ),
+    elements={
+        "commands": ("program", "args", "path", "line", "code", "kind"),
+        "redirects": ("operator", "target"),
+    },
+    values={"kinds": KINDS, "commands.kind": KINDS},
 )

@@ -24,7 +24,7 @@ from mcpguard.core.functions.sql.calls import (
     unknown_types,
 )
 from mcpguard.core.functions.sql.fields import Relations, fields, lost
-from mcpguard.core.functions.sql.plain import plain
+from mcpguard.core.functions.sql.plain import PLAIN_KINDS, plain
 from mcpguard.core.functions.sql.rows import IsColumn, filtered, most_rows
 from mcpguard.core.functions.sql.text import LEXIS, Source, SqlToken, read, statements
 from mcpguard.core.functions.sql.tree import Node, Tree
@@ -77,6 +77,8 @@ _KINDS = {"Query": "select", "Values": "select", "TruncateTable": "truncate"} | 
     )
 }
 """Classes of sqlglot's expressions that are statements, and what we call them."""
+KINDS = tuple(sorted({*_KINDS.values(), "explain", *PLAIN_KINDS}))
+"""All kinds of statements."""
 
 
 @cache
@@ -282,6 +284,7 @@ SQL = Function(
         Parameter("columns", "any", optional=True),
     ),
     fields=("statements", *Facts.__struct_fields__),
+    values={"kinds": KINDS},
     call=sql,
     prepare=lambda: _parser("postgres"),
 )

@@ -14,6 +14,9 @@ from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import shown
 from mcpguard.core.functions.sql.words import READING_BARE_PRAGMAS, READING_PRAGMAS, STATEMENT_WORDS
 
+PLAIN_KINDS = ("transaction", "set", "show", "pragma")
+"""What kinds these are."""
+
 
 class Plain(Struct, frozen=True):
     """What such a statement is."""

@@ -1,0 +1,83 @@
+"""What a condition asks of what a function gives and never finds: a kind or a member that does not exist.
+
+Law of this file: a `deny` that looks for a misspelt kind would be in force and never hold, so it is not
+loaded. Only what is plain from the words counts: a constant, or a list of them, that is compared (`==`, `!=`,
+`in`) with a member whose values are listed (`Function.values`), or with the variable of a loop over it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from mcpguard.core.conditions.cel_text import CelToken, string_value
+from mcpguard.core.errors import did_you_mean
+from mcpguard.core.functions import FUNCTIONS
+
+_EQUAL = (["=", "="], ["!", "="])
+_OPEN, _CLOSED = frozenset("([{"), frozenset(")]}")
+
+
+def never_found(tokens: Sequence[CelToken], loops: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """(offset in characters, sentence) for each of them in the words of a condition; `loops` are the names of
+    macros with a variable."""
+    variables: dict[str, tuple[str, str, int]] = {}
+    for at, token in enumerate(tokens):
+        if token.kind != "name" or (at and tokens[at - 1].text == "."):
+            continue
+        function, member, end = variables.get(token.text, ("", "", 0))
+        after = at + 1
+        if at >= end:
+            if token.text not in FUNCTIONS or tokens[after].text != "(":
+                continue
+            function, member, after = token.text, "", _closing(tokens, after) + 1
+        member, after = _member(tokens, member, after)
+        if tokens[after].text == "." and tokens[after + 1].text in loops and tokens[after + 2].text == "(":
+            variables[tokens[after + 3].text] = function, member, _closing(tokens, after + 2)
+        whole, _, last = member.rpartition(".")
+        members = FUNCTIONS[function].elements.get(whole, ())
+        if members and last not in members:
+            hint = did_you_mean(last, members) or f"they have {', '.join(members)}"
+            yield token.start, f"`{whole}` of {function}() have no `{last}`; {hint}"
+        values = FUNCTIONS[function].values.get(member, ())
+        for constant in _compared(tokens, at, after) if values else ():
+            value = string_value(constant.text)
+            if value not in values:
+                hint = did_you_mean(value, values) or f"it is one of {', '.join(values)}"
+                yield constant.start, f"`{member}` of {function}() is never `{value}`; {hint}"
+
+
+def _closing(tokens: Sequence[CelToken], at: int) -> int:
+    """The index of what closes the bracket at `at`, or of the end."""
+    depth = 0
+    while tokens[at].kind != "end":
+        depth += (tokens[at].text in _OPEN) - (tokens[at].text in _CLOSED)
+        if depth == 0:
+            break
+        at += 1
+    return at
+
+
+def _member(tokens: Sequence[CelToken], member: str, at: int) -> tuple[str, int]:
+    """The member that is selected, without indexes, and the index behind it."""
+    steps = [member] if member else []
+    while True:
+        if tokens[at].text == "." and tokens[at + 2].text != "(":
+            steps.append(tokens[at + 1].text)
+            at += 2
+        elif tokens[at].text == "[" and tokens[at + 1].kind == "number":
+            at += 3
+        else:
+            return ".".join(steps), at
+
+
+def _compared(tokens: Sequence[CelToken], start: int, after: int) -> Iterator[CelToken]:
+    """The constants that what stands from `start` to `after` is compared with."""
+    before = [token.text for token in tokens[max(start - 2, 0) : start]]
+    left = start - 2 if before[-1:] == ["in"] else start - 3 if before in _EQUAL else -1
+    if left >= 0 and tokens[left].kind == "string" and (not left or tokens[left - 1].text != "+"):
+        yield tokens[left]
+    behind = [token.text for token in tokens[after : after + 2]]
+    right = after + 1 if behind[:1] == ["in"] else after + 2 if behind in _EQUAL else -1
+    if right < 0:
+        return
+    end = _closing(tokens, right) if tokens[right].text == "[" else right
+    if tokens[end + 1].text != "+":
+        yield from (token for token in tokens[right : end + 1] if token.kind == "string")
