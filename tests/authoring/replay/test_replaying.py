@@ -187,6 +187,25 @@ def test_what_asked_a_person_is_one_decision_however_it_ended(tmp_path: Path) ->
     assert counts(Replay(rules(ALL), [THEN]).take(past(tmp_path))) == (0, 1, 0, 0, 0)
 
 
+def test_one_change_is_one_row_whatever_became_of_the_question() -> None:
+    by = {"tool": "push", "rules": ("p/ask",)}
+    report = replay(
+        rules(ALL),
+        call(1, effect="ask", cause="approval", ticket="t", **by),
+        call(2, effect="deny", cause="approval", **by),
+        call(3, approval="t by os-user:ada", **by),
+        call(4, approval="standing by os-user:ada", **by),
+        call(5, effect="deny", cause="limit", approval="t by os-user:ada", **by),
+        call(6, effect="deny", cause="limit", approval="t by os-user:ada", tool="push", rules=()),
+    )
+    rows = [row[:4] for _, (_, *table) in tables(report) for row in table]
+    assert rows == [
+        ("4", "git/push", "ask p/ask", "allow p/all"),
+        ("1", "git/push", "ask p/ask (limit)", "allow p/all"),
+        ("1", "git/push", "ask limit", "deny limit"),
+    ]
+
+
 def test_what_no_rule_decides_is_not_replayed() -> None:
     report = replay(
         rules(ALL),

@@ -312,7 +312,7 @@ def past_of(record: Decided, version: int, outcome: PastOutcome | None = None) -
         cause, rules = record.observed.cause, record.observed.rules
     effect: Effect = "allow" if record.effect == "allow" and record.observed is None else "deny"
     if record.effect == "ask" or record.approval or cause == Cause.APPROVAL.value:
-        effect = "ask"
+        effect, cause = "ask", cause or Cause.APPROVAL.value
     # What no rule allows and goes on all the same is a list, a ping, or belongs to a call that was decided.
     protocol = effect == "allow" and not rules
     standing: Standing = "no-rule-asked" if protocol or cause in NO_RULE_ASKED else "rules"

@@ -22,13 +22,13 @@ class ReplayedVerdict(Printed):
     effect: str = Field(
         description="`allow`, `ask` or `deny`; several joined by ` or ` if it is not certain which."
     )
-    cause: str = Field(description="Why it is refused, as in the evidence; empty for `allow`.")
+    cause: str = Field(description="Why it is refused or asked, as in the evidence; empty for `allow`.")
     rules: tuple[str, ...] = Field(description="The rules that decide.")
 
     def text(self) -> str:
-        by = ", ".join(self.rules) or (self.cause if self.effect == "deny" else "")
-        cause = f" ({self.cause})" if self.rules and self.cause not in ("", "rule", "approval") else ""
-        return f"{self.effect} {by}{cause}".rstrip()
+        cause = "" if self.cause in ("rule", "approval") else self.cause
+        by = ", ".join(self.rules) or cause
+        return f"{self.effect} {by}{f' ({cause})' if cause and self.rules else ''}".rstrip()
 
 
 class ReplayChange(Printed):
