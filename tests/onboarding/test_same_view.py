@@ -71,7 +71,7 @@ class Desk:
                         env={**self.environ, **entry.env},
                         cwd=self.project,
                     )
-                    async with Client(stdio_client(start)) as client:
+                    async with Client(stdio_client(start, errlog=sys.__stderr__)) as client:
                         for tool in (await client.list_tools()).tools:
                             said = (await client.call_tool(tool.name, {})).content[0]
                             answers[tool.name] = said.text  # type: ignore[union-attr]
@@ -143,27 +143,54 @@ def test_of_servers_that_come_later_only_these_are_counted(tmp_path: Path) -> No
     assert "Cursor: 1 new server, 2 tools, as before" in desk.mcpguard("import", "--yes", "--to", "file")
 
 
-def test_what_a_policy_hides_is_named(tmp_path: Path) -> None:
+def program(desk: Desk, name: str) -> str:
+    """The server of these tests under the name of a program that import knows, as one that is installed."""
+    path = desk.home / "bin" / name
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} {SERVER} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_what_a_policy_hides_is_counted_against_what_the_client_showed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    tools = ["get_me", "list_issues", "fork_repository", "create_repository"]
+    issues = {"command": program(desk, "github-mcp-server"), "args": ["issues", *tools]}
+    shown = {"enabled_tools": tools[:2], "disabled_tools": ["get_me"]}
+    desk.has(".cursor/mcp.json", {"mcpServers": {"issues": issues}})
+    desk.has(".config/Code/User/mcp.json", {"servers": {"issues": {**issues, "disabledTools": tools[2:3]}}})
+    desk.has(".junie/mcp/mcp.json", {"mcpServers": {"issues": {**issues, **shown}}})
+    desk.has("./.cursor/mcp.json", {"mcpServers": {"issues": {**issues, "disabledTools": tools[1:2]}}})
+    said = desk.mcpguard("import", "--yes", "--project", "--to", "file")
+    # A policy knows the client, and not the project.
+    assert (
+        "Cursor: 1 server, 1 of 4 tools; policy hides create_repository, fork_repository, list_issues" in said
+    )
+    assert f"Cursor in {desk.project}: 1 server, 1 of 3 tools; policy hides create_repository, fork" in said
+    assert "VS Code: 1 server, 2 of 3 tools; policy hides create_repository" in said
+    assert "JetBrains Junie: 1 server, 1 tool, as before" in said
+
+
+def test_what_a_client_had_switched_off_is_not_a_loss(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     notes = {**offering("notes", "read_note", "drop_notes"), "disabledTools": ["drop_notes"]}
     desk.has(".cursor/mcp.json", {"mcpServers": {"notes": notes}})
+    desk.has(".gemini/settings.json", {"mcpServers": {"notes": {**notes, "includeTools": ["none"]}}})
     said = desk.mcpguard("import", "--yes", "--to", "file")
-    assert "Cursor: 1 server, 1 of 2 tools; policy hides drop_notes" in said
-    ((_, answers),) = desk.seen().items()
-    assert list(answers) == ["read_note"]
+    assert "Cursor: 1 server, 1 tool, as before" in said
+    assert "Gemini CLI: 1 server, 0 tools, as before" in said
+    assert [list(answers) for answers in desk.seen().values()] == [["read_note"], []]
+    desk.mcpguard("undo")
+    said = desk.mcpguard("import", "--yes", "--to", "file", "--observe")
+    back = "until policies are enforced, also drop_notes, switched off before"
+    assert f"Cursor: 1 server, 1 tool, as before; {back}" in said
 
 
 def test_the_tables_that_a_server_of_a_database_lists_may_be_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    # Known by the name of its program, as a package that is installed is.
-    program = desk.home / "bin" / "mcp-server-postgres"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {SERVER} "$@"\n')
-    program.chmod(0o755)
     uris = [f"postgres://db.example/shop/{name}/schema" for name in ("orders", "users", "a b", "orders")]
-    desk.has(
-        ".cursor/mcp.json", {"mcpServers": {"db": {"command": str(program), "args": ["db", "query", *uris]}}}
-    )
+    db = {"command": program(desk, "mcp-server-postgres"), "args": ["db", "query", *uris]}
+    desk.has(".cursor/mcp.json", {"mcpServers": {"db": db}})
     before = (desk.home / ".cursor/mcp.json").read_bytes()
     said = desk.mcpguard("import", "--yes", "--to", "file")
     assert "db: its tables may be read: orders, users" in said

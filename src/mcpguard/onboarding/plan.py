@@ -60,7 +60,7 @@ class PlannedServer(Struct, kw_only=True):
     @property
     def hidden(self) -> list[HiddenTools]:
         """What its clients do not show of it."""
-        found = [HiddenTools(where.client.name, one.hidden, one.only) for where, one in self.origins]
+        found = [_hidden(*origin) for origin in self.origins]
         return [one for one in dict.fromkeys(found) if one.any]
 
     def stood_in(self, found: ClientFile, table: Way) -> bool:
@@ -96,6 +96,15 @@ class ImportPlan(Struct, kw_only=True):
     """The servers whose policies are only observed at first, and `until` which day."""
     until: str = ""
     views: list[tuple[str, str, str]] = []
+
+    off: dict[tuple[str, str, str], HiddenTools] = {}
+    """By client, project and server, what the client does not show, as `views` name them."""
+
+    def switched_off(self, client: str, project: str, server: str) -> HiddenTools:
+        """The tools of `server` that the client did not show in `project`, or where it is not one of that
+        project's servers, everywhere."""
+        everywhere = self.off.get((client, "", server), HiddenTools(client))
+        return self.off.get((client, project, server), everywhere)
 
     @property
     def changes(self) -> bool:
@@ -242,7 +251,7 @@ class _Maker:
         no = {place for name, place in self._wishes.plain if name == entry.name}
         entry = corrected(entry, yes, no)
         converted = convert(found, entry, self._places, self._environ, self._wishes.answer)
-        off = HiddenTools(found.client.name, entry.hidden, entry.only)
+        off = _hidden(found, entry)
         if off.any and (refusal := refusal_of(hidden_policy("server", [off], "off"), {})):
             raise NotMoved(f"has switched-off tools that no policy can hide: {refusal}")
         plain, number = configuration.server_name(entry.name), 1
@@ -370,6 +379,7 @@ class _Maker:
                 view = (found.client.name, found.client.title, project)
                 if view not in self._plan.views:
                     self._plan.views.append(view)
+                self._plan.off[found.client.name, project, server.name] = _hidden(found, entry)
                 yield found, project, server.name
 
     def _observed(self, fresh: Iterable[str]) -> dict[str, Any]:
@@ -385,6 +395,10 @@ class _Maker:
             )
         plan.observed, plan.until = names, self._wishes.observe if there is None else there.until
         return {"until": plan.until, "servers": names}
+
+
+def _hidden(found: ClientFile, entry: Entry) -> HiddenTools:
+    return HiddenTools(found.client.name, entry.hidden, entry.only)
 
 
 def _leads_out(found: ClientFile, places: SearchPlaces) -> bool:

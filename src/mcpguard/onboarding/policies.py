@@ -376,6 +376,9 @@ class HiddenTools(Struct, frozen=True):
     def any(self) -> bool:
         return bool(self.names) or self.only is not None
 
+    def hides(self, tool: str) -> bool:
+        return tool in self.names or (self.only is not None and tool not in self.only)
+
 
 _OFF = "This tool was switched off in the client before mcpguard was put in front of it."
 

@@ -17,6 +17,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.pdp import visible
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.onboarding.plan import ImportPlan
+from mcpguard.onboarding.policies import HiddenTools
 
 SECONDS = 30.0
 """How long all servers together may take; what a launcher has to download first takes longer."""
@@ -39,8 +40,7 @@ def first_look(plan: ImportPlan) -> FirstLook:
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
     snapshot, failed = survey(config, names, SECONDS)
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
-    new = frozenset(one.name for one in plan.servers)
-    lines = [_line(config, policies, snapshot, new, *view) for view in plan.views]
+    lines = [_line(plan, config, policies, snapshot, *view) for view in plan.views]
     wanting = [one.name for one in plan.servers if "tables" in one.unset and one.name in snapshot.servers]
     tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}
     silent = [f"no answer: {said}" for said in failed.values()]
@@ -56,19 +56,18 @@ def _tables(offer: Offer) -> list[str]:
 
 
 def _line(
+    plan: ImportPlan,
     config: Config,
     policies: PolicySet,
     snapshot: Snapshot,
-    new: frozenset[str],
     client: str,
     title: str,
     project: str,
 ) -> str:
-    """What a client sees of the servers that are `new`: those that it had before were not started."""
+    """What a client sees of the servers of `plan`: those that it had before were not started."""
     view = config.view(client, project or None)
-    asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
+    new = {one.name for one in plan.servers}
     seen = [name for name in view.servers if name in snapshot.servers]
-    found = visible_tools(policies, asking, seen, snapshot)
     where = f"{title} in {project}" if project else title
     moved = [name for name in view.servers if name in new]
     enabled = [name for name in moved if not config.servers[name].disabled]
@@ -79,13 +78,31 @@ def _line(
         servers += f" ({len(moved) - len(enabled)} more disabled)"
     if len(seen) < len(enabled):
         servers += f", {len(seen) or 'none'} of which answered"
-    every = len(found.shown) + len(found.hidden)
     if not seen:
         return servers
-    if not found.hidden:
-        return f"{servers}, {counted(every, 'tool')}, as before"
-    hidden = ", ".join(found.hidden[:_NAMED]) + (" …" if len(found.hidden) > _NAMED else "")
-    return f"{servers}, {len(found.shown)} of {every} tools; policy hides {hidden}"
+    asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
+    off = {name: plan.switched_off(client, project, name) for name in seen}
+    return f"{servers}, {_tools(policies, asking, off, snapshot)}"
+
+
+def _tools(policies: PolicySet, asking: Invocation, off: dict[str, HiddenTools], snapshot: Snapshot) -> str:
+    """What the client of `asking` sees of the tools that it had: of each server all but those `off`."""
+    kept, lost, back = 0, [], []
+    for server, switched_off in off.items():
+        found = visible_tools(policies, asking, [server], snapshot)
+        lost += [name for name in found.hidden if not switched_off.hides(name)]
+        back += [name for name in found.shown if switched_off.hides(name)]
+        kept += len(found.shown)
+    kept -= len(back)
+    if lost:
+        said = f"{kept} of {kept + len(lost)} tools; policy hides {_some(lost)}"
+    else:
+        said = f"{counted(kept, 'tool')}, as before"
+    return f"{said}; until policies are enforced, also {_some(back)}, switched off before" if back else said
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
 
 
 class VisibleTools(Struct, frozen=True):
