@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from mcpguard.core.policy.terms import Observation
-from mcpguard.serve.reloading import LOOK_SECONDS, Observing, beginning
+from mcpguard.serve.reloading import LOOK_SECONDS, Observing
 from tests.fakes import START, FixedClock
 
 SECONDS = 100.0
@@ -85,4 +85,4 @@ def test_it_is_closed_without_an_end() -> None:
 )
 def test_the_operator_reads_how_it_is(days: int, said: str) -> None:
     observation = Observation(frozenset({"git"}), ON.end + timedelta(days=days))
-    assert beginning(observation, observation.at(FixedClock().now())) == said
+    assert observation.reported(observation.at(FixedClock().now())) == said

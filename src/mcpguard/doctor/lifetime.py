@@ -59,10 +59,8 @@ def check(subject: CheckSubject) -> Iterator[Checked]:
 
 def _observation(subject: CheckSubject, observation: Observation) -> Finding:
     line = subject.line("observe")
-    if observation.at(subject.at.now) == "on":
-        said = f"observing {observation.said}: policies are recorded and not enforced"
-        return found("D210", subject.path, said, line)
-    return found("D211", subject.path, f"observing until {observation.until}", line)
+    state = observation.at(subject.at.now)
+    return found("D210" if state == "on" else "D211", subject.path, observation.reported(state), line)
 
 
 def _all_refs(config: Config, server: Server) -> dict[CredentialRef, None]:

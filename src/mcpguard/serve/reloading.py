@@ -21,7 +21,7 @@ from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.terms import MOST_DAYS, Observation, ObservedNow
+from mcpguard.core.policy.terms import Observation
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.gateway.ports import Clock
 from mcpguard.serve.file_watch import SETTLE_SECONDS, FileWatch, in_thread
@@ -286,7 +286,7 @@ class Reloading:
         now = self._shared.clock.now()
         passed = self._passed is not None and observation.end <= self._passed
         state = "over" if passed else observation.at(now)
-        self._shared.diagnostics.report("", beginning(observation, state))
+        self._shared.diagnostics.report("", observation.reported(state))
         return state == "on"
 
     def _enforce(self) -> None:
@@ -356,16 +356,6 @@ class Observing:
 
     def _left_by_clock(self) -> float:
         return (self._observation.end - self._clock.now()).total_seconds()
-
-
-def beginning(observation: Observation, state: ObservedNow) -> str:
-    """What the operator reads when it is taken up."""
-    if state == "over":
-        return f"`observe` ended with {observation.until}: policies are enforced, and it can be removed"
-    if state == "too far ahead":
-        said = f"`observe` ends on {observation.until}, more than {MOST_DAYS} days ahead"
-        return f"{said}, so it has no effect: policies are enforced"
-    return f"observing {observation.said}: policies are recorded and not enforced"
 
 
 def over(observation: Observation) -> str:

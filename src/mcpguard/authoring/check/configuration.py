@@ -168,13 +168,11 @@ def _observation(config: Config, document: Document) -> Iterator[Finding]:
     if config.observe is None:
         return
     state = config.observe.at(datetime.now(UTC))
+    said = config.observe.reported(state)
     if state == "on":
-        place = document.problem(("observe",), "")
-        yield fine(place, f"observing {config.observe.said}: policies are recorded and not enforced")
-        return
-    ended = f"policies are observed until {config.observe.until}"
-    place = document.problem(("observe", "until"), f"{ended}, which has passed" if state == "over" else ended)
-    yield wrong("C005" if state == "over" else "C004", place)
+        yield fine(document.problem(("observe",), ""), said)
+    else:
+        yield wrong("C005" if state == "over" else "C004", document.problem(("observe", "until"), said))
 
 
 def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]:

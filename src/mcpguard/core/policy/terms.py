@@ -217,3 +217,12 @@ class Observation(Struct, frozen=True):
     def said(self) -> str:
         """Which servers, until when."""
         return f"{', '.join(sorted(self.servers))} until the end of {self.until} (UTC)"
+
+    def reported(self, state: ObservedNow) -> str:
+        """The sentence for an operator where it is in this state."""
+        if state == "over":
+            return f"`observe` ended with {self.until}: policies are enforced, and it can be removed"
+        if state == "too far ahead":
+            ends = f"`observe` ends on {self.until}, more than {MOST_DAYS} days ahead"
+            return f"{ends}, so it has no effect: policies are enforced"
+        return f"observing {self.said}: policies are recorded and not enforced"

@@ -78,6 +78,13 @@ def test_a_value_may_be_a_reference_a_sample_or_a_path() -> None:
     assert not shapes.is_known_to_all("q7Zt2Wb9Kx4Lm8xxxxRv1Yd5")
     assert shapes.is_path("/etc/ssl/key")
     assert not shapes.is_path("/q7Zt2Wb9Kx4Lm8Rv1Yd5")
+    assert not shapes.is_path("/srv-q7Zt2Wb9Kx4Lm8Rv1Yd5/a")
+
+
+def test_below_a_folder_of_the_system_a_name_may_be_random() -> None:
+    assert shapes.is_path("/private/var/folders/zz/8b_2k9s50n7cm2f1xq9k1l240000gn/T/tmpab12cd")
+    assert shapes.is_path("/home/ada/.local/state/mcpguard/servers/server/2138-866bd8c54964bc57")
+    assert shapes.is_path("C:\\Users\\ada\\AppData\\Local\\Temp\\q7Zt2Wb9Kx4Lm8Rv1Yd5")
     assert shapes.is_literal("hunter-22")
     assert not shapes.is_literal(" ")
     assert not shapes.is_literal("./key")

@@ -54,6 +54,11 @@ _MODES = frozenset([
 _PATH = expression(
     r"(?:~|\.{1,2})?/\S*|(?:[A-Za-z]:|HKEY_[A-Z_]{4,24}\\|HK[A-Z]{2,3}:)\\.*|\.{1,2}", re.DOTALL
 )
+_ROOTED = expression(
+    r"/(?:home|Users|root|tmp|var|private|usr|opt|srv|mnt|media|etc|run|proc|nix|snap|Volumes|workspaces?|builds"
+    r"|github|codebuild|app|data|project|repo|code|src)/|[A-Za-z]:\\{1,2}(?:Users|ProgramData|Windows)\\"
+)
+"""How a path begins whose names may be anything, such as those of temporary folders."""
 _NUMBER = expression(r"[0-9]{1,9}|[0-9.,]{1,12}[a-zA-Z%]{0,3}")
 _VARIABLE = expression(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
 _UUID = expression(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -139,9 +144,10 @@ def _is_url(value: str) -> bool:
 
 def is_path(value: str) -> bool:
     """Whether it is written as a path; a key in base64 can begin with a slash too."""
-    return bool(_PATH.fullmatch(value)) and not any(
-        len(run) >= 16 and _is_random(run) for run in _RUN.findall(value[:400])
-    )
+    if not _PATH.fullmatch(value):
+        return False
+    rooted = _ROOTED.match(value) is not None
+    return rooted or not any(len(run) >= 16 and _is_random(run) for run in _RUN.findall(value[:400]))
 
 
 def is_uuid(value: str) -> bool:
