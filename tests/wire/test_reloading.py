@@ -258,7 +258,9 @@ def test_the_latest_mistake_in_a_policy_is_the_one_that_status_shows(session):
 
 
 def test_a_policy_that_never_stays_as_it_is_read_is_reported_and_loaded_once_it_does(serve):
-    guard = serve({"a": puppet()})
+    # Reading it takes a while, so that it is always changed meanwhile, however late the writer is.
+    many = [{"id": f"r{number}", "effect": "allow", "when": f"args.x == {number}"} for number in range(300)]
+    guard = serve({"a": puppet()}, rules=[*ALLOW_ALL, *many])
     client = guard.modern()
     written = (guard.folder / "policy.yaml").read_text()
     over = threading.Event()
