@@ -8,14 +8,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FIRST = """
-import os, pytest
+import os, pytest, sys
 COLLECTED = os.getpid()
+STREAM = sys.stderr
 
 def test_runs_in_a_worker(tmp_path):
     assert os.getpid() != COLLECTED and os.getppid() == COLLECTED
 
 def test_fails():
-    os.write(1, b"said to the terminal")
+    os.write(1, b"said to the terminal\\n")
+    print("said to a stream of the collection", file=STREAM)
     assert [1] == [2]
 
 @pytest.mark.skip(reason="of its own")
@@ -67,7 +69,10 @@ def test_each_test_runs_once_in_a_worker_and_is_reported_as_without_workers(tmp_
     said, code = pytest_in(tmp_path, "-ra", test_1=FIRST, test_3=THIRD)
     assert "test_1.py::test_fails - assert [1] == [2]" in said
     assert "--- Captured stdout call -----------------------------\nsaid to the terminal\n" in said
-    assert "SKIPPED [1] test_1.py:12: of its own" in said
+    assert (
+        "--- Captured stderr call -----------------------------\nsaid to a stream of the collection\n" in said
+    )
+    assert "SKIPPED [1] test_1.py:14: of its own" in said
     assert "ERROR test_1.py::test_is_not_undone - ValueError: not undone" in said
     assert "1 failed, 22 passed, 1 skipped, 1 error in" in said
     assert code == 1

@@ -9,9 +9,11 @@ import itertools
 import mmap
 import os
 import sys
+import tempfile
 from multiprocessing import connection, get_context
 
 import pytest
+from _pytest.capture import FDCapture
 
 FORK = get_context("fork")
 TURN = 2
@@ -119,9 +121,7 @@ class Crew:
         base.mkdir()
         self._config._tmp_path_factory._basetemp = base
         plugins = self._config.pluginmanager
-        capture = plugins.getplugin("capturemanager")
-        capture.stop_global_capturing()
-        capture.start_global_capturing()
+        capture_apart(plugins.getplugin("capturemanager")._global_capturing)
         reporter = plugins.unregister(name="terminalreporter")
         plugins.register(Reporter(self._config, link, reporter._tw), "terminalreporter")
         try:
@@ -143,6 +143,16 @@ class Crew:
     def _items(self):
         while turn := os.read(self._turns, TURN):
             yield from self._files[int.from_bytes(turn, "big")]
+
+
+def capture_apart(capturing):
+    """Have a file of its own for what this process prints. The streams stay as they are: modules have them that are
+    imported already."""
+    for one in (capturing.out, capturing.err):
+        if isinstance(one, FDCapture):
+            with tempfile.TemporaryFile() as file:
+                os.dup2(file.fileno(), one.tmpfile.fileno())
+                os.dup2(file.fileno(), one.targetfd)
 
 
 class Reporter:
