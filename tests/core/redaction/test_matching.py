@@ -45,6 +45,11 @@ TABLES = frozenset(
         "ends",
         "begins",
         "leaves",
+        "names",
+        "letters",
+        "arguments",
+        "coded",
+        "numbered",
     ]
 )
 

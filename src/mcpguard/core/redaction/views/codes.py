@@ -6,13 +6,16 @@
 import re
 from array import array
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate, chain, islice
 from struct import pack
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.matching import Matcher
+from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.view import ENOUGH, View, ViewBuilder, slices
+from mcpguard.core.redaction.views.view import ENOUGH, View, ViewBuilder, near, windows
 
 _HEX_WORD = "0[xX](?:[2-7][0-9A-Fa-f]){2,8}"
 _PRINTED = "(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
@@ -111,10 +114,20 @@ class _Codes(dict[bytes, int]):
 _CODES = _Codes({b"%d" % code: code if code in _READ else 0 for code in range(256)})
 
 
+@cache
+def _codes() -> Matcher:
+    return compile_patterns([shape(one) for one in CODES], "coded")
+
+
+@cache
+def _numbers() -> Matcher:
+    return compile_patterns([shape(one) for one in NUMBERS], "numbered")
+
+
 def coded(view: View, budget: Budget) -> Iterator[View]:
     """What the codes in `view` say. Raises InspectionError where `budget` is used up."""
     pieces = ViewBuilder(view)
-    for at, end in slices(view.text):
+    for at, end in near(windows(view.text, _codes())):
         for run in _RUN.finditer(view.text, at, end):
             codes, ends = bytearray(), array("I", [run.start()])
             marks, first = set[bytes](), list[bytes]()
@@ -168,13 +181,13 @@ def numbered(view: View, budget: Budget) -> Iterator[View]:
     """What the numbers of several bytes and the bits in `view` say. Raises InspectionError where `budget` is
     used up."""
     pieces = ViewBuilder(view)
-    for at, end in slices(view.text, ENOUGH):
+    for at, end in near(windows(view.text, _numbers())):
         for run in _WORDS.finditer(view.text, at, end):
             _add_words(pieces, [*_EACH_WORD.finditer(view.text, *run.span())], budget)
         for run in _BITS.finditer(view.text, at, end):
             _add_bits(pieces, [*_EACH_BYTE.finditer(view.text, *run.span())], budget)
-        for shape, each, base in _ROWS_OF_CODES:
-            for run in shape.finditer(view.text, at, end):
+        for expected, each, base in _ROWS_OF_CODES:
+            for run in expected.finditer(view.text, at, end):
                 rows = [*each.finditer(view.text, *run.span())]
                 said = bytes(int(row[1], base) for row in rows)
                 _add_bytes(pieces, said, [row.span() for row in rows], 1, budget)

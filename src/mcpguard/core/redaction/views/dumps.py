@@ -14,7 +14,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import Matcher, stop
 from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, View, ViewBuilder, slices
+from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, View, ViewBuilder, near, windows
 
 _NO_HEX = bytes({*range(256)} - {*b"0123456789abcdefABCDEF\n"})
 _SWAPPED = {4: "H", 8: "I", 16: "Q"}
@@ -176,7 +176,8 @@ _BYTES = expression(
 )
 _LINE = expression(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
-    ("(?:[0-9A-Fa-f]{2} {1,2}){6}", (_XXD, _HEXDUMP, _HEXYL)),
+    ("[0-9A-Fa-f]{4}(?::| -)? {1,9}(?:[0-9A-Fa-f]{2} {1,2}){5}", (_XXD, _HEXDUMP)),
+    (r"(?:\x82|\|) (?:[0-9A-Fa-f]{2} {1,2}){5}", (_HEXYL,)),
     ("[0-9A-Fa-f]{7}: [0-9A-Fa-f]{2,64} ", (_XXD,)),
     ("[0-9A-Fa-f]{7} (?:[0-9A-Fa-f]{2} ){1,3}[0-9A-Fa-f]{2}\r?\n", (_HEXDUMP,)),
     ("(?:[0-9A-Fa-f]{4} {1,4}){4}", (_XXD, _WORDS)),
@@ -244,27 +245,32 @@ def _beginnings() -> Matcher:
 
 def dumped(view: View, budget: Budget) -> Iterator[View]:
     """What the dumps of bytes in `view` say."""
-    bare = _bare_shapes().search(view.text, stop)
-    found: set[int] = set()
-    if bare or _beginnings().search(view.text, stop):
-        _shapes().search(view.text, lambda index, *_: found.add(index))
-    if not found and not bare:
-        return
     pieces = ViewBuilder(view)
-    rows = dict.fromkeys(row for index in sorted(found) for row in _DUMPS[index][1])
-    for at, end in slices(view.text):
-        for block in _BYTES.finditer(view.text, at, end) if bare else ():
-            _add(pieces, [*_LINE.finditer(view.text, *block.span())], _plain, budget)
-        for row, ways in rows:
-            for lines in _blocks(re.compile(row).finditer(view.text, at, end)):
-                for decode in ways:
-                    _add(pieces, lines, decode, budget)
+    for rows, decode in _dumps(view.text):
+        _add(pieces, rows, decode, budget)
         if pieces.size > ENOUGH:
             yield pieces.whole()
             pieces = ViewBuilder(view)
     made = pieces.made()
     if made:
         yield made
+
+
+def _dumps(text: bytes) -> Iterator[tuple[list[re.Match[bytes]], _Decode]]:
+    """The rows of each dump, and a way to read them."""
+    bare = _bare_shapes().search(text, stop)
+    for at, end in near(windows(text, _bare_shapes())) if bare else ():
+        for block in _BYTES.finditer(text, at, end):
+            yield [*_LINE.finditer(text, *block.span())], _plain
+    if not bare and not _beginnings().search(text, stop):
+        return
+    found = [*windows(text, _shapes())]
+    shapes = set[int]().union(*(indices for _, _, indices in found))
+    for row in dict.fromkeys(row for index in sorted(shapes) for row in _DUMPS[index][1]):
+        expected, ways = row
+        for at, end in near(found, {index for index in shapes if row in _DUMPS[index][1]}):
+            for lines in _blocks(re.compile(expected).finditer(text, at, end)):
+                yield from ((lines, decode) for decode in ways)
 
 
 def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:

@@ -2,11 +2,11 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.matching import PAD, Matcher
 
 SEPARATOR = b"\x1f"
 GAP = b"\xff"
@@ -15,6 +15,8 @@ GAP = b"\xff"
 _SLICE = 256 * 1024
 _LONGEST_ESCAPE = 64
 _ESCAPES = (b"%", b"\\", b"&", b"<", b"=", b"\x1b")
+_WINDOW, _BEFORE = 4 * 1024, 256
+"""Bytes that are searched for the signs of a disguise at once, and before these, where one may begin."""
 ENOUGH = 64 * 1024
 """Bytes that were decoded and are a view of their own."""
 
@@ -195,6 +197,43 @@ def slices(text: bytes, most: int = _SLICE) -> Iterator[tuple[int, int]]:
             end = line or max(at + 1, _before_an_escape(text, at + most))
         yield at, end
         at = end
+
+
+Window = tuple[int, int, set[int]]
+"""From where to where in a text, and the indices of the patterns that are there."""
+
+
+def windows(text: bytes, matcher: Matcher) -> Iterator[Window]:
+    """All of `text`, in windows of a few kilobytes."""
+    for at, stop in slices(text, _WINDOW):
+        yield at, stop, _found(matcher, text[max(0, at - _BEFORE) : stop] + PAD)
+
+
+def _found(matcher: Matcher, padded: bytes) -> set[int]:
+    found: set[int] = set()
+    matcher.search(padded, lambda index, *_: found.add(index))
+    return found
+
+
+def near(found: Iterable[Window], wanted: Container[int] | None = None) -> Iterator[tuple[int, int]]:
+    """What is searched with an expression, which takes ten times as long as to look for signs: the stretches
+    in which there is one of the `wanted` patterns, by default any, with a window before and behind them."""
+    begin, before, end, quiet = -1, 0, 0, 0
+    for at, stop, indices in found:
+        if indices if wanted is None else any(map(wanted.__contains__, indices)):
+            begin, quiet = begin if begin >= 0 else before, 0
+        elif begin >= 0:
+            quiet += 1
+            if quiet > 1:
+                if begin < end:
+                    yield begin, end
+                begin = -1
+        if begin >= 0 and stop - begin >= _SLICE:  # While one is looked through no other thread runs.
+            yield begin, stop
+            begin = stop
+        before, end = at, stop
+    if 0 <= begin < end:
+        yield begin, end
 
 
 def _before_an_escape(text: bytes, end: int) -> int:

@@ -4,11 +4,14 @@ Law of this file: a name that ends with the word for a secret says that its valu
 stands behind, as in `AUTH_MODE`, it says little, and the value has to look like one.
 """
 
-from functools import lru_cache
+from array import array
+from functools import cache, lru_cache
 from typing import Literal
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.languages import STEMS
+from mcpguard.core.redaction.matching import PAD, Matcher
+from mcpguard.core.redaction.patterns import compile_patterns, shape
 
 Signal = Literal["", "weak", "token", "password"]
 """When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in
@@ -94,13 +97,7 @@ _STEMS = (
     "|sid|csrf|ct0|ak|sk|hash|pepper"
 )
 _STEM = expression(_STEMS)
-_ENDS_SO = expression(
-    rf"(?m)(?=[abcdfghjklmnopstvwz\x80-\U0010ffff])"
-    rf"(?:(?:{_STEMS}|{STEMS}|[^\x00-\x7f\W]|\u2019)[^\n]*|[ktp][^a-z0-9\n]*$)"
-)
-_ENDS_SO_IN_ASCII = expression(
-    rf"(?m)(?=[abcdfghjklmnopstvwz])(?:(?:{_STEMS}|{STEMS})[^\n]*|[ktp][^a-z0-9\n]*$)"
-)
+_NO_LETTER = expression(r"[^\x00-\x7f\w\u2019]+")
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
 _LAST = expression("[KTPktp][^A-Za-z0-9]*$")
@@ -129,16 +126,26 @@ def may_end_so(name: str) -> bool:
     return bool(not name.isascii() or _STEM.search(name.lower()) or _LAST.search(name))
 
 
+@cache
+def _ends_so() -> Matcher:
+    ends = shape("[ktp][^a-z0-9\n]*\n", once=False)
+    return compile_patterns([shape(f"{_STEMS}|{STEMS}|[\\xc2-\\xf4]", once=False), ends], "names")
+
+
 def that_end_so(names: list[str]) -> list[str]:
     """Those of the `names`, and maybe some others, of which the same is true: in one pass over all."""
     low = "\n".join(names).lower()
     if low.count("\n") != len(names) - 1:
         return [name for name in names if may_end_so(name)]
-    found, index, at = [], 0, 0
-    for match in (_ENDS_SO_IN_ASCII if low.isascii() else _ENDS_SO).finditer(low):
-        index += low.count("\n", at, match.start())
-        at = match.start()
-        found.append(names[index])
+    text = (low if low.isascii() else _NO_LETTER.sub("", low)).encode("utf-8", "surrogatepass") + b"\n"
+    places = array("I")
+    _ends_so().search(text + PAD, lambda _index, _from, end, _flags, _text: places.append(end - 1))
+    found, index, at, line = [], 0, 0, -1
+    for place in sorted(places):
+        if place > line:
+            index += text.count(b"\n", at, place)
+            at, line = place, text.find(b"\n", place)
+            found.append(names[index])
     return found
 
 
