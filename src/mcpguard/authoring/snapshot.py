@@ -199,8 +199,8 @@ rules:
 
 def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
     """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
-    take `most` seconds; 0: as long as its configuration says. Where mcpguard itself
-    ends, the sentence says why.
+    take `most` seconds; 0: as long as its configuration says. Where mcpguard itself ends, the sentence says
+    why.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive, and what those
     reported is gone. Raises ConfigError where the file is not what it was when it was loaded.

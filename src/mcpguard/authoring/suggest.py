@@ -186,8 +186,7 @@ def groups_since(
     config: Config, since: datetime, server: str | None = None
 ) -> tuple[list[AlikeCalls], tuple[str, ...], int]:
     """The groups, the most frequent first, the files that were altered, and how many refusals were only
-    counted. Raises AuditError where there is
-    no evidence."""
+    counted. Raises AuditError where there is no evidence."""
     groups: dict[_Key, AlikeCalls] = {}
     altered: list[str] = []
     folded = 0

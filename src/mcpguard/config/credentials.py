@@ -1,5 +1,5 @@
-"""The schema of `credentials`: what may be written, what is wrong with an entry by
-itself, and what is wrong between entries and the servers that use them.
+"""The schema of `credentials`: what may be written, what is wrong with an entry by itself, and what is wrong
+between entries and the servers that use them.
 
 To add a kind: a field of `CredentialEntry` with the name of the kind, its name in `KINDS`, and a line in
 `MINTS` of `adapters/credentials`. References in it are to a source only, so that no two entries wait for each

@@ -272,9 +272,9 @@ class Config(Struct, frozen=True):
 
 
 def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
-    """Where the configuration is: `--config`, else $MCPGUARD_CONFIG, else `mcpguard.yaml` in the
-    user's config folder. Never the working directory by itself: an agent may write there. The file
-    need not exist."""
+    """Where the configuration is: `--config`, else $MCPGUARD_CONFIG, else `mcpguard.yaml` in the user's
+    config folder. Never the working directory by itself: an agent may write there. The file need not
+    exist."""
     named = option or environ.get("MCPGUARD_CONFIG")
     if named:
         return Path(named)

@@ -93,8 +93,8 @@ def builtin_read_only(cel: Engine | None = None) -> PolicySet:
 
 
 def read_document(path: Path, error: type[DocumentError]) -> str:
-    """The text of the file at `path`, a byte order mark left out. Raises `error` with one problem
-    where it is missing, unreadable, above SIZE_LIMIT, no regular file or not UTF-8."""
+    """The text of the file at `path`, a byte order mark left out. Raises `error` with one problem where it is
+    missing, unreadable, above SIZE_LIMIT, no regular file or not UTF-8."""
     try:
         if path.exists() and not path.is_file():
             raise error([Problem(str(path), 0, 0, "not a regular file")])

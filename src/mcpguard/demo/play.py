@@ -100,8 +100,8 @@ async def _session(stage: DemoFolder, tell: Narrator, log: TextIO) -> int:
 
 
 def _guarded(stage: DemoFolder) -> StdioServerParameters:
-    """`mcpguard run`, through `tee`, which keeps every byte sent to the client. The token is
-    in no file, and nobody else gets it."""
+    """`mcpguard run`, through `tee`, which keeps every byte sent to the client. The token is in no file, and
+    nobody else gets it."""
     run = [sys.executable, "-P", "-m", "mcpguard", "run", "--config", str(stage.config)]
     environment = {**stage.environment(), "DEMO_TOKEN": stage.token}
     return StdioServerParameters(

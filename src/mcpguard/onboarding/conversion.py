@@ -44,8 +44,8 @@ _TYPES = {
 
 
 class ConvertedServer(Unprinted, frozen=True, kw_only=True):
-    """`settings` is an entry of `servers` with a Text in place of each text that may hold secrets: in `env`,
-    `headers` and `url`. `notes` are sentences for the person."""
+    """`settings` is an entry of `servers` with a `SecretText` in place of each text that may hold secrets: in
+    `env`, `headers` and `url`. `notes` are sentences for the person."""
 
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()

@@ -83,7 +83,7 @@ def install(
 
 
 def _beside(found: ClientFile) -> list[str]:
-    """Reports which servers the client still reaches without mcpguard; prints nothing if there are none."""
+    """A note on the servers that the client still reaches without mcpguard; none where there are none."""
     names = [entry.name for entry in found.entries if not entry.disabled]
     if not names:
         return []

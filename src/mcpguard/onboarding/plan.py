@@ -78,9 +78,9 @@ class EditedFile(Unprinted, frozen=True):
 
 class ImportPlan(Struct, kw_only=True):
     """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
-    be used. `secrets` are those to store, by name; `policies` the new texts of files. `set` are
-    values for policies that are in the configuration, by server and param; `views` are the clients (name and
-    title) and projects ("" for none) that the servers are of."""
+    be used. `secrets` are those to store, by name; `policies` the new texts of files. `set` are values for
+    policies that are in the configuration, by server and param; `views` are the clients (name and title) and
+    projects ("" for none) that the servers are of."""
 
     config: Path
     config_before: str = ""
@@ -127,7 +127,7 @@ class ImportPlan(Struct, kw_only=True):
         ]
 
     def __repr__(self) -> str:
-        return "<Plan>"
+        return "<ImportPlan>"
 
 
 class ImportWishes(Struct, frozen=True, kw_only=True):

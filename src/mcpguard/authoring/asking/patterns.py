@@ -94,7 +94,7 @@ def compiled(some: Iterable[bytes | LinePattern]) -> Any:
 
 def _translated(kind: str, word: str) -> str:
     if kind == "one":
-        literals = [_literal(one) for one in json.encode(_character(word)).decode()[1:-1]]
+        literals = [re.escape(one) for one in json.encode(_character(word)).decode()[1:-1]]
         return literals[0] if len(literals) == 1 else f"(?:{''.join(literals)})"
     if kind == "edge":
         return "(?:)"
@@ -107,7 +107,3 @@ def _translated(kind: str, word: str) -> str:
 
 def _character(word: str) -> str:
     return _CONTROL.get(word, word[-1])
-
-
-def _literal(character: str) -> str:
-    return f"\\{character}" if character in r"\.+*?()|[]{}^$" else character

@@ -31,29 +31,28 @@ _LONGEST = 24
 
 def result_of(tree: Any, loops: Loops) -> tuple[str, CallPath] | None:
     """The part of `url(ARGUMENT, …)` that `tree` selects, and the argument."""
-    node = inner(tree)
-    if node.data != "member_dot" or str(node.children[1]) not in _WRITTEN:
-        return None
-    call = inner(node.children[0])
-    if call.data != "ident_arg" or call.children[0].value != "url" or len(call.children) != 2:
-        return None
-    path = path_of(call.children[1].children[0], loops)
-    return None if path is None or path.root != "args" else (str(node.children[1]), path)
+    part, arguments = _selected(tree, "url")
+    path = path_of(arguments[0], loops) if part in _WRITTEN else None
+    return None if path is None or path.root != "args" else (part, path)
 
 
 def tables_of(tree: Any, loops: Loops) -> CallPath | None:
     """The text whose tables `tree` selects, `sql(ARGUMENT, DIALECT).tables`."""
-    node = inner(tree)
-    if node.data != "member_dot" or str(node.children[1]) not in ("tables", "written"):
+    member, arguments = _selected(tree, "sql")
+    if member not in ("tables", "written") or len(arguments) < 2:
         return None
-    call = inner(node.children[0])
-    if call.data != "ident_arg" or call.children[0].value != "sql" or len(call.children) != 2:
-        return None
-    arguments = call.children[1].children
-    if len(arguments) < 2 or constant_text(arguments[1]) not in _WITHOUT_ESCAPES:
-        return None
-    path = path_of(arguments[0], loops)
+    path = path_of(arguments[0], loops) if constant_text(arguments[1]) in _WITHOUT_ESCAPES else None
     return path if path is not None and path.root == "args" else None
+
+
+def _selected(tree: Any, function: str) -> tuple[str, list[Any]]:
+    """The member that `tree` selects of `function(...)`, and the arguments; ("", []) for anything else."""
+    node = inner(tree)
+    call = inner(node.children[0]) if node.data == "member_dot" else node
+    is_call = call is not node and call.data == "ident_arg" and len(call.children) == 2
+    if not is_call or call.children[0].value != function:
+        return "", []
+    return str(node.children[1]), call.children[1].children
 
 
 def names_in(table: str) -> Texts:

@@ -31,7 +31,6 @@ _Values = Callable[[_Zones], Zone | None]
 _Check = Callable[[_Zones], bool]
 MADE = {"prompt": "subject", "resource": "subject"}
 """Names of maps that conditions see, each with the member of a record that it is made of."""
-_KNOWN = ("args", "subject", "message", "error")
 _HOW = {
     "relation_lt": "<",
     "relation_le": "<=",
@@ -96,20 +95,15 @@ def _values(tree: Any, loops: Loops) -> _Values | None:
     root, steps = path.root, path.steps
     if root in MADE and len(steps) == 1:
         root, steps = MADE[root], ()
-    return (
-        None
-        if root not in ("args", "subject", "message", "error")
-        else lambda zones: _at(zones.get(root), steps)
-    )
+    if root not in ("args", "subject", "message", "error"):
+        return None
+    return lambda zones: _at(zones.get(root), steps)
 
 
 def _computed(node: Any, loops: Loops) -> _Values | None:
     """The sums or differences of numbers. Rounding keeps their order."""
-    (left,), right, minus = (
-        node.children[0].children,
-        node.children[1],
-        node.children[0].data == "addition_sub",
-    )
+    operator, right = node.children
+    (left,), minus = operator.children, operator.data == "addition_sub"
     one, other = _values(left, loops), _values(right, loops)
     if one is None or other is None:
         return None

@@ -100,8 +100,8 @@ SUPPLY = {
 
 class Unknown(Struct, frozen=True):
     """`known` has the members that are known of each name that is not wholly known; None, which stands for
-    all of it, is not among them. `limits` says that what
-    limits have used up is not known; `assumed` are sentences: what the verdict takes for granted."""
+    all of it, is not among them. `limits` says that what limits have used up is not known; `assumed` are
+    sentences: what the verdict takes for granted."""
 
     known: Mapping[str, Container[object]] = {}
     limits: bool = False

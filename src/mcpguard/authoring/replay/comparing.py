@@ -191,20 +191,22 @@ def compare(
     """How the new `verdict` on `request` differs from the `past` one. Where it would only be `observed` and
     the call was let through, its effect makes no difference."""
     if observed:
-        alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
-        return _wants(past, request, verdict, replayed) + of_results(
-            past, request, replayed.old, replayed.new, alike
-        )
+        return _of_call_made(past, request, verdict, replayed)
     effects = {effect: _effect(past.effect, effect) for effect in verdict.effects}
     refused = [found for effect, found in effects.items() if "deny" in (effect, past.effect)]
     goes_on = [found for effect, found in effects.items() if "deny" not in (effect, past.effect)]
     if goes_on:
-        alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
-        wants = _wants(past, request, verdict, replayed) + of_results(
-            past, request, replayed.old, replayed.new, alike
-        )
+        wants = _of_call_made(past, request, verdict, replayed)
         goes_on = [found + wants for found in goes_on]
     return either(goes_on + refused, verdict.missing)
+
+
+def _of_call_made(
+    past: PastDecision, request: PastRequest, verdict: NewVerdict, replayed: ReplayedPolicies
+) -> Divergence:
+    alike = all(one.redact == frozenset(past.record.redact) for one in verdict.wants)
+    results = of_results(past, request, replayed.old, replayed.new, alike)
+    return _wants(past, request, verdict, replayed) + results
 
 
 def _effect(then: Effect, now: Effect) -> Divergence:

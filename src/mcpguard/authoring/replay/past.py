@@ -62,9 +62,9 @@ class PastOutcome(Struct, frozen=True):
 
 
 class PastDecision(Struct, frozen=True):
-    """A decision on record: its `effect`, the rules that made it and its `cause`, under the policies
-    in force then. For a server that was only observed that is what they would have refused. `format` is that
-    of the record; `standing` says whether rules decided; `outcome` is None if that was not read, or there was
+    """A decision on record: its `effect`, the rules that made it and its `cause`, under the policies in force
+    then. For a server that was only observed that is what they would have refused. `format` is that of the
+    record; `standing` says whether rules decided; `outcome` is None if that was not read, or there was
     none."""
 
     record: Decided

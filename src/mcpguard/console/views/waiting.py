@@ -23,8 +23,8 @@ MOST_ANSWERED = 6
 
 class TicketPage(Struct, frozen=True):
     """A ticket with what a person should know of it. `state` is that of the ticket, or `expired`; `against`
-    says why an approval would not count, "" where it would. `changed` says that the policies in
-    force are different now."""
+    says why an approval would not count, "" where it would. `changed` says that the policies in force are
+    different now."""
 
     ticket: Ticket
     state: str

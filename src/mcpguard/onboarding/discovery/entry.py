@@ -19,9 +19,9 @@ Place = tuple[Step, ...]
 
 
 class Plaintext(Struct, frozen=True, order=True):
-    """A secret in the clear: `text[start:end]` of the value at `place` in the entry, such as
-    ("env", "TOKEN") or ("args", 2). `why` says how it was known: "name", "url", "again" for one that stands
-    elsewhere in the entry too, "you" for what a person said, or a token format."""
+    """A secret in the clear: `text[start:end]` of the value at `place` in the entry, such as ("env", "TOKEN")
+    or ("args", 2). `why` says how it was known: "name", "url", "again" for one that stands elsewhere in the
+    entry too, "you" for what a person said, or a token format."""
 
     place: Place
     start: int

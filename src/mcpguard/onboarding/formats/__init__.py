@@ -31,8 +31,8 @@ ALIAS = ...
 
 
 class TreeNode(Struct):
-    """A value at `text[start:end]`. `value` is a list of Members for a map, of Nodes for a list, else the
-    Python value."""
+    """A value at `text[start:end]`. `value` is a list of `Member` for a map, of `TreeNode` for a list, else
+    the Python value."""
 
     kind: Literal["map", "list", "plain"]
     start: int
@@ -57,7 +57,7 @@ class TreeNode(Struct):
         return node
 
     def there(self, path: Way) -> TreeNode:
-        """The same. Raises Broken."""
+        """As `at`. Raises UnreadableFormat where nothing does."""
         node = self.at(path)
         if node is None:
             raise UnreadableFormat(0, "the servers are gone")

@@ -17,7 +17,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def parse(text: str) -> TreeNode:
-    """The tree of `text`. Raises Broken."""
+    """The tree of `text`. Raises UnreadableFormat."""
     reader = _JsonReader(text)
     node = reader.value(reader.skip(0), 0)
     if reader.skip(node.end) != len(text):

@@ -43,7 +43,7 @@ class _Piece(NamedTuple):
 
 
 def statements(text: str) -> list[Statement]:
-    """The statements of `text`, which must be TOML, in order. Raises Broken."""
+    """The statements of `text`, which must be TOML, in order. Raises UnreadableFormat."""
     try:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
@@ -96,7 +96,7 @@ def _with_trivia(said: str, item: Item) -> str:
 
 
 def parse(text: str) -> TreeNode:
-    """The tree of `text`. Raises Broken."""
+    """The tree of `text`. Raises UnreadableFormat."""
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

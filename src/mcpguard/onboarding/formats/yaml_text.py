@@ -14,7 +14,7 @@ from mcpguard.onboarding.formats.jsonc import newline
 
 def parse(text: str) -> TreeNode:
     """The tree of the only document in `text`. An alias is ALIAS, and not followed; a number with a point is
-    text, so that it stays as it is written. Raises Broken."""
+    text, so that it stays as it is written. Raises UnreadableFormat."""
     root, faults = yaml_tree.parse_tree(text, foreign=True)
     for line, column, message in faults:
         before = text.splitlines(keepends=True)[: max(line - 1, 0)]
@@ -115,7 +115,7 @@ def scalar(value: Any) -> str:
 
 
 def compose(text: str) -> None:
-    """Raises Broken where an alias names nothing, or `text` is not YAML."""
+    """Raises UnreadableFormat where an alias names nothing, or `text` is not YAML."""
     try:
         yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
