@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -322,10 +323,8 @@ def everything(teller: StoryPrinter) -> None:
     teller.say("A sentence that is longer than the narrowest terminal is wide.")
     teller.call("git__git_create_branch(branch_name='agent/fix-typo')")
     teller.back("Basic c2h[REDACTED:credential:env:DEMO_TOKEN#1]\nintact …\n" + "x" * 150)
-    teller.decisions(
-        [(LineMark.DENIED, "git_create_branch", "demo/branch-names"), (LineMark.ALLOWED, "log", "a")]
-    )
-    for mark in LineMark:
+    teller.decisions([("denied", "git_create_branch", "demo/branch-names"), ("allowed", "log", "a")])
+    for mark in get_args(LineMark):
         teller.check(True, mark, "A claim that is longer than the narrowest terminal is wide")
     teller.conclude(Tally(allowed=5, denied=2, redacted=4, records=20))
 

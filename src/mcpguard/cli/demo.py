@@ -104,7 +104,7 @@ def _perform(made: DemoFolder, teller: StoryPrinter) -> Tally | None:
     import anyio
     from mcp import MCPError
 
-    from mcpguard.demo.play import LineMark, play, prove
+    from mcpguard.demo.play import play, prove
 
     try:
         calls = anyio.run(play, made, teller)
@@ -112,7 +112,7 @@ def _perform(made: DemoFolder, teller: StoryPrinter) -> Tally | None:
             raise KeyboardInterrupt
         return prove(made, calls, teller)
     except (MCPError, OSError, ExceptionGroup) as error:
-        teller.check(False, LineMark.VERIFIED, f"the session broke: {type(error).__name__}")
+        teller.check(False, "verified", f"the session broke: {type(error).__name__}")
         if made.log.exists():
             said = made.log.read_text("utf-8", "replace").splitlines()
             teller.back("\n".join(said[-_LINES:]))
@@ -157,12 +157,12 @@ class StoryPrinter:
     def decisions(self, rows: Sequence[tuple[LineMark, str, str]]) -> None:
         wide = max((len(tool) for _, tool, _ in rows), default=0)
         for mark, tool, rules in rows:
-            self._marked(mark.value, f"{tool:{wide}}  {rules}")
+            self._marked(mark, f"{tool:{wide}}  {rules}")
 
     def check(self, held: bool, mark: LineMark, claim: str) -> None:
         self._claims += 1
         if held:
-            self._marked(mark.value, claim)
+            self._marked(mark, claim)
             return
         self._failed.append(claim)
         self._print(self._wrapped(f"NO {claim}", 3, hanging=3), "red")

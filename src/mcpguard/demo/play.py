@@ -12,9 +12,8 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 import anyio
 from anyio.abc import TaskStatus
@@ -29,14 +28,8 @@ DEADLINE_SECONDS = 60.0
 """A session that takes longer has failed."""
 
 
-class LineMark(Enum):
-    """What a line of the demo shows; each has a colour and a sign of its own."""
-
-    ALLOWED = "allowed"
-    DENIED = "denied"
-    REDACTED = "redacted"
-    VERIFIED = "verified"
-    ALTERED = "altered"
+LineMark = Literal["allowed", "denied", "redacted", "verified", "altered"]
+"""What a line of the demo shows; each has a colour and a sign of its own."""
 
 
 class Narrator(Protocol):
@@ -143,9 +136,9 @@ class _Session:
         self._tell.say(
             f"Asked directly, the servers git and shop offer {len(offered)} tools. Through mcpguard:"
         )
-        self._tell.check(bool(seen), LineMark.ALLOWED, f"{len(seen)} are listed: {', '.join(sorted(seen))}")
+        self._tell.check(bool(seen), "allowed", f"{len(seen)} are listed: {', '.join(sorted(seen))}")
         self._tell.check(
-            bool(seen) and seen < offered, LineMark.DENIED, f"{len(hidden)} are hidden: {', '.join(hidden)}"
+            bool(seen) and seen < offered, "denied", f"{len(hidden)} are hidden: {', '.join(hidden)}"
         )
         return "".join(refused)
 
@@ -153,7 +146,7 @@ class _Session:
         """A rule allows it."""
         self._tell.title("An allowed call")
         failed, text = await self._call("git__git_log", max_count=1)
-        self._tell.check(not failed and "Ada" in text, LineMark.ALLOWED, "the git server's own answer")
+        self._tell.check(not failed and "Ada" in text, "allowed", "the git server's own answer")
 
     async def denied(self) -> None:
         """A rule refuses it because of its argument, and no rule allows it."""
@@ -162,18 +155,18 @@ class _Session:
         failed, text = await self._call("git__git_create_branch", branch_name=wrong)
         self._tell.check(
             failed and "demo/branch-names" in text,
-            LineMark.DENIED,
+            "denied",
             "by a rule on the argument, with the reason that its author gave",
         )
         failed, _ = await self._call("git__git_create_branch", branch_name=right)
         branches = self._stage.branches()
         self._tell.check(
             not failed and right in branches and wrong not in branches,
-            LineMark.ALLOWED,
+            "allowed",
             f"the reason says what would pass; git now has {right}, not {wrong}",
         )
         failed, _ = await self._call("git__git_reset")
-        self._tell.check(failed, LineMark.DENIED, "no rule allows it, so for this client it does not exist")
+        self._tell.check(failed, "denied", "no rule allows it, so for this client it does not exist")
 
     async def redacted(self) -> None:
         """A key that somebody committed does not come through."""
@@ -183,7 +176,7 @@ class _Session:
         failed, text = await self._call("git__git_show", revision="HEAD")
         self._tell.check(
             not failed and "[REDACTED:github-token#" in text and key not in text,
-            LineMark.REDACTED,
+            "redacted",
             "a placeholder stands for the token; the rest is unchanged",
         )
 
@@ -196,7 +189,7 @@ class _Session:
         failed, text = await self._call("shop__list_orders")
         self._tell.check(
             not failed and text != without_token and "401" in without_token,
-            LineMark.ALLOWED,
+            "allowed",
             "the shop accepted the token; the client sent none",
         )
         self._tell.say("This server is careless: its debugging tool prints the token in three forms.")
@@ -204,7 +197,7 @@ class _Session:
         placeholders = text.count("[REDACTED:credential:env:DEMO_TOKEN#")
         self._tell.check(
             not failed and placeholders == 3 and not list(_forms(self._stage.token, text)),
-            LineMark.REDACTED,
+            "redacted",
             f"{placeholders} placeholders and no token",
         )
 
@@ -235,7 +228,7 @@ def _search(stage: DemoFolder, tell: Narrator) -> None:
     found = [form for value in (stage.token, stage.key) for form in _forms(value, received + elsewhere)]
     tell.check(
         not found and "[REDACTED:credential:env:DEMO_TOKEN#" in received,
-        LineMark.VERIFIED,
+        "verified",
         f"all that the client received ({len(received.encode()) / 1000:.0f} KB), mcpguard's log and its "
         f"evidence, searched for both secrets, also in base64 and hex: found {len(found)} times",
     )
@@ -271,14 +264,14 @@ def prove(stage: DemoFolder, calls: int, tell: Narrator) -> Tally:
     tell.decisions(rows)
     tell.check(
         len(rows) == calls > 0,
-        LineMark.VERIFIED,
+        "verified",
         f"the client made {calls} calls; the evidence has {len(rows)}",
     )
     code, said = _verify(stage.audit, tell)
-    tell.check(code == 0, LineMark.VERIFIED, "nothing was altered")
+    tell.check(code == 0, "verified", "nothing was altered")
     if rows:
         _alter_a_copy(stage, tell)
-    denied = sum(mark is LineMark.DENIED for mark, _, _ in rows)
+    denied = sum(mark is "denied" for mark, _, _ in rows)
     return Tally(
         allowed=len(rows) - denied,
         denied=denied,
@@ -306,9 +299,9 @@ def _rows(records: list[dict[str, Any]]) -> list[tuple[LineMark, str, str]]:
     for record in records:
         decided = record["kind"] == "decision" and record["effect"] != "ask"
         if decided and record["method"] == "tools/call":
-            mark = LineMark.ALLOWED if record["effect"] == "allow" else LineMark.DENIED
+            mark: LineMark = "allowed" if record["effect"] == "allow" else "denied"
             if outcomes.get(record["id"], {}).get("findings"):
-                mark = LineMark.REDACTED
+                mark = "redacted"
             rule = ", ".join(record.get("rules", ())) or record.get("cause", "")
             rows.append((mark, record.get("tool", ""), rule))
     return rows
@@ -326,7 +319,7 @@ def _alter_a_copy(stage: DemoFolder, tell: Narrator) -> None:
     code, said = _verify(copy, tell)
     tell.check(
         code == 1 and f"line {number + 1} was altered" in said,
-        LineMark.ALTERED,
+        "altered",
         f"the change was found, in line {number + 1}",
     )
 
