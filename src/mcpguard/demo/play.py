@@ -271,7 +271,7 @@ def prove(stage: DemoFolder, calls: int, tell: Narrator) -> Tally:
     tell.check(code == 0, "verified", "nothing was altered")
     if rows:
         _alter_a_copy(stage, tell)
-    denied = sum(mark is "denied" for mark, _, _ in rows)
+    denied = sum(mark == "denied" for mark, _, _ in rows)
     return Tally(
         allowed=len(rows) - denied,
         denied=denied,

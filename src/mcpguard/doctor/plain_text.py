@@ -20,7 +20,7 @@ from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings, text_of
-from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.entry import Entry, Place
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 
 TOLD = 50
@@ -173,18 +173,10 @@ def in_plain_text(entry: Entry, redactor: Redactor) -> list[tuple[str, str]]:
     told: dict[str, str] = {}
     # An entry that cannot be imported as it stands has none yet.
     for one in entry.secrets or secrets_of(entry):
-        where, value = ".".join(map(str, one.place)), _value(entry, one)
+        where, value = ".".join(map(str, one.place)), entry.value_of(one)
         hold(redactor, where, value)
         told.setdefault(where if one.why == "name" else f"{where} ({one.why})", value)
     return list(told.items())
-
-
-def _value(entry: Entry, one: Plaintext) -> str:
-    part, *rest = one.place
-    value = getattr(entry, str(part))
-    for step in rest:
-        value = value[step]
-    return str(value)[one.start : one.end]
 
 
 def places_in(server: Server, redactor: Redactor) -> Iterator[tuple[Place, str]]:
@@ -192,7 +184,7 @@ def places_in(server: Server, redactor: Redactor) -> Iterator[tuple[Place, str]]
     are held now."""
     entry = _as_entry(server)
     for one in secrets_of(entry):
-        hold(redactor, ".".join(map(str, one.place)), _value(entry, one))
+        hold(redactor, ".".join(map(str, one.place)), entry.value_of(one))
         yield one.place, one.why
 
 

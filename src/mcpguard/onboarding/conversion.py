@@ -55,21 +55,11 @@ def corrected(entry: Entry, yes: set[Place], no: set[Place]) -> Entry:
     """`entry` with the person's word on what is a secret: `yes` and `no` are places."""
     kept = [one for one in entry.secrets if one.place not in no | yes]
     for place in yes:
-        value = _value_at(entry, place)
+        value = entry.texts.get(place)
         if value is None:
             raise NotMoved(f"has no {'.'.join(map(str, place))}")
         kept.append(Plaintext(place, 0, len(value), "you"))
     return replace(entry, secrets=tuple(sorted(kept, key=lambda one: (str(one.place), one.start))))
-
-
-def _value_at(entry: Entry, place: Place) -> str | None:
-    value = getattr(entry, str(place[0]), None)
-    for step in place[1:]:
-        try:
-            value = value[step]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value if isinstance(value, str) else None
 
 
 def convert(

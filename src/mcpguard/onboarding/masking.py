@@ -25,22 +25,14 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"/\\]))")
 def shown(plan: ImportPlan, every: Iterable[ClientFile]) -> str:
     """What `plan` changes, as a diff. `every` are all files that were read: their secrets are masked."""
     redactor = Redactor(os.urandom(32))
-    for number, value in enumerate(_values(every)):
+    values = (entry.value_of(one) for found in every for entry in found.entries for one in entry.secrets)
+    for number, value in enumerate(values):
         try:
             redactor.hold(f"secret {number}", Secret(value))
         except CredentialError:
             pass  # Too short to be searched for; it is masked where it stands.
     text = "\n".join([*_clients(plan), *_configuration(plan)])
     return redactor.inspect_text(text)
-
-
-def _values(every: Iterable[ClientFile]) -> Iterator[str]:
-    for found in every:
-        for entry in found.entries:
-            for one in entry.secrets:
-                value = getattr(entry, str(one.place[0]))
-                text = value[one.place[1]] if len(one.place) > 1 else value
-                yield text[one.start : one.end]
 
 
 def _clients(plan: ImportPlan) -> Iterator[str]:

@@ -128,7 +128,7 @@ def _steps(
     for one in todo:
         if one.step.sealed:
             data = Path(one.step.path).read_bytes()
-            if (None if data is None else disk.digest_of(data)) != one.step.before:
+            if disk.digest_of(data) != one.step.before:
                 raise MoveError(f"{one.step.path} was changed by another program in the meantime: try again")
             journal.seal(move, one.step, data, key)
     for name, value in secrets.items():

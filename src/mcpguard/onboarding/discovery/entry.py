@@ -68,6 +68,10 @@ class Entry(Struct, frozen=True, kw_only=True):
         texts |= {("headers", name): value for name, value in self.headers.items()}
         return texts | {("url",): self.url, ("command",): self.command}
 
+    def value_of(self, secret: Plaintext) -> str:
+        """What is secret."""
+        return self.texts[secret.place][secret.start : secret.end]
+
     @property
     def guarded(self) -> bool:
         """Whether it starts mcpguard, as far as its program is an installed one. Reads files."""

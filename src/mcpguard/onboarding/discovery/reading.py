@@ -151,11 +151,11 @@ def read(client: KnownClient, file: File, path: Path) -> ClientFile:
     try:
         data = read_regular(target, SIZE_LIMIT) if target.is_file() else None
     except OSError as error:
-        return _with(found, problem=f"{path}: cannot be read: {error.strerror}")
+        return replace(found, problem=f"{path}: cannot be read: {error.strerror}")
     if data is None:
-        return _with(found, problem=f"{path}: not a regular file")
+        return replace(found, problem=f"{path}: not a regular file")
     if len(data) > SIZE_LIMIT:
-        return _with(found, problem=f"{path}: larger than {SIZE_LIMIT} bytes")
+        return replace(found, problem=f"{path}: larger than {SIZE_LIMIT} bytes")
     return parsed(found, data)
 
 
@@ -165,26 +165,26 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return _with(found, problem=f"{found.path}:{line}:1: not UTF-8")
+        return replace(found, problem=f"{found.path}:{line}:1: not UTF-8")
     mark = text.startswith(BOM)
     text = text.removeprefix(BOM)
-    found = _with(found, text=text, mark=mark, digest=hashlib.sha256(data).hexdigest())
+    found = replace(found, text=text, mark=mark, digest=hashlib.sha256(data).hexdigest())
     if not text.strip():
         return found
     try:
         root = PARSERS[found.file.format](text)
     except UnreadableFormat as broken:
         line, column = place(text, broken.offset)
-        return _with(found, problem=f"{found.path}:{line}:{column}: {broken}")
+        return replace(found, problem=f"{found.path}:{line}:{column}: {broken}")
     twice = next(_twice(found.file, root), None)
     if twice is not None:
         # Clients take one of them, and a secret in the other one would stay.
         line, column = place(text, twice.start)
-        return _with(found, problem=f"{found.path}:{line}:{column}: this key is a duplicate")
+        return replace(found, problem=f"{found.path}:{line}:{column}: this key is a duplicate")
     entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
     if len(entries) > SERVERS_LIMIT[found.file.scope]:
-        return _with(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
-    return _with(found, entries=entries, inputs=_inputs(root))
+        return replace(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
+    return replace(found, entries=entries, inputs=_inputs(root))
 
 
 def _inputs(root: TreeNode) -> tuple[Input, ...]:
@@ -196,10 +196,6 @@ def _inputs(root: TreeNode) -> tuple[Input, ...]:
         for one in every
         if isinstance(one, dict) and isinstance(one.get("id"), str)
     )
-
-
-def _with(found: ClientFile, **changes: Any) -> ClientFile:
-    return replace(found, **changes)
 
 
 def tables_of(file: File, root: TreeNode) -> Iterator[tuple[tuple[Step, ...], TreeNode]]:
