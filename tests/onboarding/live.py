@@ -56,7 +56,9 @@ async def asked(entry: dict[str, Any]) -> tuple[list[str], str, str]:
         # The SDK passes PATH, HOME and little more on. A session's bus is found at its usual place, and this
         # one is elsewhere.
         bus = {key: value for key, value in os.environ.items() if key == "DBUS_SESSION_BUS_ADDRESS"}
-        transport = stdio_client(StdioServerParameters(command=entry["command"], args=entry["args"], env=bus))
+        started = StdioServerParameters(command=entry["command"], args=entry["args"], env=bus)
+        # Its default is what standard error was when the SDK was imported, which may be closed by now.
+        transport = stdio_client(started, sys.__stderr__)
         async with Client(transport) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             length = (await client.call_tool("secret_length", {})).content[0]
