@@ -16,8 +16,9 @@ from mcpguard.authoring.suggest import Suggestion, Suggestions, suggested
 from mcpguard.config.loading import load_config
 from mcpguard.core.errors import AuditError, SessionError
 from mcpguard.core.evidence.records import Closed, Decided, ObservedRefusal, Opened
-from mcpguard.core.policy.tickets import Ticket
-from tests.authoring.test_own_policy_standing import ARGS, asked, effect, home
+from mcpguard.core.model import Json
+from mcpguard.core.policy.tickets import Ticket, arguments_digest
+from tests.authoring.test_own_policy_standing import ARGS, WORK, asked, effect, home
 
 __all__ = ["home"]
 
@@ -268,3 +269,42 @@ def test_without_a_file_of_ones_own_it_shows_one(home: Path) -> None:
     )
     record(home, decided())
     assert "+++ my-approvals.yaml" in found(home)[0].diff
+
+
+OPEN_ONLY = (
+    "  - {id: open, effect: allow, tools: [log], when: '!has(args.state) || args.state == \"open\"'}\n"
+)
+
+
+def with_args(number: int, args: dict[str, Json], **more: Any) -> Decided:
+    return decided(number, args=arguments_digest(args), arguments=args, **more)
+
+
+def test_recorded_calls_are_decided_with_the_arguments_that_they_had(home: Path) -> None:
+    (home / "work.yaml").write_text(WORK + OPEN_ONLY)
+    record(home, with_args(1, {"state": "open"}), with_args(2, {"state": "closed"}))
+    told, proposal = found(home)
+    (one,) = told.suggestions
+    assert (one.count, one.examples, one.note) == (1, ("c-2",), "")
+    assert '+    call: {server: "git", tool: "log", args: {"state": "closed"}}\n' in told.diff
+    assert proposal is not None
+    (home / "my-approvals.yaml").write_text(
+        proposal.policy_text.replace("&& false", '&& args.state == "closed"')
+    )
+    (one,) = found(home)[0].suggestions
+    assert (one.count, one.examples, one.note) == (2, ("c-1", "c-2"), "a rule allows such calls by now")
+
+
+def test_no_rule_is_suggested_where_no_test_could_show_that_it_allows_nothing(home: Path) -> None:
+    (home / "work.yaml").write_text(WORK + OPEN_ONLY)
+    record(home, decided(args="0" * 64))
+    told, proposal = found(home)
+    assert proposal is None
+    assert told.suggestions[0].note.startswith("a rule allows such calls with other arguments")
+
+
+def test_a_call_with_other_arguments_than_the_rules_allow_is_never_said_to_be_allowed(home: Path) -> None:
+    (home / "work.yaml").write_text(WORK + OPEN_ONLY.replace("!has(args.state)", "!has(args.n)"))
+    redacted = {"n": "[REDACTED:password#1]", "state": "x"}
+    record(home, decided(args="0" * 64, arguments=redacted), with_args(2, {"n": "1", "state": "x"}))
+    assert only(home).examples == ("c-1", "c-2")

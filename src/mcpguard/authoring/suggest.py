@@ -10,6 +10,7 @@ fills it in.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -40,14 +41,19 @@ from mcpguard.authoring.own_policy import (
     with_rules,
     write,
 )
+from mcpguard.authoring.replay.judging import ReplayJudge
+from mcpguard.authoring.replay.past import past_of
+from mcpguard.authoring.replay.request import Requests
 from mcpguard.config.loading import evidence_folder
+from mcpguard.config.policies import load_policies
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.evidence.bounds import folded_about
-from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.evidence.records import FORMAT, Decided, Noticed
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, no_argument
+from mcpguard.core.redaction.detectors import OPT_IN
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
@@ -59,6 +65,10 @@ _NOT_ALONE = (
 _ONE_HOST = (
     "an approval of this call is for one host, so a rule cannot leave `{0}` open: write one that approves "
     "with `hostIn(args.{0}, [HOST])` yourself"
+)
+_NO_TEST = (
+    "a rule allows such calls with other arguments, and those of these calls are not on record, so no test "
+    "can show what a new rule allows: write the rule yourself"
 )
 
 
@@ -140,7 +150,10 @@ class Suggestion(Printed):
     server: str = Field(description="The upstream.")
     tool: str = Field(description="The upstream's own name of the tool.")
     asked_by: tuple[str, ...] = Field(description="The rules that asked, for `approved`.")
-    count: int = Field(description="How many calls there were.")
+    count: int = Field(
+        description="How many calls there were that the present policies do not allow; all of them, where "
+        "these allow each."
+    )
     examples: tuple[str, ...] = Field(description="The invocation ids of the last of them, at most three.")
     rules: tuple[str, ...] = Field(description="The ids of the rules that are suggested.")
     closed: bool = Field(
@@ -173,10 +186,14 @@ class _Key(Struct, frozen=True):
 
 
 class AlikeCalls(Struct):
-    """The calls that are alike: their ids, oldest first, and the tickets by which they were approved."""
+    """The calls that are alike: the ids of those that the present policies do not allow, and of those that
+    they allow, oldest first; of the former the last arguments on record, and the tickets by which they were
+    approved."""
 
     key: _Key
     calls: list[str] = []
+    allowed: list[str] = []
+    arguments: deque[dict[str, Json]] = deque(maxlen=MOST_EXAMPLES)
     tickets: dict[str, None] = {}
     observed: bool = False
     """Whether some of them went on, since their server is only observed."""
@@ -187,7 +204,7 @@ def groups_since(
 ) -> tuple[list[AlikeCalls], tuple[str, ...], int]:
     """The groups, the most frequent first, the files that were altered, and how many refusals were only
     counted. Raises AuditError where there is no evidence."""
-    groups: dict[_Key, AlikeCalls] = {}
+    groups = _Groups(config)
     altered: list[str] = []
     folded = 0
     for file in chain_files(evidence_folder(config)):
@@ -202,13 +219,33 @@ def groups_since(
                 continue
             if record.server not in config.servers:
                 continue  # Of `mcpguard wrap`, or of a server that was removed: a rule would match nothing.
-            if (key := _key_of(record)) is not None:
-                group = groups.setdefault(key, AlikeCalls(key))
-                group.calls.append(record.id)
-                group.observed |= record.observed is not None
-                if record.approval:
-                    group.tickets[record.approval.partition(" ")[0]] = None
-    return sorted(groups.values(), key=lambda one: -len(one.calls)), tuple(altered), folded
+            groups.take(record)
+    ordered = sorted(groups.found.values(), key=lambda one: -len(one.calls or one.allowed))
+    return ordered, tuple(altered), folded
+
+
+class _Groups:
+    """Calls on record, by what they have in common, each decided again by the present policies."""
+
+    def __init__(self, config: Config) -> None:
+        policies = load_policies(config.policies, OPT_IN)
+        self._judge, self._requests = ReplayJudge(policies, [policies]), Requests()
+        self.found: dict[_Key, AlikeCalls] = {}
+
+    def take(self, record: Decided) -> None:
+        if (key := _key_of(record)) is None:
+            return
+        group = self.found.setdefault(key, AlikeCalls(key, arguments=deque(maxlen=MOST_EXAMPLES)))
+        request = self._requests.of(record)
+        if self._judge.decide(past_of(record, FORMAT), request).effects == {"allow"}:
+            group.allowed.append(record.id)
+            return
+        group.calls.append(record.id)
+        group.observed |= record.observed is not None
+        if request.intact and request.invocation.args:
+            group.arguments.append(request.invocation.args)
+        if record.approval:
+            group.tickets[record.approval.partition(" ")[0]] = None
 
 
 def _key_of(record: Decided) -> _Key | None:
@@ -243,7 +280,8 @@ def suggested(
         )
         mine, note, closed = _drafts(own, group, since, known)
         drafts.update((draft.id, draft) for draft in mine)
-        counts = {"count": len(group.calls), "examples": group.calls[-MOST_EXAMPLES:]}
+        calls = group.calls or group.allowed
+        counts = {"count": len(calls), "examples": calls[-MOST_EXAMPLES:]}
         said = {"rules": [draft.id for draft in mine], "closed": closed, "note": note}
         found.append(Suggestion.model_validate(structs.asdict(group.key) | counts | said))
     proposal = drafted(own, list(drafts.values())) if drafts else None
@@ -256,6 +294,8 @@ def _drafts(
     own: OwnPolicy, group: AlikeCalls, since: datetime, known: Known
 ) -> tuple[list[Draft], str, bool]:
     """The rules for a group, why there are none, and whether they are closed."""
+    if not group.calls:
+        return [], "a rule allows such calls by now", True
     exact = list(_of_tickets(own, group, known))
     if exact:
         return exact, "", False
@@ -266,13 +306,10 @@ def _drafts(
         return [], f"the rule {draft.id} is in {own.path.name} already", True
     try:
         _, policies = with_rules(own, [draft.rule])
-        case = _closed_case(group, draft.id)
-        effect = outcome(policies, [*case, "  expect: deny"], {})
+        case = _closed_case(group, draft.id, policies)
     except (PolicyError, SuggestError) as problem:
         return [], str(problem).partition("\n")[0], True
-    if effect == "allow":
-        return [], "a rule allows such calls by now", True
-    return [Draft(draft.id, draft.rule, [[*case, f"  expect: {effect}"]], draft.approves)], "", True
+    return [Draft(draft.id, draft.rule, [case], draft.approves)], "", True
 
 
 def _of_tickets(own: OwnPolicy, group: AlikeCalls, known: Known) -> Iterator[Draft]:
@@ -322,12 +359,19 @@ def _closed(group: AlikeCalls, since: datetime) -> Draft:
     return Draft(rule, lines_of, [], key.asked_by)
 
 
-def _closed_case(group: AlikeCalls, rule: str) -> list[str]:
+def _closed_case(group: AlikeCalls, rule: str, policies: PolicySet) -> list[str]:
+    """A test that the rule allows nothing: of a call without arguments, or, where another rule allows that,
+    of one on record. Raises SuggestError if no test can show it."""
     key = group.key
     source, _, who = key.principal.rpartition(":")
-    call = f"server: {constant(key.server)}, tool: {constant(key.tool)}"
     name = f"{rule} allows nothing until its condition is filled in"
-    return call_text(name, (source, who), key.agent, call)
+    for args in ({}, *reversed(group.arguments)):
+        given = f", args: {constant(args)}" if args else ""
+        call = f"server: {constant(key.server)}, tool: {constant(key.tool)}{given}"
+        case = call_text(name, (source, who), key.agent, call)
+        if (effect := outcome(policies, [*case, "  expect: deny"], args)) != "allow":
+            return [*case, f"  expect: {effect}"]
+    raise SuggestError(_NO_TEST)
 
 
 def named(suggestions: Iterable[Suggestion]) -> list[tuple[str, ...]]:
