@@ -8,7 +8,8 @@ import base64
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.system.guarded import misread
 from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
 from mcpguard.config.references import OWN_HEADERS
+from mcpguard.config.servers import ServerEntry
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.bridges import remote
@@ -85,6 +87,7 @@ def convert(
         return translated(text, found.client, places.home, project)
 
     settings = _remote(entry, say) if entry.url else _local(entry, say, places, project, environ)
+    settings |= _timeouts(entry)
     if entry.disabled:
         settings["disabled"] = True
     _check_lengths(settings)
@@ -209,6 +212,45 @@ def _remote(entry: Entry, say: Any) -> dict[str, Any]:
     return settings
 
 
+START, CALL = "start_timeout_seconds", "call_timeout_seconds"
+_OWN = {key: int(ServerEntry.model_fields[key].default) for key in (START, CALL)}
+_LONGEST = {START: 3600, CALL: 86400}
+
+
+def _timeouts(entry: Entry) -> dict[str, int]:
+    """What the client's timeouts are as settings of a server. To start, it may always take as long as any."""
+    found: dict[str, int] = {}
+    for one, seconds in entry.timeouts.items():
+        for key in [START] * one.start + [CALL] * one.call:
+            found.setdefault(key, min(ceil(seconds), _LONGEST[key]))
+    return {key: seconds for key, seconds in found.items() if key == CALL or seconds > _OWN[START]}
+
+
+def without_timeouts(settings: dict[str, Any]) -> dict[str, Any]:
+    """What `settings` say besides how long something may take."""
+    return {key: value for key, value in settings.items() if key not in _OWN}
+
+
+def longest_timeouts(*every: dict[str, Any]) -> dict[str, Any]:
+    """The settings of timeouts by which all of `every` have at least as long."""
+    written = [key for key in _OWN if any(key in one for one in every)]
+    return {key: max(one.get(key, _OWN[key]) for one in every) for key in written}
+
+
+def kept_timeouts(entries: Iterable[Entry], settings: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the entry of mcpguard needs in place of `entries`, which became servers with these `settings`, so
+    that its client waits for all of them."""
+    kept: dict[str, Any] = {}
+    for timeout in dict.fromkeys(one for entry in entries for one in entry.timeouts):
+        keys = [START] * timeout.start + [CALL] * timeout.call
+        seconds = max([one.get(key, _OWN[key]) for one in settings for key in keys], default=1)
+        inner = kept
+        for step in timeout.way[:-1]:
+            inner = inner.setdefault(step, {})
+        inner[timeout.way[-1]] = ceil(seconds * timeout.per_second)
+    return kept
+
+
 def _texts(settings: dict[str, Any]) -> list[SecretText]:
     texts = [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
     return [*texts, settings["url"]] if "url" in settings else texts
@@ -228,8 +270,16 @@ def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
     notes = []
     if entry.filters:
         notes.append(f"had {', '.join(entry.filters)} in an unknown form: express it in the policy")
-    if entry.unread:
-        notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and ignores")
+    timeouts = [key for key in entry.unread if "timeout" in key.lower()]
+    if timeouts:
+        notes.append(
+            f"had {', '.join(timeouts)}, which mcpguard cannot translate: a call may take "
+            f"{settings.get(CALL, _OWN[CALL])} seconds, which `{CALL}` of the server changes"
+        )
+    if unread := [key for key in entry.unread if key not in timeouts]:
+        notes.append(f"had {', '.join(unread)}, which mcpguard does not know and ignores")
+    if any(seconds > _LONGEST[CALL] for one, seconds in entry.timeouts.items() if one.call):
+        notes.append(f"had a longer timeout than mcpguard knows: a call may take {_LONGEST[CALL]} seconds")
     if not entry.cwd and (folder := settings.get("cwd")):
         notes.append(f"runs what {folder} has, so it starts there: whoever writes there decides what it runs")
     elif not entry.url and not entry.cwd:

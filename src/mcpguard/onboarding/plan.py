@@ -17,7 +17,13 @@ from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.changed import encoded
-from mcpguard.onboarding.conversion import convert, corrected
+from mcpguard.onboarding.conversion import (
+    convert,
+    corrected,
+    kept_timeouts,
+    longest_timeouts,
+    without_timeouts,
+)
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
@@ -240,8 +246,9 @@ class _Maker:
         for table in dict.fromkeys(way[:-1] for way in gone):
             ways = [way for way in gone if way[:-1] == table]
             entry = found.client.entry(self._wishes.launcher, view_of(found, table, self._places))
-            here = (one.settings for one in mine if one.stood_in(found, table))
+            here = [one.settings for one in mine if one.stood_in(found, table)]
             entry |= passed_on(found.client, _variables(here))
+            entry |= kept_timeouts((one for one in found.entries if one.where in ways), here)
             now = parsed(now, encoded(now, replaced(now, ways, entry)))
             edits.append(Edit(ways, entry))
         return now.text, edits
@@ -267,13 +274,17 @@ class _Maker:
         settings, secrets = self._filled(name, raw)
         other = next((one for one in self._plan.servers if one.name == name), None)
         if other is not None:
-            if configuration.same(other.settings, settings):
+            if configuration.same(without_timeouts(other.settings), without_timeouts(settings)):
+                other.settings |= longest_timeouts(other.settings, settings) if other.fresh else {}
                 other.origins.append((found, entry))
                 return True
             return False
         fresh = name not in self._known
-        if not fresh and not configuration.same(self._known[name], settings):
-            return False
+        if not fresh:
+            there = self._known[name]
+            if not configuration.same(without_timeouts(there), without_timeouts(settings)):
+                return False
+            settings = there
         try:
             alone = {name: {**settings, "disabled": False}}
             configuration.extended("", "server", configuration.ConfigAddition(servers=alone))

@@ -30,6 +30,33 @@ class File(Struct, frozen=True):
     listed: bool = False
 
 
+class ClientTimeout(Struct, frozen=True):
+    """What a client calls a timeout: the `way` to it in an entry, whether it bounds the start of a server and
+    calls of its tools, and how many of its units make a second."""
+
+    way: tuple[str, ...]
+    start: bool = True
+    call: bool = True
+    per_second: int = 1
+
+
+_SECONDS = (ClientTimeout(("timeout",)),)
+_MILLISECONDS = (ClientTimeout(("timeout",), per_second=1000),)
+_CALL_SECONDS = (ClientTimeout(("timeout",), start=False),)
+_CALL_MILLISECONDS = (ClientTimeout(("timeout",), start=False, per_second=1000),)
+# A number bounds the list of tools, a mapping both.
+_OPENCODE_TIMEOUTS = (
+    ClientTimeout(("timeout",), call=False, per_second=1000),
+    ClientTimeout(("timeout", "startup"), call=False, per_second=1000),
+    ClientTimeout(("timeout", "request"), start=False, per_second=1000),
+)
+_CODEX_TIMEOUTS = (
+    ClientTimeout(("startup_timeout_sec",), call=False),
+    ClientTimeout(("startup_timeout_ms",), call=False, per_second=1000),
+    ClientTimeout(("tool_timeout_sec",), start=False),
+)
+
+
 class KnownClient(Struct, frozen=True):
     """A client: what it is called on the command line and by people, its files, and the keys of an entry.
 
@@ -40,7 +67,7 @@ class KnownClient(Struct, frozen=True):
     entry of mcpguard besides `command` and `args`. `renamed` has the client's own names of keys, with what
     most clients call them; `joined`: the command and its arguments are one list. `inner` are the types of
     entries that are a part of the client itself, `stores` the key of those variables that it takes from a
-    store of its own.
+    store of its own. `timeouts` are those that an entry can have, in the order in which the client takes one.
     """
 
     name: str
@@ -57,6 +84,7 @@ class KnownClient(Struct, frozen=True):
     joined: bool = False
     inner: tuple[str, ...] = ()
     stores: str = ""
+    timeouts: tuple[ClientTimeout, ...] = ()
 
     def entry(self, launcher: dict[str, Any], project: str = "") -> dict[str, Any]:
         """The entry of mcpguard in a file of this client, made of `launcher`, its `command` and `args`, for
@@ -91,6 +119,17 @@ class KnownClient(Struct, frozen=True):
         ways = (*self.urls, *(way[0] for way in self.headers), self.env_headers, self.bearer, self.passes)
         return {*_KNOWN.split(), *FILTERS, *ways, self.stores}
 
+    def timeouts_in(self, data: dict[str, Any]) -> dict[ClientTimeout, float]:
+        """The timeouts of an entry in seconds, of a second or more."""
+        found = {}
+        for one in self.timeouts:
+            value: Any = data
+            for step in one.way:
+                value = value.get(step) if isinstance(value, dict) else None
+            if type(value) in (int, float) and one.per_second <= value < float("inf"):
+                found[one] = value / one.per_second
+        return found
+
 
 def _filled(value: Any, variables: dict[str, Any]) -> Any:
     """A header in which the client puts variables of the entry itself."""
@@ -114,7 +153,7 @@ FILTERS = (*HIDING, *CHOOSING)
 
 _KNOWN = (
     "name command path args env type transport cwd disabled enabled envFile env_file "
-    "description display_name bundled"
+    "description display_name bundled source"
 )
 _MCP = ("mcpServers",)
 # Its second version has the servers one step deeper.
@@ -150,6 +189,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         ),
         style="plain",
         added={"type": "stdio"},
+        timeouts=_CALL_MILLISECONDS,
     ),
     KnownClient(
         "cursor",
@@ -167,6 +207,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         style="plain",
         added={"type": "local", "tools": ["*"]},
         renamed={"tools": "includeTools"},
+        timeouts=_CALL_MILLISECONDS,
     ),
     KnownClient(
         "windsurf",
@@ -194,6 +235,7 @@ CLIENTS: tuple[KnownClient, ...] = (
             File("~/.cline/data/settings/cline_mcp_settings.json", "user"),
         ),
         style="braced",
+        timeouts=_CALL_SECONDS,
     ),
     KnownClient(
         "roo",
@@ -206,6 +248,7 @@ CLIENTS: tuple[KnownClient, ...] = (
             File("./.roo/mcp.json", "project"),
         ),
         style="braced",
+        timeouts=_CALL_SECONDS,
     ),
     KnownClient(
         "kilo",
@@ -222,6 +265,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         added={"type": "local"},
         renamed={"environment": "env"},
         joined=True,
+        timeouts=_OPENCODE_TIMEOUTS,
     ),
     KnownClient(
         "kilo-classic",
@@ -232,6 +276,7 @@ CLIENTS: tuple[KnownClient, ...] = (
             File("./.kilocode/mcp.json", "project"),
         ),
         style="braced",
+        timeouts=_CALL_SECONDS,
     ),
     KnownClient(
         "codex",
@@ -245,6 +290,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         bearer="bearer_token_env_var",
         passes="env_vars",
         style="braced",
+        timeouts=_CODEX_TIMEOUTS,
     ),
     KnownClient(
         "gemini",
@@ -252,6 +298,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         files=(File("~/.gemini/settings.json", "user"), File("./.gemini/settings.json", "project")),
         urls=("httpUrl", "url"),
         style="shell",
+        timeouts=_MILLISECONDS,
     ),
     KnownClient(
         "qwen",
@@ -263,6 +310,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         ),
         urls=("httpUrl", "url"),
         style="shell",
+        timeouts=_MILLISECONDS,
     ),
     KnownClient(
         "antigravity",
@@ -280,6 +328,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         "Kiro",
         files=(File("~/.kiro/settings/mcp.json", "user"), File("./.kiro/settings/mcp.json", "project")),
         style="plain",
+        timeouts=_MILLISECONDS,
     ),
     KnownClient(
         "amazon-q",
@@ -293,6 +342,7 @@ CLIENTS: tuple[KnownClient, ...] = (
             File("./.amazonq/cli-agents/*.json", "project"),
         ),
         style="braced",
+        timeouts=_MILLISECONDS,
     ),
     KnownClient(
         "opencode",
@@ -309,6 +359,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         added={"type": "local"},
         renamed={"environment": "env"},
         joined=True,
+        timeouts=_OPENCODE_TIMEOUTS,
     ),
     KnownClient(
         "goose",
@@ -318,6 +369,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         renamed={"cmd": "command", "envs": "env", "uri": "url", "available_tools": "includeTools"},
         inner=("builtin", "platform", "frontend", "inline_python"),
         stores="env_keys",
+        timeouts=_SECONDS,
     ),
     KnownClient(
         "continue",
@@ -328,6 +380,7 @@ CLIENTS: tuple[KnownClient, ...] = (
             File("./.continue/mcpServers/*.yaml", "project", format="yaml", listed=True),
         ),
         headers=(("requestOptions", "headers"), ("headers",)),
+        timeouts=(ClientTimeout(("connectionTimeout",), call=False, per_second=1000),),
     ),
     KnownClient(
         "junie",

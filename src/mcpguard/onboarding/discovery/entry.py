@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError
-from mcpguard.onboarding.discovery.clients import KnownClient
+from mcpguard.onboarding.discovery.clients import ClientTimeout, KnownClient
 from mcpguard.onboarding.discovery.ourselves import claims_mcpguard, starts_mcpguard
 from mcpguard.onboarding.formats import Step
 
@@ -35,7 +35,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
     `hidden` are tools that the client does not show, `only` the ones that it shows (None: no such list);
     `filters` are keys of that kind that have another form, `unread` others that nobody reads.
-    `env_file` is a file with more variables. Values may be secrets: `secrets` says which.
+    `timeouts` are in seconds. `env_file` is a file with more variables. Values may be secrets: `secrets`
+    says which.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     filters: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    timeouts: dict[ClientTimeout, float] = {}
     unread: tuple[str, ...] = ()
     problem: str = ""
     secrets: tuple[Plaintext, ...] = ()

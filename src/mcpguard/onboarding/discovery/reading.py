@@ -274,6 +274,8 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
     if url and "httpUrl" in data:
         kind = "http"
     passed = {name: f"${{env:{name}}}" for name in _names(data.get(client.passes)) or ()}
+    timeouts = client.timeouts_in(data)
+    read = client.known | {one.way[0] for one in timeouts}
     known: dict[str, Any] = {
         "command": command if isinstance(command, str) else "",
         "args": tuple(map(_text, data.get("args") or ())) if isinstance(data.get("args"), list) else (),
@@ -287,7 +289,8 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
         "filters": tuple(key for key in FILTERS if data.get(key) and _names(data[key]) is None),
         "hidden": tuple(name for key in HIDING for name in _names(data.get(key)) or ()),
         "only": next((names for key in CHOOSING if (names := _names(data.get(key))) is not None), None),
-        "unread": tuple(str(key) for key in data if key not in client.known and data[key]),
+        "timeouts": timeouts,
+        "unread": tuple(str(key) for key in data if key not in read and data[key]),
     }
     problem = _stored(client, data, known) or _problem(data, known)
     return Entry(name=name, where=where, line=line, problem=problem, **known)
