@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
+from mcpguard.authoring.asking.names import VOCABULARY
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, Clauses, clauses, needed
 from mcpguard.authoring.asking.patterns import LinePattern, compiled
-from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.evidence.chain import Chain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.indexing import CallFacts, microseconds
 from mcpguard.authoring.asking.matching import FoundCall, facts_with, view_of
-from mcpguard.authoring.asking.question import NO_FILTERS, VOCABULARY, CallQuestion, Filters, time_of
+from mcpguard.authoring.asking.names import VOCABULARY
+from mcpguard.authoring.asking.question import NO_FILTERS, CallQuestion, Filters, time_of
 from mcpguard.core.conditions.cel_python import PythonCondition, PythonEngine
 from mcpguard.core.conditions.engines import engine_for
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.records import UNDECIDED, Outcome
+from mcpguard.core.model import Cause
 from tests.adapters.audit.audit_records import NOW
 from tests.cli.audit.test_story import CALL, DONE
 from tests.rows import each
@@ -137,6 +141,13 @@ def test_times_and_durations_are_left_to_the_index() -> None:
         ('at > timestamp("tomorrow")', "this is not a time"),
         ('at - timestamp("2026-08-01T00:00:00Z") > duration("1 day")', "condition:1:51: this is not a dur"),
         ("result == 1", "undeclared reference to 'result'"),
+        ('effect == "denied"', "condition:1:11: `effect` is never `denied`; did you mean `deny`?"),
+        ('effect != "refused"', "`effect` is never `refused`; it is one of allow, ask, deny"),
+        (
+            '"" == cause || cause in ["rule", "no_rule"]',
+            "`cause` is never `no_rule`; did you mean `no-rule`?",
+        ),
+        ('"witheld" == status', "condition:1:1: `status` is never `witheld`; did you mean `withheld`?"),
     ],
 )
 def test_a_mistake_has_its_place_and_what_was_meant(text: str, said: str) -> None:
@@ -167,6 +178,35 @@ def test_filters_narrow_and_say_what_is_nowhere_on_record() -> None:
         "no call on record has the tool gett; did you mean `get`?",
         "no call on record has the rule zzz",
     ]
+
+
+def test_a_condition_says_what_is_nowhere_on_record() -> None:
+    def unknown(text: str) -> list[str]:
+        return list(CallQuestion(text).unknown([FACTS]))
+
+    assert unknown('server == "githab" && (tool.name in ["get", "put"] || "git/rea" in rules)') == [
+        'no call on record has the server "githab"; did you mean `github`?',
+        'no call on record has the tool.name "put"',
+        'no call on record has the rules "git/rea"; did you mean `git/read`?',
+    ]
+    assert unknown('method == "tool/call"') == [
+        'no call on record has the method "tool/call"; did you mean `tools/call`?'
+    ]
+    assert unknown('session.labels == ["s9"] || args.q == "s9"') == [
+        'no call on record has the session.labels "s9"'
+    ]
+    assert unknown('server == "github" && principal.id == "ada" && args.q == "githab"') == []
+    assert list(CallQuestion("", Filters(tool="gett")).unknown([FACTS])) == [
+        "no call on record has the tool gett; did you mean `get`?"
+    ]
+
+
+def test_causes_and_statuses_are_all_that_records_have() -> None:
+    causes, statuses = VOCABULARY.values["cause"], VOCABULARY.values["status"]
+    assert set(causes) == {""} | {one.value for one in Cause} | UNDECIDED | {"unavailable", "unknown"}
+    said = (Outcome.__doc__ or "").partition("`status`: ")[2].partition("`result`")[0]
+    listed = re.findall(r"[a-z-]+", said.partition(";")[0]) + re.findall(r'"([a-z-]+)"', said)
+    assert {*statuses} == {"", *listed} - {"or"}
 
 
 def test_an_age_or_a_time_says_since_when() -> None:

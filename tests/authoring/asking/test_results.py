@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcpguard.authoring.asking.names import VOCABULARY
 from mcpguard.authoring.asking.needed import DECIDED, clauses, may_match, needed
 from mcpguard.authoring.asking.patterns import compiled
-from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.authoring.asking.results import names_in
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.engines import engine_for

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.adapters.audit.indexing import microseconds
-from mcpguard.authoring.asking.question import VOCABULARY
+from mcpguard.authoring.asking.names import VOCABULARY
 from mcpguard.authoring.asking.times import ZONED_SINCE, as_term, both, overlap, true_spans
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound, ConditionError
 from mcpguard.core.conditions.cel_python import PythonEngine

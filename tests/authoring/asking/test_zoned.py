@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 
 from mcpguard.adapters.audit.passages import IndexedPassage, Passage
+from mcpguard.authoring.asking.names import VOCABULARY
 from mcpguard.authoring.asking.needed import DECIDED, ZonedNeed, may_match, needed
-from mcpguard.authoring.asking.question import VOCABULARY
 from mcpguard.core.conditions.cel import TRUE, Bound, ConditionError
 from mcpguard.core.conditions.cel_python import PythonEngine
 from mcpguard.core.conditions.engines import engine_for

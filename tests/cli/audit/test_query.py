@@ -96,6 +96,12 @@ def test_nothing_found_says_so_and_what_was_perhaps_meant(audit: str, capsys: Ca
     said = capsys.readouterr()
     assert said.out == "no call on record matches\n"
     assert said.err == "mcpguard: note: no call on record has the tool pushh; did you mean `push`?\n"
+    assert main(["audit", "query", 'server == "githab"', audit]) == 0
+    said = capsys.readouterr()
+    assert said.out == "no call on record matches\n"
+    assert said.err.startswith('mcpguard: note: no call on record has the server "githab"')
+    assert main(["audit", "query", 'effect == "denied"', audit]) == 2
+    assert "`effect` is never `denied`; did you mean `deny`?" in capsys.readouterr().err
 
 
 def test_a_mistake_is_two_with_its_place(audit: str, capsys: Capture) -> None:

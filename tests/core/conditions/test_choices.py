@@ -3,6 +3,7 @@
 import pytest
 
 from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.conditions.names import Vocabulary
 from mcpguard.core.functions import FUNCTIONS
 from mcpguard.core.functions.shell.forms import KINDS, _forms
 from mcpguard.core.functions.shell.function import shell
@@ -70,6 +71,16 @@ def test_what_a_function_never_gives_is_a_mistake(text: str, at: int, sentence: 
 )
 def test_what_is_not_plainly_compared_is_none(text: str) -> None:
     assert not [one for one in hoist(text).mistakes if "never" in one[1]]
+
+
+def test_a_name_of_which_all_values_are_listed_is_never_another_one() -> None:
+    vocabulary = Vocabulary({"effect": "string", "tool": "map"}, {}, {"effect": ("allow", "deny")})
+    for text in ('effect == "deny"', 'tool.effect == "denied"', 'tool.name == "x"', 'effect == "den" + "y"'):
+        assert hoist(text, vocabulary).mistakes == ()
+    assert hoist('true && effect in ["allow", "denied", "x"]', vocabulary).mistakes == (
+        (28, "`effect` is never `denied`; did you mean `deny`?"),
+        (38, "`effect` is never `x`; it is one of allow, deny"),
+    )
 
 
 def test_the_lists_of_values_and_members_are_those_that_functions_give() -> None:

@@ -22,8 +22,9 @@ from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, micr
 from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.reader import Removed, chain_name, file_name
 from mcpguard.authoring.asking.filters import CallFilter, LineFilter
+from mcpguard.authoring.asking.names import view_of_facts
 from mcpguard.authoring.asking.needed import DECIDED, ENDED, clauses, may_match
-from mcpguard.authoring.asking.question import CallQuestion, view_of_facts
+from mcpguard.authoring.asking.question import CallQuestion
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import continues

@@ -18,6 +18,7 @@ from msgspec import Struct, json
 
 from mcpguard.adapters.audit.indexing import CallFacts, FoldedRefusals, microseconds
 from mcpguard.authoring.asking.filters import CallFilter
+from mcpguard.authoring.asking.names import SHARED, VOCABULARY, unrecorded, view_of_facts
 from mcpguard.authoring.asking.needed import NEVER, DuringAny, Needs, needed
 from mcpguard.authoring.asking.times import Span, as_term, both, bounds_of, overlap, true_spans
 from mcpguard.core.conditions.cel import (
@@ -34,62 +35,12 @@ from mcpguard.core.conditions.cel import (
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import any_true, engine_for
 from mcpguard.core.conditions.hoisting import Members, joined
-from mcpguard.core.conditions.names import Vocabulary
 from mcpguard.core.errors import AuditError, did_you_mean
 from mcpguard.core.model import Json
 
 if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonCondition
 
-VOCABULARY = Vocabulary(
-    names={
-        "id": "string",
-        "at": "timestamp",
-        "action": "string",
-        "method": "string",
-        "server": "string",
-        "tool": "map",
-        "subject": "string",
-        "prompt": "map",
-        "resource": "map",
-        "args": "map",
-        "principal": "map",
-        "client": "map",
-        "session": "map",
-        "effect": "string",
-        "cause": "string",
-        "rules": "list",
-        "status": "string",
-        "findings": "list",
-        "ms": "number",
-        "credentials": "list",
-        "approval": "string",
-        "ticket": "string",
-        "message": "string",
-        "error": "string",
-        "policy": "string",
-        "trace": "string",
-        "sent": "number",
-        "received": "number",
-    },
-    members={
-        ("tool",): ("name", "digest"),
-        ("prompt",): ("name",),
-        ("resource",): ("uri",),
-        ("principal",): ("id", "source", "name", "human"),
-        ("client",): ("agent", "claims"),
-        ("client", "claims"): ("name", "version"),
-        ("session",): ("name", "labels", "facts"),
-    },
-)
-"""The names of policies where a policy has them, and those of records. `findings` are the kinds of what was
-removed, as in a policy; `policy` is the digest."""
-
-_SHARED = frozenset(VOCABULARY.names) - {
-    *("id", "at", "subject", "prompt", "resource", "args", "ms", "credentials", "approval", "ticket"),
-    *("message", "error", "trace", "sent", "received"),
-}
-"""What is known of a call from its facts alone."""
 _TIME = frozenset(["at"])
 _COLUMNS = {"ms": ("took", 1000), "sent": ("sent", 1), "received": ("received", 1)}
 """What the index has of a name, and how many times as large it is there."""
@@ -189,7 +140,7 @@ class CallQuestion:
     was probably meant."""
 
     def __init__(self, text: str = "", filters: Filters = NO_FILTERS) -> None:
-        self.filters = filters
+        self.filters, self._text = filters, text
         self.since, self.until = filters.since, filters.until
         self.terms = ""
         """Conditions on times, durations and sizes, as the index takes them."""
@@ -270,7 +221,7 @@ class CallQuestion:
         """Decides what `matches` does by the lines of a call alone, wherever these are enough."""
         rest = [condition for condition, _ in self._rest]
         texts = [self._texts[one] for one in rest]
-        return CallFilter(rest, _SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
+        return CallFilter(rest, SHARED, lambda names: any_true(texts, list(names), VOCABULARY))
 
     def matches(self, view: Mapping[str, Json]) -> bool:
         """Whether a call matches whose facts may."""
@@ -279,6 +230,11 @@ class CallQuestion:
         self.failed += verdict is ERROR
         self._decided |= verdict is not ERROR
         return verdict is TRUE
+
+    def unknown(self, all_facts: list[CallFacts]) -> Iterator[str]:
+        """A sentence for each thing that it names and no call on record has."""
+        yield from self.filters.unknown(all_facts)
+        yield from unrecorded(self._text, all_facts)
 
     def check(self) -> None:
         """Raises AuditError where the condition was boolean for no call, but something else."""
@@ -306,7 +262,7 @@ class CallQuestion:
 
     def _add(self, condition: Condition, text: str) -> None:
         self._texts[condition] = text
-        if condition.reads <= _SHARED:
+        if condition.reads <= SHARED:
             self._shared.append((condition, {}))
         else:
             self._rest.append((condition, {}))
@@ -380,31 +336,10 @@ def _known(views: list[dict[str, Json]], covered: list[Span], text: str, value: 
     if condition.reads == _TIME:
         spans = true_spans(wanted, condition, covered)
         return () if spans is None else (DuringAny(tuple(spans)),)
-    if not views or not condition.reads or not condition.reads <= _SHARED:
+    if not views or not condition.reads or not condition.reads <= SHARED:
         return ()
     known: dict[bytes, Verdict] = {}
     return () if any(_verdict(condition, known, view) is TRUE for view in views) else NEVER
-
-
-def view_of_facts(facts: CallFacts) -> dict[str, Json]:
-    """What conditions may read of all calls with these facts."""
-    source, _, name = facts.principal.rpartition(":")
-    client, _, version = facts.client.rpartition("/")
-    return {
-        "action": facts.method,
-        "method": facts.method,
-        "server": facts.server,
-        "tool": {"name": facts.tool, "digest": facts.tool_digest},
-        "principal": {"id": name, "source": source, "name": facts.principal, "human": facts.human},
-        "client": {"agent": facts.agent, "claims": {"name": client, "version": version}},
-        "session": {"name": facts.session, "labels": list(facts.labels), "facts": list(facts.facts)},
-        "effect": facts.effect,
-        "cause": facts.cause,
-        "rules": list(facts.rules),
-        "status": facts.status,
-        "findings": list(facts.kinds),
-        "policy": facts.policy_digest,
-    }
 
 
 def _joined(text: str) -> list[str]:

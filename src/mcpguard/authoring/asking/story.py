@@ -24,7 +24,7 @@ class Paragraph(Struct, frozen=True):
     text: str
 
 
-_CAUSES = {
+CAUSES = {
     "no-rule": "No rule allowed it, and what no rule allows is denied.",
     "arguments": "Its arguments do not fit the schema that the tool declares.",
     "error": "A rule could not be evaluated, and an error only ever denies.",
@@ -39,7 +39,8 @@ _CAUSES = {
     "disconnected": "The client disconnected before it was decided, and nothing was sent.",
     "abandoned": "mcpguard stopped, or the session ended, before it was decided, and nothing was sent.",
 }
-_STATUS = {
+"""What each cause of a refusal means, but for a rule that denies."""
+STATUS = {
     "ok": "The server answered, and the client got the result.",
     "tool-error": "The tool reported an error, and the client got it.",
     "error": "The server answered with an error, and the client got it.",
@@ -54,6 +55,7 @@ _STATUS = {
     "resumed": "With this request, the client continued an earlier call.",
     "asked": "The question was sent to the client.",
 }
+"""What each status of an outcome means."""
 _STEPS = {
     "decide": "to decide",
     "wait": "to wait for a person",
@@ -196,7 +198,7 @@ def _why(decision: Decided) -> Iterator[str]:
     elif decision.cause == "rule":
         yield _by(decision.rules, "denied it")
     else:
-        yield _CAUSES.get(decision.cause, f"The cause is: {decision.cause}.")
+        yield CAUSES.get(decision.cause, f"The cause is: {decision.cause}.")
         if decision.rules:
             which = "rules are" if len(decision.rules) > 1 else "rule is"
             yield f"The {which} {_and(list(decision.rules))}."
@@ -346,7 +348,7 @@ def _result(decision: Decided, outcome: Outcome | None) -> Iterator[str]:
             "ask": "Nothing was sent to the server so far.",
         }.get(decision.effect, "No outcome is on record: it may still be running, or the process was ended.")
         return
-    yield _STATUS.get(outcome.status, f"It ended as {outcome.status}.")
+    yield STATUS.get(outcome.status, f"It ended as {outcome.status}.")
     if outcome.error:
         yield f"What went wrong: {_quoted_at_end(outcome.error)}"
     if outcome.message:

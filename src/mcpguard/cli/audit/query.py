@@ -21,7 +21,7 @@ from mcpguard.core.evidence.bounds import only_counted
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.index import AuditIndex
     from mcpguard.authoring.asking.matching import FoundCall
-    from mcpguard.authoring.asking.question import Filters
+    from mcpguard.authoring.asking.question import CallQuestion, Filters
 
 FILTERS = ("since", "until", "denied", "tool", "server", "principal", "session", "rule")
 
@@ -101,9 +101,9 @@ def opened(path: Path, rebuild: bool) -> Iterator[AuditIndex]:
         raise AuditError("the index of calls is damaged: run the command again with --rebuild") from None
 
 
-def warn_unknown(index: AuditIndex, filters: Filters) -> None:
-    """Say it on standard error where a filter names what is nowhere on record."""
-    for sentence in filters.unknown(list(index.facts().values())):
+def warn_unknown(index: AuditIndex, question: CallQuestion) -> None:
+    """Say it on standard error where a filter or the condition names what is nowhere on record."""
+    for sentence in question.unknown(list(index.facts().values())):
         print(f"mcpguard: note: {plain(sentence)}", file=sys.stderr)
 
 
@@ -145,7 +145,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
         folded = only_counted_of(index, question)
         if not calls and not interrupted:
             question.check()
-            warn_unknown(index, question.filters)
+            warn_unknown(index, question)
         note_files(index)
     if question.failed:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
@@ -191,7 +191,7 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
             if len(lines) >= args.n:
                 break
         if not lines:
-            warn_unknown(index, question.filters)
+            warn_unknown(index, question)
         note_files(index)
     return lines[-args.n :], index.altered
 

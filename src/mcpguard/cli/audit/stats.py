@@ -46,7 +46,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         found = figures_by(index, question, args.by)
         folded = only_counted_of(index, question)
         if not found:
-            warn_unknown(index, question.filters)
+            warn_unknown(index, question)
         note_files(index)
     if args.json:
         from mcpguard.cli.audit.outputs import AuditStatistics

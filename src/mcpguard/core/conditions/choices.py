@@ -5,7 +5,7 @@ loaded. Only what is plain from the words counts: a constant, or a list of them,
 `in`) with a member whose values are listed (`Function.values`), or with the variable of a loop over it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from mcpguard.core.conditions.cel_text import CelToken, string_value
 from mcpguard.core.errors import did_you_mean
@@ -42,6 +42,25 @@ def never_found(tokens: Sequence[CelToken], loops: frozenset[str]) -> Iterator[t
             if value not in values:
                 hint = did_you_mean(value, values) or f"it is one of {', '.join(values)}"
                 yield constant.start, f"`{member}` of {function}() is never `{value}`; {hint}"
+
+
+def never_had(tokens: Sequence[CelToken], names: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int, str]]:
+    """(offset in characters, sentence) for each constant that one of `names`, of which all values are listed,
+    never is."""
+    for name, constant in compared(tokens, names):
+        value, values = string_value(constant.text), names.get(name)
+        if values is not None and value not in values:
+            hint = did_you_mean(value, values) or f"it is one of {', '.join(filter(None, values))}"
+            yield constant.start, f"`{name}` is never `{value}`; {hint}"
+
+
+def compared(tokens: Sequence[CelToken], names: Container[str]) -> Iterator[tuple[str, CelToken]]:
+    """(path, constant) of each constant that one of `names`, or a member of one, is compared with."""
+    for at, token in enumerate(tokens):
+        if token.kind == "name" and token.text in names and not (at and tokens[at - 1].text == "."):
+            path, after = _member(tokens, token.text, at + 1)
+            for constant in _compared(tokens, at, after):
+                yield path, constant
 
 
 def _closing(tokens: Sequence[CelToken], at: int) -> int:

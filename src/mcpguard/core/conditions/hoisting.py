@@ -18,7 +18,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel_text import CelToken, escape_mistakes, string_value, tokens_of
-from mcpguard.core.conditions.choices import never_found
+from mcpguard.core.conditions.choices import never_found, never_had
 from mcpguard.core.conditions.hoisted import (
     MATCHES,
     SIZE,
@@ -140,6 +140,7 @@ class _Hoister:
     def _reads(self) -> frozenset[str]:
         self._mistakes += escape_mistakes(self._tokens)
         self._mistakes += never_found(self._tokens, MACROS)
+        self._mistakes += never_had(self._tokens, self._vocabulary.values)
         found = set()
         for at, token in enumerate(self._tokens):
             if token.kind == "name":

@@ -54,10 +54,12 @@ gives it."""
 
 
 class Vocabulary(Struct, frozen=True):
-    """What conditions of one kind may name, as `NAMES` has it for policies, and `MEMBERS`."""
+    """What conditions of one kind may name, as `NAMES` has it for policies, and `MEMBERS`. `values` are all
+    that a name may be."""
 
     names: Mapping[str, str]
     members: Mapping[tuple[str, ...], tuple[str, ...]]
+    values: Mapping[str, tuple[str, ...]] = {}
 
 
 POLICY = Vocabulary(NAMES, MEMBERS)
