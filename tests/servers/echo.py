@@ -4,10 +4,11 @@ Tools: echo (read-only), secret_length (needs TOKEN, tells its length), leak (re
 says), slow (answers after `notifications/cancelled` or never), progress, big, crash, junk, change.
 """
 
-import base64
-import json
+import binascii
 import os
 import sys
+
+import plain_json as json
 
 TOKEN = os.environ.get("TOKEN", "")
 RENAMED = []
@@ -45,7 +46,7 @@ def call(request_id, params):
     if name == "secret_length":
         return text(str(len(TOKEN)))
     if name == "leak":
-        forms = [TOKEN, base64.b64encode(TOKEN.encode()).decode(), TOKEN.encode().hex()]
+        forms = [TOKEN, binascii.b2a_base64(TOKEN.encode(), newline=False).decode(), TOKEN.encode().hex()]
         return text(" ".join(forms), structuredContent={"token": TOKEN, TOKEN: 1})
     if name == "progress":
         token = params.get("_meta", {}).get("progressToken")

@@ -5,9 +5,10 @@ tools (or, with `uri`, that resource) have changed, `crash` ends the process, `m
 ids of its open streams and of what was cancelled on standard error.
 """
 
-import json
 import os
 import sys
+
+import plain_json as json
 
 VERSION = "2026-07-28"
 META = "io.modelcontextprotocol/"

@@ -9,12 +9,13 @@ message is read, `--tools JSON` is the list of tools, `--log FILE` gets one line
 `--mark TEXT` is nothing but a mark.
 """
 
-import json
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import plain_json as json
 
 TOKEN = os.environ.get("TOKEN", "")
 STATE = {}

@@ -9,30 +9,33 @@ over standard streams, arguments, folder and variables, learns the process id, a
 asks with its own streams and ends as the child ends; killed, it takes the child along.
 """
 
-import json
+import _socket
+import marshal
 import os
-import signal
-import socket
 import sys
 
 SIZE = 4
 
 
-def ask(path: str, said: dict, descriptors: tuple[int, int, int]) -> tuple[socket.socket, int]:
+def ask(path: str, said: dict, descriptors: tuple[int, int, int]) -> tuple[_socket.socket, int]:
     """Have the process at `path` fork; the connection on which the status of its end comes, and its id. Closing the
-    connection kills it."""
-    request = json.dumps(said).encode()
-    link = socket.socket(socket.AF_UNIX)
+    connection kills it. Imports as little as can be: many a server that is asked for lives for a moment."""
+    request = marshal.dumps(said)
+    link = _socket.socket(_socket.AF_UNIX)
     link.connect(path)
-    socket.send_fds(link, [len(request).to_bytes(SIZE, "big")], descriptors)
+    handed = b"".join(one.to_bytes(SIZE, sys.byteorder) for one in descriptors)
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, handed)]
+    link.sendmsg([len(request).to_bytes(SIZE, "big")], rights)
     link.sendall(request)
-    return link, int.from_bytes(link.recv(SIZE, socket.MSG_WAITALL), "big")
+    return link, int.from_bytes(link.recv(SIZE, _socket.MSG_WAITALL), "big")
 
 
 def serve(path: str, main) -> None:
     """Fork for each request at `path`, and let `main()` run in the child, with the arguments in `sys.argv`. Ends, and
     ends all children, when standard input ends."""
     import selectors
+    import signal
+    import socket
 
     children: dict[int, socket.socket] = {}
     woken, wake = socket.socketpair()
@@ -71,7 +74,7 @@ def serve(path: str, main) -> None:
                     look.unregister(key.fileobj)
 
 
-def _reap(children: dict[int, socket.socket], look) -> None:
+def _reap(children: dict, look) -> None:
     while children:
         child, status = os.waitpid(-1, os.WNOHANG)
         if child == 0:
@@ -86,12 +89,16 @@ def _reap(children: dict[int, socket.socket], look) -> None:
         link.close()
 
 
-def _asked(link: socket.socket) -> tuple[list[int], dict]:
+def _asked(link) -> tuple[list[int], dict]:
+    import socket
+
     head, descriptors, _flags, _address = socket.recv_fds(link, SIZE, 3)
-    return descriptors, json.loads(link.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+    return descriptors, marshal.loads(link.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
 
 
 def _become(descriptors: list[int], said: dict, main) -> None:
+    import signal
+
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -130,4 +137,4 @@ if __name__ == "__main__":
     _link, _ = ask(sys.argv[1], _ours, (0, 1, 2))
     for _one in (0, 1, 2):
         os.close(_one)
-    os._exit(os.waitstatus_to_exitcode(int.from_bytes(_link.recv(SIZE, socket.MSG_WAITALL), "big")) & 0xFF)
+    os._exit(os.waitstatus_to_exitcode(int.from_bytes(_link.recv(SIZE, _socket.MSG_WAITALL), "big")) & 0xFF)

@@ -1,5 +1,6 @@
 """Approvals over the wire: a person at a terminal answers another process, and the call goes on there."""
 
+import contextlib
 import json
 import os
 import pty
@@ -44,7 +45,7 @@ def at_terminal(*words):
     about = {"arguments": words, "folder": os.getcwd(), "variables": dict(os.environ), "session": True}
     link, _ = ask(socket_of_mcpguard(), about, (terminal, terminal, terminal))
     os.close(terminal)
-    with link:
+    with contextlib.closing(link):
         link.settimeout(DEADLINE)
         os.write(controller, b"y\n")
         seen = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,15 @@ def write(folder: Path, **servers: object) -> None:
 
 def server(name: str, *words: str) -> dict[str, object]:
     return {"command": sys.executable, "args": [str(SERVERS / name), *words]}
+
+
+def changed(folder: Path, old: str, new: str) -> dict[str, object]:
+    """`echo.py` with something else in it."""
+    code = (SERVERS / "echo.py").read_text()
+    assert old in code
+    (folder / "changed.py").write_text(code.replace(old, new))
+    shutil.copy(SERVERS / "plain_json.py", folder)
+    return {"command": sys.executable, "args": [str(folder / "changed.py")]}
 
 
 def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
@@ -153,9 +163,7 @@ def test_a_run_that_cannot_begin_is_said(folder: Path, capsys: Capture) -> None:
 
 
 def test_a_list_that_no_client_would_take_is_said_with_its_place(folder: Path, capsys: Capture) -> None:
-    code = (SERVERS / "echo.py").read_text().replace('"inputSchema": {"type": "object"}', '"inputSchema": {}')
-    (folder / "odd.py").write_text(code)
-    write(folder, one={"command": sys.executable, "args": [str(folder / "odd.py")]})
+    write(folder, one=changed(folder, '"inputSchema": {"type": "object"}', '"inputSchema": {}'))
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
     said = capsys.readouterr().err
     assert "one could not be listed: what it offers is not valid MCP: tools.0.inputSchema" in said
@@ -181,14 +189,8 @@ def test_what_the_server_was_given_is_not_in_the_snapshot(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNAPSHOT_TOKEN", HELD)
-    code = (SERVERS / "echo.py").read_text().replace('f"The tool', 'os.environ["T"] + f"The tool')
-    (folder / "telling.py").write_text(f"import os\n{code}")
-    telling = {
-        "command": sys.executable,
-        "args": [str(folder / "telling.py")],
-        "env": {"T": "${env:SNAPSHOT_TOKEN}"},
-    }
-    write(folder, one=telling)
+    telling = changed(folder, 'f"The tool', 'os.environ["T"] + f"The tool')
+    write(folder, one={**telling, "env": {"T": "${env:SNAPSHOT_TOKEN}"}})
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
     said = capsys.readouterr().out
     assert HELD not in said
