@@ -171,7 +171,7 @@ def test_a_value_that_says_that_it_has_expired_is_not_available(
     code, said = checked(path, capsys)
     assert code == 1
     assert said.splitlines() == [
-        "failed  env:A for s: expired at 2023-11-14 22:13 UTC: get a new one from its issuer",
+        "failed  env:A for s: expired at 2023-11-14T22:13:20Z: get a new one from its issuer",
         "ok      env:B for s: available (env); it is read for each use",
         "failed  env:C for s: expired: get a new one from its issuer",
     ]

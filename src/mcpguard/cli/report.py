@@ -113,7 +113,7 @@ def _print(review: AccessReview) -> None:
     from mcpguard.authoring.report.review import State, looks
 
     colours = {"bad": "red", "look": "yellow", "good": "green"}
-    print(style(f"Access review, {review.since:%Y-%m-%d} to {review.made:%Y-%m-%d}", "bold"))
+    print(style(f"Access review, {review.since:%Y-%m-%d} to {review.made:%Y-%m-%d} (UTC)", "bold"))
     size = f"{counted(len(review.servers), 'server')}, {counted(len(review.principals), 'principal')}"
     print(f"{plain(review.config)}: {size}")
     print()

@@ -23,6 +23,7 @@ from mcpguard.adapters.system.terminal import counted, plain
 from mcpguard.config.loading import Config
 from mcpguard.console.desk import Desk
 from mcpguard.console.rendering.texts import marked
+from mcpguard.core.legible import utc
 
 STATIC = {
     "console.css": "text/css; charset=utf-8",
@@ -112,13 +113,10 @@ def _templates() -> Environment:
 
 
 def clock(at: datetime | float, seconds: bool = True) -> Markup:
-    """A time of day in local time, with the date if that is not today."""
-    moment = (datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at).astimezone()
-    today = datetime.now(UTC).astimezone().date() == moment.date()
-    form = ("" if today else "%-d %b ") + ("%H:%M:%S" if seconds else "%H:%M")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M:%S %Z"), moment.strftime(form)
-    )
+    """A time of day, with the date if that is not today."""
+    exact, day = utc(at), utc(datetime.now(UTC))[:11]
+    said = utc(at, "seconds" if seconds else "minutes").removeprefix(day)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, said)
 
 
 def span(seconds: float) -> str:

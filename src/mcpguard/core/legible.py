@@ -1,8 +1,11 @@
-"""What is hidden in a text, and how a person may see it in one line.
+"""What is hidden in a text, and how a person may see it in one line; and a time, as a person sees it.
 
 Source: the Unicode Character Database 15.0 (DerivedCoreProperties: Default_Ignorable_Code_Point; PropList:
 Bidi_Control).
 """
+
+from datetime import UTC, datetime
+from typing import Literal
 
 from mcpguard.core.expressions import expression
 
@@ -40,6 +43,16 @@ def plain(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(c) if not c.isprintable() or _HIDDEN.match(c) else c for c in text)
+
+
+def utc(at: datetime | float, to: Literal["minutes", "seconds", "milliseconds"] = "seconds") -> str:
+    """A time (a number: in seconds since 1970) as in evidence, RFC 3339 in UTC: `2026-08-01T09:00:00Z`. "?"
+    where there is no such time. Where there is little room, its end is enough: it says `Z`, too."""
+    try:
+        moment = datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at.astimezone(UTC)
+    except (OverflowError, ValueError, OSError):
+        return "?"
+    return moment.replace(tzinfo=None).isoformat(timespec=to) + "Z"
 
 
 def _escaped(character: str) -> str:

@@ -16,6 +16,7 @@ from mcpguard.config.references import ENTRY
 from mcpguard.config.urls import host_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError, PolicyError
+from mcpguard.core.legible import utc
 from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import Policy
 from mcpguard.core.secret import CredentialRef, ends_at
@@ -141,7 +142,7 @@ def _ending(
         when = datetime.fromtimestamp(end, UTC)
     except (OverflowError, ValueError, OSError):
         return
-    said = f"{when:%Y-%m-%d %H:%M} UTC"
+    said = utc(when)
     if when <= subject.at.now:
         yield found("D302", subject.path, f"{what} expired at {said}", line, run=run, subject=about)
     elif when <= subject.at.now + SOON:

@@ -25,6 +25,7 @@ from mcpguard.config.loading import Config, config_option, evidence_folder
 from mcpguard.core.errors import AuditError, CredentialError, SessionError
 from mcpguard.core.evidence.changes import VOID, void_of
 from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
+from mcpguard.core.legible import utc
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
@@ -105,7 +106,7 @@ def length_of(answer: TicketAnswer) -> str:
     """How long the answer counts and for what, as the end of a sentence; "" for one call."""
     if answer.lasts == "once":
         return ""
-    until = datetime.fromtimestamp(answer.until, UTC).isoformat(" ", "seconds")
+    until = utc(answer.until)
     end = f"until {until}" if answer.lasts == "time" else f"for the session, until {until} at the latest"
     free = ", ".join(map(json.dumps, answer.free))
     return f", {end}" + (f", with any value of {free}" if free else "")

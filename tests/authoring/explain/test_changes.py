@@ -121,13 +121,13 @@ SECOND = int(NOW.timestamp())
             "calls: 1, per: 1h",
             "calls 1h",
             [(SECOND // 60, 1)],
-            "it has room again at 2026-01-02T04:05:00.000001+00:00, or once a person clears it: `mcpguard session clear p/r0`",
+            "it has room again at 2026-01-02T04:05:00Z, or once a person clears it: `mcpguard session clear p/r0`",
         ),
         (
             "calls: 2, per: 1m",
             "calls 1m",
             [(SECOND - 40, 1), (SECOND - 1, 1)],
-            "it has room again at 2026-01-02T03:04:26.000001+00:00, or once a person clears it: `mcpguard session clear p/r0`",
+            "it has room again at 2026-01-02T03:04:26Z, or once a person clears it: `mcpguard session clear p/r0`",
         ),
         (
             "calls: 1, per: session",
@@ -140,7 +140,7 @@ SECOND = int(NOW.timestamp())
             "bytes: 3, per: 1s",
             "bytes 1s",
             [(SECOND * 60, 4)],
-            "it has room again at 2026-01-02T03:04:06.016668+00:00, or once a person clears it: `mcpguard session clear p/r0`",
+            "it has room again at 2026-01-02T03:04:06Z, or once a person clears it: `mcpguard session clear p/r0`",
         ),
     ],
 )

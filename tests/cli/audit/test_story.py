@@ -91,7 +91,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_allowed_call_says_who_what_why_and_what_came_back(tmp_path: Path, capsys: Capture) -> None:
     path = folder_of(tmp_path, CALL, DONE)
     said = told(tmp_path, capsys)
-    assert said["summary"] == "n-7: allowed, 1 August 2026, 07:00:00.000 UTC"
+    assert said["summary"] == "n-7: allowed, 2026-08-01T07:00:00.000Z"
     assert said["who"].startswith(
         "os-user:ada asked for it: the operating system says that this is the user ada."
     )
@@ -156,7 +156,7 @@ def test_a_label_leads_to_the_call_that_brought_it(tmp_path: Path, capsys: Captu
         DONE,
     )
     said = told(tmp_path, capsys)["session"]
-    assert "The session s1 had the label tainted, since the call n-1 (github/get, 1 August 2026" in said
+    assert "The session s1 had the label tainted, since the call n-1 (github/get, 2026-08-01" in said
     assert "had the label old, since the call m-1, which is not in these chains." in said
     assert "The call added the label tainted to the session." in told(tmp_path, capsys, "n-1")["session"]
 
@@ -177,7 +177,7 @@ def test_an_approval_says_who_was_asked_and_who_approved(tmp_path: Path, capsys:
         DONE,
     )
     said = told(other, capsys)
-    assert "A person had to be asked by the rule git/ask: ticket t-1, 1 August 2026" in said["approval"]
+    assert "A person had to be asked by the rule git/ask: ticket t-1, 2026-08-01" in said["approval"]
     assert said["approval"].endswith("It was approved by os-user:eve with the ticket t-1.")
 
 
@@ -338,7 +338,7 @@ def test_an_effect_that_this_version_does_not_know_is_printed_as_it_is(
     tmp_path: Path, capsys: Capture
 ) -> None:
     folder_of(tmp_path, structs.replace(CALL, effect="defer"))
-    assert told(tmp_path, capsys)["summary"].startswith("n-7: defer, 1 August 2026")
+    assert told(tmp_path, capsys)["summary"].startswith("n-7: defer, 2026-08-01")
 
 
 def test_arguments_that_no_client_can_send_are_no_record(tmp_path: Path, capsys: Capture) -> None:

@@ -78,7 +78,7 @@ def test_the_last_calls_are_one_line_each(tmp_path: Path, capsys: Capture) -> No
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in said] == ["■", "·", "✗", "○"]
     assert max(map(len, said)) <= 80
-    assert said[0].startswith("07:00:00 ■ github/get ")
+    assert said[0].startswith("07:00:00Z ■ github/get ")
     assert said[0].endswith(" 12 ms n-7")
     assert "policy-reloaded aaa" in said[1]
     assert main(["audit", "tail", str(tmp_path), "-n", "1"]) == 0

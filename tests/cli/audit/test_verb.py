@@ -190,7 +190,7 @@ def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Captur
         "notice",
         "closed",
     ]
-    assert said[3].split() == ["2026-08-01T07:00:00", "decision", "allow", "github/get", "n-1"]
+    assert said[3].split() == ["2026-08-01T07:00:00Z", "decision", "allow", "github/get", "n-1"]
     assert said[5].endswith("  removed email /a")
 
 

@@ -70,7 +70,7 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
     [
         (
             "limit: {per: 1h, calls: 2}",
-            "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
+            "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
         ),
         (
             "limit: {per: session, calls: 2}",
@@ -78,11 +78,11 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
         ),
         (
             "limit: {per: 1h, units: 9, cost: 4}",
-            "the limit of 9 units in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
+            "the limit of 9 units in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
         ),
         (
             "limit: {per: 1h, units: 2, cost: args.n}",
-            "the limit of 2 units in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
+            "the limit of 2 units in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
         ),
         ("limit: {per: 1h, calls: 2}, message: Slow down.", "Slow down."),
     ],

@@ -78,16 +78,6 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def when(seconds: float) -> str:
-    """A time in seconds since 1970, as a person here says it; "?" where there is no such time."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
-    except (OverflowError, ValueError, OSError):
-        return "?"
-
-
 def at_terminal() -> bool:
     """Whether a person is likely to be there: what is typed and what is printed are on a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()

@@ -16,6 +16,7 @@ from mcpguard.adapters.telemetry.destinations import Rendered
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.legible import utc
 from mcpguard.core.redaction.placeholder import CREDENTIAL
 
 MINUTE = timedelta(minutes=1)
@@ -70,7 +71,7 @@ class Alert(Struct, frozen=True):
         calls = ", ".join(dict.fromkeys(one.id for one in self.records if one.id))
         lines = [
             f"{self.summary}{about}",
-            f"{self.count} since {self.since:%Y-%m-%d %H:%M:%S} UTC on {self.host}",
+            f"{self.count} since {utc(self.since)} on {self.host}",
             *([f"calls: {calls}"] if calls else []),
             f"see: mcpguard {'audit show' if self.records else 'status'}",
         ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from msgspec import Struct, json
 
@@ -15,6 +14,7 @@ from mcpguard.adapters.audit.calls import CallRecords, ChainLine
 from mcpguard.adapters.audit.reader import file_name
 from mcpguard.core.evidence.records import Decided, ObservedRefusal, Opened, Outcome, Steps
 from mcpguard.core.evidence.verification import ChainReport
+from mcpguard.core.legible import utc
 
 
 class Paragraph(Struct, frozen=True):
@@ -111,12 +111,7 @@ def headline(call: CallRecords) -> str:
     said = {"allow": "allowed", "deny": "denied", "ask": "waiting for a person"}
     verdict = said.get(decision.effect, decision.effect)
     end = f" ({outcome.status})" if outcome is not None and outcome.status != "ok" else ""
-    return f"{decision.id}: {verdict}{end}, {moment(decision.at)}"
-
-
-def moment(at: datetime) -> str:
-    """A time as one writes it."""
-    return f"{at.day} {at:%B %Y}, {at:%H:%M:%S}.{at.microsecond // 1000:03} UTC"
+    return f"{decision.id}: {verdict}{end}, {utc(decision.at, 'milliseconds')}"
 
 
 def _outcome(call: CallRecords) -> Outcome | None:
@@ -155,7 +150,7 @@ def _process(opened: Opened | None) -> Iterator[str]:
         host = f" on {opened.host}" if opened.host else ""
         yield (
             f"It was served by process {opened.pid} of mcpguard {opened.version}{host}, which was started "
-            f"by {opened.principal} on {moment(opened.at)}."
+            f"by {opened.principal} at {utc(opened.at, 'milliseconds')}."
         )
 
 
@@ -264,7 +259,7 @@ def _cause(call: CallRecords | None) -> str:
     if not isinstance(decision, Decided):
         return ", which is not in these chains"
     what = "/".join(filter(None, (decision.server, decision.tool or decision.subject or decision.method)))
-    return f" ({what}, {moment(decision.at)})"
+    return f" ({what}, {utc(decision.at, 'milliseconds')})"
 
 
 def _added(decision: Decided, outcome: Outcome | None) -> Iterator[str]:
@@ -299,7 +294,7 @@ def _approval(decision: Decided, call: CallRecords) -> Iterator[str]:
     if asked is not None and isinstance(asked.record, Decided):
         ticket = asked.record.ticket or decision.ticket
         by = f" by {_several('the rule', asked.record.rules)}" if asked.record.rules else ""
-        yield f"A person had to be asked{by}: ticket {ticket}, {moment(asked.record.at)}."
+        yield f"A person had to be asked{by}: ticket {ticket}, {utc(asked.record.at, 'milliseconds')}."
     if decision.approval:
         ticket, _, who = decision.approval.partition(" by ")
         yield f"It was approved by {who} with the ticket {ticket}."
@@ -320,7 +315,7 @@ def _approval(decision: Decided, call: CallRecords) -> Iterator[str]:
 
 
 def _time(decision: Decided, outcome: Outcome | None) -> Iterator[str]:
-    yield f"It was decided on {moment(decision.at)}."
+    yield f"It was decided at {utc(decision.at, 'milliseconds')}."
     if outcome is None:
         return
     yield f"It finished {milliseconds(outcome.ms)} after the decision."

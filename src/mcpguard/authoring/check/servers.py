@@ -22,6 +22,7 @@ from mcpguard.config.servers import ViewEntry
 from mcpguard.core.document.constraints import Path
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
+from mcpguard.core.legible import utc
 from mcpguard.core.policy.compiled import CompiledPolicy
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.redaction.held.search import weakness
@@ -223,7 +224,7 @@ def expired(secret: Secret) -> str:
     if end is None or end > now.timestamp():
         return ""
     # A time long ago has no date.
-    when = f" at {datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%M} UTC" if end > 0 else ""
+    when = f" at {utc(end)}" if end > 0 else ""
     return f"expired{when}: get a new one from its issuer"
 
 

@@ -15,6 +15,7 @@ from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.cel_text import CelToken, tokens_of
 from mcpguard.core.conditions.hoisting import constant_of
 from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
+from mcpguard.core.legible import utc
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule
 from mcpguard.core.policy.obligations import (
@@ -140,7 +141,7 @@ class Changes:
                 note = "it never has room for this much at once"
             else:
                 free = session.free_at(charge, call.now)
-                when = f"it has room again at {free.isoformat()}" if free else "a new session has room"
+                when = f"it has room again at {utc(free)}" if free else "a new session has room"
                 note = f"{when}, or {CLEARED.format(rule.name)}"
             yield Change(rule=rule.name, must="have room", note=note)
 

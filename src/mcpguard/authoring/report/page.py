@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.review import AccessReview, DayOfCalls, ReachedThing, looks
+from mcpguard.core.legible import utc
 
 
 def page(review: AccessReview) -> str:
@@ -66,10 +67,7 @@ def _name(text: str) -> Markup:
 
 
 def _moment(at: datetime) -> Markup:
-    """A time to the minute, in UTC."""
-    utc = at.astimezone(UTC)
-    exact = utc.isoformat(timespec="seconds")
-    return Markup('<time datetime="{}">{}</time>').format(exact, f"{utc:%Y-%m-%d %H:%M}")
+    return Markup('<time datetime="{}">{}</time>').format(utc(at), utc(at, "minutes"))
 
 
 def lasted(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.rows import DATED, call_line, trust, warn_rivals, width
+from mcpguard.cli.audit.rows import call_line, trust, warn_rivals, width
 from mcpguard.cli.parser import WHEN, moment, same_config
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import only_counted
@@ -199,7 +199,7 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
 def _print_rows(calls: list[FoundCall], place: str) -> None:
     columns, years = width(), {call.decision.at.year for call in calls}
     for call in calls:
-        print(call_line(call.decision, call.outcome, columns, f"%Y-{DATED}" if len(years) > 1 else DATED))
+        print(call_line(call.decision, call.outcome, columns, 0 if len(years) > 1 else 5))
     if calls:
         last_id = plain(calls[-1].decision.id)
         print(style(f"the whole story of one of them: `mcpguard audit show {last_id}{place}`", "dim"))

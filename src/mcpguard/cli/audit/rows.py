@@ -14,6 +14,7 @@ from unicodedata import east_asian_width
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
+from mcpguard.core.legible import utc
 
 LOOKS = {
     "allowed": ("✓", "+", "green"),
@@ -50,10 +51,6 @@ _NOT_DONE = frozenset(
 )
 
 
-CLOCK, DATED = "%H:%M:%S", "%m-%d %H:%M:%S"
-"""Forms of a time in UTC."""
-
-
 def width() -> int:
     """How many columns there are."""
     return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
@@ -69,12 +66,12 @@ def _look_of(decision: Decided, outcome: Outcome | None) -> str:
     return "redacted" if outcome.findings else "allowed"
 
 
-def call_line(decision: Decided, outcome: Outcome | None, columns: int, clock: str = CLOCK) -> str:
-    """Time (as `clock` has it), sign, what was called, why or with which outcome, how long it took, and the
-    id."""
+def call_line(decision: Decided, outcome: Outcome | None, columns: int, left: int = 11) -> str:
+    """Time (without the first `left` characters), sign, what was called, why or with which outcome, how long
+    it took, and the id."""
     look = _look_of(decision, outcome)
     sign, _, colour = LOOKS[look]
-    clock = f"{decision.at:{clock}}"
+    clock = utc(decision.at)[left:]
     took = "" if outcome is None else duration(outcome.ms)
     room = columns - len(clock) - len(decision.id) - 13
     wide = max(12, room * 11 // 20)
@@ -95,7 +92,7 @@ def call_line(decision: Decided, outcome: Outcome | None, columns: int, clock: s
 def notice_line(notice: Noticed, columns: int) -> str:
     """The same of something outside a call."""
     sign, _, colour = LOOKS["noted"]
-    clock = f"{notice.at:{CLOCK}}"
+    clock = utc(notice.at)[11:]
     about = " ".join(filter(None, (notice.what, notice.server, notice.detail)))
     return f"{style(clock, 'dim')} {style(f'{shown(sign)} {cut(about, columns - len(clock) - 3)}', colour)}"
 

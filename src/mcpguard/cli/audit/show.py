@@ -10,6 +10,7 @@ import shutil
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -28,6 +29,7 @@ from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided
 from mcpguard.core.evidence.verification import ChainReport
+from mcpguard.core.legible import utc
 
 _NARROWEST, _WIDEST, _TOPIC = 40, 110, 13
 
@@ -159,7 +161,7 @@ def _row(line: bytes) -> tuple[str, ...]:
         # Over HTTP several come to one process; on stdio the first record says who it is.
         where = f"{where or first('method')} by {asker}"
     return (
-        first("at")[:19],
+        _at(first("at")),
         first("kind"),
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
@@ -173,6 +175,14 @@ def _row(line: bytes) -> tuple[str, ...]:
         # Digests of what was asked are for programs: `--json` has them.
         .partition(", sha256 of the arguments ")[0],
     )
+
+
+def _at(text: str) -> str:
+    """The time of a record; the text itself where it is none, as in a line that somebody altered."""
+    try:
+        return utc(datetime.fromisoformat(text))
+    except ValueError:
+        return text[:20]
 
 
 def _checkpoint(record: dict[str, Any]) -> str:

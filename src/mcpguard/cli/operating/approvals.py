@@ -10,10 +10,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.own_process import groups_of_user
-from mcpguard.adapters.system.terminal import coloured, plain, style, table, when
+from mcpguard.adapters.system.terminal import coloured, plain, style, table
 from mcpguard.cli.parser import add_config, configured, confirmed, person_for, same_config
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import PolicyError, SessionError
+from mcpguard.core.legible import utc
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _digest(config: Config) -> str:
 
 
 def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
-    until = when(one.ends) + (" or the session's end" if one.lasts == "session" else "")
+    until = utc(one.ends) + (" or the session's end" if one.lasts == "session" else "")
     if one.policies != policies:
         until = "void: the policies have changed"
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
@@ -112,7 +113,7 @@ def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
 
 def _refused(one: Ticket) -> tuple[str, ...]:
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
-    return one.id, when(one.ends), one.principal, one.acting, one.summary, by
+    return one.id, utc(one.ends), one.principal, one.acting, one.summary, by
 
 
 def _described(one: Ticket, *names: str) -> dict[str, object]:
@@ -165,7 +166,7 @@ def _became(store: SqliteStore, ticket: Ticket, by_rule: bool) -> str:
     if taken(store, ticket.id):
         return "approved: the call goes on"
     now = store.known_ticket(ticket.id) or ticket
-    return f"approved, but no call is waiting for it now; the same call goes through until {when(now.ends)}"
+    return f"approved, but no call is waiting for it now; the same call goes through until {utc(now.ends)}"
 
 
 def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:
@@ -182,7 +183,7 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
 
     if given.lasts == "once":
         return f"{'approve' if given.verdict == 'approved' else 'deny'} {plain(ticket.summary)}? [y/N] "
-    until = f"until {when(given.until)}"
+    until = f"until {utc(given.until)}"
     fixed = [name for name in ticket.parts if name not in given.free]
     hosts = [name for name in ticket.hosts if name in given.free]
     lines = [

@@ -8,9 +8,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import broken, plain, style, table, when
+from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.cli.parser import add_config, configured, person_for, same_config
 from mcpguard.core.errors import SessionError
+from mcpguard.core.legible import utc
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import KnownSession
@@ -108,7 +109,7 @@ def _row(one: KnownSession) -> tuple[str, ...]:
     if kept is not None:
         counted = (str(kept.calls), ", ".join(kept.labels), ", ".join(kept.facts))
     is_open = "yes" if one.open else "no"
-    return one.name[:SHOWN], one.principal, one.agent or "", *counted, when(one.used), is_open
+    return one.name[:SHOWN], one.principal, one.agent or "", *counted, utc(one.used), is_open
 
 
 def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
@@ -119,7 +120,7 @@ def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
         return
     from mcpguard.serve.interventions import described
 
-    print(broken(f"{style(described(one), 'bold')}, last used {when(one.used)}"))
+    print(broken(f"{style(described(one), 'bold')}, last used {utc(one.used)}"))
     kept = one.state
     if kept is None:
         ends = f"`mcpguard session end {one.name[:SHOWN]}{option}`"
@@ -127,7 +128,7 @@ def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
         return
     for label in kept.labels:
         cause = kept.causes.get(label)
-        why = "" if cause is None else f"  by {cause.what} at {when(cause.at)}, call {cause.call}"
+        why = "" if cause is None else f"  by {cause.what} at {utc(cause.at)}, call {cause.call}"
         rules = "" if cause is None else f" ({', '.join(cause.rules)})"
         print(broken(f"label {style(plain(label), 'yellow')}{plain(why + rules)}", indent=6))
     if kept.labels:

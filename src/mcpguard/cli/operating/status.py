@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import broken, counted, table, when
+from mcpguard.adapters.system.terminal import broken, counted, table
+from mcpguard.core.legible import utc
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
 
@@ -85,13 +86,13 @@ def _rows(status: Status) -> Iterator[tuple[str, ...]]:
         *_needs(status),
         *_remarks(status),
     ):
-        yield pid, what, state, when(since) if since else "", "", "", "", said
+        yield pid, what, state, utc(since) if since else "", "", "", "", said
     alike: dict[tuple[str, str], list[Health]] = {}
     for health in status.upstreams:
         alike.setdefault((health.name, health.state), []).append(health)
     yield from (_row(pid, ones) for ones in alike.values())
     for what, state, since, said in (*map(_sink, status.sinks), *map(_lost, status.alerts)):
-        yield pid, what, state, when(since) if since else "", "", "", "", said
+        yield pid, what, state, utc(since) if since else "", "", "", "", said
 
 
 _Line = tuple[str, str, float, str]
@@ -147,7 +148,7 @@ def _row(pid: str, alike: list[Health]) -> tuple[str, ...]:
         pid,
         f"{first.name} x {len(alike)}" if alike[1:] else first.name,
         first.state,
-        when(min(one.since for one in alike)),
+        utc(min(one.since for one in alike)),
         f"{first.era} {first.version}".strip(),
         str(sum(one.restarts for one in alike)),
         str(sum(one.open for one in alike)),

@@ -23,12 +23,13 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.cli.audit.query import same_place
-from mcpguard.cli.audit.rows import CLOCK, cut, detail_of, sparkline, target_of
+from mcpguard.cli.audit.rows import cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
 from mcpguard.core.evidence.bounds import LISTS, only_counted
 from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.legible import utc
 from mcpguard.core.policy.tickets import Ticket
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ class TopView:
         yield _table("SERVERS", ("PID", "WHAT", "STATE", "OPEN", "RESTARTS"), self._servers(), 1)
         yield _table("WAITING FOR A PERSON", ("TICKET", "WHO", "CALL"), self._tickets_shown(), 2)
         denials = [_denial(one) for one in reversed(self._denials)]
-        yield _table("LATEST DENIALS (UTC)", ("AT", "CALL", "WHY", "ID"), denials, 2)
+        yield _table("LATEST DENIALS", ("AT", "CALL", "WHY", "ID"), denials, 2)
         used = Counter(what for _, what, _ in self._calls).most_common(_TOOLS)
         rows = [(what, str(count), f"{count / SECONDS:.1f}/s") for what, count in used]
         yield _table(f"LAST {SECONDS} SECONDS", ("CALL", "CALLS", "RATE"), rows, 0)
@@ -268,7 +269,7 @@ def _recent(files: list[Path]) -> list[Path]:
 
 def _denial(decision: Decided) -> tuple[str, ...]:
     why = decision.message or detail_of(decision, None)
-    return f"{decision.at:{CLOCK}}", cut(target_of(decision), _WIDE), why, decision.id
+    return utc(decision.at)[11:], cut(target_of(decision), _WIDE), why, decision.id
 
 
 _COLOURS = {"failing": "red", "failed": "red", "waiting": "yellow", "stopping": "yellow", "running": "green"}

@@ -11,6 +11,7 @@ from datetime import datetime
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.hoisted import why_unread
 from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.legible import utc
 from mcpguard.core.model import Charge
 from mcpguard.core.policy.compiled import CompiledRule
 from mcpguard.core.policy.session import Session
@@ -50,7 +51,7 @@ def limits_reached(charges: dict[CompiledRule, Charge], now: datetime, session: 
     stuck = [name for name, at in free.items() if at is None]
     if stuck:
         return f"{said}. A person can make room with `mcpguard session clear {stuck[0]}`"
-    return f"{said}. There is room again at {max(filter(None, free.values())).isoformat(timespec='seconds')}"
+    return f"{said}. There is room again at {utc(max(filter(None, free.values())))}"
 
 
 def what_passes(allow: Iterable[CompiledRule]) -> str:

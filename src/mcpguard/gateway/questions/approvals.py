@@ -5,12 +5,12 @@ shown; what cannot be asked is refused. The client hears what to do, and nothing
 """
 
 import os
-from datetime import UTC, datetime
 from hashlib import sha256
 
 from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, SessionError
+from mcpguard.core.legible import utc
 from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy.tickets import (
     Ticket,
@@ -386,8 +386,7 @@ def refusal_by(ticket: Ticket) -> str:
         return (_UNSAID if ticket.terms.via == ("client",) else _LATER).format(ticket.id)
     if ticket.state == "denied":
         said = f"A person refused this call{f': {answer.reason}' if answer.reason else ''}"
-        until = datetime.fromtimestamp(ticket.ends, UTC).isoformat(timespec="seconds")
-        return f"{said.rstrip('.')}. It can be asked about again from {until} on."
+        return f"{said.rstrip('.')}. It can be asked about again from {utc(ticket.ends)} on."
     if ticket.state in ("used", "ended"):
         return _OVER if ticket.state == "used" else _ENDED
     against = objection(ticket, answer)
