@@ -107,7 +107,15 @@ class Browser:
         text = (
             shown if isinstance(shown, str) else json.dumps(shown if shown is not None else {"force": True})
         )
-        about = {"created": now, "expires": now + 60, "server": "git", "target": "push", "rules": ("p/push",)}
+        self.desk.rulebook.refresh()
+        about = {
+            "policies": self.desk.rulebook.digest,
+            "created": now,
+            "expires": now + 60,
+            "server": "git",
+            "target": "push",
+            "rules": ("p/push",),
+        }
         one = structs.replace(TICKET, **{**about, "message": "Others see it.", "shown": text, **more})
         given: Ticket = given_by(self.desk.store.ask(one))
         return given

@@ -79,6 +79,17 @@ def test_an_approval_counts_as_long_and_for_what_the_person_chose(
     assert 'effect-withheld">' in browser.see("/tickets/ab12")
 
 
+@pytest.mark.parametrize("lasts", ["once", "1h"])
+def test_an_approval_that_a_change_of_the_policies_has_ended_is_void(browser: Browser, lasts: str) -> None:
+    browser.asks()
+    browser.post(f"{browser.root}/tickets/t1/approve", lasts=lasts)
+    assert "void" not in browser.see("/sessions")
+    policy = browser.folder / "p.yaml"
+    policy.write_text(policy.read_text().replace("message: ", "message: Now "))
+    assert "void: the policies have changed" in browser.see("/sessions")
+    assert "It counts for nothing by now: the policies have changed" in browser.see("/tickets/t1")
+
+
 def test_only_arguments_of_the_call_can_be_left_open(browser: Browser) -> None:
     browser.asks(parts={"force": "1"})
     answer = browser.post(f"{browser.root}/tickets/t1/approve", lasts="session", free=["other"])
@@ -133,7 +144,9 @@ def test_what_is_approved_for_good_is_shown_first_and_written_as_shown(tmp_path:
     assert done.headers["location"] == f"{browser.root}/?said=written"
     assert "approves: [p/push]" in (tmp_path / "mine.yaml").read_text()
     assert "The rule is written" in browser.see("/?said=written")
-    assert sorted(browser.notices()) == ["approval-given", "approval-standing"]
+    # The rule changes the policies: nothing is left of the approval, which would count for nothing.
+    assert sorted(browser.notices()) == ["approval-ended", "approval-given", "approval-standing"]
+    assert browser.desk.store.approved() == []
     browser.desk.store.close()
 
 

@@ -277,6 +277,7 @@ class AnsweredCall(Printed):
     by: str = Field(description="`SOURCE:ID` of whoever answered.")
     via: str = Field(description="The channel: `terminal`, `console` or `client`.")
     ends: float = Field(description="When the answer ends at the latest, in seconds since 1970.")
+    void: bool = Field(description="Whether it counts for nothing, since the policies have changed.")
     shown: str = Field(description="The inspected arguments of the call, as JSON.")
 
 

@@ -40,6 +40,7 @@ from mcpguard.serve.interventions import (
     must_count,
     passkeys_of,
     taken,
+    taken_or_ended,
     waiting_ticket,
 )
 
@@ -128,7 +129,8 @@ def always(desk: Desk, request: Request, form: Form) -> Response:
         return _rule_page(desk, request, ticket, free_of(form))
     apply(desk.config, ticket, free_of(form), desk.person)
     give(desk.config, desk.store, ticket, given)
-    return _to(desk, "/", "standing" if taken(desk.store, ticket.id) else "written")
+    goes_on = taken_or_ended(desk.config, desk.store, ticket, desk.person)
+    return _to(desk, "/", "standing" if goes_on else "written")
 
 
 def _rule_page(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) -> Response:

@@ -97,8 +97,11 @@ Subject = Literal["tickets", "evidence", "sessions", "servers"]
 class DeskWatch:
     """Looks at the store, the evidence and the status files."""
 
-    def __init__(self, store: SqliteStore, evidence: Evidence, lock: Lock) -> None:
-        """`lock` is held while the evidence changes."""
+    def __init__(
+        self, store: SqliteStore, evidence: Evidence, lock: Lock, policies: Callable[[], object]
+    ) -> None:
+        """`lock` is held while the evidence changes; `policies` is what changes with them."""
+        self._policies = policies
         self._store = store
         self._evidence = evidence
         self._lock = lock
@@ -171,7 +174,7 @@ class DeskWatch:
         except SessionError as problem:
             return str(problem)
         self.waiting = len(ids)
-        return ids, approved
+        return ids, approved, self._policies()
 
     def _sessions(self) -> object:
         try:
@@ -190,7 +193,7 @@ class Desk:
         """Held by whoever reads the evidence, or changes what is kept of it."""
         self.evidence = Evidence(evidence_folder(config))
         self.rulebook = Rulebook(config)
-        self.watch = DeskWatch(self.store, self.evidence, self.lock)
+        self.watch = DeskWatch(self.store, self.evidence, self.lock, lambda: look_at(config.policy_paths))
         self.visits = Visits(time.monotonic)
         # A cookie is sent to every port of a host. In a folder that nobody knows it goes to no other program.
         self.root = f"/{secrets.token_urlsafe(16)}"

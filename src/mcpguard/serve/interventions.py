@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,25 @@ def taken(store: SqliteStore, ticket_id: str) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def taken_or_ended(config: Config, store: SqliteStore, ticket: Ticket, by: str) -> bool:
+    """Whether a call goes on, once its approval was given and a rule was written that approves it for good:
+    that change of the policies voids the approval, so one that no call takes is ended, for `by`."""
+    if taken(store, ticket.id):
+        return True
+    with suppress(SessionError, AuditError):  # The rule is in force; what is left would count for nothing.
+        end_answer(config, store, ticket.id, by)
+    return False
+
+
+def is_void(ticket: Ticket, policies: str) -> bool:
+    """Whether an answer counts for nothing under the policies with that digest; not where they do not load,
+    since whoever serves keeps those it has."""
+    return policies not in ("", ticket.policies)
+
+
+VOID_ANSWER = "void: the policies have changed"
 
 
 def length_of(answer: TicketAnswer) -> str:

@@ -321,11 +321,14 @@ def test_approvals_in_force_are_listed_and_a_person_ends_one(
     assert "no call waits for an approval" in listed
     assert "ANY VALUE OF" in listed
     assert "void: the policies have changed" in listed
+    policy = (home / "p.yaml").read_text()
     (home / "p.yaml").write_text("no policy")
     main(["approvals"])
-    assert "void: the policies have changed" in capsys.readouterr().out
+    assert "void" not in capsys.readouterr().out  # Whoever serves keeps the policies that it has.
+    (home / "p.yaml").write_text(policy)
     main(["approvals", "--json"])
     (found,) = json.loads(capsys.readouterr().out)["in_force"]
+    assert found["void"]
     assert (found["ticket"], found["uses"], found["free"], found["lasts"]) == ("t1", 1, ["text"], "session")
     assert main(["approvals", "end", "t1"]) == 0
     assert "the next such call is asked about" in capsys.readouterr().out
@@ -335,6 +338,14 @@ def test_approvals_in_force_are_listed_and_a_person_ends_one(
     assert given_by(store(home).use("t1", time.time())) == 0
     assert main(["approvals", "end", "t1"]) == 2
     assert main(["approvals", "end"]) == 2
+
+
+def test_a_refusal_by_other_policies_is_void_too(home: Path, capsys: Capture, says: list[str]) -> None:
+    ask(home)
+    says.append("y")
+    main(["deny", "t1"])
+    main(["approvals"])
+    assert "void: the policies have changed" in capsys.readouterr().out
 
 
 def test_a_single_approval_can_be_taken_back_too(home: Path, capsys: Capture, says: list[str]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from msgspec import structs
 
 from mcpguard.cli import main
+from mcpguard.core.errors import SessionError
+from mcpguard.serve import interventions
 from tests.adapters.store.test_store import given_by
 from tests.authoring.test_own_policy_standing import CONFIG, asked, effect, home
 from tests.cli.operating.test_session import notices, store
@@ -22,6 +24,7 @@ __all__ = ["home"]
 def ticket(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MCPGUARD_CONFIG", str(home / "mcpguard.yaml"))
     monkeypatch.setattr("mcpguard.cli.parser.at_terminal", lambda: True)
+    monkeypatch.setattr(interventions, "TAKEN_SECONDS", 0.0)
     now = time.time()
     given_by(store(home).ask(structs.replace(asked(), created=now, expires=now + 60)))
     return asked().id
@@ -50,11 +53,27 @@ def test_a_person_sees_the_rule_and_its_tests_and_writes_them(
     assert "+    expect: ask" in asked_about
     assert asked_about.endswith("write this and approve tools/call git/push? [y/N] ")
     assert "written push-4f1c09aa7d31 to " in capsys.readouterr().out
-    assert state(home) == "approved"
+    assert state(home) == "ended"  # The rule changes the policies, so it would count for nothing.
     assert effect(home, {"branch": "any", "force": False}) == "allow"
-    assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-standing"]
+    assert sorted(what for what, _ in notices(home)) == [
+        "approval-ended",
+        "approval-given",
+        "approval-standing",
+    ]
     capsys.readouterr()
     assert main(["test", str(home / "my-approvals_test.yaml")]) == 0
+
+
+def test_an_approval_that_cannot_be_ended_leaves_the_rule_in_force(
+    home: Path, ticket: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise SessionError("it was used meanwhile")
+
+    says(monkeypatch, "y")
+    monkeypatch.setattr(interventions, "end_answer", failing)
+    assert main(["approve", ticket, "--always"]) == 0
+    assert "the rule lets the call through" in capsys.readouterr().out
 
 
 def test_whoever_does_not_say_yes_writes_nothing(

@@ -283,7 +283,21 @@ def test_a_call_that_waits_goes_on_by_a_rule_that_comes_meanwhile(state: str) ->
         assert "A person refused this call" in said(last(world))
     else:
         assert went_on(last(world))
-    assert ticket(world).uses == 0
+    # An approval of the old policies counts for nothing, and is not left behind.
+    assert ticket(world).state == ("used" if state == "approved" else state)
+
+
+def test_a_lasting_approval_that_new_policies_void_is_not_used_by_a_call_that_goes_on() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    put_in_force(world, MINE)
+    answered(world, "approved", lasts="time", until=world.clock.now().timestamp() + 60)
+    for _ in range(200):
+        world.clock.ring()
+    world.turn()
+    assert went_on(last(world))
+    assert (ticket(world).state, ticket(world).uses) == ("approved", 0)
 
 
 def test_what_is_listed_otherwise_does_not_go_on_by_a_rule_that_comes_meanwhile() -> None:

@@ -53,24 +53,24 @@ def execute(args: argparse.Namespace) -> int:
         if args.what:
             return _end(config, store, args.ticket, args.config)
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
+    current = _digest(config) if in_force or refused else ""
     if args.json:
         from mcpguard.cli.outputs import WaitingTickets
 
         shown = {
             "waiting": waiting,
-            "in_force": [_described(one, "lasts", "uses", "free") for one in in_force],
-            "refused": [_described(one, "reason") for one in refused],
+            "in_force": [_described(one, current, "lasts", "uses", "free") for one in in_force],
+            "refused": [_described(one, current, "reason") for one in refused],
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
     print(table([_HEAD, *map(_row, waiting)]) if waiting else "no call waits for an approval")
     if in_force:
-        current = _digest(config)
         print()
         print(table([_IN_FORCE, *(_in_force(one, current) for one in in_force)]))
     if refused:
         print()
-        print(table([_REFUSED, *map(_refused, refused)]))
+        print(table([_REFUSED, *(_refused(one, current) for one in refused)]))
     return 0
 
 
@@ -102,25 +102,32 @@ def _digest(config: Config) -> str:
 
 
 def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
-    until = utc(one.ends) + (" or the session's end" if one.lasts == "session" else "")
-    if one.policies != policies:
-        until = "void: the policies have changed"
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
     free = "" if one.answer is None else _listed(one.answer.free)
     uses = "once" if one.lasts == "once" else str(one.uses)
-    return one.id, until, uses, one.principal, one.acting, one.summary, free, by
+    return one.id, _until(one, policies), uses, one.principal, one.acting, one.summary, free, by
 
 
-def _refused(one: Ticket) -> tuple[str, ...]:
+def _until(one: Ticket, policies: str) -> str:
+    from mcpguard.serve.interventions import VOID_ANSWER, is_void
+
+    until = utc(one.ends) + (" or the session's end" if one.lasts == "session" else "")
+    return VOID_ANSWER if is_void(one, policies) else until
+
+
+def _refused(one: Ticket, policies: str) -> tuple[str, ...]:
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
-    return one.id, utc(one.ends), one.principal, one.acting, one.summary, by
+    return one.id, _until(one, policies), one.principal, one.acting, one.summary, by
 
 
-def _described(one: Ticket, *names: str) -> dict[str, object]:
+def _described(one: Ticket, policies: str, *names: str) -> dict[str, object]:
     """What the ticket, and its answer, have by these names."""
+    from mcpguard.serve.interventions import is_void
+
     about = "principal", "agent", "actor", "server", "method", "target", "rules", "ends", "shown", "by", "via"
     named = {name: one if hasattr(one, name) else one.answer for name in (*about, *names)}
-    return {"ticket": one.id, **{name: getattr(has, name) for name, has in named.items()}}
+    void = is_void(one, policies)
+    return {"ticket": one.id, "void": void, **{name: getattr(has, name) for name, has in named.items()}}
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -133,7 +140,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     written that approves it for good, with any value of these arguments. Raises SessionError where there is
     no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be left, and
     as `authoring.suggest.apply`; then nothing is answered."""
-    from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
+    from mcpguard.serve.interventions import give, must_count, store_of, taken_or_ended, waiting_ticket
 
     who = person_for("approving or denying a call")
     config: Config = configured(args.config)
@@ -152,17 +159,20 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
             made = apply(config, ticket, always, given.by)
             print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
         give(config, store, ticket, given)
-        became = _became(store, ticket, always is not None) if given.verdict == "approved" else "denied"
+        became = "denied"
+        if always is not None:
+            taken_or_ended(config, store, ticket, who)
+            became = "approved: the rule lets the call through"
+        elif given.verdict == "approved":
+            became = _became(store, ticket)
     print(style(became, "green"))
     return 0
 
 
-def _became(store: SqliteStore, ticket: Ticket, by_rule: bool) -> str:
+def _became(store: SqliteStore, ticket: Ticket) -> str:
     """What an approval led to, in a sentence."""
     from mcpguard.serve.interventions import taken
 
-    if by_rule:
-        return "approved: the rule lets the call through"
     if taken(store, ticket.id):
         return "approved: the call goes on"
     now = store.known_ticket(ticket.id) or ticket

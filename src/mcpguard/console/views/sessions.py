@@ -11,6 +11,7 @@ from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket
+from mcpguard.serve.interventions import VOID_ANSWER, is_void
 
 MOST_TOOLS = 8
 MOST_SESSIONS = 60
@@ -59,6 +60,9 @@ def sessions(desk: Desk, request: Request) -> Response:
         problem=problem,
         said=SAID.get(said, ""),
         approvals=approvals[:MOST_SESSIONS],
+        digest=desk.rulebook.digest,
+        is_void=is_void,
+        void=VOID_ANSWER,
     )
 
 

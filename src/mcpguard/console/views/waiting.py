@@ -15,6 +15,7 @@ from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
+from mcpguard.serve.interventions import is_void
 
 MOST_BEFORE = 8
 """Calls that the session made before."""
@@ -125,7 +126,7 @@ def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> Ticke
         rules=rules,
         before=desk.evidence.before(asked, one.principal, one.agent, MOST_BEFORE),
         session=next((known for known in sessions if known.name == one.session), None),
-        changed=bool(one.policies) and desk.rulebook.digest not in ("", one.policies),
+        changed=is_void(one, desk.rulebook.digest),
         against=against,
         passkey=one.terms.passkey,
     )

@@ -164,6 +164,8 @@ class Approvals:
         digest = self._scope.judge.policies.digest
         if ticket.policies != digest:
             if ticket.state != "denied":
+                if ticket.lasts == "once":  # Void: nobody is to find it among the approvals in force.
+                    await store.use(ticket.id, invocation.now.timestamp())
                 return await self._anew(invocation, deny)
             deny = await self._under_others(invocation, deny)
         refusal = await self._refused(invocation, deny, ticket)
