@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "guides" / "first-day.md"
 
 _BLOCK = re.compile(r"(?ms)^```text\n(.*?)^```$")
 _SETTLED = (
-    (r"(?<=until )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-08-02 09:00:00"),
+    (r"(?<=until )\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-08-02T09:00:00Z"),
     (r"\b[0-9a-f]{12}\b", "4f1c09aa7d31"),  # a ticket
     (r"(?<=\[invocation )[0-9a-f]{12}-\d+", "3f9a61c2-19"),
     (r"os-user:\S+", "os-user:ada"),
