@@ -134,7 +134,15 @@ def test_with_the_public_key_what_nobody_signed_is_a_flaw(folder: Path, capsys: 
     assert (found["key"], found["chains"][0]["signed"]) == (key.public.id, 4)
     stranger = SigningKey(Secret(new_key())).public
     assert main(["audit", "verify", str(folder), "--public-key", str(stranger)]) == 1
-    assert "line 4 has a signature that is not by this key" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert said.err == (
+        f"mcpguard: no signature here is by this key ({stranger.id}), but by {key.public.id}: is it the right "
+        "one? After a change of the key give both (--public-key, repeated). The hashes of "
+        "the chains match, but that does not show who wrote them\n"
+    )
+    assert "UNPROVEN" in said.out
+    assert "line 4 has a signature that is not by this key" in said.out
+    assert said.out.endswith("chains: 1, altered or missing: 0, unproven: 1\n")
     path.unlink()
     signed_chain(folder, key, last=False)
     assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 1
@@ -154,6 +162,40 @@ def test_chains_from_before_and_after_a_change_of_the_key_are_verified_with_both
     found = json.loads(capsys.readouterr().out)
     assert [one["signed"] for one in found["chains"]] == [4, 4]
     assert found["key"] == f"{new.public.id} {old.public.id}"
+
+
+def test_what_was_altered_is_said_to_be_also_with_the_wrong_keys(folder: Path, capsys: Capture) -> None:
+    strangers = [SigningKey(Secret(new_key())).public for _ in range(2)]
+    path = signed_chain(folder, SigningKey(Secret(new_key())))
+    path.write_bytes(path.read_bytes().replace(b"os-user:", b"os-uzer:", 1))
+    wrong = [word for one in strangers for word in ("--public-key", str(one))]
+    assert main(["audit", "verify", str(folder), *wrong]) == 1
+    said = capsys.readouterr()
+    assert "by these keys" in said.err
+    assert "is one missing? After a change" in said.err
+    assert "The hashes" not in said.err
+    assert "ALTERED" in said.out
+
+
+def test_where_nothing_is_signed_a_key_proves_nothing(folder: Path, capsys: Capture) -> None:
+    plain_chain(folder)
+    key = SigningKey(Secret(new_key())).public
+    assert main(["audit", "verify", str(folder), "--public-key", str(key)]) == 1
+    said = capsys.readouterr()
+    assert (
+        "nothing here is signed, so no key can prove who wrote it. The hashes of the chains match" in said.err
+    )
+    assert "UNPROVEN" in said.out
+
+
+def test_a_forged_signature_that_names_the_key_is_no_other_key(folder: Path, capsys: Capture) -> None:
+    key = SigningKey(Secret(new_key()))
+    path = signed_chain(folder, key)
+    path.write_bytes(path.read_bytes().replace(b'"signature":"', b'"signature":"00'))
+    assert main(["audit", "verify", str(folder), "--public-key", str(key.public)]) == 1
+    said = capsys.readouterr()
+    assert "ALTERED" in said.out
+    assert said.err == ""
 
 
 def plain_chain(folder: Path) -> Path:

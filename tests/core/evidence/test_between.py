@@ -79,6 +79,7 @@ def test_a_signature_vouches_for_all_lines_before_it() -> None:
 def test_a_signature_that_was_changed_is_a_flaw(spoil: Callable[[bytes], bytes]) -> None:
     lines = chain("a", opened(), CHECK)
     found = report("a", [lines[0], spoil(lines[1])])
+    assert len(found.others) == 1
     assert "has a signature that is not by this key for this place in this file" in whats(found)
 
 

@@ -6,6 +6,7 @@ Law of this file: a private key is made and stored, and never printed.
 import argparse
 import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Container
 from contextlib import suppress
@@ -105,15 +106,43 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
     def signed(message: bytes, signature: bytes) -> bool:
         return any(key.verifies(message, signature) for key in keys)
 
-    found = proof(path, kept, _chain_named(args.removed_until), signed if keys else None)
+    until = _chain_named(args.removed_until)
+    found = proof(path, kept, until, signed if keys else None)
     reports = found.reports.values()
     altered = bool(found.missing or found.doubts) or any(report.flaws for report in reports)
     newer = any(report.newer for report in reports)
+    strange = _strange(found, keys)
+    whole = bool(strange) and _is_whole(proof(path, kept, until))
+    if strange:
+        print(f"mcpguard: {strange}{_WHOLE if whole else ''}", file=sys.stderr)
     if args.json:
         _print_json(found, not altered and not newer, keys)
     else:
-        _print_reports(found, bool(keys), kept)
+        _print_reports(found, bool(keys), kept, whole)
     return 1 if altered else NEWER if newer else 0
+
+
+_WHOLE = ". The hashes of the chains match, but that does not show who wrote them"
+
+
+def _strange(found: FolderProof, keys: list[PublicKey]) -> str:
+    """A sentence that the keys may be the wrong ones, where no signature is by one of them or says that it
+    is, or that there is no signature; else ""."""
+    reports = found.reports.values()
+    stated = frozenset[str]().union(*(one.others for one in reports))
+    sure = any(found.vouched.values()) or not any(one.flaws for one in reports)
+    if not keys or sure or stated & {key.id for key in keys}:
+        return ""
+    if not stated:
+        return "nothing here is signed, so no key can prove who wrote it"
+    mine, others = (", ".join(sorted(filter(None, ids))) for ids in ({key.id for key in keys}, stated))
+    which, right = ("this key", "is it the right one") if len(keys) == 1 else ("these keys", "is one missing")
+    said = f"no signature here is by {which} ({mine}), but by {plain(others) or 'others'}: {right}?"
+    return f"{said} After a change of the key give both (--public-key, repeated)"
+
+
+def _is_whole(found: FolderProof) -> bool:
+    return not found.missing and not any(one.flaws for one in found.reports.values())
 
 
 def _kept_in(path: Path | None) -> list[str]:
@@ -183,10 +212,14 @@ def _print_json(found: FolderProof, intact: bool, keys: list[PublicKey]) -> None
     print(AuditReport.model_validate(report | {"key": " ".join(key.id for key in keys)}).model_dump_json())
 
 
-def _print_reports(found: FolderProof, signatures: bool, kept: "Container[str]") -> None:
-    """`signatures` says whether they were checked; `kept` are the files whose heads are expected."""
+def _print_reports(
+    found: FolderProof, signatures: bool, kept: "Container[str]", unproven: bool = False
+) -> None:
+    """`signatures` says whether they were checked; `kept` are the files whose heads are expected. `unproven`
+    says that only signatures are missing."""
+    flawed = "UNPROVEN" if unproven else "ALTERED"
     for name, report in found.reports.items():
-        verdict = style("ALTERED", "red") if report.flaws else style("intact", "green")
+        verdict = style(flawed, "red") if report.flaws else style("intact", "green")
         if not report.flaws and report.newer:
             verdict = style("NEWER ", "yellow")
         elif report.intact and not report.records:
@@ -215,9 +248,11 @@ def _print_reports(found: FolderProof, signatures: bool, kept: "Container[str]")
         count, until = found.removed.count, plain(found.removed.until)
         print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
     reports = found.reports.values()
-    altered = sum(bool(report.flaws) for report in reports) + len(found.missing)
+    wrong = sum(bool(report.flaws) for report in reports)
+    altered = len(found.missing) + (0 if unproven else wrong)
     newer = sum(bool(report.newer and not report.flaws) for report in reports)
     more = f", written by a newer mcpguard: {newer}" if newer else ""
+    more += f", unproven: {wrong}" if unproven else ""
     more += f", doubtful: {len(found.doubts)}" if found.doubts else ""
     more += f", not signed: {len(found.held)}" if found.held else ""
     print(f"chains: {len(reports)}, altered or missing: {altered}{more}")

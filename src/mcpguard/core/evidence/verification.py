@@ -53,6 +53,8 @@ class ChainReport(Struct, frozen=True):
     `newer` says which mcpguard wrote it where that knows more kinds of records or of fields than this one,
     "" otherwise: what its lines mean cannot be judged here. With `unchecked` not even its hashes can.
 
+    `others` are the keys that it names for its other signatures, which are not valid.
+
     `pid` is the process that wrote it, as its first record says, 0 without one.
 
     `handed_on` says whether its last record says that its process went on in another chain. `decided` are the
@@ -78,6 +80,7 @@ class ChainReport(Struct, frozen=True):
     newer: str = ""
     unchecked: bool = False
     gaps: tuple[str, ...] = ()
+    others: frozenset[str] = frozenset()
     pid: int = 0
     handed_on: bool = False
     decided: dict[bytes, tuple[int, int]] = {}
@@ -109,6 +112,7 @@ class _Line(Struct):
     anchors: tuple[Anchor, ...] = ()
     heads: tuple[Anchor, ...] = ()
     signature: str = ""
+    key: str = ""
     removed_until: str = ""
     removed: int = 0
     pid: int = 0
@@ -186,6 +190,7 @@ class _Verifier:
         self.unknown = ""
         self.unchecked = False
         self.gaps: list[str] = []
+        self.others: set[str] = set()
         self.pid = 0
         self._file = file.encode()
         self._by = by
@@ -348,6 +353,7 @@ class _Verifier:
         ):
             self.signed = self.number
         else:
+            self.others.add(line.key)
             self.flaw("has a signature that is not by this key for this place in this file")
 
 
@@ -386,6 +392,7 @@ def verify(
         newer=verifier.newer or ("" if verifier.flaws else verifier.unknown),
         unchecked=verifier.unchecked,
         gaps=tuple(verifier.gaps),
+        others=frozenset(verifier.others),
         pid=verifier.pid,
         handed_on=verifier.handed_on,
         decided={first: (least, greatest) for first, (least, greatest) in verifier.decided.items()},
