@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
+from mcpguard.cli.onboarding import first_look
 from mcpguard.config.loading import find_config, load_config
+from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.journal import default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -234,6 +236,33 @@ def test_servers_that_moved_are_known_and_others_are_not(person: Person, capsys:
     assert main(["import", "--yes", "--server", "github"]) == 0
     assert main(["import", "--yes", "--server", "nope"]) == 2
     assert "named nope: no server is left to import" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize(
+    ("stopped", "code", "why"),
+    [(KeyboardInterrupt(), 130, ""), (ConfigError([Problem("mcpguard.yaml", 1, 1, "broken")]), 1, ": mcp")],
+)
+def test_a_look_that_is_cut_short_says_that_the_import_is_done(
+    person: Person,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    stopped: BaseException,
+    code: int,
+    why: str,
+) -> None:
+    def look(_: object) -> None:
+        raise stopped
+
+    person.has(GITHUB)
+    monkeypatch.setattr(first_look, "first_look", look)
+    assert main(["import", "--yes"]) == code
+    said = capsys.readouterr()
+    assert f"stopped  the import is done; only this look at the servers was cut short{why}" in said.out
+    assert "; restart " in said.out
+    assert "`mcpguard undo` restores every file" in said.out
+    assert said.err == ""
+    assert main(["undo"]) == 0
 
 
 @pytest.mark.usefixtures("backend")

@@ -15,7 +15,7 @@ from msgspec import structs
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.cli.parser import add_client, add_config, confirmed, hidden, number, typed
 from mcpguard.config.loading import find_config
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, McpGuardError
 from mcpguard.core.policy.terms import MOST_DAYS
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.journal import MoveJournal, default_folder
@@ -108,9 +108,10 @@ def _say(text: str) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where all that was asked for is guarded now, 1 where a server stays as it is, 2 where nothing was
-    done since nobody agreed, or where a dry run finds that nothing could be done. Raises McpGuardError where
-    a step cannot be taken; then all is as it was."""
+    """0 where all that was asked for is guarded now, 1 where a server stays as it is or the look at what
+    clients see failed, 130 where Ctrl-C ended that look, 2 where nothing was done since nobody agreed, or
+    where a dry run finds that nothing could be done. Raises McpGuardError where a step cannot be taken; then
+    all is as it was."""
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.moves import recover
 
@@ -145,10 +146,21 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
         return 2
     carry_out(journal, vault, plan.secrets, writings(plan))
     if plan.clients:
-        if not args.no_start:
-            _look(plan, journal, vault)
+        code = code if args.no_start else max(code, _looked(plan, journal, vault))
         _after(plan, vault)
     return code
+
+
+def _looked(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> int:
+    """0 where what clients see now was said; the exit code where it could not be, once the import is done."""
+    try:
+        _look(plan, journal, vault)
+    except (KeyboardInterrupt, McpGuardError) as stopped:
+        said = "the import is done; only this look at the servers was cut short"
+        by_person = isinstance(stopped, KeyboardInterrupt)
+        _say(f"{style('stopped', 'yellow')}  {said}{'' if by_person else plain(f': {stopped}')}")
+        return 130 if by_person else 1
+    return 0
 
 
 def _nothing(plan: ImportPlan, founds: list[ClientFile]) -> str:
