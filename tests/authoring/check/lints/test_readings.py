@@ -1,6 +1,6 @@
 """What a function reads is used whole: a rule that goes by half of it is reported, and one that does not is not."""
 
-from tests.authoring.check.linting import codes, offering
+from tests.authoring.check.linting import codes, found, offering, rules
 from tests.rows import each
 
 
@@ -47,6 +47,34 @@ from tests.rows import each
 )
 def test_a_reading_that_is_used_by_half_is_reported(when: str, expected: list[str]) -> None:
     assert codes(when) == expected
+
+
+@each(
+    ("when", "better"),
+    [
+        ('pathWithin("/srv", args.path)', 'pathWithin(args.path, "/srv")'),
+        ('true && !pathWithin(["/srv", "/tmp"], args.a.b)', 'pathWithin(args.a.b, ["/srv", "/tmp"])'),
+        ('hostIn("https://example.com/", args.urls)', 'hostIn(args.urls, "https://example.com/")'),
+        ("glob(params.suffix, resource.uri)", "glob(resource.uri, params.suffix)"),
+        ('"^https:".matches(args.url)', 'args.url.matches("^https:")'),
+        ('"/srv/".startsWith(args.path)', 'args.path.startsWith("/srv/")'),
+        ('pathWithin(args.path, "/srv")', None),
+        ('args.path.startsWith("/srv/")', None),
+        ('pathWithin("/srv", "/srv")', None),
+        ("pathWithin(args.path, args.root)", None),
+        ('["a"] == args.names && ["a", args.b].exists(one, one.contains("a"))', None),
+    ],
+)
+def test_arguments_that_are_swapped_are_reported(when: str, better: str | None) -> None:
+    params = "params: {suffix: {type: string, default: a}}" if "params" in when else ""
+    text = rules(
+        f"id: r, effect: allow, server: files, tools: [read], when: '{when}'", head=f"owner: o\n{params}"
+    )
+    said = [one.partition(": ")[2] for one in found("P711", text)]
+    function = when.partition("(")[0].rpartition("!")[2].rpartition(".")[2]
+    assert said == (
+        [] if better is None else [f"the caller chooses what {function}() looks for: write `{better}`"]
+    )
 
 
 def test_what_a_deny_beside_it_refuses_is_not_reported() -> None:

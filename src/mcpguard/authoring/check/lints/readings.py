@@ -1,5 +1,5 @@
 """Lints on conditions that use what a function reads by half: one of several commands, statements or paths,
-programs without `code`, columns without `*`.
+programs without `code`, columns without `*`; or that give a function its arguments the wrong way round.
 
 Law of this file: it goes by the words of a condition and by the names of arguments, so it may be wrong about
 either, and none of these is an error.
@@ -27,6 +27,8 @@ _LISTS = {
     "shell": frozenset(["commands", "kinds", "programs"]),
     "sql": frozenset(["columns", "kinds", "tables"]),
 }
+_BOUNDED = names("cidr contains endsWith glob hostIn matches pathWithin startsWith")
+"""What is asked of a value of the call: it stands first, and what bounds it second."""
 _DONE = names("background changes expansions pipes redirects sends substitutions variables writes")
 """Fields of shell() that name one thing which a line does not do."""
 
@@ -220,10 +222,53 @@ def _arguments(placed: PlacedRule) -> set[str]:
     return whole or {step for step in found if isinstance(step, str)}
 
 
+def _swapped(subject: LintSubject) -> Iterator[Problem]:
+    for placed in deciding(subject):
+        when = placed.written.when or ""
+        tokens = tokens_of(when)
+        for at, token in enumerate(tokens[:-3]):
+            if token.text not in _BOUNDED or tokens[at + 1].text != "(":
+                continue
+            is_method = tokens[at - 1].text == "."
+            begin = at - 2 if is_method else at + 2
+            behind = _behind_constant(tokens, begin)
+            second = at + 2 if is_method else behind + 1
+            between = "." if is_method else ","
+            if tokens[behind].text != between or tokens[second].text not in ("args", "resource"):
+                continue
+            constant = when[tokens[begin].start : tokens[behind].start].rstrip()
+            asked = when[tokens[second].start : tokens[_member_end(tokens, second)].start].rstrip()
+            better = (
+                f"{asked}.{token.text}({constant})" if is_method else f"{token.text}({asked}, {constant})"
+            )
+            said = f"the caller chooses what {token.text}() looks for: write `{better}`"
+            yield placed.problem(("when",), said, tokens[begin].start)
+
+
+def _behind_constant(tokens: list[CelToken], at: int) -> int:
+    """The index behind the string, the list of strings or the param at `at`; `at` for anything else."""
+    if tokens[at].text == "params":
+        return _member_end(tokens, at)
+    if tokens[at].text != "[":
+        return at + (tokens[at].kind == "string")
+    end = at + 1
+    while tokens[end].kind == "string" or tokens[end].text == ",":
+        end += 1
+    return end + 1 if tokens[end].text == "]" else at
+
+
+def _member_end(tokens: list[CelToken], at: int) -> int:
+    """The index behind the name at `at` and the members that are selected from it."""
+    while tokens[at + 1].text == "." and tokens[at + 2].kind == "name":
+        at += 2
+    return at + 1
+
+
 READINGS: dict[str, Finder] = {
     "P702": _firsts,
     "P706": _programs,
     "P707": _statements,
     "P709": _halves,
     "P710": _columns,
+    "P711": _swapped,
 }
