@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import signal
 import socket
 
 import pytest
@@ -13,7 +14,7 @@ from tests.attack.test_bridge_attacks import ALLOW, CAN, QUESTION
 from tests.attack.test_http_front import WAYS, untouched
 from tests.servers.web import text
 from tests.wire.http_session import META
-from tests.wire.session import puppet
+from tests.wire.session import eventually, puppet
 
 
 @pytest.fixture
@@ -64,6 +65,27 @@ def test_silent_connections_keep_nobody_with_a_token_out(serve, issuer):
 
 
 # --- tokens --------------------------------------------------------------------------------------
+
+
+def test_refused_tokens_are_seen_in_every_place_where_an_operator_looks(serve, issuer):
+    guard = serve({"a": puppet()}, http={"token": issuer.entry}, telemetry={"metrics": True})
+    good = {"authorization": issuer.bearer("ada")}
+    forged = {kind: value for kind, value in issuer.forged().items() if value is not None}
+    for value in forged.values():
+        assert WAYS["POST /mcp"](guard, authorization=value).status == 401
+    guard.wait_stderr("1 request with a bearer token was refused: ")
+    (noticed,) = eventually(
+        lambda: [one for one in guard.records("notice") if one["what"] == "tokens-refused"],
+        "the record of it",
+    )
+    assert noticed["detail"].endswith("; from 127.0.0.1 (1)")
+    told = guard.open("GET", "/readyz", **good).json()["needs"]["tokens"]
+    assert told["ok"]
+    assert told["warning"] == "requests with bearer tokens that are not accepted come in"
+    page = guard.open("GET", "/metrics", **good).body().decode().splitlines()
+    assert f"mcpguard_refused_tokens_total {len(forged)}" in page
+    guard.signal(signal.SIGTERM)
+    guard.wait_stderr(f"{len(forged) - 1} requests with bearer tokens were refused in the last minute: ")
 
 
 def test_no_token_but_a_good_one_opens_anything_and_none_is_quoted(guarded, issuer):

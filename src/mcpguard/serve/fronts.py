@@ -101,9 +101,9 @@ class HttpFront:
         self._worlds: dict[Receiver, tuple[World, HttpClient]] = {}
         self._balancing: asyncio.TimerHandle | None = None
         self._balanced_at = 0.0
-        verifier = None
+        verifier, self._refused_tokens = None, None
         if settings.config.http.token is not None:
-            from mcpguard.adapters.transports.http.bearer import TokenVerifier
+            from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
 
             verifier = TokenVerifier(
                 settings.config.http.token,
@@ -113,7 +113,8 @@ class HttpFront:
                 shared.upstream_changed,
             )
             shared.needs.also["tokens"] = verifier.problem
-            shared.needs.warned["tokens"].append(verifier.warning)
+            self._refused_tokens = RefusedTokens(shared.clock, partial(shared.warn, "tokens-refused"))
+            shared.needs.warned["tokens"] += [verifier.warning, self._refused_tokens.warning]
         shared.needs.always = True
         endpoint = Endpoint(
             self,
@@ -126,6 +127,8 @@ class HttpFront:
         )
         self._quotas = endpoint.quotas
         self._quotas.told = partial(shared.warn, "quota-reached")
+        if self._refused_tokens is not None:
+            endpoint.refused_token = self._refused_tokens.add
         shared.needs.warned["serving"].append(self._quotas.warning)
         endpoint.readiness = lambda: Readiness(shared.needs.look(), self.upstreams())
         self._endpoint = endpoint
@@ -159,7 +162,8 @@ class HttpFront:
 
     def clients(self) -> ClientCounts:
         """What metrics show of clients."""
-        return ClientCounts(len(self._worlds), self.in_use, self._quotas.refused)
+        refused = 0 if self._refused_tokens is None else self._refused_tokens.count
+        return ClientCounts(len(self._worlds), self.in_use, self._quotas.refused, refused)
 
     def upstreams(self) -> tuple[Health, ...]:
         """How all upstreams are."""
@@ -217,6 +221,8 @@ class HttpFront:
 
     async def end(self, gently: bool) -> None:
         await self._server.close(gently)
+        if self._refused_tokens is not None:
+            self._refused_tokens.close()
 
     def close(self) -> None:
         """The server has released them."""

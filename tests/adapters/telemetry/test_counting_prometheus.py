@@ -63,6 +63,7 @@ def test_a_histogram_is_cumulative(tmp_path: Path) -> None:
 def test_nothing_counted_is_a_page_too() -> None:
     assert set(read(page(Counts(), (), (), ClientCounts(0, {}, {})))) == {
         "mcpguard_build_info",
+        "mcpguard_refused_tokens_total",
         "mcpguard_sessions",
     }
 

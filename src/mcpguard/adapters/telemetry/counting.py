@@ -87,12 +87,13 @@ class Counts:
 
 
 class ClientCounts(Struct, frozen=True):
-    """How many `sessions` there are, how much all clients have `in_use`, and how often one was refused more
-    than its quota, both by what."""
+    """How many `sessions` there are; how much all clients have `in_use`, and how often one was refused more
+    than its quota, both by what; and how many requests had a bearer token that was not accepted."""
 
     sessions: int
     in_use: Mapping[str, int]
     over_quota: Mapping[str, int]
+    refused_tokens: int = 0
 
 
 _CALL = ("server", "tool", "method", "effect", "cause", "status")
@@ -144,11 +145,13 @@ def page(
 def _of_clients(clients: ClientCounts) -> tuple[Family, ...]:
     in_use = "Connections, streams, sessions and requests of clients that are open."
     over = "Requests of principals that had used up their quota of this."
+    tokens = "Requests with a bearer token that was not accepted."
     sessions = "Open sessions, and principals of revision 2026-07-28."
     return (
         ("sessions", "gauge", sessions, [("", {}, clients.sessions)]),
         ("in_use", "gauge", in_use, _named("what", clients.in_use)),
         ("over_quota_total", "counter", over, _named("what", clients.over_quota)),
+        ("refused_tokens_total", "counter", tokens, [("", {}, clients.refused_tokens)]),
     )
 
 

@@ -7,6 +7,7 @@ which issuer and which audience are right stands in our configuration, and no se
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from math import inf
@@ -22,6 +23,7 @@ from mcpguard.config.terms import ALGORITHMS, TokenTerms
 from mcpguard.config.urls import metadata_urls
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
+from mcpguard.gateway.ports import Clock
 
 FRESH_SECONDS = 3600.0
 """Keys older than this are fetched again."""
@@ -40,6 +42,11 @@ REMEMBERED_SECONDS = 60.0
 """How long a token that was verified is not verified again, but never beyond its `exp`."""
 REMEMBERED = 1000
 """How many of them are remembered; the oldest go first."""
+QUIET_SECONDS = 60.0
+"""How long refused tokens are only counted after the operator was told of some."""
+MOST_PEERS, MOST_NAMED = 64, 3
+"""How many addresses that sent them are counted, and how many of these are named."""
+_SINCE = " in the last minute"
 TOKEN_BYTES = 16 * 1024
 SUBJECT_CHARACTERS = 256
 
@@ -83,6 +90,59 @@ def bearer_of(authorization: str) -> str:
     if found is None:
         raise BearerError("the Authorization header contains no bearer token")
     return found[1]
+
+
+class RefusedTokens:
+    """Tells of requests whose tokens were refused: of the first one at once, then once a minute of all."""
+
+    def __init__(self, clock: Clock, told: Callable[[str], None]) -> None:
+        """`told(sentence)` hears of them."""
+        self.count = 0
+        """How many there were."""
+        self._clock = clock
+        self._told = told
+        self._why: Counter[str] = Counter()
+        self._peers: Counter[str] = Counter()
+        self._stop: Callable[[], None] | None = None
+
+    def add(self, why: str, peer: str) -> None:
+        """One from the address `peer`; `why` is a fixed text of ours."""
+        self.count += 1
+        self._why[why] += 1
+        self._peers[peer if peer in self._peers or len(self._peers) < MOST_PEERS else "others"] += 1
+        if self._stop is None:
+            self._tell("")
+            self._stop = self._clock.later(QUIET_SECONDS, self._minute)
+
+    def close(self) -> None:
+        """Tell of those that nobody has heard of yet."""
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+        self._tell(_SINCE)
+
+    def warning(self) -> str:
+        """That there were some a moment ago, "" if not."""
+        return "requests with bearer tokens that are not accepted come in" if self._stop is not None else ""
+
+    def _minute(self) -> None:
+        self._stop = self._clock.later(QUIET_SECONDS, self._minute) if self._why else None
+        self._tell(_SINCE)
+
+    def _tell(self, since: str) -> None:
+        number = self._why.total()
+        if not number:
+            return
+        were = (
+            "1 request with a bearer token was"
+            if number == 1
+            else f"{number} requests with bearer tokens were"
+        )
+        why = ", ".join(f"{one} ({of})" for one, of in self._why.most_common())
+        peers = ", ".join(f"{one} ({of})" for one, of in self._peers.most_common(MOST_NAMED))
+        self._why.clear()
+        self._peers.clear()
+        self._told(f"{were} refused{since}: {why}; from {peers}")
 
 
 class TokenVerifier:

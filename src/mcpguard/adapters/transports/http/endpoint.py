@@ -89,6 +89,8 @@ class Endpoint:
         self._open_routes: dict[str, bytes] = {}
         self.readiness: Callable[[], Readiness] = lambda: Readiness((), ())
         """Whether requests can be served now."""
+        self.refused_token: Callable[[str, str], None] = lambda why, peer: None
+        """Hears why a token was refused, and from which address it came."""
         self._challenge = "Bearer"
         self._scope = ""
         if http.token is not None:
@@ -161,7 +163,7 @@ class Endpoint:
     async def _admit(self, verifier: Verifier, request: HttpRequest) -> None:
         """Let the request of a client with a good token begin, when it is its principal's turn."""
         request.connection.doubt()
-        verified = await self._identify(verifier, request.authorization)
+        verified = await self._identify(verifier, request)
         request.principal, request.until = verified.principal, verified.until
         request.in_use = in_use = self.quotas.of(verified.principal)
         request.connection.welcome(in_use)
@@ -178,14 +180,15 @@ class Endpoint:
             raise _wrong_method(", ".join(methods))
         self._well_known(request)
 
-    async def _identify(self, verifier: Verifier, authorization: str | None) -> Verified:
-        if authorization is None:
+    async def _identify(self, verifier: Verifier, request: HttpRequest) -> Verified:
+        if request.authorization is None:
             raise self._unauthorized(401, "a bearer token is required", "")
         try:
-            return await verifier.verify(bearer_of(authorization))
+            return await verifier.verify(bearer_of(request.authorization))
         except BearerError as problem:
             if problem.status == 503:
                 raise HttpRefusal(503, str(problem), REFUSED, ((b"retry-after", b"5"),)) from None
+            self.refused_token(str(problem), request.connection.peer)
             about = f', error="{problem.error}", error_description="{problem}"'
             if problem.status == 403 and self._scope:
                 about += f', scope="{self._scope}"'
