@@ -97,7 +97,7 @@ async def test_a_store_in_a_folder_that_cannot_be_made_is_missing(tmp_path):
     shared = shared_in(tmp_path)
     shared.needs.always = True
     found = await changed(shared, {})
-    assert "state.sqlite cannot be created" in found["store"]
+    assert found["store"].startswith(f"the folder of sessions {tmp_path / 'state'} cannot be used (")
     assert shared.said == [f"not ready, store: {found['store']}"]
 
 

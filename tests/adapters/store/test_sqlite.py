@@ -305,8 +305,14 @@ def test_a_store_that_is_closed_keeps_no_file_and_no_thread(tmp_path: Path, mach
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machine) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SessionError, match="the session's state is unavailable: Not a directory"):
-        labels(machine.store(tmp_path / "file" / "s"))
+    folder = tmp_path / "file" / "s"
+    said = (
+        f"the folder of sessions {folder} cannot be used (Not a directory): make it a folder that this user can "
+        "write to, or name another one in the configuration (`session: {path: …}`)"
+    )
+    with pytest.raises(SessionError) as raised:
+        labels(machine.store(folder))
+    assert str(raised.value) == said
 
 
 FULL = """

@@ -141,6 +141,10 @@ SCENES = {
         Scene("git: {command: sh, env: {A: '${env:LASTING}'}}"),
     ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
+    "C202": (
+        Scene(more="session: {path: policy.yaml/sessions}\n"),
+        Scene(more="session: {path: sessions}\n"),
+    ),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }
 """Code -> the scene in which it is found, and the one in which it is not."""

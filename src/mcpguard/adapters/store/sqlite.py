@@ -20,7 +20,15 @@ from msgspec import Struct
 
 from mcpguard.adapters.store import sessions, tickets
 from mcpguard.adapters.store.sessions import LOCKED, OpenSessions, SessionRow, decode, decode_earlier, encode
-from mcpguard.adapters.store.upkeep import REPLACED, checkpoint, is_busy, of_later, problem_of, unusable
+from mcpguard.adapters.store.upkeep import (
+    REPLACED,
+    checkpoint,
+    is_busy,
+    of_later,
+    problem_of,
+    unmade,
+    unusable,
+)
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.disk import WaitedDisk
 from mcpguard.core.errors import SessionError
@@ -188,7 +196,7 @@ class SqliteStore:
                 if not is_busy(problem) or time.monotonic() > ends:
                     raise SessionError(unusable(self._path, problem)) from None
             except OSError as problem:
-                raise SessionError(f"{self._path} cannot be used: {problem.strerror}") from None
+                raise SessionError(unmade(self._path.parent, problem)) from None
             time.sleep(PAUSE)
 
     def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
@@ -258,7 +266,7 @@ class SqliteStore:
                 self.close()
                 raise self._is(unusable(self._path, problem)) from None
         except OSError as problem:
-            raise self._is(f"the session's state is unavailable: {problem.strerror}") from None
+            raise self._is(unmade(self._path.parent, problem)) from None
         return False, None
 
     def _is(self, failing: str) -> SessionError:

@@ -3,7 +3,9 @@ for a disk."""
 
 import os
 from contextlib import closing, suppress
+from errno import ETIMEDOUT
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,10 +61,22 @@ def of_later(path: Path) -> str:
 
 
 def _cannot_be_made(path: Path) -> str:
-    # It is made, with its folder, when it is first needed.
+    # It is made, with its folder, when it is first needed. A mode says little of a read-only disk.
     folder = next(one for one in path.absolute().parents if one.exists())
-    able = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    return "" if able else f"{path} cannot be created: {folder} is not a folder that this user can write to"
+    try:
+        with TemporaryFile(dir=folder):
+            return ""
+    except OSError as problem:
+        return unmade(folder, problem)
+
+
+def unmade(folder: Path, problem: OSError) -> str:
+    """Why there can be no sessions in `folder`, and what to do about it."""
+    if problem.errno == ETIMEDOUT:
+        return f"the session's state is unavailable: {problem.strerror}"
+    said = f"the folder of sessions {folder} cannot be used ({problem.strerror})"
+    other = "name another one in the configuration (`session: {path: …}`)"
+    return f"{said}: make it a folder that this user can write to, or {other}"
 
 
 def is_busy(problem: "sqlite3.Error") -> bool:

@@ -19,6 +19,9 @@ from msgspec import structs
 
 from mcpguard.adapters.audit.signing import SigningKey, private_key
 from mcpguard.adapters.credentials import value_of
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.sqlite import FILE, FORM
+from mcpguard.adapters.store.upkeep import problem_of
 from mcpguard.adapters.system.guarded import found, not_found
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
@@ -162,6 +165,7 @@ def _findings(
     yield from clients(config, document)
     yield from own(config, document, redactor)
     yield _evidence(config)
+    yield from _sessions(config)
 
 
 def _observation(config: Config, document: Document) -> Iterator[Finding]:
@@ -232,6 +236,12 @@ def _evidence(config: Config) -> Finding:
     if reason := trouble(folder):
         return wrong("C201", str(folder), f"the audit folder cannot be used: {reason}")
     return fine(str(folder), "evidence can be written")
+
+
+def _sessions(config: Config) -> Iterator[Finding]:
+    file = (config.session_folder or default_folder()) / FILE
+    if reason := problem_of(file, FORM, write=False):
+        yield wrong("C202", str(file.parent), reason)
 
 
 def nearest(folder: Path) -> Path:
