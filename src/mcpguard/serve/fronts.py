@@ -24,6 +24,7 @@ from mcpguard.serve.worlds import Shared, World
 
 if TYPE_CHECKING:
     from mcpguard.adapters.transports.http import HttpClient
+    from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
 
 
 FEW_WORLDS = 8
@@ -88,6 +89,7 @@ class HttpFront:
 
     where: str
     """The address that it listens on."""
+    _refused_tokens: RefusedTokens | None = None
 
     def __init__(self, shared: Shared, host: str, port: int) -> None:
         """Port 0 picks a free port."""
@@ -101,20 +103,8 @@ class HttpFront:
         self._worlds: dict[Receiver, tuple[World, HttpClient]] = {}
         self._balancing: asyncio.TimerHandle | None = None
         self._balanced_at = 0.0
-        verifier, self._refused_tokens = None, None
-        if settings.config.http.token is not None:
-            from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
-
-            verifier = TokenVerifier(
-                settings.config.http.token,
-                _fetch(settings.config.http.token),
-                shared.clock.seconds,
-                shared.diagnostics.report,
-                shared.upstream_changed,
-            )
-            shared.needs.also["tokens"] = verifier.problem
-            self._refused_tokens = RefusedTokens(shared.clock, partial(shared.warn, "tokens-refused"))
-            shared.needs.warned["tokens"] += [verifier.warning, self._refused_tokens.warning]
+        token = settings.config.http.token
+        verifier = None if token is None else self._verifier(token)
         shared.needs.always = True
         endpoint = Endpoint(
             self,
@@ -135,6 +125,17 @@ class HttpFront:
         self._measuring: MetricsPage | None = None
         self.reconfigure()
         self._server = HttpServer(endpoint, shared.diagnostics.report)
+
+    def _verifier(self, token: TokenTerms) -> TokenVerifier:
+        from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
+
+        shared = self._shared
+        report, changed = shared.diagnostics.report, shared.upstream_changed
+        verifier = TokenVerifier(token, _fetch(token), shared.clock.seconds, report, changed)
+        shared.needs.also["tokens"] = verifier.problem
+        self._refused_tokens = RefusedTokens(shared.clock, partial(shared.warn, "tokens-refused"))
+        shared.needs.warned["tokens"] += [verifier.warning, self._refused_tokens.warning]
+        return verifier
 
     def reconfigure(self) -> None:
         """They say whether there are metrics."""

@@ -246,5 +246,6 @@ def test_a_program_gets_the_alert_on_its_standard_input(tmp_path: Path) -> None:
     assert by_command([sys.executable, "-c", code, str(place)], encode(alert), 20) == ""
     assert json.loads(place.read_text())["alert"] == "denials"
     assert by_command([sys.executable, "-c", "raise SystemExit(3)"], b"", 20) == "it ended with status 3"
-    assert by_command(["no-such-program-here"], b"", 1) == "`no-such-program-here` was not found"
+    said = "`no-such-program-here` was not found; give its full path or fix PATH"
+    assert by_command(["no-such-program-here"], b"", 1) == said
     assert "took longer" in by_command([sys.executable, "-c", "import time; time.sleep(60)"], b"", 0.2)

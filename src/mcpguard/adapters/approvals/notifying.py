@@ -19,7 +19,7 @@ from time import sleep, time
 from msgspec import Struct, structs
 
 from mcpguard.adapters.approvals import apprise_child
-from mcpguard.adapters.system.guarded import end, found, start
+from mcpguard.adapters.system.guarded import end, found, lack_of, start
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.legible import plain
 from mcpguard.core.policy.tickets import Ticket
@@ -220,7 +220,7 @@ def by_command(words: list[str], given: bytes, seconds: float) -> str:
     environment = _environment()
     path = found(words[0], environment.get("PATH"))
     if path is None:
-        return f"`{words[0]}` was not found"
+        return f"`{words[0]}` {lack_of(words[0], environment.get('PATH'))}"
     shell = "/bin/sh", "-c", 'pipe=$0; exec "$@" </dev/fd/$pipe'
     try:
         status = _status(lambda pipe: [*shell, pipe, path, *words[1:]], environment, seconds, given)

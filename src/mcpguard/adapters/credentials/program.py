@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import DecodeError, json
 
 from mcpguard.adapters.credentials.environ import variable
-from mcpguard.adapters.system.guarded import end, found, start
+from mcpguard.adapters.system.guarded import end, found, lack_of, start
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.ports import Mint
@@ -136,7 +136,7 @@ class CommandMint(Mint):
         entry, environment = self._entry, self._environment()
         path = found(entry.argv[0], environment.get("PATH"))
         if path is None:
-            raise self._problem("was not found; give its full path or fix PATH")
+            raise self._problem(lack_of(entry.argv[0], environment.get("PATH")))
         output = self._run([path, *entry.argv[1:]], environment)
         try:
             return read_output(output, entry, time.time())

@@ -25,12 +25,12 @@ exit $status
 """
 
 
-def found(program: str, path: str | None) -> str | None:
-    """The full path of a program, None if it is not found. Never one in the working folder: whoever may
-    write there could give us another."""
+def found(program: str, path: str | None, mode: int = os.F_OK | os.X_OK) -> str | None:
+    """The full path of a program, which has these rights; None if it is not found. Never one in the working
+    folder: whoever may write there could give us another."""
     from shutil import which  # It brings three compressors along.
 
-    place = which(os.path.expanduser(program), path=path or os.defpath)
+    place = which(os.path.expanduser(program), mode, path or os.defpath)
     return place if place is not None and os.path.isabs(place) else None
 
 
@@ -54,9 +54,20 @@ def misread(command: str) -> str:
     return ""
 
 
-def not_found(command: str) -> str:
-    """What is said where no program is found by a command."""
-    return misread(command) or f"the command '{command}' was not found; give its full path or fix PATH"
+def lack_of(program: str, path: str | None) -> str:
+    """Why `found` finds nothing, and what to do, as the end of a sentence about the program."""
+    there = found(program, path, os.F_OK)
+    return "was not found; give its full path or fix PATH" if there is None else unexecutable(program, there)
+
+
+def unexecutable(program: str, there: str) -> str:
+    """The same for a program that is `there`."""
+    return f"is {'' if program == there else f'{there}, which is '}not executable; `chmod +x` it"
+
+
+def not_found(command: str, path: str | None) -> str:
+    """What is said where `found` finds no program by a command."""
+    return misread(command) or f"the command '{command}' {lack_of(command, path)}"
 
 
 def start(

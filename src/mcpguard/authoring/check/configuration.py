@@ -64,7 +64,8 @@ def own(config: Config, document: Document, redactor: Redactor) -> Iterator[Find
             yield wrong("C116", document.problem(place, said if str(ref) in said else f"{ref}: {said}"))
     command = config.alerts.command if config.alerts else None
     if command and found(command[0], os.environ.get("PATH")) is None:
-        yield wrong("C116", document.problem(("alerts", "command"), not_found(command[0])))
+        said = not_found(command[0], os.environ.get("PATH"))
+        yield wrong("C116", document.problem(("alerts", "command"), said))
 
 
 _ROOT = "os-user:root"

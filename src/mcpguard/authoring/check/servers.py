@@ -116,7 +116,7 @@ def programs(entry: Credential, document: Document) -> Iterator[Finding]:
 
     command = command_of(entry.made) if entry.kind == "command" else None
     if command is not None and found(command.argv[0], os.environ.get("PATH")) is None:
-        said = not_found(command.argv[0])
+        said = not_found(command.argv[0], os.environ.get("PATH"))
         yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))
 
 

@@ -114,8 +114,9 @@ def test_a_program_that_is_there_and_not_executable_is_told_from_one_that_is_not
     script = tmp_path / "server"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o600)
+    said = f"the command '{script}' is not executable; `chmod +x` it"
+    assert not_startable(str(script), None, None) == said
     for command, path, cwd in (
-        (str(script), None, None),
         ("./server", None, str(tmp_path)),
         ("server", str(tmp_path), None),
     ):

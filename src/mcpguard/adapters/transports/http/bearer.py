@@ -43,7 +43,7 @@ REMEMBERED_SECONDS = 60.0
 REMEMBERED = 1000
 """How many of them are remembered; the oldest go first."""
 QUIET_SECONDS = 60.0
-"""How long refused tokens are only counted after the operator was told of some."""
+"""How long refused tokens are only counted after some were reported."""
 MOST_PEERS, MOST_NAMED = 64, 3
 """How many addresses that sent them are counted, and how many of these are named."""
 _SINCE = " in the last minute"
@@ -93,10 +93,10 @@ def bearer_of(authorization: str) -> str:
 
 
 class RefusedTokens:
-    """Tells of requests whose tokens were refused: of the first one at once, then once a minute of all."""
+    """Reports requests whose tokens were refused: the first one at once, then once a minute how many."""
 
     def __init__(self, clock: Clock, told: Callable[[str], None]) -> None:
-        """`told(sentence)` hears of them."""
+        """`told(sentence)` takes each report."""
         self.count = 0
         """How many there were."""
         self._clock = clock
@@ -115,7 +115,7 @@ class RefusedTokens:
             self._stop = self._clock.later(QUIET_SECONDS, self._minute)
 
     def close(self) -> None:
-        """Tell of those that nobody has heard of yet."""
+        """Report those that are only counted so far."""
         if self._stop is not None:
             self._stop()
             self._stop = None

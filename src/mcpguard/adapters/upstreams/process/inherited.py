@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from mcpguard.adapters.system.guarded import not_found
+from mcpguard.adapters.system.guarded import not_found, unexecutable
 
 PASSED_ON = (
     "PATH",
@@ -116,5 +116,5 @@ def not_startable(command: str, path: str | None, cwd: str | None) -> str:
     """Why `executable` finds nothing, and what to do."""
     there = executable(command, path, cwd, os.F_OK)
     if there is None:
-        return not_found(command)
-    return f"the command '{command}' is {there}, which is not executable; `chmod +x` it"
+        return not_found(command, path)
+    return f"the command '{command}' {unexecutable(command, there)}"
