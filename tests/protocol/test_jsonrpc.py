@@ -392,3 +392,22 @@ def test_a_large_answer_that_is_no_json_is_not_read_twice(monkeypatch: pytest.Mo
     with pytest.raises(MessageError) as refused:
         parse(answer("[NaN," + "1," * 200_000 + "1]"))
     assert refused.value.request_id == 7
+
+
+@each(
+    ("line", "flaw"),
+    [
+        (b'{"a":NaN}', ": it has NaN, which JSON does not have"),
+        (b'{"a":"\\uD83D\\uDE00\\uD83D"}', ": it has half of a surrogate pair (\\uD83D)"),
+        (b'{"a":"\\uDE00"}', ": it has half of a surrogate pair (\\uDE00)"),
+        (b'{"a":"\xe9"}', ": byte 7 is not UTF-8"),
+        (b'{"a":1', ": it is cut off or wrong at character 7"),
+        (b'{"a":1e999}', ""),
+        (b'{"a":NaN,"b":"' + b"x" * 300_000 + b'"}', ""),
+        (b'{"a":"\xff","b":' + b"[" * 1000, ": byte 7 is not UTF-8"),
+    ],
+)
+def test_what_is_not_json_is_refused_with_what_is_wrong_with_it(line: bytes, flaw: str) -> None:
+    with pytest.raises(MessageError) as raised:
+        parse(line)
+    assert str(raised.value) == f"message is not valid JSON in UTF-8{flaw}"

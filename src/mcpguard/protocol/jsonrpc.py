@@ -48,6 +48,9 @@ BATCHED = frozenset({"2025-03-26"})
 MOST_IN_BATCH = 100
 """How many messages are taken in one batch."""
 
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _decode = msgspec.json.Decoder().decode
 _cut = msgspec.json.Decoder(list[msgspec.Raw]).decode
 encode = msgspec.json.Encoder().encode
@@ -119,7 +122,7 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
         message = _decode(line) if len(line) <= _LARGE else _decode_large(line, asking)
     except (msgspec.DecodeError, UnicodeError):
         found = _id_of_unreadable(line, asking)
-        raise MessageError(PARSE_ERROR, "message is not valid JSON in UTF-8", found) from None
+        raise MessageError(PARSE_ERROR, f"message is not valid JSON in UTF-8{_flaw(line)}", found) from None
     except RecursionError:
         found = None if asking else _id_of_answer(line)
         raise MessageError(PARSE_ERROR, "message is nested too deeply", found) from None
@@ -138,6 +141,27 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
     elif ("result" in message) == ("error" in message) or "id" not in message:
         raise MessageError(INVALID_REQUEST, "message is neither a request nor a response", _id_of(message))
     return message
+
+
+def _flaw(line: bytes) -> str:
+    """What is wrong with a text that is not JSON in UTF-8 (RFC 8259), as the end of a sentence; "" where that
+    is not known, or the text is large."""
+    if len(line) > _LARGE:
+        return ""
+    import json  # It says where, and takes what ours refuses.
+
+    unknown: list[str] = []
+    try:
+        json.loads(line.decode(), parse_constant=unknown.append)
+    except UnicodeDecodeError as problem:
+        return f": byte {problem.start + 1} is not UTF-8"
+    except (ValueError, RecursionError) as problem:
+        place = getattr(problem, "pos", None)
+        return "" if place is None else f": it is cut off or wrong at character {place + 1}"
+    if unknown:
+        return f": it has {unknown[0]}, which JSON does not have"
+    half = _HALF.search(line)
+    return f": it has half of a surrogate pair ({half[0].decode()})" if half else ""
 
 
 def _decode_large(line: bytes, asking: bool) -> Json:

@@ -40,7 +40,7 @@ class RecordingEar(WireListener):
         assert size > 0
         self._hear("received", message, related)
 
-    def broken(self, request_id: int | str | None, sentence: str, shown: str) -> None:
+    def broken(self, request_id: int | str | None, sentence: str, shown: str, why: str = "") -> None:
         self._hear("broken", request_id, sentence, shown)
 
     def oversize(self, line: Oversize) -> None:

@@ -271,3 +271,11 @@ def test_texts_are_marked_if_one_rule_says_so_even_one_that_fails() -> None:
 def test_what_cannot_stay_or_be_marked_is_a_mistake(rule: str, said: str) -> None:
     with pytest.raises(PolicyError, match=re.escape(said)):
         policies(f"id: a, {rule}")
+
+
+def test_a_cost_that_is_written_as_a_float_and_is_whole_counts_as_what_it_is() -> None:
+    rule = "id: a, effect: allow, limit: {per: 1h, units: 9, cost: args.n}"
+    verdict = decide(rule, args={"n": 4.0}, session=Session())
+    assert isinstance(verdict, Permit)
+    assert [(type(one.amount), one.amount) for one in verdict.charges] == [(int, 4)]
+    assert isinstance(decide(rule, args={"n": 10.0}, session=Session()), Deny)

@@ -87,6 +87,8 @@ def _cost(cost: int | str, invocation: Invocation) -> int:
         value = invocation.args
         for name in cost.split(".")[1:]:
             value = value.get(name) if type(value) is dict else None
+    if type(value) is float and value.is_integer():
+        value = int(value)  # Clients that have no other numbers write 10 as 10.0.
     if type(value) is not int or not 0 < value <= 1 << 53:
         name = cost if isinstance(cost, str) else "its cost"
         raise ObligationError(f"A limit counts `{name}`, which has to be a whole number above 0.")

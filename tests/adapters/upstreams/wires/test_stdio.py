@@ -262,14 +262,29 @@ async def test_junk_and_long_lines_on_its_output_are_reported_and_the_server_ser
         ]
 
 
-@pytest.mark.parametrize("value", [b"NaN", b"1e999", b'"\\ud83d"', b'"\xff"', b"[" * 50_000])
-async def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: bytes) -> None:
+JSON = "message is not valid JSON in UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (b"NaN", f"{JSON}: it has NaN, which JSON does not have"),
+        (b"-Infinity", f"{JSON}: it has -Infinity, which JSON does not have"),
+        (b"1e999", JSON),
+        (b'"\\ud83d"', f"{JSON}: it has half of a surrogate pair (\\ud83d)"),
+        (b'"a\\ude00"', f"{JSON}: it has half of a surrogate pair (\\ude00)"),
+        (b'"\xff"', f"{JSON}: byte 53 is not UTF-8"),
+        (b"1,", f"{JSON}: it is cut off or wrong at character 54"),
+        (b"[" * 50_000, "message is nested too deeply"),
+    ],
+)
+async def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: bytes, why: str) -> None:
     async with real("puppet.py") as at:
         head = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"a":'
         code = f"raw({head!r} % request_id + {value!r} + b'}}}}\\n'); silent = True"
         said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
-        assert said == "upstream 'x' answered with something that is not a JSON-RPC response"
-        assert at.reports[0].startswith("not a JSON-RPC message on its standard output, dropped: {")
+        assert said == f"upstream 'x' answered with something that is not a JSON-RPC response ({why})"
+        assert at.reports[0].startswith(f"not a JSON-RPC message on its standard output, dropped ({why}): {{")
         assert await at.text("echo", text="x") == "x"
 
 

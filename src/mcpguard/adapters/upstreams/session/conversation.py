@@ -258,8 +258,10 @@ class Conversation:
         else:
             self._notified(method, params, related)
 
-    def broken(self, request_id: RequestId | None, sentence: str, shown: str) -> None:
-        self._open.broken(request_id)
+    def broken(self, request_id: RequestId | None, sentence: str, shown: str, why: str = "") -> None:
+        self._open.broken(request_id, why)
+        if why and request_id is not None:  # Other lines are chatter, such as a greeting.
+            sentence = f"{sentence} ({why})"
         # Inspected before it is cut: half a secret is not found.
         clean = self._terms.clean(shown)[:SHOWN] if shown else ""
         self._terms.report(self._terms.name, f"{sentence}: {clean}" if clean else sentence)

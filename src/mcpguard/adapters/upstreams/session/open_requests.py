@@ -205,9 +205,10 @@ class OpenRequests:
         self.trouble = None
         self._changed()
 
-    def broken(self, request_id: RequestId | None) -> None:
-        """Take what has this id and is not a response."""
-        self.fail(request_id, "answered with something that is not a JSON-RPC response")
+    def broken(self, request_id: RequestId | None, why: str = "") -> None:
+        """Take what has this id and is not a response; `why` says what is wrong with it."""
+        what = "answered with something that is not a JSON-RPC response"
+        self.fail(request_id, f"{what} ({why})" if why else what)
 
     def oversize(self, line: Oversize) -> None:
         """Take a message that was too long to be kept."""

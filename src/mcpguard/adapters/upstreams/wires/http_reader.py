@@ -115,7 +115,8 @@ class HttpReader:
                 too_many_values(self._listener, problem)
             else:
                 shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
-                self._listener.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
+                said = "not a JSON-RPC message over HTTP"
+                self._listener.broken(problem.request_id, said, shown, str(problem))
             return asked is not None and problem.request_id == asked
         answer = "method" not in message
         if answer and asked is not None and message["id"] != asked:

@@ -174,7 +174,7 @@ class StdioWire:
             return
         shown = line.decode("utf-8", "replace") if len(line) <= LINE_BYTES else f"{len(line)} bytes"
         said = "not a JSON-RPC message on its standard output, dropped"
-        self._listener.broken(problem.request_id, said, shown)
+        self._listener.broken(problem.request_id, said, shown, str(problem))
 
 
 def _how_it_ended(status: int | None) -> str:

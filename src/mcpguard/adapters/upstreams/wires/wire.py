@@ -18,9 +18,10 @@ class WireListener(Protocol):
         """A message in JSON-RPC shape of `size` bytes. `related` is the id of our request on whose
         response stream it came, None where the wire does not tell."""
 
-    def broken(self, request_id: int | str | None, sentence: str, shown: str) -> None:
+    def broken(self, request_id: int | str | None, sentence: str, shown: str, why: str = "") -> None:
         """Something that is not a JSON-RPC message; `request_id` where it could be read. `sentence` says
-        what it is, `shown` is its uninspected beginning for the operator, "" for none."""
+        what it is, `shown` is its uninspected beginning for the operator, "" for none; `why` says what is
+        wrong with it."""
 
     def oversize(self, line: Oversize) -> None:
         """A message over the limit, dropped."""
