@@ -280,11 +280,16 @@ def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
     """Names the origin that it leads to and nothing else: a path or a query may be a credential."""
     said = f"answered with a redirect (HTTP {response.status})"
     try:
-        origin = str(url.join(URL(response.headers["Location"])).origin())[:_SHOWN]
+        target = url.join(URL(response.headers["Location"]))
+        origin = str(target.origin())[:_SHOWN]
+        same = target.origin() == url.origin()
     except (KeyError, ValueError):
         return f"{said}, which is not followed"
-    advice = "if that is right, configure its target (`url`)"
-    return f"{said} to {origin}, which is not followed; {advice}"
+    if same and target.path.rstrip("/") == url.path.rstrip("/") and target.path != url.path:
+        where = f"the same URL {'with' if target.path.endswith('/') else 'without'} a slash at its end"
+    else:
+        where = f"another path of {origin}" if same else origin
+    return f"{said} to {where}, which is not followed; if that is right, configure its target (`url`)"
 
 
 def _sentence(error: Exception, host: str) -> str:

@@ -457,7 +457,10 @@ async def test_who_asks_and_does_not_read_gets_no_answers() -> None:
 async def test_a_call_that_is_not_answered_in_time_is_one_clear_error_and_is_cancelled() -> None:
     world = await World(legacy(), call_seconds=0.05).ready()
     wait = world.upstream.request(permit(name="t"))
-    assert await failure(wait) == "upstream 'x' did not answer tools/call within 0.05 seconds"
+    assert (
+        await failure(wait)
+        == "upstream 'x' did not answer tools/call within 0.05 seconds (`call_timeout_seconds`)"
+    )
     told = await world.sent("notifications/cancelled")
     assert told["params"]["requestId"] == world.wire.last("tools/call")["id"]
 
@@ -469,7 +472,10 @@ async def test_a_list_has_the_time_of_a_start() -> None:
 
     world = World(serve, start_seconds=0.3)
     wait = world.upstream.request(permit("tools/list"))
-    assert await failure(wait) == "upstream 'x' did not answer tools/list within 0.3 seconds"
+    assert (
+        await failure(wait)
+        == "upstream 'x' did not answer tools/list within 0.3 seconds (`start_timeout_seconds`)"
+    )
 
 
 @pytest.mark.parametrize("related", [True, False])

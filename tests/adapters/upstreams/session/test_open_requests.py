@@ -92,7 +92,7 @@ def test_one_second_is_said_so() -> None:
     assert (lasting(1.0), lasting(0.5), lasting(60)) == ("1 second", "0.5 seconds", "60 seconds")
 
 
-LATE = "upstream 'x' did not answer tools/call within 10 seconds"
+LATE = "upstream 'x' did not answer tools/call within 10 seconds (`call_timeout_seconds`)"
 
 
 def test_a_request_fails_at_its_deadline_and_not_before(table: Table) -> None:
@@ -114,7 +114,7 @@ def test_one_timer_watches_all_and_each_is_late_at_its_own_time(table: Table) ->
     table.clock.pass_by(5)
     assert table.ends == {
         answered: "answered",
-        fast: "upstream 'x' did not answer tools/list within 5 seconds",
+        fast: "upstream 'x' did not answer tools/list within 5 seconds (`start_timeout_seconds`)",
     }
     table.clock.pass_by(25)
     assert table.late == [fast, slow]
@@ -135,7 +135,9 @@ def test_progress_starts_the_time_again_up_to_six_times_the_deadline(table: Tabl
         if table.ends:
             break
     assert table.clock.now == pytest.approx(100 + 10 * open_requests.STRETCH, abs=1)
-    assert table.ends == {first: "upstream 'x' did not answer tools/call within 60 seconds"}
+    assert table.ends == {
+        first: "upstream 'x' did not answer tools/call within 60 seconds (6 times `call_timeout_seconds`)"
+    }
 
 
 def test_after_the_last_progress_one_deadline_is_left(table: Table) -> None:

@@ -64,6 +64,31 @@ async def test_a_redirect_within_the_origin_is_followed_once() -> None:
             assert "redirect" in await listener.failure(3)
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("/mcp/", "the same URL with a slash at its end"),
+        ("/mcp/?key=k", "the same URL with a slash at its end"),
+        ("/other", "another path of http://127.0.0.1:"),
+        ("/mcp?key=k", "another path of http://127.0.0.1:"),
+    ],
+)
+async def test_a_redirect_that_is_not_followed_says_where_it_leads_without_a_path(
+    place: str, said: str
+) -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.head(301, Location=place, Content_Length="0")
+
+    async with (
+        scripted(script) as stage,
+        wired(StreamableHttpWire, address(stage.url, {})) as (wire, listener),
+    ):
+        wire.send(hello(1))
+        told = await listener.failure(1)
+        assert told.startswith(f"answered with a redirect (HTTP 301) to {said}")
+        assert "key" not in told
+
+
 async def test_a_refusal_of_credentials_names_the_host_and_no_value() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": CANARY}}, 401)

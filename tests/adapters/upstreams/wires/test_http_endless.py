@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.usefixtures("no_task_left"),
 ]
 
-TOO_LONG = "answered with more than 2000 bytes; it was dropped"
+TOO_LONG = "answered with more than 2000 bytes (`limits.message_bytes`); it was dropped"
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ async def test_a_json_body_over_the_limit_is_dropped() -> None:
         await reply.json(answer_to(heard, text="x" * 5000))
 
     told, listener, _wire = await failure_of(script, 2000)
-    assert told == "answered with more than 2000 bytes; it was dropped"
+    assert told == "answered with more than 2000 bytes (`limits.message_bytes`); it was dropped"
     assert [what[0] for what in listener.heard] == ["failed", "ended"]
 
 
@@ -145,7 +145,7 @@ async def test_a_huge_event_is_dropped_and_is_the_failure_of_its_request() -> No
         await reply.gone.wait()
 
     told, _listener, _wire = await failure_of(script, 2000)
-    assert told == "answered with more than 2000 bytes; it was dropped"
+    assert told == "answered with more than 2000 bytes (`limits.message_bytes`); it was dropped"
 
 
 async def test_a_huge_event_of_nobody_is_told_and_the_answer_still_comes() -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from mcpguard import __version__
 from mcpguard.adapters.upstreams.session.greeting import Greeting
-from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Backoff, Terms
+from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Backoff, Terms, lasting
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
@@ -200,7 +200,8 @@ class ListeningStream:
 
     def _overdue(self, change: _Change) -> None:
         method = SUBSCRIBE if change.subscribe else UNSUBSCRIBE
-        self._end(change, f"did not answer {method} within {self._terms.call_seconds:g} seconds")
+        within = lasting(self._terms.call_seconds)
+        self._end(change, f"did not answer {method} within {within} (`call_timeout_seconds`)")
 
     def _end(self, change: _Change, why: str) -> None:
         """Give it up before the upstream has answered: what it alone subscribed to is taken back."""

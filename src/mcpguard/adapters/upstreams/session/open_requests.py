@@ -213,7 +213,10 @@ class OpenRequests:
     def oversize(self, line: Oversize) -> None:
         """Take a message that was too long to be kept."""
         request_id = jsonrpc.id_of_dropped(line.head, line.tail)
-        self.fail(request_id, f"answered with more than {self._limit} bytes; it was dropped")
+        self.fail(
+            request_id,
+            f"answered with more than {self._limit} bytes (`limits.message_bytes`); it was dropped",
+        )
 
     def progressed(self, params: dict[str, Json]) -> None:
         token = params.get("progressToken")
@@ -313,8 +316,11 @@ class OpenRequests:
     def _expire(self, request_id: int) -> None:
         call = self._open.get(request_id)
         if call is not None:
-            seconds = call.seconds * (STRETCH if call.due >= call.latest else 1)
-            self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)}")
+            setting = "start_timeout_seconds" if call.method in LISTS else "call_timeout_seconds"
+            seconds, setting = call.seconds, f"`{setting}`"
+            if call.due >= call.latest:
+                seconds, setting = STRETCH * seconds, f"{STRETCH} times {setting}"
+            self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)} ({setting})")
             self._late(request_id, call)
 
 

@@ -34,7 +34,7 @@ class HttpReader:
         self.limit = limit
         self.batches = False
         """Whether the revision has batches (2025-03-26, basic/index, batching)."""
-        self.too_long = f"answered with more than {limit} bytes; it was dropped"
+        self.too_long = f"answered with more than {limit} bytes (`limits.message_bytes`); it was dropped"
         self._turn = turn
         self._listener = listener
         self._other = other
