@@ -92,6 +92,17 @@ def test_what_cannot_be_had_or_guarded_fails_the_check_and_hides_nothing_else(
     assert set(found["env:CHECK_HOST", "host"]) == {"reference", "kind", "server", "ok", "seconds", "said"}
 
 
+def test_a_value_that_no_header_can_have_fails_the_check_where_it_would_stand_in_one(
+    config: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHECK_FAR", f"{CANARY}\r\nfar")
+    code, said = checked(config, capsys)
+    unfit = "has a character that is not allowed in a header, such as a newline"
+    assert code == 1
+    assert f"failed  credential:value for far: {unfit}" in said.splitlines()
+    assert "ok      credential:made for git" in said
+
+
 def test_a_host_that_cannot_be_had_fails_what_would_go_there(
     config: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from mcpguard.adapters.credentials import MINTS, SOURCES
 from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import broken, plain, style
-from mcpguard.adapters.upstreams.wires.address import UpstreamAddress, authority
+from mcpguard.adapters.upstreams.wires.address import UNFIT, UpstreamAddress, authority, fits_in_header
 from mcpguard.authoring.check.configuration import try_own
 from mcpguard.authoring.check.servers import expired
 from mcpguard.config.loading import Config, Credential, Server
@@ -105,13 +105,21 @@ def _tested(
     principal = _principal(entry)
     try:
         to = Recipient(server.name, _host(broker, server, principal), principal)
-        over = expired(broker.get(ref, to))
+        secret = broker.get(ref, to)
+        over = expired(secret)
+        if _is_in_header(ref, entry, server) and not fits_in_header(secret):
+            over = UNFIT
     except McpGuardError as problem:
         ok, seconds, said = False, None, str(problem)
     else:
         seconds = broker.remaining(ref, to)
         ok, said = not over, over or _lifetime_text(entry, kind, seconds)
     return Tested(reference=str(ref), kind=kind, server=server.name, ok=ok, seconds=seconds, said=clean(said))
+
+
+def _is_in_header(ref: CredentialRef, entry: Credential | None, server: Server) -> bool:
+    headers = [*server.headers.values(), *(entry.headers.values() if entry is not None else ())]
+    return any(ref in template.refs for template in headers)
 
 
 def _own(place: tuple[str | int, ...], ref: CredentialRef, redactor: Redactor) -> Tested:

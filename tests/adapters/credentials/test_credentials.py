@@ -104,7 +104,10 @@ def test_an_empty_variable_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "export MCPGUARD_TEST where mcpguard is started" in refusal(Environ(), "MCPGUARD_TEST")
 
 
-@pytest.mark.parametrize(("data", "value"), [(b"abc\n", "abc"), (b"abc\n\n", "abc\n"), (b" abc ", " abc ")])
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [(b"abc\n", "abc"), (b"abc\r\n", "abc"), (b"abc\n\n", "abc\n"), (b" abc ", " abc ")],
+)
 def test_exactly_one_newline_at_the_end_of_a_file_is_not_part_of_it(
     tmp_path: Path, data: bytes, value: str
 ) -> None:

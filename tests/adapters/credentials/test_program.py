@@ -44,6 +44,7 @@ def refusal(mint: CommandMint) -> str:
 def test_what_it_prints_is_the_value_less_one_newline() -> None:
     assert value(shell("echo value-1234").lease()) == "value-1234"
     assert value(shell("printf 'value-1234\\n\\n'").lease()) == "value-1234\n"
+    assert value(shell("printf 'value-1234\\r\\n'").lease()) == "value-1234"
     assert value(CommandMint(NAME, ("printf", "%s", " a  b ")).lease()) == " a  b "
     assert shell("echo value-1234").lease().seconds is None
     assert shell("echo value-1234", ttl_seconds=60.0).lease().seconds == 60

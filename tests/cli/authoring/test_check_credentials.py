@@ -104,6 +104,17 @@ def test_a_credential_in_the_query_of_a_url_is_a_warning(
     assert "C107" not in found(folder, capsys, query="/${env:CHECK_TOKEN}?x=y")
 
 
+def test_a_credential_that_does_not_fit_in_its_header_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CONFIG.replace("{{A: b}}", "{{A: 'Bearer ${{env:CHECK_TOKEN}}', B: '${{credential:write}}'}}")
+    monkeypatch.setitem(globals(), "CONFIG", config)
+    assert "C102" not in found(folder, capsys)
+    monkeypatch.setenv("CHECK_TOKEN", "tok-9f3Kq7Zx1Lm5Wb8e\r\n")
+    said = "error mcpguard.yaml:4 env:CHECK_TOKEN has a character that is not allowed in a header, such as a newline"
+    assert found(folder, capsys)["C102"] == [said, said]
+
+
 def test_a_source_of_an_entry_that_is_not_there_is_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

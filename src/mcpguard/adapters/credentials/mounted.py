@@ -57,7 +57,7 @@ def _text(ref: CredentialRef, data: bytes) -> str:
     if len(data) > _MAX_SIZE:
         raise CredentialError(f"{ref} is larger than 64 KiB: it is not a credential")
     try:
-        value = data.decode().removesuffix("\n")
+        value = data.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise CredentialError(f"{ref} is not UTF-8 text") from None
     if not value:

@@ -35,7 +35,7 @@ def read_output(output: bytes, entry: CommandEntry, now: float) -> Lease:
     """The lease in what was printed at `now` (seconds since 1970). Raises ValueError with the end of a
     sentence whose beginning is the program."""
     try:
-        text = output.decode().removesuffix("\n")
+        text = output.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ValueError("printed something that is not UTF-8 text") from None
     if not text.strip():

@@ -166,7 +166,9 @@ def _server_problems(
     for path, template in _templates(server):
         for ref in template.refs:
             for one in _plain(config, ref):
-                for code, said in _trouble(one, redactor):
+                as_it_is = one == ref or config.credentials[ref.name].kind == "value"
+                of_header = path[0] == "headers" and as_it_is
+                for code, said in _trouble(one, redactor, of_header):
                     yield wrong(code, document.problem(("servers", server.name, *path), said))
             if said := _without_keychain(config, ref):
                 yield wrong("C102", document.problem(("servers", server.name, *path), said))
@@ -228,8 +230,9 @@ def expired(secret: Secret) -> str:
     return f"expired{when}: get a new one from its issuer"
 
 
-def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]]:
-    """Why `ref` could not be injected, or should not be: it must be there and such that it can be guarded."""
+def _trouble(ref: CredentialRef, redactor: Redactor, of_header: bool = False) -> Iterator[tuple[str, str]]:
+    """Why `ref` could not be injected, or should not be: it must be there and such that it can be guarded; if
+    it is `of_header`, it has to fit there."""
     from mcpguard.adapters.credentials import value_of
 
     try:
@@ -238,6 +241,11 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]
     except CredentialError as error:
         yield "C102", str(error)
         return
+    if of_header:
+        from mcpguard.adapters.upstreams.wires.address import UNFIT, fits_in_header
+
+        if not fits_in_header(secret):
+            yield "C102", f"{ref} {UNFIT}"
     if said := expired(secret):
         yield "C117", f"the value of {ref} {said}"
     if said := weakness(secret):

@@ -31,6 +31,8 @@ _IN_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
 _NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:\\]+)(?::.*)?")
 """One host, and a port: what two parsers of URLs cannot take for different hosts."""
+UNFIT = "has a character that is not allowed in a header, such as a newline"
+"""The error about a value that does not fit in one, after its name."""
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -156,9 +158,14 @@ def _fill_header(template: Template, host: str, value_of: Callable[[CredentialRe
     for ref, text in zip(template.refs, template.texts[1:], strict=True):
         value = value_of(ref, host)
         if not _HEADER_VALUE.fullmatch(value):
-            raise CredentialError(f"{ref} has a character that is not allowed in a header, such as a newline")
+            raise CredentialError(f"{ref} {UNFIT}")
         parts += [value, text]
     return "".join(parts)
+
+
+def fits_in_header(secret: Secret) -> bool:
+    """Whether a header can have this value (RFC 9110, section 5.5)."""
+    return _HEADER_VALUE.fullmatch(secret.reveal()) is not None
 
 
 def authority(url: Template) -> Template:
