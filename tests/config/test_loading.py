@@ -118,6 +118,21 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (server("args: [x]"), ["3:6 `command` or `url` is missing"]),
         (server("command: ''"), ["3:16 `command` or `url` is missing"]),
         (server("comand: x"), ["3:7 unknown key `comand`; did you mean `command`?"]),
+        (
+            server("command: x, enabled: false"),
+            ["3:19 unknown key `enabled`; write `disabled: true` to leave the server out"],
+        ),
+        (
+            server("command: x, timeout: 60"),
+            ["3:19 unknown key `timeout`; write `call_timeout_seconds`, in seconds"],
+        ),
+        (server("url: 'https://a.b', type: streamable-http"), ["3:33 `streamable-http` is `http` here"]),
+        (server("serverUrl: 'https://a.b'"), ["3:7 unknown key `serverUrl`; write `url`"]),
+        ("version: 1\nmcpServers: {}\n", ["1:1 `servers` is missing", "2:1 unknown key `mcpServers`; write"]),
+        (
+            "version: 1\nservers: {s: {command: x}}\nthink_seconds: 1\n",
+            ["3:1 unknown key `think_seconds`; it belongs under `limits`"],
+        ),
         (server("command: x, headers: {A: b}"), ["3:28 `headers` belongs to a server with a `url`"]),
         (server("command: x, type: sse"), ["3:25 a server of this type needs a `url`"]),
         (server("command: x, start_timeout_seconds: 0"), ["3:42 must be above 0 and at most 3600 seconds"]),
@@ -193,6 +208,11 @@ def test_a_server_name_is_short_and_plain(tmp_path: Path, name: str) -> None:
 def test_other_server_names_are_refused(tmp_path: Path, name: str) -> None:
     (found,) = mistakes(tmp_path, server("command: x", f'"{name}"'))
     assert "a server's name has 1 to 32" in found
+
+
+def test_a_wrong_server_name_comes_with_one_that_is_right(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, server("command: x", '"My Tracker (v2)"'))
+    assert found.endswith("the name of a tool; write `my-tracker-v2`")
 
 
 def test_no_message_shows_a_literal_credential(tmp_path: Path) -> None:

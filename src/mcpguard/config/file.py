@@ -1,7 +1,7 @@
 """The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
-from collections.abc import Collection, Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -310,6 +310,12 @@ class Limits(Written):
 
 class ConfigFile(Written):
     """`mcpguard.yaml` as written (format version 1)."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("mcpServers", "mcp_servers", "context_servers", "mcp"), "write `servers`"),
+        **dict.fromkeys(("log", "logs", "logging"), "write `audit`"),
+        "rules": "rules stand in a policy, a file of its own: name it under `policies`",
+    }
 
     version: Annotated[Literal[1], whole("1", VERSION_1)] = Field(description="The version of this format.")
     servers: Annotated[

@@ -8,7 +8,7 @@ folder counts as a project only where the configuration names it.
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,11 +16,16 @@ from mcpguard.config.references import Headers, Variables, header_mistakes, no_r
 from mcpguard.config.terms import MAX_LANES
 from mcpguard.config.urls import NEEDS_TLS, ServerUrl, is_open
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
-from mcpguard.core.document.written import Items, Written
+from mcpguard.core.document.written import Items, Written, renamed
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 from mcpguard.protocol.names import Prefix
 
 _METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
+TYPES = {
+    **dict.fromkeys(("streamable-http", "streamableHttp", "streamable_http", "streamablehttp"), "http"),
+    **{"remote": "http", "local": "stdio"},
+}
+"""What clients call a type of server, and what it is here."""
 _OF_A_COMMAND = ("command", "args", "env", "cwd", "stateful", "max_lanes")
 
 
@@ -30,14 +35,21 @@ def _wrong_method(text: str) -> str:
     return "" if right else "must be a method of the extension, such as `example/get`"
 
 
-ServerName = Annotated[
-    str,
-    matching(
-        "(?!.*__)[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?",
-        "a server's name has 1 to 32 of the characters a-z 0-9 _ -, starts with a letter or digit, "
-        "and contains no `__` and does not end in `_`: `__` stands before the name of a tool",
-    ),
-]
+_NAME = "(?!.*__)[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?"
+_WRONG_NAME = (
+    "a server's name has 1 to 32 of the characters a-z 0-9 _ -, starts with a letter or digit, "
+    "and contains no `__` and does not end in `_`: `__` stands before the name of a tool"
+)
+
+
+def _wrong_name(text: str) -> str:
+    if re.fullmatch(_NAME, text):
+        return ""
+    plain = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")[:32]
+    return f"{_WRONG_NAME}; write `{plain}`" if plain else _WRONG_NAME
+
+
+ServerName = Annotated[str, Constraint(_wrong_name, pattern=f"^(?:{_NAME})$")]
 Extension = Annotated[
     str,
     matching(
@@ -49,8 +61,39 @@ Method = Annotated[str, Constraint(_wrong_method, pattern=f"^(?:{_METHOD.pattern
 Word = Annotated[str, no_reference("put the reference in `env`")]
 
 
+_ALLOWS = "a rule of a policy with `effect: allow` says which calls pass"
+_HIDES = "a tool that no rule of a policy can allow is hidden"
+_NO_USE = "leave it out: the name of the server is its key"
+
+
 class ServerEntry(Written):
     """One entry of `servers` as written: the keys of a client's `mcpServers`, and some of ours."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("serverUrl", "httpUrl", "uri", "endpoint"), "write `url`"),
+        **dict.fromkeys(("transport", "transportType"), "write `type`"),
+        **dict.fromkeys(("environment", "envs", "env_vars", "env_keys"), "write `env`"),
+        **dict.fromkeys(("envFile", "env_file"), "write its variables under `env`"),
+        **dict.fromkeys(("http_headers", "requestInit", "requestOptions"), "write `headers`"),
+        "env_http_headers": "write `headers: {NAME: '${env:VARIABLE}'}`",
+        "bearer_token_env_var": "write `headers: {Authorization: 'Bearer ${env:VARIABLE}'}`",
+        **dict.fromkeys(("cmd", "path"), "write `command`"),
+        **dict.fromkeys(("dir", "workingDirectory", "working_directory"), "write `cwd`"),
+        "enabled": "write `disabled: true` to leave the server out",
+        **dict.fromkeys(
+            ("timeout", "timeout_seconds", "tool_timeout_sec"), "write `call_timeout_seconds`, in seconds"
+        ),
+        **dict.fromkeys(
+            ("startup_timeout_sec", "startup_timeout_ms", "connectionTimeout"),
+            "write `start_timeout_seconds`, in seconds",
+        ),
+        **dict.fromkeys(("alwaysAllow", "autoApprove", "trust"), _ALLOWS),
+        **dict.fromkeys(
+            ("includeTools", "excludeTools", "enabled_tools", "disabled_tools", "disabledTools"), _HIDES
+        ),
+        **dict.fromkeys(("available_tools", "tools"), _HIDES),
+        **dict.fromkeys(("name", "description", "display_name", "bundled", "source"), _NO_USE),
+    }
 
     command: Word | None = Field(
         None,
@@ -85,7 +128,7 @@ class ServerEntry(Written):
         "for it: then its `instructions` reach the client. If all servers are eager, what they "
         "offer is declared exactly.",
     )
-    type: Literal["stdio", "http", "sse"] | None = Field(
+    type: Annotated[Literal["stdio", "http", "sse"] | None, renamed(TYPES)] = Field(
         None,
         description="`stdio`; `http` (Streamable HTTP) or `sse` (the deprecated HTTP+SSE) for a `url`. Left "
         "out, a `url` is tried as `http` and then as `sse`.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 import yaml
@@ -14,7 +14,7 @@ from pydantic import Field, Tag
 from mcpguard.core.document import yaml_tree
 from mcpguard.core.document.constraints import Mistake, above, between, filled, matching
 from mcpguard.core.document.reading import Document, read
-from mcpguard.core.document.written import Filled, Items, Written, by_shape, whole
+from mcpguard.core.document.written import Filled, Items, Written, by_shape, renamed, whole
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
 from tests.rows import each
 
@@ -30,6 +30,7 @@ class Leaf(Written):
     ] = ""
     note: str | None = None
     span: float | None = None
+    kind: Annotated[Literal["timber", "steel"], renamed({"wood": "timber"})] = "steel"
 
     def mistakes(self) -> Iterator[Mistake]:
         if self.name == "forbidden":
@@ -41,6 +42,9 @@ class Root(Written):
     leaves: Items[Leaf] = ()
     table: dict[str, Leaf] = Field({})
     words: Items[str] = ()
+    only: Leaf | None = None
+
+    elsewhere: ClassVar[Mapping[str, str]] = {"wordy": "write `words`, one each"}
 
 
 def mistakes(text: str, type_: type[Written] = Root) -> list[str]:
@@ -90,7 +94,19 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("words: []\n", "1:1 `version` is missing"),
         ("version: 1\nversion: 1\n", "2:1 `version` appears twice; first on line 1"),
         ("version: 1\nleafs: []\n", "2:1 unknown key `leafs`; did you mean `leaves`?"),
-        ("version: 1\nzzz: []\n", "2:1 unknown key `zzz`; the known ones are version, leaves, table, words"),
+        (
+            "version: 1\nzzz: []\n",
+            "2:1 unknown key `zzz`; the known ones are version, leaves, table, words, only",
+        ),
+        (
+            "version: 1\ntabel_of: []\n",
+            "2:1 unknown key `tabel_of`; the known ones are version, leaves, table, words, only",
+        ),
+        ("version: 1\nwordy: []\n", "2:1 unknown key `wordy`; write `words`, one each"),
+        ("version: 1\ncolour: red\n", "2:1 unknown key `colour`; it belongs under `only`"),
+        ("version: 1\nonly: {name: a, kind: wood}\n", "2:23 `wood` is `timber` here"),
+        ("version: 1\nonly: {name: a, kind: stone}\n", "2:23 expected one of timber, steel"),
+        ("version: 1\nonly: {name: a, kind: 1}\n", "2:23 expected one of timber, steel, found a number"),
         ("version: 1\n1: x\n", "2:1 a key must be text"),
         ("version: 1\n[a]: x\n", "2:1 a key must be text"),
         ("version: 1\nwords: [1]\n", "2:9 expected text, found a number; put it in quotes"),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcpguard.core.document.constraints import LENIENT, MISTAKE, Path
-from mcpguard.core.document.written import CHOICE, NO_VALUE, SHAPE, Written
+from mcpguard.core.document.written import CHOICE, NEAR, NO_VALUE, SHAPE, Written
 from mcpguard.core.document.yaml_tree import Fault, Node, offset_place, parse_tree
 from mcpguard.core.errors import DocumentError, Problem, did_you_mean
 
@@ -231,8 +231,21 @@ def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
         return f"`{name}` is missing"
     if kind == NO_VALUE:
         return f"`{name}` has no value: write one, or leave the key out"
-    known = [key for type_ in types if _is_part(type_) for key in type_.names()]
-    return f"unknown key `{name}`; {did_you_mean(name, known) or 'the known ones are ' + ', '.join(known)}"
+    parts = [one for one in types if _is_part(one)]
+    known = [key for one in parts for key in one.names()]
+    said = [one.elsewhere[name] for one in parts if name in one.elsewhere]
+    said += [f"it belongs under `{key}`" for key in _around(name, parts)]
+    said += [did_you_mean(name, known, NEAR) or f"the known ones are {', '.join(known)}"]
+    return f"unknown key `{name}`; {said[0]}"
+
+
+def _around(name: str, parts: list[type[Written]]) -> Iterator[str]:
+    """The keys of `parts` whose own part has the key `name`."""
+    for part in parts:
+        for key, field in part.names().items():
+            inner = _members(part.model_fields[field].annotation)
+            if any(_is_part(one) and name in one.names() for one in inner):
+                yield key
 
 
 def _needed(types: list[Any]) -> str:
@@ -253,7 +266,7 @@ def _chosen(expected: str, node: Node) -> str:
     name = ("one of " if len(choices) > 1 else "") + ", ".join(choices)
     if "'" not in expected:
         return _expected("int", name, node)
-    hint = did_you_mean(node.value, choices) if node.kind == "text" else ""
+    hint = did_you_mean(node.value, choices, NEAR) if node.kind == "text" else ""
     return _expected("text", name, node) + (hint and f"; {hint}")
 
 

@@ -6,8 +6,8 @@ check, the JSON Schema and the page of reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Strict, Tag, field_validator
 from pydantic_core import PydanticCustomError
@@ -26,6 +26,9 @@ CHOICE = "literal_error"
 """pydantic's type of the error of a value that is not a choice; `expected` in its context names them, or
 `said` is the whole sentence."""
 
+NEAR = 0.7
+"""How like a key or a choice another one is that was probably meant (`did_you_mean`)."""
+
 SHAPE = "shape"
 """The type of the error of a value that has none of the shapes that a field accepts."""
 
@@ -39,6 +42,9 @@ class Written(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, defer_build=True
     )
+
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """What other files and habits call a key, and what to write instead: the rest of a sentence."""
 
     def mistakes(self) -> Iterator[Mistake]:
         """Mistakes in how the values of this part go together, each value being valid by itself. The places
@@ -88,6 +94,18 @@ def whole(expected: str, otherwise: str = "") -> BeforeValidator:
             raise PydanticCustomError(CHOICE, "{expected}", {"expected": expected})
         if otherwise and str(value) != expected:
             raise PydanticCustomError(CHOICE, "{said}", {"said": otherwise})
+        return value
+
+    return BeforeValidator(check)
+
+
+def renamed(names: Mapping[str, str]) -> BeforeValidator:
+    """Before a Literal of texts: what others call one of them, and what it is here."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value in names:
+            said = f"`{value}` is `{names[value]}` here"
+            raise PydanticCustomError(CHOICE, "{said}", {"said": said})
         return value
 
     return BeforeValidator(check)

@@ -4,8 +4,8 @@ Law of this file: it only describes; what a key does is decided in `pdp.py` and 
 have no effect is a mistake, since its author believes in it.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
@@ -140,6 +140,12 @@ class AskEntry(Filled):
     """How a call is approved that an `ask` rule leaves to a person. Where several rules ask, all of them
     count: the shortest time, the channels that each of them allows, an approver of each."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("channel", "channels"), "write `via`"),
+        **dict.fromkeys(("seconds", "timeout_seconds", "wait"), "write `timeout`, such as `timeout: 5m`"),
+        "message": "it belongs to the rule, beside `ask`",
+    }
+
     timeout: Annotated[str, _A_TIMEOUT] | None = Field(
         None,
         description="How long the person has to answer, and the approval can be used: a number with `s`, `m` "
@@ -207,6 +213,19 @@ class UnredactedEntry(Filled):
 class Rule(Filled):
     """One rule as written. `server` and `tools` are globs (`*`, `?`, `[seq]`; case counts), left out
     they match all; `tools` are the upstream's own names; `redact` are kinds of detectors."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("condition", "conditions", "if", "expr", "expression"), "write `when`"),
+        **dict.fromkeys(("decision", "verdict", "permission"), "write `effect`"),
+        **dict.fromkeys(("method", "methods"), "write `action`"),
+        **dict.fromkeys(("principal", "principals", "user", "users"), "write `when: principal.id == …`"),
+        **dict.fromkeys(("agent", "agents", "client", "clients"), "write `when: client.agent == …`"),
+        **dict.fromkeys(("description", "reason"), "write `message`, which the model is told, or a comment"),
+        **dict.fromkeys(("enabled", "disabled"), "take the rule out, or write `mode: shadow`"),
+        "expires": "it belongs to the policy, beside `rules`",
+        "name": "write `id`",
+        "rate_limit": "write `limit`, such as `limit: {calls: 10, per: 1h}`",
+    }
 
     id: Name = Field(description="Its name, unique in the policy; records and refusals call it `POLICY/ID`.")
     effect: Effect = Field(
@@ -359,6 +378,11 @@ class Param(Filled):
 
 class Policy(Filled):
     """One policy file as written (format version 1)."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("default", "default_effect"), "what no rule allows is refused: leave it out"),
+        **dict.fromkeys(("id", "name"), "write `policy`"),
+    }
 
     version: Annotated[Literal[1], whole("1", VERSION_1)] = Field(description="The version of this format.")
     policy: Name = Field(description="Its name, unique among the policies of a configuration.")
