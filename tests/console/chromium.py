@@ -19,7 +19,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.wire.session import DEADLINE, ready
 
 WAIT_MS = 10_000
-MISSING = "Chromium is missing: install it (Debian: apt-get install chromium), or leave these out (-m 'not browser')"
+NAMES = ("chromium-headless-shell", "chromium")
+"""The shell has no windows, and takes half of the processor time."""
+MISSING = "Chromium is missing: install it (Debian: apt-get install chromium-headless-shell), or leave these out (-m 'not browser')"
 
 
 class Terminal:
@@ -77,7 +79,7 @@ class Terminal:
 
 def chromium(play: Any) -> Browser:
     """One for all tests of a run; a test fails, and is not skipped, where it is missing."""
-    found = shutil.which("chromium")
+    found = next(filter(None, map(shutil.which, NAMES)), None)
     assert found, MISSING
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     started: Browser = play.chromium.launch(executable_path=found, args=flags)
