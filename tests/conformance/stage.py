@@ -59,7 +59,7 @@ def upstream(folder, *options, name="upstream"):
     """`everything.py` over HTTP; gives its origin, such as `http://127.0.0.1:1234`."""
 
     def start(out, err):
-        return forked_to(out, err, warm.socket_of(EVERYTHING, "--warm"), "--http", "0", *options)
+        return forked_to(out, err, warm.common_socket_of(EVERYTHING, "--warm"), "--http", "0", *options)
 
     with process(start, folder, name) as running:
         yield f"http://127.0.0.1:{said(running, folder / f'{name}.out', PORT)}"
@@ -70,7 +70,7 @@ def server_entry(folder, way, *options):
     """A configuration entry of `everything.py`, reached by `stdio`, `http` or `sse`."""
     if way == "stdio":
         # mcpguard starts one for each client that connects, and the SDK takes most of a second to import.
-        socket = warm.socket_of(EVERYTHING, "--warm")
+        socket = warm.common_socket_of(EVERYTHING, "--warm")
         yield {"command": sys.executable, "args": ["-S", WARM, socket, "--stdio", *options]}
     else:
         with upstream(folder, *options) as origin:

@@ -2,12 +2,15 @@
 
 import atexit
 import contextlib
+import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from tests.servers import warm
@@ -15,14 +18,19 @@ from tests.servers import warm
 ROOT = Path(warm.__file__).parents[2]
 
 
+SHARED = tempfile.mkdtemp()
+"""The folder of the sockets that all workers of a run have in common (`tests/workers.py`)."""
+atexit.register(shutil.rmtree, SHARED)
+END, _open = os.pipe()
+"""Nobody writes to it: it ends with the last worker."""
+
+
 @cache
 def socket_of(*command):
-    """The socket of the process that `command` starts, once in this run; it ends with it."""
+    """The socket of the process that `command` starts, once in this worker; it ends with it."""
     folder = tempfile.TemporaryDirectory()
     path = f"{folder.name}/warm"
-    running = subprocess.Popen(
-        [sys.executable, *command, path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    running = _started(command, path, subprocess.PIPE)
 
     def end():
         running.stdin.close()
@@ -31,8 +39,29 @@ def socket_of(*command):
         folder.cleanup()
 
     atexit.register(end)
-    assert running.stdout.readline() == b"ready\n"
     return path
+
+
+@cache
+def common_socket_of(*command):
+    """The same, once for all workers: for what no test looks for among its own descendants."""
+    path = f"{SHARED}/{sha256(repr(command).encode()).hexdigest()[:16]}"
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            _COMMON.append(_started(command, path, END))
+    return path
+
+
+_COMMON = []
+
+
+def _started(command, path, stdin):
+    running = subprocess.Popen(
+        [sys.executable, *command, path], cwd=ROOT, stdin=stdin, stdout=subprocess.PIPE
+    )
+    assert running.stdout.readline() == b"ready\n"
+    return running
 
 
 SDK = ("mcp.client.stdio", "mcp.client.auth.utils", "mcpguard.adapters.credentials.oauth.login")
@@ -41,12 +70,14 @@ SDK = ("mcp.client.stdio", "mcp.client.auth.utils", "mcpguard.adapters.credentia
 
 def socket_of_mcpguard(*modules):
     """The socket of a process that has imported what `mcpguard run` imports, and `modules`."""
-    return socket_of("-m", "tests.servers.warm_mcpguard", *modules)
+    return (common_socket_of if modules else socket_of)("-m", "tests.servers.warm_mcpguard", *modules)
 
 
 def sdk_server(module, *words):
     """The configuration entry of a server that `python -m module` is, forked from a process that has imported the SDK."""
-    socket = socket_of("-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server")
+    socket = common_socket_of(
+        "-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server"
+    )
     return {"command": sys.executable, "args": ["-S", warm.__file__, socket, module, *words]}
 
 

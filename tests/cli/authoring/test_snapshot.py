@@ -61,7 +61,7 @@ def changed(folder: Path, old: str, new: str) -> dict[str, object]:
 def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     folder: Path, capsys: Capture
 ) -> None:
-    everything = warm.socket_of(str(SERVERS / "everything.py"), "--warm")
+    everything = warm.common_socket_of(str(SERVERS / "everything.py"), "--warm")
     write(folder, one=server("echo.py") | {"cwd": "."}, two=forked(everything, "--stdio"))
     assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 0
     found = json.loads((folder / "s.json").read_text())
