@@ -75,6 +75,7 @@ def _right_result(result: dict[str, Any], folder: Path) -> None:
         assert 1 <= column <= len(lines[line - 1]) + 1
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("code", LINTS)
 def test_what_a_lint_finds_is_right_sarif(
     code: str, folder: Path, capsys: pytest.CaptureFixture[str]

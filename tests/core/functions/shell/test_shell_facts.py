@@ -340,6 +340,7 @@ JOINED += ("{0} -prune -o {1} {2}", "\\( ! {0} \\) -o {1} {2}", "{0} , {1} {2}",
 JOINED += ("{0} {2} -o {1}", "\\( {0} -o \\( {1} \\) \\) {2}")
 
 
+@pytest.mark.uncounted
 def test_where_cat_is_given_secrets_by_find_they_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "src"
     folder.mkdir()

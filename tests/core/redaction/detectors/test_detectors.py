@@ -44,6 +44,7 @@ def test_a_hit_is_found_wherever_it_stands(detector: Detector, text: str) -> Non
         assert kinds(carrier.format(text), detector) == {detector.kind}, carrier
 
 
+@pytest.mark.uncounted
 @examples("hits")
 def test_what_is_secret_in_a_hit_is_gone(detector: Detector, text: str) -> None:
     also = (detector.kind,) if detector.kind in OPT_IN else ()

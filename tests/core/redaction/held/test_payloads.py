@@ -41,6 +41,7 @@ def dump(data: bytes) -> str:
     return "".join(f"{16 * n:08x}  {row.hex(' ')}  |{shown[n]}|\n" for n, row in enumerate(rows))
 
 
+@pytest.mark.uncounted
 @each("name", KEYS)
 def test_the_private_numbers_of_a_key_are_found_in_hexadecimal(name: str) -> None:
     key, form = KEYS[name]
@@ -110,6 +111,7 @@ SHORT_KEYS = {
 }
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("name", SHORT_KEYS)
 def test_a_piece_of_a_short_key_is_removed_and_what_all_keys_begin_with_stays(name: str) -> None:
     key, form = SHORT_KEYS[name]
